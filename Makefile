@@ -1,0 +1,53 @@
+# Every target installs what it needs first. `make` alone shows this list.
+.DEFAULT_GOAL := help
+.PHONY: help install lock demo test check format bench clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv
+MEMBERS := libs/connector-kit libs/epicor-kinetic-client libs/mailchimp-client libs/sync-audit \
+           tap-epicor-kinetic tap-mailchimp-webhooks target-epicor-contacts target-mailchimp tests/simulators
+SOURCES := $(MEMBERS) tests
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: .venv/installed ## Put a working .venv into the checkout, from requirements.lock
+
+# uv itself is taken from the lock file too, by the pip that comes with Python.
+.venv/installed: requirements.lock pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS))
+	$(PYTHON) -m venv .venv
+	@awk '/^uv==/ { on = 1 } on { print } on && !/\\$$/ { exit }' requirements.lock > .venv/uv.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
+	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps $(foreach member,$(MEMBERS),--editable $(member))
+	@touch $@
+
+lock: ## Make requirements.lock anew (needs the network)
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.10 --all-extras \
+	    --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+	    $(foreach member,$(MEMBERS),--no-emit-package $(notdir $(member))) --no-emit-package connector-simulators \
+	    --group run --group dev pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS)) --output-file requirements.lock
+
+demo: install ## Both pipelines against the simulators; DEMO_CUSTOMERS=N sets the size
+	$(BIN)/python tests/demo/demo.py
+
+test: install ## Every test
+	$(BIN)/pytest --numprocesses auto --dist loadfile
+
+check: install ## What CI checks beside the tests: lint, format, types, imports, dependencies, docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tests/check_docs.py
+
+format: install ## Format and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install ## Benchmarks: ratios against a floor measured in the same run
+	$(BIN)/python -m pytest tests/bench -q -s --import-mode=importlib
+
+clean: ## Remove what make made
+	rm -rf .venv .meltano data output dist

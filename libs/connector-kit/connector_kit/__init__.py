@@ -1,0 +1,1 @@
+"""HTTP transport, secret settings, redaction and recovery-first errors shared by the connectors."""

@@ -1,0 +1,1 @@
+"""Singer tap for the Epicor Kinetic ERP (REST API v2, OData)."""

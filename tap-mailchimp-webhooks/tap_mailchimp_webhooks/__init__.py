@@ -1,0 +1,1 @@
+"""Receiver, inbox and Singer tap for Mailchimp webhooks."""

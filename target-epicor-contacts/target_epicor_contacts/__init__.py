@@ -1,0 +1,1 @@
+"""Singer target that writes contact status and contact fields back to Epicor Kinetic."""

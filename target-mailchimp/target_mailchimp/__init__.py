@@ -1,0 +1,1 @@
+"""Singer target that keeps a Mailchimp audience in step with its source."""
