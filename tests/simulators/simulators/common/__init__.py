@@ -1,0 +1,1 @@
+"""What both simulators need: serving, faults and the form of a control API."""

@@ -1,0 +1,1 @@
+"""A simulator of the Epicor Kinetic REST API v2."""

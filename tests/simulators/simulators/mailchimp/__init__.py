@@ -1,0 +1,1 @@
+"""A simulator of the Mailchimp Marketing API 3.0."""
