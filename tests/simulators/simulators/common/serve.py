@@ -14,6 +14,8 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from simulators.common.connection import ResettableProtocol
+
 Build = Callable[[str], tuple[ASGIApp, Mapping[str, Any]]]
 """Makes a simulator from the address it will be reached at: the app, and what a client needs to know."""
 
@@ -38,7 +40,16 @@ def _listen(port: int) -> socket.socket:
 
 def _server(app: ASGIApp) -> uvicorn.Server:
     return uvicorn.Server(
-        uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=2)
+        uvicorn.Config(
+            app,
+            http=ResettableProtocol,
+            log_level="warning",
+            access_log=False,
+            # A fault may skew the clock, so the simulators send this header themselves.
+            date_header=False,
+            lifespan="on",
+            timeout_graceful_shutdown=2,
+        )
     )
 
 
