@@ -1,13 +1,13 @@
 """Every error of the connectors, grouped by how one recovers from it.
 
-ConnectorError
-├── ConfigurationError       stop; a person must change a setting
-│   └── CredentialsError     stop; the key, the login or the token is wrong, expired or revoked
-├── PermissionDeniedError    stop; a person must widen a scope, a role or a licence
-├── TransientError           try again, later; what was asked did not happen
-│   └── AmbiguousWriteError  look first, then try again; the write may have happened
-└── DataError                go on without this record; it needs a person or a better source
-    └── NotFoundError        the row that was asked for does not exist
+- ConnectorError
+    - ConfigurationError: stop; a person must change a setting
+        - CredentialsError: stop; the key, the login or the token is wrong, expired or revoked
+    - PermissionDeniedError: stop; a person must widen a scope, a role or a licence
+    - TransientError: try again, later; what was asked did not happen, or may be asked twice
+        - AmbiguousWriteError: look first, then try again; the write may have happened
+    - DataError: go on without this record; it needs a person or a better source
+        - NotFoundError: the row that was asked for does not exist
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ class ConnectorError(Exception):
         message: What happened, in words, without secrets or personal data.
         advice: What a person can do about it, naming the setting, the key or the scope.
         status: The HTTP status, where there was an answer.
-        request_id: The vendor's own id of the call, for a support ticket.
         code: The vendor's own name of the error (`title`, `ErrorType`), where it gave one.
+        request_id: The vendor's own id of the call, for a support ticket.
+        retry_after: Seconds that the other side asked to wait, or that this kind of failure needs.
+        field: The field of the record that is wrong, where one is known.
     """
 
     def __init__(
@@ -30,25 +32,26 @@ class ConnectorError(Exception):
         *,
         advice: str = "",
         status: int | None = None,
-        request_id: str | None = None,
         code: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        field: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.advice = advice
         self.status = status
-        self.request_id = request_id
         self.code = code
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.field = field
 
     def __str__(self) -> str:
-        """The message, and after it what to do."""
-        facts = [
-            f"HTTP {self.status}" if self.status else "",
-            f"id {self.request_id}" if self.request_id else "",
-        ]
-        known = ", ".join(fact for fact in facts if fact)
-        message = f"{self.message} ({known})" if known else self.message
-        return f"{message} {self.advice}".rstrip()
+        """The message, where it came from, and what to do."""
+        origin = [f"HTTP {self.status}"] if self.status else []
+        origin += [f"request {self.request_id}"] if self.request_id else []
+        parts = [self.message, f"({', '.join(origin)})" if origin else "", self.advice]
+        return " ".join(part for part in parts if part)
 
 
 class ConfigurationError(ConnectorError):
@@ -64,29 +67,7 @@ class PermissionDeniedError(ConnectorError):
 
 
 class TransientError(ConnectorError):
-    """A failure that passes by itself. What was asked for did not happen, or can be asked again safely.
-
-    Args:
-        message: What happened.
-        retry_after: Seconds that the other side asked to wait, or that this kind of failure needs.
-        advice: What to do if it does not pass.
-        status: The HTTP status, where there was an answer.
-        request_id: The vendor's own id of the call.
-        code: The vendor's own name of the error.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        retry_after: float | None = None,
-        advice: str = "",
-        status: int | None = None,
-        request_id: str | None = None,
-        code: str | None = None,
-    ) -> None:
-        super().__init__(message, advice=advice, status=status, request_id=request_id, code=code)
-        self.retry_after = retry_after
+    """A failure that passes by itself. What was asked for may be asked for again."""
 
 
 class AmbiguousWriteError(TransientError):
@@ -94,29 +75,7 @@ class AmbiguousWriteError(TransientError):
 
 
 class DataError(ConnectorError):
-    """The other side, or a check of ours, refuses this record. The run goes on without it.
-
-    Args:
-        message: What is wrong with the record.
-        field: The field that is wrong, where one is known.
-        advice: What to do about it.
-        status: The HTTP status, where there was an answer.
-        request_id: The vendor's own id of the call.
-        code: The vendor's own name of the error.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        field: str | None = None,
-        advice: str = "",
-        status: int | None = None,
-        request_id: str | None = None,
-        code: str | None = None,
-    ) -> None:
-        super().__init__(message, advice=advice, status=status, request_id=request_id, code=code)
-        self.field = field
+    """The other side, or a check of ours, refuses this record. The run goes on without it."""
 
 
 class NotFoundError(DataError):

@@ -1,0 +1,32 @@
+"""How often, how long and with what pauses a call is tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import backoff
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Bounds on trying again; the pauses grow exponentially and are fully jittered.
+
+    Attributes:
+        max_attempts: Attempts in all, the first included.
+        max_seconds: No pause begins that would end later than this after the first attempt.
+        first_pause: The longest first pause, in seconds; each further one may be twice as long.
+        longest_pause: The longest pause of all, in seconds.
+    """
+
+    max_attempts: int = 6
+    max_seconds: float = 300.0
+    first_pause: float = 1.0
+    longest_pause: float = 60.0
+
+    def pauses(self) -> Iterator[float]:
+        """Yield seconds to wait, without end."""
+        schedule = backoff.expo(factor=self.first_pause, max_value=self.longest_pause)
+        next(schedule)  # the generator begins with an empty value, for use with send()
+        for longest in schedule:
+            yield backoff.full_jitter(longest)

@@ -1,0 +1,112 @@
+"""What the four plugins share on top of the Singer SDK (needs the extra `singer`)."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, ClassVar
+
+from singer_sdk import Target
+from singer_sdk.plugin_base import PluginBase
+
+from connector_kit.errors import ConnectorError, TransientError
+from connector_kit.redaction import MASKER, mask_logs
+from connector_kit.secrets import reveal, secret_values
+
+EXIT_BY_SIGNAL = 128
+"""Added to the number of a signal, as shells do: a run that was cut short is no success."""
+
+
+def run_plugin(plugin: type[PluginBase]) -> None:
+    """Run a plugin's command line: the body of its console script.
+
+    A ConnectorError ends it with one readable line on stderr and exit status 1; logs are masked.
+    """
+    mask_logs()
+    try:
+        plugin.cli()
+    except ConnectorError as error:
+        plugin.logger.error("%s", error)  # noqa: TRY400 (what to do is in the message; a traceback hides it)
+        sys.exit(1)
+
+
+class SecretSettings(PluginBase):
+    """A plugin whose settings may be written as `enc:…`, and whose secrets never show in a log."""
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        MASKER.add(secret_values(self._config, self.config_jsonschema))
+        self._config = reveal(self._config)
+        MASKER.add(secret_values(self._config, self.config_jsonschema))
+        return super()._validate_config(raise_errors=raise_errors)
+
+
+class DurableTarget(SecretSettings, Target):
+    """A target whose state never runs ahead of its writes, however the process ends.
+
+    The SDK advances the state over a batch that a signal interrupts (meltano/sdk#3775). Here a signal waits
+    until the message in hand is done; then everything is written, the state follows, and the process ends.
+    State is emitted during long loads too, not only at the end.
+    """
+
+    state_interval: ClassVar[float] = 10.0
+    """Seconds between two drains that a STATE message causes; 0 drains with each."""
+
+    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 (passed on as they are)
+        super().__init__(**arguments)
+        self.max_parallelism = 1
+        self._busy = False
+        self._signal: int | None = None
+        self._stop_requested = threading.Event()
+        self._drained_at = time.monotonic()
+
+    def pause(self, seconds: float) -> None:
+        """Wait, for a transport that tries again; a signal ends the wait.
+
+        Raises:
+            TransientError: The process was asked to stop.
+        """
+        if self._stop_requested.wait(seconds):
+            raise TransientError("Stopped while waiting to try again.")
+
+    def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
+        self._uninterrupted(super()._process_schema_message, message_dict)
+
+    def _process_record_message(self, message_dict: dict[str, Any]) -> None:
+        self._uninterrupted(super()._process_record_message, message_dict)
+
+    def _process_state_message(self, message_dict: dict[str, Any]) -> None:
+        self._uninterrupted(self._take_state, message_dict)
+
+    def process_endofpipe(self) -> None:
+        """Write what is left, then emit the last state."""
+        self._uninterrupted(lambda _: super(DurableTarget, self).process_endofpipe(), {})
+
+    def _take_state(self, message_dict: dict[str, Any]) -> None:
+        super()._process_state_message(message_dict)
+        if time.monotonic() - self._drained_at >= self.state_interval:
+            self.drain_all()
+            self._drained_at = time.monotonic()
+
+    def _uninterrupted(self, step: Callable[[dict[str, Any]], None], message: dict[str, Any]) -> None:
+        self._busy = True
+        try:
+            step(message)
+        finally:
+            self._busy = False
+        if self._signal is not None:
+            self._end_early(self._signal)
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 (the SDK's form)
+        self._signal = signum
+        self._stop_requested.set()
+        if not self._busy:
+            self._end_early(signum)
+
+    def _end_early(self, signum: int) -> None:
+        self.logger.warning("Signal %d: writing what was read, then ending.", signum)
+        self._busy = True
+        self.drain_all(is_endofpipe=True)
+        sys.exit(EXIT_BY_SIGNAL + signum)
