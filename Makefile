@@ -38,7 +38,10 @@ test: install ## Every test
 check: install ## What CI checks beside the tests: lint, format, types, imports, dependencies, docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy $(foreach member,$(MEMBERS),$(member)/$(subst -,_,$(notdir $(member))))
+	@# Tests are held to the same, but for annotations of their fixtures.
+	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench; do \
+	    $(BIN)/mypy --allow-untyped-defs --allow-incomplete-defs $$tests || exit 1; done
 	$(BIN)/lint-imports
 	$(BIN)/python tests/check_docs.py
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from decimal import Decimal
 from types import FrameType
 from typing import Any, ClassVar
 
+import click
 from singer_sdk import Target
 from singer_sdk.plugin_base import PluginBase
 
@@ -38,9 +41,14 @@ class SecretSettings(PluginBase):
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         MASKER.add(secret_values(self._config, self.config_jsonschema))
-        self._config = reveal(self._config)
+        self._config = {name: _as_float(value) for name, value in reveal(self._config).items()}
         MASKER.add(secret_values(self._config, self.config_jsonschema))
         return super()._validate_config(raise_errors=raise_errors)
+
+
+def _as_float(value: Any) -> Any:  # noqa: ANN401 (settings are JSON)
+    """A fraction in a configuration file: the SDK reads it as a Decimal, which no clock understands."""
+    return float(value) if isinstance(value, Decimal) else value
 
 
 class DurableTarget(SecretSettings, Target):
@@ -61,6 +69,37 @@ class DurableTarget(SecretSettings, Target):
         self._signal: int | None = None
         self._stop_requested = threading.Event()
         self._drained_at = time.monotonic()
+
+    @abstractmethod
+    def check_connection(self) -> Iterator[str]:
+        """Try what a run needs, for `--test`: one readable line for each thing that works.
+
+        Raises:
+            ConnectorError: In words, what does not work and what to do.
+        """
+
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """Add `--test` to the SDK's options: the SDK gives it to taps alone."""
+
+        def test(context: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 (click's form)
+            if wanted:
+                cls._run_connection_check(context.params["config"])
+                context.exit()
+
+        command = super().get_singer_command()
+        command.params.append(
+            click.Option(
+                ["--test"], is_flag=True, help="Check the connection.", callback=test, expose_value=False
+            )
+        )
+        return command
+
+    @classmethod
+    def _run_connection_check(cls, given: Any) -> None:  # noqa: ANN401 (a private type of the SDK)
+        target = cls(config=given.config, parse_env_config=given.parse_env, validate_config=True)
+        for line in target.check_connection():
+            click.echo(line)
 
     def pause(self, seconds: float) -> None:
         """Wait, for a transport that tries again; a signal ends the wait.
