@@ -1,0 +1,241 @@
+"""Calls of the Kinetic REST API v2: rows by query and by key, methods of business objects, BAQs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from connector_kit.errors import ConfigurationError, NotFoundError, TransientError
+from connector_kit.retry import RetryPolicy
+from connector_kit.transport import Answer, Request, Transport
+
+from epicor_kinetic_client.auth import authorization
+from epicor_kinetic_client.errors import PageRequest, classify
+from epicor_kinetic_client.metadata import ServiceMetadata, parse_metadata
+from epicor_kinetic_client.odata import Value, and_, eq, fits_in_path, key_segment
+from epicor_kinetic_client.settings import EpicorSettings
+
+Row = dict[str, Any]
+
+
+class EpicorClient:
+    """One Kinetic instance, as one identity. Shared by threads.
+
+    Every call raises the ConnectorError that the table in `epicor_kinetic_client.errors` gives.
+
+    Args:
+        settings: Where and as whom.
+        retry: Bounds on trying again.
+        sleep: Waits; tests hand in their own.
+        clock: Monotonic seconds; tests hand in their own.
+    """
+
+    def __init__(
+        self,
+        settings: EpicorSettings,
+        *,
+        retry: RetryPolicy | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.settings = settings
+        self._root = f"{settings.base_url}/api/v2/odata"
+        self._authorization = authorization(settings, retry=retry, sleep=sleep, clock=clock)
+        self.transport = Transport(
+            classify,
+            authorization=self._authorization,
+            timeout=settings.request_timeout,
+            retry=retry,
+            max_connections=settings.concurrency,
+            ca_bundle=settings.ca_bundle,
+            sleep=sleep,
+            clock=clock,
+        )
+        self._metadata: dict[str, ServiceMetadata] = {}
+        self._metadata_lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self.transport.close()
+
+    def metadata(self, company: str, service: str) -> ServiceMetadata:
+        """What a service offers; asked for once, because it is the same in every company."""
+        with self._metadata_lock:
+            if service not in self._metadata:
+                answer = self.transport.send(Request("GET", self._url(company, service, "$metadata")))
+                self._metadata[service] = parse_metadata(service, answer.text)
+            return self._metadata[service]
+
+    def read(  # noqa: PLR0913 (one argument for each query option)
+        self,
+        company: str,
+        path: str,
+        *,
+        filter: str = "",  # noqa: A002 (OData's own name)
+        orderby: Sequence[str] = (),
+        select: Sequence[str] = (),
+        expand: str = "",
+        top: int | None = None,
+        skip: int | None = None,
+        parameters: Mapping[str, str | int] | None = None,
+        shrinkable: bool = False,
+    ) -> list[Row]:
+        """Rows of a set, such as `Erp.BO.CustomerSvc/Customers`; 100 of them where `top` is not given.
+
+        Args:
+            company: The company in the URL.
+            path: Service and set, or a BAQ (`BaqSvc/MyQuery/Data`).
+            filter: An OData condition.
+            orderby: Columns, each with ` desc` behind it where it descends.
+            select: Columns; all without.
+            expand: Navigation properties, in OData's form.
+            top: Rows at most. The server may give fewer although there are more.
+            skip: Rows to leave out first.
+            parameters: Those of a BAQ, by name.
+            shrinkable: Whether a time-out of the server raises PageTimeoutError at once, instead of being
+                tried again.
+        """
+        params = query(filter=filter, orderby=orderby, select=select, expand=expand, top=top, skip=skip)
+        request = (PageRequest if shrinkable else Request)(
+            "GET", self._url(company, path), params={**(parameters or {}), **params}
+        )
+        return _rows(self.transport.send(request))
+
+    def baq(
+        self,
+        company: str,
+        baq_id: str,
+        *,
+        parameters: Mapping[str, str | int] | None = None,
+        **options: Any,  # noqa: ANN401 (what `read` takes)
+    ) -> list[Row]:
+        """Rows of a BAQ; `options` are those of `read`."""
+        return self.read(company, f"BaqSvc/{baq_id}/Data", parameters=parameters, **options)
+
+    def count(self, company: str, path: str, *, filter: str = "") -> int:  # noqa: A002 (OData's own name)
+        """How many rows a set has. Servers have been seen to be wrong about it: for people, not for logic."""
+        url = self._url(company, path, "$count")
+        answer = self.transport.send(Request("GET", url, params=query(filter=filter)))
+        try:
+            return int(answer.text.strip().lstrip("\ufeff"))
+        except ValueError:
+            raise TransientError("The server's count is no number.", status=answer.status) from None
+
+    def get(self, company: str, path: str, key: Mapping[str, Value], *, select: Sequence[str] = ()) -> Row:
+        """The row with this key.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        if not fits_in_path(key):
+            condition = and_(*(eq(name, value) for name, value in key.items()))
+            rows = self.read(company, path, filter=condition, select=select, top=1)
+            if not rows:
+                raise NotFoundError(f"{path}: there is no row with this key.")
+            return rows[0]
+        url = self._url(company, path) + key_segment(key)
+        document = _document(self.transport.send(Request("GET", url, params=query(select=select))))
+        rows = document["value"] if isinstance(document.get("value"), list) else [document]
+        if not rows:
+            raise NotFoundError(f"{path}: there is no row with this key.")
+        return _without_annotations(rows[0])
+
+    def patch(self, company: str, path: str, key: Mapping[str, Value], changes: Mapping[str, Any]) -> None:
+        """Set these columns of the row with this key; the others stay.
+
+        Values are absolute, so it may be repeated. Kinetic has been seen to accept a change and not to
+        store it: read the row back.
+
+        Raises:
+            NotFoundError: There is no such row.
+            DataError: A business rule refuses.
+        """
+        url = self._url(company, path) + key_segment(key)
+        self.transport.send(Request("PATCH", url, json=dict(changes), repeatable=True))
+
+    def create(self, company: str, path: str, row: Mapping[str, Any]) -> Row:
+        """Add a row; the row as the server stored it, with the keys that it assigned.
+
+        Raises:
+            AmbiguousWriteError: Whether it was added is not known: look before it is sent again.
+        """
+        return _document(self.transport.send(Request("POST", self._url(company, path), json=dict(row))))
+
+    def call(
+        self,
+        company: str,
+        service: str,
+        method: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        get: bool = False,
+    ) -> Row:
+        """Call a method of a business object; its answer has `returnObj`, `parameters` or both.
+
+        Args:
+            company: The company in the URL.
+            service: `Erp.BO.CustCntSvc`.
+            method: `GetByID`, `Update`.
+            body: Its parameters; with `get`, simple values that go into the query.
+            get: Whether it only reads, so that it goes as a GET and may be repeated.
+        """
+        url = self._url(company, service, method)
+        if get:
+            return _document(self.transport.send(Request("GET", url, params=dict(body or {}))))
+        return _document(self.transport.send(Request("POST", url, json=dict(body or {}))))
+
+    def address(self, company: str, path: str, **parts: Any) -> str:  # noqa: ANN401 (what `query` takes)
+        """The address that `read` would ask, to know its length."""
+        return Request("GET", self._url(company, path), params=query(**parts)).full_url
+
+    def _url(self, company: str, *segments: str) -> str:
+        return "/".join([self._root, quote(company, safe=""), *(quote(part, safe="/$") for part in segments)])
+
+
+def query(
+    *,
+    filter: str = "",  # noqa: A002 (OData's own name)
+    orderby: Sequence[str] = (),
+    select: Sequence[str] = (),
+    expand: str = "",
+    top: int | None = None,
+    skip: int | None = None,
+) -> dict[str, str | int]:
+    """The system query options that are given."""
+    options: dict[str, str | int | None] = {
+        "$filter": filter or None,
+        "$orderby": ",".join(orderby) or None,
+        "$select": ",".join(select) or None,
+        "$expand": expand or None,
+        "$top": top,
+        "$skip": skip or None,
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _document(answer: Answer) -> Row:
+    if not answer.body:
+        return {}
+    try:
+        document = answer.document
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise TransientError(
+            "The answer is no JSON object.", status=answer.status, advice="Is `base_url` a Kinetic server?"
+        )
+    return document
+
+
+def _rows(answer: Answer) -> list[Row]:
+    rows = _document(answer).get("value")
+    if not isinstance(rows, list):
+        raise ConfigurationError("The answer holds no rows.", advice="Is the path an entity set or a BAQ?")
+    return rows
+
+
+def _without_annotations(row: Mapping[str, Any]) -> Row:
+    return {name: value for name, value in row.items() if not name.startswith("@")}
