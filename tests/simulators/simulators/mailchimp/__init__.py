@@ -1,1 +1,1 @@
-"""A simulator of the Mailchimp Marketing API 3.0."""
+"""A stateful simulator of Mailchimp's Marketing API, its webhooks and its OAuth2 endpoints."""

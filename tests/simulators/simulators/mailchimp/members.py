@@ -1,0 +1,249 @@
+"""Writes a contact: every way of the API ends in `write`, whatever the path was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from simulators.mailchimp import problems
+from simulators.mailchimp.account import Account, Actor
+from simulators.mailchimp.consent import Decision, Standing, Verdict, Way, decide
+from simulators.mailchimp.email_addresses import complaint_about
+from simulators.mailchimp.identity import subscriber_hash
+from simulators.mailchimp.merge_fields import json_complaints, merge
+from simulators.mailchimp.model import Activity, Audience, Member, archived, standing_for
+from simulators.mailchimp.problems import FieldError
+from simulators.mailchimp.validation import parse_time
+
+BY_ADMIN = "N/A (Unsubscribed by admin)"
+
+_REFUSALS = {
+    Verdict.EXISTS: problems.member_exists,
+    Verdict.COMPLIANCE: problems.in_compliance_state,
+    Verdict.FORGOTTEN: problems.forgotten_email,
+}
+_OUTCOMES = {
+    Verdict.SET: "raised",
+    Verdict.KEEP: "ignored",
+    Verdict.EXISTS: "refused",
+    Verdict.COMPLIANCE: "refused",
+    Verdict.FORGOTTEN: "refused",
+}
+_PLAIN = ("email_type", "language", "vip", "ip_signup", "ip_opt")
+_TIMES = ("timestamp_signup", "timestamp_opt")
+
+
+@dataclass(frozen=True)
+class Written:
+    member: Member
+    is_new: bool
+    """Whether the contact was created, or came back from the archive."""
+
+
+@dataclass(frozen=True)
+class Write:
+    """A request to write one contact, valid by its shape.
+
+    Attributes:
+        way: How the request arrives.
+        actor: Who sends it.
+        body: The parsed JSON.
+        skip_merge_validation: Whether required merge values may be missing.
+        sync_tags: Whether the tags replace all others; None for the ways that have no such option.
+    """
+
+    way: Way
+    actor: Actor
+    body: Mapping[str, Any]
+    skip_merge_validation: bool = False
+    sync_tags: bool | None = None
+
+
+def write(account: Account, audience: Audience, current: Member | None, request: Write) -> Written:
+    """Create or change a contact.
+
+    Args:
+        account: The account, whose switches and clock apply.
+        audience: The list.
+        current: The member that the path names, if there is one.
+        request: What is asked.
+
+    Raises:
+        Problem: The vendor refuses the write; nothing is changed.
+    """
+    email_address = _target_address(account, audience, current, request)
+    if current is None:
+        current = audience.members.get(subscriber_hash(email_address))
+        if current is not None and request.way is Way.PUT:
+            raise problems.member_exists(email_address)
+    standing = current.standing if current else audience.standing_of(email_address)
+    decision = _decide(account, audience, email_address, standing, request)
+    _check_throttle(account, audience, email_address, standing, decision)
+    base = current or _blank(account, email_address, request.way)
+    changed = _with_fields(account, audience, replace(base, email_address=email_address), request)
+    if current is None or request.way is Way.BATCH or account.switches.put_applies_tags_to_existing:
+        changed = _with_tags(audience, changed, request)
+    if decision.status is not None:
+        changed = with_status(account, audience, changed, decision.status, is_new=current is None)
+    is_archived = standing in (Standing.ARCHIVED, Standing.ARCHIVED_LOCKED)
+    comes_back = is_archived and decision.verdict is Verdict.SET
+    return Written(account.save(audience, current, changed, request.actor), current is None or comes_back)
+
+
+def _target_address(account: Account, audience: Audience, current: Member | None, request: Write) -> str:
+    """The address that the contact will have."""
+    given = request.body.get("email_address")
+    if given is None:
+        if current is None:
+            raise problems.not_valid([FieldError("", "Required fields were not provided: email_address")])
+        return current.email_address
+    complaint = complaint_about(given, reject_examples=account.switches.reject_example_addresses)
+    if complaint:
+        raise problems.invalid_resource(complaint)
+    if current is not None and subscriber_hash(given) != current.id:
+        other = audience.standing_of(given)
+        if other is Standing.FORGOTTEN:
+            raise problems.forgotten_email(given)
+        if other is not Standing.ABSENT:
+            raise problems.member_exists(given)
+    return str(given)
+
+
+def _decide(
+    account: Account, audience: Audience, email_address: str, standing: Standing, request: Write
+) -> Decision:
+    status, if_new = request.body.get("status"), request.body.get("status_if_new")
+    decision = decide(standing, request.way, status, if_new, account.switches)
+    asked = status or decision.status or (if_new if standing is Standing.FORGOTTEN else None)
+    if asked in {"subscribed", "pending", "transactional"} and decision.verdict in _OUTCOMES:
+        already = decision.verdict is Verdict.KEEP and standing is Standing.PENDING and asked == "pending"
+        if not already:
+            account.note_raise(
+                audience,
+                email_address,
+                standing,
+                asked,
+                "status" if status else "status_if_new",
+                _OUTCOMES[decision.verdict],
+                request.actor.request,
+            )
+    if decision.verdict in _REFUSALS:
+        raise _REFUSALS[decision.verdict](email_address)
+    if decision.verdict is Verdict.NOT_FOUND:
+        raise problems.not_found()
+    if decision.verdict is Verdict.NO_STATUS:
+        missing = "status" if request.way is Way.POST else "status_if_new"
+        raise problems.not_valid([FieldError("", f"Required fields were not provided: {missing}")])
+    return decision
+
+
+def _check_throttle(
+    account: Account, audience: Audience, email_address: str, standing: Standing, decision: Decision
+) -> None:
+    """Addresses that are added again and again are refused for a while."""
+    if decision.status != "subscribed" or standing is Standing.ABSENT:
+        return
+    hashed = subscriber_hash(email_address)
+    if audience.re_adds[hashed] >= account.switches.signup_throttle:
+        raise problems.signup_throttled(email_address)
+    audience.re_adds[hashed] += 1
+
+
+def _blank(account: Account, email_address: str, way: Way) -> Member:
+    contact_id, web_id = account.new_contact_id()
+    source = "Import" if way is Way.BATCH else "API - Generic"
+    return Member(email_address, contact_id, web_id, Standing.ABSENT, source=source)
+
+
+def _with_fields(account: Account, audience: Audience, member: Member, request: Write) -> Member:
+    body = request.body
+    changes: dict[str, Any] = {name: body[name] for name in _PLAIN if name in body}
+    for name in _TIMES:
+        if name in body:
+            changes[name] = int(parse_time(body[name]).timestamp()) if body[name] else 0
+    if "location" in body:
+        changes |= {name: float(value) for name, value in body["location"].items()}
+    if "interests" in body:
+        changes["interests"] = _interests(audience, member.interests, body["interests"])
+    if "marketing_permissions" in body:
+        changes["marketing_permissions"] = _permissions(audience, member, body["marketing_permissions"])
+    given = body.get("merge_fields", {})
+    bad_types = json_complaints(given, account.switches)
+    if bad_types:
+        raise problems.not_valid(bad_types)
+    values, errors = merge(
+        audience.merge_fields,
+        member.merge_values,
+        given,
+        check_required=not request.skip_merge_validation,
+        images_reachable=account.switches.image_urls_reachable,
+    )
+    if errors:
+        raise problems.invalid_merge_fields(errors)
+    return replace(member, merge_values=values, **changes)
+
+
+def _interests(audience: Audience, chosen: frozenset[str], given: Mapping[str, Any]) -> frozenset[str]:
+    for interest_id, wanted in given.items():
+        if interest_id not in audience.interests:
+            raise problems.invalid_resource(f"Invalid interest ID: '{interest_id}'.")
+        if not isinstance(wanted, bool):
+            raise problems.not_valid([FieldError(f"interests.{interest_id}", "Schema describes boolean")])
+    added = {interest_id for interest_id, wanted in given.items() if wanted}
+    return (chosen - given.keys()) | added
+
+
+def _permissions(audience: Audience, member: Member, given: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    known = {permission.id for permission in audience.permissions}
+    for entry in given:
+        if entry["marketing_permission_id"] not in known:
+            raise problems.invalid_resource("Invalid marketing permission ID.")
+    named = {entry["marketing_permission_id"] for entry in given}
+    enabled = {entry["marketing_permission_id"] for entry in given if entry["enabled"]}
+    return (member.marketing_permissions - named) | enabled
+
+
+def _with_tags(audience: Audience, member: Member, request: Write) -> Member:
+    if "tags" not in request.body and not request.sync_tags:
+        return member
+    named = frozenset(audience.tag_id(name) for name in request.body.get("tags", ()))
+    return replace(member, tags=named if request.sync_tags else member.tags | named)
+
+
+def with_status(account: Account, audience: Audience, member: Member, status: str, *, is_new: bool) -> Member:
+    """A member with a status that the API sets, and its line in the activity feed."""
+    now = account.now()
+    standing = standing_for(status)
+    member = replace(member, standing=standing, unsubscribe_reason="")
+    if standing is Standing.SUBSCRIBED:
+        line = Activity("signup", now)
+        return replace(member, timestamp_opt=member.timestamp_opt or now, activity=(*member.activity, line))
+    if standing is Standing.UNSUBSCRIBED_BY_ADMIN and not is_new:
+        line = Activity("unsub", now, reason=BY_ADMIN, by_admin=True)
+        return replace(member, unsubscribe_reason=BY_ADMIN, activity=(*member.activity, line))
+    if standing is Standing.UNSUBSCRIBED_BY_ADMIN:
+        return replace(member, unsubscribe_reason=BY_ADMIN)
+    return member
+
+
+def archive(account: Account, audience: Audience, member: Member, actor: Actor) -> None:
+    """Take a contact out of sight; the vendor calls it DELETE.
+
+    Raises:
+        Problem: The contact is bounced, pending or already archived.
+    """
+    if member.status in {"cleaned", "pending", "archived"}:
+        raise problems.cannot_archive()
+    account.save(audience, member, replace(member, standing=archived(member.standing)), actor)
+
+
+def delete_permanently(account: Account, audience: Audience, member: Member, actor: Actor) -> None:
+    """Forget a contact for good: the address can come back only by the contact's own act."""
+    last = member
+    if account.switches.forgotten_addresses:
+        last = replace(member, email_address=f"{member.id}@forgotten.mailchimp.com")
+        audience.store(member, last)
+    last = account.save(audience, last, replace(last, standing=archived(member.standing)), actor)
+    audience.store(last, None)
+    audience.forgotten[member.id] = member.email_address

@@ -1,0 +1,1 @@
+"""The Marketing API's paths, one module per resource."""
