@@ -2,5 +2,6 @@
 
 from __future__ import annotations
 
-from simulators.mailchimp.testing import start_mailchimp as start_mailchimp
-from simulators.mailchimp.testing import webhook_sink as webhook_sink
+from simulators.mailchimp.testing import start_mailchimp, webhook_sink
+
+__all__ = ["start_mailchimp", "webhook_sink"]
