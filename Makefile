@@ -1,6 +1,6 @@
 # Every target installs what it needs first. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test check format bench clean
+.PHONY: help install lock demo test check docs format bench clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -20,7 +20,7 @@ install: .venv/installed ## Put a working .venv into the checkout, from requirem
 	@awk '/^uv==/ { on = 1 } on { print } on && !/\\$$/ { exit }' requirements.lock > .venv/uv.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
 	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
-	$(UV) pip install --quiet --python $(BIN)/python --no-deps $(foreach member,$(MEMBERS),--editable $(member))
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(foreach member,$(MEMBERS),--editable $(member))
 	@touch $@
 
 lock: ## Make requirements.lock anew (needs the network)
@@ -43,7 +43,11 @@ check: install ## What CI checks beside the tests: lint, format, types, imports,
 	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench; do \
 	    $(BIN)/mypy --allow-untyped-defs --allow-incomplete-defs $$tests || exit 1; done
 	$(BIN)/lint-imports
-	$(BIN)/python tests/check_docs.py
+	@for member in $(MEMBERS); do (cd $$member && $(CURDIR)/$(BIN)/deptry --quiet .) || exit 1; done
+	$(BIN)/python tests/docs/settings.py
+
+docs: install ## Write the settings of the plugins into the READMEs and meltano.yml
+	$(BIN)/python tests/docs/settings.py --write
 
 format: install ## Format and mend what can be mended
 	$(BIN)/ruff check --fix .

@@ -41,7 +41,12 @@ class SecretSettings(PluginBase):
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         MASKER.add(secret_values(self._config, self.config_jsonschema))
-        self._config = {name: _as_float(value) for name, value in reveal(self._config).items()}
+        self._config = {
+            name: _as_float(value)
+            for name, value in reveal(self._config).items()
+            # A variable that is empty in .env is a setting that is not set.
+            if value is not None and value != ""
+        }
         MASKER.add(secret_values(self._config, self.config_jsonschema))
         return super()._validate_config(raise_errors=raise_errors)
 

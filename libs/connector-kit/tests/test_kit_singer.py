@@ -152,6 +152,14 @@ def test_encrypted_settings_are_read_and_masked(tmp_path, monkeypatch):
     assert (status, written) == (0, [1, 2])
 
 
+def test_an_empty_setting_is_one_that_is_not_set(tmp_path):
+    status, written, _ = Running(tmp_path, seconds="", password="").end(
+        json.dumps(SCHEMA) + "\n" + messages(1, 2)
+    )
+
+    assert (status, written) == (0, [1, 2])
+
+
 def test_a_wrong_secret_does_not_show_in_the_complaint_about_it(tmp_path):
     running = Running(tmp_path, password=["not-a-real-password"], file=12345678)
 
