@@ -1,0 +1,53 @@
+"""The arithmetic of the hash chains: pure functions from content to digests."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Final
+
+DIGEST_SIZE: Final = 32
+SALT_SIZE: Final = 16
+PERSON_SIZE: Final = 16
+
+Scalar = str | int | float | bytes | None
+
+
+def _encode(values: Sequence[Scalar]) -> bytes:
+    """One unambiguous byte string for a row of values: JSON, with bytes as hexadecimal."""
+    return json.dumps(
+        [value.hex() if isinstance(value, bytes) else value for value in values],
+        ensure_ascii=False,
+        separators=(",", ":"),
+    ).encode()
+
+
+def link(previous: bytes, values: Sequence[Scalar]) -> bytes:
+    """The digest of an entry that follows the entry with the digest `previous`."""
+    return blake2b(previous + _encode(values), digest_size=DIGEST_SIZE).digest()
+
+
+def private_digest(salt: bytes, values: Sequence[Scalar]) -> bytes:
+    """The digest of an entry's personal data.
+
+    It is keyed with a salt of its own: once the salt is deleted, nobody can find out by trying addresses
+    whose data it stood for.
+    """
+    return blake2b(_encode(values), key=salt, digest_size=DIGEST_SIZE).digest()
+
+
+def normalise_address(address: str) -> str:
+    """The form in which two spellings of one e-mail address are equal."""
+    return unicodedata.normalize("NFC", address.strip()).casefold()
+
+
+def person_digest(key: bytes, address: str) -> bytes:
+    """What stands for a person: the address, hashed with the key of this trail.
+
+    It stays when the person is erased, so that who asks for an address still finds what was decided about it.
+    """
+    return blake2b(
+        normalise_address(address).encode("utf-8", "replace"), key=key, digest_size=PERSON_SIZE
+    ).digest()

@@ -1,0 +1,181 @@
+"""Opens the trail's database: driver, pragmas, schema, and errors in words."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from connector_kit.errors import ConfigurationError, TransientError
+
+_BUSY_SECONDS: Final = 60
+_SCHEMA_LOCK: Final = 7_310_582_467_119_001
+"""The key of the PostgreSQL advisory lock that lets one process at a time change the schema."""
+
+_migrating = threading.Lock()  # Alembic keeps the migration at work in a global proxy
+
+
+class Database:
+    """An engine with two kinds of transactions: those that read and those that write.
+
+    Args:
+        url: An SQLAlchemy URL of SQLite or PostgreSQL.
+
+    Raises:
+        ConfigurationError: If the URL, the driver, the folder or the schema is not usable.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = _parse(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            _make_folder(self.url)
+        self._engine = sa.create_engine(self.url, **_engine_options(is_sqlite=self.is_sqlite))
+        if self.is_sqlite:
+            sa.event.listen(self._engine, "connect", _prepare_sqlite)
+            sa.event.listen(self._engine, "begin", _begin_sqlite)
+        self._writer = self._engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        try:
+            self._migrate()
+        except sa.exc.DBAPIError as error:
+            self.close()
+            raise ConfigurationError(
+                f"The audit database {self} cannot be opened: {_first_line(error)}.",
+                advice="Check the setting audit_database_url, and that the account may create tables there.",
+            ) from error
+
+    def __str__(self) -> str:
+        """The URL without its password."""
+        return self.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """One transaction that sees one state of the database."""
+        with _in_words(self), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """One transaction that is durable once the block is left, or leaves no trace."""
+        with _in_words(self), self._writer.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self._engine.dispose()
+
+    def _migrate(self) -> None:
+        with self._engine.begin() as connection:
+            if MigrationContext.configure(connection).get_current_revision() == _head_revision():
+                return
+        with _migrating, self._writer.begin() as connection:
+            if not self.is_sqlite:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
+            self._check_known(MigrationContext.configure(connection).get_current_revision())
+            config = migration_config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def _check_known(self, revision: str | None) -> None:
+        scripts = ScriptDirectory.from_config(migration_config())
+        known = {script.revision for script in scripts.walk_revisions()}
+        if revision is not None and revision not in known:
+            self.close()
+            raise ConfigurationError(
+                f"The audit database {self} was written by a newer sync-audit (its schema is {revision}).",
+                advice="Install the newest sync-audit for every plugin that shares the database.",
+            )
+
+
+def migration_config() -> Config:
+    """Alembic's configuration, made from what is inside this package."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    return config
+
+
+def _head_revision() -> str | None:
+    return ScriptDirectory.from_config(migration_config()).get_current_head()
+
+
+def _parse(url: str) -> sa.URL:
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise ConfigurationError(
+            "The setting audit_database_url is not a database URL.",
+            advice="Use sqlite:///data/sync-audit.sqlite3 or postgresql://user:password@host/database.",
+        ) from error
+    backend = parsed.get_backend_name()
+    if backend not in ("sqlite", "postgresql"):
+        raise ConfigurationError(
+            f"The setting audit_database_url names a database of kind {backend!r}.",
+            advice="The audit trail lives in SQLite (sqlite:///…) or PostgreSQL (postgresql://…).",
+        )
+    if backend == "postgresql":
+        if find_spec("psycopg") is None:
+            raise ConfigurationError(
+                "The setting audit_database_url names PostgreSQL, and its driver is not installed.",
+                advice="Install the extra: pip install 'sync-audit[postgres]'.",
+            )
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    return parsed
+
+
+def _make_folder(url: sa.URL) -> None:
+    if not url.database or url.database == ":memory:":
+        raise ConfigurationError(
+            "The setting audit_database_url names an SQLite database in memory, which ends with the process.",
+            advice="Name a file: sqlite:///data/sync-audit.sqlite3.",
+        )
+    folder = Path(url.database).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The folder {folder} of the audit database cannot be made: {error.strerror}.",
+            advice="Make it, or name another file in the setting audit_database_url.",
+        ) from error
+
+
+def _engine_options(*, is_sqlite: bool) -> dict[str, Any]:
+    if is_sqlite:
+        return {"connect_args": {"timeout": _BUSY_SECONDS, "check_same_thread": False}}
+    return {"pool_pre_ping": True}
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = (
+        None  # transactions begin where this module says, not where the driver guesses
+    )
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")  # committed means on the disk, also when the power fails
+    connection.execute("PRAGMA secure_delete=ON")  # erased is overwritten, not only forgotten
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
+
+
+@contextmanager
+def _in_words(database: Database) -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.OperationalError as error:
+        raise TransientError(
+            f"The audit database {database} did not answer as it should: {_first_line(error)}.",
+            advice="Check that its disk is not full and its server runs. Nothing of this step was written.",
+        ) from error
+
+
+def _first_line(error: sa.exc.DBAPIError) -> str:
+    return next(iter(str(error.orig).splitlines()), type(error.orig).__name__).rstrip(".")

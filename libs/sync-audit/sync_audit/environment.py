@@ -1,0 +1,26 @@
+"""What the surroundings of a run say about it: where its data lives and which runs belong together."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+_CORRELATION_VARIABLES: Final = (
+    "SYNC_AUDIT_CORRELATION",  # set by a replay for the target that it starts
+    "MELTANO_RUN_ID",  # set by who schedules `meltano run`, the same as its --run-id
+    "MELTANO_PARENT_CONTEXT_UUID",  # set by Meltano for every plugin that one command starts
+)
+
+
+def default_database_url(environ: Mapping[str, str] = os.environ) -> str:
+    """The URL of the SQLite file in the Meltano project, or else in the current folder."""
+    root = Path(environ.get("MELTANO_PROJECT_ROOT") or Path.cwd())
+    return f"sqlite:///{(root / 'data' / 'sync-audit.sqlite3').as_posix()}"
+
+
+def correlation(environ: Mapping[str, str] = os.environ) -> str:
+    """What the plugins of one `meltano run` have in common; a value of its own outside Meltano."""
+    return next((environ[name] for name in _CORRELATION_VARIABLES if environ.get(name)), str(uuid.uuid4()))

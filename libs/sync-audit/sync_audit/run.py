@@ -1,0 +1,234 @@
+"""One run of a plugin: it takes decisions and answers when they are durable."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from sync_audit import journal
+from sync_audit.clock import Clock, to_text
+from sync_audit.database import Database
+from sync_audit.decision import Action, Decision
+from sync_audit.entries import Entry, EntryWriter, to_json
+from sync_audit.ledger import LedgerChanges, apply_changes
+from sync_audit.schema import dead_letters, decisions, run_counts, runs, stream_schemas
+from sync_audit.summary import RunSummary, Status
+
+RUNNING = "running"
+OPEN = "open"
+
+
+class Run:
+    """A run that has started. Safe to use from several threads.
+
+    Made by `AuditTrail.start_run`.
+
+    Args:
+        database: Where the trail is.
+        header: The run's row as it was when the run started.
+        writer: Makes the rows of this run.
+        clock: Returns the present time.
+    """
+
+    def __init__(
+        self, database: Database, header: Mapping[str, Any], writer: EntryWriter, *, clock: Clock
+    ) -> None:
+        self.id: int = header["id"]
+        self.plugin: str = header["plugin"]
+        self.correlation: str = header["correlation"]
+        self.dry_run: bool = header["dry_run"]
+        self._database = database
+        self._writer = writer
+        self._clock = clock
+        self._started: datetime = clock()
+        self._lock = threading.Lock()
+        self._read = 0
+        self._entries = 0
+        self._head: bytes = header["head"]
+        self._counts: Counter[Action] = Counter()
+        self._summary: RunSummary | None = None
+
+    @property
+    def counts(self) -> Counter[Action]:
+        """How many decisions of each action are stored; a copy."""
+        with self._lock:
+            return Counter(self._counts)
+
+    @property
+    def records_read(self) -> int:
+        """How many records were read."""
+        with self._lock:
+            return self._read
+
+    def read(self, records: int = 1) -> None:
+        """Count records as read from the input; stored with the next decisions or at the end."""
+        with self._lock:
+            self._read += records
+
+    def describe_stream(
+        self, stream: str, schema: Mapping[str, Any], key_properties: Sequence[str] = ()
+    ) -> None:
+        """Keep the schema of a stream, so that its dead letters can be replayed under it.
+
+        Args:
+            stream: The stream's name.
+            schema: Its JSON schema.
+            key_properties: The names of its keys.
+        """
+        message = {
+            "type": "SCHEMA",
+            "stream": stream,
+            "schema": schema,
+            "key_properties": list(key_properties),
+        }
+        row = {"run_id": self.id, "stream": stream, "message": to_json(message)}
+        with self._lock, self._database.writing() as connection:
+            connection.execute(
+                _insert(connection, stream_schemas)
+                .values(row)
+                .on_conflict_do_update(index_elements=["run_id", "stream"], set_={"message": row["message"]})
+            )
+
+    def record(self, made: Sequence[Decision], *, ledger: LedgerChanges | None = None) -> None:
+        """Store decisions and changes of the ledger: all of them durably, or none.
+
+        Args:
+            made: One decision for each record that was read.
+            ledger: namespace → key → the new value, or None to forget the key.
+
+        Raises:
+            TransientError: If the database did not take them. Nothing was stored; repeat the same call.
+            RuntimeError: If the run is finished.
+        """
+        with self._lock:
+            if self._summary is not None:
+                message = f"Run {self.id} is finished: start another one."
+                raise RuntimeError(message)
+            now = to_text(self._clock())
+            entries = self._writer.entries(made, after=self._entries, head=self._head, now=now)
+            counts = Counter(entry.decision.action for entry in entries if not entry.is_part)
+            head = entries[-1].digest if entries else self._head
+            total = self._entries + len(entries)
+            with self._database.writing() as connection:
+                if entries:
+                    connection.execute(sa.insert(decisions), [entry.row for entry in entries])
+                    self._open_dead_letters(connection, entries, now)
+                    self._add_counts(connection, counts, now)
+                if ledger:
+                    apply_changes(connection, ledger, run_id=self.id, now=now)
+                connection.execute(
+                    self._update(active_at=now, records_read=self._read, entries=total, head=head)
+                )
+            self._entries, self._head = total, head
+            self._counts += counts
+
+    def exceeds(self, max_failed: int | None, max_failed_ratio: float | None) -> bool:
+        """Whether more records failed than the settings allow.
+
+        Args:
+            max_failed: The most decisions that may be failures; None for no limit.
+            max_failed_ratio: The largest share of the records read so far that may be failures, from 0 to 1;
+                None for no limit. Ask at the end, or once enough records were read for a share to mean much.
+        """
+        with self._lock:
+            failed = sum(count for action, count in self._counts.items() if action.is_failure)
+            if max_failed is not None and failed > max_failed:
+                return True
+            return max_failed_ratio is not None and failed > max_failed_ratio * max(self._read, 1)
+
+    def finish(self, status: Status = "succeeded", error: str | None = None) -> RunSummary:
+        """Seal the run. A second call changes nothing and returns the first one's summary.
+
+        A run that says it succeeded while records have no decision is stored as failed: every record that was
+        read ends in one decision.
+
+        Args:
+            status: How it ended.
+            error: What went wrong, in words, without personal data.
+
+        Raises:
+            TransientError: If the database did not take it; the call can be repeated.
+        """
+        with self._lock:
+            if self._summary is None:
+                self._summary = self._seal(status, error)
+            return self._summary
+
+    def _seal(self, status: str, error: str | None) -> RunSummary:
+        undecided = self._read - sum(self._counts.values())
+        if status == "succeeded" and undecided:
+            status = "failed"
+            error = f"{self._read} records were read and {undecided} of them have no decision."
+        finished = self._clock()
+        result = {
+            "finished_at": to_text(finished),
+            "status": status,
+            "error": error,
+            "records_read": self._read,
+            "entries": self._entries,
+            "head": self._head,
+        }
+        counts = {action.value: count for action, count in self._counts.items()}
+        with self._database.writing() as connection:
+            connection.execute(self._update(active_at=to_text(finished), **result))
+            journal.append(
+                connection,
+                run_id=self.id,
+                kind=journal.FINISHED,
+                content=journal.result_digest({"id": self.id, **result}, counts),
+                now=to_text(finished),
+            )
+        return RunSummary(
+            run_id=self.id,
+            plugin=self.plugin,
+            status=status,
+            dry_run=self.dry_run,
+            read=self._read,
+            counts=dict(self._counts),
+            seconds=max((finished - self._started).total_seconds(), 0.0),
+        )
+
+    def _update(self, **values: object) -> sa.Update:
+        return sa.update(runs).where(runs.c.id == self.id).values(**values)
+
+    def _open_dead_letters(self, connection: sa.Connection, entries: Sequence[Entry], now: str) -> None:
+        opened = [
+            {
+                "run_id": self.id,
+                "seq": entry.row["seq"],
+                "plugin": self.plugin,
+                "stream": entry.decision.stream,
+                "state": OPEN,
+                "consent": entry.decision.consent,
+                "opened_at": now,
+                "changed_at": now,
+            }
+            for entry in entries
+            if entry.decision.dead_letter is not None
+        ]
+        if opened:
+            connection.execute(sa.insert(dead_letters), opened)
+
+    def _add_counts(self, connection: sa.Connection, counts: Counter[Action], now: str) -> None:
+        hour = now[: len("2026-03-01T09")]
+        insert = _insert(connection, run_counts)
+        connection.execute(
+            insert.on_conflict_do_update(
+                index_elements=["run_id", "hour", "action"],
+                set_={"decisions": run_counts.c.decisions + insert.excluded.decisions},
+            ),
+            [
+                {"run_id": self.id, "hour": hour, "action": action.value, "decisions": count}
+                for action, count in sorted(counts.items())
+            ],
+        )
+
+
+def _insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    return (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)

@@ -1,0 +1,197 @@
+"""The tables of the audit trail.
+
+Text from elsewhere has no length limit: a long identifier must not fail a run on one database and pass on
+the other. Times are text in UTC with microseconds (`2026-03-01T09:30:00.000000Z`): they sort, read and hash
+alike on every database.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    },
+)
+
+_BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+properties = sa.Table(
+    "properties",
+    metadata,
+    sa.Column("name", sa.String(40), primary_key=True),
+    sa.Column("value", sa.LargeBinary, nullable=False),
+    comment="What is fixed for the life of a trail, such as the key of its person digests.",
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", _BIG, primary_key=True),
+    sa.Column("plugin", sa.Text, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("pipeline", sa.Text, nullable=False),
+    sa.Column("correlation", sa.Text, nullable=False),
+    sa.Column("dry_run", sa.Boolean, nullable=False),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("process", sa.Integer, nullable=False),
+    sa.Column("started_at", sa.String(27), nullable=False),
+    sa.Column("active_at", sa.String(27), nullable=False),
+    sa.Column("finished_at", sa.String(27)),
+    sa.Column("status", sa.String(20), nullable=False),
+    sa.Column("error", sa.Text),
+    sa.Column("records_read", _BIG, nullable=False),
+    sa.Column("entries", _BIG, nullable=False),
+    sa.Column("head", sa.LargeBinary(32), nullable=False),
+    sa.Column("pruned_entries", _BIG, nullable=False),
+    sa.Column("pruned_head", sa.LargeBinary(32)),
+    sa.Index(None, "started_at"),
+    sa.Index(None, "plugin", "started_at"),
+    sa.Index(None, "correlation"),
+    comment="One row per run of a plugin; head is the digest of its newest entry.",
+)
+
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    sa.Column("run_id", _BIG, primary_key=True, autoincrement=False),
+    sa.Column("seq", _BIG, primary_key=True, autoincrement=False),
+    sa.Column("part_of", _BIG),
+    sa.Column("recorded_at", sa.String(27), nullable=False),
+    sa.Column("stream", sa.Text, nullable=False),
+    sa.Column("action", sa.String(20), nullable=False),
+    sa.Column("reason", sa.String(80), nullable=False),
+    sa.Column("consent", sa.String(20)),
+    sa.Column("person", sa.LargeBinary(16)),
+    sa.Column("former_person", sa.LargeBinary(16)),
+    sa.Column("source_updated_on", sa.Text),
+    sa.Column("http_status", sa.Integer),
+    sa.Column("request_id", sa.Text),
+    sa.Column("duration_ms", sa.Float(53)),
+    sa.Column("refers_to", sa.Text),
+    sa.Column("private_digest", sa.LargeBinary(32), nullable=False),
+    sa.Column("digest", sa.LargeBinary(32), nullable=False),
+    # What is personal, and goes when the person is erased:
+    sa.Column("salt", sa.LargeBinary(16)),
+    sa.Column("subject", sa.Text),
+    sa.Column("former_subject", sa.Text),
+    sa.Column("source_key", sa.Text),
+    sa.Column("event_id", sa.Text),
+    sa.Column("targets", sa.Text),
+    sa.Column("detail", sa.Text),
+    sa.Column("changes", sa.Text),
+    sa.Column("dead_letter", sa.Text),
+    sa.Column("payload", sa.Text),
+    sa.Index(None, "person", "recorded_at"),
+    sa.Index(None, "source_key", "recorded_at"),
+    sa.Index(None, "action", "recorded_at"),
+    sa.Index(None, "recorded_at"),
+    comment="One row per decision and per part of one; digest chains them within a run.",
+)
+for _column in (decisions.c.former_person, decisions.c.consent):
+    sa.Index(
+        None,
+        _column,
+        decisions.c.recorded_at,
+        sqlite_where=_column.is_not(None),
+        postgresql_where=_column.is_not(None),
+    )
+
+PUBLIC_COLUMNS: Final = (
+    "run_id",
+    "seq",
+    "part_of",
+    "recorded_at",
+    "stream",
+    "action",
+    "reason",
+    "consent",
+    "person",
+    "former_person",
+    "source_updated_on",
+    "http_status",
+    "request_id",
+    "duration_ms",
+    "refers_to",
+    "private_digest",
+)
+"""What the chain covers, in the order in which it is hashed."""
+
+PRIVATE_COLUMNS: Final = (
+    "subject",
+    "former_subject",
+    "source_key",
+    "event_id",
+    "targets",
+    "detail",
+    "changes",
+    "dead_letter",
+    "payload",
+)
+"""What `private_digest` covers, in the order in which it is hashed."""
+
+dead_letters = sa.Table(
+    "dead_letters",
+    metadata,
+    sa.Column("run_id", _BIG, primary_key=True, autoincrement=False),
+    sa.Column("seq", _BIG, primary_key=True, autoincrement=False),
+    sa.Column("plugin", sa.Text, nullable=False),
+    sa.Column("stream", sa.Text, nullable=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("consent", sa.String(20)),
+    sa.Column("opened_at", sa.String(27), nullable=False),
+    sa.Column("changed_at", sa.String(27), nullable=False),
+    sa.Column("replay_run_id", _BIG),
+    sa.Column("result_run_id", _BIG),
+    sa.Column("result_seq", _BIG),
+    sa.Index(None, "state", "plugin", "opened_at"),
+    comment="What became of each decision's dead letter: open, handed_out, resolved, failed_again.",
+)
+
+run_counts = sa.Table(
+    "run_counts",
+    metadata,
+    sa.Column("run_id", _BIG, primary_key=True, autoincrement=False),
+    sa.Column("hour", sa.String(13), primary_key=True),
+    sa.Column("action", sa.String(20), primary_key=True),
+    sa.Column("decisions", _BIG, nullable=False),
+    sa.Index(None, "hour"),
+    comment="How many decisions of each action a run made in each hour (`2026-03-01T09`); no parts.",
+)
+
+journal = sa.Table(
+    "journal",
+    metadata,
+    sa.Column("position", _BIG, primary_key=True, autoincrement=False),
+    sa.Column("run_id", _BIG, nullable=False),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("recorded_at", sa.String(27), nullable=False),
+    sa.Column("content_digest", sa.LargeBinary(32), nullable=False),
+    sa.Column("digest", sa.LargeBinary(32), nullable=False),
+    sa.Index(None, "run_id"),
+    comment="The start and the end of every run, chained over the whole trail.",
+)
+
+stream_schemas = sa.Table(
+    "stream_schemas",
+    metadata,
+    sa.Column("run_id", _BIG, primary_key=True, autoincrement=False),
+    sa.Column("stream", sa.Text, primary_key=True),
+    sa.Column("message", sa.Text, nullable=False),
+    comment="The Singer SCHEMA message under which a run read a stream: a replay begins with it.",
+)
+
+ledger_entries = sa.Table(
+    "ledger_entries",
+    metadata,
+    sa.Column("namespace", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("run_id", _BIG, nullable=False),
+    sa.Column("recorded_at", sa.String(27), nullable=False),
+    comment="What is known last about each key: state, not history.",
+)
