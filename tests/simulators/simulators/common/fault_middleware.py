@@ -106,7 +106,7 @@ class FaultMiddleware:
             return _HTML.format(status=effect.status, phrase=phrase).encode(), b"text/html"
         return json.dumps(self._error_body(effect.status, phrase)).encode(), b"application/json"
 
-    async def _reset(self, strike: Strike, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - one form for all endings
+    async def _reset(self, strike: Strike, scope: Scope, receive: Receive, send: Send) -> None:
         if strike.rule.effect.applied:
             await _collect(self._app, scope, receive)
         else:

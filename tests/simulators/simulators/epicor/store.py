@@ -1,0 +1,337 @@
+"""The database of the simulated Kinetic: typed tables in SQLite, one revision counter for all of them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any
+from uuid import UUID
+
+from simulators.epicor import moments
+from simulators.epicor.errors import EpicorError
+from simulators.epicor.moments import Clock
+from simulators.epicor.schema import Column, Table
+
+Row = dict[str, Any]
+Key = Mapping[str, Any]
+
+FIRST_REVISION = 3_000_000_000
+"""Above 2^31: a client that keeps revisions in 32 bits fails at once."""
+
+_SQL_TYPES = {
+    "Edm.String": "TEXT COLLATE NOCASE",
+    "Edm.Guid": "TEXT COLLATE NOCASE",
+    "Edm.DateTimeOffset": "TEXT",
+    "Edm.Boolean": "INTEGER",
+    "Edm.Int32": "INTEGER",
+    "Edm.Int64": "INTEGER",
+    "Edm.Decimal": "REAL",
+}
+_DEFAULTS: Mapping[str, Any] = {
+    "Edm.String": "",
+    "Edm.Guid": "00000000-0000-0000-0000-000000000000",
+    "Edm.DateTimeOffset": None,
+    "Edm.Boolean": False,
+    "Edm.Int32": 0,
+    "Edm.Int64": 0,
+    "Edm.Decimal": 0.0,
+}
+_PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
+    "Edm.String": (str,),
+    "Edm.Guid": (str,),
+    "Edm.Boolean": (bool,),
+    "Edm.Int32": (int,),
+    "Edm.Int64": (int,),
+    "Edm.Decimal": (int, float),
+}
+_INDEXED = ("EMailAddress", "PerConID", "SysRowID")
+BAD_INPUT = "Unable to deserialize entity. Input data is not in correct format."
+
+
+def ticks_column(name: str) -> str:
+    """The hidden column that holds a moment as a number, so that offsets do not disturb comparisons."""
+    return f"{name}__ticks"
+
+
+@dataclass(frozen=True)
+class Sql:
+    """A condition with its parameters."""
+
+    text: str = "1"
+    parameters: tuple[Any, ...] = ()
+
+    def __and__(self, other: Sql) -> Sql:
+        return Sql(f"({self.text}) AND ({other.text})", self.parameters + other.parameters)
+
+
+EVERYTHING = Sql()
+
+
+def equal(values: Mapping[str, Any]) -> Sql:
+    """The condition that these columns have these values."""
+    return Sql(" AND ".join(f'"{name}" = ?' for name in values) or "1", tuple(values.values()))
+
+
+@dataclass(frozen=True)
+class Change:
+    """A write that has its revision; whether it can be seen yet is another question."""
+
+    table: str
+    kind: str
+    """`insert`, `update` or `delete`."""
+    row: Row
+    ticks: int
+
+
+class Store:
+    """Typed tables; every write takes the next revision and stamps the change columns of its table.
+
+    Args:
+        tables: By name.
+        clock: Stamps writes.
+        zone: Of the server: `ChangeDate` is its midnight.
+        updated_on_decimals: Asked at every write.
+    """
+
+    def __init__(
+        self,
+        tables: Mapping[str, Table],
+        clock: Clock,
+        zone: tzinfo,
+        updated_on_decimals: Callable[[], int],
+    ) -> None:
+        self.tables = tables
+        self.listeners: list[Callable[[Change], None]] = []
+        self._clock = clock
+        self._zone = zone
+        self._decimals = updated_on_decimals
+        self._revision = FIRST_REVISION
+        # One thread serves; the other one that may touch it builds it.
+        self._database = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        self._database.execute("PRAGMA temp_store = MEMORY")
+        for table in tables.values():
+            for statement in _create(table):
+                self._database.execute(statement)
+
+    def close(self) -> None:
+        self._database.close()
+
+    @property
+    def revision(self) -> int:
+        """The last revision given out."""
+        return self._revision
+
+    def load(self, rows: Iterable[tuple[str, Row, int]]) -> None:
+        """Insert rows (table, values, ticks) in the order of their commits."""
+        pending: dict[str, list[tuple[Any, ...]]] = {name: [] for name in self.tables}
+        self._database.execute("BEGIN")
+        for name, values, ticks in rows:
+            table = self.tables[name]
+            batch = pending[name]
+            batch.append(_stored(table, self._stamped(table, values, ticks, every=True)))
+            if len(batch) == 5_000:
+                self._insert_many(table, batch)
+                batch.clear()
+        for name, batch in pending.items():
+            self._insert_many(self.tables[name], batch)
+        self._database.execute("COMMIT")
+        self._database.execute("ANALYZE")
+
+    def select(
+        self,
+        table: Table,
+        where: Sql = EVERYTHING,
+        order: str = "",
+        limit: int = -1,
+        offset: int = 0,
+        columns: Sequence[str] | None = None,
+    ) -> list[Row]:
+        """Rows as OData shows them. `order` is SQL; `columns` are all of the table's unless given."""
+        shown = [table.by_name[name] for name in columns] if columns is not None else list(table.columns)
+        names = [column.name for column in shown]
+        flags = [column.name for column in shown if column.edm_type == "Edm.Boolean"]
+        listed = ", ".join(f'"{name}"' for name in names)
+        ordering = f" ORDER BY {order}" if order else ""
+        cursor = self._database.execute(
+            f'SELECT {listed} FROM "{table.name}" WHERE {where.text}{ordering} LIMIT ? OFFSET ?',  # noqa: S608 - names from the schema
+            (*where.parameters, limit, offset),
+        )
+        rows = [dict(zip(names, values, strict=True)) for values in cursor]
+        for row in rows:
+            for flag in flags:
+                row[flag] = row[flag] != 0
+        return rows
+
+    def count(self, table: Table, where: Sql = EVERYTHING) -> int:
+        sql = f'SELECT count(*) FROM "{table.name}" WHERE {where.text}'  # noqa: S608 - names from the schema
+        return int(self._database.execute(sql, where.parameters).fetchone()[0])
+
+    def largest(self, table: Table, column: str, where: Sql) -> int:
+        """The largest number in a column, 0 when there is none."""
+        sql = f'SELECT max("{column}") FROM "{table.name}" WHERE {where.text}'  # noqa: S608 - names from the schema
+        return int(self._database.execute(sql, where.parameters).fetchone()[0] or 0)
+
+    def get(self, table: Table, key: Key) -> Row | None:
+        """The row of a whole key."""
+        found = self.select(table, equal({name: key[name] for name in table.key}), limit=1)
+        return found[0] if found else None
+
+    def prepare_insert(self, table: Table, values: Row) -> Change:
+        """Give a new row its revision and stamps.
+
+        Raises:
+            EpicorError: 400 for a value of the wrong type.
+        """
+        ticks = self._clock()
+        return Change(table.name, "insert", self._stamped(table, checked(table, values), ticks), ticks)
+
+    def prepare_update(
+        self, table: Table, row: Row, changes: Row, *, revise: bool = True, stamps: Iterable[str] = ()
+    ) -> Change:
+        """Give a changed row its revision and stamps.
+
+        Args:
+            table: Of the row.
+            row: As it is.
+            changes: The columns to set.
+            revise: Whether SysRevID moves.
+            stamps: Change columns to maintain beyond those of the table.
+
+        Raises:
+            EpicorError: 400 for a value of the wrong type.
+        """
+        ticks = self._clock()
+        changed = {**row, **checked(table, changes)}
+        custom = any(table.by_name[name].is_custom for name in changes)
+        if not revise:
+            self._revision += 1
+            return Change(table.name, "update", {**changed, "UD_SysRevID": str(self._revision)}, ticks)
+        stamped = self._stamped(table, changed, ticks, custom=custom, stamps=stamps)
+        return Change(table.name, "update", stamped, ticks)
+
+    def prepare_delete(self, table: Table, row: Row) -> Change:
+        self._revision += 1
+        return Change(table.name, "delete", row, self._clock())
+
+    def commit(self, change: Change) -> None:
+        """Make a prepared write visible.
+
+        Raises:
+            EpicorError: 409 when the key is there already.
+        """
+        table = self.tables[change.table]
+        try:
+            if change.kind == "insert":
+                self._insert_many(table, [_stored(table, change.row)])
+            else:
+                self._replace(table, change)
+        except sqlite3.IntegrityError as error:
+            raise EpicorError(
+                409, f"Duplicate record in {table.name}.", "Ice.Common.DuplicateRecordException", table.name
+            ) from error
+        for listener in self.listeners:
+            listener(change)
+
+    def _replace(self, table: Table, change: Change) -> None:
+        where = equal({name: change.row[name] for name in table.key})
+        if change.kind == "delete":
+            self._database.execute(f'DELETE FROM "{table.name}" WHERE {where.text}', where.parameters)  # noqa: S608 - names from the schema
+            return
+        settings = ", ".join(f'"{name}" = ?' for name in _stored_names(table))
+        self._database.execute(
+            f'UPDATE "{table.name}" SET {settings} WHERE {where.text}',  # noqa: S608 - names from the schema
+            (*_stored(table, change.row), *where.parameters),
+        )
+
+    def _insert_many(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        marks = ", ".join("?" * len(_stored_names(table)))
+        self._database.executemany(f'INSERT INTO "{table.name}" VALUES ({marks})', rows)  # noqa: S608 - names from the schema
+
+    def _stamped(
+        self,
+        table: Table,
+        values: Row,
+        ticks: int,
+        *,
+        custom: bool = False,
+        every: bool = False,
+        stamps: Iterable[str] = (),
+    ) -> Row:
+        self._revision += 1
+        row = dict(values)
+        row["SysRevID"] = self._revision
+        if "SysRowID" not in row:
+            row["SysRowID"] = str(UUID(int=self._revision << 64))
+        if "UD_SysRevID" in table.by_name and (custom or every or "UD_SysRevID" not in row):
+            row["UD_SysRevID"] = str(self._revision)
+        if "UpdatedOn" in table.by_name:
+            row["UpdatedOn"] = moments.utc_text(ticks, self._decimals())
+        maintained = {*table.change_columns, *stamps}
+        if "ChangeDate" in maintained:
+            midnight, seconds = moments.local_midnight(ticks, self._zone)
+            row["ChangeDate"] = midnight
+            if "ChangeTime" in maintained:
+                row["ChangeTime"] = seconds
+        if "ChangedOn" in maintained:
+            row["ChangedOn"] = moments.utc_text(ticks, 0)
+        return row
+
+
+def checked(table: Table, values: Row) -> Row:
+    """The values, once each is known to fit its column; columns that do not exist are refused.
+
+    Raises:
+        EpicorError: 400 as Kinetic words it.
+    """
+    for name, value in values.items():
+        column = table.by_name.get(name)
+        if column is None or not _fits(column, value):
+            raise EpicorError(400, BAD_INPUT)
+    return {
+        name: _DEFAULTS[table.by_name[name].edm_type] if value is None else value
+        for name, value in values.items()
+    }
+
+
+def _fits(column: Column, value: Any) -> bool:
+    if value is None:
+        return True
+    if isinstance(value, bool) and column.edm_type != "Edm.Boolean":
+        return False
+    if column.edm_type == "Edm.DateTimeOffset":
+        return isinstance(value, str) and _is_moment(value)
+    return isinstance(value, _PYTHON_TYPES[column.edm_type])
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        moments.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _stored_names(table: Table) -> list[str]:
+    return [*(column.name for column in table.columns), *map(ticks_column, table.moments)]
+
+
+def _stored(table: Table, row: Row) -> tuple[Any, ...]:
+    shown = [row.get(column.name, _DEFAULTS[column.edm_type]) for column in table.columns]
+    ticks = [moments.parse(row[name]) if row.get(name) else None for name in table.moments]
+    return (*shown, *ticks)
+
+
+def _create(table: Table) -> Iterator[str]:
+    declared = [f'"{column.name}" {_SQL_TYPES[column.edm_type]}' for column in table.columns]
+    declared += [f'"{ticks_column(name)}" INTEGER' for name in table.moments]
+    key = ", ".join(f'"{name}"' for name in table.key)
+    yield f'CREATE TABLE "{table.name}" ({", ".join(declared)}, PRIMARY KEY ({key}))'
+    company = ['"Company"']
+    rest = [f'"{name}"' for name in table.key if name != "Company"]
+    for name in ("SysRevID", *_INDEXED, *(set(table.moments) & {"UpdatedOn", "ChangedOn"})):
+        if name in table.by_name:
+            column = ticks_column(name) if name in table.moments else name
+            indexed = ", ".join([*company, f'"{column}"', *rest])
+            yield f'CREATE INDEX "{table.name}_{name}" ON "{table.name}" ({indexed})'

@@ -1,0 +1,74 @@
+"""One simulated Kinetic: its data, its credentials, its switches and its clock."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
+
+from simulators.common.faults import FaultPlan
+from simulators.common.request_log import RequestLog
+from simulators.epicor.moments import Clock
+from simulators.epicor.schema import Table
+from simulators.epicor.store import Change, Store
+from simulators.epicor.switches import Switches
+
+SERVER_ZONE = ZoneInfo("America/Chicago")
+INSTANCE = "kinetic"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a client needs to get in."""
+
+    api_key: str
+    username: str
+    password: str
+    client_id: str
+    client_secret: str
+
+    @classmethod
+    def of_seed(cls, seed: int) -> Credentials:
+        dice = random.Random(f"credentials/{seed}")
+        return cls(
+            api_key=f"sim-key-{dice.getrandbits(64):016x}",
+            username="integration",
+            password=f"sim-password-{dice.getrandbits(32):08x}",
+            client_id="simulated-client",
+            client_secret=f"sim-secret-{dice.getrandbits(32):08x}",
+        )
+
+
+@dataclass
+class Seats:
+    """Licences claimed by the requests in flight."""
+
+    default: int = 0
+    web_service: int = 0
+
+
+@dataclass
+class Kinetic:
+    """Everything that a request may see or change."""
+
+    companies: tuple[str, ...]
+    store: Store
+    tables: Mapping[str, Table]
+    credentials: Credentials
+    clock: Clock
+    plan: FaultPlan
+    log: RequestLog
+    seed: int
+    profile: str
+    switches: Switches = field(default_factory=Switches)
+    held: list[Change] = field(default_factory=list)
+    """Writes that have their revision and are not committed yet."""
+    edits: int = 0
+    tokens: dict[str, int] = field(default_factory=dict)
+    """Bearer tokens and the moments at which they expire."""
+    sessions: set[str] = field(default_factory=set)
+    seats: Seats = field(default_factory=Seats)
+
+    def table(self, name: str) -> Table:
+        return self.tables[name]
