@@ -20,7 +20,18 @@ from simulators.common.request_log import UNKNOWN, RequestLogMiddleware
 from simulators.mailchimp import problems
 from simulators.mailchimp.control_api import control_routes
 from simulators.mailchimp.gate import ConnectionLimit, Credentials, RequestId
-from simulators.mailchimp.routes import lists, members, merge_fields, oauth, tags, webhooks
+from simulators.mailchimp.inside import Inside
+from simulators.mailchimp.routes import (
+    batches,
+    interests,
+    lists,
+    members,
+    merge_fields,
+    oauth,
+    reports,
+    tags,
+    webhooks,
+)
 from simulators.mailchimp.routes.call import PREFIX
 from simulators.mailchimp.seeding import seed_members
 from simulators.mailchimp.simulator import Simulator
@@ -31,6 +42,9 @@ RESOURCES = (
     *members.RESOURCES,
     *merge_fields.RESOURCES,
     *tags.RESOURCES,
+    *interests.RESOURCES,
+    *reports.RESOURCES,
+    *batches.RESOURCES,
     *webhooks.RESOURCES,
 )
 
@@ -64,6 +78,7 @@ def _application(simulator: Simulator) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        simulator.batches.forget()
         simulator.courier.close()
 
     app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=lifespan)
@@ -71,6 +86,8 @@ def _application(simulator: Simulator) -> ASGIApp:
     app.include_router(control_routes(simulator))
     app.router.routes.extend(oauth.routes(simulator))
     app.router.routes.extend(resource.route(simulator) for resource in RESOURCES)
+    app.router.routes.append(batches.download_route(simulator))
+    simulator.perform = Inside(app, simulator).perform
     app.add_exception_handler(HTTPException, _http_error)  # type: ignore[arg-type] # it takes a narrower exception
     guarded = Credentials(app, simulator)
     faulty = FaultMiddleware(guarded, simulator.plan, _error_body)

@@ -90,7 +90,7 @@ class Credentials:
             await problem.response(scope["state"]["instance"])(scope, receive, send)
             return
         if scope["method"] == "POST" and "x-http-method-override" in headers:
-            scope = {**scope, "method": headers["x-http-method-override"].upper()}
+            scope["method"] = headers["x-http-method-override"].upper()
         await self._app(scope, receive, send)
 
     def _complaint(self, headers: Headers) -> Problem | None:

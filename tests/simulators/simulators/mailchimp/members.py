@@ -85,7 +85,7 @@ def write(account: Account, audience: Audience, current: Member | None, request:
     if current is None or request.way is Way.BATCH or account.switches.put_applies_tags_to_existing:
         changed = _with_tags(audience, changed, request)
     if decision.status is not None:
-        changed = with_status(account, audience, changed, decision.status, is_new=current is None)
+        changed = with_status(account, changed, decision.status, is_new=current is None)
     is_archived = standing in (Standing.ARCHIVED, Standing.ARCHIVED_LOCKED)
     comes_back = is_archived and decision.verdict is Verdict.SET
     return Written(account.save(audience, current, changed, request.actor), current is None or comes_back)
@@ -211,7 +211,7 @@ def _with_tags(audience: Audience, member: Member, request: Write) -> Member:
     return replace(member, tags=named if request.sync_tags else member.tags | named)
 
 
-def with_status(account: Account, audience: Audience, member: Member, status: str, *, is_new: bool) -> Member:
+def with_status(account: Account, member: Member, status: str, *, is_new: bool) -> Member:
     """A member with a status that the API sets, and its line in the activity feed."""
     now = account.now()
     standing = standing_for(status)

@@ -213,6 +213,14 @@ class Audience:
         self.revision += 1
         return merge_field
 
+    def drop_interest(self, interest_id: str) -> None:
+        """Remove an interest, from the members too."""
+        self.revision += 1
+        del self.interests[interest_id]
+        for hashed, member in self.members.items():
+            if interest_id in member.interests:
+                self.members[hashed] = replace(member, interests=member.interests - {interest_id})
+
     def rename_values(self, tag: str, new_tag: str | None) -> None:
         """Carry the members' values of a merge field to another tag, or drop them."""
         self.revision += 1

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from simulators.common.faults import FaultPlan
 from simulators.common.request_log import RequestLog
 from simulators.mailchimp.account import Account, Clock, furnish
+from simulators.mailchimp.batches import Batches, Perform
 from simulators.mailchimp.courier import Courier
 from simulators.mailchimp.events import Event
 from simulators.mailchimp.identity import derived_id
@@ -34,6 +35,11 @@ class Grants:
     tokens: set[str] = field(default_factory=set)
 
 
+async def _nobody(*_: object) -> tuple[int, str]:
+    """Stands in until the application is there to carry out the operations of a batch."""
+    raise RuntimeError("The simulator has no application yet.")
+
+
 class Simulator:
     """The state of one simulator.
 
@@ -54,6 +60,8 @@ class Simulator:
         self._initial = switches
         self._serial = itertools.count(1)
         self.clock = Clock(lambda: now() + self.plan.clock_skew())
+        self.perform: Perform = _nobody
+        self.batches = Batches()
         self.courier = Courier(seed, lambda: self.account.switches, self.clock)
         self.reset()
 
@@ -64,6 +72,7 @@ class Simulator:
         self.connections.most = self.connections.refused = 0
         self.clock.offset = 0
         self.courier.forget()
+        self.batches.forget()
         self.grants = Grants()
         self.listings = Listings()
         self.account = Account(self.seed, self.url, self._initial, self.courier.announce, self.clock)

@@ -1,0 +1,191 @@
+"""What has happened: activity feeds, abuse reports, campaigns and who opted out of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from simulators.mailchimp import problems, queries
+from simulators.mailchimp.model import AbuseReport, Activity, Audience, Campaign, Member
+from simulators.mailchimp.rendering import Json, iso, links, merge_values
+from simulators.mailchimp.routes.call import Call, Resource
+
+_DAYS_KEPT = 180
+_COUNTERS = (
+    "emails_sent",
+    "unique_opens",
+    "recipient_clicks",
+    "hard_bounce",
+    "soft_bounce",
+    "subs",
+    "unsubs",
+    "other_adds",
+    "other_removes",
+)
+
+
+def _line(activity: Activity) -> Json:
+    line: Json = {"activity_type": activity.type, "created_at_timestamp": iso(activity.at)}
+    if activity.campaign_id:
+        line["campaign_id"] = activity.campaign_id
+    if activity.type == "unsub":
+        line |= {"is_admin_unsubscribed": activity.by_admin, "unsubscribe_reason": activity.reason}
+    if activity.type == "bounce":
+        line |= {"bounce_type": activity.reason}
+    return line
+
+
+def _activity_feed(call: Call) -> Json:
+    audience, member = call.audience(), call.member()
+    wanted = set(filter(None, call.query.get("activity_filters", "").split(",")))
+    lines = [
+        _line(activity) for activity in reversed(member.activity) if not wanted or activity.type in wanted
+    ]
+    return {
+        "activity": list(queries.page(lines, call.query)),
+        "email_id": member.id,
+        "list_id": audience.id,
+        "total_items": len(lines),
+        "_links": links(call.account, f"/lists/{audience.id}/members/{member.id}/activity-feed"),
+    }
+
+
+def _abuse_report_json(call: Call, audience: Audience, report: AbuseReport) -> Json:
+    member = audience.find(report.email_address)
+    return {
+        "id": report.id,
+        "campaign_id": report.campaign_id,
+        "list_id": audience.id,
+        "email_id": member.id if member else "",
+        "email_address": report.email_address,
+        "merge_fields": merge_values(audience, member) if member else {},
+        "vip": bool(member and member.vip),
+        "date": iso(report.at),
+        "_links": links(call.account, f"/lists/{audience.id}/abuse-reports/{report.id}"),
+    }
+
+
+def _abuse_reports(call: Call) -> Json:
+    audience = call.audience()
+    shown = queries.page(audience.abuse_reports, call.query)
+    return {
+        "abuse_reports": [_abuse_report_json(call, audience, report) for report in shown],
+        "list_id": audience.id,
+        "total_items": len(audience.abuse_reports),
+        "_links": links(call.account, f"/lists/{audience.id}/abuse-reports"),
+    }
+
+
+def _abuse_report(call: Call) -> Json:
+    audience = call.audience()
+    for report in audience.abuse_reports:
+        if str(report.id) == call.name("report_id"):
+            return _abuse_report_json(call, audience, report)
+    raise problems.not_found()
+
+
+def _counter_of(activity: Activity) -> str:
+    if activity.type == "bounce":
+        return f"{activity.reason}_bounce"
+    return "unsubs" if activity.type == "unsub" else "subs"
+
+
+def _list_activity(call: Call) -> Json:
+    """Counters per day, newest first, of the days on which something happened."""
+    audience = call.audience()
+    days: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(_COUNTERS, 0))
+    for member in audience.members.values():
+        for activity in member.activity:
+            days[iso(activity.at)[:10]][_counter_of(activity)] += 1
+    found = [{"day": day, **days[day]} for day in sorted(days, reverse=True)[:_DAYS_KEPT]]
+    return {
+        "activity": list(queries.page(found, call.query)),
+        "list_id": audience.id,
+        "total_items": len(found),
+        "_links": links(call.account, f"/lists/{audience.id}/activity"),
+    }
+
+
+def _campaign_json(call: Call, campaign: Campaign) -> Json:
+    return {
+        "id": campaign.id,
+        "web_id": int(campaign.id[:6], 16),
+        "type": "regular",
+        "create_time": iso(campaign.sent_at),
+        "status": "sent",
+        "send_time": iso(campaign.sent_at),
+        "recipients": {"list_id": campaign.list_id},
+        "settings": {"subject_line": campaign.subject, "title": campaign.subject},
+        "_links": links(call.account, f"/campaigns/{campaign.id}"),
+    }
+
+
+def _campaigns(call: Call) -> Json:
+    list_id = call.query.get("list_id")
+    found = [one for one in call.account.campaigns.values() if list_id in (None, one.list_id)]
+    if call.query.get("status", "sent") != "sent":
+        found = []
+    return {
+        "campaigns": [_campaign_json(call, campaign) for campaign in queries.page(found, call.query)],
+        "total_items": len(found),
+        "_links": links(call.account, "/campaigns"),
+    }
+
+
+def _find_campaign(call: Call) -> Campaign:
+    campaign = call.account.campaigns.get(call.name("campaign_id"))
+    if campaign is None:
+        raise problems.not_found()
+    return campaign
+
+
+def _campaign(call: Call) -> Json:
+    return _campaign_json(call, _find_campaign(call))
+
+
+def _opt_out(call: Call, audience: Audience, campaign: Campaign, member: Member, line: Activity) -> Json:
+    return {
+        "email_id": member.id,
+        "email_address": member.email_address,
+        "merge_fields": merge_values(audience, member),
+        "vip": member.vip,
+        "timestamp": iso(line.at),
+        "reason": line.reason,
+        "campaign_id": campaign.id,
+        "list_id": audience.id,
+        "list_is_active": True,
+        "_links": links(call.account, f"/reports/{campaign.id}/unsubscribed/{member.id}"),
+    }
+
+
+def _opt_outs(call: Call) -> Json:
+    campaign = _find_campaign(call)
+    audience = call.account.audiences[campaign.list_id]
+    found = [
+        (member, line)
+        for member in audience.members.values()
+        for line in member.activity
+        if line.type == "unsub" and line.campaign_id == campaign.id
+    ]
+    shown = queries.page(found, call.query)
+    return {
+        "unsubscribes": [_opt_out(call, audience, campaign, member, line) for member, line in shown],
+        "campaign_id": campaign.id,
+        "total_items": len(found),
+        "_links": links(call.account, f"/reports/{campaign.id}/unsubscribed"),
+    }
+
+
+RESOURCES = (
+    Resource(
+        "/lists/{list_id}/members/{subscriber_hash}/activity-feed",
+        *queries.PAGING,
+        "activity_filters",
+        GET=_activity_feed,
+    ),
+    Resource("/lists/{list_id}/abuse-reports", *queries.PAGING, GET=_abuse_reports),
+    Resource("/lists/{list_id}/abuse-reports/{report_id}", GET=_abuse_report),
+    Resource("/lists/{list_id}/activity", *queries.PAGING, GET=_list_activity),
+    Resource("/campaigns", *queries.PAGING, "list_id", "status", GET=_campaigns),
+    Resource("/campaigns/{campaign_id}", GET=_campaign),
+    Resource("/reports/{campaign_id}/unsubscribed", *queries.PAGING, GET=_opt_outs),
+)
