@@ -19,8 +19,10 @@ from simulators.common.fault_middleware import FaultMiddleware
 from simulators.common.faults import FaultPlan
 from simulators.common.request_log import UNKNOWN, RequestLog, RequestLogMiddleware
 from simulators.epicor import auth, errors
+from simulators.epicor.calls import Answer, Call
+from simulators.epicor.cdc import CdcService
 from simulators.epicor.control import epicor_control
-from simulators.epicor.dispatch import Answer, Call, answer
+from simulators.epicor.dispatch import answer
 from simulators.epicor.errors import EpicorError
 from simulators.epicor.moments import TICKS_PER_SECOND, Clock
 from simulators.epicor.seed import COMPANIES, seed_rows
@@ -70,9 +72,11 @@ def build_world(
         log=RequestLog(),
         seed=seed,
         profile=profile,
+        cdc=CdcService(declared),
         switches=switches or Switches(),
     )
     store.load(seed_rows(customers, seed))
+    store.listeners.append(world.cdc.capture)
     return world
 
 

@@ -179,10 +179,3 @@ def oauth2_token(world: Kinetic, headers: Headers, body: str) -> tuple[int, dict
         "token_type": "Bearer",
         "scope": form["scope"],
     }
-
-
-def log_in(world: Kinetic) -> str:
-    """A new session."""
-    session = str(uuid.uuid5(uuid.NAMESPACE_URL, f"session/{world.seed}/{len(world.sessions)}"))
-    world.sessions.add(session)
-    return session

@@ -13,7 +13,7 @@ from simulators.common.control import PREFIX
 from simulators.epicor import rules
 from simulators.epicor.errors import EpicorError
 from simulators.epicor.schema import Table
-from simulators.epicor.store import Row
+from simulators.epicor.storage import Row
 from simulators.epicor.switches import InvalidSwitchError, Switches
 from simulators.epicor.truth import truth_document
 from simulators.epicor.world import Kinetic
@@ -36,7 +36,7 @@ def epicor_control(world: Kinetic) -> APIRouter:
 
     @router.post("/commit")
     async def commit() -> dict[str, int]:
-        return {"committed": _commit_held(world)}
+        return {"committed": rules.commit_held(world)}
 
     @router.post("/tokens/expire")
     async def expire_tokens() -> dict[str, int]:
@@ -125,7 +125,7 @@ def _edit(world: Kinetic, table: Table, key: Row, changes: Row, *, hold: bool) -
     if not hold:
         changed = rules.update(world, table, key, changes, by_api=False)
         if world.switches.late_commit_every:
-            _commit_held(world)
+            rules.commit_held(world)
         return changed
     row = world.store.get(table, key)
     if row is None:
@@ -133,10 +133,3 @@ def _edit(world: Kinetic, table: Table, key: Row, changes: Row, *, hold: bool) -
     prepared = list(rules.prepared_updates(world, table, row, changes))
     world.held.extend(prepared)
     return prepared[0].row
-
-
-def _commit_held(world: Kinetic) -> int:
-    held, world.held = world.held, []
-    for change in held:
-        world.store.commit(change)
-    return len(held)

@@ -3,65 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
 
-from simulators.epicor import metadata, rules
+from simulators.epicor import metadata, rpc, rules
 from simulators.epicor.auth import admit, license_seat
-from simulators.epicor.errors import EpicorError, no_such_segment
+from simulators.epicor.baq import baq_service
+from simulators.epicor.calls import Answer, Call
+from simulators.epicor.errors import no_such_segment
 from simulators.epicor.options import QueryOptions, parse_options
 from simulators.epicor.reads import SetReader, key_of, read_children, read_row, split_segment, table_of_set
 from simulators.epicor.schema import Service
-from simulators.epicor.store import BAD_INPUT, Row
+from simulators.epicor.sessions import session_service
 from simulators.epicor.tables import SERVICES
 from simulators.epicor.world import Kinetic
-
-
-@dataclass(frozen=True)
-class Call:
-    """A request below `/api/v2/odata/{company}`."""
-
-    method: str
-    company: str
-    service: str
-    resource: str
-    """What follows the service: `Customers('EPIC06',12)/ShipToes`."""
-    query: tuple[tuple[str, str], ...]
-    headers: Mapping[str, str]
-    body: Any = None
-    context: str = ""
-    """The absolute URL of the service, for `@odata.context`."""
-
-    @property
-    def parameters(self) -> Mapping[str, str]:
-        return dict(self.query)
-
-    @property
-    def row(self) -> Row:
-        """The body as one row.
-
-        Raises:
-            EpicorError: 400 when it is none.
-        """
-        if not isinstance(self.body, dict):
-            raise EpicorError(400, BAD_INPUT)
-        return {name: value for name, value in self.body.items() if not name.startswith("@odata.")}
-
-    def refused(self) -> EpicorError:
-        """The error for a method that the resource does not know."""
-        return EpicorError(405, f"The method {self.method} is not allowed for {self.resource}.", unknown=True)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A response before it is written."""
-
-    status: int = 200
-    document: Any = None
-    text: str | None = None
-    media_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 async def answer(world: Kinetic, call: Call) -> Answer:
@@ -72,10 +26,20 @@ async def answer(world: Kinetic, call: Call) -> Answer:
     """
     admit(world, call.headers, call.parameters, call.company, call.service)
     async with license_seat(world, call.headers, call.company):
+        special = _SPECIAL.get(call.service)
+        if special is not None:
+            return special(world, call)
         service = SERVICES.get(call.service)
         if service is None:
             raise no_such_segment(call.service)
         return await _of_service(world, service, call)
+
+
+_SPECIAL: Mapping[str, Callable[[Kinetic, Call], Answer]] = {
+    "BaqSvc": baq_service,
+    "Ice.Lib.SessionModSvc": session_service,
+    "Ice.LIB.CdcSubscriberSvc": lambda world, call: world.cdc(call),
+}
 
 
 async def _of_service(world: Kinetic, service: Service, call: Call) -> Answer:
@@ -84,6 +48,9 @@ async def _of_service(world: Kinetic, service: Service, call: Call) -> Answer:
         return Answer(document=metadata.service_document(service, call.context))
     if segments == ["$metadata"]:
         return _metadata(world, service, call)
+    method = rpc.method_named(service, segments[0]) if len(segments) == 1 else None
+    if method is not None:
+        return method(world, service, call)
     set_name, key_text = split_segment(segments[0])
     if key_text is None:
         return await _of_set(world, service, set_name, segments[1:], call)

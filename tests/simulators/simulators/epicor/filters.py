@@ -14,7 +14,8 @@ from odata_query.visitor import NodeVisitor
 from simulators.epicor import moments
 from simulators.epicor.errors import internal_error, no_such_property, odata_error
 from simulators.epicor.schema import Table
-from simulators.epicor.store import Sql, ticks_column
+from simulators.epicor.storage import ticks_column
+from simulators.epicor.store import Sql
 from simulators.epicor.switches import Switches
 
 _NUMBERS = frozenset({"Edm.Int32", "Edm.Int64", "Edm.Decimal", "Edm.Double"})

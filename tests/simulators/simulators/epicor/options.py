@@ -13,7 +13,7 @@ from odata_query.grammar import ODataLexer
 
 from simulators.epicor.errors import internal_error, no_such_property, odata_error
 from simulators.epicor.schema import Table
-from simulators.epicor.store import ticks_column
+from simulators.epicor.storage import ticks_column
 
 _IGNORED = frozenset({"$apply", "$format"})
 _KNOWN = frozenset({"$filter", "$orderby", "$top", "$skip", "$select", "$count", "$expand"})

@@ -17,7 +17,8 @@ from simulators.epicor.errors import (
 from simulators.epicor.filters import lower_bounds, parse, to_sql
 from simulators.epicor.options import QueryOptions, order_sql, parse_key, selected_columns
 from simulators.epicor.schema import Child, Service, Table
-from simulators.epicor.store import Row, Sql, equal, ticks_column
+from simulators.epicor.storage import Row, ticks_column
+from simulators.epicor.store import Sql, equal
 from simulators.epicor.world import Kinetic
 
 _ADDRESSED = re.compile(r"([^()]+)(?:\((.*)\))?\Z", re.DOTALL)

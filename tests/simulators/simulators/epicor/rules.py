@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from simulators.epicor.errors import business_error
+from simulators.epicor.errors import EpicorError, business_error
 from simulators.epicor.schema import Table
-from simulators.epicor.store import Change, Row, Sql, checked, equal
+from simulators.epicor.storage import Row, checked
+from simulators.epicor.store import Change, Sql, equal
 from simulators.epicor.world import Kinetic
 
 SYSTEM_COLUMNS = frozenset({"SysRevID", "SysRowID", "RowMod", "UD_SysRevID", "UpdatedOn"})
@@ -121,9 +122,7 @@ def update(world: Kinetic, table: Table, key: Mapping[str, Any], given: Row, *, 
     """
     row = world.store.get(table, key)
     if row is None:
-        raise business_error(
-            f"{_MISSING.get(table.name, table.name)} not available", table.name, table.key[-1]
-        )
+        raise _not_available(table)
     changes = {
         name: value for name, value in given.items() if name not in SYSTEM_COLUMNS and name not in table.key
     }
@@ -138,6 +137,26 @@ def update(world: Kinetic, table: Table, key: Mapping[str, Any], given: Row, *, 
     for change in prepared_updates(world, table, row, changes):
         world.store.commit(change)
     return world.store.get(table, key) or row
+
+
+def _not_available(table: Table) -> EpicorError:
+    return business_error(f"{_MISSING.get(table.name, table.name)} not available", table.name, table.key[-1])
+
+
+def _after_held(world: Kinetic, table: Table, row: Row) -> Row:
+    """The row once a write of it that is held has been committed: a second writer waits for the first."""
+    if any(change.row["SysRowID"] == row["SysRowID"] for change in world.held):
+        commit_held(world)
+        return world.store.get(table, row) or row
+    return row
+
+
+def commit_held(world: Kinetic) -> int:
+    """Commit what is held, in the order of its revisions; gives the number of writes."""
+    held, world.held = world.held, []
+    for change in held:
+        world.store.commit(change)
+    return len(held)
 
 
 def prepared_updates(world: Kinetic, table: Table, row: Row, changes: Row) -> Iterator[Change]:
@@ -211,9 +230,7 @@ def delete(world: Kinetic, table: Table, key: Mapping[str, Any]) -> None:
     """
     row = world.store.get(table, key)
     if row is None:
-        raise business_error(
-            f"{_MISSING.get(table.name, table.name)} not available", table.name, table.key[-1]
-        )
+        raise _not_available(table)
     for child in table.children:
         child_table = world.table(child.table)
         where = equal({mine: row[theirs] for mine, theirs in child.columns.items()})

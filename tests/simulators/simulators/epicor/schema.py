@@ -39,7 +39,7 @@ class Child:
     columns: Mapping[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """A table with the columns that OData shows."""
 

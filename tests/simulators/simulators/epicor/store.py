@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,50 +10,16 @@ from datetime import tzinfo
 from typing import Any
 from uuid import UUID
 
-from simulators.epicor import moments
+from simulators.epicor import moments, storage
 from simulators.epicor.errors import EpicorError
 from simulators.epicor.moments import Clock
-from simulators.epicor.schema import Column, Table
+from simulators.epicor.schema import Table
+from simulators.epicor.storage import Row
 
-Row = dict[str, Any]
 Key = Mapping[str, Any]
 
 FIRST_REVISION = 3_000_000_000
 """Above 2^31: a client that keeps revisions in 32 bits fails at once."""
-
-_SQL_TYPES = {
-    "Edm.String": "TEXT COLLATE NOCASE",
-    "Edm.Guid": "TEXT COLLATE NOCASE",
-    "Edm.DateTimeOffset": "TEXT",
-    "Edm.Boolean": "INTEGER",
-    "Edm.Int32": "INTEGER",
-    "Edm.Int64": "INTEGER",
-    "Edm.Decimal": "REAL",
-}
-_DEFAULTS: Mapping[str, Any] = {
-    "Edm.String": "",
-    "Edm.Guid": "00000000-0000-0000-0000-000000000000",
-    "Edm.DateTimeOffset": None,
-    "Edm.Boolean": False,
-    "Edm.Int32": 0,
-    "Edm.Int64": 0,
-    "Edm.Decimal": 0.0,
-}
-_PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
-    "Edm.String": (str,),
-    "Edm.Guid": (str,),
-    "Edm.Boolean": (bool,),
-    "Edm.Int32": (int,),
-    "Edm.Int64": (int,),
-    "Edm.Decimal": (int, float),
-}
-_INDEXED = ("EMailAddress", "PerConID", "SysRowID")
-BAD_INPUT = "Unable to deserialize entity. Input data is not in correct format."
-
-
-def ticks_column(name: str) -> str:
-    """The hidden column that holds a moment as a number, so that offsets do not disturb comparisons."""
-    return f"{name}__ticks"
 
 
 @dataclass(frozen=True)
@@ -108,12 +75,13 @@ class Store:
         self._zone = zone
         self._decimals = updated_on_decimals
         self._revision = FIRST_REVISION
+        self._announced: list[Change] = []
+        self._in_transaction = False
         # One thread serves; the other one that may touch it builds it.
         self._database = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
         self._database.execute("PRAGMA temp_store = MEMORY")
         for table in tables.values():
-            for statement in _create(table):
-                self._database.execute(statement)
+            self._database.execute(storage.create(table))
 
     def close(self) -> None:
         self._database.close()
@@ -124,18 +92,21 @@ class Store:
         return self._revision
 
     def load(self, rows: Iterable[tuple[str, Row, int]]) -> None:
-        """Insert rows (table, values, ticks) in the order of their commits."""
+        """Insert the first rows (table, values, ticks) in the order of their commits, then index them."""
         pending: dict[str, list[tuple[Any, ...]]] = {name: [] for name in self.tables}
         self._database.execute("BEGIN")
         for name, values, ticks in rows:
             table = self.tables[name]
             batch = pending[name]
-            batch.append(_stored(table, self._stamped(table, values, ticks, every=True)))
+            batch.append(storage.stored(table, self._stamped(table, values, ticks, every=True)))
             if len(batch) == 5_000:
                 self._insert_many(table, batch)
                 batch.clear()
         for name, batch in pending.items():
             self._insert_many(self.tables[name], batch)
+        for table in self.tables.values():
+            for statement in storage.create_indexes(table):
+                self._database.execute(statement)
         self._database.execute("COMMIT")
         self._database.execute("ANALYZE")
 
@@ -185,7 +156,9 @@ class Store:
             EpicorError: 400 for a value of the wrong type.
         """
         ticks = self._clock()
-        return Change(table.name, "insert", self._stamped(table, checked(table, values), ticks), ticks)
+        return Change(
+            table.name, "insert", self._stamped(table, storage.checked(table, values), ticks), ticks
+        )
 
     def prepare_update(
         self, table: Table, row: Row, changes: Row, *, revise: bool = True, stamps: Iterable[str] = ()
@@ -203,7 +176,7 @@ class Store:
             EpicorError: 400 for a value of the wrong type.
         """
         ticks = self._clock()
-        changed = {**row, **checked(table, changes)}
+        changed = {**row, **storage.checked(table, changes)}
         custom = any(table.by_name[name].is_custom for name in changes)
         if not revise:
             self._revision += 1
@@ -224,29 +197,61 @@ class Store:
         table = self.tables[change.table]
         try:
             if change.kind == "insert":
-                self._insert_many(table, [_stored(table, change.row)])
+                self._insert_many(table, [storage.stored(table, change.row)])
             else:
                 self._replace(table, change)
         except sqlite3.IntegrityError as error:
             raise EpicorError(
                 409, f"Duplicate record in {table.name}.", "Ice.Common.DuplicateRecordException", table.name
             ) from error
-        for listener in self.listeners:
-            listener(change)
+        self._announced.append(change)
+        if not self._in_transaction:
+            self._announce()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Undo all writes of a `with` block when it fails; listeners hear of them when it has not."""
+        self._database.execute("SAVEPOINT call")
+        self._in_transaction = True
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK TO call")
+            self._announced.clear()
+            raise
+        finally:
+            self._in_transaction = False
+            self._database.execute("RELEASE call")
+        self._announce()
+
+    def _announce(self) -> None:
+        announced, self._announced = self._announced, []
+        for change in announced:
+            for listener in self.listeners:
+                listener(change)
+
+    def empty_row(self, table: Table) -> Row:
+        """A row of nothing but defaults."""
+        return dict(storage.defaults(table))
+
+    def ensure_view(self, view: str, table: Table, columns: Mapping[str, str]) -> None:
+        """Make a view of a table unless it is there; `columns` maps its columns to the table's."""
+        shown = ", ".join(f'"{theirs}" AS "{mine}"' for mine, theirs in columns.items())
+        self._database.execute(f'CREATE VIEW IF NOT EXISTS "{view}" AS SELECT {shown} FROM "{table.name}"')  # noqa: S608 - names from the schema
 
     def _replace(self, table: Table, change: Change) -> None:
         where = equal({name: change.row[name] for name in table.key})
         if change.kind == "delete":
             self._database.execute(f'DELETE FROM "{table.name}" WHERE {where.text}', where.parameters)  # noqa: S608 - names from the schema
             return
-        settings = ", ".join(f'"{name}" = ?' for name in _stored_names(table))
+        settings = ", ".join(f'"{name}" = ?' for name in storage.stored_names(table))
         self._database.execute(
             f'UPDATE "{table.name}" SET {settings} WHERE {where.text}',  # noqa: S608 - names from the schema
-            (*_stored(table, change.row), *where.parameters),
+            (*storage.stored(table, change.row), *where.parameters),
         )
 
     def _insert_many(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
-        marks = ", ".join("?" * len(_stored_names(table)))
+        marks = ", ".join("?" * len(storage.stored_names(table)))
         self._database.executemany(f'INSERT INTO "{table.name}" VALUES ({marks})', rows)  # noqa: S608 - names from the schema
 
     def _stamped(
@@ -277,61 +282,3 @@ class Store:
         if "ChangedOn" in maintained:
             row["ChangedOn"] = moments.utc_text(ticks, 0)
         return row
-
-
-def checked(table: Table, values: Row) -> Row:
-    """The values, once each is known to fit its column; columns that do not exist are refused.
-
-    Raises:
-        EpicorError: 400 as Kinetic words it.
-    """
-    for name, value in values.items():
-        column = table.by_name.get(name)
-        if column is None or not _fits(column, value):
-            raise EpicorError(400, BAD_INPUT)
-    return {
-        name: _DEFAULTS[table.by_name[name].edm_type] if value is None else value
-        for name, value in values.items()
-    }
-
-
-def _fits(column: Column, value: Any) -> bool:
-    if value is None:
-        return True
-    if isinstance(value, bool) and column.edm_type != "Edm.Boolean":
-        return False
-    if column.edm_type == "Edm.DateTimeOffset":
-        return isinstance(value, str) and _is_moment(value)
-    return isinstance(value, _PYTHON_TYPES[column.edm_type])
-
-
-def _is_moment(text: str) -> bool:
-    try:
-        moments.parse(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _stored_names(table: Table) -> list[str]:
-    return [*(column.name for column in table.columns), *map(ticks_column, table.moments)]
-
-
-def _stored(table: Table, row: Row) -> tuple[Any, ...]:
-    shown = [row.get(column.name, _DEFAULTS[column.edm_type]) for column in table.columns]
-    ticks = [moments.parse(row[name]) if row.get(name) else None for name in table.moments]
-    return (*shown, *ticks)
-
-
-def _create(table: Table) -> Iterator[str]:
-    declared = [f'"{column.name}" {_SQL_TYPES[column.edm_type]}' for column in table.columns]
-    declared += [f'"{ticks_column(name)}" INTEGER' for name in table.moments]
-    key = ", ".join(f'"{name}"' for name in table.key)
-    yield f'CREATE TABLE "{table.name}" ({", ".join(declared)}, PRIMARY KEY ({key}))'
-    company = ['"Company"']
-    rest = [f'"{name}"' for name in table.key if name != "Company"]
-    for name in ("SysRevID", *_INDEXED, *(set(table.moments) & {"UpdatedOn", "ChangedOn"})):
-        if name in table.by_name:
-            column = ticks_column(name) if name in table.moments else name
-            indexed = ", ".join([*company, f'"{column}"', *rest])
-            yield f'CREATE INDEX "{table.name}_{name}" ON "{table.name}" ({indexed})'

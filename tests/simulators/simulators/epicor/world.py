@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from simulators.common.faults import FaultPlan
 from simulators.common.request_log import RequestLog
+from simulators.epicor.cdc import CdcService
 from simulators.epicor.moments import Clock
 from simulators.epicor.schema import Table
 from simulators.epicor.store import Change, Store
@@ -61,6 +62,7 @@ class Kinetic:
     log: RequestLog
     seed: int
     profile: str
+    cdc: CdcService
     switches: Switches = field(default_factory=Switches)
     held: list[Change] = field(default_factory=list)
     """Writes that have their revision and are not committed yet."""
@@ -68,6 +70,7 @@ class Kinetic:
     tokens: dict[str, int] = field(default_factory=dict)
     """Bearer tokens and the moments at which they expire."""
     sessions: set[str] = field(default_factory=set)
+    logins: int = 0
     seats: Seats = field(default_factory=Seats)
 
     def table(self, name: str) -> Table:
