@@ -30,7 +30,7 @@ lock: ## Make requirements.lock anew (needs the network)
 	    --group run --group dev pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS)) --output-file requirements.lock
 
 demo: install ## Both pipelines against the simulators; DEMO_CUSTOMERS=N sets the size
-	$(BIN)/python tests/demo/demo.py
+	$(BIN)/python tests/e2e/demo.py
 
 test: install ## Every test
 	$(BIN)/pytest --numprocesses auto --dist loadfile

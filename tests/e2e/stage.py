@@ -1,0 +1,240 @@
+"""A stage for both pipelines: simulators, receiver and Meltano as real processes of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = Path(sys.executable).parent
+RECEIVER_SECRET = "a-secret-for-simulated-webhooks-only"
+
+
+class PipelineError(RuntimeError):
+    """A command failed; the message ends with what it said last."""
+
+
+@dataclass
+class Stage:
+    """Everything that both pipelines need, running.
+
+    Attributes:
+        folder: Where databases and logs of this stage lie.
+        environment: What a command needs in its environment.
+        epicor: What the Epicor simulator says about itself: `base_url`, `control_url` …
+        mailchimp: What the Mailchimp simulator says about itself.
+        receiver_url: Where the receiver listens.
+    """
+
+    folder: Path
+    environment: dict[str, str]
+    epicor: Mapping[str, Any]
+    mailchimp: Mapping[str, Any]
+    receiver_url: str
+    _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def run(self, *command: str, log: str) -> str:
+        """Run a command to its end; what it prints goes to a log file and is returned.
+
+        Raises:
+            PipelineError: It failed.
+        """
+        file = self.folder / f"{log}.log"
+        with file.open("w") as output:
+            status = subprocess.run(
+                [str(PROGRAMS / command[0]), *command[1:]],
+                cwd=ROOT,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
+            ).returncode
+        text = file.read_text(errors="replace")
+        if status:
+            last = "\n".join(text.splitlines()[-25:])
+            raise PipelineError(
+                f"`{' '.join(command)}` ended with status {status}:\n{last}\n(all of it: {file})"
+            )
+        return text
+
+    def meltano(self, *arguments: str, log: str) -> str:
+        """Run Meltano in the environment `dev`."""
+        return self.run("meltano", "--environment=dev", *arguments, log=log)
+
+    def forward(self, log: str = "forward", *options: str) -> str:
+        """Run the forward pipeline."""
+        return self.meltano("run", *options, "forward", log=log)
+
+    def reverse(self, log: str = "reverse", *options: str) -> str:
+        """Run the reverse pipeline."""
+        return self.meltano("run", *options, "reverse", log=log)
+
+    def start_receiver(self) -> None:
+        """Start the receiver and wait until it is ready."""
+        with (self.folder / "receiver.log").open("ab") as output:
+            process = subprocess.Popen(
+                [
+                    str(PROGRAMS / "mailchimp-webhooks"),
+                    "serve",
+                    "--port",
+                    self.receiver_url.rpartition(":")[2],
+                ],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=output,
+                stderr=output,
+            )
+        self._processes.append(process)
+        for _ in range(300):
+            with contextlib.suppress(requests.ConnectionError):
+                if requests.get(f"{self.receiver_url}/healthz", timeout=5).ok:
+                    return
+            if process.poll() is not None:
+                break
+            time.sleep(0.1)
+        raise PipelineError(f"The receiver did not start:\n{(self.folder / 'receiver.log').read_text()}")
+
+    def register_webhook(self) -> None:
+        """Tell the Mailchimp simulator where the receiver is."""
+        self.run(
+            "mailchimp-webhooks",
+            "register",
+            "--url",
+            self.receiver_url,
+            "--list-id",
+            str(self.mailchimp["list_id"]),
+            log="register",
+        )
+
+    def epicor_control(self, method: str, path: str, **options: Any) -> Any:
+        """Ask the Epicor simulator's control API."""
+        return _control(method, f"{self.epicor['control_url']}{path}", **options)
+
+    def mailchimp_control(self, method: str, path: str, **options: Any) -> Any:
+        """Ask the Mailchimp simulator's control API."""
+        return _control(method, f"{self.mailchimp['control_url']}{path}", **options)
+
+    def person(self, action: str, email: str, **details: Any) -> None:
+        """Let a member of the main list do something."""
+        body = {"list_id": self.mailchimp["list_id"], "email": email, **details}
+        self.mailchimp_control("POST", f"/people/{action}", json=body)
+
+    def members(self) -> dict[str, Any]:
+        """All members of the main list in any state, by address in small letters."""
+        dump = self.mailchimp_control("GET", f"/lists/{self.mailchimp['list_id']}/members")
+        return {email.lower(): member for email, member in dump.items()}
+
+    def close(self) -> None:
+        """Stop every process that this stage started."""
+        for process in reversed(self._processes):
+            process.terminate()
+        for process in reversed(self._processes):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=10)
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def _control(method: str, url: str, **options: Any) -> Any:
+    response = requests.request(method, url, timeout=300, **options)
+    response.raise_for_status()
+    return response.json()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _start_simulator(*command: str, log: Path) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            [str(PROGRAMS / command[0]), *command[1:]], stdout=subprocess.PIPE, stderr=errors
+        )
+    assert process.stdout
+    first_line = process.stdout.readline()
+    if not first_line:
+        raise PipelineError(f"{command[0]} did not start:\n{log.read_text()}")
+    return process, json.loads(first_line)
+
+
+@contextlib.contextmanager
+def set_stage(
+    folder: Path, *, customers: int, seed: int = 1, profile: str = "updated-on", receiver: bool = True
+) -> Iterator[Stage]:
+    """Start both simulators, and the receiver with its webhook registered, for the length of a `with` block.
+
+    Args:
+        folder: For databases and logs; emptied first.
+        customers: How many customers the Epicor simulator has.
+        seed: What its data follow from.
+        profile: `updated-on` or `stock`.
+        receiver: Whether the receiver runs from the start.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    epicor_process, epicor = _start_simulator(
+        "simulate-epicor",
+        *("--port", "0", "--customers", str(customers), "--seed", str(seed), "--profile", profile),
+        log=folder / "epicor.log",
+    )
+    mailchimp_process, mailchimp = _start_simulator(
+        "simulate-mailchimp", "--port", "0", "--seed", str(seed), log=folder / "mailchimp.log"
+    )
+    stage = Stage(
+        folder=folder,
+        environment=_environment(folder, epicor, mailchimp),
+        epicor=epicor,
+        mailchimp=mailchimp,
+        receiver_url=f"http://127.0.0.1:{_free_port()}",
+    )
+    stage._processes += [epicor_process, mailchimp_process]
+    try:
+        if receiver:
+            stage.start_receiver()
+            stage.register_webhook()
+        yield stage
+    finally:
+        stage.close()
+
+
+def _environment(folder: Path, epicor: Mapping[str, Any], mailchimp: Mapping[str, Any]) -> dict[str, str]:
+    """The variables of .env.example, and a Meltano database of this stage's own."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("EPICOR_", "MAILCHIMP_", "MELTANO_", "TAP_", "TARGET_", "PYTEST_"))
+    }
+    return inherited | {
+        "EPICOR_BASE_URL": str(epicor["base_url"]),
+        "EPICOR_COMPANIES": json.dumps(epicor["companies"]),
+        "EPICOR_AUTH_METHOD": "basic",
+        "EPICOR_API_KEY": str(epicor["api_key"]),
+        "EPICOR_USERNAME": str(epicor["username"]),
+        "EPICOR_PASSWORD": str(epicor["password"]),
+        "MAILCHIMP_API_KEY": str(mailchimp["api_key"]),
+        "MAILCHIMP_BASE_URL": str(mailchimp["base_url"]),
+        "MAILCHIMP_LIST_ID": str(mailchimp["list_id"]),
+        "MAILCHIMP_LIST_IDS": json.dumps([mailchimp["list_id"]]),
+        "MAILCHIMP_WEBHOOKS_SECRET": RECEIVER_SECRET,
+        "MAILCHIMP_WEBHOOKS_INBOX_DATABASE_URL": f"sqlite:///{folder / 'inbox.sqlite3'}",
+        "AUDIT_DATABASE_URL": f"sqlite:///{folder / 'audit.sqlite3'}",
+        "MELTANO_DATABASE_URI": f"sqlite:///{folder / 'meltano.sqlite3'}",
+        "NO_COLOR": "1",
+    }
