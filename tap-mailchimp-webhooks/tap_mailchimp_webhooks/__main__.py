@@ -1,0 +1,14 @@
+"""Runs the tap: `tap-mailchimp-webhooks`."""
+
+from connector_kit.singer import run_plugin
+
+from tap_mailchimp_webhooks.tap import TapMailchimpWebhooks
+
+
+def main() -> None:
+    """Run the command line."""
+    run_plugin(TapMailchimpWebhooks)
+
+
+if __name__ == "__main__":
+    main()

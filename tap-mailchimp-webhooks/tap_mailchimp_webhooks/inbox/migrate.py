@@ -1,0 +1,55 @@
+"""Brings the inbox's tables to the form that this version needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from connector_kit.errors import ConfigurationError
+from sqlalchemy import Connection, inspect, text
+
+from tap_mailchimp_webhooks.inbox.database import Database
+
+VERSION_TABLE = "inbox_version"
+HEAD = "0001"
+"""The newest migration, so that an inbox that is up to date opens without reading any."""
+
+_SCRIPTS = Path(__file__).parent / "migrations"
+
+
+def migrate(database: Database) -> None:
+    """Create or upgrade the tables. Several processes may do so at once: they take turns.
+
+    Raises:
+        ConfigurationError: A newer version of this software has been here.
+    """
+    with database.read() as connection:
+        if _version(connection) == HEAD:
+            return
+    with database.write() as connection:
+        config = alembic_config()
+        found = _version(connection)
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        if found is not None and found not in known:
+            raise ConfigurationError(
+                f"The inbox has the form {found}, which this version does not know.",
+                advice="Upgrade tap-mailchimp-webhooks, the receiver as well as the tap.",
+            )
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def alembic_config() -> Config:
+    """Where Alembic finds the migrations."""
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 (a constant)

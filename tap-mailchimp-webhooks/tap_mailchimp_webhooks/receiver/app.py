@@ -1,0 +1,215 @@
+"""The receiver as an ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timezone
+from http import HTTPStatus
+
+from connector_kit.errors import ConnectorError
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+
+from tap_mailchimp_webhooks import signature
+from tap_mailchimp_webhooks.events import CONTACT_EVENTS, from_delivery
+from tap_mailchimp_webhooks.inbox.hooks import HookRegister
+from tap_mailchimp_webhooks.inbox.readers import Readers
+from tap_mailchimp_webhooks.inbox.store import Inbox
+from tap_mailchimp_webhooks.receiver.authenticity import Authenticity
+from tap_mailchimp_webhooks.receiver.group_commit import GroupCommit
+from tap_mailchimp_webhooks.receiver.housekeeping import keep_house
+from tap_mailchimp_webhooks.receiver.metrics import ReceiverMetrics
+from tap_mailchimp_webhooks.receiver.on_event import EventCommand
+from tap_mailchimp_webhooks.receiver.rate_limit import WrongSecretLimit
+from tap_mailchimp_webhooks.receiver.readiness import readiness
+from tap_mailchimp_webhooks.receiver.settings import PATH, ReceiverSettings
+from tap_mailchimp_webhooks.signature import SignatureError
+
+RETRY_AFTER = {"Retry-After": "60"}
+
+
+class _RefusedError(Exception):
+    """A request that is answered with a refusal."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class Receiver:
+    """Takes deliveries: checks them, stores them, answers.
+
+    Args:
+        settings: What it does.
+        inbox: Where it stores.
+        now: Unix seconds; tests hand in their own.
+    """
+
+    def __init__(
+        self, settings: ReceiverSettings, inbox: Inbox, now: Callable[[], float] = time.time
+    ) -> None:
+        self.settings = settings
+        self.inbox = inbox
+        self.metrics = ReceiverMetrics()
+        self.commits = GroupCommit(inbox.store)
+        self.command = EventCommand(settings.on_event, delay=settings.on_event_delay)
+        hooks = HookRegister(inbox.database, inbox.sealing, settings.secrets.values)
+        self._authenticity = Authenticity(hooks.all, now)
+        self._limit = WrongSecretLimit(settings.wrong_secrets_per_minute)
+        self._now = now
+
+    async def take(self, secret: str, request: Request) -> Response:
+        """Answer a delivery: with 2xx only when it is durable."""
+        started = time.perf_counter()
+        try:
+            self.admit(secret, request)
+            body = await self._body(request)
+            await self._check_signature(request, body)
+        except _RefusedError as refusal:
+            return self._refuse(refusal)
+        received_at = datetime.fromtimestamp(self._now(), timezone.utc)
+        arrival = from_delivery(body, request.headers.get("content-type", ""), received_at)
+        try:
+            is_new = await self.commits.put(arrival)
+        except ConnectorError:
+            self.metrics.refused("not_stored")
+            return PlainTextResponse("not stored, please repeat", 503, RETRY_AFTER)
+        self.metrics.took(arrival, is_new=is_new, seconds=time.perf_counter() - started)
+        if is_new and arrival.stream:
+            self.command.wake()
+        return PlainTextResponse("stored" if is_new else "known")
+
+    def validate(self, secret: str, request: Request) -> Response:
+        """Answer Mailchimp's question whether the address is there."""
+        try:
+            self.admit(secret, request)
+        except _RefusedError as refusal:
+            return self._refuse(refusal)
+        return PlainTextResponse("ready")
+
+    def admit(self, secret: str, request: Request) -> None:
+        """Let a request in whose path secret is right."""
+        client = request.client.host if request.client else ""
+        if self._limit.blocks(client):
+            raise _RefusedError(HTTPStatus.TOO_MANY_REQUESTS, "too_many_wrong_secrets")
+        if not self.settings.secrets.accept(secret):
+            self._limit.count(client)
+            raise _RefusedError(HTTPStatus.NOT_FOUND, "wrong_secret")
+
+    async def _body(self, request: Request) -> bytes:
+        most = self.settings.max_body_bytes
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > most:
+                raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large")
+        return bytes(body)
+
+    async def _check_signature(self, request: Request, body: bytes) -> None:
+        try:
+            await self._authenticity.check(request.headers.get(signature.HEADER), body)
+        except SignatureError as error:
+            raise _RefusedError(HTTPStatus.UNAUTHORIZED, "wrong_signature") from error
+
+    def _refuse(self, refusal: _RefusedError) -> Response:
+        self.metrics.refused(refusal.reason)
+        headers = RETRY_AFTER if refusal.status == HTTPStatus.TOO_MANY_REQUESTS else None
+        return PlainTextResponse(refusal.reason, refusal.status, headers)
+
+
+def create_app(settings: ReceiverSettings, inbox: Inbox, now: Callable[[], float] = time.time) -> FastAPI:
+    """The application. It owns the inbox from its start to its end.
+
+    Args:
+        settings: What the receiver does.
+        inbox: Open, with its tables.
+        now: Unix seconds; tests hand in their own.
+    """
+    receiver = Receiver(settings, inbox, now)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        committing = asyncio.create_task(receiver.commits.run())
+        others = [
+            asyncio.create_task(receiver.command.run()),
+            asyncio.create_task(keep_house(inbox, settings.retention_days)),
+        ]
+        if await asyncio.to_thread(_has_unread, inbox):
+            receiver.command.wake()
+        try:
+            yield
+        finally:
+            receiver.commits.close()
+            await committing
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            inbox.database.close()
+
+    app = FastAPI(
+        title="Mailchimp webhook receiver",
+        lifespan=lifespan,
+        root_path=settings.root_path,
+        openapi_url=None,  # an address that faces the Internet tells no more than it must
+    )
+    _add_deliveries(app, receiver)
+    _add_operations(app, receiver)
+    return app
+
+
+def _add_deliveries(app: FastAPI, receiver: Receiver) -> None:
+    form = {"requestBody": {"content": {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}}}}
+    refusals: dict[int | str, dict[str, str]] = {
+        401: {"description": "The signature is missing or wrong."},
+        404: {"description": "The path secret is wrong."},
+        413: {"description": "The body is too large."},
+        429: {"description": "Too many wrong secrets from this client."},
+        503: {"description": "Not stored; repeat."},
+    }
+
+    @app.post(PATH + "/{secret}", responses=refusals, response_class=PlainTextResponse, openapi_extra=form)
+    async def deliver(secret: str, request: Request) -> Response:
+        return await receiver.take(secret, request)
+
+    @app.api_route(
+        PATH + "/{secret}", methods=["GET", "HEAD"], responses=refusals, response_class=PlainTextResponse
+    )
+    async def validate(secret: str, request: Request) -> Response:
+        return receiver.validate(secret, request)
+
+
+def _add_operations(app: FastAPI, receiver: Receiver) -> None:
+    inbox = receiver.inbox
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get("/readyz", responses={503: {"description": "Deliveries would not be stored."}})
+    async def readyz() -> Response:
+        report = await asyncio.to_thread(readiness, inbox, receiver.settings.min_free_bytes)
+        document = {**report.document, "on_event": receiver.command.status.document}
+        return JSONResponse(document, 200 if report.is_ready else 503)
+
+    @app.get("/metrics", response_class=PlainTextResponse, responses={503: {"description": "No database."}})
+    async def metrics() -> Response:
+        try:
+            unread = await asyncio.to_thread(Readers(inbox.database).unread, CONTACT_EVENTS, _utc_now())
+        except ConnectorError as error:
+            return PlainTextResponse(str(error), 503)
+        return Response(receiver.metrics.page(unread), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _has_unread(inbox: Inbox) -> bool:
+    try:
+        return Readers(inbox.database).unread(CONTACT_EVENTS, _utc_now()).count > 0
+    except ConnectorError:
+        return False
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)

@@ -1,0 +1,89 @@
+"""Decides whether a delivery really comes from Mailchimp."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from connector_kit.errors import ConnectorError
+
+from tap_mailchimp_webhooks.inbox.hooks import RegisteredHook
+from tap_mailchimp_webhooks.signature import SignatureError, verify
+
+logger = logging.getLogger(__name__)
+
+STALE_AFTER_SECONDS = 30.0
+SHORTEST_RELOAD_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class SigningPolicy:
+    """What the registered hooks say about signatures.
+
+    Attributes:
+        secrets: Of all hooks that are signed.
+        all_signed: Whether there is no hook that is not.
+    """
+
+    secrets: tuple[str, ...] = ()
+    all_signed: bool = False
+
+    @classmethod
+    def of(cls, hooks: Sequence[RegisteredHook]) -> SigningPolicy:
+        """The policy for these hooks."""
+        secrets = tuple(hook.signing_secret for hook in hooks if hook.signing_secret)
+        return cls(secrets, bool(hooks) and len(secrets) == len(hooks))
+
+    def check(self, header: str | None, body: bytes, now: float) -> None:
+        """Check a delivery whose path secret is right.
+
+        A signature that is there must be right wherever it can be checked. It may be missing only while a
+        hook is registered that was made before Mailchimp signed.
+
+        Raises:
+            SignatureError: The delivery is not authentic.
+        """
+        if self.secrets and (header is not None or self.all_signed):
+            verify(header, body, self.secrets, now)
+
+
+class Authenticity:
+    """Checks signatures, and learns of hooks that are registered while the receiver runs.
+
+    Args:
+        load: Reads the registered hooks.
+        now: Unix seconds.
+    """
+
+    def __init__(self, load: Callable[[], Sequence[RegisteredHook]], now: Callable[[], float]) -> None:
+        self._load = load
+        self._now = now
+        self._policy = SigningPolicy()
+        self._loaded_at = float("-inf")
+
+    async def check(self, header: str | None, body: bytes) -> None:
+        """Check a delivery.
+
+        Raises:
+            SignatureError: It is not authentic.
+        """
+        if time.monotonic() - self._loaded_at > STALE_AFTER_SECONDS:
+            await self.reload()
+        try:
+            self._policy.check(header, body, self._now())
+        except SignatureError:
+            if time.monotonic() - self._loaded_at < SHORTEST_RELOAD_SECONDS:
+                raise
+            await self.reload()
+            self._policy.check(header, body, self._now())
+
+    async def reload(self) -> None:
+        """Read the registered hooks anew; those that were known stay where that fails."""
+        self._loaded_at = time.monotonic()
+        try:
+            self._policy = SigningPolicy.of(await asyncio.to_thread(self._load))
+        except ConnectorError as error:
+            logger.error("The registered webhooks cannot be read: %s", error)  # noqa: TRY400 (it says what to do)

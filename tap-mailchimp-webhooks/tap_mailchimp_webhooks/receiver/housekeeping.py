@@ -1,0 +1,30 @@
+"""Deletes what nobody needs any more, now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import datetime, timezone
+
+from connector_kit.errors import ConnectorError
+
+from tap_mailchimp_webhooks.inbox.readers import Readers
+from tap_mailchimp_webhooks.inbox.store import Inbox
+
+logger = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 3600.0
+
+
+async def keep_house(inbox: Inbox, retention_days: int) -> None:
+    """Delete old events every hour, until cancelled."""
+    while retention_days:
+        try:
+            deleted = await asyncio.to_thread(
+                Readers(inbox.database).delete_before, datetime.now(timezone.utc), retention_days
+            )
+        except ConnectorError as error:
+            logger.error("Old events were not deleted: %s", error)  # noqa: TRY400 (it says what to do)
+        else:
+            logger.info("Deleted %d events that are older than %d days.", deleted, retention_days)
+        await asyncio.sleep(PAUSE_SECONDS)

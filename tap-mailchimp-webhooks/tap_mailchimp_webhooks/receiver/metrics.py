@@ -1,0 +1,63 @@
+"""What a receiver counts, for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from tap_mailchimp_webhooks.events import STREAM_BY_TYPE, Arrival
+from tap_mailchimp_webhooks.inbox.readers import Unread
+
+BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class ReceiverMetrics:
+    """The counters of one receiver, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._events = Counter(
+            "mailchimp_webhooks_events",
+            "Authentic deliveries by type and by what became of them.",
+            ["type", "result"],
+            registry=self._registry,
+        )
+        self._refused = Counter(
+            "mailchimp_webhooks_refused",
+            "Requests that were refused, by reason.",
+            ["reason"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "mailchimp_webhooks_seconds",
+            "From a delivery's arrival to its answer.",
+            buckets=BUCKETS,
+            registry=self._registry,
+        )
+        self._unread = Gauge(
+            "mailchimp_webhooks_inbox_unread",
+            "Events that a reader has not emitted yet.",
+            registry=self._registry,
+        )
+        self._oldest = Gauge(
+            "mailchimp_webhooks_inbox_oldest_unread_seconds",
+            "Age of the oldest event that a reader has not emitted yet.",
+            registry=self._registry,
+        )
+
+    def took(self, arrival: Arrival, *, is_new: bool, seconds: float) -> None:
+        """Count a delivery that is durable."""
+        # Only known names become labels: whoever posts must not decide how many time series there are.
+        kind = arrival.type if arrival.type in STREAM_BY_TYPE else "other"
+        result = "duplicate" if not is_new else "quarantined" if arrival.is_quarantined else "stored"
+        self._events.labels(kind, result).inc()
+        self._seconds.observe(seconds)
+
+    def refused(self, reason: str) -> None:
+        """Count a request that was refused."""
+        self._refused.labels(reason).inc()
+
+    def page(self, unread: Unread) -> bytes:
+        """The page that Prometheus reads."""
+        self._unread.set(unread.count)
+        self._oldest.set(unread.oldest_seconds)
+        return generate_latest(self._registry)

@@ -1,0 +1,57 @@
+"""Checks that a delivery was signed by Mailchimp: HMAC-SHA256 over its time and its raw body."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+
+HEADER = "X-Mailchimp-Signature"
+TOLERANCE_SECONDS = 300
+
+_TIME = re.compile(r"[0-9]{1,15}")
+_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
+
+
+class SignatureError(ValueError):
+    """A signature is missing, malformed, too old, or not made with a secret that is known."""
+
+
+def verify(header: str | None, body: bytes, secrets: Iterable[str], now: float) -> None:
+    """Check the header `t=<unix seconds>,v1=<hex digest>` of a delivery.
+
+    Several `v1` and several secrets are accepted while a hook's secret is being changed.
+
+    Args:
+        header: The value of X-Mailchimp-Signature, None without one.
+        body: As it was received, before any parsing.
+        secrets: The signing secrets of all hooks that lead here.
+        now: Unix seconds.
+
+    Raises:
+        SignatureError: The delivery is not authentic.
+    """
+    if header is None:
+        raise SignatureError(f"the header {HEADER} is missing")
+    stamp, digests = _parts(header)
+    if abs(now - int(stamp)) > TOLERANCE_SECONDS:
+        raise SignatureError(f"the signature's time is more than {TOLERANCE_SECONDS} s away from this clock")
+    matches = [
+        hmac.compare_digest(_sign(secret, stamp, body), digest) for secret in secrets for digest in digests
+    ]
+    if not any(matches):
+        raise SignatureError("the signature was not made with a signing secret that is known here")
+
+
+def _parts(header: str) -> tuple[str, list[str]]:
+    pairs = [part.strip().partition("=") for part in header.split(",")]
+    stamps = [value for name, _, value in pairs if name == "t" and _TIME.fullmatch(value)]
+    digests = [value.lower() for name, _, value in pairs if name == "v1" and _DIGEST.fullmatch(value)]
+    if len(stamps) != 1 or not digests:
+        raise SignatureError(f"the header {HEADER} is malformed")
+    return stamps[0], digests
+
+
+def _sign(secret: str, stamp: str, body: bytes) -> str:
+    return hmac.new(secret.encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()

@@ -1,0 +1,199 @@
+"""The tap: settings, streams, and how a run ends."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from types import FrameType
+from typing import Any, ClassVar
+
+from connector_kit.singer import EXIT_BY_SIGNAL, SecretSettings
+from mailchimp_client import MAILCHIMP_SETTINGS
+from singer_sdk import Stream, Tap
+from singer_sdk import typing as th
+from singer_sdk.contrib.msgspec import MsgSpecWriter
+from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
+from typing_extensions import override
+
+from tap_mailchimp_webhooks.inbox.database import default_url
+from tap_mailchimp_webhooks.inbox.store import Inbox
+from tap_mailchimp_webhooks.reading import EventReader, Position
+from tap_mailchimp_webhooks.streams import CampaignEventsStream, ContactEventsStream, WebhooksStream
+
+_SETTINGS = th.PropertiesList(
+    th.Property(
+        "list_ids",
+        th.ArrayType(th.StringType),
+        title="Audiences",
+        description="Only these audiences are read and caught up; all of the account without any.",
+    ),
+    th.Property(
+        "inbox_database_url",
+        th.StringType,
+        secret=True,
+        title="Inbox",
+        description="SQLAlchemy URL of the inbox, the same as the receiver's: a SQLite file or PostgreSQL. "
+        "By default `data/webhook-inbox.sqlite3` in the Meltano project.",
+    ),
+    th.Property(
+        "follow",
+        th.BooleanType,
+        default=False,
+        title="Follow",
+        description="Stay and emit each event as it arrives, instead of ending when the inbox is read.",
+    ),
+    th.Property(
+        "follow_max_seconds",
+        th.NumberType,
+        title="Longest following",
+        description="End after so many seconds of following; without it, only a signal ends it.",
+    ),
+    th.Property(
+        "catch_up",
+        th.BooleanType,
+        default=True,
+        title="Catch up",
+        description="Ask Mailchimp for opt-outs that no webhook told, before the inbox is read. "
+        "Needs `api_key` or `access_token`; is left out without.",
+    ),
+    th.Property(
+        "catch_up_scope",
+        th.StringType,
+        default="opt_outs",
+        allowed_values=["opt_outs", "all_changes"],
+        title="What to catch up",
+        description="`all_changes` also finds new subscriptions, changed profiles and changed addresses. It "
+        "cannot tell them from changes that another program wrote, such as target-mailchimp.",
+    ),
+    th.Property(
+        "catch_up_interval",
+        th.NumberType,
+        default=900,
+        title="Catch-up interval",
+        description="Seconds between two catch-ups while following.",
+    ),
+    th.Property(
+        "backfill",
+        th.BooleanType,
+        default=True,
+        title="Backfill",
+        description="Let the first catch-up find all opt-outs that Mailchimp knows, however old. "
+        "Otherwise it begins one day before.",
+    ),
+    th.Property(
+        "reader",
+        th.StringType,
+        default="default",
+        title="Reader",
+        description="The name of this pipeline in the inbox, if several read it: events are deleted only "
+        "after all have read them.",
+    ),
+)
+
+
+class TapMailchimpWebhooks(SecretSettings, Tap):
+    """Reads Mailchimp's webhooks out of the inbox that the receiver fills."""
+
+    name = "tap-mailchimp-webhooks"
+    message_writer_class = MsgSpecWriter
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        TapCapabilities.CATALOG,
+        TapCapabilities.STATE,
+        TapCapabilities.DISCOVER,
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+    ]
+    config_jsonschema: ClassVar[dict[str, Any]] = {
+        **_SETTINGS.to_dict(),
+        "properties": {**MAILCHIMP_SETTINGS, **_SETTINGS.to_dict()["properties"]},
+    }
+
+    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 (passed on as they are)
+        self._stop = threading.Event()
+        self._signal: int | None = None
+        self._is_interruptible = False
+        super().__init__(**arguments)
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        """The inbox, opened when it is first needed."""
+        return Inbox.open(self.config.get("inbox_database_url") or default_url())
+
+    @override
+    def discover_streams(self) -> list[Stream]:
+        return [ContactEventsStream(self), CampaignEventsStream(self), WebhooksStream(self)]
+
+    @override
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        # From an environment file a list comes as text, and what is not set as an empty one.
+        given = self._config.get("list_ids")
+        if isinstance(given, str) and not given.startswith("["):
+            self._config["list_ids"] = [part.strip() for part in given.split(",") if part.strip()]
+        return super()._validate_config(raise_errors=raise_errors)
+
+    # What the streams ask for
+
+    def reader(self, stream: str, after: int) -> EventReader:
+        """Reads a stream of events after a bookmark."""
+        position = Position(self.config["reader"], stream, after, tuple(self.config.get("list_ids") or ()))
+        return EventReader(self.inbox, position, self._stop)
+
+    def follow_seconds(self) -> float | None:
+        """How long to stay for what comes: 0 not at all, None as long as nobody stops it."""
+        if not self.config["follow"]:
+            return 0
+        longest = self.config.get("follow_max_seconds")
+        return None if longest is None else float(longest)
+
+    def before_events(self) -> None:
+        """Get events into the inbox that no webhook told."""
+
+    def after_batch(self, *, is_empty: bool) -> None:
+        """End a drain that was asked to stop; while following, let campaign events out too."""
+        if not self.config["follow"]:
+            self._end_if_stopped()
+        elif is_empty:
+            self._emit_campaigns()
+
+    def webhooks(self) -> Iterable[Mapping[str, Any]]:
+        """The records of the stream `webhooks`."""
+        return ()
+
+    def _emit_campaigns(self) -> None:
+        """Sync `campaign_events` again, beside the stream that is being followed."""
+        stream = self.streams[CampaignEventsStream.name]
+        if not isinstance(stream, CampaignEventsStream) or not stream.selected:
+            return
+        if self.inbox.read(stream.name, after=stream.bookmark, limit=1):
+            stream.sync()
+            stream.finalize_state_progress_markers()
+
+    # How a run ends
+
+    def _end_if_stopped(self) -> None:
+        if self._signal is not None:
+            self.logger.warning("Signal %d: ended after the batch in hand.", self._signal)
+            sys.exit(EXIT_BY_SIGNAL + self._signal)
+
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        """Let the batch in hand and its state go out whole; while only waiting for Mailchimp, end at once.
+
+        The SDK would write a state in the middle of a line.
+        """
+        if self._is_interruptible or self._signal is not None:
+            sys.exit(EXIT_BY_SIGNAL + signum)
+        self._signal = signum
+        self._stop.set()
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        self._is_interruptible = True
+        try:
+            yield
+        finally:
+            self._is_interruptible = False

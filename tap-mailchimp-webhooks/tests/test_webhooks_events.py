@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tap_mailchimp_webhooks.events import (
+    CAMPAIGN_EVENTS,
+    CONTACT_EVENTS,
+    FORM,
+    campaign_record,
+    contact_record,
+    from_catch_up,
+    from_delivery,
+)
+
+# The vendor's own samples, in the form in which they travel.
+SUBSCRIBE = (
+    b"type=subscribe&fired_at=2009-03-26+21%3A35%3A57&data%5Bid%5D=8a25ff1d98&data%5Blist_id%5D=a6b5da1054"
+    b"&data%5Bemail%5D=api%40example.com&data%5Bemail_type%5D=html&data%5Bmerges%5D%5BEMAIL%5D=api%40example.com"
+    b"&data%5Bmerges%5D%5BFNAME%5D=Mail&data%5Bmerges%5D%5BLNAME%5D=Sample"
+    b"&data%5Bmerges%5D%5BADDRESS%5D%5Baddr1%5D=1+Main+St&data%5Bmerges%5D%5BADDRESS%5D%5Bcity%5D=Springfield"
+    b"&data%5Bmerges%5D%5BINTERESTS%5D=Group1%2CGroup2&data%5Bmerges%5D%5BGROUPINGS%5D%5B0%5D%5Bid%5D=6197"
+    b"&data%5Bmerges%5D%5BGROUPINGS%5D%5B0%5D%5Bname%5D=Likes&data%5Bmerges%5D%5BGROUPINGS%5D%5B0%5D%5Bgroups%5D=Yes"
+    b"&data%5Bip_opt%5D=192.0.2.1&data%5Bip_signup%5D=192.0.2.1"
+)
+UNSUBSCRIBE = (
+    b"type=unsubscribe&fired_at=2009-03-26 21:40:57&data[action]=unsub&data[reason]=manual"
+    b"&data[id]=8a25ff1d98&data[list_id]=a6b5da1054&data[email]=api+unsub@example.com&data[email_type]=html&data[merges][FNAME]=Mail"
+    b"&data[ip_opt]=192.0.2.1&data[campaign_id]=cb398d21d2"
+)
+PROFILE = (
+    b"type=profile&fired_at=2009-03-26 21:31:21&data[id]=8a25ff1d98&data[list_id]=a6b5da1054"
+    b"&data[email]=api@example.com&data[email_type]=html&data[merges][FNAME]=Mail&data[ip_opt]=192.0.2.1"
+)
+UPEMAIL = (
+    b"type=upemail&fired_at=2009-03-26 22:15:09&data[list_id]=a6b5da1054&data[new_id]=51da8c3259"
+    b"&data[new_email]=api_new@example.com&data[old_email]=api_old@example.com"
+)
+CLEANED = (
+    b"type=cleaned&fired_at=2009-03-26 22:01:00&data[list_id]=a6b5da1054&data[campaign_id]=4fjk2ma9xd"
+    b"&data[reason]=hard&data[email]=api+clean@example.com"
+)
+CAMPAIGN = (
+    b"type=campaign&fired_at=2009-03-26 21:31:21&data[id]=5aa2102003&data[subject]=Test Campaign Subject"
+    b"&data[status]=sent&data[reason]=&data[list_id]=a6b5da1054"
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (SUBSCRIBE, {"type": "subscribe", "email": "api@example.com", "reason": None}),
+        (
+            UNSUBSCRIBE,
+            {
+                "type": "unsubscribe",
+                "action": "unsub",
+                "reason": "manual",
+                "email": "api unsub@example.com",
+                "campaign_id": "cb398d21d2",
+            },
+        ),
+        (PROFILE, {"type": "profile", "email": "api@example.com", "merges": {"FNAME": "Mail"}}),
+        (
+            UPEMAIL,
+            {
+                "type": "upemail",
+                "email": "api_old@example.com",
+                "old_email": "api_old@example.com",
+                "new_email": "api_new@example.com",
+                "merges": {},
+            },
+        ),
+        (CLEANED, {"type": "cleaned", "reason": "hard", "campaign_id": "4fjk2ma9xd"}),
+    ],
+)
+def test_reads_the_official_samples(body: bytes, expected: dict[str, Any], now: datetime) -> None:
+    arrival = from_delivery(body, FORM, now)
+
+    assert arrival.stream == CONTACT_EVENTS
+    assert arrival.list_id == "a6b5da1054"
+    record = contact_record(arrival.type, arrival.data)
+    assert {name: record[name] for name in expected} == expected
+
+
+def test_reads_merge_fields_to_any_depth(now: datetime) -> None:
+    merges = contact_record("subscribe", from_delivery(SUBSCRIBE, FORM, now).data)["merges"]
+
+    assert merges["ADDRESS"] == {"addr1": "1 Main St", "city": "Springfield"}
+    assert merges["GROUPINGS"] == [{"id": "6197", "name": "Likes", "groups": "Yes"}]
+
+
+def test_a_campaign_goes_to_a_stream_of_its_own(now: datetime) -> None:
+    arrival = from_delivery(CAMPAIGN, FORM, now)
+
+    assert arrival.stream == CAMPAIGN_EVENTS
+    assert campaign_record(arrival.data) == {
+        "campaign_id": "5aa2102003",
+        "subject": "Test Campaign Subject",
+        "status": "sent",
+        "reason": None,
+    }
+
+
+def test_times_are_utc_and_sort_as_text(now: datetime) -> None:
+    arrival = from_delivery(SUBSCRIBE, FORM, now)
+
+    assert arrival.occurred_at == "2009-03-26T21:35:57+00:00"
+    assert arrival.received_at == "2026-03-01T12:00:00.000000+00:00"
+
+
+def test_an_opt_out_with_an_unreadable_time_is_not_lost(form: Callable[..., bytes], now: datetime) -> None:
+    arrival = from_delivery(form(fired_at="yesterday", email="a@example.com"), FORM, now)
+
+    assert arrival.stream == CONTACT_EVENTS
+    assert arrival.occurred_at == "2026-03-01T12:00:00+00:00"
+
+
+def test_an_unsubscribe_without_an_action_is_one(form: Callable[..., bytes], now: datetime) -> None:
+    arrival = from_delivery(form(email="a@example.com", reason="manual"), FORM, now)
+
+    assert arrival.stream == CONTACT_EVENTS
+    assert contact_record(arrival.type, arrival.data)["action"] is None
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "note"),
+    [
+        (b"", FORM, "not_an_event"),
+        (b"\xff\x00nonsense", FORM, "not_an_event"),
+        (b"type=unsubscribe", FORM, "not_an_event"),
+        (b"type=&data[email]=a@example.com", FORM, "not_an_event"),
+        (b"type[x]=unsubscribe&data[email]=a@example.com", FORM, "not_an_event"),
+        (b"type=sms_subscribe&data[phone]=1", FORM, "unknown_type"),
+        (b"type=unsubscribe&data[list_id]=1", FORM, "no_email"),
+        (b"type=unsubscribe&data[email][x]=1", FORM, "no_email"),
+        (b"type=upemail&data[new_email]=a@example.com", FORM, "no_email"),
+        (b"a" + b"[b]" * 99 + b"=", FORM, "malformed_form"),
+        (b'{"type":"unsubscribe"}', "application/json", "not_a_form"),
+    ],
+)
+def test_what_cannot_be_understood_is_kept_whole(
+    body: bytes, content_type: str, note: str, now: datetime
+) -> None:
+    arrival = from_delivery(body, content_type, now)
+
+    assert arrival.stream is None
+    assert arrival.is_quarantined
+    assert arrival.note == note
+    assert base64.b64decode(arrival.data["body"]) == body
+
+
+@pytest.mark.parametrize(
+    ("event_type", "data"),
+    [
+        ("unsubscribe", {"email": "0123abcd@forgotten.mailchimp.com"}),
+        ("upemail", {"old_email": "a@example.com", "new_email": "0123ABCD@Forgotten.Mailchimp.com"}),
+    ],
+)
+def test_a_person_whom_mailchimp_forgot_is_kept_but_not_emitted(
+    event_type: str, data: dict[str, str], form: Callable[..., bytes], now: datetime
+) -> None:
+    arrival = from_delivery(form(event_type, **data), FORM, now)
+
+    assert arrival.stream is None
+    assert not arrival.is_quarantined
+
+
+def test_the_same_event_has_the_same_id_however_its_fields_are_ordered(now: datetime) -> None:
+    shuffled = b"&".join(reversed(UNSUBSCRIBE.split(b"&")))
+    later = now + timedelta(hours=1)
+
+    assert from_delivery(UNSUBSCRIBE, FORM, now).event_id == from_delivery(shuffled, FORM, later).event_id
+
+
+def test_the_same_change_at_another_time_is_another_event(form: Callable[..., bytes], now: datetime) -> None:
+    first = from_delivery(form(fired_at="2026-03-01 10:00:00", email="a@example.com"), FORM, now)
+    second = from_delivery(form(fired_at="2026-03-01 10:00:01", email="a@example.com"), FORM, now)
+
+    assert first.event_id != second.event_id
+
+
+def test_two_catch_ups_find_one_event(now: datetime) -> None:
+    data = {"email": "A@example.com", "list_id": "1"}
+    again = {"email": "a@example.com", "list_id": "1", "merges": {"FNAME": "Ada"}}
+    first = from_catch_up("unsubscribe", data, now, now)
+
+    assert first.event_id == from_catch_up("unsubscribe", again, now, now + timedelta(hours=1)).event_id
+    assert first.event_id != from_catch_up("cleaned", data, now, now).event_id
+
+
+@given(body=st.binary(max_size=300), content_type=st.text(max_size=40) | st.just(FORM))
+def test_any_bytes_become_an_event_that_can_be_stored(body: bytes, content_type: str) -> None:
+    moment = datetime.fromisoformat("2026-03-01T12:00:00+00:00")
+    arrival = from_delivery(body, content_type, moment)
+
+    assert len(arrival.event_id) == 64
+    assert "\0" not in f"{arrival.type}{arrival.list_id}"
+    assert arrival.stream is not None or arrival.note is not None

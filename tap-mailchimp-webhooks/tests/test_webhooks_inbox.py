@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from connector_kit.errors import ConfigurationError, TransientError
+from connector_kit.secrets import SecretBox
+from sqlalchemy import select, text
+from tap_mailchimp_webhooks.events import CONTACT_EVENTS, Arrival
+from tap_mailchimp_webhooks.inbox.database import Database, default_url
+from tap_mailchimp_webhooks.inbox.sealing import Sealing
+from tap_mailchimp_webhooks.inbox.store import Inbox
+from tap_mailchimp_webhooks.inbox.tables import events
+
+MakeArrival = Callable[..., Arrival]
+OpenInbox = Callable[..., Inbox]
+
+
+def test_stores_once_and_reads_in_order(
+    open_inbox: OpenInbox, database_url: str, make_arrival: MakeArrival
+) -> None:
+    inbox = open_inbox(database_url)
+    first, second, third = make_arrival(), make_arrival(), make_arrival()
+
+    assert inbox.store([first, second, first]) == [True, True, False]
+    assert inbox.store([second, third]) == [False, True]
+
+    found = inbox.read(CONTACT_EVENTS, after=0)
+    assert [event.event_id for event in found] == [arrival.event_id for arrival in (first, second, third)]
+    assert [event.sequence for event in found] == sorted({event.sequence for event in found})
+    assert inbox.read(CONTACT_EVENTS, after=found[1].sequence) == found[2:]
+    assert inbox.read(CONTACT_EVENTS, after=0, limit=2) == found[:2]
+    assert inbox.last_sequence() == found[-1].sequence
+    assert found[0].data == first.data
+
+
+def test_reads_some_audiences_and_events_that_name_none(inbox: Inbox, make_arrival: MakeArrival) -> None:
+    inbox.store([make_arrival(list_id=list_id) for list_id in ("one", "two", "")])
+
+    found = inbox.read(CONTACT_EVENTS, after=0, list_ids=["one"])
+
+    assert [event.list_id for event in found] == ["one", None]
+
+
+def test_finds_a_person_however_the_address_is_written(inbox: Inbox, make_arrival: MakeArrival) -> None:
+    inbox.store([make_arrival(email="Ada@Example.com", list_id="one"), make_arrival(list_id="one")])
+
+    assert list(inbox.about("one", ["ADA@example.com", "bob@example.com"])) == ["ADA@example.com"]
+    assert inbox.about("two", ["ada@example.com"]) == {}
+
+
+def test_the_file_is_its_owners_alone(inbox: Inbox, make_arrival: MakeArrival, tmp_path: Path) -> None:
+    inbox.store([make_arrival()])
+
+    modes = {file.name: stat.S_IMODE(os.stat(file).st_mode) for file in (tmp_path / "data").iterdir()}  # noqa: PTH116 (the mode)
+    assert set(modes) >= {"inbox.sqlite3", "inbox.sqlite3-wal"}
+    assert set(modes.values()) == {0o600}
+
+
+def test_every_commit_reaches_the_disk(inbox: Inbox) -> None:
+    with inbox.database.read() as connection:
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+
+
+def test_with_a_key_nothing_personal_is_in_the_file(
+    open_inbox: OpenInbox,
+    sqlite_url: str,
+    make_arrival: MakeArrival,
+    new_key: Callable[[], str],
+    tmp_path: Path,
+) -> None:
+    inbox = open_inbox(sqlite_url, Sealing(SecretBox((new_key(),))))
+    inbox.store([make_arrival(email="ada.lovelace@example.com", **{"merges][FNAME": "Adafromthetest"})])
+
+    stored = b"".join(file.read_bytes() for file in (tmp_path / "data").iterdir())
+    assert b"lovelace" not in stored
+    assert b"Adafromthetest" not in stored
+    assert inbox.read(CONTACT_EVENTS, after=0)[0].data["email"] == "ada.lovelace@example.com"
+
+
+def test_a_key_can_be_added_and_changed_at_any_time(
+    open_inbox: OpenInbox, sqlite_url: str, make_arrival: MakeArrival, new_key: Callable[[], str]
+) -> None:
+    old, new = new_key(), new_key()
+    for keys in ((), (old,), (new, old)):
+        box = SecretBox(keys) if keys else None
+        open_inbox(sqlite_url, Sealing(box)).store([make_arrival(email="ada@example.com", id=str(keys))])
+    inbox = open_inbox(sqlite_url, Sealing(SecretBox((new, old))))
+
+    assert len(inbox.read(CONTACT_EVENTS, after=0)) == 3
+    assert len(inbox.about("1a2b3c4d5e", ["ada@example.com"])["ada@example.com"]) == 3
+
+
+def test_a_missing_key_is_named(
+    open_inbox: OpenInbox,
+    sqlite_url: str,
+    make_arrival: MakeArrival,
+    new_key: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CONNECTOR_SECRET_KEY", raising=False)
+    open_inbox(sqlite_url, Sealing(SecretBox((new_key(),)))).store([make_arrival()])
+
+    with pytest.raises(ConfigurationError, match="CONNECTOR_SECRET_KEY"):
+        open_inbox(sqlite_url).read(CONTACT_EVENTS, after=0)
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "mysql://localhost/x", "sqlite://", "sqlite:///:memory:"])
+def test_a_database_that_cannot_be_used_is_a_configuration_error(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="inbox_database_url"):
+        Database.connect(url)
+
+
+def test_a_folder_that_cannot_be_made_is_a_configuration_error(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file, not a folder")
+
+    with pytest.raises(ConfigurationError, match="inbox_database_url"):
+        Database.connect(f"sqlite:///{tmp_path / 'data' / 'inbox.sqlite3'}")
+
+
+def test_a_server_that_is_not_there_is_a_passing_failure() -> None:
+    with pytest.raises(TransientError, match="inbox_database_url"):
+        Inbox.open("postgresql://nobody@127.0.0.1:1/none", Sealing())
+
+
+def test_receiver_and_tap_agree_on_the_default() -> None:
+    assert (
+        default_url({"MELTANO_PROJECT_ROOT": "/project"}) == "sqlite:////project/data/webhook-inbox.sqlite3"
+    )
+    assert default_url({}) == f"sqlite:///{Path.cwd()}/data/webhook-inbox.sqlite3"
+
+
+def test_a_sequence_is_never_given_out_twice(inbox: Inbox, make_arrival: MakeArrival) -> None:
+    inbox.store([make_arrival(), make_arrival()])
+    last = inbox.last_sequence()
+    with inbox.database.write() as connection:
+        connection.execute(events.delete())
+    inbox.store([make_arrival()])
+
+    with inbox.database.read() as connection:
+        assert connection.execute(select(events.c.sequence)).scalar_one() > last
