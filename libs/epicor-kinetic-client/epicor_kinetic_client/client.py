@@ -13,7 +13,7 @@ from connector_kit.retry import RetryPolicy
 from connector_kit.transport import Answer, Request, Transport
 
 from epicor_kinetic_client.auth import authorization
-from epicor_kinetic_client.errors import PageRequest, classify
+from epicor_kinetic_client.errors import classify
 from epicor_kinetic_client.metadata import ServiceMetadata, parse_metadata
 from epicor_kinetic_client.odata import Value, and_, eq, fits_in_path, key_segment
 from epicor_kinetic_client.settings import EpicorSettings
@@ -81,7 +81,7 @@ class EpicorClient:
         top: int | None = None,
         skip: int | None = None,
         parameters: Mapping[str, str | int] | None = None,
-        shrinkable: bool = False,
+        kind: type[Request] = Request,
     ) -> list[Row]:
         """Rows of a set, such as `Erp.BO.CustomerSvc/Customers`; 100 of them where `top` is not given.
 
@@ -95,14 +95,15 @@ class EpicorClient:
             top: Rows at most. The server may give fewer although there are more.
             skip: Rows to leave out first.
             parameters: Those of a BAQ, by name.
-            shrinkable: Whether a time-out of the server raises PageTimeoutError at once, instead of being
-                tried again.
+            kind: PageRequest raises PageTimeoutError at once where the server runs out of time, ProbeRequest
+                QueryRefusedError where it cannot run the query; a plain Request is tried again.
         """
         params = query(filter=filter, orderby=orderby, select=select, expand=expand, top=top, skip=skip)
-        request = (PageRequest if shrinkable else Request)(
-            "GET", self._url(company, path), params={**(parameters or {}), **params}
+        return _rows(
+            self.transport.send(
+                kind("GET", self._url(company, path), params={**(parameters or {}), **params})
+            )
         )
-        return _rows(self.transport.send(request))
 
     def baq(
         self,

@@ -29,9 +29,22 @@ class PageTimeoutError(ConnectorError):
     """The server or its gateway ran out of time over a page: ask for a smaller one."""
 
 
+class QueryRefusedError(ConnectorError):
+    """The server cannot run a query of this form; the rows may be had in another way."""
+
+
+class CompanyAccessError(PermissionDeniedError):
+    """The company does not exist, or this identity may not work in it. Kinetic says no more than that."""
+
+
 @dataclass(frozen=True)
 class PageRequest(Request):
     """A read that whoever sends it can make smaller, so that a time-out is told at once."""
+
+
+@dataclass(frozen=True)
+class ProbeRequest(Request):
+    """A read that finds out whether the server can run it, so that a refusal is told at once."""
 
 
 @dataclass(frozen=True)
@@ -140,13 +153,13 @@ RULES: tuple[Rule, ...] = (
         advice="Check `api_key`: of this environment, not expired, enabled.",
     ),
     Rule(
-        ConfigurationError,
+        CompanyAccessError,
         _on(400, 401, 403, 404, 500),
         _says(r"(invalid|unknown) company|company \S* ?(is )?(not valid|invalid|unknown|not found)"),
-        advice="Check `companies`: their IDs as they stand in Kinetic.",
+        advice="Check `companies`: IDs as they stand in Kinetic, and the access of the user to each.",
     ),
     Rule(
-        PermissionDeniedError,
+        CompanyAccessError,
         _on(400, 401, 403),
         _says(r"\bcompany\b.*\b(access|authori[sz]ed|permitted|allowed)|(access|authori[sz]ed).*\bcompany\b"),
         advice="Give the user access to this company, or take it out of `companies`.",
@@ -233,7 +246,19 @@ def classify(request: Request, answer: Answer) -> ConnectorError | None:
         return None
     if isinstance(request, PageRequest) and answer.status in {408, 504}:
         return PageTimeoutError("The server ran out of time over a page.", status=answer.status)
-    return to_error(problem, answer)
+    error = to_error(problem, answer)
+    if isinstance(request, ProbeRequest) and _refuses_query(error):
+        return QueryRefusedError(error.message, status=error.status, code=error.code)
+    return error
+
+
+def _refuses_query(error: ConnectorError) -> bool:
+    """Whether it is the query that fails; the server hides the cause behind an apology, as 400 or 500."""
+    return (
+        error.status in {400, 500, 501}
+        and not isinstance(error, CredentialsError | PermissionDeniedError)
+        and error.retry_after is None
+    )
 
 
 def to_error(problem: Problem, answer: Answer, rules: tuple[Rule, ...] = RULES) -> ConnectorError:

@@ -119,20 +119,6 @@ def _joined(word: str, conditions: Sequence[str]) -> str:
     return given[0] if len(given) == 1 else word.join(f"({condition})" for condition in given)
 
 
-def after(columns: Sequence[str], literals: Sequence[str]) -> str:
-    """What comes after a row in the order of these columns: `(a gt 1) or (a eq 1 and b gt 2)`.
-
-    Args:
-        columns: In the order of sorting.
-        literals: The row's values, as OData literals.
-    """
-    steps = []
-    for position, column in enumerate(columns):
-        same = [f"{columns[i]} eq {literals[i]}" for i in range(position)]
-        steps.append(" and ".join([*same, f"{column} gt {literals[position]}"]))
-    return or_(*steps)
-
-
 def key_predicate(key: Mapping[str, Value]) -> str:
     """A key with names: `(Company='EPIC06',CustNum=12,ShipToNum='',ConNum=3)`."""
     return "(" + ",".join(f"{name}={literal(value)}" for name, value in key.items()) + ")"

@@ -126,7 +126,7 @@ EPICOR_SETTINGS: Mapping[str, Any] = {
         "ca_bundle": {
             "type": ["string", "null"],
             "title": "CA bundle",
-            "description": "File with the CA certificates to trust, for a private or self-signed certificate.",
+            "description": "File with the CA certificates to trust, for a private certificate.",
         },
         "request_timeout": {
             "type": ["number", "null"],

@@ -1,0 +1,16 @@
+"""The command `tap-epicor-kinetic`."""
+
+from __future__ import annotations
+
+from connector_kit.singer import run_plugin
+
+from tap_epicor_kinetic.tap import TapEpicorKinetic
+
+
+def main() -> None:
+    """Run the tap."""
+    run_plugin(TapEpicorKinetic)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Which customers count as active: the ones of the configured types that are not marked inactive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from epicor_kinetic_client import EntityType
+from epicor_kinetic_client.odata import and_, eq, or_
+
+ACTIVE = "Active"
+INACTIVE = "Inactive"
+TYPE = "CustomerType"
+SKIP = "skip"
+ACTIVE_SCHEMA: Mapping[str, Any] = {
+    "type": ["boolean", "null"],
+    "description": "Derived: not marked inactive, and of one of the configured customer types.",
+}
+
+
+@dataclass(frozen=True)
+class ActivityRule:
+    """The rule for customers.
+
+    Attributes:
+        types: Customer types that count (`CUS` customer, `PRO` prospect, `SUS` suspect); empty for all.
+        inactive: `skip` leaves inactive customers out; `flag` lets them flow with `Active` false.
+    """
+
+    types: tuple[str, ...] = ("CUS",)
+    inactive: str = SKIP
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> ActivityRule:
+        """The rule that the settings `customer_types` and `inactive_customers` make."""
+        types: Sequence[str] = config.get("customer_types", ["CUS"])
+        return cls(tuple(types or ()), config.get("inactive_customers") or SKIP)
+
+    def condition(self, entity: EntityType) -> str:
+        """The OData condition for the rows that flow; columns that the tenant lacks restrict nothing."""
+        of_type = or_(*(eq(TYPE, name) for name in self.types)) if TYPE in entity.properties else ""
+        skips = self.inactive == SKIP and INACTIVE in entity.properties
+        return and_(of_type, eq(INACTIVE, value=False) if skips else "")
+
+    def is_active(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row is an active customer; other types than the configured ones do not get here."""
+        return not row.get(INACTIVE)

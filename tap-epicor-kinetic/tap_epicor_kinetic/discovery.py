@@ -1,0 +1,85 @@
+"""Finds out what the rows of a stream look like: from $metadata, from the base product, or from rows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+
+from connector_kit.errors import ConfigurationError, CredentialsError, DataError, PermissionDeniedError
+from epicor_kinetic_client import EntityType, EpicorClient, ServiceMetadata
+from epicor_kinetic_client.errors import CompanyAccessError
+
+from tap_epicor_kinetic.columns import inferred_entity
+from tap_epicor_kinetic.declarations import StreamDeclaration
+from tap_epicor_kinetic.fallback import fallback_entity
+
+logger = logging.getLogger(__name__)
+
+ROWS_TO_INFER_FROM = 100
+
+
+class Discovery:
+    """Asks each service once; the first company that lets us in answers for all.
+
+    Args:
+        client: Of the instance.
+    """
+
+    def __init__(self, client: EpicorClient) -> None:
+        self._client = client
+
+    def entity(self, declaration: StreamDeclaration) -> EntityType:
+        """The type of a stream's rows.
+
+        Raises:
+            ConnectorError: The server does not tell, and nothing is known of the stream either.
+        """
+        try:
+            return self._metadata(declaration).entity(declaration.entity_set)
+        except CredentialsError:
+            raise
+        except (ConfigurationError, PermissionDeniedError, DataError) as error:
+            if declaration.is_baq:
+                return self._inferred(declaration)
+            known = fallback_entity(declaration.name, declaration.key)
+            if known is None:
+                error.message = f"Stream {declaration.name}: {error.message}"
+                raise
+            logger.warning(
+                "Stream %s: no $metadata of %s (%s) The columns of the base product are used.",
+                declaration.name,
+                declaration.service,
+                error,
+            )
+            return known
+
+    def nested(self, declaration: StreamDeclaration) -> Mapping[str, EntityType | None]:
+        """The navigation properties that come along, with the types they lead to where these are known."""
+        if not declaration.expand:
+            return {}
+        try:
+            metadata = self._metadata(declaration)
+            entity = metadata.entity(declaration.entity_set)
+        except (ConfigurationError, PermissionDeniedError, DataError):
+            return dict.fromkeys(declaration.nested_names)
+        known = {name: metadata.related(entity, name) for name in declaration.nested_names}
+        return {name: child for name, child in known.items() if name in entity.navigation}
+
+    def _metadata(self, declaration: StreamDeclaration) -> ServiceMetadata:
+        first, *others = self._client.settings.companies
+        try:
+            return self._client.metadata(first, declaration.service)
+        except CompanyAccessError:
+            for company in others:
+                with suppress(CompanyAccessError):
+                    return self._client.metadata(company, declaration.service)
+            raise
+
+    def _inferred(self, declaration: StreamDeclaration) -> EntityType:
+        company = self._client.settings.companies[0]
+        rows = self._client.read(
+            company, declaration.path, top=ROWS_TO_INFER_FROM, parameters=declaration.parameters
+        )
+        logger.info("Stream %s: columns taken from %d rows.", declaration.name, len(rows))
+        return inferred_entity(declaration.name, declaration.key, rows)

@@ -1,0 +1,93 @@
+"""Reads what changed of a stream in a company since its bookmark: pages, each with the bookmark after it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from epicor_kinetic_client import Row
+from epicor_kinetic_client.errors import QueryRefusedError
+
+from tap_epicor_kinetic import probes
+from tap_epicor_kinetic.bookmarks import Bookmark, Pass, Range
+from tap_epicor_kinetic.cursors import Cursor, Scalar
+from tap_epicor_kinetic.lanes import side_by_side
+from tap_epicor_kinetic.paging import Page, SetReader, keyset_pages, offset_pages
+from tap_epicor_kinetic.plans import Planner
+
+logger = logging.getLogger(__name__)
+
+
+def read_pass(
+    reader: SetReader, planner: Planner, bookmark: Bookmark, workers: int
+) -> Iterator[tuple[Sequence[Row], Bookmark]]:
+    """Read what changed since a bookmark, or go on where a pass was interrupted.
+
+    Args:
+        reader: Of the company.
+        planner: Of the stream.
+        bookmark: Where to begin.
+        workers: Requests at the same time.
+
+    Yields:
+        The rows of a page, and the bookmark that holds once they are emitted. The last one has no rows.
+    """
+    planner, newest = _with_usable_cursor(reader, planner)
+    reading = planner.begin(bookmark, newest)
+    if reading.is_first and reading.ranges == (Range(),):
+        reading = _cut(reader, planner, reading, workers)
+    for number, page in _pages(reader, planner, reading, bookmark):
+        reading = reading.at(number, page.position if page else None)
+        bookmark = _moved(bookmark, reading, planner.cursor, page)
+        yield page.rows if page else (), bookmark
+
+
+def _with_usable_cursor(reader: SetReader, planner: Planner) -> tuple[Planner, Scalar | None]:
+    """The planner, without a cursor that the service cannot filter by, and the highest cursor value."""
+    if planner.cursor is None:
+        return planner, None
+    try:
+        return planner, probes.newest(reader, planner.cursor)
+    except QueryRefusedError as error:
+        logger.warning(
+            "%s, company %s: the service cannot filter by %s (%s) Every run reads the whole table.",
+            reader.path,
+            reader.company,
+            planner.cursor.column,
+            error,
+        )
+        return replace(planner, cursor=None), None
+
+
+def _cut(reader: SetReader, planner: Planner, reading: Pass, workers: int) -> Pass:
+    """A first pass in several key ranges, where the key is a number and there are pages enough."""
+    column = planner.range_column
+    if column is None or planner.by_offset or workers == 1:
+        return reading
+    ends = probes.ends(reader, column)
+    if ends is None or ends[1] - ends[0] < workers * reader.page_size:
+        return reading
+    return planner.cut(reading, *ends, workers)
+
+
+def _pages(
+    reader: SetReader, planner: Planner, reading: Pass, bookmark: Bookmark
+) -> Iterator[tuple[int, Page | None]]:
+    pages = offset_pages if planner.by_offset else keyset_pages
+    open_ranges = [number for number, part in enumerate(reading.ranges) if not part.done]
+    lanes = planner.lanes(reading, bookmark)
+    for index, page in side_by_side([pages(reader, lanes[number]) for number in open_ranges]):
+        yield open_ranges[index], page
+
+
+def _moved(bookmark: Bookmark, reading: Pass, cursor: Cursor | None, page: Page | None) -> Bookmark:
+    """The bookmark after a page, or after the end of a range."""
+    if cursor is None:
+        return replace(bookmark, unfinished=None if reading.is_done else reading)
+    if reading.is_done:
+        return Bookmark(cursor.column, cursor.later(bookmark.value, reading.through))
+    value = bookmark.value
+    if page is not None and reading.order[0] == cursor.column:
+        value = cursor.later(value, page.position[0])
+    return Bookmark(cursor.column, value, reading)

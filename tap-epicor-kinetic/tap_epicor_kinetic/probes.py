@@ -1,0 +1,57 @@
+"""Asks the server for the ends of a column, and so whether it can order and filter by it at all."""
+
+from __future__ import annotations
+
+import logging
+
+from connector_kit.transport import Request
+from epicor_kinetic_client.errors import ProbeRequest, QueryRefusedError
+from epicor_kinetic_client.odata import and_
+
+from tap_epicor_kinetic.cursors import Cursor, Scalar
+from tap_epicor_kinetic.paging import SetReader
+
+logger = logging.getLogger(__name__)
+
+
+def newest(reader: SetReader, cursor: Cursor) -> Scalar | None:
+    """The highest cursor value on the server; None without rows.
+
+    Raises:
+        QueryRefusedError: The service cannot order or filter by the column.
+    """
+    condition = f"{cursor.column} ne null" if cursor.is_moment else f"{cursor.column} gt 0"
+    return _end(reader, cursor.column, condition, descending=True)
+
+
+def ends(reader: SetReader, column: str) -> tuple[int, int] | None:
+    """The lowest and the highest value of a key column; None without rows, or if the service cannot tell."""
+    try:
+        low = _end(reader, column, "", descending=False)
+        high = _end(reader, column, "", descending=True)
+    except QueryRefusedError:
+        return None
+    return None if low is None or high is None else (int(low), int(high))
+
+
+def _end(reader: SetReader, column: str, condition: str, *, descending: bool) -> Scalar | None:
+    def ask(kind: type[Request], order: tuple[str, ...], condition: str) -> Scalar | None:
+        rows = reader.client.read(
+            reader.company,
+            reader.path,
+            filter=and_(reader.base, condition),
+            orderby=order,
+            select=(column,),
+            top=1,
+            parameters=reader.parameters,
+            kind=kind,
+        )
+        return rows[0].get(column) if rows else None
+
+    order = (f"{column} desc" if descending else column,)
+    try:
+        return ask(ProbeRequest, order, condition)
+    except QueryRefusedError:
+        # Did the query fail, or the server? A plain read tells, and waits until the server is well again.
+        ask(Request, (), "")
+        return ask(ProbeRequest, order, condition)

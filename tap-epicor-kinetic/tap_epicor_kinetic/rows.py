@@ -1,0 +1,71 @@
+"""Turns a row of the server into a record: the selected columns, with values as the schema has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from epicor_kinetic_client import EntityType, Row
+
+from tap_epicor_kinetic.activity import ACTIVE, ActivityRule
+from tap_epicor_kinetic.columns import INTEGERS, NUMBERS, is_secret
+from tap_epicor_kinetic.declarations import COMPANY
+
+_FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
+    **dict.fromkeys(INTEGERS, int),
+    **dict.fromkeys(NUMBERS, float),
+}
+
+
+@dataclass(frozen=True)
+class RowShaper:
+    """Shapes the rows of one stream.
+
+    Attributes:
+        columns: Those to emit, in the order of the schema.
+        entity: The type of the rows.
+        company: Put into every record: a BAQ does not tell it.
+        nested: Navigation properties to emit.
+        activity: The rule for `Active`, where it is emitted.
+    """
+
+    columns: Sequence[str]
+    entity: EntityType
+    company: str
+    nested: Sequence[str] = ()
+    activity: ActivityRule | None = None
+
+    def records(self, rows: Sequence[Row]) -> Iterable[Row]:
+        """The records of a page."""
+        if not rows:
+            return
+        # The rows of a page look alike: what the first one tells need not be asked of each.
+        names = [name for name in self.columns if name in rows[0]]
+        from_text = self._converters(rows)
+        for row in rows:
+            record = {name: row.get(name) for name in names}
+            record[COMPANY] = self.company
+            for name, convert in from_text.items():
+                value = record.get(name)
+                if isinstance(value, str):
+                    record[name] = convert(value)
+            for name in self.nested:
+                record[name] = [_child(child) for child in row.get(name) or ()]
+            if self.activity:
+                record[ACTIVE] = self.activity.is_active(row)
+            yield record
+
+    def _converters(self, rows: Sequence[Row]) -> Mapping[str, Callable[[str], Any]]:
+        """Some versions write 64-bit numbers and decimals as text."""
+        found = {}
+        for name in self.columns:
+            column = self.entity.properties.get(name)
+            convert = _FROM_TEXT.get(column.edm_type) if column else None
+            if convert and any(isinstance(row.get(name), str) for row in rows):
+                found[name] = convert
+        return found
+
+
+def _child(row: Row) -> Row:
+    return {name: value for name, value in row.items() if not name.startswith("@") and not is_secret(name)}
