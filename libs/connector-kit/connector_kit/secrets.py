@@ -2,50 +2,75 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from connector_kit.errors import ConfigurationError
+from connector_kit.redaction import MASKER
+from connector_kit.secret_keys import HOW_TO_GET_A_KEY, KEY_FILE_VARIABLE, KEY_VARIABLE, find_keys
+from connector_kit.secret_text import passwords_in_url
+
+__all__ = [
+    "HOW_TO_GET_A_KEY",
+    "KEY_FILE_VARIABLE",
+    "KEY_VARIABLE",
+    "PREFIX",
+    "SecretBox",
+    "is_encrypted",
+    "reveal",
+    "secret_values",
+]
 
 PREFIX = "enc:"
-KEY_VARIABLE = "CONNECTOR_SECRET_KEY"
-KEY_FILE_VARIABLE = "CONNECTOR_SECRET_KEY_FILE"
-HOW_TO_GET_A_KEY = (
-    f"Set {KEY_VARIABLE}, or {KEY_FILE_VARIABLE} to a file that holds it; "
-    "`connector-secrets keygen` makes a key."
-)
+
+# Version, time, initialisation vector and signature of a Fernet token, beside its blocks of encrypted text.
+_FERNET_VERSION, _FERNET_FRAME, _BLOCK = 0x80, 57, 16
 
 
 @dataclass(frozen=True)
 class SecretBox:
-    """Encrypts with the first key, decrypts with any: so a key can be changed while both are in use."""
+    """Encrypts with the first key, decrypts with any: so a key can be changed while both are in use.
 
-    keys: tuple[str, ...]
+    Attributes:
+        keys: Fernet keys, as `connector-secrets keygen` prints them.
+        source: Where they come from, for messages.
+    """
+
+    keys: tuple[str, ...] = field(repr=False)
+    source: str = KEY_VARIABLE
+
+    def __post_init__(self) -> None:
+        """The keys are secrets as well."""
+        MASKER.add(self.keys)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> SecretBox:
-        """The keys of this process: comma-separated in a variable, or line by line in a file.
+        """The keys of this process: of a variable, else of a file, else of the keyring of the system.
 
         Raises:
-            ConfigurationError: There is no key, or it is none.
+            ConfigurationError: There is no key, or its source cannot be read.
         """
-        text = environment.get(KEY_VARIABLE, "")
-        if not text and (file := environment.get(KEY_FILE_VARIABLE)):
-            try:
-                text = Path(file).read_text(encoding="utf-8")
-            except OSError as error:
-                raise ConfigurationError(
-                    f"The key file cannot be read: {error.strerror}.", advice=f"Check {KEY_FILE_VARIABLE}."
-                ) from error
-        keys = tuple(key for key in text.replace(",", "\n").split() if key)
-        if not keys:
+        box = cls.find(environment)
+        if box is None:
             raise ConfigurationError("There is no key for encrypted settings.", advice=HOW_TO_GET_A_KEY)
-        return cls(keys)
+        return box
+
+    @classmethod
+    def find(cls, environment: Mapping[str, str] = os.environ) -> SecretBox | None:
+        """As `from_environment`, but None where there is no key: for what is encrypted if it can be.
+
+        Raises:
+            ConfigurationError: The source of the key cannot be read.
+        """
+        found = find_keys(environment)
+        return cls(found.keys, found.source) if found else None
 
     def encrypt(self, clear: str) -> str:
         """`enc:` and the encrypted text."""
@@ -57,21 +82,52 @@ class SecretBox:
         Raises:
             ConfigurationError: Another key was used, or the value is cut off or changed.
         """
+        token = value.removeprefix(PREFIX).strip()
+        fernet = self._fernet()
         try:
-            return self._fernet().decrypt(value.removeprefix(PREFIX).strip().encode()).decode()
+            return fernet.decrypt(token.encode()).decode()
         except InvalidToken as error:
+            if not _is_whole(token):
+                raise ConfigurationError(
+                    "An encrypted value is cut off or changed.",
+                    advice="Copy it again, or make it anew with `connector-secrets encrypt`.",
+                ) from error
             raise ConfigurationError(
-                "An encrypted value cannot be read: it was made with another key, or it is cut off.",
-                advice=f"Check {KEY_VARIABLE}, or encrypt the value again with `connector-secrets encrypt`.",
+                "An encrypted value cannot be read: it was made with another key.",
+                advice=f"Check {self.source}, or encrypt the value again with `connector-secrets encrypt`.",
             ) from error
+
+    def rotate(self, value: str) -> str:
+        """The same secret encrypted with the first key; a value that is so already stays as it is.
+
+        Raises:
+            ConfigurationError: As `decrypt`.
+        """
+        clear = self.decrypt(value)
+        try:
+            SecretBox(self.keys[:1], self.source).decrypt(value)
+        except ConfigurationError:
+            return self.encrypt(clear)
+        return value
 
     def _fernet(self) -> MultiFernet:
         try:
             return MultiFernet([Fernet(key) for key in self.keys])
         except ValueError as error:
             raise ConfigurationError(
-                "A key for encrypted settings is malformed.", advice=HOW_TO_GET_A_KEY
+                "A key for encrypted settings is malformed.",
+                advice=f"Check {self.source}; `connector-secrets keygen` makes a key.",
             ) from error
+
+
+def _is_whole(token: str) -> bool:
+    """Whether a token has the outer form that Fernet gives it, whatever the key."""
+    try:
+        raw = base64.b64decode(token.encode(), altchars=b"-_", validate=True)
+    except binascii.Error:
+        return False
+    blocks, rest = divmod(len(raw) - _FERNET_FRAME, _BLOCK)
+    return raw[:1] == bytes([_FERNET_VERSION]) and blocks > 0 and rest == 0
 
 
 def is_encrypted(value: object) -> bool:
@@ -81,6 +137,8 @@ def is_encrypted(value: object) -> bool:
 
 def reveal(settings: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """The settings with every `enc:…` value in clear, inside objects and lists too.
+
+    What was encrypted is a secret, whatever its setting is declared as: it is masked from here on.
 
     Raises:
         ConfigurationError: A value cannot be decrypted; the error names its setting.
@@ -96,14 +154,48 @@ def _reveal(value: Any, name: str, environment: Mapping[str, str]) -> Any:  # no
     if not is_encrypted(value):
         return value
     try:
-        return SecretBox.from_environment(environment).decrypt(value)
+        clear = SecretBox.from_environment(environment).decrypt(value)
     except ConfigurationError as error:
         raise ConfigurationError(f"Setting `{name}`: {error.message}", advice=error.advice) from error
+    MASKER.add([clear])
+    return clear
 
 
-def secret_values(settings: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterable[str]:
-    """The values of all settings that a plugin's schema marks as secret."""
-    for name, definition in schema.get("properties", {}).items():
-        value = settings.get(name)
-        if definition.get("secret") and isinstance(value, str):
-            yield value
+def secret_values(settings: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
+    """The texts of all settings that a plugin's schema marks as secret, at any depth.
+
+    A password inside a URL is one whatever the schema says of its setting.
+    """
+    yield from _secret_values(settings, schema)
+
+
+def _secret_values(value: Any, schema: Mapping[str, Any]) -> Iterator[str]:  # noqa: ANN401 (settings are JSON)
+    if schema.get("secret"):
+        yield from _texts(value)
+        return
+    for form in ("anyOf", "oneOf", "allOf"):
+        for inner in schema.get(form, ()):
+            yield from _secret_values(value, inner)
+    if isinstance(value, Mapping):
+        known, others = schema.get("properties") or {}, schema.get("additionalProperties")
+        for name, inner in value.items():
+            yield from _secret_values(inner, known.get(name) or (others if isinstance(others, dict) else {}))
+    elif isinstance(value, list):
+        items = schema.get("items")
+        for inner in value:
+            yield from _secret_values(inner, items if isinstance(items, dict) else {})
+    elif isinstance(value, str):
+        yield from passwords_in_url(value)
+
+
+def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401 (settings are JSON)
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+    elif isinstance(value, str):
+        yield value
+    elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        # A password of digits alone, written without quotes: a message about its type would show it.
+        yield str(value)

@@ -1,0 +1,75 @@
+"""Tells from a name or a text alone whether it holds a secret, and which part of it is the secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+SECRET_NAME = re.compile(
+    r"PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL"
+    r"|(?:^|_)(?:TOKEN|API_?KEY|ACCESS_KEY|PRIVATE_KEY|SIGNING_KEY|ENCRYPTION_KEY|AUTH_KEY)S?(?:_|$)"
+)
+"""What the name of a secret has in it, in capitals, `_` between words."""
+
+TELLS_ABOUT_A_SECRET = re.compile(r"_(?:FILE|PATH|DIR|URL|URI|ID|NAME|TYPE|METHOD|TTL|SECONDS)$")
+"""How a name ends that only says where a secret is or what kind it is: TOKEN_URL, CLIENT_SECRET_FILE."""
+
+DATABASES = frozenset({"sqlite", "postgresql", "postgres", "mysql", "mariadb", "mssql", "oracle"})
+
+# As Meltano reads them in meltano.yml and python-dotenv in .env.
+REFERENCE = re.compile(r"\$(?:\{(?P<braced>[^}:]*)(?::-(?P<default>[^}]*))?\}|(?P<bare>[A-Z][A-Z0-9_]*))")
+
+# A password may hold "/", which is not allowed in a URL; the drivers take it all the same.
+_LOGIN = re.compile(r"[A-Za-z][\w.+-]*://[^:/@\s]*:(?P<password>[^@]*)@")
+
+
+def named_as_secret(name: str) -> bool:
+    """Whether a variable or a setting of this name holds a secret, by the name alone."""
+    words = re.sub(r"\W", "_", name).upper()
+    return bool(SECRET_NAME.search(words)) and not TELLS_ABOUT_A_SECRET.search(words)
+
+
+def passwords_in_url(text: str) -> Iterator[str]:
+    """The passwords of `scheme://user:password@host/…?password=…`, as written and decoded."""
+    try:
+        parts = urlsplit(text)
+        found = [parts.password]
+    except ValueError:
+        return
+    if not parts.scheme or "://" not in text:
+        return
+    if login := _LOGIN.match(text):
+        found.append(login["password"])
+    found += [value for name, value in parse_qsl(parts.query) if named_as_secret(name)]
+    for password in found:
+        if password:
+            yield from dict.fromkeys([password, unquote(password)])
+
+
+def references(text: str) -> list[str]:
+    """The variables that a text refers to, as `$NAME` or `${NAME}`, in their order."""
+    return [match["braced"] or match["bare"] or "" for match in REFERENCE.finditer(text)]
+
+
+def is_in_clear(text: str) -> bool:
+    """Whether a secret can be read in the value of a secret setting.
+
+    It cannot where the value is empty, a reference, or the address of a database without a password.
+    """
+    written = _without_references(text).strip()
+    if not written:
+        return False
+    if written.split(":", 1)[0].split("+", 1)[0].lower() in DATABASES and "://" in written:
+        return has_login(text)
+    return True
+
+
+def has_login(text: str) -> bool:
+    """Whether a text is a URL with a password in it that is not a reference."""
+    return any(passwords_in_url(_without_references(text)))
+
+
+def _without_references(text: str) -> str:
+    """What stands in the text itself: of `${NAME:-default}` the default."""
+    return REFERENCE.sub(lambda match: match["default"] or "", text)
