@@ -1,0 +1,16 @@
+"""Runs the target from the command line."""
+
+from __future__ import annotations
+
+from connector_kit.singer import run_plugin
+
+from target_epicor_contacts.target import TargetEpicorContacts
+
+
+def main() -> None:
+    """Run the console script."""
+    run_plugin(TargetEpicorContacts)
+
+
+if __name__ == "__main__":
+    main()

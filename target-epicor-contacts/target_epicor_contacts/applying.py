@@ -1,0 +1,251 @@
+"""Takes a batch of records from reading to the durable decision: look, plan, write, record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from connector_kit.errors import ConnectorError, DataError
+from sync_audit import AuditTrail, Decision, Ledger, Run
+
+from target_epicor_contacts.creation import ContactMaker
+from target_epicor_contacts.decisions import Written, decide, ignored, quarantined, says_nothing
+from target_epicor_contacts.evidence import EvidenceWriter, OptOut
+from target_epicor_contacts.lookup import RowFinder
+from target_epicor_contacts.memory import PersonMemory
+from target_epicor_contacts.planning import Outcome, Plan, plan, resolve
+from target_epicor_contacts.rows import Row
+from target_epicor_contacts.rules import Rules
+from target_epicor_contacts.settings import WriteSettings
+from target_epicor_contacts.updates import ContactUpdate, InvalidUpdateError, parse_update
+from target_epicor_contacts.writing import RowResult, RowWrite, RowWriter
+
+LEDGER = "target-epicor-contacts"
+RATIO_FROM = 100
+"""Records that must be read before a share of failures means anything."""
+
+
+class TooManyFailuresError(ConnectorError):
+    """More records failed than the settings allow."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What applying a batch needs.
+
+    Attributes:
+        trail: Decisions and memories.
+        run: The present run.
+        finder: Reads rows.
+        writer: Writes rows.
+        evidence: Logs opt-outs; None where nobody asked for it.
+        maker: Makes contacts; None where nobody asked for it.
+    """
+
+    trail: AuditTrail
+    run: Run
+    finder: RowFinder
+    writer: RowWriter
+    evidence: EvidenceWriter | None = None
+    maker: ContactMaker | None = None
+
+
+class Applier:
+    """Applies batches of records.
+
+    Args:
+        tools: Reading, writing and remembering.
+        rules: How events become changes.
+        settings: What else is configured.
+    """
+
+    def __init__(self, tools: Tools, rules: Rules, settings: WriteSettings) -> None:
+        self._tools = tools
+        self._rules = rules
+        self._settings = settings
+        self._ledger: Ledger = tools.trail.ledger(LEDGER)
+
+    def apply(self, stream: str, records: Sequence[Mapping[str, Any]]) -> None:
+        """Apply records; when this returns, every one of them has a durable decision.
+
+        Raises:
+            ConnectorError: The run cannot go on. What was decided before is recorded; the rest is recorded
+                as failed and will come again, because the state has not moved past it.
+        """
+        run = self._tools.run
+        run.read(len(records))
+        decisions: dict[int, Decision] = {}
+        updates: dict[int, ContactUpdate] = {}
+        for index, record in enumerate(records):
+            try:
+                update = parse_update(stream, record)
+            except InvalidUpdateError as error:
+                decisions[index] = quarantined(stream, record, error, self._settings.on_invalid)
+                continue
+            if says_nothing(update):
+                decisions[index] = ignored(update)
+            else:
+                updates[index] = update
+        memories, fatal = self._apply_updates(updates, decisions)
+        ledger = {LEDGER: memories} if memories and not self._settings.dry_run else None
+        run.record([decisions[index] for index in range(len(records))], ledger=ledger)
+        if fatal is not None:
+            raise fatal
+        self._check_failures()
+
+    def _check_failures(self) -> None:
+        """Stop when too much failed.
+
+        Raises:
+            TooManyFailuresError: More than `max_failed` or `max_failed_ratio` allow.
+        """
+        run, settings = self._tools.run, self._settings
+        ratio = settings.max_failed_ratio if run.records_read >= RATIO_FROM else None
+        if run.exceeds(settings.max_failed, ratio):
+            failed = sum(count for action, count in run.counts.items() if action.is_failure)
+            raise TooManyFailuresError(
+                f"{failed} of {run.records_read} records failed.",
+                advice=(
+                    "`sync-audit failures` shows them and `sync-audit replay` sends them again; the limits "
+                    "are `max_failed` and `max_failed_ratio`."
+                ),
+            )
+
+    def _apply_updates(
+        self, updates: Mapping[int, ContactUpdate], decisions: dict[int, Decision]
+    ) -> tuple[dict[str, dict[str, Any] | None], ConnectorError | None]:
+        """Apply what is valid, add the decisions, and tell what to remember and whether the run must end."""
+        if not updates:
+            return {}, None
+        events = list(updates.values())
+        try:
+            before = self._memories(events)
+            rows = self._rows(events, before)
+            created = self._create_missing(events, rows, before)
+            planned = plan(events, rows.values(), before, self._rules)
+            self._claim_flags(before, planned)
+        except ConnectorError as error:
+            # Nothing of the batch is written yet: all of it comes again.
+            return self._abort(updates, decisions, error)
+        written = self._write(planned, rows, created)
+        for index, outcome in zip(updates, planned.outcomes, strict=True):
+            decisions[index] = decide(outcome, written, self._rules, self._settings.unmatched)
+        return self._to_remember(before, planned, written), written.fatal
+
+    def _abort(
+        self, updates: Mapping[int, ContactUpdate], decisions: dict[int, Decision], error: ConnectorError
+    ) -> tuple[dict[str, dict[str, Any] | None], ConnectorError]:
+        nothing = Written(fatal=error, untried=True)
+        for index, update in updates.items():
+            outcome = Outcome(update, update.key)
+            decisions[index] = decide(outcome, nothing, self._rules, self._settings.unmatched)
+        return {}, error
+
+    # Reading
+
+    def _memories(self, events: Iterable[ContactUpdate]) -> dict[str, PersonMemory]:
+        """What is known about the people of a batch, and about the addresses they have moved on to."""
+        wanted = {key for event in events for key in (event.key, event.new_key) if key}
+        found: dict[str, PersonMemory] = {}
+        while wanted:
+            stored = self._ledger.get_many(wanted)
+            found |= {key: PersonMemory.from_json(stored.get(key)) for key in wanted}
+            later = {memory.moved.to for memory in found.values() if memory.moved}
+            wanted = later - found.keys()
+        return found
+
+    def _rows(self, events: Sequence[ContactUpdate], memories: Mapping[str, PersonMemory]) -> dict[str, Row]:
+        addresses = {
+            key
+            for event in events
+            for key in (event.key, event.new_key, resolve(event.key, event.moment, memories))
+            if key
+        }
+        # An opt-out must not rest on what a row held a minute ago.
+        anew = {event.key for event in events if event.status and self._rules.opts_out(event.status)}
+        return {row.id: row for row in self._tools.finder.find(sorted(addresses), anew=anew)}
+
+    def _create_missing(
+        self,
+        events: Sequence[ContactUpdate],
+        rows: dict[str, Row],
+        memories: Mapping[str, PersonMemory],
+    ) -> frozenset[str]:
+        """Make a contact for each person without a row, and put it among the rows."""
+        maker = self._tools.maker
+        if maker is None or self._settings.dry_run:
+            return frozenset()
+        trial = plan(events, rows.values(), memories, self._rules)
+        people: dict[str, ContactUpdate] = {}
+        for outcome in trial.outcomes:
+            if not outcome.matched and not outcome.superseded:
+                people.setdefault(outcome.update.key, outcome.update)
+        made = [maker.create(update) for update in people.values()]
+        full = self._tools.finder.current(made)
+        rows.update(full)
+        return frozenset(full)
+
+    # Writing
+
+    def _claim_flags(self, before: Mapping[str, PersonMemory], planned: Plan) -> None:
+        """Remember which flags are ours before they are set: a crash leaves none that nobody may clear."""
+        claims = {
+            address: before.get(address, PersonMemory()).claiming(new).to_json()
+            for address, memory in planned.memories.items()
+            if (new := memory.flagged - before.get(address, PersonMemory()).flagged)
+        }
+        if claims and not self._settings.dry_run:
+            self._tools.run.record([], ledger={LEDGER: claims})
+
+    def _write(self, planned: Plan, rows: Mapping[str, Row], created: frozenset[str]) -> Written:
+        if self._settings.dry_run:
+            return Written()
+        writes = [RowWrite(rows[row_id], changes) for row_id, changes in planned.writes.items()]
+        results = self._tools.writer.write(writes) if writes else {}
+        fatal = next((result.fatal for result in results.values() if result.fatal), None)
+        evidence: dict[tuple[str, str], ConnectorError] = {}
+        if fatal is None and self._tools.evidence:
+            evidence = self._tools.evidence.write(self._opt_outs(planned, rows, results))
+            fatal = next((error for error in evidence.values() if not isinstance(error, DataError)), None)
+        return Written(results, evidence, created, fatal)
+
+    def _opt_outs(
+        self, planned: Plan, rows: Mapping[str, Row], results: Mapping[str, RowResult]
+    ) -> list[OptOut]:
+        """The opt-outs of a batch that hold, on each row that they reached."""
+        missed = {
+            row_id
+            for row_id, result in results.items()
+            if result.gone or self._rules.flag_column in result.refused
+        }
+        return [
+            OptOut(rows[row_id], outcome.update)
+            for outcome in planned.outcomes
+            if outcome.update.status
+            and self._rules.opts_out(outcome.update.status)
+            and "status" not in outcome.superseded
+            for row_id in outcome.matched
+            if row_id not in missed
+        ]
+
+    # Remembering
+
+    def _to_remember(
+        self, before: Mapping[str, PersonMemory], planned: Plan, written: Written
+    ) -> dict[str, dict[str, Any] | None]:
+        """The memories that changed; what was not stored counts as not seen, so that a replay writes it."""
+        memories = dict(planned.memories)
+        undecided: set[str] = set()
+        for outcome in planned.outcomes:
+            if written.is_open(outcome):
+                undecided |= {outcome.person, outcome.update.key}
+            refused = frozenset(change.column for change in written.refusals(outcome))
+            if refused:
+                known = before.get(outcome.person, PersonMemory())
+                memories[outcome.person] = memories[outcome.person].forgetting(refused, known)
+        return {
+            address: memory.to_json()
+            for address, memory in memories.items()
+            if address not in undecided and memory != before.get(address, PersonMemory())
+        }

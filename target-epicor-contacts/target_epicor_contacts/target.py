@@ -1,0 +1,262 @@
+"""The target: settings, connections, and a run in the audit trail from the first stream to the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import Any, ClassVar
+
+from connector_kit.errors import ConnectorError
+from connector_kit.singer import DurableTarget
+from epicor_kinetic_client import EpicorClient, EpicorSettings
+from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
+from singer_sdk.sinks import Sink
+from sync_audit import AuditTrail, Run, Status, default_database_url
+from typing_extensions import override
+
+from target_epicor_contacts.applying import Applier, Tools
+from target_epicor_contacts.columns import Columns
+from target_epicor_contacts.creation import ContactMaker
+from target_epicor_contacts.evidence import MEMO, EvidenceWriter, crm_call
+from target_epicor_contacts.lookup import RowFinder
+from target_epicor_contacts.planning import CHANGE_MOMENTS
+from target_epicor_contacts.rows import CONTACT, EMAIL, PERSON, SYSTEM_ID, Entity
+from target_epicor_contacts.rules import ConflictPolicy, Rules
+from target_epicor_contacts.settings import JSON_SCHEMA, WriteSettings
+from target_epicor_contacts.sinks import ContactUpdateSink
+from target_epicor_contacts.writing import RowWriter
+
+PROGRESS_SECONDS = 10.0
+_NOT_HONOURED = ("add_record_metadata", "load_method", "batch_size_rows", "validate_records")
+
+
+class TargetEpicorContacts(DurableTarget):
+    """Writes contact status and contact fields back to Epicor Kinetic."""
+
+    name = "target-epicor-contacts"
+    config_jsonschema: ClassVar[dict[str, Any]] = JSON_SCHEMA
+    default_sink_class: type[Sink] = ContactUpdateSink
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+    # A STATE message follows each page of a backlog and each event that arrives alone: write with each.
+    state_interval: ClassVar[float] = 0.0
+
+    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 (passed on as they are)
+        super().__init__(**arguments)
+        self._written_columns: set[str] = set()
+        self._run: Run | None = None
+        self._applier: Applier | None = None
+        self._told_at = time.monotonic()
+
+    @classmethod
+    @override
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        super().append_builtin_config(config_jsonschema)
+        for name in _NOT_HONOURED:
+            config_jsonschema["properties"].pop(name, None)
+
+    # What it works with
+
+    @cached_property
+    def write_settings(self) -> WriteSettings:
+        """How records are written."""
+        return WriteSettings.from_config(self.config)
+
+    @cached_property
+    def client(self) -> EpicorClient:
+        """Kinetic."""
+        return EpicorClient(EpicorSettings.from_config(self.config), sleep=self.pause)
+
+    @cached_property
+    def trail(self) -> AuditTrail:
+        """The audit trail."""
+        return AuditTrail.open(self.config.get("audit_database_url") or default_database_url())
+
+    @cached_property
+    def executor(self) -> ThreadPoolExecutor:
+        """Runs requests at the same time, as many as `concurrency` allows."""
+        return ThreadPoolExecutor(self.client.settings.concurrency, thread_name_prefix="epicor")
+
+    @cached_property
+    def rules(self) -> Rules:
+        """How events become changes, with the columns checked.
+
+        Raises:
+            ConfigurationError: A configured column does not exist.
+        """
+        settings = self.write_settings
+        company = self.client.settings.companies[0]
+        columns = Columns(
+            {
+                entity.name: {
+                    name: column.edm_type
+                    for name, column in self.client.metadata(company, entity.service)
+                    .entity(entity.set_name)
+                    .properties.items()
+                }
+                for entity in settings.match
+            }
+        )
+        columns.check(settings.flag_column, settings.match, origin="`flag_column`", everywhere=True)
+        for name in ("status", "reason", "date", "campaign"):
+            column = getattr(settings.status_columns, name)
+            if column:
+                columns.check(column, settings.match, origin=f"`{name}_column`")
+        return settings.rules(columns)
+
+    # The life of a run
+
+    def open_stream(self, stream: str, schema: Mapping[str, Any], key_properties: Sequence[str]) -> None:
+        """Check the columns that a stream brings, and let its dead letters be replayed under its schema.
+
+        Raises:
+            ConfigurationError: A column does not exist or cannot be written.
+        """
+        rules = self.rules
+        names = [name for name in schema.get("properties", {}) if name[:1].isupper()]
+        for name in names:
+            rules.columns.check(name, rules.entities, origin=f"Stream `{stream}`")
+        self._written_columns.update(names)
+        self._applier = None
+        self.run.describe_stream(stream, schema, key_properties)
+
+    @property
+    def run(self) -> Run:
+        """This run in the audit trail; it starts when it is first asked for."""
+        if self._run is None:
+            self._run = self.trail.start_run(
+                plugin=self.name, version=self.plugin_version, dry_run=self.write_settings.dry_run
+            )
+        return self._run
+
+    def apply(self, stream: str, records: Sequence[Mapping[str, Any]]) -> None:
+        """Apply a batch; its decisions are durable when this returns.
+
+        Raises:
+            ConnectorError: The run cannot go on.
+        """
+        if self._applier is None:
+            self._applier = self._new_applier()
+        self._applier.apply(stream, records)
+        now = time.monotonic()
+        if now - self._told_at >= PROGRESS_SECONDS:
+            self._told_at = now
+            told = ", ".join(f"{count} {action}" for action, count in self.run.counts.most_common())
+            self.logger.info("%d records so far: %s.", self.run.records_read, told)
+
+    @override
+    def process_endofpipe(self) -> None:
+        super().process_endofpipe()
+        self._finish("succeeded")
+
+    @override
+    def _write_state_message(self, state: dict[str, Any]) -> None:
+        if not self.write_settings.dry_run:
+            super()._write_state_message(state)
+
+    @override
+    def _uninterrupted(self, step: Callable[[dict[str, Any]], None], message: dict[str, Any]) -> None:
+        try:
+            super()._uninterrupted(step, message)
+        except SystemExit:
+            self._finish("stopped")
+            raise
+        except ConnectorError as error:
+            self._finish("stopped" if self._stop_requested.is_set() else "failed", str(error))
+            raise
+        except Exception as error:
+            self._finish("failed", f"{type(error).__name__}: see the log of the run.")
+            raise
+
+    def _finish(self, status: Status, error: str | None = None) -> None:
+        if self._run is None:
+            return
+        summary = self._run.finish(status, error)
+        self.logger.info("%s", summary)
+        self.trail.close()
+        self.executor.shutdown()
+        self.client.close()
+
+    @override
+    def check_connection(self) -> Iterator[str]:
+        settings, client = self.write_settings, self.client
+        for entity in settings.match:
+            client.metadata(client.settings.companies[0], entity.service)
+        yield f"Logged in at {client.settings.base_url} with `auth_method` `{client.settings.auth_method}`."
+        rules = self.rules
+        columns = ", ".join(sorted(rules.status_group()))
+        yield f"The columns for status exist: {columns}."
+        for company in client.settings.companies:
+            for entity in settings.match:
+                client.read(company, entity.path, select=entity.key, top=1)
+                yield f"Company {company}: {entity.setting} can be read."
+        if settings.unmatched == "create":
+            self._maker(self._finder()).customer_number()
+            yield "The customer for new contacts exists."
+        with AuditTrail.open(self.config.get("audit_database_url") or default_database_url()):
+            yield "The audit database can be written."
+
+    # Building
+
+    def _new_applier(self) -> Applier:
+        settings, rules, client = self.write_settings, self.rules, self.client
+        finder = self._finder()
+        writer = RowWriter(
+            client,
+            finder,
+            rules.columns,
+            self.executor,
+            mode=settings.write_mode,
+            verify=settings.verify_writes,
+            first=rules.status_group(),
+        )
+        journals = {"memo": MEMO, "crm_call": crm_call(settings.crm_call_type)}
+        tools = Tools(
+            trail=self.trail,
+            run=self.run,
+            finder=finder,
+            writer=writer,
+            evidence=EvidenceWriter(client, [journals[kind] for kind in settings.evidence])
+            if settings.evidence
+            else None,
+            maker=self._maker(finder) if settings.unmatched == "create" else None,
+        )
+        return Applier(tools, rules, settings)
+
+    def _finder(self) -> RowFinder:
+        settings = self.write_settings
+        return RowFinder(
+            self.client,
+            {entity: self._selected(entity) for entity in settings.match},
+            self.executor,
+            address_filter=settings.address_filter,
+            linked_people=settings.linked_people,
+            keep_seconds=settings.cache_seconds,
+        )
+
+    def _selected(self, entity: Entity) -> tuple[str, ...]:
+        """The columns to read: what identifies a row, and what may be written or compared."""
+        rules = self.rules
+        known = rules.columns.types[entity.name]
+        wanted = [*entity.key, EMAIL, SYSTEM_ID, rules.flag_column, *rules.status_columns.given()]
+        if entity is CONTACT:
+            wanted += [PERSON, "Name", "FirstName", "MiddleName", "LastName"]
+        if rules.conflict_policy is ConflictPolicy.NEWEST_WINS:
+            wanted += [*CHANGE_MOMENTS, "ChangeDate", "ChangeTime"]
+        wanted += sorted(self._written_columns)
+        return tuple(dict.fromkeys(name for name in wanted if name in known))
+
+    def _maker(self, finder: RowFinder) -> ContactMaker:
+        settings = self.write_settings
+        return ContactMaker(
+            self.client,
+            finder,
+            company=settings.create_in_company or self.client.settings.companies[0],
+            customer=settings.create_under_customer or "",
+        )

@@ -1,0 +1,327 @@
+"""Writes changes to rows, looks whether they were stored, and tells for each column what went wrong."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol
+
+from connector_kit.errors import AmbiguousWriteError, ConnectorError, DataError, NotFoundError
+from connector_kit.transport import Request
+from epicor_kinetic_client import EpicorClient
+from epicor_kinetic_client.odata import fits_in_path, key_segment
+
+from target_epicor_contacts.columns import Columns, same
+from target_epicor_contacts.lookup import RowFinder
+from target_epicor_contacts.rows import SYSTEM_ID, Row
+
+ATTEMPTS = 5
+"""Of a write whose outcome was not known, each after a look; the look itself waits for the server."""
+ROWS_PER_BATCH = 50
+_ERROR_ROW_IDS = ("ErrorSysRowID", "SysRowID")
+
+
+class WriteMode(str, Enum):
+    """Which of Kinetic's ways to write is used."""
+
+    PATCH = "patch"
+    RPC = "rpc"
+    UPDATE_EXT = "update_ext"
+
+
+@dataclass(frozen=True)
+class RowWrite:
+    """Columns to set in a row."""
+
+    row: Row
+    changes: Mapping[str, Any]
+
+    def only(self, columns: Iterable[str]) -> RowWrite:
+        """The part of it that concerns these columns."""
+        wanted = set(columns)
+        return RowWrite(self.row, {name: value for name, value in self.changes.items() if name in wanted})
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a column does not hold what it should."""
+
+    reason: str
+    error: DataError
+
+
+@dataclass
+class RowResult:
+    """What became of a row.
+
+    Attributes:
+        refused: By column.
+        fatal: Why the run cannot go on; the row may be written in part.
+        gone: The row does not exist any more.
+        now: The row after the write, where it is known.
+    """
+
+    refused: dict[str, Refusal] = field(default_factory=dict)
+    fatal: ConnectorError | None = None
+    gone: bool = False
+    now: Row | None = None
+
+
+class SendRow(Protocol):
+    """Sends one row's changes once."""
+
+    def __call__(self, write: RowWrite) -> None:
+        """Send; every failure is a ConnectorError."""
+
+
+class RowWriter:
+    """Writes many rows, some at the same time.
+
+    Args:
+        client: Kinetic.
+        finder: Reads rows back.
+        columns: Their types, to compare values.
+        executor: Runs the requests.
+        mode: Which way to write.
+        verify: Whether rows are read back and compared.
+        first: Columns that are written by themselves when the row as a whole is refused, so that a street
+            name that a business rule dislikes never stops an opt-out.
+    """
+
+    def __init__(
+        self,
+        client: EpicorClient,
+        finder: RowFinder,
+        columns: Columns,
+        executor: Executor,
+        *,
+        mode: WriteMode = WriteMode.PATCH,
+        verify: bool = True,
+        first: frozenset[str] = frozenset(),
+    ) -> None:
+        self._client = client
+        self._finder = finder
+        self._columns = columns
+        self._executor = executor
+        self._mode = mode
+        self._verify = verify
+        self._first = first
+        self._stopped = threading.Event()
+
+    def write(self, writes: Sequence[RowWrite]) -> dict[str, RowResult]:
+        """Write rows; a failure that ends the run stands in the result, beside what others came to."""
+        self._stopped.clear()
+        results: dict[str, RowResult] = {}
+        if self._mode is WriteMode.UPDATE_EXT:
+            batches = _batches(writes)
+            for written in self._executor.map(self._write_batch, batches):
+                results.update(written)
+        else:
+            for write, result in zip(writes, self._executor.map(self._write_row, writes), strict=True):
+                results[write.row.id] = result
+        if self._verify:
+            self._read_back(writes, results)
+        for write in writes:
+            result = results[write.row.id]
+            if result.now is None and not (result.refused or result.fatal or result.gone):
+                result.now = write.row.with_changes(write.changes)
+            self._finder.remember(write.row, result.now)
+        return results
+
+    # One row
+
+    def _write_row(self, write: RowWrite) -> RowResult:
+        result = RowResult()
+        if self._stopped.is_set():
+            result.fatal = _not_tried()
+            return result
+        try:
+            self._write_in_parts(write, result)
+        except NotFoundError:
+            result.gone = True
+        except ConnectorError as error:
+            self._stopped.set()
+            result.fatal = error
+        return result
+
+    def _write_in_parts(self, write: RowWrite, result: RowResult) -> None:
+        """Write all columns; where Kinetic refuses that, those that matter most first, then the others."""
+        refusal = self._send_surely(write)
+        if refusal is None:
+            return
+        parts = [write.only(self._first), write.only(set(write.changes) - self._first)]
+        refusals = [self._send_surely(part) for part in parts] if all(p.changes for p in parts) else [refusal]
+        for part, refused in zip(parts if len(refusals) > 1 else [write], refusals, strict=True):
+            if refused is not None:
+                result.refused.update(dict.fromkeys(part.changes, refused))
+
+    def _send_surely(self, write: RowWrite) -> Refusal | None:
+        """Send; where the outcome is not known, look, and send again only what is not there."""
+        send: SendRow = self._rpc if self._uses_rpc(write.row) else self._patch
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                send(write)
+            except AmbiguousWriteError:  # noqa: PERF203 (each attempt is a call over the network)
+                if self._holds(write):
+                    break
+                if attempt == ATTEMPTS:
+                    raise
+            except NotFoundError:
+                raise
+            except DataError as error:
+                return Refusal("refused_by_epicor", error)
+            else:
+                break
+        return None
+
+    def _holds(self, write: RowWrite) -> bool:
+        now = self._finder.current([write.row]).get(write.row.id)
+        return now is not None and not self._differing(write, now)
+
+    def _uses_rpc(self, row: Row) -> bool:
+        return self._mode is WriteMode.RPC or not fits_in_path(row.key)
+
+    def _patch(self, write: RowWrite) -> None:
+        entity = write.row.entity
+        url = self._client.address(write.row.company, entity.path) + key_segment(write.row.key)
+        self._client.transport.send(Request("PATCH", url, json=dict(write.changes)))
+
+    def _rpc(self, write: RowWrite) -> None:
+        """GetByID, edit, Update: the way of Kinetic's own screens, for tenants whose rules refuse PATCH."""
+        row, entity = write.row, write.row.entity
+        key = {parameter: row.key[column] for column, parameter in entity.get_parameters.items()}
+        for attempt in range(1, ATTEMPTS + 1):
+            answer = self._client.call(row.company, entity.service, "GetByID", key, get=True)
+            rows = answer.get("returnObj", {}).get(entity.name) or []
+            if not rows:
+                raise NotFoundError(f"{entity.name}: there is no row with this key.")
+            edited = {**rows[0], **write.changes, "RowMod": "U"}
+            try:
+                self._client.call(row.company, entity.service, "Update", {"ds": {entity.name: [edited]}})
+            except DataError as error:
+                # Somebody else wrote the row since it was read: read it again.
+                if attempt == ATTEMPTS or not _is_stale(error):
+                    raise
+            else:
+                return
+
+    # Many rows in one call
+
+    def _write_batch(self, batch: Sequence[RowWrite]) -> dict[str, RowResult]:
+        results = {write.row.id: RowResult() for write in batch}
+        try:
+            refused = self._update_ext_surely(batch)
+        except DataError:
+            refused = {write.row.id for write in batch}
+        except ConnectorError as error:
+            self._stopped.set()
+            return {row_id: RowResult(fatal=error) for row_id in results}
+        # A row that was refused goes on its own, where its parts can be told from each other.
+        alone = {write.row.id: self._write_row(write) for write in batch if write.row.id in refused}
+        return {**results, **alone}
+
+    def _update_ext_surely(self, batch: Sequence[RowWrite]) -> set[str]:
+        """Ids of the rows that were refused."""
+        rest = list(batch)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._update_ext(rest)
+            except AmbiguousWriteError:  # noqa: PERF203 (each attempt is a call over the network)
+                if attempt == ATTEMPTS:
+                    raise
+                now = self._finder.current([write.row for write in rest])
+                rest = [w for w in rest if w.row.id not in now or self._differing(w, now[w.row.id])]
+                if not rest:
+                    break
+        return set()
+
+    def _update_ext(self, batch: Sequence[RowWrite]) -> set[str]:
+        """One call; each row's own errors stand inside its answer, which is a success."""
+        if self._stopped.is_set():
+            raise _not_tried()
+        row = batch[0].row
+        rows = [
+            {**write.row.key, SYSTEM_ID: write.row.values.get(SYSTEM_ID), **write.changes, "RowMod": "U"}
+            for write in batch
+        ]
+        body = {
+            "ds": {row.entity.name: rows},
+            "continueProcessingOnError": True,
+            "rollbackParentOnChildError": True,
+        }
+        answer = self._client.call(row.company, row.entity.service, "UpdateExt", body)
+        errors = (answer.get("returnObj") or {}).get("BOUpdError") or []
+        failed = {str(error.get(name) or "").lower() for error in errors for name in _ERROR_ROW_IDS}
+        refused = {
+            write.row.id for write in batch if str(write.row.values.get(SYSTEM_ID) or "").lower() in failed
+        }
+        # Errors that name no row of ours: each row goes on its own, and its error with it.
+        return refused if refused or not errors else {write.row.id for write in batch}
+
+    # Afterwards
+
+    def _read_back(self, writes: Sequence[RowWrite], results: Mapping[str, RowResult]) -> None:
+        written = [
+            write
+            for write in writes
+            if not (results[write.row.id].fatal or results[write.row.id].gone)
+            and set(write.changes) - set(results[write.row.id].refused)
+        ]
+        if not written:
+            return
+        try:
+            found = self._finder.current([write.row for write in written])
+        except ConnectorError as error:
+            for write in written:
+                results[write.row.id].fatal = error
+            return
+        for write in written:
+            result = results[write.row.id]
+            result.now = found.get(write.row.id)
+            if result.now is None:
+                result.gone = True
+                continue
+            for column in self._differing(write, result.now):
+                result.refused.setdefault(column, Refusal("not_stored", _not_stored(column)))
+
+    def _differing(self, write: RowWrite, now: Row) -> list[str]:
+        return [
+            column
+            for column, value in write.changes.items()
+            if not same(
+                value,
+                now.values.get(column),
+                self._columns.types.get(write.row.entity.name, {}).get(column, ""),
+            )
+        ]
+
+
+def _not_tried() -> ConnectorError:
+    return ConnectorError("Not tried: the run was ending.")
+
+
+def _not_stored(column: str) -> DataError:
+    return DataError(
+        f"Epicor accepted the change of {column} and did not store it.",
+        advice="Look for a BPM or a business rule that drops it; `write_mode` `rpc` may show its message.",
+        field=column,
+    )
+
+
+def _is_stale(error: DataError) -> bool:
+    return error.status == 409 or "modified by another user" in error.message.lower()  # noqa: PLR2004 (HTTP)
+
+
+def _batches(writes: Iterable[RowWrite]) -> list[list[RowWrite]]:
+    groups: dict[tuple[str, str], list[RowWrite]] = defaultdict(list)
+    for write in writes:
+        groups[write.row.company, write.row.entity.name].append(write)
+    return [
+        group[start : start + ROWS_PER_BATCH]
+        for group in groups.values()
+        for start in range(0, len(group), ROWS_PER_BATCH)
+    ]
