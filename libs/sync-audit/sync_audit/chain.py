@@ -15,13 +15,16 @@ PERSON_SIZE: Final = 16
 Scalar = str | int | float | bytes | None
 
 
+def _tell_bytes(value: bytes) -> list[str]:
+    return [value.hex()]  # in a list, so that no text encodes alike
+
+
+_to_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_tell_bytes).encode
+
+
 def _encode(values: Sequence[Scalar]) -> bytes:
-    """One unambiguous byte string for a row of values: JSON, with bytes as hexadecimal."""
-    return json.dumps(
-        [value.hex() if isinstance(value, bytes) else value for value in values],
-        ensure_ascii=False,
-        separators=(",", ":"),
-    ).encode()
+    """One unambiguous byte string for a row of values: a JSON array."""
+    return _to_json(values).encode("utf-8", "surrogatepass")
 
 
 def link(previous: bytes, values: Sequence[Scalar]) -> bytes:

@@ -18,6 +18,8 @@ from alembic.script import ScriptDirectory
 from connector_kit.errors import ConfigurationError, TransientError
 
 _BUSY_SECONDS: Final = 60
+_SQLITE_CACHE_KIB: Final = 64 * 1024
+_SQLITE_CHECKPOINT_PAGES: Final = 8_000  # 32 MB: with the default of 4 MB a bulk load waits for checkpoints
 _SCHEMA_LOCK: Final = 7_310_582_467_119_001
 """The key of the PostgreSQL advisory lock that lets one process at a time change the schema."""
 
@@ -43,6 +45,10 @@ class Database:
         if self.is_sqlite:
             sa.event.listen(self._engine, "connect", _prepare_sqlite)
             sa.event.listen(self._engine, "begin", _begin_sqlite)
+        self._reader = self._engine
+        if not self.is_sqlite:
+            # One state for the whole transaction, as SQLite gives by itself.
+            self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ")
         self._writer = self._engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
         try:
             self._migrate()
@@ -60,7 +66,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """One transaction that sees one state of the database."""
-        with _in_words(self), self._engine.begin() as connection:
+        with _in_words(self), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
@@ -68,6 +74,20 @@ class Database:
         """One transaction that is durable once the block is left, or leaves no trace."""
         with _in_words(self), self._writer.begin() as connection:
             yield connection
+
+    def clean_up(self) -> bool:
+        """Remove what deleted and changed rows left behind in the database's files.
+
+        Returns:
+            Whether nothing is left; False while another process still reads an older state.
+        """
+        with _in_words(self), self._engine.connect() as connection:
+            autocommit = connection.execution_options(isolation_level="AUTOCOMMIT", sqlite_begin=None)
+            if self.is_sqlite:
+                busy, _, _ = autocommit.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+                return not busy
+            autocommit.exec_driver_sql("VACUUM decisions, dead_letters, ledger_entries")
+            return True
 
     def close(self) -> None:
         """Give every connection back."""
@@ -158,12 +178,16 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         None  # transactions begin where this module says, not where the driver guesses
     )
     connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute(f"PRAGMA cache_size=-{_SQLITE_CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint={_SQLITE_CHECKPOINT_PAGES}")
     connection.execute("PRAGMA synchronous=FULL")  # committed means on the disk, also when the power fails
     connection.execute("PRAGMA secure_delete=ON")  # erased is overwritten, not only forgotten
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
+    statement = connection.get_execution_options().get("sqlite_begin", "BEGIN")
+    if statement is not None:
+        connection.exec_driver_sql(statement)
 
 
 @contextmanager

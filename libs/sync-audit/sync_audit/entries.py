@@ -13,9 +13,7 @@ from sync_audit.decision import Decision
 from sync_audit.schema import PRIVATE_COLUMNS, PUBLIC_COLUMNS
 from sync_audit.vault import Vault
 
-Row = dict[str, Scalar]
-
-_COLUMNS: Final = (*PUBLIC_COLUMNS, "digest", "salt", *PRIVATE_COLUMNS)
+COLUMNS: Final = (*PUBLIC_COLUMNS, "digest", "salt", *PRIVATE_COLUMNS)
 _encode_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 
 
@@ -30,7 +28,11 @@ def storable(text: str) -> str: ...
 def storable(text: None) -> None: ...
 def storable(text: str | None) -> str | None:
     """A text that every database takes: what is not Unicode, and NUL, become the replacement character."""
-    if text is None or (text.isascii() and "\0" not in text):
+    if text is None:
+        return None
+    if type(text) is not str:
+        text = str.__str__(text)  # a driver may write the name of an enum's member instead of its value
+    if text.isascii() and "\0" not in text:
         return text
     return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").replace("\0", "\ufffd")
 
@@ -41,14 +43,16 @@ class Entry:
 
     Args:
         decision: The decision, or the part of one, that the row tells.
+        seq: Its number in the run.
         is_part: Whether it is a part, which no sum counts.
-        row: The row of the table `decisions`.
+        row: The row of the table `decisions`, its values in the order of `COLUMNS`.
         digest: The row's digest, to which the next one is linked.
     """
 
     decision: Decision
+    seq: int
     is_part: bool
-    row: Row
+    row: tuple[Scalar, ...]
     digest: bytes
 
 
@@ -117,8 +121,8 @@ class EntryWriter:
             now,
             storable(decision.stream),
             decision.action.value,
-            decision.reason,
-            decision.consent,
+            storable(decision.reason),
+            storable(decision.consent),
             None if not subject else person_digest(self.person_key, subject),
             None if not former else person_digest(self.person_key, former),
             storable(decision.source_updated_on or whole.source_updated_on),
@@ -129,5 +133,4 @@ class EntryWriter:
             private_digest(salt, private),
         )
         digest = link(head, public)
-        row = dict(zip(_COLUMNS, (*public, digest, salt, *private), strict=True))
-        return Entry(decision, part_of is not None, row, digest)
+        return Entry(decision, seq, part_of is not None, (*public, digest, salt, *private), digest)

@@ -32,13 +32,13 @@ RESULT_COLUMNS: Final = ("id", "finished_at", "status", "error", "records_read",
 
 def header_digest(run: Mapping[str, Any]) -> bytes:
     """The digest of what is fixed when a run starts; the first entry of the run is linked to it."""
-    return link(GENESIS, [_plain(run[name]) for name in HEADER_COLUMNS])
+    return link(GENESIS, [run[name] for name in HEADER_COLUMNS])
 
 
-def result_digest(run: Mapping[str, Any], counts: Mapping[str, int]) -> bytes:
-    """The digest of a run's end: its newest entry, its status and its counts."""
-    told = [_plain(run[name]) for name in RESULT_COLUMNS]
-    counted = [part for action in sorted(counts) for part in (action, counts[action])]
+def result_digest(run: Mapping[str, Any], counts: Mapping[tuple[str, str], int]) -> bytes:
+    """The digest of a run's end: its newest entry, its status and its counts by hour and action."""
+    told = [run[name] for name in RESULT_COLUMNS]
+    counted = [part for key in sorted(counts) for part in (*key, counts[key])]
     return link(GENESIS, [*told, *counted])
 
 
@@ -90,12 +90,3 @@ def encode_head(position: int, digest: bytes) -> bytes:
 def decode_head(value: bytes) -> tuple[int, bytes]:
     """The position and digest that `encode_head` packed."""
     return int.from_bytes(value[:_POSITION_BYTES], "big"), bytes(value[_POSITION_BYTES:])
-
-
-def _plain(value: object) -> str | int | float | bytes | None:
-    # PostgreSQL hands out booleans and memory views where SQLite hands out numbers and bytes.
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, memoryview):
-        return bytes(value)
-    return value  # type: ignore[return-value]

@@ -8,14 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
+from sync_audit.bulk import insert_rows
 from sync_audit.database import Database
-from sync_audit.entries import to_json
+from sync_audit.entries import storable, to_json
 from sync_audit.schema import ledger_entries
 
 _KEYS_PER_QUERY: Final = 1_000
 _PAGE: Final = 5_000
+_COLUMNS: Final = ("namespace", "key", "value", "run_id", "recorded_at")
 
 Value = dict[str, Any]
 LedgerChanges = Mapping[str, Mapping[str, Mapping[str, Any] | None]]
@@ -92,12 +93,12 @@ def apply_changes(connection: sa.Connection, changes: LedgerChanges, *, run_id: 
         key=lambda change: change[:2],
     )
     stored = [
-        {"namespace": namespace, "key": key, "value": to_json(value), "run_id": run_id, "recorded_at": now}
+        (namespace, storable(key), to_json(value), run_id, now)
         for namespace, key, value in flat
         if value is not None
     ]
-    if stored:
-        connection.execute(_upsert(connection.dialect.name), stored)
+    replace = (("namespace", "key"), ("value", "run_id", "recorded_at"))
+    insert_rows(connection, ledger_entries, _COLUMNS, stored, replace=replace)
     gone = ((namespace, key) for namespace, key, value in flat if value is None)
     for namespace, of_namespace in itertools.groupby(gone, key=lambda change: change[0]):
         connection.execute(
@@ -106,11 +107,3 @@ def apply_changes(connection: sa.Connection, changes: LedgerChanges, *, run_id: 
             ),
             [{"gone": key} for _, key in of_namespace],
         )
-
-
-def _upsert(dialect: str) -> sa.Executable:
-    insert = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(ledger_entries)
-    return insert.on_conflict_do_update(
-        index_elements=[ledger_entries.c.namespace, ledger_entries.c.key],
-        set_={name: insert.excluded[name] for name in ("value", "run_id", "recorded_at")},
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,16 +12,23 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sync_audit import journal
+from sync_audit.bulk import insert_rows
 from sync_audit.clock import Clock, to_text
 from sync_audit.database import Database
 from sync_audit.decision import Action, Decision
-from sync_audit.entries import Entry, EntryWriter, to_json
+from sync_audit.entries import COLUMNS, Entry, EntryWriter, to_json
 from sync_audit.ledger import LedgerChanges, apply_changes
 from sync_audit.schema import dead_letters, decisions, run_counts, runs, stream_schemas
 from sync_audit.summary import RunSummary, Status
 
 RUNNING = "running"
 OPEN = "open"
+HANDED_OUT = "handed_out"
+RESOLVED = "resolved"
+FAILED_AGAIN = "failed_again"
+WAITING_STATES = (OPEN, HANDED_OUT)
+"""The states of a dead letter in which its record may not have reached the other side."""
+HOUR_LENGTH = len("2026-03-01T09")
 
 
 class Run:
@@ -52,6 +59,7 @@ class Run:
         self._entries = 0
         self._head: bytes = header["head"]
         self._counts: Counter[Action] = Counter()
+        self._hours: Counter[tuple[str, str]] = Counter()
         self._summary: RunSummary | None = None
 
     @property
@@ -95,12 +103,19 @@ class Run:
                 .on_conflict_do_update(index_elements=["run_id", "stream"], set_={"message": row["message"]})
             )
 
-    def record(self, made: Sequence[Decision], *, ledger: LedgerChanges | None = None) -> None:
+    def record(
+        self,
+        made: Sequence[Decision],
+        *,
+        ledger: LedgerChanges | None = None,
+        alongside: Callable[[sa.Connection], object] | None = None,
+    ) -> None:
         """Store decisions and changes of the ledger: all of them durably, or none.
 
         Args:
             made: One decision for each record that was read.
             ledger: namespace → key → the new value, or None to forget the key.
+            alongside: What else to do in the same transaction, on its connection.
 
         Raises:
             TransientError: If the database did not take them. Nothing was stored; repeat the same call.
@@ -111,22 +126,26 @@ class Run:
                 message = f"Run {self.id} is finished: start another one."
                 raise RuntimeError(message)
             now = to_text(self._clock())
+            hour = now[:HOUR_LENGTH]
             entries = self._writer.entries(made, after=self._entries, head=self._head, now=now)
             counts = Counter(entry.decision.action for entry in entries if not entry.is_part)
             head = entries[-1].digest if entries else self._head
             total = self._entries + len(entries)
             with self._database.writing() as connection:
                 if entries:
-                    connection.execute(sa.insert(decisions), [entry.row for entry in entries])
+                    insert_rows(connection, decisions, COLUMNS, [entry.row for entry in entries])
                     self._open_dead_letters(connection, entries, now)
-                    self._add_counts(connection, counts, now)
+                    self._add_counts(connection, counts, hour)
                 if ledger:
                     apply_changes(connection, ledger, run_id=self.id, now=now)
+                if alongside is not None:
+                    alongside(connection)
                 connection.execute(
                     self._update(active_at=now, records_read=self._read, entries=total, head=head)
                 )
             self._entries, self._head = total, head
             self._counts += counts
+            self._hours.update({(hour, action.value): count for action, count in counts.items()})
 
     def exceeds(self, max_failed: int | None, max_failed_ratio: float | None) -> bool:
         """Whether more records failed than the settings allow.
@@ -174,14 +193,13 @@ class Run:
             "entries": self._entries,
             "head": self._head,
         }
-        counts = {action.value: count for action, count in self._counts.items()}
         with self._database.writing() as connection:
             connection.execute(self._update(active_at=to_text(finished), **result))
             journal.append(
                 connection,
                 run_id=self.id,
                 kind=journal.FINISHED,
-                content=journal.result_digest({"id": self.id, **result}, counts),
+                content=journal.result_digest({"id": self.id, **result}, self._hours),
                 now=to_text(finished),
             )
         return RunSummary(
@@ -201,13 +219,12 @@ class Run:
         opened = [
             {
                 "run_id": self.id,
-                "seq": entry.row["seq"],
+                "seq": entry.seq,
                 "plugin": self.plugin,
                 "stream": entry.decision.stream,
                 "state": OPEN,
                 "consent": entry.decision.consent,
                 "opened_at": now,
-                "changed_at": now,
             }
             for entry in entries
             if entry.decision.dead_letter is not None
@@ -215,8 +232,7 @@ class Run:
         if opened:
             connection.execute(sa.insert(dead_letters), opened)
 
-    def _add_counts(self, connection: sa.Connection, counts: Counter[Action], now: str) -> None:
-        hour = now[: len("2026-03-01T09")]
+    def _add_counts(self, connection: sa.Connection, counts: Counter[Action], hour: str) -> None:
         insert = _insert(connection, run_counts)
         connection.execute(
             insert.on_conflict_do_update(

@@ -144,7 +144,6 @@ dead_letters = sa.Table(
     sa.Column("state", sa.String(20), nullable=False),
     sa.Column("consent", sa.String(20)),
     sa.Column("opened_at", sa.String(27), nullable=False),
-    sa.Column("changed_at", sa.String(27), nullable=False),
     sa.Column("replay_run_id", _BIG),
     sa.Column("result_run_id", _BIG),
     sa.Column("result_seq", _BIG),

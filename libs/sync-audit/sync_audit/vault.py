@@ -5,7 +5,7 @@ from __future__ import annotations
 from connector_kit.errors import ConfigurationError, DataError
 from cryptography.fernet import Fernet, InvalidToken
 
-_PREFIX = "fernet:"
+SEALED_PREFIX = "fernet:"
 
 
 class Vault:
@@ -32,7 +32,7 @@ class Vault:
         """What to store for a text."""
         if self._fernet is None:
             return text
-        return _PREFIX + self._fernet.encrypt(text.encode()).decode()
+        return SEALED_PREFIX + self._fernet.encrypt(text.encode()).decode()
 
     def unseal(self, stored: str) -> str:
         """The text that was stored.
@@ -41,7 +41,7 @@ class Vault:
             ConfigurationError: If it was encrypted and no key is set.
             DataError: If it was encrypted with another key.
         """
-        if not stored.startswith(_PREFIX):
+        if not stored.startswith(SEALED_PREFIX):
             return stored
         if self._fernet is None:
             raise ConfigurationError(
@@ -49,7 +49,7 @@ class Vault:
                 advice="Set AUDIT_ENCRYPTION_KEY to the key with which it was written.",
             )
         try:
-            return self._fernet.decrypt(stored[len(_PREFIX) :]).decode()
+            return self._fernet.decrypt(stored[len(SEALED_PREFIX) :]).decode()
         except InvalidToken as error:
             raise DataError(
                 "This record was encrypted with another key.",

@@ -2,72 +2,84 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from sync_audit import Action, AuditTrail, Decision, default_database_url
+from sync_audit.environment import correlation
+
+Make = Callable[..., Decision]
 
 
-@pytest.fixture
-def trail(tmp_path: Path) -> AuditTrail:
-    return AuditTrail.open(f"sqlite:///{tmp_path}/data/sync-audit.sqlite3")
-
-
-def decision(action: Action = Action.UPDATED, number: int = 1) -> Decision:
-    return Decision(
-        stream="customers",
-        action=action,
-        reason="fields_differ",
-        subject=f"person{number}@example.com",
-        source_key=f"EPIC06/{number}",
-    )
-
-
-def test_a_run_counts_decisions_and_not_their_parts(trail: AuditTrail) -> None:
-    with trail:
-        run = trail.start_run(plugin="target-epicor-contacts", version="0.1.0")
-        run.read(2)
-        rows = [
-            Decision(
-                stream="contact_events",
-                action=Action.FLAGGED,
-                reason="opted_out",
-                targets=f"CustCnt EPIC06/{n}",
-            )
-            for n in range(3)
-        ]
-        opt_out = Decision(stream="contact_events", action=Action.FLAGGED, reason="opted_out", parts=rows)
-        run.record([opt_out, decision(Action.UNCHANGED)])
-        summary = run.finish()
-        assert run.counts == {Action.FLAGGED: 1, Action.UNCHANGED: 1}
+def test_a_run_counts_decisions_and_not_their_parts(trail: AuditTrail, decision: Make) -> None:
+    run = trail.start_run(plugin="target-epicor-contacts", version="0.1.0")
+    run.read(2)
+    rows = [decision(action=Action.FLAGGED, targets=f"CustCnt EPIC06/{n}") for n in range(3)]
+    run.record([decision(action=Action.FLAGGED, parts=rows), decision(action=Action.UNCHANGED)])
+    summary = run.finish()
+    assert run.counts == {Action.FLAGGED: 1, Action.UNCHANGED: 1}
     assert summary.status == "succeeded"
     assert summary.read == summary.decided == 2
     assert "2 records read: 1 flagged, 1 unchanged" in str(summary)
 
 
+def test_a_part_has_no_parts_of_its_own(decision: Make) -> None:
+    with pytest.raises(ValueError, match="no parts and no dead letter"):
+        decision(parts=[decision(parts=[decision()])])
+
+
 def test_the_ledger_changes_with_the_decisions(trail: AuditTrail) -> None:
-    with trail:
-        run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
-        run.record(
-            [], ledger={"members": {"a": {"FNAME": "Ada"}, "b": {"FNAME": "Bo"}}, "other": {"a": {"x": 1}}}
-        )
-        run.record([], ledger={"members": {"a": {"FNAME": "Eda"}, "b": None}})
-        members = trail.ledger("members")
-        assert members.get_many(["a", "b", "c"]) == {"a": {"FNAME": "Eda"}}
-        assert members.get("b") is None
-        assert members.count() == 1
-        assert list(trail.ledger("other").items()) == [("a", {"x": 1})]
+    run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
+    run.record(
+        [], ledger={"members": {"a": {"FNAME": "Ada"}, "b": {"FNAME": "Bo"}}, "other": {"a": {"x": 1}}}
+    )
+    run.record([], ledger={"members": {"a": {"FNAME": "Eda"}, "b": None}})
+    members = trail.ledger("members")
+    assert members.get_many(["a", "b", "c"]) == {"a": {"FNAME": "Eda"}}
+    assert members.get("b") is None
+    assert members.count() == 1
+    assert list(trail.ledger("other").items()) == [("a", {"x": 1})]
 
 
-def test_a_run_that_lost_a_record_has_not_succeeded(trail: AuditTrail) -> None:
-    with trail:
-        run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
-        run.read(3)
-        run.record([decision()])
-        summary = run.finish("succeeded")
+def test_the_ledger_is_read_in_pages(trail: AuditTrail) -> None:
+    run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
+    known = {f"key{n:05}": {"n": n} for n in range(12_345)}
+    run.record([], ledger={"members": known})
+    assert dict(trail.ledger("members").items()) == known
+    assert trail.ledger("members").get_many(known) == known
+
+
+def test_a_step_that_fails_leaves_no_trace_and_can_be_repeated(trail: AuditTrail, decision: Make) -> None:
+    run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
+    run.read(1)
+
+    def fail(_connection: object) -> None:
+        message = "the disk is full"
+        raise OSError(message)
+
+    with pytest.raises(OSError, match="the disk is full"):
+        run.record([decision()], ledger={"members": {"a": {"x": 1}}}, alongside=fail)
+    assert run.counts == {}
+    assert trail.ledger("members").count() == 0
+    run.record([decision()], ledger={"members": {"a": {"x": 1}}})
+    assert run.finish().undecided == 0
+
+
+def test_a_run_that_lost_a_record_has_not_succeeded(trail: AuditTrail, decision: Make) -> None:
+    run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
+    run.read(3)
+    run.record([decision()])
+    summary = run.finish("succeeded")
     assert summary.status == "failed"
     assert summary.undecided == 2
     assert "2 without a decision" in str(summary)
+
+
+def test_a_finished_run_takes_nothing_more_and_finishes_once(trail: AuditTrail, decision: Make) -> None:
+    run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
+    assert run.finish("stopped") is run.finish("succeeded")
+    with pytest.raises(RuntimeError, match="is finished"):
+        run.record([decision()])
 
 
 @pytest.mark.parametrize(
@@ -83,7 +95,8 @@ def test_a_run_that_lost_a_record_has_not_succeeded(trail: AuditTrail) -> None:
     ],
 )
 def test_limits_of_failures(
-    trail: AuditTrail,
+    sqlite_trail: AuditTrail,
+    decision: Make,
     failed: int,
     read: int,
     max_failed: int | None,
@@ -91,11 +104,19 @@ def test_limits_of_failures(
     *,
     expected: bool,
 ) -> None:
-    with trail:
-        run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
-        run.read(read)
-        run.record([decision(Action.FAILED, n) for n in range(failed)])
-        assert run.exceeds(max_failed, max_ratio) is expected
+    run = sqlite_trail.start_run(plugin="target-mailchimp", version="0.1.0")
+    run.read(read)
+    run.record([decision(n, Action.FAILED) for n in range(failed)])
+    assert run.exceeds(max_failed, max_ratio) is expected
+
+
+def test_text_that_a_database_would_refuse_is_stored(trail: AuditTrail, decision: Make) -> None:
+    run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
+    odd = "nul \0, half \ud83d, Zoë 日本"
+    run.record(
+        [decision(detail=odd, changes={"FNAME": (None, odd)}, dead_letter={"name": odd}, request_id=odd * 99)]
+    )
+    assert run.counts == {Action.UPDATED: 1}
 
 
 def test_the_default_database_lies_in_the_meltano_project() -> None:
@@ -103,3 +124,9 @@ def test_the_default_database_lies_in_the_meltano_project() -> None:
         default_database_url({"MELTANO_PROJECT_ROOT": "/srv/sync"})
         == "sqlite:////srv/sync/data/sync-audit.sqlite3"
     )
+
+
+def test_runs_of_one_meltano_command_share_a_correlation() -> None:
+    assert correlation({"MELTANO_PARENT_CONTEXT_UUID": "one"}) == "one"
+    assert correlation({"MELTANO_PARENT_CONTEXT_UUID": "one", "MELTANO_RUN_ID": "chosen"}) == "chosen"
+    assert correlation({}) != correlation({})

@@ -26,7 +26,6 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("consent", sa.String(length=20), nullable=True),
         sa.Column("opened_at", sa.String(length=27), nullable=False),
-        sa.Column("changed_at", sa.String(length=27), nullable=False),
         sa.Column("replay_run_id", _BIG, nullable=True),
         sa.Column("result_run_id", _BIG, nullable=True),
         sa.Column("result_seq", _BIG, nullable=True),

@@ -1,0 +1,166 @@
+"""The chain: whatever is changed or removed is found, and nothing else is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from connector_kit.errors import DataError
+from sync_audit import Action, AuditTrail, Decision
+from sync_audit.schema import (
+    dead_letters,
+    decisions,
+    ledger_entries,
+    metadata,
+    properties,
+    run_counts,
+    runs,
+    stream_schemas,
+)
+from sync_audit.verification import verify
+
+Make = Callable[..., Decision]
+
+
+def fill(trail: AuditTrail, decision: Make) -> None:
+    for plugin in ("target-mailchimp", "target-epicor-contacts"):
+        run = trail.start_run(plugin=plugin, version="0.1.0", pipeline="dev:forward")
+        run.read(4)
+        run.record(
+            [
+                decision(n, former_subject="old@example.com", event_id="e1", detail="Because.")
+                for n in range(2)
+            ]
+        )
+        run.record(
+            [
+                decision(
+                    3,
+                    Action.FAILED,
+                    dead_letter={"email_address": "x@example.com"},
+                    http_status=400,
+                    request_id="r-1",
+                    duration_ms=12.5,
+                    consent="unsubscribed",
+                    source_updated_on="2026-02-01",
+                ),
+                decision(4, parts=[decision(4), decision(4)]),
+            ]
+        )
+        run.finish("succeeded")
+    trail.start_run(plugin="target-mailchimp", version="0.1.0").record([decision(9)])
+
+
+def test_an_honest_trail_is_whole(trail: AuditTrail, decision: Make) -> None:
+    fill(trail, decision)
+    outcome = verify(trail)
+    assert outcome.problems == ()
+    assert (outcome.runs, outcome.entries) == (3, 13)
+
+
+# The ledger and the schemas describe the present: they change all the time, and no chain covers them.
+CHAINED = [table for table in metadata.sorted_tables if table not in (ledger_entries, stream_schemas)]
+# Of a run that still goes on; its end seals them.
+UNSEALED = {("runs", "active_at"), ("runs", "records_read")}
+
+
+ROWID = sa.column("rowid", sa.Integer)
+
+
+def rows_of(trail: AuditTrail, table: sa.Table) -> list[tuple[int, dict[str, Any]]]:
+    with trail.database.reading() as connection:
+        rows = connection.execute(sa.select(ROWID.label("at"), table)).mappings()
+        return [(row["at"], {column.name: row[column.name] for column in table.columns}) for row in rows]
+
+
+def change(trail: AuditTrail, statement: sa.Executable) -> bool:
+    """Change the database behind the trail's back; returns whether the database allowed it."""
+    try:
+        with trail.database.writing() as connection:
+            connection.execute(statement)
+    except sa.exc.IntegrityError:
+        return False
+    return True
+
+
+def flip(value: Any, position: int) -> Any:
+    """The value with one byte changed."""
+    if value is None:
+        return b"1"
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, (int, float)):
+        return value + 1
+    raw = value.encode() if isinstance(value, str) else bytes(value)
+    position %= max(len(raw), 1)
+    raw = raw[:position] + bytes([(raw[position] ^ 1) if raw else 49]) + raw[position + 1 :]
+    return raw.decode() if isinstance(value, str) else raw
+
+
+def test_a_change_of_any_column_of_any_row_is_found(sqlite_trail: AuditTrail, decision: Make) -> None:
+    fill(sqlite_trail, decision)
+    missed = []
+    tried = 0
+    for table in CHAINED:
+        for rowid, values in rows_of(sqlite_trail, table):
+            for name, before in values.items():
+                if (table.name, name) in UNSEALED and values["finished_at"] is None:
+                    continue
+                tried += 1
+                after = flip(before, position=tried)
+                if not change(
+                    sqlite_trail, sa.update(table).where(sa.literal(rowid) == ROWID).values({name: after})
+                ):
+                    continue
+                if verify(sqlite_trail).is_whole:
+                    missed.append((table.name, rowid, name, before))
+                # A changed integer key moves the row.
+                same = {**values, name: after}
+                key = [column == same[column.name] for column in table.primary_key]
+                assert change(sqlite_trail, sa.update(table).where(*key).values({name: before}))
+    assert missed == []
+    assert tried > 400
+    assert verify(sqlite_trail).is_whole
+
+
+@pytest.mark.parametrize("table", [table for table in CHAINED if table is not properties], ids=str)
+def test_a_removed_row_is_found(sqlite_trail: AuditTrail, decision: Make, table: sa.Table) -> None:
+    fill(sqlite_trail, decision)
+    for rowid, values in rows_of(sqlite_trail, table):
+        assert change(sqlite_trail, sa.delete(table).where(sa.literal(rowid) == ROWID))
+        assert not verify(sqlite_trail).is_whole, values
+        assert change(sqlite_trail, sa.insert(table).values(values))
+    assert verify(sqlite_trail).is_whole
+
+
+def test_a_removed_run_is_named(trail: AuditTrail, decision: Make) -> None:
+    fill(trail, decision)
+    with trail.database.writing() as connection:
+        for table in (decisions, run_counts, dead_letters):
+            connection.execute(sa.delete(table).where(table.c.run_id == 2))
+        connection.execute(sa.delete(runs).where(runs.c.id == 2))
+    assert [str(problem) for problem in verify(trail).problems] == [
+        "run 2: was removed: the journal knows it"
+    ]
+
+
+def test_an_anchor_kept_elsewhere_finds_a_trail_that_was_written_anew(
+    trail: AuditTrail, decision: Make, url: str, new_postgres_url: Callable[[], str], tmp_path: Path
+) -> None:
+    fill(trail, decision)
+    anchor = verify(trail).anchor
+    assert verify(trail, anchor=anchor).is_whole
+    trail.start_run(plugin="target-mailchimp", version="0.1.0").finish()
+    assert verify(trail, anchor=anchor).is_whole
+    other = f"sqlite:///{tmp_path}/other.sqlite3" if url.startswith("sqlite") else new_postgres_url()
+    with AuditTrail.open(other) as forged:
+        fill(forged, decision)
+        assert [problem.where for problem in verify(forged, anchor=anchor).problems] == ["journal"]
+
+
+def test_an_anchor_that_is_none_is_an_error(sqlite_trail: AuditTrail) -> None:
+    with pytest.raises(DataError, match="anchor"):
+        verify(sqlite_trail, anchor="yesterday")
