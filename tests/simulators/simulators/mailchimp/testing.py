@@ -62,9 +62,13 @@ def running_mailchimp(seed: int = 1, *, members: int = 0, **switches: Any) -> It
         )
 
 
-@pytest.fixture
-def start_mailchimp() -> Iterator[StartMailchimp]:
-    """Start simulators; the test fails if one was asked something that it does not know."""
+@contextlib.contextmanager
+def starting_mailchimp() -> Iterator[StartMailchimp]:
+    """Lend a function that starts simulators; they are stopped at the end of the `with` block.
+
+    Raises:
+        pytest.fail.Exception: One was asked something that it does not know.
+    """
     started: list[RunningMailchimp] = []
     with contextlib.ExitStack() as stack:
 
@@ -75,14 +79,21 @@ def start_mailchimp() -> Iterator[StartMailchimp]:
 
         yield start
         unknown = [
-            request
+            f"{request['method']} {request['path']}?{request['query']}: {request['unknown']}"
             for running in started
             if not running.allows_unknown
             for request in running.control.unknown_requests()
         ]
     if unknown:
-        told = "\n".join(f"{r['method']} {r['path']}?{r['query']}: {r['unknown']}" for r in unknown)
+        told = "\n".join(unknown)
         pytest.fail(f"The Mailchimp simulator was asked what it does not know:\n{told}", pytrace=False)
+
+
+@pytest.fixture
+def start_mailchimp() -> Iterator[StartMailchimp]:
+    """Start simulators; the test fails if one was asked something that it does not know."""
+    with starting_mailchimp() as start:
+        yield start
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def finished(api: PlainClient, batch: dict[str, Any]) -> dict[str, Any]:
 
 def results(batch: dict[str, Any]) -> dict[str, Any]:
     packed = requests.get(batch["response_body_url"], timeout=30).content
-    found = {}
+    found: dict[str, Any] = {}
     with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
         for entry in archive.getmembers():
             content = archive.extractfile(entry)

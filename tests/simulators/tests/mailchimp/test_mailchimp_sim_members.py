@@ -203,7 +203,7 @@ def test_a_body_that_is_no_json_is_refused(api: PlainClient) -> None:
 
 
 def test_plain_fields_are_stored(api: PlainClient) -> None:
-    body = {
+    body: dict[str, Any] = {
         "email_type": "text",
         "language": "de",
         "vip": True,
