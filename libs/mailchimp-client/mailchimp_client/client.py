@@ -156,7 +156,7 @@ class MailchimpClient:
         *,
         fields: Sequence[str] = MEMBER_FIELDS,
         page_size: int = LARGEST_PAGE,
-        **filters: str,
+        **filters: str | None,
     ) -> Iterator[Document]:
         """Members in the order of their last change, each once, even while some of them change.
 
@@ -165,13 +165,19 @@ class MailchimpClient:
             fields: Attributes of a member to read; `id` and `last_changed` are read in any case.
             page_size: Members per call.
             filters: Parameters of the reference, such as `status`, `since_last_changed` (exclusive),
-                `before_last_changed` (UTC, ISO 8601). Archived members come with `status="archived"` alone.
+                `before_last_changed` (UTC, ISO 8601); None leaves one out. Archived members come with
+                `status="archived"` alone.
         """
 
         def page(params: Mapping[str, str | int]) -> list[Document]:
             return list(self.get(f"lists/{_part(list_id)}/members", **params)["members"])
 
-        return walk_members(page, fields=fields, page_size=page_size, filters=filters)
+        return walk_members(page, fields=fields, page_size=page_size, filters=_given(filters))
+
+    def count_members(self, list_id: str, **filters: str | None) -> int:
+        """How many members a listing with these filters would give."""
+        page = self.get(f"lists/{_part(list_id)}/members", **_given(filters), fields="total_items", count=1)
+        return int(page["total_items"])
 
     def member(self, list_id: str, member_hash: str, *, fields: Sequence[str] = ()) -> Document:
         """One member by subscriber hash; an archived one has the status `archived`."""
@@ -362,6 +368,10 @@ class MailchimpClient:
 
 def _merge_rule(*, skip: bool) -> dict[str, str | int]:
     return {"skip_merge_validation": "true"} if skip else {}
+
+
+def _given(filters: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in filters.items() if value is not None}
 
 
 def _part(text: str) -> str:

@@ -1,0 +1,14 @@
+"""The command line of the target."""
+
+from connector_kit.singer import run_plugin
+
+from target_mailchimp.target import TargetMailchimp
+
+
+def main() -> None:
+    """Run the target."""
+    run_plugin(TargetMailchimp)
+
+
+if __name__ == "__main__":
+    main()

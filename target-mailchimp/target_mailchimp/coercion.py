@@ -1,0 +1,200 @@
+"""Brings values into the form that a merge field of some type takes: one function per type."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+LONGEST_TEXT = 255
+"""Bytes of a text field; Mailchimp cuts what is longer, in the middle of a character if need be."""
+
+_ADDRESS_PARTS = ("addr1", "addr2", "city", "state", "zip", "country")
+_ADDRESS_REQUIRED = ("addr1", "city", "state", "zip")
+_US_DIGITS = 10
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DATE_FORMS = ("%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%d-%m-%Y")
+_BIRTHDAY_FORMS = ("%Y/%m/%d", "%Y/%m-%d")
+_HOST = re.compile(r"[^\s/:@]+\.[^\s/:@]+(/\S*)?")
+
+
+class UnfitValueError(ValueError):
+    """A value that its merge field cannot take.
+
+    Attributes:
+        reason: A stable code.
+        detail: A sentence without the value.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class MergeField:
+    """A merge field of an audience.
+
+    Attributes:
+        tag: Upper-case, at most ten characters.
+        type: As Mailchimp names it.
+        choices: Of a radio or dropdown.
+        phone_format: `US` or `none`.
+    """
+
+    tag: str
+    type: str = "text"
+    choices: tuple[str, ...] = ()
+    phone_format: str = "none"
+
+    @classmethod
+    def from_api(cls, field: Mapping[str, Any]) -> MergeField:
+        """Read an entry of the audience's merge fields."""
+        options = field.get("options") or {}
+        return cls(
+            tag=str(field["tag"]).upper(),
+            type=str(field["type"]),
+            choices=tuple(map(str, options.get("choices") or ())),
+            phone_format=str(options.get("phone_format") or "none"),
+        )
+
+
+def coerce(value: Any, field: MergeField) -> Any:  # noqa: ANN401 (JSON in, JSON out)
+    """The value in the form of its field; an empty text stays, because it clears any field.
+
+    Raises:
+        UnfitValueError: It cannot be brought into that form.
+    """
+    if isinstance(value, str) and not value.strip():
+        return ""
+    return _BY_TYPE[field.type if field.type in _BY_TYPE else "text"](value, field)
+
+
+def cut(text: str, longest: int = LONGEST_TEXT) -> str:
+    """The text, cut to a number of bytes between two characters."""
+    return text.encode()[:longest].decode(errors="ignore")
+
+
+def _text(value: Any, _: MergeField) -> str:  # noqa: ANN401 (JSON)
+    if isinstance(value, (Mapping, list)):
+        raise UnfitValueError("not_a_text", "an object or a list is no text")
+    return cut(_said(value))
+
+
+def _said(value: Any) -> str:  # noqa: ANN401 (JSON)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _number(value: Any, _: MergeField) -> int | float:  # noqa: ANN401 (JSON)
+    try:
+        number = float(_said(value).strip())
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise UnfitValueError("not_a_number", "the value is no number")
+    return int(number) if number.is_integer() else number
+
+
+def _date(value: Any, _: MergeField) -> str:  # noqa: ANN401 (JSON)
+    text = _said(value).strip()
+    # Of a moment, the date that the source shows is meant, whatever the zone.
+    day = text[:10] if _ISO_DATE.match(text) else text
+    for form in _DATE_FORMS:
+        parsed = _parsed(day, form)
+        if parsed:
+            return parsed.date().isoformat()
+    raise UnfitValueError("not_a_date", "the value is no date")
+
+
+def _birthday(value: Any, _: MergeField) -> str:  # noqa: ANN401 (JSON)
+    text = _said(value).strip()
+    if _ISO_DATE.match(text):
+        text = text[5:10]
+    for form in _BIRTHDAY_FORMS:
+        # A leap year, because people are born on 29 February.
+        parsed = _parsed(f"2000/{text}", form)
+        if parsed:
+            return f"{parsed:%m/%d}"
+    raise UnfitValueError("not_a_birthday", "the value is no day of a year")
+
+
+def _parsed(text: str, form: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, form)  # noqa: DTZ007 (a date has no zone)
+    except ValueError:
+        return None
+
+
+def _phone(value: Any, field: MergeField) -> str:  # noqa: ANN401 (JSON)
+    text = _text(value, field).strip()
+    if field.phone_format != "US":
+        return text
+    digits = re.sub(r"\D", "", text)
+    digits = digits[1:] if len(digits) == _US_DIGITS + 1 and digits.startswith("1") else digits
+    if len(digits) != _US_DIGITS:
+        raise UnfitValueError("not_a_us_phone", "the value is no phone number of the USA")
+    return f"({digits[:3]}) {digits[3:6]}-{digits[6:]}"
+
+
+def _zip(value: Any, _: MergeField) -> str:  # noqa: ANN401 (JSON)
+    text = f"{value:05d}" if isinstance(value, int) and not isinstance(value, bool) else _said(value).strip()
+    match = re.fullmatch(r"(\d{5})(-?\d{4})?", text)
+    if match is None:
+        raise UnfitValueError("not_a_zip", "the value is no five-digit zip code")
+    return match[1]
+
+
+def _url(value: Any, _: MergeField) -> str:  # noqa: ANN401 (JSON)
+    text = _said(value).strip()
+    if _HOST.fullmatch(text):
+        text = f"http://{text}"
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
+        raise UnfitValueError("not_a_url", "the value is no web address")
+    return text
+
+
+def _choice(value: Any, field: MergeField) -> str:  # noqa: ANN401 (JSON)
+    text = _said(value).strip()
+    for choice in field.choices:
+        if choice.strip().lower() == text.lower():
+            return choice
+    raise UnfitValueError("not_a_choice", "the value is none of the field's choices")
+
+
+def _address(value: Any, _: MergeField) -> Any:  # noqa: ANN401 (JSON)
+    if not isinstance(value, Mapping):
+        raise UnfitValueError(
+            "not_an_address_object", "an address is an object with addr1, city, state and zip"
+        )
+    given = {part: "" if value.get(part) is None else _said(value[part]).strip() for part in _ADDRESS_PARTS}
+    if not any(given.values()):
+        return ""
+    missing = [part for part in _ADDRESS_REQUIRED if not given[part]]
+    if missing:
+        raise UnfitValueError("incomplete_address", f"the address lacks {', '.join(missing)}")
+    if not given["country"]:
+        del given["country"]
+    return given
+
+
+_BY_TYPE: Mapping[str, Callable[[Any, MergeField], Any]] = {
+    "text": _text,
+    "number": _number,
+    "address": _address,
+    "phone": _phone,
+    "date": _date,
+    "url": _url,
+    "imageurl": _url,
+    "radio": _choice,
+    "dropdown": _choice,
+    "birthday": _birthday,
+    "zip": _zip,
+}

@@ -1,0 +1,60 @@
+"""Finds the records of a batch that are about one person or one source row: the newest stands for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from target_mailchimp.records import MemberRecord
+
+
+def without_duplicates(records: Sequence[MemberRecord]) -> tuple[list[MemberRecord], list[MemberRecord]]:
+    """The records to write, and those that the newer ones stand for.
+
+    Of one source row, the newest record counts. Of several rows with one address, the newest decides
+    about the fields; an opt-out of any of them counts, and the person is active if any of them is.
+    """
+    newest, older = _newest(records, lambda record: record.source)
+    winners, losers = _newest(newest, lambda record: record.member)
+    by_member: dict[str, list[MemberRecord]] = {}
+    for loser in losers:
+        by_member.setdefault(loser.member, []).append(loser)
+    return [_standing_for(winner, by_member.get(winner.member, ())) for winner in winners], older + losers
+
+
+def _standing_for(winner: MemberRecord, losers: Iterable[MemberRecord]) -> MemberRecord:
+    losers = list(losers)
+    if not losers:
+        return winner
+    return replace(
+        winner,
+        opted_out=winner.opted_out or any(loser.opted_out for loser in losers),
+        others={loser.source: loser.active for loser in losers if loser.source},
+    )
+
+
+def _newest(
+    records: Sequence[MemberRecord], key_of: Callable[[MemberRecord], str | None]
+) -> tuple[list[MemberRecord], list[MemberRecord]]:
+    winners: dict[str, MemberRecord] = {}
+    without_key: list[MemberRecord] = []
+    losers: list[MemberRecord] = []
+    for record in records:
+        key = key_of(record)
+        if key is None:
+            without_key.append(record)
+            continue
+        other = winners.get(key)
+        if other is None:
+            winners[key] = record
+        elif _age(record) >= _age(other):
+            losers.append(other)
+            winners[key] = record
+        else:
+            losers.append(record)
+    return [*winners.values(), *without_key], losers
+
+
+def _age(record: MemberRecord) -> tuple[str, str]:
+    # Rows of one age are told apart by their keys, as between batches.
+    return record.source_updated_on or "", record.source or ""

@@ -1,0 +1,304 @@
+"""Takes records, plans them in batches and keeps several batches in flight; what is flushed is durable."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from typing import Any
+
+from connector_kit.errors import ConnectorError, DataError
+from sync_audit import Action, Run
+
+from target_mailchimp import report
+from target_mailchimp.audience import Audience, AudienceDirectory, require_audience
+from target_mailchimp.duplicates import without_duplicates
+from target_mailchimp.known import Known
+from target_mailchimp.membership import Membership
+from target_mailchimp.outcomes import Outcome
+from target_mailchimp.planning import Former, Verdict, Write, membership_matters, plan
+from target_mailchimp.records import InvalidRecord, MemberRecord, read_record
+from target_mailchimp.settings import LoadSettings
+from target_mailchimp.writing import Writer
+
+ENOUGH_FOR_A_RATIO = 100
+"""Records after which a share of failures means something."""
+
+SINGLES_PER_JOB = 10
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Writes that are on their way."""
+
+    writes: Sequence[Write]
+    keys: frozenset[str]
+
+
+class Loader:
+    """Loads records into audiences.
+
+    Used by one thread; it starts others for calls. Nothing counts as done before `flush` returns.
+
+    Args:
+        settings: How.
+        directory: Finds audiences.
+        membership_of: Makes what is known about the members of an audience.
+        writer: Carries out writes.
+        run: Takes the decisions.
+    """
+
+    def __init__(
+        self,
+        settings: LoadSettings,
+        directory: AudienceDirectory,
+        membership_of: Callable[[Audience], Membership],
+        writer: Writer,
+        run: Run,
+    ) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._membership_of = membership_of
+        self._writer = writer
+        self._run = run
+        self._memberships: dict[str, Membership] = {}
+        self._unplanned: list[MemberRecord] = []
+        self._pending: dict[str, list[Write]] = {}
+        self._in_flight: dict[Future[None], _Job] = {}
+        self._pool = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="mailchimp")
+
+    def take(self, stream: str, record: Mapping[str, Any]) -> None:
+        """Take a record; batches that are full are written meanwhile.
+
+        Raises:
+            ConnectorError: The run cannot go on.
+        """
+        self._run.read()
+        entry = read_record(stream, record)
+        if isinstance(entry, InvalidRecord):
+            self._run.record([report.of_invalid(entry, keep=self._settings.on_invalid == "dead_letter")])
+            return
+        self._unplanned.append(entry)
+        if len(self._unplanned) >= self._settings.batch_size:
+            self._plan_all()
+
+    def flush(self) -> None:
+        """Write everything that was taken; it is durable when this returns.
+
+        Raises:
+            ConnectorError: Something was not written, or too many records failed.
+        """
+        self._plan_all()
+        self._submit_all()
+        while self._in_flight:
+            self._settle(wait(self._in_flight, return_when=FIRST_COMPLETED).done)
+        self._check_limits(at_end=True)
+
+    def abandon(self, error: BaseException) -> None:
+        """Record what was taken and not written as failed; the state does not pass it: it comes again."""
+        undecided = [
+            *self._unplanned,
+            *(write.record for writes in self._pending.values() for write in writes),
+        ]
+        for future, job in self._in_flight.items():
+            if future.cancel() or future.exception() is not None:
+                undecided += [write.record for write in job.writes]
+        self._unplanned, self._pending, self._in_flight = [], {}, {}
+        detail = f"The run ended before: {type(error).__name__}."
+        with contextlib.suppress(ConnectorError):
+            self._run.record(
+                [report.of_failure(record, "run_ended", detail, keep=False) for record in undecided]
+            )
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    # Planning
+
+    def _plan_all(self) -> None:
+        groups = self._by_audience()
+        while groups:
+            audience, records = groups[0]
+            writes = self._plan(audience, records)
+            groups = groups[1:]
+            self._unplanned = [record for _, later in groups for record in later]
+            for write in writes:
+                self._pending.setdefault(_group_of(write), []).append(write)
+            for group, size in (
+                (audience.id, self._settings.batch_size),
+                (_single(audience), SINGLES_PER_JOB),
+            ):
+                while len(self._pending.get(group, ())) >= size:
+                    self._submit(group, size)
+        self._check_limits()
+
+    def _by_audience(self) -> list[tuple[Audience, list[MemberRecord]]]:
+        groups: dict[str, tuple[Audience, list[MemberRecord]]] = {}
+        for record in self._unplanned:
+            try:
+                audience = self._audience_of(record)
+            except DataError as error:  # noqa: PERF203 (each record may name another)
+                detail = f"{error.message} {error.advice}"
+                self._run.record([report.of_failure(record, "no_such_audience", detail, keep=True)])
+            else:
+                groups.setdefault(audience.id, (audience, []))[1].append(record)
+        return list(groups.values())
+
+    def _audience_of(self, record: MemberRecord) -> Audience:
+        named = self._settings.audience_of(record.stream, record.audience)
+        return require_audience(self._directory, named) if record.audience else self._directory.get(named)
+
+    def _plan(self, audience: Audience, records: Sequence[MemberRecord]) -> list[Write]:
+        """Decide about records; what needs no call is recorded, the rest is returned."""
+        winners, merged = without_duplicates(records)
+        membership = self._membership(audience)
+        self._wait_for({key for record in winners for key in (record.member, record.source) if key})
+        member_of = membership.member_of(record.source for record in winners if record.source)
+        self._wait_for(set(member_of.values()))
+        known: dict[str, Known | None] = dict.fromkeys(record.member for record in winners)
+        known |= membership.known({*known, *member_of.values()})
+        known |= membership.verified(
+            {
+                record.member: known[record.member]
+                for record in winners
+                if membership_matters(record, known[record.member], self._settings)
+            }
+        )
+        planned = [
+            self._planned(record, audience, membership, known, member_of.get(record.source or ""))
+            for record in winners
+        ]
+        verdicts = [entry for entry in planned if isinstance(entry, Verdict)]
+        self._run.record(
+            [
+                *(report.of_merged(record) for record in merged),
+                *(report.of_verdict(verdict, audience.id) for verdict in verdicts),
+            ],
+            ledger=None if self._settings.dry_run else report.ledger_changes(membership, verdicts),
+        )
+        return [entry for entry in planned if isinstance(entry, Write)]
+
+    def _planned(
+        self,
+        record: MemberRecord,
+        audience: Audience,
+        membership: Membership,
+        known: Mapping[str, Known | None],
+        former_member: str | None,
+    ) -> Verdict | Write:
+        """Plan a record, with regard to another address that its source row had before."""
+        here = known[record.member]
+        before = known.get(former_member) if former_member and former_member != record.member else None
+        if before is None or former_member is None or record.source not in before.sources:
+            return self._plan_here(record, here, audience, membership)
+        detached = report.detached(former_member, before, record)
+        if here is None and not detached.known.sources:
+            if former_member in membership.archived():
+                return _former_opted_out(record)
+            return self._plan_here(record, None, audience, membership, Former(former_member, before))
+        if here is None and (former_member in membership.archived() or before.opted_out):
+            return _former_opted_out(record)
+        return replace(self._plan_here(record, here, audience, membership), detached=detached)
+
+    def _plan_here(
+        self,
+        record: MemberRecord,
+        known: Known | None,
+        audience: Audience,
+        membership: Membership,
+        former: Former | None = None,
+    ) -> Verdict | Write:
+        planned = plan(record, known, audience, self._settings, former=former)
+        # The listing of archived people is read when something would be written, and not before.
+        if isinstance(planned, Write) and record.member in membership.archived():
+            return plan(record, known, audience, self._settings, archived=True)
+        return planned
+
+    def _membership(self, audience: Audience) -> Membership:
+        if audience.id not in self._memberships:
+            membership = self._membership_of(audience)
+            membership.prepare()
+            self._memberships[audience.id] = membership
+        return self._memberships[audience.id]
+
+    # Writing
+
+    def _submit_all(self) -> None:
+        for group, writes in list(self._pending.items()):
+            if writes:
+                self._submit(group, len(writes))
+
+    def _submit(self, group: str, size: int) -> None:
+        while len(self._in_flight) >= self._settings.concurrency:
+            self._settle(wait(self._in_flight, return_when=FIRST_COMPLETED).done)
+        writes = self._pending[group][:size]
+        del self._pending[group][:size]
+        job = _Job(writes, frozenset(key for write in writes for key in _keys(write)))
+        self._in_flight[self._pool.submit(self._carry_out, writes)] = job
+
+    def _carry_out(self, writes: Sequence[Write]) -> None:
+        """Write, then store what came of it; runs in a thread of the pool."""
+        if writes[0].needs_single_calls:
+            outcomes: list[Outcome] = [self._writer.write_single(write) for write in writes]
+        else:
+            outcomes = self._writer.write_batch(writes)
+        membership = self._memberships[writes[0].audience.id]
+        self._run.record(
+            [report.of_outcome(outcome) for outcome in outcomes],
+            ledger=None if self._settings.dry_run else report.ledger_changes(membership, outcomes),
+        )
+
+    def _wait_for(self, keys: set[str]) -> None:
+        """Finish the writes about these people first: two about one person would race."""
+        for group, writes in list(self._pending.items()):
+            if any(not keys.isdisjoint(_keys(write)) for write in writes):
+                self._submit(group, len(writes))
+        self._settle(
+            wait([future for future, job in self._in_flight.items() if not keys.isdisjoint(job.keys)]).done
+        )
+
+    def _settle(self, done: Iterable[Future[None]]) -> None:
+        for future in done:
+            error = future.exception()
+            if error is not None:
+                raise error
+            del self._in_flight[future]
+
+    def _check_limits(self, *, at_end: bool = False) -> None:
+        ratio = self._settings.max_failed_ratio if at_end else None
+        if self._run.records_read < ENOUGH_FOR_A_RATIO:
+            ratio = None
+        if self._run.exceeds(self._settings.max_failed, ratio):
+            raise DataError(
+                "Too many records failed, so the run ends here and its state is not saved.",
+                advice="See `sync-audit failures`. Mend it, or raise `max_failed` or `max_failed_ratio`.",
+            )
+
+
+def _keys(write: Write) -> set[str]:
+    """Everything that no other write may touch at the same time."""
+    moved = (write.former, write.detached)
+    return {
+        write.record.member,
+        *(former.member for former in moved if former),
+        *(source for source in (write.record.source, *write.record.others) if source),
+    }
+
+
+def _group_of(write: Write) -> str:
+    return _single(write.audience) if write.needs_single_calls else write.audience.id
+
+
+def _single(audience: Audience) -> str:
+    return f"{audience.id}/single"
+
+
+def _former_opted_out(record: MemberRecord) -> Verdict:
+    return Verdict(
+        record,
+        Action.REFUSED,
+        "former_address_opted_out",
+        "The person opted out under a former address, and does not become a subscriber under a new one.",
+    )

@@ -1,0 +1,105 @@
+"""Who is a member of an audience: from the ledger, and from Mailchimp where it must be known for sure."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from connector_kit.errors import NotFoundError
+from mailchimp_client import MailchimpClient
+from mailchimp_client.client import LARGEST_PAGE
+from mailchimp_client.members_walk import MEMBER_FIELDS
+from sync_audit import AuditTrail
+
+from target_mailchimp.known import Known
+
+SaveLedger = Callable[[Mapping[str, Mapping[str, Mapping[str, Any] | None]]], None]
+
+_LISTING = "listing"
+_OVERLAP = timedelta(seconds=2)
+"""A listing begins a little before the last one began: times of Mailchimp have whole seconds."""
+
+
+class Membership:
+    """What is known about the members of one audience.
+
+    Args:
+        client: The account.
+        trail: Holds the ledger.
+        save: Stores changes of the ledger.
+        list_id: The audience.
+    """
+
+    def __init__(self, client: MailchimpClient, trail: AuditTrail, save: SaveLedger, list_id: str) -> None:
+        prefix = f"target-mailchimp/{list_id}"
+        self.members_namespace = f"{prefix}/members"
+        self.sources_namespace = f"{prefix}/sources"
+        self._audience_namespace = f"{prefix}/audience"
+        self._client = client
+        self._save = save
+        self._list_id = list_id
+        self._members = trail.ledger(self.members_namespace)
+        self._sources = trail.ledger(self.sources_namespace)
+        self._audience = trail.ledger(self._audience_namespace)
+        self._archived: set[str] | None = None
+        self._listed = False
+
+    def prepare(self) -> None:
+        """Read the whole audience when nothing is known: at the first run, or when the ledger is lost."""
+        if self._audience.get(_LISTING) is None:
+            self._list(since=None)
+
+    def known(self, members: Iterable[str]) -> dict[str, Known]:
+        """What the ledger knows, by subscriber hash."""
+        return {key: Known.from_value(value) for key, value in self._members.get_many(members).items()}
+
+    def member_of(self, sources: Iterable[str]) -> dict[str, str]:
+        """The subscriber hash that each source row had last."""
+        return {key: str(value["member"]) for key, value in self._sources.get_many(sources).items()}
+
+    def archived(self) -> Collection[str]:
+        """The subscriber hashes of archived people: a batch would take them for new."""
+        if self._archived is None:
+            listing = self._client.members(self._list_id, fields=("id",), status="archived")
+            self._archived = {str(member["id"]) for member in listing}
+        return self._archived
+
+    def verified(self, known: Mapping[str, Known | None]) -> dict[str, Known | None]:
+        """The same people as they are now: by a listing or one by one, whichever takes fewer calls."""
+        if not known:
+            return {}
+        if not self._listed:
+            since = str((self._audience.get(_LISTING) or {}).get("from", "")) or None
+            changed = self._client.count_members(self._list_id, since_last_changed=since)
+            if math.ceil(changed / LARGEST_PAGE) > len(known):
+                return {key: self._asked(key, before) for key, before in known.items()}
+            self._list(since)
+        found = self.known(known)
+        return {key: found.get(key) for key in known}
+
+    def _asked(self, key: str, before: Known | None) -> Known | None:
+        try:
+            member = self._client.member(self._list_id, key, fields=MEMBER_FIELDS)
+        except NotFoundError:
+            return None
+        return _seen(before, member)
+
+    def _list(self, since: str | None) -> None:
+        began = self._client.server_time() - _OVERLAP
+        listing = self._client.members(self._list_id, since_last_changed=since)
+        for page in iter(lambda: list(itertools.islice(listing, LARGEST_PAGE)), []):
+            before = self.known(member["id"] for member in page)
+            entries = {member["id"]: _seen(before.get(member["id"]), member).as_value() for member in page}
+            self._save({self.members_namespace: entries})
+        self._save({self._audience_namespace: {_LISTING: {"from": began.isoformat()}}})
+        self._listed = True
+
+
+def _seen(before: Known | None, member: Mapping[str, Any]) -> Known:
+    """What is known after a look at Mailchimp: what was sent before stays, however it was edited since."""
+    now = Known.from_member(member)
+    return replace(before, status=now.status, contact=now.contact) if before else now

@@ -1,0 +1,122 @@
+"""What came of a write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from connector_kit.errors import DataError
+from mailchimp_client import Refusal, RefusedError
+from sync_audit import Action
+
+from target_mailchimp.known import Known
+from target_mailchimp.planning import Write
+from target_mailchimp.values import told
+
+REFUSED_BY_RULE = frozenset({Refusal.COMPLIANCE_STATE, Refusal.FORGOTTEN})
+"""Mailchimp says no for the person's sake: nothing to mend, and nothing to replay."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a write.
+
+    Attributes:
+        write: The write.
+        action: What it came to.
+        reason: A stable code.
+        detail: A sentence.
+        member: The member as Mailchimp now has it, as far as the answer says.
+        error: Why it failed; set for failures alone.
+        request_id: Mailchimp's id of the call.
+        seconds: How long the call took.
+        written: Whether what was sent is now known to be there.
+    """
+
+    write: Write
+    action: Action
+    reason: str
+    detail: str = ""
+    member: Mapping[str, Any] | None = None
+    error: DataError | None = None
+    request_id: str | None = None
+    seconds: float | None = None
+    written: bool = True
+
+    def known_after(self) -> Known | None:
+        """What is known about the member from now on."""
+        after = self.write.after
+        if not self.member:
+            return after
+        return Known(
+            address=after.address,
+            status=str(self.member.get("status") or after.status),
+            contact=str(self.member.get("contact_id") or after.contact),
+            sent=after.sent,
+            owner=after.owner,
+            owner_at=after.owner_at,
+            sources=after.sources,
+        )
+
+
+def succeeded(
+    write: Write,
+    *,
+    created: bool,
+    member: Mapping[str, Any],
+    request_id: str | None = None,
+    seconds: float = 0.0,
+) -> Outcome:
+    """The outcome of a write that Mailchimp took."""
+    action, reason = _success(write, created=created)
+    return Outcome(
+        write,
+        action,
+        reason,
+        told(write.left_out),
+        member=member,
+        request_id=request_id,
+        seconds=seconds,
+    )
+
+
+def refused(write: Write, error: DataError, *, seconds: float | None = None) -> Outcome:
+    """The outcome of a write that Mailchimp did not take."""
+    reason = error.reason if isinstance(error, RefusedError) else Refusal.OTHER
+    by_rule = reason in REFUSED_BY_RULE
+    return Outcome(
+        write,
+        Action.REFUSED if by_rule else Action.FAILED,
+        reason.value,
+        f"{error.message} {error.advice}".rstrip(),
+        error=None if by_rule else error,
+        request_id=error.request_id,
+        seconds=seconds,
+        written=False,
+    )
+
+
+def not_restored(write: Write) -> Outcome:
+    """Somebody who was known is no longer a member, and stays out."""
+    return Outcome(
+        write,
+        Action.REFUSED,
+        "no_longer_a_member",
+        "The person left the audience since, and is not brought back.",
+        written=False,
+    )
+
+
+def _success(write: Write, *, created: bool) -> tuple[Action, str]:
+    if write.archive:
+        return Action.ARCHIVED, write.reason
+    if write.lower:
+        return Action.FLAGGED, write.reason
+    if write.former:
+        return Action.MOVED, "address_changed_at_source"
+    if created:
+        return Action.CREATED, f"new_{write.new_status}"
+    if write.known is None:
+        return Action.UPDATED, "member_already"
+    return Action.UPDATED, write.reason or "fields_differ"

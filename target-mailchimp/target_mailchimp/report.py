@@ -1,0 +1,124 @@
+"""Turns what was decided and done into entries of the audit trail and changes of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sync_audit import Action, Decision
+
+from target_mailchimp.known import Known
+from target_mailchimp.membership import Membership
+from target_mailchimp.outcomes import Outcome
+from target_mailchimp.planning import Former, Verdict
+from target_mailchimp.records import InvalidRecord, MemberRecord
+
+LedgerChanges = dict[str, dict[str, Mapping[str, Any] | None]]
+
+
+def of_invalid(invalid: InvalidRecord, *, keep: bool) -> Decision:
+    """The decision about a record that says nothing usable; `keep` makes a dead letter of it."""
+    return Decision(
+        stream=invalid.stream,
+        action=Action.QUARANTINED if keep else Action.SKIPPED,
+        reason=invalid.reason,
+        detail=invalid.detail,
+        subject=_text(invalid.raw.get("email_address")),
+        source_key=invalid.source_key,
+        source_updated_on=_text(invalid.raw.get("source_updated_on")),
+        dead_letter=invalid.raw if keep else None,
+    )
+
+
+def of_merged(record: MemberRecord) -> Decision:
+    """The decision about a record that a newer one in the same batch stands for."""
+    return _decision(
+        record,
+        Action.MERGED,
+        "same_address_in_batch",
+        "A newer record of the same address, or of the same row, stands for this one.",
+    )
+
+
+def of_verdict(verdict: Verdict, list_id: str) -> Decision:
+    """The decision about a record that needed no call."""
+    return _decision(
+        verdict.record, verdict.action, verdict.reason, verdict.detail, targets=f"list {list_id}"
+    )
+
+
+def of_failure(record: MemberRecord, reason: str, detail: str, *, keep: bool) -> Decision:
+    """The decision about a record that could not be brought to an end."""
+    return _decision(record, Action.FAILED, reason, detail, dead_letter=record.raw if keep else None)
+
+
+def of_outcome(outcome: Outcome) -> Decision:
+    """The decision about a record that was written, or that Mailchimp refused."""
+    write = outcome.write
+    former = write.former if outcome.action is Action.MOVED else None
+    return _decision(
+        write.record,
+        outcome.action,
+        outcome.reason,
+        outcome.detail,
+        former_subject=former.known.address if former else None,
+        changes=(write.changes or None) if outcome.written else None,
+        targets=f"list {write.audience.id}",
+        http_status=outcome.error.status if outcome.error else None,
+        request_id=outcome.request_id,
+        duration_ms=None if outcome.seconds is None else outcome.seconds * 1000,
+        dead_letter=write.record.raw if outcome.action.is_failure else None,
+    )
+
+
+def ledger_changes(membership: Membership, results: Iterable[Outcome | Verdict]) -> LedgerChanges:
+    """What the ledger learns from outcomes and verdicts."""
+    members: dict[str, Mapping[str, Any] | None] = {}
+    sources: dict[str, Mapping[str, Any] | None] = {}
+    for result in results:
+        record = result.record if isinstance(result, Verdict) else result.write.record
+        detached = result.detached if isinstance(result, Verdict) else result.write.detached
+        after = result.after if isinstance(result, Verdict) else _after(result)
+        if isinstance(result, Outcome) and result.reason == "no_longer_a_member":
+            members[record.member] = None
+        if after is None:
+            continue
+        if isinstance(result, Outcome) and result.write.former and result.action is not Action.ARCHIVED:
+            members[result.write.former.member] = None
+        members[record.member] = after.as_value()
+        sources |= {source: {"member": record.member} for source in _sources(record)}
+        if detached:
+            members[detached.member] = detached.known.as_value()
+    return {membership.members_namespace: members, membership.sources_namespace: sources}
+
+
+def detached(member: str, known: Known, record: MemberRecord) -> Former:
+    """A member without the source row of a record."""
+    sources = {name: active for name, active in known.sources.items() if name != record.source}
+    return Former(member, Known.from_value({**known.as_value(), "sources": sources}))
+
+
+def _after(outcome: Outcome) -> Known | None:
+    return outcome.known_after() if outcome.written else None
+
+
+def _sources(record: MemberRecord) -> list[str]:
+    return [source for source in (record.source, *record.others) if source]
+
+
+def _decision(record: MemberRecord, action: Action, reason: str, detail: str, **more: Any) -> Decision:  # noqa: ANN401 (attributes of the decision)
+    return Decision(
+        stream=record.stream,
+        action=action,
+        reason=reason,
+        detail=detail,
+        subject=record.address,
+        source_key=record.source_key,
+        source_updated_on=record.source_updated_on,
+        consent="unsubscribed" if record.opted_out else None,
+        **more,
+    )
+
+
+def _text(value: Any) -> str | None:  # noqa: ANN401 (JSON)
+    return None if value is None else str(value)

@@ -1,0 +1,162 @@
+"""The target: connects the Singer SDK, the audit trail and the loader."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+from connector_kit.singer import DurableTarget
+from mailchimp_client import MailchimpClient, MailchimpSettings
+from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
+from sync_audit import AuditTrail, Run, Status, default_database_url
+
+from target_mailchimp.audience import AudienceDirectory
+from target_mailchimp.loader import Loader
+from target_mailchimp.membership import Membership
+from target_mailchimp.settings import JSON_SCHEMA, LoadSettings
+from target_mailchimp.sinks import MemberSink
+from target_mailchimp.writing import DryRunWriter, MailchimpWriter
+
+PROGRESS_SECONDS = 10.0
+_NOT_HONOURED = ("add_record_metadata", "load_method", "batch_size_rows", "validate_records")
+
+
+class TargetMailchimp(DurableTarget):
+    """Keeps a Mailchimp audience in step with its source."""
+
+    name = "target-mailchimp"
+    config_jsonschema: ClassVar[dict[str, Any]] = JSON_SCHEMA
+    default_sink_class = MemberSink
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+
+    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 (passed on as they are)
+        super().__init__(**arguments)
+        self._progress_at = time.monotonic()
+        self._ended = False
+
+    @classmethod
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        """Leave out the SDK's settings that mean nothing here."""
+        super().append_builtin_config(config_jsonschema)
+        for name in _NOT_HONOURED:
+            config_jsonschema["properties"].pop(name, None)
+
+    @cached_property
+    def settings(self) -> LoadSettings:
+        """How records are written."""
+        return LoadSettings.from_config(self.config)
+
+    @cached_property
+    def client(self) -> MailchimpClient:
+        """The account."""
+        settings = MailchimpSettings.from_config(self.config, max_connections=self.settings.concurrency)
+        return MailchimpClient(settings, sleep=self.pause)
+
+    @cached_property
+    def directory(self) -> AudienceDirectory:
+        """The audiences of the account."""
+        create = self.settings.create_merge_fields and not self.settings.dry_run
+        return AudienceDirectory(self.client, create_merge_fields=create)
+
+    @cached_property
+    def trail(self) -> AuditTrail:
+        """The audit trail, with the ledger."""
+        return AuditTrail.open(self.config.get("audit_database_url") or default_database_url())
+
+    @cached_property
+    def run(self) -> Run:
+        """This run, as the audit trail knows it."""
+        return self.trail.start_run(
+            plugin=self.name, version=self.plugin_version, dry_run=self.settings.dry_run
+        )
+
+    @cached_property
+    def loader(self) -> Loader:
+        """Writes records of all streams."""
+        writer = (
+            DryRunWriter()
+            if self.settings.dry_run
+            else MailchimpWriter(self.client, skip_merge_validation=self.settings.skip_merge_validation)
+        )
+        return Loader(
+            self.settings,
+            self.directory,
+            lambda audience: Membership(
+                self.client, self.trail, lambda ledger: self.run.record([], ledger=ledger), audience.id
+            ),
+            writer,
+            self.run,
+        )
+
+    def expect(self, stream: str, schema: Mapping[str, Any], key_properties: Sequence[str]) -> None:
+        """Prepare for the records of a stream."""
+        self.directory.expect(stream, schema)
+        self.run.describe_stream(stream, schema, key_properties)
+
+    def check_connection(self) -> Iterator[str]:
+        """Try what a run needs."""
+        self.client.ping()
+        account = self.client.account()
+        yield f"Mailchimp answers: account {account['account_name']}, role {account['role']}."
+        for named in {self.settings.list_id, *(self.settings.list_id_by_stream or {}).values()} - {""}:
+            audience = self.directory.get(named)
+            opt_in = "double" if audience.double_optin else "single"
+            fields = len(audience.fields)
+            yield f"Audience {audience.name} ({audience.id}): {fields} merge fields, {opt_in} opt-in."
+        self.trail.ledger("connection-check").count()
+        yield "The audit database answers."
+
+    def _write_state_message(self, state: dict[str, Any]) -> None:
+        """Emit the state once everything before it is written; a dry run writes nothing, so it emits none."""
+        self.loader.flush()
+        if not self.settings.dry_run:
+            super()._write_state_message(state)
+
+    def _uninterrupted(self, step: Callable[[dict[str, Any]], None], message: dict[str, Any]) -> None:
+        try:
+            super()._uninterrupted(step, message)
+        except Exception as error:
+            self._end_run("failed", error)
+            raise
+        self._show_progress()
+
+    def _end_early(self, signum: int) -> None:
+        try:
+            super()._end_early(signum)
+        except Exception as error:
+            self._end_run("failed", error)
+            raise
+        finally:
+            self._end_run("stopped")
+
+    def process_endofpipe(self) -> None:
+        """Write what is left, emit the last state, and say how it went."""
+        super().process_endofpipe()
+        self._end_run("succeeded")
+
+    def _end_run(self, status: Status, error: Exception | None = None) -> None:
+        """Close the run, if it got as far as to have begun one; a second call changes nothing."""
+        if self._ended or "run" not in vars(self):
+            return
+        self._ended = True
+        if "loader" in vars(self):
+            if error is not None:
+                self.loader.abandon(error)
+            self.loader.close()
+        summary = self.run.finish(status, error=str(error) if error else None)
+        self.logger.info("%s; %d calls to Mailchimp.", summary, sum(self.client.transport.calls.values()))
+        self.trail.close()
+
+    def _show_progress(self) -> None:
+        now = time.monotonic()
+        if now - self._progress_at < PROGRESS_SECONDS:
+            return
+        self._progress_at = now
+        decided = sum(self.run.counts.values())
+        self.logger.info("%d records read, %d decided.", self.run.records_read, decided)

@@ -1,0 +1,158 @@
+"""Runs the target in this process against a simulator, and reads what came of it."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp
+from sync_audit import AuditTrail
+from sync_audit.schema import decisions, runs
+from target_mailchimp.target import TargetMailchimp
+
+Record = Mapping[str, Any]
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "email_address": {"type": ["string", "null"]},
+        "FNAME": {"type": ["string", "null"]},
+        "LNAME": {"type": ["string", "null"]},
+        "COMPANY": {"type": ["string", "null"]},
+        "source_key": {"type": ["string", "null"]},
+        "source_updated_on": {"type": ["string", "null"]},
+        "source_active": {"type": ["boolean", "null"]},
+    },
+}
+
+
+def messages(
+    records: Iterable[Record],
+    *,
+    stream: str = "customers",
+    schema: Mapping[str, Any] | None = None,
+    state_every: int = 0,
+) -> list[dict[str, Any]]:
+    """A tap's output: a schema, records with states in between, and a last state that counts the records."""
+    lines: list[dict[str, Any]] = [
+        {"type": "SCHEMA", "stream": stream, "schema": schema or SCHEMA, "key_properties": ["email_address"]}
+    ]
+    count = 0
+    for count, record in enumerate(records, start=1):
+        lines.append({"type": "RECORD", "stream": stream, "record": dict(record)})
+        if state_every and count % state_every == 0:
+            lines.append({"type": "STATE", "value": {"read": count}})
+    lines.append({"type": "STATE", "value": {"read": count}})
+    return lines
+
+
+@dataclass
+class Audited:
+    """What the trail says about one record."""
+
+    run_id: int
+    action: str
+    reason: str
+    subject: str
+    source_key: str
+    detail: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    dead_letter: Mapping[str, Any] | None = None
+
+
+@dataclass
+class Bench:
+    """A simulator, a trail, and runs of the target between them."""
+
+    mailchimp: RunningMailchimp
+    database_url: str
+
+    def config(self, **settings: Any) -> dict[str, Any]:
+        return {
+            "api_key": self.mailchimp.api_key,
+            "base_url": self.mailchimp.base_url,
+            "list_id": self.mailchimp.list_id,
+            "audit_database_url": self.database_url,
+            **settings,
+        }
+
+    def run(self, records: Sequence[Record], **settings: Any) -> list[Audited]:
+        """Load records of the stream `customers`; the decisions of this run."""
+        return self.run_messages(messages(records), **settings)
+
+    def run_messages(self, lines: Iterable[Mapping[str, Any]], **settings: Any) -> list[Audited]:
+        self.states(lines, **settings)
+        return self.decisions(self.last_run()["id"])
+
+    def states(self, lines: Iterable[Mapping[str, Any]], **settings: Any) -> list[Any]:
+        """Run the target; the states that it emitted."""
+        target = TargetMailchimp(config=self.config(**settings))
+        out = io.StringIO()
+        with redirect_stdout(out):
+            target.listen(io.StringIO("".join(json.dumps(line) + "\n" for line in lines)))
+        return [json.loads(line) for line in out.getvalue().splitlines()]
+
+    def last_run(self) -> Mapping[str, Any]:
+        with AuditTrail.open(self.database_url) as trail, trail.database.reading() as connection:
+            return dict(
+                connection.execute(sa.select(runs).order_by(runs.c.id.desc()).limit(1)).mappings().one()
+            )
+
+    def decisions(self, run_id: int | None = None) -> list[Audited]:
+        query = sa.select(decisions).where(decisions.c.part_of.is_(None))
+        if run_id is not None:
+            query = query.where(decisions.c.run_id == run_id)
+        with AuditTrail.open(self.database_url) as trail, trail.database.reading() as connection:
+            rows = connection.execute(query.order_by(decisions.c.run_id, decisions.c.seq)).mappings().all()
+        return [
+            Audited(
+                row["run_id"],
+                row["action"],
+                row["reason"],
+                row["subject"] or "",
+                row["source_key"] or "",
+                row["detail"] or "",
+                json.loads(row["changes"]) if row["changes"] else {},
+                json.loads(row["dead_letter"]) if row["dead_letter"] else None,
+            )
+            for row in rows
+        ]
+
+    def calls(self) -> dict[str, int]:
+        """Requests since the last `clear`, by method and kind of path."""
+        return self.mailchimp.control.request_counts()
+
+    def clear(self) -> None:
+        self.mailchimp.control.clear_requests()
+
+    def members(self, list_id: str | None = None) -> dict[str, dict[str, Any]]:
+        return self.mailchimp.control.members(list_id)
+
+    def states_of_people(self) -> dict[str, str]:
+        return {address: member["state"] for address, member in self.members().items()}
+
+
+StartBench = Callable[..., Bench]
+
+
+@pytest.fixture
+def start_bench(start_mailchimp: StartMailchimp, tmp_path: Path) -> StartBench:
+    """Start a simulator with switches, beside an empty trail."""
+
+    def start(**switches: Any) -> Bench:
+        mailchimp = start_mailchimp(**switches)
+        return Bench(mailchimp, f"sqlite:///{tmp_path / 'audit.sqlite3'}")
+
+    return start
+
+
+@pytest.fixture
+def bench(start_bench: StartBench) -> Bench:
+    return start_bench()

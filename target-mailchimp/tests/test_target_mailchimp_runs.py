@@ -1,0 +1,90 @@
+"""Runs of the target against the simulator: what the audience and the audit trail look like afterwards."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from connector_kit.errors import ConfigurationError
+
+ANN = {"email_address": "ann@example.com", "FNAME": "Ann", "COMPANY": "Acme", "source_key": "C/1"}
+BOB = {"email_address": "bob@example.com", "FNAME": "Bob", "source_key": "C/2"}
+
+
+def people(count: int, **more: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "email_address": f"p{number}@example.com",
+            "FNAME": f"P{number}",
+            "source_key": f"C/{number}",
+            **more,
+        }
+        for number in range(count)
+    ]
+
+
+def test_new_people_become_members(bench: Any) -> None:
+    decided = bench.run([ANN, BOB])
+    assert [(entry.action, entry.reason) for entry in decided] == [("created", "new_subscribed")] * 2
+    members = bench.members()
+    assert members["ann@example.com"]["status"] == "subscribed"
+    assert members["ann@example.com"]["merge_fields"]["COMPANY"] == "Acme"
+
+
+def test_a_second_run_makes_no_call_for_unchanged_members(bench: Any) -> None:
+    bench.run(people(20))
+    bench.clear()
+    decided = bench.run(people(20))
+    assert Counter(entry.action for entry in decided) == {"unchanged": 20}
+    assert sum(bench.calls().values()) == 2  # the lists, and the merge fields of one
+
+
+def test_one_changed_field_is_all_that_travels(bench: Any) -> None:
+    bench.run([ANN, BOB])
+    decided = bench.run([{**ANN, "FNAME": "Anna"}, BOB])
+    assert [(entry.action, entry.changes) for entry in sorted(decided, key=lambda entry: entry.action)] == [
+        ("unchanged", {}),
+        ("updated", {"merge_fields.FNAME": ["Ann", "Anna"]}),
+    ]
+
+
+def test_a_value_that_was_edited_in_mailchimp_is_not_overwritten_by_a_stale_one(bench: Any) -> None:
+    bench.run([ANN])
+    bench.mailchimp.control.edit_profile("ann@example.com", merge_fields={"COMPANY": "Edited"})
+    bench.run([{**ANN, "FNAME": "Anna"}])
+    fields = bench.members()["ann@example.com"]["merge_fields"]
+    assert (fields["FNAME"], fields["COMPANY"]) == ("Anna", "Edited")
+
+
+def test_null_leaves_a_value_and_an_empty_text_clears_it(bench: Any) -> None:
+    bench.run([ANN])
+    bench.run([{**ANN, "FNAME": None, "COMPANY": ""}])
+    fields = bench.members()["ann@example.com"]["merge_fields"]
+    assert (fields["FNAME"], fields["COMPANY"]) == ("Ann", "")
+
+
+def test_a_bad_address_is_skipped_with_its_reason(bench: Any) -> None:
+    decided = bench.run(
+        [
+            {"email_address": None, "source_key": "C/1"},
+            {"email_address": "a@example.com; b@example.com", "source_key": "C/2"},
+            {"email_address": "nobody", "source_key": "C/3"},
+            {"source_key": "C/4"},
+        ]
+    )
+    assert [(entry.action, entry.reason) for entry in decided] == [
+        ("skipped", "empty"),
+        ("skipped", "several_addresses"),
+        ("skipped", "not_an_address"),
+        ("skipped", "empty"),
+    ]
+
+
+def test_an_unknown_audience_is_an_error_that_names_those_that_exist(bench: Any) -> None:
+    with pytest.raises(ConfigurationError, match="Customers"):
+        bench.run([ANN], list_id="no-such-list")
+
+
+def test_an_audience_may_be_named(bench: Any) -> None:
+    assert bench.run([ANN], list_id="customers")[0].action == "created"
