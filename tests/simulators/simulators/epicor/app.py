@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp
 
 from simulators.common.control import common_control
-from simulators.common.fault_middleware import FaultMiddleware
+from simulators.common.fault_middleware import FaultMiddleware, Wait
 from simulators.common.faults import FaultPlan
 from simulators.common.request_log import UNKNOWN, RequestLog, RequestLogMiddleware
 from simulators.epicor import auth, errors
@@ -25,6 +26,7 @@ from simulators.epicor.control import epicor_control
 from simulators.epicor.dispatch import answer
 from simulators.epicor.errors import EpicorError
 from simulators.epicor.moments import TICKS_PER_SECOND, Clock
+from simulators.epicor.scribe import SEEDED_UNTIL
 from simulators.epicor.seed import COMPANIES, seed_rows
 from simulators.epicor.store import Store
 from simulators.epicor.switches import Switches
@@ -35,8 +37,8 @@ _METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS"]
 
 
 def system_clock() -> int:
-    """The current moment in ticks, to the millisecond: as exact as the text of a moment."""
-    return time.time_ns() // 1_000_000 * 10_000
+    """The current moment in ticks."""
+    return time.time_ns() // 100
 
 
 def build_world(
@@ -45,6 +47,7 @@ def build_world(
     profile: str,
     switches: Switches | None = None,
     clock: Clock = system_clock,
+    wait: Wait = asyncio.sleep,
 ) -> Kinetic:
     """A simulated Kinetic with the data of a seed.
 
@@ -53,13 +56,14 @@ def build_world(
         seed: Of the data, the credentials and the faults.
         profile: `updated-on` (every table has UpdatedOn) or `stock` (none has).
         switches: What is turned from the start.
-        clock: Of the server.
+        clock: Of the server; before the last seeded change it stands still there.
+        wait: How to spend seconds.
     """
     plan = FaultPlan(seed=seed)
     declared = tables(with_updated_on=profile == "updated-on")
 
     def skewed() -> int:
-        return clock() + int(plan.clock_skew() * TICKS_PER_SECOND)
+        return max(clock(), SEEDED_UNTIL) + int(plan.clock_skew() * TICKS_PER_SECOND)
 
     store = Store(declared, skewed, SERVER_ZONE, lambda: world.switches.updated_on_decimals)
     world = Kinetic(
@@ -73,6 +77,7 @@ def build_world(
         seed=seed,
         profile=profile,
         cdc=CdcService(declared),
+        wait=wait,
         switches=switches or Switches(),
     )
     store.load(seed_rows(customers, seed))
@@ -130,7 +135,8 @@ def build_app(world: Kinetic) -> ASGIApp:
     async def nothing_here(request: Request, path: str) -> Response:
         return _refusal(world, request, errors.no_such_segment(path.rpartition("/")[2]))
 
-    return RequestLogMiddleware(FaultMiddleware(app, world.plan, errors.gateway_body), world.log)
+    faulty = FaultMiddleware(app, world.plan, errors.gateway_body, world.wait)
+    return RequestLogMiddleware(faulty, world.log)
 
 
 def _headers(request: Request) -> Mapping[str, str]:
@@ -192,12 +198,17 @@ def _refusal(world: Kinetic, request: Request, error: EpicorError) -> Response:
 
 
 def builder(
-    customers: int, seed: int, profile: str, switches: Switches | None = None, clock: Clock = system_clock
+    customers: int,
+    seed: int,
+    profile: str,
+    switches: Switches | None = None,
+    clock: Clock = system_clock,
+    wait: Wait = asyncio.sleep,
 ) -> Callable[[str], tuple[ASGIApp, Mapping[str, Any]]]:
     """What `serve_forever` and `serve_in_thread` take: builds the simulator once its address is known."""
 
     def build(url: str) -> tuple[ASGIApp, Mapping[str, Any]]:
-        world = build_world(customers, seed, profile, switches, clock)
+        world = build_world(customers, seed, profile, switches, clock, wait)
         return build_app(world), hello(world, url)
 
     return build

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import contextlib
@@ -99,7 +98,7 @@ async def license_seat(world: Kinetic, headers: Headers, company: str) -> AsyncI
     if claimed == WEB_SERVICE_SHARED_LICENSE or (
         kind == "web_service" and free is not None and taken >= free
     ):
-        await asyncio.sleep(world.switches.shared_license_seconds)
+        await world.wait(world.switches.shared_license_seconds)
         yield
         return
     if free is not None and taken >= free:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 
 from simulators.epicor import metadata, rpc, rules
@@ -83,7 +82,7 @@ async def _of_set(world: Kinetic, service: Service, set_name: str, rest: list[st
 async def _slow_skip(world: Kinetic, options: QueryOptions) -> None:
     seconds = world.switches.skip_seconds_per_thousand * options.skip / 1_000
     if seconds > 0:
-        await asyncio.sleep(seconds)
+        await world.wait(seconds)
 
 
 def _of_row(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,10 +171,15 @@ class _Translator(NodeVisitor):
         return _joined(left, _ARITHMETIC[type(node.op)], right, "Edm.Decimal")
 
     def visit_BoolOp(self, node: ast.BoolOp) -> _Typed:  # noqa: N802 - named by the visitor
-        left, right = self.visit(node.left), self.visit(node.right)
-        if (left.edm_type, right.edm_type) != ("Edm.Boolean", "Edm.Boolean"):
-            raise _incompatible(left, right)
-        return _joined(left, "AND" if isinstance(node.op, ast.And) else "OR", right, "Edm.Boolean")
+        # A chain of a hundred ORs is one level of parentheses, or SQLite's parser runs out of stack.
+        operands: list[_Typed] = [self.visit(operand) for operand in _chain(node, type(node.op))]
+        for operand in operands:
+            if operand.edm_type != "Edm.Boolean":
+                raise _incompatible(operand, operands[0])
+        operator = " AND " if isinstance(node.op, ast.And) else " OR "
+        text = operator.join(operand.sql.text for operand in operands)
+        parameters = tuple(parameter for operand in operands for parameter in operand.sql.parameters)
+        return _Typed(Sql(f"({text})", parameters), "Edm.Boolean")
 
     def visit_Compare(self, node: ast.Compare) -> _Typed:  # noqa: N802 - named by the visitor
         if isinstance(node.comparator, ast.In):
@@ -243,6 +248,14 @@ class _Translator(NodeVisitor):
             condition = inner.visit(node.lambda_.expression).sql
         text = f'EXISTS (SELECT 1 FROM "{table.name}" WHERE {joined} AND ({condition.text}))'  # noqa: S608 - names from the schema
         return _Typed(Sql(text, condition.parameters), "Edm.Boolean")
+
+
+def _chain(node: ast._Node, operator: type) -> Iterator[ast._Node]:
+    if isinstance(node, ast.BoolOp) and isinstance(node.op, operator):
+        yield from _chain(node.left, operator)
+        yield from _chain(node.right, operator)
+    else:
+        yield node
 
 
 def _full_name(identifier: ast.Identifier) -> str:

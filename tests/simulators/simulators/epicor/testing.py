@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import pytest
+import requests
 
 from simulators.common.control_client import ControlClient, unknown_report
+from simulators.common.fault_middleware import Wait
 from simulators.common.serve import serve_in_thread
 from simulators.epicor.app import builder, system_clock
 from simulators.epicor.moments import Clock
@@ -97,6 +101,47 @@ class RunningEpicor:
     def password(self) -> str:
         return str(self.hello["password"])
 
+    def request(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        company: str | None = None,
+        **given: Any,
+    ) -> requests.Response:
+        """Call a service with key and Basic credentials, as JSON.
+
+        Args:
+            method: Of HTTP.
+            path: Below the company: `Erp.BO.CustomerSvc/Customers`.
+            params: The query.
+            company: The first one unless given.
+            given: What else `requests.request` takes; `headers` are added, a None takes one away.
+        """
+        headers = {"x-api-key": self.api_key, "Accept": "application/json", **given.pop("headers", {})}
+        return requests.request(
+            method,
+            f"{self.base_url}/api/v2/odata/{company or self.companies[0]}/{path}",
+            params=params,
+            headers={name: value for name, value in headers.items() if value is not None},
+            auth=given.pop("auth", (self.username, self.password)),
+            timeout=60,
+            **given,
+        )
+
+    def rows(self, path: str, **options: Any) -> list[Row]:
+        """The rows of a page; `top=5` is `$top=5`.
+
+        Raises:
+            AssertionError: The answer is not 200.
+        """
+        response = self.request("GET", path, {f"${name}": value for name, value in options.items()})
+        if response.status_code != HTTPStatus.OK:
+            raise AssertionError(f"{response.status_code} {response.text}")
+        found: list[Row] = response.json()["value"]
+        return found
+
 
 StartEpicor = Callable[..., RunningEpicor]
 
@@ -108,6 +153,7 @@ def running_epicor(
     profile: str = "updated-on",
     *,
     clock: Clock = system_clock,
+    wait: Wait = asyncio.sleep,
     unknown_requests: bool = False,
     **switches: Any,
 ) -> Iterator[RunningEpicor]:
@@ -118,13 +164,16 @@ def running_epicor(
         seed: Of data, credentials and faults.
         profile: `updated-on` or `stock`.
         clock: Of the server, in ticks.
+        wait: How the server spends the seconds of faults and switches.
         unknown_requests: Whether requests that the simulator does not know are meant.
         switches: Turned from the start.
 
     Raises:
         AssertionError: At the end, when requests came that the simulator does not know.
     """
-    with serve_in_thread(builder(customers, seed, profile, Switches().turned(**switches), clock)) as running:
+    with serve_in_thread(
+        builder(customers, seed, profile, Switches().turned(**switches), clock, wait)
+    ) as running:
         control = EpicorControl(running.hello["control_url"])
         try:
             yield RunningEpicor(running.hello, control)

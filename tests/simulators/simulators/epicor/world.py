@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
+from simulators.common.fault_middleware import Wait
 from simulators.common.faults import FaultPlan
 from simulators.common.request_log import RequestLog
 from simulators.epicor.cdc import CdcService
@@ -63,6 +64,7 @@ class Kinetic:
     seed: int
     profile: str
     cdc: CdcService
+    wait: Wait
     switches: Switches = field(default_factory=Switches)
     held: list[Change] = field(default_factory=list)
     """Writes that have their revision and are not committed yet."""
