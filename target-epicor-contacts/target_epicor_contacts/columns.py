@@ -82,7 +82,7 @@ class Columns:
         if holders and not (everywhere and missing):
             return
         raise ConfigurationError(
-            f"{origin} sets `{column}`, but Epicor's {' and '.join(missing)} has no such column.",
+            f"{origin} sets `{column}`; there is no such column in Epicor's {' and '.join(missing)}.",
             advice=_how_to_add(column, missing),
         )
 

@@ -1,0 +1,124 @@
+"""Which rows belong to an address, as tables."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from target_epicor_contacts.matching import AddressBook, Hold, LinkedPeople, addresses_in
+from target_epicor_contacts.merging import Verdict, merge_field
+from target_epicor_contacts.rules import ConflictPolicy
+
+
+@pytest.mark.parametrize(
+    ("text", "addresses"),
+    [
+        (None, ()),
+        ("", ()),
+        ("PURCHASING", ()),
+        ("pat@", ()),
+        ("pat@example.com", ("pat@example.com",)),
+        ("  PAT@Example.COM ", ("pat@example.com",)),
+        ("mailto:pat@example.com", ("pat@example.com",)),
+        ("MAILTO:pat@example.com?subject=x", ("pat@example.com",)),
+        ("Pat Example <pat@example.com>", ("pat@example.com",)),
+        ("<pat@example.com>;", ("pat@example.com",)),
+        ("pat@example.com; sam@example.org", ("pat@example.com", "sam@example.org")),
+        ("pat@example.com,PAT@example.com", ("pat@example.com",)),
+        ("pat@example.com sam@example.org", ("pat@example.com", "sam@example.org")),
+    ],
+)
+def test_addresses_in_a_field(text: str | None, addresses: tuple[str, ...]) -> None:
+    assert addresses_in(text) == addresses
+
+
+ROWS: dict[str, dict[str, Any]] = {
+    "contact": {"Company": "A", "EMailAddress": "pat@example.com", "PerConID": 7},
+    "ship-to contact": {"Company": "A", "EMailAddress": "mailto:PAT@example.com", "PerConID": 7},
+    "customer": {"Company": "A", "EMailAddress": "pat@example.com"},
+    "shared": {"Company": "A", "EMailAddress": "pat@example.com; sam@example.com", "PerConID": 0},
+    "same person, no address": {"Company": "A", "EMailAddress": "", "PerConID": 7},
+    "same person, no usable address": {"Company": "A", "EMailAddress": "ask him", "PerConID": 7},
+    "same person, other address": {"Company": "A", "EMailAddress": "pat@example.net", "PerConID": 7},
+    "other company, same number": {"Company": "B", "EMailAddress": "", "PerConID": 7},
+    "nobody": {"Company": "A", "EMailAddress": "", "PerConID": 0},
+    "longer": {"Company": "A", "EMailAddress": "xpat@example.com", "PerConID": 0},
+}
+HOLDERS = {
+    "contact": Hold.SOLE,
+    "ship-to contact": Hold.SOLE,
+    "customer": Hold.SOLE,
+    "shared": Hold.AMONG_OTHERS,
+}
+WITHOUT_ADDRESS = {
+    "same person, no address": Hold.BY_PERSON,
+    "same person, no usable address": Hold.BY_PERSON,
+}
+
+
+@pytest.mark.parametrize(
+    ("linked", "matched"),
+    [
+        (LinkedPeople.SAME_ADDRESS, HOLDERS),
+        (LinkedPeople.NO_OTHER_ADDRESS, {**HOLDERS, **WITHOUT_ADDRESS}),
+        (
+            LinkedPeople.ALL,
+            {**HOLDERS, **WITHOUT_ADDRESS, "same person, other address": Hold.BY_PERSON},
+        ),
+    ],
+)
+def test_rows_of_an_address(linked: LinkedPeople, matched: dict[str, Hold]) -> None:
+    assert AddressBook(ROWS, linked).match("pat@example.com") == matched
+
+
+def test_an_address_that_nobody_has_matches_nothing() -> None:
+    assert AddressBook(ROWS, LinkedPeople.ALL).match("nobody@example.com") == {}
+
+
+def test_a_row_that_was_given_another_address_is_found_under_that_one() -> None:
+    rows = {name: dict(values) for name, values in ROWS.items()}
+    book = AddressBook(rows, LinkedPeople.SAME_ADDRESS)
+    rows["customer"]["EMailAddress"] = "new@example.com"
+    book.readdress("customer")
+    assert book.match("new@example.com") == {"customer": Hold.SOLE}
+    assert "customer" not in book.match("pat@example.com")
+
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+LATER = NOON + timedelta(hours=1)
+MAILCHIMP, EPICOR, NEWEST = ConflictPolicy
+
+
+@pytest.mark.parametrize(
+    ("facts", "policy", "verdict"),
+    [
+        ({"is_same": True, "would_clear": True}, MAILCHIMP, Verdict.SAME),
+        ({"would_clear": True, "epicor_changed": False}, MAILCHIMP, Verdict.REFUSE),
+        # Only Mailchimp changed: every policy takes its value.
+        *(({"epicor_changed": False}, policy, Verdict.WRITE) for policy in ConflictPolicy),
+        # Both changed.
+        ({"epicor_changed": True}, MAILCHIMP, Verdict.WRITE),
+        ({"epicor_changed": True}, EPICOR, Verdict.KEEP),
+        ({"epicor_changed": True, "row_changed_at": LATER}, NEWEST, Verdict.KEEP),
+        ({"epicor_changed": True, "row_changed_at": NOON - timedelta(hours=1)}, NEWEST, Verdict.WRITE),
+        ({"epicor_changed": True, "row_changed_at": None}, NEWEST, Verdict.WRITE),
+        # Never seen before: as if both changed, but an empty field loses nothing.
+        ({"epicor_changed": None}, MAILCHIMP, Verdict.WRITE),
+        ({"epicor_changed": None}, EPICOR, Verdict.KEEP),
+        ({"epicor_changed": None, "epicor_is_empty": True}, EPICOR, Verdict.WRITE),
+        ({"epicor_changed": None, "row_changed_at": LATER}, NEWEST, Verdict.KEEP),
+    ],
+)
+def test_a_field_is_merged_three_ways(
+    facts: dict[str, Any], policy: ConflictPolicy, verdict: Verdict
+) -> None:
+    given: dict[str, Any] = {
+        "is_same": False,
+        "would_clear": False,
+        "epicor_is_empty": False,
+        "epicor_changed": False,
+        "row_changed_at": None,
+        **facts,
+    }
+    assert merge_field(policy=policy, event_at=NOON, **given) is verdict

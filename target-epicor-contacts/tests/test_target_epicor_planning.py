@@ -1,0 +1,378 @@
+"""What a batch of events comes to: pure, without a server."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from target_epicor_contacts.columns import Columns
+from target_epicor_contacts.memory import PersonMemory
+from target_epicor_contacts.planning import Outcome, plan
+from target_epicor_contacts.rows import CONTACT, CUSTOMER, Entity, Row
+from target_epicor_contacts.rules import ConflictPolicy, Rules, StatusColumns
+from target_epicor_contacts.updates import ContactUpdate, parse_update
+
+Update = Callable[..., dict[str, Any]]
+
+TEXTS = ("Name", "Address1", "PhoneNum", "EMailAddress", "MC_Status_c", "MC_Campaign_c")
+COLUMNS = Columns(
+    {
+        "CustCnt": {
+            **dict.fromkeys((*TEXTS, "FirstName", "MiddleName", "LastName"), "Edm.String"),
+            "NoContact": "Edm.Boolean",
+            "MC_Score_c": "Edm.Int32",
+        },
+        "Customer": {**dict.fromkeys(TEXTS, "Edm.String"), "NoContact": "Edm.Boolean"},
+    }
+)
+PAT, NEW = "pat@example.com", "pat@example.net"
+
+
+def row(entity: Entity = CONTACT, number: int = 1, **values: Any) -> Row:
+    key = {"Company": "A", "CustNum": number, "ShipToNum": "", "ConNum": 1}
+    empty: dict[str, Any] = dict.fromkeys(COLUMNS.types[entity.name], "")
+    return Row(
+        entity,
+        {
+            **empty,
+            **{name: key[name] for name in entity.key},
+            "NoContact": False,
+            "EMailAddress": PAT,
+            **values,
+        },
+    )
+
+
+class World:
+    """Rows and memories that plans are carried out on."""
+
+    def __init__(self, *rows: Row, **rules: Any) -> None:
+        self.rows = {row.id: row for row in rows}
+        self.memories: dict[str, PersonMemory] = {}
+        self.rules = Rules(COLUMNS, **rules)
+        self.writes: Mapping[str, Mapping[str, Any]] = {}
+
+    def apply(self, *records: Mapping[str, Any]) -> list[Outcome]:
+        updates: list[ContactUpdate] = [parse_update("s", record) for record in records]
+        planned = plan(updates, self.rows.values(), self.memories, self.rules)
+        for row_id, changes in planned.writes.items():
+            self.rows[row_id] = self.rows[row_id].with_changes(changes)
+        # As the ledger keeps them: only what survives storage counts.
+        self.memories = {
+            key: PersonMemory.from_json(memory.to_json()) for key, memory in planned.memories.items()
+        }
+        self.writes = planned.writes
+        return list(planned.outcomes)
+
+    def values(self, column: str) -> list[Any]:
+        return [row.values[column] for row in self.rows.values()]
+
+    def edit(self, column: str, value: Any) -> None:
+        self.rows = {row_id: row.with_changes({column: value}) for row_id, row in self.rows.items()}
+
+
+# Status
+
+
+@pytest.mark.parametrize("status", ["unsubscribed", "complaint", "cleaned"])
+def test_every_opt_out_sets_the_flag(update: Update, status: str) -> None:
+    world = World(row(), row(CUSTOMER))
+    world.apply(update(PAT, status))
+    assert world.values("NoContact") == [True, True]
+
+
+def test_a_status_without_the_flag_is_a_setting(update: Update) -> None:
+    world = World(row(), flag_statuses=frozenset(), status_columns=StatusColumns(status="MC_Status_c"))
+    world.apply(update(PAT, "cleaned"))
+    assert world.writes == {"A/CustCnt/1//1": {"MC_Status_c": "cleaned"}}
+
+
+def test_a_consent_column_holds_the_opposite(update: Update) -> None:
+    world = World(row(NoContact=True), flag_value=False)
+    world.apply(update(PAT, "unsubscribed"))
+    assert world.values("NoContact") == [False]
+
+
+def test_events_of_one_batch_are_applied_by_time_and_only_the_last_state_is_written(update: Update) -> None:
+    world = World(row())
+    came_back, left = world.apply(update(PAT, "subscribed", second=9), update(PAT, "unsubscribed", second=3))
+    assert world.writes == {}
+    assert (left.overtaken, left.changes, came_back.overtaken) == (1, (), 0)
+
+
+def test_equal_times_are_decided_by_the_sequence(update: Update) -> None:
+    world = World(row())
+    world.apply(update(PAT, "unsubscribed", sequence=8))
+    [late] = world.apply(update(PAT, "subscribed", sequence=7))
+    assert (world.values("NoContact"), late.superseded) == ([True], {"status": "newer_event"})
+    world.apply(update(PAT, "subscribed", sequence=9))
+    assert world.values("NoContact") == [False]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["subscribed", "cleaned", "complaint"])))
+def test_of_one_moment_without_a_sequence_the_lowest_consent_holds(
+    update: Update, order: Sequence[str]
+) -> None:
+    world = World(row(), status_columns=StatusColumns(status="MC_Status_c"))
+    for status in order:
+        world.apply(update(PAT, status))
+    assert (world.values("NoContact"), world.values("MC_Status_c")) == ([True], ["complaint"])
+
+
+def test_a_complaint_stays_a_complaint_under_later_weaker_opt_outs(update: Update) -> None:
+    world = World(row(), status_columns=StatusColumns(status="MC_Status_c"))
+    world.apply(update(PAT, "complaint", second=1))
+    [weaker] = world.apply(update(PAT, "unsubscribed", second=5))
+    [between] = world.apply(update(PAT, "subscribed", second=3))
+    assert world.values("MC_Status_c") == ["complaint"]
+    assert (weaker.superseded, between.superseded) == (
+        {"status": "complaint_outranks"},
+        {"status": "newer_event"},
+    )
+    world.apply(update(PAT, "subscribed", second=6))
+    assert (world.values("NoContact"), world.values("MC_Status_c")) == ([False], ["subscribed"])
+
+
+def test_a_later_profile_event_changes_nothing_about_a_complaint(update: Update) -> None:
+    world = World(row())
+    world.apply(update(PAT, "complaint"))
+    world.apply(update(PAT, "subscribed", second=5, type="profile", PhoneNum="1"))
+    assert (world.values("NoContact"), world.values("PhoneNum")) == ([True], ["1"])
+
+
+def test_a_flag_of_somebody_else_is_kept_and_one_of_ours_is_cleared(update: Update) -> None:
+    world = World(row(number=1, NoContact=True), row(number=2))
+    world.apply(update(PAT, "unsubscribed"))
+    [back] = world.apply(update(PAT, "subscribed", second=1))
+    assert world.values("NoContact") == [True, False]
+    assert back.flag_kept == {"A/CustCnt/1//1"}
+
+
+def test_a_flag_that_a_user_took_back_and_set_again_is_not_ours_any_more(update: Update) -> None:
+    world = World(row())
+    world.apply(update(PAT, "unsubscribed"))
+    world.edit("NoContact", value=False)
+    world.apply(update(PAT, "subscribed", second=1))
+    world.edit("NoContact", value=True)
+    world.apply(update(PAT, "subscribed", second=2))
+    assert world.values("NoContact") == [True]
+
+
+def test_clearing_can_be_turned_off(update: Update) -> None:
+    world = World(row(), clear_on_subscribe=False)
+    world.apply(update(PAT, "unsubscribed"), update(PAT, "subscribed", second=1))
+    assert world.values("NoContact") == [True]
+
+
+def test_a_row_shared_by_two_people_is_flagged_by_each_and_cleared_by_neither(update: Update) -> None:
+    world = World(row(EMailAddress=f"{PAT}; sam@example.com"))
+    world.apply(update(PAT, "unsubscribed"))
+    assert world.values("NoContact") == [True]
+    world.apply(update(PAT, "subscribed", second=1))
+    assert world.values("NoContact") == [True]
+
+
+def test_an_opt_out_without_a_row_reaches_the_row_that_appears_later(update: Update) -> None:
+    world = World()
+    [unmatched] = world.apply(update(PAT, "unsubscribed"))
+    assert unmatched.matched == ()
+    world.rows = {row().id: row()}
+    world.apply(update(PAT, second=5, type="profile", PhoneNum="1"))
+    assert world.values("NoContact") == [True]
+
+
+# Address
+
+
+def test_a_new_address_goes_to_exactly_the_rows_that_had_the_old_one(update: Update) -> None:
+    world = World(
+        row(number=1),
+        row(CUSTOMER, 2, EMailAddress="mailto:PAT@example.com"),
+        row(number=3, EMailAddress=f"{PAT}; sam@example.com"),
+        row(number=4, EMailAddress="sam@example.com"),
+    )
+    world.apply(update(PAT, new_email="Pat@Example.net", type="upemail"))
+    assert world.values("EMailAddress") == [
+        "Pat@Example.net",
+        "Pat@Example.net",
+        f"{PAT}; sam@example.com",
+        "sam@example.com",
+    ]
+
+
+def test_an_opt_out_from_before_the_move_reaches_the_row_after_it(update: Update) -> None:
+    world = World(row())
+    world.apply(update(PAT, new_email=NEW, second=9))
+    [late] = world.apply(update(PAT, "unsubscribed", second=3))
+    assert (world.values("NoContact"), late.person) == ([True], NEW)
+
+
+def test_an_opt_out_of_the_new_address_that_overtakes_the_move_reaches_the_row(update: Update) -> None:
+    world = World(row())
+    world.apply(update(NEW, "unsubscribed", second=9))
+    assert world.values("NoContact") == [False]
+    world.apply(update(PAT, new_email=NEW, second=3))
+    assert (world.values("NoContact"), world.values("EMailAddress")) == ([True], [NEW])
+
+
+def test_who_takes_a_given_up_address_is_another_person(update: Update) -> None:
+    world = World(row())
+    world.apply(update(PAT, new_email=NEW, second=1))
+    world.apply(update(PAT, "unsubscribed", second=5))
+    assert world.values("NoContact") == [False]
+
+
+def test_a_flag_of_ours_stays_ours_under_the_new_address(update: Update) -> None:
+    world = World(row())
+    world.apply(update(PAT, "unsubscribed", second=1))
+    world.apply(update(PAT, new_email=NEW, second=2))
+    world.apply(update(NEW, "subscribed", second=3))
+    assert world.values("NoContact") == [False]
+
+
+def test_moving_there_and_back_ends_at_the_first_address(update: Update) -> None:
+    world = World(row())
+    world.apply(update(PAT, new_email=NEW, second=1), update(NEW, new_email=PAT, second=2))
+    world.apply(update(PAT, "unsubscribed", second=3))
+    assert (world.values("EMailAddress"), world.values("NoContact")) == ([PAT], [True])
+
+
+def test_a_move_that_is_repeated_changes_nothing(update: Update) -> None:
+    world = World(row())
+    world.apply(update(PAT, new_email=NEW, second=1))
+    [again] = world.apply(update(PAT, new_email=NEW, second=1))
+    assert (world.writes, again.matched) == ({}, ("A/CustCnt/1//1",))
+
+
+# Profile
+
+
+def test_first_and_last_name_travel_with_the_whole_name_and_to_contacts_only(update: Update) -> None:
+    world = World(row(FirstName="Pat", MiddleName="Q.", LastName="Old", Name="Pat Q. Old"), row(CUSTOMER))
+    world.apply(update(PAT, FirstName="Pat", LastName="New"))
+    assert world.writes == {"A/CustCnt/1//1": {"LastName": "New", "Name": "Pat Q. New"}}
+
+
+def test_a_name_that_comes_along_is_not_derived(update: Update) -> None:
+    world = World(row(FirstName="Pat"))
+    world.apply(update(PAT, LastName="New", Name="Dr. New"))
+    assert world.values("Name") == ["Dr. New"]
+
+
+def test_a_field_that_did_not_change_in_mailchimp_never_travels(update: Update) -> None:
+    world = World(row(PhoneNum="1", Address1="a"))
+    world.apply(update(PAT, PhoneNum="1", Address1="a"))
+    world.edit("Address1", "edited in Epicor")
+    world.apply(update(PAT, second=5, PhoneNum="2", Address1="a"))
+    assert world.writes == {"A/CustCnt/1//1": {"PhoneNum": "2"}}
+
+
+@pytest.mark.parametrize(
+    ("policy", "after"),
+    [(ConflictPolicy.MAILCHIMP_WINS, "theirs"), (ConflictPolicy.EPICOR_WINS, "ours")],
+)
+def test_a_conflict_follows_the_policy(update: Update, policy: ConflictPolicy, after: str) -> None:
+    world = World(row(PhoneNum="1"), conflict_policy=policy)
+    world.apply(update(PAT, PhoneNum="1"))
+    world.edit("PhoneNum", "ours")
+    world.apply(update(PAT, second=5, PhoneNum="theirs"))
+    assert world.values("PhoneNum") == [after]
+
+
+def test_after_a_conflict_that_epicor_won_the_next_edit_in_mailchimp_travels(update: Update) -> None:
+    world = World(row(PhoneNum="1"), conflict_policy=ConflictPolicy.EPICOR_WINS)
+    world.apply(update(PAT, PhoneNum="1"))
+    world.edit("PhoneNum", "ours")
+    world.apply(update(PAT, second=5, PhoneNum="theirs"))
+    world.apply(update(PAT, second=6, PhoneNum="next"))
+    assert world.values("PhoneNum") == ["next"]
+
+
+@pytest.mark.parametrize(("changed_at", "after"), [("18:00:09", "ours"), ("18:00:01", "theirs")])
+@pytest.mark.parametrize("column", ["UpdatedOn", "ChangeDate"])
+def test_the_newest_wins_where_the_row_says_when_it_changed(
+    update: Update, changed_at: str, after: str, column: str
+) -> None:
+    hour, minute, second = (int(part) for part in changed_at.split(":"))
+    moments = {
+        "UpdatedOn": {"UpdatedOn": f"2026-03-01T{changed_at}Z"},
+        # Local midnight and the seconds since then, as Kinetic keeps it.
+        "ChangeDate": {
+            "ChangeDate": "2026-03-01T00:00:00+01:00",
+            "ChangeTime": (hour + 1) * 3600 + minute * 60 + second,
+        },
+    }
+    world = World(row(PhoneNum="ours", **moments[column]), conflict_policy=ConflictPolicy.NEWEST_WINS)
+    world.apply(update(PAT, second=5, PhoneNum="theirs"))
+    assert world.values("PhoneNum") == [after]
+
+
+def test_an_empty_value_clears_only_when_that_is_asked_for(update: Update) -> None:
+    world, asked = World(row(PhoneNum="1")), World(row(PhoneNum="1"), allow_clear=True)
+    [refused] = world.apply(update(PAT, PhoneNum=""))
+    asked.apply(update(PAT, PhoneNum=""))
+    assert (world.values("PhoneNum"), refused.refused) == (["1"], {"PhoneNum"})
+    assert asked.values("PhoneNum") == [""]
+
+
+def test_each_field_has_an_order_of_its_own(update: Update) -> None:
+    world = World(row())
+    world.apply(update(PAT, second=5, PhoneNum="new"))
+    [late] = world.apply(update(PAT, second=1, PhoneNum="old", Address1="only here"))
+    assert (world.values("PhoneNum"), world.values("Address1")) == (["new"], ["only here"])
+    assert late.superseded == {"profile": "newer_event"}
+
+
+def test_a_value_that_does_not_fit_does_not_stop_the_opt_out_of_the_same_event(update: Update) -> None:
+    world = World(row())
+    [outcome] = world.apply(update(PAT, "unsubscribed", MC_Score_c="many"))
+    assert outcome.error is not None
+    assert world.values("NoContact") == [True]
+
+
+def test_a_column_that_only_the_record_knows_is_an_error_of_the_record(update: Update) -> None:
+    [outcome] = World(row()).apply(update(PAT, Unheard_c="x"))
+    assert "Unheard_c" in str(outcome.error)
+
+
+# The rule itself: newest event wins, whatever the order, the batches and the repetitions
+
+PEOPLE = ("ann@example.com", "bob@example.com")
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(PEOPLE),
+        st.sampled_from(["subscribed", "unsubscribed", "cleaned", "complaint"]),
+        st.integers(0, 5),
+    ),
+    max_size=12,
+)
+
+
+@given(events=EVENTS, data=st.data())
+def test_the_end_does_not_depend_on_arrival(
+    events: Iterable[tuple[str, str, int]], data: st.DataObject
+) -> None:
+    numbered = [
+        {
+            "email": person,
+            "contact_status": status,
+            "occurred_at": f"2026-03-01T18:00:{second:02}Z",
+            "event_id": f"e{number}",
+            "sequence": number,
+        }
+        for number, (person, status, second) in enumerate(events)
+    ]
+    arriving = data.draw(st.permutations([*numbered, *numbered[::2]]))
+    world = World(*(row(number=number, EMailAddress=person) for number, person in enumerate(PEOPLE)))
+    while arriving:
+        size = data.draw(st.integers(1, 5))
+        world.apply(*arriving[:size])
+        arriving = arriving[size:]
+    for person, is_flagged in zip(PEOPLE, world.values("NoContact"), strict=True):
+        own = [event for event in numbered if event["email"] == person]
+        newest = max(own, key=lambda event: (event["occurred_at"], event["sequence"]), default=None)
+        assert is_flagged == (newest is not None and newest["contact_status"] != "subscribed")

@@ -1,0 +1,197 @@
+"""Reading a contact update, the order of two of them, and what values mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from connector_kit.errors import ConfigurationError
+from target_epicor_contacts.columns import Columns, InvalidValueError, coerce, fingerprint, same
+from target_epicor_contacts.ordering import Age, Moment
+from target_epicor_contacts.rows import CONTACT, CUSTOMER, ENTITIES
+from target_epicor_contacts.updates import InvalidUpdateError, Status, parse_update
+
+Update = Callable[..., dict[str, Any]]
+
+
+def test_properties_with_a_capital_letter_are_columns_and_all_others_are_not(update: Update) -> None:
+    parsed = parse_update(
+        "s", update("pat@example.com", FirstName="Pat", MC_Status_c="x", origin="webhook", LastName=None)
+    )
+    assert parsed.columns == {"FirstName": "Pat", "MC_Status_c": "x"}
+
+
+def test_an_address_is_compared_without_case_and_decoration(update: Update) -> None:
+    parsed = parse_update("s", update("mailto:Pat@Example.com", new_email=" <NEW@example.com> "))
+    assert (parsed.email, parsed.key) == ("Pat@Example.com", "pat@example.com")
+    assert (parsed.new_email, parsed.new_key) == ("NEW@example.com", "new@example.com")
+
+
+@pytest.mark.parametrize("kind", ["profile", "upemail"])
+def test_events_that_are_not_about_consent_carry_no_status(update: Update, kind: str) -> None:
+    assert parse_update("s", update("pat@example.com", "subscribed", type=kind)).status is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"email": None}, "empty"),
+        ({"email": 7}, "empty"),
+        ({"email": "PURCHASING"}, "not_an_address"),
+        ({"email": "a@example.com; b@example.com"}, "several_addresses"),
+        ({"new_email": "nowhere"}, "new_email_not_an_address"),
+        ({"contact_status": "gone"}, "unknown_status"),
+        ({"occurred_at": None}, "no_time"),
+        ({"occurred_at": "yesterday"}, "invalid_time"),
+        ({"occurred_at": "P1D"}, "invalid_time"),
+        ({"sequence": "seven"}, "invalid_sequence"),
+    ],
+)
+def test_what_is_wrong_has_a_name(update: Update, changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(InvalidUpdateError) as caught:
+        parse_update("s", {**update("pat@example.com", "unsubscribed"), **changes})
+    assert caught.value.reason == reason
+    assert caught.value.field in str(caught.value)
+
+
+def test_a_record_without_an_event_id_gets_one_from_its_content(update: Update) -> None:
+    first, again = ({**update("pat@example.com", "unsubscribed"), "event_id": None} for _ in range(2))
+    other = {**update("pat@example.com", "unsubscribed", second=1), "event_id": None}
+    names = [parse_update("s", record).moment.event_id for record in (first, again, other)]
+    assert names[0] == names[1] != names[2]
+
+
+def test_fractions_become_plain_numbers_for_dead_letters_and_for_epicor(update: Update) -> None:
+    parsed = parse_update("s", update("pat@example.com", Score=Decimal("1.50"), Level=Decimal(3)))
+    assert parsed.columns == {"Score": 1.5, "Level": 3}
+    assert type(parsed.record["Score"]) is float
+
+
+def moment(second: int, sequence: int | None = None, event_id: str = "") -> Moment:
+    return Moment(
+        datetime(2026, 3, 1, 18, 0, second, tzinfo=timezone.utc), sequence, event_id or f"{second}{sequence}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "known", "age"),
+    [
+        (moment(1), None, Age.NEWER),
+        (moment(2), moment(1), Age.NEWER),
+        (moment(1), moment(2), Age.OLDER),
+        (moment(1, 7), moment(1, 6), Age.NEWER),
+        (moment(1, 6), moment(1, 7), Age.OLDER),
+        (moment(2, 6), moment(1, 7), Age.NEWER),
+        (moment(1, 6, "a"), moment(1, 7, "a"), Age.SAME),
+        (moment(1, None, "a"), moment(1, 7, "b"), Age.SAME),
+        (moment(1, None, "a"), moment(1, None, "b"), Age.SAME),
+    ],
+)
+def test_time_goes_before_sequence(event: Moment, known: Moment | None, age: Age) -> None:
+    assert event.age(known) is age
+
+
+def test_a_moment_survives_storage() -> None:
+    assert Moment.from_json(moment(3, 4).to_json()) == moment(3, 4)
+
+
+def test_statuses_weigh_by_how_much_they_lower_consent() -> None:
+    assert sorted(Status, key=lambda status: status.weight) == [
+        Status.SUBSCRIBED,
+        Status.CLEANED,
+        Status.UNSUBSCRIBED,
+        Status.COMPLAINT,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "edm_type", "result"),
+    [
+        ("x", "Edm.String", "x"),
+        (7, "Edm.String", "7"),
+        ("Yes", "Edm.Boolean", True),
+        ("0", "Edm.Boolean", False),
+        (1, "Edm.Boolean", True),
+        ("12", "Edm.Int32", 12),
+        (12.0, "Edm.Int64", 12),
+        ("1.5", "Edm.Decimal", 1.5),
+        ("2026-03-01T19:00:00+01:00", "Edm.DateTimeOffset", "2026-03-01T18:00:00Z"),
+        ("2026-03-01T18:00:00Z", "Edm.Date", "2026-03-01"),
+        ("", "Edm.DateTimeOffset", None),
+    ],
+)
+def test_values_take_the_form_of_their_column(value: Any, edm_type: str, result: Any) -> None:
+    assert coerce("C", value, edm_type) == result
+
+
+@pytest.mark.parametrize(
+    ("value", "edm_type"),
+    [
+        ({"addr1": "x"}, "Edm.String"),
+        ("maybe", "Edm.Boolean"),
+        (1.5, "Edm.Int32"),
+        ("one", "Edm.Decimal"),
+        ("noon", "Edm.DateTimeOffset"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused_by_the_name_of_its_column(value: Any, edm_type: str) -> None:
+    with pytest.raises(InvalidValueError, match="MC_Score_c"):
+        coerce("MC_Score_c", value, edm_type)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "edm_type", "result"),
+    [
+        (None, "", "Edm.String", True),
+        ("a", "A", "Edm.String", False),
+        ("2026-03-01T18:00:00Z", "2026-03-01T19:00:00+01:00", "Edm.DateTimeOffset", True),
+        ("2026-03-01T18:00:00Z", "2026-03-01T18:00:00", "Edm.DateTimeOffset", True),
+        ("2026-03-01T18:00:00Z", None, "Edm.DateTimeOffset", False),
+        (1, 1.0, "Edm.Decimal", True),
+        ("true", True, "Edm.Boolean", True),
+        ("never", "noon", "Edm.DateTimeOffset", False),
+    ],
+)
+def test_values_are_compared_by_meaning(*, one: Any, other: Any, edm_type: str, result: bool) -> None:
+    assert same(one, other, edm_type) is result
+    assert (fingerprint(one, edm_type) == fingerprint(other, edm_type)) is result
+
+
+COLUMNS = Columns(
+    {
+        "CustCnt": {"NoContact": "Edm.Boolean", "Name": "Edm.String", "MC_Status_c": "Edm.String"},
+        "Customer": {"NoContact": "Edm.Boolean", "Name": "Edm.String"},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("column", "everywhere", "message"),
+    [
+        ("MC_Bounced_c", False, "CustCnt and Customer.*Extended UD Table Maintenance"),
+        ("nocontact", False, "case-sensitive"),
+        ("MC_Status_c", True, "Customer.*Extended UD Table Maintenance"),
+        ("CustNum", False, "identifies the row"),
+        ("SysRevID", False, "Epicor maintains it"),
+        ("EMailAddress", False, "new_email"),
+    ],
+)
+def test_a_column_that_cannot_be_written_is_named_with_what_to_do(
+    *, column: str, everywhere: bool, message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        COLUMNS.check(column, ENTITIES, origin="`status_column`", everywhere=everywhere)
+    assert f"`{column}`" in str(caught.value)
+
+
+def test_a_column_of_one_kind_of_row_is_enough() -> None:
+    COLUMNS.check("MC_Status_c", ENTITIES, origin="`status_column`")
+    assert COLUMNS.holders("MC_Status_c", ENTITIES) == [CONTACT]
+
+
+def test_the_name_of_a_person_is_never_the_name_of_a_company() -> None:
+    assert COLUMNS.edm_type(CONTACT, "Name") == "Edm.String"
+    assert COLUMNS.edm_type(CUSTOMER, "Name") is None
