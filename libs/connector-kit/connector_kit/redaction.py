@@ -96,6 +96,10 @@ def mask_logs() -> None:
     sys.stderr = cast("TextIO", MaskedStream(sys.stderr))
 
 
+class MaskedError(Exception):
+    """Stands in a log record for an exception whose text held a secret."""
+
+
 class MaskedStream:
     """A text stream that masks what is written to it, and is the stream behind it in all else."""
 
@@ -127,7 +131,10 @@ def _mask_record(record: logging.LogRecord) -> None:
     if masked != message:
         record.msg, record.args = masked, None
     if record.exc_info:
-        traceback = logging.Formatter().formatException(record.exc_info)
-        record.exc_text = MASKER.mask(traceback)
-        if record.exc_text != traceback:
-            record.exc_info = None
+        plain = logging.Formatter().formatException(record.exc_info)
+        record.exc_text = MASKER.mask(plain)
+        if record.exc_text != plain:
+            # A formatter of its own kind reads the exception itself, and what caused it.
+            kind, error, frames = record.exc_info
+            stand_in = MaskedError(f"{getattr(kind, '__name__', kind)}: {MASKER.mask(str(error))}")
+            record.exc_info = (MaskedError, stand_in, frames)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 SECRET_NAME = re.compile(
@@ -30,21 +29,23 @@ def named_as_secret(name: str) -> bool:
     return bool(SECRET_NAME.search(words)) and not TELLS_ABOUT_A_SECRET.search(words)
 
 
-def passwords_in_url(text: str) -> Iterator[str]:
+def passwords_in_url(text: str) -> list[str]:
     """The passwords of `scheme://user:password@host/…?password=…`, as written and decoded."""
     try:
         parts = urlsplit(text)
-        found = [parts.password]
     except ValueError:
-        return
-    if not parts.scheme or "://" not in text:
-        return
-    if login := _LOGIN.match(text):
-        found.append(login["password"])
-    found += [value for name, value in parse_qsl(parts.query) if named_as_secret(name)]
-    for password in found:
-        if password:
-            yield from dict.fromkeys([password, unquote(password)])
+        return []
+    if "://" not in text:
+        return []
+    login = _LOGIN.match(text)
+    written = [
+        parts.password,
+        login and login["password"],
+        *(value for name, value in parse_qsl(parts.query) if named_as_secret(name)),
+    ]
+    return list(
+        dict.fromkeys(form for password in written if password for form in (password, unquote(password)))
+    )
 
 
 def references(text: str) -> list[str]:
@@ -67,7 +68,7 @@ def is_in_clear(text: str) -> bool:
 
 def has_login(text: str) -> bool:
     """Whether a text is a URL with a password in it that is not a reference."""
-    return any(passwords_in_url(_without_references(text)))
+    return bool(passwords_in_url(_without_references(text)))
 
 
 def _without_references(text: str) -> str:

@@ -8,11 +8,17 @@ import sys
 
 import pytest
 from connector_kit.errors import ConfigurationError
-from connector_kit.redaction import MASK, SecretMasker, mask_logs
-from connector_kit.secrets import SecretBox, is_encrypted, reveal, secret_values
+from connector_kit.redaction import MASK, MASKER, MaskedStream, SecretMasker, mask_logs
+from connector_kit.secrets import SecretBox, reveal, secret_values
 from cryptography.fernet import Fernet
 
 CLEAR = "not-a-real-password"
+
+
+@pytest.fixture(autouse=True)
+def _no_keyring(monkeypatch):
+    """Whatever the keyring of this machine holds is none of these tests' business."""
+    monkeypatch.setitem(sys.modules, "keyring", None)
 
 
 @pytest.fixture
@@ -62,6 +68,7 @@ OTHER_KEY = Fernet.generate_key().decode()
     ("changed_environment", "kept", "told"),
     [
         pytest.param({}, None, "There is no key", id="no key"),
+        pytest.param({"CONNECTOR_SECRET_KEY": " , "}, None, "There is no key", id="empty key"),
         pytest.param(
             {"CONNECTOR_SECRET_KEY_FILE": "/no/such/file"}, None, "cannot be read", id="no key file"
         ),
@@ -88,6 +95,66 @@ def test_a_schema_says_which_settings_are_secret():
     schema = {"properties": {"key": {"secret": True}, "url": {}, "unset": {"secret": True}}}
 
     assert list(secret_values({"key": CLEAR, "url": "x"}, schema)) == [CLEAR]
+
+
+def test_secrets_are_found_at_any_depth_of_a_schema():
+    secret = {"type": "string", "secret": True}
+    schema = {
+        "properties": {
+            "login": {"properties": {"token": secret, "user": {"type": "string"}}},
+            "keys": {"type": "array", "items": secret},
+            "others": {"additionalProperties": secret},
+            "either": {"oneOf": [{"type": "null"}, {"properties": {"token": secret}}]},
+            "headers": {"type": "object", "secret": True},
+            "database_url": {"type": "string"},
+        }
+    }
+    settings = {
+        "login": {"token": "in an object", "user": "not this"},
+        "keys": ["in a list"],
+        "others": {"any": "of any name"},
+        "either": {"token": "of one form"},
+        "headers": {"X-Key": ["in a secret object", 123456, True, None]},
+        "database_url": "postgresql://user:in%20a%20URL@host/db",
+        "unknown": {"more": "not this either"},
+    }
+
+    assert list(secret_values(settings, schema)) == [
+        "in an object",
+        "in a list",
+        "of any name",
+        "of one form",
+        "in a secret object",
+        "123456",
+        "in%20a%20URL",
+        "in a URL",
+    ]
+
+
+def test_what_was_encrypted_is_masked_whatever_its_setting_is_declared_as(environment):
+    clear = "an-undeclared-secret"
+    reveal({"plain": SecretBox.from_environment(environment).encrypt(clear)}, environment)
+
+    assert MASKER.mask(f"{clear} {environment['CONNECTOR_SECRET_KEY']}") == f"{MASK} {MASK}"
+
+
+def test_no_key_shows_where_a_box_is_shown(environment):
+    assert environment["CONNECTOR_SECRET_KEY"] not in repr(SecretBox.from_environment(environment))
+
+
+def test_the_box_is_optional_where_a_key_is(environment):
+    assert SecretBox.find({}) is None
+    assert SecretBox.find(environment) is not None
+
+
+def test_a_rotated_value_is_read_with_the_new_key_alone_and_rotated_once(environment, encrypted):
+    new = Fernet.generate_key().decode()
+    both = SecretBox((new, environment["CONNECTOR_SECRET_KEY"]))
+    rotated = both.rotate(encrypted)
+
+    assert rotated != encrypted
+    assert both.rotate(rotated) == rotated
+    assert SecretBox((new,)).decrypt(rotated) == CLEAR
 
 
 @pytest.mark.parametrize("form", ["a secret/value", "a%20secret%2Fvalue", "YSBzZWNyZXQvdmFsdWU="])
@@ -133,39 +200,15 @@ def test_masks_messages_arguments_and_tracebacks():
     assert "Traceback" in run.stderr
 
 
-def test_masking_is_installed_once():
+def test_masking_is_installed_once(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
     plain = logging.getLogRecordFactory()
     try:
         mask_logs()
         installed = logging.getLogRecordFactory()
         mask_logs()
         assert logging.getLogRecordFactory() is installed
+        assert isinstance(sys.stderr, MaskedStream)
+        assert not isinstance(sys.stderr._stream, MaskedStream)
     finally:
         logging.setLogRecordFactory(plain)
-
-
-def command(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", "from connector_kit.secrets_cli import main; main()", *arguments],
-        input=stdin,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_the_command_line_makes_a_key_encrypts_and_decrypts():
-    key = command("keygen").stdout.strip()
-    encrypted = command("encrypt", stdin=CLEAR + "\n", CONNECTOR_SECRET_KEY=key).stdout.strip()
-
-    assert is_encrypted(encrypted)
-    assert command("decrypt", encrypted, CONNECTOR_SECRET_KEY=key).stdout.strip() == CLEAR
-
-
-def test_the_command_line_says_what_is_wrong_in_one_line():
-    run = command("decrypt", "enc:broken")
-
-    assert run.returncode == 2
-    assert run.stderr.startswith("There is no key")
-    assert "Traceback" not in run.stderr
