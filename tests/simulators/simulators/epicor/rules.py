@@ -123,6 +123,7 @@ def update(world: Kinetic, table: Table, key: Mapping[str, Any], given: Row, *, 
     row = world.store.get(table, key)
     if row is None:
         raise _not_available(table)
+    row = _after_held(world, table, row)
     changes = {
         name: value for name, value in given.items() if name not in SYSTEM_COLUMNS and name not in table.key
     }

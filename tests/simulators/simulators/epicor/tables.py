@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 
 from simulators.epicor.schema import Child, Column, Service, Table, columns
 
@@ -236,6 +237,7 @@ _SERVICES = (
 SERVICES: Mapping[str, Service] = {service.name: service for service in _SERVICES}
 
 
+@cache
 def tables(*, with_updated_on: bool) -> Mapping[str, Table]:
     """The tables of a profile: `UpdatedOn` is on all of them, or, as in a stock tenant, on none."""
     if not with_updated_on:
