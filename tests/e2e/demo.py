@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connector_kit.email_address import email_key
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -27,9 +28,12 @@ ACTS = {
     "edit_profile": "edited the profile",
     "change_address": "changed the address",
 }
-PEOPLE_PER_ACT = 4
+PEOPLE_PER_ACT = 3
 EDITED_NAME = "Robin"
 
+STYLE: dict[str, Any] = {"title_justify": "left", "box": box.SIMPLE_HEAD, "pad_edge": False}
+
+Row = dict[str, Any]
 console = Console(highlight=False)
 
 
@@ -61,7 +65,7 @@ def decisions(stage: Stage, *options: str) -> list[dict[str, Any]]:
 def show_forward(stage: Stage) -> None:
     """Print what became of every record of the forward pipeline."""
     found = decisions(stage, "--plugin", "target-mailchimp")
-    table = Table("Stream", "Decision", "Reason", "Records", title="Epicor → Mailchimp", title_justify="left")
+    table = Table("Stream", "Decision", "Reason", "Records", **STYLE, title="Epicor → Mailchimp")
     table.columns[-1].justify = "right"
     counts = Counter((row["stream"], row["action"], row["reason"] or "") for row in found)
     for (stream, action, reason), count in sorted(counts.items()):
@@ -97,36 +101,36 @@ def let_people_act(stage: Stage) -> list[Act]:
 
 def show_reverse(stage: Stage, acts: list[Act]) -> None:
     """Print what Epicor says now about everybody who did something."""
-    rows = [
-        (table, row)
-        for table in ("Customer", "CustCnt")
-        for row in stage.epicor_control("GET", f"/tables/{table}")
-    ]
-    table = Table(
-        "Person", "What happened", "Epicor rows that know", title="Mailchimp → Epicor", title_justify="left"
-    )
+    by_address: dict[str, list[Row]] = {}
+    for name in ("Customer", "CustCnt"):
+        for row in stage.epicor_control("GET", f"/tables/{name}"):
+            by_address.setdefault(email_key(row["EMailAddress"]), []).append(row)
+    table = Table("Person", "What happened", "Epicor rows that say so", **STYLE, title="Mailchimp → Epicor")
+    table.columns[0].overflow = "fold"
     for done in acts:
-        own = [
-            (name, row)
-            for name, row in rows
-            if email_key(row["EMailAddress"]) == (done.new_address or done.address)
-        ]
-        know = [f"{name} {row_key(row)}" for name, row in own if knows(done, name, row)]
-        told = ", ".join(know) if know else "[red]none[/]"
-        table.add_row(escape(done.address), ACTS[done.act], f"{len(know)} of {len(own)}: {told}")
+        own = [row for row in by_address.get(done.new_address or done.address, []) if concerns(done, row)]
+        know = [row_name(row) for row in own if says_so(done, row)]
+        told = ", ".join(know) if len(know) == len(own) and own else f"[red]{len(know)} of {len(own)}[/]"
+        table.add_row(escape(done.address), ACTS[done.act], told)
     console.print(table)
 
 
-def row_key(row: dict[str, Any]) -> str:
-    """The key of a row, as one reads it."""
-    parts = [row["Company"], row["CustNum"], *([row["ShipToNum"], row["ConNum"]] if "ConNum" in row else [])]
-    return "/".join(map(str, parts))
+def row_name(row: Row) -> str:
+    """A row's table and key, as one reads them."""
+    if "ConNum" in row:
+        return f"contact {row['Company']}/{row['CustNum']}/{row['ShipToNum']}/{row['ConNum']}"
+    return f"customer {row['Company']}/{row['CustNum']}"
 
 
-def knows(done: Act, table: str, row: dict[str, Any]) -> bool:
+def concerns(done: Act, row: Row) -> bool:
+    """Whether a row can say what a person did: a customer has no first name."""
+    return done.act != "edit_profile" or "FirstName" in row
+
+
+def says_so(done: Act, row: Row) -> bool:
     """Whether a row says what a person did."""
     if done.act == "edit_profile":
-        return table == "Customer" or row["FirstName"] == EDITED_NAME
+        return bool(row["FirstName"] == EDITED_NAME)
     return done.act == "change_address" or bool(row["NoContact"])
 
 

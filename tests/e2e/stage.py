@@ -135,7 +135,7 @@ class Stage:
     def members(self) -> dict[str, Any]:
         """All members of the main list in any state, by address in small letters."""
         dump = self.mailchimp_control("GET", f"/lists/{self.mailchimp['list_id']}/members")
-        return {email.lower(): member for email, member in dump.items()}
+        return {member["email_address"].lower(): member for member in dump["members"]}
 
     def close(self) -> None:
         """Stop every process that this stage started."""
