@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from target_mailchimp.known import age
 from target_mailchimp.records import MemberRecord
 
 
 def without_duplicates(records: Sequence[MemberRecord]) -> tuple[list[MemberRecord], list[MemberRecord]]:
     """The records to write, and those that the newer ones stand for.
 
-    Of one source row, the newest record counts. Of several rows with one address, the newest decides
-    about the fields; an opt-out of any of them counts, and the person is active if any of them is.
+    Of one source row, the newest record counts. Of several rows with one address, the newest carries the
+    others.
     """
     newest, older = _newest(records, lambda record: record.source)
     winners, losers = _newest(newest, lambda record: record.member)
@@ -26,22 +27,18 @@ def _standing_for(winner: MemberRecord, losers: Iterable[MemberRecord]) -> Membe
     losers = list(losers)
     if not losers:
         return winner
-    return replace(
-        winner,
-        opted_out=winner.opted_out or any(loser.opted_out for loser in losers),
-        others={loser.source: loser.active for loser in losers if loser.source},
-    )
+    return replace(winner, others=tuple(sorted(losers, key=_age)))
 
 
 def _newest(
-    records: Sequence[MemberRecord], key_of: Callable[[MemberRecord], str | None]
+    records: Sequence[MemberRecord], key_of: Callable[[MemberRecord], str]
 ) -> tuple[list[MemberRecord], list[MemberRecord]]:
     winners: dict[str, MemberRecord] = {}
     without_key: list[MemberRecord] = []
     losers: list[MemberRecord] = []
     for record in records:
         key = key_of(record)
-        if key is None:
+        if not key:
             without_key.append(record)
             continue
         other = winners.get(key)
@@ -55,6 +52,5 @@ def _newest(
     return [*winners.values(), *without_key], losers
 
 
-def _age(record: MemberRecord) -> tuple[str, str]:
-    # Rows of one age are told apart by their keys, as between batches.
-    return record.source_updated_on or "", record.source or ""
+def _age(record: MemberRecord) -> tuple[int, str, str]:
+    return age(record.source, record.source_updated_on or "")

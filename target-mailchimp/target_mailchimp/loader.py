@@ -17,7 +17,8 @@ from target_mailchimp.duplicates import without_duplicates
 from target_mailchimp.known import Known
 from target_mailchimp.membership import Membership
 from target_mailchimp.outcomes import Outcome
-from target_mailchimp.planning import Former, Verdict, Write, membership_matters, plan
+from target_mailchimp.planning import membership_matters, plan
+from target_mailchimp.plans import Former, Verdict, Write
 from target_mailchimp.records import InvalidRecord, MemberRecord, read_record
 from target_mailchimp.settings import LoadSettings
 from target_mailchimp.writing import Writer
@@ -155,20 +156,22 @@ class Loader:
         winners, merged = without_duplicates(records)
         membership = self._membership(audience)
         self._wait_for({key for record in winners for key in (record.member, record.source) if key})
-        member_of = membership.member_of(record.source for record in winners if record.source)
+        member_of = membership.member_of(
+            row.source for record in winners for row in record.rows if row.source
+        )
         self._wait_for(set(member_of.values()))
         known: dict[str, Known | None] = dict.fromkeys(record.member for record in winners)
         known |= membership.known({*known, *member_of.values()})
-        known |= membership.verified(
-            {
-                record.member: known[record.member]
-                for record in winners
-                if membership_matters(record, known[record.member], self._settings)
-            }
-        )
-        planned = [
-            self._planned(record, audience, membership, known, member_of.get(record.source or ""))
+        formers = {record.member: _formers(record, known, member_of) for record in winners}
+        uncertain = {
+            record.member
             for record in winners
+            if membership_matters(record, known[record.member], self._settings)
+        }
+        uncertain |= {former.member for found in formers.values() for former in found}
+        known |= membership.verified({member: known[member] for member in uncertain})
+        planned = [
+            self._planned(record, audience, membership, known, formers[record.member]) for record in winners
         ]
         verdicts = [entry for entry in planned if isinstance(entry, Verdict)]
         self._run.record(
@@ -186,21 +189,27 @@ class Loader:
         audience: Audience,
         membership: Membership,
         known: Mapping[str, Known | None],
-        former_member: str | None,
+        formers: Sequence[Former],
     ) -> Verdict | Write:
-        """Plan a record, with regard to another address that its source row had before."""
+        """Plan a record, with regard to other addresses that its source rows had before."""
         here = known[record.member]
-        before = known.get(former_member) if former_member and former_member != record.member else None
-        if before is None or former_member is None or record.source not in before.sources:
-            return self._plan_here(record, here, audience, membership)
-        detached = report.detached(former_member, before, record)
-        if here is None and not detached.known.sources:
-            if former_member in membership.archived():
-                return _former_opted_out(record)
-            return self._plan_here(record, None, audience, membership, Former(former_member, before))
-        if here is None and (former_member in membership.archived() or before.opted_out):
+        sources = {row.source for row in record.rows}
+        # Somebody who turned out to be gone has nothing to move.
+        formers = [former for former in formers if known[former.member] is not None]
+        left = tuple(Former(former.member, _without(former.known, sources)) for former in formers)
+        if here is not None or not formers:
+            return replace(self._plan_here(record, here, audience, membership), detached=left)
+        if any(former.member in membership.archived() for former in formers):
             return _former_opted_out(record)
-        return replace(self._plan_here(record, here, audience, membership), detached=detached)
+        movable = [former for former, rest in zip(formers, left, strict=True) if not rest.known.rows]
+        # Consent moves with the person: one who opted out goes first.
+        movable.sort(key=lambda former: not former.known.opted_out)
+        if movable:
+            stay = tuple(rest for rest in left if rest.member != movable[0].member)
+            return replace(self._plan_here(record, None, audience, membership, movable[0]), detached=stay)
+        if any(former.known.opted_out for former in formers):
+            return _former_opted_out(record)
+        return replace(self._plan_here(record, None, audience, membership), detached=left)
 
     def _plan_here(
         self,
@@ -279,11 +288,10 @@ class Loader:
 
 def _keys(write: Write) -> set[str]:
     """Everything that no other write may touch at the same time."""
-    moved = (write.former, write.detached)
     return {
         write.record.member,
-        *(former.member for former in moved if former),
-        *(source for source in (write.record.source, *write.record.others) if source),
+        *(former.member for former in (write.former, *write.detached) if former),
+        *(row.source for row in write.record.rows if row.source),
     }
 
 
@@ -293,6 +301,25 @@ def _group_of(write: Write) -> str:
 
 def _single(audience: Audience) -> str:
     return f"{audience.id}/single"
+
+
+def _formers(
+    record: MemberRecord, known: Mapping[str, Known | None], member_of: Mapping[str, str]
+) -> list[Former]:
+    """The members that the rows of a record had under other addresses, once each."""
+    found: dict[str, Former] = {}
+    for row in record.rows:
+        member = member_of.get(row.source, record.member)
+        before = known.get(member)
+        if member != record.member and before is not None and row.source in before.rows:
+            found[member] = Former(member, before)
+    return list(found.values())
+
+
+def _without(known: Known, sources: Iterable[str]) -> Known:
+    for source in sources:
+        known = known.without_row(source)
+    return known
 
 
 def _former_opted_out(record: MemberRecord) -> Verdict:

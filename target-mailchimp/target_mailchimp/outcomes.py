@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from connector_kit.errors import DataError
@@ -11,7 +11,7 @@ from mailchimp_client import Refusal, RefusedError
 from sync_audit import Action
 
 from target_mailchimp.known import Known
-from target_mailchimp.planning import Write
+from target_mailchimp.plans import Write
 from target_mailchimp.values import told
 
 REFUSED_BY_RULE = frozenset({Refusal.COMPLIANCE_STATE, Refusal.FORGOTTEN})
@@ -49,14 +49,10 @@ class Outcome:
         after = self.write.after
         if not self.member:
             return after
-        return Known(
-            address=after.address,
+        return replace(
+            after,
             status=str(self.member.get("status") or after.status),
             contact=str(self.member.get("contact_id") or after.contact),
-            sent=after.sent,
-            owner=after.owner,
-            owner_at=after.owner_at,
-            sources=after.sources,
         )
 
 
@@ -119,4 +115,4 @@ def _success(write: Write, *, created: bool) -> tuple[Action, str]:
         return Action.CREATED, f"new_{write.new_status}"
     if write.known is None:
         return Action.UPDATED, "member_already"
-    return Action.UPDATED, write.reason or "fields_differ"
+    return Action.UPDATED, write.reason

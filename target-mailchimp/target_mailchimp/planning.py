@@ -6,121 +6,27 @@ gets `status_if_new: unsubscribed`, so that somebody who was archived meanwhile 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sync_audit import Action
 
 from target_mailchimp.audience import Audience
-from target_mailchimp.known import LOWERABLE, Known
+from target_mailchimp.known import LOWERABLE, Known, Row
+from target_mailchimp.plans import Former, Verdict, Write
 from target_mailchimp.records import NEW_STATUSES, MemberRecord
 from target_mailchimp.settings import LoadSettings
-from target_mailchimp.tagging import INACTIVE, plan_tags
-from target_mailchimp.values import LeftOut, differing, told, wanted_values
+from target_mailchimp.tagging import INACTIVE, TagPlan, plan_tags
+from target_mailchimp.values import LeftOut, told, wanted_values
 
-
-@dataclass(frozen=True)
-class Former:
-    """The address that a source row had before."""
-
-    member: str
-    known: Known
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A decision that needs no call.
-
-    Attributes:
-        record: The record.
-        action: What it came to.
-        reason: A stable code.
-        detail: A sentence.
-        after: What is known about the member from now on, where that changes.
-        detached: What is known from now on about the member that the source row left.
-    """
-
-    record: MemberRecord
-    action: Action
-    reason: str
-    detail: str = ""
-    after: Known | None = None
-    detached: Former | None = None
-
-
-@dataclass(frozen=True)
-class Write:
-    """A write that is to be made.
-
-    Attributes:
-        record: The record.
-        audience: Where to.
-        known: What was known about the member; None for somebody new, or not known to be there.
-        values: What is sent, by flat name.
-        new_status: The status, should the person be new.
-        lower: Whether `status: unsubscribed` is sent.
-        archive: Whether the member is archived instead.
-        replaces_tags: Whether the tags among the values are all that the member shall have.
-        tag_changes: Tags to add (True) or take away (False) in a call of their own.
-        permissions: Marketing permissions to set, by id or text.
-        former: The member to move to this address.
-        left_out: Fields that do not travel.
-        after: What is known about the member once this is written.
-        reason: Why, for the audit trail.
-        detached: What is known from now on about the member that the source row left.
-    """
-
-    record: MemberRecord
-    audience: Audience
-    known: Known | None
-    values: Mapping[str, Any]
-    new_status: str
-    after: Known
-    lower: bool = False
-    archive: bool = False
-    replaces_tags: bool = False
-    tag_changes: Mapping[str, bool] = field(default_factory=dict)
-    permissions: Mapping[str, bool] = field(default_factory=dict)
-    former: Former | None = None
-    left_out: tuple[LeftOut, ...] = ()
-    reason: str = ""
-    detached: Former | None = None
-
-    @property
-    def needs_single_calls(self) -> bool:
-        """Whether a batch cannot carry it."""
-        return self.archive or self.former is not None
-
-    @property
-    def changes(self) -> dict[str, tuple[Any, Any]]:
-        """Field → (value before, value after), as far as it is known here."""
-        before = self.known.sent if self.known else {}
-        changed = {name: (before.get(name), value) for name, value in self.values.items()}
-        if self.lower:
-            changed["status"] = (self.known.status if self.known else None, "unsubscribed")
-        return changed
+_NEWER_ROW = "a newer row of the source has the same address, and decides"
 
 
 def membership_matters(record: MemberRecord, known: Known | None, settings: LoadSettings) -> bool:
     """Whether it must be asked if the person is a member now, and with which status."""
-    if record.opted_out:
-        return known is None or known.sent.get("status") != "unsubscribed"
-    if known is not None:
-        return False
-    return record.stream in settings.update_only_streams or not record.active
-
-
-def takes_precedence(record: MemberRecord, known: Known) -> bool:
-    """Whether a record may decide about the fields of a member that another source row decided about before.
-
-    The newest row does; rows of the same age, or without one, are told apart by their keys, so that two rows
-    with one address do not take turns in every run.
-    """
-    source = record.source
-    if known.owner is None or source is None or source == known.owner or known.owner not in known.sources:
-        return True
-    return (record.source_updated_on or "", source) > (known.owner_at or "", known.owner)
+    if known is None:
+        return _opted_out(record) or _only_updates(record, settings) or not _active(record)
+    return _opts_out_now(record, known) or (not record.active and settings.inactive_action == "unsubscribe")
 
 
 def plan(
@@ -132,7 +38,7 @@ def plan(
     archived: bool = False,
     former: Former | None = None,
 ) -> Verdict | Write:
-    """What becomes of a record.
+    """What becomes of a record, and of the older rows that it stands for.
 
     Args:
         record: What the source says.
@@ -146,129 +52,173 @@ def plan(
         return Verdict(
             record, Action.REFUSED, "archived", "The person is archived in the audience, and stays so."
         )
-    if record.status_if_new and record.status_if_new not in NEW_STATUSES:
-        return Verdict(record, Action.SKIPPED, "unknown_status", "`status_if_new` is no status.")
     base = former.known if former else known
-    after = _with_source(base or Known(record.address), record)
     if base is None:
-        refusal = _not_created(record, settings)
-        if refusal:
-            return refusal
-    elif not takes_precedence(record, base):
-        if not _lowers(record, base):
-            return Verdict(
-                record,
-                Action.SUPERSEDED,
-                "newer_row_of_same_address",
-                "A newer row of the source has the same address, and decides about its fields.",
-                after=after if after != base else None,
-            )
-        # An opt-out counts, whichever row says it; the fields of an older row do not.
-        record = replace(record, attributes={}, merge_values={}, interests={}, permissions={}, tags=None)
-    return _write(record, base, after, audience, settings, former)
+        return _not_created(record, settings) or _creation(record, audience, settings)
+    return _update(record, base, audience, settings, former)
 
 
 def _not_created(record: MemberRecord, settings: LoadSettings) -> Verdict | None:
     """Why somebody who is no member does not become one."""
-    if record.opted_out:
-        return Verdict(
-            record, Action.SKIPPED, "opted_out_at_source", "The source says that the person wants no mail."
-        )
-    if record.stream in settings.update_only_streams:
-        return Verdict(record, Action.SKIPPED, "not_a_member", "The stream only updates members.")
-    if not (record.active or any(record.others.values())):
-        return Verdict(
-            record, Action.SKIPPED, "inactive_at_source", "An inactive customer is not made a member."
-        )
-    return None
+    refusals = (
+        (_opted_out(record), "opted_out_at_source", "The source says that the person wants no mail."),
+        (_only_updates(record, settings), "not_a_member", "The stream only updates members."),
+        (not _active(record), "inactive_at_source", "An inactive customer is not made a member."),
+        (not _known_status(record), "unknown_status", "`status_if_new` is no status."),
+    )
+    return next(
+        (Verdict(record, Action.SKIPPED, reason, detail) for applies, reason, detail in refusals if applies),
+        None,
+    )
 
 
-def _write(
-    record: MemberRecord,
-    base: Known | None,
-    after: Known,
-    audience: Audience,
-    settings: LoadSettings,
-    former: Former | None,
+def _creation(record: MemberRecord, audience: Audience, settings: LoadSettings) -> Write:
+    merged = _merged(record, Known(record.address), audience)
+    tags = plan_tags(merged.tags, {}, replaces=settings.tags == "replace", inactive_tag=None)
+    status = record.status_if_new or settings.status_if_new
+    return Write(
+        record,
+        audience,
+        known=None,
+        values=merged.changed | _batch_tags(tags),
+        new_status="pending" if status == "subscribed" and audience.double_optin else status,
+        after=replace(merged.known, sent={**merged.known.sent, **tags.sent}),
+        left_out=merged.left_out,
+    )
+
+
+def _update(
+    record: MemberRecord, base: Known, audience: Audience, settings: LoadSettings, former: Former | None
 ) -> Verdict | Write:
-    inactive = settings.inactive_action if base is not None and not after.active else "nothing"
+    merged = _merged(record, base, audience)
+    inactive = "nothing" if merged.known.active else settings.inactive_action
     if inactive == "archive":
         return Write(
-            record, audience, base, {}, "", after, archive=True, former=former, reason="inactive_at_source"
+            record,
+            audience,
+            base,
+            {},
+            "",
+            merged.known,
+            archive=True,
+            former=former,
+            reason="inactive_at_source",
         )
-    sent = base.sent if base else {}
-    wanted = wanted_values(record, audience)
-    values = differing(wanted.values, sent)
-    lower = _lowers(record, base) or (inactive == "unsubscribe" and _may_lower(base))
+    goes_now = inactive == "unsubscribe" and (base.active or not base.rows)
+    lower = (_opts_out_now(record, base) or goes_now) and base.status in LOWERABLE
     tags = plan_tags(
-        record.tags,
-        sent,
+        merged.tags,
+        base.sent,
         replaces=settings.tags == "replace",
         inactive_tag=settings.inactive_tag if inactive == "tag" else None,
     )
-    permissions = {
-        name: given
-        for name, given in record.permissions.items()
-        if sent.get(f"marketing_permissions.{name}") != given
-    }
-    now_sent = {name: value for name, value in sent.items() if name not in {"status", "tags", INACTIVE}}
-    now_sent |= {**values, **tags.sent}
-    now_sent |= {f"marketing_permissions.{name}": given for name, given in permissions.items()}
-    if record.opted_out or inactive == "unsubscribe":
-        now_sent["status"] = "unsubscribed"
-    after = replace(after, address=record.address, sent=now_sent)
-    if base and not (values or lower or tags.batch is not None or tags.single or permissions or former):
-        return Verdict(
-            record,
-            Action.UNCHANGED,
-            "no_field_differs",
-            told(wanted.left_out),
-            after=after if after != base else None,
-        )
+    sent = {name: value for name, value in merged.known.sent.items() if name not in {"tags", INACTIVE}}
+    after = replace(merged.known, address=record.address, sent={**sent, **tags.sent})
+    if not (merged.changed or lower or tags.batch is not None or tags.single or former):
+        return _nothing_to_write(record, merged, after if after != base else None)
     return Write(
         record,
         audience,
         base,
-        values | ({"tags": tags.batch} if tags.batch is not None else {}),
-        _new_status(record, audience, settings, known=base is not None),
-        after,
+        merged.changed | _batch_tags(tags),
+        # Whoever is known and turns out to be gone must not come back as a subscriber.
+        new_status="unsubscribed",
+        after=after,
         lower=lower,
         replaces_tags=tags.replaces and tags.batch is not None,
         tag_changes=tags.single,
-        permissions=permissions,
         former=former,
-        left_out=wanted.left_out,
+        left_out=merged.left_out,
         reason=_reason(record, lower=lower, inactive=inactive),
     )
 
 
+def _nothing_to_write(record: MemberRecord, merged: _Merged, after: Known | None) -> Verdict:
+    if merged.blocked and not merged.agreed:
+        return Verdict(
+            record, Action.SUPERSEDED, "newer_row_of_same_address", f"{_NEWER_ROW.capitalize()}.", after=after
+        )
+    return Verdict(record, Action.UNCHANGED, "no_field_differs", told(merged.left_out), after=after)
+
+
+@dataclass(frozen=True)
+class _Merged:
+    """What rows come to, laid over what is known.
+
+    Attributes:
+        known: With the rows and the values.
+        changed: The values that are not the last ones sent.
+        tags: The tags of the newest row that names some, or None.
+        left_out: What does not travel.
+        blocked: Whether a newer row kept a value from being changed.
+        agreed: Whether any value was changed, or was as it should be.
+    """
+
+    known: Known
+    changed: dict[str, Any]
+    tags: tuple[str, ...] | None
+    left_out: tuple[LeftOut, ...]
+    blocked: bool
+    agreed: bool
+
+
+def _merged(record: MemberRecord, base: Known, audience: Audience) -> _Merged:
+    known = base
+    tags: tuple[str, ...] | None = None
+    left_out: list[LeftOut] = []
+    blocked = agreed = False
+    for row in record.rows:
+        news = Row(active=row.active, out=row.opted_out, at=row.source_updated_on or "")
+        known = known.with_row(row.source, news)
+        wanted = wanted_values(row, audience)
+        left_out += wanted.left_out
+        tags = tags if row.tags is None else row.tags
+        for name, value in wanted.values.items():
+            if name in known.sent and known.sent[name] == value:
+                agreed = True
+            elif known.decides(row.source, name):
+                agreed = True
+                known = _with_value(known, row.source, name, value)
+            else:
+                blocked = True
+                left_out.append(LeftOut(name, "newer_row_of_same_address", _NEWER_ROW))
+    changed = {
+        name: value for name, value in known.sent.items() if name not in base.sent or base.sent[name] != value
+    }
+    return _Merged(known, changed, tags, tuple(left_out), blocked, agreed)
+
+
+def _with_value(known: Known, source: str, name: str, value: Any) -> Known:  # noqa: ANN401 (JSON)
+    by = {**known.by, name: source} if len(known.rows) > 1 else known.by
+    return replace(known, sent={**known.sent, name: value}, by=by)
+
+
+def _batch_tags(tags: TagPlan) -> dict[str, Any]:
+    return {} if tags.batch is None else {"tags": tags.batch}
+
+
 def _reason(record: MemberRecord, *, lower: bool, inactive: str) -> str:
-    if lower:
-        return "opted_out_at_source" if record.opted_out else "inactive_at_source"
-    return "inactive_at_source" if inactive != "nothing" else ""
+    if lower and _opted_out(record):
+        return "opted_out_at_source"
+    return "fields_differ" if inactive == "nothing" else "inactive_at_source"
 
 
-def _new_status(record: MemberRecord, audience: Audience, settings: LoadSettings, *, known: bool) -> str:
-    if known:
-        return "unsubscribed"
-    status = record.status_if_new or settings.status_if_new
-    return "pending" if status == "subscribed" and audience.double_optin else status
+def _opts_out_now(record: MemberRecord, known: Known) -> bool:
+    """Whether an opt-out is news: the person may have taken back one that was sent before."""
+    return any(row.opted_out and not known.rows.get(row.source, Row()).out for row in record.rows)
 
 
-def _may_lower(base: Known | None) -> bool:
-    return base is not None and base.status in LOWERABLE and base.sent.get("status") != "unsubscribed"
+def _opted_out(record: MemberRecord) -> bool:
+    return any(row.opted_out for row in record.rows)
 
 
-def _lowers(record: MemberRecord, base: Known | None) -> bool:
-    """Whether the source's opt-out is news: the person may have taken back one that was sent before."""
-    return record.opted_out and _may_lower(base)
+def _active(record: MemberRecord) -> bool:
+    return any(row.active for row in record.rows)
 
 
-def _with_source(known: Known, record: MemberRecord) -> Known:
-    source = record.source
-    if source is None:
-        return known
-    known = replace(known, sources={**known.sources, **record.others, source: record.active})
-    if takes_precedence(record, known):
-        return replace(known, owner=source, owner_at=record.source_updated_on)
-    return known
+def _only_updates(record: MemberRecord, settings: LoadSettings) -> bool:
+    return all(row.stream in settings.update_only_streams for row in record.rows)
+
+
+def _known_status(record: MemberRecord) -> bool:
+    return not record.status_if_new or record.status_if_new in NEW_STATUSES

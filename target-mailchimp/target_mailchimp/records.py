@@ -61,7 +61,7 @@ class MemberRecord:
         interests: Wanted or not, by id or name.
         permissions: Given or not, by id or text.
         tags: Names, or None when the record says nothing about tags.
-        others: Further source rows with the same address in the same batch, and whether each is active.
+        others: Older rows with the same address in the same batch, the oldest first.
     """
 
     stream: str
@@ -79,12 +79,17 @@ class MemberRecord:
     interests: Mapping[str, bool] = field(default_factory=dict)
     permissions: Mapping[str, bool] = field(default_factory=dict)
     tags: tuple[str, ...] | None = None
-    others: Mapping[str, bool] = field(default_factory=dict)
+    others: tuple[MemberRecord, ...] = ()
 
     @property
-    def source(self) -> str | None:
-        """The source row, told apart from rows of other streams."""
-        return f"{self.stream}/{self.source_key}" if self.source_key else None
+    def rows(self) -> tuple[MemberRecord, ...]:
+        """All rows that this record stands for, the newest last."""
+        return (*self.others, self)
+
+    @property
+    def source(self) -> str:
+        """The source row, told apart from rows of other streams; empty when the record names none."""
+        return f"{self.stream}/{self.source_key}" if self.source_key else ""
 
 
 @dataclass(frozen=True)

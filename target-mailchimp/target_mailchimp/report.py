@@ -10,7 +10,7 @@ from sync_audit import Action, Decision
 from target_mailchimp.known import Known
 from target_mailchimp.membership import Membership
 from target_mailchimp.outcomes import Outcome
-from target_mailchimp.planning import Former, Verdict
+from target_mailchimp.plans import Verdict
 from target_mailchimp.records import InvalidRecord, MemberRecord
 
 LedgerChanges = dict[str, dict[str, Mapping[str, Any] | None]]
@@ -87,15 +87,8 @@ def ledger_changes(membership: Membership, results: Iterable[Outcome | Verdict])
             members[result.write.former.member] = None
         members[record.member] = after.as_value()
         sources |= {source: {"member": record.member} for source in _sources(record)}
-        if detached:
-            members[detached.member] = detached.known.as_value()
+        members |= {left.member: left.known.as_value() for left in detached}
     return {membership.members_namespace: members, membership.sources_namespace: sources}
-
-
-def detached(member: str, known: Known, record: MemberRecord) -> Former:
-    """A member without the source row of a record."""
-    sources = {name: active for name, active in known.sources.items() if name != record.source}
-    return Former(member, Known.from_value({**known.as_value(), "sources": sources}))
 
 
 def _after(outcome: Outcome) -> Known | None:
@@ -103,7 +96,7 @@ def _after(outcome: Outcome) -> Known | None:
 
 
 def _sources(record: MemberRecord) -> list[str]:
-    return [source for source in (record.source, *record.others) if source]
+    return [row.source for row in record.rows if row.source]
 
 
 def _decision(record: MemberRecord, action: Action, reason: str, detail: str, **more: Any) -> Decision:  # noqa: ANN401 (attributes of the decision)

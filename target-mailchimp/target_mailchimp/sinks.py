@@ -34,7 +34,7 @@ class MemberSink(RecordSink):
         )
         if unknown:
             self.logger.warning(
-        """Leave the record as it is: what is wrong with it goes to the trail, and ends no run."""
+                "Not sent, as they are neither attributes of a member nor upper-case merge fields: %s.",
                 ", ".join(unknown),
             )
 

@@ -1,6 +1,7 @@
 """The fields of a member as flat values: what a record wants, what of it differs, and how it is sent.
 
-The names are `merge_fields.TAG`, `interests.ID`, `tags`, and those of plain attributes.
+The names are `merge_fields.TAG`, `interests.ID`, `marketing_permissions.NAME`, `tags`, and those of plain
+attributes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from target_mailchimp.merge_fields import RESERVED_TAGS, tag_of
 from target_mailchimp.records import MemberRecord
 
 _NESTED = ("merge_fields", "interests")
+
+PERMISSION = "marketing_permissions."
+"""Begins the name of a marketing permission, named by its id or text: those never travel in a batch."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +71,8 @@ def wanted_values(record: MemberRecord, audience: Audience) -> Wanted:
             values[name] = _ATTRIBUTE_FORMS[name](value)
         except (TypeError, ValueError, KeyError):  # noqa: PERF203 (few attributes)
             left_out.append(LeftOut(name, "malformed_attribute", "Mailchimp takes no such value"))
+    values |= {f"{PERMISSION}{name}": given for name, given in record.permissions.items()}
     return Wanted(values, tuple(left_out))
-
-
-def differing(wanted: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that were not the last ones sent: nothing else travels."""
-    return {name: value for name, value in wanted.items() if not (name in sent and sent[name] == value)}
 
 
 def told(left_out: tuple[LeftOut, ...]) -> str:
@@ -93,7 +93,7 @@ def member_body(values: Mapping[str, Any]) -> dict[str, Any]:
         group, _, inner = name.partition(".")
         if group in _NESTED:
             body.setdefault(group, {})[inner] = value
-        else:
+        elif not name.startswith(PERMISSION):
             body[name] = value
     return body
 

@@ -12,8 +12,8 @@ from sync_audit import Action
 
 from target_mailchimp.known import Known
 from target_mailchimp.outcomes import Outcome, not_restored, refused, succeeded
-from target_mailchimp.planning import Write
-from target_mailchimp.values import LeftOut, member_body
+from target_mailchimp.plans import Write
+from target_mailchimp.values import PERMISSION, LeftOut, member_body
 
 MOST_ROUNDS = 3
 """How often a batch is repeated for members whose refused fields were taken out."""
@@ -261,20 +261,27 @@ class MailchimpWriter:
                 self._client.set_tags(
                     write.audience.id, subscriber_hash(write.record.address), write.tag_changes
                 )
-            return self._with_permissions(outcome) if write.permissions else outcome
+            return self._with_permissions(outcome)
         except DataError as error:
             return refused(write, error)
 
     def _with_permissions(self, outcome: Outcome) -> Outcome:
         """Set marketing permissions, which a batch does not carry, by the ids that the answer shows."""
         write = outcome.write
+        permissions = {
+            name.removeprefix(PERMISSION): given
+            for name, given in write.values.items()
+            if name.startswith(PERMISSION)
+        }
+        if not permissions:
+            return outcome
         ids: dict[str, str] = {}
         for entry in (outcome.member or {}).get("marketing_permissions") or ():
             permission_id = str(entry["marketing_permission_id"])
             ids[permission_id] = ids[str(entry["text"]).strip().lower()] = permission_id
         found = {
             ids[name if name in ids else name.lower()]: given
-            for name, given in write.permissions.items()
+            for name, given in permissions.items()
             if name in ids or name.lower() in ids
         }
         if found:
@@ -282,7 +289,7 @@ class MailchimpWriter:
             self._client.patch_member(
                 write.audience.id, write.record.member, {"marketing_permissions": entries}
             )
-        unknown = [name for name in write.permissions if name not in ids and name.lower() not in ids]
+        unknown = [name for name in permissions if name not in ids and name.lower() not in ids]
         if not unknown:
             return outcome
         detail = f"{outcome.detail} Left out: {', '.join(unknown)} (the audience has no such permission)."
