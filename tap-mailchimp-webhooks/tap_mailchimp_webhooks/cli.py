@@ -17,6 +17,7 @@ from connector_kit.redaction import MASKER, mask_logs
 from connector_kit.secrets import reveal
 from mailchimp_client import MailchimpClient, MailchimpSettings
 
+from tap_mailchimp_webhooks.catch_up import CatchUp, CatchUpSettings
 from tap_mailchimp_webhooks.health import PROBLEMS, hook_health
 from tap_mailchimp_webhooks.inbox.database import default_url
 from tap_mailchimp_webhooks.inbox.hooks import HookRegister
@@ -260,19 +261,28 @@ def unregister(*, url: str, secret: str, as_json: bool, **options: Any) -> None:
     _tell([one for some in removed for one in some], as_json=as_json)
 
 
+@commands.command(name="catch-up")
+@_inbox_url
+@_account
+@click.option("--all-changes", is_flag=True, help="Also find subscriptions, profiles and changed addresses.")
+@click.option("--no-backfill", is_flag=True, help="Let the first one look at the last day alone.")
+def catch_up(*, all_changes: bool, no_backfill: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
+    """Ask Mailchimp for what no webhook told and put it into the inbox, for a schedule of its own."""
+    settings = CatchUpSettings(tuple(options["list_ids"]), all_changes, not no_backfill)
+    found = CatchUp(_client(options), _open_inbox(options["inbox_database_url"]), settings).run()
+    click.echo(f"{found} events were missing.")
+
+
 @commands.command()
-@_secret
 @_inbox_url
 @_account
 @_json
-def status(*, secret: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
+def status(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
     """Compare what is registered with what arrived; ends with status 2 when something must be done."""
-    path_secrets = _path_secrets(secret)
     client = _client(options)
     inbox = _open_inbox(options["inbox_database_url"])
-    hooks = HookRegister(inbox.database, inbox.sealing, path_secrets.values)
     list_ids = list(options["list_ids"]) or [str(found["id"]) for found in client.lists()]
-    found = list(hook_health(client, inbox, hooks.all(), list_ids, datetime.now(timezone.utc)))
+    found = list(hook_health(client, inbox, list_ids, datetime.now(timezone.utc)))
     unwatched = sorted(set(list_ids) - {hook.list_id for hook in found if hook.is_ours})
     if as_json:
         document = {"webhooks": [hook.document for hook in found], "audiences_without_webhook": unwatched}

@@ -133,6 +133,7 @@ def contact_record(event_type: str, data: Mapping[str, Any]) -> dict[str, Any]:
         "old_email": _text(data, "old_email"),
         "new_email": _text(data, "new_email"),
         "campaign_id": _text(data, "campaign_id"),
+        "unsubscribe_reason": _text(data, "unsubscribe_reason"),
         "merges": merges if isinstance(merges, dict) else {},
     }
 

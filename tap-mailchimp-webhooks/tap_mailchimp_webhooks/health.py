@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from mailchimp_client import MailchimpClient
 
-from tap_mailchimp_webhooks.inbox.hooks import RegisteredHook
+from tap_mailchimp_webhooks.inbox.hooks import registered_hooks
 from tap_mailchimp_webhooks.inbox.statistics import Arrivals, arrivals
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.receiver.settings import PATH
@@ -86,22 +86,19 @@ def verdict(signs: Signs, now: datetime, *, complete: bool) -> str:
 
 
 def hook_health(
-    client: MailchimpClient,
-    inbox: Inbox,
-    known: Sequence[RegisteredHook],
-    list_ids: Iterable[str],
-    now: datetime,
+    client: MailchimpClient, inbox: Inbox, list_ids: Iterable[str], now: datetime
 ) -> Iterator[HookHealth]:
     """Judge every webhook of some audiences.
 
     Args:
         client: Of the account.
         inbox: Where deliveries are stored.
-        known: The webhooks that were registered from here.
         list_ids: The audiences.
         now: With a time zone.
     """
-    registered = {(hook.list_id, hook.webhook_id): hook.registered_at for hook in known}
+    registered = {
+        (hook.list_id, hook.webhook_id): hook.registered_at for hook in registered_hooks(inbox.database)
+    }
     for list_id in list_ids:
         hooks = webhooks_of(client, list_id)
         if not hooks:

@@ -106,11 +106,12 @@ class Registrar:
         if existing is None:
             return self._create(list_id, url, wanted, "created")
         webhook_id = str(existing["id"])
-        if existing.get("signing_enabled") and not self._has_secret(webhook_id, list_id):
+        known = self._hooks.find(webhook_id, list_id)
+        if existing.get("signing_enabled") and not (known and known.sealed_secret):
             # Mailchimp told the secret once, and not to us: only a new webhook has one that we can learn.
             self._delete(list_id, webhook_id)
             return self._create(list_id, url, wanted, "replaced")
-        if not existing.get("signing_enabled") and not self._is_known(webhook_id, list_id):
+        if known is None:
             self._hooks.put(webhook_id, list_id, url, self._now(), signing_secret=None)
         # Also where nothing changes: Mailchimp then asks the address again whether it answers.
         action = "confirmed" if is_as_wanted(existing, wanted) else "updated"
@@ -146,16 +147,6 @@ class Registrar:
 
     def _find(self, list_id: str, url: str) -> dict[str, Any] | None:
         return next((hook for hook in webhooks_of(self._client, list_id) if hook["url"] == url), None)
-
-    def _has_secret(self, webhook_id: str, list_id: str) -> bool:
-        return any(
-            hook.signing_secret
-            for hook in self._hooks.all()
-            if (hook.webhook_id, hook.list_id) == (webhook_id, list_id)
-        )
-
-    def _is_known(self, webhook_id: str, list_id: str) -> bool:
-        return any((hook.webhook_id, hook.list_id) == (webhook_id, list_id) for hook in self._hooks.all())
 
 
 def webhooks_of(client: MailchimpClient, list_id: str) -> list[dict[str, Any]]:

@@ -42,6 +42,9 @@ class EventSource(Protocol):
     def before_events(self) -> None:
         """Get events into the inbox that no webhook told."""
 
+    def after_events(self) -> None:
+        """What is due after the last batch."""
+
     def after_batch(self, *, is_empty: bool) -> None:
         """What is due whenever a batch was written, its state included.
 
@@ -98,6 +101,8 @@ class _EventStream(Stream):
                 }
             self._write_state_message()
             self._source.after_batch(is_empty=not batch)
+        if self.name == CONTACT_EVENTS:
+            self._source.after_events()
 
 
 class ContactEventsStream(_EventStream):
@@ -120,6 +125,11 @@ class ContactEventsStream(_EventStream):
         th.Property("old_email", th.StringType, description="For `upemail`."),
         th.Property("new_email", th.StringType, description="For `upemail`."),
         th.Property("campaign_id", th.StringType, description="The campaign that led to it."),
+        th.Property(
+            "unsubscribe_reason",
+            th.StringType,
+            description="What the person said when leaving; only the catch-up learns it.",
+        ),
         th.Property(
             "merges",
             th.ObjectType(additional_properties=True),

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from functools import cached_property
 from types import FrameType
 from typing import Any, ClassVar
 
+from connector_kit.errors import ConnectorError, TransientError
 from connector_kit.singer import EXIT_BY_SIGNAL, SecretSettings
-from mailchimp_client import MAILCHIMP_SETTINGS
+from mailchimp_client import MAILCHIMP_SETTINGS, MailchimpClient, MailchimpSettings
 from singer_sdk import Stream, Tap
 from singer_sdk import typing as th
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 from typing_extensions import override
 
+from tap_mailchimp_webhooks.catch_up import CatchUp, CatchUpSettings
+from tap_mailchimp_webhooks.health import hook_health
 from tap_mailchimp_webhooks.inbox.database import default_url
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.reading import EventReader, Position
+from tap_mailchimp_webhooks.regular import RegularCatchUp
 from tap_mailchimp_webhooks.streams import CampaignEventsStream, ContactEventsStream, WebhooksStream
 
 _SETTINGS = th.PropertiesList(
@@ -116,6 +121,7 @@ class TapMailchimpWebhooks(SecretSettings, Tap):
         self._stop = threading.Event()
         self._signal: int | None = None
         self._is_interruptible = False
+        self._catch_up_failure: ConnectorError | None = None
         super().__init__(**arguments)
 
     @cached_property
@@ -139,7 +145,7 @@ class TapMailchimpWebhooks(SecretSettings, Tap):
 
     def reader(self, stream: str, after: int) -> EventReader:
         """Reads a stream of events after a bookmark."""
-        position = Position(self.config["reader"], stream, after, tuple(self.config.get("list_ids") or ()))
+        position = Position(self.config["reader"], stream, after, self._list_ids)
         return EventReader(self.inbox, position, self._stop)
 
     def follow_seconds(self) -> float | None:
@@ -150,7 +156,27 @@ class TapMailchimpWebhooks(SecretSettings, Tap):
         return None if longest is None else float(longest)
 
     def before_events(self) -> None:
-        """Get events into the inbox that no webhook told."""
+        """Get events into the inbox that no webhook told.
+
+        A failure must not keep the events waiting that are there: it ends the run after them.
+        """
+        catch_up = self._catch_up()
+        if catch_up is None:
+            return
+        if self.config["follow"]:
+            RegularCatchUp(catch_up, float(self.config["catch_up_interval"]), self._stop).start()
+            return
+        try:
+            with self._interruptible():
+                catch_up.run()
+        except ConnectorError as error:
+            self.logger.warning("The catch-up failed; the events that are there go out first.")
+            self._catch_up_failure = error
+
+    def after_events(self) -> None:
+        """Report that the catch-up failed, once everything that was there is out."""
+        if self._catch_up_failure is not None:
+            raise self._catch_up_failure
 
     def after_batch(self, *, is_empty: bool) -> None:
         """End a drain that was asked to stop; while following, let campaign events out too."""
@@ -159,9 +185,40 @@ class TapMailchimpWebhooks(SecretSettings, Tap):
         elif is_empty:
             self._emit_campaigns()
 
-    def webhooks(self) -> Iterable[Mapping[str, Any]]:
+    def webhooks(self) -> Iterator[Mapping[str, Any]]:
         """The records of the stream `webhooks`."""
-        return ()
+        client = None if self._stop.is_set() else self._client
+        if client is None:
+            return
+        now = datetime.now(timezone.utc)
+        list_ids = self._list_ids or [str(found["id"]) for found in client.lists()]
+        for hook in hook_health(client, self.inbox, list_ids, now):
+            yield hook.document
+
+    @property
+    def _list_ids(self) -> tuple[str, ...]:
+        return tuple(self.config.get("list_ids") or ())
+
+    @cached_property
+    def _client(self) -> MailchimpClient | None:
+        if not (self.config.get("api_key") or self.config.get("access_token")):
+            return None
+        return MailchimpClient(MailchimpSettings.from_config(self.config), sleep=self._pause)
+
+    def _catch_up(self) -> CatchUp | None:
+        if not self.config["catch_up"]:
+            return None
+        if self._client is None:
+            self.logger.warning("No catch-up: neither `api_key` nor `access_token` is set.")
+            return None
+        settings = CatchUpSettings(
+            self._list_ids, self.config["catch_up_scope"] == "all_changes", bool(self.config["backfill"])
+        )
+        return CatchUp(self._client, self.inbox, settings)
+
+    def _pause(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise TransientError("Stopped while waiting to try again.")
 
     def _emit_campaigns(self) -> None:
         """Sync `campaign_events` again, beside the stream that is being followed."""

@@ -24,18 +24,27 @@ class RegisteredHook:
     Attributes:
         webhook_id: Mailchimp's id of it.
         list_id: The audience whose events it tells.
-        signing_secret: What its deliveries are signed with; None where they are not.
         registered_at: RFC 3339, UTC.
+        sealed_secret: What its deliveries are signed with, encrypted; None where they are not.
     """
 
     webhook_id: str
     list_id: str
-    signing_secret: str | None = field(repr=False)
     registered_at: str
+    sealed_secret: str | None = field(repr=False)
+
+
+def registered_hooks(database: Database) -> list[RegisteredHook]:
+    """Every webhook that was registered with an inbox."""
+    with database.read() as connection:
+        rows = connection.execute(select(hooks).order_by(hooks.c.list_id, hooks.c.webhook_id)).all()
+    return [
+        RegisteredHook(row.webhook_id, row.list_id, row.registered_at, row.signing_secret) for row in rows
+    ]
 
 
 class HookRegister:
-    """The webhooks of one inbox.
+    """The webhooks of one inbox, with their signing secrets.
 
     A signing secret is encrypted with the key of CONNECTOR_SECRET_KEY. Without that, the key is derived from
     the path secret, which the same two programs know: so it is never stored in clear.
@@ -46,23 +55,25 @@ class HookRegister:
         configured = sealing.box.keys if sealing.box else ()
         self._box = SecretBox((*configured, *(_derived_key(secret) for secret in path_secrets)))
 
-    def all(self) -> list[RegisteredHook]:
-        """Every hook that was registered here.
+    def find(self, webhook_id: str, list_id: str) -> RegisteredHook | None:
+        """A webhook that was registered here."""
+        return next(
+            (
+                hook
+                for hook in registered_hooks(self._database)
+                if (hook.webhook_id, hook.list_id) == (webhook_id, list_id)
+            ),
+            None,
+        )
+
+    def signing_secrets(self) -> list[str | None]:
+        """The signing secret of each webhook, None for one whose deliveries are not signed.
 
         Raises:
-            ConfigurationError: A signing secret was stored under other secrets.
+            ConfigurationError: One was stored under other secrets.
         """
-        with self._database.read() as connection:
-            rows = connection.execute(select(hooks).order_by(hooks.c.list_id, hooks.c.webhook_id)).all()
-        return [
-            RegisteredHook(
-                row.webhook_id,
-                row.list_id,
-                self._reveal(row.signing_secret) if row.signing_secret else None,
-                row.registered_at,
-            )
-            for row in rows
-        ]
+        found = registered_hooks(self._database)
+        return [self._reveal(hook.sealed_secret) if hook.sealed_secret else None for hook in found]
 
     def put(
         self, webhook_id: str, list_id: str, url: str, now: datetime, *, signing_secret: str | None

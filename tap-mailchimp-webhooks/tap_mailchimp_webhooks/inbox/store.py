@@ -117,6 +117,29 @@ class Inbox:
                     found.setdefault(asked[row.email_digest], []).append(self._stored(row))
         return found
 
+    def addresses_of(self, list_id: str, web_ids: Sequence[str]) -> dict[str, str]:
+        """The address under which contacts were last heard of.
+
+        Args:
+            list_id: The audience.
+            web_ids: Mailchimp's numbers of the contacts.
+
+        Returns:
+            By number; a contact that was never heard of is missing.
+        """
+        found: dict[str, str] = {}
+        with self.database.read() as connection:
+            for some in chunks([web_id for web_id in web_ids if web_id], LOOKUP_CHUNK):
+                rows = connection.execute(
+                    select(events)
+                    .where(events.c.web_id.in_(some), events.c.list_id == list_id)
+                    .order_by(events.c.occurred_at, events.c.sequence)
+                ).all()
+                for row in rows:
+                    data = self._stored(row).data
+                    found[row.web_id] = str(data.get("new_email") or data.get("email"))
+        return found
+
     def _row(self, arrival: Arrival) -> dict[str, Any]:
         digests = self.sealing.address_digests(arrival.email) if arrival.email else [None]
         return {

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from http import HTTPStatus
 
 from connector_kit.errors import ConnectorError
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from tap_mailchimp_webhooks import signature
@@ -58,7 +58,7 @@ class Receiver:
         self.commits = GroupCommit(inbox.store)
         self.command = EventCommand(settings.on_event, delay=settings.on_event_delay)
         hooks = HookRegister(inbox.database, inbox.sealing, settings.secrets.values)
-        self._authenticity = Authenticity(hooks.all, now)
+        self._authenticity = Authenticity(hooks.signing_secrets, now)
         self._limit = WrongSecretLimit(settings.wrong_secrets_per_minute)
         self._now = now
 
@@ -153,15 +153,19 @@ def create_app(settings: ReceiverSettings, inbox: Inbox, now: Callable[[], float
     app = FastAPI(
         title="Mailchimp webhook receiver",
         lifespan=lifespan,
-        root_path=settings.root_path,
         openapi_url=None,  # an address that faces the Internet tells no more than it must
     )
-    _add_deliveries(app, receiver)
-    _add_operations(app, receiver)
+    router = _deliveries(receiver)
+    app.include_router(router)
+    if prefix := settings.root_path.strip("/"):
+        # Some proxies cut the prefix off, some do not: both are served.
+        app.include_router(router, prefix=f"/{prefix}", include_in_schema=False)
+    app.include_router(_operations(receiver))
     return app
 
 
-def _add_deliveries(app: FastAPI, receiver: Receiver) -> None:
+def _deliveries(receiver: Receiver) -> APIRouter:
+    router = APIRouter()
     form = {"requestBody": {"content": {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}}}}
     refusals: dict[int | str, dict[str, str]] = {
         401: {"description": "The signature is missing or wrong."},
@@ -171,37 +175,44 @@ def _add_deliveries(app: FastAPI, receiver: Receiver) -> None:
         503: {"description": "Not stored; repeat."},
     }
 
-    @app.post(PATH + "/{secret}", responses=refusals, response_class=PlainTextResponse, openapi_extra=form)
+    @router.post(PATH + "/{secret}", responses=refusals, response_class=PlainTextResponse, openapi_extra=form)
     async def deliver(secret: str, request: Request) -> Response:
         return await receiver.take(secret, request)
 
-    @app.api_route(
+    @router.api_route(
         PATH + "/{secret}", methods=["GET", "HEAD"], responses=refusals, response_class=PlainTextResponse
     )
     async def validate(secret: str, request: Request) -> Response:
         return receiver.validate(secret, request)
 
+    return router
 
-def _add_operations(app: FastAPI, receiver: Receiver) -> None:
+
+def _operations(receiver: Receiver) -> APIRouter:
+    router = APIRouter()
     inbox = receiver.inbox
 
-    @app.get("/healthz")
+    @router.get("/healthz")
     async def healthz() -> dict[str, str]:
         return {"status": "alive"}
 
-    @app.get("/readyz", responses={503: {"description": "Deliveries would not be stored."}})
+    @router.get("/readyz", responses={503: {"description": "Deliveries would not be stored."}})
     async def readyz() -> Response:
         report = await asyncio.to_thread(readiness, inbox, receiver.settings.min_free_bytes)
         document = {**report.document, "on_event": receiver.command.status.document}
         return JSONResponse(document, 200 if report.is_ready else 503)
 
-    @app.get("/metrics", response_class=PlainTextResponse, responses={503: {"description": "No database."}})
+    @router.get(
+        "/metrics", response_class=PlainTextResponse, responses={503: {"description": "No database."}}
+    )
     async def metrics() -> Response:
         try:
             unread = await asyncio.to_thread(Readers(inbox.database).unread, CONTACT_EVENTS, _utc_now())
         except ConnectorError as error:
             return PlainTextResponse(str(error), 503)
         return Response(receiver.metrics.page(unread), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return router
 
 
 def _has_unread(inbox: Inbox) -> bool:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from connector_kit.errors import ConnectorError
 
-from tap_mailchimp_webhooks.inbox.hooks import RegisteredHook
 from tap_mailchimp_webhooks.signature import SignatureError, verify
 
 logger = logging.getLogger(__name__)
@@ -32,10 +31,9 @@ class SigningPolicy:
     all_signed: bool = False
 
     @classmethod
-    def of(cls, hooks: Sequence[RegisteredHook]) -> SigningPolicy:
-        """The policy for these hooks."""
-        secrets = tuple(hook.signing_secret for hook in hooks if hook.signing_secret)
-        return cls(secrets, bool(hooks) and len(secrets) == len(hooks))
+    def of(cls, secrets: Sequence[str | None]) -> SigningPolicy:
+        """The policy for the signing secrets of all hooks; None stands for a hook that is not signed."""
+        return cls(tuple(secret for secret in secrets if secret), None not in secrets)
 
     def check(self, header: str | None, body: bytes, now: float) -> None:
         """Check a delivery whose path secret is right.
@@ -54,11 +52,11 @@ class Authenticity:
     """Checks signatures, and learns of hooks that are registered while the receiver runs.
 
     Args:
-        load: Reads the registered hooks.
+        load: Reads the signing secrets of the registered hooks.
         now: Unix seconds.
     """
 
-    def __init__(self, load: Callable[[], Sequence[RegisteredHook]], now: Callable[[], float]) -> None:
+    def __init__(self, load: Callable[[], Sequence[str | None]], now: Callable[[], float]) -> None:
         self._load = load
         self._now = now
         self._policy = SigningPolicy()

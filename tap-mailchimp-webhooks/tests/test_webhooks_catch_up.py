@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mailchimp_client import MailchimpClient, MailchimpSettings
+from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp
+from tap_mailchimp_webhooks.catch_up import CatchUp, CatchUpSettings
+from tap_mailchimp_webhooks.events import CONTACT_EVENTS, contact_record
+from tap_mailchimp_webhooks.inbox.store import Inbox, StoredEvent
+from tap_mailchimp_webhooks.missed import missed_change, missed_opt_out, state_after
+from tap_mailchimp_webhooks.registration import public_address
+
+PEOPLE = [f"person{number}@example.com" for number in range(8)]
+
+
+@pytest.fixture
+def mailchimp(start_mailchimp: StartMailchimp) -> RunningMailchimp:
+    return start_mailchimp()
+
+
+@pytest.fixture
+def client(mailchimp: RunningMailchimp) -> MailchimpClient:
+    config = {"api_key": mailchimp.api_key, "base_url": mailchimp.base_url}
+    return MailchimpClient(MailchimpSettings.from_config(config))
+
+
+@pytest.fixture
+def catch_up(client: MailchimpClient, inbox: Inbox, mailchimp: RunningMailchimp) -> Callable[..., int]:
+    def run(**settings: Any) -> int:
+        return CatchUp(client, inbox, CatchUpSettings((mailchimp.list_id,), **settings)).run()
+
+    return run
+
+
+def emitted(inbox: Inbox, after: int = 0) -> list[Mapping[str, Any]]:
+    events = inbox.read(CONTACT_EVENTS, after=after)
+    return [{"origin": event.origin, **contact_record(event.type, event.data)} for event in events]
+
+
+def test_finds_every_kind_of_opt_out_that_no_webhook_told(
+    mailchimp: RunningMailchimp, inbox: Inbox, catch_up: Callable[..., int]
+) -> None:
+    for person in PEOPLE:
+        mailchimp.control.subscribe(person)
+    campaign = mailchimp.control.add_campaign()
+    mailchimp.control.unsubscribe(PEOPLE[0], reason="Too many mails", campaign_id=campaign)
+    mailchimp.control.complain(PEOPLE[1], campaign_id=campaign)
+    mailchimp.control.bounce(PEOPLE[2])
+    mailchimp.control.archive(PEOPLE[3])
+
+    assert catch_up() == 4
+
+    found = {record["email"]: record for record in emitted(inbox)}
+    assert set(found) == set(PEOPLE[:4])
+    assert {record["origin"] for record in found.values()} == {"catch_up"}
+    told = ("type", "reason", "action")
+    assert [tuple(found[person][name] for name in told) for person in PEOPLE[:4]] == [
+        ("unsubscribe", "manual", "unsub"),
+        ("unsubscribe", "abuse", "unsub"),
+        ("cleaned", "hard", None),
+        ("unsubscribe", "manual", "delete"),
+    ]
+    assert found[PEOPLE[0]]["unsubscribe_reason"] == "Too many mails"
+    assert found[PEOPLE[0]]["campaign_id"] == campaign
+    assert found[PEOPLE[1]]["campaign_id"] == campaign
+    assert all(record["merges"] == {} for record in found.values())
+
+
+def test_finds_nothing_twice(mailchimp: RunningMailchimp, catch_up: Callable[..., int]) -> None:
+    mailchimp.control.subscribe(PEOPLE[0])
+    mailchimp.control.unsubscribe(PEOPLE[0])
+
+    assert [catch_up() for _ in range(3)] == [1, 0, 0]
+
+
+def test_finds_nothing_that_a_webhook_told(
+    mailchimp: RunningMailchimp,
+    client: MailchimpClient,
+    start_receiver: Callable[..., str],
+    catch_up: Callable[..., int],
+    path_secret: str,
+) -> None:
+    _register(client, mailchimp.list_id, public_address(start_receiver(), path_secret))
+    for person in PEOPLE:
+        mailchimp.control.subscribe(person)
+    mailchimp.control.unsubscribe(PEOPLE[0])
+    mailchimp.control.complain(PEOPLE[1])
+    mailchimp.control.bounce(PEOPLE[2])
+    mailchimp.control.archive(PEOPLE[3])
+    mailchimp.control.edit_profile(PEOPLE[4], merge_fields={"FNAME": "Ada"})
+    mailchimp.control.flush_webhooks(hurry=True)
+
+    assert catch_up(all_changes=True) == 0
+
+
+def test_with_the_receiver_off_the_final_state_is_the_same(
+    mailchimp: RunningMailchimp, inbox: Inbox, catch_up: Callable[..., int]
+) -> None:
+    for person in PEOPLE:
+        mailchimp.control.subscribe(person)
+    assert catch_up() == 0
+    for person in PEOPLE[:4]:
+        mailchimp.control.unsubscribe(person)
+    mailchimp.control.subscribe(PEOPLE[0])
+    catch_up()
+    mailchimp.control.unsubscribe(PEOPLE[0])
+    catch_up()
+
+    known = inbox.about(mailchimp.list_id, PEOPLE)
+    states = {person: state_after(known.get(person, ())) for person in PEOPLE}
+    assert states == {**dict.fromkeys(PEOPLE), **dict.fromkeys(PEOPLE[:4], "unsubscribed")}
+
+
+def test_without_a_backfill_old_opt_outs_stay_untold(
+    mailchimp: RunningMailchimp, catch_up: Callable[..., int]
+) -> None:
+    long_ago = datetime(2020, 1, 1, tzinfo=timezone.utc).timestamp()
+    person = {"email": PEOPLE[0], "state": "unsubscribed_by_contact", "last_changed": long_ago}
+    mailchimp.control.put_members([person])
+
+    assert catch_up(backfill=False) == 0
+
+
+def test_with_a_backfill_old_opt_outs_are_told(
+    mailchimp: RunningMailchimp, catch_up: Callable[..., int]
+) -> None:
+    long_ago = datetime(2020, 1, 1, tzinfo=timezone.utc).timestamp()
+    mailchimp.control.put_members(
+        {"email": f"{state}@example.com", "state": state, "last_changed": long_ago}
+        for state in ("unsubscribed_by_contact", "complained", "cleaned", "archived", "subscribed", "pending")
+    )
+
+    assert catch_up() == 4
+
+
+def test_finds_changes_of_subscribed_people_when_told_to(
+    mailchimp: RunningMailchimp, inbox: Inbox, catch_up: Callable[..., int]
+) -> None:
+    mailchimp.control.subscribe(PEOPLE[0], merge_fields={"FNAME": "Ada"})
+    assert catch_up(all_changes=True) == 1
+    mailchimp.control.edit_profile(PEOPLE[0], merge_fields={"FNAME": "Augusta"})
+    mailchimp.control.subscribe(PEOPLE[1])
+    assert catch_up(all_changes=True) == 2
+    mailchimp.control.change_address(PEOPLE[1], "new@example.com")
+    assert catch_up(all_changes=True) >= 1
+
+    found = [(record["type"], record["email"], record["new_email"]) for record in emitted(inbox)]
+    assert found[:3] == [
+        ("subscribe", PEOPLE[0], None),
+        ("profile", PEOPLE[0], None),
+        ("subscribe", PEOPLE[1], None),
+    ]
+    assert ("upemail", PEOPLE[1], "new@example.com") in found
+    assert catch_up(all_changes=True) == 0
+
+
+def test_begins_again_where_a_failed_one_began(
+    mailchimp: RunningMailchimp, inbox: Inbox, client: MailchimpClient, catch_up: Callable[..., int]
+) -> None:
+    for person in PEOPLE:
+        mailchimp.control.subscribe(person)
+    mailchimp.control.unsubscribe(PEOPLE[0])
+    mailchimp.control.bounce(PEOPLE[1])
+    whole = MailchimpClient.members
+
+    def broken(self: MailchimpClient, list_id: str, **filters: Any) -> Any:
+        if filters["status"] == "cleaned":
+            raise ConnectionResetError
+        return whole(self, list_id, **filters)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MailchimpClient, "members", broken)
+        with pytest.raises(ConnectionResetError):
+            catch_up()
+
+    assert [record["email"] for record in emitted(inbox)] == [PEOPLE[0]]
+    assert catch_up() == 1
+
+
+def _register(client: MailchimpClient, list_id: str, url: str) -> None:
+    on = dict.fromkeys(("subscribe", "unsubscribe", "profile", "cleaned", "upemail", "campaign"), True)
+    client.create_webhook(
+        list_id, {"url": url, "events": on, "sources": {"user": True, "admin": True, "api": False}}
+    )
+
+
+_types = st.sampled_from(["subscribe", "unsubscribe", "cleaned", "profile"])
+
+
+def _event(number: int, event_type: str) -> StoredEvent:
+    moment = f"2026-03-01T10:00:{number:02}+00:00"
+    return StoredEvent(number, str(number), event_type, "list", moment, moment, "webhook", {"merges": {}})
+
+
+@given(st.lists(_types, max_size=6), st.sampled_from(["unsubscribed", "cleaned", "archived"]))
+def test_an_opt_out_is_told_unless_the_last_known_state_tells_it(types: list[str], status: str) -> None:
+    known = [_event(number, event_type) for number, event_type in enumerate(types)]
+    member = {"status": status, "email_address": "a@example.com", "last_changed": "2026-03-01T11:00:00+00:00"}
+
+    missed = missed_opt_out(member, "list", known)
+
+    last_says_so = bool(types) and types[-1] in {"unsubscribe", "cleaned"}
+    assert missed is not None or last_says_so
+    if missed is not None:
+        assert missed.type in {"unsubscribe", "cleaned"}
+
+
+def test_a_profile_that_a_webhook_told_already_is_no_change() -> None:
+    member = {
+        "status": "subscribed",
+        "email_address": "a@example.com",
+        "web_id": 7,
+        "last_changed": "2026-03-01T11:00:00+00:00",
+        "merge_fields": {"FNAME": "Ada", "LTV": 5, "LNAME": ""},
+    }
+    event = _event(1, "profile")
+    told = StoredEvent(
+        **{**vars(event), "data": {"merges": {"EMAIL": "a@example.com", "FNAME": "Ada", "LTV": "5"}}}
+    )
+
+    since = "2026-03-01T00:00:00+00:00"
+    assert missed_change(member, "list", [told], since=since, former_address=None) == []
+    changed = {**member, "merge_fields": {"FNAME": "Augusta"}}
+    (missed,) = missed_change(changed, "list", [told], since=since, former_address=None)
+    assert missed.type == "profile"

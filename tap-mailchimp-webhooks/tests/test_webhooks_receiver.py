@@ -1,0 +1,342 @@
+from __future__ import annotations
+
+import hashlib
+import hmac
+import sqlite3
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+import requests
+from connector_kit.errors import ConfigurationError, TransientError
+from tap_mailchimp_webhooks.events import CONTACT_EVENTS, FORM, Arrival
+from tap_mailchimp_webhooks.inbox.hooks import HookRegister
+from tap_mailchimp_webhooks.inbox.sealing import Sealing
+from tap_mailchimp_webhooks.inbox.store import Inbox
+from tap_mailchimp_webhooks.receiver.rate_limit import MOST_CLIENTS, WINDOW_SECONDS, WrongSecretLimit
+from tap_mailchimp_webhooks.receiver.settings import PathSecrets
+
+StartReceiver = Callable[..., str]
+Form = Callable[..., bytes]
+
+FORM_HEADERS = {"Content-Type": FORM}
+PATH = "/webhooks/mailchimp/a-path-secret-of-the-tests"
+
+
+def post(url: str, body: bytes, headers: dict[str, str] | None = None, path: str = PATH) -> requests.Response:
+    return requests.post(url + path, data=body, headers={**FORM_HEADERS, **(headers or {})}, timeout=10)
+
+
+def metric(url: str, name: str) -> float:
+    lines = requests.get(f"{url}/metrics", timeout=10).text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+
+def test_a_delivery_is_in_the_inbox_when_it_is_answered(
+    start_receiver: StartReceiver, inbox: Inbox, form: Form
+) -> None:
+    url = start_receiver()
+
+    assert post(url, form(email="ada@example.com")).status_code == 200
+
+    (event,) = inbox.read(CONTACT_EVENTS, after=0)
+    assert event.type == "unsubscribe"
+    assert event.data["email"] == "ada@example.com"
+
+
+def test_answers_mailchimps_validation(start_receiver: StartReceiver) -> None:
+    url = start_receiver()
+
+    assert requests.get(url + PATH, timeout=10).status_code == 200
+    assert requests.head(url + PATH, timeout=10).status_code == 200
+    assert requests.get(f"{url}/webhooks/mailchimp/another", timeout=10).status_code == 404
+
+
+def test_another_secret_stores_nothing(start_receiver: StartReceiver, inbox: Inbox, form: Form) -> None:
+    url = start_receiver()
+
+    for path in ("/webhooks/mailchimp/another", "/webhooks/mailchimp/", "/webhooks/mailchimp/%00%FF", "/"):
+        assert post(url, form(email="ada@example.com"), path=path).status_code in {404, 405}
+    assert inbox.last_sequence() == 0
+
+
+def test_a_secret_is_changed_without_a_gap(start_receiver: StartReceiver, inbox: Inbox, form: Form) -> None:
+    url = start_receiver(secrets=PathSecrets(("the-new-secret-of-it", "the-old-secret-of-it")))
+
+    for number, name in enumerate(("new", "old")):
+        path = f"/webhooks/mailchimp/the-{name}-secret-of-it"
+        assert post(url, form(email=f"p{number}@example.com"), path=path).status_code == 200
+    assert inbox.last_sequence() == 2
+
+
+def test_duplicates_collapse(start_receiver: StartReceiver, inbox: Inbox, form: Form) -> None:
+    url = start_receiver()
+    body = form(email="ada@example.com")
+
+    assert [post(url, body).text for _ in range(3)] == ["stored", "known", "known"]
+    assert len(inbox.read(CONTACT_EVENTS, after=0)) == 1
+    assert metric(url, 'mailchimp_webhooks_events_total{result="duplicate"') == 2
+
+
+def test_what_it_cannot_understand_is_kept_and_answered_with_success(
+    start_receiver: StartReceiver, inbox: Inbox
+) -> None:
+    url = start_receiver()
+
+    for body in (b"", b"\xff\xfe", b"type=sms_subscribe&data[x]=1", b"type=unsubscribe&data[list_id]=1"):
+        assert post(url, body).status_code == 200
+    assert inbox.last_sequence() == 4
+    assert inbox.read(CONTACT_EVENTS, after=0) == []
+    assert metric(url, "mailchimp_webhooks_events_total{") == 4
+
+
+def test_a_body_that_is_too_large_is_refused(start_receiver: StartReceiver, inbox: Inbox) -> None:
+    url = start_receiver(max_body_bytes=1000)
+
+    assert post(url, b"x" * 1001).status_code == 413
+    assert (
+        requests.post(url + PATH, data=iter([b"x" * 600] * 2), headers=FORM_HEADERS, timeout=10).status_code
+        == 413
+    )
+    assert inbox.last_sequence() == 0
+
+
+def sign(secret: str, body: bytes, at: float) -> dict[str, str]:
+    digest = hmac.new(secret.encode(), f"{at:.0f}.".encode() + body, hashlib.sha256).hexdigest()
+    return {"X-Mailchimp-Signature": f"t={at:.0f},v1={digest}"}
+
+
+@pytest.fixture
+def register(inbox: Inbox, path_secret: str, now: datetime) -> Callable[[str, str | None], None]:
+    hooks = HookRegister(inbox.database, inbox.sealing, (path_secret,))
+    return lambda webhook_id, secret: hooks.put(
+        webhook_id, "1a2b3c4d5e", "https://x.example.com", now, signing_secret=secret
+    )
+
+
+def test_where_every_hook_is_signed_a_delivery_must_be(
+    start_receiver: StartReceiver, form: Form, register: Callable[[str, str | None], None], now: datetime
+) -> None:
+    register("one", "signing-secret-one")
+    register("two", "signing-secret-two")
+    url = start_receiver(now=now.timestamp)
+    body = form(email="ada@example.com")
+
+    assert post(url, body).status_code == 401
+    assert post(url, body, sign("another", body, now.timestamp())).status_code == 401
+    assert post(url, body, sign("signing-secret-two", body, now.timestamp() - 301)).status_code == 401
+    assert post(url, body, {"X-Mailchimp-Signature": "t=x,v1=\xff"}).status_code == 401
+    assert post(url, body, sign("signing-secret-two", body, now.timestamp())).text == "stored"
+
+
+def test_beside_a_hook_that_is_not_signed_only_a_wrong_signature_is_refused(
+    start_receiver: StartReceiver, form: Form, register: Callable[[str, str | None], None], now: datetime
+) -> None:
+    register("one", "signing-secret-one")
+    register("two", None)
+    url = start_receiver(now=now.timestamp)
+    body = form(email="ada@example.com")
+
+    assert post(url, body).text == "stored"
+    assert post(url, body, sign("another", body, now.timestamp())).status_code == 401
+    assert post(url, body, sign("signing-secret-one", body, now.timestamp())).text == "known"
+
+
+def test_learns_of_a_hook_that_is_registered_while_it_runs(
+    start_receiver: StartReceiver, form: Form, register: Callable[[str, str | None], None], now: datetime
+) -> None:
+    register("one", "signing-secret-one")
+    url = start_receiver(now=now.timestamp)
+    first, second = form(email="ada@example.com"), form(email="bob@example.com")
+    assert post(url, first, sign("signing-secret-one", first, now.timestamp())).status_code == 200
+
+    register("two", "signing-secret-two")
+
+    def accepted() -> bool:
+        return post(url, second, sign("signing-secret-two", second, now.timestamp())).status_code == 200
+
+    assert accepted() or accepted() or _eventually(accepted)
+
+
+def _eventually(condition: Callable[[], bool]) -> bool:
+    return any(condition() for _ in range(1000))
+
+
+def test_a_signing_secret_is_not_readable_in_the_file(
+    register: Callable[[str, str | None], None], inbox: Inbox, tmp_path: Path, path_secret: str
+) -> None:
+    register("one", "signing-secret-one")
+
+    assert b"signing-secret-one" not in b"".join(file.read_bytes() for file in (tmp_path / "data").iterdir())
+    assert HookRegister(inbox.database, Sealing(), (path_secret,)).signing_secrets() == ["signing-secret-one"]
+    with pytest.raises(ConfigurationError, match="MAILCHIMP_WEBHOOKS_SECRET"):
+        HookRegister(inbox.database, Sealing(), ("another-path-secret",)).signing_secrets()
+
+
+def test_many_deliveries_at_once_are_each_stored_once(
+    start_receiver: StartReceiver, inbox: Inbox, form: Form
+) -> None:
+    url = start_receiver()
+    bodies = [form(email=f"person{number}@example.com") for number in range(100)] * 2
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda body: post(url, body), bodies))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert sorted(answer.text for answer in answers) == ["known"] * 100 + ["stored"] * 100
+    assert len(inbox.read(CONTACT_EVENTS, after=0)) == 100
+
+
+def test_what_is_not_durable_is_not_answered_with_success(
+    start_receiver: StartReceiver, inbox: Inbox, form: Form, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_self: Inbox, _arrivals: list[Arrival]) -> list[bool]:
+        raise TransientError("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Inbox, "store", fail)
+        url = start_receiver()
+        answer = post(url, form(email="ada@example.com"))
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
+    assert inbox.last_sequence() == 0
+
+
+def test_one_event_that_the_database_refuses_does_not_fail_the_others(
+    start_receiver: StartReceiver, inbox: Inbox, form: Form, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Inbox.store
+
+    def store(self: Inbox, arrivals: list[Arrival]) -> list[bool]:
+        if any(arrival.email == "poison@example.com" for arrival in arrivals):
+            raise ValueError("poison")
+        return plain(self, arrivals)
+
+    monkeypatch.setattr(Inbox, "store", store)
+    url = start_receiver()
+    bodies = [form(email=f"{name}@example.com") for name in ["poison", *map(str, range(30))]]
+    with ThreadPoolExecutor(31) as pool:
+        statuses = list(pool.map(lambda body: post(url, body).status_code, bodies))
+
+    assert statuses == [503] + [200] * 30
+    assert inbox.last_sequence() == 30
+
+
+def test_says_whether_it_is_ready(start_receiver: StartReceiver, tmp_path: Path) -> None:
+    url = start_receiver()
+    assert requests.get(f"{url}/healthz", timeout=10).status_code == 200
+    assert requests.get(f"{url}/readyz", timeout=10).json()["status"] == "ready"
+
+    with sqlite3.connect(tmp_path / "data" / "inbox.sqlite3") as connection:
+        connection.execute("ALTER TABLE inbox_events RENAME TO gone")
+    connection.close()
+
+    answer = requests.get(f"{url}/readyz", timeout=10)
+    assert answer.status_code == 503
+    assert "inbox_database_url" in answer.json()["problems"][0]
+    assert requests.get(f"{url}/healthz", timeout=10).status_code == 200
+
+
+def test_is_not_ready_without_room_on_the_disk(start_receiver: StartReceiver) -> None:
+    answer = requests.get(f"{start_receiver(min_free_bytes=2**62)}/readyz", timeout=10)
+
+    assert answer.status_code == 503
+    assert "Make room" in answer.json()["problems"][0]
+
+
+def test_counts_what_waits(start_receiver: StartReceiver, form: Form, now: datetime) -> None:
+    url = start_receiver(now=now.timestamp)
+    for number in range(3):
+        post(url, form(email=f"person{number}@example.com"))
+
+    assert metric(url, "mailchimp_webhooks_inbox_unread ") == 3
+    age = datetime.now(timezone.utc) - now
+    assert metric(url, "mailchimp_webhooks_inbox_oldest_unread_seconds ") == pytest.approx(
+        age.total_seconds(), abs=60
+    )
+
+
+def test_works_under_a_prefix(start_receiver: StartReceiver, form: Form) -> None:
+    url = start_receiver(root_path="/hooks")
+
+    assert post(url, form(email="ada@example.com")).text == "stored"
+    assert post(url, form(email="ada@example.com"), path=f"/hooks{PATH}").text == "known"
+
+
+def test_whoever_tries_secrets_has_to_wait(start_receiver: StartReceiver, form: Form) -> None:
+    url = start_receiver(wrong_secrets_per_minute=3)
+    statuses = [requests.get(f"{url}/webhooks/mailchimp/guess{n}", timeout=10).status_code for n in range(5)]
+
+    assert statuses == [404, 404, 404, 429, 429]
+    assert post(url, form(email="ada@example.com")).status_code == 429
+
+
+def test_the_wait_for_a_wrong_secret_ends() -> None:
+    moment = [0.0]
+    limit = WrongSecretLimit(2, clock=lambda: moment[0])
+    for _ in range(2):
+        limit.count("somebody")
+    assert limit.blocks("somebody")
+    assert not limit.blocks("somebody else")
+
+    moment[0] = WINDOW_SECONDS
+
+    assert not limit.blocks("somebody")
+    limit.count("somebody")
+    assert not limit.blocks("somebody")
+
+
+def test_the_limit_remembers_a_bounded_number_of_clients() -> None:
+    limit = WrongSecretLimit(1, clock=lambda: 0.0)
+    for number in range(MOST_CLIENTS + 1):
+        limit.count(str(number))
+
+    assert not limit.blocks("0")
+    assert limit.blocks("1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " , ",
+        "short",
+        "changeme-changeme",
+        "your-secret-goes-here",
+        "aaaaaaaaaaaaaaaaaaaa",
+        "has spaces / and ?",
+    ],
+)
+def test_refuses_to_start_with_a_secret_that_could_be_guessed(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="mailchimp-webhooks secret"):
+        PathSecrets.parse(text)
+
+
+def test_runs_a_command_once_for_many_events_and_again_after_a_failure(
+    start_receiver: StartReceiver, form: Form, tmp_path: Path, wait_until: Callable[..., None]
+) -> None:
+    script = tmp_path / "drain.py"
+    script.write_text(
+        "import pathlib, sys\n"
+        "log = pathlib.Path(__file__).with_name('runs')\n"
+        "runs = log.read_text() if log.exists() else ''\n"
+        "log.write_text(runs + 'x')\n"
+        "sys.exit(0 if pathlib.Path(__file__).with_name('mended').exists() else 3)\n"
+    )
+    url = start_receiver(on_event=f"{sys.executable} {script}", on_event_delay=0.2)
+
+    def status() -> dict[str, object]:
+        answer = requests.get(f"{url}/readyz", timeout=10)
+        assert answer.status_code == 200
+        document: dict[str, object] = answer.json()["on_event"]
+        return document
+
+    assert status()["state"] == "idle"
+    with ThreadPoolExecutor(5) as pool:
+        list(pool.map(lambda number: post(url, form(email=f"p{number}@example.com")), range(10)))
+    wait_until(lambda: status()["state"] == "failing")
+    assert status()["last_exit"] == 3
+    assert (tmp_path / "runs").read_text() == "x"
