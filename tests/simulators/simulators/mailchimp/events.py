@@ -95,6 +95,7 @@ def unsubscribe(audience: Audience, member: Member, source: str, action: str, sw
     data: dict[str, object] = {} if switches.omit_unsubscribe_action else {"action": action}
     data |= {"reason": "abuse" if abuse else "manual"}
     data |= _with_merges(audience, member)
+    del data["ip_signup"]
     last = member.activity[-1] if member.activity else None
     if last is not None and last.type == "unsub" and last.campaign_id:
         data["campaign_id"] = last.campaign_id

@@ -8,13 +8,23 @@ import uuid
 from random import Random
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from simulators.mailchimp import problems
 from simulators.mailchimp.problems import Problem
 from simulators.mailchimp.routes.call import PREFIX
 from simulators.mailchimp.simulator import Simulator
+
+_BLOCKED_PAGE = """<HTML><HEAD>
+<TITLE>Access Denied</TITLE>
+</HEAD><BODY>
+<H1>Access Denied</H1>
+You don't have permission to access this server.<P>
+Reference #18.0
+</BODY>
+</HTML>
+"""
 
 
 class RequestId:
@@ -42,7 +52,10 @@ class RequestId:
 
 
 class ConnectionLimit:
-    """Counts the requests that are being answered and refuses those beyond the limit of the user."""
+    """Counts the requests that are being answered and refuses those beyond the limit of the user.
+
+    It also stands for the network in front of the vendor, which may refuse everybody.
+    """
 
     def __init__(self, app: ASGIApp, simulator: Simulator) -> None:
         self._app = app
@@ -56,13 +69,20 @@ class ConnectionLimit:
         connections.open += 1
         connections.most = max(connections.most, connections.open)
         try:
-            if connections.open > self._simulator.account.switches.connection_limit:
+            if self._simulator.account.switches.edge_block != "off":
+                await self._blocked()(scope, receive, send)
+            elif connections.open > self._simulator.account.switches.connection_limit:
                 connections.refused += 1
                 await self._refusal(scope)(scope, receive, send)
             else:
                 await self._app(scope, receive, send)
         finally:
             connections.open -= 1
+
+    def _blocked(self) -> Response:
+        """A page of the network in front of the vendor, which knows nothing of keys or JSON."""
+        status = int(self._simulator.account.switches.edge_block)
+        return HTMLResponse(_BLOCKED_PAGE, status)
 
     def _refusal(self, scope: Scope) -> Response:
         switches = self._simulator.account.switches

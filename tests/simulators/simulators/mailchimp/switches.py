@@ -40,6 +40,7 @@ class Switches:
     # Limits of the account.
     connection_limit: int = 10
     connection_limit_answer: Literal["json", "empty_429", "empty_403"] = "json"
+    edge_block: Literal["off", "403", "503"] = "off"
     pending_batch_limit: int = 500
     batch_seconds: float = 0.0
 

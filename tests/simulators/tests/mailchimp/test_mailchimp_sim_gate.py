@@ -110,6 +110,14 @@ def test_the_refusal_may_be_empty(
     assert (refused.status_code, refused.content) == (status, b"")
 
 
+@pytest.mark.parametrize("status", ["403", "503"])
+def test_the_network_in_front_may_refuse_everybody(api: PlainClient, status: str) -> None:
+    api.control.switch(edge_block=status)
+    answer = api.get("/ping")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (int(status), "text/html; charset=utf-8")
+    assert "Access Denied" in answer.text
+
+
 def test_a_connection_is_free_again_after_its_answer(api: PlainClient) -> None:
     api.control.switch(connection_limit=1)
     assert [api.get("/ping").status_code for _ in range(5)] == [200] * 5

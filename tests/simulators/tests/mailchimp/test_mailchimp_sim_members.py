@@ -119,7 +119,7 @@ def test_deleting_for_good_forgets_the_address_until_the_person_comes_back(api: 
         "The contact must re-subscribe to get back on the list."
     )
     api.control.subscribe(EMAIL)
-    assert api.member(EMAIL)["status"] == "subscribed"
+    assert api.control.members()[EMAIL.lower()]["state"] == "subscribed"
 
 
 @pytest.mark.parametrize(

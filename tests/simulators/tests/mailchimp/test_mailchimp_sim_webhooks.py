@@ -105,6 +105,7 @@ EVENTS: list[tuple[str, str, Act, list[str]]] = [
         ["upemail", "profile"],
     ),
     ("user comes back", "unsubscribed_by_contact", lambda api: api.control.subscribe(EMAIL), ["profile"]),
+    ("bounced user comes back", "cleaned", lambda api: api.control.subscribe(EMAIL), ["profile"]),
     ("admin archives", "subscribed", lambda api: api.control.archive(EMAIL), ["unsubscribe"]),
     ("admin deletes", "subscribed", lambda api: api.control.delete_permanently(EMAIL), ["unsubscribe"]),
     ("API adds", "absent", lambda api: api.upsert(EMAIL), ["subscribe"]),
