@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import APIRouter, HTTPException
+import msgspec
+from fastapi import APIRouter, HTTPException, Response
 
 from simulators.common.control import PREFIX
 from simulators.epicor import rules
@@ -31,8 +32,8 @@ def epicor_control(world: Kinetic) -> APIRouter:
     _add_switches(router, world)
 
     @router.get("/truth")
-    async def truth() -> dict[str, Any]:
-        return truth_document(world.store.select(world.table("Customer")))
+    async def truth() -> Response:
+        return _json(truth_document(world.store.select(world.table("Customer"))))
 
     @router.post("/commit")
     async def commit() -> dict[str, int]:
@@ -64,8 +65,8 @@ def _add_tables(router: APIRouter, world: Kinetic) -> None:
         return world.table(name)
 
     @router.get("/tables/{name}")
-    async def rows(name: str) -> list[Row]:
-        return world.store.select(table_named(name))
+    async def rows(name: str) -> Response:
+        return _json(world.store.select(table_named(name)))
 
     @router.post("/tables/{name}/edit")
     async def edit(name: str, given: dict[str, Any]) -> Row:
@@ -103,6 +104,11 @@ def _add_switches(router: APIRouter, world: Kinetic) -> None:
     async def reset() -> dict[str, Any]:
         world.switches = Switches()
         return asdict(world.switches)
+
+
+def _json(document: Any) -> Response:
+    # Whole tables go through here; the framework's own encoder takes ten times as long.
+    return Response(msgspec.json.encode(document), media_type="application/json")
 
 
 @contextlib.contextmanager

@@ -176,7 +176,7 @@ def _apply(world: Kinetic, company: str, table: Table, row: Row, *, whole: bool)
     modification = row["RowMod"]
     if modification == "A":
         return [rules.create(world, company, table, row)]
-    key = {name: row[name] for name in table.key if name in row}
+    key = _key(company, table, row)
     if len(key) < len(table.key):
         raise business_error(f"The key of {table.name} is incomplete.", table.name)
     if modification == "D":
@@ -187,6 +187,12 @@ def _apply(world: Kinetic, company: str, table: Table, row: Row, *, whole: bool)
     if whole:
         _refuse_stale(world, table, key, row)
     return [rules.update(world, table, key, row)]
+
+
+def _key(company: str, table: Table, row: Row) -> Row:
+    """What the row has of its key; the company is that of the URL unless the row says otherwise."""
+    given = {"Company": company, **row}
+    return {name: given[name] for name in table.key if name in given}
 
 
 def _refuse_stale(world: Kinetic, table: Table, key: Row, row: Row) -> None:
@@ -211,7 +217,8 @@ def update_ext(world: Kinetic, service: Service, call: Call) -> Answer:
                 break
             try:
                 with world.store.transaction():
-                    applied = _apply(world, call.company, table, {"RowMod": "U", **row}, whole=False)
+                    modification = row.get("RowMod") or _add_or_update(world, call.company, table, row)
+                    applied = _apply(world, call.company, table, {**row, "RowMod": modification}, whole=False)
             except EpicorError as error:
                 errors.append(_row_error(table, row, error))
             else:
@@ -222,6 +229,12 @@ def update_ext(world: Kinetic, service: Service, call: Call) -> Answer:
             "parameters": {"ds": written, "errorsOccurred": bool(errors)},
         }
     )
+
+
+def _add_or_update(world: Kinetic, company: str, table: Table, row: Row) -> str:
+    """What is meant by a row that does not say: it is added unless it is there."""
+    key = _key(company, table, row)
+    return "U" if len(key) == len(table.key) and world.store.get(table, key) else "A"
 
 
 def _row_error(table: Table, row: Row, error: EpicorError) -> Row:

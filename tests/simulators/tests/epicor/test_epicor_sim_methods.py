@@ -225,6 +225,21 @@ def test_update_ext_reports_errors_per_row_inside_a_200(
     assert by_id(epicor, first)["Comment"] == "stored"
 
 
+def test_update_ext_adds_what_is_not_there_and_merges_what_is(epicor: RunningEpicor) -> None:
+    row = first_contact(epicor)
+    known = {
+        "CustNum": row["CustNum"],
+        "ShipToNum": row["ShipToNum"],
+        "ConNum": row["ConNum"],
+        "Comment": "merged",
+    }
+    document = update_ext(epicor, [known, {"CustNum": 12, "ShipToNum": "", "Name": "New Example"}])
+    merged, added = document["parameters"]["ds"]["CustCnt"]
+    assert document["parameters"]["errorsOccurred"] is False
+    assert (merged["Comment"], merged["Name"]) == ("merged", row["Name"])
+    assert (added["Company"], added["Name"], added["ConNum"] > 0) == ("EPIC06", "New Example", True)
+
+
 def test_update_without_a_dataset_is_refused(epicor: RunningEpicor) -> None:
     assert epicor.request("POST", f"{CONTACT}/Update", json={}).status_code == 400
     assert epicor.request("POST", f"{CONTACT}/Update", json={"ds": {"Nope": [{}]}}).status_code == 400
