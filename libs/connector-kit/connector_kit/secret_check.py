@@ -12,7 +12,7 @@ from connector_kit.secret_keys import KEY_VARIABLE
 from connector_kit.secret_text import has_login, is_in_clear, named_as_secret, references
 from connector_kit.secrets import is_encrypted
 
-CLEAR, ENCRYPTED, ELSEWHERE, UNSET = "in clear", "encrypted", "references", "not set"
+CLEAR, ENCRYPTED, ELSEWHERE, UNSET = "in clear", "encrypted", "without a secret in them", "not set"
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Finding:
     Attributes:
         place: File, line and name.
         reason: Why it is taken for a secret.
-        state: CLEAR, ENCRYPTED, ELSEWHERE (a reference to a variable) or UNSET.
+        state: CLEAR, ENCRYPTED, ELSEWHERE (a reference, or a URL without a password) or UNSET.
     """
 
     place: str

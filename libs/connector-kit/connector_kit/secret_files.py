@@ -95,13 +95,19 @@ class SettingsFile:
                 + text[value.end :]
             )
         expected = [(value.path, new_texts.get(value, value.text)) for value in self.values]
-        if [(value.path, value.text) for value in _values(self.path, text)] != expected:
+        if self._reread(text) != expected:
             places = ", ".join(self.place(value) for value in new_texts)
             raise ConfigurationError(
                 f"{places}: the spelling of the value is unusual, so that it is not replaced.",
                 advice="Write it on one line, in plain quotes or none.",
             )
         return text
+
+    def _reread(self, text: str) -> list[tuple[tuple[str, ...], str]] | None:
+        try:
+            return [(value.path, value.text) for value in _values(self.path, text)]
+        except ConfigurationError:
+            return None
 
 
 def read_text(path: Path) -> str:

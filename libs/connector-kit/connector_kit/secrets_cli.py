@@ -262,3 +262,7 @@ def main() -> None:
     except ConfigurationError as error:
         click.echo(str(error), err=True)
         sys.exit(WRONG)
+
+
+if __name__ == "__main__":
+    main()
