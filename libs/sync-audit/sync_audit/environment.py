@@ -8,8 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+CORRELATION_VARIABLE: Final = "SYNC_AUDIT_CORRELATION"
+"""Set by a replay for the target that it starts."""
+
 _CORRELATION_VARIABLES: Final = (
-    "SYNC_AUDIT_CORRELATION",  # set by a replay for the target that it starts
+    CORRELATION_VARIABLE,
     "MELTANO_RUN_ID",  # set by who schedules `meltano run`, the same as its --run-id
     "MELTANO_PARENT_CONTEXT_UUID",  # set by Meltano for every plugin that one command starts
 )

@@ -60,9 +60,10 @@ class RunSummary:
         if self.undecided:
             parts.append(f"{self.undecided:,} without a decision")
         dry = " (dry run: nothing was written)" if self.dry_run else ""
+        plural = "" if self.read == 1 else "s"
         told = f": {', '.join(parts)}" if parts else ""
         return (
-            f"{self.plugin} run {self.run_id} {self.status}{dry}: {self.read:,} records read{told};"
+            f"{self.plugin} run {self.run_id} {self.status}{dry}: {self.read:,} record{plural} read{told};"
             f" {_duration(self.seconds)}, {self.per_second:,.0f} per second"
         )
 

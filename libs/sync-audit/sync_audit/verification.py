@@ -15,7 +15,7 @@ from sync_audit.administration import PLUGIN
 from sync_audit.chain import link, person_digest, private_digest
 from sync_audit.decision import Action
 from sync_audit.notes import EntryNote, KeptNote
-from sync_audit.run import HOUR_LENGTH, OPEN, RUNNING, WAITING_STATES
+from sync_audit.run import HANDED_OUT, HOUR_LENGTH, OPEN, RUNNING, WAITING_STATES
 from sync_audit.schema import (
     PRIVATE_COLUMNS,
     PUBLIC_COLUMNS,
@@ -108,10 +108,10 @@ class _Notes:
 
     erased: set[EntryNote] = field(default_factory=set)
     pruned: set[EntryNote] = field(default_factory=set)
-    replayed: dict[EntryNote, int] = field(default_factory=dict)
+    replayed: dict[EntryNote, tuple[str, int | None]] = field(default_factory=dict)
     kept: dict[tuple[int, int], KeptNote] = field(default_factory=dict)
 
-    def add(self, action: str, text: str | None, run_id: int) -> bool:
+    def add(self, action: str, text: str | None, *, reason: str, run_id: int) -> bool:
         """Take a note; returns whether it could be read."""
         try:
             if action == Action.KEPT.value:
@@ -126,8 +126,13 @@ class _Notes:
         elif action == Action.PRUNED.value:
             self.pruned.add(note)
         else:
-            self.replayed[note] = run_id
+            self._add_replay(note, reason, run_id)
         return True
+
+    def _add_replay(self, note: EntryNote, state: str, run_id: int) -> None:
+        """Follow a dead letter: its state, and the run that handed it out."""
+        handed_out_in = run_id if state == HANDED_OUT else self.replayed.get(note, (OPEN, None))[1]
+        self.replayed[note] = (state, None if state == OPEN else handed_out_in)
 
 
 class _Verifier:
@@ -198,12 +203,21 @@ class _Verifier:
 
     def _read_notes(self) -> None:
         query = (
-            sa.select(decisions.c.action, decisions.c.refers_to, decisions.c.run_id, decisions.c.seq)
+            sa.select(
+                decisions.c.action,
+                decisions.c.reason,
+                decisions.c.refers_to,
+                decisions.c.run_id,
+                decisions.c.seq,
+            )
             .join(runs, runs.c.id == decisions.c.run_id)
             .where(runs.c.plugin == PLUGIN, decisions.c.action.in_([action.value for action in _NOTED]))
+            .order_by(decisions.c.run_id, decisions.c.seq)
         )
         for row in self._select(query):
-            if not self._notes.add(row["action"], row["refers_to"], row["run_id"]):
+            if not self._notes.add(
+                row["action"], row["refers_to"], reason=row["reason"], run_id=row["run_id"]
+            ):
                 self._report(f"run {row['run_id']} entry {row['seq']}", "refers to nothing that can be read")
 
     def _check_run(self, run: Row, header: bytes | None, result: bytes | None) -> None:
@@ -325,8 +339,8 @@ class _Verifier:
             if told != (row["of_plugin"], row["of_stream"], row["of_consent"], row["recorded_at"]):
                 self._report(where, "does not match its entry")
                 continue
-            replayed_in = self._notes.replayed.get(EntryNote(row["run_id"], row["seq"], row["digest"]))
-            if row["replay_run_id"] != replayed_in or (row["state"] == OPEN) != (replayed_in is None):
+            note = EntryNote(row["run_id"], row["seq"], row["digest"])
+            if (row["state"], row["replay_run_id"]) != self._notes.replayed.get(note, (OPEN, None)):
                 self._report(where, f"is marked as {row['state']}, and the trail tells another story")
             settled = row["state"] not in WAITING_STATES
             if [settled, settled] != [row[name] is not None for name in ("result_run_id", "result_seq")]:
