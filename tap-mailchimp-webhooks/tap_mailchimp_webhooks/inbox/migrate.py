@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from connector_kit.errors import ConfigurationError
 from sqlalchemy import Connection, inspect, text
 
 from tap_mailchimp_webhooks.inbox.database import Database
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 VERSION_TABLE = "inbox_version"
 HEAD = "0001"
@@ -28,6 +29,10 @@ def migrate(database: Database) -> None:
     with database.read() as connection:
         if _version(connection) == HEAD:
             return
+    # Alembic takes as long to import as the rest of a small run; nearly every run goes without it.
+    from alembic import command  # noqa: PLC0415 (see above)
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 (see above)
+
     with database.write() as connection:
         config = alembic_config()
         found = _version(connection)
@@ -43,6 +48,8 @@ def migrate(database: Database) -> None:
 
 def alembic_config() -> Config:
     """Where Alembic finds the migrations."""
+    from alembic.config import Config  # noqa: PLC0415 (see `migrate`)
+
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

@@ -1,0 +1,370 @@
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from connector_kit.errors import AmbiguousWriteError, ConfigurationError
+from mailchimp_client import MailchimpClient, MailchimpSettings
+from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp, WebhookSink
+from tap_mailchimp_webhooks import cli
+from tap_mailchimp_webhooks.events import CATCH_UP, CONTACT_EVENTS, from_catch_up
+from tap_mailchimp_webhooks.health import Signs, counted_days, verdict
+from tap_mailchimp_webhooks.inbox.statistics import Arrivals
+from tap_mailchimp_webhooks.inbox.store import Inbox
+from tap_mailchimp_webhooks.probe import probe
+from tap_mailchimp_webhooks.receiver.settings import PathSecrets
+from tap_mailchimp_webhooks.registration import public_address, without_secret
+
+SECRET = "a-path-secret-of-the-tests"
+
+
+@pytest.fixture
+def mailchimp(start_mailchimp: StartMailchimp) -> RunningMailchimp:
+    return start_mailchimp()
+
+
+@pytest.fixture
+def client(mailchimp: RunningMailchimp) -> MailchimpClient:
+    config = {"api_key": mailchimp.api_key, "base_url": mailchimp.base_url}
+    return MailchimpClient(MailchimpSettings.from_config(config))
+
+
+@pytest.fixture
+def command(mailchimp: RunningMailchimp, sqlite_url: str) -> Callable[..., Result]:
+    """Runs `mailchimp-webhooks` in this process, set up by variables."""
+    environment = {
+        "MAILCHIMP_WEBHOOKS_SECRET": SECRET,
+        "MAILCHIMP_WEBHOOKS_INBOX_DATABASE_URL": sqlite_url,
+        "MAILCHIMP_WEBHOOKS_LIST_IDS": mailchimp.list_id,
+        "MAILCHIMP_API_KEY": mailchimp.api_key,
+        "MAILCHIMP_BASE_URL": mailchimp.base_url,
+    }
+
+    def run(*arguments: str) -> Result:
+        return CliRunner(env=environment).invoke(cli.commands, arguments)
+
+    return run
+
+
+def hooks(mailchimp: RunningMailchimp) -> list[Any]:
+    return [hook for hook in mailchimp.control.webhooks() if hook["list_id"] == mailchimp.list_id]
+
+
+def test_registers_once_with_everything_written_out(
+    command: Callable[..., Result],
+    mailchimp: RunningMailchimp,
+    client: MailchimpClient,
+    start_receiver: Callable[..., str],
+) -> None:
+    url = start_receiver()
+
+    first = command("register", "--url", url, "--json")
+    second = command("register", "--url", f"{url}/", "--json")
+
+    (hook,) = client.get(f"lists/{mailchimp.list_id}/webhooks")["webhooks"]
+    assert hook["url"] == f"{url}/webhooks/mailchimp/{SECRET}"
+    assert set(hook["events"]) >= {"subscribe", "unsubscribe", "profile", "cleaned", "upemail", "campaign"}
+    assert hook["sources"] == {"user": True, "admin": True, "api": False}
+    actions = [json.loads(result.output)[0]["action"] for result in (first, second)]
+    assert actions == ["created", "confirmed"]
+    assert SECRET not in first.output + second.output
+
+
+def test_a_signed_delivery_reaches_the_inbox(
+    command: Callable[..., Result],
+    mailchimp: RunningMailchimp,
+    start_receiver: Callable[..., str],
+    inbox: Inbox,
+) -> None:
+    command("register", "--url", start_receiver())
+    mailchimp.control.subscribe("ada@example.com")
+    mailchimp.control.unsubscribe("ada@example.com")
+    mailchimp.control.flush_webhooks(hurry=True)
+
+    assert [event.type for event in inbox.read(CONTACT_EVENTS, after=0)] == ["subscribe", "unsubscribe"]
+    assert {delivery["state"] for delivery in mailchimp.control.deliveries()} == {"delivered"}
+
+
+def test_mends_a_webhook_that_tells_too_little_or_too_much(
+    command: Callable[..., Result],
+    mailchimp: RunningMailchimp,
+    client: MailchimpClient,
+    start_receiver: Callable[..., str],
+) -> None:
+    url = start_receiver()
+    command("register", "--url", url)
+    (hook,) = hooks(mailchimp)
+    change = {"events": {"unsubscribe": False}, "sources": {"user": True, "admin": True, "api": True}}
+    client.update_webhook(mailchimp.list_id, hook["id"], change)
+    assert "incomplete" in command("status").output
+
+    assert "updated" in command("register", "--url", url).output
+
+    (mended,) = client.get(f"lists/{mailchimp.list_id}/webhooks")["webhooks"]
+    assert mended["events"]["unsubscribe"]
+    assert not mended["sources"]["api"]
+
+
+def test_makes_a_webhook_anew_whose_signing_secret_is_lost(
+    command: Callable[..., Result],
+    mailchimp: RunningMailchimp,
+    client: MailchimpClient,
+    start_receiver: Callable[..., str],
+    inbox: Inbox,
+) -> None:
+    url = start_receiver()
+    client.create_webhook(
+        mailchimp.list_id, {"url": public_address(url, SECRET), "events": {}, "sources": {"user": True}}
+    )
+
+    assert "replaced" in command("register", "--url", url).output
+
+    mailchimp.control.subscribe("ada@example.com")
+    mailchimp.control.flush_webhooks(hurry=True)
+    assert inbox.last_sequence() == 1
+
+
+def test_takes_a_webhook_that_was_made_before_mailchimp_signed(
+    command: Callable[..., Result],
+    mailchimp: RunningMailchimp,
+    client: MailchimpClient,
+    start_receiver: Callable[..., str],
+    inbox: Inbox,
+) -> None:
+    url = start_receiver()
+    mailchimp.control.switch(sign_new_webhooks=False)
+    client.create_webhook(mailchimp.list_id, {"url": public_address(url, SECRET)})
+
+    assert "updated" in command("register", "--url", url).output
+
+    mailchimp.control.subscribe("ada@example.com")
+    mailchimp.control.flush_webhooks(hurry=True)
+    assert inbox.last_sequence() == 1
+
+
+def test_looks_before_it_repeats_a_registration_whose_answer_was_lost(
+    command: Callable[..., Result],
+    mailchimp: RunningMailchimp,
+    start_receiver: Callable[..., str],
+    inbox: Inbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    create = MailchimpClient.create_webhook
+    lost: list[Any] = []
+
+    def lossy(self: MailchimpClient, list_id: str, webhook: Any) -> Any:
+        made = create(self, list_id, webhook)
+        if not lost:
+            lost.append(made)
+            raise AmbiguousWriteError("The connection broke.")
+        return made
+
+    monkeypatch.setattr(MailchimpClient, "create_webhook", lossy)
+
+    assert "created" in command("register", "--url", start_receiver()).output
+    assert len(hooks(mailchimp)) == 1
+    mailchimp.control.subscribe("ada@example.com")
+    mailchimp.control.flush_webhooks(hurry=True)
+    assert inbox.last_sequence() == 1
+
+
+def test_removes_its_own_webhooks_alone(
+    command: Callable[..., Result],
+    mailchimp: RunningMailchimp,
+    client: MailchimpClient,
+    start_receiver: Callable[..., str],
+    webhook_sink: WebhookSink,
+) -> None:
+    url = start_receiver()
+    client.create_webhook(mailchimp.list_id, {"url": webhook_sink.url})
+    command("register", "--url", url)
+    assert len(hooks(mailchimp)) == 2
+
+    assert "deleted" in command("unregister", "--url", url).output
+    assert "nothing to do" in command("unregister", "--url", url).output
+
+    assert [hook["url"] for hook in hooks(mailchimp)] == [webhook_sink.url]
+
+
+def test_registers_in_all_audiences_where_none_is_named(
+    mailchimp: RunningMailchimp, start_receiver: Callable[..., str], sqlite_url: str
+) -> None:
+    result = CliRunner().invoke(
+        cli.commands,
+        [
+            *("register", "--json", "--secret", SECRET, "--inbox-database-url", sqlite_url),
+            *("--url", start_receiver(), "--api-key", mailchimp.api_key, "--base-url", mailchimp.base_url),
+        ],
+    )
+
+    assert {one["list_id"] for one in json.loads(result.output)} == set(mailchimp.lists.values())
+
+
+def test_checks_first_that_the_address_answers(
+    command: Callable[..., Result], mailchimp: RunningMailchimp, webhook_sink: WebhookSink
+) -> None:
+    webhook_sink.respond_to_get = lambda _: 403
+
+    result = command("register", "--url", webhook_sink.url)
+
+    assert isinstance(result.exception, ConfigurationError)
+    assert "firewall" in str(result.exception)
+    assert hooks(mailchimp) == []
+    assert mailchimp.control.request_counts() == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (301, "leads on"),
+        (401, "login"),
+        (404, "MAILCHIMP_WEBHOOKS_SECRET"),
+        (410, "must be 200"),
+        (502, "mailchimp-webhooks serve"),
+    ],
+)
+def test_says_what_a_person_must_fix(status: int, says: str) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Keep quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever).start()
+        try:
+            with pytest.raises(ConfigurationError, match=says):
+                probe(f"http://127.0.0.1:{server.server_port}/")
+        finally:
+            server.shutdown()
+
+
+def test_says_when_nothing_listens() -> None:
+    with pytest.raises(ConfigurationError, match="no connection"):
+        probe("http://127.0.0.1:1/")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://hooks.example.com", "https://hooks.example.com/webhooks/mailchimp/s"),
+        ("https://hooks.example.com/", "https://hooks.example.com/webhooks/mailchimp/s"),
+        ("https://example.com/prefix/", "https://example.com/prefix/webhooks/mailchimp/s"),
+        ("https://example.com/webhooks/mailchimp/", "https://example.com/webhooks/mailchimp/s"),
+        ("https://example.com/p/webhooks/mailchimp/old", "https://example.com/p/webhooks/mailchimp/s"),
+    ],
+)
+def test_the_address_is_the_public_one_and_the_secret_path(url: str, expected: str) -> None:
+    assert public_address(url, "s") == expected
+    assert without_secret(expected).endswith("/webhooks/mailchimp/********")
+
+
+@pytest.mark.parametrize("url", ["", "hooks.example.com", "ftp://example.com", "https://example.com/?a=b"])
+def test_what_is_no_address_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="--url"):
+        public_address(url, "s")
+
+
+NOW = datetime(2026, 3, 10, 12, 0, tzinfo=timezone.utc)
+
+
+def _ago(**parts: float) -> str:
+    return (NOW - timedelta(**parts)).isoformat(timespec="seconds")
+
+
+@pytest.mark.parametrize(
+    ("signs", "complete", "expected"),
+    [
+        (Signs(Arrivals(_ago(hours=1), 5, 0, None)), True, "alive"),
+        (Signs(Arrivals(_ago(days=30), 0, 0, None)), True, "quiet"),
+        (Signs(Arrivals(None, 0, 0, None)), True, "quiet"),
+        (Signs(Arrivals(_ago(hours=1), 5, 0, None)), False, "incomplete"),
+        (Signs(Arrivals(_ago(days=2), 5, 3, _ago(days=1))), True, "looks_disabled"),
+        (Signs(Arrivals(_ago(days=1), 5, 3, _ago(days=2))), True, "alive"),
+        (Signs(Arrivals(_ago(days=2), 5, 1, _ago(minutes=30))), True, "alive"),
+        (Signs(Arrivals(None, 0, 9, _ago(days=3)), registered_at=_ago(days=1)), True, "quiet"),
+        (Signs(Arrivals(_ago(days=3), 5, 0, None), counted_days=1), True, "looks_disabled"),
+    ],
+)
+def test_judges_a_webhook_by_what_arrived_and_what_was_missed(
+    signs: Signs, *, complete: bool, expected: str
+) -> None:
+    assert verdict(signs, NOW, complete=complete) == expected
+
+
+def test_days_on_which_mailchimp_counted_people_speak_against_a_silent_webhook() -> None:
+    activity = [
+        {"day": "2026-03-10", "subs": 9, "unsubs": 9},
+        {"day": "2026-03-09", "subs": 0, "unsubs": 2},
+        {"day": "2026-03-08", "subs": 0, "unsubs": 0, "other_removes": 4},
+        {"day": "2026-03-07", "subs": 1, "unsubs": 0},
+        {"day": "2026-02-01", "subs": 5, "unsubs": 5},
+    ]
+
+    assert counted_days(activity, _ago(days=5), None, NOW) == 2
+    assert counted_days(activity, _ago(days=2), None, NOW) == 1
+    assert counted_days(activity, _ago(hours=1), None, NOW) == 0
+    assert counted_days(activity, None, _ago(days=2), NOW) == 1
+    assert counted_days(activity, None, None, NOW) == 0
+
+
+def test_status_says_when_a_webhook_looks_disabled(
+    command: Callable[..., Result],
+    mailchimp: RunningMailchimp,
+    start_receiver: Callable[..., str],
+    inbox: Inbox,
+) -> None:
+    assert command("status").exit_code == 2
+    command("register", "--url", start_receiver())
+    assert command("status").exit_code == 0
+    moment = datetime.now(timezone.utc) + timedelta(seconds=2)
+    missed = from_catch_up(
+        "unsubscribe", {"email": "ada@example.com", "list_id": mailchimp.list_id}, moment, moment
+    )
+    inbox.store([missed])
+
+    # A delivery that may still be repeated is no sign yet.
+    assert json.loads(command("status", "--json").output)["webhooks"][0]["missed_last_7_days"] == 1
+    assert missed.origin == CATCH_UP
+
+
+def test_an_error_of_the_command_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["mailchimp-webhooks", "serve", "--secret", "changeme"])
+
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.startswith("Error: The path secret is shorter")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_makes_secrets_that_it_takes(command: Callable[..., Result]) -> None:
+    first, second = command("secret").output.strip(), command("secret").output.strip()
+
+    assert first != second
+    assert PathSecrets.parse(f"{first}, {second}").values == (first, second)
+
+
+def test_catches_up_on_a_schedule_of_its_own(
+    command: Callable[..., Result], mailchimp: RunningMailchimp, inbox: Inbox
+) -> None:
+    mailchimp.control.subscribe("ada@example.com")
+    mailchimp.control.unsubscribe("ada@example.com")
+
+    assert command("catch-up").output == "1 events were missing.\n"
+    assert command("catch-up").output == "0 events were missing.\n"
