@@ -155,10 +155,9 @@ class Loader:
         """Decide about records; what needs no call is recorded, the rest is returned."""
         winners, merged = without_duplicates(records)
         membership = self._membership(audience)
-        self._wait_for({key for record in winners for key in (record.member, record.source) if key})
-        member_of = membership.member_of(
-            row.source for record in winners for row in record.rows if row.source
-        )
+        rows = [row for record in winners for row in record.rows]
+        self._wait_for({key for row in rows for key in (row.member, row.source) if key})
+        member_of = membership.member_of(row.source for row in rows if row.source)
         self._wait_for(set(member_of.values()))
         known: dict[str, Known | None] = dict.fromkeys(record.member for record in winners)
         known |= membership.known({*known, *member_of.values()})
@@ -194,13 +193,12 @@ class Loader:
         """Plan a record, with regard to other addresses that its source rows had before."""
         here = known[record.member]
         sources = {row.source for row in record.rows}
-        # Somebody who turned out to be gone has nothing to move.
-        formers = [former for former in formers if known[former.member] is not None]
         left = tuple(Former(former.member, _without(former.known, sources)) for former in formers)
         if here is not None or not formers:
             return replace(self._plan_here(record, here, audience, membership), detached=left)
-        if any(former.member in membership.archived() for former in formers):
+        if any(known[former.member] is None or former.member in membership.archived() for former in formers):
             return _former_opted_out(record)
+        formers = [Former(former.member, known[former.member] or former.known) for former in formers]
         movable = [former for former, rest in zip(formers, left, strict=True) if not rest.known.rows]
         # Consent moves with the person: one who opted out goes first.
         movable.sort(key=lambda former: not former.known.opted_out)
@@ -327,5 +325,5 @@ def _former_opted_out(record: MemberRecord) -> Verdict:
         record,
         Action.REFUSED,
         "former_address_opted_out",
-        "The person opted out under a former address, and does not become a subscriber under a new one.",
+        "The person opted out, or left, under a former address, and becomes no subscriber under a new one.",
     )

@@ -1,0 +1,182 @@
+"""Nobody who opted out is ever raised: every state a person can be in, by every path a record can take."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+PERSON = "person@example.com"
+
+STATES = (
+    "subscribed",
+    "unsubscribed_by_admin",
+    "unsubscribed_by_contact",
+    "complained",
+    "cleaned",
+    "pending",
+    "transactional",
+    "archived",
+    "archived_locked",
+    "forgotten",
+)
+MAY_BE_MAILED = {"subscribed", "transactional"}
+
+RECORDS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "says subscribed": {"status": "subscribed"},
+    "says subscribed if new": {"status_if_new": "subscribed"},
+    "says pending": {"status": "pending"},
+    "says unsubscribed": {"status": "unsubscribed"},
+    "says cleaned": {"status": "cleaned"},
+    "inactive": {"source_active": False},
+}
+
+PATHS: dict[str, dict[str, Any]] = {
+    "batch": {},
+    "batches of one": {"batch_size": 1},
+    "double opt-in is asked for": {"status_if_new": "pending"},
+    "inactive are unsubscribed": {"inactive_action": "unsubscribe"},
+    "inactive are archived": {"inactive_action": "archive"},
+    "inactive are tagged": {"inactive_action": "tag"},
+    "only updates": {"update_only_streams": ["customers"]},
+}
+
+SWITCHES: dict[str, dict[str, Any]] = {
+    "as harmful as may be": {},
+    "kind": {
+        "put_status_if_new_on_archived": "kept",
+        "batch_status_if_new_on_archived": "kept",
+        "batch_status_on_admin_unsubscribed": "error",
+        "archive_forgets_opt_out": False,
+    },
+}
+
+
+BEFORE = ("unknown", "known")
+"""Whether the ledger knew the person as a subscriber before anything happened to them."""
+
+
+def address(before: str, kind: str, state: str) -> str:
+    return f"{before}.{kind.replace(' ', '-')}.{state}@example.com"
+
+
+def everybody() -> Iterator[tuple[str, str, str]]:
+    return itertools.product(BEFORE, RECORDS, STATES)
+
+
+def assert_nobody_raised(bench: Any) -> None:
+    assert bench.mailchimp.control.raises("raised") == []
+    after = bench.states_of_people()
+    for before, kind, state in everybody():
+        now = after[address(before, kind, state)]
+        assert now == state or now not in MAY_BE_MAILED, f"{before} {state}, {kind}: became {now}"
+
+
+@pytest.mark.parametrize("switches", SWITCHES)
+@pytest.mark.parametrize("path", PATHS)
+def test_no_record_raises_anybody_on_any_path(start_bench: Any, path: str, switches: str) -> None:
+    bench = start_bench(**SWITCHES[switches])
+    bench.run(
+        [
+            {"email_address": address(*who), "FNAME": "Old", "source_key": address(*who)}
+            for who in everybody()
+            if who[0] == "known"
+        ]
+    )
+    bench.mailchimp.control.put_members({"email": address(*who), "state": who[2]} for who in everybody())
+    news = [
+        {
+            "email_address": address(before, kind, state),
+            "FNAME": "New",
+            "source_key": address(before, kind, state),
+            **RECORDS[kind],
+        }
+        for before, kind, state in everybody()
+    ]
+    for _ in range(2):
+        bench.run(news, **PATHS[path])
+        assert_nobody_raised(bench)
+
+
+@pytest.mark.parametrize("state", ["subscribed", "pending", "transactional"])
+def test_an_opt_out_at_the_source_lowers_consent(bench: Any, state: str) -> None:
+    bench.mailchimp.control.put_members([{"email": PERSON, "state": state}])
+    [decided] = bench.run([{"email_address": PERSON, "status": "unsubscribed", "source_key": "1"}])
+    assert (decided.action, decided.reason) == ("flagged", "opted_out_at_source")
+    assert bench.members()[PERSON]["status"] == "unsubscribed"
+
+
+@pytest.mark.parametrize("state", ["cleaned", "complained", "unsubscribed_by_contact", "archived"])
+def test_a_state_below_subscribed_is_kept_by_an_opt_out(bench: Any, state: str) -> None:
+    bench.mailchimp.control.put_members([{"email": PERSON, "state": state}])
+    bench.run([{"email_address": PERSON, "status": "unsubscribed", "source_key": "1"}])
+    assert bench.states_of_people()[PERSON] == state
+
+
+def test_an_opt_out_at_the_source_creates_nobody(bench: Any) -> None:
+    [decided] = bench.run([{"email_address": PERSON, "status": "unsubscribed"}])
+    assert (decided.action, decided.reason) == ("skipped", "opted_out_at_source")
+    assert bench.members() == {}
+
+
+def test_an_opt_out_that_the_person_took_back_is_not_repeated(bench: Any) -> None:
+    out = {"email_address": PERSON, "status": "unsubscribed", "source_key": "1", "FNAME": "A"}
+    bench.mailchimp.control.put_members([{"email": PERSON, "state": "subscribed"}])
+    bench.run([out])
+    bench.mailchimp.control.subscribe(PERSON)
+    bench.run([{**out, "FNAME": "B"}])
+    assert bench.members()[PERSON]["status"] == "subscribed"
+    bench.run([{**out, "status": None}])
+    bench.run([out])
+    assert bench.members()[PERSON]["status"] == "unsubscribed"
+
+
+def test_an_opt_out_counts_whichever_row_of_the_address_says_it(bench: Any) -> None:
+    newer = {"email_address": PERSON, "source_key": "1", "source_updated_on": "2026-02-01", "FNAME": "Newer"}
+    older = {
+        "email_address": PERSON,
+        "source_key": "2",
+        "source_updated_on": "2026-01-01",
+        "FNAME": "Older",
+        "status": "unsubscribed",
+    }
+    bench.run([newer])
+    [decided] = bench.run([older])
+    assert decided.action == "flagged"
+    member = bench.members()[PERSON]
+    assert (member["status"], member["merge_fields"]["FNAME"]) == ("unsubscribed", "Newer")
+
+
+def test_a_double_opt_in_audience_gets_pending(bench: Any) -> None:
+    list_id = bench.mailchimp.control.add_list("Asked twice", double_optin=True)
+    [decided] = bench.run([{"email_address": PERSON}], list_id=list_id)
+    assert decided.reason == "new_pending"
+    assert bench.members(list_id)[PERSON]["status"] == "pending"
+
+
+def test_a_person_archived_since_the_last_run_stays_archived(bench: Any) -> None:
+    bench.run([{"email_address": PERSON, "FNAME": "A"}])
+    bench.mailchimp.control.archive(PERSON)
+    [decided] = bench.run([{"email_address": PERSON, "FNAME": "B"}])
+    assert (decided.action, decided.reason) == ("refused", "archived")
+    assert bench.members()[PERSON]["status"] == "archived"
+
+
+def test_a_forgotten_person_is_refused_and_the_run_goes_on(bench: Any) -> None:
+    bench.mailchimp.control.put_members([{"email": PERSON, "state": "forgotten"}])
+    decided = bench.run([{"email_address": PERSON}, {"email_address": "other@example.com"}])
+    assert sorted((entry.action, entry.reason) for entry in decided) == [
+        ("created", "new_subscribed"),
+        ("refused", "permanently_deleted"),
+    ]
+
+
+def test_fields_of_people_who_opted_out_are_still_kept_in_step(bench: Any) -> None:
+    bench.mailchimp.control.put_members([{"email": PERSON, "state": "unsubscribed_by_contact"}])
+    [decided] = bench.run([{"email_address": PERSON, "FNAME": "New"}])
+    assert decided.action == "updated"
+    member = bench.members()[PERSON]
+    assert (member["status"], member["merge_fields"]["FNAME"]) == ("unsubscribed", "New")
