@@ -54,16 +54,18 @@ def references(text: str) -> list[str]:
 
 
 def is_in_clear(text: str) -> bool:
-    """Whether a secret can be read in the value of a secret setting.
+    """Whether a secret can be read in the value of a secret setting, as it stands in a file.
 
     It cannot where the value is empty, a reference, or the address of a database without a password.
     """
     written = _without_references(text).strip()
-    if not written:
-        return False
-    if written.split(":", 1)[0].split("+", 1)[0].lower() in DATABASES and "://" in written:
-        return has_login(text)
-    return True
+    return bool(written) and not is_address_alone(written)
+
+
+def is_address_alone(text: str) -> bool:
+    """Whether a text is the URL of a database and has no password in it."""
+    scheme, separator, _ = text.partition("://")
+    return bool(separator) and scheme.split("+")[0].lower() in DATABASES and not passwords_in_url(text)
 
 
 def has_login(text: str) -> bool:

@@ -15,7 +15,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from connector_kit.errors import ConfigurationError
 from connector_kit.redaction import MASKER
 from connector_kit.secret_keys import HOW_TO_GET_A_KEY, KEY_FILE_VARIABLE, KEY_VARIABLE, find_keys
-from connector_kit.secret_text import passwords_in_url
+from connector_kit.secret_text import is_address_alone, passwords_in_url
 
 __all__ = [
     "HOW_TO_GET_A_KEY",
@@ -195,7 +195,9 @@ def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401 (settings are JSON)
         for inner in value:
             yield from _texts(inner)
     elif isinstance(value, str):
-        yield value
+        # The path of an SQLite file is none, and a message about it must show it.
+        if not is_address_alone(value):
+            yield value
     elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         # A password of digits alone, written without quotes: a message about its type would show it.
         yield str(value)

@@ -6,9 +6,12 @@ import logging
 import subprocess
 import sys
 
+import click
 import pytest
+from click.testing import CliRunner
 from connector_kit.errors import ConfigurationError
 from connector_kit.redaction import MASK, MASKER, MaskedStream, SecretMasker, mask_logs
+from connector_kit.secret_option import SecretText
 from connector_kit.secrets import SecretBox, reveal, secret_values
 from cryptography.fernet import Fernet
 
@@ -131,11 +134,46 @@ def test_secrets_are_found_at_any_depth_of_a_schema():
     ]
 
 
+def test_the_address_of_a_database_without_a_password_is_no_secret():
+    schema = {"properties": {"database_url": {"secret": True}}}
+
+    assert list(secret_values({"database_url": "sqlite:///data/audit.sqlite3"}, schema)) == []
+    assert list(secret_values({"database_url": f"mysql://u:{CLEAR}@h/d"}, schema)) == [
+        f"mysql://u:{CLEAR}@h/d"
+    ]
+
+
 def test_what_was_encrypted_is_masked_whatever_its_setting_is_declared_as(environment):
     clear = "an-undeclared-secret"
     reveal({"plain": SecretBox.from_environment(environment).encrypt(clear)}, environment)
 
     assert MASKER.mask(f"{clear} {environment['CONNECTOR_SECRET_KEY']}") == f"{MASK} {MASK}"
+
+
+@click.command()
+@click.option("--secret", type=SecretText(), envvar="THE_SECRET")
+def show(secret):
+    click.echo(secret)
+
+
+@pytest.mark.parametrize("by", ["option", "variable", "in clear"])
+def test_an_option_of_a_command_may_be_encrypted(monkeypatch, environment, encrypted, by):
+    monkeypatch.setenv("CONNECTOR_SECRET_KEY", environment["CONNECTOR_SECRET_KEY"])
+    given = CLEAR if by == "in clear" else encrypted
+    variables = {"THE_SECRET": given} if by == "variable" else {}
+    run = CliRunner().invoke(show, [] if variables else ["--secret", given], env=variables)
+
+    assert run.output == CLEAR + "\n"
+    assert MASKER.mask(CLEAR) == MASK
+
+
+def test_an_option_that_cannot_be_decrypted_is_named(monkeypatch, encrypted):
+    monkeypatch.setenv("CONNECTOR_SECRET_KEY", OTHER_KEY)
+    run = CliRunner().invoke(show, ["--secret", encrypted])
+
+    assert run.exit_code == 2
+    assert "--secret" in run.output
+    assert "another key" in run.output
 
 
 def test_no_key_shows_where_a_box_is_shown(environment):
