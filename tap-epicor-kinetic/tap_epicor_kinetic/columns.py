@@ -83,6 +83,24 @@ def column_schema(column: Property, *, nullable: bool) -> dict[str, Any]:
     return {**known, "type": [known["type"], "null"]} if nullable else {**known, "type": [known["type"]]}
 
 
+def entity_of_schema(name: str, key: tuple[str, ...], schema: Mapping[str, Any]) -> EntityType:
+    """An entity type out of a JSON schema: the reverse of `row_schema`, as far as the types are known."""
+    return EntityType(name, key, {column: Property(column, _edm_of(schema[column])) for column in schema})
+
+
+def _edm_of(schema: Mapping[str, Any]) -> str:
+    given = schema.get("type", "string")
+    kinds = {given} if isinstance(given, str) else set(given)
+    if "integer" in kinds:
+        return "Edm.Int64"
+    matching = (
+        edm_type
+        for edm_type, known in _JSON_TYPES.items()
+        if known["type"] in kinds and known.get("format") == schema.get("format")
+    )
+    return next(matching, "Edm.String")
+
+
 _MOMENT_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?$")
 
 

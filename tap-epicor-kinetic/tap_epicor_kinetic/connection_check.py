@@ -3,73 +3,96 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
 
-from connector_kit.errors import ConnectorError, CredentialsError, PermissionDeniedError
+from connector_kit.errors import (
+    ConfigurationError,
+    ConnectorError,
+    CredentialsError,
+    PermissionDeniedError,
+    TransientError,
+)
 from epicor_kinetic_client import EpicorClient
-from epicor_kinetic_client.errors import CompanyAccessError, host_of
+from epicor_kinetic_client.errors import CHECK_BASE_URL, CompanyAccessError, host_of
 
 from tap_epicor_kinetic.declarations import StreamDeclaration
 from tap_epicor_kinetic.discovery import Discovery
 from tap_epicor_kinetic.settings import ReadSettings
 
 
-def check_connection(
-    client: EpicorClient, declarations: Sequence[StreamDeclaration], settings: ReadSettings
-) -> Iterator[str]:
-    """Try what a run needs.
+@dataclass
+class ConnectionCheck:
+    """Tries what a run needs.
 
-    Yields:
-        A readable line for each thing that was tried.
-
-    Raises:
-        ConnectorError: Nothing can be read, or the configured streams cannot; in words, what to do.
+    Attributes:
+        client: Of the instance, with few attempts, because somebody is waiting.
+        declarations: The streams.
+        settings: How they are read.
     """
-    known = client.settings
-    yield f"Calling {host_of(known.base_url)} with auth_method {known.auth_method}."
-    failures: list[ConnectorError] = []
-    for company in known.companies:
-        try:
-            yield from _check_company(client, company, declarations, settings, failures)
-        except CompanyAccessError as error:  # noqa: PERF203 (one company after the other)
-            error.message = f"Company {company}: {error.message}"
-            failures.append(error)
-            yield f"Company {company}: no access."
-    if failures:
-        raise failures[0]
-    yield "Everything that is configured can be read."
 
+    client: EpicorClient
+    declarations: Sequence[StreamDeclaration]
+    settings: ReadSettings
+    _failures: list[ConnectorError] = field(default_factory=list)
+    _readable: int = 0
 
-def _check_company(
-    client: EpicorClient,
-    company: str,
-    declarations: Sequence[StreamDeclaration],
-    settings: ReadSettings,
-    failures: list[ConnectorError],
-) -> Iterator[str]:
-    for declaration in declarations:
+    def lines(self) -> Iterator[str]:
+        """A readable line for each thing that was tried.
+
+        Raises:
+            ConnectorError: The first thing that is wrong, in words, with what to do.
+        """
+        known = self.client.settings
+        yield f"Calling {host_of(known.base_url)} with auth_method {known.auth_method}."
+        for company in known.companies:
+            for declaration in self.declarations:
+                line = self._try(company, declaration)
+                yield line
+                if line.endswith("no access."):
+                    break
+        if not self._readable and self._nothing_is_there():
+            raise ConfigurationError(
+                f"{host_of(known.base_url)} answers, but Kinetic is not at this address.",
+                advice=CHECK_BASE_URL,
+                status=HTTPStatus.NOT_FOUND,
+            )
+        if self._failures:
+            raise self._failures[0]
+        yield "Everything that is configured can be read."
+
+    def _try(self, company: str, declaration: StreamDeclaration) -> str:
+        what = f"Company {company}: {declaration.name} ({declaration.path})"
         try:
-            count = _count(client, company, declaration, settings)
-        except (CredentialsError, CompanyAccessError):  # noqa: PERF203 (each call may fail)
+            count = self._count(company, declaration)
+        except CredentialsError:
             raise
+        except CompanyAccessError as error:
+            error.message = f"Company {company}: {error.message}"
+            self._failures.append(error)
+            return f"Company {company}: no access."
         except ConnectorError as error:
-            _say_where(error, declaration, company)
-            failures.append(error)
-            what = "no permission" if isinstance(error, PermissionDeniedError) else "cannot be read"
-            yield f"Company {company}: {declaration.name} ({declaration.path}) {what}."
-        else:
-            yield f"Company {company}: {declaration.name} ({declaration.path}) has {count} rows."
+            if isinstance(error, TransientError) and not self._readable:
+                raise
+            error.message = (
+                f"Company {company}, {declaration.service} (stream {declaration.name}): {error.message}"
+            )
+            self._failures.append(error)
+            return (
+                f"{what}: {'no permission' if isinstance(error, PermissionDeniedError) else 'not readable'}."
+            )
+        self._readable += 1
+        return f"{what}: {count} rows."
 
+    def _count(self, company: str, declaration: StreamDeclaration) -> str:
+        """How many rows there are, in words; a BAQ has no count of its own."""
+        if declaration.is_baq:
+            rows = self.client.read(company, declaration.path, top=1, parameters=declaration.parameters)
+            return "some" if rows else "no"
+        condition = declaration.filter
+        if declaration.derives_active:
+            condition = self.settings.activity.condition(Discovery(self.client).entity(declaration))
+        return str(self.client.count(company, declaration.path, filter=condition))
 
-def _count(client: EpicorClient, company: str, declaration: StreamDeclaration, settings: ReadSettings) -> str:
-    """How many rows there are, in words; a BAQ has no count of its own."""
-    if declaration.is_baq:
-        rows = client.read(company, declaration.path, top=1, parameters=declaration.parameters)
-        return "some" if rows else "no"
-    condition = declaration.filter
-    if declaration.derives_active:
-        condition = settings.activity.condition(Discovery(client).entity(declaration))
-    return str(client.count(company, declaration.path, filter=condition))
-
-
-def _say_where(error: ConnectorError, declaration: StreamDeclaration, company: str) -> None:
-    error.message = f"Company {company}, {declaration.service} (stream {declaration.name}): {error.message}"
+    def _nothing_is_there(self) -> bool:
+        return bool(self._failures) and all(error.status == HTTPStatus.NOT_FOUND for error in self._failures)

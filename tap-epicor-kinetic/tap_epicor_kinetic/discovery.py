@@ -10,7 +10,7 @@ from connector_kit.errors import ConfigurationError, CredentialsError, DataError
 from epicor_kinetic_client import EntityType, EpicorClient, ServiceMetadata
 from epicor_kinetic_client.errors import CompanyAccessError
 
-from tap_epicor_kinetic.columns import inferred_entity
+from tap_epicor_kinetic.columns import entity_of_schema, inferred_entity
 from tap_epicor_kinetic.declarations import StreamDeclaration
 from tap_epicor_kinetic.fallback import fallback_entity
 
@@ -35,13 +35,14 @@ class Discovery:
         Raises:
             ConnectorError: The server does not tell, and nothing is known of the stream either.
         """
+        if declaration.is_baq:
+            # What a BAQ's own $metadata says about it is not known well enough to rely on.
+            return self._of_baq(declaration)
         try:
             return self._metadata(declaration).entity(declaration.entity_set)
         except CredentialsError:
             raise
         except (ConfigurationError, PermissionDeniedError, DataError) as error:
-            if declaration.is_baq:
-                return self._inferred(declaration)
             known = fallback_entity(declaration.name, declaration.key)
             if known is None:
                 error.message = f"Stream {declaration.name}: {error.message}"
@@ -76,7 +77,9 @@ class Discovery:
                     return self._client.metadata(company, declaration.service)
             raise
 
-    def _inferred(self, declaration: StreamDeclaration) -> EntityType:
+    def _of_baq(self, declaration: StreamDeclaration) -> EntityType:
+        if declaration.schema:
+            return entity_of_schema(declaration.name, declaration.key, declaration.schema)
         company = self._client.settings.companies[0]
         rows = self._client.read(
             company, declaration.path, top=ROWS_TO_INFER_FROM, parameters=declaration.parameters

@@ -113,6 +113,21 @@ _OWN = th.PropertiesList(
         description="`fail` ends the run at a company without access; `skip` logs it and reads on.",
     ),
     th.Property(
+        "report_deletions",
+        th.ArrayType(th.StringType),
+        title="Report deletions",
+        description=(
+            "Streams whose rows that are gone are reported, as records with their key and `_sdc_deleted_at`. "
+            "Each run then reads all keys of these streams."
+        ),
+    ),
+    th.Property(
+        "key_store",
+        th.StringType,
+        title="Key store",
+        description="SQLite file that keeps the keys between two runs, for `report_deletions`.",
+    ),
+    th.Property(
         "custom_streams",
         th.ArrayType(_CUSTOM_STREAM),
         title="Custom streams",
@@ -134,13 +149,15 @@ class ReadSettings:
     cursors: Mapping[str, str] = field(default_factory=dict)
     activity: ActivityRule = field(default_factory=ActivityRule)
     skips_companies: bool = False
+    report_deletions: frozenset[str] = frozenset()
+    key_store: str = ""
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> ReadSettings:
         """Read the tap's own settings.
 
         Raises:
-            ConfigurationError: `start_date` is no moment.
+            ConfigurationError: `start_date` is no moment, or `key_store` is missing.
         """
         try:
             start = moment(config["start_date"]) if config.get("start_date") else None
@@ -148,6 +165,11 @@ class ReadSettings:
             raise ConfigurationError(
                 "Setting `start_date` is no date.", advice="Use `2026-01-31` or `2026-01-31T00:00:00Z`."
             ) from None
+        deletions = frozenset(config.get("report_deletions") or ())
+        if deletions and not config.get("key_store"):
+            raise ConfigurationError(
+                "Setting `key_store` is missing.", advice="`report_deletions` needs a file that stays."
+            )
         return cls(
             start=start,
             page_size=config["page_size"],
@@ -156,4 +178,6 @@ class ReadSettings:
             cursors=config.get("cursors") or {},
             activity=ActivityRule.from_config(config),
             skips_companies=config["on_company_error"] == "skip",
+            report_deletions=deletions,
+            key_store=config.get("key_store") or "",
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ from connector_kit.errors import ConnectorError, PermissionDeniedError
 from epicor_kinetic_client import EntityType, EpicorClient
 from epicor_kinetic_client.odata import and_
 from singer_sdk import Stream
+from singer_sdk.helpers._util import utc_now
+from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from typing_extensions import override
 
@@ -18,6 +21,7 @@ from tap_epicor_kinetic.bookmarks import Bookmark
 from tap_epicor_kinetic.columns import is_off_by_default, readable, row_schema
 from tap_epicor_kinetic.cursors import Cursor, resolve_cursor
 from tap_epicor_kinetic.declarations import COMPANY, StreamDeclaration
+from tap_epicor_kinetic.deletions import DELETED_AT, DELETED_AT_SCHEMA, KeyStore
 from tap_epicor_kinetic.discovery import Discovery
 from tap_epicor_kinetic.paging import SetReader
 from tap_epicor_kinetic.passes import read_pass
@@ -61,6 +65,7 @@ class EpicorStream(Stream):
         self._client = client
         self._read_settings = settings
         self._has_catalog_entry = False
+        self._extracted_at = utc_now()
         super().__init__(tap, name=declaration.name)
 
     # What the stream looks like
@@ -90,6 +95,8 @@ class EpicorStream(Stream):
         properties = schema["properties"]
         properties.setdefault(COMPANY, {"type": ["string"]})
         properties |= self.declaration.schema
+        if self.name in self._read_settings.report_deletions:
+            properties[DELETED_AT] = dict(DELETED_AT_SCHEMA)
         if self.declaration.derives_active:
             properties[ACTIVE] = dict(ACTIVE_SCHEMA)
         return schema
@@ -161,8 +168,11 @@ class EpicorStream(Stream):
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
         company = (context or {})[COMPANY]
+        state = self.get_context_state(context)
         try:
-            yield from self._read_company(company, self.get_context_state(context))
+            yield from self._read_company(company, state)
+            if self.name in self._read_settings.report_deletions:
+                yield from self._deletions(company, state)
         except PermissionDeniedError as error:
             self._say_where(error, company)
             if not self._read_settings.skips_companies:
@@ -172,18 +182,53 @@ class EpicorStream(Stream):
             self._say_where(error, company)
             raise
 
+    @override
+    def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
+        """Spare each record the SDK's selection and type checks: `RowShaper` has done both, page by page."""
+        for stream_map in self.stream_maps:
+            mapped = stream_map.transform(record)
+            if mapped is not None:
+                yield RecordMessage(stream_map.stream_alias, mapped, time_extracted=self._extracted_at)
+
     def _read_company(self, company: str, state: dict[str, Any]) -> Iterator[Record]:
         bookmark = Bookmark.from_state(state).checked(self.cursor, self.name)
         shaper = self._shaper(company)
         workers = self._client.settings.concurrency
         for rows, reached in read_pass(self._reader(company), self._planner(), bookmark, workers):
+            self._extracted_at = utc_now()
             yield from shaper.records(rows)
             # Only now is every record of the page written.
             for name in ("replication_key", "replication_key_value", "unfinished"):
                 state.pop(name, None)
             state |= reached.to_state()
-            self.state_manager.is_flushed = False
-            self._write_state_message()
+            self._write_state()
+
+    def _deletions(self, company: str, state: dict[str, Any]) -> Iterator[Record]:
+        """Records of the rows that are gone."""
+        columns = readable(self.entity)
+        key = tuple(name for name in self.key if name in columns)
+        # Of all rows, whatever the settings leave out: a customer that became inactive is not gone.
+        reader = replace(
+            self._reader(company), columns=key, needed=frozenset(key), base=self.declaration.filter, expand=""
+        )
+        planner = replace(self._planner(), cursor=None)
+        pages = read_pass(reader, planner, Bookmark(), self._client.settings.concurrency)
+        keys = (tuple(row[name] for name in key) for rows, _ in pages for row in rows)
+        store = KeyStore(self._read_settings.key_store)
+        try:
+            found = store.remember(self.name, company, keys, utc_now())
+            self.logger.info("Company %s: %d rows of %s are gone.", company, found, self.name)
+            for deletion in store.deletions(self.name, company, state.get("deletions", 0)):
+                record = dict(zip(key, deletion.key, strict=True))
+                yield {**record, COMPANY: company, DELETED_AT: deletion.found_at}
+                state["deletions"] = deletion.number
+        finally:
+            store.close()
+        self._write_state()
+
+    def _write_state(self) -> None:
+        self.state_manager.is_flushed = False
+        self._write_state_message()
 
     def _say_where(self, error: ConnectorError, company: str) -> None:
         error.message = f"Stream {self.name}, company {company}: {error.message}"

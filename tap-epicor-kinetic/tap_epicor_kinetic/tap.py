@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
-from connector_kit.singer import SecretSettings
+from connector_kit.errors import ConfigurationError
+from connector_kit.retry import RetryPolicy
+from connector_kit.singer import EXIT_BY_SIGNAL, SecretSettings
 from epicor_kinetic_client import EpicorClient, EpicorSettings
 from singer_sdk import Stream, Tap
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 from typing_extensions import override
 
-from tap_epicor_kinetic.connection_check import check_connection
+from tap_epicor_kinetic.connection_check import ConnectionCheck
 from tap_epicor_kinetic.declarations import STREAMS, StreamDeclaration, custom_streams
 from tap_epicor_kinetic.discovery import Discovery
 from tap_epicor_kinetic.settings import CONFIG_JSONSCHEMA, ReadSettings
 from tap_epicor_kinetic.streams import EpicorStream
-from tap_epicor_kinetic.writer import PageWriter
+from tap_epicor_kinetic.writer import BlockWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import FrameType
 
 
 class TapEpicorKinetic(SecretSettings, Tap):
@@ -29,7 +33,7 @@ class TapEpicorKinetic(SecretSettings, Tap):
     name = "tap-epicor-kinetic"
     config_jsonschema: ClassVar[dict[str, Any]] = CONFIG_JSONSCHEMA
     dynamic_catalog = True
-    message_writer_class = PageWriter
+    message_writer_class = BlockWriter
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         TapCapabilities.CATALOG,
         TapCapabilities.STATE,
@@ -53,10 +57,26 @@ class TapEpicorKinetic(SecretSettings, Tap):
     @override
     def discover_streams(self) -> Sequence[Stream]:
         settings, discovery = ReadSettings.from_config(self.config), Discovery(self.client)
+        names = {declaration.name for declaration in self.declarations}
+        unknown = sorted({*settings.report_deletions, *settings.cursors} - names)
+        if unknown:
+            raise ConfigurationError(
+                f"There is no stream {unknown[0]}.", advice="Check `report_deletions` and `cursors`."
+            )
         return [
             EpicorStream(self, declaration, discovery, self.client, settings)
             for declaration in self.declarations
         ]
+
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        """End between two lines. No state is due: the one after the last page is out already."""
+        self.logger.warning("Signal %d: ending.", signum)
+        writer = self.message_writer
+        if isinstance(writer, BlockWriter) and writer.is_writing:
+            writer.exit_status = EXIT_BY_SIGNAL + signum
+        else:
+            sys.exit(EXIT_BY_SIGNAL + signum)
 
     def check_connection(self) -> Iterator[str]:
         """Try what a run needs, for `--test`: one readable line for each thing that works.
@@ -64,7 +84,8 @@ class TapEpicorKinetic(SecretSettings, Tap):
         Raises:
             ConnectorError: In words, what does not work and what to do.
         """
-        return check_connection(self.client, self.declarations, ReadSettings.from_config(self.config))
+        client = EpicorClient(EpicorSettings.from_config(self.config), retry=RetryPolicy(max_attempts=2))
+        return ConnectionCheck(client, self.declarations, ReadSettings.from_config(self.config)).lines()
 
     @classmethod
     @override

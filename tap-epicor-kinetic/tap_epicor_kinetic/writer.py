@@ -1,20 +1,53 @@
-"""Writes Singer messages to stdout, a page at a time."""
+"""Writes Singer messages to stdout in blocks that end with what makes their records count."""
 
 from __future__ import annotations
 
 import sys
+from typing import IO
 
-from singer_sdk.contrib.msgspec import MsgSpecWriter
+from singer_sdk.contrib.msgspec import MsgSpecWriter, encoder
 from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.encoding.simple import Message
 from typing_extensions import override
 
+LARGEST_BLOCK = 1 << 16
 
-class PageWriter(MsgSpecWriter):
-    """Leaves records in the buffer until the message that makes them count: the STATE after a page."""
+
+class BlockWriter(MsgSpecWriter):
+    """Collects records until the STATE after their page, whether or not stdout has a buffer of its own.
+
+    Args:
+        output: Where to write; stdout by default.
+    """
+
+    def __init__(self, output: IO[bytes] | None = None) -> None:
+        super().__init__()
+        self._output = output
+        self._block = bytearray()
+        self.is_writing = False
+        """Whether a block is on its way: to end the process now would leave half a line."""
+        self.exit_status: int | None = None
+        """Set to end the process once the block is out."""
 
     @override
     def write_message(self, message: Message) -> None:
-        sys.stdout.buffer.write(self.format_message(message))
-        if not isinstance(message, RecordMessage):
-            sys.stdout.flush()
+        encoder.encode_into(message.to_dict(), self._block, -1)
+        self._block += b"\n"
+        if not isinstance(message, RecordMessage) or len(self._block) > LARGEST_BLOCK:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was collected."""
+        block, self._block = self._block, bytearray()
+        output = self._output or sys.stdout.buffer
+        self.is_writing = True
+        try:
+            # A raw stream takes as much as fits into a pipe.
+            remaining = memoryview(block)
+            while remaining:
+                remaining = remaining[output.write(remaining) :]
+            output.flush()
+        finally:
+            self.is_writing = False
+        if self.exit_status is not None:
+            sys.exit(self.exit_status)

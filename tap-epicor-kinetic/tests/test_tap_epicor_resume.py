@@ -1,0 +1,125 @@
+"""A run that is cut off anywhere goes on where it was, loses nothing and repeats no more than the overlap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+PAGE = 20
+NO_OVERLAP = {"overlap_seconds": 0, "overlap_revisions": 0}
+
+
+def keys(records: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [(row["Company"], row["CustNum"]) for row in records]
+
+
+@pytest.mark.parametrize("profile", ["updated-on", "stock"])
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_a_run_cut_off_at_any_page_loses_and_repeats_nothing(
+    start_epicor: Any, runner: Any, profile: str, concurrency: int
+) -> None:
+    tap = runner(start_epicor(customers=160, profile=profile))
+    how = {"page_size": PAGE, "concurrency": concurrency, "customer_types": [], **NO_OVERLAP}
+    whole = keys(tap.run("customers", **how).records())
+    assert len(whole) > 4 * PAGE
+    for states in range(len(whole) // PAGE + 1):
+        first = tap.run("customers", states=states, **how)
+        second = tap.run("customers", state=first.states[-1] if first.states else {}, **how)
+        read = keys(first.records()) + keys(second.records())
+        assert sorted(read) == sorted(whole), f"cut off after {states} states"
+
+
+def test_two_companies_resume_each_on_its_own(start_epicor: Any, runner: Any) -> None:
+    epicor = start_epicor(customers=120)
+    tap = runner(epicor)
+    how = {"page_size": PAGE, "companies": epicor.companies, "concurrency": 1, **NO_OVERLAP}
+    whole = sorted(keys(tap.run("customers", **how).records()))
+    assert {company for company, _ in whole} == set(epicor.companies)
+    for states in range(8):
+        first = tap.run("customers", states=states, **how)
+        second = tap.run("customers", state=first.state, **how)
+        assert sorted(keys(first.records()) + keys(second.records())) == whole
+
+
+@pytest.mark.parametrize("profile", ["updated-on", "stock"])
+def test_a_second_run_reads_what_changed_and_nothing_else(
+    start_epicor: Any, runner: Any, profile: str
+) -> None:
+    epicor = start_epicor(customers=80, profile=profile)
+    tap = runner(epicor)
+    first = tap.run("customers", page_size=PAGE, **NO_OVERLAP)
+    idle = tap.run("customers", state=first.state, **NO_OVERLAP)
+    assert idle.records() == []
+    changed = first.records()[7]
+    epicor.control.edit("Customer", {"Company": "EPIC06", "CustNum": changed["CustNum"]}, Name="Renamed Ltd")
+    third = tap.run("customers", state=idle.state, **NO_OVERLAP)
+    assert [(row["CustNum"], row["Name"]) for row in third.records()] == [(changed["CustNum"], "Renamed Ltd")]
+
+
+@pytest.mark.parametrize("profile", ["updated-on", "stock"])
+def test_the_overlap_finds_what_commits_late(start_epicor: Any, runner: Any, profile: str) -> None:
+    epicor = start_epicor(customers=60, profile=profile)
+    tap = runner(epicor)
+    first = tap.run("customers")
+    early, late = first.records()[:2]
+    held = {"Company": "EPIC06", "CustNum": late["CustNum"]}
+    epicor.control.edit("Customer", held, hold=True, Name="Committed Late")
+    epicor.control.edit("Customer", {**held, "CustNum": early["CustNum"]}, Name="Committed First")
+    second = tap.run("customers", state=first.state)
+    epicor.control.commit()
+    third = tap.run("customers", state=second.state)
+    assert "Committed First" in {row["Name"] for row in second.records()}
+    assert "Committed Late" not in {row["Name"] for row in second.records()}
+    assert "Committed Late" in {row["Name"] for row in third.records()}
+
+
+def test_a_resumed_run_looks_again_at_what_may_have_committed_late(start_epicor: Any, runner: Any) -> None:
+    """The row was in flight when the first run began, and appears behind the place where it was cut off."""
+    epicor = start_epicor(customers=60, profile="stock")
+    tap = runner(epicor)
+    before = tap.run("customers", concurrency=1)
+    numbers = [row["CustNum"] for row in before.records()]
+    for position, number in enumerate(numbers[:20]):
+        epicor.control.edit(
+            "Customer", {"Company": "EPIC06", "CustNum": number}, hold=position == 0, Name=f"Edit {position}"
+        )
+    cut = tap.run(
+        "customers", state=before.state, page_size=10, states=2, overlap_revisions=30, concurrency=1
+    )
+    assert "unfinished" in cut.bookmark()
+    epicor.control.commit()
+    resumed = tap.run("customers", state=cut.state, page_size=10, overlap_revisions=30, concurrency=1)
+    assert "Edit 0" in {row["Name"] for row in resumed.records()}
+
+
+def test_the_state_never_runs_ahead_of_the_records(start_epicor: Any, runner: Any) -> None:
+    epicor = start_epicor(customers=100)
+    result = runner(epicor).run("customers", page_size=PAGE, concurrency=1, customer_types=[])
+    seen = ""
+    for message in result.messages:
+        if message["type"] == "RECORD":
+            seen = max(seen, message["record"]["UpdatedOn"])
+        elif message["type"] == "STATE" and "bookmarks" in message["value"]:
+            entry = message["value"]["bookmarks"]["customers"]["partitions"][0]
+            if "unfinished" in entry:
+                assert entry["replication_key_value"] <= seen
+
+
+def test_a_changed_cursor_is_an_error_with_the_way_out(start_epicor: Any, runner: Any) -> None:
+    state = runner(start_epicor(customers=20)).run("customers").state
+    stock = runner(start_epicor(customers=20, profile="stock"))
+    with pytest.raises(Exception, match=r"follows UpdatedOn.*now follows SysRevID.*`cursors`"):
+        stock.run("customers", state=state)
+
+
+def test_a_full_table_resumes_too(start_epicor: Any, runner: Any) -> None:
+    epicor = start_epicor(customers=120, refused_filter_columns=("UpdatedOn", "SysRevID"))
+    tap = runner(epicor)
+    how = {"page_size": PAGE, "concurrency": 1}
+    whole = keys(tap.run("customers", **how).records())
+    first = tap.run("customers", states=2, **how)
+    second = tap.run("customers", state=first.state, **how)
+    assert sorted(keys(first.records()) + keys(second.records())) == sorted(whole)
+    again = tap.run("customers", state=second.state, **how)
+    assert sorted(keys(again.records())) == sorted(whole)
