@@ -38,7 +38,7 @@ class Attempt:
         return 200 <= self.status < 300
 
 
-@dataclass
+@dataclass(eq=False)
 class Delivery:
     number: int
     hook: Webhook
@@ -75,6 +75,7 @@ class Courier:
         self._held: list[Delivery] = []
         self._recent: dict[str, deque[bool]] = defaultdict(deque)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: set[Delivery] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         self._pending = 0
@@ -112,7 +113,7 @@ class Courier:
             self._make_ready(delivery)
 
     def _make_ready(self, delivery: Delivery) -> None:
-        delivery.timer = None
+        self._waiting.discard(delivery)
         self._ready[delivery.hook.id].append(delivery)
         self._pump(delivery.hook.id)
 
@@ -167,7 +168,7 @@ class Courier:
         try:
             # The limit is on the whole call: a receiver that answers byte by byte does not escape it.
             return await asyncio.wait_for(loop.run_in_executor(self._executor, call), timeout), ""
-        except asyncio.TimeoutError:
+        except (asyncio.TimeoutError, requests.Timeout):
             return 0, "timeout"
         except requests.RequestException as error:
             return 0, type(error).__name__
@@ -187,6 +188,7 @@ class Courier:
             self._note(hook, succeeded=False)
             delay = RETRY_DELAYS[len(delivery.attempts) - 1] * self._switches().webhook_retry_scale
             delivery.timer = asyncio.get_running_loop().call_later(delay, self._make_ready, delivery)
+            self._waiting.add(delivery)
 
     def _note(self, hook: Webhook, *, succeeded: bool) -> None:
         """Disable a hook without a word when more than half of its last attempts failed."""
@@ -217,20 +219,24 @@ class Courier:
         self._release()
         while self._pending:
             if hurry:
-                for delivery in self.deliveries:
-                    if delivery.timer is not None:
-                        delivery.timer.cancel()
-                        self._make_ready(delivery)
+                self._retry_now()
             waiting = asyncio.create_task(self._idle.wait())
             await asyncio.wait({waiting, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done():
                 waiting.cancel()
 
-    def forget(self) -> None:
-        """Drop everything that is known or pending."""
-        for delivery in self.deliveries:
+    def _retry_now(self) -> None:
+        for delivery in sorted(self._waiting, key=lambda delivery: delivery.number):
             if delivery.timer is not None:
                 delivery.timer.cancel()
+            self._make_ready(delivery)
+
+    def forget(self) -> None:
+        """Drop everything that is known or pending."""
+        for delivery in self._waiting:
+            if delivery.timer is not None:
+                delivery.timer.cancel()
+        self._waiting.clear()
         for task in self._tasks:
             task.cancel()
         self._ready.clear()

@@ -13,7 +13,7 @@ from simulators.mailchimp.email_addresses import complaint_about
 from simulators.mailchimp.identity import subscriber_hash
 from simulators.mailchimp.merge_fields import json_complaints, merge
 from simulators.mailchimp.model import Activity, Audience, Member, archived, standing_for
-from simulators.mailchimp.problems import FieldError
+from simulators.mailchimp.problems import FieldError, Problem
 from simulators.mailchimp.validation import parse_time
 
 BY_ADMIN = "N/A (Unsubscribed by admin)"
@@ -23,13 +23,7 @@ _REFUSALS = {
     Verdict.COMPLIANCE: problems.in_compliance_state,
     Verdict.FORGOTTEN: problems.forgotten_email,
 }
-_OUTCOMES = {
-    Verdict.SET: "raised",
-    Verdict.KEEP: "ignored",
-    Verdict.EXISTS: "refused",
-    Verdict.COMPLIANCE: "refused",
-    Verdict.FORGOTTEN: "refused",
-}
+_ASKS_FOR_CONSENT = frozenset({"subscribed", "pending", "transactional"})
 _PLAIN = ("email_type", "language", "vip", "ip_signup", "ip_opt")
 _TIMES = ("timestamp_signup", "timestamp_opt")
 
@@ -78,17 +72,44 @@ def write(account: Account, audience: Audience, current: Member | None, request:
         if current is not None and request.way is Way.PUT:
             raise problems.member_exists(email_address)
     standing = current.standing if current else audience.standing_of(email_address)
-    decision = _decide(account, audience, email_address, standing, request)
-    _check_throttle(account, audience, email_address, standing, decision)
+    status, if_new = request.body.get("status"), request.body.get("status_if_new")
+    decision = decide(standing, request.way, status, if_new, account.switches)
+
+    def note(outcome: str) -> None:
+        asked = status or decision.status or (if_new if decision.verdict in _REFUSALS else None)
+        is_repeated = decision.verdict is Verdict.KEEP and asked == "pending"
+        if asked in _ASKS_FOR_CONSENT and not is_repeated:
+            by = "status" if status else "status_if_new"
+            account.note_raise(audience, email_address, standing, asked, by, outcome, request.actor.request)
+
+    try:
+        _refuse(decision, request.way, email_address)
+        is_re_add = decision.status == "subscribed" and standing is not Standing.ABSENT
+        if is_re_add and audience.re_adds[subscriber_hash(email_address)] >= account.switches.signup_throttle:
+            raise problems.signup_throttled(email_address)
+        changed = _changed(account, audience, current, email_address, request)
+    except Problem:
+        note("refused")
+        raise
+    if decision.status is not None:
+        changed = with_status(account, changed, decision.status, is_new=current is None)
+    if is_re_add:
+        audience.re_adds[subscriber_hash(email_address)] += 1
+    saved = account.save(audience, current, changed, request.actor)
+    note("ignored" if decision.verdict is Verdict.KEEP else "raised")
+    is_archived = standing in (Standing.ARCHIVED, Standing.ARCHIVED_LOCKED)
+    return Written(saved, current is None or (is_archived and decision.verdict is Verdict.SET))
+
+
+def _changed(
+    account: Account, audience: Audience, current: Member | None, email_address: str, request: Write
+) -> Member:
+    """The contact with everything that the request asks for but the status."""
     base = current or _blank(account, email_address, request.way)
     changed = _with_fields(account, audience, replace(base, email_address=email_address), request)
     if current is None or request.way is Way.BATCH or account.switches.put_applies_tags_to_existing:
         changed = _with_tags(audience, changed, request)
-    if decision.status is not None:
-        changed = with_status(account, changed, decision.status, is_new=current is None)
-    is_archived = standing in (Standing.ARCHIVED, Standing.ARCHIVED_LOCKED)
-    comes_back = is_archived and decision.verdict is Verdict.SET
-    return Written(account.save(audience, current, changed, request.actor), current is None or comes_back)
+    return changed
 
 
 def _target_address(account: Account, audience: Audience, current: Member | None, request: Write) -> str:
@@ -110,44 +131,15 @@ def _target_address(account: Account, audience: Audience, current: Member | None
     return str(given)
 
 
-def _decide(
-    account: Account, audience: Audience, email_address: str, standing: Standing, request: Write
-) -> Decision:
-    status, if_new = request.body.get("status"), request.body.get("status_if_new")
-    decision = decide(standing, request.way, status, if_new, account.switches)
-    asked = status or decision.status or (if_new if standing is Standing.FORGOTTEN else None)
-    if asked in {"subscribed", "pending", "transactional"} and decision.verdict in _OUTCOMES:
-        already = decision.verdict is Verdict.KEEP and standing is Standing.PENDING and asked == "pending"
-        if not already:
-            account.note_raise(
-                audience,
-                email_address,
-                standing,
-                asked,
-                "status" if status else "status_if_new",
-                _OUTCOMES[decision.verdict],
-                request.actor.request,
-            )
+def _refuse(decision: Decision, way: Way, email_address: str) -> None:
+    """Raise the problem that a decision stands for, if it stands for one."""
     if decision.verdict in _REFUSALS:
         raise _REFUSALS[decision.verdict](email_address)
     if decision.verdict is Verdict.NOT_FOUND:
         raise problems.not_found()
     if decision.verdict is Verdict.NO_STATUS:
-        missing = "status" if request.way is Way.POST else "status_if_new"
+        missing = "status" if way is Way.POST else "status_if_new"
         raise problems.not_valid([FieldError("", f"Required fields were not provided: {missing}")])
-    return decision
-
-
-def _check_throttle(
-    account: Account, audience: Audience, email_address: str, standing: Standing, decision: Decision
-) -> None:
-    """Addresses that are added again and again are refused for a while."""
-    if decision.status != "subscribed" or standing is Standing.ABSENT:
-        return
-    hashed = subscriber_hash(email_address)
-    if audience.re_adds[hashed] >= account.switches.signup_throttle:
-        raise problems.signup_throttled(email_address)
-    audience.re_adds[hashed] += 1
 
 
 def _blank(account: Account, email_address: str, way: Way) -> Member:

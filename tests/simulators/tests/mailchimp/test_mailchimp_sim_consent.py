@@ -201,6 +201,14 @@ def test_status_if_new_alone_is_no_raise_unless_the_archive_is_reopened(api: Pla
     assert raised == (["status_if_new"] if state.startswith("archived") else [])
 
 
+def test_a_raise_that_fails_for_another_reason_is_no_raise(api: PlainClient) -> None:
+    api.control.put_members([{"email": EMAIL, "state": "unsubscribed_by_admin"}])
+    body = {"status": "subscribed", "merge_fields": {"ADDRESS": {"addr1": "only a part"}}}
+    assert api.patch(member_path(EMAIL), body).status_code == 400
+    assert [entry["outcome"] for entry in api.control.raises()] == ["refused"]
+    assert state_of(api) == "unsubscribed_by_admin"
+
+
 STATUSES = st.sampled_from(["subscribed", "unsubscribed", "cleaned", "pending", "transactional"])
 KEPT = Switches(put_status_if_new_on_archived="kept", batch_status_if_new_on_archived="kept")
 

@@ -62,6 +62,7 @@ class Crowd(RuleBasedStateMachine):
                 self.account, self.audience, current, Write(way, Actor("api"), body)
             ).member.standing
         except Problem:
+            assert "raised" not in [entry.outcome for entry in self.account.raises[recorded:]]
             return
         if after is Standing.SUBSCRIBED and before in OPTED_OUT:
             assert before not in LOCKED | {Standing.FORGOTTEN}
@@ -78,8 +79,8 @@ class Crowd(RuleBasedStateMachine):
         name = "status_if_new" if as_new and way is not Way.POST else "status"
         self.ask(way, current, {"email_address": email, name: status})
 
-    @rule(email=EMAILS, new_email=EMAILS, status=st.none() | STATUSES)
-    def patch(self, email: str, new_email: str, status: str | None) -> None:
+    @rule(email=EMAILS, new_email=EMAILS, status=st.none() | STATUSES, broken=st.booleans())
+    def patch(self, email: str, new_email: str, status: str | None, *, broken: bool) -> None:
         current = self.audience.find(email)
         if current is not None:
             self.ask(
