@@ -89,8 +89,7 @@ class FaultMiddleware:
 
     async def _status(self, strike: Strike, scope: Scope, receive: Receive, send: Send) -> None:
         effect = strike.rule.effect
-        if effect.applied:
-            await _collect(self._app, scope, receive)
+        await _take(self._app, scope, receive, applied=effect.applied)
         body, content_type = self._failure_body(effect)
         headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
         if effect.retry_after is not None:
@@ -107,10 +106,7 @@ class FaultMiddleware:
         return json.dumps(self._error_body(effect.status, phrase)).encode(), b"application/json"
 
     async def _reset(self, strike: Strike, scope: Scope, receive: Receive, send: Send) -> None:
-        if strike.rule.effect.applied:
-            await _collect(self._app, scope, receive)
-        else:
-            await _drain(receive)
+        await _take(self._app, scope, receive, applied=strike.rule.effect.applied)
         reset_connection(scope)
 
     async def _slow_body(self, strike: Strike, scope: Scope, receive: Receive, send: Send) -> None:
@@ -160,6 +156,10 @@ async def _collect(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[Messag
     return start, bytes(body)
 
 
-async def _drain(receive: Receive) -> None:
+async def _take(app: ASGIApp, scope: Scope, receive: Receive, *, applied: bool) -> None:
+    """Read the whole request, and let the application act on it or not."""
+    if applied:
+        await _collect(app, scope, receive)
+        return
     while (await receive()).get("more_body"):
         pass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from simulators.epicor.errors import EpicorError
@@ -53,4 +53,3 @@ class Answer:
     document: Any = None
     text: str | None = None
     media_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)

@@ -135,8 +135,9 @@ def update(world: Kinetic, table: Table, key: Mapping[str, Any], given: Row, *, 
     for name, message in _REQUIRED.get(table.name, ()):
         if name in changes and not changes[name]:
             raise business_error(message, table.name, name)
-    for change in prepared_updates(world, table, row, changes):
-        world.store.commit(change)
+    with world.store.transaction():
+        for change in prepared_updates(world, table, row, changes):
+            world.store.commit(change)
     return world.store.get(table, key) or row
 
 

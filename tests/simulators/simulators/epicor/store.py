@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from simulators.epicor import moments, storage
-from simulators.epicor.errors import EpicorError
+from simulators.epicor.errors import DUPLICATE, EpicorError
 from simulators.epicor.moments import Clock
 from simulators.epicor.schema import Table
 from simulators.epicor.storage import Row
@@ -76,7 +76,7 @@ class Store:
         self._decimals = updated_on_decimals
         self._revision = FIRST_REVISION
         self._announced: list[Change] = []
-        self._in_transaction = False
+        self._depth = 0
         # One thread serves; the other one that may touch it builds it.
         self._database = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
         self._database.execute("PRAGMA temp_store = MEMORY")
@@ -201,30 +201,30 @@ class Store:
             else:
                 self._replace(table, change)
         except sqlite3.IntegrityError as error:
-            raise EpicorError(
-                409, f"Duplicate record in {table.name}.", "Ice.Common.DuplicateRecordException", table.name
-            ) from error
+            raise EpicorError(409, f"Duplicate record in {table.name}.", DUPLICATE, table.name) from error
         self._announced.append(change)
-        if not self._in_transaction:
-            self._announce()
+        self._announce()
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """Undo all writes of a `with` block when it fails; listeners hear of them when it has not."""
+        """Undo all writes of a `with` block when it fails; listeners hear of them after the outermost."""
+        heard = len(self._announced)
         self._database.execute("SAVEPOINT call")
-        self._in_transaction = True
+        self._depth += 1
         try:
             yield
         except BaseException:
             self._database.execute("ROLLBACK TO call")
-            self._announced.clear()
+            del self._announced[heard:]
             raise
         finally:
-            self._in_transaction = False
+            self._depth -= 1
             self._database.execute("RELEASE call")
         self._announce()
 
     def _announce(self) -> None:
+        if self._depth:
+            return
         announced, self._announced = self._announced, []
         for change in announced:
             for listener in self.listeners:

@@ -225,6 +225,21 @@ def test_update_ext_reports_errors_per_row_inside_a_200(
     assert by_id(epicor, first)["Comment"] == "stored"
 
 
+def test_change_capture_hears_nothing_of_what_was_undone(epicor: RunningEpicor) -> None:
+    service = "Ice.LIB.CdcSubscriberSvc"
+    who = epicor.request("POST", f"{service}/Register", json={}).json()["parameters"]
+    rule = {"schemaName": "Erp", "tableName": "CustCnt", "changeType": "update"}
+    epicor.request("POST", f"{service}/RuleAdd", json={**who, **rule})
+    first, second = epicor.rows(f"{CONTACT}/CustCnts", top=2)
+    rows = [{**first, "Comment": "undone", "RowMod": "U"}, {**second, "SysRevID": 1, "RowMod": "U"}]
+    epicor.request("POST", f"{CONTACT}/Update", json={"ds": {"CustCnt": rows}})
+    epicor.request(
+        "POST", f"{CONTACT}/Update", json={"ds": {"CustCnt": [{**first, "Fax": 1, "RowMod": "U"}]}}
+    )
+    pulled = epicor.request("POST", f"{service}/Pull", json=who).json()["returnObj"]
+    assert pulled["results"] == []
+
+
 def test_update_ext_adds_what_is_not_there_and_merges_what_is(epicor: RunningEpicor) -> None:
     row = first_contact(epicor)
     known = {
