@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from connector_kit.secret_check import CLEAR, ELSEWHERE, ENCRYPTED, UNSET, Finding, count_states, find_secrets
 from connector_kit.secret_files import SettingsFile
-from connector_kit.secret_text import is_in_clear, named_as_secret
+from connector_kit.secret_text import SECRET_NAME, TELLS_ABOUT_A_SECRET, is_in_clear, named_as_secret
 
 MELTANO = """\
 database_uri: postgresql://meltano:in-clear-1@db.example.com/meltano
@@ -205,3 +206,14 @@ def test_a_text_is_in_clear(text):
 )
 def test_a_text_is_not_in_clear(text):
     assert not is_in_clear(text)
+
+
+def test_the_documentation_lists_the_same_names():
+    documentation = (Path(__file__).parents[3] / "docs" / "secrets.md").read_text()
+    paragraph = documentation.partition("- in both: names with")[2].partition("- everywhere")[0]
+    told, _, exempt = paragraph.partition("not if they end in")
+    words = re.findall(r"`([A-Z_]+)`", told)
+
+    assert set(words) == set(re.findall(r"[A-Z]{3,}[A-Z_]*", SECRET_NAME.pattern.replace("_?", "_")))
+    assert all(named_as_secret(word) for word in words)
+    assert re.findall(r"`_([A-Z]+)`", exempt) == re.findall(r"[A-Z]+", TELLS_ABOUT_A_SECRET.pattern)
