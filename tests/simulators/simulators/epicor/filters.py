@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,11 @@ _COMPARATORS: Mapping[type, str] = {
     ast.GtE: ">=",
 }
 _ARITHMETIC: Mapping[type, str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Mod: "%"}
+
+
+_WORDS = frozenset(
+    ["ADD", "SUB", "MUL", "DIV", "MOD", "AND", "OR", "NOT", "EQ", "NE", "LT", "LE", "GT", "GE", "IN"]
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ def parse(text: str) -> ast._Node:
     """
     lexer, parser = ODataLexer(), ODataParser()
     try:
-        tree = parser.parse(lexer.tokenize(text))
+        tree = parser.parse(_in_lower_case(lexer.tokenize(text), text))
     except TokenizingException as error:
         raise odata_error(f"Syntax error at position {error.token.index} in '{text}'.") from error
     except FunctionCallException as error:
@@ -82,6 +87,15 @@ def parse(text: str) -> ast._Node:
     if not isinstance(tree, ast._Node):
         raise odata_error(f"Expression expected at position 0 in '{text}'.")
     return tree
+
+
+def _in_lower_case(tokens: Iterable[Any], text: str) -> Iterator[Any]:
+    """The tokens, as long as words like `and` are written as OData has them; the library takes any case."""
+    for token in tokens:
+        word = text[token.index :].split(None, 1)[0] if token.type in _WORDS else ""
+        if word != word.lower():
+            raise odata_error(f"Syntax error at position {token.index} in '{text}'.")
+        yield token
 
 
 def to_sql(tree: ast._Node, table: Table, switches: Switches, tables: Mapping[str, Table]) -> Sql:
