@@ -97,14 +97,19 @@ class RowFinder:
         ids = {row_id for address in wanted for row_id in self._found[address][1] if row_id in self._rows}
         return [self._rows[row_id] for row_id in sorted(ids)]
 
-    def current(self, rows: Sequence[Row]) -> dict[str, Row]:
-        """Rows as they are now, by id; one that is gone is missing."""
+    def current(self, rows: Sequence[Row], *, one_by_one: bool = False) -> dict[str, Row]:
+        """Rows as they are now, by id; one that is gone is missing.
+
+        Args:
+            rows: Those to look at.
+            one_by_one: Without the executor: a thread of it would wait for itself.
+        """
         groups: dict[tuple[str, Entity], list[str]] = defaultdict(list)
         for row in rows:
             groups[row.company, row.entity].append(
                 and_(*(eq(column, value) for column, value in row.key.items() if column != "Company"))
             )
-        found = {row.id: row for row in self._read(groups)}
+        found = {row.id: row for row in self._read(groups, one_by_one=one_by_one)}
         wanted = {row.id for row in rows}
         return {row_id: row for row_id, row in found.items() if row_id in wanted}
 
@@ -162,14 +167,17 @@ class RowFinder:
         companies = self._client.settings.companies
         return {(company, entity): conditions for company in companies for entity in self._selected}
 
-    def _read(self, groups: Mapping[tuple[str, Entity], Sequence[str]]) -> Iterator[Row]:
+    def _read(
+        self, groups: Mapping[tuple[str, Entity], Sequence[str]], *, one_by_one: bool = False
+    ) -> Iterator[Row]:
         """Rows that fit any of the conditions, by company and kind of row."""
         calls = [
             (company, entity, chunk)
             for (company, entity), conditions in groups.items()
             for chunk in self._chunks(company, entity, conditions)
         ]
-        for rows in self._executor.map(lambda call: self._read_all(*call), calls):
+        run = map if one_by_one else self._executor.map
+        for rows in run(lambda call: self._read_all(*call), calls):
             yield from rows
 
     def _chunks(self, company: str, entity: Entity, conditions: Sequence[str]) -> Iterator[list[str]]:

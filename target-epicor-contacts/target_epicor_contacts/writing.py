@@ -179,7 +179,7 @@ class RowWriter:
         return None
 
     def _holds(self, write: RowWrite) -> bool:
-        now = self._finder.current([write.row]).get(write.row.id)
+        now = self._finder.current([write.row], one_by_one=True).get(write.row.id)
         return now is not None and not self._differing(write, now)
 
     def _uses_rpc(self, row: Row) -> bool:
@@ -233,7 +233,7 @@ class RowWriter:
             except AmbiguousWriteError:  # noqa: PERF203 (each attempt is a call over the network)
                 if attempt == ATTEMPTS:
                     raise
-                now = self._finder.current([write.row for write in rest])
+                now = self._finder.current([write.row for write in rest], one_by_one=True)
                 rest = [w for w in rest if w.row.id not in now or self._differing(w, now[w.row.id])]
                 if not rest:
                     break

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import pytest
+from connector_kit.errors import ConnectorError
 from simulators.epicor.testing import RunningEpicor, StartEpicor
 from sync_audit import AuditTrail
 from target_epicor_contacts.target import TargetEpicorContacts
@@ -46,24 +50,82 @@ def make_update(email: str, status: str | None = None, *, second: int = 0, **pro
     return {**record, **properties}
 
 
-def messages(records: Iterable[Record], *, state_every: int = 0, stream: str = STREAM) -> str:
+def messages(
+    records: Iterable[Record], *, state_every: int = 0, columns_of: Iterable[Record] = (), first: int = 0
+) -> str:
     """Singer messages: a schema, the records, and states that say how many records came before."""
     rows = list(records)
-    columns = sorted({name for record in rows for name in record} | set(METADATA))
+    columns = sorted({name for record in [*rows, *columns_of] for name in record} | set(METADATA))
     lines: list[Record] = [
         {
             "type": "SCHEMA",
-            "stream": stream,
+            "stream": STREAM,
             "schema": {"type": "object", "properties": {name: {} for name in columns}},
             "key_properties": ["event_id"],
         }
     ]
-    for number, record in enumerate(rows, start=1):
-        lines.append({"type": "RECORD", "stream": stream, "record": record})
+    for number, record in enumerate(rows, start=first + 1):
+        lines.append({"type": "RECORD", "stream": STREAM, "record": record})
         if state_every and number % state_every == 0:
             lines.append({"type": "STATE", "value": {"records": number}})
-    lines.append({"type": "STATE", "value": {"records": len(rows), "end": True}})
+    lines.append({"type": "STATE", "value": {"records": first + len(rows), "end": True}})
     return "".join(f"{json.dumps(line)}\n" for line in lines)
+
+
+class HastyTarget(TargetEpicorContacts):
+    """Tries again at once."""
+
+    def pause(self, seconds: float) -> None:
+        """Do not wait."""
+
+
+HASTY_PROGRAM = """
+from target_epicor_contacts.__main__ import main
+from target_epicor_contacts.target import TargetEpicorContacts
+TargetEpicorContacts.pause = lambda self, seconds: None
+main()
+"""
+
+
+@dataclass
+class Process:
+    """A target that runs by itself."""
+
+    popen: subprocess.Popen[str]
+
+    def send(self, text: str) -> None:
+        """Write to it while it works, from a thread: it may stop reading."""
+        threading.Thread(target=self._write, args=(text,), daemon=True).start()
+
+    def next_state(self) -> dict[str, Any] | None:
+        """The next state that it emits, or None when it has ended."""
+        stdout = self.popen.stdout
+        line = stdout.readline() if stdout else ""
+        return dict(json.loads(line)) if line else None
+
+    def end(self, signum: int) -> tuple[int, dict[str, Any] | None]:
+        """Signal it; its exit status, and the last state that it emitted after this."""
+        self.popen.send_signal(signum)
+        last = None
+        while state := self.next_state():
+            last = state
+        return self.close(), last
+
+    def close(self) -> int:
+        """Wait for its end."""
+        status = self.popen.wait()
+        for pipe in (self.popen.stdin, self.popen.stdout):
+            if pipe:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+        return status
+
+    def _write(self, text: str) -> None:
+        stdin = self.popen.stdin
+        if stdin:
+            with contextlib.suppress(BrokenPipeError, ValueError):
+                stdin.write(text)
+                stdin.flush()
 
 
 @dataclass(frozen=True)
@@ -72,6 +134,7 @@ class Bench:
 
     epicor: RunningEpicor
     folder: Path
+    processes: list[Process] = field(default_factory=list)
 
     @property
     def audit_url(self) -> str:
@@ -89,21 +152,55 @@ class Bench:
             **settings,
         }
 
-    def target(self, **settings: Any) -> TargetEpicorContacts:
-        return TargetEpicorContacts(config=self.config(**settings))
-
     def deliver(self, *records: Record, state_every: int = 0, **settings: Any) -> list[Any]:
         """Run the target over records; the states that it emitted."""
-        written = io.StringIO()
+        states, error = self.attempt(*records, state_every=state_every, **settings)
+        if error:
+            raise error
+        return states
+
+    def attempt(
+        self, *records: Record, state_every: int = 0, **settings: Any
+    ) -> tuple[list[Any], ConnectorError | None]:
+        """Run the target over records; the states that it emitted, and the error that ended it."""
+        written, failure = io.StringIO(), None
         with redirect_stdout(written):
-            self.target(**settings).listen(io.StringIO(messages(records, state_every=state_every)))
-        return [json.loads(line) for line in written.getvalue().splitlines()]
+            try:
+                target = HastyTarget(config=self.config(**settings))
+                target.listen(io.StringIO(messages(records, state_every=state_every)))
+            except ConnectorError as error:
+                failure = error
+        return [json.loads(line) for line in written.getvalue().splitlines()], failure
+
+    def deliver_between(
+        self, first: list[Record], act: Callable[[], None], then: list[Record], **settings: Any
+    ) -> None:
+        """Run the target over records; something happens in Epicor between the first and the others."""
+
+        def lines() -> Iterator[str]:
+            schema, *before = messages(first, columns_of=then).splitlines(keepends=True)
+            yield from (schema, *before)
+            act()
+            yield from messages(then).splitlines(keepends=True)[1:]
+
+        with redirect_stdout(io.StringIO()):
+            HastyTarget(config=self.config(**settings)).listen(cast("IO[str]", lines()))
 
     def command(self, **settings: Any) -> list[str]:
-        """The target as a process of its own."""
+        """The target as a process of its own that tries again at once."""
         path = self.folder / "config.json"
         path.write_text(json.dumps(self.config(**settings)))
-        return [sys.executable, "-m", "target_epicor_contacts", "--config", str(path)]
+        return [sys.executable, "-c", HASTY_PROGRAM, "--config", str(path)]
+
+    def start(self, **settings: Any) -> Process:
+        """Start the target as a process of its own."""
+        log = (self.folder / "target.log").open("ab")
+        with log:
+            started = subprocess.Popen(
+                self.command(**settings), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        self.processes.append(Process(started))
+        return self.processes[-1]
 
     def all_rows(self) -> dict[str, Record]:
         """Contacts and customers by a readable name: `EPIC06/CustCnt/12//3`."""
@@ -141,6 +238,12 @@ class Bench:
         """Action and reason of every decision."""
         return [(decision["action"], decision["reason"]) for decision in self.decisions()]
 
+    def runs(self) -> list[Record]:
+        """Every run of the audit trail in order."""
+        with AuditTrail.open(self.audit_url) as trail, trail.database.reading() as connection:
+            rows = connection.exec_driver_sql("SELECT * FROM runs ORDER BY id")
+            return [dict(row._mapping) for row in rows]
+
     def _stored(self, condition: str) -> list[Record]:
         query = f"SELECT * FROM decisions WHERE {condition} ORDER BY run_id, seq"  # noqa: S608 (our own words)
         with AuditTrail.open(self.audit_url) as trail, trail.database.reading() as connection:
@@ -159,15 +262,26 @@ def update_fixture() -> Callable[..., Record]:
 
 
 @pytest.fixture
-def start_bench(start_epicor: StartEpicor, tmp_path: Path) -> Callable[..., Bench]:
+def start_bench(start_epicor: StartEpicor, tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     """A factory of benches; it takes what `start_epicor` takes."""
+    started: list[Bench] = []
 
     def start(**given: Any) -> Bench:
-        return Bench(start_epicor(**{"customers": 12, **given}), tmp_path)
+        started.append(Bench(start_epicor(**{"customers": 12, **given}), tmp_path))
+        return started[-1]
 
-    return start
+    yield start
+    for process in (process for bench in started for process in bench.processes):
+        process.popen.kill()
+        process.close()
 
 
 @pytest.fixture
 def bench(start_bench: Callable[..., Bench]) -> Bench:
     return start_bench()
+
+
+@pytest.fixture(name="messages")
+def messages_fixture() -> Callable[..., str]:
+    """Makes Singer messages (see `messages`)."""
+    return messages

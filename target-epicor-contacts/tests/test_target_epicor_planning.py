@@ -298,7 +298,7 @@ def test_the_newest_wins_where_the_row_says_when_it_changed(
     update: Update, changed_at: str, after: str, column: str
 ) -> None:
     hour, minute, second = (int(part) for part in changed_at.split(":"))
-    moments = {
+    moments: dict[str, dict[str, Any]] = {
         "UpdatedOn": {"UpdatedOn": f"2026-03-01T{changed_at}Z"},
         # Local midnight and the seconds since then, as Kinetic keeps it.
         "ChangeDate": {

@@ -54,7 +54,7 @@ def test_what_is_wrong_has_a_name(update: Update, changes: dict[str, Any], reaso
     with pytest.raises(InvalidUpdateError) as caught:
         parse_update("s", {**update("pat@example.com", "unsubscribed"), **changes})
     assert caught.value.reason == reason
-    assert caught.value.field in str(caught.value)
+    assert f"`{caught.value.field}`" in str(caught.value)
 
 
 def test_a_record_without_an_event_id_gets_one_from_its_content(update: Update) -> None:

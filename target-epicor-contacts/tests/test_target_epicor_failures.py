@@ -1,0 +1,259 @@
+"""When something goes wrong: nobody's opt-out is lost, nothing is said to be written that is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from connector_kit.errors import (
+    ConfigurationError,
+    CredentialsError,
+    PermissionDeniedError,
+    TransientError,
+)
+from target_epicor_contacts.applying import TooManyFailuresError
+
+Update = Callable[..., dict[str, Any]]
+
+PAT = "pat@example.com"
+ROW, OTHER_ROW = "EPIC06/CustCnt/1//1", "EPIC06/Customer/2"
+MODES = pytest.mark.parametrize("mode", ["patch", "rpc", "update_ext"])
+
+
+@pytest.fixture
+def pat(bench: Any) -> Any:
+    """Somebody with a contact and a customer."""
+    bench.edit(ROW, EMailAddress=PAT, PerConID=0)
+    bench.edit(OTHER_ROW, EMailAddress=PAT)
+    return bench
+
+
+def failure(method: str, path: str = "", **effect: Any) -> dict[str, Any]:
+    count = effect.pop("count", 1)
+    return {
+        "match": {"method": method, "path": path, "count": count},
+        "effect": {"kind": "status", "status": 503, **effect},
+    }
+
+
+@MODES
+def test_every_way_to_write_ends_with_the_same_rows(pat: Any, update: Update, mode: str) -> None:
+    pat.deliver(update(PAT, "unsubscribed", LastName="New"), write_mode=mode, status_column="MC_Status_c")
+    rows = pat.all_rows()
+    assert {ROW, OTHER_ROW} <= pat.flagged()
+    assert (rows[ROW]["LastName"], rows[ROW]["MC_Status_c"]) == ("New", "unsubscribed")
+    assert pat.actions() == [("flagged", "unsubscribed")]
+
+
+def test_update_ext_writes_many_rows_with_one_call(pat: Any, update: Update) -> None:
+    for number in range(3, 9):
+        pat.edit(f"EPIC06/Customer/{number}", EMailAddress=f"p{number}@example.com")
+    pat.epicor.control.clear_requests()
+    pat.deliver(
+        *(update(f"p{number}@example.com", "unsubscribed") for number in range(3, 9)), write_mode="update_ext"
+    )
+    assert (pat.calls("POST"), pat.calls("PATCH")) == (1, 0)
+
+
+@MODES
+def test_what_epicor_accepts_and_does_not_store_is_a_failure(pat: Any, update: Update, mode: str) -> None:
+    pat.epicor.control.switches(silent_discard=["CustCnt.NoContact"])
+    pat.deliver(update(PAT, "unsubscribed"), write_mode=mode)
+    [decision] = pat.decisions()
+    assert (decision["action"], decision["reason"]) == ("failed", "not_stored")
+    assert json.loads(decision["dead_letter"])["email"] == PAT
+    assert OTHER_ROW in pat.flagged()
+
+
+def test_without_reading_back_it_is_believed(pat: Any, update: Update) -> None:
+    pat.epicor.control.switches(silent_discard=["CustCnt.NoContact"])
+    pat.deliver(update(PAT, "unsubscribed"), verify_writes=False)
+    assert pat.actions() == [("flagged", "unsubscribed")]
+
+
+@MODES
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_business_error_ends_in_a_dead_letter_and_not_in_a_login_loop(
+    pat: Any, update: Update, mode: str, status: int
+) -> None:
+    pat.epicor.control.switches(
+        business_errors={"CustCnt": "Contact is locked by sales."}, business_error_status=status
+    )
+    pat.deliver(update(PAT, "unsubscribed"), write_mode=mode, auth_method="token_resource")
+    [decision] = pat.decisions()
+    assert (decision["action"], decision["reason"]) == ("failed", "refused_by_epicor")
+    assert "locked by sales" in decision["detail"]
+    assert json.loads(decision["dead_letter"])["contact_status"] == "unsubscribed"
+    assert OTHER_ROW in pat.flagged()
+    logins = [request for request in pat.epicor.control.requests() if "TokenResource" in request["path"]]
+    assert len(logins) == 1
+
+
+def test_a_dead_letter_can_be_sent_again_and_is_then_written(pat: Any, update: Update) -> None:
+    event = update(PAT, "unsubscribed", LastName="New")
+    pat.epicor.control.switches(business_errors={"CustCnt": "Not today."})
+    pat.deliver(event)
+    pat.epicor.control.switches(business_errors={})
+    pat.deliver(event)
+    assert ROW in pat.flagged()
+    assert pat.all_rows()[ROW]["LastName"] == "New"
+    assert pat.actions()[-1] == ("flagged", "unsubscribed")
+
+
+@MODES
+def test_a_row_that_disappears_before_the_write_is_unmatched(pat: Any, update: Update, mode: str) -> None:
+    pat.edit(OTHER_ROW, EMailAddress="")
+    target_saw = update(PAT, FirstName="Pat", LastName="One")
+    pat.deliver_between(
+        [target_saw],
+        lambda: pat.epicor.control.delete(
+            "CustCnt", {"Company": "EPIC06", "CustNum": 1, "ShipToNum": "", "ConNum": 1}
+        ),
+        [update(PAT, LastName="Two", second=5)],
+        write_mode=mode,
+    )
+    assert pat.actions()[-1] == ("unmatched", "row_gone")
+
+
+@MODES
+@pytest.mark.parametrize("applied", [False, True])
+def test_after_a_lost_answer_it_looks_before_it_writes_again(
+    pat: Any, update: Update, *, mode: str, applied: bool
+) -> None:
+    method = "PATCH" if mode == "patch" else "POST"
+    pat.epicor.control.faults(
+        {"match": {"method": method, "count": 1}, "effect": {"kind": "reset", "applied": applied}}
+    )
+    pat.edit(OTHER_ROW, EMailAddress="")
+    pat.epicor.control.clear_requests()
+    pat.deliver(update(PAT, "unsubscribed"), write_mode=mode)
+    assert ROW in pat.flagged()
+    assert pat.calls(method) == (1 if applied else 2)
+    calls = [request["method"] for request in pat.epicor.control.requests()]
+    first = calls.index(method)
+    assert calls[first + 1] == "GET"
+
+
+def test_a_full_licence_pool_is_waited_for(pat: Any, update: Update) -> None:
+    pat.epicor.control.faults(failure("PATCH", status=429, retry_after=1))
+    pat.deliver(update(PAT, "unsubscribed"))
+    assert pat.actions() == [("flagged", "unsubscribed")]
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+def test_when_epicor_is_down_the_run_ends_without_state_and_the_next_one_writes(
+    pat: Any, update: Update, method: str
+) -> None:
+    event = update(PAT, "unsubscribed")
+    pat.epicor.control.faults(failure(method, "CustCnts", count=10_000))
+    states, error = pat.attempt(event)
+    assert isinstance(error, TransientError)
+    assert states == []
+    [decision] = pat.decisions()
+    assert (decision["action"], decision["reason"]) == ("failed", "run_aborted")
+    assert decision["dead_letter"] is None
+    assert pat.runs()[0]["status"] == "failed"
+    pat.epicor.control.faults()
+    pat.deliver(event)
+    assert {ROW, OTHER_ROW} <= pat.flagged()
+
+
+def test_after_a_crash_between_write_and_record_the_flag_is_still_ours(pat: Any, update: Update) -> None:
+    event = update(PAT, "unsubscribed")
+    # The write goes through and everything after the two look-ups fails, as if the process had ended there.
+    pat.epicor.control.faults(
+        {
+            "match": {"path": "CustCnts", "method": "PATCH", "count": 10_000},
+            "effect": {"kind": "status", "status": 503, "applied": True},
+        },
+        {
+            "match": {"path": "CustCnts", "method": "GET", "after": 2, "count": 10_000},
+            "effect": {"kind": "status", "status": 503},
+        },
+    )
+    _, error = pat.attempt(event)
+    assert error is not None
+    pat.epicor.control.faults()
+    assert ROW in pat.flagged()
+    pat.deliver(event)
+    pat.deliver(update(PAT, "subscribed", second=9))
+    assert ROW not in pat.flagged()
+
+
+def test_an_invalid_record_is_quarantined_with_its_content_and_the_run_goes_on(
+    pat: Any, update: Update
+) -> None:
+    pat.deliver(update("nobody at all", "unsubscribed"), update(PAT, "unsubscribed"))
+    assert pat.actions() == [("quarantined", "not_an_address"), ("flagged", "unsubscribed")]
+    assert json.loads(pat.decisions()[0]["dead_letter"])["email"] == "nobody at all"
+
+
+def test_invalid_records_can_be_skipped(pat: Any, update: Update) -> None:
+    pat.deliver(update("nobody at all", "unsubscribed"), on_invalid="skip")
+    assert pat.actions() == [("skipped", "not_an_address")]
+    assert pat.decisions()[0]["dead_letter"] is None
+
+
+def test_a_record_that_asks_for_nothing_is_ignored(pat: Any, update: Update) -> None:
+    pat.deliver(update(PAT, type="profile"))
+    assert pat.actions() == [("ignored", "nothing_to_write")]
+
+
+@pytest.mark.parametrize(
+    ("settings", "failures", "ends"),
+    [
+        ({"max_failed": 2}, 2, False),
+        ({"max_failed": 2}, 3, True),
+        ({"max_failed_ratio": 0.5}, 3, False),
+        ({"max_failed_ratio": 0.5}, 150, True),
+        ({}, 150, False),
+    ],
+)
+def test_too_many_failures_end_the_run_before_its_state(
+    bench: Any, update: Update, *, settings: dict[str, Any], failures: int, ends: bool
+) -> None:
+    records = [update(f"wrong {number}", "unsubscribed") for number in range(failures)]
+    states, error = bench.attempt(*records, **settings)
+    assert isinstance(error, TooManyFailuresError) is ends
+    assert bool(states) is not ends
+    assert len(bench.decisions()) == failures
+
+
+def test_a_dry_run_says_what_it_would_do_and_does_nothing(pat: Any, update: Update) -> None:
+    before = pat.all_rows()
+    states = pat.deliver(update(PAT, "unsubscribed", LastName="New"), dry_run=True)
+    assert states == []
+    assert pat.all_rows() == before
+    assert pat.actions() == [("flagged", "unsubscribed")]
+    assert [run["dry_run"] for run in pat.runs()] == [1]
+    pat.deliver(update(PAT, "unsubscribed", LastName="New"))
+    assert pat.actions()[-1] == ("flagged", "unsubscribed")
+
+
+def test_columns_that_do_not_exist_end_the_run_before_anything_is_read(bench: Any, update: Update) -> None:
+    _, error = bench.attempt(update(PAT, "unsubscribed", MC_Bounced_c="x"))
+    assert isinstance(error, ConfigurationError)
+    assert "`MC_Bounced_c`" in str(error)
+    assert "Extended UD Table Maintenance" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("switch", "kind", "names"),
+    [
+        ({"password_valid": False}, CredentialsError, "`password`"),
+        ({"api_key_valid": False}, CredentialsError, "`api_key`"),
+        ({"access_scope": ["Erp.BO.PartSvc"]}, PermissionDeniedError, "scope"),
+        ({"user_companies": ["EPIC06"]}, None, ""),
+    ],
+)
+def test_a_wrong_setup_is_told_in_words(
+    bench: Any, update: Update, *, switch: dict[str, Any], kind: type[Exception] | None, names: str
+) -> None:
+    bench.epicor.control.switches(**switch)
+    states, error = bench.attempt(update(PAT, "unsubscribed"))
+    assert error is not None
+    assert states == []
+    assert isinstance(error, kind or Exception)
+    assert names in str(error)
