@@ -155,7 +155,7 @@ def _with_fields(account: Account, audience: Audience, member: Member, request: 
         if name in body:
             changes[name] = int(parse_time(body[name]).timestamp()) if body[name] else 0
     if "location" in body:
-        changes |= {name: float(value) for name, value in body["location"].items()}
+        changes |= body["location"]
     if "interests" in body:
         changes["interests"] = _interests(audience, member.interests, body["interests"])
     if "marketing_permissions" in body:
