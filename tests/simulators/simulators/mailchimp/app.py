@@ -19,7 +19,7 @@ from simulators.common.fault_middleware import FaultMiddleware
 from simulators.common.request_log import UNKNOWN, RequestLogMiddleware
 from simulators.mailchimp import problems
 from simulators.mailchimp.control_api import control_routes
-from simulators.mailchimp.gate import ConnectionLimit, Credentials, RequestId
+from simulators.mailchimp.gate import ConnectionLimit, Credentials, Envelope
 from simulators.mailchimp.inside import Inside
 from simulators.mailchimp.routes import (
     batches,
@@ -92,7 +92,7 @@ def _application(simulator: Simulator) -> ASGIApp:
     guarded = Credentials(app, simulator)
     faulty = FaultMiddleware(guarded, simulator.plan, _error_body)
     limited = ConnectionLimit(faulty, simulator)
-    return RequestLogMiddleware(RequestId(limited, simulator.seed), simulator.log)
+    return RequestLogMiddleware(Envelope(limited, simulator), simulator.log)
 
 
 def _http_error(request: Request, error: HTTPException) -> Response:

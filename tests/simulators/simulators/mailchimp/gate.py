@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import uuid
+from email.utils import formatdate
 from random import Random
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -27,12 +28,13 @@ Reference #18.0
 """
 
 
-class RequestId:
-    """Gives each API request the id that its headers and its error body carry."""
+class Envelope:
+    """Gives each API request the id that its headers and its error body carry, and the simulator's time."""
 
-    def __init__(self, app: ASGIApp, seed: int) -> None:
+    def __init__(self, app: ASGIApp, simulator: Simulator) -> None:
         self._app = app
-        self._random = Random(seed)
+        self._clock = simulator.clock
+        self._random = Random(simulator.seed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
@@ -41,14 +43,15 @@ class RequestId:
         instance = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
         scope.setdefault("state", {})["instance"] = instance
 
-        async def with_id(message: Message) -> None:
+        async def enveloped(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(raw=list(message.get("headers", [])))
                 headers["X-Request-Id"] = instance
+                headers["Date"] = formatdate(self._clock(), usegmt=True)
                 message = {**message, "headers": headers.raw}
             await send(message)
 
-        await self._app(scope, receive, with_id)
+        await self._app(scope, receive, enveloped)
 
 
 class ConnectionLimit:

@@ -102,7 +102,8 @@ def member_json(account: Account, audience: Audience, member: Member) -> Json:
     return body
 
 
-def audience_json(account: Account, audience: Audience) -> Json:
+def audience_json(account: Account, audience: Audience, *, total_contacts: bool = False) -> Json:
+    """A list; the number of contacts in any state is told only on request."""
     counts = Counter(member.status for member in audience.members.values())
     subscribe_page = f"{account.url}/subscribe?u={account.data_centre}&id={audience.id}"
     return {
@@ -142,7 +143,7 @@ def audience_json(account: Account, audience: Audience) -> Json:
         "modules": [],
         "stats": {
             "member_count": counts["subscribed"],
-            "total_contacts": len(audience.members),
+            **({"total_contacts": len(audience.members)} if total_contacts else {}),
             "unsubscribe_count": counts["unsubscribed"],
             "cleaned_count": counts["cleaned"],
             "member_count_since_send": counts["subscribed"],

@@ -117,7 +117,9 @@ def test_the_command_greets_and_serves_until_it_is_stopped() -> None:
         hello = json.loads(process.stdout.readline())
         auth = ("", hello["api_key"])
         ping = requests.get(f"{hello['base_url']}/ping", auth=auth, timeout=30)
-        stats = requests.get(f"{hello['base_url']}/lists/{hello['list_id']}", auth=auth, timeout=30).json()
+        stats = requests.get(
+            f"{hello['base_url']}/lists/{hello['list_id']}?include_total_contacts=1", auth=auth, timeout=30
+        ).json()
         process.terminate()
         rest = process.stdout.read()
         process.wait(30)

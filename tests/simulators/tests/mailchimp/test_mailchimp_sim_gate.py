@@ -6,6 +6,8 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -151,6 +153,15 @@ def test_errors_can_come_as_pages(api: PlainClient, status: int) -> None:
 def test_a_clock_that_is_wrong_is_wrong_everywhere(api: PlainClient) -> None:
     api.control.set_faults([{"effect": {"kind": "skew", "seconds": -10 * 365 * 86400}}])
     assert api.upsert(EMAIL).json()["last_changed"] < "2020"
+
+
+def test_the_clock_of_the_answer_is_that_of_the_data(api: PlainClient) -> None:
+    api.control.advance_clock(365 * 86400)
+    answer = api.upsert(EMAIL)
+    told = parsedate_to_datetime(answer.headers["Date"])
+    changed = datetime.fromisoformat(answer.json()["last_changed"])
+    assert abs(told - changed) < timedelta(seconds=60)
+    assert told > datetime.now(timezone.utc) + timedelta(days=300)
 
 
 def test_requests_are_logged_without_those_of_the_control_api(api: PlainClient) -> None:

@@ -72,6 +72,10 @@ def test_campaigns_are_listed(api: PlainClient, campaign: str) -> None:
     listed = api.get("/campaigns", list_id=api.list_id).json()
     assert campaign in [one["id"] for one in listed["campaigns"]]
     assert api.get("/campaigns", status="save").json()["total_items"] == 0
+    later = {"since_send_time": "2100-01-01T00:00:00+00:00"}
+    assert api.get("/campaigns", **later).json()["total_items"] == 0
+    newest = api.get("/campaigns", sort_field="send_time", sort_dir="DESC", count=1).json()
+    assert newest["total_items"] == 2
     assert api.get(f"/campaigns/{campaign}").json()["recipients"]["list_id"] == api.list_id
 
 

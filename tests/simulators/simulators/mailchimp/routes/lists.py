@@ -5,8 +5,11 @@ from __future__ import annotations
 from simulators.mailchimp import queries
 from simulators.mailchimp.batch_subscribe import batch_subscribe
 from simulators.mailchimp.identity import derived_id
+from simulators.mailchimp.model import Audience
 from simulators.mailchimp.rendering import Json, audience_json, links
 from simulators.mailchimp.routes.call import Call, Resource
+
+_TOTAL_CONTACTS = "include_total_contacts"
 
 
 def _root(call: Call) -> Json:
@@ -30,6 +33,11 @@ def _ping(_: Call) -> Json:
     return {"health_status": "Everything's Chimpy!"}
 
 
+def _shown(call: Call, audience: Audience) -> Json:
+    total_contacts = queries.flag(call.query, _TOTAL_CONTACTS)
+    return audience_json(call.account, audience, total_contacts=total_contacts)
+
+
 def _lists(call: Call) -> Json:
     audiences = list(call.account.audiences.values())
     email = call.query.get("email")
@@ -37,14 +45,14 @@ def _lists(call: Call) -> Json:
         audiences = [audience for audience in audiences if audience.find(email)]
     shown = queries.page(audiences, call.query)
     return {
-        "lists": [audience_json(call.account, audience) for audience in shown],
+        "lists": [_shown(call, audience) for audience in shown],
         "total_items": len(audiences),
         "_links": links(call.account, "/lists"),
     }
 
 
 def _list(call: Call) -> Json:
-    return audience_json(call.account, call.audience())
+    return _shown(call, call.audience())
 
 
 def _batch(call: Call) -> Json:
@@ -61,6 +69,13 @@ def _batch(call: Call) -> Json:
 RESOURCES = (
     Resource("/", GET=_root),
     Resource("/ping", GET=_ping),
-    Resource("/lists", *queries.PAGING, "email", GET=_lists),
-    Resource("/lists/{list_id}", "skip_merge_validation", "skip_duplicate_check", GET=_list, POST=_batch),
+    Resource("/lists", *queries.PAGING, "email", _TOTAL_CONTACTS, GET=_lists),
+    Resource(
+        "/lists/{list_id}",
+        "skip_merge_validation",
+        "skip_duplicate_check",
+        _TOTAL_CONTACTS,
+        GET=_list,
+        POST=_batch,
+    ),
 )

@@ -124,6 +124,16 @@ def _campaigns(call: Call) -> Json:
     found = [one for one in call.account.campaigns.values() if list_id in (None, one.list_id)]
     if call.query.get("status", "sent") != "sent":
         found = []
+    ignored = call.account.switches.since_offset_ignored
+    since = queries.moment(call.query, "since_send_time", offset_ignored=ignored)
+    before = queries.moment(call.query, "before_send_time", offset_ignored=ignored)
+    found = [
+        one
+        for one in found
+        if (since is None or one.sent_at > since) and (before is None or one.sent_at < before)
+    ]
+    if call.query.get("sort_field") == "send_time":
+        found.sort(key=lambda one: one.sent_at, reverse=call.query.get("sort_dir") == "DESC")
     return {
         "campaigns": [_campaign_json(call, campaign) for campaign in queries.page(found, call.query)],
         "total_items": len(found),
@@ -185,7 +195,17 @@ RESOURCES = (
     Resource("/lists/{list_id}/abuse-reports", *queries.PAGING, GET=_abuse_reports),
     Resource("/lists/{list_id}/abuse-reports/{report_id}", GET=_abuse_report),
     Resource("/lists/{list_id}/activity", *queries.PAGING, GET=_list_activity),
-    Resource("/campaigns", *queries.PAGING, "list_id", "status", GET=_campaigns),
+    Resource(
+        "/campaigns",
+        *queries.PAGING,
+        "list_id",
+        "status",
+        "since_send_time",
+        "before_send_time",
+        "sort_field",
+        "sort_dir",
+        GET=_campaigns,
+    ),
     Resource("/campaigns/{campaign_id}", GET=_campaign),
     Resource("/reports/{campaign_id}/unsubscribed", *queries.PAGING, GET=_opt_outs),
 )
