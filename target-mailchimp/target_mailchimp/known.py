@@ -26,6 +26,13 @@ class Row:
     out: bool = False
     at: str = ""
 
+    def as_value(self) -> dict[str, Any]:
+        """What differs from a row of which nothing is known."""
+        return {name: inner for name, inner in vars(self).items() if inner != _NOTHING[name]}
+
+
+_NOTHING = vars(Row())
+
 
 @dataclass(frozen=True)
 class Known:
@@ -56,7 +63,9 @@ class Known:
 
     def as_value(self) -> dict[str, Any]:
         """The entry of the ledger."""
-        return {name: inner for name, inner in dataclasses.asdict(self).items() if inner}
+        rows = {source: row.as_value() for source, row in self.rows.items()}
+        # `dataclasses.asdict` copies all the way down, which shows over 100,000 members.
+        return {name: inner for name, inner in {**vars(self), "rows": rows}.items() if inner}
 
     @classmethod
     def from_member(cls, member: Mapping[str, Any]) -> Known:

@@ -164,33 +164,32 @@ class _Merged:
 
 def _merged(record: MemberRecord, base: Known, audience: Audience) -> _Merged:
     known = base
+    sent, by = dict(base.sent), dict(base.by)
     tags: tuple[str, ...] | None = None
     left_out: list[LeftOut] = []
     blocked = agreed = False
     for row in record.rows:
         news = Row(active=row.active, out=row.opted_out, at=row.source_updated_on or "")
-        known = known.with_row(row.source, news)
+        known = replace(known, sent=sent, by=by).with_row(row.source, news)
+        by = dict(known.by)
         wanted = wanted_values(row, audience)
         left_out += wanted.left_out
         tags = tags if row.tags is None else row.tags
         for name, value in wanted.values.items():
-            if name in known.sent and known.sent[name] == value:
+            if name in sent and sent[name] == value:
                 agreed = True
             elif known.decides(row.source, name):
                 agreed = True
-                known = _with_value(known, row.source, name, value)
+                sent[name] = value
+                if len(known.rows) > 1:
+                    by[name] = row.source
             else:
                 blocked = True
                 left_out.append(LeftOut(name, "newer_row_of_same_address", _NEWER_ROW))
     changed = {
-        name: value for name, value in known.sent.items() if name not in base.sent or base.sent[name] != value
+        name: value for name, value in sent.items() if name not in base.sent or base.sent[name] != value
     }
-    return _Merged(known, changed, tags, tuple(left_out), blocked, agreed)
-
-
-def _with_value(known: Known, source: str, name: str, value: Any) -> Known:  # noqa: ANN401 (JSON)
-    by = {**known.by, name: source} if len(known.rows) > 1 else known.by
-    return replace(known, sent={**known.sent, name: value}, by=by)
+    return _Merged(replace(known, sent=sent, by=by), changed, tags, tuple(left_out), blocked, agreed)
 
 
 def _batch_tags(tags: TagPlan) -> dict[str, Any]:

@@ -1,0 +1,148 @@
+"""How fast target-mailchimp loads an audience, against a bare loop that sends the same batches one by one.
+
+`BENCH_MEMBERS` sets the size (default 100,000). The simulator is a process of its own. The loop reads
+nothing, plans nothing, records nothing, and gives up on the first failure.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from simulators.mailchimp.control import Control
+
+MEMBERS = int(os.environ.get("BENCH_MEMBERS", "100000"))
+BATCH = 500
+MOST_CALLS_PER_1000 = 2.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    seconds: float
+    calls: int
+
+    @property
+    def per_second(self) -> float:
+        return MEMBERS / self.seconds
+
+    def __str__(self) -> str:
+        return (
+            f"{self.seconds:6.1f} s  {self.per_second:8,.0f} members/s  "
+            f"{self.calls * 1000 / MEMBERS:5.2f} calls per 1,000"
+        )
+
+
+@contextmanager
+def simulator() -> Iterator[Mapping[str, Any]]:
+    command = [str(Path(sys.executable).parent / "simulate-mailchimp"), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield json.loads(process.stdout.readline())
+        finally:
+            process.terminate()
+
+
+def member(number: int) -> dict[str, Any]:
+    return {
+        "email_address": f"member{number}@example.com",
+        "FNAME": f"First {number}",
+        "LNAME": "Last",
+        "COMPANY": f"Company {number % 997}",
+        "source_key": f"EPIC06/{number}",
+        "source_updated_on": "2026-01-01T00:00:00Z",
+    }
+
+
+def write_input(path: Path) -> None:
+    properties = {name: {"type": ["string", "null"]} for name in member(0)}
+    with path.open("w", encoding="utf-8") as file:
+        schema = {"properties": properties}
+        file.write(
+            json.dumps({"type": "SCHEMA", "stream": "customers", "schema": schema, "key_properties": []})
+        )
+        for number in range(MEMBERS):
+            file.write("\n" + json.dumps({"type": "RECORD", "stream": "customers", "record": member(number)}))
+        file.write("\n" + json.dumps({"type": "STATE", "value": {"done": True}}) + "\n")
+
+
+def bare_loop(hello: Mapping[str, Any]) -> Measured:
+    """The floor: one connection, the same batches, nothing else."""
+    url = f"{hello['base_url']}/lists/{hello['list_id']}"
+    started = time.perf_counter()
+    with requests.Session() as session:
+        session.auth = ("any", hello["api_key"])
+        for start in range(0, MEMBERS, BATCH):
+            batch = [
+                {
+                    "email_address": f"floor{number}@example.com",
+                    "status_if_new": "subscribed",
+                    "merge_fields": {
+                        "FNAME": f"First {number}",
+                        "LNAME": "Last",
+                        "COMPANY": f"C {number % 997}",
+                    },
+                }
+                for number in range(start, min(start + BATCH, MEMBERS))
+            ]
+            answer = session.post(url, json={"members": batch, "update_existing": True}, timeout=120)
+            assert answer.json()["total_created"] == len(batch)
+    return Measured(time.perf_counter() - started, -(-MEMBERS // BATCH))
+
+
+def load(hello: Mapping[str, Any], control: Control, tmp_path: Path, source: Path) -> Measured:
+    config = tmp_path / "config.json"
+    config.write_text(
+        json.dumps(
+            {
+                "api_key": hello["api_key"],
+                "base_url": hello["base_url"],
+                "list_id": hello["list_id"],
+                "audit_database_url": f"sqlite:///{tmp_path / 'audit.sqlite3'}",
+            }
+        )
+    )
+    control.clear_requests()
+    started = time.perf_counter()
+    with source.open("rb") as file:
+        subprocess.run(
+            [sys.executable, "-m", "target_mailchimp", "--config", str(config)],
+            stdin=file,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL if not os.environ.get("BENCH_VERBOSE") else None,
+            check=True,
+        )
+    return Measured(time.perf_counter() - started, sum(control.request_counts().values()))
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("latency", [0.0, 0.2])
+def test_load(tmp_path: Path, latency: float) -> None:
+    source = tmp_path / "input.jsonl"
+    write_input(source)
+    with simulator() as hello:
+        control = Control(hello["control_url"], hello["list_id"])
+        control.set_faults([{"effect": {"kind": "latency", "seconds": latency}}] if latency else [])
+        floor = bare_loop(hello)
+        control.reset()
+        control.set_faults([{"effect": {"kind": "latency", "seconds": latency}}] if latency else [])
+        new = load(hello, control, tmp_path, source)
+        most = control.connections()["most"]
+        unchanged = load(hello, control, tmp_path, source)
+    print(f"\n{MEMBERS:,} members, {latency * 1000:.0f} ms latency")
+    print(f"  bare loop   {floor}")
+    print(f"  new         {new}   ratio {floor.seconds / new.seconds:.2f}, {most} connections at most")
+    print(f"  unchanged   {unchanged}   ratio {floor.seconds / unchanged.seconds:.2f}")
+    assert new.calls <= MEMBERS * MOST_CALLS_PER_1000 / 1000 + 10
+    assert unchanged.calls <= 10  # nothing but the lists and their fields
+    assert most <= 10
