@@ -15,7 +15,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from connector_kit.errors import ConfigurationError, TransientError
+from connector_kit.errors import ConfigurationError, ConnectorError, TransientError
 
 _BUSY_SECONDS: Final = 60
 _SQLITE_CACHE_KIB: Final = 64 * 1024
@@ -52,6 +52,9 @@ class Database:
         self._writer = self._engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
         try:
             self._migrate()
+        except ConnectorError:
+            self.close()
+            raise
         except sa.exc.DBAPIError as error:
             self.close()
             raise ConfigurationError(
@@ -109,7 +112,6 @@ class Database:
         scripts = ScriptDirectory.from_config(migration_config())
         known = {script.revision for script in scripts.walk_revisions()}
         if revision is not None and revision not in known:
-            self.close()
             raise ConfigurationError(
                 f"The audit database {self} was written by a newer sync-audit (its schema is {revision}).",
                 advice="Install the newest sync-audit for every plugin that shares the database.",

@@ -212,7 +212,8 @@ def _decisions_since(letter: DeadLetter) -> sa.Select[Any]:
             runs.c.dry_run.is_(False),
             decisions.c.part_of.is_(None),
             decisions.c.stream == letter.stream,
-            decisions.c.recorded_at >= handed_out.c.started_at,
+            # A later run counts whatever its host's clock says; an older one may still be at work.
+            (decisions.c.run_id > handed_out.c.id) | (decisions.c.recorded_at >= handed_out.c.started_at),
             decisions.c.person.is_not_distinct_from(letter.person),
             decisions.c.source_key.is_not_distinct_from(letter.source_key),
             decisions.c.event_id.is_not_distinct_from(letter.event_id),

