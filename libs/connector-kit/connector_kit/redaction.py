@@ -82,6 +82,8 @@ def mask_logs() -> None:
     Records are masked for handlers that write elsewhere than to stderr. Stderr is masked too, for what
     never becomes a record: warnings, tracebacks of threads, the extra fields of structured logs.
     """
+    if not isinstance(sys.stderr, MaskedStream):
+        sys.stderr = cast("TextIO", MaskedStream(sys.stderr))
     plain_factory = logging.getLogRecordFactory()
     if getattr(plain_factory, "masks_secrets", False):
         return
@@ -93,7 +95,6 @@ def mask_logs() -> None:
 
     factory.masks_secrets = True  # type: ignore[attr-defined]
     logging.setLogRecordFactory(factory)
-    sys.stderr = cast("TextIO", MaskedStream(sys.stderr))
 
 
 class MaskedError(Exception):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -143,18 +144,20 @@ def reveal(settings: Mapping[str, Any], environment: Mapping[str, str] = os.envi
     Raises:
         ConfigurationError: A value cannot be decrypted; the error names its setting.
     """
-    return {name: _reveal(value, name, environment) for name, value in settings.items()}
+    # The key is looked for once, and only if a value needs it: a keyring may ask its owner.
+    box = cache(lambda: SecretBox.from_environment(environment))
+    return {name: _reveal(value, name, box) for name, value in settings.items()}
 
 
-def _reveal(value: Any, name: str, environment: Mapping[str, str]) -> Any:  # noqa: ANN401 (settings are JSON)
+def _reveal(value: Any, name: str, box: Callable[[], SecretBox]) -> Any:  # noqa: ANN401 (settings are JSON)
     if isinstance(value, Mapping):
-        return {key: _reveal(inner, f"{name}.{key}", environment) for key, inner in value.items()}
+        return {key: _reveal(inner, f"{name}.{key}", box) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_reveal(inner, f"{name}.{index}", environment) for index, inner in enumerate(value)]
+        return [_reveal(inner, f"{name}.{index}", box) for index, inner in enumerate(value)]
     if not is_encrypted(value):
         return value
     try:
-        clear = SecretBox.from_environment(environment).decrypt(value)
+        clear = box().decrypt(value)
     except ConfigurationError as error:
         raise ConfigurationError(f"Setting `{name}`: {error.message}", advice=error.advice) from error
     MASKER.add([clear])

@@ -64,6 +64,23 @@ def test_a_key_may_come_from_a_file(tmp_path, environment, encrypted):
     assert reveal({"password": encrypted}, {"CONNECTOR_SECRET_KEY_FILE": str(file)}) == {"password": CLEAR}
 
 
+class CountedEnvironment(dict[str, str]):
+    looked_up = 0
+
+    def get(self, name, default=None):
+        self.looked_up += 1
+        return super().get(name, default)
+
+
+def test_looks_for_the_key_once_and_only_if_it_is_needed(environment, encrypted):
+    counted = CountedEnvironment(environment)
+
+    reveal({"password": "plain"}, counted)
+    assert counted.looked_up == 0
+    reveal({"password": encrypted, "nested": {"list": [encrypted, encrypted]}}, counted)
+    assert counted.looked_up == 1
+
+
 OTHER_KEY = Fernet.generate_key().decode()
 
 
