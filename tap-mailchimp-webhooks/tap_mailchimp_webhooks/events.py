@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -31,7 +32,7 @@ FORM = "application/x-www-form-urlencoded"
 FORGOTTEN_DOMAIN = "@forgotten.mailchimp.com"
 """Where Mailchimp moves the address of a person whom it deleted for good."""
 
-_FIRED_AT = "%Y-%m-%d %H:%M:%S"
+_FIRED_AT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 _LONGEST_NAME = 100
 
 
@@ -195,10 +196,10 @@ def _quarantined(body: bytes, received_at: datetime, note: str, event_type: str 
 
 def _fired_at(value: object) -> datetime | None:
     """`fired_at` has no zone; the vendor's own samples show that it is UTC."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not _FIRED_AT.fullmatch(value.strip()):
         return None
     try:
-        return datetime.strptime(value.strip(), _FIRED_AT).replace(tzinfo=timezone.utc)
+        return datetime.fromisoformat(value.strip()).replace(tzinfo=timezone.utc)
     except ValueError:
         return None
 

@@ -61,7 +61,7 @@ class Inbox:
         Raises:
             TransientError: The database does not answer; nothing was stored.
         """
-        rows = [self._row(arrival) for arrival in arrivals]
+        rows = self.rows(arrivals)
         with self.database.write() as connection:
             known = _known_ids(connection, [arrival.event_id for arrival in arrivals])
             fresh = []
@@ -139,6 +139,10 @@ class Inbox:
                     data = self._stored(row).data
                     found[row.web_id] = str(data.get("new_email") or data.get("email"))
         return found
+
+    def rows(self, arrivals: Iterable[Arrival]) -> list[dict[str, Any]]:
+        """Events as the table has them."""
+        return [self._row(arrival) for arrival in arrivals]
 
     def _row(self, arrival: Arrival) -> dict[str, Any]:
         digests = self.sealing.address_digests(arrival.email) if arrival.email else [None]

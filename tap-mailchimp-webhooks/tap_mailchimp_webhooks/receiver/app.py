@@ -179,9 +179,8 @@ def _deliveries(receiver: Receiver) -> APIRouter:
     async def deliver(secret: str, request: Request) -> Response:
         return await receiver.take(secret, request)
 
-    @router.api_route(
-        PATH + "/{secret}", methods=["GET", "HEAD"], responses=refusals, response_class=PlainTextResponse
-    )
+    @router.get(PATH + "/{secret}", responses=refusals, response_class=PlainTextResponse)
+    @router.head(PATH + "/{secret}", include_in_schema=False)
     async def validate(secret: str, request: Request) -> Response:
         return receiver.validate(secret, request)
 

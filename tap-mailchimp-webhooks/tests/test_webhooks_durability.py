@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+import requests
+from connector_kit.errors import ConfigurationError
+from sqlalchemy import inspect, text
+from tap_mailchimp_webhooks.events import CONTACT_EVENTS, FORM, Arrival
+from tap_mailchimp_webhooks.inbox.database import Database
+from tap_mailchimp_webhooks.inbox.migrate import HEAD, VERSION_TABLE, alembic_config, migrate
+from tap_mailchimp_webhooks.inbox.store import Inbox
+from tap_mailchimp_webhooks.inbox.tables import events, metadata
+
+OpenInbox = Callable[..., Inbox]
+Form = Callable[..., bytes]
+MakeArrival = Callable[..., Arrival]
+
+PATH = "/webhooks/mailchimp/a-path-secret-of-the-tests"
+
+
+@contextmanager
+def receiver_process(inbox_url: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """`mailchimp-webhooks serve` as a process: its address, and the process."""
+    command = [sys.executable, "-c", "from tap_mailchimp_webhooks.cli import main; main()"]
+    environment = {
+        **os.environ,
+        "MAILCHIMP_WEBHOOKS_SECRET": PATH.rpartition("/")[2],
+        "MAILCHIMP_WEBHOOKS_INBOX_DATABASE_URL": inbox_url,
+    }
+    with subprocess.Popen(
+        [*command, "serve", "--port", "0"], stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stderr is not None
+        found = next(filter(None, (re.search(r"running on (http://\S+)", line) for line in process.stderr)))
+        reader = threading.Thread(target=process.stderr.read)
+        reader.start()
+        try:
+            yield found[1], process
+        finally:
+            process.kill()
+            reader.join()
+
+
+def post_until_it_ends(url: str, worker: int, form: Form, accepted: list[str]) -> None:
+    """Post events one after the other; note the addresses of those that were accepted."""
+    with requests.Session() as session:
+        for number in range(100_000):
+            email = f"person{worker}-{number}@example.com"
+            try:
+                answer = session.post(
+                    url + PATH, data=form(email=email), headers={"Content-Type": FORM}, timeout=10
+                )
+            except requests.RequestException:
+                return
+            if answer.ok:
+                accepted.append(email)
+
+
+def stored_addresses(inbox: Inbox) -> set[str]:
+    return {event.data["email"] for event in inbox.read(CONTACT_EVENTS, after=0, limit=100_000)}
+
+
+def test_killed_under_load_it_has_everything_that_it_accepted(
+    open_inbox: OpenInbox, sqlite_url: str, form: Form, wait_until: Callable[..., None]
+) -> None:
+    accepted: list[str] = []
+    with receiver_process(sqlite_url) as (url, process):
+        workers = [
+            threading.Thread(target=post_until_it_ends, args=(url, worker, form, accepted))
+            for worker in range(8)
+        ]
+        for worker in workers:
+            worker.start()
+        wait_until(lambda: len(accepted) > 300)
+        process.kill()
+        for worker in workers:
+            worker.join()
+
+    stored = {
+        event.data["email"] for event in open_inbox(sqlite_url).read(CONTACT_EVENTS, after=0, limit=100_000)
+    }
+    assert set(accepted) <= stored
+
+
+def test_stopped_under_load_it_ends_well_with_everything_that_it_accepted(
+    open_inbox: OpenInbox, sqlite_url: str, form: Form, wait_until: Callable[..., None]
+) -> None:
+    accepted: list[str] = []
+    with receiver_process(sqlite_url) as (url, process):
+        workers = [
+            threading.Thread(target=post_until_it_ends, args=(url, worker, form, accepted))
+            for worker in range(4)
+        ]
+        for worker in workers:
+            worker.start()
+        wait_until(lambda: len(accepted) > 100)
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+        for worker in workers:
+            worker.join()
+
+    stored = {
+        event.data["email"] for event in open_inbox(sqlite_url).read(CONTACT_EVENTS, after=0, limit=100_000)
+    }
+    assert set(accepted) <= stored
+
+
+def test_two_receivers_on_one_database_while_a_reader_reads(
+    open_inbox: OpenInbox, postgres_url: str, start_receiver: Callable[..., str], form: Form
+) -> None:
+    urls = [start_receiver(postgres_url), start_receiver(postgres_url)]
+    count = 600
+    done = threading.Event()
+    read: list[str] = []
+
+    def follow() -> None:
+        inbox = open_inbox(postgres_url)
+        after = 0
+        while True:
+            was_done = done.is_set()
+            batch = inbox.read(CONTACT_EVENTS, after=after, limit=50)
+            read.extend(event.event_id for event in batch)
+            after = batch[-1].sequence if batch else after
+            if was_done and not batch:
+                return
+
+    reader = threading.Thread(target=follow)
+    reader.start()
+    sessions = [requests.Session() for _ in range(12)]
+
+    def post(number: int) -> str:
+        # Each event goes to both, as when two webhooks lead to one inbox.
+        body = form(email=f"person{number // 2}@example.com")
+        session = sessions[number % len(sessions)]
+        answer = session.post(urls[number % 2] + PATH, data=body, headers={"Content-Type": FORM}, timeout=30)
+        assert answer.status_code == 200
+        return answer.text
+
+    with ThreadPoolExecutor(len(sessions)) as pool:
+        answers = list(pool.map(post, range(count)))
+    done.set()
+    reader.join()
+    for session in sessions:
+        session.close()
+
+    assert sorted(answers) == ["known"] * (count // 2) + ["stored"] * (count // 2)
+    assert len(read) == len(set(read)) == count // 2
+
+
+def test_an_event_that_commits_late_is_not_skipped(
+    open_inbox: OpenInbox, database_url: str, make_arrival: MakeArrival
+) -> None:
+    early, late = open_inbox(database_url), open_inbox(database_url)
+    reader = open_inbox(database_url)
+    first, second = make_arrival(), make_arrival()
+    with early.database.write() as connection:
+        connection.execute(events.insert(), early.rows([first]))
+        storing = threading.Thread(target=late.store, args=([second],))
+        storing.start()
+        storing.join(timeout=0.3)
+        # The second waits for the first, so that no reader can be past it.
+        assert storing.is_alive()
+        assert reader.read(CONTACT_EVENTS, after=0) == []
+    storing.join()
+
+    assert [event.event_id for event in reader.read(CONTACT_EVENTS, after=0)] == [
+        first.event_id,
+        second.event_id,
+    ]
+
+
+def test_many_processes_may_open_a_new_inbox_at_once(database_url: str) -> None:
+    def open_and_close(_: int) -> None:
+        inbox = Inbox.open(database_url)
+        inbox.last_sequence()
+        inbox.database.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(open_and_close, range(8)))
+
+
+def test_the_migrations_lead_to_the_tables_that_the_code_expects(database_url: str) -> None:
+    from alembic.autogenerate import compare_metadata  # noqa: PLC0415 (slow to import)
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415 (the same)
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 (the same)
+
+    database = Database.connect(database_url)
+    migrate(database)
+    with database.read() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "version_table": VERSION_TABLE,
+                "compare_type": True,
+            },
+        )
+        assert compare_metadata(context, metadata) == []
+        assert context.get_current_revision() == HEAD
+        assert set(inspect(connection).get_table_names()) == {*metadata.tables, VERSION_TABLE}
+    database.close()
+    assert ScriptDirectory.from_config(alembic_config()).get_current_head() == HEAD
+
+
+def test_an_inbox_of_a_newer_version_is_left_alone(database_url: str) -> None:
+    database = Database.connect(database_url)
+    migrate(database)
+    with database.write() as connection:
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))  # noqa: S608 (a constant)
+
+    with pytest.raises(ConfigurationError, match="Upgrade tap-mailchimp-webhooks"):
+        migrate(database)
+    database.close()
