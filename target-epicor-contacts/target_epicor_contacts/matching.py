@@ -6,12 +6,15 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 from connector_kit.email_address import InvalidEmailError, email_key, parse_email
 
 from target_epicor_contacts.rows import EMAIL, PERSON
 
+REMEMBERED_FIELDS = 50_000
+"""The same rows are looked at for each event of a person, and to check an address takes a while."""
 _BETWEEN_ADDRESSES = re.compile(r"[;,\s]+")
 
 
@@ -34,6 +37,7 @@ class Hold(Enum):
     """Another row of the same person holds it: its status applies."""
 
 
+@lru_cache(maxsize=REMEMBERED_FIELDS)
 def addresses_in(text: object) -> tuple[str, ...]:
     """What the addresses in a field are compared by: none, one, or all of several."""
     if not isinstance(text, str) or "@" not in text:

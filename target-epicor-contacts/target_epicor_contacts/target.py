@@ -52,6 +52,7 @@ class TargetEpicorContacts(DurableTarget):
         self._written_columns: set[str] = set()
         self._run: Run | None = None
         self._applier: Applier | None = None
+        self._finished = False
         self._told_at = time.monotonic()
 
     @classmethod
@@ -164,9 +165,6 @@ class TargetEpicorContacts(DurableTarget):
     def _uninterrupted(self, step: Callable[[dict[str, Any]], None], message: dict[str, Any]) -> None:
         try:
             super()._uninterrupted(step, message)
-        except SystemExit:
-            self._finish("stopped")
-            raise
         except ConnectorError as error:
             self._finish("stopped" if self._stop_requested.is_set() else "failed", str(error))
             raise
@@ -174,11 +172,18 @@ class TargetEpicorContacts(DurableTarget):
             self._finish("failed", f"{type(error).__name__}: see the log of the run.")
             raise
 
+    @override
+    def _end_early(self, signum: int) -> None:
+        try:
+            super()._end_early(signum)
+        finally:
+            self._finish("stopped")
+
     def _finish(self, status: Status, error: str | None = None) -> None:
-        if self._run is None:
+        if self._run is None or self._finished:
             return
-        summary = self._run.finish(status, error)
-        self.logger.info("%s", summary)
+        self._finished = True
+        self.logger.info("%s", self._run.finish(status, error))
         self.trail.close()
         self.executor.shutdown()
         self.client.close()

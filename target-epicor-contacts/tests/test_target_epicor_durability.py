@@ -41,6 +41,7 @@ def test_a_record_that_arrives_alone_is_written_and_its_state_follows_while_the_
     assert bench.actions() == [("flagged", "unsubscribed")]
     status, _ = process.end(signal.SIGTERM)
     assert status == 128 + signal.SIGTERM
+    assert [run["status"] for run in bench.runs()] == ["stopped"]
 
 
 def test_sigterm_in_the_middle_of_a_batch_finishes_it_and_emits_its_state(
