@@ -34,7 +34,8 @@ with AuditTrail.open(url) as trail:
         run.read(20)
         people = [f"p{n}@example.com" for n in range(20)]
         made = [
-            Decision(stream="customers", action=Action.UPDATED, reason="fields_differ", subject=who) for who in people
+            Decision(stream="customers", action=Action.UPDATED, reason="fields_differ", subject=who)
+            for who in people
         ]
         run.record(made, ledger={"members": {who: {"by": name} for who in people}})
         print(batch, flush=True)

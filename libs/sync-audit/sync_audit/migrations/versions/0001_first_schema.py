@@ -70,7 +70,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_id", "seq", name="pk_decisions"),
         comment="One row per decision and per part of one; digest chains them within a run.",
     )
-    op.create_index("ix_decisions_action_recorded_at", "decisions", ["action", "recorded_at"], unique=False)
+    for leading in (["source_key"], ["action"], []):
+        columns = [*leading, "recorded_at", "run_id", "seq"]
+        op.create_index(f"ix_decisions_{'_'.join(columns)}", "decisions", columns)
     op.create_index(
         "ix_decisions_consent_recorded_at",
         "decisions",
@@ -88,10 +90,6 @@ def upgrade() -> None:
         postgresql_where=sa.text("former_person IS NOT NULL"),
     )
     op.create_index("ix_decisions_person_recorded_at", "decisions", ["person", "recorded_at"], unique=False)
-    op.create_index("ix_decisions_recorded_at", "decisions", ["recorded_at"], unique=False)
-    op.create_index(
-        "ix_decisions_source_key_recorded_at", "decisions", ["source_key", "recorded_at"], unique=False
-    )
     op.create_table(
         "journal",
         sa.Column("position", _BIG, autoincrement=False, nullable=False),
