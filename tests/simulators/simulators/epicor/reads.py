@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from simulators.epicor.bounds import lower_bounds
 from simulators.epicor.errors import (
     NOT_FOUND,
     EpicorError,
@@ -14,7 +15,7 @@ from simulators.epicor.errors import (
     no_such_segment,
     odata_error,
 )
-from simulators.epicor.filters import lower_bounds, parse, to_sql
+from simulators.epicor.filters import parse, to_sql
 from simulators.epicor.options import QueryOptions, order_sql, parse_key, selected_columns
 from simulators.epicor.schema import Child, Service, Table
 from simulators.epicor.storage import Row, ticks_column

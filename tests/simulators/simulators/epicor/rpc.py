@@ -15,7 +15,7 @@ from simulators.epicor.errors import (
     internal_error,
 )
 from simulators.epicor.options import QueryOptions
-from simulators.epicor.reads import filter_sql, read_rows, visible
+from simulators.epicor.reads import filter_sql, parent_of, read_rows, visible
 from simulators.epicor.schema import Service, Table
 from simulators.epicor.storage import BAD_INPUT, Row
 from simulators.epicor.store import equal
@@ -99,11 +99,29 @@ def get_rows(world: Kinetic, service: Service, call: Call) -> Answer:
     found: dict[str, Any] = {root: rows}
     for name, parameter in clauses.items():
         if name != root:
-            found[name] = _page(
-                world, call, name, str(given[parameter]), {"pageSize": 1_000, "absolutePage": 1}
-            )[0]
+            found[name] = _children(world, name, str(given[parameter]), found)
     found["ExtensionTables"] = []
     return Answer(document={"returnObj": found, "parameters": {"morePages": more}})
+
+
+def _children(world: Kinetic, name: str, clause: str, found: Mapping[str, list[Row]]) -> list[Row]:
+    """The children of the rows found so far that fit their own where clause."""
+    table = world.table(name)
+    parent, link = parent_of(world, table)
+    condition, order_by = where_clause.translate(clause)
+    options = QueryOptions(filter=condition, order_by=order_by)
+    fitting = filter_sql(world, table, options)
+    return [
+        row
+        for above in found[parent.name]
+        for row in read_rows(
+            world,
+            table,
+            equal({mine: above[theirs] for mine, theirs in link.columns.items()}) & fitting,
+            options,
+            -1,
+        )
+    ]
 
 
 def get_list(world: Kinetic, service: Service, call: Call) -> Answer:

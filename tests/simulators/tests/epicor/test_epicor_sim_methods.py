@@ -92,6 +92,19 @@ def test_children_are_suppressed_with_a_clause_that_is_never_true(epicor: Runnin
     assert epicor.request("GET", "Erp.BO.CustomerSvc/GetRows", query).status_code == 400
 
 
+def test_children_come_with_their_parents_alone(epicor: RunningEpicor) -> None:
+    query = {
+        "whereClausePOHeader": "PONum = 4002",
+        "whereClausePODetail": "POLine < 2",
+        "whereClausePORel": "",
+        "pageSize": 10,
+        "absolutePage": 1,
+    }
+    found = epicor.request("GET", "Erp.BO.POSvc/GetRows", query).json()["returnObj"]
+    assert [(row["PONUM"], row["POLine"]) for row in found["PODetail"]] == [(4002, 1)]
+    assert [(row["PONum"], row["POLine"]) for row in found["PORel"]] == [(4002, 1)]
+
+
 @pytest.mark.parametrize("clause", ["Name matches 'x*'", "Name ! 'x'", "Nope = 1"])
 def test_where_clauses_that_cannot_be_read(epicor: RunningEpicor, clause: str) -> None:
     response = epicor.request("GET", f"{CONTACT}/GetRows", {**ROWS, "whereClauseCustCnt": clause})
