@@ -106,10 +106,10 @@ def _changed(
 ) -> Member:
     """The contact with everything that the request asks for but the status."""
     base = current or _blank(account, email_address, request.way)
-    changed = _with_fields(account, audience, replace(base, email_address=email_address), request)
+    changes = {"email_address": email_address, **_field_changes(account, audience, base, request)}
     if current is None or request.way is Way.BATCH or account.switches.put_applies_tags_to_existing:
-        changed = _with_tags(audience, changed, request)
-    return changed
+        changes["tags"] = _tags(audience, base, request)
+    return replace(base, **changes)
 
 
 def _target_address(account: Account, audience: Audience, current: Member | None, request: Write) -> str:
@@ -148,7 +148,7 @@ def _blank(account: Account, email_address: str, way: Way) -> Member:
     return Member(email_address, contact_id, web_id, Standing.ABSENT, source=source)
 
 
-def _with_fields(account: Account, audience: Audience, member: Member, request: Write) -> Member:
+def _field_changes(account: Account, audience: Audience, member: Member, request: Write) -> dict[str, Any]:
     body = request.body
     changes: dict[str, Any] = {name: body[name] for name in _PLAIN if name in body}
     for name in _TIMES:
@@ -173,7 +173,7 @@ def _with_fields(account: Account, audience: Audience, member: Member, request: 
     )
     if errors:
         raise problems.invalid_merge_fields(errors)
-    return replace(member, merge_values=values, **changes)
+    return {**changes, "merge_values": values}
 
 
 def _interests(audience: Audience, chosen: frozenset[str], given: Mapping[str, Any]) -> frozenset[str]:
@@ -196,11 +196,11 @@ def _permissions(audience: Audience, member: Member, given: Sequence[Mapping[str
     return (member.marketing_permissions - named) | enabled
 
 
-def _with_tags(audience: Audience, member: Member, request: Write) -> Member:
+def _tags(audience: Audience, member: Member, request: Write) -> frozenset[int]:
     if "tags" not in request.body and not request.sync_tags:
-        return member
+        return member.tags
     named = frozenset(audience.tag_id(name) for name in request.body.get("tags", ()))
-    return replace(member, tags=named if request.sync_tags else member.tags | named)
+    return named if request.sync_tags else member.tags | named
 
 
 def with_status(account: Account, member: Member, status: str, *, is_new: bool) -> Member:
