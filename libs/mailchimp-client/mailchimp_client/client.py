@@ -300,7 +300,8 @@ class MailchimpClient:
 
     def webhooks(self, list_id: str) -> list[Document]:
         """The webhooks of an audience: `id`, `url`, `events`, `sources`, `signing_enabled`."""
-        return list(self._all(f"lists/{_part(list_id)}/webhooks", "webhooks"))
+        # This listing alone comes whole: it has no pages.
+        return list(self.get(f"lists/{_part(list_id)}/webhooks")["webhooks"])
 
     def create_webhook(self, list_id: str, webhook: Mapping[str, Any]) -> Document:
         """Register a webhook. Mailchimp first asks its URL for an answer 200.

@@ -206,6 +206,8 @@ def _problem(answer: Answer) -> Mapping[str, Any] | None:
 
 def _without_problem(request: Request, answer: Answer) -> ConnectorError:
     """An error that something in front of Mailchimp sent, or that was sent in a hurry."""
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        return _unknown_credentials(request, answer, {})
     text = answer.text
     if answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE} and (
         "Access Denied" in text or "Reference #" in text
