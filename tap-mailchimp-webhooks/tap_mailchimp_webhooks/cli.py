@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import secrets
 import signal
 import sys
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 import click
 from connector_kit.errors import ConnectorError
 from connector_kit.redaction import MASKER, mask_logs
-from connector_kit.secrets import reveal
+from connector_kit.secret_option import SecretText
 from mailchimp_client import MailchimpClient, MailchimpSettings
 
 from tap_mailchimp_webhooks.catch_up import CatchUp, CatchUpSettings
@@ -30,6 +31,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 PREFIX = "MAILCHIMP_WEBHOOKS"
 SECRET_BYTES = 32
+_NAME = re.compile(r"[^\s,\[\]\"']+")
 
 
 def main() -> None:
@@ -53,11 +55,21 @@ def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Comm
     return decorate
 
 
+def listed(texts: Sequence[str]) -> tuple[str, ...]:
+    """The names in texts that may hold several: after commas, after blanks, or as a JSON list."""
+    return tuple(_NAME.findall(" ".join(texts)))
+
+
 _secret = click.option(
-    "--secret", envvar=f"{PREFIX}_SECRET", default="", help="The last part of the webhook's address."
+    "--secret",
+    type=SecretText(),
+    envvar=f"{PREFIX}_SECRET",
+    default="",
+    help="The last part of the webhook's address.",
 )
 _inbox_url = click.option(
     "--inbox-database-url",
+    type=SecretText(),
     envvar=f"{PREFIX}_INBOX_DATABASE_URL",
     default="",
     help="SQLAlchemy URL of the inbox.  [default: data/webhook-inbox.sqlite3 in the Meltano project]",
@@ -65,12 +77,14 @@ _inbox_url = click.option(
 _account = _options(
     click.option(
         "--api-key",
+        type=SecretText(),
         envvar=[f"{PREFIX}_API_KEY", "MAILCHIMP_API_KEY"],
         default="",
         help="Of the Mailchimp account.",
     ),
     click.option(
         "--access-token",
+        type=SecretText(),
         envvar=[f"{PREFIX}_ACCESS_TOKEN", "MAILCHIMP_ACCESS_TOKEN"],
         default="",
         help="Instead of a key.",
@@ -86,6 +100,7 @@ _account = _options(
         "list_ids",
         multiple=True,
         envvar=[f"{PREFIX}_LIST_IDS", "MAILCHIMP_LIST_IDS"],
+        callback=lambda _context, _option, values: listed(values),
         help="An audience; may be given several times.  [default: all]",
     ),
 )
@@ -313,18 +328,18 @@ def _tell(results: Sequence[Registration], *, as_json: bool) -> None:
 
 
 def _path_secrets(text: str) -> PathSecrets:
-    found = PathSecrets.parse(str(reveal({"secret": text})["secret"]))
+    found = PathSecrets.parse(text)
     MASKER.add(found.values)
     return found
 
 
 def _open_inbox(url: str) -> Inbox:
-    return Inbox.open(str(reveal({"inbox_database_url": url})["inbox_database_url"]) or default_url())
+    return Inbox.open(url or default_url())
 
 
 def _client(options: dict[str, Any]) -> MailchimpClient:
     names = ("api_key", "access_token", "base_url")
-    return MailchimpClient(MailchimpSettings.from_config(reveal({name: options[name] for name in names})))
+    return MailchimpClient(MailchimpSettings.from_config({name: options[name] for name in names}))
 
 
 def _registrar(path_secrets: PathSecrets, options: dict[str, Any]) -> Registrar:

@@ -218,3 +218,18 @@ def test_an_inbox_of_a_newer_version_is_left_alone(database_url: str) -> None:
     with pytest.raises(ConfigurationError, match="Upgrade tap-mailchimp-webhooks"):
         migrate(database)
     database.close()
+
+
+def test_goes_on_after_the_database_server_broke_off(
+    open_inbox: OpenInbox, postgres_url: str, make_arrival: MakeArrival
+) -> None:
+    inbox, other = open_inbox(postgres_url), open_inbox(postgres_url)
+    inbox.store([make_arrival()])
+    others = "pid <> pg_backend_pid() AND datname = current_database()"
+    with other.database.write() as connection:
+        connection.execute(
+            text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")  # noqa: S608 (a constant)
+        )
+
+    assert inbox.store([make_arrival()]) == [True]
+    assert len(inbox.read(CONTACT_EVENTS, after=0)) == 2

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import sqlite3
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -16,6 +18,7 @@ from tap_mailchimp_webhooks.events import CONTACT_EVENTS, FORM, Arrival
 from tap_mailchimp_webhooks.inbox.hooks import HookRegister
 from tap_mailchimp_webhooks.inbox.sealing import Sealing
 from tap_mailchimp_webhooks.inbox.store import Inbox
+from tap_mailchimp_webhooks.receiver.on_event import EventCommand
 from tap_mailchimp_webhooks.receiver.rate_limit import MOST_CLIENTS, WINDOW_SECONDS, WrongSecretLimit
 from tap_mailchimp_webhooks.receiver.settings import PathSecrets
 
@@ -315,28 +318,121 @@ def test_refuses_to_start_with_a_secret_that_could_be_guessed(text: str) -> None
         PathSecrets.parse(text)
 
 
-def test_runs_a_command_once_for_many_events_and_again_after_a_failure(
-    start_receiver: StartReceiver, form: Form, tmp_path: Path, wait_until: Callable[..., None]
+@pytest.fixture
+def drain(tmp_path: Path) -> Callable[[str], str]:
+    """Makes a command that writes down when it begins and ends; `body` is what it does in between."""
+
+    def make(body: str) -> str:
+        script = tmp_path / "drain.py"
+        script.write_text(
+            "import pathlib, sys, time\n"
+            "here = pathlib.Path(__file__).parent\n"
+            "def note(text):\n"
+            "    with (here / 'runs').open('a') as log: log.write(text)\n"
+            f"note('<')\n{body}\nnote('>')\n"
+        )
+        return f"{sys.executable} {script}"
+
+    return make
+
+
+def command_status(url: str) -> dict[str, object]:
+    answer = requests.get(f"{url}/readyz", timeout=10)
+    assert answer.status_code == 200
+    document: dict[str, object] = answer.json()["on_event"]
+    return document
+
+
+async def reached(condition: Callable[[], object]) -> None:
+    for _ in range(2000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("waited in vain")
+
+
+def test_runs_a_command_after_new_events_never_two_at_a_time(
+    start_receiver: StartReceiver,
+    form: Form,
+    tmp_path: Path,
+    drain: Callable[[str], str],
+    wait_until: Callable[..., None],
 ) -> None:
-    script = tmp_path / "drain.py"
-    script.write_text(
-        "import pathlib, sys\n"
-        "log = pathlib.Path(__file__).with_name('runs')\n"
-        "runs = log.read_text() if log.exists() else ''\n"
-        "log.write_text(runs + 'x')\n"
-        "sys.exit(0 if pathlib.Path(__file__).with_name('mended').exists() else 3)\n"
+    wait_for_leave = "while not (here / 'leave').exists(): time.sleep(0.01)"
+    url = start_receiver(on_event=drain(wait_for_leave), on_event_delay=0.01)
+    runs = tmp_path / "runs"
+    assert command_status(url)["state"] == "idle"
+
+    post(url, form(email="first@example.com"))
+    wait_until(lambda: runs.exists() and runs.read_text() == "<")
+    for number in range(5):
+        post(url, form(email=f"later{number}@example.com"))
+    assert command_status(url)["state"] == "running"
+    (tmp_path / "leave").touch()
+
+    wait_until(lambda: runs.read_text() == "<><>")
+    wait_until(lambda: command_status(url)["state"] == "idle")
+    post(url, form(email="first@example.com"))
+    assert command_status(url)["last_exit"] == 0
+    assert runs.read_text() == "<><>"
+
+
+def test_a_command_that_fails_shows_and_runs_again(
+    tmp_path: Path, drain: Callable[[str], str], wait_until: Callable[..., None]
+) -> None:
+    command = EventCommand(
+        drain("if not (here / 'mended').exists(): sys.exit(3)"), delay=0.0, first_retry=0.01
     )
-    url = start_receiver(on_event=f"{sys.executable} {script}", on_event_delay=0.2)
+    command.wake()
 
-    def status() -> dict[str, object]:
-        answer = requests.get(f"{url}/readyz", timeout=10)
-        assert answer.status_code == 200
-        document: dict[str, object] = answer.json()["on_event"]
-        return document
+    async def let_it_run() -> None:
+        running = asyncio.create_task(command.run())
+        await reached(lambda: command.status.failures >= 2)
+        assert command.status.document["last_exit"] == 3
+        assert command.status.state in {"failing", "running"}
+        (tmp_path / "mended").touch()
+        await reached(lambda: not command.status.failures)
+        running.cancel()
 
-    assert status()["state"] == "idle"
-    with ThreadPoolExecutor(5) as pool:
-        list(pool.map(lambda number: post(url, form(email=f"p{number}@example.com")), range(10)))
-    wait_until(lambda: status()["state"] == "failing")
-    assert status()["last_exit"] == 3
-    assert (tmp_path / "runs").read_text() == "x"
+    asyncio.run(let_it_run())
+    assert command.status.last_exit == 0
+
+
+def test_a_command_that_does_not_exist_shows(
+    start_receiver: StartReceiver, form: Form, wait_until: Any
+) -> None:
+    url = start_receiver(on_event="no-such-program-anywhere", on_event_delay=0.0)
+    post(url, form(email="ada@example.com"))
+
+    wait_until(lambda: command_status(url)["last_exit"] == 127)
+
+
+def test_a_command_that_runs_is_ended_with_the_receiver(
+    tmp_path: Path, drain: Callable[[str], str], wait_until: Callable[..., None]
+) -> None:
+    command = EventCommand(drain("time.sleep(600)"), delay=0.0)
+    command.wake()
+
+    async def start_and_cancel() -> None:
+        running = asyncio.create_task(command.run())
+        await reached((tmp_path / "runs").exists)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    asyncio.run(start_and_cancel())
+    assert (tmp_path / "runs").read_text() == "<"
+
+
+def test_begins_with_what_was_left_unread(
+    start_receiver: StartReceiver,
+    inbox: Inbox,
+    make_arrival: Callable[..., Arrival],
+    drain: Any,
+    wait_until: Any,
+) -> None:
+    inbox.store([make_arrival()])
+
+    url = start_receiver(on_event=drain(""), on_event_delay=0.0)
+
+    wait_until(lambda: command_status(url)["last_exit"] == 0)

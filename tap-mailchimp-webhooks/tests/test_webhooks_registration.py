@@ -353,6 +353,14 @@ def test_an_error_of_the_command_is_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "texts", [("a", "b"), ("a,b",), ("a, b",), ('["a",', '"b"]'), ("a b", ""), ("['a', 'b']",)]
+)
+def test_takes_a_list_in_each_form_in_which_people_write_one(texts: tuple[str, ...]) -> None:
+    assert cli.listed(texts) == ("a", "b")
+    assert cli.listed(()) == ()
+
+
 def test_makes_secrets_that_it_takes(command: Callable[..., Result]) -> None:
     first, second = command("secret").output.strip(), command("secret").output.strip()
 

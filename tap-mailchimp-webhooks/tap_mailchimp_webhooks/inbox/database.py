@@ -11,7 +11,8 @@ from typing import Any
 
 from connector_kit.errors import ConfigurationError, TransientError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 WRITE = {"inbox_write": True}
 WRITE_LOCK = 0x6D63_696E_626F_78
@@ -93,9 +94,9 @@ class Database:
 def _as_ours() -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
+    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
         raise TransientError(
-            f"The inbox's database does not answer ({type(error.orig).__name__}).",
+            f"The inbox's database does not answer ({type(error).__name__}).",
             advice=f"Check `{SETTING}`, the disk and the database server.",
         ) from error
 

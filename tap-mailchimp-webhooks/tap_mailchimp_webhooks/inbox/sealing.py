@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from connector_kit.email_address import email_key
-from connector_kit.secrets import KEY_FILE_VARIABLE, KEY_VARIABLE, SecretBox, is_encrypted
+from connector_kit.secrets import SecretBox, is_encrypted
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,12 @@ class Sealing:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Sealing:
-        """The keys of CONNECTOR_SECRET_KEY or CONNECTOR_SECRET_KEY_FILE, if one is set.
+        """The keys of this process, where it has any.
 
         Raises:
-            ConfigurationError: What is set is no key.
+            ConfigurationError: The source of the keys cannot be read.
         """
-        if not (environment.get(KEY_VARIABLE) or environment.get(KEY_FILE_VARIABLE)):
-            return cls()
-        return cls(SecretBox.from_environment(environment))
+        return cls(SecretBox.find(environment))
 
     def seal(self, clear: str) -> str:
         """The text as it is stored."""

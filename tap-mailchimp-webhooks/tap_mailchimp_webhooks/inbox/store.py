@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
 from tap_mailchimp_webhooks.events import Arrival
@@ -157,7 +157,7 @@ class Inbox:
             "received_at": arrival.received_at,
             "origin": arrival.origin,
             "note": arrival.note,
-            "data": self.sealing.seal(json.dumps(arrival.data, separators=(",", ":"))),
+            "data": self.sealing.seal(msgspec.json.encode(arrival.data).decode()),
         }
 
     def _stored(self, row: Row[Any]) -> StoredEvent:
@@ -169,7 +169,7 @@ class Inbox:
             occurred_at=row.occurred_at,
             received_at=row.received_at,
             origin=row.origin,
-            data=json.loads(self.sealing.open(row.data)),
+            data=msgspec.json.decode(self.sealing.open(row.data)),
         )
 
 
