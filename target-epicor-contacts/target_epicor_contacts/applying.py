@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from connector_kit.errors import ConnectorError, DataError
-from sync_audit import AuditTrail, Decision, Ledger, Run
+from sync_audit import Action, AuditTrail, Decision, Ledger, Run
 
+from target_epicor_contacts.baseline import SentValues
 from target_epicor_contacts.creation import ContactMaker
 from target_epicor_contacts.decisions import Written, decide, ignored, quarantined, says_nothing
 from target_epicor_contacts.evidence import EvidenceWriter, OptOut
@@ -39,6 +40,7 @@ class Tools:
         run: The present run.
         finder: Reads rows.
         writer: Writes rows.
+        sent_values: What Mailchimp was given last.
         evidence: Logs opt-outs; None where nobody asked for it.
         maker: Makes contacts; None where nobody asked for it.
     """
@@ -47,6 +49,7 @@ class Tools:
     run: Run
     finder: RowFinder
     writer: RowWriter
+    sent_values: SentValues
     evidence: EvidenceWriter | None = None
     maker: ContactMaker | None = None
 
@@ -102,8 +105,12 @@ class Applier:
         """
         run, settings = self._tools.run, self._settings
         ratio = settings.max_failed_ratio if run.records_read >= RATIO_FROM else None
-        if run.exceeds(settings.max_failed, ratio):
-            failed = sum(count for action, count in run.counts.items() if action.is_failure)
+        failed = sum(count for action, count in run.counts.items() if self._counts_as_failed(action))
+        most = min(
+            float("inf") if settings.max_failed is None else settings.max_failed,
+            float("inf") if ratio is None else ratio * run.records_read,
+        )
+        if failed > most:
             raise TooManyFailuresError(
                 f"{failed} of {run.records_read} records failed.",
                 advice=(
@@ -112,13 +119,17 @@ class Applier:
                 ),
             )
 
+    def _counts_as_failed(self, action: Action) -> bool:
+        """Also a person without a row, where that is set to leave a dead letter."""
+        return action.is_failure or (action is Action.UNMATCHED and self._settings.unmatched == "dead_letter")
+
     def _apply_updates(
         self, updates: Mapping[int, ContactUpdate], decisions: dict[int, Decision]
     ) -> tuple[dict[str, dict[str, Any] | None], ConnectorError | None]:
         """Apply what is valid, add the decisions, and tell what to remember and whether the run must end."""
         if not updates:
             return {}, None
-        events = list(updates.values())
+        events = self._tools.sent_values.complete(list(updates.values()))
         try:
             before = self._memories(events)
             rows = self._rows(events, before)

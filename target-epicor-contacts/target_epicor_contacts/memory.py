@@ -33,10 +33,21 @@ class StatusSeen:
 
 @dataclass(frozen=True, slots=True)
 class FieldSeen:
-    """The newest value that Mailchimp had in a field, as a fingerprint."""
+    """The newest value that Mailchimp had in a field, as fingerprints.
+
+    Attributes:
+        moment: When it had it.
+        value: The value.
+        sent: What it had been given from Epicor until then, where that was known.
+    """
 
     moment: Moment
     value: str
+    sent: str | None = None
+
+    def still_holds(self, sent: str | None) -> bool:
+        """Whether Mailchimp was given nothing else since, so that this is what it had last."""
+        return sent is None or sent == self.sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +119,8 @@ class PersonMemory:
             }
         if self.fields:
             stored["fields"] = {
-                column: {**seen.moment.to_json(), "value": seen.value} for column, seen in self.fields.items()
+                column: {**seen.moment.to_json(), "value": seen.value, "sent": seen.sent}
+                for column, seen in self.fields.items()
             }
         if rows := {row_id: dict(values) for row_id, values in self.rows.items() if values}:
             stored["rows"] = rows
@@ -136,7 +148,7 @@ class PersonMemory:
             if status
             else None,
             fields={
-                column: FieldSeen(Moment.from_json(seen), seen["value"])
+                column: FieldSeen(Moment.from_json(seen), seen["value"], seen["sent"])
                 for column, seen in stored.get("fields", {}).items()
             },
             rows=stored.get("rows", {}),

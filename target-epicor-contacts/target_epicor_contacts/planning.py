@@ -299,10 +299,13 @@ class _Fold:
                 outcome.superseded["profile"] = "newer_event"
                 continue
             value, edm_type = self._one_value(column, wanted)
-            seen = FieldSeen(update.moment, fingerprint(value, edm_type))
-            if known is None or known.value != seen.value:
+            sent = fingerprint(update.sent[column], edm_type) if column in update.sent else None
+            seen = FieldSeen(update.moment, fingerprint(value, edm_type), sent)
+            last = known.value if known and known.still_holds(sent) else sent
+            if last != seen.value:
+                agreed = known if known and known.still_holds(sent) else None
                 for row_id in own:
-                    self._write_field(index, row_id, column, wanted, known)
+                    self._write_field(index, row_id, column, wanted, agreed=agreed, sent=sent)
             memory = self._memory(outcome.person)
             self._memories[outcome.person] = replace(memory, fields={**memory.fields, column: seen})
         for row_id in own:
@@ -318,7 +321,9 @@ class _Fold:
         row_id: str,
         column: str,
         wanted: Mapping[str, Mapping[str, Any]],
-        known: FieldSeen | None,
+        *,
+        agreed: FieldSeen | None,
+        sent: str | None,
     ) -> None:
         rules, outcome, row = self._rules, self._outcomes[index], self._rows[row_id]
         edm_type = rules.columns.edm_type(row.entity, column)
@@ -326,12 +331,13 @@ class _Fold:
             return
         value, current = wanted[row.entity.name][column], self._values[row_id].get(column)
         memory = self._memory(outcome.person)
-        agreed = memory.rows.get(row_id, {}).get(column, known.value if known else None)
+        # What the row held when both sides last agreed: as noted, as Mailchimp had it, or as it was sent.
+        then = memory.rows.get(row_id, {}).get(column, agreed.value) if agreed else sent
         verdict = merge_field(
             is_same=same(value, current, edm_type),
             would_clear=is_empty(value) and not rules.allow_clear,
             epicor_is_empty=is_empty(current),
-            epicor_changed=None if agreed is None else fingerprint(current, edm_type) != agreed,
+            epicor_changed=None if then is None else fingerprint(current, edm_type) != then,
             policy=rules.conflict_policy,
             event_at=outcome.update.moment.at,
             row_changed_at=changed_at(row.values),

@@ -11,6 +11,7 @@ from connector_kit.errors import ConfigurationError
 from epicor_kinetic_client import with_epicor_settings
 from singer_sdk import typing as th
 
+from target_epicor_contacts.baseline import MERGE_FIELDS
 from target_epicor_contacts.columns import Columns
 from target_epicor_contacts.lookup import AddressFilter
 from target_epicor_contacts.matching import LinkedPeople
@@ -22,6 +23,8 @@ from target_epicor_contacts.writing import WriteMode
 Unmatched = Literal["record", "dead_letter", "create", "ignore"]
 OnInvalid = Literal["dead_letter", "skip"]
 Evidence = Literal["memo", "crm_call"]
+
+SENT_VALUES = "target-mailchimp/{list_id}/members"
 
 
 def _words(kind: type[Enum]) -> list[str]:
@@ -62,8 +65,8 @@ _OWN_SETTINGS = th.PropertiesList(
         default="record",
         title="People without a row",
         description=(
-            "`record` only notes it; `dead_letter` keeps the record for replay; `create` makes a contact "
-            "under `create_under_customer`; `ignore` counts it as of no interest."
+            "`record` only notes it; `dead_letter` keeps the record for replay and counts it as failed; "
+            "`create` makes a contact under `create_under_customer`; `ignore` counts it as of no interest."
         ),
     ),
     th.Property(
@@ -145,6 +148,24 @@ _OWN_SETTINGS = th.PropertiesList(
             "Whose value stays in a field that both sides changed since they last agreed. `newest_wins` "
             "needs a change date on the row; without one the event counts as newer."
         ),
+    ),
+    th.Property(
+        "merge_fields",
+        th.ObjectType(additional_properties=th.StringType),
+        default=dict(MERGE_FIELDS),
+        title="Merge fields",
+        description=(
+            "Epicor's column → the merge field it is sent to (`ADDRESS.city` for a part). The last value "
+            "sent, which the other direction keeps in the same audit database, tells an edit from a stale "
+            "value."
+        ),
+    ),
+    th.Property(
+        "sent_values_namespace",
+        th.StringType,
+        default=SENT_VALUES,
+        title="Where values sent are kept",
+        description="The part of the audit database's ledger that has them; `{list_id}` is the audience.",
     ),
     th.Property(
         "allow_clear",
@@ -257,6 +278,8 @@ class WriteSettings:
     status_values: Mapping[str, str] = field(default_factory=dict)
     clear_on_subscribe: bool = True
     conflict_policy: ConflictPolicy = ConflictPolicy.MAILCHIMP_WINS
+    merge_fields: Mapping[str, str] = field(default_factory=lambda: dict(MERGE_FIELDS))
+    sent_values_namespace: str = SENT_VALUES
     allow_clear: bool = False
     write_mode: WriteMode = WriteMode.PATCH
     verify_writes: bool = True
@@ -321,6 +344,8 @@ _PLAIN = (
     "flag_value",
     "status_values",
     "clear_on_subscribe",
+    "merge_fields",
+    "sent_values_namespace",
     "allow_clear",
     "verify_writes",
     "crm_call_type",

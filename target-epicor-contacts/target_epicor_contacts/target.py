@@ -17,6 +17,7 @@ from sync_audit import AuditTrail, Run, Status, default_database_url
 from typing_extensions import override
 
 from target_epicor_contacts.applying import Applier, Tools
+from target_epicor_contacts.baseline import SentValues
 from target_epicor_contacts.columns import Columns
 from target_epicor_contacts.creation import ContactMaker
 from target_epicor_contacts.evidence import MEMO, EvidenceWriter, crm_call
@@ -227,6 +228,7 @@ class TargetEpicorContacts(DurableTarget):
             run=self.run,
             finder=finder,
             writer=writer,
+            sent_values=SentValues(self.trail, settings.merge_fields, settings.sent_values_namespace),
             evidence=EvidenceWriter(client, [journals[kind] for kind in settings.evidence])
             if settings.evidence
             else None,

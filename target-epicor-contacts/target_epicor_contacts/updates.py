@@ -51,6 +51,8 @@ class ContactUpdate:
         columns: Epicor columns to set; none of the values is None.
         reason: Why, in Mailchimp's words.
         campaign_id: The campaign that caused it.
+        list_id: The audience it happened in.
+        sent: What Mailchimp was given last in these columns, where that is known.
         source_key: What names the record at its source.
         record: All of it, as JSON, for a dead letter.
     """
@@ -64,6 +66,8 @@ class ContactUpdate:
     columns: Mapping[str, Any] = field(default_factory=dict)
     reason: str | None = None
     campaign_id: str | None = None
+    list_id: str | None = None
+    sent: Mapping[str, Any] = field(default_factory=dict)
     source_key: str | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
 
@@ -109,6 +113,7 @@ def parse_update(stream: str, record: Mapping[str, Any]) -> ContactUpdate:
         columns={name: value for name, value in content.items() if name[:1].isupper() and value is not None},
         reason=_text(content, "reason") or _text(content, "action"),
         campaign_id=_text(content, "campaign_id"),
+        list_id=_text(content, "list_id"),
         source_key=_text(content, "source_key"),
         record=content,
     )

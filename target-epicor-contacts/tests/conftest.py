@@ -238,6 +238,13 @@ class Bench:
         """Action and reason of every decision."""
         return [(decision["action"], decision["reason"]) for decision in self.decisions()]
 
+    def remember(self, namespace: str, key: str, value: Record) -> None:
+        """Put something into the ledger as another plugin does."""
+        with AuditTrail.open(self.audit_url) as trail:
+            run = trail.start_run(plugin="another", version="1")
+            run.record([], ledger={namespace: {key: value}})
+            run.finish()
+
     def runs(self) -> list[Record]:
         """Every run of the audit trail in order."""
         with AuditTrail.open(self.audit_url) as trail, trail.database.reading() as connection:

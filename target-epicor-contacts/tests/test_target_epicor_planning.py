@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from target_epicor_contacts.baseline import sent_value
 from target_epicor_contacts.columns import Columns
 from target_epicor_contacts.memory import PersonMemory
 from target_epicor_contacts.planning import Outcome, plan
@@ -56,8 +58,10 @@ class World:
         self.rules = Rules(COLUMNS, **rules)
         self.writes: Mapping[str, Mapping[str, Any]] = {}
 
-    def apply(self, *records: Mapping[str, Any]) -> list[Outcome]:
-        updates: list[ContactUpdate] = [parse_update("s", record) for record in records]
+    def apply(self, *records: Mapping[str, Any], sent: Mapping[str, Any] | None = None) -> list[Outcome]:
+        updates: list[ContactUpdate] = [
+            replace(parse_update("s", record), sent=sent or {}) for record in records
+        ]
         planned = plan(updates, self.rows.values(), self.memories, self.rules)
         for row_id, changes in planned.writes.items():
             self.rows[row_id] = self.rows[row_id].with_changes(changes)
@@ -337,6 +341,60 @@ def test_a_value_that_does_not_fit_does_not_stop_the_opt_out_of_the_same_event(u
 def test_a_column_that_only_the_record_knows_is_an_error_of_the_record(update: Update) -> None:
     [outcome] = World(row()).apply(update(PAT, Unheard_c="x"))
     assert "Unheard_c" in str(outcome.error)
+
+
+# What Mailchimp was given from Epicor: a value of that kind in an event is no edit of the person
+
+
+def test_a_value_that_mailchimp_was_given_does_not_overwrite_an_edit_in_epicor(update: Update) -> None:
+    world = World(row(PhoneNum="edited in Epicor", FirstName="Old"))
+    world.apply(update(PAT, PhoneNum="1", FirstName="New"), sent={"PhoneNum": "1", "FirstName": "Old"})
+    assert (world.values("PhoneNum"), world.values("FirstName")) == (["edited in Epicor"], ["New"])
+
+
+@pytest.mark.parametrize(
+    ("policy", "after"),
+    [(ConflictPolicy.MAILCHIMP_WINS, "theirs"), (ConflictPolicy.EPICOR_WINS, "ours")],
+)
+def test_a_first_event_is_in_conflict_only_where_epicor_changed_what_it_sent(
+    update: Update, policy: ConflictPolicy, after: str
+) -> None:
+    changed = World(row(PhoneNum="ours"), conflict_policy=policy)
+    changed.apply(update(PAT, PhoneNum="theirs"), sent={"PhoneNum": "1"})
+    same = World(row(PhoneNum="1"), conflict_policy=policy)
+    same.apply(update(PAT, PhoneNum="theirs"), sent={"PhoneNum": "1"})
+    assert (changed.values("PhoneNum"), same.values("PhoneNum")) == ([after], ["theirs"])
+
+
+def test_what_was_sent_since_the_last_event_is_what_mailchimp_had(update: Update) -> None:
+    world = World(row(PhoneNum="1"))
+    world.apply(update(PAT, PhoneNum="2"), sent={"PhoneNum": "1"})
+    world.edit("PhoneNum", "3")  # then sent to Mailchimp
+    world.edit("PhoneNum", "4")  # not yet sent
+    world.apply(update(PAT, second=5, PhoneNum="3"), sent={"PhoneNum": "3"})
+    assert world.values("PhoneNum") == ["4"]
+
+
+def test_an_edit_back_to_what_was_sent_long_ago_is_an_edit(update: Update) -> None:
+    world = World(row(PhoneNum="1"))
+    world.apply(update(PAT, PhoneNum="2"), sent={"PhoneNum": "1"})
+    world.apply(update(PAT, second=5, PhoneNum="1"), sent={"PhoneNum": "1"})
+    assert world.values("PhoneNum") == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "merge_field", "value"),
+    [
+        ({"merge_fields.FNAME": "Pat"}, "FNAME", "Pat"),
+        ({}, "FNAME", None),
+        ({"merge_fields.ADDRESS": {"city": "Bern"}}, "ADDRESS.city", "Bern"),
+        ({"merge_fields.ADDRESS": {"city": "Bern"}}, "ADDRESS.addr2", ""),
+        ({"merge_fields.ADDRESS": ""}, "ADDRESS.city", ""),
+        ({}, "ADDRESS.city", None),
+    ],
+)
+def test_a_value_sent_is_found_by_its_merge_field(sent: dict[str, Any], merge_field: str, value: Any) -> None:
+    assert sent_value(sent, merge_field) == value
 
 
 # The rule itself: newest event wins, whatever the order, the batches and the repetitions

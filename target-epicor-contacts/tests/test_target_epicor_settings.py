@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from connector_kit.errors import ConfigurationError, DataError
 from epicor_kinetic_client import EpicorSettings
+from target_epicor_contacts.applying import TooManyFailuresError
 from target_epicor_contacts.rows import CUSTOMER, Row
 from target_epicor_contacts.settings import WriteSettings
 from target_epicor_contacts.writing import RowWrite, RowWriter
@@ -239,6 +241,34 @@ def test_a_customer_for_new_contacts_that_does_not_exist_is_named(bench: Any, up
     )
     assert isinstance(error, ConfigurationError)
     assert "`create_under_customer`" in str(error)
+
+
+def test_people_without_a_row_count_as_failed_where_they_leave_a_dead_letter(
+    bench: Any, update: Update
+) -> None:
+    event = update("new@example.com", "unsubscribed")
+    _, error = bench.attempt(event, unmatched="dead_letter", max_failed=0)
+    assert isinstance(error, TooManyFailuresError)
+    _, error = bench.attempt(event, unmatched="record", max_failed=0)
+    assert error is None
+
+
+# What the other direction sent
+
+
+def test_what_the_other_direction_sent_last_is_read_from_the_same_audit_database(
+    pat: Any, update: Update
+) -> None:
+    pat.edit(ROW, PhoneNum="edited in Epicor", City="Bern")
+    pat.remember(
+        "target-mailchimp/a1b2c3/members",
+        hashlib.md5(PAT.encode(), usedforsecurity=False).hexdigest(),
+        {"sent": {"merge_fields.PHONE": "1", "merge_fields.ADDRESS": {"city": "Bern"}}},
+    )
+    event = update(PAT, list_id="a1b2c3", PhoneNum="1", City="Basel")
+    pat.deliver(event, match=["contacts"], conflict_policy="epicor_wins")
+    row = pat.all_rows()[ROW]
+    assert (row["PhoneNum"], row["City"]) == ("edited in Epicor", "Basel")
 
 
 # Evidence
