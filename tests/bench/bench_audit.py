@@ -18,6 +18,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from sync_audit import Action, AuditTrail, Decision
+from sync_audit.database import prepare_sqlite
 from sync_audit.queries import Question, entries, latest_runs
 from sync_audit.schema import decisions
 
@@ -72,8 +73,7 @@ def floor(trail: AuditTrail, folder: Path) -> float:
         statements = list(created.scalars())
     marks = ", ".join("?" * len(decisions.columns))
     with sqlite3.connect(folder / "floor.sqlite3", isolation_level=None) as bare:
-        bare.execute("PRAGMA journal_mode=WAL")
-        bare.execute("PRAGMA synchronous=FULL")
+        prepare_sqlite(bare, None)
         for statement in statements:
             bare.execute(statement)
         begin = time.perf_counter()

@@ -43,7 +43,7 @@ class Database:
             _make_folder(self.url)
         self._engine = sa.create_engine(self.url, **_engine_options(is_sqlite=self.is_sqlite))
         if self.is_sqlite:
-            sa.event.listen(self._engine, "connect", _prepare_sqlite)
+            sa.event.listen(self._engine, "connect", prepare_sqlite)
             sa.event.listen(self._engine, "begin", _begin_sqlite)
         self._reader = self._engine
         if not self.is_sqlite:
@@ -175,7 +175,8 @@ def _engine_options(*, is_sqlite: bool) -> dict[str, Any]:
     return {"pool_pre_ping": True}
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+def prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    """Make a new connection durable, quick with batches, and thorough with what is deleted."""
     connection.isolation_level = (
         None  # transactions begin where this module says, not where the driver guesses
     )
