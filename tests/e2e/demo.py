@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -55,16 +54,9 @@ def step(what: str) -> Iterator[None]:
     console.print(f"  [green]✓[/] {what} [dim]({time.monotonic() - begun:.1f} s)[/]")
 
 
-def decisions(stage: Stage, *options: str) -> list[dict[str, Any]]:
-    """What the targets decided, from the audit trail."""
-    text = stage.run("sync-audit", "search", "--format", "json", "--limit", "1000000", *options, log="search")
-    found: list[dict[str, Any]] = json.loads(text)
-    return found
-
-
 def show_forward(stage: Stage) -> None:
     """Print what became of every record of the forward pipeline."""
-    found = decisions(stage, "--plugin", "target-mailchimp")
+    found = stage.decisions("--plugin", "target-mailchimp")
     table = Table("Stream", "Decision", "Reason", "Records", **STYLE, title="Epicor → Mailchimp")
     table.columns[-1].justify = "right"
     counts = Counter((row["stream"], row["action"], row["reason"] or "") for row in found)

@@ -137,6 +137,13 @@ class Stage:
         dump = self.mailchimp_control("GET", f"/lists/{self.mailchimp['list_id']}/members")
         return {member["email_address"].lower(): member for member in dump["members"]}
 
+    def decisions(self, *options: str) -> list[dict[str, Any]]:
+        """What the targets decided, from the audit trail; the options are those of `sync-audit search`."""
+        lines = self.run(
+            "sync-audit", "search", "--format", "json", "--limit", "1000000", *options, log="search"
+        )
+        return [json.loads(line) for line in lines.splitlines()]
+
     def close(self) -> None:
         """Stop every process that this stage started."""
         for process in reversed(self._processes):
@@ -147,6 +154,8 @@ class Stage:
             if process.poll() is None:
                 process.kill()
                 process.wait()
+            if process.stdout:
+                process.stdout.close()
 
 
 def _control(method: str, url: str, **options: Any) -> Any:

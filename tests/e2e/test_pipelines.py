@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -45,18 +44,6 @@ def listed(stage: Stage) -> dict[str, list[dict[str, Any]]]:
 
 def rows(stage: Stage, table: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = stage.epicor_control("GET", f"/tables/{table}")
-    return found
-
-
-def decisions(stage: Stage, *options: str) -> list[dict[str, Any]]:
-    text = subprocess.run(
-        [PROGRAMS / "sync-audit", "search", "--format", "json", "--limit", "100000", *options],
-        env=stage.environment,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    found: list[dict[str, Any]] = json.loads(text)
     return found
 
 
@@ -121,7 +108,7 @@ def check_fields(stage: Stage, members: Mapping[str, Any], wanted: Mapping[str, 
 def check_skipped(stage: Stage) -> None:
     skipped = {
         decision["source_key"]: decision["reason"]
-        for decision in decisions(stage, "--action", "skipped")
+        for decision in stage.decisions("--action", "skipped")
         if decision["stream"] == "members"
     }
     expected = {
@@ -155,7 +142,7 @@ def test_opt_outs_reach_epicor_and_survive_a_full_refresh(stage):
     others = [address for address in addresses if address not in opted_out | before]
     assert not any(flag for address in others for _, flag in opted_out_rows(stage, address))
     flagged = Counter(
-        decision["reason"] for decision in decisions(stage, "--plugin", "target-epicor-contacts")
+        decision["reason"] for decision in stage.decisions("--plugin", "target-epicor-contacts")
     )
     assert flagged.total() >= len(opted_out)
 

@@ -20,7 +20,7 @@ def uv(*arguments: str | Path) -> None:
 
 @pytest.fixture(scope="session")
 def wheels(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("wheels")
+    folder: Path = tmp_path_factory.mktemp("wheels")
     members = [ROOT / "libs" / name for name in LIBRARIES] + [ROOT / name for name in PLUGINS]
     for member in members:
         uv(
@@ -41,7 +41,7 @@ def installed(wheels, tmp_path_factory):
     """Install a plugin into an environment of its own and say where its programs are."""
 
     def install(plugin: str) -> Path:
-        environment = tmp_path_factory.mktemp(plugin)
+        environment: Path = tmp_path_factory.mktemp(plugin)
         uv("venv", "--quiet", "--python", sys.executable, environment)
         python = environment / "bin" / "python"
         locked = ("--constraint", ROOT / "requirements.lock")
