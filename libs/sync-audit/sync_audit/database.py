@@ -170,9 +170,11 @@ def _make_folder(url: sa.URL) -> None:
 
 
 def _engine_options(*, is_sqlite: bool) -> dict[str, Any]:
+    # An error message must not tell the values of a row: they are somebody's data.
+    options: dict[str, Any] = {"hide_parameters": True}
     if is_sqlite:
-        return {"connect_args": {"timeout": _BUSY_SECONDS, "check_same_thread": False}}
-    return {"pool_pre_ping": True}
+        return {**options, "connect_args": {"timeout": _BUSY_SECONDS, "check_same_thread": False}}
+    return {**options, "pool_pre_ping": True}
 
 
 def prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

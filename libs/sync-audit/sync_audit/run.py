@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from connector_kit.errors import AmbiguousWriteError
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sync_audit import journal
@@ -119,6 +121,7 @@ class Run:
 
         Raises:
             TransientError: If the database did not take them. Nothing was stored; repeat the same call.
+            AmbiguousWriteError: If such a call had been stored all the same; the run cannot go on.
             RuntimeError: If the run is finished.
         """
         with self._lock:
@@ -131,7 +134,7 @@ class Run:
             counts = Counter(entry.decision.action for entry in entries if not entry.is_part)
             head = entries[-1].digest if entries else self._head
             total = self._entries + len(entries)
-            with self._database.writing() as connection:
+            with self._only_writer(), self._database.writing() as connection:
                 if entries:
                     insert_rows(connection, decisions, COLUMNS, [entry.row for entry in entries])
                     self._open_dead_letters(connection, entries, now)
@@ -146,6 +149,17 @@ class Run:
             self._entries, self._head = total, head
             self._counts += counts
             self._hours.update({(hour, action.value): count for action, count in counts.items()})
+
+    @contextmanager
+    def _only_writer(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.IntegrityError as error:
+            # The entries' numbers are taken: a commit that seemed to fail had succeeded.
+            raise AmbiguousWriteError(
+                f"The audit database holds more of run {self.id} than it confirmed: an answer was lost.",
+                advice="Run the pipeline again; what is written already is recognised as unchanged.",
+            ) from error
 
     def exceeds(self, max_failed: int | None, max_failed_ratio: float | None) -> bool:
         """Whether more records failed than the settings allow.

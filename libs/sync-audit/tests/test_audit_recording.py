@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from connector_kit.errors import AmbiguousWriteError
 from sync_audit import Action, AuditTrail, Decision, default_database_url
+from sync_audit.cli import main
 from sync_audit.environment import correlation
+from sync_audit.schema import decisions
 
 Make = Callable[..., Decision]
 
@@ -130,3 +139,28 @@ def test_runs_of_one_meltano_command_share_a_correlation() -> None:
     assert correlation({"MELTANO_PARENT_CONTEXT_UUID": "one"}) == "one"
     assert correlation({"MELTANO_PARENT_CONTEXT_UUID": "one", "MELTANO_RUN_ID": "chosen"}) == "chosen"
     assert correlation({}) != correlation({})
+
+
+def test_an_error_of_the_database_tells_nobodys_data(trail: AuditTrail, decision: Make) -> None:
+    run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
+    run.record([decision()])
+    with trail.database.writing() as connection:
+        # What a commit whose answer was lost leaves behind: the next number is taken.
+        connection.execute(sa.update(decisions).values(seq=2))
+    with pytest.raises(AmbiguousWriteError, match="an answer was lost") as raised:
+        run.record([decision(7)])
+    assert "person7@example.com" not in "".join(traceback.format_exception(raised.value))
+    assert trail.start_run(plugin="target-mailchimp", version="0.1.0").finish().status == "succeeded"
+
+
+def test_the_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    told = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=True).stdout
+    assert told.startswith("target-mailchimp run 1 failed: 2 records read: 1 failed, 1 updated;")
+
+
+def test_the_readme_names_every_command() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    assert [name for name in main.commands if f"`{name}" not in readme] == []
