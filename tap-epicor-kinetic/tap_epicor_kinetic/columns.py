@@ -106,19 +106,19 @@ _MOMENT_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d
 
 def inferred_entity(name: str, key: tuple[str, ...], rows: Sequence[Mapping[str, Any]]) -> EntityType:
     """An entity type out of rows, for a BAQ that shows no $metadata; what is null in all of them is text."""
-    properties: dict[str, Property] = {}
+    types: dict[str, str | None] = {}
     for row in rows:
         for column, value in row.items():
-            if not column.startswith("@") and (value is not None or column not in properties):
-                known = properties.get(column)
-                edm_type = _edm_type(value)
-                # Numbers come with and without decimals in one column.
-                if known is None or known.edm_type == "Edm.Int64":
-                    properties[column] = Property(column, edm_type)
+            # Numbers come with and without decimals in one column.
+            if not column.startswith("@") and types.get(column) in {None, "Edm.Int64"}:
+                types[column] = _edm_type(value) or types.get(column)
+    properties = {column: Property(column, edm_type or "Edm.String") for column, edm_type in types.items()}
     return EntityType(name, key, properties)
 
 
-def _edm_type(value: object) -> str:
+def _edm_type(value: object) -> str | None:
+    if value is None:
+        return None
     if isinstance(value, bool):
         return "Edm.Boolean"
     if isinstance(value, int):

@@ -16,6 +16,7 @@ from epicor_kinetic_client.odata import and_, typed_literal
 from tap_epicor_kinetic.bookmarks import Position
 from tap_epicor_kinetic.cursors import after_position
 from tap_epicor_kinetic.plans import Lane
+from tap_epicor_kinetic.rows import mend_numbers
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ class SetReader:
         expand: OData's `$expand`.
         parameters: Those of a BAQ.
         page_size: Rows to ask for.
+        longest_address: Characters that an address may have.
     """
 
     client: EpicorClient
@@ -88,6 +90,7 @@ class SetReader:
     expand: str = ""
     parameters: Mapping[str, str | int] = field(default_factory=dict)
     page_size: int = 1000
+    longest_address: int = LONGEST_ADDRESS
 
     def __post_init__(self) -> None:
         """Begin with full pages."""
@@ -120,8 +123,23 @@ class SetReader:
                 self.size.succeeded()
                 return rows
 
+    def first(self, column: str, condition: str, order: Sequence[str], kind: type[Request]) -> Any:  # noqa: ANN401 (a value of a row)
+        """The value of a column in the first row that fits; None without rows."""
+        rows = self.client.read(
+            self.company,
+            self.path,
+            filter=and_(self.base, condition),
+            orderby=order,
+            select=(column,),
+            top=1,
+            parameters=self.parameters,
+            kind=kind,
+        )
+        mend_numbers(rows, self.types)
+        return rows[0].get(column) if rows else None
+
     def _read(self, columns: Sequence[str], condition: str, order: Sequence[str], **more: Any) -> list[Row]:  # noqa: ANN401 (options of `read`)
-        return self.client.read(
+        rows = self.client.read(
             self.company,
             self.path,
             filter=condition,
@@ -131,6 +149,8 @@ class SetReader:
             parameters=self.parameters,
             **more,
         )
+        mend_numbers(rows, self.types)
+        return rows
 
     def _parts(self, condition: str, order: Sequence[str]) -> list[tuple[str, ...]]:
         """The columns in groups that fit an address, each with the key, the first with what is needed."""
@@ -145,7 +165,7 @@ class SetReader:
             top=self.size.now,
             skip=1,
         )
-        return split_columns(self.columns, self.key, self.needed, LONGEST_ADDRESS - len(address))
+        return split_columns(self.columns, self.key, self.needed, self.longest_address - len(address))
 
     def _completed(
         self, rows: list[Row], columns: Sequence[str], condition: str, order: Sequence[str], *, skip: int

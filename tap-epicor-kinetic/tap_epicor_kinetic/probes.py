@@ -6,7 +6,6 @@ import logging
 
 from connector_kit.transport import Request
 from epicor_kinetic_client.errors import ProbeRequest, QueryRefusedError
-from epicor_kinetic_client.odata import and_
 
 from tap_epicor_kinetic.cursors import Cursor, Scalar
 from tap_epicor_kinetic.paging import SetReader
@@ -35,23 +34,10 @@ def ends(reader: SetReader, column: str) -> tuple[int, int] | None:
 
 
 def _end(reader: SetReader, column: str, condition: str, *, descending: bool) -> Scalar | None:
-    def ask(kind: type[Request], order: tuple[str, ...], condition: str) -> Scalar | None:
-        rows = reader.client.read(
-            reader.company,
-            reader.path,
-            filter=and_(reader.base, condition),
-            orderby=order,
-            select=(column,),
-            top=1,
-            parameters=reader.parameters,
-            kind=kind,
-        )
-        return rows[0].get(column) if rows else None
-
     order = (f"{column} desc" if descending else column,)
     try:
-        return ask(ProbeRequest, order, condition)
+        return reader.first(column, condition, order, ProbeRequest)
     except QueryRefusedError:
         # Did the query fail, or the server? A plain read tells, and waits until the server is well again.
-        ask(Request, (), "")
-        return ask(ProbeRequest, order, condition)
+        reader.first(column, "", (), Request)
+        return reader.first(column, condition, order, ProbeRequest)

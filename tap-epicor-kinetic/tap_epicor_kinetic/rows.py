@@ -1,4 +1,4 @@
-"""Turns a row of the server into a record: the selected columns, with values as the schema has them."""
+"""Turns rows of the server into records: the selected columns, with values as the schema has them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from epicor_kinetic_client import EntityType, Row
+from epicor_kinetic_client import Row
 
 from tap_epicor_kinetic.activity import ACTIVE, ActivityRule
 from tap_epicor_kinetic.columns import INTEGERS, NUMBERS, is_secret
@@ -18,20 +18,35 @@ _FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
 }
 
 
+def mend_numbers(rows: Sequence[Row], types: Mapping[str, str]) -> None:
+    """Turn numbers that came as text into numbers: some versions write 64-bit ones and decimals so.
+
+    Args:
+        rows: Of a page; changed in place.
+        types: Column to Edm type.
+    """
+    if not rows:
+        return
+    for name in rows[0]:
+        convert = _FROM_TEXT.get(types.get(name, ""))
+        if convert and any(isinstance(row.get(name), str) for row in rows):
+            for row in rows:
+                value = row.get(name)
+                row[name] = convert(value) if isinstance(value, str) else value
+
+
 @dataclass(frozen=True)
 class RowShaper:
     """Shapes the rows of one stream.
 
     Attributes:
         columns: Those to emit, in the order of the schema.
-        entity: The type of the rows.
         company: Put into every record: a BAQ does not tell it.
         nested: Navigation properties to emit.
         activity: The rule for `Active`, where it is emitted.
     """
 
     columns: Sequence[str]
-    entity: EntityType
     company: str
     nested: Sequence[str] = ()
     activity: ActivityRule | None = None
@@ -42,29 +57,14 @@ class RowShaper:
             return
         # The rows of a page look alike: what the first one tells need not be asked of each.
         names = [name for name in self.columns if name in rows[0]]
-        from_text = self._converters(rows)
         for row in rows:
             record = {name: row.get(name) for name in names}
             record[COMPANY] = self.company
-            for name, convert in from_text.items():
-                value = record.get(name)
-                if isinstance(value, str):
-                    record[name] = convert(value)
             for name in self.nested:
                 record[name] = [_child(child) for child in row.get(name) or ()]
             if self.activity:
                 record[ACTIVE] = self.activity.is_active(row)
             yield record
-
-    def _converters(self, rows: Sequence[Row]) -> Mapping[str, Callable[[str], Any]]:
-        """Some versions write 64-bit numbers and decimals as text."""
-        found = {}
-        for name in self.columns:
-            column = self.entity.properties.get(name)
-            convert = _FROM_TEXT.get(column.edm_type) if column else None
-            if convert and any(isinstance(row.get(name), str) for row in rows):
-                found[name] = convert
-        return found
 
 
 def _child(row: Row) -> Row:

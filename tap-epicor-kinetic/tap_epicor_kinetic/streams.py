@@ -109,7 +109,7 @@ class EpicorStream(Stream):
     @property
     @override
     def primary_keys(self) -> Sequence[str]:
-        return tuple(self._primary_keys or ()) if self._has_catalog_entry else self.key
+        return list((self._primary_keys or ()) if self._has_catalog_entry else self.key)
 
     @primary_keys.setter
     def primary_keys(self, new_value: Sequence[str] | None) -> None:
@@ -276,7 +276,6 @@ class EpicorStream(Stream):
     def _shaper(self, company: str) -> RowShaper:
         return RowShaper(
             columns=[name for name in readable(self.entity) if name in self._chosen],
-            entity=self.entity,
             company=company,
             nested=[name for name in self.declaration.nested_names if name in self._chosen],
             activity=self._read_settings.activity if ACTIVE in self._chosen else None,

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import FrameType
 
+SOMEBODY_WAITS = RetryPolicy(max_attempts=2, max_seconds=10)
+"""A connection check rather fails than keeps a person waiting."""
+
 
 class TapEpicorKinetic(SecretSettings, Tap):
     """Reads an Epicor Kinetic ERP through its REST API v2."""
@@ -84,7 +87,7 @@ class TapEpicorKinetic(SecretSettings, Tap):
         Raises:
             ConnectorError: In words, what does not work and what to do.
         """
-        client = EpicorClient(EpicorSettings.from_config(self.config), retry=RetryPolicy(max_attempts=2))
+        client = EpicorClient(EpicorSettings.from_config(self.config), retry=SOMEBODY_WAITS)
         return ConnectionCheck(client, self.declarations, ReadSettings.from_config(self.config)).lines()
 
     @classmethod

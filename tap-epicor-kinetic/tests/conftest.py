@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from epicor_kinetic_client import EpicorClient, EpicorSettings
@@ -16,6 +17,7 @@ from tap_epicor_kinetic.tap import TapEpicorKinetic
 from tap_epicor_kinetic.writer import BlockWriter
 
 Message = dict[str, Any]
+Listener = Callable[[Message], None]
 
 
 class CutOffError(BaseException):
@@ -25,12 +27,16 @@ class CutOffError(BaseException):
 class Output(io.BytesIO):
     """What came out, up to the STATE message after which the process is cut off."""
 
-    def __init__(self, states: int | None = None) -> None:
+    def __init__(self, states: int | None = None, on_message: Listener | None = None) -> None:
         super().__init__()
         self._states = states
+        self._on_message = on_message
 
     def write(self, block: Any) -> int:
         written = super().write(block)
+        if self._on_message is not None:
+            for line in bytes(block).splitlines():
+                self._on_message(json.loads(line))
         if self._states is not None and b'{"type":"STATE"' in bytes(block):
             self._states -= 1
             if self._states < 0:
@@ -98,18 +104,27 @@ class TapRunner:
 
         return PatientTap(**arguments)
 
+    def catalog(self, **settings: Any) -> dict[str, Any]:
+        """The discovered streams by name."""
+        tap = self.tap(config=settings_of(self.epicor, **settings))
+        return {entry["tap_stream_id"]: entry for entry in tap.catalog_dict["streams"]}
+
     def run(
         self,
         *streams: str,
         state: Mapping[str, Any] | None = None,
         columns: tuple[str, ...] = (),
         states: int | None = None,
+        edit_catalog: Callable[[dict[str, Any]], None] = lambda _: None,
+        on_message: Listener | None = None,
         **settings: Any,
     ) -> Result:
         """Run to the end, or until one STATE message more than `states` is written."""
         config = settings_of(self.epicor, **settings)
         catalog = selection(self.tap(config=config), *streams, columns=columns) if streams else None
-        output, pauses = Output(states), list[float]()
+        if catalog:
+            edit_catalog(catalog)
+        output, pauses = Output(states, on_message), list[float]()
         tap = self.tap(
             pauses,
             config=config,
@@ -131,3 +146,14 @@ class TapRunner:
 def runner() -> Callable[[RunningEpicor], TapRunner]:
     """Makes a runner for a simulated Kinetic."""
     return TapRunner
+
+
+@pytest.fixture
+def queries() -> Callable[[RunningEpicor, str], list[dict[str, str]]]:
+    """Tells the queries of all reads of a path so far."""
+
+    def found(epicor: RunningEpicor, path: str) -> list[dict[str, str]]:
+        requests = [request for request in epicor.control.requests() if request["path"].endswith(path)]
+        return [dict(parse_qsl(request["query"])) for request in requests]
+
+    return found

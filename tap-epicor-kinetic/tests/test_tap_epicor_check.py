@@ -1,0 +1,169 @@
+"""`--test` says in words which of host, TLS, key, login, scope, company or service is wrong."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from connector_kit.errors import ConnectorError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from tap_epicor_kinetic.tap import TapEpicorKinetic
+
+
+def check(config: dict[str, Any]) -> tuple[list[str], str]:
+    """The lines, and what is wrong."""
+    tap = TapEpicorKinetic(config=config, setup_mapper=False)
+    lines: list[str] = []
+    try:
+        lines.extend(tap.check_connection())
+    except ConnectorError as error:
+        return lines, str(error)
+    return lines, ""
+
+
+@pytest.fixture
+def config(start_epicor: Any) -> Any:
+    """Makes a configuration for a simulated Kinetic with these switches."""
+
+    def make(changes: dict[str, Any] | None = None, **switches: Any) -> dict[str, Any]:
+        epicor = start_epicor(customers=20, unknown_requests=True, **switches)
+        known = ("base_url", "api_key", "companies", "username", "password")
+        return {**{name: epicor.hello[name] for name in known}, **(changes or {})}
+
+    return make
+
+
+def test_everything_is_well(config: Any, start_epicor: Any) -> None:
+    given = config()
+    lines, wrong = check(given)
+    assert wrong == ""
+    assert lines[-1] == "Everything that is configured can be read."
+    for company in given["companies"]:
+        assert any(line.startswith(f"Company {company}: parts (Erp.BO.PartSvc/Parts): ") for line in lines)
+    assert all(line.endswith(" rows.") for line in lines[1:-1])
+    assert not any(given["password"] in line or given["api_key"] in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("switches", "changes", "says"),
+    [
+        ({"api_key_valid": False}, {}, "`api_key`"),
+        ({"password_valid": False}, {}, "`password`"),
+        ({}, {"companies": ["EPIC06", "NOWHERE"]}, "Company NOWHERE"),
+        ({}, {"companies": ["NOWHERE"]}, "`companies`"),
+        ({"access_scope": ("Erp.BO.CustomerSvc",)}, {}, "access scope"),
+        ({"access_scope": ("Erp.BO.CustomerSvc",)}, {}, "Erp.BO.CustCntSvc"),
+        ({"default_licenses": 0}, {"license_type": "none"}, "`license_type`"),
+        (
+            {},
+            {"custom_streams": [{"name": "x", "path": "Erp.BO.PartSvc/Partz", "keys": ["A"]}]},
+            "no service or set Partz",
+        ),
+        ({}, {"custom_streams": [{"name": "x", "baq": "Missing"}]}, "BAQ"),
+        ({}, {"auth_method": "token_resource", "token_url": "http://127.0.0.1:9/"}, "`base_url`"),
+    ],
+)
+def test_what_is_wrong_is_said(
+    config: Any, switches: dict[str, Any], changes: dict[str, Any], says: str
+) -> None:
+    _, wrong = check(config(changes, **switches))
+    assert says in wrong
+
+
+def test_an_instance_that_is_not_there(config: Any) -> None:
+    given = config()
+    _, wrong = check({**given, "base_url": given["base_url"].replace("/kinetic", "/other")})
+    assert "Kinetic is not at this address" in wrong
+    assert "`base_url`" in wrong
+
+
+def test_a_host_that_does_not_answer() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/erp"
+    _, wrong = check(
+        {"base_url": address, "companies": ["A"], "api_key": "k", "username": "u", "password": "p"}
+    )
+    assert "no connection" in wrong
+    assert "`base_url`" in wrong
+
+
+class Kinetic(BaseHTTPRequestHandler):
+    """Counts rows over TLS."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", "1")
+        self.end_headers()
+        self.wfile.write(b"7")
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def self_signed(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """The address of a server with a certificate of its own, and the file of that certificate."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kinetic.example.com")])
+    now = dt.datetime.now(dt.timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    pem = tmp_path / "kinetic.pem"
+    pem.write_bytes(
+        certificate.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    server = HTTPServer(("127.0.0.1", 0), Kinetic)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"https://127.0.0.1:{server.server_port}/erp", str(pem)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_certificate_that_is_not_trusted_until_its_file_is_named(self_signed: tuple[str, str]) -> None:
+    address, pem = self_signed
+    config = {
+        "base_url": address,
+        "companies": ["A"],
+        "api_key": "k",
+        "username": "u",
+        "password": "p",
+        "customer_types": [],
+        "inactive_customers": "flag",
+    }
+    assert "`ca_bundle`" in check(config)[1]
+    tap = TapEpicorKinetic(config={**config, "ca_bundle": pem}, setup_mapper=False)
+    assert tap.client.count("A", "Erp.BO.PartSvc/Parts") == 7
+    tap.client.close()

@@ -1,0 +1,126 @@
+"""The installed command: what it prints, how it ends, and every byte of a small run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from simulators.epicor.testing import RunningEpicor
+from tap_epicor_kinetic.declarations import STREAMS
+
+COMMAND = [sys.executable, "-m", "tap_epicor_kinetic"]
+KEYS = {declaration.name: declaration.key for declaration in STREAMS}
+
+
+def write_config(epicor: RunningEpicor, folder: Path, **changes: Any) -> str:
+    names = ("base_url", "api_key", "companies", "username", "password")
+    path = folder / "config.json"
+    path.write_text(json.dumps({**{name: epicor.hello[name] for name in names}, **changes}))
+    return str(path)
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+def parsed(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def keys(messages: list[dict[str, Any]]) -> set[tuple[Any, ...]]:
+    """Stream and key of all records."""
+    records = [(m["stream"], m["record"]) for m in messages if m["type"] == "RECORD"]
+    return {(stream, *(record[name] for name in KEYS[stream])) for stream, record in records}
+
+
+@pytest.mark.parametrize("form", ["json", "markdown"])
+def test_about_needs_no_configuration(form: str) -> None:
+    shown = run("--about", f"--format={form}")
+    assert shown.returncode == 0
+    assert "base_url" in shown.stdout
+
+
+def test_about_lists_what_is_honoured_and_nothing_else() -> None:
+    about = json.loads(run("--about", "--format=json").stdout)
+    assert sorted(about["capabilities"]) == [
+        "about",
+        "catalog",
+        "discover",
+        "schema-flattening",
+        "state",
+        "stream-maps",
+    ]
+    properties = about["settings"]["properties"]
+    secrets = {name for name, definition in properties.items() if definition.get("secret")}
+    assert secrets == {"api_key", "client_secret", "password"}
+    for name, definition in properties.items():
+        assert definition.get("description"), name
+
+
+def test_a_connection_check_prints_lines_and_ends_well_or_badly(start_epicor: Any, tmp_path: Path) -> None:
+    epicor = start_epicor(customers=5)
+    good = run("--config", write_config(epicor, tmp_path), "--test")
+    assert (good.returncode, good.stdout.splitlines()[-1]) == (
+        0,
+        "Everything that is configured can be read.",
+    )
+    bad = run("--config", write_config(epicor, tmp_path, password="wrong-on-purpose"), "--test")
+    assert bad.returncode == 1
+    assert "`password`" in bad.stderr
+    assert "Traceback" not in bad.stderr
+    assert "wrong-on-purpose" not in bad.stderr + bad.stdout
+
+
+def test_a_failing_run_ends_with_one_line_that_helps(start_epicor: Any, tmp_path: Path) -> None:
+    epicor = start_epicor(customers=5)
+    failed = run("--config", write_config(epicor, tmp_path, companies=["NOWHERE"]))
+    assert failed.returncode == 1
+    assert "`companies`" in failed.stderr.splitlines()[-1]
+
+
+def test_a_run_can_be_configured_by_the_environment(start_epicor: Any) -> None:
+    epicor = start_epicor(customers=5)
+    prefix = "TAP_EPICOR_KINETIC_"
+    given = {
+        f"{prefix}{name.upper()}": str(epicor.hello[name]) for name in ("base_url", "api_key", "username")
+    }
+    companies = {f"{prefix}COMPANIES": json.dumps(epicor.companies)}
+    shown = run("--config=ENV", "--discover", **given, **companies, **{f"{prefix}PASSWORD": epicor.password})
+    assert shown.returncode == 0, shown.stderr
+    assert len(json.loads(shown.stdout)["streams"]) == 8
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_run_between_two_lines(start_epicor: Any, tmp_path: Path, number: int) -> None:
+    epicor = start_epicor(customers=120)
+    config = write_config(epicor, tmp_path, page_size=20)
+    with subprocess.Popen(
+        [*COMMAND, "--config", config], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as tap:
+        assert tap.stdout is not None
+        lines = [tap.stdout.readline() for _ in range(30)]
+        # The pipe is full by now: the tap waits in the middle of a write.
+        tap.send_signal(number)
+        lines += tap.stdout.readlines()
+        tap.communicate()
+    assert tap.returncode == 128 + number
+    assert lines[-1].endswith(b"\n")
+    messages = [json.loads(line) for line in lines]
+    states = [message["value"] for message in messages if message["type"] == "STATE"]
+    state = tmp_path / "state.json"
+    state.write_text(json.dumps(states[-1] if states else {}))
+    rest = parsed(run("--config", config, "--state", str(state)))
+    assert keys(messages + rest) == keys(parsed(run("--config", config)))

@@ -1,0 +1,91 @@
+"""Rows that are gone: found by comparing keys, reported until a state says that they are known."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pytest
+from connector_kit.errors import ConfigurationError
+from tap_epicor_kinetic.deletions import KeyStore
+
+NOW = dt.datetime(2026, 1, 31, tzinfo=dt.timezone.utc)
+
+
+def gone(result: Any) -> list[int]:
+    return [row["CustNum"] for row in result.records() if row.get("_sdc_deleted_at")]
+
+
+def delete(epicor: Any, number: int) -> None:
+    epicor.control.delete("Customer", {"Company": "EPIC06", "CustNum": number})
+
+
+def test_a_deleted_row_is_reported_once(start_epicor: Any, runner: Any, tmp_path: Path) -> None:
+    epicor = start_epicor(customers=40)
+    tap = runner(epicor)
+    how = {"report_deletions": ["customers"], "key_store": str(tmp_path / "keys" / "known.db")}
+    first = tap.run("customers", **how)
+    assert gone(first) == []
+    number = first.records()[0]["CustNum"]
+    delete(epicor, number)
+    second = tap.run("customers", state=first.state, **how)
+    assert gone(second) == [number]
+    record = next(row for row in second.records() if row.get("_sdc_deleted_at"))
+    assert set(record) == {"Company", "CustNum", "_sdc_deleted_at"}
+    assert "_sdc_deleted_at" in second.schema("customers")["schema"]["properties"]
+    assert gone(tap.run("customers", state=second.state, **how)) == []
+
+
+def test_a_deletion_is_reported_again_when_its_state_was_lost(
+    start_epicor: Any, runner: Any, tmp_path: Path
+) -> None:
+    epicor = start_epicor(customers=40)
+    tap = runner(epicor)
+    how = {"report_deletions": ["customers"], "key_store": str(tmp_path / "known.db")}
+    first = tap.run("customers", **how)
+    number = first.records()[0]["CustNum"]
+    delete(epicor, number)
+    assert gone(tap.run("customers", state=first.state, **how)) == [number]
+    assert gone(tap.run("customers", state=first.state, **how)) == [number]
+
+
+def test_a_customer_that_became_inactive_is_not_gone(start_epicor: Any, runner: Any, tmp_path: Path) -> None:
+    epicor = start_epicor(customers=40)
+    tap = runner(epicor)
+    how = {"report_deletions": ["customers"], "key_store": str(tmp_path / "known.db")}
+    first = tap.run("customers", **how)
+    key = {"Company": "EPIC06", "CustNum": first.records()[0]["CustNum"]}
+    epicor.control.edit("Customer", key, Inactive=True)
+    assert gone(tap.run("customers", state=first.state, **how)) == []
+
+
+def test_a_read_without_any_row_is_not_believed(tmp_path: Path) -> None:
+    store = KeyStore(str(tmp_path / "known.db"))
+    assert store.remember("customers", "EPIC06", [("EPIC06", 1), ("EPIC06", 2)], NOW) == 0
+    assert store.remember("customers", "EPIC06", [], NOW) == 0
+    assert store.remember("customers", "EPIC07", [("EPIC07", 9)], NOW) == 0
+    assert store.remember("customers", "EPIC06", [("EPIC06", 2)], NOW) == 1
+    assert [deletion.key for deletion in store.deletions("customers", "EPIC06", 0)] == [("EPIC06", 1)]
+    assert store.deletions("customers", "EPIC07", 0) == []
+    store.close()
+
+
+def test_a_read_that_fails_changes_nothing(tmp_path: Path) -> None:
+    store = KeyStore(str(tmp_path / "known.db"))
+    store.remember("parts", "EPIC06", [("a",), ("b",)], NOW)
+
+    def failing() -> Any:
+        yield ("a",)
+        raise RuntimeError("the server went away")
+
+    with pytest.raises(RuntimeError):
+        store.remember("parts", "EPIC06", failing(), NOW)
+    assert store.deletions("parts", "EPIC06", 0) == []
+    assert store.remember("parts", "EPIC06", [("b",)], NOW) == 1
+    store.close()
+
+
+def test_a_file_that_cannot_be_made(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="`key_store`"):
+        KeyStore(str(tmp_path))

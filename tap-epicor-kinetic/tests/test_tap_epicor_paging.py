@@ -1,0 +1,217 @@
+"""Pages: how large, in how many parts, and when there are no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from connector_kit.errors import ConfigurationError
+from epicor_kinetic_client import EpicorClient, EpicorSettings, Row
+from hypothesis import given
+from hypothesis import strategies as st
+from tap_epicor_kinetic.cursors import after_position
+from tap_epicor_kinetic.lanes import side_by_side
+from tap_epicor_kinetic.paging import (
+    PAGES_TO_GROW,
+    SMALLEST_PAGE,
+    Page,
+    PageSize,
+    SetReader,
+    keyset_pages,
+    offset_pages,
+    split_columns,
+)
+from tap_epicor_kinetic.plans import Lane
+
+PARTS = "Erp.BO.PartSvc/Parts"
+BY_KEY = Lane(("PartNum",), "")
+
+
+class Reader(SetReader):
+    """Answers from a script instead of a server."""
+
+    def __init__(self, answer: Callable[[str, int], list[Row]]) -> None:
+        settings = EpicorSettings("https://erp.example.com/erp", ("EPIC06",), "made-up-key")
+        super().__init__(EpicorClient(settings), "EPIC06", PARTS, ("PartNum",), (), {"PartNum": "Edm.Int32"})
+        self._answer = answer
+
+    def fetch(self, condition: str, order: Sequence[str], skip: int = 0) -> list[Row]:
+        return self._answer(condition, skip)
+
+
+def part(number: int) -> Row:
+    return {"PartNum": number}
+
+
+def test_a_short_page_is_not_the_end() -> None:
+    answers = iter([[part(1), part(2)], [part(3)], [part(4)], []])
+    pages = keyset_pages(Reader(lambda *_: next(answers)), BY_KEY)
+    assert [row["PartNum"] for page in pages for row in page.rows] == [1, 2, 3, 4]
+
+
+def test_each_page_begins_after_the_last_row() -> None:
+    asked: list[str] = []
+
+    def answer(condition: str, _: int) -> list[Row]:
+        asked.append(condition)
+        return [part(len(asked))] if len(asked) < 3 else []
+
+    list(keyset_pages(Reader(answer), Lane(("PartNum",), "Type eq 'M'", (0,))))
+    assert asked == [f"(Type eq 'M') and (PartNum gt {number})" for number in range(3)]
+
+
+@pytest.mark.parametrize("pages", [keyset_pages, offset_pages])
+def test_a_server_that_gives_the_same_page_for_ever_is_found_out(pages: Any) -> None:
+    with pytest.raises(ConfigurationError, match="same rows again"):
+        list(pages(Reader(lambda *_: [part(1), part(2)]), BY_KEY))
+
+
+def test_a_server_that_goes_back_is_found_out() -> None:
+    answers = iter([[part(5), part(9)], [part(1), part(4)]])
+    with pytest.raises(ConfigurationError, match="`pagination`"):
+        list(keyset_pages(Reader(lambda *_: next(answers)), BY_KEY))
+
+
+def test_offset_counts_the_rows_that_came() -> None:
+    rows = [part(number) for number in range(7)]
+    pages = offset_pages(Reader(lambda _, skip: rows[skip : skip + 3]), BY_KEY)
+    assert [row for page in pages for row in page.rows] == rows
+
+
+def test_a_page_shrinks_when_time_runs_out_and_grows_again() -> None:
+    size = PageSize(1000)
+    for _ in range(20):
+        size.shrink()
+    assert size.now == SMALLEST_PAGE
+    assert not size.can_shrink
+    sizes = []
+    for _ in range(8 * PAGES_TO_GROW):
+        size.succeeded()
+        sizes.append(size.now)
+    assert sizes == sorted(sizes)
+    assert size.now == 1000
+
+
+@given(
+    st.lists(st.text("abcXYZ", min_size=1, max_size=12), min_size=2, max_size=60, unique=True),
+    st.integers(30, 200),
+)
+def test_split_columns_lose_none_and_fit(columns: list[str], room: int) -> None:
+    key = columns[:1]
+    groups = split_columns(columns, key, frozenset(columns[:2]), room)
+    assert {name for group in groups for name in group} == set(columns)
+    assert set(columns[:2]) <= set(groups[0])
+    for group in groups:
+        assert set(key) <= set(group)
+        assert len(",".join(group)) <= room
+
+
+TYPES = {"Cursor": "Edm.Int64", "A": "Edm.String", "B": "Edm.Int32"}
+
+
+@pytest.mark.parametrize(
+    ("position", "condition"),
+    [
+        ((5, "x", 2), "(Cursor gt 5) or (Cursor eq 5 and A gt 'x') or (Cursor eq 5 and A eq 'x' and B gt 2)"),
+        ((None, "x", 2), "(Cursor ne null) or (Cursor eq null and ((A gt 'x') or (A eq 'x' and B gt 2)))"),
+    ],
+)
+def test_the_condition_of_the_next_page(position: Any, condition: str) -> None:
+    assert after_position(("Cursor", "A", "B"), position, TYPES) == condition
+
+
+def test_after_a_single_null() -> None:
+    assert after_position(("Cursor",), (None,), TYPES) == "Cursor ne null"
+
+
+@pytest.fixture
+def real_reader(start_epicor: Any) -> Callable[..., SetReader]:
+    def make(**changes: Any) -> SetReader:
+        epicor = start_epicor(customers=30, **changes.pop("switches", {}))
+        names = ("base_url", "api_key", "companies", "username", "password")
+        settings = EpicorSettings.from_config({name: epicor.hello[name] for name in names})
+        client = EpicorClient(settings)
+        entity = client.metadata("EPIC06", "Erp.BO.CustomerSvc").entity("Customers")
+        return SetReader(
+            **{
+                "client": client,
+                "company": "EPIC06",
+                "path": "Erp.BO.CustomerSvc/Customers",
+                "key": ("Company", "CustNum"),
+                "columns": tuple(entity.properties),
+                "types": {name: column.edm_type for name, column in entity.properties.items()},
+                "needed": frozenset({"Company", "CustNum"}),
+                **changes,
+            }
+        )
+
+    return make
+
+
+def test_rows_read_in_parts_are_the_rows(real_reader: Any) -> None:
+    reader = real_reader()
+    whole = reader.fetch("", ("CustNum",))
+    before = reader.client.transport.calls["GET"]
+    reader.longest_address = 400
+    assert reader.fetch("", ("CustNum",)) == whole
+    assert reader.client.transport.calls["GET"] - before > 2
+
+
+def test_a_row_that_leaves_the_page_between_two_parts_is_looked_for(real_reader: Any) -> None:
+    """The second part is answered as if the first row had moved, and another one were deleted."""
+    reader = real_reader(longest_address=400)
+    whole = real_reader().fetch("", ("CustNum",))
+    read = reader._read
+    pages = 0
+
+    def with_gaps(columns: Any, condition: str, order: Any, **more: Any) -> list[Row]:
+        nonlocal pages
+        rows: list[Row] = read(columns, condition, order, **more)
+        if "eq 2)" in condition:
+            return []
+        pages += bool(order)
+        return rows if pages == 1 or not order else rows[2:]
+
+    reader._read = with_gaps
+    rows = reader.fetch("", ("CustNum",))
+    assert [row["CustNum"] for row in rows] == [row["CustNum"] for row in whole if row["CustNum"] != 2]
+    assert rows[0] == whole[0]
+
+
+def test_a_column_that_the_service_does_not_know_is_left_out(real_reader: Any) -> None:
+    reader = real_reader(columns=("Company", "CustNum", "NotThere_c", "Name"))
+    assert set(reader.fetch("", ("CustNum",))[0]) == {"Company", "CustNum", "Name"}
+    assert reader.columns == ("Company", "CustNum", "Name")
+
+
+def test_a_needed_column_that_the_service_does_not_know_is_an_error(real_reader: Any) -> None:
+    reader = real_reader(columns=("CustNum", "NotThere_c"), needed=frozenset({"NotThere_c"}))
+    with pytest.raises(ConfigurationError, match="no column NotThere_c"):
+        reader.fetch("", ("CustNum",))
+
+
+def test_a_set_may_give_fewer_rows_than_are_asked_for(real_reader: Any) -> None:
+    whole = {row["CustNum"] for row in real_reader().fetch("", ("CustNum",))}
+    capped = real_reader(switches={"set_caps": {"Customers": 4}})
+    pages = list(keyset_pages(capped, Lane(("CustNum",), "")))
+    assert {row["CustNum"] for page in pages for row in page.rows} == whole
+    assert max(len(page.rows) for page in pages) == 4
+
+
+def test_lanes_run_side_by_side_and_each_ends() -> None:
+    lanes = [iter([Page([part(lane * 10 + page)], (page,)) for page in range(3)]) for lane in range(3)]
+    arrived = list(side_by_side(lanes))
+    assert sorted(number for number, page in arrived if page is None) == [0, 1, 2]
+    for lane in range(3):
+        rows = [page.rows[0]["PartNum"] for number, page in arrived if number == lane and page]
+        assert rows == [lane * 10, lane * 10 + 1, lane * 10 + 2]
+
+
+def test_a_failing_lane_ends_all() -> None:
+    def failing() -> Any:
+        yield Page([part(1)], (1,))
+        raise ConfigurationError("gone")
+
+    with pytest.raises(ConfigurationError, match="gone"):
+        list(side_by_side([failing(), iter([Page([part(2)], (2,))])]))
