@@ -9,13 +9,15 @@ from typing import Any
 from connector_kit.errors import ConnectorError, DataError
 from sync_audit import Action, AuditTrail, Decision, Ledger, Run
 
+from target_epicor_contacts.address_changes import resolve
 from target_epicor_contacts.baseline import SentValues
 from target_epicor_contacts.creation import ContactMaker
 from target_epicor_contacts.decisions import Written, decide, ignored, quarantined, says_nothing
 from target_epicor_contacts.evidence import EvidenceWriter, OptOut
 from target_epicor_contacts.lookup import RowFinder
 from target_epicor_contacts.memory import PersonMemory
-from target_epicor_contacts.planning import Outcome, Plan, plan, resolve
+from target_epicor_contacts.outcomes import Outcome
+from target_epicor_contacts.planning import Plan, plan
 from target_epicor_contacts.rows import Row
 from target_epicor_contacts.rules import Rules
 from target_epicor_contacts.settings import WriteSettings

@@ -10,7 +10,7 @@ from typing import Any
 from connector_kit.errors import ConnectorError, DataError
 from sync_audit import Action, Decision
 
-from target_epicor_contacts.planning import Change, Outcome
+from target_epicor_contacts.outcomes import Change, Outcome
 from target_epicor_contacts.rows import EMAIL
 from target_epicor_contacts.rules import Rules
 from target_epicor_contacts.settings import OnInvalid, Unmatched

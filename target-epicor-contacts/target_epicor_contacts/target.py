@@ -22,7 +22,7 @@ from target_epicor_contacts.columns import Columns
 from target_epicor_contacts.creation import ContactMaker
 from target_epicor_contacts.evidence import MEMO, EvidenceWriter, crm_call
 from target_epicor_contacts.lookup import RowFinder
-from target_epicor_contacts.planning import CHANGE_MOMENTS
+from target_epicor_contacts.profile_changes import CHANGE_MOMENTS
 from target_epicor_contacts.rows import CONTACT, EMAIL, PERSON, SYSTEM_ID, Entity
 from target_epicor_contacts.rules import ConflictPolicy, Rules
 from target_epicor_contacts.settings import JSON_SCHEMA, WriteSettings

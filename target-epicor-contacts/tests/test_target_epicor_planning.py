@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from target_epicor_contacts.baseline import sent_value
 from target_epicor_contacts.columns import Columns
 from target_epicor_contacts.memory import PersonMemory
-from target_epicor_contacts.planning import Outcome, plan
+from target_epicor_contacts.outcomes import Outcome
+from target_epicor_contacts.planning import plan
 from target_epicor_contacts.rows import CONTACT, CUSTOMER, Entity, Row
 from target_epicor_contacts.rules import ConflictPolicy, Rules, StatusColumns
 from target_epicor_contacts.updates import ContactUpdate, parse_update

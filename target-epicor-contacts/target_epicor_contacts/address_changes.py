@@ -1,0 +1,54 @@
+"""Moves a person to a new address, and finds those who have moved on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from target_epicor_contacts.draft import Draft
+from target_epicor_contacts.matching import Hold
+from target_epicor_contacts.memory import Moved, PersonMemory
+from target_epicor_contacts.ordering import Age, Moment
+from target_epicor_contacts.outcomes import Outcome
+from target_epicor_contacts.rows import EMAIL
+from target_epicor_contacts.status_changes import write_status
+
+
+def resolve(key: str, moment: Moment, memories: Mapping[str, PersonMemory]) -> str:
+    """The address that a person had moved on to, for an event from before the move that arrives after it."""
+    passed = {key}
+    while (memory := memories.get(key)) and memory.moved and moment.age(memory.moved.moment) is Age.OLDER:
+        if memory.moved.to in passed:
+            break
+        key = memory.moved.to
+        passed.add(key)
+    return key
+
+
+def apply_move(draft: Draft, outcome: Outcome, holds: dict[str, Hold]) -> dict[str, Hold]:
+    """Give the rows that hold the old address the new one, and the new address the person's memory.
+
+    Returns:
+        The rows that the rest of the event applies to.
+    """
+    update, old = outcome.update, outcome.person
+    new = update.new_key
+    if new is None or new == old:
+        return holds
+    memory = draft.memory(old)
+    if memory.moved and update.moment.age(memory.moved.moment) is Age.OLDER:
+        outcome.superseded["address"] = "newer_event"
+        return holds
+    for row_id, hold in holds.items():
+        if hold is Hold.SOLE:
+            draft.write(outcome, row_id, EMAIL, update.new_email)
+    joined = draft.memory(new).taking_over(memory)
+    draft.memories[old] = PersonMemory(moved=Moved(update.moment, new))
+    draft.memories[new] = joined
+    outcome.person = new
+    moved = draft.match(new)
+    if joined.status and moved:
+        # What is newest of both addresses holds for all rows of the new one.
+        write_status(draft, outcome, moved, joined.status)
+        draft.memories[new] = replace(draft.memory(new), status=replace(joined.status, pending=False))
+    return moved or holds
