@@ -17,7 +17,7 @@ from target_mailchimp.loader import Loader
 from target_mailchimp.membership import Membership
 from target_mailchimp.settings import JSON_SCHEMA, LoadSettings
 from target_mailchimp.sinks import MemberSink
-from target_mailchimp.writing import DryRunWriter, MailchimpWriter
+from target_mailchimp.writing import DryRunWriter, MailchimpWriter, Writer
 
 PROGRESS_SECONDS = 10.0
 _NOT_HONOURED = ("add_record_metadata", "load_method", "batch_size_rows", "validate_records")
@@ -77,20 +77,22 @@ class TargetMailchimp(DurableTarget):
         )
 
     @cached_property
+    def writer(self) -> Writer:
+        """Carries out writes, or says what they would come to."""
+        if self.settings.dry_run:
+            return DryRunWriter()
+        return MailchimpWriter(self.client, skip_merge_validation=self.settings.skip_merge_validation)
+
+    @cached_property
     def loader(self) -> Loader:
         """Writes records of all streams."""
-        writer = (
-            DryRunWriter()
-            if self.settings.dry_run
-            else MailchimpWriter(self.client, skip_merge_validation=self.settings.skip_merge_validation)
-        )
         return Loader(
             self.settings,
             self.directory,
             lambda audience: Membership(
                 self.client, self.trail, lambda ledger: self.run.record([], ledger=ledger), audience.id
             ),
-            writer,
+            self.writer,
             self.run,
         )
 

@@ -266,34 +266,47 @@ class MailchimpWriter:
             return refused(write, error)
 
     def _with_permissions(self, outcome: Outcome) -> Outcome:
-        """Set marketing permissions, which a batch does not carry, by the ids that the answer shows."""
+        """Set marketing permissions, which a batch does not carry, by the ids that the answer shows.
+
+        A permission is consent: it is given for somebody new, and only taken back for everybody else.
+        """
         write = outcome.write
-        permissions = {
-            name.removeprefix(PERMISSION): given
-            for name, given in write.values.items()
+        given = {
+            name.removeprefix(PERMISSION): enabled
+            for name, enabled in write.values.items()
             if name.startswith(PERMISSION)
         }
-        if not permissions:
+        if not given:
             return outcome
-        ids: dict[str, str] = {}
-        for entry in (outcome.member or {}).get("marketing_permissions") or ():
-            permission_id = str(entry["marketing_permission_id"])
-            ids[permission_id] = ids[str(entry["text"]).strip().lower()] = permission_id
-        found = {
-            ids[name if name in ids else name.lower()]: given
-            for name, given in permissions.items()
-            if name in ids or name.lower() in ids
-        }
-        if found:
-            entries = [{"marketing_permission_id": key, "enabled": given} for key, given in found.items()]
+        ids = _permission_ids(outcome.member or {})
+        left_out = [name for name in given if name.lower() not in ids]
+        if outcome.action is not Action.CREATED:
+            left_out += [name for name, enabled in given.items() if enabled and name.lower() in ids]
+        changes = [
+            {"marketing_permission_id": ids[name.lower()], "enabled": enabled}
+            for name, enabled in given.items()
+            if name not in left_out
+        ]
+        if changes:
             self._client.patch_member(
-                write.audience.id, write.record.member, {"marketing_permissions": entries}
+                write.audience.id,
+                write.record.member,
+                {"marketing_permissions": changes},
+                skip_merge_validation=self._skip,
             )
-        unknown = [name for name in permissions if name not in ids and name.lower() not in ids]
-        if not unknown:
+        if not left_out:
             return outcome
-        detail = f"{outcome.detail} Left out: {', '.join(unknown)} (the audience has no such permission)."
-        return replace(outcome, detail=detail.strip())
+        told = f"Left out: {', '.join(left_out)} (unknown, or consent that only the person can give)."
+        return replace(outcome, detail=f"{outcome.detail} {told}".strip())
+
+
+def _permission_ids(member: Mapping[str, Any]) -> dict[str, str]:
+    """The ids of an audience's marketing permissions, by id and by text in lower case."""
+    ids: dict[str, str] = {}
+    for entry in member.get("marketing_permissions") or ():
+        permission_id = str(entry["marketing_permission_id"])
+        ids[permission_id.lower()] = ids[str(entry["text"]).strip().lower()] = permission_id
+    return ids
 
 
 class DryRunWriter:

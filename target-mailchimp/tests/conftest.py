@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp
+from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp, running_mailchimp
 from sync_audit import AuditTrail
 from sync_audit.schema import decisions, runs
+from target_mailchimp.outcomes import Outcome
+from target_mailchimp.plans import Write
 from target_mailchimp.target import TargetMailchimp
+from target_mailchimp.writing import MailchimpWriter
 
 Record = Mapping[str, Any]
 
@@ -53,6 +59,39 @@ def messages(
     return lines
 
 
+class HurriedTarget(TargetMailchimp):
+    """The target, without the pauses between attempts."""
+
+    def pause(self, seconds: float) -> None:
+        """Go on at once."""
+
+
+class OneByOne:
+    """Writes in calls of its own what a batch would carry."""
+
+    def __init__(self, writer: MailchimpWriter) -> None:
+        self._writer = writer
+
+    def write_batch(self, writes: Sequence[Write]) -> list[Outcome]:
+        return [self._writer.write_single(write) for write in writes]
+
+    def write_single(self, write: Write) -> Outcome:
+        return self._writer.write_single(write)
+
+
+class SingleCallTarget(HurriedTarget):
+    """The target, without batches."""
+
+    @cached_property
+    def writer(self) -> OneByOne:
+        return OneByOne(MailchimpWriter(self.client, skip_merge_validation=True))
+
+
+@pytest.fixture
+def single_call_target() -> type[TargetMailchimp]:
+    return SingleCallTarget
+
+
 @dataclass
 class Audited:
     """What the trail says about one record."""
@@ -73,6 +112,7 @@ class Bench:
 
     mailchimp: RunningMailchimp
     database_url: str
+    target_class: type[TargetMailchimp] = HurriedTarget
 
     def config(self, **settings: Any) -> dict[str, Any]:
         return {
@@ -93,7 +133,7 @@ class Bench:
 
     def states(self, lines: Iterable[Mapping[str, Any]], **settings: Any) -> list[Any]:
         """Run the target; the states that it emitted."""
-        target = TargetMailchimp(config=self.config(**settings))
+        target = self.target_class(config=self.config(**settings))
         out = io.StringIO()
         with redirect_stdout(out):
             target.listen(io.StringIO("".join(json.dumps(line) + "\n" for line in lines)))
@@ -156,3 +196,19 @@ def start_bench(start_mailchimp: StartMailchimp, tmp_path: Path) -> StartBench:
 @pytest.fixture
 def bench(start_bench: StartBench) -> Bench:
     return start_bench()
+
+
+@pytest.fixture
+def two_benches(tmp_path: Path) -> Iterator[tuple[Callable[[], Bench], Callable[[], Bench]]]:
+    """One simulator, handed out empty and with an empty trail: for tests of many examples."""
+    empty = tmp_path / "empty.sqlite3"
+    AuditTrail.open(f"sqlite:///{empty}").close()
+    numbers = itertools.count()
+    with running_mailchimp() as mailchimp:
+
+        def fresh(target_class: type[TargetMailchimp]) -> Bench:
+            mailchimp.control.reset()
+            trail = shutil.copy(empty, tmp_path / f"audit-{next(numbers)}.sqlite3")
+            return Bench(mailchimp, f"sqlite:///{trail}", target_class)
+
+        yield partial(fresh, HurriedTarget), partial(fresh, SingleCallTarget)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from connector_kit.errors import ConfigurationError, DataError
+from simulators.mailchimp.account import TYPED
 from sync_audit import AuditTrail
 
 PERSON = "person@example.com"
@@ -100,6 +101,28 @@ def test_language_vip_location_and_interests_travel(bench: Any) -> None:
     }
     [decided] = bench.decisions()
     assert "Daily (no_such_interest" in decided.detail
+
+
+def test_marketing_permissions_are_given_to_new_people_and_only_taken_from_others(bench: Any) -> None:
+    list_id = bench.mailchimp.lists[TYPED]
+
+    def given() -> dict[str, bool]:
+        entries = bench.members(list_id)[PERSON]["marketing_permissions"]
+        return {entry["text"]: entry["enabled"] for entry in entries}
+
+    def load(**permissions: bool) -> Any:
+        lines = [schema_line(marketing_permissions={"type": "object"})]
+        lines.append(record_line(marketing_permissions=permissions, source_key="1"))
+        [decided] = bench.run_messages(lines, list_id=list_id)
+        return decided
+
+    load(email=True, fax=True)
+    assert given() == {"Email": True, "Direct mail": False}
+    assert "fax" in bench.decisions()[-1].detail
+    load(email=False)
+    assert given() == {"Email": False, "Direct mail": False}
+    assert "only the person can give" in load(email=True).detail
+    assert given() == {"Email": False, "Direct mail": False}
 
 
 def _interests(bench: Any, groups: dict[str, list[str]]) -> dict[str, str]:

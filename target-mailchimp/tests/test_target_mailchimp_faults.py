@@ -1,0 +1,103 @@
+"""The way to Mailchimp goes wrong in every manner, and everybody still arrives once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from connector_kit.errors import CredentialsError, TransientError
+
+PEOPLE = [
+    {"email_address": f"p{number}@example.com", "FNAME": f"P{number}", "source_key": str(number)}
+    for number in range(60)
+]
+POST = {"method": "POST"}
+
+FAULTS: dict[str, list[dict[str, Any]]] = {
+    "time-outs before it is applied": [
+        {"match": {**POST, "every": 3}, "effect": {"kind": "status", "status": 504}}
+    ],
+    "time-outs after it was applied": [
+        {"match": {**POST, "every": 3}, "effect": {"kind": "status", "status": 504, "applied": True}}
+    ],
+    "resets before it is applied": [{"match": {**POST, "every": 3}, "effect": {"kind": "reset"}}],
+    "resets after it was applied": [
+        {"match": {**POST, "every": 3}, "effect": {"kind": "reset", "applied": True}}
+    ],
+    "cut answers": [{"match": {"every": 4}, "effect": {"kind": "truncate", "disconnect": True}}],
+    "a page of the network in front": [
+        {"match": {"every": 4}, "effect": {"kind": "status", "status": 503, "body": "html"}}
+    ],
+    "429 with a body": [{"match": {"every": 2}, "effect": {"kind": "status", "status": 429}}],
+    "429 without one": [
+        {"match": {"every": 2}, "effect": {"kind": "status", "status": 429, "body": "empty"}}
+    ],
+    "everything now and then": [
+        {"match": {"probability": 0.1}, "effect": {"kind": "reset", "applied": True}},
+        {"match": {"probability": 0.2}, "effect": {"kind": "status", "status": 500, "applied": True}},
+        {"match": {"probability": 0.2}, "effect": {"kind": "status", "status": 429}},
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_everybody_arrives_through(bench: Any, kind: str) -> None:
+    bench.mailchimp.control.set_faults(FAULTS[kind])
+    decided = bench.run(PEOPLE, batch_size=10, concurrency=4)
+    assert len(decided) == len(PEOPLE)
+    assert {entry.action for entry in decided} <= {"created", "updated"}
+    assert len(bench.members()) == len(PEOPLE)
+    assert bench.mailchimp.control.raises("raised") == []
+    bench.mailchimp.control.clear_faults()
+    assert Counter(entry.action for entry in bench.run(PEOPLE)) == {"unchanged": len(PEOPLE)}
+
+
+def test_a_failure_that_lasts_ends_the_run_without_a_state_and_the_next_run_completes(bench: Any) -> None:
+    lines = [
+        {"type": "SCHEMA", "stream": "c", "schema": {"properties": {}}, "key_properties": []},
+        *({"type": "RECORD", "stream": "c", "record": person} for person in PEOPLE),
+        {"type": "STATE", "value": {"done": True}},
+    ]
+    bench.mailchimp.control.set_faults(
+        [{"match": {**POST, "after": 2}, "effect": {"kind": "status", "status": 500}}]
+    )
+    with pytest.raises(TransientError):
+        bench.states(lines, batch_size=10, concurrency=2)
+    run = bench.last_run()
+    assert run["status"] == "failed"
+    assert run["records_read"] == len(bench.decisions(run["id"]))
+    bench.mailchimp.control.clear_faults()
+    assert bench.states(lines, batch_size=10) == [{"done": True}]
+    assert len(bench.members()) == len(PEOPLE)
+
+
+def test_a_revoked_token_ends_the_run_at_once(bench: Any) -> None:
+    bench.mailchimp.control.revoke_tokens()
+    with pytest.raises(CredentialsError):
+        bench.run(PEOPLE, api_key="ffffffff-us1")
+    assert sum(bench.calls().values()) == 1
+
+
+@pytest.mark.parametrize("concurrency", [3, 10])
+def test_no_more_calls_are_in_flight_than_the_setting_says(bench: Any, concurrency: int) -> None:
+    bench.mailchimp.control.set_faults([{"match": POST, "effect": {"kind": "latency", "seconds": 0.1}}])
+    bench.run(PEOPLE, batch_size=2, concurrency=concurrency)
+    seen = bench.mailchimp.control.connections()
+    assert 1 < seen["most"] <= concurrency
+    assert seen["refused"] == 0
+
+
+def test_calls_stay_near_two_for_a_thousand_new_members(bench: Any) -> None:
+    people = [{"email_address": f"n{number}@example.com", "FNAME": "N"} for number in range(2000)]
+    bench.run(people)
+    posts = sum(count for key, count in bench.calls().items() if key.startswith("POST"))
+    assert (posts, sum(bench.calls().values())) == (4, 4 + 5)
+
+
+def test_one_bad_member_does_not_hold_up_the_others(bench: Any) -> None:
+    bad = {"email_address": "bad@example.com", "ip_signup": "not an address"}
+    decided = bench.run([*PEOPLE[:20], bad])
+    assert Counter(entry.action for entry in decided) == {"created": 20, "failed": 1}
+    [failed] = [entry for entry in decided if entry.action == "failed"]
+    assert failed.dead_letter == bad
