@@ -6,21 +6,15 @@ Exit status: 0 done; 1 done, and something is wrong (the trail was changed, a re
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
-from pathlib import Path
+from datetime import timedelta
 from typing import Any, Final
 
 import click
-import sqlalchemy as sa
-from connector_kit.errors import ConfigurationError, ConnectorError
+from connector_kit.errors import ConfigurationError
 from connector_kit.secret_option import SecretText
-from rich.console import Console
 
-from sync_audit.clock import to_text, utc_now
+from sync_audit.command import Commands, make_console, opened, to_age, to_time
 from sync_audit.decision import Action
 from sync_audit.environment import default_database_url
 from sync_audit.erasure import erase as erase_person
@@ -39,50 +33,12 @@ from sync_audit.render import (
 )
 from sync_audit.replay import replay_into, replay_to
 from sync_audit.retention import prune as prune_trail
-from sync_audit.trail import AuditTrail
 from sync_audit.verification import verify as verify_trail
 
-_COULD_NOT: Final = 3
-_UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
 _ACTIONS: Final = [action.value for action in Action]
 
 
-def _to_age(_ctx: click.Context, _param: click.Parameter, value: str) -> timedelta:
-    match = re.fullmatch(r"(\d{1,5})([dhm])", value)
-    if match is None:
-        raise click.BadParameter(f"{value!r} is not an age: write 730d, 12h or 30m.")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
-
-
-def _to_time(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """A date, a time or an age before now, as the trail writes times."""
-    if value is None:
-        return None
-    if re.fullmatch(r"\d{1,5}[dhm]", value):
-        return to_text(utc_now() - _to_age(ctx, param, value))
-    try:
-        when = datetime.fromisoformat(value.replace("Z", "+00:00"))
-    except ValueError as error:
-        raise click.BadParameter(
-            f"{value!r} is not a time: write 2026-03-01, 2026-03-01T09:30 or 7d."
-        ) from error
-    return to_text(when if when.tzinfo else when.replace(tzinfo=timezone.utc))
-
-
-class _Commands(click.Group):
-    """Turns errors that say what to do into a message and an exit status."""
-
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
-        try:
-            return super().invoke(ctx)
-        except ConnectorError as error:
-            click.echo(f"sync-audit: {error}", err=True)
-            ctx.exit(_COULD_NOT)
-
-
-@click.group(
-    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--database",
     type=SecretText(),
@@ -110,43 +66,16 @@ def main(ctx: click.Context, database: str | None, encryption_key: str | None) -
     ctx.obj = (database or default_database_url(), encryption_key)
 
 
-@contextmanager
-def _opened(ctx: click.Context) -> Iterator[AuditTrail]:
-    url, key = ctx.obj
-    _check_exists(url)
-    with AuditTrail.open(url, encryption_key=key) as trail:
-        yield trail
-
-
-def _check_exists(url: str) -> None:
-    # To look into a trail must not make an empty one where the address was mistyped.
-    if not url.startswith("sqlite"):
-        return
-    try:
-        file = sa.make_url(url).database
-    except sa.exc.ArgumentError:
-        return
-    if file and not Path(file).exists():
-        raise ConfigurationError(
-            f"There is no audit trail at {file}.",
-            advice="A target makes it in its first run. Or set --database or AUDIT_DATABASE_URL.",
-        )
-
-
-def _console() -> Console:
-    return Console(highlight=False, soft_wrap=False)
-
-
 _format = click.option(
     "--format", "style", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
 )
 _since = click.option(
     "--since",
-    callback=_to_time,
+    callback=to_time,
     metavar="TIME",
     help="From this time on: 2026-03-01, 2026-03-01T09:30 (UTC), or 7d ago.",
 )
-_until = click.option("--until", callback=_to_time, metavar="TIME", help="Before this time.")
+_until = click.option("--until", callback=to_time, metavar="TIME", help="Before this time.")
 _plugin = click.option("--plugin", help="Only this plugin, such as target-mailchimp.")
 
 
@@ -167,14 +96,14 @@ _plugin = click.option("--plugin", help="Only this plugin, such as target-mailch
 @click.pass_context
 def search(ctx: click.Context, /, style: str, **criteria: Any) -> None:  # noqa: ANN401 - the options, by name
     """Find decisions, newest first."""
-    with _opened(ctx) as trail:
+    with opened(ctx) as trail:
         found = entries(trail, Question(newest_first=True, **criteria))
         if style == "json":
             write_json(found, sys.stdout)
         elif style == "csv":
             write_csv(found, sys.stdout)
         else:
-            console = _console()
+            console = make_console()
             table = entries_table(found, width=console.width)
             console.print(table if table.row_count else "Nothing in the trail matches.")
 
@@ -184,9 +113,9 @@ def search(ctx: click.Context, /, style: str, **criteria: Any) -> None:  # noqa:
 @click.pass_context
 def person(ctx: click.Context, email: str) -> None:
     """What happened to EMAIL, in both directions, oldest first."""
-    with _opened(ctx) as trail:
+    with opened(ctx) as trail:
         found = list(entries(trail, Question(email=email)))
-    console = _console()
+    console = make_console()
     decisions = [entry for entry in found if entry.part_of is None]
     if not decisions:
         console.print(f"The trail has no decision about {printable(email)}.", markup=False)
@@ -215,9 +144,9 @@ def person(ctx: click.Context, email: str) -> None:
 @click.pass_context
 def runs(ctx: click.Context, plugin: str | None, limit: int) -> None:
     """The newest runs."""
-    with _opened(ctx) as trail:
+    with opened(ctx) as trail:
         found = latest_runs(trail, limit=limit, plugin=plugin)
-    console = _console()
+    console = make_console()
     console.print(runs_table(found, width=console.width) if found else "The trail has no run.")
 
 
@@ -229,7 +158,7 @@ def runs(ctx: click.Context, plugin: str | None, limit: int) -> None:
 @click.pass_context
 def run(ctx: click.Context, number: int, limit: int) -> None:
     """The story of run NUMBER."""
-    with _opened(ctx) as trail:
+    with opened(ctx) as trail:
         found = latest_runs(trail, run_id=number)
         if not found:
             raise ConfigurationError(
@@ -237,7 +166,7 @@ def run(ctx: click.Context, number: int, limit: int) -> None:
             )
         told = list(entries(trail, Question(run_id=number, limit=limit)))
     one = found[0]
-    console = _console()
+    console = make_console()
     dry = ", a dry run: nothing was written" if one.dry_run else ""
     end = (
         f"{one.status} at {moment(one.finished_at)}"
@@ -269,14 +198,14 @@ def run(ctx: click.Context, number: int, limit: int) -> None:
 @click.pass_context
 def failures(ctx: click.Context, style: str, plugin: str | None, limit: int) -> None:
     """Dead letters that wait to be replayed, oldest first."""
-    with _opened(ctx) as trail:
+    with opened(ctx) as trail:
         found = list(entries(trail, Question(waiting=True, plugin=plugin, limit=limit)))
     if style == "json":
         write_json(found, sys.stdout)
     elif style == "csv":
         write_csv(found, sys.stdout)
     else:
-        console = _console()
+        console = make_console()
         console.print(failures_table(found, width=console.width) if found else "No dead letter waits.")
 
 
@@ -294,7 +223,7 @@ def failures(ctx: click.Context, style: str, plugin: str | None, limit: int) -> 
 @click.pass_context
 def export(ctx: click.Context, /, style: str, output: Any, **criteria: Any) -> None:  # noqa: ANN401 - click hands them over
     """Write every decision, oldest first."""
-    with _opened(ctx) as trail:
+    with opened(ctx) as trail:
         (write_json if style == "json" else write_csv)(entries(trail, Question(**criteria)), output)
 
 
@@ -305,7 +234,7 @@ def export(ctx: click.Context, /, style: str, output: Any, **criteria: Any) -> N
 @click.pass_context
 def verify(ctx: click.Context, anchor: str | None) -> None:
     """Check that nothing was changed or removed."""
-    with _opened(ctx) as trail:
+    with opened(ctx) as trail:
         outcome = verify_trail(trail, anchor=anchor)
     for problem in outcome.problems:
         click.echo(str(problem), err=True)
@@ -326,7 +255,7 @@ def verify(ctx: click.Context, anchor: str | None) -> None:
 @click.pass_context
 def erase(ctx: click.Context, email: str, *, with_open_dead_letters: bool) -> None:
     """Remove a person's data; the trail still verifies."""
-    with _opened(ctx) as trail:
+    with opened(ctx) as trail:
         outcome = erase_person(trail, email, with_open_dead_letters=with_open_dead_letters)
     click.echo(
         f"Erased: {outcome.records} entries, {outcome.open_dead_letters} waiting dead letters,"
@@ -338,11 +267,11 @@ def erase(ctx: click.Context, email: str, *, with_open_dead_letters: bool) -> No
 
 
 @main.command()
-@click.option("--older-than", callback=_to_age, metavar="AGE", required=True, help="An age, such as 730d.")
+@click.option("--older-than", callback=to_age, metavar="AGE", required=True, help="An age, such as 730d.")
 @click.pass_context
 def prune(ctx: click.Context, older_than: timedelta) -> None:
     """Remove old entries; the trail still verifies."""
-    with _opened(ctx) as trail:
+    with opened(ctx) as trail:
         outcome = prune_trail(trail, older_than)
     click.echo(
         f"Pruned: {outcome.removed:,} entries; {outcome.kept:,} kept as proofs of consent or for replay."
@@ -363,7 +292,7 @@ def replay(ctx: click.Context, plugin: str | None, stream: str | None, into: str
     Without --into, Singer messages go to stdout; their results are recorded by the next `sync-audit
     replay`. With --into, the target runs here, and what it decided is recorded when it ends.
     """
-    with _opened(ctx) as trail:
+    with opened(ctx) as trail:
         if into is None:
             outcome = replay_to(trail, sys.stdout, plugin=plugin, stream=stream)
         else:

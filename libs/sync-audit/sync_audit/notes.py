@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 import sqlalchemy as sa
 
+from sync_audit.decision import Action
+from sync_audit.run import HANDED_OUT, OPEN
 from sync_audit.schema import dead_letters, decisions
+
+NOTED: Final = (Action.ERASED, Action.PRUNED, Action.KEPT, Action.REPLAYED)
+"""The actions of entries that refer to others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,39 @@ class KeptNote:
         """Read the stored form."""
         run_id, seq, previous, digest = text.split(":")
         return cls(int(run_id), int(seq), bytes.fromhex(previous), bytes.fromhex(digest))
+
+
+@dataclass(slots=True)
+class Notes:
+    """What administrative entries say, by what they are about."""
+
+    erased: set[EntryNote] = field(default_factory=set)
+    pruned: set[EntryNote] = field(default_factory=set)
+    replayed: dict[EntryNote, tuple[str, int | None]] = field(default_factory=dict)
+    kept: dict[tuple[int, int], KeptNote] = field(default_factory=dict)
+
+    def add(self, action: str, text: str | None, *, reason: str, run_id: int) -> bool:
+        """Take a note; returns whether it could be read."""
+        try:
+            if action == Action.KEPT.value:
+                kept = KeptNote.parse(text or "")
+                self.kept[kept.run_id, kept.seq] = kept
+                return True
+            note = EntryNote.parse(text or "")
+        except ValueError:
+            return False
+        if action == Action.ERASED.value:
+            self.erased.add(note)
+        elif action == Action.PRUNED.value:
+            self.pruned.add(note)
+        else:
+            self._add_replay(note, reason, run_id)
+        return True
+
+    def _add_replay(self, note: EntryNote, state: str, run_id: int) -> None:
+        """Follow a dead letter: its state, and the run that handed it out."""
+        handed_out_in = run_id if state == HANDED_OUT else self.replayed.get(note, (OPEN, None))[1]
+        self.replayed[note] = (state, None if state == OPEN else handed_out_in)
 
 
 def delete_entries(connection: sa.Connection, notes: Sequence[EntryNote]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -13,9 +13,8 @@ from connector_kit.errors import DataError
 from sync_audit import journal
 from sync_audit.administration import PLUGIN
 from sync_audit.chain import link, person_digest, private_digest
-from sync_audit.decision import Action
-from sync_audit.notes import EntryNote, KeptNote
-from sync_audit.run import HANDED_OUT, HOUR_LENGTH, OPEN, RUNNING, WAITING_STATES
+from sync_audit.notes import NOTED, EntryNote, Notes
+from sync_audit.run import HOUR_LENGTH, OPEN, RUNNING, WAITING_STATES
 from sync_audit.schema import (
     PRIVATE_COLUMNS,
     PUBLIC_COLUMNS,
@@ -29,7 +28,6 @@ from sync_audit.schema import journal as journal_table
 from sync_audit.trail import PERSON_KEY_PROPERTY, AuditTrail
 
 _PAGE: Final = 2_000
-_NOTED: Final = (Action.ERASED, Action.PRUNED, Action.KEPT, Action.REPLAYED)
 
 Counts = dict[tuple[str, str], int]
 Row = dict[str, Any]
@@ -102,45 +100,12 @@ def _parse_anchor(anchor: str | None) -> tuple[int, bytes]:
         ) from error
 
 
-@dataclass(slots=True)
-class _Notes:
-    """What administrative entries say, by what they are about."""
-
-    erased: set[EntryNote] = field(default_factory=set)
-    pruned: set[EntryNote] = field(default_factory=set)
-    replayed: dict[EntryNote, tuple[str, int | None]] = field(default_factory=dict)
-    kept: dict[tuple[int, int], KeptNote] = field(default_factory=dict)
-
-    def add(self, action: str, text: str | None, *, reason: str, run_id: int) -> bool:
-        """Take a note; returns whether it could be read."""
-        try:
-            if action == Action.KEPT.value:
-                kept = KeptNote.parse(text or "")
-                self.kept[kept.run_id, kept.seq] = kept
-                return True
-            note = EntryNote.parse(text or "")
-        except ValueError:
-            return False
-        if action == Action.ERASED.value:
-            self.erased.add(note)
-        elif action == Action.PRUNED.value:
-            self.pruned.add(note)
-        else:
-            self._add_replay(note, reason, run_id)
-        return True
-
-    def _add_replay(self, note: EntryNote, state: str, run_id: int) -> None:
-        """Follow a dead letter: its state, and the run that handed it out."""
-        handed_out_in = run_id if state == HANDED_OUT else self.replayed.get(note, (OPEN, None))[1]
-        self.replayed[note] = (state, None if state == OPEN else handed_out_in)
-
-
 class _Verifier:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
         self._problems: list[Problem] = []
         self._entries = 0
-        self._notes = _Notes()
+        self._notes = Notes()
         self._properties = {row["name"]: row["value"] for row in self._select(sa.select(properties))}
         self._person_key = self._properties.get(PERSON_KEY_PROPERTY, b"")
 
@@ -211,7 +176,7 @@ class _Verifier:
                 decisions.c.seq,
             )
             .join(runs, runs.c.id == decisions.c.run_id)
-            .where(runs.c.plugin == PLUGIN, decisions.c.action.in_([action.value for action in _NOTED]))
+            .where(runs.c.plugin == PLUGIN, decisions.c.action.in_([action.value for action in NOTED]))
             .order_by(decisions.c.run_id, decisions.c.seq)
         )
         for row in self._select(query):
