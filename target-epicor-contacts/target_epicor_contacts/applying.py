@@ -45,6 +45,7 @@ class Tools:
         sent_values: What Mailchimp was given last.
         evidence: Logs opt-outs; None where nobody asked for it.
         maker: Makes contacts; None where nobody asked for it.
+        is_replay: Whether the records are dead letters that nobody reads again.
     """
 
     trail: AuditTrail
@@ -54,6 +55,7 @@ class Tools:
     sent_values: SentValues
     evidence: EvidenceWriter | None = None
     maker: ContactMaker | None = None
+    is_replay: bool = False
 
 
 class Applier:
@@ -149,7 +151,7 @@ class Applier:
     def _abort(
         self, updates: Mapping[int, ContactUpdate], decisions: dict[int, Decision], error: ConnectorError
     ) -> tuple[dict[str, dict[str, Any] | None], ConnectorError]:
-        nothing = Written(fatal=error, untried=True)
+        nothing = Written(fatal=error, untried=True, comes_again=not self._tools.is_replay)
         for index, update in updates.items():
             outcome = Outcome(update, update.key)
             decisions[index] = decide(outcome, nothing, self._rules, self._settings.unmatched)
@@ -221,7 +223,7 @@ class Applier:
         if fatal is None and self._tools.evidence:
             evidence = self._tools.evidence.write(self._opt_outs(planned, rows, results))
             fatal = next((error for error in evidence.values() if not isinstance(error, DataError)), None)
-        return Written(results, evidence, created, fatal)
+        return Written(results, evidence, created, fatal, comes_again=not self._tools.is_replay)
 
     def _opt_outs(
         self, planned: Plan, rows: Mapping[str, Row], results: Mapping[str, RowResult]

@@ -17,6 +17,8 @@ from target_epicor_contacts.settings import OnInvalid, Unmatched
 from target_epicor_contacts.updates import ContactUpdate, InvalidUpdateError
 from target_epicor_contacts.writing import Refusal, RowResult
 
+RUN_ABORTED = "run_aborted"
+
 
 @dataclass(frozen=True)
 class Written:
@@ -28,6 +30,8 @@ class Written:
         created: Ids of rows that were made for people who had none.
         fatal: Why the run cannot go on.
         untried: Whether it ended before anything was written.
+        comes_again: Whether records without a decision are read again, because the state has not moved. Not
+            so in a replay: there each stays a dead letter.
     """
 
     results: Mapping[str, RowResult] = field(default_factory=dict)
@@ -35,6 +39,7 @@ class Written:
     created: frozenset[str] = frozenset()
     fatal: ConnectorError | None = None
     untried: bool = False
+    comes_again: bool = True
 
     def is_open(self, outcome: Outcome) -> bool:
         """Whether it is not known, or not decided, that all of an event was written."""
@@ -71,7 +76,7 @@ def decide(outcome: Outcome, written: Written, rules: Rules, unmatched: Unmatche
     """The decision about one event."""
     found = _Verdict(outcome, written, rules)
     action, reason, detail, error = found.verdict(unmatched)
-    keep = action is Action.FAILED and reason != "run_aborted"
+    keep = action is Action.FAILED and not (reason == RUN_ABORTED and written.comes_again)
     keep = keep or (action is Action.UNMATCHED and unmatched == "dead_letter")
     update = outcome.update
     moved = update.new_email or None
@@ -168,7 +173,7 @@ class _Verdict:
         if outcome.error:
             return Action.FAILED, "invalid_value", str(outcome.error), outcome.error
         if written.is_open(outcome):
-            return Action.FAILED, "run_aborted", str(written.fatal or ""), written.fatal
+            return Action.FAILED, RUN_ABORTED, str(written.fatal or ""), written.fatal
         if self._refusals:
             change, refusal = next(iter(self._refusals.items()))
             return Action.FAILED, refusal.reason, f"{change.row_id}: {refusal.error}", refusal.error
@@ -234,7 +239,7 @@ class _Verdict:
         if refused and refusal:
             action, reason, detail = Action.FAILED, refusal.reason, str(refusal.error)
         elif result and result.fatal:
-            action, reason, detail = Action.FAILED, "run_aborted", str(result.fatal)
+            action, reason, detail = Action.FAILED, RUN_ABORTED, str(result.fatal)
         elif result and result.gone:
             action, reason, detail = Action.UNMATCHED, "row_gone", ""
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from epicor_kinetic_client import EpicorClient, EpicorSettings
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from singer_sdk.sinks import Sink
 from sync_audit import AuditTrail, Run, Status, default_database_url
+from sync_audit.environment import CORRELATION_VARIABLE
 from typing_extensions import override
 
 from target_epicor_contacts.applying import Applier, Tools
@@ -233,6 +235,7 @@ class TargetEpicorContacts(DurableTarget):
             if settings.evidence
             else None,
             maker=self._maker(finder) if settings.unmatched == "create" else None,
+            is_replay=CORRELATION_VARIABLE in os.environ,
         )
         return Applier(tools, rules, settings)
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,6 +104,24 @@ def test_a_dead_letter_can_be_sent_again_and_is_then_written(pat: Any, update: U
     assert ROW in pat.flagged()
     assert pat.all_rows()[ROW]["LastName"] == "New"
     assert pat.actions()[-1] == ("flagged", "unsubscribed")
+
+
+def test_replay_writes_what_was_refused_and_keeps_what_still_cannot_be_written(
+    pat: Any, update: Update
+) -> None:
+    pat.epicor.control.switches(business_errors={"CustCnt": "Not today."})
+    pat.deliver(update(PAT, "unsubscribed"))
+    program = [Path(sys.executable).parent / "sync-audit", "--database", pat.audit_url, "replay"]
+    into = ["--into", shlex.join(pat.command())]
+    pat.epicor.control.faults(failure("PATCH", count=10_000))
+    failed = subprocess.run([*program, *into], capture_output=True, text=True, check=False)
+    assert failed.returncode == 1
+    assert "1 failed again" in failed.stderr
+    pat.epicor.control.faults()
+    pat.epicor.control.switches(business_errors={})
+    done = subprocess.run([*program, *into], capture_output=True, text=True, check=False)
+    assert "1 resolved" in done.stderr
+    assert {ROW, OTHER_ROW} <= pat.flagged()
 
 
 @MODES
