@@ -64,6 +64,7 @@ class Loader:
         self._writer = writer
         self._run = run
         self._memberships: dict[str, Membership] = {}
+        self._invalid: list[InvalidRecord] = []
         self._unplanned: list[MemberRecord] = []
         self._pending: dict[str, list[Write]] = {}
         self._in_flight: dict[Future[None], _Job] = {}
@@ -78,10 +79,10 @@ class Loader:
         self._run.read()
         entry = read_record(stream, record)
         if isinstance(entry, InvalidRecord):
-            self._run.record([report.of_invalid(entry, keep=self._settings.on_invalid == "dead_letter")])
-            return
-        self._unplanned.append(entry)
-        if len(self._unplanned) >= self._settings.batch_size:
+            self._invalid.append(entry)
+        else:
+            self._unplanned.append(entry)
+        if max(len(self._unplanned), len(self._invalid)) >= self._settings.batch_size:
             self._plan_all()
 
     def flush(self) -> None:
@@ -108,6 +109,7 @@ class Loader:
         self._unplanned, self._pending, self._in_flight = [], {}, {}
         detail = f"The run ended before: {type(error).__name__}."
         with contextlib.suppress(ConnectorError):
+            self._record_invalid()
             self._run.record(
                 [report.of_failure(record, "run_ended", detail, keep=False) for record in undecided]
             )
@@ -119,6 +121,7 @@ class Loader:
     # Planning
 
     def _plan_all(self) -> None:
+        self._record_invalid()
         groups = self._by_audience()
         while groups:
             audience, records = groups[0]
@@ -134,6 +137,12 @@ class Loader:
                 while len(self._pending.get(group, ())) >= size:
                     self._submit(group, size)
         self._check_limits()
+
+    def _record_invalid(self) -> None:
+        keep = self._settings.on_invalid == "dead_letter"
+        if self._invalid:
+            self._run.record([report.of_invalid(invalid, keep=keep) for invalid in self._invalid])
+        self._invalid = []
 
     def _by_audience(self) -> list[tuple[Audience, list[MemberRecord]]]:
         groups: dict[str, tuple[Audience, list[MemberRecord]]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
@@ -16,6 +17,8 @@ from mailchimp_client.members_walk import MEMBER_FIELDS
 from sync_audit import AuditTrail
 
 from target_mailchimp.known import Known
+
+logger = logging.getLogger(__name__)
 
 SaveLedger = Callable[[Mapping[str, Mapping[str, Mapping[str, Any] | None]]], None]
 
@@ -90,6 +93,8 @@ class Membership:
 
     def _list(self, since: str | None) -> None:
         began = self._client.server_time() - _OVERLAP
+        if since is None:
+            logger.info("Reading the members of audience %s: nothing is known about them yet.", self._list_id)
         listing = self._client.members(self._list_id, since_last_changed=since)
         for page in iter(lambda: list(itertools.islice(listing, LARGEST_PAGE)), []):
             before = self.known(member["id"] for member in page)

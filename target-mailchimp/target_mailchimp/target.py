@@ -37,7 +37,7 @@ class TargetMailchimp(DurableTarget):
 
     def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 (passed on as they are)
         super().__init__(**arguments)
-        self._progress_at = time.monotonic()
+        self._started_at = self._progress_at = time.monotonic()
         self._ended = False
 
     @classmethod
@@ -160,5 +160,13 @@ class TargetMailchimp(DurableTarget):
         if now - self._progress_at < PROGRESS_SECONDS:
             return
         self._progress_at = now
+        if "run" not in vars(self):
+            return
         decided = sum(self.run.counts.values())
-        self.logger.info("%d records read, %d decided.", self.run.records_read, decided)
+        self.logger.info(
+            "%d records read, %d decided, %.0f per second; %d calls to Mailchimp.",
+            self.run.records_read,
+            decided,
+            decided / (now - self._started_at),
+            sum(self.client.transport.calls.values()),
+        )
