@@ -30,7 +30,7 @@ PAGES_TO_GROW = 8
 class Page:
     """Rows, and the position of the last one; no rows at the end of a lane."""
 
-    rows: Sequence[Row]
+    rows: list[Row]
     position: Position
 
 

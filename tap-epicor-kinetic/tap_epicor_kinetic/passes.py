@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from epicor_kinetic_client import Row
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 def read_pass(
     reader: SetReader, planner: Planner, bookmark: Bookmark, workers: int
-) -> Iterator[tuple[Sequence[Row], Bookmark]]:
+) -> Iterator[tuple[list[Row], Bookmark]]:
     """Read what changed since a bookmark, or go on where a pass was interrupted.
 
     Args:
@@ -40,7 +40,7 @@ def read_pass(
     for number, page in _pages(reader, planner, reading, bookmark):
         reading = reading.at(number, page.position if page else None)
         bookmark = _moved(bookmark, reading, planner.cursor, page)
-        yield page.rows if page else (), bookmark
+        yield page.rows if page else [], bookmark
 
 
 def _with_usable_cursor(reader: SetReader, planner: Planner) -> tuple[Planner, Scalar | None]:

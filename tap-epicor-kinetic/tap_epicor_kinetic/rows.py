@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,13 +51,15 @@ class RowShaper:
     nested: Sequence[str] = ()
     activity: ActivityRule | None = None
 
-    def records(self, rows: Sequence[Row]) -> Iterable[Row]:
-        """The records of a page."""
+    def records(self, rows: list[Row]) -> Iterator[Row]:
+        """The records of a page; each of its rows is let go, so that a page is in memory once, not twice."""
         if not rows:
             return
         # The rows of a page look alike: what the first one tells need not be asked of each.
         names = [name for name in self.columns if name in rows[0]]
-        for row in rows:
+        rows.reverse()
+        while rows:
+            row = rows.pop()
             record = {name: row.get(name) for name in names}
             record[COMPANY] = self.company
             for name in self.nested:
