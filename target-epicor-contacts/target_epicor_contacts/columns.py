@@ -58,7 +58,13 @@ class Columns:
         return [entity for entity in entities if self.edm_type(entity, column)]
 
     def check(
-        self, column: str, entities: Iterable[Entity], *, origin: str, everywhere: bool = False
+        self,
+        column: str,
+        entities: Iterable[Entity],
+        *,
+        origin: str,
+        everywhere: bool = False,
+        types: tuple[str, ...] = (),
     ) -> None:
         """Make sure that a column can be written.
 
@@ -67,6 +73,7 @@ class Columns:
             entities: Those that are matched.
             origin: Who asks for the column, for the message.
             everywhere: Whether each of the entities must have it, else one is enough.
+            types: The OData types that it may have; any without.
 
         Raises:
             ConfigurationError: It cannot; the message says why and what to do.
@@ -79,6 +86,12 @@ class Columns:
         wanted = list(entities)
         holders = self.holders(column, wanted)
         missing = [entity.name for entity in wanted if entity not in holders]
+        found = {self.edm_type(entity, column) or "" for entity in holders}
+        if types and not found <= set(types):
+            raise ConfigurationError(
+                f"{origin} is `{column}`, a column of type {', '.join(sorted(found))}.",
+                advice=f"Name one of type {' or '.join(types)}.",
+            )
         if holders and not (everywhere and missing):
             return
         raise ConfigurationError(

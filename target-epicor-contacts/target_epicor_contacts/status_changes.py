@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from target_epicor_contacts.columns import coerce
 from target_epicor_contacts.draft import Draft
-from target_epicor_contacts.matching import Hold
+from target_epicor_contacts.matching import Hold, addresses_in
 from target_epicor_contacts.memory import StatusSeen
 from target_epicor_contacts.ordering import Age
 from target_epicor_contacts.outcomes import Outcome
+from target_epicor_contacts.rows import EMAIL
 from target_epicor_contacts.updates import Status
 
 COMPLAINT_OUTRANKS = "complaint_outranks"
@@ -34,12 +35,19 @@ def write_status(draft: Draft, outcome: Outcome, holds: Mapping[str, Hold], seen
     """Bring rows to a status."""
     particulars = draft.rules.particulars(seen)
     for row_id, hold in holds.items():
-        if hold is not Hold.SOLE and not draft.rules.opts_out(seen.value):
+        if not draft.rules.opts_out(seen.value) and not _speaks_for(draft, row_id, hold):
             continue
         _write_flag(draft, outcome, row_id, seen.value)
         for column, value in particulars.items():
             if edm_type := draft.edm_type(row_id, column):
                 draft.write_if_other(outcome, row_id, column, coerce(column, value, edm_type), edm_type)
+
+
+def _speaks_for(draft: Draft, row_id: str, hold: Hold) -> bool:
+    """Whether a person who comes back may say so for a row: not where another address has a say too."""
+    if hold is Hold.BY_PERSON:
+        return not addresses_in(draft.values(row_id).get(EMAIL))
+    return hold is Hold.SOLE
 
 
 def _remember(draft: Draft, outcome: Outcome, status: Status, *, matched: bool) -> None:

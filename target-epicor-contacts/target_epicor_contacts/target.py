@@ -32,6 +32,14 @@ from target_epicor_contacts.sinks import ContactUpdateSink
 from target_epicor_contacts.writing import RowWriter
 
 PROGRESS_SECONDS = 10.0
+_YES_OR_NO = ("Edm.Boolean",)
+_TEXT = ("Edm.String",)
+_TYPES_OF_PARTICULARS: Mapping[str, tuple[str, ...]] = {
+    "status": _TEXT,
+    "reason": _TEXT,
+    "date": ("Edm.DateTimeOffset", "Edm.Date", "Edm.String"),
+    "campaign": _TEXT,
+}
 _NOT_HONOURED = ("add_record_metadata", "load_method", "batch_size_rows", "validate_records")
 
 
@@ -107,11 +115,17 @@ class TargetEpicorContacts(DurableTarget):
                 for entity in settings.match
             }
         )
-        columns.check(settings.flag_column, settings.match, origin="`flag_column`", everywhere=True)
-        for name in ("status", "reason", "date", "campaign"):
+        columns.check(
+            settings.flag_column,
+            settings.match,
+            origin="`flag_column`",
+            everywhere=True,
+            types=("Edm.Boolean",),
+        )
+        for name, types in _TYPES_OF_PARTICULARS.items():
             column = getattr(settings.status_columns, name)
             if column:
-                columns.check(column, settings.match, origin=f"`{name}_column`")
+                columns.check(column, settings.match, origin=f"`{name}_column`", types=types)
         return settings.rules(columns)
 
     # The life of a run

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from target_epicor_contacts.baseline import sent_value
 from target_epicor_contacts.columns import Columns
+from target_epicor_contacts.matching import LinkedPeople
 from target_epicor_contacts.memory import PersonMemory
 from target_epicor_contacts.outcomes import Outcome
 from target_epicor_contacts.planning import plan
@@ -179,6 +180,20 @@ def test_a_row_shared_by_two_people_is_flagged_by_each_and_cleared_by_neither(up
     assert world.values("NoContact") == [True]
     world.apply(update(PAT, "subscribed", second=1))
     assert world.values("NoContact") == [True]
+
+
+def test_who_comes_back_clears_the_rows_of_theirs_without_an_address_too(update: Update) -> None:
+    world = World(
+        row(number=1, PerConID=7),
+        row(number=2, PerConID=7, EMailAddress=""),
+        row(number=3, PerConID=7, EMailAddress="other@example.com"),
+        linked_people=LinkedPeople.ALL,
+    )
+    world.apply(update(PAT, "unsubscribed"))
+    assert world.values("NoContact") == [True, True, True]
+    world.apply(update("other@example.com", "unsubscribed"))
+    world.apply(update(PAT, "subscribed", second=1))
+    assert world.values("NoContact") == [False, False, True]
 
 
 def test_an_opt_out_without_a_row_reaches_the_row_that_appears_later(update: Update) -> None:

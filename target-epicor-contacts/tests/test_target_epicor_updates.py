@@ -187,6 +187,11 @@ def test_a_column_that_cannot_be_written_is_named_with_what_to_do(
     assert f"`{column}`" in str(caught.value)
 
 
+def test_a_flag_that_is_no_yes_or_no_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="`Name`, a column of type"):
+        COLUMNS.check("Name", ENTITIES, origin="`flag_column`", types=("Edm.Boolean",))
+
+
 def test_a_column_of_one_kind_of_row_is_enough() -> None:
     COLUMNS.check("MC_Status_c", ENTITIES, origin="`status_column`")
     assert COLUMNS.holders("MC_Status_c", ENTITIES) == [CONTACT]
