@@ -131,7 +131,7 @@ def _custom_stream(entry: Mapping[str, Any]) -> StreamDeclaration:
     if bool(baq) == bool(path):
         raise ConfigurationError(
             f"Stream {name} needs either `path` or `baq`.",
-            advice="Set `path` to service and set (`Erp.BO.TerritorySvc/Territories`), or `baq` to its ID.",
+            advice="Set `path` to service and set (`Erp.BO.SalesTerSvc/SalesTers`), or `baq` to its ID.",
         )
     service, _, entity_set = (f"BaqSvc/{baq}/Data" if baq else str(path).strip("/")).rpartition("/")
     if not service:

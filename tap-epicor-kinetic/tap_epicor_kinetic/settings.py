@@ -19,7 +19,7 @@ OFFSET = "offset"
 
 _CUSTOM_STREAM = th.ObjectType(
     th.Property("name", th.StringType, required=True, description="Name of the stream."),
-    th.Property("path", th.StringType, description="Service and set: `Erp.BO.TerritorySvc/Territories`."),
+    th.Property("path", th.StringType, description="Service and set: `Erp.BO.SalesTerSvc/SalesTers`."),
     th.Property("baq", th.StringType, description="ID of a BAQ, instead of `path`."),
     th.Property("keys", th.ArrayType(th.StringType), description="Key columns; else from $metadata."),
     th.Property(

@@ -109,6 +109,10 @@ class TapRunner:
         tap = self.tap(config=settings_of(self.epicor, **settings))
         return {entry["tap_stream_id"]: entry for entry in tap.catalog_dict["streams"]}
 
+    def selected(self, *streams: str) -> dict[str, Any]:
+        """A catalog with these streams selected."""
+        return selection(self.tap(config=settings_of(self.epicor)), *streams)
+
     def run(
         self,
         *streams: str,
@@ -117,12 +121,13 @@ class TapRunner:
         states: int | None = None,
         edit_catalog: Callable[[dict[str, Any]], None] = lambda _: None,
         on_message: Listener | None = None,
+        catalog: dict[str, Any] | None = None,
         **settings: Any,
     ) -> Result:
         """Run to the end, or until one STATE message more than `states` is written."""
         config = settings_of(self.epicor, **settings)
-        catalog = selection(self.tap(config=config), *streams, columns=columns) if streams else None
-        if catalog:
+        if streams:
+            catalog = selection(self.tap(config=config), *streams, columns=columns)
             edit_catalog(catalog)
         output, pauses = Output(states, on_message), list[float]()
         tap = self.tap(

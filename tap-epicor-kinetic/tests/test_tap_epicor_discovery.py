@@ -26,7 +26,7 @@ from tap_epicor_kinetic.declarations import STREAMS, custom_streams
 from tap_epicor_kinetic.discovery import Discovery
 
 CUSTOMERS, ORDERS = STREAMS[0], STREAMS[6]
-TERRITORIES = custom_streams([{"name": "territories", "path": "Erp.BO.TerritorySvc/Territories"}], [])[0]
+TERRITORIES = custom_streams([{"name": "territories", "path": "Erp.BO.SalesTerSvc/SalesTers"}], [])[0]
 
 
 class Client:

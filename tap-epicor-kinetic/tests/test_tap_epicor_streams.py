@@ -53,6 +53,19 @@ def test_a_tax_number_comes_only_when_it_is_selected(start_epicor: Any, runner: 
     assert set(chosen) == {"Company", "VendorNum", "TaxPayerID", "UpdatedOn"}
 
 
+def test_only_the_services_of_selected_streams_are_asked_for_their_metadata(
+    start_epicor: Any, runner: Any
+) -> None:
+    epicor = start_epicor(customers=2)
+    tap = runner(epicor)
+    catalog = tap.selected("parts")
+    epicor.control.clear_requests()
+    tap.run(catalog=catalog)
+    asked = [request["path"] for request in epicor.control.requests() if "$metadata" in request["path"]]
+    assert len(asked) == 1
+    assert "Erp.BO.PartSvc" in asked[0]
+
+
 def test_only_selected_columns_are_asked_for(start_epicor: Any, runner: Any, queries: Any) -> None:
     epicor = start_epicor(customers=5)
     result = runner(epicor).run("customers", columns=("Name", "EMailAddress"))
