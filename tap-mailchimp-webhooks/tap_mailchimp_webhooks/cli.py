@@ -304,7 +304,7 @@ def status(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
     inbox = _open_inbox(options["inbox_database_url"])
     list_ids = list(options["list_ids"]) or [str(found["id"]) for found in client.lists()]
     found = list(hook_health(client, inbox, list_ids, datetime.now(timezone.utc)))
-    unwatched = sorted(set(list_ids) - {hook.list_id for hook in found if hook.is_ours})
+    unwatched = _unwatched(options["list_ids"], list_ids, {hook.list_id for hook in found if hook.is_ours})
     if as_json:
         document = {"webhooks": [hook.document for hook in found], "audiences_without_webhook": unwatched}
         click.echo(json.dumps(document, indent=2))
@@ -318,6 +318,11 @@ def status(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
             click.echo(f"{list_id}  has no webhook of this receiver: run `mailchimp-webhooks register`.")
     if unwatched or any(hook.verdict in PROBLEMS for hook in found):
         sys.exit(2)
+
+
+def _unwatched(named: Sequence[str], list_ids: Sequence[str], watched: set[str]) -> list[str]:
+    """Audiences that should have a webhook of ours and have none; an account may have others beside."""
+    return sorted(set(list_ids) - watched) if named or not watched else []
 
 
 def _tell(results: Sequence[Registration], *, as_json: bool) -> None:

@@ -186,7 +186,9 @@ class WebhooksStream(Stream):
         th.Property("events_last_7_days", th.IntegerType, description="Events that arrived."),
         th.Property("missed_last_7_days", th.IntegerType, description="Events that only the catch-up found."),
         th.Property(
-            "verdict", th.StringType, description="`alive`, `quiet`, `looks_disabled` or `incomplete`."
+            "verdict",
+            th.StringType,
+            description="`alive`, `quiet`, `looks_disabled`, `incomplete` or `foreign`.",
         ),
     ).to_dict()
 

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
@@ -202,3 +203,31 @@ def test_any_bytes_become_an_event_that_can_be_stored(body: bytes, content_type:
     assert len(arrival.event_id) == 64
     assert "\0" not in f"{arrival.type}{arrival.list_id}"
     assert arrival.stream is not None or arrival.note is not None
+
+
+_addresses = st.text(
+    st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=20
+).map(lambda name: f"{name}@example.com")
+
+
+@given(
+    event_type=st.sampled_from(["subscribe", "unsubscribe", "profile", "cleaned"]),
+    email=_addresses,
+    merges=st.dictionaries(
+        st.sampled_from(["FNAME", "LNAME", "MMERGE5"]), st.text(st.characters(codec="utf-8"))
+    ),
+)
+def test_no_well_formed_event_is_lost(event_type: str, email: str, merges: dict[str, str]) -> None:
+    fields = {
+        "type": event_type,
+        "fired_at": "2026-03-01 12:00:00",
+        "data[email]": email,
+        "data[list_id]": "1",
+    }
+    body = urlencode({**fields, **{f"data[merges][{tag}]": value for tag, value in merges.items()}}).encode()
+
+    arrival = from_delivery(body, FORM, datetime.fromisoformat("2026-03-01T12:00:01+00:00"))
+
+    assert arrival.stream == CONTACT_EVENTS
+    record = contact_record(arrival.type, arrival.data)
+    assert (record["type"], record["email"], record["merges"]) == (event_type, email, merges)
