@@ -10,7 +10,7 @@ from target_epicor_contacts.matching import Hold
 from target_epicor_contacts.memory import Moved, PersonMemory
 from target_epicor_contacts.ordering import Age, Moment
 from target_epicor_contacts.outcomes import Outcome
-from target_epicor_contacts.rows import EMAIL
+from target_epicor_contacts.rows import EMAIL, SYNC_EMAIL
 from target_epicor_contacts.status_changes import write_status
 
 
@@ -39,9 +39,12 @@ def apply_move(draft: Draft, outcome: Outcome, holds: dict[str, Hold]) -> dict[s
     if memory.moved and update.moment.age(memory.moved.moment) is Age.OLDER:
         outcome.superseded["address"] = "newer_event"
         return holds
-    for row_id, hold in holds.items():
-        if hold is Hold.SOLE:
-            draft.write(outcome, row_id, EMAIL, update.new_email)
+    own = {row_id for row_id, hold in holds.items() if hold is Hold.SOLE}
+    for row_id in sorted(own):
+        draft.write(outcome, row_id, EMAIL, update.new_email)
+        if draft.values(row_id).get(SYNC_EMAIL) and not own.issuperset(draft.contacts_of_same_person(row_id)):
+            # Kinetic would carry the address on to contacts of this person that have another one.
+            draft.write(outcome, row_id, SYNC_EMAIL, value=False)
     joined = draft.memory(new).taking_over(memory)
     draft.memories[old] = PersonMemory(moved=Moved(update.moment, new))
     draft.memories[new] = joined

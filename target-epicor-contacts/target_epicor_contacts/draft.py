@@ -36,6 +36,10 @@ class Draft:
         """Which rows belong to an address at this point, and how."""
         return self._book.match(address)
 
+    def contacts_of_same_person(self, row_id: str) -> list[str]:
+        """The contacts that Kinetic links as one person with this one, itself included."""
+        return self._book.contacts_of_same_person(row_id)
+
     def memory(self, address: str) -> PersonMemory:
         """What is known about an address at this point."""
         return self.memories.get(address) or PersonMemory()

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from epicor_kinetic_client import EpicorClient
 from epicor_kinetic_client.odata import and_, eq, gt, literal, or_
 
-from target_epicor_contacts.matching import LinkedPeople, addresses_in, person_of
+from target_epicor_contacts.matching import addresses_in, person_of
 from target_epicor_contacts.rows import CONTACT, EMAIL, PERSON, Entity, Row
 
 PAGE = 1_000
@@ -54,7 +54,6 @@ class RowFinder:
         selected: The columns to read, by kind of row; the kinds are those that are matched.
         executor: Runs the requests.
         address_filter: How the server is asked for an address.
-        linked_people: Whether rows of the same person are needed too.
         keep_seconds: How long an answer may be used again.
         clock: Monotonic seconds.
     """
@@ -66,7 +65,6 @@ class RowFinder:
         executor: Executor,
         *,
         address_filter: AddressFilter = AddressFilter.CONTAINS,
-        linked_people: LinkedPeople = LinkedPeople.NO_OTHER_ADDRESS,
         keep_seconds: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -74,14 +72,13 @@ class RowFinder:
         self._selected = selected
         self._executor = executor
         self._address_filter = address_filter
-        self._linked_people = linked_people
         self._keep_seconds = keep_seconds
         self._clock = clock
         self._rows: dict[str, Row] = {}
         self._found: dict[str, tuple[float, frozenset[str]]] = {}
 
     def find(self, addresses: Iterable[str], *, anew: AbstractSet[str] = frozenset()) -> list[Row]:
-        """Every row that holds one of the addresses, and rows linked to those by their person.
+        """Every row that holds one of the addresses, and the contacts linked to those as the same person.
 
         Args:
             addresses: As `email_key` makes them.
@@ -151,7 +148,7 @@ class RowFinder:
 
     def _linked(self, rows: Iterable[Row]) -> dict[tuple[str, int] | None, set[str]]:
         """Ids of the contacts of the people that these rows are linked to."""
-        if self._linked_people is LinkedPeople.SAME_ADDRESS or CONTACT not in self._selected:
+        if CONTACT not in self._selected:
             return {}
         people = {person for row in rows if row.entity is CONTACT and (person := person_of(row.values))}
         groups: dict[tuple[str, Entity], list[str]] = defaultdict(list)

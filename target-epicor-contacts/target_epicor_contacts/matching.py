@@ -81,6 +81,11 @@ class AddressBook:
                     found.setdefault(row_id, Hold.BY_PERSON)
         return found
 
+    def contacts_of_same_person(self, row_id: str) -> list[str]:
+        """The contacts that Kinetic links as one person with this one, itself included."""
+        person = person_of(self._rows[row_id])
+        return self._by_person[person] if person else []
+
     def readdress(self, row_id: str) -> None:
         """Take note that the address of a row was changed."""
         for address in self._held[row_id]:

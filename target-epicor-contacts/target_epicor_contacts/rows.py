@@ -9,6 +9,7 @@ from typing import Any
 
 EMAIL = "EMailAddress"
 PERSON = "PerConID"
+SYNC_EMAIL = "SyncEmailToPerCon"
 SYSTEM_ID = "SysRowID"
 
 

@@ -25,7 +25,7 @@ from target_epicor_contacts.creation import ContactMaker
 from target_epicor_contacts.evidence import MEMO, EvidenceWriter, crm_call
 from target_epicor_contacts.lookup import RowFinder
 from target_epicor_contacts.profile_changes import CHANGE_MOMENTS
-from target_epicor_contacts.rows import CONTACT, EMAIL, PERSON, SYSTEM_ID, Entity
+from target_epicor_contacts.rows import CONTACT, EMAIL, PERSON, SYNC_EMAIL, SYSTEM_ID, Entity
 from target_epicor_contacts.rules import ConflictPolicy, Rules
 from target_epicor_contacts.settings import JSON_SCHEMA, WriteSettings
 from target_epicor_contacts.sinks import ContactUpdateSink
@@ -260,7 +260,6 @@ class TargetEpicorContacts(DurableTarget):
             {entity: self._selected(entity) for entity in settings.match},
             self.executor,
             address_filter=settings.address_filter,
-            linked_people=settings.linked_people,
             keep_seconds=settings.cache_seconds,
         )
 
@@ -270,7 +269,7 @@ class TargetEpicorContacts(DurableTarget):
         known = rules.columns.types[entity.name]
         wanted = [*entity.key, EMAIL, SYSTEM_ID, rules.flag_column, *rules.status_columns.given()]
         if entity is CONTACT:
-            wanted += [PERSON, "Name", "FirstName", "MiddleName", "LastName"]
+            wanted += [PERSON, SYNC_EMAIL, "Name", "FirstName", "MiddleName", "LastName"]
         if rules.conflict_policy is ConflictPolicy.NEWEST_WINS:
             wanted += [*CHANGE_MOMENTS, "ChangeDate", "ChangeTime"]
         wanted += sorted(self._written_columns)

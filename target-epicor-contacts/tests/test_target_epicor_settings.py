@@ -170,6 +170,26 @@ def test_the_status_of_a_person_reaches_their_other_contacts(
     assert {short for short, name in names.items() if name in flagged} == reached
 
 
+def test_an_address_moves_on_exactly_the_rows_that_had_it_although_kinetic_links_others(
+    bench: Any, update: Update
+) -> None:
+    names = {"old": ROW, "old too": "EPIC06/CustCnt/2//1", "other": "EPIC06/CustCnt/3//1"}
+    texts = {"old": PAT, "old too": f"mailto:{PAT}", "other": "pat@example.net"}
+    for short, name in names.items():
+        bench.edit(name, PerConID=1, SyncEmailToPerCon=False)
+        bench.edit(name, EMailAddress=texts[short])
+    for name in names.values():
+        bench.edit(name, SyncEmailToPerCon=True)
+    bench.deliver(update(PAT, new_email="new@example.com", type="upemail"))
+    rows = bench.all_rows()
+    assert {short: rows[name]["EMailAddress"] for short, name in names.items()} == {
+        "old": "new@example.com",
+        "old too": "new@example.com",
+        "other": "pat@example.net",
+    }
+    assert bench.actions() == [("moved", "address_changed")]
+
+
 # People without a row
 
 
