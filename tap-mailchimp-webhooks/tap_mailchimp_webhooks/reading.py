@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 BATCH = 500
 POLL_SECONDS = 0.01
 """Between two looks into the inbox while following. A look asks for one number of an index: on either
-database some 0.1 ms, so that a follower that has nothing to do needs about one per cent of a core."""
+database some 0.1 to 0.2 ms, so that a follower without work needs one or two per cent of a core."""
 
 NOTE_SECONDS = 5.0
 """Between two notes of the position, which only metrics and retention need."""

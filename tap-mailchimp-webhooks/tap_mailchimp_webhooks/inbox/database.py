@@ -39,6 +39,7 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.is_sqlite = engine.dialect.name == "sqlite"
+        self._glancing = engine if self.is_sqlite else engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @classmethod
     def connect(cls, url: str) -> Database:
@@ -65,6 +66,16 @@ class Database:
             TransientError: The database does not answer.
         """
         with _as_ours(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def glance(self) -> Iterator[Connection]:
+        """A connection for one statement that is sent often; a transaction around it would treble its cost.
+
+        Raises:
+            TransientError: The database does not answer.
+        """
+        with _as_ours(), self._glancing.connect() as connection:
             yield connection
 
     @contextmanager

@@ -18,6 +18,8 @@ from tap_mailchimp_webhooks.inbox.tables import events
 LOOKUP_CHUNK = 500
 """Values in one IN (…): SQLite and PostgreSQL both take it."""
 
+_LAST = select(func.max(events.c.sequence))
+
 
 @dataclass(frozen=True)
 class StoredEvent:
@@ -95,8 +97,8 @@ class Inbox:
 
     def last_sequence(self) -> int:
         """The highest sequence that is durable; 0 for an empty inbox."""
-        with self.database.read() as connection:
-            return connection.execute(select(func.max(events.c.sequence))).scalar() or 0
+        with self.database.glance() as connection:
+            return connection.execute(_LAST).scalar() or 0
 
     def about(self, list_id: str, addresses: Iterable[str]) -> dict[str, list[StoredEvent]]:
         """All events about some addresses in an audience, oldest first.
