@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
-from connector_kit.errors import ConfigurationError
+from connector_kit.errors import ConfigurationError, ConnectorError
 from connector_kit.transport import Request
 from epicor_kinetic_client import EpicorClient, Row
 from epicor_kinetic_client.errors import PageRequest, PageTimeoutError
@@ -24,6 +25,8 @@ LONGEST_ADDRESS = 7800
 """Gateways before Kinetic refuse a request line of more than 8 KB."""
 SMALLEST_PAGE = 10
 PAGES_TO_GROW = 8
+REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR})
+OTHER_WAY = "If the service takes no conditions with `or`, set `pagination` to `offset`."
 
 
 @dataclass(frozen=True)
@@ -217,7 +220,12 @@ def keyset_pages(reader: SetReader, lane: Lane) -> Iterator[Page]:
     position = lane.start
     while True:
         after = after_position(lane.order, position, reader.types) if position is not None else ""
-        rows = reader.fetch(and_(lane.condition, after), lane.order)
+        try:
+            rows = reader.fetch(and_(lane.condition, after), lane.order)
+        except ConnectorError as error:
+            if after and error.status in REFUSALS and error.field is None:
+                error.advice = f"{error.advice} {OTHER_WAY}".strip()
+            raise
         if not rows:
             return
         reached = tuple(rows[-1].get(name) for name in lane.order)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from epicor_kinetic_client import Row
@@ -20,7 +20,11 @@ logger = logging.getLogger(__name__)
 
 
 def read_pass(
-    reader: SetReader, planner: Planner, bookmark: Bookmark, workers: int
+    reader: SetReader,
+    planner: Planner,
+    bookmark: Bookmark,
+    workers: int,
+    warn: Callable[[str], None] = logger.warning,
 ) -> Iterator[tuple[list[Row], Bookmark]]:
     """Read what changed since a bookmark, or go on where a pass was interrupted.
 
@@ -29,11 +33,12 @@ def read_pass(
         planner: Of the stream.
         bookmark: Where to begin.
         workers: Requests at the same time.
+        warn: Takes what a person should know.
 
     Yields:
         The rows of a page, and the bookmark that holds once they are emitted. The last one has no rows.
     """
-    planner, newest = _with_usable_cursor(reader, planner)
+    planner, newest = _with_usable_cursor(reader, planner, warn)
     reading = planner.begin(bookmark, newest)
     if reading.is_first and reading.ranges == (Range(),):
         reading = _cut(reader, planner, reading, workers)
@@ -43,19 +48,18 @@ def read_pass(
         yield page.rows if page else [], bookmark
 
 
-def _with_usable_cursor(reader: SetReader, planner: Planner) -> tuple[Planner, Scalar | None]:
+def _with_usable_cursor(
+    reader: SetReader, planner: Planner, warn: Callable[[str], None]
+) -> tuple[Planner, Scalar | None]:
     """The planner, without a cursor that the service cannot filter by, and the highest cursor value."""
     if planner.cursor is None:
         return planner, None
     try:
         return planner, probes.newest(reader, planner.cursor)
     except QueryRefusedError as error:
-        logger.warning(
-            "%s, company %s: the service cannot filter by %s (%s) Every run reads the whole table.",
-            reader.path,
-            reader.company,
-            planner.cursor.column,
-            error,
+        warn(
+            f"{reader.path}: the service cannot filter by {planner.cursor.column}. Every run reads the whole"
+            f" table. ({error.message})"
         )
         return replace(planner, cursor=None), None
 

@@ -66,6 +66,7 @@ class EpicorStream(Stream):
         self._read_settings = settings
         self._has_catalog_entry = False
         self._extracted_at = utc_now()
+        self._warnings: set[str] = set()
         super().__init__(tap, name=declaration.name)
 
     # What the stream looks like
@@ -194,7 +195,8 @@ class EpicorStream(Stream):
         bookmark = Bookmark.from_state(state).checked(self.cursor, self.name)
         shaper = self._shaper(company)
         workers = self._client.settings.concurrency
-        for rows, reached in read_pass(self._reader(company), self._planner(), bookmark, workers):
+        pages = read_pass(self._reader(company), self._planner(), bookmark, workers, self._warn_once)
+        for rows, reached in pages:
             self._extracted_at = utc_now()
             yield from shaper.records(rows)
             # Only now is every record of the page written.
@@ -212,7 +214,7 @@ class EpicorStream(Stream):
             self._reader(company), columns=key, needed=frozenset(key), base=self.declaration.filter, expand=""
         )
         planner = replace(self._planner(), cursor=None)
-        pages = read_pass(reader, planner, Bookmark(), self._client.settings.concurrency)
+        pages = read_pass(reader, planner, Bookmark(), self._client.settings.concurrency, self._warn_once)
         keys = (tuple(row[name] for name in key) for rows, _ in pages for row in rows)
         store = KeyStore(self._read_settings.key_store)
         try:
@@ -229,6 +231,12 @@ class EpicorStream(Stream):
     def _write_state(self) -> None:
         self.state_manager.is_flushed = False
         self._write_state_message()
+
+    def _warn_once(self, message: str) -> None:
+        """Say what holds for every company once."""
+        if message not in self._warnings:
+            self._warnings.add(message)
+            self.logger.warning(message)
 
     def _say_where(self, error: ConnectorError, company: str) -> None:
         error.message = f"Stream {self.name}, company {company}: {error.message}"

@@ -67,8 +67,8 @@ def test_a_custom_stream_without_metadata_is_an_error_that_names_it() -> None:
 
 
 def test_the_first_company_with_access_answers_for_all() -> None:
-    territory = EntityType("Erp.Territory", ("Company",), {"Company": Property("Company")})
-    known = ServiceMetadata("s", {"Territories": territory}, {})
+    territory = EntityType("Erp.SalesTer", ("Company",), {"Company": Property("Company")})
+    known = ServiceMetadata("s", {"SalesTers": territory}, {})
     assert discovery(A=CompanyAccessError("no"), B=known).entity(TERRITORIES) == territory
     with pytest.raises(CompanyAccessError, match="not A either"):
         discovery(A=CompanyAccessError("not A either"), B=CompanyAccessError("nor B")).entity(TERRITORIES)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from connector_kit.errors import ConfigurationError
+from connector_kit.errors import ConfigurationError, TransientError
 from epicor_kinetic_client import EpicorClient, EpicorSettings, Row
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,6 +71,17 @@ def test_a_server_that_goes_back_is_found_out() -> None:
     answers = iter([[part(5), part(9)], [part(1), part(4)]])
     with pytest.raises(ConfigurationError, match="`pagination`"):
         list(keyset_pages(Reader(lambda *_: next(answers)), BY_KEY))
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_service_that_refuses_the_condition_of_the_next_page(status: int) -> None:
+    def answer(condition: str, _: int) -> list[Row]:
+        if condition:
+            raise TransientError("We apologize.", status=status)
+        return [part(1)]
+
+    with pytest.raises(TransientError, match="set `pagination` to `offset`"):
+        list(keyset_pages(Reader(answer), BY_KEY))
 
 
 def test_offset_counts_the_rows_that_came() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 from simulators.epicor.testing import running_epicor
+from singer_sdk import Stream
 from singer_sdk.testing import SuiteConfig
 from singer_sdk.testing.runners import TapTestRunner
 from singer_sdk.testing.suites import tap_stream_attribute_tests, tap_stream_tests, tap_tests
@@ -28,6 +29,11 @@ def suite(request: pytest.FixtureRequest) -> Iterator[TapTestRunner]:
         yield runner
 
 
+@pytest.fixture(scope="module")
+def streams(suite: TapTestRunner) -> Mapping[str, Stream]:
+    return suite.new_tap().streams
+
+
 @pytest.mark.parametrize("test", tap_tests.tests, ids=lambda test: test.name)
 def test_tap(suite: TapTestRunner, test: Any, capfdbinary: Any) -> None:
     test().run(SUITE, None, suite)
@@ -35,15 +41,15 @@ def test_tap(suite: TapTestRunner, test: Any, capfdbinary: Any) -> None:
 
 @pytest.mark.parametrize("name", [declaration.name for declaration in STREAMS])
 @pytest.mark.parametrize("test", tap_stream_tests.tests, ids=lambda test: test.name)
-def test_stream(suite: TapTestRunner, test: Any, name: str) -> None:
+def test_stream(suite: TapTestRunner, streams: Any, test: Any, name: str) -> None:
     assert suite.records[name], "the simulated Kinetic has rows for every stream"
-    test().run(SUITE, None, suite, stream=suite.new_tap().streams[name])
+    test().run(SUITE, None, suite, stream=streams[name])
 
 
 @pytest.mark.parametrize("name", [declaration.name for declaration in STREAMS])
 @pytest.mark.parametrize("test", tap_stream_attribute_tests.tests, ids=lambda test: test.name)
-def test_attributes(suite: TapTestRunner, test: Any, name: str) -> None:
-    stream = suite.new_tap().streams[name]
+def test_attributes(suite: TapTestRunner, streams: Any, test: Any, name: str) -> None:
+    stream = streams[name]
     for column, schema in stream.schema["properties"].items():
         if test.evaluate(stream=stream, property_name=column, property_schema=schema):
             test().run(ATTRIBUTES, None, suite, stream=stream, attribute_name=column)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from connector_kit.errors import ConfigurationError, NotFoundError, TransientError
 from connector_kit.retry import RetryPolicy
@@ -17,6 +18,8 @@ from epicor_kinetic_client.errors import classify
 from epicor_kinetic_client.metadata import ServiceMetadata, parse_metadata
 from epicor_kinetic_client.odata import Value, and_, eq, fits_in_path, key_segment
 from epicor_kinetic_client.settings import EpicorSettings
+
+logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
@@ -42,6 +45,8 @@ class EpicorClient:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
+        if _travels_in_clear(settings.base_url):
+            logger.warning("`base_url` is not https: key, password and data travel in clear.")
         self._root = f"{settings.base_url}/api/v2/odata"
         self._authorization = authorization(settings, retry=retry, sleep=sleep, clock=clock)
         self.transport = Transport(
@@ -215,6 +220,11 @@ def query(
         "$skip": skip or None,
     }
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _travels_in_clear(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}
 
 
 def _document(answer: Answer) -> Row:

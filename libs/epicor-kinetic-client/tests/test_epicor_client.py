@@ -11,6 +11,7 @@ from connector_kit.errors import (
     NotFoundError,
     TransientError,
 )
+from epicor_kinetic_client import EpicorClient, EpicorSettings
 from epicor_kinetic_client.odata import eq, gt
 
 CUSTOMERS = "Erp.BO.CustomerSvc/Customers"
@@ -172,6 +173,23 @@ def test_a_maintenance_page_is_waited_for_and_then_told(start_epicor: Any, conne
     epicor.control.faults({"effect": {"kind": "maintenance", "status": 503, "body": "html"}})
     with pytest.raises(TransientError, match="web page"):
         connect(epicor).read("EPIC06", CUSTOMERS, top=1)
+
+
+@pytest.mark.parametrize(
+    ("url", "warns"),
+    [
+        ("http://erp.example.com/erp", True),
+        ("https://erp.example.com/erp", False),
+        ("http://127.0.0.1:9/erp", False),
+    ],
+)
+def test_an_address_without_tls_is_warned_about(
+    caplog: pytest.LogCaptureFixture,
+    url: str,
+    warns: bool,  # noqa: FBT001 (a column of the table)
+) -> None:
+    EpicorClient(EpicorSettings(url, ("EPIC06",), "made-up-key")).close()
+    assert ("travel in clear" in caplog.text) is warns
 
 
 def test_a_path_that_gives_no_rows(start_epicor: Any, connect: Any) -> None:
