@@ -32,21 +32,29 @@ def apply_move(draft: Draft, outcome: Outcome, holds: dict[str, Hold]) -> dict[s
         The rows that the rest of the event applies to.
     """
     update, old = outcome.update, outcome.person
-    new = update.new_key
-    if new is None or new == old:
+    if update.new_key is None or update.new_key == old or update.new_email is None:
         return holds
     memory = draft.memory(old)
-    if memory.moved and update.moment.age(memory.moved.moment) is Age.OLDER:
+    known = memory.moved.moment if memory.moved else memory.settled
+    if update.moment.age(known) is Age.OLDER:
+        outcome.superseded["address"] = "newer_event"
+        return holds
+    # Later moves may have arrived before this one.
+    new = resolve(update.new_key, update.moment, draft.memories)
+    new_email = update.new_email if new == update.new_key else new
+    if new == old:
         outcome.superseded["address"] = "newer_event"
         return holds
     own = {row_id for row_id, hold in holds.items() if hold is Hold.SOLE}
     for row_id in sorted(own):
-        draft.write(outcome, row_id, EMAIL, update.new_email)
+        draft.write(outcome, row_id, EMAIL, new_email)
         if draft.values(row_id).get(SYNC_EMAIL) and not own.issuperset(draft.contacts_of_same_person(row_id)):
             # Kinetic would carry the address on to contacts of this person that have another one.
             draft.write(outcome, row_id, SYNC_EMAIL, value=False)
     joined = draft.memory(new).taking_over(memory)
-    draft.memories[old] = PersonMemory(moved=Moved(update.moment, new))
+    if new == update.new_key:
+        joined = replace(joined, settled=update.moment)
+    draft.memories[old] = PersonMemory(moved=Moved(update.moment, update.new_key))
     draft.memories[new] = joined
     outcome.person = new
     moved = draft.match(new)

@@ -172,10 +172,11 @@ class Applier:
 
     def _rows(self, events: Sequence[ContactUpdate], memories: Mapping[str, PersonMemory]) -> dict[str, Row]:
         addresses = {
-            key
+            address
             for event in events
-            for key in (event.key, event.new_key, resolve(event.key, event.moment, memories))
+            for key in (event.key, event.new_key)
             if key
+            for address in (key, resolve(key, event.moment, memories))
         }
         # An opt-out must not rest on what a row held a minute ago.
         anew = {event.key for event in events if event.status and self._rules.opts_out(event.status)}

@@ -68,6 +68,7 @@ class PersonMemory:
         rows: Row id to the fingerprints of fields in which that row differs from what Mailchimp has.
         flagged: Ids of rows whose flag this connector set; only these are ever cleared again.
         moved: Where the person went.
+        settled: When the person came to this address, if by a move: older moves are overtaken.
     """
 
     status: StatusSeen | None = None
@@ -75,6 +76,7 @@ class PersonMemory:
     rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     flagged: frozenset[str] = frozenset()
     moved: Moved | None = None
+    settled: Moment | None = None
 
     def taking_over(self, other: PersonMemory) -> PersonMemory:
         """This memory joined with that of the address the person had before; of each part the newer one."""
@@ -91,6 +93,7 @@ class PersonMemory:
             fields=fields,
             rows={**other.rows, **self.rows},
             flagged=self.flagged | other.flagged,
+            settled=self.settled,
         )
 
     def forgetting(self, columns: frozenset[str], before: PersonMemory) -> PersonMemory:
@@ -128,6 +131,8 @@ class PersonMemory:
             stored["flagged"] = sorted(self.flagged)
         if self.moved:
             stored["moved"] = {**self.moved.moment.to_json(), "to": self.moved.to}
+        if self.settled:
+            stored["settled"] = self.settled.to_json()
         return stored
 
     @classmethod
@@ -135,7 +140,7 @@ class PersonMemory:
         """What `to_json` made; nothing for nothing."""
         if not stored:
             return cls()
-        status, moved = stored.get("status"), stored.get("moved")
+        status, moved, settled = (stored.get(name) for name in ("status", "moved", "settled"))
         return cls(
             status=StatusSeen(
                 Moment.from_json(status),
@@ -154,4 +159,5 @@ class PersonMemory:
             rows=stored.get("rows", {}),
             flagged=frozenset(stored.get("flagged", ())),
             moved=Moved(Moment.from_json(moved), moved["to"]) if moved else None,
+            settled=Moment.from_json(settled) if settled else None,
         )

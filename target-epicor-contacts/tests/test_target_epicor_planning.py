@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from target_epicor_contacts.baseline import sent_value
 from target_epicor_contacts.columns import Columns
@@ -426,6 +426,7 @@ EVENTS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(events=EVENTS, data=st.data())
 def test_the_end_does_not_depend_on_arrival(
     events: Iterable[tuple[str, str, int]], data: st.DataObject
@@ -450,3 +451,47 @@ def test_the_end_does_not_depend_on_arrival(
         own = [event for event in numbered if event["email"] == person]
         newest = max(own, key=lambda event: (event["occurred_at"], event["sequence"]), default=None)
         assert is_flagged == (newest is not None and newest["contact_status"] != "subscribed")
+
+
+ADDRESSES = ("ann@example.com", "ann@example.net", "ann@example.org")
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("status"), st.sampled_from(["subscribed", "unsubscribed", "complaint"])),
+        st.tuples(st.just("move"), st.sampled_from(ADDRESSES)),
+    ),
+    max_size=8,
+)
+
+
+@settings(deadline=None)
+@given(steps=STEPS, data=st.data())
+def test_the_end_does_not_depend_on_arrival_although_the_person_moves(
+    steps: Iterable[tuple[str, str]], data: st.DataObject
+) -> None:
+    """One person, whose every event names the address that they had at that moment."""
+    address, history = ADDRESSES[0], []
+    for number, (kind, value) in enumerate(steps):
+        event = {
+            "email": address,
+            "occurred_at": f"2026-03-01T18:00:{number:02}Z",
+            "event_id": f"e{number}",
+            "sequence": number,
+        }
+        if kind == "move" and value != address:
+            event["new_email"] = address = value
+        elif kind == "status":
+            event["contact_status"] = value
+        history.append(event)
+    in_order, shuffled = (World(row(EMailAddress=ADDRESSES[0])) for _ in range(2))
+    in_order.apply(*history)
+    arriving = data.draw(st.permutations([*history, *history[::2]]))
+    while arriving:
+        size = data.draw(st.integers(1, 4))
+        shuffled.apply(*arriving[:size])
+        arriving = arriving[size:]
+    statuses = [event["contact_status"] for event in history if "contact_status" in event]
+    opted_out = bool(statuses) and statuses[-1] != "subscribed"
+    assert in_order.values("EMailAddress") == [address]
+    assert in_order.values("NoContact") == [opted_out]
+    assert shuffled.values("EMailAddress") == [address]
+    assert shuffled.values("NoContact") == [opted_out]

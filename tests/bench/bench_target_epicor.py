@@ -27,7 +27,7 @@ from simulators.epicor.truth import judge_email
 EVENTS = int(os.environ.get("BENCH_EVENTS", "10000"))
 PEOPLE = max(10, EVENTS // 5)
 STATE_EVERY = 500
-FLOOR_CALLS = 40
+FLOOR_CALLS = 100
 MOST_LOOKUPS_PER_1000 = 150
 MOST_WRITES_PER_1000 = 2_000
 
