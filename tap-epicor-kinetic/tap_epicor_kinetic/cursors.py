@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from tap_epicor_kinetic.columns import INTEGERS, MOMENT
 
 CANDIDATES = ("UpdatedOn", "SysRevID", "ChangedOn")
 """In this order. Dates without a time of day are none of them: they would repeat or miss a day's rows."""
+
+_DECIMALS = re.compile(r"\.(\d+)")
 
 Scalar = Any
 """A value out of a JSON row: a revision is an int, a moment is text."""
@@ -56,6 +59,16 @@ class Cursor:
                 text_of(moment(value) - dt.timedelta(seconds=overlap.seconds)) if overlap.seconds else value
             )
         return int(value) - overlap.revisions
+
+    def through(self, value: Scalar) -> str:
+        """The condition for rows up to a value.
+
+        A moment may be stored with more digits than it is shown with, so the bound is the next one that could
+        be shown; with `le`, the newest row of all would stay out.
+        """
+        if not self.is_moment:
+            return f"{self.column} le {self.literal(value)}"
+        return f"{self.column} lt {text_of(moment(value) + smallest_step(value))}"
 
     def order(self, value: Scalar) -> Any:  # noqa: ANN401 (comparable with its like)
         """What values are compared by: texts of moments differ in their zones and digits."""
@@ -104,6 +117,16 @@ def moment(text: str) -> dt.datetime:
     """
     parsed = dt.datetime.fromisoformat(text)
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=dt.timezone.utc)
+
+
+def smallest_step(text: str) -> dt.timedelta:
+    """What the last digit of a moment's text stands for: a second, a millisecond, at least a microsecond."""
+    digits = _DECIMALS.search(text)
+    return (
+        dt.timedelta(microseconds=10 ** max(0, 6 - len(digits.group(1))))
+        if digits
+        else dt.timedelta(seconds=1)
+    )
 
 
 def text_of(value: dt.datetime) -> str:

@@ -15,6 +15,7 @@ from epicor_kinetic_client.errors import PageRequest, PageTimeoutError
 from epicor_kinetic_client.odata import and_, typed_literal
 
 from tap_epicor_kinetic.bookmarks import Position
+from tap_epicor_kinetic.columns import MOMENT
 from tap_epicor_kinetic.cursors import after_position
 from tap_epicor_kinetic.plans import Lane
 from tap_epicor_kinetic.rows import mend_numbers
@@ -229,6 +230,8 @@ def keyset_pages(reader: SetReader, lane: Lane) -> Iterator[Page]:
         if not rows:
             return
         reached = tuple(rows[-1].get(name) for name in lane.order)
+        if reached == position and _only_repeats(reader, lane, rows, reached):
+            return
         if reached == position or _went_back(position, rows[0].get(lane.order[0])):
             raise ConfigurationError(
                 f"{reader.path} gives the same rows again: it ignores the condition of the next page.",
@@ -236,6 +239,12 @@ def keyset_pages(reader: SetReader, lane: Lane) -> Iterator[Page]:
             )
         yield Page(rows, reached)
         position = reached
+
+
+def _only_repeats(reader: SetReader, lane: Lane, rows: list[Row], reached: Position) -> bool:
+    """Whether these are the last rows again, because a moment has more digits than are shown."""
+    is_tie = rows[0].get(lane.order[0]) == reached[0]
+    return is_tie and len(rows) < reader.size.now and reader.types.get(lane.order[0]) == MOMENT
 
 
 def _went_back(position: Position | None, first: Any) -> bool:  # noqa: ANN401 (a value of a row)

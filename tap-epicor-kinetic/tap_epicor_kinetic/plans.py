@@ -119,7 +119,7 @@ class Planner:
         cursor = self.cursor
         if cursor is None:
             return ""
-        upper = f"{cursor.column} le {cursor.literal(reading.through)}" if reading.through is not None else ""
+        upper = cursor.through(reading.through) if reading.through is not None else ""
         if reading.is_first:
             if upper and cursor.is_moment:
                 # Rows that were never changed have no moment.

@@ -10,7 +10,7 @@ from connector_kit.errors import ConfigurationError, TransientError
 from epicor_kinetic_client import EpicorClient, EpicorSettings, Row
 from hypothesis import given
 from hypothesis import strategies as st
-from tap_epicor_kinetic.cursors import after_position
+from tap_epicor_kinetic.cursors import Cursor, after_position
 from tap_epicor_kinetic.lanes import side_by_side
 from tap_epicor_kinetic.paging import (
     PAGES_TO_GROW,
@@ -130,6 +130,34 @@ TYPES = {"Cursor": "Edm.Int64", "A": "Edm.String", "B": "Edm.Int32"}
 )
 def test_the_condition_of_the_next_page(position: Any, condition: str) -> None:
     assert after_position(("Cursor", "A", "B"), position, TYPES) == condition
+
+
+@pytest.mark.parametrize(
+    ("shown", "condition"),
+    [
+        ("2026-01-31T10:00:00.145Z", "C lt 2026-01-31T10:00:00.146000Z"),
+        ("2026-01-31T10:00:00Z", "C lt 2026-01-31T10:00:01.000000Z"),
+        ("2026-01-31T10:00:00.1234567+02:00", "C lt 2026-01-31T08:00:00.123457Z"),
+    ],
+)
+def test_the_upper_bound_lets_the_newest_row_in_whatever_digits_are_hidden(
+    shown: str, condition: str
+) -> None:
+    assert Cursor("C", "Edm.DateTimeOffset").through(shown) == condition
+
+
+def test_moments_with_hidden_digits_are_read_to_their_end() -> None:
+    """Stored with ticks, shown with milliseconds: the last rows come again, and then the end is reached."""
+    stored = [(f"2026-01-31T10:00:00.145{tick}Z", number) for number, tick in enumerate(range(1000, 1005))]
+    rows = [{"C": text[:23] + "Z", "PartNum": number} for text, number in stored]
+
+    def answer(condition: str, _: int) -> list[Row]:
+        return rows[:3] if not condition else rows
+
+    reader = Reader(answer)
+    reader.types = {"C": "Edm.DateTimeOffset", "PartNum": "Edm.Int32"}
+    pages = list(keyset_pages(reader, Lane(("C", "PartNum"), "")))
+    assert {row["PartNum"] for page in pages for row in page.rows} == set(range(5))
 
 
 def test_after_a_single_null() -> None:
