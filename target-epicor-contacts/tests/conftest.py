@@ -135,10 +135,11 @@ class Bench:
     epicor: RunningEpicor
     folder: Path
     processes: list[Process] = field(default_factory=list)
+    other_audit_url: str = ""
 
     @property
     def audit_url(self) -> str:
-        return f"sqlite:///{self.folder / 'audit.sqlite3'}"
+        return self.other_audit_url or f"sqlite:///{self.folder / 'audit.sqlite3'}"
 
     def config(self, **settings: Any) -> dict[str, Any]:
         epicor = self.epicor

@@ -158,7 +158,18 @@ def test_after_a_lost_answer_it_looks_before_it_writes_again(
     assert calls[first + 1] == "GET"
 
 
-def test_a_full_licence_pool_is_waited_for(pat: Any, update: Update) -> None:
+def test_a_full_licence_pool_is_a_matter_of_time_and_says_what_to_do(pat: Any, update: Update) -> None:
+    pat.epicor.control.switches(default_licenses=0)
+    states, error = pat.attempt(update(PAT, "unsubscribed"), license_type="none")
+    assert isinstance(error, TransientError)
+    assert "`license_type`" in str(error)
+    assert states == []
+    pat.epicor.control.switches(default_licenses=None)
+    pat.deliver(update(PAT, "unsubscribed"), license_type="none")
+    assert pat.actions()[-1] == ("flagged", "unsubscribed")
+
+
+def test_a_busy_server_is_waited_for(pat: Any, update: Update) -> None:
     pat.epicor.control.faults(failure("PATCH", status=429, retry_after=1))
     pat.deliver(update(PAT, "unsubscribed"))
     assert pat.actions() == [("flagged", "unsubscribed")]
