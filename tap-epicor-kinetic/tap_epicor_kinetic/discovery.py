@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from connector_kit.errors import ConfigurationError, CredentialsError, DataError, PermissionDeniedError
@@ -28,6 +29,17 @@ class Discovery:
 
     def __init__(self, client: EpicorClient) -> None:
         self._client = client
+        self._entities: dict[str, EntityType] = {}
+
+    def prepare(self, declarations: Sequence[StreamDeclaration]) -> None:
+        """Ask for several streams at once: a service may take seconds to write its $metadata.
+
+        Raises:
+            ConnectorError: As `entity` does.
+        """
+        with ThreadPoolExecutor(self._client.settings.concurrency, "epicor-metadata") as pool:
+            for _ in pool.map(self.entity, declarations):
+                pass
 
     def entity(self, declaration: StreamDeclaration) -> EntityType:
         """The type of a stream's rows.
@@ -35,6 +47,11 @@ class Discovery:
         Raises:
             ConnectorError: The server does not tell, and nothing is known of the stream either.
         """
+        if declaration.name not in self._entities:
+            self._entities[declaration.name] = self._asked(declaration)
+        return self._entities[declaration.name]
+
+    def _asked(self, declaration: StreamDeclaration) -> EntityType:
         if declaration.is_baq:
             # What a BAQ's own $metadata says about it is not known well enough to rely on.
             return self._of_baq(declaration)

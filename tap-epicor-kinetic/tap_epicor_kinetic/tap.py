@@ -12,6 +12,7 @@ from connector_kit.retry import RetryPolicy
 from connector_kit.singer import EXIT_BY_SIGNAL, SecretSettings
 from epicor_kinetic_client import EpicorClient, EpicorSettings
 from singer_sdk import Stream, Tap
+from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 from typing_extensions import override
 
@@ -66,6 +67,8 @@ class TapEpicorKinetic(SecretSettings, Tap):
             raise ConfigurationError(
                 f"There is no stream {unknown[0]}.", advice="Check `report_deletions` and `cursors`."
             )
+        if self.input_catalog is None:
+            discovery.prepare(self.declarations)
         return [
             EpicorStream(self, declaration, discovery, self.client, settings)
             for declaration in self.declarations
@@ -98,9 +101,17 @@ class TapEpicorKinetic(SecretSettings, Tap):
             super().cb_test(ctx, param, value)
             return
         given = ctx.params["config"]
-        tap = cls(
-            config=given.config, parse_env_config=given.parse_env, validate_config=True, setup_mapper=False
-        )
+        try:
+            tap = cls(
+                config=given.config,
+                parse_env_config=given.parse_env,
+                validate_config=True,
+                setup_mapper=False,
+            )
+        except ConfigValidationError as error:
+            for message in error.errors:
+                click.echo(message, err=True)
+            ctx.exit(1)
         for line in tap.check_connection():
             click.echo(line)
         ctx.exit()

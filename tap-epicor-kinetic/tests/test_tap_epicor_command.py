@@ -84,6 +84,15 @@ def test_a_connection_check_prints_lines_and_ends_well_or_badly(start_epicor: An
     assert "wrong-on-purpose" not in bad.stderr + bad.stdout
 
 
+def test_a_connection_check_without_its_settings_says_which(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text('{"base_url": "https://erp.example.com/erp"}')
+    shown = run("--config", str(path), "--test")
+    assert shown.returncode == 1
+    assert "'api_key' is a required property" in shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
 def test_a_failing_run_ends_with_one_line_that_helps(start_epicor: Any, tmp_path: Path) -> None:
     epicor = start_epicor(customers=5)
     failed = run("--config", write_config(epicor, tmp_path, companies=["NOWHERE"]))

@@ -33,7 +33,7 @@ class Client:
     """Answers for $metadata with what it is given for a company, an error or a document."""
 
     def __init__(self, **answers: ConnectorError | ServiceMetadata) -> None:
-        self.settings = SimpleNamespace(companies=tuple(answers))
+        self.settings = SimpleNamespace(companies=tuple(answers), concurrency=2)
         self._answers = answers
 
     def metadata(self, company: str, service: str) -> ServiceMetadata:
@@ -59,6 +59,14 @@ def test_without_metadata_the_columns_of_the_base_product_are_known(error: Conne
 def test_a_login_or_a_server_that_fails_is_not_papered_over(error: ConnectorError) -> None:
     with pytest.raises(type(error)):
         discovery(EPIC06=error).entity(CUSTOMERS)
+
+
+def test_streams_are_asked_for_together_and_an_error_comes_through() -> None:
+    known = discovery(EPIC06=PermissionDeniedError("no"))
+    known.prepare(STREAMS)
+    assert known.entity(CUSTOMERS) is known.entity(CUSTOMERS)
+    with pytest.raises(CredentialsError):
+        discovery(EPIC06=CredentialsError("wrong")).prepare(STREAMS)
 
 
 def test_a_custom_stream_without_metadata_is_an_error_that_names_it() -> None:

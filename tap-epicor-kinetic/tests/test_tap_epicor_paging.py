@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -245,6 +246,30 @@ def test_lanes_run_side_by_side_and_each_ends() -> None:
     for lane in range(3):
         rows = [page.rows[0]["PartNum"] for number, page in arrived if number == lane and page]
         assert rows == [lane * 10, lane * 10 + 1, lane * 10 + 2]
+
+
+def test_the_next_page_is_asked_for_while_this_one_is_with_the_caller() -> None:
+    asked = threading.Event()
+
+    def lane() -> Iterator[Page]:
+        yield Page([part(1)], (1,))
+        asked.set()
+        yield Page([part(2)], (2,))
+
+    pages = side_by_side([lane()])
+    next(pages)
+    assert asked.wait(timeout=30)
+    assert [page for _, page in pages][-1] is None
+
+
+def test_a_caller_that_stops_leaves_no_thread_behind() -> None:
+    pages = side_by_side([iter([Page([part(number)], (number,))]) for number in range(3)])
+    next(pages)
+    pages.close()  # type: ignore[attr-defined]  # a generator
+    for thread in threading.enumerate():
+        if thread.name.startswith("epicor-page"):
+            thread.join(timeout=30)
+            assert not thread.is_alive()
 
 
 def test_a_failing_lane_ends_all() -> None:

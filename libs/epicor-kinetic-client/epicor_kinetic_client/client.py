@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -60,7 +59,6 @@ class EpicorClient:
             clock=clock,
         )
         self._metadata: dict[str, ServiceMetadata] = {}
-        self._metadata_lock = threading.Lock()
 
     def close(self) -> None:
         """Close idle connections."""
@@ -68,11 +66,10 @@ class EpicorClient:
 
     def metadata(self, company: str, service: str) -> ServiceMetadata:
         """What a service offers; asked for once, because it is the same in every company."""
-        with self._metadata_lock:
-            if service not in self._metadata:
-                answer = self.transport.send(Request("GET", self._url(company, service, "$metadata")))
-                self._metadata[service] = parse_metadata(service, answer.text)
-            return self._metadata[service]
+        if service not in self._metadata:
+            answer = self.transport.send(Request("GET", self._url(company, service, "$metadata")))
+            self._metadata[service] = parse_metadata(service, answer.text)
+        return self._metadata[service]
 
     def read(  # noqa: PLR0913 (one argument for each query option)
         self,
