@@ -109,10 +109,10 @@ class Known:
         """Whether a row of the member may set a field that another row may have set before.
 
         The newest row does; rows of one age are told apart by their keys, so that two rows with one address
-        do not take turns in every run. Records that name no row are of one row: the last one counts.
+        do not take turns in every run. Records that name no row are of one row, with an empty key.
         """
         owner = self.by.get(field_name)
-        if not (source and owner) or owner == source or owner not in self.rows:
+        if owner is None or owner == source or owner not in self.rows:
             return True
         return age(source, self.rows[source].at) > age(owner, self.rows[owner].at)
 

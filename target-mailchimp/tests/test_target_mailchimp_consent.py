@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -180,3 +181,49 @@ def test_fields_of_people_who_opted_out_are_still_kept_in_step(bench: Any) -> No
     assert decided.action == "updated"
     member = bench.members()[PERSON]
     assert (member["status"], member["merge_fields"]["FNAME"]) == ("unsubscribed", "New")
+
+
+class Meanwhile:
+    """Lets something happen between the moment that a write is planned and the moment that it is sent."""
+
+    def __init__(self, writer: Any, happens: Callable[[], None]) -> None:
+        self._writer = writer
+        self._happens = happens
+
+    def write_batch(self, writes: Any) -> Any:
+        self._happens()
+        return self._writer.write_batch(writes)
+
+    def write_single(self, write: Any) -> Any:
+        self._happens()
+        return self._writer.write_single(write)
+
+
+@pytest.mark.parametrize("act", ["archive", "delete_permanently", "unsubscribe", "complain", "bounce"])
+def test_somebody_who_leaves_while_a_write_is_on_its_way_is_not_brought_back(bench: Any, act: str) -> None:
+    bench.run([{"email_address": PERSON, "FNAME": "A"}])
+
+    class Overtaken(bench.target_class):  # type: ignore[misc]
+        @cached_property
+        def writer(self) -> Meanwhile:
+            return Meanwhile(super().writer, lambda: bench.mailchimp.control.act(act, PERSON))
+
+    bench.target_class = Overtaken
+    [decided] = bench.run([{"email_address": PERSON, "FNAME": "B"}])
+    assert bench.mailchimp.control.raises("raised") == []
+    assert bench.members()[PERSON]["state"] not in MAY_BE_MAILED
+    if act == "archive":
+        assert (decided.action, decided.reason) == ("refused", "no_longer_a_member")
+        assert bench.members()[PERSON]["status"] == "archived"
+
+
+def test_somebody_who_took_another_address_leaves_no_second_member_behind(bench: Any) -> None:
+    bench.run([{"email_address": PERSON, "FNAME": "A"}])
+    bench.mailchimp.control.change_address(PERSON, "own-choice@example.com")
+    [decided] = bench.run([{"email_address": PERSON, "FNAME": "B"}])
+    assert (decided.action, decided.reason) == ("refused", "no_longer_a_member")
+    members = bench.members()
+    assert members["own-choice@example.com"]["status"] == "subscribed"
+    assert members[PERSON]["status"] == "archived"
+    [again] = bench.run([{"email_address": PERSON, "FNAME": "C"}])
+    assert (again.action, again.reason) == ("refused", "archived")
