@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from connector_kit.errors import AmbiguousWriteError, ConfigurationError
+from connector_kit.errors import AmbiguousWriteError, ConfigurationError, TransientError
 from epicor_kinetic_client import EpicorClient
 from epicor_kinetic_client.odata import eq
 
@@ -35,25 +35,23 @@ class ContactMaker:
         self._number: int | None = None
 
     def create(self, update: ContactUpdate) -> Row:
-        """A contact for an address that no row has; the row that is there, if a lost answer hid it.
+        """A contact for an address that no row has; each attempt begins with a look.
 
         Raises:
             ConnectorError: It could not be made.
         """
         content = new_contact(update, self.customer_number())
-        for attempt in range(1, ATTEMPTS + 1):
+        for _ in range(ATTEMPTS):
+            self._finder.forget(update.key)
+            if rows := [row for row in self._finder.find([update.key]) if row.entity is CONTACT]:
+                return rows[0]
             try:
                 values = self._client.create(self._company, CONTACT.path, content)
-            except AmbiguousWriteError:  # noqa: PERF203 (each attempt is a call over the network)
-                self._finder.forget(update.key)
-                if rows := [row for row in self._finder.find([update.key]) if row.entity is CONTACT]:
-                    return rows[0]
-                if attempt == ATTEMPTS:
-                    raise
-            else:
-                self._finder.forget(update.key)
-                return Row(CONTACT, values)
-        raise AssertionError  # the last attempt returned or raised
+            except AmbiguousWriteError:
+                continue
+            self._finder.forget(update.key)
+            return Row(CONTACT, values)
+        raise TransientError("Whether a contact was made could not be found out.")
 
     def customer_number(self) -> int:
         """The number of the customer, asked for once.

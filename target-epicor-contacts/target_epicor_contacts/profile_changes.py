@@ -23,9 +23,11 @@ from target_epicor_contacts.merging import Verdict, merge_field
 from target_epicor_contacts.ordering import Age
 from target_epicor_contacts.outcomes import Outcome
 from target_epicor_contacts.rows import CONTACT
+from target_epicor_contacts.rules import ConflictPolicy
 
 CHANGE_MOMENTS = ("UpdatedOn", "ChangedOn")
 """Columns that say when a row was changed, best first; ChangeDate and ChangeTime are the last resort."""
+NEWEST_WINS = ConflictPolicy.NEWEST_WINS
 NAME = "Name"
 NAME_PARTS = ("FirstName", "MiddleName", "LastName")
 
@@ -124,7 +126,7 @@ def _write_field(draft: Draft, outcome: Outcome, row_id: str, field: _Field) -> 
         epicor_changed=None if then is None else fingerprint(current, edm_type) != then,
         policy=rules.conflict_policy,
         event_at=outcome.update.moment.at,
-        row_changed_at=changed_at(row.values),
+        row_changed_at=changed_at(row.values) if rules.conflict_policy is NEWEST_WINS else None,
     )
     if verdict is Verdict.WRITE:
         draft.write(outcome, row_id, column, value)
