@@ -18,7 +18,7 @@ from mailchimp_client.client import LARGEST_PAGE
 from tap_mailchimp_webhooks.events import Arrival, from_catch_up, rfc3339
 from tap_mailchimp_webhooks.inbox.marks import CatchUpMarks
 from tap_mailchimp_webhooks.inbox.store import Inbox, StoredEvent
-from tap_mailchimp_webhooks.missed import OPTED_OUT, Missed, missed_change, missed_opt_out
+from tap_mailchimp_webhooks.missed import OPTED_OUT, Missed, after, missed_change, missed_opt_out, overtook
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,6 @@ OVERLAP = timedelta(minutes=10)
 """Read again each time: what Mailchimp dates before the last catch-up but showed only after it."""
 
 WITHOUT_BACKFILL = timedelta(days=1)
-MEMBERS_AT_ONCE = 500
 MOST_LOOKUPS = 100
 """Activity feeds that one catch-up of an audience reads, one call each, to learn when somebody left."""
 
@@ -100,12 +99,12 @@ class CatchUp:
         audience = _Audience(self._client, self._inbox, list_id)
         found = 0
         for status in OPTED_OUT:
-            for members in self._members(list_id, since, status=status):
-                found += self._store(audience.opt_outs(members))
+            for read_at, members in self._members(list_id, since, status=status):
+                found += self._store(audience.opt_outs(members, read_at))
         if self._settings.all_changes:
             start = since or until - WITHOUT_BACKFILL
-            for members in self._members(list_id, start, status="subscribed"):
-                found += self._store(audience.changes(members, rfc3339(start)))
+            for read_at, members in self._members(list_id, start, status="subscribed"):
+                found += self._store(audience.changes(members, read_at, rfc3339(start)))
         self._marks.put(list_id, until, self._now())
         if found:
             logger.info("Catch-up of audience %s: %d events that no webhook told.", list_id, found)
@@ -118,12 +117,15 @@ class CatchUp:
 
     def _members(
         self, list_id: str, since: datetime | None, **filters: str
-    ) -> Iterator[Sequence[Mapping[str, Any]]]:
+    ) -> Iterator[tuple[datetime, Sequence[Mapping[str, Any]]]]:
+        """Pages of members, each with a moment before it was read."""
         if since is not None:
             filters["since_last_changed"] = rfc3339(since)
         members = self._client.members(list_id, fields=FIELDS, page_size=LARGEST_PAGE, **filters)
-        while some := [_in_utc(member) for member in itertools.islice(members, MEMBERS_AT_ONCE)]:
-            yield some
+        read_at = self._now()
+        while some := [_in_utc(member) for member in itertools.islice(members, LARGEST_PAGE)]:
+            yield read_at, some
+            read_at = self._now()
 
     def _store(self, missed: Iterable[tuple[Missed, datetime]]) -> int:
         found_at = self._now()
@@ -142,24 +144,32 @@ class _Audience:
         self._list_id = list_id
         self._lookups = MOST_LOOKUPS
 
-    def opt_outs(self, members: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Missed, datetime]]:
+    def opt_outs(
+        self, members: Sequence[Mapping[str, Any]], read_at: datetime
+    ) -> Iterator[tuple[Missed, datetime]]:
         """The missing events of people who left, with their times."""
         known = self._known(members)
         for member in members:
-            missed = missed_opt_out(member, self._list_id, known.get(member["email_address"], ()))
-            if missed is not None:
-                yield self._explained(missed, member)
+            events = known.get(member["email_address"], ())
+            missed = missed_opt_out(member, self._list_id, events)
+            if missed is not None and not overtook(events, read_at):
+                told, moment = self._explained(missed, member)
+                yield told, after(events, moment)
 
-    def changes(self, members: Sequence[Mapping[str, Any]], since: str) -> Iterator[tuple[Missed, datetime]]:
+    def changes(
+        self, members: Sequence[Mapping[str, Any]], read_at: datetime, since: str
+    ) -> Iterator[tuple[Missed, datetime]]:
         """The missing events of people who are subscribed, with their times."""
         known = self._known(members)
         strangers = [str(member["web_id"]) for member in members if member["email_address"] not in known]
         former = self._inbox.addresses_of(self._list_id, strangers)
         for member in members:
             events = known.get(member["email_address"], ())
+            if overtook(events, read_at):
+                continue
             before = former.get(str(member["web_id"]))
             for missed in missed_change(member, self._list_id, events, since=since, former_address=before):
-                yield missed, _moment(member["last_changed"])
+                yield missed, after(events, _moment(member["last_changed"]))
 
     def _known(self, members: Sequence[Mapping[str, Any]]) -> dict[str, list[StoredEvent]]:
         return self._inbox.about(self._list_id, [str(member["email_address"]) for member in members])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from tap_mailchimp_webhooks.inbox.store import StoredEvent
@@ -72,8 +73,6 @@ def missed_change(
         since: From when on changes are looked for; RFC 3339, UTC.
         former_address: The address under which the same contact was last heard of, if it was another.
     """
-    if known and known[-1].occurred_at > str(member["last_changed"]):
-        return []  # a webhook overtook the listing
     data = member_data(member, list_id)
     if former_address is not None:
         moved = {
@@ -103,6 +102,22 @@ def state_after(known: Sequence[StoredEvent]) -> str | None:
     if last.type == "unsubscribe":
         return ARCHIVED if last.data.get("action") == "delete" else UNSUBSCRIBED
     return {"subscribe": SUBSCRIBED, "cleaned": CLEANED}.get(last.type)
+
+
+def overtook(known: Sequence[StoredEvent], read_at: datetime) -> bool:
+    """Whether a webhook told of a person after the listing was read: then the listing is the older news."""
+    return bool(known) and datetime.fromisoformat(known[-1].received_at) > read_at
+
+
+def after(known: Sequence[StoredEvent], moment: datetime) -> datetime:
+    """The time of an event that a listing calls for: never before what was known when the listing was read.
+
+    A webhook may be dated some seconds after the change that it tells. A change that followed at once would
+    look older than that, and be taken for superseded.
+    """
+    if not known:
+        return moment
+    return max(moment, datetime.fromisoformat(known[-1].occurred_at) + timedelta(seconds=1))
 
 
 def member_data(member: Mapping[str, Any], list_id: str) -> dict[str, Any]:

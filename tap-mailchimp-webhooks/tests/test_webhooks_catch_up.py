@@ -1,19 +1,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mailchimp_client import MailchimpClient, MailchimpSettings
 from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp
 from tap_mailchimp_webhooks.catch_up import CatchUp, CatchUpSettings
 from tap_mailchimp_webhooks.events import CONTACT_EVENTS, contact_record
 from tap_mailchimp_webhooks.inbox.store import Inbox, StoredEvent
-from tap_mailchimp_webhooks.missed import missed_change, missed_opt_out, state_after
-from tap_mailchimp_webhooks.registration import public_address
+from tap_mailchimp_webhooks.missed import (
+    OPTED_OUT,
+    SATISFIED_BY,
+    after,
+    missed_change,
+    missed_opt_out,
+    overtook,
+    state_after,
+)
+from tap_mailchimp_webhooks.registration import public_address, webhooks_of
 
 PEOPLE = [f"person{number}@example.com" for number in range(8)]
 
@@ -180,6 +189,73 @@ def test_begins_again_where_a_failed_one_began(
 
     assert [record["email"] for record in emitted(inbox)] == [PEOPLE[0]]
     assert catch_up() == 1
+
+
+ACTS = ("subscribe", "unsubscribe", "complain", "bounce", "archive", "edit_profile")
+_steps = st.one_of(
+    st.tuples(st.sampled_from(ACTS), st.integers(0, 2)),
+    st.sampled_from([("receiver on", 0), ("receiver off", 0), ("catch up", 0)]),
+)
+
+
+@given(steps=st.lists(_steps, max_size=14))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_happened_while_the_receiver_was_on_or_off_the_inbox_ends_with_the_truth(
+    steps: list[tuple[str, int]],
+    mailchimp: RunningMailchimp,
+    client: MailchimpClient,
+    inbox: Inbox,
+    receiver_url: str,
+) -> None:
+    list_id = mailchimp.control.add_list("An audience of its own")
+    catch_up = CatchUp(client, inbox, CatchUpSettings((list_id,), all_changes=True))
+    for act, number in steps:
+        if act == "receiver on" and not webhooks_of(client, list_id):
+            _register(client, list_id, receiver_url)
+        elif act == "receiver off":
+            mailchimp.control.flush_webhooks(hurry=True)
+            for hook in webhooks_of(client, list_id):
+                client.delete_webhook(list_id, hook["id"])
+        elif act == "catch up":
+            catch_up.run()
+        elif act in ACTS:
+            details = {"merge_fields": {"FNAME": "Ada"}} if act == "edit_profile" else {}
+            with suppress(RuntimeError):  # not everybody can do everything: who never came cannot leave
+                mailchimp.control.act(act, PEOPLE[number], list_id, **details)
+    mailchimp.control.flush_webhooks(hurry=True)
+    catch_up.run()
+
+    known = inbox.about(list_id, PEOPLE)
+    for address, member in mailchimp.control.members(list_id).items():
+        state = state_after(known.get(address, ()))
+        if member["status"] in SATISFIED_BY:
+            assert state in SATISFIED_BY[member["status"]]
+        if member["status"] == "subscribed":
+            assert state not in OPTED_OUT
+    assert catch_up.run() == 0
+
+
+def test_an_opt_out_is_newer_than_a_webhook_that_was_dated_late(now: datetime) -> None:
+    known = [_event(5, "subscribe")]
+    told_at = datetime.fromisoformat(known[0].occurred_at)
+
+    assert after(known, told_at - timedelta(seconds=3)) > told_at
+    assert after(known, now) == now
+    assert after([], now) == now
+
+
+def test_a_webhook_that_came_after_the_listing_is_the_newer_news() -> None:
+    known = [_event(5, "subscribe")]
+    received_at = datetime.fromisoformat(known[0].received_at)
+
+    assert overtook(known, received_at - timedelta(seconds=1))
+    assert not overtook(known, received_at + timedelta(seconds=1))
+    assert not overtook([], received_at)
+
+
+@pytest.fixture
+def receiver_url(start_receiver: Callable[..., str], path_secret: str) -> str:
+    return public_address(start_receiver(), path_secret)
 
 
 def _register(client: MailchimpClient, list_id: str, url: str) -> None:
