@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,12 +30,6 @@ class ActivityRule:
 
     types: tuple[str, ...] = ("CUS",)
     inactive: str = SKIP
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> ActivityRule:
-        """The rule that the settings `customer_types` and `inactive_customers` make."""
-        types: Sequence[str] = config.get("customer_types", ["CUS"])
-        return cls(tuple(types or ()), config.get("inactive_customers") or SKIP)
 
     def condition(self, entity: EntityType) -> str:
         """The OData condition for the rows that flow; columns that the tenant lacks restrict nothing."""

@@ -107,6 +107,7 @@ class SetReader:
         """
         condition = and_(self.base, condition)
         while True:
+            asked = self.columns
             parts = self._parts(condition, order)
             kind = PageRequest if self.size.can_shrink else Request
             try:
@@ -119,7 +120,7 @@ class SetReader:
                     "%s, company %s: out of time, now %d rows a page.", self.path, self.company, self.size.now
                 )
             except ConfigurationError as error:
-                if error.field not in self.columns or error.field in self.needed:
+                if error.field not in asked or error.field in self.needed:
                     raise
                 self.columns = tuple(name for name in self.columns if name != error.field)
                 logger.warning("%s has no column %s: it is left out.", self.path, error.field)

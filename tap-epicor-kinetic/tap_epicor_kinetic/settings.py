@@ -136,6 +136,11 @@ _OWN = th.PropertiesList(
 )
 
 CONFIG_JSONSCHEMA = with_epicor_settings(_OWN.to_dict())
+_DEFAULTS = {
+    name: definition["default"]
+    for name, definition in CONFIG_JSONSCHEMA["properties"].items()
+    if "default" in definition
+}
 
 
 @dataclass(frozen=True)
@@ -159,25 +164,29 @@ class ReadSettings:
         Raises:
             ConfigurationError: `start_date` is no moment, or `key_store` is missing.
         """
-        try:
-            start = moment(config["start_date"]) if config.get("start_date") else None
-        except ValueError:
-            raise ConfigurationError(
-                "Setting `start_date` is no date.", advice="Use `2026-01-31` or `2026-01-31T00:00:00Z`."
-            ) from None
-        deletions = frozenset(config.get("report_deletions") or ())
-        if deletions and not config.get("key_store"):
+        values = {**_DEFAULTS, **{name: value for name, value in config.items() if value is not None}}
+        deletions = frozenset(values.get("report_deletions", ()))
+        if deletions and not values.get("key_store"):
             raise ConfigurationError(
                 "Setting `key_store` is missing.", advice="`report_deletions` needs a file that stays."
             )
         return cls(
-            start=start,
-            page_size=config["page_size"],
-            pagination=config["pagination"],
-            overlap=Overlap(config["overlap_seconds"], config["overlap_revisions"]),
-            cursors=config.get("cursors") or {},
-            activity=ActivityRule.from_config(config),
-            skips_companies=config["on_company_error"] == "skip",
+            start=_start(values.get("start_date")),
+            page_size=values["page_size"],
+            pagination=values["pagination"],
+            overlap=Overlap(values["overlap_seconds"], values["overlap_revisions"]),
+            cursors=values.get("cursors", {}),
+            activity=ActivityRule(tuple(values["customer_types"]), values["inactive_customers"]),
+            skips_companies=values["on_company_error"] == "skip",
             report_deletions=deletions,
-            key_store=config.get("key_store") or "",
+            key_store=values.get("key_store", ""),
         )
+
+
+def _start(text: str | None) -> dt.datetime | None:
+    try:
+        return moment(text) if text else None
+    except ValueError:
+        raise ConfigurationError(
+            "Setting `start_date` is no date.", advice="Use `2026-01-31` or `2026-01-31T00:00:00Z`."
+        ) from None

@@ -177,10 +177,12 @@ class EpicorStream(Stream):
         except PermissionDeniedError as error:
             self._say_where(error, company)
             if not self._read_settings.skips_companies:
+                self._client.stop()
                 raise
             self.logger.error("%s The other companies are read.", error)  # noqa: TRY400 (it says what to do)
         except ConnectorError as error:
             self._say_where(error, company)
+            self._client.stop()
             raise
 
     @override

@@ -78,6 +78,7 @@ class TapEpicorKinetic(SecretSettings, Tap):
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """End between two lines. No state is due: the one after the last page is out already."""
         self.logger.warning("Signal %d: ending.", signum)
+        self.client.stop()
         writer = self.message_writer
         if isinstance(writer, BlockWriter) and writer.is_writing:
             writer.exit_status = EXIT_BY_SIGNAL + signum

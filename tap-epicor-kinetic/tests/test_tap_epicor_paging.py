@@ -225,6 +225,19 @@ def test_a_column_that_the_service_does_not_know_is_left_out(real_reader: Any) -
     assert reader.columns == ("Company", "CustNum", "Name")
 
 
+def test_two_lanes_may_find_the_same_column_missing(real_reader: Any) -> None:
+    reader = real_reader(columns=("Company", "CustNum", "NotThere_c", "Name"))
+    read = reader._read
+
+    def after_another_lane_found_out(columns: Any, *more: Any, **options: Any) -> list[Row]:
+        reader.columns = ("Company", "CustNum", "Name")
+        rows: list[Row] = read(columns, *more, **options)
+        return rows
+
+    reader._read = after_another_lane_found_out
+    assert set(reader.fetch("", ("CustNum",))[0]) == {"Company", "CustNum", "Name"}
+
+
 def test_a_needed_column_that_the_service_does_not_know_is_an_error(real_reader: Any) -> None:
     reader = real_reader(columns=("CustNum", "NotThere_c"), needed=frozenset({"NotThere_c"}))
     with pytest.raises(ConfigurationError, match="no column NotThere_c"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -31,7 +32,7 @@ class EpicorClient:
     Args:
         settings: Where and as whom.
         retry: Bounds on trying again.
-        sleep: Waits; tests hand in their own.
+        sleep: Waits between two attempts; by default until `stop` is called, at most.
         clock: Monotonic seconds; tests hand in their own.
     """
 
@@ -40,14 +41,16 @@ class EpicorClient:
         settings: EpicorSettings,
         *,
         retry: RetryPolicy | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
         if _travels_in_clear(settings.base_url):
             logger.warning("`base_url` is not https: key, password and data travel in clear.")
+        self._stopped = threading.Event()
+        pause = sleep or self._pause
         self._root = f"{settings.base_url}/api/v2/odata"
-        self._authorization = authorization(settings, retry=retry, sleep=sleep, clock=clock)
+        self._authorization = authorization(settings, retry=retry, sleep=pause, clock=clock)
         self.transport = Transport(
             classify,
             authorization=self._authorization,
@@ -55,7 +58,7 @@ class EpicorClient:
             retry=retry,
             max_connections=settings.concurrency,
             ca_bundle=settings.ca_bundle,
-            sleep=sleep,
+            sleep=pause,
             clock=clock,
         )
         self._metadata: dict[str, ServiceMetadata] = {}
@@ -63,6 +66,14 @@ class EpicorClient:
     def close(self) -> None:
         """Close idle connections."""
         self.transport.close()
+
+    def stop(self) -> None:
+        """End every wait between two attempts, in all threads: the run is over."""
+        self._stopped.set()
+
+    def _pause(self, seconds: float) -> None:
+        if self._stopped.wait(seconds):
+            raise TransientError("Stopped while waiting to try again.")
 
     def metadata(self, company: str, service: str) -> ServiceMetadata:
         """What a service offers; asked for once, because it is the same in every company."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -173,6 +174,31 @@ def test_a_maintenance_page_is_waited_for_and_then_told(start_epicor: Any, conne
     epicor.control.faults({"effect": {"kind": "maintenance", "status": 503, "body": "html"}})
     with pytest.raises(TransientError, match="web page"):
         connect(epicor).read("EPIC06", CUSTOMERS, top=1)
+
+
+def test_a_client_that_is_stopped_waits_no_longer(start_epicor: Any) -> None:
+    epicor = start_epicor(customers=3)
+    epicor.control.faults({"effect": {"kind": "status", "status": 503, "retry_after": 250}})
+    client = EpicorClient(
+        EpicorSettings(
+            epicor.base_url, ("EPIC06",), epicor.api_key, username=epicor.username, password=epicor.password
+        )
+    )
+    failures: list[Exception] = []
+
+    def read() -> None:
+        try:
+            client.read("EPIC06", CUSTOMERS, top=1)
+        except TransientError as error:
+            failures.append(error)
+
+    reading = threading.Thread(target=read)
+    reading.start()
+    client.stop()
+    reading.join(timeout=60)
+    assert not reading.is_alive()
+    assert "Stopped while waiting" in str(failures[0])
+    client.close()
 
 
 @pytest.mark.parametrize(
