@@ -18,6 +18,7 @@ from sync_audit.command import Commands, make_console, opened, to_age, to_time
 from sync_audit.decision import Action
 from sync_audit.environment import default_database_url
 from sync_audit.erasure import erase as erase_person
+from sync_audit.pages.command import serve
 from sync_audit.queries import Question, entries, latest_runs
 from sync_audit.render import (
     counts_text,
@@ -65,6 +66,8 @@ def main(ctx: click.Context, database: str | None, encryption_key: str | None) -
     """
     ctx.obj = (database or default_database_url(), encryption_key)
 
+
+main.add_command(serve)
 
 _format = click.option(
     "--format", "style", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
