@@ -5,34 +5,35 @@ from __future__ import annotations
 import gc
 import json
 import logging
-import re
 import secrets
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timezone
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from connector_kit.errors import ConnectorError
 from connector_kit.redaction import MASKER, mask_logs
-from connector_kit.secret_option import SecretText
-from mailchimp_client import MailchimpClient, MailchimpSettings
 
 from tap_mailchimp_webhooks.catch_up import CatchUp, CatchUpSettings
+from tap_mailchimp_webhooks.cli_options import (
+    PREFIX,
+    account_options,
+    inbox_option,
+    json_option,
+    open_client,
+    open_inbox,
+    parse_path_secrets,
+    path_secret_option,
+)
 from tap_mailchimp_webhooks.health import PROBLEMS, hook_health
-from tap_mailchimp_webhooks.inbox.database import default_url
 from tap_mailchimp_webhooks.inbox.hooks import HookRegister
-from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.probe import probe
 from tap_mailchimp_webhooks.receiver.settings import PathSecrets, ReceiverSettings
 from tap_mailchimp_webhooks.registration import Registrar, Registration, public_address
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-PREFIX = "MAILCHIMP_WEBHOOKS"
 SECRET_BYTES = 32
-_NAME = re.compile(r"[^\s,\[\]\"']+")
 
 
 def main() -> None:
@@ -45,67 +46,6 @@ def main() -> None:
     except ConnectorError as error:
         click.echo(MASKER.mask(f"Error: {error}"), err=True)
         sys.exit(1)
-
-
-def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-def listed(texts: Sequence[str]) -> tuple[str, ...]:
-    """The names in texts that may hold several: after commas, after blanks, or as a JSON list."""
-    return tuple(_NAME.findall(" ".join(texts)))
-
-
-_secret = click.option(
-    "--secret",
-    type=SecretText(),
-    envvar=f"{PREFIX}_SECRET",
-    default="",
-    help="The last part of the webhook's address.",
-)
-_inbox_url = click.option(
-    "--inbox-database-url",
-    type=SecretText(),
-    envvar=f"{PREFIX}_INBOX_DATABASE_URL",
-    default="",
-    help="SQLAlchemy URL of the inbox.  [default: data/webhook-inbox.sqlite3 in the Meltano project]",
-)
-_account = _options(
-    click.option(
-        "--api-key",
-        type=SecretText(),
-        envvar=[f"{PREFIX}_API_KEY", "MAILCHIMP_API_KEY"],
-        default="",
-        help="Of the Mailchimp account.",
-    ),
-    click.option(
-        "--access-token",
-        type=SecretText(),
-        envvar=[f"{PREFIX}_ACCESS_TOKEN", "MAILCHIMP_ACCESS_TOKEN"],
-        default="",
-        help="Instead of a key.",
-    ),
-    click.option(
-        "--base-url",
-        envvar=[f"{PREFIX}_BASE_URL", "MAILCHIMP_BASE_URL"],
-        default="",
-        help="Where the API is, ending in /3.0.  [default: from the data centre]",
-    ),
-    click.option(
-        "--list-id",
-        "list_ids",
-        multiple=True,
-        envvar=[f"{PREFIX}_LIST_IDS", "MAILCHIMP_LIST_IDS"],
-        callback=lambda _context, _option, values: listed(values),
-        help="An audience; may be given several times.  [default: all]",
-    ),
-)
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
 @click.group()
@@ -124,8 +64,8 @@ def secret() -> None:
 
 
 @commands.command()
-@_secret
-@_inbox_url
+@path_secret_option
+@inbox_option
 @click.option(
     "--host", envvar=f"{PREFIX}_HOST", default="127.0.0.1", show_default=True, help="Where to listen."
 )
@@ -206,7 +146,7 @@ def serve(  # noqa: PLR0913 (click hands in each option)
     from tap_mailchimp_webhooks.receiver.app import create_app  # noqa: PLC0415
 
     settings = ReceiverSettings(
-        secrets=_path_secrets(secret),
+        secrets=parse_path_secrets(secret),
         max_body_bytes=max_body_bytes,
         retention_days=retention_days,
         min_free_bytes=min_free_mib * 1_048_576,
@@ -215,7 +155,7 @@ def serve(  # noqa: PLR0913 (click hands in each option)
         on_event_delay=on_event_delay,
         root_path=root_path,
     )
-    inbox = _open_inbox(inbox_database_url)
+    inbox = open_inbox(inbox_database_url)
     # After its graceful end uvicorn raises the signal again; whoever asked it to stop shall see a success.
     signal.signal(signal.SIGTERM, lambda *_: None)
     app = create_app(settings, inbox)
@@ -236,10 +176,10 @@ def serve(  # noqa: PLR0913 (click hands in each option)
 
 
 @commands.command()
-@_secret
-@_inbox_url
-@_account
-@_json
+@path_secret_option
+@inbox_option
+@account_options
+@json_option
 @click.option("--url", required=True, envvar=f"{PREFIX}_URL", help="The public address of the receiver.")
 @click.option("--include-api", is_flag=True, help="Also tell changes through the API, such as our own.")
 @click.option("--no-probe", is_flag=True, help="Do not ask the address first whether it answers.")
@@ -253,7 +193,7 @@ def register(
     **options: Any,  # noqa: ANN401 (click's)
 ) -> None:
     """Make sure that each audience has the webhook, once, with all events."""
-    path_secrets = _path_secrets(secret)
+    path_secrets = parse_path_secrets(secret)
     address = public_address(url, path_secrets.current)
     if not no_probe:
         probe(address)
@@ -268,14 +208,14 @@ def register(
 
 
 @commands.command()
-@_secret
-@_inbox_url
-@_account
-@_json
+@path_secret_option
+@inbox_option
+@account_options
+@json_option
 @click.option("--url", required=True, envvar=f"{PREFIX}_URL", help="The public address of the receiver.")
 def unregister(*, url: str, secret: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
     """Remove the webhooks of this receiver, those of older secrets included."""
-    path_secrets = _path_secrets(secret)
+    path_secrets = parse_path_secrets(secret)
     address = public_address(url, path_secrets.current)
     registrar = _registrar(path_secrets, options)
     removed = [registrar.unregister(list_id, address) for list_id in registrar.list_ids(options["list_ids"])]
@@ -283,25 +223,25 @@ def unregister(*, url: str, secret: str, as_json: bool, **options: Any) -> None:
 
 
 @commands.command(name="catch-up")
-@_inbox_url
-@_account
+@inbox_option
+@account_options
 @click.option("--all-changes", is_flag=True, help="Also find subscriptions, profiles and changed addresses.")
 @click.option("--no-backfill", is_flag=True, help="Let the first one look at the last day alone.")
 def catch_up(*, all_changes: bool, no_backfill: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
     """Ask Mailchimp for what no webhook told and put it into the inbox, for a schedule of its own."""
     settings = CatchUpSettings(tuple(options["list_ids"]), all_changes, not no_backfill)
-    found = CatchUp(_client(options), _open_inbox(options["inbox_database_url"]), settings).run()
+    found = CatchUp(open_client(options), open_inbox(options["inbox_database_url"]), settings).run()
     click.echo(f"{found} events were missing.")
 
 
 @commands.command()
-@_inbox_url
-@_account
-@_json
+@inbox_option
+@account_options
+@json_option
 def status(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
     """Compare what is registered with what arrived; ends with status 2 when something must be done."""
-    client = _client(options)
-    inbox = _open_inbox(options["inbox_database_url"])
+    client = open_client(options)
+    inbox = open_inbox(options["inbox_database_url"])
     list_ids = list(options["list_ids"]) or [str(found["id"]) for found in client.lists()]
     found = list(hook_health(client, inbox, list_ids, datetime.now(timezone.utc)))
     unwatched = _unwatched(options["list_ids"], list_ids, {hook.list_id for hook in found if hook.is_ours})
@@ -338,21 +278,6 @@ def _tell(results: Sequence[Registration], *, as_json: bool) -> None:
         click.echo("There was nothing to do.")
 
 
-def _path_secrets(text: str) -> PathSecrets:
-    found = PathSecrets.parse(text)
-    MASKER.add(found.values)
-    return found
-
-
-def _open_inbox(url: str) -> Inbox:
-    return Inbox.open(url or default_url())
-
-
-def _client(options: dict[str, Any]) -> MailchimpClient:
-    names = ("api_key", "access_token", "base_url")
-    return MailchimpClient(MailchimpSettings.from_config({name: options[name] for name in names}))
-
-
 def _registrar(path_secrets: PathSecrets, options: dict[str, Any]) -> Registrar:
-    inbox = _open_inbox(options["inbox_database_url"])
-    return Registrar(_client(options), HookRegister(inbox.database, inbox.sealing, path_secrets.values))
+    inbox = open_inbox(options["inbox_database_url"])
+    return Registrar(open_client(options), HookRegister(inbox.database, inbox.sealing, path_secrets.values))

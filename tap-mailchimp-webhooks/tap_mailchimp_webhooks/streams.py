@@ -101,8 +101,7 @@ class _EventStream(Stream):
                 }
             self._write_state_message()
             self._source.after_batch(is_empty=not batch)
-        if self.name == CONTACT_EVENTS:
-            self._source.after_events()
+        self._source.after_events()
 
 
 class ContactEventsStream(_EventStream):

@@ -174,7 +174,9 @@ class TapMailchimpWebhooks(SecretSettings, Tap):
             self._catch_up_failure = error
 
     def after_events(self) -> None:
-        """Report that the catch-up failed, once everything that was there is out."""
+        """Report what kept the run from being whole, once everything that was there is out."""
+        if not self.config["follow"]:
+            self._end_if_stopped()
         if self._catch_up_failure is not None:
             raise self._catch_up_failure
 
@@ -233,7 +235,7 @@ class TapMailchimpWebhooks(SecretSettings, Tap):
 
     def _end_if_stopped(self) -> None:
         if self._signal is not None:
-            self.logger.warning("Signal %d: ended after the batch in hand.", self._signal)
+            self.logger.warning("Signal %d: ended with the state of what is out.", self._signal)
             sys.exit(EXIT_BY_SIGNAL + self._signal)
 
     @override

@@ -15,6 +15,7 @@ from connector_kit.errors import AmbiguousWriteError, ConfigurationError
 from mailchimp_client import MailchimpClient, MailchimpSettings
 from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp, WebhookSink
 from tap_mailchimp_webhooks import cli
+from tap_mailchimp_webhooks.cli_options import listed
 from tap_mailchimp_webhooks.events import CATCH_UP, CONTACT_EVENTS, from_catch_up
 from tap_mailchimp_webhooks.health import Signs, counted_days, verdict
 from tap_mailchimp_webhooks.inbox.statistics import Arrivals
@@ -357,8 +358,8 @@ def test_an_error_of_the_command_is_one_line(
     "texts", [("a", "b"), ("a,b",), ("a, b",), ('["a",', '"b"]'), ("a b", ""), ("['a', 'b']",)]
 )
 def test_takes_a_list_in_each_form_in_which_people_write_one(texts: tuple[str, ...]) -> None:
-    assert cli.listed(texts) == ("a", "b")
-    assert cli.listed(()) == ()
+    assert listed(texts) == ("a", "b")
+    assert listed(()) == ()
 
 
 def test_makes_secrets_that_it_takes(command: Callable[..., Result]) -> None:

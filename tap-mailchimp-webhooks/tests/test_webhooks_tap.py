@@ -20,6 +20,7 @@ from simulators.mailchimp.testing import StartMailchimp
 from tap_mailchimp_webhooks.events import CONTACT_EVENTS, Arrival
 from tap_mailchimp_webhooks.inbox.readers import Readers
 from tap_mailchimp_webhooks.inbox.store import Inbox
+from tap_mailchimp_webhooks.reading import BATCH
 from tap_mailchimp_webhooks.tap import TapMailchimpWebhooks
 
 MakeArrival = Callable[..., Arrival]
@@ -406,3 +407,35 @@ def test_tells_about_itself_without_any_setting(option: str, tmp_path: Path) -> 
     assert done.returncode == 0
     assert CONTACT_EVENTS in done.stdout or "inbox_database_url" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_drain_that_is_stopped_ends_with_its_state_and_says_so(
+    tap: Tap, inbox: Inbox, make_arrival: MakeArrival
+) -> None:
+    inbox.store([make_arrival() for _ in range(BATCH + 1)])
+    stopped = TapMailchimpWebhooks(config=tap.config)
+    take = stopped.after_batch
+
+    def stop_after_the_first_batch(*, is_empty: bool) -> None:
+        stopped._handle_termination(signal.SIGTERM, None)
+        take(is_empty=is_empty)
+
+    stopped.after_batch = stop_after_the_first_batch  # type: ignore[method-assign] # a signal at this moment
+    with handlers_kept(), pytest.raises(SystemExit) as end:
+        stopped.sync_all()
+
+    lines = [json.loads(line) for line in tap.capture.readouterr().out.splitlines()]
+    state = next(line["value"] for line in reversed(lines) if line["type"] == "STATE")
+    assert end.value.code == 143
+    assert state["bookmarks"][CONTACT_EVENTS]["replication_key_value"] == BATCH
+    assert len(tap.run(state).records()) == 1
+
+
+def test_a_drain_that_is_stopped_before_it_begins_says_so(tap: Tap, inbox: Inbox) -> None:
+    with handlers_kept():
+        stopped = TapMailchimpWebhooks(config=tap.config)
+        stopped._handle_termination(signal.SIGTERM, None)
+        with pytest.raises(SystemExit) as end:
+            stopped.sync_all()
+
+    assert end.value.code == 143
