@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from simulators.epicor.truth import judge_email
 
 Update = Callable[..., dict[str, Any]]
@@ -42,6 +44,34 @@ def test_a_record_that_arrives_alone_is_written_and_its_state_follows_while_the_
     status, _ = process.end(signal.SIGTERM)
     assert status == 128 + signal.SIGTERM
     assert [run["status"] for run in bench.runs()] == ["stopped"]
+
+
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+def test_no_log_holds_an_address_or_a_secret(
+    bench: Any, update: Update, messages: Messages, monkeypatch: pytest.MonkeyPatch, level: str
+) -> None:
+    monkeypatch.setenv("TARGET_EPICOR_CONTACTS_LOGLEVEL", level)
+    address = addresses(bench)[0]
+    records = [
+        update(address, "unsubscribed", LastName="Secretive"),
+        update("nobody.knows@example.com", "unsubscribed"),
+        update("wrong address", "unsubscribed"),
+    ]
+    bench.epicor.control.faults(
+        {"match": {"method": "PATCH", "count": 1}, "effect": {"kind": "status", "status": 429}}
+    )
+    done = subprocess.run(
+        bench.command(auth_method="token_resource"),
+        input=messages(records),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "3 records read" in done.stderr
+    personal = (address, "nobody.knows", "wrong address", "Secretive")
+    secrets = (bench.epicor.password, bench.epicor.api_key)
+    found = [text for text in (*personal, *secrets) if text.lower() in done.stderr.lower()]
+    assert found == []
 
 
 def test_sigterm_in_the_middle_of_a_batch_finishes_it_and_emits_its_state(
