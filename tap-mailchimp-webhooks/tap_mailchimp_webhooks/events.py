@@ -32,6 +32,9 @@ FORM = "application/x-www-form-urlencoded"
 FORGOTTEN_DOMAIN = "@forgotten.mailchimp.com"
 """Where Mailchimp moves the address of a person whom it deleted for good."""
 
+FORGOTTEN = "forgotten"
+"""The note on an event about such an address."""
+
 _FIRED_AT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 _LONGEST_NAME = 100
 
@@ -70,9 +73,6 @@ class Arrival:
     def is_quarantined(self) -> bool:
         """Whether it could not be understood."""
         return self.note is not None and self.note != FORGOTTEN
-
-
-FORGOTTEN = "forgotten"
 
 
 def from_delivery(body: bytes, content_type: str, received_at: datetime) -> Arrival:

@@ -177,7 +177,7 @@ def test_an_event_that_commits_late_is_not_skipped(
     ]
 
 
-def test_many_processes_may_open_a_new_inbox_at_once(database_url: str) -> None:
+def test_many_may_open_a_new_inbox_at_once(database_url: str) -> None:
     def open_and_close(_: int) -> None:
         inbox = Inbox.open(database_url)
         inbox.last_sequence()
