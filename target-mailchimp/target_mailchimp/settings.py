@@ -157,17 +157,10 @@ class LoadSettings:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> LoadSettings:
-        """Read the settings; they were validated against the schema.
-
-        Raises:
-            ConfigurationError: No audience is named anywhere that could be checked now.
-        """
-        given = {name: config[name] for name in cls.__dataclass_fields__ if config.get(name) is not None}
+        """Read the settings; they were validated against the schema, and an empty value counts as none."""
+        set_ones = {name: config.get(name) for name in cls.__dataclass_fields__}
+        given: dict[str, Any] = {name: value for name, value in set_ones.items() if value not in (None, "")}
         given["update_only_streams"] = frozenset(given.get("update_only_streams", ()))
-        if given.get("inactive_action") == "tag" and not (given.get("inactive_tag", "x") or "").strip():
-            raise ConfigurationError(
-                "`inactive_action` is `tag`, and there is no tag.", advice="Set `inactive_tag`."
-            )
         return cls(**given)
 
     def audience_of(self, stream: str, named_by_record: str = "") -> str:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 class MemberSink(RecordSink):
     """Takes member records of any stream."""
 
-    target: TargetMailchimp
-
     def __init__(self, target: TargetMailchimp, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 (passed on as they are)
         super().__init__(target, *arguments, **named)
         self._target = target

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 from connector_kit.errors import ConfigurationError, ConnectorError
+from connector_kit.redaction import mask_logs
+from connector_kit.secret_option import SecretText
 from connector_kit.secrets import SecretBox
 from dotenv import set_key
 
@@ -43,6 +45,7 @@ def commands() -> None:
 )
 @click.option(
     "--client-secret",
+    type=SecretText(),
     envvar="MAILCHIMP_CLIENT_SECRET",
     prompt="Client secret",
     hide_input=True,
@@ -117,6 +120,7 @@ def _store(path: Path, variables: dict[str, str]) -> None:
 
 def main() -> None:
     """Run the command line; an error is one line on stderr, with status 2 for what a setting can mend."""
+    mask_logs()
     try:
         commands()
     except ConfigurationError as error:
