@@ -23,6 +23,13 @@ def without_duplicates(records: Sequence[MemberRecord]) -> tuple[list[MemberReco
     return [_standing_for(winner, by_member.get(winner.member, ())) for winner in winners], older + losers
 
 
+def with_waiting(record: MemberRecord, waiting: Iterable[MemberRecord]) -> MemberRecord:
+    """The record, standing also for what was said before about the same person by other rows."""
+    news = {row.source or row.stream for row in record.rows}
+    older = [row for row in waiting if (row.source or row.stream) not in news]
+    return _standing_for(record, [*record.others, *older])
+
+
 def _standing_for(winner: MemberRecord, losers: Iterable[MemberRecord]) -> MemberRecord:
     losers = list(losers)
     if not losers:

@@ -13,7 +13,7 @@ from sync_audit import Action, Run
 
 from target_mailchimp import report
 from target_mailchimp.audience import Audience, AudienceDirectory, require_audience
-from target_mailchimp.duplicates import without_duplicates
+from target_mailchimp.duplicates import with_waiting, without_duplicates
 from target_mailchimp.known import Known
 from target_mailchimp.membership import Membership
 from target_mailchimp.outcomes import Outcome
@@ -170,6 +170,8 @@ class Loader:
         self._wait_for(set(member_of.values()))
         known: dict[str, Known | None] = dict.fromkeys(record.member for record in winners)
         known |= membership.known({*known, *member_of.values()})
+        waiting = membership.waiting(member for member, found in known.items() if found is None)
+        winners = [with_waiting(record, waiting.get(record.member, ())) for record in winners]
         formers = {record.member: _formers(record, known, member_of) for record in winners}
         uncertain = {
             record.member

@@ -17,6 +17,7 @@ from mailchimp_client.members_walk import MEMBER_FIELDS
 from sync_audit import AuditTrail
 
 from target_mailchimp.known import Known
+from target_mailchimp.records import MemberRecord, read_record
 
 logger = logging.getLogger(__name__)
 
@@ -41,12 +42,14 @@ class Membership:
         prefix = f"target-mailchimp/{list_id}"
         self.members_namespace = f"{prefix}/members"
         self.sources_namespace = f"{prefix}/sources"
+        self.waiting_namespace = f"{prefix}/waiting"
         self._audience_namespace = f"{prefix}/audience"
         self._client = client
         self._save = save
         self._list_id = list_id
         self._members = trail.ledger(self.members_namespace)
         self._sources = trail.ledger(self.sources_namespace)
+        self._waiting = trail.ledger(self.waiting_namespace)
         self._audience = trail.ledger(self._audience_namespace)
         self._archived: set[str] | None = None
         self._listed = False
@@ -63,6 +66,22 @@ class Membership:
     def member_of(self, sources: Iterable[str]) -> dict[str, str]:
         """The subscriber hash that each source row had last."""
         return {key: str(value["member"]) for key, value in self._sources.get_many(sources).items()}
+
+    def waiting(self, members: Iterable[str]) -> dict[str, list[MemberRecord]]:
+        """What was said about people who were no members then, by subscriber hash.
+
+        An opt-out that came before its person keeps the person from becoming a subscriber; a name that came
+        first travels when somebody becomes a member.
+        """
+        found = {
+            member: [record for row in rows.values() if (record := _read(row)) is not None]
+            for member, rows in self._waiting.get_many(members).items()
+        }
+        now_at = self.member_of(row.source for rows in found.values() for row in rows if row.source)
+        return {
+            member: [row for row in rows if now_at.get(row.source, member) == member]
+            for member, rows in found.items()
+        }
 
     def archived(self) -> Collection[str]:
         """The subscriber hashes of archived people: a batch would take them for new."""
@@ -102,6 +121,11 @@ class Membership:
             self._save({self.members_namespace: entries})
         self._save({self._audience_namespace: {_LISTING: {"from": began.isoformat()}}})
         self._listed = True
+
+
+def _read(row: Mapping[str, Any]) -> MemberRecord | None:
+    record = read_record(row["stream"], row["raw"])
+    return record if isinstance(record, MemberRecord) else None
 
 
 def _seen(before: Known | None, member: Mapping[str, Any]) -> Known:

@@ -25,7 +25,7 @@ _NEWER_ROW = "a newer row of the source has the same address, and decides"
 def membership_matters(record: MemberRecord, known: Known | None, settings: LoadSettings) -> bool:
     """Whether it must be asked if the person is a member now, and with which status."""
     if known is None:
-        return _opted_out(record) or _only_updates(record, settings) or not _active(record)
+        return _opted_out(record) or not _creates(record, settings)
     return _opts_out_now(record, known) or (not record.active and settings.inactive_action == "unsubscribe")
 
 
@@ -62,12 +62,20 @@ def _not_created(record: MemberRecord, settings: LoadSettings) -> Verdict | None
     """Why somebody who is no member does not become one."""
     refusals = (
         (_opted_out(record), "opted_out_at_source", "The source says that the person wants no mail."),
-        (_only_updates(record, settings), "not_a_member", "The stream only updates members."),
-        (not _active(record), "inactive_at_source", "An inactive customer is not made a member."),
-        (not _known_status(record), "unknown_status", "`status_if_new` is no status."),
+        (not _makers(record, settings), "not_a_member", "The stream only updates members."),
+        (not _creates(record, settings), "inactive_at_source", "An inactive customer is not made a member."),
+        (
+            _new_status(record, settings) not in NEW_STATUSES,
+            "unknown_status",
+            "`status_if_new` is no status.",
+        ),
     )
     return next(
-        (Verdict(record, Action.SKIPPED, reason, detail) for applies, reason, detail in refusals if applies),
+        (
+            Verdict(record, Action.SKIPPED, reason, detail, waits=True)
+            for applies, reason, detail in refusals
+            if applies
+        ),
         None,
     )
 
@@ -75,7 +83,7 @@ def _not_created(record: MemberRecord, settings: LoadSettings) -> Verdict | None
 def _creation(record: MemberRecord, audience: Audience, settings: LoadSettings) -> Write:
     merged = _merged(record, Known(record.address), audience)
     tags = plan_tags(merged.tags, {}, replaces=settings.tags == "replace", inactive_tag=None)
-    status = record.status_if_new or settings.status_if_new
+    status = _new_status(record, settings)
     return Write(
         record,
         audience,
@@ -211,13 +219,16 @@ def _opted_out(record: MemberRecord) -> bool:
     return any(row.opted_out for row in record.rows)
 
 
-def _active(record: MemberRecord) -> bool:
-    return any(row.active for row in record.rows)
+def _makers(record: MemberRecord, settings: LoadSettings) -> list[MemberRecord]:
+    """The rows whose stream may make somebody a member, the newest first."""
+    return [row for row in reversed(record.rows) if row.stream not in settings.update_only_streams]
 
 
-def _only_updates(record: MemberRecord, settings: LoadSettings) -> bool:
-    return all(row.stream in settings.update_only_streams for row in record.rows)
+def _creates(record: MemberRecord, settings: LoadSettings) -> bool:
+    """Whether a row that may make somebody a member is of an active customer."""
+    return any(row.active for row in _makers(record, settings))
 
 
-def _known_status(record: MemberRecord) -> bool:
-    return not record.status_if_new or record.status_if_new in NEW_STATUSES
+def _new_status(record: MemberRecord, settings: LoadSettings) -> str:
+    asked_for = (row.status_if_new for row in _makers(record, settings))
+    return next(filter(None, asked_for), settings.status_if_new)

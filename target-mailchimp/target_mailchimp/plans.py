@@ -33,6 +33,7 @@ class Verdict:
         detail: A sentence.
         after: What is known about the member from now on, where that changes.
         detached: What is known from now on about members that the source rows left.
+        waits: Whether what the record says is kept until somebody else makes the person a member.
     """
 
     record: MemberRecord
@@ -41,6 +42,7 @@ class Verdict:
     detail: str = ""
     after: Known | None = None
     detached: tuple[Former, ...] = ()
+    waits: bool = False
 
 
 @dataclass(frozen=True)

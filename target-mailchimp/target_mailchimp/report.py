@@ -75,20 +75,32 @@ def ledger_changes(membership: Membership, results: Iterable[Outcome | Verdict])
     """What the ledger learns from outcomes and verdicts."""
     members: dict[str, Mapping[str, Any] | None] = {}
     sources: dict[str, Mapping[str, Any] | None] = {}
+    waiting: dict[str, Mapping[str, Any] | None] = {}
     for result in results:
         record = result.record if isinstance(result, Verdict) else result.write.record
         detached = result.detached if isinstance(result, Verdict) else result.write.detached
         after = result.after if isinstance(result, Verdict) else _after(result)
         if isinstance(result, Outcome) and result.reason == "no_longer_a_member":
             members[record.member] = None
+        if isinstance(result, Verdict) and result.waits:
+            waiting[record.member] = {
+                row.source or row.stream: {"stream": row.stream, "raw": row.raw} for row in record.rows
+            }
+            sources |= {source: {"member": record.member} for source in _sources(record)}
         if after is None:
             continue
+        if isinstance(result, Outcome) and result.write.known is None:
+            waiting[record.member] = None
         if isinstance(result, Outcome) and result.write.former and result.action is not Action.ARCHIVED:
             members[result.write.former.member] = None
         members[record.member] = after.as_value()
         sources |= {source: {"member": record.member} for source in _sources(record)}
         members |= {left.member: left.known.as_value() for left in detached}
-    return {membership.members_namespace: members, membership.sources_namespace: sources}
+    return {
+        membership.members_namespace: members,
+        membership.sources_namespace: sources,
+        membership.waiting_namespace: waiting,
+    }
 
 
 def _after(outcome: Outcome) -> Known | None:

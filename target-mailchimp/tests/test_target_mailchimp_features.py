@@ -221,23 +221,58 @@ def test_an_inactive_customer_is_never_made_a_member(bench: Any) -> None:
 # Several rows, several streams
 
 
-def test_a_stream_that_only_updates_creates_nobody(bench: Any) -> None:
-    names = [
+def name_lines(**record: Any) -> list[dict[str, Any]]:
+    """What a stream that only updates says about the person."""
+    return [
         schema_line("names", FNAME={"type": "string"}),
-        {
-            "type": "RECORD",
-            "stream": "names",
-            "record": {"email_address": PERSON, "FNAME": "A", "source_key": "N"},
-        },
+        record_line("names", FNAME="A", source_key="N", source_updated_on="1", **record),
     ]
-    settings = {"update_only_streams": ["names"]}
-    [decided] = bench.run_messages(names, **settings)
+
+
+CUSTOMER = {"email_address": PERSON, "COMPANY": "Acme", "source_key": "C", "source_updated_on": "2"}
+NAMES_ONLY = {"update_only_streams": ["names"]}
+
+
+def test_a_stream_that_only_updates_creates_nobody_and_is_remembered(bench: Any) -> None:
+    [decided] = bench.run_messages(name_lines(), **NAMES_ONLY)
     assert (decided.action, decided.reason) == ("skipped", "not_a_member")
-    bench.run([{"email_address": PERSON, "COMPANY": "Acme", "source_key": "C", "source_updated_on": "2"}])
-    [decided] = bench.run_messages(names, **settings)
-    assert decided.action == "updated"
+    assert bench.members() == {}
+    [decided] = bench.run([CUSTOMER], **NAMES_ONLY)
+    assert decided.action == "created"
     fields = bench.members()[PERSON]["merge_fields"]
     assert (fields["FNAME"], fields["COMPANY"]) == ("A", "Acme")
+    [decided] = bench.run_messages(name_lines(), **NAMES_ONLY)
+    assert decided.action == "unchanged"
+
+
+def test_an_opt_out_that_comes_before_the_person_keeps_the_person_out(bench: Any) -> None:
+    bench.run_messages(name_lines(status="unsubscribed"), **NAMES_ONLY)
+    [decided] = bench.run([CUSTOMER], **NAMES_ONLY)
+    assert (decided.action, decided.reason) == ("skipped", "opted_out_at_source")
+    assert bench.members() == {}
+    # Taken back at the source, it stands no longer in the way of the customer, who waited too.
+    [decided] = bench.run_messages(name_lines(), **NAMES_ONLY)
+    assert decided.action == "created"
+    assert bench.members()[PERSON]["merge_fields"]["COMPANY"] == "Acme"
+
+
+def test_what_a_row_said_under_another_address_does_not_wait_here(bench: Any) -> None:
+    bench.run_messages(name_lines(status="unsubscribed"), **NAMES_ONLY)
+    moved = [schema_line("names"), record_line("names", source_key="N", source_updated_on="2")]
+    moved[1]["record"]["email_address"] = "elsewhere@example.com"
+    bench.run_messages(moved, **NAMES_ONLY)
+    [decided] = bench.run([CUSTOMER], **NAMES_ONLY)
+    assert decided.action == "created"
+
+
+@pytest.mark.parametrize("names_first", [True, False])
+def test_an_inactive_customer_is_not_created_by_a_name_in_the_same_batch(
+    bench: Any, names_first: bool
+) -> None:
+    customer = [schema_line(), record_line(**CUSTOMER, source_active=False)]
+    lines = [*name_lines(), *customer] if names_first else [*customer, *name_lines()]
+    bench.run_messages(lines, **NAMES_ONLY)
+    assert bench.members() == {}
 
 
 def test_rows_of_one_address_in_one_batch_come_together(bench: Any) -> None:
