@@ -185,7 +185,13 @@ def _start_simulator(*command: str, log: Path) -> tuple[subprocess.Popen[bytes],
 
 @contextlib.contextmanager
 def set_stage(
-    folder: Path, *, customers: int, seed: int = 1, profile: str = "updated-on", receiver: bool = True
+    folder: Path,
+    *,
+    customers: int,
+    seed: int = 1,
+    profile: str = "updated-on",
+    receiver: bool = True,
+    plugins: Path = ROOT / ".meltano",
 ) -> Iterator[Stage]:
     """Start both simulators, and the receiver with its webhook registered, for the length of a `with` block.
 
@@ -195,6 +201,7 @@ def set_stage(
         seed: What its data follow from.
         profile: `updated-on` or `stock`.
         receiver: Whether the receiver runs from the start.
+        plugins: Where Meltano has installed the plugins, or will.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -208,7 +215,7 @@ def set_stage(
     )
     stage = Stage(
         folder=folder,
-        environment=_environment(folder, epicor, mailchimp),
+        environment=_environment(folder, plugins, epicor, mailchimp),
         epicor=epicor,
         mailchimp=mailchimp,
         receiver_url=f"http://127.0.0.1:{_free_port()}",
@@ -223,7 +230,9 @@ def set_stage(
         stage.close()
 
 
-def _environment(folder: Path, epicor: Mapping[str, Any], mailchimp: Mapping[str, Any]) -> dict[str, str]:
+def _environment(
+    folder: Path, plugins: Path, epicor: Mapping[str, Any], mailchimp: Mapping[str, Any]
+) -> dict[str, str]:
     """The variables of .env.example, and a Meltano database of this stage's own."""
     inherited = {
         name: value
@@ -244,6 +253,7 @@ def _environment(folder: Path, epicor: Mapping[str, Any], mailchimp: Mapping[str
         "MAILCHIMP_WEBHOOKS_SECRET": RECEIVER_SECRET,
         "MAILCHIMP_WEBHOOKS_INBOX_DATABASE_URL": f"sqlite:///{folder / 'inbox.sqlite3'}",
         "AUDIT_DATABASE_URL": f"sqlite:///{folder / 'audit.sqlite3'}",
+        "MELTANO_SYS_DIR_ROOT": str(plugins),
         "MELTANO_DATABASE_URI": f"sqlite:///{folder / 'meltano.sqlite3'}",
         "NO_COLOR": "1",
     }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,14 +19,21 @@ TYPES = {"CUS"}
 
 
 @pytest.fixture(scope="module")
-def plugins() -> None:
-    """Install the plugins into Meltano, as the README says."""
-    subprocess.run([PROGRAMS / "meltano", "install"], cwd=ROOT, check=True, capture_output=True)
+def plugins(tmp_path_factory) -> Path:
+    """Install the plugins as the README says, apart from those of the checkout, which may be at work."""
+    folder: Path = tmp_path_factory.mktemp("meltano")
+    environment = {**os.environ, "MELTANO_SYS_DIR_ROOT": str(folder)}
+    subprocess.run(
+        [PROGRAMS / "meltano", "install"], cwd=ROOT, env=environment, check=True, capture_output=True
+    )
+    return folder
 
 
 @pytest.fixture(params=["updated-on", "stock"])
 def stage(plugins, request, tmp_path) -> Iterator[Stage]:
-    with set_stage(tmp_path / "stage", customers=CUSTOMERS, profile=request.param) as running:
+    with set_stage(
+        tmp_path / "stage", customers=CUSTOMERS, profile=request.param, plugins=plugins
+    ) as running:
         yield running
 
 
