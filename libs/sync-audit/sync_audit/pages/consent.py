@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from sync_audit.pages.stories import PAGE, Key, Story, before, load
+from sync_audit.pages.stories import PAGE, Key, Story, at, before, load
 from sync_audit.schema import decisions, runs
 
 OPT_OUTS: Final = ("unsubscribed", "complaint", "cleaned")
@@ -20,7 +20,7 @@ _CHUNK: Final = 200
 _MOST_LOOKED_AT: Final = 2_000
 """Entries that one page looks at: most of a long list may be older entries about the same people."""
 
-_NOT_TAKEN_BACK_BY: Final = ("superseded", "failed", "quarantined")
+_NOT_BROUGHT_BACK_BY: Final = ("superseded", "failed", "quarantined")
 """An entry with these actions does not bring anybody back, whatever consent it tells of."""
 
 _HOW: Final = {
@@ -103,12 +103,10 @@ def opted_out(connection: sa.Connection, start: Key | None, most: int = PAGE) ->
             found.append((key, person))
     else:
         last = None
-    stories = {
-        (story.entry.run_id, story.entry.seq): story for story in load(connection, [key for key, _ in found])
-    }
-    people = [
-        _told(person, stories[key.run_id, key.seq], _first(connection, person)) for key, person in found
-    ]
+    keys = [key for key, _ in found]
+    stories = {(story.entry.run_id, story.entry.seq): story for story in load(connection, keys)}
+    first = _first_entries(connection, keys)
+    people = [_told(person, stories[key.run_id, key.seq], first.get(key)) for key, person in found]
     return Report(people, last)
 
 
@@ -158,20 +156,14 @@ def _candidates(connection: sa.Connection, start: Key | None) -> Iterator[_Candi
 
 def _of_consent(connection: sa.Connection, word: str, start: Key | None) -> Iterator[_Candidate]:
     newer = decisions.alias("newer")
-    newer_run = runs.alias("newer_run")
     is_newer = (
         sa.select(newer.c.seq)
-        .join(newer_run, newer_run.c.id == newer.c.run_id)
         .where(
             newer.c.person == decisions.c.person,
             newer.c.recorded_at >= decisions.c.recorded_at,
             sa.tuple_(newer.c.recorded_at, newer.c.run_id, newer.c.seq) > sa.tuple_(*_KEY),
-            newer.c.part_of.is_(None),
-            newer_run.c.dry_run.is_(False),
-            sa.or_(
-                newer.c.consent.in_(OPT_OUTS) & (newer.c.action != "superseded"),
-                (newer.c.consent == "subscribed") & newer.c.action.not_in(_NOT_TAKEN_BACK_BY),
-            ),
+            _is_real(newer),
+            takes_away(newer) | brings_back(newer),
         )
         .exists()
     )
@@ -200,29 +192,77 @@ def _of_consent(connection: sa.Connection, word: str, start: Key | None) -> Iter
             return
 
 
-def _first(connection: sa.Connection, person: bytes) -> sa.Row[Any] | None:
-    """The first entry of the opt-out that stands: the first since the person last came back, if ever."""
-    of_person = (
-        sa.select(
-            *_KEY, decisions.c.consent, decisions.c.source_updated_on, decisions.c.event_id, runs.c.plugin
-        )
-        .join(runs, runs.c.id == decisions.c.run_id)
-        .where(decisions.c.person == person, decisions.c.part_of.is_(None), runs.c.dry_run.is_(False))
-        .limit(1)
+def _first_entries(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, sa.Row[Any]]:
+    """The first entry of each opt-out that stands: the first since the person last came back, if ever.
+
+    Args:
+        connection: In which transaction.
+        keys: The latest entries about them.
+    """
+    latest, first, back, out = (decisions.alias(name) for name in ("latest", "first", "back", "out"))
+    first_run = runs.alias("first_run")
+    came_back = (
+        sa.select(sa.func.max(back.c.recorded_at))
+        .where(back.c.person == latest.c.person, _is_real(back), brings_back(back))
+        .correlate(latest)
+        .scalar_subquery()
     )
-    back = connection.execute(
-        of_person.where(
-            decisions.c.consent == "subscribed", decisions.c.action.not_in(_NOT_TAKEN_BACK_BY)
-        ).order_by(*(column.desc() for column in _KEY))
-    ).first()
-    opt_out = of_person.where(decisions.c.consent.in_(OPT_OUTS), decisions.c.action != "superseded")
-    if back is not None:
-        key = Key(back.recorded_at, back.run_id, back.seq)
-        opt_out = opt_out.where(
-            decisions.c.recorded_at >= key.recorded_at,
-            sa.tuple_(*_KEY) > sa.tuple_(*map(sa.literal, (key.recorded_at, key.run_id, key.seq))),
+    opted_out_at = (
+        sa.select(sa.func.min(out.c.recorded_at))
+        .where(
+            out.c.person == latest.c.person,
+            out.c.recorded_at > sa.func.coalesce(came_back, ""),
+            _is_real(out),
+            takes_away(out),
         )
-    return connection.execute(opt_out.order_by(*_KEY)).first()
+        .correlate(latest)
+        .scalar_subquery()
+    )
+    query = (
+        sa.select(
+            latest.c.recorded_at.label("latest_at"),
+            latest.c.run_id.label("latest_run"),
+            latest.c.seq.label("latest_seq"),
+            first.c.recorded_at,
+            first.c.run_id,
+            first.c.seq,
+            first.c.consent,
+            first.c.source_updated_on,
+            first.c.event_id,
+            first_run.c.plugin,
+        )
+        .select_from(latest)
+        .join(first, (first.c.person == latest.c.person) & (first.c.recorded_at == opted_out_at))
+        .join(first_run, first_run.c.id == first.c.run_id)
+        .where(
+            at(keys, latest),
+            first_run.c.dry_run.is_(False),
+            first.c.part_of.is_(None),
+            # As an expression, so that no database starts from everyone who opted out.
+            first.c.consent.concat("").in_(OPT_OUTS),
+            first.c.action != "superseded",
+        )
+        .order_by(first.c.recorded_at.desc(), first.c.run_id.desc(), first.c.seq.desc())
+    )
+    rows = connection.execute(query) if keys else ()
+    return {Key(row.latest_at, row.latest_run, row.latest_seq): row for row in rows}
+
+
+def takes_away(entry: sa.FromClause) -> sa.ColumnElement[bool]:
+    """A condition for entries that tell of an opt-out and are not overtaken."""
+    return entry.c.consent.in_(OPT_OUTS) & (entry.c.action != "superseded")
+
+
+def brings_back(entry: sa.FromClause) -> sa.ColumnElement[bool]:
+    """A condition for entries that tell of somebody who came back."""
+    return (entry.c.consent == "subscribed") & entry.c.action.not_in(_NOT_BROUGHT_BACK_BY)
+
+
+def _is_real(entry: sa.FromClause) -> sa.ColumnElement[bool]:
+    """A condition for decisions, not parts, of runs that wrote."""
+    run = runs.alias()
+    wrote = sa.select(run.c.id).where(run.c.id == entry.c.run_id, run.c.dry_run.is_(False)).correlate(entry)
+    return entry.c.part_of.is_(None) & wrote.exists()
 
 
 def _told(person: bytes, story: Story, first: sa.Row[Any] | None) -> OptOut:

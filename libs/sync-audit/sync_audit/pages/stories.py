@@ -9,9 +9,11 @@ from __future__ import annotations
 import dataclasses
 import heapq
 import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -24,6 +26,7 @@ PAGE: Final = 50
 MOST_PARTS: Final = 100
 """Parts that are shown with a decision; the page of its run has them all."""
 
+_CHUNK: Final = 200
 LONGEST_TEXT: Final = 2_000
 LONGEST_CHANGES: Final = 20_000
 """Characters of the fields of one entry; more are not shown, and never leave the database."""
@@ -113,19 +116,33 @@ def after(key: Key, columns: Sequence[sa.ColumnElement[Any]] = _KEY) -> sa.Colum
 
 def of_person(connection: sa.Connection, person: bytes, start: Key | None) -> Listing:
     """Decisions about a person, under the present or a former address, newest first."""
-    whole = sa.func.coalesce(decisions.c.part_of, decisions.c.seq)
-    columns = (decisions.c.recorded_at, decisions.c.run_id, whole)
 
-    def found(column: sa.ColumnElement[Any]) -> Iterator[Key]:
-        query = sa.select(*columns).distinct().where(column == person)
-        if start is not None:
-            # The first condition alone is one that an index knows.
-            query = query.where(decisions.c.recorded_at <= start.recorded_at, before(start, columns))
-        query = query.order_by(*(part.desc() for part in columns)).limit(PAGE + 1)
-        return (Key(*row) for row in connection.execute(query))
+    def found(column: sa.ColumnElement[Any], last: Key | None) -> Iterator[tuple[Key, int | None]]:
+        query = sa.select(*_KEY, decisions.c.part_of).where(column == person).limit(_CHUNK)
+        query = query.order_by(*(part.desc() for part in _KEY))
+        while True:
+            page = query
+            if last is not None:
+                # The first condition alone is one that an index knows.
+                page = query.where(decisions.c.recorded_at <= last.recorded_at, before(last))
+            rows = connection.execute(page).all()
+            for recorded_at, run_id, seq, part_of in rows:
+                last = Key(recorded_at, run_id, seq)
+                yield last, part_of
+            if len(rows) < _CHUNK:
+                return
 
-    merged = heapq.merge(found(decisions.c.person), found(decisions.c.former_person), reverse=True)
-    return listed(dict.fromkeys(merged))
+    columns = (decisions.c.person, decisions.c.former_person)
+    merged = heapq.merge(*(found(column, start) for column in columns), key=itemgetter(0), reverse=True)
+    wholes = (
+        key if part_of is None else Key(key.recorded_at, key.run_id, part_of) for key, part_of in merged
+    )
+    return listed(unique(wholes))
+
+
+def unique(keys: Iterable[Key]) -> Iterator[Key]:
+    """Each key once, where equal ones follow each other."""
+    return (key for key, _ in groupby(keys))
 
 
 def of_run(connection: sa.Connection, run: RunView, action: str | None, start: int) -> Listing:
@@ -182,34 +199,46 @@ def load(connection: sa.Connection, keys: Sequence[Key]) -> list[Story]:
     """The decisions of a page, each with its parts, in the order of the keys."""
     if not keys:
         return []
-    wholes = sa.or_(
-        *(
-            sa.and_(
-                decisions.c.run_id == key.run_id,
-                decisions.c.seq.between(key.seq, key.seq + MOST_PARTS),
-                sa.or_(decisions.c.seq == key.seq, decisions.c.part_of == key.seq),
-            )
-            for key in keys
+    following = decisions.alias("following")
+    # Parts follow their decision at once: up to the next decision there is nothing else.
+    next_whole = (
+        sa.select(following.c.seq)
+        .where(
+            following.c.run_id == decisions.c.run_id,
+            following.c.seq > decisions.c.seq,
+            following.c.part_of.is_(None),
         )
+        .order_by(following.c.seq)
+        .limit(1)
+        .correlate(decisions)
+        .scalar_subquery()
     )
-    rows = connection.execute(
-        _entries().where(wholes).order_by(decisions.c.run_id, decisions.c.seq)
-    ).mappings()
-    found: dict[tuple[int, int], Story] = {}
-    parts: dict[tuple[int, int], list[Story]] = {}
-    for row in rows:
-        story = _story({str(name): value for name, value in row.items()})
-        entry = story.entry
-        if entry.part_of is None:
-            found[entry.run_id, entry.seq] = story
-        else:
-            parts.setdefault((entry.run_id, entry.part_of), []).append(story)
-    places = [(key.run_id, key.seq) for key in keys]
+    places = sa.select(decisions.c.run_id, decisions.c.seq, next_whole).where(at(keys, decisions))
+    spans = [
+        sa.and_(decisions.c.run_id == run_id, decisions.c.seq > seq, decisions.c.seq < end)
+        for run_id, seq, following_seq in connection.execute(places)
+        if (end := min(following_seq or sys.maxsize, seq + MOST_PARTS + 1)) > seq + 1
+    ]
+    found = {(one.entry.run_id, one.entry.seq): one for one in _stories(connection, at(keys, decisions))}
+    parts: dict[tuple[int, int | None], list[Story]] = {}
+    for part in _stories(connection, sa.or_(*spans)) if spans else ():
+        parts.setdefault((part.entry.run_id, part.entry.part_of), []).append(part)
     return [
         dataclasses.replace(found[place], parts=tuple(parts.get(place, ())))
-        for place in places
+        for place in ((key.run_id, key.seq) for key in keys)
         if place in found
     ]
+
+
+def at(keys: Iterable[Key], entry: sa.FromClause) -> sa.ColumnElement[bool]:
+    """A condition for the entries with these keys, in the form that SQLite looks up one by one."""
+    return sa.or_(*(sa.and_(entry.c.run_id == key.run_id, entry.c.seq == key.seq) for key in keys))
+
+
+def _stories(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> Iterator[Story]:
+    query = _entries().where(condition).order_by(decisions.c.run_id, decisions.c.seq)
+    rows = connection.execute(query).mappings()
+    return (_story({str(name): value for name, value in row.items()}) for row in rows)
 
 
 def _entries() -> sa.Select[Any]:
@@ -255,12 +284,16 @@ def runs_before(
         most: So many.
     """
     columns = [runs.c[field.name] for field in dataclasses.fields(RunView) if field.name != "counts"]
-    query = sa.select(*columns).order_by(runs.c.id.desc()).limit(most)
+    names = ("id",) if plugin is None else ("started_at", "id")  # as the index has the runs of a plugin
+    order = [runs.c[name] for name in names]
+    query = sa.select(*columns).limit(most)
     if plugin is not None:
         query = query.where(runs.c.plugin == plugin)
     if start is not None:
-        query = query.where(runs.c.id < start)
-    return _with_counts(connection, query)
+        last = runs.alias("last")
+        of_last = sa.select(*(last.c[name] for name in names)).where(last.c.id == start)
+        query = query.where(sa.tuple_(*order) < of_last.scalar_subquery())
+    return _with_counts(connection, query.order_by(*(column.desc() for column in order)))
 
 
 def one_run(connection: sa.Connection, run_id: int) -> RunView | None:
