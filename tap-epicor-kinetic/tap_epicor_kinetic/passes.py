@@ -40,12 +40,16 @@ def read_pass(
     """
     planner, newest = _with_usable_cursor(reader, planner, warn)
     reading = planner.begin(bookmark, newest)
+    goes_on_with_load = reading is bookmark.unfinished
     if reading.is_first and reading.ranges == (Range(),):
         reading = _cut(reader, planner, reading, workers)
     for number, page in _pages(reader, planner, reading, bookmark):
         reading = reading.at(number, page.position if page else None)
         bookmark = _moved(bookmark, reading, planner.cursor, page)
         yield page.rows if page else [], bookmark
+    if goes_on_with_load and planner.cursor:
+        # It has kept the bound from when it began: what changed since follows at once.
+        yield from read_pass(reader, planner, bookmark, workers, warn)
 
 
 def _with_usable_cursor(

@@ -84,8 +84,10 @@ class ReaderAndWriter(RuleBasedStateMachine):
 
     profile: str
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(workers=st.sampled_from([1, 3]))
+    def begin(self, workers: int) -> None:
+        # With several, the first load is cut into key ranges.
+        self.workers = workers
         self.server = Server(self.profile)
         self.read: dict[int, int] = {}
         self.bookmark = Bookmark()
@@ -95,7 +97,7 @@ class ReaderAndWriter(RuleBasedStateMachine):
     @rule()
     def reads_a_page(self) -> None:
         if self.pages is None:
-            self.pages = read_pass(self.server.reader(), self.server.planner(), self.bookmark, workers=1)
+            self.pages = read_pass(self.server.reader(), self.server.planner(), self.bookmark, self.workers)
         arrived = next(self.pages, None)
         if arrived is None:
             self.pages = None
@@ -123,7 +125,7 @@ class ReaderAndWriter(RuleBasedStateMachine):
         self.server.ticks += minutes * MINUTE
 
     @rule(index=st.integers(0, 20), hold=st.booleans())
-    def edits(self, index: int, hold: bool) -> None:  # noqa: FBT001 (drawn by name)
+    def edits(self, index: int, hold: bool) -> None:
         numbers = sorted(self.server.versions())
         self.edited += 1
         key = {"Company": COMPANY, "CustNum": numbers[index % len(numbers)]}

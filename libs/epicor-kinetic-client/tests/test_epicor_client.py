@@ -212,7 +212,7 @@ def test_a_client_that_is_stopped_waits_no_longer(start_epicor: Any) -> None:
 def test_an_address_without_tls_is_warned_about(
     caplog: pytest.LogCaptureFixture,
     url: str,
-    warns: bool,  # noqa: FBT001 (a column of the table)
+    warns: bool,
 ) -> None:
     EpicorClient(EpicorSettings(url, ("EPIC06",), "made-up-key")).close()
     assert ("travel in clear" in caplog.text) is warns
