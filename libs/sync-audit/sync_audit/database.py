@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -97,10 +98,14 @@ class Database:
         self._engine.dispose()
 
     def _migrate(self) -> None:
-        with self._engine.begin() as connection:
-            if MigrationContext.configure(connection).get_current_revision() == _head_revision():
-                return
-        with _migrating, self._writer.begin() as connection:
+        with _migrating, _quiet_alembic():
+            with self._engine.begin() as connection:
+                if MigrationContext.configure(connection).get_current_revision() == _head_revision():
+                    return
+            self._upgrade()
+
+    def _upgrade(self) -> None:
+        with self._writer.begin() as connection:
             if not self.is_sqlite:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
             self._check_known(MigrationContext.configure(connection).get_current_revision())
@@ -116,6 +121,18 @@ class Database:
                 f"The audit database {self} was written by a newer sync-audit (its schema is {revision}).",
                 advice="Install the newest sync-audit for every plugin that shares the database.",
             )
+
+
+@contextmanager
+def _quiet_alembic() -> Iterator[None]:
+    """Keep what Alembic tells of its routine out of the log of every run."""
+    logger = logging.getLogger("alembic")
+    before = logger.level
+    logger.setLevel(max(before, logging.WARNING))
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def migration_config() -> Config:

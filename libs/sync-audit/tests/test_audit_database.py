@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +44,15 @@ def test_opening_again_changes_nothing(url: str) -> None:
     with AuditTrail.open(url) as trail:
         assert trail.person(" ADA@example.com") == person
         assert trail.start_run(plugin="target-mailchimp", version="0.1.0").id == run.id + 1
+
+
+def test_opening_says_nothing_of_its_routine(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    alembic = logging.getLogger("alembic")
+    caplog.set_level(logging.INFO)
+    for _ in ("with a migration", "without one"):
+        AuditTrail.open(url).close()
+    assert [record.name for record in caplog.records if record.name.startswith("alembic")] == []
+    assert alembic.level == logging.NOTSET
 
 
 def test_a_trail_of_a_newer_version_is_left_alone(url: str) -> None:
