@@ -148,7 +148,7 @@ def settle(trail: AuditTrail, run: Run, letters: Iterable[DeadLetter], *, give_b
     """Record what became of dead letters that were handed out.
 
     The result of a dead letter is the first decision of the same target about the same record since it was
-    handed out.
+    handed out. After a failure that left no dead letter of its own, the old one is open again.
 
     Args:
         trail: Where they are.
@@ -177,8 +177,13 @@ def settle(trail: AuditTrail, run: Run, letters: Iterable[DeadLetter], *, give_b
                 results.append(_Result(letter, undecided))
                 continue
             used.add((found.run_id, found.seq))
-            failed = Action(found.action).is_failure or found.dead_letter is not None
-            results.append(_Result(letter, FAILED_AGAIN if failed else RESOLVED, found.run_id, found.seq))
+            if found.dead_letter is not None:
+                results.append(_Result(letter, FAILED_AGAIN, found.run_id, found.seq))
+            elif Action(found.action).is_failure:
+                # Nothing else keeps the record: a target that stops at a failure leaves no letter of its own.
+                results.append(_Result(letter, OPEN))
+            else:
+                results.append(_Result(letter, RESOLVED, found.run_id, found.seq))
     changed = sorted(
         (result for result in results if result.state != HANDED_OUT), key=lambda result: result.state
     )

@@ -38,7 +38,7 @@ class ReplayOutcome:
 
     @property
     def is_good(self) -> bool:
-        """Whether no record failed again or came back without a result."""
+        """Whether no record failed again or came to no end."""
         return not (self.settled[FAILED_AGAIN] or self.settled[OPEN] or self.exit_status)
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class ReplayOutcome:
         words = {
             RESOLVED: "resolved",
             FAILED_AGAIN: "failed again and wait anew",
-            OPEN: "got no decision and stay open",
+            OPEN: "came to no end and are open again",
             HANDED_OUT: "await their result",
         }
         parts = [f"{self.handed_out} dead letters handed out"]

@@ -204,11 +204,30 @@ def test_a_replay_into_a_target_records_the_result(
 def test_a_target_that_breaks_leaves_the_dead_letter_open(filled: AuditTrail, sync_audit: Command) -> None:
     outcome = sync_audit("replay", "--into", f"{sys.executable} -c 'raise SystemExit(4)'")
     assert outcome.exit_code == 1
-    assert "stay open; the target ended with status 4" in outcome.stderr
+    assert "are open again; the target ended with status 4" in outcome.stderr
     (line,) = sync_audit("failures", "--format", "json").output.splitlines()
     assert json.loads(line)["dead_letter"] == "open"
     assert sync_audit("replay", "--into", "no-such-target").exit_code == 3
     assert len(sync_audit("replay").stdout.splitlines()) == 2
+    assert verify(filled).problems == ()
+
+
+@pytest.mark.parametrize("action", [Action.FAILED, Action.QUARANTINED])
+def test_a_replay_that_failed_without_a_dead_letter_gives_the_old_one_back(
+    filled: AuditTrail, sync_audit: Command, decision: Make, action: Action
+) -> None:
+    first = sync_audit("replay").stdout
+    run = filled.start_run(plugin="target-mailchimp", version="0.1.0")
+    run.read(1)
+    run.record([decision(2, action)])
+    run.finish("failed", "Stopped at the first failure.")
+    settled = sync_audit("replay")
+    assert (settled.exit_code, settled.stdout) == (1, "")
+    assert "1 came to no end and are open again" in settled.stderr
+    (line,) = sync_audit("failures", "--format", "json").output.splitlines()
+    assert json.loads(line)["dead_letter"] == "open"
+    assert sync_audit("replay").stdout == first
+    assert "1 await their result" in sync_audit("replay").stderr
     assert verify(filled).problems == ()
 
 
