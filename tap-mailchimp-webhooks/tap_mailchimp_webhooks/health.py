@@ -13,7 +13,7 @@ from tap_mailchimp_webhooks.inbox.hooks import registered_hooks
 from tap_mailchimp_webhooks.inbox.statistics import Arrivals, arrivals
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.receiver.settings import PATH
-from tap_mailchimp_webhooks.registration import EVENTS, is_as_wanted, sources, webhooks_of, without_secret
+from tap_mailchimp_webhooks.registration import EVENTS, is_as_wanted, sources, without_secret
 
 PERIOD = timedelta(days=7)
 RETRY_PERIOD = timedelta(minutes=75)
@@ -100,7 +100,7 @@ def hook_health(
         (hook.list_id, hook.webhook_id): hook.registered_at for hook in registered_hooks(inbox.database)
     }
     for list_id in list_ids:
-        hooks = webhooks_of(client, list_id)
+        hooks = client.webhooks(list_id)
         if not hooks:
             continue
         arrived = arrivals(inbox.database, list_id, now - PERIOD)

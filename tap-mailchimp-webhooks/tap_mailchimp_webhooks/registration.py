@@ -120,7 +120,7 @@ class Registrar:
     def unregister(self, list_id: str, url: str) -> list[Registration]:
         """Remove all webhooks of an audience that lead to this receiver, those of older secrets included."""
         base = url.partition(PATH)[0] + PATH + "/"
-        ours = [hook for hook in webhooks_of(self._client, list_id) if str(hook["url"]).startswith(base)]
+        ours = [hook for hook in self._client.webhooks(list_id) if str(hook["url"]).startswith(base)]
         for hook in ours:
             self._delete(list_id, str(hook["id"]))
         return [_result(hook, list_id, "deleted") for hook in ours]
@@ -146,12 +146,7 @@ class Registrar:
         self._hooks.remove(webhook_id, list_id)
 
     def _find(self, list_id: str, url: str) -> dict[str, Any] | None:
-        return next((hook for hook in webhooks_of(self._client, list_id) if hook["url"] == url), None)
-
-
-def webhooks_of(client: MailchimpClient, list_id: str) -> list[dict[str, Any]]:
-    """The webhooks of an audience. This listing of Mailchimp's alone is not paged."""
-    return list(client.get(f"lists/{list_id}/webhooks")["webhooks"])
+        return next((hook for hook in self._client.webhooks(list_id) if hook["url"] == url), None)
 
 
 def is_as_wanted(hook: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

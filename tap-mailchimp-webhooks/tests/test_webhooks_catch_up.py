@@ -22,7 +22,7 @@ from tap_mailchimp_webhooks.missed import (
     overtook,
     state_after,
 )
-from tap_mailchimp_webhooks.registration import public_address, webhooks_of
+from tap_mailchimp_webhooks.registration import public_address
 
 PEOPLE = [f"person{number}@example.com" for number in range(8)]
 
@@ -210,11 +210,11 @@ def test_whatever_happened_while_the_receiver_was_on_or_off_the_inbox_ends_with_
     list_id = mailchimp.control.add_list("An audience of its own")
     catch_up = CatchUp(client, inbox, CatchUpSettings((list_id,), all_changes=True))
     for act, number in steps:
-        if act == "receiver on" and not webhooks_of(client, list_id):
+        if act == "receiver on" and not client.webhooks(list_id):
             _register(client, list_id, receiver_url)
         elif act == "receiver off":
             mailchimp.control.flush_webhooks(hurry=True)
-            for hook in webhooks_of(client, list_id):
+            for hook in client.webhooks(list_id):
                 client.delete_webhook(list_id, hook["id"])
         elif act == "catch up":
             catch_up.run()
