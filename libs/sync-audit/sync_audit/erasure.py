@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -17,9 +15,10 @@ from connector_kit.errors import DataError
 from sync_audit.administration import PLUGIN, administrative_run
 from sync_audit.chain import normalise_address
 from sync_audit.decision import Action, Decision
+from sync_audit.forgetting import IsAbout, blank, find_in_ledger, forgotten, hashes, mentions
 from sync_audit.notes import EntryNote
 from sync_audit.run import WAITING_STATES
-from sync_audit.schema import PRIVATE_COLUMNS, dead_letters, decisions, ledger_entries, runs
+from sync_audit.schema import PRIVATE_COLUMNS, dead_letters, decisions, runs
 from sync_audit.trail import AuditTrail
 from sync_audit.vault import SEALED_PREFIX
 
@@ -36,7 +35,7 @@ class Erasure:
         run_id: The administrative run that proves it.
         records: How many entries lost their personal data.
         open_dead_letters: How many of them still waited to be replayed.
-        ledger_keys: How many keys of the ledger were forgotten.
+        ledger_keys: How many entries of the ledger were forgotten, or lost what they said about the person.
         cleaned_up: Whether old copies are gone from the database's files, too.
     """
 
@@ -51,11 +50,10 @@ def erase(trail: AuditTrail, address: str, *, with_open_dead_letters: bool = Fal
     """Remove everything personal about the person with an address, apart from the digest that stands for
     them.
 
-    What stays says that something was decided, when, by which rule and with which answer, about whoever
-    has this
-    digest: asking for the same address finds it, and nothing else does. What goes: addresses, names and
-        every other
-    value, keys at the source and at the target, dead letters, payloads, and what the ledger knows.
+    What stays says that something was decided, when, by which rule and with which answer, about whoever has
+    this digest: asking for the same address finds it, and nothing else does. What goes: addresses, names and
+    every other value, keys at the source and at the target, dead letters, payloads, and what the
+    ledger knows.
 
     Args:
         trail: Where to erase.
@@ -68,7 +66,7 @@ def erase(trail: AuditTrail, address: str, *, with_open_dead_letters: bool = Fal
         ConfigurationError: If encrypted records must be read to find the person, and the key is not set.
         TransientError: If the database did not take it; the call can be repeated.
     """
-    is_about = _mentions(address)
+    is_about = mentions(address)
     found = _find_entries(trail, address, is_about)
     waiting = _count_open(trail, found)
     if waiting and not with_open_dead_letters:
@@ -76,7 +74,7 @@ def erase(trail: AuditTrail, address: str, *, with_open_dead_letters: bool = Fal
             f"{waiting} dead letters about this person wait for replay; an opt-out may be among them.",
             advice="Replay them first (sync-audit replay), or erase with --with-open-dead-letters.",
         )
-    keys = _find_ledger_keys(trail, is_about)
+    known = find_in_ledger(trail, is_about)
     with administrative_run(trail, "erase") as run:
         for batch in _batches(found, _BATCH):
             notes = [
@@ -85,28 +83,17 @@ def erase(trail: AuditTrail, address: str, *, with_open_dead_letters: bool = Fal
             ]
             run.read(len(notes))
             run.record(notes, alongside=partial(_blank, batch))
-        forgotten: dict[str, dict[str, None]] = {}
-        for namespace, key in keys:
-            forgotten.setdefault(namespace, {})[key] = None
-        run.record([], ledger=forgotten)
+        run.record([], ledger=forgotten(known), alongside=partial(blank, trail, run.id, known))
     return Erasure(
         run_id=run.id,
         records=len(found),
         open_dead_letters=waiting,
-        ledger_keys=len(keys),
+        ledger_keys=len(known),
         cleaned_up=trail.database.clean_up(),
     )
 
 
-def _mentions(address: str) -> Callable[[str], bool]:
-    """A test whether a text contains exactly this address, or the hash by which Mailchimp calls it."""
-    normal = normalise_address(address)
-    md5 = hashlib.md5(normal.encode(), usedforsecurity=False).hexdigest()
-    pattern = re.compile(rf"(?<![\w.+%-])(?:{re.escape(normal)}|{md5})(?![\w-]|\.\w)")
-    return lambda text: pattern.search(normalise_address(text)) is not None
-
-
-def _find_entries(trail: AuditTrail, address: str, is_about: Callable[[str], bool]) -> list[EntryNote]:
+def _find_entries(trail: AuditTrail, address: str, is_about: IsAbout) -> list[EntryNote]:
     person = trail.person(address)
     names = ("run_id", "seq", "digest", "person", "former_person", *PRIVATE_COLUMNS)
     query = (
@@ -126,10 +113,9 @@ def _find_entries(trail: AuditTrail, address: str, is_about: Callable[[str], boo
 def _may_be_about(address: str, person: bytes) -> sa.ColumnElement[bool]:
     """A condition that the database can check, wider than the truth: spellings are compared afterwards."""
     normal = normalise_address(address)
-    md5 = hashlib.md5(normal.encode(), usedforsecurity=False).hexdigest()
     # A letter outside ASCII may be stored in another case, which not every database folds: leave it open.
     escaped = re.sub(r"([%_\\])", r"\\\1", normal)
-    patterns = [re.sub(r"[^\x20-\x7e]", "_", escaped), md5]
+    patterns = [re.sub(r"[^\x20-\x7e]", "_", escaped), *hashes(address)]
     searched = [decisions.c[name] for name in PRIVATE_COLUMNS if name not in ("subject", "former_subject")]
     sealed = (decisions.c[name].startswith(SEALED_PREFIX) for name in ("dead_letter", "payload"))
     return sa.or_(
@@ -147,29 +133,6 @@ def _count_open(trail: AuditTrail, found: Sequence[EntryNote]) -> int:
     with trail.database.reading() as connection:
         waiting = {(row.run_id, row.seq) for row in connection.execute(query)}
     return sum((note.run_id, note.seq) in waiting for note in found)
-
-
-def _find_ledger_keys(trail: AuditTrail, is_about: Callable[[str], bool]) -> list[tuple[str, str]]:
-    query = sa.select(ledger_entries.c.namespace, ledger_entries.c.key, ledger_entries.c.value)
-    with trail.database.reading() as connection:
-        rows = connection.execute(query.execution_options(yield_per=_PAGE))
-        return [
-            (namespace, key)
-            for namespace, key, value in rows
-            if is_about(key) or is_about(value) or any(is_about(text) for text in _texts(json.loads(value)))
-        ]
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        yield from value
-        for inner in value.values():
-            yield from _texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _texts(inner)
 
 
 def _blank(batch: Sequence[EntryNote], connection: sa.Connection) -> None:
