@@ -205,6 +205,8 @@ NO_FIELDS = dict.fromkeys(FIELDS)
     ("changes", "expected"),
     [
         pytest.param({}, {}, id="unsubscribe"),
+        pytest.param({"action": None}, {}, id="unsubscribe that does not say by which action"),
+        pytest.param({"action": "delete"}, {"contact_status": None}, id="archived by an admin"),
         pytest.param({"reason": "abuse"}, {"reason": "abuse", "contact_status": "complaint"}, id="complaint"),
         pytest.param(
             {"type": "cleaned", "reason": "hard", "merges": None},
