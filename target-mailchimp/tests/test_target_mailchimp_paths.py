@@ -72,7 +72,7 @@ def act(bench: Any, name: str, address: str) -> None:
             control.act(name, address)
 
 
-@settings(MANY, max_examples=25)
+@settings(MANY, max_examples=12)
 @given(runs=st.lists(RECORDS, min_size=1, max_size=3), options=OPTIONS)
 def test_batches_and_single_calls_leave_the_same_members(
     two_benches: Any, runs: list[list[dict[str, Any]]], options: dict[str, Any]
@@ -93,7 +93,7 @@ def test_batches_and_single_calls_leave_the_same_members(
     assert left[0] == left[1]
 
 
-@settings(MANY, max_examples=40)
+@settings(MANY, max_examples=20)
 @given(history=st.lists(st.one_of(ACT, RECORDS), min_size=2, max_size=12), options=OPTIONS)
 def test_no_history_raises_anybody(two_benches: Any, history: list[Any], options: dict[str, Any]) -> None:
     bench = two_benches[0]()
@@ -108,7 +108,7 @@ def test_no_history_raises_anybody(two_benches: Any, history: list[Any], options
         assert bench.mailchimp.control.raises("raised") == []
 
 
-@settings(MANY, max_examples=25)
+@settings(MANY, max_examples=12)
 @given(records=RECORDS, options=OPTIONS)
 def test_the_same_records_again_come_to_rest(
     two_benches: Any, records: list[dict[str, Any]], options: dict[str, Any]
