@@ -27,7 +27,7 @@ def raw(address: str, **more: str) -> dict[str, Any]:
     return {"email_address": address, "status": "unsubscribed", "source_key": "EPIC06/77//1", **more}
 
 
-def remember(trail: AuditTrail, **namespaces: dict[str, Any]) -> None:
+def remember(trail: AuditTrail, **namespaces: Any) -> None:
     run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
     run.record([], ledger=namespaces)
     run.finish()
