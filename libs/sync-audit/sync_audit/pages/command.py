@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from importlib.util import find_spec
 from typing import Final
 
@@ -96,6 +97,8 @@ def serve(ctx: click.Context, /, port: int, **options: object) -> None:
     mask_logs()
     settings = PagesSettings(**options)  # type: ignore[arg-type] # the options, by name
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # After its graceful end uvicorn raises the signal again; whoever asked it to stop shall see a success.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     with opened(ctx) as trail:
         # Without an access log: it would tell who was looked up, and when. Without proxy headers: only
         # those of trusted proxies count, and the gate reads them.

@@ -199,6 +199,8 @@ def _first_entries(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, 
         connection: In which transaction.
         keys: The latest entries about them.
     """
+    if not keys:
+        return {}
     latest, first, back, out = (decisions.alias(name) for name in ("latest", "first", "back", "out"))
     first_run = runs.alias("first_run")
     came_back = (
@@ -244,7 +246,7 @@ def _first_entries(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, 
         )
         .order_by(first.c.recorded_at.desc(), first.c.run_id.desc(), first.c.seq.desc())
     )
-    rows = connection.execute(query) if keys else ()
+    rows = connection.execute(query)
     return {Key(row.latest_at, row.latest_run, row.latest_seq): row for row in rows}
 
 
