@@ -195,3 +195,15 @@ ledger_entries = sa.Table(
     sa.Column("recorded_at", sa.String(27), nullable=False),
     comment="What is known last about each key: state, not history.",
 )
+
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("cause", sa.Text, primary_key=True),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("since", sa.String(27), nullable=False),
+    sa.Column("seen_at", sa.String(27), nullable=False),
+    sa.Column("told_at", sa.String(27)),
+    sa.Column("claimed_until", sa.String(27)),
+    comment="Causes that hold, when somebody was told, and until when a process is about to tell.",
+)

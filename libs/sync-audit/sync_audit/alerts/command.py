@@ -1,0 +1,163 @@
+"""The command `sync-audit alert`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import IO
+
+import click
+from connector_kit.errors import ConfigurationError, TransientError
+from connector_kit.redaction import mask_logs
+from connector_kit.secret_option import SecretText
+
+from sync_audit.alerts.causes import Cause, Limits, judge
+from sync_audit.alerts.channels import AppriseChannel, open_channels
+from sync_audit.alerts.facts import Facts
+from sync_audit.alerts.looking import look_at_letters, look_at_runs
+from sync_audit.alerts.memory import AlertMemory
+from sync_audit.alerts.receiver import look_at_receiver, make_transport, read_webhook_status
+from sync_audit.alerts.watch import Outcome, tell
+from sync_audit.command import opened, to_age
+from sync_audit.trail import AuditTrail
+
+PREFIX = "AUDIT_ALERT"
+
+
+@click.command()
+@click.option(
+    "--to",
+    "urls",
+    type=SecretText(),
+    multiple=True,
+    envvar=f"{PREFIX}_URLS",
+    metavar="URL",
+    help="An apprise URL; may be given several times. In the variable, spaces stand between them.",
+)
+@click.option(
+    "--receiver-url",
+    envvar=f"{PREFIX}_RECEIVER_URL",
+    default="",
+    help="The receiver of webhooks, to look at its health and inbox: http://127.0.0.1:8080.",
+)
+@click.option(
+    "--webhook-status",
+    type=click.File("r", encoding="utf-8", lazy=False),
+    metavar="FILE",
+    help="What `mailchimp-webhooks status --json` printed; - for stdin.",
+)
+@click.option(
+    "--inactive",
+    callback=to_age,
+    envvar=f"{PREFIX}_INACTIVE",
+    default="30m",
+    show_default=True,
+    metavar="AGE",
+    help="A run that has written nothing for so long, and whose process is not seen, was killed.",
+)
+@click.option(
+    "--failures",
+    type=click.IntRange(0),
+    envvar=f"{PREFIX}_FAILURES",
+    default=10,
+    show_default=True,
+    help="More failed records than this, in a run or waiting.",
+)
+@click.option(
+    "--opt-out-age",
+    callback=to_age,
+    envvar=f"{PREFIX}_OPT_OUT_AGE",
+    default="60m",
+    show_default=True,
+    metavar="AGE",
+    help="Opt-outs that have waited for so long.",
+)
+@click.option(
+    "--drift",
+    type=click.IntRange(0),
+    envvar=f"{PREFIX}_DRIFT",
+    default=0,
+    show_default=True,
+    help="More differences in the last comparison than this.",
+)
+@click.option(
+    "--quiet",
+    callback=to_age,
+    envvar=f"{PREFIX}_QUIET",
+    default="12h",
+    show_default=True,
+    metavar="AGE",
+    help="So long a cause that persists is not told again.",
+)
+@click.option("--dry-run", is_flag=True, help="Print what is wrong; send and remember nothing.")
+@click.pass_context
+def alert(
+    ctx: click.Context,
+    /,
+    urls: tuple[str, ...],
+    receiver_url: str,
+    webhook_status: IO[str] | None,
+    quiet: timedelta,
+    *,
+    dry_run: bool,
+    **limits: int | timedelta,
+) -> None:
+    """Look for what needs a person, and send one message per cause.
+
+    Each option but --webhook-status and --dry-run can be set as a variable: AUDIT_ALERT_ and its name
+    (AUDIT_ALERT_URLS for --to). Exit status: 0 nothing is wrong; 1 something is; 2 wrong usage; 3 it could
+    not be looked at, or a message could not be sent.
+    """
+    mask_logs()
+    channels = _channels(urls, dry_run=dry_run)
+    with opened(ctx) as trail:
+        now = trail.clock()
+        judgement = judge(_look(trail, receiver_url, webhook_status), Limits(**limits), now)  # type: ignore[arg-type] # by name
+        _print(judgement.causes)
+        if not dry_run:
+            outcome = tell(AlertMemory(trail.database), judgement, channels, now=now, quiet=quiet)
+            _check(outcome)
+    ctx.exit(1 if judgement.causes else 0)
+
+
+def _channels(urls: tuple[str, ...], *, dry_run: bool) -> list[AppriseChannel]:
+    if dry_run:
+        return []
+    if not urls:
+        raise ConfigurationError(
+            "Nobody is told: no channel is set.",
+            advice="Set AUDIT_ALERT_URLS or --to to an apprise URL, or look with --dry-run.",
+        )
+    return open_channels(urls)
+
+
+def _look(trail: AuditTrail, receiver_url: str, webhook_status: IO[str] | None) -> Facts:
+    webhooks = read_webhook_status(webhook_status.read()) if webhook_status else None
+    return Facts(
+        runs=look_at_runs(trail),
+        letters=look_at_letters(trail),
+        receiver=look_at_receiver(receiver_url, make_transport()) if receiver_url else None,
+        webhooks=webhooks,
+        webhooks_unknown=webhook_status is not None and webhooks is None,
+    )
+
+
+def _print(causes: tuple[Cause, ...]) -> None:
+    for cause in causes:
+        click.echo(f"{cause.key}: {cause.what}")
+    if not causes:
+        click.echo("Nothing needs a person.")
+
+
+def _check(outcome: Outcome) -> None:
+    for message in outcome.sent:
+        click.echo(f"Sent: {message.title}.", err=True)
+    if outcome.failed_channels:
+        left = (
+            f" {len(outcome.unsent)} messages reached nobody and are sent next time."
+            if outcome.unsent
+            else ""
+        )
+        raise TransientError(
+            f"A channel did not take a message: {', '.join(outcome.failed_channels)}.{left}",
+            advice="Try the URL by itself: `apprise -vv --body test URL` says what is wrong.",
+        )
