@@ -54,7 +54,7 @@ format: install ## Format and mend what can be mended
 	$(BIN)/ruff format .
 
 bench: install ## Benchmarks: ratios against a floor measured in the same run
-	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+	$(BIN)/pytest tests/bench --capture=no --override-ini python_files='bench_*.py' --override-ini timeout=3600
 
 clean: ## Remove what make made
 	rm -rf .venv .meltano data output dist

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any, ClassVar
 
-from connector_kit.errors import ConnectorError
-from connector_kit.singer import DurableTarget
+from connector_kit.errors import text_to_keep
+from connector_kit.singer import DurableTarget, RunStatus
 from epicor_kinetic_client import EpicorClient, EpicorSettings
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from singer_sdk.sinks import Sink
-from sync_audit import AuditTrail, Run, Status, default_database_url
+from sync_audit import AuditTrail, Run, default_database_url
 from sync_audit.environment import CORRELATION_VARIABLE
 from typing_extensions import override
 
@@ -63,7 +63,6 @@ class TargetEpicorContacts(DurableTarget):
         self._written_columns: set[str] = set()
         self._run: Run | None = None
         self._applier: Applier | None = None
-        self._finished = False
         self._told_at = time.monotonic()
 
     @classmethod
@@ -169,38 +168,15 @@ class TargetEpicorContacts(DurableTarget):
             self.logger.info("%d records so far: %s.", self.run.records_read, told)
 
     @override
-    def process_endofpipe(self) -> None:
-        super().process_endofpipe()
-        self._finish("succeeded")
-
-    @override
     def _write_state_message(self, state: dict[str, Any]) -> None:
         if not self.write_settings.dry_run:
             super()._write_state_message(state)
 
     @override
-    def _uninterrupted(self, step: Callable[[dict[str, Any]], None], message: dict[str, Any]) -> None:
-        try:
-            super()._uninterrupted(step, message)
-        except ConnectorError as error:
-            self._finish("stopped" if self._stop_requested.is_set() else "failed", str(error))
-            raise
-        except Exception as error:
-            self._finish("failed", f"{type(error).__name__}: see the log of the run.")
-            raise
-
-    @override
-    def _end_early(self, signum: int) -> None:
-        try:
-            super()._end_early(signum)
-        finally:
-            self._finish("stopped")
-
-    def _finish(self, status: Status, error: str | None = None) -> None:
-        if self._run is None or self._finished:
+    def end_run(self, status: RunStatus, error: Exception | None = None) -> None:
+        if self._run is None:
             return
-        self._finished = True
-        self.logger.info("%s", self._run.finish(status, error))
+        self.logger.info("%s", self._run.finish(status, text_to_keep(error) if error else None))
         self.trail.close()
         self.executor.shutdown()
         self.client.close()

@@ -11,9 +11,8 @@ from enum import Enum
 from typing import Any, Protocol
 
 from connector_kit.errors import AmbiguousWriteError, ConnectorError, DataError, NotFoundError
-from connector_kit.transport import Request
 from epicor_kinetic_client import EpicorClient
-from epicor_kinetic_client.odata import fits_in_path, key_segment
+from epicor_kinetic_client.odata import fits_in_path
 
 from target_epicor_contacts.columns import Columns, same
 from target_epicor_contacts.lookup import RowFinder
@@ -186,9 +185,8 @@ class RowWriter:
         return self._mode is WriteMode.RPC or not fits_in_path(row.key)
 
     def _patch(self, write: RowWrite) -> None:
-        entity = write.row.entity
-        url = self._client.address(write.row.company, entity.path) + key_segment(write.row.key)
-        self._client.transport.send(Request("PATCH", url, json=dict(write.changes)))
+        row = write.row
+        self._client.patch(row.company, row.entity.path, row.key, write.changes, repeatable=False)
 
     def _rpc(self, write: RowWrite) -> None:
         """GetByID, edit, Update: the way of Kinetic's own screens, for tenants whose rules refuse PATCH."""

@@ -347,15 +347,12 @@ class PickyEpicor:
     def __init__(self) -> None:
         self.settings = EpicorSettings("http://127.0.0.1", ("A",), "key")
         self.stored: dict[str, Any] = {}
-        self.transport = self
 
-    def address(self, company: str, path: str) -> str:
-        return f"{company}/{path}"
-
-    def send(self, request: Any) -> None:
-        if "Address1" in request.json:
+    def patch(self, *row: Any, repeatable: bool) -> None:
+        changes = row[-1]
+        if "Address1" in changes:
             raise DataError("No such street.")
-        self.stored.update(request.json)
+        self.stored.update(changes)
 
 
 class NoFinder:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
-from connector_kit.singer import DurableTarget
+from connector_kit.errors import text_to_keep
+from connector_kit.singer import DurableTarget, RunStatus
 from mailchimp_client import MailchimpClient, MailchimpSettings
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
-from sync_audit import AuditTrail, Run, Status, default_database_url
+from sync_audit import AuditTrail, Run, default_database_url
 
 from target_mailchimp.audience import AudienceDirectory
 from target_mailchimp.loader import Loader
@@ -38,7 +39,6 @@ class TargetMailchimp(DurableTarget):
     def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 (passed on as they are)
         super().__init__(**arguments)
         self._started_at = self._progress_at = time.monotonic()
-        self._ended = False
 
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
@@ -120,38 +120,17 @@ class TargetMailchimp(DurableTarget):
         if not self.settings.dry_run:
             super()._write_state_message(state)
 
-    def _uninterrupted(self, step: Callable[[dict[str, Any]], None], message: dict[str, Any]) -> None:
-        try:
-            super()._uninterrupted(step, message)
-        except Exception as error:
-            self._end_run("failed", error)
-            raise
+    def _process_record_message(self, message_dict: dict[str, Any]) -> None:
+        super()._process_record_message(message_dict)
         self._show_progress()
 
-    def _end_early(self, signum: int) -> None:
-        try:
-            super()._end_early(signum)
-        except Exception as error:
-            self._end_run("failed", error)
-            raise
-        finally:
-            self._end_run("stopped")
-
-    def process_endofpipe(self) -> None:
-        """Write what is left, emit the last state, and say how it went."""
-        super().process_endofpipe()
-        self._end_run("succeeded")
-
-    def _end_run(self, status: Status, error: Exception | None = None) -> None:
-        """Close the run, if it got as far as to have begun one; a second call changes nothing."""
-        if self._ended or "run" not in vars(self):
-            return
-        self._ended = True
+    def end_run(self, status: RunStatus, error: Exception | None = None) -> None:
+        """Decide about what was not written, and say how it went."""
         if "loader" in vars(self):
             if error is not None:
                 self.loader.abandon(error)
             self.loader.close()
-        summary = self.run.finish(status, error=str(error) if error else None)
+        summary = self.run.finish(status, error=text_to_keep(error) if error else None)
         self.logger.info("%s; %d calls to Mailchimp.", summary, sum(self.client.transport.calls.values()))
         self.trail.close()
 

@@ -80,3 +80,10 @@ class DataError(ConnectorError):
 
 class NotFoundError(DataError):
     """The row that was asked for does not exist."""
+
+
+def text_to_keep(error: BaseException) -> str:
+    """What may be stored of an error: the text of one that is not ours could hold personal data."""
+    if isinstance(error, ConnectorError):
+        return str(error)
+    return f"{type(error).__name__}: see the log of the run."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
@@ -9,15 +10,19 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from types import FrameType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import click
 from singer_sdk import Target
+from singer_sdk.io_base import SingerReader
 from singer_sdk.plugin_base import PluginBase
+from singer_sdk.singerlib.json import deserialize_json
 
-from connector_kit.errors import ConnectorError, TransientError
+from connector_kit.errors import ConnectorError, DataError, TransientError
 from connector_kit.redaction import MASKER, mask_logs
 from connector_kit.secrets import reveal, secret_values
+
+RunStatus = Literal["succeeded", "failed", "stopped"]
 
 EXIT_BY_SIGNAL = 128
 """Added to the number of a signal, as shells do: a run that was cut short is no success."""
@@ -29,6 +34,8 @@ def run_plugin(plugin: type[PluginBase]) -> None:
     A ConnectorError ends it with one readable line on stderr and exit status 1; logs are masked.
     """
     mask_logs()
+    # Its debug lines hold whole addresses of requests, and these the people that are looked up.
+    logging.getLogger("urllib3").setLevel(logging.INFO)
     try:
         plugin.cli()
     except ConnectorError as error:
@@ -56,6 +63,25 @@ def _as_float(value: Any) -> Any:  # noqa: ANN401 (settings are JSON)
     return float(value) if isinstance(value, Decimal) else value
 
 
+class MessageReader(SingerReader):
+    """Reads messages; a line that is none is not shown, because it may hold people."""
+
+    def deserialize_json(self, line: str) -> dict[str, Any]:
+        """The message of a line.
+
+        Raises:
+            DataError: The line is no JSON object.
+        """
+        try:
+            message = deserialize_json(line)
+        except ValueError as error:
+            raise DataError(
+                f"A line of {len(line)} characters on standard input is no Singer message.",
+                advice="Only a tap or a mapper may write there: look for a program that prints.",
+            ) from error
+        return message
+
+
 class DurableTarget(SecretSettings, Target):
     """A target whose state never runs ahead of its writes, however the process ends.
 
@@ -63,6 +89,8 @@ class DurableTarget(SecretSettings, Target):
     until the message in hand is done; then everything is written, the state follows, and the process ends.
     State is emitted during long loads too, not only at the end.
     """
+
+    message_reader_class = MessageReader
 
     state_interval: ClassVar[float] = 10.0
     """Seconds between two drains that a STATE message causes; 0 drains with each."""
@@ -72,6 +100,7 @@ class DurableTarget(SecretSettings, Target):
         self.max_parallelism = 1
         self._busy = False
         self._signal: int | None = None
+        self._is_over = False
         self._stop_requested = threading.Event()
         self._drained_at = time.monotonic()
 
@@ -127,6 +156,15 @@ class DurableTarget(SecretSettings, Target):
     def process_endofpipe(self) -> None:
         """Write what is left, then emit the last state."""
         self._uninterrupted(lambda _: super(DurableTarget, self).process_endofpipe(), {})
+        self._over("succeeded")
+
+    def end_run(self, status: RunStatus, error: Exception | None = None) -> None:
+        """Say how it went and let go of what is open. Called once, however the run ends, but by SIGKILL.
+
+        Args:
+            status: `stopped` after a signal.
+            error: What ended the run, if an error did; it is raised afterwards.
+        """
 
     def _take_state(self, message_dict: dict[str, Any]) -> None:
         super()._process_state_message(message_dict)
@@ -138,6 +176,12 @@ class DurableTarget(SecretSettings, Target):
         self._busy = True
         try:
             step(message)
+        except Exception as error:
+            self._over("failed" if self._signal is None else "stopped", error)
+            if self._signal is None or not isinstance(error, TransientError):
+                raise
+            self.logger.warning("Signal %d: %s The state stays where it was.", self._signal, error)
+            sys.exit(EXIT_BY_SIGNAL + self._signal)
         finally:
             self._busy = False
         if self._signal is not None:
@@ -152,5 +196,15 @@ class DurableTarget(SecretSettings, Target):
     def _end_early(self, signum: int) -> None:
         self.logger.warning("Signal %d: writing what was read, then ending.", signum)
         self._busy = True
-        self.drain_all(is_endofpipe=True)
+        try:
+            self.drain_all(is_endofpipe=True)
+        except Exception as error:
+            self._over("failed", error)
+            raise
+        self._over("stopped")
         sys.exit(EXIT_BY_SIGNAL + signum)
+
+    def _over(self, status: RunStatus, error: Exception | None = None) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self.end_run(status, error)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from connector_kit.errors import ConfigurationError
-from connector_kit.singer import DurableTarget, run_plugin
+from connector_kit.singer import DurableTarget, RunStatus, run_plugin
 from singer_sdk import BatchSink
 from singer_sdk import typing as th
 
@@ -18,9 +18,16 @@ from singer_sdk import typing as th
 class FileSink(BatchSink):
     MAX_SIZE_DEFAULT = 5
 
+    def __init__(self, target: TargetFile, *arguments: Any, **named: Any) -> None:
+        super().__init__(target, *arguments, **named)
+        self.target = target
+
     def process_batch(self, context: dict[str, Any]) -> None:
         if self.config.get("refuse"):
             raise ConfigurationError("Refused.", advice="Unset `refuse`.")
+        if self.config.get("pause"):
+            Path(self.config["file"]).with_suffix(".begun").touch()
+            self.target.pause(self.config["pause"])
         file = Path(self.config["file"])
         file.with_suffix(".begun").touch()
         until = time.monotonic() + self.config.get("seconds", 0)
@@ -38,9 +45,14 @@ class TargetFile(DurableTarget):
     config_jsonschema = th.PropertiesList(
         th.Property("file", th.StringType, required=True),
         th.Property("seconds", th.NumberType),
+        th.Property("pause", th.NumberType),
         th.Property("refuse", th.BooleanType),
         th.Property("password", th.StringType, secret=True),
     ).to_dict()
+
+    def end_run(self, status: RunStatus, error: Exception | None = None) -> None:
+        with Path(self.config["file"]).with_suffix(".ended").open("a") as ended:
+            ended.write(f"{status} {type(error).__name__}\n")
 
     def check_connection(self) -> Iterator[str]:
         yield "The file can be written."

@@ -163,7 +163,9 @@ def test_whatever_an_env_file_holds_one_value_changes_alone(tmp_path_factory, li
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        pytest.param(".env", b"A=1\n\nB='open\nC=2\n", r"\.env:3: the line cannot be read", id="open quotes"),
+        pytest.param(
+            ".env", b"A=1\n\nB='secret-text\nC=2\n", r"\.env:3: the line cannot be read", id="open quotes"
+        ),
         pytest.param(
             "meltano.yml", b"a: 1\nb: {c: secret-text\n", r"meltano\.yml:3: this is no YAML", id="YAML"
         ),
@@ -180,7 +182,6 @@ def test_a_file_that_cannot_be_read_is_named_without_its_content(tmp_path, name,
 
     assert failure.value.advice
     assert "secret-text" not in str(failure.value)
-    assert "open" not in failure.value.message
 
 
 def test_a_folder_means_its_env_file_and_meltano_yml_with_what_that_includes(tmp_path):

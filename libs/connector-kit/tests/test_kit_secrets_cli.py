@@ -147,7 +147,9 @@ def test_a_key_is_looked_for_in_the_variable_then_the_file_then_the_keyring(run,
     assert run("decrypt", VALUE, **in_file, CONNECTOR_SECRET_KEY=OLD)[0] == 0
 
 
-@pytest.mark.parametrize("line", [f"CONNECTOR_SECRET_KEY={OLD}", "CONNECTOR_SECRET_KEY_FILE=key"])
+@pytest.mark.parametrize(
+    "line", [f"CONNECTOR_SECRET_KEY={OLD}", "CONNECTOR_SECRET_KEY_FILE=key"], ids=["the key", "its file"]
+)
 def test_the_env_file_of_the_folder_may_say_where_the_key_is(run, line):
     Path("key").write_text(OLD)
     Path(".env").write_text(line)

@@ -64,6 +64,8 @@ class Running:
         self.out, self.err = self.process.communicate(feed or None, timeout=60)
         written = self.file.read_text().split() if self.file.exists() else []
         states = [json.loads(line)["last"] for line in self.out.splitlines()]
+        ended = self.file.with_suffix(".ended")
+        self.ended = ended.read_text().splitlines() if ended.exists() else []
         return self.process.returncode, [int(number) for number in written], states
 
 
@@ -103,7 +105,7 @@ def test_a_signal_while_it_waits_for_input_writes_what_was_read(tmp_path):
 
     status, written, states = running.end()
 
-    assert status == 128 + signal.SIGTERM
+    assert (status, running.ended) == (128 + signal.SIGTERM, ["stopped NoneType"])
     assert written == list(range(1, len(written) + 1))
     assert states[-1] in {len(written) - 1, len(written)}
 
@@ -117,6 +119,39 @@ def test_a_kill_never_leaves_a_state_that_is_ahead(tmp_path):
     _, written, states = running.end()
 
     assert max(states, default=0) <= max(written, default=0)
+
+
+def test_a_signal_ends_a_wait_between_attempts_and_the_state_stays(tmp_path):
+    running = Running(tmp_path, pause=600)
+    running.feed(json.dumps(SCHEMA) + "\n" + messages(1, 7))
+    running.wait_for_batch()
+    running.process.send_signal(signal.SIGTERM)
+
+    assert running.end() == (128 + signal.SIGTERM, [], [])
+    assert running.ended == ["stopped TransientError"]
+
+
+@pytest.mark.parametrize(
+    ("config", "ended"), [({}, "succeeded NoneType"), ({"refuse": True}, "failed ConfigurationError")]
+)
+def test_the_end_of_a_run_is_told_once(tmp_path, config, ended):
+    running = Running(tmp_path, **config)
+    running.end(json.dumps(SCHEMA) + "\n" + messages(1, 7))
+
+    assert running.ended == [ended]
+
+
+@pytest.mark.parametrize(
+    "line", ["a person@example.com that no tap wrote", '{"type": "RECORD", "person@example.com']
+)
+def test_a_line_that_is_no_message_is_an_error_that_does_not_show_it(tmp_path, line):
+    running = Running(tmp_path)
+
+    status, written, states = running.end(json.dumps(SCHEMA) + "\n" + messages(1, 6) + line + "\n")
+
+    assert (status, written, states) == (1, [1, 2, 3, 4, 5], [])
+    assert "is no Singer message" in running.err
+    assert "person@" not in running.err
 
 
 def test_an_error_is_one_readable_line_and_no_state(tmp_path):

@@ -157,18 +157,27 @@ class EpicorClient:
             raise NotFoundError(f"{path}: there is no row with this key.")
         return _without_annotations(rows[0])
 
-    def patch(self, company: str, path: str, key: Mapping[str, Value], changes: Mapping[str, Any]) -> None:
+    def patch(
+        self,
+        company: str,
+        path: str,
+        key: Mapping[str, Value],
+        changes: Mapping[str, Any],
+        *,
+        repeatable: bool = True,
+    ) -> None:
         """Set these columns of the row with this key; the others stay.
 
-        Values are absolute, so it may be repeated. Kinetic has been seen to accept a change and not to
-        store it: read the row back.
+        Values are absolute, so it may be repeated; `repeatable=False` leaves it to the caller to look first.
+        Kinetic has been seen to accept a change and not to store it: read the row back.
 
         Raises:
+            AmbiguousWriteError: Not repeatable, and whether it was stored is not known.
             NotFoundError: There is no such row.
             DataError: A business rule refuses.
         """
         url = self._url(company, path) + key_segment(key)
-        self.transport.send(Request("PATCH", url, json=dict(changes), repeatable=True))
+        self.transport.send(Request("PATCH", url, json=dict(changes), repeatable=repeatable))
 
     def create(self, company: str, path: str, row: Mapping[str, Any]) -> Row:
         """Add a row; the row as the server stored it, with the keys that it assigned.
