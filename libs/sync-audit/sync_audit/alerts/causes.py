@@ -93,7 +93,7 @@ def _failed_runs(facts: Facts, limits: Limits, now: datetime) -> Iterator[Cause]
         how = (
             "failed"
             if newest.status == "failed"
-            else f"was killed: it wrote last at {moment(newest.active_at)}"
+            else f"was killed: it wrote last at {moment(newest.active_at)} UTC"
         )
         before = f" It is number {len(bad)} in a row." if len(bad) > 1 else ""
         yield Cause(
@@ -116,7 +116,7 @@ def _is_bad(run: RunFact, silent_since: str) -> bool:
 def _failures(facts: Facts, limits: Limits, _now: datetime) -> Iterator[Cause]:
     letters = {letter.plugin: letter for letter in facts.letters}
     newest: dict[str, RunFact] = {}
-    for run in sorted((run for runs in facts.lanes.values() for run in _newest_two(runs)), key=_by_failures):
+    for run in sorted((run for runs in facts.lanes.values() for run in _newest(runs)), key=_by_failures):
         if run.failures > limits.failures:
             newest[run.plugin] = run
     for plugin in sorted({*letters, *newest}):
@@ -144,9 +144,12 @@ def _by_failures(run: RunFact) -> int:
     return run.failures
 
 
-def _newest_two(runs: tuple[RunFact, ...]) -> tuple[RunFact, ...]:
-    """The newest run, and the newest that ended: one that has just begun says nothing yet."""
-    return (*runs[:1], *[run for run in runs[1:] if run.finished_at][:1])
+def _newest(runs: tuple[RunFact, ...]) -> Iterator[RunFact]:
+    """The newest run; also the last that ended, where that one has only begun and says little yet."""
+    for run in runs:
+        yield run
+        if run.finished_at:
+            return
 
 
 def _late_opt_outs(facts: Facts, limits: Limits, now: datetime) -> Iterator[Cause]:
