@@ -128,8 +128,27 @@ def wanted() -> dict[Path, str]:
     return files
 
 
+def check_capabilities() -> None:
+    """Hold meltano.yml to the capabilities that the plugins state, and .env.example to meltano.yml."""
+    text = (ROOT / "meltano.yml").read_text(encoding="utf-8")
+    plugins = yaml.safe_load(text)["plugins"]
+    for plugin in [*plugins["extractors"], *plugins["loaders"]]:
+        stated = about(plugin["name"])["capabilities"]
+        if set(plugin["capabilities"]) != set(stated):
+            raise SystemExit(f"The capabilities of {plugin['name']} in meltano.yml should be {stated}.")
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    missing = {
+        name
+        for name in re.findall(r"\$\{?([A-Z_]+)", text)
+        if not re.search(rf"^{name}=", example, re.MULTILINE)
+    } - {"MELTANO_PROJECT_ROOT"}
+    if missing:
+        raise SystemExit(f".env.example does not name {', '.join(sorted(missing))}.")
+
+
 def main() -> None:
     """Check, or write."""
+    check_capabilities()
     differences = 0
     for file, text in wanted().items():
         current = file.read_text(encoding="utf-8")
