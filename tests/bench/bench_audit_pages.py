@@ -27,7 +27,7 @@ from sync_audit.pages.app import create_app
 from sync_audit.pages.settings import PagesSettings
 
 DECISIONS = int(os.environ.get("BENCH_PAGES_DECISIONS", "5000000"))
-PER_RUN = 2_500
+PER_RUN = 200
 PEOPLE = 399_999  # has no factor in common with how often people opt out: it is not always the same ones
 ROUNDS = 15
 MOST_MS = 200.0
@@ -151,7 +151,7 @@ def pages(number: int, total: int) -> dict[str, str]:
         "runs": "/runs",
         "runs of one plugin": "/runs?plugin=target-epicor-contacts",
         "run": f"/runs/{run}",
-        "run, further": f"/runs/{run}?start=2000",
+        "run, further": f"/runs/{run}?start=150",
         "failures of a run": f"/runs/{run}?action=failed",
         "rest of a run": f"/runs/{run}?action=unchanged",
         "person": f"/people/{person}",

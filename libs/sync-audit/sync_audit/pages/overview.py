@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import product
 from typing import Final
 
 import sqlalchemy as sa
 
 from sync_audit.pages.consent import OPT_OUTS
 from sync_audit.pages.plots import Plot, Span, plot
-from sync_audit.pages.stories import runs_before
+from sync_audit.pages.stories import runs_before, waiting_plugins
 from sync_audit.pages.words import DIRECTIONS
 from sync_audit.queries import RunView
 from sync_audit.run import WAITING_STATES
@@ -122,23 +123,25 @@ def waiting(
         only_opt_outs: Only those that tell of an opt-out.
         states: Only those in these states.
     """
-    count, looked_at, oldest = 0, 0, None
-    for state in states:
-        query = sa.select(dead_letters.c.opened_at, dead_letters.c.consent).where(
-            dead_letters.c.state == state
+    count, is_more, oldest = 0, False, None
+    plugins = waiting_plugins(connection) if plugin is None else [plugin]
+    for state, of_plugin in product(states, plugins):
+        first = (
+            sa.select(dead_letters.c.opened_at, dead_letters.c.consent)
+            .where(dead_letters.c.state == state, dead_letters.c.plugin == of_plugin)
+            .order_by(dead_letters.c.opened_at)
+            .limit(MOST_COUNTED + 1)
+            .subquery()
         )
-        if plugin is not None:
-            query = query.where(dead_letters.c.plugin == plugin)
-        first = query.order_by(dead_letters.c.opened_at).limit(MOST_COUNTED + 1).subquery()
         matches = first.c.consent.in_(OPT_OUTS) if only_opt_outs else sa.true()
-        row = connection.execute(
+        looked_at, matching, since = connection.execute(
             sa.select(
                 sa.func.count(),
                 sa.func.count(sa.case((matches, 1))),
                 sa.func.min(sa.case((matches, first.c.opened_at))),
             ).select_from(first)
         ).one()
-        looked_at = max(looked_at, row[0])
-        count += row[1]
-        oldest = min(filter(None, (oldest, row[2])), default=None)
-    return Waiting(min(count, MOST_COUNTED), max(count, looked_at) > MOST_COUNTED, oldest)
+        count += matching
+        is_more = is_more or looked_at > MOST_COUNTED or count > MOST_COUNTED
+        oldest = min(filter(None, (oldest, since)), default=None)
+    return Waiting(min(count, MOST_COUNTED), is_more, oldest)
