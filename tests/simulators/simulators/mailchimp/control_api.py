@@ -167,7 +167,7 @@ def _webhooks(simulator: Simulator) -> APIRouter:
         return _json([_delivery(delivery) for delivery in simulator.courier.deliveries])
 
     @router.post("/flush")
-    async def flush(hurry: bool = False) -> Json:  # noqa: FBT001, FBT002 a query parameter
+    async def flush(hurry: bool = False) -> Json:  # noqa: FBT002 a query parameter
         await simulator.courier.flush(hurry=hurry)
         return {"deliveries": len(simulator.courier.deliveries)}
 
