@@ -43,7 +43,8 @@ check: install ## What CI checks beside the tests: lint, format, types, imports,
 	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench; do \
 	    $(BIN)/mypy --allow-untyped-defs --allow-incomplete-defs $$tests || exit 1; done
 	$(BIN)/lint-imports
-	@for member in $(MEMBERS); do (cd $$member && $(CURDIR)/$(BIN)/deptry --quiet .) || exit 1; done
+	@for member in $(MEMBERS); do \
+	    told=$$(cd $$member && $(CURDIR)/$(BIN)/deptry . 2>&1) || { echo "$$told"; exit 1; }; done
 	$(BIN)/python tests/docs/settings.py
 
 docs: install ## Write the settings of the plugins into the READMEs and meltano.yml
