@@ -33,7 +33,7 @@ from sync_audit.render import (
     write_csv,
     write_json,
 )
-from sync_audit.replay import replay_into, replay_to
+from sync_audit.replay import give_back, replay_into, replay_to
 from sync_audit.retention import prune as prune_trail
 from sync_audit.verification import verify as verify_trail
 
@@ -290,14 +290,25 @@ def prune(ctx: click.Context, older_than: timedelta) -> None:
 @click.option(
     "--into", metavar="COMMAND", help='The target to start, such as "meltano invoke target-mailchimp".'
 )
+@click.option(
+    "--give-back",
+    "gives_back",
+    is_flag=True,
+    help="Hand nothing out; open again what was handed out to a target that ended early.",
+)
 @click.pass_context
-def replay(ctx: click.Context, plugin: str | None, stream: str | None, into: str | None) -> None:
+def replay(
+    ctx: click.Context, plugin: str | None, stream: str | None, into: str | None, *, gives_back: bool
+) -> None:
     """Hand every open dead letter out again, once.
 
     Without --into, Singer messages go to stdout; their results are recorded by the next `sync-audit
     replay`. With --into, the target runs here, and what it decided is recorded when it ends.
     """
     with opened(ctx) as trail:
+        if gives_back:
+            click.echo(str(give_back(trail)), err=True)
+            return
         if into is None:
             outcome = replay_to(trail, sys.stdout, plugin=plugin, stream=stream)
         else:

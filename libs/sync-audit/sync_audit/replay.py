@@ -80,6 +80,21 @@ def replay_to(
     return ReplayOutcome(handed_out=len(letters), settled=settled)
 
 
+def give_back(trail: AuditTrail) -> ReplayOutcome:
+    """Settle what was handed out before, and open again what got no decision.
+
+    For messages that went to a target which ended early: nobody else knows that it takes no more of them.
+
+    Args:
+        trail: Where they are.
+    """
+    before = waiting(trail, state=HANDED_OUT)
+    if not before:
+        return ReplayOutcome(handed_out=0)
+    with administrative_run(trail, "replay") as run:
+        return ReplayOutcome(handed_out=0, settled=settle(trail, run, before, give_back=True))
+
+
 def replay_into(
     trail: AuditTrail, command: str, *, plugin: str | None = None, stream: str | None = None
 ) -> ReplayOutcome:

@@ -231,6 +231,20 @@ def test_a_replay_that_failed_without_a_dead_letter_gives_the_old_one_back(
     assert verify(filled).problems == ()
 
 
+def test_what_a_target_that_ended_early_took_can_be_given_back(
+    filled: AuditTrail, sync_audit: Command
+) -> None:
+    first = sync_audit("replay").stdout
+    assert "1 await their result" in sync_audit("replay").stderr
+    given_back = sync_audit("replay", "--give-back")
+    assert (given_back.exit_code, given_back.stdout) == (0, "")
+    assert "1 came to no end and are open again" in given_back.stderr
+    assert sync_audit("replay").stdout == first
+    sync_audit("replay", "--give-back")
+    assert "0 dead letters handed out." in sync_audit("replay", "--give-back").stderr
+    assert verify(filled).problems == ()
+
+
 def test_a_replay_goes_out_under_the_schema_that_the_run_saw(
     filled: AuditTrail, sync_audit: Command, decision: Make
 ) -> None:
