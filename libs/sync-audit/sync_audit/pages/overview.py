@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from sync_audit.pages.consent import OPT_OUTS
 from sync_audit.pages.plots import Plot, Span, plot
-from sync_audit.pages.stories import runs_before, waiting_plugins
+from sync_audit.pages.run_lists import runs_before
+from sync_audit.pages.stories import waiting_plugins
 from sync_audit.pages.words import DIRECTIONS
 from sync_audit.queries import RunView
 from sync_audit.run import WAITING_STATES

@@ -13,6 +13,7 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 from sync_audit.pages import consent, overview
 from sync_audit.pages.consent_csv import lines
 from sync_audit.pages.plots import SPANS
+from sync_audit.pages.run_lists import one_run, runs_before
 from sync_audit.pages.site import Site
 from sync_audit.pages.stories import (
     PAGE,
@@ -23,8 +24,6 @@ from sync_audit.pages.stories import (
     of_person,
     of_run,
     of_waiting,
-    one_run,
-    runs_before,
     waiting_plugins,
 )
 from sync_audit.run import OPEN
