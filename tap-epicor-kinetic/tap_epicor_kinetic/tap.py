@@ -74,13 +74,6 @@ class TapEpicorKinetic(SecretSettings, Tap):
             for declaration in self.declarations
         ]
 
-    @property
-    @override
-    def streams(self) -> dict[str, Stream]:
-        """The streams as they are declared, customers first: what refers to them then finds them there."""
-        by_name = super().streams
-        return {declared.name: by_name[declared.name] for declared in self.declarations}
-
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """End between two lines. No state is due: the one after the last page is out already."""

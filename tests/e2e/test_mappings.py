@@ -139,6 +139,14 @@ def test_a_contact_gives_its_name_to_a_member():
 
 
 @pytest.mark.parametrize("changes", [{"Inactive": True}, {"FirstName": "", "LastName": None}])
+def test_an_opt_out_of_any_contact_is_passed_on(changes):
+    record = mapped("epicor-to-mailchimp", "customer_contacts", CONTACT | changes | {"NoContact": True})
+
+    assert record is not None
+    assert (record["email_address"], record["status"]) == ("ann@example.com", "unsubscribed")
+
+
+@pytest.mark.parametrize("changes", [{"Inactive": True}, {"FirstName": "", "LastName": None}])
 def test_a_contact_without_a_name_to_give_is_left_out(changes):
     assert mapped("epicor-to-mailchimp", "customer_contacts", CONTACT | changes) is None
 

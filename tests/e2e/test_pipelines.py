@@ -48,20 +48,13 @@ def listed(stage: Stage) -> dict[str, list[dict[str, Any]]]:
         key_of(row["EMailAddress"])
         for table in ("Customer", "CustCnt")
         for row in rows(stage, table)
-        if row["NoContact"] and reaches_the_target(row)
+        if row["NoContact"] and row.get("CustomerType", "CUS") in TYPES
     }
     by_address: dict[str, list[dict[str, Any]]] = {}
     for customer in customers(stage):
         if customer["active"] and customer["customer_type"] in TYPES and customer["address"]:
             by_address.setdefault(customer["address"], []).append(customer)
     return {address: found for address, found in by_address.items() if address not in opted_out}
-
-
-def reaches_the_target(row: Mapping[str, Any]) -> bool:
-    """Whether the tap reads a row and the mapping passes it on."""
-    if "ConNum" in row:
-        return not row["Inactive"] and bool(row["FirstName"] or row["LastName"])
-    return row["CustomerType"] in TYPES
 
 
 def rows(stage: Stage, table: str) -> list[dict[str, Any]]:
