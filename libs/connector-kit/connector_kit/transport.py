@@ -252,14 +252,14 @@ class Transport:
                 verify=self._verify,
                 allow_redirects=False,
             )
+        except failures.InvalidHeader as error:
+            raise ConfigurationError(
+                "A header cannot carry the credentials as they are.",
+                advice="Check the key, the user and the password for line ends and spaces around them.",
+            ) from error
         except (failures.InvalidURL, failures.MissingSchema, failures.InvalidSchema) as error:
             raise ConfigurationError(
                 f"{request} is no address that can be called.", advice="Check `base_url`."
-            ) from error
-        except failures.SSLError as error:
-            raise ConfigurationError(
-                f"{request}: the TLS certificate of the server is not trusted.",
-                advice="For a self-signed or private certificate, name its CA file in `ca_bundle`.",
             ) from error
         except failures.ConnectTimeout as error:
             raise TransientError(
@@ -267,12 +267,27 @@ class Transport:
                 advice="Check `base_url` and the network.",
             ) from error
         except failures.RequestException as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise ConfigurationError(
+                    f"{request}: the TLS certificate of the server is not trusted.",
+                    advice="For a self-signed or private certificate, name its CA file in `ca_bundle`, "
+                    "or in the variable REQUESTS_CA_BUNDLE.",
+                ) from error
             if _never_left(error):
                 raise TransientError(
                     f"{request}: no connection.", advice="Check `base_url` and the network."
                 ) from error
             what = "no answer in time" if isinstance(error, failures.Timeout) else "the connection broke"
             raise _as_seen_by(request, TransientError(f"{request}: {what}.")) from error
+        except OSError as error:
+            raise ConfigurationError(
+                "The file with CA certificates cannot be read.", advice="Check `ca_bundle`."
+            ) from error
+        except UnicodeError as error:
+            raise ConfigurationError(
+                "A header cannot carry a character of the credentials.",
+                advice="Check the key, the user and the password for characters outside Latin-1.",
+            ) from error
         return Answer(
             status=response.status_code,
             headers=response.headers,

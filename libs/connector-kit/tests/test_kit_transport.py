@@ -170,6 +170,40 @@ def test_an_address_that_is_none_is_a_configuration_error(clock, url):
         transport(clock).send(Request("GET", url))
 
 
+def test_a_connection_that_breaks_in_the_handshake_says_nothing_about_certificates(server, clock):
+    server.answer(drop=True)
+    request = Request("POST", server.url.replace("http:", "https:"), json={})
+
+    with pytest.raises(AmbiguousWriteError) as failure:
+        transport(clock).send(request)
+
+    assert "certificate" not in str(failure.value)
+
+
+def test_a_certificate_that_is_not_trusted_is_a_configuration_error(tls_url, clock):
+    with pytest.raises(ConfigurationError, match="ca_bundle"):
+        transport(clock).send(Request("GET", tls_url))
+
+
+def test_a_certificate_of_the_ca_bundle_is_trusted(tls_url, tls_certificate, clock):
+    assert transport(clock, ca_bundle=str(tls_certificate)).send(Request("GET", tls_url)).status == 200
+
+
+def test_a_ca_bundle_that_is_not_there_is_a_configuration_error(tls_url, clock):
+    with pytest.raises(ConfigurationError, match="ca_bundle"):
+        transport(clock, ca_bundle="/no/such/file").send(Request("GET", tls_url))
+
+
+@pytest.mark.parametrize("value", ["a key\n", "a\r\nkey", "schlüssel€"])
+def test_credentials_that_no_header_can_carry_are_a_configuration_error(server, clock, value):
+    server.answer()
+
+    with pytest.raises(ConfigurationError, match="key"):
+        transport(clock).send(Request("GET", server.url, headers={"x-api-key": value}))
+
+    assert server.seen == []
+
+
 class Tokens:
     def __init__(self, *, renewable: bool = True) -> None:
         self.renewable = renewable
