@@ -169,16 +169,21 @@ class RowWriter:
                     break
                 if attempt == ATTEMPTS:
                     raise
-            except NotFoundError:
-                raise
             except DataError as error:
+                # Business rules say "Territory not found" in the words in which Kinetic misses a row.
+                if isinstance(error, NotFoundError) and self._now(write.row) is None:
+                    raise
                 return Refusal("refused_by_epicor", error)
             else:
                 break
         return None
 
+    def _now(self, row: Row) -> Row | None:
+        """A row as it is in Kinetic; None where it is gone."""
+        return self._finder.current([row], one_by_one=True).get(row.id)
+
     def _holds(self, write: RowWrite) -> bool:
-        now = self._finder.current([write.row], one_by_one=True).get(write.row.id)
+        now = self._now(write.row)
         return now is not None and not self._differing(write, now)
 
     def _uses_rpc(self, row: Row) -> bool:

@@ -95,6 +95,19 @@ def test_a_business_error_ends_in_a_dead_letter_and_not_in_a_login_loop(
     assert len(logins) == 1
 
 
+@MODES
+@pytest.mark.parametrize("words", ["Territory not found.", "State ZZ does not exist.", "Rep not available."])
+def test_a_refusal_that_sounds_like_a_missing_row_keeps_the_opt_out(
+    pat: Any, update: Update, mode: str, words: str
+) -> None:
+    pat.epicor.control.switches(business_errors={"CustCnt": words})
+    pat.deliver(update(PAT, "unsubscribed", LastName="New"), write_mode=mode)
+    [decision] = pat.decisions()
+    assert (decision["action"], decision["reason"]) == ("failed", "refused_by_epicor")
+    assert json.loads(decision["dead_letter"])["contact_status"] == "unsubscribed"
+    assert OTHER_ROW in pat.flagged()
+
+
 def test_a_dead_letter_can_be_sent_again_and_is_then_written(pat: Any, update: Update) -> None:
     event = update(PAT, "unsubscribed", LastName="New")
     pat.epicor.control.switches(business_errors={"CustCnt": "Not today."})
