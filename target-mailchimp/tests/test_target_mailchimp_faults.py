@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import itertools
+import math
 from collections import Counter
 from typing import Any
 
 import pytest
+import requests
 from connector_kit.errors import CredentialsError, TransientError
 
 PEOPLE = [
@@ -70,6 +74,41 @@ def test_a_failure_that_lasts_ends_the_run_without_a_state_and_the_next_run_comp
     bench.mailchimp.control.clear_faults()
     assert bench.states(lines, batch_size=10) == [{"done": True}]
     assert len(bench.members()) == len(PEOPLE)
+
+
+def put_a_gateway_in_the_way(monkeypatch: pytest.MonkeyPatch, status: int, *, times: float) -> None:
+    """Answer the first batches with the page of a gateway, which lets everything else pass."""
+    passed_on = requests.Session.request
+    answered = itertools.count()
+
+    def request(session: requests.Session, method: str, url: str, **options: Any) -> requests.Response:
+        if method != "POST" or next(answered) >= times:
+            return passed_on(session, method, url, **options)
+        page = requests.Response()
+        page.status_code = status
+        page.headers["Content-Type"] = "text/html"
+        page.raw = io.BytesIO(b"<html>The gateway knows better</html>")
+        return page
+
+    monkeypatch.setattr(requests.Session, "request", request)
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_page_of_a_gateway_makes_no_dead_letters(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    with monkeypatch.context() as patched:
+        put_a_gateway_in_the_way(patched, status, times=math.inf)
+        with pytest.raises(TransientError):
+            bench.run(PEOPLE, batch_size=10)
+    assert [entry for entry in bench.decisions() if entry.dead_letter] == []
+    assert Counter(entry.action for entry in bench.run(PEOPLE)) == {"created": len(PEOPLE)}
+
+
+def test_a_batch_that_is_too_large_for_the_way_is_halved(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_a_gateway_in_the_way(monkeypatch, 413, times=1)
+    assert Counter(entry.action for entry in bench.run(PEOPLE)) == {"created": len(PEOPLE)}
+    assert sum(count for key, count in bench.calls().items() if key.startswith("POST")) == 2
 
 
 def test_a_revoked_token_ends_the_run_at_once(bench: Any) -> None:

@@ -25,6 +25,14 @@ from connector_kit.errors import (
 )
 from connector_kit.transport import Answer, Request
 
+_OF_NOBODY_IN_PARTICULAR = frozenset(range(HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)) - {
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UPGRADE_REQUIRED,
+}
+"""Statuses that say nothing about a member when Mailchimp's own document is missing. One that a call is too
+large does: a batch is halved for it."""
+
 BLOCKED_PAUSE = 60.0
 """Seconds to wait when the network in front of Mailchimp turned us away: a quick repeat prolongs it."""
 
@@ -205,7 +213,10 @@ def _problem(answer: Answer) -> Mapping[str, Any] | None:
 
 
 def _without_problem(request: Request, answer: Answer) -> ConnectorError:
-    """An error that something in front of Mailchimp sent, or that was sent in a hurry."""
+    """An error that something in front of Mailchimp sent, or that was sent in a hurry.
+
+    What a gateway or a proxy refuses is not the member: taking it for a refusal would lose whole batches.
+    """
     if answer.status == HTTPStatus.UNAUTHORIZED:
         return _unknown_credentials(request, answer, {})
     text = answer.text
@@ -225,6 +236,21 @@ def _without_problem(request: Request, answer: Answer) -> ConnectorError:
             advice="If it lasts, lower `concurrency`.",
             status=answer.status,
             code="throttled",
+            request_id=_request_id(answer),
+            retry_after=answer.retry_after,
+        )
+    if answer.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return ConfigurationError(
+            "The proxy on the way to Mailchimp asks for credentials.",
+            advice="Set them in `HTTPS_PROXY`, or let the proxy pass this machine.",
+            status=answer.status,
+        )
+    if answer.status in _OF_NOBODY_IN_PARTICULAR:
+        return TransientError(
+            f"Something in front of Mailchimp answered {request} with status {answer.status}.",
+            advice="If it lasts, check `base_url` and any proxy.",
+            status=answer.status,
+            code="not_from_mailchimp",
             request_id=_request_id(answer),
             retry_after=answer.retry_after,
         )

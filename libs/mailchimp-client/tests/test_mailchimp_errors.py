@@ -127,6 +127,12 @@ def test_an_item_whose_text_is_new_is_still_known_by_its_field() -> None:
         (answer(429, "Too Many Requests", "You have exceeded the limit"), TransientError, "concurrency"),
         (raw(403, "<TITLE>Access Denied</TITLE> Reference #18"), TransientError, "IP address"),
         (raw(503, "<html>Access Denied</html>"), TransientError, "not the cause"),
+        (raw(400, "<html>Bad Request</html>"), TransientError, "`base_url`"),
+        (raw(404, "<html>Not Found</html>"), TransientError, "`base_url`"),
+        (raw(404, '{"message": "no route"}', "application/json"), TransientError, "`base_url`"),
+        (raw(409), TransientError, "`base_url`"),
+        (raw(407, "<html>Who are you?</html>"), ConfigurationError, "`HTTPS_PROXY`"),
+        (raw(413, "<html>Too large</html>"), RefusedError, "refused the call"),
         (raw(502, "<html>Bad gateway</html>"), TransientError, "cannot answer now"),
         (answer(500, "InternalServerError", "oops"), TransientError, "cannot answer now"),
         (
