@@ -164,11 +164,15 @@ class RowWriter:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 send(write)
-            except AmbiguousWriteError:  # noqa: PERF203 (each attempt is a call over the network)
-                if self._holds(write):
+            except AmbiguousWriteError as error:  # noqa: PERF203 (each attempt is a call over the network)
+                now = self._now(write.row)
+                if now is not None and not self._differing(write, now):
                     break
-                if attempt == ATTEMPTS:
-                    raise
+                if attempt < ATTEMPTS:
+                    continue
+                if _stumbles(error) and now is not None and self._is_untouched(write, now):
+                    return Refusal("refused_by_epicor", _failing_for_good(error))
+                raise
             except DataError as error:
                 # Business rules say "Territory not found" in the words in which Kinetic misses a row.
                 if isinstance(error, NotFoundError) and self._now(write.row) is None:
@@ -182,9 +186,10 @@ class RowWriter:
         """A row as it is in Kinetic; None where it is gone."""
         return self._finder.current([row], one_by_one=True).get(row.id)
 
-    def _holds(self, write: RowWrite) -> bool:
-        now = self._now(write.row)
-        return now is not None and not self._differing(write, now)
+    def _is_untouched(self, write: RowWrite, now: Row) -> bool:
+        """Whether a row still holds what it did, in all columns that were to change."""
+        as_before = {column: write.row.values.get(column) for column in write.changes}
+        return not self._differing(RowWrite(write.row, as_before), now)
 
     def _uses_rpc(self, row: Row) -> bool:
         return self._mode is WriteMode.RPC or not fits_in_path(row.key)
@@ -233,14 +238,15 @@ class RowWriter:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self._update_ext(rest)
-            except AmbiguousWriteError:  # noqa: PERF203 (each attempt is a call over the network)
-                if attempt == ATTEMPTS:
+            except AmbiguousWriteError as error:  # noqa: PERF203 (each attempt is a call over the network)
+                if attempt == ATTEMPTS and not _stumbles(error):
                     raise
                 now = self._finder.current([write.row for write in rest], one_by_one=True)
                 rest = [w for w in rest if w.row.id not in now or self._differing(w, now[w.row.id])]
                 if not rest:
-                    break
-        return set()
+                    return set()
+        # One row of them may be what the server stumbles over: each goes on its own.
+        return {write.row.id for write in rest}
 
     def _update_ext(self, batch: Sequence[RowWrite]) -> set[str]:
         """One call; each row's own errors stand inside its answer, which is a success."""
@@ -305,6 +311,24 @@ class RowWriter:
 
 def _not_tried() -> ConnectorError:
     return ConnectorError("Not tried: the run was ending.")
+
+
+def _stumbles(error: ConnectorError) -> bool:
+    """Whether the server itself failed over what was sent, and is not just busy or away."""
+    return error.status == 500  # noqa: PLR2004 (HTTP)
+
+
+def _failing_for_good(error: ConnectorError) -> DataError:
+    return DataError(
+        error.message,
+        advice=(
+            f"It failed {ATTEMPTS} times while the row could be read: give the correlation id to the "
+            "administrators of the server."
+        ),
+        status=error.status,
+        code=error.code,
+        request_id=error.request_id,
+    )
 
 
 def _not_stored(column: str) -> DataError:

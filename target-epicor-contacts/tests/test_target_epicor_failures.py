@@ -18,6 +18,7 @@ from connector_kit.errors import (
     TransientError,
 )
 from target_epicor_contacts.applying import TooManyFailuresError
+from target_epicor_contacts.writing import ATTEMPTS
 
 Update = Callable[..., dict[str, Any]]
 
@@ -204,6 +205,35 @@ def test_when_epicor_is_down_the_run_ends_without_state_and_the_next_one_writes(
     pat.epicor.control.faults()
     pat.deliver(event)
     assert {ROW, OTHER_ROW} <= pat.flagged()
+
+
+@MODES
+def test_a_row_over_which_epicor_stumbles_does_not_stop_the_opt_outs_of_others(
+    pat: Any, update: Update, mode: str
+) -> None:
+    path = {"patch": "CustCnts", "rpc": "CustCntSvc/Update", "update_ext": "CustCnt"}[mode]
+    faults = [failure(method, path, status=500, count=10_000) for method in ("PATCH", "POST")]
+    pat.epicor.control.faults(*faults)
+    states = pat.deliver(update(PAT, "unsubscribed", LastName="New"), write_mode=mode)
+    assert states[-1]["end"]
+    [decision] = pat.decisions()
+    assert (decision["action"], decision["reason"]) == ("failed", "refused_by_epicor")
+    assert (decision["http_status"], json.loads(decision["dead_letter"])["email"]) == (500, PAT)
+    assert OTHER_ROW in pat.flagged()
+
+
+def test_where_epicor_stumbles_over_the_row_as_a_whole_the_flag_goes_alone(pat: Any, update: Update) -> None:
+    pat.epicor.control.faults(failure("PATCH", "CustCnts", status=500, count=ATTEMPTS))
+    pat.deliver(update(PAT, "unsubscribed", LastName="New"))
+    assert {ROW, OTHER_ROW} <= pat.flagged()
+    assert pat.all_rows()[ROW]["LastName"] == "New"
+
+
+def test_update_ext_gives_up_a_batch_and_writes_its_rows_one_by_one(pat: Any, update: Update) -> None:
+    pat.epicor.control.faults(failure("POST", "UpdateExt", status=500, count=10_000))
+    pat.deliver(update(PAT, "unsubscribed"), write_mode="update_ext")
+    assert {ROW, OTHER_ROW} <= pat.flagged()
+    assert pat.actions() == [("flagged", "unsubscribed")]
 
 
 def test_after_a_crash_between_write_and_record_the_flag_is_still_ours(pat: Any, update: Update) -> None:
