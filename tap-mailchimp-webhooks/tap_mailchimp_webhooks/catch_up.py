@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from connector_kit.email_address import email_key
-from connector_kit.errors import NotFoundError
+from connector_kit.errors import ConnectorError, NotFoundError
 from mailchimp_client import MailchimpClient, subscriber_hash
 from mailchimp_client.client import LARGEST_PAGE
 
@@ -87,10 +87,20 @@ class CatchUp:
 
         Raises:
             ConnectorError: Mailchimp did not answer; what was found until then is stored, and the next
-                catch-up begins where this one began.
+                catch-up begins where this one began. The other audiences were looked at all the same; of
+                several failures it is the first.
         """
         list_ids = self._settings.list_ids or [str(found["id"]) for found in self._client.lists()]
-        return sum(self._audience(list_id) for list_id in list_ids)
+        found, failures = 0, []
+        for list_id in list_ids:
+            try:
+                found += self._audience(list_id)
+            except Exception as error:  # noqa: BLE001, PERF203 (one audience must not keep the others waiting)
+                logger.warning("Catch-up of audience %s failed: %s", list_id, reason_of(error))
+                failures.append(error)
+        if failures:
+            raise failures[0]
+        return found
 
     def _audience(self, list_id: str) -> int:
         until = self._client.server_time()
@@ -121,7 +131,9 @@ class CatchUp:
         """Pages of members, each with a moment before it was read."""
         if since is not None:
             filters["since_last_changed"] = rfc3339(since)
-        members = self._client.members(list_id, fields=FIELDS, page_size=LARGEST_PAGE, **filters)
+        listed = self._client.members(list_id, fields=FIELDS, page_size=LARGEST_PAGE, **filters)
+        # Whoever has no address any more has none that an event could name.
+        members = (member for member in listed if member.get("email_address"))
         read_at = self._now()
         while some := [_in_utc(member) for member in itertools.islice(members, LARGEST_PAGE)]:
             yield read_at, some
@@ -154,7 +166,7 @@ class _Audience:
             missed = missed_opt_out(member, self._list_id, events)
             if missed is not None and not overtook(events, read_at):
                 told, moment = self._explained(missed, member)
-                yield told, after(events, moment)
+                yield told, after(events, moment or read_at)
 
     def changes(
         self, members: Sequence[Mapping[str, Any]], read_at: datetime, since: str
@@ -169,14 +181,14 @@ class _Audience:
                 continue
             before = former.get(str(member["web_id"]))
             for missed in missed_change(member, self._list_id, events, since=since, former_address=before):
-                yield missed, after(events, _moment(member["last_changed"]))
+                yield missed, after(events, _changed_at(member) or read_at)
 
     def _known(self, members: Sequence[Mapping[str, Any]]) -> dict[str, list[StoredEvent]]:
         return self._inbox.about(self._list_id, [str(member["email_address"]) for member in members])
 
-    def _explained(self, missed: Missed, member: Mapping[str, Any]) -> tuple[Missed, datetime]:
+    def _explained(self, missed: Missed, member: Mapping[str, Any]) -> tuple[Missed, datetime | None]:
         """Add why and when somebody left, as far as Mailchimp says it."""
-        occurred_at = _moment(member["last_changed"])
+        occurred_at = _changed_at(member)
         if missed.type != "unsubscribe" or missed.data.get("action") != "unsub":
             return missed, occurred_at
         report = self._complaints.get(email_key(member["email_address"]))
@@ -192,7 +204,12 @@ class _Audience:
     @cached_property
     def _complaints(self) -> dict[str, Mapping[str, Any]]:
         reports = self._client.abuse_reports(self._list_id)
-        return {email_key(str(report["email_address"])): report for report in reports}
+        # A report about a person who was deleted for good names no address.
+        return {
+            email_key(str(report["email_address"])): report
+            for report in reports
+            if report.get("email_address")
+        }
 
     def _departure(self, member: Mapping[str, Any]) -> Mapping[str, Any] | None:
         if not self._lookups:
@@ -200,16 +217,26 @@ class _Audience:
         self._lookups -= 1
         path = f"lists/{self._list_id}/members/{subscriber_hash(member['email_address'])}/activity-feed"
         try:
-            feed = self._client.get(path, activity_filters="unsub", count=1)["activity"]
+            feed = self._client.get(path, activity_filters="unsub", count=1).get("activity") or ()
         except NotFoundError:
             return None
         return next((item for item in feed if item.get("created_at_timestamp")), None)
+
+
+def reason_of(error: Exception) -> str:
+    """Why a catch-up failed, for a log; of an unforeseen error the type alone: its text could name people."""
+    return str(error) if isinstance(error, ConnectorError) else type(error).__name__
 
 
 def _in_utc(member: Mapping[str, Any]) -> dict[str, Any]:
     """A member whose times compare with those of events."""
     times = {name: member[name] for name in ("last_changed", "timestamp_opt") if member.get(name)}
     return {**member, **{name: rfc3339(_moment(text)) for name, text in times.items()}}
+
+
+def _changed_at(member: Mapping[str, Any]) -> datetime | None:
+    changed = member.get("last_changed")
+    return _moment(changed) if changed else None
 
 
 def _moment(text: str) -> datetime:

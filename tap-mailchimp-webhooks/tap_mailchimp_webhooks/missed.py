@@ -48,7 +48,7 @@ def missed_opt_out(member: Mapping[str, Any], list_id: str, known: Sequence[Stor
         list_id: The audience.
         known: The events of the person, oldest first.
     """
-    state = str(member["status"])
+    state = str(member.get("status"))
     if state not in SATISFIED_BY or state_after(known) in SATISFIED_BY[state]:
         return None
     event_type, details = EVENT_OF[state]

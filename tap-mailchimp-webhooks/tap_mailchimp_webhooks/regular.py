@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from connector_kit.errors import ConnectorError
-
-from tap_mailchimp_webhooks.catch_up import CatchUp
+from tap_mailchimp_webhooks.catch_up import CatchUp, reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +34,7 @@ class RegularCatchUp:
         while not self._stop.is_set():
             try:
                 self._catch_up.run()
-            except ConnectorError as error:
+            except Exception as error:  # noqa: BLE001 (nobody would notice that the thread has ended)
                 if not self._stop.is_set():
-                    logger.error("The catch-up failed and is repeated later: %s", error)  # noqa: TRY400 (it says what to do)
+                    logger.error("The catch-up failed and is repeated later: %s", reason_of(error))  # noqa: TRY400 (a traceback could name people)
             self._stop.wait(self._interval)

@@ -170,8 +170,10 @@ class TapMailchimpWebhooks(SecretSettings, Tap):
             with self._interruptible():
                 catch_up.run()
         except ConnectorError as error:
-            self.logger.warning("The catch-up failed; the events that are there go out first.")
-            self._catch_up_failure = error
+            self._keep_for_the_end(error)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the events must go out)
+            reason = f"The catch-up failed with an unexpected {type(error).__name__}."
+            self._keep_for_the_end(ConnectorError(reason, advice="It is repeated with the next run."))
 
     def after_events(self) -> None:
         """Report what kept the run from being whole, once everything that was there is out."""
@@ -232,6 +234,10 @@ class TapMailchimpWebhooks(SecretSettings, Tap):
             stream.finalize_state_progress_markers()
 
     # How a run ends
+
+    def _keep_for_the_end(self, error: ConnectorError) -> None:
+        self.logger.warning("The catch-up failed; the events that are there go out first.")
+        self._catch_up_failure = error
 
     def _end_if_stopped(self) -> None:
         if self._signal is not None:

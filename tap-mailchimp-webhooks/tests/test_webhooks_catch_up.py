@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from connector_kit.errors import ConfigurationError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mailchimp_client import MailchimpClient, MailchimpSettings
@@ -23,6 +25,7 @@ from tap_mailchimp_webhooks.missed import (
     state_after,
 )
 from tap_mailchimp_webhooks.registration import public_address
+from tap_mailchimp_webhooks.regular import RegularCatchUp
 
 PEOPLE = [f"person{number}@example.com" for number in range(8)]
 
@@ -189,6 +192,61 @@ def test_begins_again_where_a_failed_one_began(
 
     assert [record["email"] for record in emitted(inbox)] == [PEOPLE[0]]
     assert catch_up() == 1
+
+
+def test_an_audience_that_fails_does_not_keep_the_next_one_waiting(
+    mailchimp: RunningMailchimp, client: MailchimpClient, inbox: Inbox
+) -> None:
+    mailchimp.control.subscribe(PEOPLE[0])
+    mailchimp.control.unsubscribe(PEOPLE[0])
+
+    with pytest.raises(ConfigurationError, match="deleted123"):
+        CatchUp(client, inbox, CatchUpSettings(("deleted123", mailchimp.list_id))).run()
+
+    assert [record["email"] for record in emitted(inbox)] == [PEOPLE[0]]
+
+
+def test_an_abuse_report_without_an_address_is_passed_over(
+    mailchimp: RunningMailchimp, inbox: Inbox, catch_up: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailchimp.control.subscribe(PEOPLE[0])
+    mailchimp.control.unsubscribe(PEOPLE[0])
+    monkeypatch.setattr(MailchimpClient, "abuse_reports", lambda *_: iter([{"id": 1}]))
+
+    assert catch_up() == 1
+    assert [record["reason"] for record in emitted(inbox)] == ["manual"]
+
+
+def test_a_member_without_address_or_time_keeps_no_other_from_being_found(
+    mailchimp: RunningMailchimp, inbox: Inbox, catch_up: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = [{"status": "cleaned"}, {"status": "cleaned", "email_address": PEOPLE[0]}]
+    monkeypatch.setattr(
+        MailchimpClient, "members", lambda *_, status, **__: bare if status == "cleaned" else []
+    )
+
+    assert catch_up() == 1
+    assert [record["email"] for record in emitted(inbox)] == [PEOPLE[0]]
+
+
+def test_an_unforeseen_error_does_not_end_the_regular_catch_up(
+    wait_until: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        runs = 0
+
+        def run(self) -> int:
+            self.runs += 1
+            raise KeyError(PEOPLE[0])
+
+    broken, stop = Broken(), threading.Event()
+    RegularCatchUp(cast("CatchUp", broken), 0.001, stop).start()
+    try:
+        wait_until(lambda: broken.runs > 2)
+    finally:
+        stop.set()
+    assert "KeyError" in caplog.text
+    assert PEOPLE[0] not in caplog.text
 
 
 ACTS = ("subscribe", "unsubscribe", "complain", "bounce", "archive", "edit_profile")

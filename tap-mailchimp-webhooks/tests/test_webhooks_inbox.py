@@ -3,10 +3,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
-from connector_kit.errors import ConfigurationError, TransientError
+from connector_kit.errors import ConfigurationError, DataError, TransientError
 from connector_kit.secrets import SecretBox
 from sqlalchemy import select, text
 from tap_mailchimp_webhooks.events import CONTACT_EVENTS, Arrival
@@ -125,6 +127,22 @@ def test_a_folder_that_cannot_be_made_is_a_configuration_error(tmp_path: Path) -
 def test_a_server_that_is_not_there_is_a_passing_failure() -> None:
     with pytest.raises(TransientError, match="inbox_database_url"):
         Inbox.open("postgresql://nobody@127.0.0.1:1/none", Sealing())
+
+
+def test_a_file_that_is_no_database_is_an_error_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no database at all, " * 100)
+
+    with pytest.raises(TransientError, match="`inbox_database_url`"):
+        Inbox.open(f"sqlite:///{tmp_path / 'notes.txt'}")
+
+
+def test_a_value_that_the_database_refuses_is_an_error_of_that_event(
+    inbox: Inbox, make_arrival: MakeArrival
+) -> None:
+    refused = replace(make_arrival(), occurred_at=cast("str", None))
+
+    with pytest.raises(DataError):
+        inbox.store([refused])
 
 
 def test_receiver_and_tap_agree_on_the_default() -> None:

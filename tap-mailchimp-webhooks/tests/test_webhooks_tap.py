@@ -17,6 +17,7 @@ import jsonschema  # type: ignore[import-untyped] # it publishes no types
 import pytest
 from connector_kit.errors import ConnectorError
 from simulators.mailchimp.testing import StartMailchimp
+from tap_mailchimp_webhooks.catch_up import CatchUp
 from tap_mailchimp_webhooks.events import CONTACT_EVENTS, Arrival
 from tap_mailchimp_webhooks.inbox.readers import Readers
 from tap_mailchimp_webhooks.inbox.store import Inbox
@@ -355,6 +356,23 @@ def test_a_failed_catch_up_fails_the_run_but_not_the_events(
     assert "`api_key`" in run.errors
     assert len(run.records()) == 1
     assert run.state["bookmarks"][CONTACT_EVENTS]["replication_key_value"] == 1
+
+
+def test_an_unforeseen_error_of_the_catch_up_fails_the_run_but_not_the_events(
+    tap: Tap, inbox: Inbox, make_arrival: MakeArrival, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_self: CatchUp) -> int:
+        raise KeyError("ada@example.com")
+
+    inbox.store([make_arrival()])
+    monkeypatch.setattr(CatchUp, "run", fail)
+
+    run = tap.run(catch_up=True, api_key="0123-us1")
+
+    assert run.status == 1
+    assert "KeyError" in run.errors
+    assert "ada@example.com" not in run.errors
+    assert len(run.records()) == 1
 
 
 def test_without_credentials_it_says_that_it_does_not_catch_up(

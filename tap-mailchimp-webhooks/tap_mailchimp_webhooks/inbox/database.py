@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from connector_kit.errors import ConfigurationError, TransientError
+from connector_kit.errors import ConfigurationError, DataError, TransientError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError as RefusedValueError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 WRITE = {"inbox_write": True}
@@ -105,7 +106,9 @@ class Database:
 def _as_ours() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+    except (RefusedValueError, IntegrityError) as error:
+        raise DataError(f"The inbox's database refuses a value ({type(error).__name__}).") from error
+    except (DBAPIError, PoolTimeoutError) as error:
         raise TransientError(
             f"The inbox's database does not answer ({type(error).__name__}).",
             advice=f"Check `{SETTING}`, the disk and the database server.",
