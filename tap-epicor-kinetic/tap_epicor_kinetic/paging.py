@@ -16,7 +16,7 @@ from epicor_kinetic_client.odata import and_, typed_literal
 
 from tap_epicor_kinetic.bookmarks import Position
 from tap_epicor_kinetic.columns import MOMENT
-from tap_epicor_kinetic.cursors import after_position
+from tap_epicor_kinetic.cursors import after_position, moment, smallest_step, text_of
 from tap_epicor_kinetic.plans import Lane
 from tap_epicor_kinetic.rows import mend_numbers
 
@@ -220,8 +220,9 @@ def keyset_pages(reader: SetReader, lane: Lane) -> Iterator[Page]:
         ConfigurationError: The server does not do what it is asked for.
     """
     position = lane.start
+    beyond = ""
     while True:
-        after = after_position(lane.order, position, reader.types) if position is not None else ""
+        after = beyond or (after_position(lane.order, position, reader.types) if position is not None else "")
         try:
             rows = reader.fetch(and_(lane.condition, after), lane.order)
         except ConnectorError as error:
@@ -231,21 +232,38 @@ def keyset_pages(reader: SetReader, lane: Lane) -> Iterator[Page]:
         if not rows:
             return
         reached = tuple(rows[-1].get(name) for name in lane.order)
-        if reached == position and _only_repeats(reader, lane, rows, reached):
-            return
+        if not beyond and reached == position and _may_hide_digits(reader, lane, rows, reached):
+            # Rows of this moment lie after what is shown of it, so they come for ever: key by key they end.
+            yield from _pages_of_moment(reader, lane, reached)
+            beyond = f"{lane.order[0]} ge {_next_shown(reached[0])}"
+            continue
         if reached == position or _went_back(position, rows[0].get(lane.order[0])):
             raise ConfigurationError(
                 f"{reader.path} gives the same rows again: it ignores the condition of the next page.",
                 advice="Set `pagination` to `offset`, or choose another column in `cursors`.",
             )
         yield Page(rows, reached)
-        position = reached
+        position, beyond = reached, ""
 
 
-def _only_repeats(reader: SetReader, lane: Lane, rows: list[Row], reached: Position) -> bool:
-    """Whether these are the last rows again, because a moment has more digits than are shown."""
-    is_tie = rows[0].get(lane.order[0]) == reached[0]
-    return is_tie and len(rows) < reader.size.now and reader.types.get(lane.order[0]) == MOMENT
+def _may_hide_digits(reader: SetReader, lane: Lane, rows: list[Row], reached: Position) -> bool:
+    """Whether these can be the last rows again because their moment has more digits than are shown."""
+    column, shown = lane.order[0], reached[0]
+    is_moment = shown is not None and reader.types.get(column) == MOMENT
+    return is_moment and len(lane.order) > 1 and rows[0].get(column) == shown
+
+
+def _pages_of_moment(reader: SetReader, lane: Lane, reached: Position) -> Iterator[Page]:
+    """All rows that show one moment, by their keys; a run that ends here begins with this moment again."""
+    column, shown = lane.order[0], reached[0]
+    window = f"{column} ge {typed_literal(shown, MOMENT)} and {column} lt {_next_shown(shown)}"
+    for page in keyset_pages(reader, Lane(lane.order[1:], and_(lane.condition, window))):
+        yield Page(page.rows, reached)
+
+
+def _next_shown(shown: str) -> str:
+    """The moment after one, in the digits that are shown."""
+    return text_of(moment(shown) + smallest_step(shown))
 
 
 def _went_back(position: Position | None, first: Any) -> bool:  # noqa: ANN401 (a value of a row)

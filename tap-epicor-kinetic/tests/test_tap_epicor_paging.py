@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -147,18 +149,50 @@ def test_the_upper_bound_lets_the_newest_row_in_whatever_digits_are_hidden(
     assert Cursor("C", "Edm.DateTimeOffset").through(shown) == condition
 
 
-def test_moments_with_hidden_digits_are_read_to_their_end() -> None:
-    """Stored with ticks, shown with milliseconds: the last rows come again, and then the end is reached."""
-    stored = [(f"2026-01-31T10:00:00.145{tick}Z", number) for number, tick in enumerate(range(1000, 1005))]
-    rows = [{"C": text[:23] + "Z", "PartNum": number} for text, number in stored]
+class HiddenDigits(Reader):
+    """A server that stores moments with ticks, shows them with milliseconds, and gives a few rows at once."""
 
-    def answer(condition: str, _: int) -> list[Row]:
-        return rows[:3] if not condition else rows
+    def __init__(self, stored: list[tuple[str, int]], cap: int) -> None:
+        super().__init__(self._selected)
+        self.types = {"C": "Edm.DateTimeOffset", "PartNum": "Edm.Int32"}
+        self.cap = cap
+        self.table = sqlite3.connect(":memory:")
+        self.table.execute("CREATE TABLE rows (C TEXT, PartNum INTEGER)")
+        self.table.executemany("INSERT INTO rows VALUES (?, ?)", stored)
 
-    reader = Reader(answer)
-    reader.types = {"C": "Edm.DateTimeOffset", "PartNum": "Edm.Int32"}
+    def fetch(self, condition: str, order: Sequence[str], skip: int = 0) -> list[Row]:
+        where = re.sub(r"2026[^Z]*Z", lambda found: f"'{found[0][:-1].ljust(27, '0')}Z'", condition or "1")
+        for word, sign in {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "eq": "="}.items():
+            where = where.replace(f" {word} ", f" {sign} ")
+        found = self.table.execute(
+            f"SELECT C, PartNum FROM rows WHERE {where} ORDER BY {','.join(order)} LIMIT {self.cap}"  # noqa: S608 (the tap's own conditions)
+        )
+        return [{"C": text[:23] + "Z", "PartNum": number} for text, number in found]
+
+    def _selected(self, *_: Any) -> list[Row]:
+        raise AssertionError("`fetch` answers")
+
+
+@pytest.mark.parametrize("cap", [2, 3, 5, 50])
+def test_moments_with_hidden_digits_are_read_to_their_end(cap: int) -> None:
+    """More rows than a page holds show one moment, and a server's cap makes every page a short one."""
+    ticks = [
+        *[(f"2026-01-31T10:00:00.{145 + number}0000Z", number) for number in range(3)],
+        *[(f"2026-01-31T10:00:00.148{5000 - number}Z", number) for number in range(10, 20)],
+        *[(f"2026-01-31T10:00:00.{149 + number}1000Z", 20 + number) for number in range(4)],
+    ]
+    reader = HiddenDigits(ticks, cap)
     pages = list(keyset_pages(reader, Lane(("C", "PartNum"), "")))
-    assert {row["PartNum"] for page in pages for row in page.rows} == set(range(5))
+    reader.table.close()
+    assert {row["PartNum"] for page in pages for row in page.rows} == {number for _, number in ticks}
+    assert pages[-1].position == ("2026-01-31T10:00:00.152Z", 23)
+
+
+def test_a_server_that_gives_one_moment_for_ever_is_found_out() -> None:
+    reader = Reader(lambda *_: [{"C": "2026-01-31T10:00:00.145Z", "PartNum": 7}])
+    reader.types = {"C": "Edm.DateTimeOffset", "PartNum": "Edm.Int32"}
+    with pytest.raises(ConfigurationError, match="same rows again"):
+        list(keyset_pages(reader, Lane(("C", "PartNum"), "")))
 
 
 def test_after_a_single_null() -> None:
