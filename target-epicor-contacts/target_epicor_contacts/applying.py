@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from connector_kit.errors import ConnectorError, DataError
@@ -137,13 +137,13 @@ class Applier:
         try:
             before = self._memories(events)
             rows = self._rows(events, before)
-            created = self._create_missing(events, rows, before)
+            created, not_made = self._create_missing(events, rows, before)
             planned = plan(events, rows.values(), before, self._rules)
             self._claim_flags(before, planned)
         except ConnectorError as error:
             # Nothing of the batch is written yet: all of it comes again.
             return self._abort(updates, decisions, error)
-        written = self._write(planned, rows, created)
+        written = replace(self._write(planned, rows), created=created, not_made=not_made)
         for index, outcome in zip(updates, planned.outcomes, strict=True):
             decisions[index] = decide(outcome, written, self._rules, self._settings.unmatched)
         return self._to_remember(before, planned, written), written.fatal
@@ -187,20 +187,30 @@ class Applier:
         events: Sequence[ContactUpdate],
         rows: dict[str, Row],
         memories: Mapping[str, PersonMemory],
-    ) -> frozenset[str]:
-        """Make a contact for each person without a row, and put it among the rows."""
+    ) -> tuple[frozenset[str], dict[str, DataError]]:
+        """Make a contact for each person without a row, and put it among the rows.
+
+        Returns:
+            Ids of the new rows, and why others were refused, by address.
+        """
         maker = self._tools.maker
         if maker is None or self._settings.dry_run:
-            return frozenset()
+            return frozenset(), {}
         trial = plan(events, rows.values(), memories, self._rules)
         people: dict[str, ContactUpdate] = {}
         for outcome in trial.outcomes:
             if not outcome.matched and not outcome.superseded:
                 people.setdefault(outcome.update.key, outcome.update)
-        made = [maker.create(update) for update in people.values()]
+        made: list[Row] = []
+        not_made: dict[str, DataError] = {}
+        for address, update in people.items():
+            try:
+                made.append(maker.create(update))
+            except DataError as error:  # noqa: PERF203 (each is a call over the network)
+                not_made[address] = error
         full = self._tools.finder.current(made)
         rows.update(full)
-        return frozenset(full)
+        return frozenset(full), not_made
 
     # Writing
 
@@ -214,7 +224,7 @@ class Applier:
         if claims and not self._settings.dry_run:
             self._tools.run.record([], ledger={LEDGER: claims})
 
-    def _write(self, planned: Plan, rows: Mapping[str, Row], created: frozenset[str]) -> Written:
+    def _write(self, planned: Plan, rows: Mapping[str, Row]) -> Written:
         if self._settings.dry_run:
             return Written()
         writes = [RowWrite(rows[row_id], changes) for row_id, changes in planned.writes.items()]
@@ -224,7 +234,7 @@ class Applier:
         if fatal is None and self._tools.evidence:
             evidence = self._tools.evidence.write(self._opt_outs(planned, rows, results))
             fatal = next((error for error in evidence.values() if not isinstance(error, DataError)), None)
-        return Written(results, evidence, created, fatal, comes_again=not self._tools.is_replay)
+        return Written(results, evidence, fatal=fatal, comes_again=not self._tools.is_replay)
 
     def _opt_outs(
         self, planned: Plan, rows: Mapping[str, Row], results: Mapping[str, RowResult]

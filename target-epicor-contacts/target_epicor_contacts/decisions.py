@@ -28,6 +28,7 @@ class Written:
         results: By row id; a row that needed nothing is missing.
         evidence: What failed, by row id and event id.
         created: Ids of rows that were made for people who had none.
+        not_made: Why Epicor refused to make one, by the person's address.
         fatal: Why the run cannot go on.
         untried: Whether it ended before anything was written.
         comes_again: Whether records without a decision are read again, because the state has not moved. Not
@@ -37,6 +38,7 @@ class Written:
     results: Mapping[str, RowResult] = field(default_factory=dict)
     evidence: Mapping[tuple[str, str], ConnectorError] = field(default_factory=dict)
     created: frozenset[str] = frozenset()
+    not_made: Mapping[str, DataError] = field(default_factory=dict)
     fatal: ConnectorError | None = None
     untried: bool = False
     comes_again: bool = True
@@ -174,6 +176,8 @@ class _Verdict:
             return Action.FAILED, "invalid_value", str(outcome.error), outcome.error
         if written.is_open(outcome):
             return Action.FAILED, RUN_ABORTED, str(written.fatal or ""), written.fatal
+        if not outcome.matched and (refused := written.not_made.get(outcome.update.key)):
+            return Action.FAILED, "refused_by_epicor", f"No contact could be made: {refused}", refused
         if self._refusals:
             change, refusal = next(iter(self._refusals.items()))
             return Action.FAILED, refusal.reason, f"{change.row_id}: {refusal.error}", refusal.error

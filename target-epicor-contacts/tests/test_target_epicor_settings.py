@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -227,6 +228,24 @@ def test_a_contact_is_made_once_and_gets_the_status_and_the_fields(
     found = tuple(row[name] for name in ("CustNum", "ShipToNum", "Name", "PhoneNum", "NoContact"))
     assert found == (2, "", "Nina New", "1", True)
     assert {action for action, _ in bench.actions()} == {"created"}
+
+
+def test_a_contact_that_epicor_refuses_to_make_is_a_dead_letter_and_the_others_go_on(
+    bench: Any, update: Update
+) -> None:
+    bench.edit(OTHER_ROW, EMailAddress="pat@example.com")
+    refused = [update("new@example.com", "unsubscribed"), update("new@example.com", second=5, PhoneNum="1")]
+    creating = {"unmatched": "create", "create_under_customer": customer_id(bench)}
+    bench.epicor.control.switches(business_errors={"CustCnt": "Contacts need a role."})
+    states = bench.deliver(*refused, update("pat@example.com", "unsubscribed"), **creating)
+    assert states[-1]["end"]
+    assert bench.actions() == [("failed", "refused_by_epicor")] * 2 + [("flagged", "unsubscribed")]
+    assert "Contacts need a role." in bench.decisions()[0]["detail"]
+    assert [json.loads(row["dead_letter"]) for row in bench.decisions()[:2]] == refused
+    bench.epicor.control.switches(business_errors={})
+    bench.deliver(*refused, **creating)
+    [row] = [row for row in bench.all_rows().values() if row["EMailAddress"] == "new@example.com"]
+    assert (row["NoContact"], row["PhoneNum"]) == (True, "1")
 
 
 def test_in_a_dry_run_nobody_is_made(bench: Any, update: Update) -> None:
