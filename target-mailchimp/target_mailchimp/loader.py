@@ -178,6 +178,8 @@ class Loader:
             for record in winners
             if membership_matters(record, known[record.member], self._settings)
         }
+        # The member may have been moved in Mailchimp: then the former one is gone, and this one there.
+        uncertain |= {record.member for record in winners if formers[record.member]}
         uncertain |= {former.member for found in formers.values() for former in found}
         known |= membership.verified({member: known[member] for member in uncertain})
         planned = [

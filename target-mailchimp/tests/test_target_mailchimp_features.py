@@ -10,6 +10,9 @@ import pytest
 from connector_kit.errors import ConfigurationError, DataError
 from simulators.mailchimp.account import TYPED
 from sync_audit import AuditTrail
+from target_mailchimp.outcomes import Outcome
+from target_mailchimp.plans import Write
+from target_mailchimp.writing import MailchimpWriter
 
 PERSON = "person@example.com"
 ADDRESS = {"addr1": "1 Main St", "city": "Springfield", "state": "IL", "zip": "62701"}
@@ -342,6 +345,22 @@ def test_a_new_address_that_is_a_member_already_is_updated(bench: Any) -> None:
     bench.run([{"email_address": PERSON, "source_key": "1"}])
     bench.mailchimp.control.put_members([{"email": "new@example.com", "state": "subscribed"}])
     [decided] = bench.run([{"email_address": "new@example.com", "FNAME": "N", "source_key": "1"}])
+    assert (decided.action, decided.reason) == ("updated", "fields_differ")
+    assert bench.members()["new@example.com"]["merge_fields"]["FNAME"] == "N"
+
+
+def test_a_new_address_that_becomes_a_member_before_the_move_is_updated(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.run([{"email_address": PERSON, "source_key": "1"}])
+    move = MailchimpWriter.write_single
+
+    def overtaken(writer: MailchimpWriter, write: Write) -> Outcome:
+        bench.mailchimp.control.put_members([{"email": "new@example.com", "state": "subscribed"}])
+        return move(writer, write)
+
+    monkeypatch.setattr(MailchimpWriter, "write_single", overtaken)
+    [decided] = bench.run([{"email_address": "new@example.com", "FNAME": "N", "source_key": "1"}])
     assert (decided.action, decided.reason) == ("updated", "address_taken")
     assert bench.members()["new@example.com"]["merge_fields"]["FNAME"] == "N"
 
@@ -356,6 +375,24 @@ def test_an_opt_out_moves_along_with_the_person(bench: Any, state: str) -> None:
     members = bench.members()
     assert members.get("new@example.com", {}).get("status") in {None, "unsubscribed"}
     assert bench.mailchimp.control.raises("raised") == []
+
+
+@pytest.mark.parametrize("asked", ["one by one", "by a listing"])
+def test_a_member_whose_address_was_changed_in_mailchimp_goes_on_being_updated(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    bench.run([{"email_address": PERSON, "FNAME": "A", "source_key": "1"}])
+    bench.mailchimp.control.change_address(PERSON, "new@example.com")
+    if asked == "one by one":
+        monkeypatch.setattr("target_mailchimp.membership.LARGEST_PAGE", 1)
+        bench.mailchimp.control.put_members(
+            {"email": f"other{number}@example.com", "state": "subscribed"} for number in range(5)
+        )
+    moved = {"email_address": "new@example.com", "source_key": "1"}
+    for name in ("B", "C"):
+        [decided] = bench.run([{**moved, "FNAME": name}])
+        assert decided.action == "updated"
+        assert bench.members()["new@example.com"]["merge_fields"]["FNAME"] == name
 
 
 def test_an_address_that_another_row_still_has_stays(bench: Any) -> None:
