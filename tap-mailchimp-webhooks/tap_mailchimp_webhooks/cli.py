@@ -9,6 +9,7 @@ import secrets
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
 
@@ -27,13 +28,15 @@ from tap_mailchimp_webhooks.cli_options import (
     parse_path_secrets,
     path_secret_option,
 )
-from tap_mailchimp_webhooks.health import PROBLEMS, hook_health
+from tap_mailchimp_webhooks.health import PERIOD, PROBLEMS, hook_health
 from tap_mailchimp_webhooks.inbox.hooks import HookRegister
+from tap_mailchimp_webhooks.inbox.statistics import Quarantined, quarantined
 from tap_mailchimp_webhooks.probe import probe
 from tap_mailchimp_webhooks.receiver.settings import PathSecrets, ReceiverSettings
 from tap_mailchimp_webhooks.registration import Registrar, Registration, public_address
 
 SECRET_BYTES = 32
+MOST_LISTED = 20
 
 
 def main() -> None:
@@ -242,11 +245,18 @@ def status(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
     """Compare what is registered with what arrived; ends with status 2 when something must be done."""
     client = open_client(options)
     inbox = open_inbox(options["inbox_database_url"])
+    now = datetime.now(timezone.utc)
     list_ids = list(options["list_ids"]) or [str(found["id"]) for found in client.lists()]
-    found = list(hook_health(client, inbox, list_ids, datetime.now(timezone.utc)))
+    found = list(hook_health(client, inbox, list_ids, now))
+    not_understood = quarantined(inbox.database, now - PERIOD)
     unwatched = _unwatched(options["list_ids"], list_ids, {hook.list_id for hook in found if hook.is_ours})
     if as_json:
-        document = {"webhooks": [hook.document for hook in found], "audiences_without_webhook": unwatched}
+        document = {
+            "webhooks": [hook.document for hook in found],
+            "audiences_without_webhook": unwatched,
+            "quarantined_last_7_days": len(not_understood),
+            "quarantined": [asdict(delivery) for delivery in not_understood[-MOST_LISTED:]],
+        }
         click.echo(json.dumps(document, indent=2))
     else:
         for hook in found:
@@ -256,13 +266,24 @@ def status(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
                 click.echo(f"    {hook.advice}")
         for list_id in unwatched:
             click.echo(f"{list_id}  has no webhook of this receiver: run `mailchimp-webhooks register`.")
-    if unwatched or any(hook.verdict in PROBLEMS for hook in found):
+        _tell_quarantined(not_understood)
+    if unwatched or not_understood or any(hook.verdict in PROBLEMS for hook in found):
         sys.exit(2)
 
 
 def _unwatched(named: Sequence[str], list_ids: Sequence[str], watched: set[str]) -> list[str]:
     """Audiences that should have a webhook of ours and have none; an account may have others beside."""
     return sorted(set(list_ids) - watched) if named or not watched else []
+
+
+def _tell_quarantined(deliveries: Sequence[Quarantined]) -> None:
+    if not deliveries:
+        return
+    click.echo(f"{len(deliveries)} deliveries of the last {PERIOD.days} days were not understood:")
+    for delivery in deliveries[-MOST_LISTED:]:
+        kind = delivery.type or "no type"
+        click.echo(f"    event {delivery.sequence}  {delivery.received_at}  {delivery.note}  {kind}")
+    click.echo("    Look at these people in Mailchimp; an opt-out among them is found by the catch-up.")
 
 
 def _tell(results: Sequence[Registration], *, as_json: bool) -> None:

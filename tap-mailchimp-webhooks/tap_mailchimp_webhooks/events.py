@@ -83,15 +83,15 @@ def from_delivery(body: bytes, content_type: str, received_at: datetime) -> Arri
         content_type: The header of the request.
         received_at: With a time zone.
     """
-    if content_type.partition(";")[0].strip().lower() not in {FORM, ""}:
-        return _quarantined(body, received_at, "not_a_form")
+    # What calls itself something else may be a form all the same: an opt-out must not fail for its label.
+    is_labelled = content_type.partition(";")[0].strip().lower() in {FORM, ""}
     try:
         form = parse_form(body)
     except MalformedFormError:
         return _quarantined(body, received_at, "malformed_form")
     event_type, data = form.get("type"), form.get("data")
     if not isinstance(event_type, str) or not event_type or not isinstance(data, dict):
-        return _quarantined(body, received_at, "not_an_event")
+        return _quarantined(body, received_at, "not_an_event" if is_labelled else "not_a_form")
     if event_type not in STREAM_BY_TYPE:
         return _quarantined(body, received_at, "unknown_type", event_type)
     if event_type != "campaign" and not subject_of(event_type, data):
@@ -119,8 +119,14 @@ def from_catch_up(
 
 
 def subject_of(event_type: str, data: Mapping[str, Any]) -> str | None:
-    """The address that an event is about; for a changed address the old one, which other systems know."""
-    return _text(data, "old_email" if event_type == "upemail" else "email")
+    """The address that an event is about; for a changed address the old one, which other systems know.
+
+    An event without an address of its own is about that of its merge fields.
+    """
+    if event_type == "upemail":
+        return _text(data, "old_email")
+    merges = data.get("merges")
+    return _text(data, "email") or (_text(merges, "EMAIL") if isinstance(merges, dict) else None)
 
 
 def contact_record(event_type: str, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,7 +168,8 @@ def _understood(
     received_at: datetime,
     origin: str,
 ) -> Arrival:
-    addresses = [_text(data, name) or "" for name in ("email", "old_email", "new_email")]
+    named = [_text(data, name) for name in ("email", "old_email", "new_email")]
+    addresses = [address or "" for address in (*named, subject_of(event_type, data))]
     forgotten = any(address.lower().endswith(FORGOTTEN_DOMAIN) for address in addresses)
     return Arrival(
         event_id=digest,

@@ -129,6 +129,22 @@ def test_an_unsubscribe_without_an_action_is_one(form: Callable[..., bytes], now
     assert contact_record(arrival.type, arrival.data)["action"] is None
 
 
+def test_an_unsubscribe_without_an_address_is_about_that_of_its_merge_fields(now: datetime) -> None:
+    body = b"type=unsubscribe&data[list_id]=1&data[merges][EMAIL]=a@example.com"
+
+    arrival = from_delivery(body, FORM, now)
+
+    assert (arrival.stream, arrival.email) == (CONTACT_EVENTS, "a@example.com")
+    assert contact_record(arrival.type, arrival.data)["email"] == "a@example.com"
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/json"])
+def test_a_form_under_another_label_is_read(
+    content_type: str, form: Callable[..., bytes], now: datetime
+) -> None:
+    assert from_delivery(form(email="a@example.com"), content_type, now).stream == CONTACT_EVENTS
+
+
 @pytest.mark.parametrize(
     ("body", "content_type", "note"),
     [

@@ -16,7 +16,7 @@ from mailchimp_client import MailchimpClient, MailchimpSettings
 from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp, WebhookSink
 from tap_mailchimp_webhooks import cli
 from tap_mailchimp_webhooks.cli_options import listed
-from tap_mailchimp_webhooks.events import CATCH_UP, CONTACT_EVENTS, from_catch_up
+from tap_mailchimp_webhooks.events import CATCH_UP, CONTACT_EVENTS, FORM, from_catch_up, from_delivery
 from tap_mailchimp_webhooks.health import Signs, counted_days, verdict
 from tap_mailchimp_webhooks.inbox.statistics import Arrivals
 from tap_mailchimp_webhooks.inbox.store import Inbox
@@ -338,6 +338,34 @@ def test_status_says_when_a_webhook_looks_disabled(
     # A delivery that may still be repeated is no sign yet.
     assert json.loads(command("status", "--json").output)["webhooks"][0]["missed_last_7_days"] == 1
     assert missed.origin == CATCH_UP
+
+
+def test_status_lists_what_was_not_understood_without_addresses(
+    command: Callable[..., Result], start_receiver: Callable[..., str], inbox: Inbox
+) -> None:
+    command("register", "--url", start_receiver())
+    now = datetime.now(timezone.utc)
+    old = from_delivery(b"type=new_thing&data[email]=old@example.com", FORM, now - timedelta(days=8))
+    inbox.store([old])
+    assert command("status").exit_code == 0
+
+    inbox.store(
+        [
+            from_delivery(b"type=new_thing&data[email]=ada@example.com", FORM, now),
+            from_delivery(b"type=bob@example.com&data[x]=1", FORM, now),
+        ]
+    )
+
+    text, document = command("status"), json.loads(command("status", "--json").output)
+    assert text.exit_code == 2
+    assert "2 deliveries" in text.output
+    assert "unknown_type  new_thing" in text.output
+    assert "@example.com" not in text.output
+    assert document["quarantined_last_7_days"] == 2
+    assert [(one["note"], one["type"]) for one in document["quarantined"]] == [
+        ("unknown_type", "new_thing"),
+        ("unknown_type", ""),
+    ]
 
 
 def test_an_error_of_the_command_is_one_line(

@@ -1,15 +1,35 @@
-"""Tells what arrived lately for an audience, from which one sees whether its webhook is alive."""
+"""Tells what arrived lately: of an audience, whose webhook that shows alive or not, and in quarantine."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select
 
-from tap_mailchimp_webhooks.events import CATCH_UP, WEBHOOK, rfc3339
+from tap_mailchimp_webhooks.events import CATCH_UP, FORGOTTEN, WEBHOOK, rfc3339
 from tap_mailchimp_webhooks.inbox.database import Database
 from tap_mailchimp_webhooks.inbox.tables import events
+
+_PLAIN_NAME = re.compile(r"[a-z_]{1,40}")
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A delivery that could not be understood, without what it says.
+
+    Attributes:
+        sequence: Its number in the inbox.
+        received_at: RFC 3339, UTC.
+        note: Why it could not be understood.
+        type: The type of event that it names; empty where that is no plain name.
+    """
+
+    sequence: int
+    received_at: str
+    note: str
+    type: str
 
 
 @dataclass(frozen=True)
@@ -51,3 +71,30 @@ def arrivals(database: Database, list_id: str, since: datetime) -> Arrivals:
             )
         ).one()
     return Arrivals(last_at, count, missed, last_missed_at)
+
+
+def quarantined(database: Database, since: datetime) -> list[Quarantined]:
+    """The deliveries that could not be understood, oldest first.
+
+    Args:
+        database: The inbox's.
+        since: The beginning of the period.
+    """
+    with database.read() as connection:
+        rows = connection.execute(
+            select(events.c.sequence, events.c.received_at, events.c.note, events.c.type)
+            .where(
+                events.c.stream.is_(None),
+                events.c.note.is_not(None),
+                events.c.note != FORGOTTEN,
+                events.c.received_at >= rfc3339(since),
+            )
+            .order_by(events.c.sequence)
+        ).all()
+    return [
+        # A name that is none could hold anything, an address too.
+        Quarantined(
+            row.sequence, row.received_at, row.note, row.type if _PLAIN_NAME.fullmatch(row.type) else ""
+        )
+        for row in rows
+    ]

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
-from tap_mailchimp_webhooks.events import Arrival
+from tap_mailchimp_webhooks.events import Arrival, subject_of
 from tap_mailchimp_webhooks.inbox.database import Database
 from tap_mailchimp_webhooks.inbox.migrate import migrate
 from tap_mailchimp_webhooks.inbox.sealing import Sealing
@@ -139,7 +139,7 @@ class Inbox:
                 ).all()
                 for row in rows:
                     data = self._stored(row).data
-                    found[row.web_id] = str(data.get("new_email") or data.get("email"))
+                    found[row.web_id] = str(data.get("new_email") or subject_of(row.type, data))
         return found
 
     def rows(self, arrivals: Iterable[Arrival]) -> list[dict[str, Any]]:
