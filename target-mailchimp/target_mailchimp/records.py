@@ -113,6 +113,11 @@ class InvalidRecord:
         """The key of the row at its source."""
         return _text(self.raw.get("source_key")) or None
 
+    @property
+    def opted_out(self) -> bool:
+        """Whether the source says that somebody wants no mail, though not in a usable way who."""
+        return self.reason != "empty" and _lowers_consent(_text(self.raw.get("status")).lower())
+
 
 _ADDRESS_PROBLEMS = {
     "empty": "The record has no e-mail address.",
@@ -144,7 +149,7 @@ def read_record(stream: str, record: Mapping[str, Any]) -> MemberRecord | Invali
             source_key=_text(said.get("source_key")) or None,
             source_updated_on=_text(said.get("source_updated_on")) or None,
             active=_boolean(said.get("source_active", True), "source_active"),
-            opted_out=bool(status) and status not in _OPTED_IN,
+            opted_out=_lowers_consent(status),
             status_if_new=if_new or (status if status in _OPTED_IN else ""),
             attributes={name: said[name] for name in PLAIN_ATTRIBUTES if name in said},
             merge_values=_merge_values(said),
@@ -169,6 +174,10 @@ def plain(value: Any) -> Any:  # noqa: ANN401 (JSON in, JSON out)
 
 class _MalformedError(ValueError):
     """A property has a form that nothing can be made of."""
+
+
+def _lowers_consent(status: str) -> bool:
+    return bool(status) and status not in _OPTED_IN
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 (JSON)

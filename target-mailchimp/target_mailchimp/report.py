@@ -17,7 +17,11 @@ LedgerChanges = dict[str, dict[str, Mapping[str, Any] | None]]
 
 
 def of_invalid(invalid: InvalidRecord, *, keep: bool) -> Decision:
-    """The decision about a record that says nothing usable; `keep` makes a dead letter of it."""
+    """The decision about a record that says nothing usable; `keep` makes a dead letter of it.
+
+    An opt-out always becomes one: as long as nobody mends its address, the person may still be mailed.
+    """
+    keep = keep or invalid.opted_out
     return Decision(
         stream=invalid.stream,
         action=Action.QUARANTINED if keep else Action.SKIPPED,
@@ -26,6 +30,7 @@ def of_invalid(invalid: InvalidRecord, *, keep: bool) -> Decision:
         subject=_text(invalid.raw.get("email_address")),
         source_key=invalid.source_key,
         source_updated_on=_text(invalid.raw.get("source_updated_on")),
+        consent="unsubscribed" if invalid.opted_out else None,
         dead_letter=invalid.raw if keep else None,
     )
 

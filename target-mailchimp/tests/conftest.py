@@ -102,6 +102,7 @@ class Audited:
     subject: str
     source_key: str
     detail: str
+    consent: str
     changes: Mapping[str, Any] = field(default_factory=dict)
     dead_letter: Mapping[str, Any] | None = None
 
@@ -159,6 +160,7 @@ class Bench:
                 row["subject"] or "",
                 row["source_key"] or "",
                 row["detail"] or "",
+                row["consent"] or "",
                 json.loads(row["changes"]) if row["changes"] else {},
                 json.loads(row["dead_letter"]) if row["dead_letter"] else None,
             )

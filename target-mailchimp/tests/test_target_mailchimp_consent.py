@@ -123,6 +123,39 @@ def test_an_opt_out_at_the_source_creates_nobody(bench: Any) -> None:
     assert bench.members() == {}
 
 
+@pytest.mark.parametrize("status", ["unsubscribed", "cleaned", "something new"])
+@pytest.mark.parametrize(
+    ("field", "reason"),
+    [
+        ("nobody", "not_an_address"),
+        ("a@example.com; b@example.com", "several_addresses"),
+        (PERSON, "malformed_record"),
+    ],
+)
+def test_an_opt_out_that_names_nobody_is_kept_for_somebody_to_look_at(
+    bench: Any, field: str, reason: str, status: str
+) -> None:
+    record = {"email_address": field, "status": status, "source_key": "1", "tags": 7}
+    [decided] = bench.run([record])
+    assert (decided.action, decided.reason, decided.consent) == ("quarantined", reason, "unsubscribed")
+    assert decided.dead_letter == record
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"email_address": "nobody", "status": "subscribed"},
+        {"email_address": "nobody"},
+        {"email_address": " ", "status": "unsubscribed"},
+    ],
+)
+def test_a_record_without_an_address_and_without_anybody_opting_out_is_skipped(
+    bench: Any, record: dict[str, Any]
+) -> None:
+    [decided] = bench.run([record])
+    assert (decided.action, decided.consent, decided.dead_letter) == ("skipped", "", None)
+
+
 def test_an_opt_out_that_the_person_took_back_is_not_repeated(bench: Any) -> None:
     out = {"email_address": PERSON, "status": "unsubscribed", "source_key": "1", "FNAME": "A"}
     bench.mailchimp.control.put_members([{"email": PERSON, "state": "subscribed"}])
