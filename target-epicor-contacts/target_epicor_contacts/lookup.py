@@ -55,6 +55,7 @@ class RowFinder:
         executor: Runs the requests.
         address_filter: How the server is asked for an address.
         keep_seconds: How long an answer may be used again.
+        cached_addresses: How many answers are kept.
         clock: Monotonic seconds.
     """
 
@@ -66,6 +67,7 @@ class RowFinder:
         *,
         address_filter: AddressFilter = AddressFilter.CONTAINS,
         keep_seconds: float = 60.0,
+        cached_addresses: int = CACHED_ADDRESSES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
@@ -73,6 +75,7 @@ class RowFinder:
         self._executor = executor
         self._address_filter = address_filter
         self._keep_seconds = keep_seconds
+        self._cached_addresses = cached_addresses
         self._clock = clock
         self._rows: dict[str, Row] = {}
         self._found: dict[str, tuple[float, frozenset[str]]] = {}
@@ -85,6 +88,8 @@ class RowFinder:
             anew: Those for which an earlier answer must not be used again.
         """
         wanted = list(dict.fromkeys(addresses))
+        # Before answers are counted on: none of them may go while others are asked for.
+        self._make_room(len(wanted))
         now = self._clock()
         unknown = [
             address for address in wanted if address in anew or self._found.get(address, _NEVER)[0] <= now
@@ -126,10 +131,12 @@ class RowFinder:
         """Ask Kinetic again when this address is needed next."""
         self._found.pop(address, None)
 
-    def _ask(self, addresses: Sequence[str], keep_until: float) -> None:
-        if len(self._found) + len(addresses) > CACHED_ADDRESSES:
+    def _make_room(self, addresses: int) -> None:
+        if len(self._found) + addresses > self._cached_addresses:
             self._found.clear()
             self._rows.clear()
+
+    def _ask(self, addresses: Sequence[str], keep_until: float) -> None:
         conditions = [self._address_filter.condition(address) for address in addresses]
         asked = set(addresses)
         rows = [

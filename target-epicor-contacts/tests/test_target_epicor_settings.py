@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from connector_kit.errors import ConfigurationError, DataError
-from epicor_kinetic_client import EpicorSettings
+from epicor_kinetic_client import EpicorClient, EpicorSettings
 from target_epicor_contacts.applying import TooManyFailuresError
-from target_epicor_contacts.rows import CUSTOMER, Row
+from target_epicor_contacts.lookup import RowFinder
+from target_epicor_contacts.rows import CONTACT, CUSTOMER, EMAIL, PERSON, Row
 from target_epicor_contacts.settings import WriteSettings
 from target_epicor_contacts.writing import RowWrite, RowWriter
 
@@ -141,6 +142,18 @@ def test_rows_are_remembered_for_events_that_are_not_opt_outs(pat: Any, update: 
         verify_writes=False,
     )
     assert pat.calls("GET") == reads[0]
+
+
+def test_an_answer_that_is_kept_is_not_lost_while_others_are_asked_for(pat: Any) -> None:
+    pat.edit(OTHER_ROW, EMailAddress="sam@example.com")
+    client = EpicorClient(EpicorSettings.from_config(pat.config()))
+    selected = {CONTACT: (*CONTACT.key, EMAIL, PERSON), CUSTOMER: (*CUSTOMER.key, EMAIL)}
+    with ThreadPoolExecutor(1) as executor:
+        finder = RowFinder(client, selected, executor, cached_addresses=2)
+        finder.find([PAT, "nobody@example.com"])
+        found = finder.find([PAT, "sam@example.com"])
+    client.close()
+    assert {row.id for row in found} == {ROW, OTHER_ROW}
 
 
 @pytest.mark.parametrize(("match", "flagged"), [(["contacts"], {ROW}), (["customers"], {OTHER_ROW})])
