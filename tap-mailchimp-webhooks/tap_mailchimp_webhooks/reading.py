@@ -36,12 +36,14 @@ class Position:
         stream: What it reads.
         after: The last sequence that its bookmark holds; 0 without one.
         list_ids: Only these audiences; all without any.
+        inbox_id: The inbox that the bookmark was taken for; None where it does not say so.
     """
 
     reader: str
     stream: str
     after: int
     list_ids: Sequence[str] = ()
+    inbox_id: str | None = None
 
 
 class EventReader:
@@ -67,13 +69,8 @@ class EventReader:
         self._after = position.after
         self._readers = Readers(inbox.database)
         self._noted_at = float("-inf")
-        last = inbox.last_sequence()
-        if position.after > last:
-            raise ConfigurationError(
-                f"The state says that event {position.after} was read, but the inbox has only {last}: "
-                "it is not the inbox that the state belongs to.",
-                advice="Check `inbox_database_url`; for an inbox that is meant to be new, clear the state.",
-            )
+        self.inbox_id = inbox.inbox_id()
+        _check_bookmark(position, self.inbox_id, inbox.last_sequence())
 
     def drain(self) -> Iterator[list[StoredEvent]]:
         """What is there now; what arrives in the meantime is left for the next time, so that it ends."""
@@ -131,3 +128,22 @@ class EventReader:
             )
         except TransientError as error:
             logger.warning("The reader's position was not noted: %s", error)
+
+
+def _check_bookmark(position: Position, inbox_id: str, last: int) -> None:
+    """Refuse a bookmark of another inbox: its number says nothing of this one, and events would be skipped.
+
+    One that names no inbox is of an earlier version; only a number that is too high shows that it is wrong.
+    """
+    advice = (
+        "Check `inbox_database_url`; for an inbox that is meant to be new, clear the state "
+        "(`meltano state clear <state id>`): then it is read from its first event on."
+    )
+    if position.after and position.inbox_id not in {None, inbox_id}:
+        raise ConfigurationError("The state was taken for another inbox than this one.", advice=advice)
+    if position.after > last:
+        raise ConfigurationError(
+            f"The state says that event {position.after} was read, but the inbox has only {last}: "
+            "it is not the inbox that the state belongs to.",
+            advice=advice,
+        )

@@ -16,6 +16,9 @@ from tap_mailchimp_webhooks.events import CAMPAIGN_EVENTS, CONTACT_EVENTS, campa
 from tap_mailchimp_webhooks.inbox.store import StoredEvent
 from tap_mailchimp_webhooks.reading import EventReader
 
+_INBOX_ID = "inbox_id"
+"""Where the state says which inbox its number belongs to."""
+
 _EVENT_PROPERTIES = (
     th.Property("event_id", th.StringType, required=True, description="A digest of what the event says."),
     th.Property(
@@ -33,8 +36,8 @@ _EVENT_PROPERTIES = (
 class EventSource(Protocol):
     """What the streams need of their tap."""
 
-    def reader(self, stream: str, after: int) -> EventReader:
-        """Reads a stream of events after a bookmark."""
+    def reader(self, stream: str, after: int, inbox_id: str | None) -> EventReader:
+        """Reads a stream of events after a bookmark, and the inbox that this was taken for."""
 
     def follow_seconds(self) -> float | None:
         """How long to stay for what comes; None for as long as nobody stops it."""
@@ -88,7 +91,9 @@ class _EventStream(Stream):
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
-        for batch in self.batches(self._source.reader(self.name, self.bookmark)):
+        reader = self._source.reader(self.name, self.bookmark, self.stream_state.get(_INBOX_ID))
+        self.stream_state[_INBOX_ID] = reader.inbox_id
+        for batch in self.batches(reader):
             for event in batch:
                 yield {
                     "event_id": event.event_id,

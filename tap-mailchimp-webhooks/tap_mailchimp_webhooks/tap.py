@@ -143,9 +143,9 @@ class TapMailchimpWebhooks(SecretSettings, Tap):
 
     # What the streams ask for
 
-    def reader(self, stream: str, after: int) -> EventReader:
+    def reader(self, stream: str, after: int, inbox_id: str | None) -> EventReader:
         """Reads a stream of events after a bookmark."""
-        position = Position(self.config["reader"], stream, after, self._list_ids)
+        position = Position(self.config["reader"], stream, after, self._list_ids, inbox_id)
         return EventReader(self.inbox, position, self._stop)
 
     def follow_seconds(self) -> float | None:

@@ -231,6 +231,34 @@ def test_a_state_of_another_inbox_is_an_error_that_says_what_to_do(tap: Tap) -> 
     assert "inbox_database_url" in run.errors
 
 
+def test_a_state_of_another_inbox_that_has_grown_past_it_is_an_error_too(
+    tap: Tap, inbox: Inbox, make_arrival: MakeArrival, open_inbox: Callable[..., Inbox], tmp_path: Path
+) -> None:
+    inbox.store([make_arrival()])
+    state = tap.run().state
+    url = f"sqlite:///{tmp_path / 'new.sqlite3'}"
+    open_inbox(url).store([make_arrival(), make_arrival()])
+
+    refused = tap.run(state, inbox_database_url=url)
+
+    assert refused.status == 1
+    assert refused.records() == []
+    assert "another inbox" in refused.errors
+    assert "clear the state" in refused.errors
+
+
+def test_a_state_that_names_no_inbox_is_accepted_once(
+    tap: Tap, inbox: Inbox, make_arrival: MakeArrival
+) -> None:
+    inbox.store([make_arrival(), make_arrival()])
+    bookmark = {"replication_key": "sequence", "replication_key_value": 1}
+
+    run = tap.run({"bookmarks": {CONTACT_EVENTS: bookmark}})
+
+    assert [record["sequence"] for record in run.records()] == [2]
+    assert run.state["bookmarks"][CONTACT_EVENTS]["inbox_id"] == inbox.inbox_id()
+
+
 def test_follows_emits_each_event_and_its_state_and_ends_on_a_signal(
     tap: Tap, inbox: Inbox, make_arrival: MakeArrival
 ) -> None:

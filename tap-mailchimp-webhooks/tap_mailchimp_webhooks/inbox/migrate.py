@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 VERSION_TABLE = "inbox_version"
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration, so that an inbox that is up to date opens without reading any."""
 
 _SCRIPTS = Path(__file__).parent / "migrations"

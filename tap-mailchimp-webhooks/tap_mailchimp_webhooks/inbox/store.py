@@ -13,7 +13,7 @@ from tap_mailchimp_webhooks.events import Arrival, subject_of
 from tap_mailchimp_webhooks.inbox.database import Database
 from tap_mailchimp_webhooks.inbox.migrate import migrate
 from tap_mailchimp_webhooks.inbox.sealing import Sealing
-from tap_mailchimp_webhooks.inbox.tables import events
+from tap_mailchimp_webhooks.inbox.tables import events, identity
 
 LOOKUP_CHUNK = 500
 """Values in one IN (…): SQLite and PostgreSQL both take it."""
@@ -99,6 +99,11 @@ class Inbox:
         """The highest sequence that is durable; 0 for an empty inbox."""
         with self.database.glance() as connection:
             return connection.execute(_LAST).scalar() or 0
+
+    def inbox_id(self) -> str:
+        """What tells this inbox from any other."""
+        with self.database.glance() as connection:
+            return str(connection.execute(select(identity.c.inbox_id)).scalar_one())
 
     def about(self, list_id: str, addresses: Iterable[str]) -> dict[str, list[StoredEvent]]:
         """All events about some addresses in an audience, oldest first.

@@ -62,3 +62,6 @@ catch_up_marks = Table(
     Column("ran_at", String(32), nullable=False),
 )
 """Up to when each audience was polled."""
+
+identity = Table("inbox_identity", metadata, Column("inbox_id", String(32), primary_key=True))
+"""One row: a random name that tells this inbox from any other, also from one made anew in its place."""
