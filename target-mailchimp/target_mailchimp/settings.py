@@ -99,10 +99,7 @@ _OWN_SETTINGS = th.PropertiesList(
         th.StringType(allowed_values=["skip", "dead_letter"]),
         default="skip",
         title="Records without a usable address",
-        description=(
-            "`skip` records why; `dead_letter` also keeps it for replay and counts it as failed, as is "
-            "always done with an opt-out."
-        ),
+        description="`skip` records why; `dead_letter` also keeps it for replay and counts it as failed.",
     ),
     th.Property(
         "max_failed",
