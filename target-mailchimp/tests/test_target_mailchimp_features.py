@@ -7,9 +7,14 @@ from collections import Counter
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from connector_kit.errors import ConfigurationError, DataError
+from connector_kit.secrets import SecretBox
+from cryptography.fernet import Fernet
 from simulators.mailchimp.account import TYPED
 from sync_audit import AuditTrail
+from sync_audit.schema import decisions
+from sync_audit.vault import Vault
 from target_mailchimp.outcomes import Outcome
 from target_mailchimp.plans import Write
 from target_mailchimp.writing import MailchimpWriter
@@ -491,6 +496,33 @@ def test_a_dead_letter_goes_back_in_as_it_came(start_bench: Any) -> None:
     bench.mailchimp.control.switch(reject_example_addresses=False)
     [replayed] = bench.run([decided.dead_letter])
     assert replayed.action == "created"
+
+
+@pytest.mark.parametrize("written", ["in clear", "encrypted"])
+def test_dead_letters_are_encrypted_where_a_key_is_set(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    key, key_of_settings = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    monkeypatch.setenv("CONNECTOR_SECRET_KEY", key_of_settings)
+    monkeypatch.setenv(
+        "AUDIT_ENCRYPTION_KEY", key if written == "in clear" else SecretBox((key_of_settings,)).encrypt(key)
+    )
+    given = {"email_address": "nobody"}
+    bench.states(
+        [schema_line(), {"type": "RECORD", "stream": "customers", "record": given}], on_invalid="dead_letter"
+    )
+    with AuditTrail.open(bench.database_url) as trail, trail.database.reading() as connection:
+        [stored] = connection.execute(sa.select(decisions.c.dead_letter)).scalars()
+    assert "nobody" not in stored
+    assert json.loads(Vault(key).unseal(stored)) == given
+
+
+def test_a_key_that_cannot_encrypt_is_an_error_that_names_its_variable(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUDIT_ENCRYPTION_KEY", "no-key")
+    with pytest.raises(ConfigurationError, match="AUDIT_ENCRYPTION_KEY"):
+        bench.run([{"email_address": PERSON}])
 
 
 def test_invalid_records_become_dead_letters_on_request(bench: Any) -> None:
