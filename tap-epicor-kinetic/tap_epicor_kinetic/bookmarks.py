@@ -42,12 +42,14 @@ class Pass:
         through: The highest cursor value when it began.
         is_first: Whether nothing was read before it.
         ranges: One, or several that are read side by side.
+        is_open: Whether rows are stamped in the future, so that `through` bounds the bookmark, not the rows.
     """
 
     order: tuple[str, ...]
     through: Scalar | None
     is_first: bool
     ranges: tuple[Range, ...]
+    is_open: bool = False
 
     def at(self, index: int, position: Position | None) -> Pass:
         """The pass after a page of a range; None is the end of the range."""

@@ -80,6 +80,10 @@ class Cursor:
             return other if one is None else one
         return other if self.order(other) > self.order(one) else one
 
+    def earlier(self, one: Scalar, other: Scalar) -> Scalar:
+        """The earlier of two values; None is earlier than all."""
+        return other if self.later(one, other) == one else one
+
 
 def resolve_cursor(stream: str, entity: EntityType, configured: str | None) -> Cursor | None:
     """The change column of a stream: the configured one, else the first candidate that the service has.

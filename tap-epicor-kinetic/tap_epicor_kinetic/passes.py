@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,12 +12,15 @@ from epicor_kinetic_client.errors import QueryRefusedError
 
 from tap_epicor_kinetic import probes
 from tap_epicor_kinetic.bookmarks import Bookmark, Pass, Range
-from tap_epicor_kinetic.cursors import Cursor, Scalar
+from tap_epicor_kinetic.cursors import Cursor, Scalar, text_of
 from tap_epicor_kinetic.lanes import side_by_side
 from tap_epicor_kinetic.paging import Page, SetReader, keyset_pages, offset_pages
 from tap_epicor_kinetic.plans import Planner
 
 logger = logging.getLogger(__name__)
+
+CLOCK_TOLERANCE = dt.timedelta(days=1)
+"""Servers stamp rows by clocks that differ, and some by local time."""
 
 
 def read_pass(
@@ -39,7 +43,20 @@ def read_pass(
         The rows of a page, and the bookmark that holds once they are emitted. The last one has no rows.
     """
     planner, newest = _with_usable_cursor(reader, planner, warn)
+    latest = _latest(reader)
+    if planner.has_passed(bookmark, newest, latest):
+        warn(
+            f"{reader.path}, company {reader.company}: the bookmark lies beyond everything on the server, as"
+            " after a restored database or a deletion of the newest rows. The stream is read afresh."
+        )
+        bookmark = Bookmark(bookmark.column)
+    is_open = _is_later(planner.cursor, newest, latest)
+    if planner.cursor and latest and is_open:
+        warn(f"{reader.path}, company {reader.company}: rows are stamped in the future; each run reads them.")
+        newest = probes.newest(reader, planner.cursor, f"{planner.cursor.column} le {text_of(latest)}")
     reading = planner.begin(bookmark, newest)
+    if is_open and reading is not bookmark.unfinished:
+        reading = replace(reading, is_open=True)
     goes_on_with_load = reading is bookmark.unfinished
     if reading.is_first and reading.ranges == (Range(),):
         reading = _cut(reader, planner, reading, workers)
@@ -66,6 +83,18 @@ def _with_usable_cursor(
             f" table. ({error.message})"
         )
         return replace(planner, cursor=None), None
+
+
+def _latest(reader: SetReader) -> dt.datetime | None:
+    """The latest moment that a row can be stamped with honestly; None where the server tells no time."""
+    now = reader.client.server_time
+    return now + CLOCK_TOLERANCE if now else None
+
+
+def _is_later(cursor: Cursor | None, value: Scalar | None, latest: dt.datetime | None) -> bool:
+    if cursor is None or not cursor.is_moment or value is None or latest is None:
+        return False
+    return bool(cursor.order(value) > latest)
 
 
 def _cut(reader: SetReader, planner: Planner, reading: Pass, workers: int) -> Pass:
@@ -97,5 +126,5 @@ def _moved(bookmark: Bookmark, reading: Pass, cursor: Cursor | None, page: Page 
         return Bookmark(cursor.column, cursor.later(bookmark.value, reading.through))
     value = bookmark.value
     if page is not None and reading.order[0] == cursor.column:
-        value = cursor.later(value, page.position[0])
+        value = cursor.later(value, cursor.earlier(page.position[0], reading.through))
     return Bookmark(cursor.column, value, reading)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from epicor_kinetic_client import EntityType
 from epicor_kinetic_client.odata import and_, literal, or_
@@ -68,6 +68,23 @@ class Planner:
         first = self.key_order[0] if self.key_order else ""
         return first if self.types.get(first) in INTEGERS else None
 
+    def has_passed(self, bookmark: Bookmark, newest: Scalar | None, latest: dt.datetime | None) -> bool:
+        """Whether a bookmark lies where the server has not been: nothing would ever be read again.
+
+        Args:
+            bookmark: How far the stream was read.
+            newest: The highest cursor value on the server.
+            latest: A moment that the server's clock has not reached by far.
+        """
+        cursor = self.cursor
+        reached = [bookmark.value, bookmark.unfinished.through if bookmark.unfinished else None]
+        values = [cursor.order(value) for value in reached if value is not None] if cursor else []
+        if cursor is None or not values:
+            return False
+        if cursor.is_moment:
+            return latest is not None and bool(max(values) > latest)
+        return newest is not None and bool(max(values) > int(newest) + self.overlap.revisions)
+
     def begin(self, bookmark: Bookmark, newest: Scalar | None) -> Pass:
         """A pass over what changed since the bookmark, or the rest of the one that was interrupted.
 
@@ -89,7 +106,7 @@ class Planner:
         width = -(-(high - low + 1) // parts)
         starts = range(low, high + 1, width)
         ranges = tuple(Range(start, min(start + width - 1, high)) for start in starts)
-        return Pass(self.key_order, whole.through, whole.is_first, ranges)
+        return replace(whole, order=self.key_order, ranges=ranges)
 
     def lanes(self, reading: Pass, bookmark: Bookmark) -> list[Lane]:
         """What to read of each range of a pass."""
@@ -119,7 +136,8 @@ class Planner:
         cursor = self.cursor
         if cursor is None:
             return ""
-        upper = cursor.through(reading.through) if reading.through is not None else ""
+        is_bounded = reading.through is not None and not reading.is_open
+        upper = cursor.through(reading.through) if is_bounded else ""
         if reading.is_first:
             if upper and cursor.is_moment:
                 # Rows that were never changed have no moment.

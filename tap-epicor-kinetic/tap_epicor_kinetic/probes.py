@@ -6,6 +6,7 @@ import logging
 
 from connector_kit.transport import Request
 from epicor_kinetic_client.errors import ProbeRequest, QueryRefusedError
+from epicor_kinetic_client.odata import and_
 
 from tap_epicor_kinetic.cursors import Cursor, Scalar
 from tap_epicor_kinetic.paging import SetReader
@@ -13,14 +14,14 @@ from tap_epicor_kinetic.paging import SetReader
 logger = logging.getLogger(__name__)
 
 
-def newest(reader: SetReader, cursor: Cursor) -> Scalar | None:
-    """The highest cursor value on the server; None without rows.
+def newest(reader: SetReader, cursor: Cursor, among: str = "") -> Scalar | None:
+    """The highest cursor value on the server, among the rows of a condition; None without rows.
 
     Raises:
         QueryRefusedError: The service cannot order or filter by the column.
     """
     condition = f"{cursor.column} ne null" if cursor.is_moment else f"{cursor.column} gt 0"
-    return _end(reader, cursor.column, condition, descending=True)
+    return _end(reader, cursor.column, and_(condition, among), descending=True)
 
 
 def ends(reader: SetReader, column: str) -> tuple[int, int] | None:

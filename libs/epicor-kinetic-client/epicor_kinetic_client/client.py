@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import email.utils
 import logging
 import threading
 import time
@@ -62,6 +64,8 @@ class EpicorClient:
             clock=clock,
         )
         self._metadata: dict[str, ServiceMetadata] = {}
+        self.server_time: dt.datetime | None = None
+        """What the server's clock said with the last rows; None before any, or where it does not say."""
 
     def close(self) -> None:
         """Close idle connections."""
@@ -112,11 +116,11 @@ class EpicorClient:
                 QueryRefusedError where it cannot run the query; a plain Request is tried again.
         """
         params = query(filter=filter, orderby=orderby, select=select, expand=expand, top=top, skip=skip)
-        return _rows(
-            self.transport.send(
-                kind("GET", self._url(company, path), params={**(parameters or {}), **params})
-            )
+        answer = self.transport.send(
+            kind("GET", self._url(company, path), params={**(parameters or {}), **params})
         )
+        self.server_time = _date(answer)
+        return _rows(answer)
 
     def baq(
         self,
@@ -242,6 +246,14 @@ def query(
 def _travels_in_clear(url: str) -> bool:
     parts = urlsplit(url)
     return parts.scheme == "http" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}
+
+
+def _date(answer: Answer) -> dt.datetime | None:
+    try:
+        date = email.utils.parsedate_to_datetime(answer.headers.get("Date", ""))
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=dt.timezone.utc)
 
 
 def _document(answer: Answer) -> Row:
