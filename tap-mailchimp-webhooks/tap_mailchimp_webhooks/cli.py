@@ -34,6 +34,7 @@ from tap_mailchimp_webhooks.inbox.statistics import Quarantined, quarantined
 from tap_mailchimp_webhooks.probe import probe
 from tap_mailchimp_webhooks.receiver.settings import PathSecrets, ReceiverSettings
 from tap_mailchimp_webhooks.registration import Registrar, Registration, public_address
+from tap_mailchimp_webhooks.signature import MAX_AGE_SECONDS
 
 SECRET_BYTES = 32
 MOST_LISTED = 20
@@ -87,6 +88,14 @@ def secret() -> None:
     help="Proxies whose word on a client's address is believed.",
 )
 @click.option(
+    "--signature-max-age",
+    envvar=f"{PREFIX}_SIGNATURE_MAX_AGE",
+    type=click.IntRange(min=1),
+    default=MAX_AGE_SECONDS,
+    show_default=True,
+    help="Seconds that a signature may be old; Mailchimp repeats deliveries for 75 minutes.",
+)
+@click.option(
     "--max-body-bytes",
     envvar=f"{PREFIX}_MAX_BODY_BYTES",
     default=1_048_576,
@@ -135,6 +144,7 @@ def serve(  # noqa: PLR0913 (click hands in each option)
     port: int,
     root_path: str,
     forwarded_allow_ips: str,
+    signature_max_age: int,
     max_body_bytes: int,
     retention_days: int,
     min_free_mib: int,
@@ -150,6 +160,7 @@ def serve(  # noqa: PLR0913 (click hands in each option)
 
     settings = ReceiverSettings(
         secrets=parse_path_secrets(secret),
+        signature_max_age=signature_max_age,
         max_body_bytes=max_body_bytes,
         retention_days=retention_days,
         min_free_bytes=min_free_mib * 1_048_576,

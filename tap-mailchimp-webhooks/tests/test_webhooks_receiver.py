@@ -130,9 +130,22 @@ def test_where_every_hook_is_signed_a_delivery_must_be(
 
     assert post(url, body).status_code == 401
     assert post(url, body, sign("another", body, now.timestamp())).status_code == 401
-    assert post(url, body, sign("signing-secret-two", body, now.timestamp() - 301)).status_code == 401
+    assert post(url, body, sign("signing-secret-two", body, now.timestamp() - 7_201)).status_code == 401
+    assert post(url, body, sign("signing-secret-two", body, now.timestamp() + 301)).status_code == 401
     assert post(url, body, {"X-Mailchimp-Signature": "t=x,v1=\xff"}).status_code == 401
     assert post(url, body, sign("signing-secret-two", body, now.timestamp())).text == "stored"
+
+
+def test_a_repeated_delivery_may_carry_its_first_signature(
+    start_receiver: StartReceiver, form: Form, register: Callable[[str, str | None], None], now: datetime
+) -> None:
+    register("one", "signing-secret-one")
+    body = form(email="ada@example.com")
+    first = sign("signing-secret-one", body, now.timestamp() - 75 * 60)
+
+    assert post(start_receiver(now=now.timestamp, signature_max_age=60), body, first).status_code == 401
+    url = start_receiver(now=now.timestamp)
+    assert [post(url, body, first).text for _ in range(2)] == ["stored", "known"]
 
 
 def test_beside_a_hook_that_is_not_signed_only_a_wrong_signature_is_refused(

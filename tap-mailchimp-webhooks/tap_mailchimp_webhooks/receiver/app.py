@@ -58,7 +58,7 @@ class Receiver:
         self.commits = GroupCommit(inbox.store)
         self.command = EventCommand(settings.on_event, delay=settings.on_event_delay)
         hooks = HookRegister(inbox.database, inbox.sealing, settings.secrets.values)
-        self._authenticity = Authenticity(hooks.signing_secrets, now)
+        self._authenticity = Authenticity(hooks.signing_secrets, now, settings.signature_max_age)
         self._limit = WrongSecretLimit(settings.wrong_secrets_per_minute)
         self._now = now
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from connector_kit.errors import ConnectorError
 
-from tap_mailchimp_webhooks.signature import SignatureError, verify
+from tap_mailchimp_webhooks.signature import MAX_AGE_SECONDS, SignatureError, verify
 
 logger = logging.getLogger(__name__)
 
@@ -25,15 +25,17 @@ class SigningPolicy:
     Attributes:
         secrets: Of all hooks that are signed.
         all_signed: Whether there is no hook that is not.
+        max_age: Seconds that a signature may be old.
     """
 
     secrets: tuple[str, ...] = ()
     all_signed: bool = False
+    max_age: float = MAX_AGE_SECONDS
 
     @classmethod
-    def of(cls, secrets: Sequence[str | None]) -> SigningPolicy:
+    def of(cls, secrets: Sequence[str | None], max_age: float) -> SigningPolicy:
         """The policy for the signing secrets of all hooks; None stands for a hook that is not signed."""
-        return cls(tuple(secret for secret in secrets if secret), None not in secrets)
+        return cls(tuple(secret for secret in secrets if secret), None not in secrets, max_age)
 
     def check(self, header: str | None, body: bytes, now: float) -> None:
         """Check a delivery whose path secret is right.
@@ -45,7 +47,7 @@ class SigningPolicy:
             SignatureError: The delivery is not authentic.
         """
         if self.secrets and (header is not None or self.all_signed):
-            verify(header, body, self.secrets, now)
+            verify(header, body, self.secrets, now, self.max_age)
 
 
 class Authenticity:
@@ -54,11 +56,15 @@ class Authenticity:
     Args:
         load: Reads the signing secrets of the registered hooks.
         now: Unix seconds.
+        max_age: Seconds that a signature may be old.
     """
 
-    def __init__(self, load: Callable[[], Sequence[str | None]], now: Callable[[], float]) -> None:
+    def __init__(
+        self, load: Callable[[], Sequence[str | None]], now: Callable[[], float], max_age: float
+    ) -> None:
         self._load = load
         self._now = now
+        self._max_age = max_age
         self._policy = SigningPolicy()
         self._loaded_at = float("-inf")
 
@@ -82,6 +88,6 @@ class Authenticity:
         """Read the registered hooks anew; those that were known stay where that fails."""
         self._loaded_at = time.monotonic()
         try:
-            self._policy = SigningPolicy.of(await asyncio.to_thread(self._load))
+            self._policy = SigningPolicy.of(await asyncio.to_thread(self._load), self._max_age)
         except ConnectorError as error:
             logger.error("The registered webhooks cannot be read: %s", error)  # noqa: TRY400 (it says what to do)

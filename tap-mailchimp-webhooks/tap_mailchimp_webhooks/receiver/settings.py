@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from connector_kit.errors import ConfigurationError
 
+from tap_mailchimp_webhooks.signature import MAX_AGE_SECONDS
+
 PATH = "/webhooks/mailchimp"
 SHORTEST_SECRET = 16
 ADVICE = "`mailchimp-webhooks secret` makes one; set it as MAILCHIMP_WEBHOOKS_SECRET."
@@ -53,6 +55,7 @@ class ReceiverSettings:
 
     Attributes:
         secrets: What the path must end with.
+        signature_max_age: Seconds that the signature of a delivery may be old.
         max_body_bytes: A longer delivery is refused with 413.
         retention_days: Events that every reader has confirmed are deleted after so many days; 0 keeps them.
         min_free_bytes: Free disk space under which /readyz says no.
@@ -63,6 +66,7 @@ class ReceiverSettings:
     """
 
     secrets: PathSecrets
+    signature_max_age: float = MAX_AGE_SECONDS
     max_body_bytes: int = 1_048_576
     retention_days: int = 400
     min_free_bytes: int = 100 * 1_048_576
