@@ -10,6 +10,8 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from connector_kit.errors import text_to_keep
+from connector_kit.redaction import MASKER
+from connector_kit.secrets import reveal
 from connector_kit.singer import DurableTarget, RunStatus
 from epicor_kinetic_client import EpicorClient, EpicorSettings
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
@@ -32,6 +34,7 @@ from target_epicor_contacts.sinks import ContactUpdateSink
 from target_epicor_contacts.writing import RowWriter
 
 PROGRESS_SECONDS = 10.0
+ENCRYPTION_KEY_VARIABLE = "AUDIT_ENCRYPTION_KEY"
 _YES_OR_NO = ("Edm.Boolean",)
 _TEXT = ("Edm.String",)
 _TYPES_OF_PARTICULARS: Mapping[str, tuple[str, ...]] = {
@@ -87,7 +90,7 @@ class TargetEpicorContacts(DurableTarget):
     @cached_property
     def trail(self) -> AuditTrail:
         """The audit trail."""
-        return AuditTrail.open(self.config.get("audit_database_url") or default_database_url())
+        return self._open_trail()
 
     @cached_property
     def executor(self) -> ThreadPoolExecutor:
@@ -197,10 +200,23 @@ class TargetEpicorContacts(DurableTarget):
         if settings.unmatched == "create":
             self._maker(self._finder()).customer_number()
             yield "The customer for new contacts exists."
-        with AuditTrail.open(self.config.get("audit_database_url") or default_database_url()):
+        with self._open_trail():
             yield "The audit database can be written."
 
     # Building
+
+    def _open_trail(self) -> AuditTrail:
+        """The trail, encrypting with the key that `sync-audit` reads it with, where there is one.
+
+        Raises:
+            ConfigurationError: The database or the key is not usable.
+        """
+        given = os.environ.get(ENCRYPTION_KEY_VARIABLE) or None
+        key = reveal({ENCRYPTION_KEY_VARIABLE: given})[ENCRYPTION_KEY_VARIABLE]
+        if key:
+            MASKER.add([key])
+        url = self.config.get("audit_database_url") or default_database_url()
+        return AuditTrail.open(url, encryption_key=key)
 
     def _new_applier(self) -> Applier:
         settings, rules, client = self.write_settings, self.rules, self.client

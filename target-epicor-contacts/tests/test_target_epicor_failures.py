@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shlex
 import subprocess
@@ -17,6 +18,8 @@ from connector_kit.errors import (
     PermissionDeniedError,
     TransientError,
 )
+from connector_kit.secrets import SecretBox
+from sync_audit.vault import Vault
 from target_epicor_contacts.applying import TooManyFailuresError
 from target_epicor_contacts.writing import ATTEMPTS
 
@@ -24,6 +27,7 @@ Update = Callable[..., dict[str, Any]]
 
 PAT = "pat@example.com"
 ROW, OTHER_ROW = "EPIC06/CustCnt/1//1", "EPIC06/Customer/2"
+SETTINGS_KEY, AUDIT_KEY = (base64.urlsafe_b64encode(byte * 32).decode() for byte in (b"s", b"a"))
 MODES = pytest.mark.parametrize("mode", ["patch", "rpc", "update_ext"])
 
 
@@ -264,6 +268,29 @@ def test_an_invalid_record_is_quarantined_with_its_content_and_the_run_goes_on(
     pat.deliver(update("nobody at all", "unsubscribed"), update(PAT, "unsubscribed"))
     assert pat.actions() == [("quarantined", "not_an_address"), ("flagged", "unsubscribed")]
     assert json.loads(pat.decisions()[0]["dead_letter"])["email"] == "nobody at all"
+
+
+@pytest.mark.parametrize("write", [str, SecretBox((SETTINGS_KEY,), "a test").encrypt])
+def test_dead_letters_are_encrypted_where_a_key_is_set(
+    pat: Any, update: Update, monkeypatch: pytest.MonkeyPatch, write: Callable[[str], str]
+) -> None:
+    monkeypatch.setenv("CONNECTOR_SECRET_KEY", SETTINGS_KEY)
+    monkeypatch.setenv("AUDIT_ENCRYPTION_KEY", write(AUDIT_KEY))
+    pat.epicor.control.switches(business_errors={"CustCnt": "Not today."})
+    pat.deliver(update(PAT, "unsubscribed"))
+    [decision] = pat.decisions()
+    assert PAT not in decision["dead_letter"]
+    assert json.loads(Vault(AUDIT_KEY).unseal(decision["dead_letter"]))["email"] == PAT
+
+
+def test_a_key_for_dead_letters_that_is_none_ends_the_run(
+    pat: Any, update: Update, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUDIT_ENCRYPTION_KEY", "too short")
+    states, error = pat.attempt(update(PAT, "unsubscribed"))
+    assert isinstance(error, ConfigurationError)
+    assert "AUDIT_ENCRYPTION_KEY" in str(error)
+    assert (states, pat.calls("PATCH")) == ([], 0)
 
 
 def test_invalid_records_can_be_skipped(pat: Any, update: Update) -> None:
