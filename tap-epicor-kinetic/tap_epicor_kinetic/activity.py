@@ -33,7 +33,9 @@ class ActivityRule:
 
     def condition(self, entity: EntityType) -> str:
         """The OData condition for the rows that flow; columns that the tenant lacks restrict nothing."""
-        of_type = or_(*(eq(TYPE, name) for name in self.types)) if TYPE in entity.properties else ""
+        of_type = (
+            or_(*(eq(TYPE, name) for name in sorted({*self.types}))) if TYPE in entity.properties else ""
+        )
         skips = self.inactive == SKIP and INACTIVE in entity.properties
         return and_(of_type, eq(INACTIVE, value=False) if skips else "")
 

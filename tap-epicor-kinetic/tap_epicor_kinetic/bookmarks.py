@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from connector_kit.errors import ConfigurationError
 
 from tap_epicor_kinetic.cursors import Cursor, Scalar
+
+AFRESH = "remove it from the state, or run once with a full refresh."
 
 Position = tuple[Scalar, ...]
 """The values of a row in the columns of the order."""
@@ -73,24 +76,28 @@ class Bookmark:
         column: The cursor's column; None for a full table.
         value: Every row up to this cursor value was emitted.
         unfinished: The pass that was interrupted.
+        rows: The digest of the filter that it holds for; None in states that were written without one.
     """
 
     column: str | None = None
     value: Scalar | None = None
     unfinished: Pass | None = None
+    rows: str | None = None
 
     @classmethod
     def from_state(cls, entry: Mapping[str, Any]) -> Bookmark:
         """Read the state of a stream in a company; empty for the first run."""
         unfinished = entry.get("unfinished") or {}
         column = entry.get("replication_key") or unfinished.get("replication_key")
-        return cls(column, entry.get("replication_key_value"), _pass(unfinished))
+        return cls(column, entry.get("replication_key_value"), _pass(unfinished), entry.get("rows"))
 
     def to_state(self) -> dict[str, Any]:
         """The state, beside the context that the SDK keeps in it."""
         state: dict[str, Any] = {}
         if self.column is not None and self.value is not None:
             state |= {"replication_key": self.column, "replication_key_value": self.value}
+        if self.rows is not None and (self.value is not None or self.unfinished is not None):
+            state["rows"] = self.rows
         if self.unfinished is not None:
             state["unfinished"] = {
                 "replication_key": self.column,
@@ -101,12 +108,29 @@ class Bookmark:
             }
         return state
 
-    def checked(self, cursor: Cursor | None, stream: str) -> Bookmark:
-        """This bookmark, if it was made with the same cursor.
+    def checked(self, cursor: Cursor | None, stream: str, base: str) -> Bookmark:
+        """This bookmark, if it was made with the same cursor and for the same rows.
+
+        Args:
+            cursor: That of the stream now.
+            stream: Its name.
+            base: The OData condition that all of its rows fit.
 
         Raises:
-            ConfigurationError: It was made with another one: to go on with it would leave a gap.
+            ConfigurationError: It was made with others: to go on with it would leave a gap.
         """
+        rows = hashlib.sha256(base.encode()).hexdigest()[:16]
+        if cursor and self.rows not in {None, rows}:
+            raise ConfigurationError(
+                "The bookmark was made with another filter: rows that fit only now would be missed.",
+                advice=(
+                    "Set `customer_types`, `inactive_customers` or the `filter` of the stream back, or read"
+                    f" {stream} afresh: {AFRESH}"
+                ),
+            )
+        return replace(self._following(cursor, stream), rows=rows)
+
+    def _following(self, cursor: Cursor | None, stream: str) -> Bookmark:
         column = cursor.column if cursor else None
         if self.column is None or column is None or column == self.column:
             return replace(self, column=column) if self.column is None else self
@@ -114,7 +138,7 @@ class Bookmark:
             f"The bookmark follows {self.column}, the stream now follows {column}.",
             advice=(
                 f'Set `cursors` to {{"{stream}": "{self.column}"}} to go on with the bookmark, or read the'
-                " stream afresh: remove it from the state, or run once with a full refresh."
+                f" stream afresh: {AFRESH}"
             ),
         )
 

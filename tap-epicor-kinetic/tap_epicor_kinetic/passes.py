@@ -49,7 +49,7 @@ def read_pass(
             f"{reader.path}, company {reader.company}: the bookmark lies beyond everything on the server, as"
             " after a restored database or a deletion of the newest rows. The stream is read afresh."
         )
-        bookmark = Bookmark(bookmark.column)
+        bookmark = replace(bookmark, value=None, unfinished=None)
     is_open = _is_later(planner.cursor, newest, latest)
     if planner.cursor and latest and is_open:
         warn(f"{reader.path}, company {reader.company}: rows are stamped in the future; each run reads them.")
@@ -123,8 +123,9 @@ def _moved(bookmark: Bookmark, reading: Pass, cursor: Cursor | None, page: Page 
     if cursor is None:
         return replace(bookmark, unfinished=None if reading.is_done else reading)
     if reading.is_done:
-        return Bookmark(cursor.column, cursor.later(bookmark.value, reading.through))
+        value = cursor.later(bookmark.value, reading.through)
+        return replace(bookmark, column=cursor.column, value=value, unfinished=None)
     value = bookmark.value
     if page is not None and reading.order[0] == cursor.column:
         value = cursor.later(value, cursor.earlier(page.position[0], reading.through))
-    return Bookmark(cursor.column, value, reading)
+    return replace(bookmark, column=cursor.column, value=value, unfinished=reading)

@@ -194,15 +194,15 @@ class EpicorStream(Stream):
                 yield RecordMessage(stream_map.stream_alias, mapped, time_extracted=self._extracted_at)
 
     def _read_company(self, company: str, state: dict[str, Any]) -> Iterator[Record]:
-        bookmark = Bookmark.from_state(state).checked(self.cursor, self.name)
-        shaper = self._shaper(company)
+        reader, shaper = self._reader(company), self._shaper(company)
+        bookmark = Bookmark.from_state(state).checked(self.cursor, self.name, reader.base)
         workers = self._client.settings.concurrency
-        pages = read_pass(self._reader(company), self._planner(), bookmark, workers, self._warn_once)
+        pages = read_pass(reader, self._planner(), bookmark, workers, self._warn_once)
         for rows, reached in pages:
             self._extracted_at = utc_now()
             yield from shaper.records(rows)
             # Only now is every record of the page written.
-            for name in ("replication_key", "replication_key_value", "unfinished"):
+            for name in ("replication_key", "replication_key_value", "rows", "unfinished"):
                 state.pop(name, None)
             state |= reached.to_state()
             self._write_state()

@@ -113,6 +113,40 @@ def test_a_changed_cursor_is_an_error_with_the_way_out(start_epicor: Any, runner
         stock.run("customers", state=state)
 
 
+SUPPLIERS = {"name": "suppliers", "path": "Erp.BO.VendorSvc/Vendors"}
+
+
+@pytest.mark.parametrize(
+    ("stream", "before", "now"),
+    [
+        ("customers", {}, {"inactive_customers": "flag"}),
+        ("customers", {}, {"customer_types": ["CUS", "PRO"]}),
+        (
+            "suppliers",
+            {"custom_streams": [SUPPLIERS]},
+            {"custom_streams": [{**SUPPLIERS, "filter": "Approved eq true"}]},
+        ),
+    ],
+)
+def test_a_changed_filter_is_an_error_with_the_way_out(
+    start_epicor: Any, runner: Any, stream: str, before: dict[str, Any], now: dict[str, Any]
+) -> None:
+    tap = runner(start_epicor(customers=60))
+    first = tap.run(stream, **before)
+    with pytest.raises(Exception, match=r"another filter.*`customer_types`.*full refresh"):
+        tap.run(stream, state=first.state, **now)
+    del first.bookmark(stream)["rows"]
+    second = tap.run(stream, state=first.state, **now)
+    assert "rows" in second.bookmark(stream)
+
+
+def test_a_changed_filter_of_an_interrupted_run_is_an_error_too(start_epicor: Any, runner: Any) -> None:
+    tap = runner(start_epicor(customers=80))
+    cut = tap.run("customers", states=1, page_size=PAGE)
+    with pytest.raises(Exception, match="another filter"):
+        tap.run("customers", state=cut.state, inactive_customers="flag")
+
+
 def test_a_full_table_resumes_too(start_epicor: Any, runner: Any) -> None:
     epicor = start_epicor(customers=120, refused_filter_columns=("UpdatedOn", "SysRevID"))
     tap = runner(epicor)
