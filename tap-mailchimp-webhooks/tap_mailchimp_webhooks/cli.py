@@ -44,7 +44,6 @@ def main() -> None:
     """Run the command line; an error that is understood ends it with one readable line and status 1."""
     mask_logs()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         commands.main(standalone_mode=True)
     except ConnectorError as error:

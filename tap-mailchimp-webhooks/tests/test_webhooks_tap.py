@@ -247,6 +247,13 @@ def test_a_state_of_another_inbox_that_has_grown_past_it_is_an_error_too(
     assert "clear the state" in refused.errors
 
 
+def test_a_run_that_makes_the_inbox_keeps_the_steps_of_that_to_itself(tap: Tap) -> None:
+    done = subprocess.run(tap.command(None, {}), capture_output=True, text=True, check=True)
+
+    assert "contact_events" in done.stderr
+    assert "alembic" not in done.stderr
+
+
 def test_a_state_that_names_no_inbox_is_accepted_once(
     tap: Tap, inbox: Inbox, make_arrival: MakeArrival
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ def migrate(database: Database) -> None:
     with database.read() as connection:
         if _version(connection) == HEAD:
             return
+    # Before the import, which already writes lines that only its developers need.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     # Alembic takes as long to import as the rest of a small run; nearly every run goes without it.
     from alembic import command  # noqa: PLC0415 (see above)
     from alembic.script import ScriptDirectory  # noqa: PLC0415 (see above)
