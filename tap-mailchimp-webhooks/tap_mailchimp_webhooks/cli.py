@@ -16,6 +16,7 @@ from typing import Any
 import click
 from connector_kit.errors import ConnectorError
 from connector_kit.redaction import MASKER, mask_logs
+from dotenv import load_dotenv
 
 from tap_mailchimp_webhooks.catch_up import CatchUp, CatchUpSettings
 from tap_mailchimp_webhooks.cli_options import (
@@ -36,6 +37,8 @@ from tap_mailchimp_webhooks.receiver.settings import PathSecrets, ReceiverSettin
 from tap_mailchimp_webhooks.registration import Registrar, Registration, public_address
 from tap_mailchimp_webhooks.signature import MAX_AGE_SECONDS
 
+logger = logging.getLogger(__name__)
+
 SECRET_BYTES = 32
 MOST_LISTED = 20
 
@@ -44,6 +47,10 @@ def main() -> None:
     """Run the command line; an error that is understood ends it with one readable line and status 1."""
     mask_logs()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        load_dotenv(".env")  # as Meltano does; what the process was given comes first
+    except OSError as error:
+        logger.warning("The .env of this folder cannot be read: %s", error.strerror)
     try:
         commands.main(standalone_mode=True)
     except ConnectorError as error:
@@ -56,7 +63,7 @@ def main() -> None:
 def commands() -> None:
     """Receive Mailchimp's webhooks and look after them.
 
-    Every option can be set as a variable: MAILCHIMP_WEBHOOKS_ and its name.
+    Every option can be set as a variable, MAILCHIMP_WEBHOOKS_ and its name, also in the .env of this folder.
     """
 
 

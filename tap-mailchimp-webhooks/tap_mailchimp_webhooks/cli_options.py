@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 from connector_kit.redaction import MASKER
 from connector_kit.secret_option import SecretText
 from mailchimp_client import MailchimpClient, MailchimpSettings
@@ -33,6 +34,16 @@ def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Comm
 def listed(texts: Sequence[str]) -> tuple[str, ...]:
     """The names in texts that may hold several: after commas, after blanks, or as a JSON list."""
     return tuple(_NAME.findall(" ".join(texts)))
+
+
+def _named_audiences(
+    context: click.Context, option: click.Parameter, values: Sequence[str]
+) -> tuple[str, ...]:
+    # Without any, all audiences are meant: a variable of a script that came out empty must not lead there.
+    is_typed = context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
+    if is_typed and not all(listed([value]) for value in values):
+        raise click.BadParameter("is empty; name an audience, or leave the option out for all of them.")
+    return listed(values)
 
 
 path_secret_option = click.option(
@@ -75,7 +86,7 @@ account_options = _options(
         "list_ids",
         multiple=True,
         envvar=[f"{PREFIX}_LIST_IDS", "MAILCHIMP_LIST_IDS"],
-        callback=lambda _context, _option, values: listed(values),
+        callback=_named_audiences,
         help="An audience; may be given several times.  [default: all]",
     ),
 )

@@ -383,6 +383,44 @@ def test_an_error_of_the_command_is_one_line(
 
 
 @pytest.mark.parametrize(
+    ("given", "says"),
+    [(None, "The path secret is shorter"), ("placeholder-of-this", "The path secret is a plac")],
+)
+def test_reads_the_env_file_of_the_folder_unless_the_process_was_given_the_variable(
+    given: str | None,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    variable = "MAILCHIMP_WEBHOOKS_SECRET"
+    monkeypatch.setenv(variable, given or "to be put back")
+    if given is None:
+        monkeypatch.delenv(variable)
+    (tmp_path / ".env").write_text(f"{variable}=changeme\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["mailchimp-webhooks", "serve"])
+
+    with pytest.raises(SystemExit):
+        cli.main()
+
+    assert capsys.readouterr().err.startswith(f"Error: {says}")
+
+
+@pytest.mark.parametrize("name", ["register", "unregister", "status", "catch-up"])
+def test_an_empty_audience_does_not_stand_for_all(
+    name: str, command: Callable[..., Result], mailchimp: RunningMailchimp
+) -> None:
+    url = ("--url", "https://hooks.example.com") if name.endswith("register") else ()
+
+    result = command(name, *url, "--list-id", mailchimp.list_id, "--list-id", "")
+
+    assert result.exit_code == 2
+    assert "is empty; name an audience" in result.output
+    assert hooks(mailchimp) == []
+
+
+@pytest.mark.parametrize(
     "texts", [("a", "b"), ("a,b",), ("a, b",), ('["a",', '"b"]'), ("a b", ""), ("['a', 'b']",)]
 )
 def test_takes_a_list_in_each_form_in_which_people_write_one(texts: tuple[str, ...]) -> None:
