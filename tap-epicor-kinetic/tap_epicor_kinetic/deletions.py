@@ -74,6 +74,7 @@ class KeyStore:
     def remember(self, stream: str, company: str, keys: Iterable[Key], now: dt.datetime) -> int:
         """Take the keys that are there now as the known ones; those that are gone become deletions.
 
+        A key that is there again is no finding any more, even if its record is not out yet.
         A read without any row is not believed: it is rather an access that was lost.
 
         Args:
@@ -98,6 +99,11 @@ class KeyStore:
                     " FROM known WHERE stream = ? AND company = ? AND key NOT IN (SELECT key FROM present)",
                     (now.isoformat(), *place),
                 ).rowcount
+                self._database.execute(
+                    "DELETE FROM deleted"
+                    " WHERE stream = ? AND company = ? AND key IN (SELECT key FROM present)",
+                    place,
+                )
                 self._database.execute("DELETE FROM known WHERE stream = ? AND company = ?", place)
                 self._database.execute("INSERT INTO known SELECT ?, ?, key FROM present", place)
             self._database.execute("DROP TABLE present")

@@ -162,13 +162,20 @@ class ReadSettings:
         """Read the tap's own settings.
 
         Raises:
-            ConfigurationError: `start_date` is no moment, or `key_store` is missing.
+            ConfigurationError: `start_date` is no moment, `key_store` is missing, or `report_deletions` is
+                set with counted pages, which can miss a living row.
         """
         values = {**_DEFAULTS, **{name: value for name, value in config.items() if value is not None}}
         deletions = frozenset(values.get("report_deletions", ()))
         if deletions and not values.get("key_store"):
             raise ConfigurationError(
                 "Setting `key_store` is missing.", advice="`report_deletions` needs a file that stays."
+            )
+        if deletions and values["pagination"] != KEYSET:
+            raise ConfigurationError(
+                "`report_deletions` cannot be used with counted pages: a row that slips by would be"
+                " reported as gone.",
+                advice="Set `pagination` to `keyset`, or leave `report_deletions` out.",
             )
         return cls(
             start=_start(values.get("start_date")),

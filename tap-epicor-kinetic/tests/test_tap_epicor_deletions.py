@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from connector_kit.errors import ConfigurationError
 from tap_epicor_kinetic.deletions import KeyStore
+from tap_epicor_kinetic.settings import ReadSettings
 
 NOW = dt.datetime(2026, 1, 31, tzinfo=dt.timezone.utc)
 
@@ -69,6 +70,25 @@ def test_a_read_without_any_row_is_not_believed(tmp_path: Path) -> None:
     assert [deletion.key for deletion in store.deletions("customers", "EPIC06", 0)] == [("EPIC06", 1)]
     assert store.deletions("customers", "EPIC07", 0) == []
     store.close()
+
+
+def test_a_key_that_came_back_is_not_reported_as_gone(tmp_path: Path) -> None:
+    store = KeyStore(str(tmp_path / "known.db"))
+    for present in ([("a",), ("b",), ("c",)], [("b",)], [("a",), ("b",)]):
+        store.remember("parts", "EPIC06", present, NOW)
+    assert [deletion.key for deletion in store.deletions("parts", "EPIC06", 0)] == [("c",)]
+    store.remember("parts", "EPIC06", [("b",)], NOW)
+    again = store.deletions("parts", "EPIC06", 0)
+    assert [deletion.key for deletion in again] == [("c",), ("a",)]
+    assert again[1].number > again[0].number
+    store.close()
+
+
+def test_counted_pages_cannot_tell_what_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="`pagination` to `keyset`"):
+        ReadSettings.from_config(
+            {"report_deletions": ["parts"], "key_store": str(tmp_path / "known.db"), "pagination": "offset"}
+        )
 
 
 def test_a_read_that_fails_changes_nothing(tmp_path: Path) -> None:
