@@ -226,7 +226,7 @@ class _Verdict:
         outcome = self._outcome
         notes = [first] if first else []
         if outcome.superseded:
-            notes.append(f"Something newer is applied already: {_listed(outcome.superseded)}.")
+            notes.append(f"Something else holds already: {_listed(outcome.superseded)}.")
         if outcome.refused:
             notes.append(f"Not cleared, because `allow_clear` is off: {_listed(outcome.refused)}.")
         if outcome.kept:

@@ -21,6 +21,7 @@ class StatusSeen:
         reason: Its reason.
         campaign_id: The campaign that caused it.
         pending: No row was there to take it; the first row that appears does.
+        audiences: Ids of those in which an opt-out holds, as far as they are known.
     """
 
     moment: Moment
@@ -29,6 +30,7 @@ class StatusSeen:
     reason: str | None = None
     campaign_id: str | None = None
     pending: bool = False
+    audiences: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ class PersonMemory:
                 "reason": self.status.reason,
                 "campaign_id": self.status.campaign_id,
                 "pending": self.status.pending,
+                "audiences": sorted(self.status.audiences),
             }
         if self.fields:
             stored["fields"] = {
@@ -149,6 +152,7 @@ class PersonMemory:
                 status["reason"],
                 status["campaign_id"],
                 status["pending"],
+                frozenset(status.get("audiences", ())),
             )
             if status
             else None,

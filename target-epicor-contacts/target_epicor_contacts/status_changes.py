@@ -12,9 +12,10 @@ from target_epicor_contacts.memory import StatusSeen
 from target_epicor_contacts.ordering import Age
 from target_epicor_contacts.outcomes import Outcome
 from target_epicor_contacts.rows import EMAIL
-from target_epicor_contacts.updates import Status
+from target_epicor_contacts.updates import ContactUpdate, Status
 
 COMPLAINT_OUTRANKS = "complaint_outranks"
+OTHER_AUDIENCE = "opted_out_of_other_audience"
 _WEAKER_THAN_COMPLAINT = frozenset({Status.UNSUBSCRIBED, Status.CLEANED})
 
 
@@ -54,8 +55,15 @@ def _remember(draft: Draft, outcome: Outcome, status: Status, *, matched: bool) 
     update = outcome.update
     memory = draft.memory(outcome.person)
     known = memory.status
+    audiences = _audiences(draft, update, status, known)
     seen = StatusSeen(
-        update.moment, status, update.moment, update.reason, update.campaign_id, pending=not matched
+        update.moment,
+        status,
+        update.moment,
+        update.reason,
+        update.campaign_id,
+        pending=not matched,
+        audiences=audiences,
     )
     if known:
         age = update.moment.age(known.moment)
@@ -67,9 +75,26 @@ def _remember(draft: Draft, outcome: Outcome, status: Status, *, matched: bool) 
             return
         if known.value is Status.COMPLAINT and status in _WEAKER_THAN_COMPLAINT:
             # The newer moment is kept: a `subscribed` from between the two must not count as news.
-            seen = replace(known, moment=update.moment)
+            seen = replace(known, moment=update.moment, audiences=audiences)
             outcome.superseded["status"] = COMPLAINT_OUTRANKS
+        if status is Status.SUBSCRIBED and audiences:
+            # The moment of the opt-out stays: it is the one that holds.
+            seen = replace(known, audiences=audiences)
+            outcome.superseded["status"] = OTHER_AUDIENCE
     draft.memories[outcome.person] = replace(memory, status=seen)
+
+
+def _audiences(
+    draft: Draft, update: ContactUpdate, status: Status, known: StatusSeen | None
+) -> frozenset[str]:
+    """The audiences in which an opt-out holds after an event; who comes back without naming one, to all."""
+    before = known.audiences if known else frozenset()
+    mine = frozenset({update.list_id} if update.list_id else ())
+    if draft.rules.opts_out(status):
+        return before | mine
+    if status is not Status.SUBSCRIBED:
+        return before
+    return before - mine if mine else frozenset()
 
 
 def _write_flag(draft: Draft, outcome: Outcome, row_id: str, status: Status) -> None:

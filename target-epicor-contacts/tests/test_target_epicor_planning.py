@@ -168,6 +168,40 @@ def test_a_flag_that_a_user_took_back_and_set_again_is_not_ours_any_more(update:
     assert world.values("NoContact") == [True]
 
 
+@pytest.mark.parametrize(
+    ("left", "joined", "flagged"),
+    [
+        (["news"], ["news"], False),
+        (["news"], ["shop"], True),
+        (["news", "shop"], ["shop"], True),
+        (["news", "shop"], ["shop", "news"], False),
+        (["news"], [None], False),
+        ([None], ["shop"], False),
+    ],
+)
+def test_who_joins_an_audience_stays_opted_out_where_they_left_another(
+    update: Update, left: list[str | None], joined: list[str | None], *, flagged: bool
+) -> None:
+    world = World(row())
+    for second, audience in enumerate(left):
+        world.apply(update(PAT, "unsubscribed", second=second, list_id=audience))
+    for second, audience in enumerate(joined, start=10):
+        [outcome] = world.apply(update(PAT, "subscribed", second=second, list_id=audience))
+        told = outcome.superseded.get("status")
+    assert world.values("NoContact") == [flagged]
+    assert told == ("opted_out_of_other_audience" if flagged else None)
+
+
+def test_a_complaint_stays_until_the_person_comes_back_to_its_audience(update: Update) -> None:
+    world = World(row())
+    world.apply(update(PAT, "complaint", list_id="news"))
+    world.apply(update(PAT, "unsubscribed", second=1, list_id="shop"))
+    world.apply(update(PAT, "subscribed", second=2, list_id="shop"))
+    assert world.values("NoContact") == [True]
+    world.apply(update(PAT, "subscribed", second=3, list_id="news"))
+    assert world.values("NoContact") == [False]
+
+
 def test_clearing_can_be_turned_off(update: Update) -> None:
     world = World(row(), clear_on_subscribe=False)
     world.apply(update(PAT, "unsubscribed"), update(PAT, "subscribed", second=1))
