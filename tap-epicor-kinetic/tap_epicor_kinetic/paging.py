@@ -170,7 +170,13 @@ class SetReader:
             top=self.size.now,
             skip=1,
         )
-        return split_columns(self.columns, self.key, self.needed, self.longest_address - len(address))
+        parts = split_columns(self.columns, self.key, self.needed, self.longest_address - len(address))
+        if len(parts) > 1 and not self.key:
+            raise ConfigurationError(
+                f"{self.path} has more columns than fit an address, and no key to join parts of a row.",
+                advice="Give the stream `keys` in `custom_streams`, or select fewer columns.",
+            )
+        return parts
 
     def _completed(
         self, rows: list[Row], columns: Sequence[str], condition: str, order: Sequence[str], *, skip: int
