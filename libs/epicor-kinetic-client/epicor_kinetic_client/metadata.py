@@ -80,9 +80,8 @@ def parse_metadata(service: str, text: str) -> ServiceMetadata:
         TransientError: It is neither, as when a gateway answers for the server or the text is cut off.
     """
     try:
-        types, sets = (
-            _from_xml(text) if text.lstrip("\ufeff \r\n\t").startswith("<") else _from_json(json.loads(text))
-        )
+        text = text.lstrip("\ufeff \r\n\t")
+        types, sets = _from_xml(text) if text.startswith("<") else _from_json(json.loads(text))
     except (ValueError, ET.ParseError, AttributeError) as error:
         raise TransientError(
             f"The $metadata of {service} cannot be read.", advice="Is `base_url` a Kinetic server?"
@@ -148,7 +147,7 @@ def _with_bases(name: str, raw: Mapping[str, Mapping[str, Any]]) -> list[Mapping
 
 
 def _from_xml(text: str) -> _Parsed:
-    root = ET.fromstring(text.lstrip("\ufeff \r\n\t"))  # noqa: S314 (expat limits entity expansion itself)
+    root = ET.fromstring(text)  # noqa: S314 (expat limits entity expansion itself)
     if _local(root) != "Edmx":
         raise ValueError("no $metadata document")
     types: dict[str, EntityType] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,8 +22,10 @@ LICENSE_TYPES: Mapping[str, str] = {
 
 NO_LICENSE = "none"
 DEFAULT_TOKEN_URL = "https://login.epicor.com/connect/token"  # noqa: S105 (an address)
+LAST_LATIN_1 = 0xFF
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_API_PATH = re.compile(r"/api(/.*)?$", re.IGNORECASE)
+_API_PATH = re.compile(r"/api(/(v1|v2|help|swagger)(/.*)?)?$", re.IGNORECASE)
+_CREDENTIALS = ("api_key", "username", "password", "client_id", "client_secret")
 
 EPICOR_SETTINGS: Mapping[str, Any] = {
     "type": "object",
@@ -208,6 +211,8 @@ class EpicorSettings:
             if "default" in definition
         }
         values = {**defaults, **given}
+        # A key that was read out of a file ends with the end of its line.
+        values |= {name: str(values[name]).strip("\r\n") for name in _CREDENTIALS if name in values}
         method = _one_of(values, "auth_method")
         for name in (*EPICOR_SETTINGS["required"], *NEEDED_BY_METHOD[method]):
             if not values.get(name):
@@ -216,6 +221,7 @@ class EpicorSettings:
                     advice=f"It is needed with `auth_method` `{method}`." if name not in given else "",
                 )
         base_url = _base_url(values["base_url"])
+        _check_headers(values, method)
         return cls(
             base_url=base_url,
             companies=_companies(values["companies"]),
@@ -230,7 +236,7 @@ class EpicorSettings:
             oauth_scope=values["oauth_scope"],
             license_guid=_license_guid(values["license_type"]),
             plant=values.get("plant", ""),
-            ca_bundle=values.get("ca_bundle"),
+            ca_bundle=_ca_bundle(values.get("ca_bundle")),
             request_timeout=float(values["request_timeout"]),
             concurrency=int(values["concurrency"]),
         )
@@ -260,6 +266,27 @@ def _base_url(text: str) -> str:
             advice="Use `https://<host>/<instance>`; a login belongs in `username` and `password`.",
         )
     return url
+
+
+def _check_headers(values: Mapping[str, Any], method: str) -> None:
+    """See to it that what is sent as a header of its own can be one."""
+    are_headers = method == "token_resource" and values["token_request"] == "headers"  # noqa: S105 (a form)
+    for name in ("api_key", *(("username", "password") if are_headers else ())):
+        text = values[name]
+        if any(ord(letter) > LAST_LATIN_1 or letter in "\r\n" for letter in text):
+            raise ConfigurationError(
+                f"Setting `{name}` holds a character that a header cannot carry.",
+                advice="Copy it again without line ends, typographic dashes or quotes."
+                + (" Or set `token_request` to `basic`." if name != "api_key" else ""),
+            )
+
+
+def _ca_bundle(path: str | None) -> str | None:
+    if path is not None and not Path(path).exists():
+        raise ConfigurationError(
+            "Setting `ca_bundle` names a file that does not exist.", advice="Check the path in `ca_bundle`."
+        )
+    return path
 
 
 def _companies(value: object) -> tuple[str, ...]:

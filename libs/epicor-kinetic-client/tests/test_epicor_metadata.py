@@ -82,3 +82,8 @@ def test_json_and_xml_tell_the_same(start_epicor: Any, service: str) -> None:
     from_json, from_xml = (parse_metadata(service, text) for text in forms)
     assert from_json == from_xml
     assert from_json.sets
+
+
+def test_a_byte_order_mark_before_json_is_no_part_of_it() -> None:
+    service = parse_metadata("Erp.BO.PartSvc", "\ufeff" + json.dumps(NESTED))
+    assert service.entity("Parts").key == ("Company", "PartNum")

@@ -26,10 +26,26 @@ OAUTH2 = {**BASIC, "auth_method": "oauth2", "client_id": "app", "client_secret":
         "https://erp.example.com/erp/api/v2",
         "https://erp.example.com/erp/api/v2/odata/EPIC06/Erp.BO.PartSvc/Parts",
         "  https://erp.example.com/erp/api/  ",
+        "https://erp.example.com/erp/api/help/v2",
     ],
 )
 def test_an_address_may_be_copied_with_more_behind_it(given: str) -> None:
     assert EpicorSettings.from_config({**BASIC, "base_url": given}).base_url == "https://erp.example.com/erp"
+
+
+@pytest.mark.parametrize("given", ["https://gw.example.com/api/erp", "https://gw.example.com/api/v2x/erp"])
+def test_the_path_of_a_gateway_stays(given: str) -> None:
+    for behind in ("", "/api/v2", "/api/v2/odata/EPIC06/Erp.BO.PartSvc/Parts"):
+        assert EpicorSettings.from_config({**BASIC, "base_url": given + behind}).base_url == given
+
+
+def test_the_end_of_a_line_is_no_part_of_a_credential() -> None:
+    settings = EpicorSettings.from_config({**BASIC, "api_key": "made-up-key\r\n", "password": " made up \n"})
+    assert (settings.api_key, settings.password) == ("made-up-key", " made up ")
+
+
+def test_a_login_that_is_no_header_may_hold_any_character() -> None:
+    assert EpicorSettings.from_config({**BASIC, "password": "žluť"}).password == "žluť"
 
 
 @pytest.mark.parametrize(
@@ -49,6 +65,11 @@ def test_an_address_may_be_copied_with_more_behind_it(given: str) -> None:
         ({"auth_method": "oauth2", "client_id": "app"}, "client_secret"),
         ({"license_type": "gold"}, "license_type"),
         ({"token_request": "post"}, "token_request"),
+        ({"api_key": "made\u2013up"}, "api_key"),
+        ({"api_key": "made\nup"}, "api_key"),
+        ({"api_key": "\n"}, "api_key"),
+        ({"auth_method": "token_resource", "password": "žluť"}, "password"),
+        ({"ca_bundle": "nowhere/ca.pem"}, "ca_bundle"),
     ],
 )
 def test_an_error_names_the_setting(change: dict[str, Any], named: str) -> None:
