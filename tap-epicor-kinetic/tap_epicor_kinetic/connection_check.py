@@ -16,7 +16,7 @@ from connector_kit.errors import (
 from epicor_kinetic_client import EpicorClient
 from epicor_kinetic_client.errors import CHECK_BASE_URL, CompanyAccessError, host_of
 
-from tap_epicor_kinetic.declarations import StreamDeclaration
+from tap_epicor_kinetic.declarations import STREAMS, StreamDeclaration
 from tap_epicor_kinetic.discovery import Discovery
 from tap_epicor_kinetic.settings import ReadSettings
 
@@ -36,9 +36,13 @@ class ConnectionCheck:
     settings: ReadSettings
     _failures: list[ConnectorError] = field(default_factory=list)
     _readable: int = 0
+    _refused: list[ConnectorError] = field(default_factory=list)
 
     def lines(self) -> Iterator[str]:
         """A readable line for each thing that was tried.
+
+        A key needs no more rights than what is read: a stream of the tap's own without permission is told and
+        fails nothing, as long as something of its company can be read.
 
         Raises:
             ConnectorError: The first thing that is wrong, in words, with what to do.
@@ -46,11 +50,14 @@ class ConnectionCheck:
         known = self.client.settings
         yield f"Calling {host_of(known.base_url)} with auth_method {known.auth_method}."
         for company in known.companies:
+            readable, refused = self._readable, len(self._refused)
             for declaration in self.declarations:
                 line = self._try(company, declaration)
                 yield line
                 if line.endswith("no access."):
                     break
+            if self._readable == readable:
+                self._failures.extend(self._refused[refused:])
         if not self._readable and self._nothing_is_there():
             raise ConfigurationError(
                 f"{host_of(known.base_url)} answers, but Kinetic is not at this address.",
@@ -59,7 +66,11 @@ class ConnectionCheck:
             )
         if self._failures:
             raise self._failures[0]
-        yield "Everything that is configured can be read."
+        yield (
+            "What this key may read can be read: leave the other streams out of the catalog."
+            if self._refused
+            else "Everything that is configured can be read."
+        )
 
     def _try(self, company: str, declaration: StreamDeclaration) -> str:
         what = f"Company {company}: {declaration.name} ({declaration.path})"
@@ -77,10 +88,9 @@ class ConnectionCheck:
             error.message = (
                 f"Company {company}, {declaration.service} (stream {declaration.name}): {error.message}"
             )
-            self._failures.append(error)
-            return (
-                f"{what}: {'no permission' if isinstance(error, PermissionDeniedError) else 'not readable'}."
-            )
+            is_refused = isinstance(error, PermissionDeniedError)
+            (self._refused if is_refused and declaration in STREAMS else self._failures).append(error)
+            return f"{what}: {'no permission' if is_refused else 'not readable'}."
         self._readable += 1
         return f"{what}: {count} rows."
 

@@ -62,8 +62,12 @@ def test_everything_is_well(config: Any, start_epicor: Any) -> None:
         ({"password_valid": False}, {}, "`password`"),
         ({}, {"companies": ["EPIC06", "NOWHERE"]}, "Company NOWHERE"),
         ({}, {"companies": ["NOWHERE"]}, "`companies`"),
-        ({"access_scope": ("Erp.BO.CustomerSvc",)}, {}, "access scope"),
-        ({"access_scope": ("Erp.BO.CustomerSvc",)}, {}, "Erp.BO.CustCntSvc"),
+        ({"access_scope": ("Erp.BO.JobEntrySvc",)}, {}, "access scope"),
+        (
+            {"access_scope": ("Erp.BO.CustomerSvc",)},
+            {"custom_streams": [{"name": "x", "path": "Erp.BO.CRMCallSvc/CRMCalls"}]},
+            "Erp.BO.CRMCallSvc",
+        ),
         ({"default_licenses": 0}, {"license_type": "none"}, "`license_type`"),
         (
             {},
@@ -79,6 +83,14 @@ def test_what_is_wrong_is_said(
 ) -> None:
     _, wrong = check(config(changes, **switches))
     assert says in wrong
+
+
+def test_a_key_with_no_more_rights_than_it_needs(config: Any) -> None:
+    given = config(access_scope=("Erp.BO.CustomerSvc",))
+    lines, wrong = check(given)
+    assert wrong == ""
+    assert sum(line.endswith("no permission.") for line in lines) == 7 * len(given["companies"])
+    assert "leave the other streams out" in lines[-1]
 
 
 def test_an_instance_that_is_not_there(config: Any) -> None:
