@@ -27,7 +27,8 @@ _JSON_TYPES: Mapping[str, Mapping[str, Any]] = {
     "Edm.Single": {"type": "number"},
     "Edm.DateTimeOffset": {"type": "string", "format": "date-time"},
     "Edm.Date": {"type": "string", "format": "date"},
-    "Edm.TimeOfDay": {"type": "string", "format": "time"},
+    # No `format`: it would ask for a zone, which a time of day has not.
+    "Edm.TimeOfDay": {"type": "string"},
     "Edm.Duration": {"type": "string", "format": "duration"},
     "Edm.Guid": {"type": "string", "format": "uuid"},
     "Edm.Binary": {"type": "string", "contentEncoding": "base64"},

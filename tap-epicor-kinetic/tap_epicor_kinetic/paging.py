@@ -18,7 +18,7 @@ from tap_epicor_kinetic.bookmarks import Position
 from tap_epicor_kinetic.columns import MOMENT
 from tap_epicor_kinetic.cursors import after_position, moment, smallest_step, text_of
 from tap_epicor_kinetic.plans import Lane
-from tap_epicor_kinetic.rows import mend_numbers
+from tap_epicor_kinetic.rows import mend_values
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ class SetReader:
             parameters=self.parameters,
             kind=kind,
         )
-        mend_numbers(rows, self.types)
+        mend_values(rows, self.types)
         return rows[0].get(column) if rows else None
 
     def _read(self, columns: Sequence[str], condition: str, order: Sequence[str], **more: Any) -> list[Row]:  # noqa: ANN401 (options of `read`)
@@ -154,7 +154,7 @@ class SetReader:
             parameters=self.parameters,
             **more,
         )
-        mend_numbers(rows, self.types)
+        mend_values(rows, self.types)
         return rows
 
     def _parts(self, condition: str, order: Sequence[str]) -> list[tuple[str, ...]]:

@@ -7,27 +7,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from epicor_kinetic_client import Row
+from epicor_kinetic_client.odata import with_zone
 
 from tap_epicor_kinetic.activity import ACTIVE, ActivityRule
-from tap_epicor_kinetic.columns import INTEGERS, NUMBERS, is_secret
+from tap_epicor_kinetic.columns import INTEGERS, MOMENT, NUMBERS, is_secret
 from tap_epicor_kinetic.declarations import COMPANY
 
 _FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
     **dict.fromkeys(INTEGERS, int),
     **dict.fromkeys(NUMBERS, float),
+    MOMENT: with_zone,
 }
 
 
-def mend_numbers(rows: Sequence[Row], types: Mapping[str, str]) -> None:
-    """Turn numbers that came as text into numbers: some versions write 64-bit ones and decimals so.
+def mend_values(rows: Sequence[Row], types: Mapping[str, str]) -> None:
+    """Turn text into what the schema says: numbers that some versions write as text, moments without a zone.
 
     Args:
         rows: Of a page; changed in place.
         types: Column to Edm type.
     """
-    if not rows:
-        return
-    for name in rows[0]:
+    for name in _names(rows):
         convert = _FROM_TEXT.get(types.get(name, ""))
         if convert and any(isinstance(row.get(name), str) for row in rows):
             for row in rows:
@@ -53,10 +53,9 @@ class RowShaper:
 
     def records(self, rows: list[Row]) -> Iterator[Row]:
         """The records of a page; each of its rows is let go, so that a page is in memory once, not twice."""
-        if not rows:
-            return
-        # The rows of a page look alike: what the first one tells need not be asked of each.
-        names = [name for name in self.columns if name in rows[0]]
+        # A column that the service does not have comes in no row; one that some leave out is null there.
+        present = _names(rows)
+        names = [name for name in self.columns if name in present]
         rows.reverse()
         while rows:
             row = rows.pop()
@@ -67,6 +66,10 @@ class RowShaper:
             if self.activity:
                 record[ACTIVE] = self.activity.is_active(row)
             yield record
+
+
+def _names(rows: Sequence[Row]) -> set[str]:
+    return set().union(*rows)
 
 
 def _child(row: Row) -> Row:

@@ -29,7 +29,7 @@ def literal(value: Value) -> str:
 def typed_literal(value: Value, edm_type: str) -> str:
     """A value out of a JSON row as the literal that its column's type needs."""
     if isinstance(value, str) and edm_type in _UNQUOTED:
-        return literal(Raw(_with_zone(value) if edm_type == "Edm.DateTimeOffset" else value))
+        return literal(Raw(with_zone(value) if edm_type == "Edm.DateTimeOffset" else value))
     return literal(value)
 
 
@@ -48,7 +48,8 @@ _UNQUOTED = frozenset(
 )
 
 
-def _with_zone(text: str) -> str:
+def with_zone(text: str) -> str:
+    """A moment's text with its zone; without one it is UTC."""
     if "T" not in text:
         return f"{text}T00:00:00Z"
     clock = text.partition("T")[2]

@@ -1,0 +1,41 @@
+"""Values as the schema has them, whatever a row leaves out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from epicor_kinetic_client import Property
+from tap_epicor_kinetic.columns import column_schema
+from tap_epicor_kinetic.rows import RowShaper, mend_values
+
+TYPES = {"At": "Edm.DateTimeOffset", "Revision": "Edm.Int64", "Note": "Edm.String"}
+
+
+@pytest.mark.parametrize(
+    ("given", "mended"),
+    [
+        ("2026-01-31T10:00:00", "2026-01-31T10:00:00Z"),
+        ("2026-01-31T10:00:00.1234567", "2026-01-31T10:00:00.1234567Z"),
+        ("2026-01-31T10:00:00-05:00", "2026-01-31T10:00:00-05:00"),
+        ("2026-01-31T10:00:00Z", "2026-01-31T10:00:00Z"),
+        (None, None),
+    ],
+)
+def test_a_moment_has_a_zone(given: Any, mended: Any) -> None:
+    rows = [{"At": given, "Note": "2026-01-31T10:00:00"}]
+    mend_values(rows, TYPES)
+    assert rows == [{"At": mended, "Note": "2026-01-31T10:00:00"}]
+
+
+def test_a_column_that_the_first_row_leaves_out_is_emitted_and_mended() -> None:
+    rows = [{"Note": "a"}, {"Note": "b", "Revision": "7"}]
+    mend_values(rows, TYPES)
+    assert list(RowShaper(("Note", "Revision", "NotThere_c"), "EPIC06").records(rows)) == [
+        {"Note": "a", "Revision": None, "Company": "EPIC06"},
+        {"Note": "b", "Revision": 7, "Company": "EPIC06"},
+    ]
+
+
+def test_a_time_of_day_promises_no_zone() -> None:
+    assert column_schema(Property("At", "Edm.TimeOfDay"), nullable=True) == {"type": ["string", "null"]}
