@@ -319,7 +319,7 @@ def test_the_limit_remembers_a_bounded_number_of_clients() -> None:
     [
         "",
         " , ",
-        "short",
+        "abc123",
         "changeme-changeme",
         "your-secret-goes-here",
         "aaaaaaaaaaaaaaaaaaaa",
