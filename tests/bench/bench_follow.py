@@ -23,6 +23,8 @@ from connector_kit.email_address import InvalidEmailError, email_key, parse_emai
 from stage import PROGRAMS, ROOT, Stage, set_stage
 
 EVENTS = 100
+CONCURRENCY = 4
+"""Two companies and two tables: with four requests at a time a person is looked up in one round."""
 WAIT = 60.0
 LIMITS = {0.0: 0.100, 0.05: 0.300}
 """Seconds per call of Epicor → the p99 to keep, on a machine that does nothing else."""
@@ -56,7 +58,11 @@ def seconds_until(stage: Stage, wanted: int) -> float:
 @contextlib.contextmanager
 def following(stage: Stage) -> Iterator[None]:
     """`meltano run reverse`, following."""
-    environment = {**stage.environment, "TAP_MAILCHIMP_WEBHOOKS_FOLLOW": "true"}
+    environment = {
+        **stage.environment,
+        "TAP_MAILCHIMP_WEBHOOKS_FOLLOW": "true",
+        "TARGET_EPICOR_CONTACTS_CONCURRENCY": str(CONCURRENCY),
+    }
     with (stage.folder / "follow.log").open("wb") as log:
         process = subprocess.Popen(
             [PROGRAMS / "meltano", "--environment=dev", "run", "reverse"],
