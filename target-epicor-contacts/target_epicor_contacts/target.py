@@ -10,13 +10,11 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from connector_kit.errors import text_to_keep
-from connector_kit.redaction import MASKER
-from connector_kit.secrets import reveal
 from connector_kit.singer import DurableTarget, RunStatus
 from epicor_kinetic_client import EpicorClient, EpicorSettings
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from singer_sdk.sinks import Sink
-from sync_audit import AuditTrail, Run, default_database_url
+from sync_audit import AuditTrail, Run, default_database_url, encryption_key
 from sync_audit.environment import CORRELATION_VARIABLE
 from typing_extensions import override
 
@@ -34,7 +32,6 @@ from target_epicor_contacts.sinks import ContactUpdateSink
 from target_epicor_contacts.writing import RowWriter
 
 PROGRESS_SECONDS = 10.0
-ENCRYPTION_KEY_VARIABLE = "AUDIT_ENCRYPTION_KEY"
 _YES_OR_NO = ("Edm.Boolean",)
 _TEXT = ("Edm.String",)
 _TYPES_OF_PARTICULARS: Mapping[str, tuple[str, ...]] = {
@@ -211,12 +208,8 @@ class TargetEpicorContacts(DurableTarget):
         Raises:
             ConfigurationError: The database or the key is not usable.
         """
-        given = os.environ.get(ENCRYPTION_KEY_VARIABLE) or None
-        key = reveal({ENCRYPTION_KEY_VARIABLE: given})[ENCRYPTION_KEY_VARIABLE]
-        if key:
-            MASKER.add([key])
         url = self.config.get("audit_database_url") or default_database_url()
-        return AuditTrail.open(url, encryption_key=key)
+        return AuditTrail.open(url, encryption_key=encryption_key())
 
     def _new_applier(self) -> Applier:
         settings, rules, client = self.write_settings, self.rules, self.client

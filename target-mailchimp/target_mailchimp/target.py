@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
 from connector_kit.errors import text_to_keep
-from connector_kit.redaction import MASKER
-from connector_kit.secrets import reveal
 from connector_kit.singer import DurableTarget, RunStatus
 from mailchimp_client import MailchimpClient, MailchimpSettings
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
-from sync_audit import AuditTrail, Run, default_database_url
+from sync_audit import AuditTrail, Run, default_database_url, encryption_key
 
 from target_mailchimp.audience import AudienceDirectory
 from target_mailchimp.loader import Loader
@@ -24,7 +21,6 @@ from target_mailchimp.sinks import MemberSink
 from target_mailchimp.writing import DryRunWriter, MailchimpWriter, Writer
 
 PROGRESS_SECONDS = 10.0
-ENCRYPTION_KEY_VARIABLE = "AUDIT_ENCRYPTION_KEY"
 _NOT_HONOURED = ("add_record_metadata", "load_method", "batch_size_rows", "validate_records")
 
 
@@ -73,7 +69,7 @@ class TargetMailchimp(DurableTarget):
         """The audit trail, with the ledger."""
         return AuditTrail.open(
             self.config.get("audit_database_url") or default_database_url(),
-            encryption_key=_encryption_key(os.environ),
+            encryption_key=encryption_key(),
         )
 
     @cached_property
@@ -156,16 +152,3 @@ class TargetMailchimp(DurableTarget):
             decided / (now - self._started_at),
             sum(self.client.transport.calls.values()),
         )
-
-
-def _encryption_key(environment: Mapping[str, str]) -> str | None:
-    """The key that dead letters are encrypted with; None stores them in clear.
-
-    It is no setting: `sync-audit` reads it from the same variable.
-    """
-    written = environment.get(ENCRYPTION_KEY_VARIABLE, "")
-    key = str(reveal({ENCRYPTION_KEY_VARIABLE: written}, environment)[ENCRYPTION_KEY_VARIABLE])
-    if not key:
-        return None
-    MASKER.add([key])
-    return key

@@ -1,7 +1,7 @@
 """The audit trail of the connectors: every decision about every record, and how to read it."""
 
 from sync_audit.decision import Action, Change, Decision
-from sync_audit.environment import default_database_url
+from sync_audit.environment import default_database_url, encryption_key
 from sync_audit.ledger import Ledger, LedgerChanges
 from sync_audit.run import Run
 from sync_audit.summary import RunSummary, Status
@@ -18,4 +18,5 @@ __all__ = [
     "RunSummary",
     "Status",
     "default_database_url",
+    "encryption_key",
 ]

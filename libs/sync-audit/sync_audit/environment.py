@@ -8,6 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from connector_kit.redaction import MASKER
+from connector_kit.secrets import reveal
+
+ENCRYPTION_KEY_VARIABLE: Final = "AUDIT_ENCRYPTION_KEY"
+
 CORRELATION_VARIABLE: Final = "SYNC_AUDIT_CORRELATION"
 """Set by a replay for the target that it starts."""
 
@@ -27,3 +32,15 @@ def default_database_url(environ: Mapping[str, str] = os.environ) -> str:
 def correlation(environ: Mapping[str, str] = os.environ) -> str:
     """What the plugins of one `meltano run` have in common; a value of its own outside Meltano."""
     return next((environ[name] for name in _CORRELATION_VARIABLES if environ.get(name)), str(uuid.uuid4()))
+
+
+def encryption_key(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The key that dead letters are encrypted with, in clear or as `enc:…`; None stores them in clear.
+
+    Raises:
+        ConfigurationError: It is encrypted and cannot be read; the error names the variable.
+    """
+    written = environ.get(ENCRYPTION_KEY_VARIABLE, "")
+    key = str(reveal({ENCRYPTION_KEY_VARIABLE: written}, environ)[ENCRYPTION_KEY_VARIABLE])
+    MASKER.add([key])
+    return key or None
