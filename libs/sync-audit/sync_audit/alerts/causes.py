@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-from sync_audit.alerts.facts import RECONCILE, Facts, RunFact
+from sync_audit.alerts.facts import Facts, RunFact
 from sync_audit.clock import to_text
+from sync_audit.drift import RECONCILE
 from sync_audit.render import moment
 
 _MOST_WORDS: Final = 200

@@ -9,9 +9,6 @@ from typing import Final
 OPT_OUTS: Final = ("unsubscribed", "complaint", "cleaned")
 """What a decision says about consent when the person must not be written to."""
 
-RECONCILE: Final = "reconcile"
-"""The pipeline whose runs compare both sides."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFact:

@@ -10,8 +10,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from sync_audit.administration import PLUGIN
-from sync_audit.alerts.facts import OPT_OUTS, RECONCILE, LettersFact, RunFact
+from sync_audit.alerts.facts import OPT_OUTS, LettersFact, RunFact
 from sync_audit.decision import Action
+from sync_audit.drift import RECONCILE
 from sync_audit.run import WAITING_STATES
 from sync_audit.schema import dead_letters, run_counts, runs
 from sync_audit.trail import AuditTrail

@@ -1,0 +1,45 @@
+"""Kinds of differences that a comparison of both sides finds: the reasons of decisions that are `drifted`."""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+RECONCILE: Final = "reconcile"
+"""The pipeline whose runs compare both sides, and write nothing."""
+
+
+class Drift(str, enum.Enum):
+    """How both sides differ about a person."""
+
+    MEMBER_MISSING = "member_missing"
+    MEMBER_ARCHIVED = "member_archived"
+    ROW_GONE = "row_gone"
+    ROW_MISSING = "row_missing"
+    FIELDS_DIFFER = "fields_differ"
+    ADDRESS_DIFFERS = "address_differs"
+    OPT_OUT_UNKNOWN_TO_MAILCHIMP = "opt_out_unknown_to_mailchimp"
+    OPT_OUT_UNKNOWN_TO_EPICOR = "opt_out_unknown_to_epicor"
+    OPT_OUT_TAKEN_BACK = "opt_out_taken_back"
+
+    def __str__(self) -> str:
+        """The stored word."""
+        return self.value
+
+    @property
+    def sentence(self) -> str:
+        """What it means, for a person."""
+        return _SENTENCES[self]
+
+
+_SENTENCES: Final = {
+    Drift.MEMBER_MISSING: "Epicor has the customer, the audience has no such member.",
+    Drift.MEMBER_ARCHIVED: "Epicor has the customer, the member is archived in the audience, and stays so.",
+    Drift.ROW_GONE: "The member is there, its row no longer comes from Epicor.",
+    Drift.ROW_MISSING: "Epicor has no row for the person, and the settings ask for one.",
+    Drift.FIELDS_DIFFER: "Mapped fields have different values.",
+    Drift.ADDRESS_DIFFERS: "The e-mail address was changed on one side.",
+    Drift.OPT_OUT_UNKNOWN_TO_MAILCHIMP: "Epicor says that the person wants no mail, Mailchimp does not.",
+    Drift.OPT_OUT_UNKNOWN_TO_EPICOR: "The person opted out in Mailchimp, Epicor does not say so.",
+    Drift.OPT_OUT_TAKEN_BACK: "Epicor says that the person wants no mail, who has subscribed again since.",
+}
