@@ -18,6 +18,8 @@ PATIENCE: Final = RetryPolicy(max_attempts=2)
 """A receiver that starts anew is away for a moment: one more look before somebody is woken."""
 
 _GAUGE: Final = "mailchimp_webhooks_inbox_{name}"
+_LARGEST: Final = 1e10
+"""What is above it, or NaN, is neither a number of events nor an age."""
 
 
 def make_transport() -> Transport:
@@ -86,6 +88,7 @@ def _problems(text: str) -> tuple[str, ...]:
 def _gauge(page: str, name: str) -> float | None:
     found = re.search(rf"^{_GAUGE.format(name=name)} (\S+)$", page, re.MULTILINE)
     try:
-        return float(found[1]) if found else None
+        value = float(found[1]) if found else -1.0
     except ValueError:
         return None
+    return value if 0 <= value <= _LARGEST else None

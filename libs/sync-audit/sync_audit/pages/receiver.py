@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from datetime import datetime
-from http import HTTPStatus
+from datetime import datetime, timedelta
 from typing import Final
 
-from connector_kit.errors import ConnectorError
+from connector_kit.errors import ConfigurationError
 from connector_kit.retry import RetryPolicy
-from connector_kit.transport import Answer, Request, Transport
+from connector_kit.transport import Transport
 
-from sync_audit.clock import Clock, utc_now
+from sync_audit.alerts.facts import ReceiverFact
+from sync_audit.alerts.receiver import look_at_receiver
+from sync_audit.clock import Clock, to_text, utc_now
 
 EVERY_SECONDS: Final = 15.0
 _TIMEOUT: Final = 5.0
@@ -25,20 +26,24 @@ class Health:
 
     Args:
         is_well: Whether deliveries would be stored.
-        told: What it says, in words.
+        told: What is wrong with it, in words; empty where nothing is.
         asked_at: When; None while it was not asked yet.
+        unread: Events in its inbox that no run has read; None where it does not say.
+        oldest: Since when the oldest of them waits, as stored; None where nothing does.
     """
 
     is_well: bool
-    told: tuple[str, ...]
-    asked_at: datetime | None
+    told: tuple[str, ...] = ()
+    asked_at: datetime | None = None
+    unread: int | None = None
+    oldest: str | None = None
 
 
-NOT_ASKED: Final = Health(is_well=False, told=("not asked yet",), asked_at=None)
+NOT_ASKED: Final = Health(is_well=False)
 
 
 class ReceiverWatch:
-    """Asks the receiver's `/readyz` now and then, in a thread of its own.
+    """Asks the receiver's `/readyz` and `/metrics` now and then, in a thread of its own.
 
     Args:
         url: Where the receiver is; a final `/readyz` may be left out.
@@ -47,7 +52,7 @@ class ReceiverWatch:
     """
 
     def __init__(self, url: str, clock: Clock = utc_now, every: float = EVERY_SECONDS) -> None:
-        self._url = url if url.endswith(("/readyz", "/healthz")) else f"{url.rstrip('/')}/readyz"
+        self._url = url
         self._clock = clock
         self._every = every
         self._transport = Transport(
@@ -68,26 +73,20 @@ class ReceiverWatch:
     def ask(self) -> None:
         """Ask once."""
         try:
-            answer = self._transport.send(Request("GET", self._url))
-        except ConnectorError as error:
-            self.health = Health(is_well=False, told=(error.message,), asked_at=self._clock())
-        else:
-            self.health = Health(answer.status == HTTPStatus.OK, _told(answer), self._clock())
+            fact = look_at_receiver(self._url, self._transport)
+        except ConfigurationError as error:
+            fact = ReceiverFact(problems=(str(error),))
+        now = self._clock()
+        waits = bool(fact.unread) and fact.oldest_unread_seconds is not None
+        self.health = Health(
+            is_well=not fact.problems,
+            told=fact.problems[:_MOST_PROBLEMS],
+            asked_at=now,
+            unread=fact.unread,
+            oldest=to_text(now - timedelta(seconds=fact.oldest_unread_seconds or 0)) if waits else None,
+        )
 
     def _run(self) -> None:
         self.ask()
         while not self._stop.wait(self._every):
             self.ask()
-
-
-def _told(answer: Answer) -> tuple[str, ...]:
-    try:
-        document = answer.document
-    except ValueError:
-        document = None
-    problems = document.get("problems") if isinstance(document, dict) else None
-    if isinstance(problems, list) and problems:
-        return tuple(str(problem) for problem in problems[:_MOST_PROBLEMS])
-    if answer.status == HTTPStatus.OK:
-        return ("ready",)
-    return (f"answers HTTP {answer.status}",)

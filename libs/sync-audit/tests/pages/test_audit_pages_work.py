@@ -118,11 +118,12 @@ def test_a_replay_that_cannot_start_says_why(waiting: AuditTrail, logged_in: Ope
 
 @pytest.fixture
 def receiver() -> Iterator[Any]:
-    """A receiver that answers what `answer` says."""
+    """A receiver that answers what `answer` and `metrics` say."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, body = server.answer if self.path == "/readyz" else (404, b"")  # type: ignore[attr-defined]
+            answers = {"/readyz": server.answer, "/metrics": server.metrics}
+            status, body = answers.get(self.path, (404, b""))
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -131,7 +132,8 @@ def receiver() -> Iterator[Any]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.answer, server.metrics = (200, b'{"status": "ready", "problems": []}'), (404, b"")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server
@@ -143,11 +145,11 @@ def receiver() -> Iterator[Any]:
 @pytest.mark.parametrize(
     ("answer", "is_well", "told"),
     [
-        ((200, b'{"status": "ready", "problems": []}'), True, ("ready",)),
+        ((200, b'{"status": "ready", "problems": []}'), True, ()),
         ((503, b'{"status": "not ready", "problems": ["The disk is full."]}'), False, ("The disk is full.",)),
-        ((503, b"<h1>Bad gateway</h1>"), False, ("answers HTTP 503",)),
-        ((200, b"[1]"), True, ("ready",)),
-        ((500, b""), False, ("answers HTTP 500",)),
+        ((503, b"<h1>Bad gateway</h1>"), False, ("It answers HTTP 503.",)),
+        ((200, b"[1]"), True, ()),
+        ((500, b""), False, ("It answers HTTP 500.",)),
     ],
 )
 def test_the_receiver_is_understood(
@@ -172,6 +174,47 @@ def test_the_first_page_shows_the_receiver(
     receiver.answer = (503, b'{"problems": ["<b>The disk</b> is full."]}')
     reader = logged_in(sqlite_trail, receiver_url=f"http://127.0.0.1:{receiver.server_port}")
     wait(lambda: "&lt;b&gt;The disk&lt;/b&gt; is full." in reader.get("/").text)
+
+
+def metrics(unread: str, oldest: str) -> tuple[int, bytes]:
+    lines = ["# TYPE mailchimp_webhooks_inbox_unread gauge", f"mailchimp_webhooks_inbox_unread {unread}"]
+    return 200, "\n".join([*lines, f"mailchimp_webhooks_inbox_oldest_unread_seconds {oldest}", ""]).encode()
+
+
+@pytest.mark.parametrize(
+    ("answer", "unread", "oldest"),
+    [
+        (metrics("0.0", "0.0"), 0, None),
+        (metrics("1.2e+03", "5400.0"), 1200, "2026-03-01T08:00:00.000000Z"),
+        (metrics("NaN", "+Inf"), None, None),
+        (metrics("-3", "1e300"), None, None),
+        ((404, b""), None, None),
+        ((500, metrics("1", "1")[1]), None, None),
+    ],
+)
+def test_what_waits_in_the_inbox_is_understood(
+    receiver: Any, clock: Any, answer: tuple[int, bytes], unread: int | None, oldest: str | None
+) -> None:
+    receiver.metrics = answer
+    watch = ReceiverWatch(f"http://127.0.0.1:{receiver.server_port}", clock)
+    watch.ask()
+    assert (watch.health.unread, watch.health.oldest) == (unread, oldest)
+
+
+def test_the_first_page_shows_what_no_run_has_read(
+    sqlite_trail: AuditTrail, logged_in: Open, receiver: Any, wait: Wait
+) -> None:
+    receiver.metrics = metrics("7.0", "5400.0")
+    reader = logged_in(sqlite_trail, receiver_url=f"http://127.0.0.1:{receiver.server_port}")
+    wait(lambda: "the oldest for 1 h 30 min; opt-outs may be among them" in reader.get("/").text)
+    shown = reader.get("/").text
+    assert "<dt>Unread in the inbox</dt>\n<dd>7</dd>" in shown
+    assert '<div class="warn">\n<dt>Opt-outs waiting for Epicor</dt>\n<dd>0</dd>' in shown
+
+
+def test_an_address_that_is_none_is_told(sqlite_trail: AuditTrail, logged_in: Open, wait: Wait) -> None:
+    reader = logged_in(sqlite_trail, receiver_url="receiver:8080")
+    wait(lambda: "not ready" in reader.get("/").text)
 
 
 @pytest.mark.parametrize(
