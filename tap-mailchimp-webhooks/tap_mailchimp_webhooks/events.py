@@ -98,7 +98,7 @@ def from_delivery(body: bytes, content_type: str, received_at: datetime) -> Arri
         return _quarantined(body, received_at, "no_email", event_type)
     fired_at = form.get("fired_at")
     occurred_at = _fired_at(fired_at) or received_at
-    digest = _digest({"type": event_type, "fired_at": fired_at, "data": data})
+    digest = event_id_of({"type": event_type, "fired_at": fired_at, "data": data})
     return _understood(digest, event_type, data, occurred_at, received_at, WEBHOOK)
 
 
@@ -114,7 +114,7 @@ def from_catch_up(
         found_at: When it was noticed.
     """
     person = {"email": email_key(str(subject_of(event_type, data))), "list_id": data.get("list_id")}
-    digest = _digest({"origin": CATCH_UP, "type": event_type, "at": rfc3339(occurred_at), **person})
+    digest = event_id_of({"origin": CATCH_UP, "type": event_type, "at": rfc3339(occurred_at), **person})
     return _understood(digest, event_type, data, occurred_at, found_at, CATCH_UP)
 
 
@@ -153,6 +153,11 @@ def campaign_record(data: Mapping[str, Any]) -> dict[str, Any]:
         "status": _text(data, "status"),
         "reason": _text(data, "reason"),
     }
+
+
+def event_id_of(content: Mapping[str, Any]) -> str:
+    """The id of an event: the same for the same content."""
+    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
 
 
 def rfc3339(moment: datetime, *, precision: str = "seconds") -> str:
@@ -219,7 +224,3 @@ def _text(data: Mapping[str, Any], name: str) -> str | None:
 def _number(data: Mapping[str, Any], name: str) -> str | None:
     value = str(data.get(name, ""))
     return value if value.isascii() and value.isdigit() and len(value) <= _LONGEST_NAME else None
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()

@@ -1,4 +1,4 @@
-"""The streams of the tap: events out of the inbox, and the webhooks that are registered at Mailchimp."""
+"""The streams of the tap: events out of the inbox, and what Mailchimp says at present."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from tap_mailchimp_webhooks.events import CAMPAIGN_EVENTS, CONTACT_EVENTS, campaign_record, contact_record
 from tap_mailchimp_webhooks.inbox.store import StoredEvent
+from tap_mailchimp_webhooks.opt_outs import OPT_OUTS
 from tap_mailchimp_webhooks.reading import EventReader
 
 _INBOX_ID = "inbox_id"
@@ -57,15 +58,12 @@ class EventSource(Protocol):
     def webhooks(self) -> Iterable[Mapping[str, Any]]:
         """The records of the stream `webhooks`."""
 
+    def opt_outs(self, *, is_tried_only: bool) -> Iterable[Mapping[str, Any]]:
+        """The records of the stream `opt_outs`; when it is only tried out, it may stay without any."""
 
-class _EventStream(Stream):
-    """Events in the order in which they were stored."""
 
-    primary_keys: ClassVar[Sequence[str]] = ("event_id",)
-    replication_key = "sequence"
-    is_sorted = True
-    # Records are built to their schema, and `merges` is any object: nothing is left to conform.
-    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
+class _TapStream(Stream):
+    """A stream of this tap."""
 
     @property
     def _source(self) -> EventSource:
@@ -75,6 +73,16 @@ class _EventStream(Stream):
     def is_tried_only(self) -> bool:
         """Whether this is `--test`, which stops at the first record."""
         return self.ABORT_AT_RECORD_COUNT is not None
+
+
+class _EventStream(_TapStream):
+    """Events in the order in which they were stored."""
+
+    primary_keys: ClassVar[Sequence[str]] = ("event_id",)
+    replication_key = "sequence"
+    is_sorted = True
+    # Records are built to their schema, and `merges` is any object: nothing is left to conform.
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
     @property
     def bookmark(self) -> int:
@@ -171,7 +179,7 @@ class CampaignEventsStream(_EventStream):
         return campaign_record(event.data)
 
 
-class WebhooksStream(Stream):
+class WebhooksStream(_TapStream):
     """The webhooks that are registered, and whether they look alive."""
 
     name = "webhooks"
@@ -198,5 +206,34 @@ class WebhooksStream(Stream):
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
-        for record in cast("EventSource", self._tap).webhooks():
+        for record in self._source.webhooks():
+            yield dict(record)
+
+
+class OptOutsStream(_TapStream):
+    """Everyone who is out at present: for a comparison, so it is read only where somebody selects it."""
+
+    name = OPT_OUTS
+    primary_keys: ClassVar[Sequence[str]] = ("event_id",)
+    selected_by_default = False
+    schema: ClassVar[dict[str, Any]] = th.PropertiesList(
+        th.Property(
+            "event_id", th.StringType, required=True, description="A digest of the member and this state."
+        ),
+        th.Property(
+            "type",
+            th.StringType,
+            allowed_values=["unsubscribe", "cleaned"],
+            description="The contact event that leads to this state.",
+        ),
+        th.Property("reason", th.StringType, description="`manual` or `hard`."),
+        th.Property("email", th.StringType, description="The address."),
+        th.Property("list_id", th.StringType, description="The audience."),
+        th.Property("occurred_at", th.DateTimeType, description="When the member last changed, in UTC."),
+        th.Property("unsubscribe_reason", th.StringType, description="What the person said when leaving."),
+    ).to_dict()
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        for record in self._source.opt_outs(is_tried_only=self.is_tried_only):
             yield dict(record)

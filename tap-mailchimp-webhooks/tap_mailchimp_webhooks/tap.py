@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import cached_property
 from types import FrameType
 from typing import Any, ClassVar
 
-from connector_kit.errors import ConnectorError, TransientError
+from connector_kit.errors import ConfigurationError, ConnectorError, TransientError
 from connector_kit.singer import EXIT_BY_SIGNAL, SecretSettings
 from mailchimp_client import MAILCHIMP_SETTINGS, MailchimpClient, MailchimpSettings
 from singer_sdk import Stream, Tap
@@ -24,9 +24,15 @@ from tap_mailchimp_webhooks.catch_up import CatchUp, CatchUpSettings
 from tap_mailchimp_webhooks.health import hook_health
 from tap_mailchimp_webhooks.inbox.database import default_url
 from tap_mailchimp_webhooks.inbox.store import Inbox
+from tap_mailchimp_webhooks.opt_outs import present_opt_outs
 from tap_mailchimp_webhooks.reading import EventReader, Position
 from tap_mailchimp_webhooks.regular import RegularCatchUp
-from tap_mailchimp_webhooks.streams import CampaignEventsStream, ContactEventsStream, WebhooksStream
+from tap_mailchimp_webhooks.streams import (
+    CampaignEventsStream,
+    ContactEventsStream,
+    OptOutsStream,
+    WebhooksStream,
+)
 
 _SETTINGS = th.PropertiesList(
     th.Property(
@@ -131,7 +137,12 @@ class TapMailchimpWebhooks(SecretSettings, Tap):
 
     @override
     def discover_streams(self) -> list[Stream]:
-        return [ContactEventsStream(self), CampaignEventsStream(self), WebhooksStream(self)]
+        return [
+            ContactEventsStream(self),
+            CampaignEventsStream(self),
+            WebhooksStream(self),
+            OptOutsStream(self),
+        ]
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
@@ -195,13 +206,34 @@ class TapMailchimpWebhooks(SecretSettings, Tap):
         if client is None:
             return
         now = datetime.now(timezone.utc)
-        list_ids = self._list_ids or [str(found["id"]) for found in client.lists()]
-        for hook in hook_health(client, self.inbox, list_ids, now):
+        for hook in hook_health(client, self.inbox, self._audiences(client), now):
             yield hook.document
+
+    def opt_outs(self, *, is_tried_only: bool) -> Iterator[Mapping[str, Any]]:
+        """The records of the stream `opt_outs`.
+
+        Raises:
+            ConfigurationError: There are no credentials for Mailchimp.
+        """
+        if self._client is None:
+            if is_tried_only:
+                return
+            raise ConfigurationError(
+                "The stream `opt_outs` is selected, and there are no credentials for Mailchimp.",
+                advice="Set `api_key` or `access_token`, or deselect the stream.",
+            )
+        # Half of a listing must not pass for a whole one: a signal ends it with a status that says so.
+        self._end_if_stopped()
+        for record in present_opt_outs(self._client, self._audiences(self._client)):
+            yield record
+            self._end_if_stopped()
 
     @property
     def _list_ids(self) -> tuple[str, ...]:
         return tuple(self.config.get("list_ids") or ())
+
+    def _audiences(self, client: MailchimpClient) -> Sequence[str]:
+        return self._list_ids or [str(found["id"]) for found in client.lists()]
 
     @cached_property
     def _client(self) -> MailchimpClient | None:

@@ -18,7 +18,7 @@ from tap_mailchimp_webhooks.inbox.sealing import Sealing
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.tap import TapMailchimpWebhooks
 
-STREAMS = ("contact_events", "campaign_events", "webhooks")
+STREAMS = ("contact_events", "campaign_events", "webhooks", "opt_outs")
 SUITE = SuiteConfig(max_records_limit=20)
 # Which properties an event has is up to its type: some hold nothing but null here.
 ATTRIBUTES = SuiteConfig(max_records_limit=20, ignore_no_records=True)
@@ -43,8 +43,15 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TapTestRunner]:
         credentials = {"api_key": mailchimp.api_key, "base_url": mailchimp.base_url}
         client = MailchimpClient(MailchimpSettings.from_config(credentials))
         client.create_webhook(mailchimp.list_id, {"url": sink.url})
+        for state in ("unsubscribed_by_contact", "cleaned"):
+            mailchimp.control.put_members([{"email": f"{state}@example.com", "state": state}])
         config = {**credentials, "inbox_database_url": url}
-        runner = TapTestRunner(TapMailchimpWebhooks, config, SUITE, parse_env_config=False)
+        catalog = TapMailchimpWebhooks(config=config).catalog
+        for entry in catalog.values():
+            entry.metadata.root.selected = True
+        runner = TapTestRunner(
+            TapMailchimpWebhooks, config, SUITE, parse_env_config=False, catalog=catalog.to_dict()
+        )
         runner.sync_all()
         yield runner
 
