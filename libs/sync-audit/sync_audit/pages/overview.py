@@ -62,11 +62,13 @@ class Overview:
     """The first page.
 
     Args:
+        begin: The first step of the plots, such as `2026-03-01T09`.
         lanes: Each direction; any other plugin that made decisions follows.
         opt_outs: Opt-outs that Epicor does not know yet.
         letters: Dead letters that wait.
     """
 
+    begin: str
     lanes: list[Lane]
     opt_outs: Waiting
     letters: Waiting
@@ -83,6 +85,7 @@ def look(trail: AuditTrail, span: Span, now: datetime) -> Overview:
             for plugin in plugins
         ]
         return Overview(
+            begin=labels[0],
             lanes=[lane for lane in lanes if lane.plugin in DIRECTIONS or lane.runs],
             opt_outs=waiting(connection, plugin=REVERSE, only_opt_outs=True),
             letters=waiting(connection),

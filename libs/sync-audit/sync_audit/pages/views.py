@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sync_audit.clock import Clock
 from sync_audit.pages import words
-from sync_audit.pages.plots import SPANS
+from sync_audit.pages.plots import SPANS, step
 from sync_audit.pages.settings import PagesSettings
 from sync_audit.render import moment
 
@@ -65,6 +65,7 @@ class Views:
             root=settings.root,
             style_version=blake2b(style, digest_size=6).hexdigest(),
             spans=SPANS,
+            step=step,
             direction=words.direction,
             tone=words.tone,
             spoken=words.spoken,

@@ -36,6 +36,7 @@ TONES: Final = {
 """Action or state → how it is coloured. The word itself is always there: colour alone says nothing."""
 
 LONGEST_VALUE: Final = 300
+_SHORT: Final = timedelta(seconds=10)
 _STEPS: Final = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s"))
 
 
@@ -70,8 +71,11 @@ def age_of(text: str, now: datetime) -> str:
 
 
 def lasted(start: str, end: str | None) -> str:
-    """How long something took, from stored times; empty while it lasts."""
-    return age(from_text(end) - from_text(start)) if end else ""
+    """How long something took, from stored times, to a tenth where it was short; empty while it lasts."""
+    if end is None:
+        return ""
+    span = from_text(end) - from_text(start)
+    return age(span) if span >= _SHORT else f"{max(span.total_seconds(), 0.0):.1f} s"
 
 
 def number(value: int) -> str:

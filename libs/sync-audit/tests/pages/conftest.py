@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from sync_audit.pages.settings import PagesSettings
 
 TOKEN = "a-token-of-the-tests-alone"
 ADA = "ada.lovelace@example.com"
+GONE = {11: ADA, 9: "the.department.with.a.long.name@subsidiary.example.com"}
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
@@ -127,7 +129,7 @@ def fill(trail: AuditTrail, clock: Any) -> None:
                 subject=f"person{number}@example.com",
                 source_key=f"EPIC06/{number}//1",
                 source_updated_on=f"2026-02-{17 + day:02}T09:12:44Z",
-                changes={"LNAME": ("Example", f"Example {number}")} if number % 3 else None,
+                changes={"merge_fields.LNAME": ("Example", f"Example {number}")} if number % 3 else None,
                 targets="list 1a2b3c4d5e",
                 http_status=200,
                 request_id=f"0f1e2d3c-{number:04}",
@@ -169,9 +171,9 @@ def _opt_outs(day: int) -> list[Decision]:
     told: dict[str, Any] = {
         "stream": "contact_updates",
         "reason": "unsubscribed",
-        "subject": ADA if day == 11 else f"gone{day}@example.com",
+        "subject": GONE.get(day, f"gone{day}@example.com"),
         "consent": "complaint" if day == 5 else "unsubscribed",
-        "event_id": f"wh-{day:06}",
+        "event_id": sha256(f"{day}".encode()).hexdigest(),
         "source_updated_on": f"2026-02-{17 + day:02}T12:29:58Z",
     }
     if day in (8, 10):
@@ -199,7 +201,10 @@ def filled(sqlite_trail: AuditTrail, clock: Any) -> AuditTrail:
                 detail="The address was changed in Epicor; the member keeps its history.",
                 former_subject="ada@example.com",
                 source_updated_on="2026-03-02T10:01:12Z",
-                changes={"email_address": ("ada@example.com", ADA), "LNAME": ("King", "Lovelace")},
+                changes={
+                    "email_address": ("ada@example.com", ADA),
+                    "merge_fields.LNAME": ("King", "Lovelace"),
+                },
                 http_status=200,
                 request_id="5c1d9a20",
                 duration_ms=184.0,

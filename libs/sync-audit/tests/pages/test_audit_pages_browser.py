@@ -47,7 +47,7 @@ os.dup2(ends[1], 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """
 Open = Callable[..., Any]
-DESKTOP, PHONE = (1180, 900), (390, 844)
+DESKTOP, PHONE = (1180, 900), (360, 780)
 ADA = "ada.lovelace@example.com"
 
 
@@ -293,6 +293,19 @@ def test_a_phone_need_not_scroll_sideways(pages: str, browser: Browser, token: s
     browser.log_in(pages, token)
     browser.go(pages + path)
     assert browser.ask("document.documentElement.scrollWidth") == PHONE[0]
+    assert browser.ask(CLIPPED) == []
+
+
+CLIPPED = """[...document.querySelectorAll('.scroll, .story, dl, nav')]
+    .filter(part => part.scrollWidth > part.clientWidth).map(part => part.outerHTML.slice(0, 80))"""
+
+
+@pytest.mark.parametrize("path", ["/runs", "/failures", "/consent"])
+def test_a_table_is_a_table_on_a_phone_too(pages: str, browser: Browser, token: str, path: str) -> None:
+    browser.look(PHONE)
+    browser.log_in(pages, token)
+    browser.go(pages + path)
+    assert {"table", "row", "rowheader", "columnheader", "cell"} <= {role for role, _ in browser.nodes()}
 
 
 def test_what_a_record_holds_is_text_and_nothing_else(
