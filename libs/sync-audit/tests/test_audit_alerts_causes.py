@@ -112,8 +112,8 @@ def test_each_pipeline_fails_by_itself() -> None:
     [
         (10, 10, None),
         (11, 0, "11 records failed in run 1; the limit is 10."),
-        (0, 11, "11 records wait as dead letters; the limit is 10."),
-        (1200, 11, "1,200 records failed in run 1 and 11 records wait as dead letters; the limit is 10."),
+        (0, 11, "11 dead letters left waiting; the limit is 10."),
+        (1200, 11, "1,200 records failed in run 1 and 11 dead letters left waiting; the limit is 10."),
     ],
 )
 def test_failures_above_the_limit(failures: int, waiting: int, told: str | None) -> None:
@@ -134,14 +134,14 @@ def test_opt_outs_that_did_not_arrive_in_time(plugin: str, side: str) -> None:
     letter: dict[str, Any] = {"plugin": plugin, "waiting": 3, "oldest": ago(days=2), "opt_outs": 2}
     assert causes(letters=(LettersFact(**letter, oldest_opt_out=ago(minutes=59)),)) == []
     (cause,) = causes(letters=(LettersFact(**letter, oldest_opt_out=ago(minutes=60)),))
-    assert cause.what == f"{side} does not know of 2 opt-outs: they could not be written."
+    assert cause.what == f"{side} does not know of 2 opt-outs that could not be written."
     assert (cause.since, plugin in cause.advice) == (ago(minutes=60), True)
 
 
 def test_events_that_nobody_reads() -> None:
     assert causes(receiver=ReceiverFact(unread=7, oldest_unread_seconds=3600.0)) == []
     (cause,) = causes(receiver=ReceiverFact(unread=7, oldest_unread_seconds=3601.0))
-    assert cause.what.startswith("7 events wait unread")
+    assert cause.what.startswith("Unread in the receiver's inbox: 7 events;")
     assert (cause.since, "meltano run reverse" in cause.advice) == (ago(seconds=3601), True)
 
 

@@ -164,7 +164,7 @@ def test_an_opt_out_that_epicor_does_not_know(
     succeed(trail, decision(1, Action.FAILED, consent="complaint", dead_letter=letter))
     assert alert("--opt-out-age", "4h").exit_code == 0
     assert alert().exit_code == 1
-    assert "Epicor does not know of 1 opt-outs" in site.received[0]["message"]
+    assert "Epicor does not know of 1 opt-out that could" in site.received[0]["message"]
 
 
 def test_failures_and_drift_above_their_limits(
@@ -192,7 +192,7 @@ def test_dry_runs_do_not_count(alert: Command, trail: AuditTrail, decision: Make
             "The disk of the inbox is full.",
         ),
         ("/readyz", (502, "<html>"), "It answers HTTP 502."),
-        ("/metrics", (200, METRICS.format(unread=2, seconds=3.7e3)), "2 events wait unread"),
+        ("/metrics", (200, METRICS.format(unread=2, seconds=3.7e3)), "inbox: 2 events;"),
     ],
 )
 def test_a_receiver_that_needs_a_person(
@@ -257,6 +257,23 @@ def test_each_address_may_be_encrypted(
     assert MASKER.mask("made-up-token") == "********"
 
 
+def test_several_addresses_may_be_encrypted_at_once(
+    alert: Command, trail: AuditTrail, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = Fernet.generate_key().decode()
+    monkeypatch.setenv(KEY_VARIABLE, key)
+    fail_a_run(trail)
+    both = f"json://{site.address}/hook\n json://{site.address}/hook?method=POST "
+    assert alert(to=SecretBox((key,)).encrypt(both)).exit_code == 1
+    assert site.titles == ["A run failed"] * 2
+
+
+def test_an_address_that_cannot_be_decrypted_is_told_with_its_variable(alert: Command) -> None:
+    outcome = alert(to="enc:cut-off")
+    assert outcome.exit_code == 2
+    assert "AUDIT_ALERT_URLS" in outcome.stderr
+
+
 def test_what_a_channel_did_not_take_is_told_without_its_address(
     alert: Command, trail: AuditTrail, site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -265,7 +282,8 @@ def test_what_a_channel_did_not_take_is_told_without_its_address(
     site.answers["/hook"] = (500, "")
     outcome = alert(to=f"json://user:made-up-token@{site.address}/hook")
     assert outcome.exit_code == 3
-    assert "A channel did not take a message: 1 (json). 1 messages reached nobody" in outcome.stderr
+    assert "A channel did not take a message: 1 (json)." in outcome.stderr
+    assert "since nobody was reached: 1 message." in outcome.stderr
     assert "made-up" not in outcome.output + caplog.text
     site.answers["/hook"] = (200, "")
     assert alert().exit_code == 1

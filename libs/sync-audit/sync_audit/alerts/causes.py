@@ -12,7 +12,7 @@ from typing import Final
 from sync_audit.alerts.facts import Facts, RunFact
 from sync_audit.clock import to_text
 from sync_audit.drift import RECONCILE
-from sync_audit.render import moment
+from sync_audit.render import moment, number_of
 
 _MOST_WORDS: Final = 200
 _MOST_PROBLEMS: Final = 3
@@ -125,10 +125,10 @@ def _failures(facts: Facts, limits: Limits, _now: datetime) -> Iterator[Cause]:
         told = []
         since = []
         if failing:
-            told.append(f"{failing.failures:,} records failed in run {failing.id}")
+            told.append(f"{number_of(failing.failures, 'record')} failed in run {failing.id}")
             since.append(failing.started_at)
         if letter and letter.waiting > limits.failures:
-            told.append(f"{letter.waiting:,} records wait as dead letters")
+            told.append(f"{number_of(letter.waiting, 'dead letter')} left waiting")
             since.append(letter.oldest)
         if told:
             yield Cause(
@@ -162,7 +162,8 @@ def _late_opt_outs(facts: Facts, limits: Limits, now: datetime) -> Iterator[Caus
         yield Cause(
             kind="opt_out_waiting",
             scope=letter.plugin,
-            what=f"{side} does not know of {letter.opt_outs:,} opt-outs: they could not be written.",
+            what=f"{side} does not know of {number_of(letter.opt_outs, 'opt-out')} that could not be "
+            "written.",
             since=letter.oldest_opt_out,
             advice="Nobody must be written to meanwhile. `sync-audit failures` shows why; mend it, then "
             f'`sync-audit replay --plugin {letter.plugin} --into "meltano invoke {letter.plugin}"`.',
@@ -184,8 +185,8 @@ def _unread_causes(oldest: float, unread: int | None, limits: Limits, now: datet
         yield Cause(
             kind="events_unread",
             scope="inbox",
-            what=f"{unread or 'Some'} events wait unread in the receiver's inbox; opt-outs that Epicor does "
-            "not know may be among them.",
+            what=f"Unread in the receiver's inbox: {number_of(unread, 'event') if unread else 'some events'}"
+            "; opt-outs that Epicor does not know may be among them.",
             since=to_text(now - age),
             advice="See why the reverse pipeline does not run (`sync-audit runs`, and its schedule), or "
             "start it: `meltano run reverse`.",
@@ -254,8 +255,8 @@ def _drift(facts: Facts, limits: Limits, _now: datetime) -> Iterator[Cause]:
             yield Cause(
                 kind="drift",
                 scope=lane,
-                what=f"Both sides differ in {ended.drifted:,} places, run {ended.id} found; the limit "
-                f"is {limits.drift:,}.",
+                what=f"Both sides differ in {number_of(ended.drifted, 'place')}, run {ended.id} found; "
+                f"the limit is {limits.drift:,}.",
                 since=ended.finished_at,
                 advice=f"`sync-audit search --run {ended.id} --action drifted` lists them. Fields that "
                 "differ travel with the next change of their row; a full refresh of the pipeline sends all.",

@@ -18,6 +18,7 @@ from sync_audit.alerts.memory import AlertMemory
 from sync_audit.alerts.receiver import look_at_receiver, make_transport, read_webhook_status
 from sync_audit.alerts.watch import Outcome, tell
 from sync_audit.command import opened, to_age
+from sync_audit.render import number_of
 from sync_audit.trail import AuditTrail
 
 PREFIX = "AUDIT_ALERT"
@@ -30,12 +31,14 @@ PREFIX = "AUDIT_ALERT"
     type=SecretText(),
     multiple=True,
     envvar=f"{PREFIX}_URLS",
+    show_envvar=True,
     metavar="URL",
     help="An apprise URL; may be given several times. In the variable, spaces stand between them.",
 )
 @click.option(
     "--receiver-url",
     envvar=f"{PREFIX}_RECEIVER_URL",
+    show_envvar=True,
     default="",
     help="The receiver of webhooks, to look at its health and inbox: http://127.0.0.1:8080.",
 )
@@ -49,6 +52,7 @@ PREFIX = "AUDIT_ALERT"
     "--inactive",
     callback=to_age,
     envvar=f"{PREFIX}_INACTIVE",
+    show_envvar=True,
     default="30m",
     show_default=True,
     metavar="AGE",
@@ -58,6 +62,7 @@ PREFIX = "AUDIT_ALERT"
     "--failures",
     type=click.IntRange(0),
     envvar=f"{PREFIX}_FAILURES",
+    show_envvar=True,
     default=10,
     show_default=True,
     help="More failed records than this, in a run or waiting.",
@@ -66,6 +71,7 @@ PREFIX = "AUDIT_ALERT"
     "--opt-out-age",
     callback=to_age,
     envvar=f"{PREFIX}_OPT_OUT_AGE",
+    show_envvar=True,
     default="60m",
     show_default=True,
     metavar="AGE",
@@ -75,6 +81,7 @@ PREFIX = "AUDIT_ALERT"
     "--drift",
     type=click.IntRange(0),
     envvar=f"{PREFIX}_DRIFT",
+    show_envvar=True,
     default=0,
     show_default=True,
     help="More differences in the last comparison than this.",
@@ -83,6 +90,7 @@ PREFIX = "AUDIT_ALERT"
     "--quiet",
     callback=to_age,
     envvar=f"{PREFIX}_QUIET",
+    show_envvar=True,
     default="12h",
     show_default=True,
     metavar="AGE",
@@ -103,9 +111,8 @@ def alert(
 ) -> None:
     """Look for what needs a person, and send one message per cause.
 
-    Each option but --webhook-status and --dry-run can be set as a variable: AUDIT_ALERT_ and its name
-    (AUDIT_ALERT_URLS for --to). Exit status: 0 nothing is wrong; 1 something is; 2 wrong usage; 3 it could
-    not be looked at, or a message could not be sent.
+    Exit status: 0 nothing is wrong; 1 something is; 2 wrong usage; 3 it could not be looked at, or a message
+    could not be sent.
     """
     mask_logs()
     channels = _channels(urls, dry_run=dry_run)
@@ -122,12 +129,14 @@ def alert(
 def _channels(urls: tuple[str, ...], *, dry_run: bool) -> list[AppriseChannel]:
     if dry_run:
         return []
-    if not urls:
+    # A variable that was encrypted as a whole may hold several.
+    written = [url for text in urls for url in text.split()]
+    if not written:
         raise ConfigurationError(
             "Nobody is told: no channel is set.",
             advice="Set AUDIT_ALERT_URLS or --to to an apprise URL, or look with --dry-run.",
         )
-    return open_channels(urls)
+    return open_channels(written)
 
 
 def _look(trail: AuditTrail, receiver_url: str, webhook_status: IO[str] | None) -> Facts:
@@ -152,11 +161,8 @@ def _check(outcome: Outcome) -> None:
     for message in outcome.sent:
         click.echo(f"Sent: {message.title}.", err=True)
     if outcome.failed_channels:
-        left = (
-            f" {len(outcome.unsent)} messages reached nobody and are sent next time."
-            if outcome.unsent
-            else ""
-        )
+        unsent = number_of(len(outcome.unsent), "message")
+        left = f" To be sent at the next look, since nobody was reached: {unsent}." if outcome.unsent else ""
         raise TransientError(
             f"A channel did not take a message: {', '.join(outcome.failed_channels)}.{left}",
             advice="Try the URL by itself: `apprise -vv --body test URL` says what is wrong.",
