@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from connector_kit.secret_files import SettingsFile, Value
 from connector_kit.secret_keys import KEY_VARIABLE
 from connector_kit.secret_text import has_login, is_in_clear, named_as_secret, references
-from connector_kit.secrets import is_encrypted
+from connector_kit.secrets import is_encrypted, is_encrypted_in_part
 
 CLEAR, ENCRYPTED, ELSEWHERE, UNSET = "in clear", "encrypted", "without a secret in them", "not set"
 
@@ -128,7 +128,7 @@ def count_states(findings: Iterable[Finding]) -> str:
 
 def _state(text: str) -> str:
     if is_encrypted(text):
-        return ENCRYPTED
+        return CLEAR if is_encrypted_in_part(text) else ENCRYPTED
     if not text.strip():
         return UNSET
     return CLEAR if is_in_clear(text) else ELSEWHERE

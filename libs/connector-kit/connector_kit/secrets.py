@@ -136,6 +136,12 @@ def is_encrypted(value: object) -> bool:
     return isinstance(value, str) and value.startswith(PREFIX)
 
 
+def is_encrypted_in_part(text: str) -> bool:
+    """Whether a value with blanks in it, such as a list of addresses, has an encrypted one among others."""
+    parts = text.split()
+    return len(parts) > 1 and any(map(is_encrypted, parts))
+
+
 def reveal(settings: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """The settings with every `enc:…` value in clear, inside objects and lists too.
 

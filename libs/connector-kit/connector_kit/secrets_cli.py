@@ -28,7 +28,7 @@ from connector_kit.secret_keys import (
     write_keyring,
 )
 from connector_kit.secret_text import references
-from connector_kit.secrets import PREFIX, SecretBox, is_encrypted
+from connector_kit.secrets import PREFIX, SecretBox, is_encrypted, is_encrypted_in_part
 
 FOUND_IN_CLEAR = 1
 WRONG = 2
@@ -148,6 +148,8 @@ def _named(file: SettingsFile, name: str) -> list[Value]:
     found = [value for value in file.values if value.name == name]
     if not found:
         raise ConfigurationError(f"{file.path} does not set `{name}`.", advice="Check --name and --env-file.")
+    for value in found:
+        _check_whole(file.place(value), value.text)
     if not any(value.text for value in found):
         raise ConfigurationError(
             f"{file.place(found[-1])} is empty.", advice="Write the secret there first, in clear."
@@ -198,6 +200,10 @@ def rotate(files: tuple[Path, ...]) -> None:
     texts: dict[Path, str] = {}
     changed = kept = 0
     for file in _read(files):
+        for value in file.values:
+            # In meltano.yml, a description may say `enc:…`.
+            if is_encrypted(value.text) or not file.is_yaml:
+                _check_whole(file.place(value), value.text)
         rotated = {
             value: _at(file.place(value), box.rotate, value.text)
             for value in file.values
@@ -233,6 +239,14 @@ def check(files: tuple[Path, ...]) -> None:
             err=True,
         )
         sys.exit(FOUND_IN_CLEAR)
+
+
+def _check_whole(place: str, text: str) -> None:
+    if is_encrypted_in_part(text):
+        raise ConfigurationError(
+            f"{place} is encrypted in part.",
+            advice="Write all of it in clear there, and encrypt it as a whole.",
+        )
 
 
 def _read(files: tuple[Path, ...]) -> list[SettingsFile]:

@@ -70,9 +70,9 @@ class Request:
         return f"{self.url}?{encode_query(self.params)}" if self.params else self.url
 
     def __str__(self) -> str:
-        """Method, host and path: the query may hold personal data."""
+        """Method, host and path: a login may stand before the host, and the query may hold personal data."""
         parts = urlsplit(self.url)
-        return f"{self.method} {parts.netloc}{parts.path}"
+        return f"{self.method} {parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 @dataclass(frozen=True)

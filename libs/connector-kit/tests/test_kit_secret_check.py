@@ -67,6 +67,7 @@ TOKEN_URL=https://login.example.com/token
 CONNECTOR_SECRET_KEY=in-clear-h
 CONNECTOR_SECRET_KEY_FILE=/run/secrets/key
 NOTHING
+AUDIT_ALERT_URLS="enc:gAAA slack://in-clear-i"
 """
 
 
@@ -92,6 +93,7 @@ def test_names_every_secret_in_clear_with_file_and_line(findings):
         ".env:9: `PGPASSWORD`",
         ".env:11: `MAIL_TOKEN`",
         ".env:13: `CONNECTOR_SECRET_KEY`",
+        ".env:16: `AUDIT_ALERT_URLS`",
         "meltano.yml:1: `database_uri`",
         "meltano.yml:2: `env.SMTP_PASSWORD`",
         "meltano.yml:12: `plugins.extractors.tap-one.settings.fallback.value`",
@@ -117,7 +119,7 @@ def test_knows_what_is_encrypted_unset_or_elsewhere(findings):
         "meltano.yml:16: `plugins.extractors.tap-one.config.inbox`",
         "meltano.yml:21: `plugins.extractors.tap-one.config.api_key`",
     ]
-    assert count_states(findings) == "15 in clear, 2 encrypted, 4 without a secret in them, 2 not set"
+    assert count_states(findings) == "16 in clear, 2 encrypted, 4 without a secret in them, 2 not set"
 
 
 def test_shows_no_value(findings):
@@ -149,6 +151,7 @@ def test_says_why_something_is_a_secret(findings):
         "private_key",
         "GOOGLE_CREDENTIALS",
         "AWS_SECRET_ACCESS_KEY",
+        "AUDIT_ALERT_URLS",
     ],
 )
 def test_a_name_tells_a_secret(name):

@@ -411,6 +411,26 @@ def test_what_is_wrong_is_said_in_words_with_status_2(run, arguments, stdin, env
     assert Path(".env").read_text() == before
 
 
+@pytest.mark.parametrize("text", [f"{VALUE} json://example.com/hook", f"json://example.com/hook {VALUE}"])
+@pytest.mark.parametrize(
+    "arguments", [["rotate"], ["encrypt", *IN_FILE, "URLS"], ["decrypt", *IN_FILE, "URLS"]], ids=" ".join
+)
+def test_a_list_that_is_encrypted_in_part_is_named_and_left(run, arguments, text):
+    Path(".env").write_text(f'URLS="{text}"\n')
+    Path("meltano.yml").write_text(f"description: A list such as {VALUE} there\n")
+
+    status, _, err = run(*arguments, CONNECTOR_SECRET_KEY=f"{NEW},{OLD}")
+
+    assert (status, Path(".env").read_text()) == (2, f'URLS="{text}"\n')
+    assert ".env:1: `URLS` is encrypted in part." in err
+
+
+def test_what_only_tells_of_an_encrypted_value_is_none(run):
+    Path("meltano.yml").write_text(f"description: A list such as {VALUE} there\n")
+
+    assert run("rotate", CONNECTOR_SECRET_KEY=f"{NEW},{OLD}")[0] == 0
+
+
 @pytest.mark.parametrize("command", ["", "keygen", "encrypt", "decrypt", "rotate", "check"])
 def test_each_command_explains_itself(run, command):
     status, out, _ = run(*command.split(), "--help")

@@ -52,6 +52,12 @@ def test_a_space_in_a_query_is_never_a_plus(server, clock):
     assert encode_query({"q": "ä"}) == "q=%C3%A4"
 
 
+def test_a_request_is_told_without_login_and_query():
+    told = str(Request("GET", "https://user:p@ss@example.com:8443/a?token=b", params={"email": "c"}))
+
+    assert told == "GET example.com:8443/a"
+
+
 @pytest.mark.parametrize("status", [429, 503, 408])
 def test_a_read_is_tried_again_until_it_works(server, clock, status):
     server.answer(status)
