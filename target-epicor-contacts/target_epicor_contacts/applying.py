@@ -12,7 +12,7 @@ from sync_audit import Action, AuditTrail, Decision, Ledger, Run
 from target_epicor_contacts.address_changes import resolve
 from target_epicor_contacts.baseline import SentValues
 from target_epicor_contacts.creation import ContactMaker
-from target_epicor_contacts.decisions import Written, decide, ignored, quarantined, says_nothing
+from target_epicor_contacts.decisions import Written, decide, sort_out
 from target_epicor_contacts.evidence import EvidenceWriter, OptOut
 from target_epicor_contacts.lookup import RowFinder
 from target_epicor_contacts.memory import PersonMemory
@@ -21,7 +21,7 @@ from target_epicor_contacts.planning import Plan, plan
 from target_epicor_contacts.rows import Row
 from target_epicor_contacts.rules import Rules
 from target_epicor_contacts.settings import WriteSettings
-from target_epicor_contacts.updates import ContactUpdate, InvalidUpdateError, parse_update
+from target_epicor_contacts.updates import ContactUpdate
 from target_epicor_contacts.writing import RowResult, RowWrite, RowWriter
 
 LEDGER = "target-epicor-contacts"
@@ -82,18 +82,7 @@ class Applier:
         """
         run = self._tools.run
         run.read(len(records))
-        decisions: dict[int, Decision] = {}
-        updates: dict[int, ContactUpdate] = {}
-        for index, record in enumerate(records):
-            try:
-                update = parse_update(stream, record)
-            except InvalidUpdateError as error:
-                decisions[index] = quarantined(stream, record, error, self._settings.on_invalid)
-                continue
-            if says_nothing(update):
-                decisions[index] = ignored(update)
-            else:
-                updates[index] = update
+        updates, decisions = sort_out(stream, records, self._settings.on_invalid)
         memories, fatal = self._apply_updates(updates, decisions)
         ledger = {LEDGER: memories} if memories and not self._settings.dry_run else None
         run.record([decisions[index] for index in range(len(records))], ledger=ledger)

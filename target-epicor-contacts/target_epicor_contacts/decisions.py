@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from target_epicor_contacts.outcomes import Change, Outcome
 from target_epicor_contacts.rows import EMAIL
 from target_epicor_contacts.rules import Rules
 from target_epicor_contacts.settings import OnInvalid, Unmatched
-from target_epicor_contacts.updates import ContactUpdate, InvalidUpdateError
+from target_epicor_contacts.updates import ContactUpdate, InvalidUpdateError, parse_update
 from target_epicor_contacts.writing import Refusal, RowResult
 
 RUN_ABORTED = "run_aborted"
@@ -98,6 +98,25 @@ def decide(outcome: Outcome, written: Written, rules: Rules, unmatched: Unmatche
         dead_letter=update.record if keep else None,
         parts=found.parts(),
     )
+
+
+def sort_out(
+    stream: str, records: Sequence[Mapping[str, Any]], on_invalid: OnInvalid
+) -> tuple[dict[int, ContactUpdate], dict[int, Decision]]:
+    """The updates of a batch, and the decisions about records that are none or ask for nothing; by place."""
+    updates: dict[int, ContactUpdate] = {}
+    decisions: dict[int, Decision] = {}
+    for index, record in enumerate(records):
+        try:
+            update = parse_update(stream, record)
+        except InvalidUpdateError as error:
+            decisions[index] = quarantined(stream, record, error, on_invalid)
+            continue
+        if says_nothing(update):
+            decisions[index] = ignored(update)
+        else:
+            updates[index] = update
+    return updates, decisions
 
 
 def quarantined(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -65,6 +65,19 @@ class Rules:
     clear_on_subscribe: bool = True
     conflict_policy: ConflictPolicy = ConflictPolicy.MAILCHIMP_WINS
     allow_clear: bool = False
+
+    def comparing(self) -> Rules:
+        """The same for a comparison of present states: every difference counts, whoever is right.
+
+        Why and when somebody opted out are particulars of an event, which a present state does not know.
+        """
+        return replace(
+            self,
+            status_columns=StatusColumns(),
+            clear_on_subscribe=True,
+            conflict_policy=ConflictPolicy.MAILCHIMP_WINS,
+            allow_clear=True,
+        )
 
     def opts_out(self, status: Status) -> bool:
         """Whether a status sets the flag."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Literal
 
@@ -256,6 +256,13 @@ _OWN_SETTINGS = th.PropertiesList(
         title="Dry run",
         description="Do everything but write; the audit trail says what would be done. No state is saved.",
     ),
+    th.Property(
+        "reconcile",
+        th.BooleanType,
+        default=False,
+        title="Compare",
+        description="Compare and write nothing: each difference is recorded as drift. No state is saved.",
+    ),
 )
 
 JSON_SCHEMA: dict[str, Any] = with_epicor_settings(_OWN_SETTINGS.to_dict())
@@ -290,6 +297,7 @@ class WriteSettings:
     max_failed: int | None = None
     max_failed_ratio: float | None = None
     dry_run: bool = False
+    reconcile: bool = False
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> WriteSettings:
@@ -317,11 +325,16 @@ class WriteSettings:
             raise ConfigurationError(
                 "Setting `match` is empty.", advice="Name `contacts`, `customers` or both."
             )
-        return settings
+        return settings.comparing() if settings.reconcile else settings
+
+    def comparing(self) -> WriteSettings:
+        """The same for a comparison, which writes nothing and keeps no record for replay."""
+        unmatched: Unmatched = "record" if self.unmatched == "dead_letter" else self.unmatched
+        return replace(self, dry_run=True, unmatched=unmatched, on_invalid="skip")
 
     def rules(self, columns: Columns) -> Rules:
         """How events become changes, given the columns that there are."""
-        return Rules(
+        rules = Rules(
             columns=columns,
             entities=self.match,
             linked_people=self.linked_people,
@@ -334,6 +347,7 @@ class WriteSettings:
             conflict_policy=self.conflict_policy,
             allow_clear=self.allow_clear,
         )
+        return rules.comparing() if self.reconcile else rules
 
 
 _PLAIN = (
@@ -352,6 +366,7 @@ _PLAIN = (
     "on_invalid",
     "max_failed",
     "dry_run",
+    "reconcile",
 )
 _TYPED: Mapping[str, Callable[[Any], Any]] = {
     "match": lambda names: tuple(entity for entity in ENTITIES if entity.setting in names),

@@ -14,13 +14,14 @@ from connector_kit.singer import DurableTarget, RunStatus
 from epicor_kinetic_client import EpicorClient, EpicorSettings
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from singer_sdk.sinks import Sink
-from sync_audit import AuditTrail, Run, default_database_url, encryption_key
+from sync_audit import RECONCILE, AuditTrail, Run, default_database_url, encryption_key
 from sync_audit.environment import CORRELATION_VARIABLE
 from typing_extensions import override
 
 from target_epicor_contacts.applying import Applier, Tools
 from target_epicor_contacts.baseline import SentValues
 from target_epicor_contacts.columns import Columns
+from target_epicor_contacts.comparing import Comparer
 from target_epicor_contacts.creation import ContactMaker
 from target_epicor_contacts.evidence import MEMO, EvidenceWriter, crm_call
 from target_epicor_contacts.lookup import RowFinder
@@ -62,7 +63,7 @@ class TargetEpicorContacts(DurableTarget):
         super().__init__(**arguments)
         self._written_columns: set[str] = set()
         self._run: Run | None = None
-        self._applier: Applier | None = None
+        self._applier: Applier | Comparer | None = None
         self._told_at = time.monotonic()
 
     @classmethod
@@ -148,7 +149,10 @@ class TargetEpicorContacts(DurableTarget):
         """This run in the audit trail; it starts when it is first asked for."""
         if self._run is None:
             self._run = self.trail.start_run(
-                plugin=self.name, version=self.plugin_version, dry_run=self.write_settings.dry_run
+                plugin=self.name,
+                version=self.plugin_version,
+                pipeline=RECONCILE if self.write_settings.reconcile else "",
+                dry_run=self.write_settings.dry_run,
             )
         return self._run
 
@@ -211,9 +215,11 @@ class TargetEpicorContacts(DurableTarget):
         url = self.config.get("audit_database_url") or default_database_url()
         return AuditTrail.open(url, encryption_key=encryption_key())
 
-    def _new_applier(self) -> Applier:
+    def _new_applier(self) -> Applier | Comparer:
         settings, rules, client = self.write_settings, self.rules, self.client
         finder = self._finder()
+        if settings.reconcile:
+            return Comparer(self.run, finder, rules, settings)
         writer = RowWriter(
             client,
             finder,

@@ -1,0 +1,82 @@
+"""Holds records against the rows as they are, and says in the audit trail where both differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from connector_kit.errors import ConnectorError
+from sync_audit import Run
+
+from target_epicor_contacts.decisions import Written, decide, sort_out
+from target_epicor_contacts.drift import as_comparison
+from target_epicor_contacts.lookup import RowFinder
+from target_epicor_contacts.matching import AddressBook, LinkedPeople
+from target_epicor_contacts.memory import PersonMemory
+from target_epicor_contacts.outcomes import Outcome
+from target_epicor_contacts.planning import plan
+from target_epicor_contacts.rows import Row
+from target_epicor_contacts.rules import Rules
+from target_epicor_contacts.settings import WriteSettings
+from target_epicor_contacts.updates import ContactUpdate
+
+
+class Comparer:
+    """Takes the place of the applier where records tell of present states, to compare and no more.
+
+    Args:
+        run: The present run.
+        finder: Reads rows.
+        rules: How updates become changes, for a comparison.
+        settings: What else is configured, for a comparison.
+    """
+
+    def __init__(self, run: Run, finder: RowFinder, rules: Rules, settings: WriteSettings) -> None:
+        self._run = run
+        self._finder = finder
+        self._rules = rules
+        self._settings = settings
+
+    def apply(self, stream: str, records: Sequence[Mapping[str, Any]]) -> None:
+        """Compare records; when this returns, every one of them has a durable decision.
+
+        Raises:
+            ConnectorError: The rows could not be read; the records of the batch are recorded as failed.
+        """
+        self._run.read(len(records))
+        updates, decisions = sort_out(stream, records, self._settings.on_invalid)
+        written = Written()
+        try:
+            outcomes = compare(list(updates.values()), self._rows(updates.values()), self._rules)
+        except ConnectorError as error:
+            written = Written(fatal=error, untried=True)
+            outcomes = [Outcome(update, update.key) for update in updates.values()]
+        for index, outcome in zip(updates, outcomes, strict=True):
+            decisions[index] = decide(outcome, written, self._rules, self._settings.unmatched)
+        self._run.record([as_comparison(decisions[index], self._rules) for index in range(len(records))])
+        if written.fatal is not None:
+            raise written.fatal
+
+    def _rows(self, updates: Iterable[ContactUpdate]) -> list[Row]:
+        addresses = {key for update in updates for key in (update.key, update.new_key) if key}
+        return self._finder.find(sorted(addresses), anew=addresses)
+
+
+def compare(updates: Sequence[ContactUpdate], rows: Iterable[Row], rules: Rules) -> list[Outcome]:
+    """What each of the updates would change, each by itself: none of them comes after another.
+
+    Args:
+        updates: They tell of present states.
+        rows: Every row that holds one of their addresses, and rows linked to those.
+        rules: How updates become changes, for a comparison.
+    """
+    by_id = {row.id: row for row in rows}
+    book = AddressBook({row_id: row.values for row_id, row in by_id.items()}, LinkedPeople.ALL)
+    outcomes: list[Outcome] = []
+    for update in updates:
+        keys = [key for key in (update.key, update.new_key) if key]
+        involved = sorted({row_id for key in keys for row_id in book.match(key)})
+        # Nothing that was remembered decides, and whose a flag is least of all.
+        memories = dict.fromkeys(keys, PersonMemory(flagged=frozenset(involved)))
+        outcomes += plan([update], [by_id[row_id] for row_id in involved], memories, rules).outcomes
+    return outcomes
