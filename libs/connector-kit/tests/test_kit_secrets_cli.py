@@ -186,6 +186,59 @@ def test_a_keyring_that_fails_while_a_key_is_looked_for(run, keyring, failure, t
     assert told in err
 
 
+KEYRING_IN_A_FILE = """
+import os, pathlib
+from keyring.backend import KeyringBackend
+from keyring.errors import KeyringLocked
+
+class Keyring(KeyringBackend):
+    priority = 1
+    stored = pathlib.Path(__file__).with_name("stored")
+
+    def get_password(self, service, username):
+        if "IS_LOCKED" in os.environ:
+            raise KeyringLocked("not-a-real-password")
+        lines = self.stored.read_text().splitlines() if self.stored.exists() else []
+        return next((line.split()[2] for line in lines if line.split()[:2] == [service, username]), None)
+
+    def set_password(self, service, username, password):
+        self.stored.write_text(f"{service} {username} {password}")
+"""
+
+
+def test_the_package_keyring_is_used_as_it_is(tmp_path):
+    (tmp_path / "file_keyring.py").write_text(KEYRING_IN_A_FILE)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CONNECTOR_SECRET")}
+
+    def run(*arguments: str, backend: str = "file_keyring.Keyring", **more: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "connector_kit.secrets_cli", *arguments],
+            cwd=tmp_path,
+            env={**clean, "PYTHONPATH": str(tmp_path), "PYTHON_KEYRING_BACKEND": backend, **more},
+            input=CLEAR,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    assert run("keygen", "--keyring") == (0, "The key is in the keyring of the system.\n")
+    status, encrypted = run("encrypt")
+    assert (status, is_encrypted(encrypted)) == (0, True)
+    assert run("keygen", "--keyring", "--add")[0] == 0
+    assert (tmp_path / "stored").read_text().startswith("connector-secrets key ")
+    assert run("decrypt", encrypted.strip()) == (0, f"{CLEAR}\n")
+
+    locked = run("decrypt", encrypted.strip(), IS_LOCKED="yes")
+    assert locked[0] == 2
+    assert "does not answer (KeyringLocked)" in locked[1]
+    assert CLEAR not in locked[1]
+
+    none = run("keygen", "--keyring", backend="keyring.backends.fail.Keyring")
+    assert none[0] == 2
+    assert "This system has no keyring." in none[1]
+
+
 def test_names_the_extra_that_the_keyring_needs(run):
     status, _, err = run("keygen", "--keyring")
 
