@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -115,6 +116,15 @@ def test_a_missing_key_is_named(
 def test_a_database_that_cannot_be_used_is_a_configuration_error(url: str) -> None:
     with pytest.raises(ConfigurationError, match="inbox_database_url"):
         Database.connect(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://inbox:made-up-word/inbox", "postgresql://inbox:p@ss:made-up-word@127.0.0.1/inbox"]
+)
+def test_no_part_of_a_password_that_is_written_wrongly_is_told(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="%40") as raised:
+        Database.connect(url)
+    assert "made-up-word" not in "".join(traceback.format_exception(raised.value))
 
 
 def test_a_folder_that_cannot_be_made_is_a_configuration_error(tmp_path: Path) -> None:

@@ -17,12 +17,16 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from connector_kit.errors import ConfigurationError, ConnectorError, TransientError
+from connector_kit.secret_text import named_as_secret
 
 _BUSY_SECONDS: Final = 60
 _SQLITE_CACHE_KIB: Final = 64 * 1024
 _SQLITE_CHECKPOINT_PAGES: Final = 8_000  # 32 MB: with the default of 4 MB a bulk load waits for checkpoints
 _SCHEMA_LOCK: Final = 7_310_582_467_119_001
 """The key of the PostgreSQL advisory lock that lets one process at a time change the schema."""
+
+_ENCODED: Final = "with %40, %3A, %2F and %25 for @ : / and % in its password"
+"""How a password is written in a URL; else a part of it would be taken for a host or a port, and told."""
 
 _migrating = threading.Lock()  # Alembic keeps the migration at work in a global proxy
 
@@ -64,8 +68,9 @@ class Database:
             ) from error
 
     def __str__(self) -> str:
-        """The URL without its password."""
-        return self.url.render_as_string(hide_password=True)
+        """The URL without its passwords, of which the query may hold some too."""
+        shown = self.url.difference_update_query([name for name in self.url.query if named_as_secret(name)])
+        return shown.render_as_string(hide_password=True)
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -149,12 +154,19 @@ def _head_revision() -> str | None:
 def _parse(url: str) -> sa.URL:
     try:
         parsed = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
+    except (sa.exc.ArgumentError, ValueError):
+        # The cause is left out: it quotes what it takes for a port, which may be a part of the password.
         raise ConfigurationError(
             "The setting audit_database_url is not a database URL.",
-            advice="Use sqlite:///data/sync-audit.sqlite3 or postgresql://user:password@host/database.",
-        ) from error
+            advice="Use sqlite:///data/sync-audit.sqlite3 or postgresql://user:password@host/database, "
+            f"{_ENCODED}.",
+        ) from None
     backend = parsed.get_backend_name()
+    if backend != "sqlite" and "@" in f"{parsed.host}{parsed.database}":
+        # The password ends at the first @: its rest would be taken for a host, and told as one.
+        raise ConfigurationError(
+            "The setting audit_database_url has more than one @.", advice=f"Write it {_ENCODED}."
+        )
     if backend not in ("sqlite", "postgresql"):
         raise ConfigurationError(
             f"The setting audit_database_url names a database of kind {backend!r}.",

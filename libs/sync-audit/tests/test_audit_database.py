@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,10 +82,32 @@ def test_a_url_that_cannot_work_is_told_with_the_setting(url: str, told: str) ->
     assert "audit_database_url" in str(raised.value)
 
 
-def test_a_server_that_does_not_answer_is_told_without_the_password() -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://audit:made-up-word@127.0.0.1:1/audit?connect_timeout=2",
+        "postgresql://127.0.0.1:1/audit?connect_timeout=2&user=audit&password=made-up-word",
+    ],
+)
+def test_a_server_that_does_not_answer_is_told_without_the_password(url: str) -> None:
     with pytest.raises(ConfigurationError, match="cannot be opened") as raised:
-        AuditTrail.open("postgresql://audit:made-up-word@127.0.0.1:1/audit?connect_timeout=2")
+        AuditTrail.open(url)
     assert "made-up-word" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://audit:p@made-up-word@127.0.0.1:1/audit",
+        "postgresql://audit:p@ss:made-up-word@127.0.0.1:1/audit",
+        "postgresql://audit:p@ss/made-up-word@127.0.0.1:1/audit",
+        "postgresql://audit:made-up-word/audit",
+    ],
+)
+def test_no_part_of_a_password_that_is_written_wrongly_is_told(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="%40") as raised:
+        AuditTrail.open(url)
+    assert "made-up-word" not in "".join(traceback.format_exception(raised.value))
 
 
 def test_a_missing_driver_is_told_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,11 +118,13 @@ def _as_ours() -> Iterator[None]:
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError):
+        # The cause is left out: it quotes what it takes for a port, which may be a part of the password.
         raise ConfigurationError(
             f"`{SETTING}` is no database URL.",
-            advice="Use `sqlite:///path/to/file.sqlite3` or `postgresql://user@host/database`.",
-        ) from error
+            advice="Use `sqlite:///path/to/file.sqlite3` or `postgresql://user:password@host/database`, with "
+            "%40, %3A, %2F and %25 for @ : / and % in the password.",
+        ) from None
     backend = "postgresql" if parsed.get_backend_name() == "postgres" else parsed.get_backend_name()
     if backend == "postgresql":
         if importlib.util.find_spec("psycopg") is None:
