@@ -12,6 +12,7 @@ from typing import Any, Final
 import click
 import sqlalchemy as sa
 from connector_kit.errors import ConfigurationError, ConnectorError
+from connector_kit.redaction import MASKER, mask_logs
 from rich.console import Console
 
 from sync_audit.clock import to_text, utc_now
@@ -45,14 +46,19 @@ def to_time(ctx: click.Context, param: click.Parameter, value: str | None) -> st
 
 
 class Commands(click.Group):
-    """Turns errors that say what to do into a message and an exit status."""
+    """Turns errors that say what to do into a message and an exit status; no secret is told."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's signature
+        """Run the command line."""
+        mask_logs()
+        return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)
         except ConnectorError as error:
-            click.echo(f"sync-audit: {error}", err=True)
+            click.echo(MASKER.mask(f"sync-audit: {error}"), err=True)
             ctx.exit(_COULD_NOT)
 
 

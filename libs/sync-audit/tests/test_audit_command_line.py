@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -309,6 +310,22 @@ def test_wrong_use_is_told(
     outcome = sync_audit(*arguments)
     assert outcome.exit_code == status
     assert told in outcome.stderr
+
+
+@pytest.mark.parametrize("error", ["RuntimeError", "ConfigurationError"])
+def test_no_error_tells_the_password_of_the_database(error: str) -> None:
+    program = (
+        "from connector_kit.errors import ConfigurationError\n"
+        "from sync_audit import cli, command\n"
+        "def fail(url, **_):\n"
+        f"    raise {error}(f'cannot open {{url}}')\n"
+        "command.AuditTrail.open = fail\n"
+        "cli.main(['--database', 'postgresql://audit:made-up-word@127.0.0.1/audit', 'runs'])\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode != 0
+    assert "cannot open" in ended.stderr
+    assert "made-up-word" not in ended.stderr + ended.stdout
 
 
 def test_looking_into_a_trail_that_is_not_there_makes_none(sync_audit: Command, tmp_path: Path) -> None:
