@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from connector_kit.errors import AmbiguousWriteError, ConfigurationError
+from connector_kit.redaction import MASK
 from mailchimp_client import MailchimpClient
 
 from tap_mailchimp_webhooks.events import STREAM_BY_TYPE
@@ -41,9 +42,13 @@ def public_address(url: str, secret: str) -> str:
 
 
 def without_secret(url: str) -> str:
-    """An address fit for a log: our secret path is masked."""
-    before, path, secret = url.partition(f"{PATH}/")
-    return f"{before}{path}********" if secret else url
+    """An address fit for a log: without a login and a query, and masked are our path secret, and the whole
+    path of a webhook that is not ours, of which nobody here knows what in it is secret.
+    """
+    parts = urlsplit(url)
+    before, ours, _ = parts.path.partition(f"{PATH}/")
+    path = f"{before if ours else ''}{ours or '/'}{MASK}" if parts.path.strip("/") else parts.path
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))
 
 
 @dataclass(frozen=True)

@@ -271,6 +271,26 @@ def test_the_address_is_the_public_one_and_the_secret_path(url: str, expected: s
     assert without_secret(expected).endswith("/webhooks/mailchimp/********")
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        (
+            "https://hooks.example.com/webhooks/mailchimp/s",
+            "https://hooks.example.com/webhooks/mailchimp/********",
+        ),
+        (
+            "https://u:p@example.com/x/webhooks/mailchimp/s",
+            "https://example.com/x/webhooks/mailchimp/********",
+        ),
+        ("https://example.org:8443/catch/a-key?token=b#c", "https://example.org:8443/********"),
+        ("https://example.org/", "https://example.org/"),
+        ("https://example.org", "https://example.org"),
+    ],
+)
+def test_an_address_is_told_without_what_may_be_secret_in_it(url: str, told: str) -> None:
+    assert without_secret(url) == told
+
+
 @pytest.mark.parametrize("url", ["", "hooks.example.com", "ftp://example.com", "https://example.com/?a=b"])
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="--url"):
