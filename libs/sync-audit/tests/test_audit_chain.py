@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from sync_audit import Action, AuditTrail, Decision
 from sync_audit.schema import (
     dead_letters,
     decisions,
+    journal,
     ledger_entries,
     metadata,
     properties,
@@ -124,6 +125,37 @@ def test_a_change_of_any_column_of_any_row_is_found(sqlite_trail: AuditTrail, de
     assert missed == []
     assert tried > 400
     assert verify(sqlite_trail).is_whole
+
+
+def test_a_change_of_any_byte_of_any_record_is_found(sqlite_trail: AuditTrail, decision: Make) -> None:
+    run = sqlite_trail.start_run(plugin="target-mailchimp", version="0.1.0", pipeline="dev:forward")
+    run.read(1)
+    told = {"former_subject": "b@example.com", "event_id": "e", "detail": "Why.", "request_id": "r"}
+    letter = {"email_address": "a@example.com"}
+    run.record([decision(1, Action.FAILED, consent="cleaned", dead_letter=letter, **told)])
+    run.finish("failed", "It broke off.")
+    missed, tried = [], 0
+    for table in (runs, decisions, dead_letters, journal, run_counts):
+        for rowid, values in rows_of(sqlite_trail, table):
+            here = sa.update(table).where(sa.literal(rowid) == ROWID)
+            for name, position in bytes_of(values):
+                tried += 1
+                if not change(sqlite_trail, here.values({name: flip(values[name], position)})):
+                    continue
+                if verify(sqlite_trail).is_whole:
+                    missed.append((table.name, name, position))
+                assert change(sqlite_trail, here.values({name: values[name]}))
+    assert missed == []
+    assert tried > 700
+    assert verify(sqlite_trail).is_whole
+
+
+def bytes_of(values: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    """Each byte of each text or binary value; numbers are the business of the other test."""
+    for name, value in values.items():
+        raw = value.encode() if isinstance(value, str) else value
+        if isinstance(raw, bytes):
+            yield from ((name, position) for position in range(len(raw)))
 
 
 @pytest.mark.parametrize("table", [table for table in CHAINED if table is not properties], ids=str)
