@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import signal
 from importlib.util import find_spec
+from shutil import which
 from typing import Final
 
 import click
@@ -19,12 +21,25 @@ PREFIX: Final = "AUDIT_PAGES"
 _NEEDED: Final = ("fastapi", "jinja2", "uvicorn")
 
 
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return []
+
+
 def _commands(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     commands = {}
     for value in values:
         plugin, equals, command = value.partition("=")
         if not (plugin and equals and command):
             raise click.BadParameter(f"{value!r} is not PLUGIN=COMMAND.")
+        program = next(iter(_words(command)), "")
+        if which(program) is None:
+            raise click.BadParameter(
+                f"{program!r}, which shall start {plugin}, is not found. Write its whole path: a service has "
+                "another PATH than a shell."
+            )
         commands[plugin] = command
     return commands
 

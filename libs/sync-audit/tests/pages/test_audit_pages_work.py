@@ -224,6 +224,8 @@ def test_an_address_that_is_none_is_told(sqlite_trail: AuditTrail, logged_in: Op
         (["--token", "short"], "AUDIT_PAGES_TOKEN"),
         (["--token", "x" * 32, "--host", "0.0.0.0"], "--public-url"),  # noqa: S104 - refused
         (["--token", "x" * 32, "--replay", "target"], "PLUGIN=COMMAND"),
+        (["--token", "x" * 32, "--replay", "target=no-such-program --now"], "'no-such-program', which shall"),
+        (["--token", "x" * 32, "--replay", "target='"], "'', which shall start target, is not found"),
     ],
 )
 def test_the_command_refuses_what_is_not_safe(sqlite_url: str, options: list[str], told: str) -> None:
