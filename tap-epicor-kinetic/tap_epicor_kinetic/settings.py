@@ -128,6 +128,14 @@ _OWN = th.PropertiesList(
         description="SQLite file that keeps the keys between two runs, for `report_deletions`.",
     ),
     th.Property(
+        "emit_activate_version_messages",
+        th.BooleanType,
+        default=False,
+        title="Say when a table is complete",
+        description="After the last row of a stream that is read as a full table, emit ACTIVATE_VERSION: "
+        "what has not come is gone. Not after counted pages, a skipped company or an interrupted run.",
+    ),
+    th.Property(
         "custom_streams",
         th.ArrayType(_CUSTOM_STREAM),
         title="Custom streams",
@@ -156,6 +164,7 @@ class ReadSettings:
     skips_companies: bool = False
     report_deletions: frozenset[str] = frozenset()
     key_store: str = ""
+    tells_completeness: bool = False
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> ReadSettings:
@@ -187,6 +196,8 @@ class ReadSettings:
             skips_companies=values["on_company_error"] == "skip",
             report_deletions=deletions,
             key_store=values.get("key_store", ""),
+            # A row that slips by counted pages would be taken for gone.
+            tells_completeness=values["emit_activate_version_messages"] and values["pagination"] == KEYSET,
         )
 
 

@@ -67,6 +67,7 @@ class EpicorStream(Stream):
         self._has_catalog_entry = False
         self._extracted_at = utc_now()
         self._warnings: set[str] = set()
+        self._is_whole = True
         super().__init__(tap, name=declaration.name)
 
     # What the stream looks like
@@ -166,6 +167,23 @@ class EpicorStream(Stream):
 
     # Records
 
+    @property
+    @override
+    def emit_activate_version_messages(self) -> bool:
+        """Not where the SDK would, before the first record: a target may take what has not come for gone."""
+        return False
+
+    @override
+    def _sync_records(
+        self, context: Context | None = None, *, write_messages: bool = True
+    ) -> Generator[dict[str, Any], Any, Any]:
+        is_full = self.replication_method == REPLICATION_FULL_TABLE
+        if is_full and self._read_settings.tells_completeness:
+            self._stream_version = self._initialized_at // 1000
+        yield from super()._sync_records(context, write_messages=write_messages)
+        if self._stream_version and self._is_whole and write_messages:
+            self._write_activate_version_message(self._stream_version)
+
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
         company = (context or {})[COMPANY]
@@ -180,6 +198,7 @@ class EpicorStream(Stream):
                 self._client.stop()
                 raise
             self.logger.error("%s The other companies are read.", error)  # noqa: TRY400 (it says what to do)
+            self._is_whole = False
         except ConnectorError as error:
             self._say_where(error, company)
             self._client.stop()
@@ -191,11 +210,18 @@ class EpicorStream(Stream):
         for stream_map in self.stream_maps:
             mapped = stream_map.transform(record)
             if mapped is not None:
-                yield RecordMessage(stream_map.stream_alias, mapped, time_extracted=self._extracted_at)
+                yield RecordMessage(
+                    stream_map.stream_alias,
+                    mapped,
+                    version=self._stream_version,
+                    time_extracted=self._extracted_at,
+                )
 
     def _read_company(self, company: str, state: dict[str, Any]) -> Iterator[Record]:
         reader, shaper = self._reader(company), self._shaper(company)
         bookmark = Bookmark.from_state(state).checked(self.cursor, self.name, reader.base)
+        # What an interrupted run has read already comes under another version.
+        self._is_whole = self._is_whole and bookmark.unfinished is None
         workers = self._client.settings.concurrency
         pages = read_pass(reader, self._planner(), bookmark, workers, self._warn_once)
         for rows, reached in pages:

@@ -57,6 +57,7 @@ def test_about_lists_what_is_honoured_and_nothing_else() -> None:
     about = json.loads(run("--about", "--format=json").stdout)
     assert sorted(about["capabilities"]) == [
         "about",
+        "activate-version",
         "catalog",
         "discover",
         "schema-flattening",
