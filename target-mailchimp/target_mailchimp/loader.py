@@ -5,20 +5,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from connector_kit.errors import ConnectorError, DataError
-from sync_audit import Action, Run
+from sync_audit import Decision, LedgerChanges, Run
 
 from target_mailchimp import report
 from target_mailchimp.audience import Audience, AudienceDirectory, require_audience
-from target_mailchimp.duplicates import with_waiting, without_duplicates
-from target_mailchimp.known import Known
 from target_mailchimp.membership import Membership
 from target_mailchimp.outcomes import Outcome
-from target_mailchimp.planning import membership_matters, plan
-from target_mailchimp.plans import Former, Verdict, Write
+from target_mailchimp.planner import Planned, Planner
+from target_mailchimp.plans import Write
 from target_mailchimp.records import InvalidRecord, MemberRecord, read_record
 from target_mailchimp.settings import LoadSettings
 from target_mailchimp.writing import Writer
@@ -77,13 +75,15 @@ class Loader:
             ConnectorError: The run cannot go on.
         """
         self._run.read()
-        entry = read_record(stream, record)
+        self._accept(read_record(stream, record))
+        if max(len(self._unplanned), len(self._invalid)) >= self._settings.batch_size:
+            self._plan_all()
+
+    def _accept(self, entry: MemberRecord | InvalidRecord) -> None:
         if isinstance(entry, InvalidRecord):
             self._invalid.append(entry)
         else:
             self._unplanned.append(entry)
-        if max(len(self._unplanned), len(self._invalid)) >= self._settings.batch_size:
-            self._plan_all()
 
     def flush(self) -> None:
         """Write everything that was taken; it is durable when this returns.
@@ -110,9 +110,7 @@ class Loader:
         detail = f"The run ended before: {type(error).__name__}."
         with contextlib.suppress(ConnectorError):
             self._record_invalid()
-            self._run.record(
-                [report.of_failure(record, "run_ended", detail, keep=False) for record in undecided]
-            )
+            self._record([report.of_failure(record, "run_ended", detail, keep=False) for record in undecided])
 
     def close(self) -> None:
         """End the threads."""
@@ -141,19 +139,24 @@ class Loader:
     def _record_invalid(self) -> None:
         keep = self._settings.on_invalid == "dead_letter"
         if self._invalid:
-            self._run.record([report.of_invalid(invalid, keep=keep) for invalid in self._invalid])
+            self._record([report.of_invalid(invalid, keep=keep) for invalid in self._invalid])
         self._invalid = []
 
     def _by_audience(self) -> list[tuple[Audience, list[MemberRecord]]]:
+        """The records to plan; those that name no audience of the account fail."""
         groups: dict[str, tuple[Audience, list[MemberRecord]]] = {}
+        failed: list[Decision] = []
         for record in self._unplanned:
             try:
                 audience = self._audience_of(record)
             except DataError as error:  # noqa: PERF203 (each record may name another)
                 detail = f"{error.message} {error.advice}"
-                self._run.record([report.of_failure(record, "no_such_audience", detail, keep=True)])
+                failed.append(report.of_failure(record, "no_such_audience", detail, keep=True))
             else:
                 groups.setdefault(audience.id, (audience, []))[1].append(record)
+        if failed:
+            self._record(failed)
+        self._unplanned = [record for _, records in groups.values() for record in records]
         return list(groups.values())
 
     def _audience_of(self, record: MemberRecord) -> Audience:
@@ -162,81 +165,21 @@ class Loader:
 
     def _plan(self, audience: Audience, records: Sequence[MemberRecord]) -> list[Write]:
         """Decide about records; what needs no call is recorded, the rest is returned."""
-        winners, merged = without_duplicates(records)
-        membership = self._membership(audience)
-        rows = [row for record in winners for row in record.rows]
-        self._wait_for({key for row in rows for key in (row.member, row.source) if key})
-        member_of = membership.member_of(row.source for row in rows if row.source)
-        self._wait_for(set(member_of.values()))
-        known: dict[str, Known | None] = dict.fromkeys(record.member for record in winners)
-        known |= membership.known({*known, *member_of.values()})
-        waiting = membership.waiting(member for member, found in known.items() if found is None)
-        winners = [with_waiting(record, waiting.get(record.member, ())) for record in winners]
-        formers = {record.member: _formers(record, known, member_of) for record in winners}
-        uncertain = {
-            record.member
-            for record in winners
-            if membership_matters(record, known[record.member], self._settings)
-        }
-        # The member may have been moved in Mailchimp: then the former one is gone, and this one there.
-        uncertain |= {record.member for record in winners if formers[record.member]}
-        uncertain |= {former.member for found in formers.values() for former in found}
-        known |= membership.verified({member: known[member] for member in uncertain})
-        planned = [
-            self._planned(record, audience, membership, known, formers[record.member]) for record in winners
-        ]
-        verdicts = [entry for entry in planned if isinstance(entry, Verdict)]
-        self._run.record(
+        membership = self._open(audience)
+        planned = Planner(self._settings, audience, membership, self._wait_for).plan(records)
+        return self._decide(audience, membership, planned)
+
+    def _decide(self, audience: Audience, membership: Membership, planned: Planned) -> list[Write]:
+        self._record(
             [
-                *(report.of_merged(record) for record in merged),
-                *(report.of_verdict(verdict, audience.id) for verdict in verdicts),
+                *(report.of_merged(record) for record in planned.merged),
+                *(report.of_verdict(verdict, audience.id) for verdict in planned.verdicts),
             ],
-            ledger=None if self._settings.dry_run else report.ledger_changes(membership, verdicts),
+            ledger=report.ledger_changes(membership, planned.verdicts),
         )
-        return [entry for entry in planned if isinstance(entry, Write)]
+        return planned.writes
 
-    def _planned(
-        self,
-        record: MemberRecord,
-        audience: Audience,
-        membership: Membership,
-        known: Mapping[str, Known | None],
-        formers: Sequence[Former],
-    ) -> Verdict | Write:
-        """Plan a record, with regard to other addresses that its source rows had before."""
-        here = known[record.member]
-        sources = {row.source for row in record.rows}
-        left = tuple(Former(former.member, _without(former.known, sources)) for former in formers)
-        if here is not None or not formers:
-            return replace(self._plan_here(record, here, audience, membership), detached=left)
-        if any(known[former.member] is None or former.member in membership.archived() for former in formers):
-            return _former_opted_out(record)
-        formers = [Former(former.member, known[former.member] or former.known) for former in formers]
-        movable = [former for former, rest in zip(formers, left, strict=True) if not rest.known.rows]
-        # Consent moves with the person: one who opted out goes first.
-        movable.sort(key=lambda former: not former.known.opted_out)
-        if movable:
-            stay = tuple(rest for rest in left if rest.member != movable[0].member)
-            return replace(self._plan_here(record, None, audience, membership, movable[0]), detached=stay)
-        if any(former.known.opted_out for former in formers):
-            return _former_opted_out(record)
-        return replace(self._plan_here(record, None, audience, membership), detached=left)
-
-    def _plan_here(
-        self,
-        record: MemberRecord,
-        known: Known | None,
-        audience: Audience,
-        membership: Membership,
-        former: Former | None = None,
-    ) -> Verdict | Write:
-        planned = plan(record, known, audience, self._settings, former=former)
-        # The listing of archived people is read when something would be written, and not before.
-        if isinstance(planned, Write) and record.member in membership.archived():
-            return plan(record, known, audience, self._settings, archived=True)
-        return planned
-
-    def _membership(self, audience: Audience) -> Membership:
+    def _open(self, audience: Audience) -> Membership:
         if audience.id not in self._memberships:
             membership = self._membership_of(audience)
             membership.prepare()
@@ -265,10 +208,14 @@ class Loader:
         else:
             outcomes = self._writer.write_batch(writes)
         membership = self._memberships[writes[0].audience.id]
-        self._run.record(
+        self._record(
             [report.of_outcome(outcome) for outcome in outcomes],
-            ledger=None if self._settings.dry_run else report.ledger_changes(membership, outcomes),
+            ledger=report.ledger_changes(membership, outcomes),
         )
+
+    def _record(self, decisions: Sequence[Decision], ledger: LedgerChanges | None = None) -> None:
+        """Store decisions and what is known from now on; a dry run learns nothing."""
+        self._run.record(decisions, ledger=None if self._settings.dry_run else ledger)
 
     def _wait_for(self, keys: set[str]) -> None:
         """Finish the writes about these people first: two about one person would race."""
@@ -312,31 +259,3 @@ def _group_of(write: Write) -> str:
 
 def _single(audience: Audience) -> str:
     return f"{audience.id}/single"
-
-
-def _formers(
-    record: MemberRecord, known: Mapping[str, Known | None], member_of: Mapping[str, str]
-) -> list[Former]:
-    """The members that the rows of a record had under other addresses, once each."""
-    found: dict[str, Former] = {}
-    for row in record.rows:
-        member = member_of.get(row.source, record.member)
-        before = known.get(member)
-        if member != record.member and before is not None and row.source in before.rows:
-            found[member] = Former(member, before)
-    return list(found.values())
-
-
-def _without(known: Known, sources: Iterable[str]) -> Known:
-    for source in sources:
-        known = known.without_row(source)
-    return known
-
-
-def _former_opted_out(record: MemberRecord) -> Verdict:
-    return Verdict(
-        record,
-        Action.REFUSED,
-        "former_address_opted_out",
-        "The person opted out, or left, under a former address, and becomes no subscriber under a new one.",
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -66,6 +66,15 @@ class Membership:
     def member_of(self, sources: Iterable[str]) -> dict[str, str]:
         """The subscriber hash that each source row had last."""
         return {key: str(value["member"]) for key, value in self._sources.get_many(sources).items()}
+
+    def rows_of(self, stream: str) -> Iterator[dict[str, Known]]:
+        """The source rows of a stream that have a member, each with that member, in pages."""
+        prefix = f"{stream}/"
+        sources = ((key, value) for key, value in self._sources.items() if key.startswith(prefix))
+        while page := dict(itertools.islice(sources, LARGEST_PAGE)):
+            member_of = {source: value["member"] for source, value in page.items()}
+            members = self.known(member_of.values())
+            yield {source: members[member] for source, member in member_of.items() if member in members}
 
     def waiting(self, members: Iterable[str]) -> dict[str, list[MemberRecord]]:
         """What was said about people who were no members then, by subscriber hash.

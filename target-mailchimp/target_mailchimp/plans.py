@@ -34,6 +34,7 @@ class Verdict:
         after: What is known about the member from now on, where that changes.
         detached: What is known from now on about members that the source rows left.
         waits: Whether what the record says is kept until somebody else makes the person a member.
+        changes: In a comparison, how the member differs: field → (value there, value at the source).
     """
 
     record: MemberRecord
@@ -43,6 +44,7 @@ class Verdict:
     after: Known | None = None
     detached: tuple[Former, ...] = ()
     waits: bool = False
+    changes: Mapping[str, tuple[Any, Any]] | None = None
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ class MemberRecord:
     @property
     def source(self) -> str:
         """The source row, told apart from rows of other streams; empty when the record names none."""
-        return f"{self.stream}/{self.source_key}" if self.source_key else ""
+        return _source(self.stream, self.source_key)
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,11 @@ class InvalidRecord:
     def source_key(self) -> str | None:
         """The key of the row at its source."""
         return _text(self.raw.get("source_key")) or None
+
+    @property
+    def source(self) -> str:
+        """The source row, as for a valid record."""
+        return _source(self.stream, self.source_key)
 
     @property
     def opted_out(self) -> bool:
@@ -182,6 +187,10 @@ def _lowers_consent(status: str) -> bool:
 
 def _text(value: Any) -> str:  # noqa: ANN401 (JSON)
     return "" if value is None else str(value).strip()
+
+
+def _source(stream: str, key: str | None) -> str:
+    return f"{stream}/{key}" if key else ""
 
 
 def _boolean(value: Any, name: str) -> bool:  # noqa: ANN401 (JSON)

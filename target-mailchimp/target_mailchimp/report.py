@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from sync_audit import Action, Decision
+from sync_audit import Action, Decision, Drift
 
 from target_mailchimp.known import Known
 from target_mailchimp.membership import Membership
@@ -48,8 +49,33 @@ def of_merged(record: MemberRecord) -> Decision:
 def of_verdict(verdict: Verdict, list_id: str) -> Decision:
     """The decision about a record that needed no call."""
     return _decision(
-        verdict.record, verdict.action, verdict.reason, verdict.detail, targets=f"list {list_id}"
+        verdict.record,
+        verdict.action,
+        verdict.reason,
+        verdict.detail,
+        changes=verdict.changes or None,
+        targets=f"list {list_id}",
     )
+
+
+def of_gone_row(stream: str, source_key: str, member: Known, list_id: str) -> Decision:
+    """The finding about a row that made a member once and did not come in a whole read."""
+    return Decision(
+        stream=stream,
+        action=Action.DRIFTED,
+        reason=Drift.ROW_GONE.value,
+        detail=Drift.ROW_GONE.sentence,
+        subject=member.address,
+        source_key=source_key,
+        targets=f"list {list_id}",
+    )
+
+
+def of_comparison(decision: Decision) -> Decision:
+    """The same decision of a comparison: no proof of consent, and nothing to replay."""
+    set_aside = decision.action is Action.QUARANTINED
+    action = Action.SKIPPED if set_aside else decision.action
+    return replace(decision, action=action, consent=None, dead_letter=None)
 
 
 def of_failure(record: MemberRecord, reason: str, detail: str, *, keep: bool) -> Decision:

@@ -127,6 +127,14 @@ _OWN_SETTINGS = th.PropertiesList(
         title="Dry run",
         description="Do everything but write; the audit trail says what would be done. No state is saved.",
     ),
+    th.Property(
+        "reconcile",
+        th.BooleanType,
+        default=False,
+        title="Reconcile",
+        description="Compare all records with the whole audience and write nothing; what differs is recorded "
+        "as `drifted`. Wants a full read, as the job `reconcile` makes it.",
+    ),
 )
 
 JSON_SCHEMA: dict[str, Any] = {
@@ -154,6 +162,7 @@ class LoadSettings:
     max_failed: int | None = None
     max_failed_ratio: float | None = None
     dry_run: bool = False
+    reconcile: bool = False
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> LoadSettings:
@@ -161,6 +170,8 @@ class LoadSettings:
         set_ones = {name: config.get(name) for name in cls.__dataclass_fields__}
         given: dict[str, Any] = {name: value for name, value in set_ones.items() if value not in (None, "")}
         given["update_only_streams"] = frozenset(given.get("update_only_streams", ()))
+        if given.get("reconcile"):
+            given["dry_run"] = True
         return cls(**given)
 
     def audience_of(self, stream: str, named_by_record: str = "") -> str:

@@ -11,13 +11,16 @@ from connector_kit.errors import text_to_keep
 from connector_kit.singer import DurableTarget, RunStatus
 from mailchimp_client import MailchimpClient, MailchimpSettings
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
-from sync_audit import AuditTrail, Run, default_database_url, encryption_key
+from sync_audit import RECONCILE, AuditTrail, Run, default_database_url, encryption_key
 
 from target_mailchimp.audience import AudienceDirectory
+from target_mailchimp.comparison import Comparison
 from target_mailchimp.loader import Loader
 from target_mailchimp.membership import Membership
+from target_mailchimp.observed import ObservedMembership
 from target_mailchimp.settings import JSON_SCHEMA, LoadSettings
 from target_mailchimp.sinks import MemberSink
+from target_mailchimp.snapshot import Snapshot
 from target_mailchimp.writing import DryRunWriter, MailchimpWriter, Writer
 
 PROGRESS_SECONDS = 10.0
@@ -76,7 +79,10 @@ class TargetMailchimp(DurableTarget):
     def run(self) -> Run:
         """This run, as the audit trail knows it."""
         return self.trail.start_run(
-            plugin=self.name, version=self.plugin_version, dry_run=self.settings.dry_run
+            plugin=self.name,
+            version=self.plugin_version,
+            pipeline=RECONCILE if self.settings.reconcile else "",
+            dry_run=self.settings.dry_run,
         )
 
     @cached_property
@@ -89,6 +95,8 @@ class TargetMailchimp(DurableTarget):
     @cached_property
     def loader(self) -> Loader:
         """Writes records of all streams."""
+        if self.comparison is not None:
+            return self.comparison
         return Loader(
             self.settings,
             self.directory,
@@ -97,6 +105,20 @@ class TargetMailchimp(DurableTarget):
             ),
             self.writer,
             self.run,
+        )
+
+    @cached_property
+    def comparison(self) -> Comparison | None:
+        """Takes the place of the loader where nothing is written but differences are looked for."""
+        if not self.settings.reconcile:
+            return None
+        snapshot = Snapshot()
+        return Comparison(
+            self.settings,
+            self.directory,
+            lambda audience: ObservedMembership(self.client, self.trail, audience.id, snapshot),
+            self.run,
+            snapshot,
         )
 
     def expect(self, stream: str, schema: Mapping[str, Any], key_properties: Sequence[str]) -> None:
@@ -122,6 +144,16 @@ class TargetMailchimp(DurableTarget):
         self.loader.flush()
         if not self.settings.dry_run:
             super()._write_state_message(state)
+
+    def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
+        """Take note that a full read is complete: only a comparison asks which rows it did not bring."""
+        if self.comparison is not None:
+            self._uninterrupted(self._complete, message_dict)
+
+    def _complete(self, message_dict: dict[str, Any]) -> None:
+        for stream_map in self.mapper.stream_maps[message_dict["stream"]]:
+            if self.comparison is not None:
+                self.comparison.complete(stream_map.stream_alias)
 
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
         super()._process_record_message(message_dict)

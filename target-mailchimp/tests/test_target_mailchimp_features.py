@@ -407,6 +407,21 @@ def test_an_address_that_another_row_still_has_stays(bench: Any) -> None:
     assert set(bench.members()) == {PERSON, "new@example.com"}
 
 
+@pytest.mark.parametrize("state", ["subscribed", "unsubscribed_by_contact"])
+def test_an_address_that_another_row_takes_over_at_once_stays(bench: Any, state: str) -> None:
+    bench.run([{"email_address": PERSON, "source_key": "1"}])
+    bench.mailchimp.control.put_members([{"email": PERSON, "state": state}])
+    bench.run(
+        [
+            {"email_address": "new@example.com", "source_key": "1"},
+            {"email_address": PERSON, "source_key": "2"},
+        ]
+    )
+    expected = {PERSON: state, **({"new@example.com": "subscribed"} if state == "subscribed" else {})}
+    assert bench.states_of_people() == expected
+    assert bench.mailchimp.control.raises("raised") == []
+
+
 # Audiences
 
 
@@ -450,6 +465,12 @@ def test_a_lost_ledger_is_read_back_from_the_audience(bench: Any, tmp_path: Any)
     decided = bench.run([*people[:-1], {**people[-1], "FNAME": "New"}])
     assert Counter(entry.action for entry in decided) == {"unchanged": 29, "updated": 1}
     assert sum(count for key, count in bench.calls().items() if key.startswith("POST")) == 1
+
+
+def test_records_that_name_no_audience_of_the_account_fail_once(bench: Any) -> None:
+    decided = bench.run([{"email_address": PERSON, "list_id": "nowhere"}] * 2)
+    assert [(entry.action, entry.reason) for entry in decided] == [("failed", "no_such_audience")] * 2
+    assert bench.last_run()["status"] == "succeeded"
 
 
 # Dry runs, limits, dead letters
