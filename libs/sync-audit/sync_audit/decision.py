@@ -128,7 +128,7 @@ class Decision:
 
     def __post_init__(self) -> None:
         """Check that the parts are only parts."""
-        if any(part.parts or part.dead_letter is not None for part in self.parts):
+        if self.parts and any(part.parts or part.dead_letter is not None for part in self.parts):
             message = (
                 "A part of a decision has no parts and no dead letter of its own: put them on the decision."
             )

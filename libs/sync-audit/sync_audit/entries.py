@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, overload
+
+from msgspec.json import Encoder
 
 from sync_audit.chain import SALT_SIZE, Scalar, link, person_digest, private_digest
 from sync_audit.decision import Decision
@@ -14,12 +15,28 @@ from sync_audit.schema import PRIVATE_COLUMNS, PUBLIC_COLUMNS
 from sync_audit.vault import Vault
 
 COLUMNS: Final = (*PUBLIC_COLUMNS, "digest", "salt", *PRIVATE_COLUMNS)
-_encode_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+Row = tuple[Scalar, ...]
+"""A row of the table `decisions`, its values in the order of `COLUMNS`."""
+
+_encode_json: Final = Encoder(enc_hook=str).encode
 
 
 def to_json(value: object) -> str:
     """A value as compact JSON; what JSON does not know is written as text."""
-    return storable(_encode_json(value))
+    try:
+        return _encode_json(value).decode()
+    except UnicodeEncodeError:
+        return _encode_json(_storable_throughout(value)).decode()
+
+
+def _storable_throughout(value: object) -> object:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, Mapping):
+        return {_storable_throughout(name): _storable_throughout(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_storable_throughout(inner) for inner in value]
+    return value
 
 
 @overload
@@ -35,25 +52,6 @@ def storable(text: str | None) -> str | None:
     if text.isascii() and "\0" not in text:
         return text
     return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").replace("\0", "\ufffd")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A row to store.
-
-    Args:
-        decision: The decision, or the part of one, that the row tells.
-        seq: Its number in the run.
-        is_part: Whether it is a part, which no sum counts.
-        row: The row of the table `decisions`, its values in the order of `COLUMNS`.
-        digest: The row's digest, to which the next one is linked.
-    """
-
-    decision: Decision
-    seq: int
-    is_part: bool
-    row: tuple[Scalar, ...]
-    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +72,10 @@ class EntryWriter:
     keep_payloads: bool
     random_bytes: Callable[[int], bytes] = os.urandom
 
-    def entries(self, decisions: Iterable[Decision], *, after: int, head: bytes, now: str) -> list[Entry]:
-        """The rows of decisions and of their parts, in order.
+    def rows(
+        self, decisions: Sequence[Decision], *, after: int, head: bytes, now: str
+    ) -> tuple[list[Row], bytes]:
+        """The rows of decisions and of their parts, in order, and the digest of the newest one.
 
         Args:
             decisions: What was decided.
@@ -83,26 +83,32 @@ class EntryWriter:
             head: The digest of the run's newest row.
             now: The time at which they are recorded.
         """
-        entries: list[Entry] = []
+        salts = self._salts(sum(1 + len(whole.parts) for whole in decisions))
+        rows: list[Row] = []
         seq = after
         for whole in decisions:
-            whole_seq = seq + 1
+            part_of = None
             for decision in (whole, *whole.parts):
                 seq += 1
-                part_of = None if seq == whole_seq else whole_seq
-                entry = self._entry(decision, whole, seq=seq, part_of=part_of, head=head, now=now)
-                entries.append(entry)
-                head = entry.digest
-        return entries
+                head, row = self._linked(decision, whole, next(salts), (self.run_id, seq, part_of, now), head)
+                rows.append(row)
+                part_of = part_of or seq
+        return rows, head
 
-    def _entry(
-        self, decision: Decision, whole: Decision, *, seq: int, part_of: int | None, head: bytes, now: str
-    ) -> Entry:
-        subject = decision.subject or whole.subject
-        former = decision.former_subject or whole.former_subject
-        private: tuple[Scalar, ...] = (
-            storable(subject),
-            storable(former),
+    def _salts(self, count: int) -> Iterator[bytes]:
+        """Salts, drawn at once: asking the system for each of them takes as long as a digest."""
+        drawn = self.random_bytes(count * SALT_SIZE)
+        return (drawn[start : start + SALT_SIZE] for start in range(0, len(drawn), SALT_SIZE))
+
+    def _linked(
+        self, decision: Decision, whole: Decision, salt: bytes, place: Row, head: bytes
+    ) -> tuple[bytes, Row]:
+        """A row and its digest, which links it to the row with the digest `head`."""
+        subject = storable(decision.subject or whole.subject)
+        former = storable(decision.former_subject or whole.former_subject)
+        private: Row = (
+            subject,
+            former,
             storable(decision.source_key or whole.source_key),
             storable(decision.event_id or whole.event_id),
             storable(decision.targets),
@@ -113,18 +119,14 @@ class EntryWriter:
             if self.keep_payloads and decision.payload is not None
             else None,
         )
-        salt = self.random_bytes(SALT_SIZE)
-        public: tuple[Scalar, ...] = (
-            self.run_id,
-            seq,
-            part_of,
-            now,
+        public: Row = (
+            *place,
             storable(decision.stream),
             decision.action.value,
             storable(decision.reason),
             storable(decision.consent),
-            None if not subject else person_digest(self.person_key, subject),
-            None if not former else person_digest(self.person_key, former),
+            person_digest(self.person_key, subject) if subject else None,
+            person_digest(self.person_key, former) if former else None,
             storable(decision.source_updated_on or whole.source_updated_on),
             decision.http_status,
             storable(decision.request_id),
@@ -133,4 +135,4 @@ class EntryWriter:
             private_digest(salt, private),
         )
         digest = link(head, public)
-        return Entry(decision, seq, part_of is not None, (*public, digest, salt, *private), digest)
+        return digest, (*public, digest, salt, *private)

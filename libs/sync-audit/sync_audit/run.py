@@ -18,7 +18,7 @@ from sync_audit.bulk import insert_rows
 from sync_audit.clock import Clock, to_text
 from sync_audit.database import Database
 from sync_audit.decision import Action, Decision
-from sync_audit.entries import COLUMNS, Entry, EntryWriter, to_json
+from sync_audit.entries import COLUMNS, EntryWriter, Row, to_json
 from sync_audit.ledger import LedgerChanges, apply_changes
 from sync_audit.schema import dead_letters, decisions, run_counts, runs, stream_schemas
 from sync_audit.summary import RunSummary, Status
@@ -31,6 +31,7 @@ FAILED_AGAIN = "failed_again"
 WAITING_STATES = (OPEN, HANDED_OUT)
 """The states of a dead letter in which its record may not have reached the other side."""
 HOUR_LENGTH = len("2026-03-01T09")
+_SEQ, _STREAM, _CONSENT, _DEAD_LETTER = map(COLUMNS.index, ("seq", "stream", "consent", "dead_letter"))
 
 
 class Run:
@@ -128,16 +129,17 @@ class Run:
             if self._summary is not None:
                 message = f"Run {self.id} is finished: start another one."
                 raise RuntimeError(message)
+            if not (made or alongside or any((ledger or {}).values())):
+                return
             now = to_text(self._clock())
             hour = now[:HOUR_LENGTH]
-            entries = self._writer.entries(made, after=self._entries, head=self._head, now=now)
-            counts = Counter(entry.decision.action for entry in entries if not entry.is_part)
-            head = entries[-1].digest if entries else self._head
-            total = self._entries + len(entries)
+            rows, head = self._writer.rows(made, after=self._entries, head=self._head, now=now)
+            counts = Counter(decision.action for decision in made)
+            total = self._entries + len(rows)
             with self._only_writer(), self._database.writing() as connection:
-                if entries:
-                    insert_rows(connection, decisions, COLUMNS, [entry.row for entry in entries])
-                    self._open_dead_letters(connection, entries, now)
+                if rows:
+                    insert_rows(connection, decisions, COLUMNS, rows)
+                    self._open_dead_letters(connection, rows, now)
                     self._add_counts(connection, counts, hour)
                 if ledger:
                     apply_changes(connection, ledger, run_id=self.id, now=now)
@@ -229,19 +231,19 @@ class Run:
     def _update(self, **values: object) -> sa.Update:
         return sa.update(runs).where(runs.c.id == self.id).values(**values)
 
-    def _open_dead_letters(self, connection: sa.Connection, entries: Sequence[Entry], now: str) -> None:
+    def _open_dead_letters(self, connection: sa.Connection, rows: Sequence[Row], now: str) -> None:
         opened = [
             {
                 "run_id": self.id,
-                "seq": entry.seq,
+                "seq": row[_SEQ],
                 "plugin": self.plugin,
-                "stream": entry.decision.stream,
+                "stream": row[_STREAM],
                 "state": OPEN,
-                "consent": entry.decision.consent,
+                "consent": row[_CONSENT],
                 "opened_at": now,
             }
-            for entry in entries
-            if entry.decision.dead_letter is not None
+            for row in rows
+            if row[_DEAD_LETTER] is not None
         ]
         if opened:
             connection.execute(sa.insert(dead_letters), opened)

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from connector_kit.errors import DataError
 from sync_audit import Action, AuditTrail, Decision
+from sync_audit.chain import link
 from sync_audit.schema import (
     dead_letters,
     decisions,
@@ -196,3 +197,9 @@ def test_an_anchor_kept_elsewhere_finds_a_trail_that_was_written_anew(
 def test_an_anchor_that_is_none_is_an_error(sqlite_trail: AuditTrail) -> None:
     with pytest.raises(DataError, match="anchor"):
         verify(sqlite_trail, anchor="yesterday")
+
+
+def test_no_two_rows_have_one_digest() -> None:
+    rows = [(), (None,), ("",), (None, None), (0,), (False,), (0.0,), (1,), (True,), (1.0,), ("1",), (b"1",)]
+    rows += [("a", "b"), ("a,b",), ("ab", ""), ("", "ab"), (float("inf"),), (float("-inf"),), ("a\0b",)]
+    assert len({link(b"", row) for row in rows}) == len(rows)
