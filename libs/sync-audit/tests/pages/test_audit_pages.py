@@ -90,6 +90,16 @@ def test_an_empty_trail_has_every_page(sqlite_trail: AuditTrail, logged_in: Open
     assert "<h1>" in answer.text
 
 
+def test_an_empty_trail_is_explained(
+    sqlite_trail: AuditTrail, logged_in: Open, record_run: Record, clock: Any
+) -> None:
+    reader = logged_in(sqlite_trail)
+    assert "No run is in this trail yet." in reader.get("/").text
+    record_run(sqlite_trail, REVERSE, [])
+    clock.advance(days=100)
+    assert "No run is in this trail yet." not in reader.get("/").text
+
+
 UNKNOWN = [
     "/nothing",
     "/runs/999",
