@@ -14,8 +14,10 @@ from connector_kit.errors import (
     PermissionDeniedError,
     TransientError,
 )
+from connector_kit.redaction import MASKER
 from connector_kit.transport import Request
 from epicor_kinetic_client.errors import (
+    LONGEST_MESSAGE,
     RULES,
     CompanyAccessError,
     PageRequest,
@@ -148,6 +150,16 @@ def test_every_form_of_a_body_is_understood(make_answer: Any, body: Any, content
 def test_a_body_that_says_nothing_leaves_the_status(make_answer: Any, body: str) -> None:
     error = classify(READ, make_answer(503, body, "application/json"))
     assert type(error) is TransientError
+
+
+@pytest.mark.parametrize("before", [0, LONGEST_MESSAGE - 7])
+def test_a_secret_that_the_server_quotes_is_masked(make_answer: Any, before: int) -> None:
+    MASKER.add(["made-up-key-that-is-quoted"])
+
+    problem = read_problem(make_answer(400, kinetic(f"{'x' * before} made-up-key-that-is-quoted is refused")))
+
+    assert "**" in problem.message
+    assert "made" not in problem.message
 
 
 def test_a_long_text_is_cut(make_answer: Any) -> None:
