@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 from connector_kit.email_address import InvalidEmailError, email_key, parse_email
-from stage import PROGRAMS, ROOT, Stage, set_stage
+from stage import Stage, set_stage
 
 CUSTOMERS = 300
 TYPES = {"CUS"}
-
-
-@pytest.fixture(scope="module")
-def plugins(tmp_path_factory) -> Path:
-    """Install the plugins as the README says, apart from those of the checkout, which may be at work."""
-    folder: Path = tmp_path_factory.mktemp("meltano")
-    environment = {**os.environ, "MELTANO_SYS_DIR_ROOT": str(folder)}
-    subprocess.run(
-        [PROGRAMS / "meltano", "install"], cwd=ROOT, env=environment, check=True, capture_output=True
-    )
-    return folder
 
 
 @pytest.fixture(params=["updated-on", "stock"])
