@@ -244,3 +244,13 @@ NO_FIELDS = dict.fromkeys(FIELDS)
 )
 def test_an_event_becomes_a_contact_update(changes, expected):
     assert mapped("mailchimp-to-epicor", "contact_events", EVENT | changes) == UPDATE | expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [("unsubscribe", "unsubscribed"), ("cleaned", "cleaned")], ids=str
+)
+def test_a_present_opt_out_tells_of_consent_alone(kind, status):
+    opt_out = {name: EVENT[name] for name in ("event_id", "email", "list_id", "occurred_at")}
+    told = opt_out | {"stream": "contact_updates", "type": kind, "reason": "manual"}
+    record = opt_out | {"type": kind, "reason": "manual", "unsubscribe_reason": "No longer interested"}
+    assert mapped("mailchimp-to-epicor", "opt_outs", record) == told | {"contact_status": status}
