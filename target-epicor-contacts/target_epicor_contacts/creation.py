@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from connector_kit.errors import AmbiguousWriteError, ConfigurationError, TransientError
+from connector_kit.errors import AmbiguousWriteError, ConfigurationError
 from epicor_kinetic_client import EpicorClient
 from epicor_kinetic_client.odata import eq
 
 from target_epicor_contacts.lookup import RowFinder
 from target_epicor_contacts.rows import CONTACT, CUSTOMER, EMAIL, Row
+from target_epicor_contacts.stumbling import failing_for_good, stumbles
 from target_epicor_contacts.updates import ContactUpdate
 
 ATTEMPTS = 3
@@ -42,16 +43,22 @@ class ContactMaker:
         """
         content = new_contact(update, self.customer_number())
         for _ in range(ATTEMPTS):
-            self._finder.forget(update.key)
-            if rows := [row for row in self._finder.find([update.key]) if row.entity is CONTACT]:
-                return rows[0]
+            if found := self._found(update.key):
+                return found
             try:
                 values = self._client.create(self._company, CONTACT.path, content)
-            except AmbiguousWriteError:
-                continue
-            self._finder.forget(update.key)
-            return Row(CONTACT, values)
-        raise TransientError("Whether a contact was made could not be found out.")
+            except AmbiguousWriteError as error:
+                failure = error
+            else:
+                self._finder.forget(update.key)
+                return Row(CONTACT, values)
+        if found := self._found(update.key):
+            return found
+        raise failing_for_good(failure, ATTEMPTS) if stumbles(failure) else failure
+
+    def _found(self, address: str) -> Row | None:
+        self._finder.forget(address)
+        return next((row for row in self._finder.find([address]) if row.entity is CONTACT), None)
 
     def customer_number(self) -> int:
         """The number of the customer, asked for once.

@@ -17,6 +17,7 @@ from epicor_kinetic_client.odata import fits_in_path
 from target_epicor_contacts.columns import Columns, same
 from target_epicor_contacts.lookup import RowFinder
 from target_epicor_contacts.rows import SYSTEM_ID, Row
+from target_epicor_contacts.stumbling import failing_for_good, stumbles
 
 ATTEMPTS = 5
 """Of a write whose outcome was not known, each after a look; the look itself waits for the server."""
@@ -170,8 +171,8 @@ class RowWriter:
                     break
                 if attempt < ATTEMPTS:
                     continue
-                if _stumbles(error) and now is not None and self._is_untouched(write, now):
-                    return Refusal("refused_by_epicor", _failing_for_good(error))
+                if stumbles(error) and now is not None and self._is_untouched(write, now):
+                    return Refusal("refused_by_epicor", failing_for_good(error, ATTEMPTS))
                 raise
             except DataError as error:
                 # Business rules say "Territory not found" in the words in which Kinetic misses a row.
@@ -239,7 +240,7 @@ class RowWriter:
             try:
                 return self._update_ext(rest)
             except AmbiguousWriteError as error:  # noqa: PERF203 (each attempt is a call over the network)
-                if attempt == ATTEMPTS and not _stumbles(error):
+                if attempt == ATTEMPTS and not stumbles(error):
                     raise
                 now = self._finder.current([write.row for write in rest], one_by_one=True)
                 rest = [w for w in rest if w.row.id not in now or self._differing(w, now[w.row.id])]
@@ -311,24 +312,6 @@ class RowWriter:
 
 def _not_tried() -> ConnectorError:
     return ConnectorError("Not tried: the run was ending.")
-
-
-def _stumbles(error: ConnectorError) -> bool:
-    """Whether the server itself failed over what was sent, and is not just busy or away."""
-    return error.status == 500  # noqa: PLR2004 (HTTP)
-
-
-def _failing_for_good(error: ConnectorError) -> DataError:
-    return DataError(
-        error.message,
-        advice=(
-            f"It failed {ATTEMPTS} times while the row could be read: give the correlation id to the "
-            "administrators of the server."
-        ),
-        status=error.status,
-        code=error.code,
-        request_id=error.request_id,
-    )
 
 
 def _not_stored(column: str) -> DataError:

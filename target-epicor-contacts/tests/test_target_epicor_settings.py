@@ -261,6 +261,29 @@ def test_a_contact_that_epicor_refuses_to_make_is_a_dead_letter_and_the_others_g
     assert (row["NoContact"], row["PhoneNum"]) == (True, "1")
 
 
+def test_a_contact_over_which_epicor_stumbles_does_not_stop_the_opt_outs_of_others(
+    bench: Any, update: Update
+) -> None:
+    bench.edit(OTHER_ROW, EMailAddress="pat@example.com")
+    stumble = {
+        "match": {"method": "POST", "path": "CustCnts", "count": 10_000},
+        "effect": {"kind": "status", "status": 500},
+    }
+    bench.epicor.control.faults(stumble)
+    creating = {"unmatched": "create", "create_under_customer": customer_id(bench)}
+    new = update("new@example.com", "unsubscribed")
+    states = bench.deliver(new, update("pat@example.com", "unsubscribed"), **creating)
+    assert states[-1]["end"]
+    assert bench.actions() == [("failed", "refused_by_epicor"), ("flagged", "unsubscribed")]
+    [lost, _] = bench.decisions()
+    assert (lost["http_status"], json.loads(lost["dead_letter"])) == (500, new)
+    bench.epicor.control.faults()
+    bench.deliver(new, **creating)
+    assert [row["NoContact"] for row in bench.all_rows().values() if row["EMailAddress"] == new["email"]] == [
+        True
+    ]
+
+
 def test_in_a_dry_run_nobody_is_made(bench: Any, update: Update) -> None:
     before = bench.all_rows()
     bench.deliver(
