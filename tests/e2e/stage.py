@@ -13,13 +13,18 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import requests
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(sys.executable).parent
 RECEIVER_SECRET = "a-secret-for-simulated-webhooks-only"
+FOREIGN = ("AUDIT_", "CONNECTOR_", "EPICOR_", "MAILCHIMP_", "MELTANO_", "PYTEST_", "TAP_", "TARGET_")
+"""How the names of variables begin that a stage must not take over from whoever starts it."""
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class PipelineError(RuntimeError):
@@ -45,28 +50,34 @@ class Stage:
     receiver_url: str
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def run(self, *command: str, log: str) -> str:
+    def run(self, *command: str, log: str, status: int = 0, variables: Mapping[str, str] = NOTHING) -> str:
         """Run a command to its end; what it prints goes to a log file and is returned.
 
+        Args:
+            command: A program of this project and its arguments.
+            log: The name of the log file.
+            status: How it must end.
+            variables: Of its environment, beside those of the stage or instead of them.
+
         Raises:
-            PipelineError: It failed.
+            PipelineError: It ended otherwise.
         """
         file = self.folder / f"{log}.log"
         with file.open("w") as output:
-            status = subprocess.run(
+            ended = subprocess.run(
                 [str(PROGRAMS / command[0]), *command[1:]],
                 cwd=ROOT,
-                env=self.environment,
+                env={**self.environment, **variables},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 check=False,
             ).returncode
         text = file.read_text(errors="replace")
-        if status:
+        if ended != status:
             last = "\n".join(text.splitlines()[-25:])
             raise PipelineError(
-                f"`{' '.join(command)}` ended with status {status}:\n{last}\n(all of it: {file})"
+                f"`{' '.join(command)}` ended with status {ended}:\n{last}\n(all of it: {file})"
             )
         return text
 
@@ -84,14 +95,24 @@ class Stage:
 
     def start_receiver(self) -> None:
         """Start the receiver and wait until it is ready."""
-        with (self.folder / "receiver.log").open("ab") as output:
+        port = self.receiver_url.rpartition(":")[2]
+        self.start("mailchimp-webhooks", "serve", "--port", port, log="receiver", url=self.receiver_url)
+
+    def start(self, *command: str, log: str, url: str) -> None:
+        """Start a server, which ends with the stage, and wait until it is ready.
+
+        Args:
+            command: A program of this project and its arguments.
+            log: The name of the log file.
+            url: Where it will answer `/healthz`.
+
+        Raises:
+            PipelineError: It did not start.
+        """
+        file = self.folder / f"{log}.log"
+        with file.open("ab") as output:
             process = subprocess.Popen(
-                [
-                    str(PROGRAMS / "mailchimp-webhooks"),
-                    "serve",
-                    "--port",
-                    self.receiver_url.rpartition(":")[2],
-                ],
+                [str(PROGRAMS / command[0]), *command[1:]],
                 cwd=ROOT,
                 env=self.environment,
                 stdout=output,
@@ -100,12 +121,12 @@ class Stage:
         self._processes.append(process)
         for _ in range(300):
             with contextlib.suppress(requests.ConnectionError):
-                if requests.get(f"{self.receiver_url}/healthz", timeout=5).ok:
+                if requests.get(f"{url}/healthz", timeout=5).ok:
                     return
             if process.poll() is not None:
                 break
             time.sleep(0.1)
-        raise PipelineError(f"The receiver did not start:\n{(self.folder / 'receiver.log').read_text()}")
+        raise PipelineError(f"{command[0]} did not start:\n{file.read_text()}")
 
     def register_webhook(self) -> None:
         """Tell the Mailchimp simulator where the receiver is."""
@@ -164,7 +185,8 @@ def _control(method: str, url: str, **options: Any) -> Any:
     return response.json()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on now."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -218,7 +240,7 @@ def set_stage(
         environment=_environment(folder, plugins, epicor, mailchimp),
         epicor=epicor,
         mailchimp=mailchimp,
-        receiver_url=f"http://127.0.0.1:{_free_port()}",
+        receiver_url=f"http://127.0.0.1:{free_port()}",
     )
     stage._processes += [epicor_process, mailchimp_process]
     try:
@@ -230,15 +252,23 @@ def set_stage(
         stage.close()
 
 
+def borrow_plugins(folder: Path) -> None:
+    """Let `meltano run --no-install` start the programs of this environment, which takes no time to install.
+
+    Args:
+        folder: The `plugins` of a stage.
+    """
+    kinds = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))["plugins"]
+    for place in (folder / kind / plugin["name"] for kind, plugins in kinds.items() for plugin in plugins):
+        place.mkdir(parents=True)
+        (place / "venv").symlink_to(PROGRAMS.parent)
+
+
 def _environment(
     folder: Path, plugins: Path, epicor: Mapping[str, Any], mailchimp: Mapping[str, Any]
 ) -> dict[str, str]:
     """The variables of .env.example, and a Meltano database of this stage's own."""
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("EPICOR_", "MAILCHIMP_", "MELTANO_", "TAP_", "TARGET_", "PYTEST_"))
-    }
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     return inherited | {
         "EPICOR_BASE_URL": str(epicor["base_url"]),
         "EPICOR_COMPANIES": json.dumps(epicor["companies"]),
