@@ -60,6 +60,25 @@ def test_pages_shrink_when_the_server_runs_out_of_time(
     assert sizes[:4] == [80, 40, 20, 10]
 
 
+def test_pages_shrink_when_the_tap_itself_runs_out_of_patience(
+    start_epicor: Any, runner: Any, queries: Any
+) -> None:
+    epicor = start_epicor(customers=120)
+    tap = runner(epicor)
+    whole = numbers(tap.run("customers"))
+    epicor.control.clear_requests()
+    epicor.control.faults(
+        {"match": {"path": PAGES, "after": 1, "count": 1}, "effect": {"kind": "latency", "seconds": 8}}
+    )
+    result = tap.run("customers", page_size=80, concurrency=1, request_timeout=2)
+    assert numbers(result) == whole
+    assert result.pauses == []
+    sizes = [int(query["$top"]) for query in queries(epicor, PAGES.rstrip("$")) if query["$top"] != "1"]
+    # The simulator notes a request when it has answered it.
+    assert [size for size in sizes if size != 40] in ([], [80])
+    assert sizes.count(40) >= 3
+
+
 def test_a_server_that_stays_away_ends_the_run_with_words(start_epicor: Any, runner: Any) -> None:
     epicor = start_epicor(customers=5)
     epicor.control.faults({"match": {"path": PAGES}, "effect": {"kind": "maintenance", "body": "html"}})

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
 import requests
@@ -58,6 +58,9 @@ class Request:
     form: Mapping[str, str] | None = None
     repeatable: bool | None = None
     authorized: bool = True
+
+    timeout_error: ClassVar[type[ConnectorError]] = TransientError
+    """What it means that no answer came in time; only a TransientError is tried again."""
 
     @property
     def may_repeat(self) -> bool:
@@ -277,8 +280,9 @@ class Transport:
                 raise TransientError(
                     f"{request}: no connection.", advice="Check `base_url` and the network."
                 ) from error
-            what = "no answer in time" if isinstance(error, failures.Timeout) else "the connection broke"
-            raise _as_seen_by(request, TransientError(f"{request}: {what}.")) from error
+            if isinstance(error, failures.Timeout):
+                raise _as_seen_by(request, request.timeout_error(f"{request}: no answer in time.")) from error
+            raise _as_seen_by(request, TransientError(f"{request}: the connection broke.")) from error
         except OSError as error:
             raise ConfigurationError(
                 "The file with CA certificates cannot be read.", advice="Check `ca_bundle`."

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from connector_kit.errors import (
@@ -27,7 +27,7 @@ LONGEST_MESSAGE = 300
 
 
 class PageTimeoutError(ConnectorError):
-    """The server or its gateway ran out of time over a page: ask for a smaller one."""
+    """The server, its gateway or our own patience ran out of time over a page: ask for a smaller one."""
 
 
 class QueryRefusedError(ConnectorError):
@@ -41,6 +41,8 @@ class CompanyAccessError(PermissionDeniedError):
 @dataclass(frozen=True)
 class PageRequest(Request):
     """A read that whoever sends it can make smaller, so that a time-out is told at once."""
+
+    timeout_error: ClassVar[type[ConnectorError]] = PageTimeoutError
 
 
 @dataclass(frozen=True)
