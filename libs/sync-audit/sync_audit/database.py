@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from alembic import command
@@ -27,6 +27,9 @@ _SCHEMA_LOCK: Final = 7_310_582_467_119_001
 
 _ENCODED: Final = "with %40, %3A, %2F and %25 for @ : / and % in its password"
 """How a password is written in a URL; else a part of it would be taken for a host or a port, and told."""
+
+_HIDE: Final = True
+"""An error message must not tell the values of a row: they are somebody's data."""
 
 _migrating = threading.Lock()  # Alembic keeps the migration at work in a global proxy
 
@@ -46,15 +49,16 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
             _make_folder(self.url)
-        self._engine = sa.create_engine(self.url, **_engine_options(is_sqlite=self.is_sqlite))
-        if self.is_sqlite:
-            sa.event.listen(self._engine, "connect", prepare_sqlite)
-            sa.event.listen(self._engine, "begin", _begin_sqlite)
-        self._reader = self._engine
-        if not self.is_sqlite:
+            self._engine: sa.Engine = _sqlite_engine(self.url)
+            self._reader = self._engine
+            # All writing through one connection: a second one would have to read what the first one changed.
+            writer = _sqlite_engine(self.url, pool_size=1, max_overflow=0, pool_timeout=_BUSY_SECONDS)
+            self._writer: sa.Engine = writer.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        else:
+            self._engine = sa.create_engine(self.url, hide_parameters=_HIDE, pool_pre_ping=True)
             # One state for the whole transaction, as SQLite gives by itself.
             self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ")
-        self._writer = self._engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+            self._writer = self._engine
         try:
             self._migrate()
         except ConnectorError:
@@ -101,6 +105,7 @@ class Database:
     def close(self) -> None:
         """Give every connection back."""
         self._engine.dispose()
+        self._writer.dispose()
 
     def _migrate(self) -> None:
         with _migrating, _quiet_alembic():
@@ -198,12 +203,12 @@ def _make_folder(url: sa.URL) -> None:
         ) from error
 
 
-def _engine_options(*, is_sqlite: bool) -> dict[str, Any]:
-    # An error message must not tell the values of a row: they are somebody's data.
-    options: dict[str, Any] = {"hide_parameters": True}
-    if is_sqlite:
-        return {**options, "connect_args": {"timeout": _BUSY_SECONDS, "check_same_thread": False}}
-    return {**options, "pool_pre_ping": True}
+def _sqlite_engine(url: sa.URL, **pool: int) -> sa.Engine:
+    connect = {"timeout": _BUSY_SECONDS, "check_same_thread": False}
+    engine = sa.create_engine(url, hide_parameters=_HIDE, connect_args=connect, **pool)
+    sa.event.listen(engine, "connect", prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
 
 
 def prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
@@ -228,12 +233,13 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 def _in_words(database: Database) -> Iterator[None]:
     try:
         yield
-    except sa.exc.OperationalError as error:
+    except (sa.exc.OperationalError, sa.exc.TimeoutError) as error:
         raise TransientError(
             f"The audit database {database} did not answer as it should: {_first_line(error)}.",
             advice="Check that its disk is not full and its server runs. Nothing of this step was written.",
         ) from error
 
 
-def _first_line(error: sa.exc.DBAPIError) -> str:
-    return next(iter(str(error.orig).splitlines()), type(error.orig).__name__).rstrip(".")
+def _first_line(error: sa.exc.SQLAlchemyError) -> str:
+    cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    return next(iter(str(cause).splitlines()), type(cause).__name__).rstrip(".")

@@ -127,6 +127,18 @@ def test_sqlite_is_durable_and_read_while_it_is_written(sqlite_url: str) -> None
     database.close()
 
 
+def test_a_writer_that_waits_too_long_for_another_one_is_told(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "_BUSY_SECONDS", 0)
+    database = Database(sqlite_url)
+    with database.writing(), pytest.raises(TransientError, match="did not answer"), database.writing():
+        pass
+    with database.writing() as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+    database.close()
+
+
 def test_a_full_database_is_transient_and_nothing_is_half(sqlite_url: str, decision: Make) -> None:
     with AuditTrail.open(sqlite_url) as trail:
         run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
