@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import chain
+from typing import Final
 
 import sqlalchemy as sa
 
 from sync_audit.chain import Scalar
+
+Upsert = tuple[Sequence[str], Sequence[str]]
+"""Key columns, and the columns that take the new values where a row with this key exists."""
+
+_ROWS_PER_STATEMENT: Final = (500, 50, 5)
+"""SQLite takes at most 32,766 values with one statement: 65 columns of 500 rows."""
 
 
 def insert_rows(
@@ -15,7 +24,7 @@ def insert_rows(
     columns: Sequence[str],
     rows: Sequence[tuple[Scalar, ...]],
     *,
-    replace: tuple[Sequence[str], Sequence[str]] | None = None,
+    replace: Upsert | None = None,
 ) -> None:
     """Insert rows of plain values.
 
@@ -29,13 +38,29 @@ def insert_rows(
         rows: The rows; an empty sequence does nothing.
         replace: Where rows may exist already: their key columns, and the columns that take the new values.
     """
-    if not rows:
-        return
-    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-    marks = ", ".join([mark] * len(columns))
-    statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - our own names
-    if replace is not None:
-        keys, replaced = replace
-        values = ", ".join(f"{name} = excluded.{name}" for name in replaced)
-        statement += f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {values}"
-    connection.exec_driver_sql(statement, list(rows))
+    start = 0
+    if connection.dialect.name == "sqlite":
+        # The driver lets other threads run once per statement, and waits for its turn after each: with one
+        # statement per row, a thread that computes meanwhile would stop a batch hundreds of times.
+        for size in _ROWS_PER_STATEMENT:
+            statement = _statement(table.name, tuple(columns), "?", size, replace)
+            while len(rows) - start >= size:
+                values = chain.from_iterable(rows[start : start + size])
+                connection.exec_driver_sql(statement, tuple(values))
+                start += size
+    rest = list(rows[start:])
+    if rest:
+        mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+        connection.exec_driver_sql(_statement(table.name, tuple(columns), mark, 1, replace), rest)
+
+
+@lru_cache
+def _statement(table: str, columns: tuple[str, ...], mark: str, rows: int, replace: Upsert | None) -> str:
+    """An insert of so many rows; the same text object each time, which the driver has compiled already."""
+    marks = f"({', '.join([mark] * len(columns))})"
+    statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([marks] * rows)}"  # noqa: S608 - our own names
+    if replace is None:
+        return statement
+    keys, replaced = replace
+    values = ", ".join(f"{name} = excluded.{name}" for name in replaced)
+    return f"{statement} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {values}"
