@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 import sqlalchemy as sa
 from connector_kit.errors import AmbiguousWriteError
@@ -32,6 +33,11 @@ WAITING_STATES = (OPEN, HANDED_OUT)
 """The states of a dead letter in which its record may not have reached the other side."""
 HOUR_LENGTH = len("2026-03-01T09")
 _SEQ, _STREAM, _CONSENT, _DEAD_LETTER = map(COLUMNS.index, ("seq", "stream", "consent", "dead_letter"))
+_PROGRESS: Final = (
+    sa.update(runs)
+    .where(runs.c.id == sa.bindparam("of_run"))
+    .values({name: sa.bindparam(name) for name in ("active_at", "records_read", "entries", "head")})
+)
 
 
 class Run:
@@ -101,7 +107,7 @@ class Run:
         row = {"run_id": self.id, "stream": stream, "message": to_json(message)}
         with self._lock, self._database.writing() as connection:
             connection.execute(
-                _insert(connection, stream_schemas)
+                _insert(stream_schemas, connection.dialect.name)
                 .values(row)
                 .on_conflict_do_update(index_elements=["run_id", "stream"], set_={"message": row["message"]})
             )
@@ -145,9 +151,8 @@ class Run:
                     apply_changes(connection, ledger, run_id=self.id, now=now)
                 if alongside is not None:
                     alongside(connection)
-                connection.execute(
-                    self._update(active_at=now, records_read=self._read, entries=total, head=head)
-                )
+                progress = {"active_at": now, "records_read": self._read, "entries": total, "head": head}
+                connection.execute(_PROGRESS, {"of_run": self.id, **progress})
             self._entries, self._head = total, head
             self._counts += counts
             self._hours.update({(hour, action.value): count for action, count in counts.items()})
@@ -249,12 +254,8 @@ class Run:
             connection.execute(sa.insert(dead_letters), opened)
 
     def _add_counts(self, connection: sa.Connection, counts: Counter[Action], hour: str) -> None:
-        insert = _insert(connection, run_counts)
         connection.execute(
-            insert.on_conflict_do_update(
-                index_elements=["run_id", "hour", "action"],
-                set_={"decisions": run_counts.c.decisions + insert.excluded.decisions},
-            ),
+            _counting(connection.dialect.name),
             [
                 {"run_id": self.id, "hour": hour, "action": action.value, "decisions": count}
                 for action, count in sorted(counts.items())
@@ -262,5 +263,12 @@ class Run:
         )
 
 
-def _insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-    return (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
+@lru_cache
+def _counting(dialect: str) -> sa.Insert:
+    insert = _insert(run_counts, dialect)
+    added = {"decisions": run_counts.c.decisions + insert.excluded.decisions}
+    return insert.on_conflict_do_update(index_elements=["run_id", "hour", "action"], set_=added)
+
+
+def _insert(table: sa.Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
+    return (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)
