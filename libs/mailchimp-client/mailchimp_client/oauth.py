@@ -85,11 +85,12 @@ class Callback:
         self._clock = clock
         self._code: str | None = None
         self._refusal: str | None = None
+        port = 80 if parts.port is None else parts.port
         try:
-            self._server = HTTPServer(("127.0.0.1", parts.port or 80), self._handler())
+            self._server = HTTPServer(("127.0.0.1", port), self._handler())
         except OSError as error:
             raise ConfigurationError(
-                f"Port {parts.port} cannot be opened: {error.strerror}.",
+                f"Port {port} cannot be opened: {error.strerror}.",
                 advice="Register a redirect address with another port, and give it as --redirect-uri.",
             ) from error
         self.redirect_uri = f"http://{parts.hostname}:{self._server.server_port}{self._path}"

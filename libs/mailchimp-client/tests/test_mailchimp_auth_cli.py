@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -146,6 +147,16 @@ def test_waiting_has_an_end() -> None:
 def test_the_redirect_address_is_on_this_machine() -> None:
     with pytest.raises(ConfigurationError, match="redirect-uri"):
         Callback("https://example.com/back", "the-state")
+
+
+def test_the_system_may_choose_the_port() -> None:
+    waiting = [Callback("http://127.0.0.1:0/back", "the-state") for _ in range(2)]
+    ports = {urlsplit(callback.redirect_uri).port for callback in waiting}
+    for callback in waiting:
+        with pytest.raises(TransientError):
+            callback.wait(0)
+    assert len(ports) == 2
+    assert 80 not in ports
 
 
 def test_a_wrong_client_secret_is_named(start_mailchimp: StartMailchimp) -> None:
