@@ -123,3 +123,17 @@ def test_the_same_records_again_come_to_rest(
     bench.run(list(rows.values()), **options)
     assert {key.split()[0] for key in bench.calls()} == {"GET"}
     assert told(bench) == before
+
+
+@settings(MANY, max_examples=12)
+@given(records=RECORDS, options=OPTIONS)
+def test_what_has_come_to_rest_does_not_differ(
+    two_benches: Any, records: list[dict[str, Any]], options: dict[str, Any]
+) -> None:
+    rows = {record.get("source_key", record["email_address"].lower()): record for record in records}
+    bench = two_benches[0]()
+    for _ in range(2):
+        bench.run(list(rows.values()), **options)
+    found = bench.run(list(rows.values()), reconcile=True, **options)
+    assert len(found) == len(rows)
+    assert [(entry.reason, entry.changes) for entry in found if entry.action == "drifted"] == []

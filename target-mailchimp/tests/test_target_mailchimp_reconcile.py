@@ -84,6 +84,28 @@ def test_what_was_just_written_does_not_differ(bench: Any) -> None:
     assert ledger(bench) == before
 
 
+def test_values_of_every_type_do_not_differ_once_they_are_written(bench: Any) -> None:
+    types = {
+        "BALANCE": ({"type": "number"}, 12.50),
+        "ORDERS": ({"type": "integer"}, "7"),
+        "SINCE": ({"type": "string", "format": "date"}, "2026-03-01T00:00:00Z"),
+        "SITE": ({"type": "string", "format": "uri"}, "https://example.com/a b"),
+        "ONHOLD": ({"type": "boolean"}, True),
+        "NOTE": ({"type": "string"}, "  two\n lines  "),
+        "ADDRESS": ({"type": "object"}, {"addr1": "1 Main St", "city": "S", "state": "IL", "zip": "62701"}),
+    }
+    record = row(ANN, 1, **{name: value for name, (_, value) in types.items()})
+    properties = {name: schema for name, (schema, _) in types.items()}
+    lines = [
+        {"type": "SCHEMA", "stream": "customers", "schema": {"properties": properties}, "key_properties": []},
+        {"type": "RECORD", "stream": "customers", "record": record},
+    ]
+    [written] = bench.run_messages(lines, create_merge_fields=True)
+    assert written.action == "created"
+    [decided] = bench.run_messages(lines, reconcile=True)
+    assert (decided.action, decided.changes) == ("unchanged", {})
+
+
 def test_a_customer_who_is_no_member_is_missing(bench: Any) -> None:
     bench.run([row(ANN, 1), row(BOB, 2)])
     bench.mailchimp.control.act("delete_permanently", BOB)
