@@ -136,13 +136,15 @@ class TargetEpicorContacts(DurableTarget):
         Raises:
             ConfigurationError: A column does not exist or cannot be written.
         """
+        # Before Kinetic is asked for anything: a run that ends there must be in the trail, as failed.
+        run = self.run
         rules = self.rules
         names = [name for name in schema.get("properties", {}) if name[:1].isupper()]
         for name in names:
             rules.columns.check(name, rules.entities, origin=f"Stream `{stream}`")
         self._written_columns.update(names)
         self._applier = None
-        self.run.describe_stream(stream, schema, key_properties)
+        run.describe_stream(stream, schema, key_properties)
 
     @property
     def run(self) -> Run:

@@ -343,6 +343,21 @@ def test_columns_that_do_not_exist_end_the_run_before_anything_is_read(bench: An
 
 
 @pytest.mark.parametrize(
+    "settings", [{}, {"auth_method": "oauth2", "client_id": ""}], ids=["login refused", "settings incomplete"]
+)
+def test_a_run_that_ends_before_its_first_record_is_in_the_trail(
+    bench: Any, update: Update, settings: dict[str, Any]
+) -> None:
+    bench.epicor.control.switches(password_valid=False)
+    states, error = bench.attempt(update(PAT, "unsubscribed"), **settings)
+    assert states == []
+    assert isinstance(error, ConfigurationError)
+    (run,) = bench.runs()
+    assert (run["status"], run["records_read"]) == ("failed", 0)
+    assert str(error)[:40] in run["error"]
+
+
+@pytest.mark.parametrize(
     ("switch", "kind", "names"),
     [
         ({"password_valid": False}, CredentialsError, "`password`"),
