@@ -34,6 +34,12 @@ def correlation(environ: Mapping[str, str] = os.environ) -> str:
     return next((environ[name] for name in _CORRELATION_VARIABLES if environ.get(name)), str(uuid.uuid4()))
 
 
+def pipeline(environ: Mapping[str, str] = os.environ) -> str:
+    """What Meltano runs a plugin in: its environment and the tap, `prod:tap-one`; empty elsewhere."""
+    names = (environ.get("MELTANO_ENVIRONMENT"), environ.get("MELTANO_EXTRACTOR_NAME"))
+    return ":".join(filter(None, names)) if names[1] else ""
+
+
 def encryption_key(environ: Mapping[str, str] = os.environ) -> str | None:
     """The key that dead letters are encrypted with, in clear or as `enc:…`; None stores them in clear.
 

@@ -16,6 +16,7 @@ from sync_audit.clock import Clock, to_text, utc_now
 from sync_audit.database import Database
 from sync_audit.entries import EntryWriter
 from sync_audit.environment import correlation
+from sync_audit.environment import pipeline as surrounding_pipeline
 from sync_audit.ledger import Ledger
 from sync_audit.run import RUNNING, Run
 from sync_audit.schema import properties, runs
@@ -76,7 +77,7 @@ class AuditTrail:
         Args:
             plugin: The plugin's name, such as `target-mailchimp`.
             version: The plugin's version.
-            pipeline: What it runs in, such as the job's or the state's name.
+            pipeline: What it runs in; by default what Meltano says.
             dry_run: Whether it only says what it would do.
 
         Raises:
@@ -86,7 +87,7 @@ class AuditTrail:
         header: dict[str, Any] = {
             "plugin": plugin,
             "version": version,
-            "pipeline": pipeline,
+            "pipeline": pipeline or surrounding_pipeline(),
             "correlation": correlation(),
             "dry_run": dry_run,
             "host": socket.gethostname(),

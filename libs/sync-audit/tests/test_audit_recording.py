@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from connector_kit.errors import AmbiguousWriteError
 from sync_audit import Action, AuditTrail, Decision, default_database_url
 from sync_audit.cli import main
-from sync_audit.environment import correlation
+from sync_audit.environment import correlation, pipeline
+from sync_audit.queries import latest_runs
 from sync_audit.schema import decisions
 
 Make = Callable[..., Decision]
@@ -139,6 +140,16 @@ def test_runs_of_one_meltano_command_share_a_correlation() -> None:
     assert correlation({"MELTANO_PARENT_CONTEXT_UUID": "one"}) == "one"
     assert correlation({"MELTANO_PARENT_CONTEXT_UUID": "one", "MELTANO_RUN_ID": "chosen"}) == "chosen"
     assert correlation({}) != correlation({})
+
+
+def test_a_run_tells_what_meltano_runs_it_in(trail: AuditTrail, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MELTANO_ENVIRONMENT", "prod")
+    assert pipeline() == ""
+    monkeypatch.setenv("MELTANO_EXTRACTOR_NAME", "tap-one")
+    trail.start_run(plugin="target-two", version="0.1.0")
+    trail.start_run(plugin="target-two", version="0.1.0", pipeline="reconcile")
+    assert [run.pipeline for run in latest_runs(trail)] == ["reconcile", "prod:tap-one"]
+    assert pipeline({"MELTANO_EXTRACTOR_NAME": "tap-one"}) == "tap-one"
 
 
 def test_an_error_of_the_database_tells_nobodys_data(trail: AuditTrail, decision: Make) -> None:
