@@ -197,6 +197,8 @@ def print_story(console: Console, entries: Iterable[EntryView]) -> None:
         headline.append(entry.action, style=_STYLES.get(entry.action, "bold"))
         if entry.targets:
             headline.append(f"  {printable(entry.targets)}")
+        if entry.consent and entry.part_of is None:
+            headline.append(f"  consent: {printable(entry.consent)}")
         if entry.dry_run:
             headline.append("  dry run: nothing was written", style="yellow")
         console.print(Padding(headline, (0, 0, 0, indent), expand=False))
