@@ -36,9 +36,19 @@ class Comparison:
     records_read: int
     kinds: Mapping[str, int]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it came to its end: what only a part says is no agreement."""
+        return self.status == "succeeded"
+
+    def differences(self, accepted: Iterable[str] = ()) -> dict[str, int]:
+        """How many differences of each kind there are, without those of kinds that are accepted."""
+        left_out = set(accepted)
+        return {kind: count for kind, count in self.kinds.items() if kind not in left_out}
+
     def drift(self, accepted: Iterable[str] = ()) -> int:
         """How many differences there are, without those of kinds that are accepted."""
-        return sum(count for kind, count in self.kinds.items() if kind not in set(accepted))
+        return sum(self.differences(accepted).values())
 
 
 def last_comparisons(trail: AuditTrail) -> list[Comparison]:

@@ -76,7 +76,7 @@ def _check(compared: Sequence[Comparison]) -> None:
             "The trail has no comparison.", advice="`meltano run reconcile` compares both sides."
         )
     for comparison in compared:
-        if comparison.status != "succeeded":
+        if not comparison.is_whole:
             raise ConnectorError(
                 f"Run {comparison.run_id} of {comparison.plugin} compared only a part: it is "
                 f"{comparison.status}.",

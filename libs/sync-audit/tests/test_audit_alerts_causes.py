@@ -10,6 +10,7 @@ from sync_audit.alerts.causes import RULES, Cause, Limits, judge
 from sync_audit.alerts.facts import Facts, LettersFact, ReceiverFact, RunFact, WebhookFact
 from sync_audit.alerts.messages import Notice, State, compose
 from sync_audit.clock import to_text
+from sync_audit.comparisons import Comparison
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 EPICOR = "target-epicor-contacts"
@@ -167,17 +168,46 @@ def test_webhooks_that_need_a_person(verdict: str) -> None:
     assert all("register" in cause.advice for cause in found)
 
 
-def test_only_the_last_comparison_that_ended_counts() -> None:
-    runs = [
-        make_run(5, "running", pipeline="reconcile", drifted=9),
-        make_run(4, pipeline="reconcile", drifted=2),
-        make_run(3, pipeline="reconcile", drifted=50),
-        make_run(2, drifted=7),
-    ]
-    (cause,) = causes(runs=tuple(runs))
-    assert cause.what == "Both sides differ in 2 places, run 4 found; the limit is 0."
-    assert "--run 4 --action drifted" in cause.advice
-    assert causes(Limits(drift=2), runs=tuple(runs)) == []
+def compared(number: int, status: str = "succeeded", **kinds: int) -> Comparison:
+    return Comparison(
+        run_id=number,
+        plugin=EPICOR,
+        status=status,
+        finished_at=ago(hours=10 - number),
+        records_read=100,
+        kinds=kinds,
+    )
+
+
+def test_the_differences_of_all_parts_of_a_comparison_are_one_cause() -> None:
+    parts = (compared(3, fields_differ=2, row_gone=1), compared(4, opt_out_unknown_to_epicor=3))
+    (cause,) = causes(comparisons=parts)
+    assert cause.key == "drift:reconcile"
+    assert cause.what == (
+        "Both sides differ in 6 places (3 opt_out_unknown_to_epicor, 2 fields_differ, 1 row_gone); "
+        "the limit is 0."
+    )
+    assert cause.since == ago(hours=6)
+    assert "sync-audit drift --format csv" in cause.advice
+
+
+@pytest.mark.parametrize(
+    ("limit", "accepted", "count"),
+    [(3, (), 0), (2, (), 1), (0, ("fields_differ",), 1), (0, ("fields_differ", "row_gone"), 0)],
+)
+def test_differences_count_above_a_limit_and_unless_they_are_accepted(
+    limit: int, accepted: tuple[str, ...], count: int
+) -> None:
+    limits = Limits(drift=limit, accepted=frozenset(accepted))
+    assert len(causes(limits, comparisons=(compared(3, fields_differ=2, row_gone=1), compared(4)))) == count
+
+
+@pytest.mark.parametrize("status", ["running", "failed", "stopped"])
+def test_a_part_that_was_compared_says_nothing_about_drift(status: str) -> None:
+    parts = (compared(3, fields_differ=2), compared(4, status))
+    judgement = judge(Facts(comparisons=parts), Limits(), NOW)
+    assert judgement.causes == ()
+    assert "drift" not in judgement.kinds
 
 
 @pytest.mark.parametrize(

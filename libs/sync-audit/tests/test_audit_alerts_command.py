@@ -171,9 +171,11 @@ def test_failures_and_drift_above_their_limits(
     alert: Command, trail: AuditTrail, site: Site, decision: Make
 ) -> None:
     succeed(trail, decision(1, Action.FAILED), decision(2, Action.QUARANTINED), decision(3))
-    found = [decision(number, Action.DRIFTED) for number in range(3)]
+    found = [decision(number, Action.DRIFTED, reason="row_gone") for number in range(3)]
     succeed(trail, *found, plugin="target-mailchimp", pipeline="reconcile", dry_run=True)
     assert alert("--failures", "2", "--drift", "3").exit_code == 0
+    assert alert("--failures", "2", "--accept", "row_gone").exit_code == 0
+    assert alert("--failures", "2", env={"AUDIT_DRIFT_ACCEPT": "row_gone row_missing"}).exit_code == 0
     assert alert("--failures", "1", env={"AUDIT_ALERT_DRIFT": "2"}).exit_code == 1
     assert sorted(site.titles) == ["Epicor and Mailchimp differ", "Too many records failed"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,13 +27,15 @@ class Limits:
         inactive: A run that says it runs and wrote nothing for so long was killed.
         failures: More failed records of one target than this.
         opt_out_age: An opt-out that has not arrived for so long.
-        drift: More differences in one comparison than this.
+        drift: More differences in the last comparison than this.
+        accepted: Kinds of differences that do not count.
     """
 
     inactive: timedelta = timedelta(minutes=30)
     failures: int = 10
     opt_out_age: timedelta = timedelta(minutes=60)
     drift: int = 0
+    accepted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,19 +251,26 @@ def _webhook_status(facts: Facts, _limits: Limits, _now: datetime) -> Iterator[C
     return iter((unknown,) if facts.webhooks_unknown else ())
 
 
-def _drift(facts: Facts, limits: Limits, _now: datetime) -> Iterator[Cause]:
-    for lane, runs in facts.lanes.items():
-        ended = next((run for run in runs if run.pipeline == RECONCILE and run.finished_at), None)
-        if ended is not None and ended.drifted > limits.drift:
-            yield Cause(
-                kind="drift",
-                scope=lane,
-                what=f"Both sides differ in {number_of(ended.drifted, 'place')}, run {ended.id} found; "
-                f"the limit is {limits.drift:,}.",
-                since=ended.finished_at,
-                advice=f"`sync-audit search --run {ended.id} --action drifted` lists them. Fields that "
-                "differ travel with the next change of their row; a full refresh of the pipeline sends all.",
-            )
+def _drift(facts: Facts, limits: Limits, _now: datetime) -> Iterator[Cause] | None:
+    # A part that was compared says neither that both sides differ nor that they agree again.
+    return _drift_causes(facts, limits) if all(part.is_whole for part in facts.comparisons) else None
+
+
+def _drift_causes(facts: Facts, limits: Limits) -> Iterator[Cause]:
+    kinds: Counter[str] = Counter()
+    for comparison in facts.comparisons:
+        kinds.update(comparison.differences(limits.accepted))
+    if kinds.total() > limits.drift:
+        told = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+        yield Cause(
+            kind="drift",
+            scope=RECONCILE,
+            what=f"Both sides differ in {number_of(kinds.total(), 'place')} ({told}); the limit is "
+            f"{limits.drift:,}.",
+            since=max(comparison.finished_at or "" for comparison in facts.comparisons),
+            advice="`sync-audit drift --format csv` lists them; docs/reconcile.md says for each kind what to "
+            "do. Then compare again: `meltano run reconcile`.",
+        )
 
 
 RULES: Final[Mapping[str, Rule]] = MappingProxyType(

@@ -18,6 +18,8 @@ from sync_audit.alerts.memory import AlertMemory
 from sync_audit.alerts.receiver import look_at_receiver, make_transport, read_webhook_status
 from sync_audit.alerts.watch import Outcome, tell
 from sync_audit.command import opened, to_age
+from sync_audit.comparisons import last_comparisons
+from sync_audit.drift_command import LIMIT_VARIABLE, accept_option
 from sync_audit.render import number_of
 from sync_audit.trail import AuditTrail
 
@@ -80,12 +82,13 @@ PREFIX = "AUDIT_ALERT"
 @click.option(
     "--drift",
     type=click.IntRange(0),
-    envvar=f"{PREFIX}_DRIFT",
+    envvar=LIMIT_VARIABLE,
     show_envvar=True,
     default=0,
     show_default=True,
     help="More differences in the last comparison than this.",
 )
+@accept_option
 @click.option(
     "--quiet",
     callback=to_age,
@@ -104,6 +107,7 @@ def alert(
     urls: tuple[str, ...],
     receiver_url: str,
     webhook_status: IO[str] | None,
+    accept: tuple[str, ...],
     quiet: timedelta,
     *,
     dry_run: bool,
@@ -118,7 +122,8 @@ def alert(
     channels = _channels(urls, dry_run=dry_run)
     with opened(ctx) as trail:
         now = trail.clock()
-        judgement = judge(_look(trail, receiver_url, webhook_status), Limits(**limits), now)  # type: ignore[arg-type] # by name
+        allowed = Limits(**limits, accepted=frozenset(accept))  # type: ignore[arg-type] # by name
+        judgement = judge(_look(trail, receiver_url, webhook_status), allowed, now)
         _print(judgement.causes)
         if not dry_run:
             outcome = tell(AlertMemory(trail.database), judgement, channels, now=now, quiet=quiet)
@@ -144,6 +149,7 @@ def _look(trail: AuditTrail, receiver_url: str, webhook_status: IO[str] | None) 
     return Facts(
         runs=look_at_runs(trail),
         letters=look_at_letters(trail),
+        comparisons=tuple(last_comparisons(trail)),
         receiver=look_at_receiver(receiver_url, make_transport()) if receiver_url else None,
         webhooks=webhooks,
         webhooks_unknown=webhook_status is not None and webhooks is None,

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from sync_audit.comparisons import Comparison
+
 OPT_OUTS: Final = ("unsubscribed", "complaint", "cleaned")
 """What a decision says about consent when the person must not be written to."""
 
@@ -24,7 +26,6 @@ class RunFact:
         finished_at: As stored; None while it runs or after it was killed.
         is_alive: Whether its process is there; None where that cannot be known, as on another host.
         failures: Decisions that are failures.
-        drifted: Differences that it found.
     """
 
     id: int
@@ -36,7 +37,6 @@ class RunFact:
     finished_at: str | None = None
     is_alive: bool | None = None
     failures: int = 0
-    drifted: int = 0
 
     @property
     def lane(self) -> str:
@@ -100,6 +100,7 @@ class Facts:
     Args:
         runs: Of each plugin and pipeline the last run that succeeded and all after it, newest first.
         letters: By target.
+        comparisons: Of both sides, those of the last job.
         receiver: None where nobody asked for it.
         webhooks: None where nobody asked for them, or no answer came.
         webhooks_unknown: Whether somebody asked for them, and no answer came.
@@ -107,6 +108,7 @@ class Facts:
 
     runs: tuple[RunFact, ...] = ()
     letters: tuple[LettersFact, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
     receiver: ReceiverFact | None = None
     webhooks: tuple[WebhookFact, ...] | None = None
     webhooks_unknown: bool = False

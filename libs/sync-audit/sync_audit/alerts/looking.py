@@ -49,14 +49,13 @@ def look_at_runs(trail: AuditTrail, alive: IsAlive = is_alive) -> tuple[RunFact,
         .subquery()
     )
     same_lane = (runs.c.plugin == last_good.c.plugin) & (runs.c.pipeline == last_good.c.pipeline)
-    failures, drifted = (
+    failures = (
         sa.select(sa.func.coalesce(sa.func.sum(run_counts.c.decisions), 0))
-        .where(run_counts.c.run_id == runs.c.id, run_counts.c.action.in_(actions))
+        .where(run_counts.c.run_id == runs.c.id, run_counts.c.action.in_(_FAILURES))
         .scalar_subquery()
-        for actions in (_FAILURES, (Action.DRIFTED.value,))
     )
     query = (
-        sa.select(runs, failures.label("failures"), drifted.label("drifted"))
+        sa.select(runs, failures.label("failures"))
         .outerjoin(last_good, same_lane)
         .where(_counts(), runs.c.id >= sa.func.coalesce(last_good.c.id, 0))
         .order_by(runs.c.id.desc())
@@ -82,7 +81,6 @@ def _run(row: Any, alive: IsAlive) -> RunFact:  # noqa: ANN401 - a row of two qu
         finished_at=row.finished_at,
         is_alive=alive(row.host, row.process) if row.status == "running" else None,
         failures=int(row.failures),
-        drifted=int(row.drifted),
     )
 
 
