@@ -100,7 +100,9 @@ def bare_loop(hello: Mapping[str, Any]) -> Measured:
     return Measured(time.perf_counter() - started, -(-MEMBERS // BATCH))
 
 
-def load(hello: Mapping[str, Any], control: Control, tmp_path: Path, source: Path) -> Measured:
+def load(
+    hello: Mapping[str, Any], control: Control, tmp_path: Path, source: Path, **settings: Any
+) -> Measured:
     config = tmp_path / "config.json"
     config.write_text(
         json.dumps(
@@ -109,6 +111,7 @@ def load(hello: Mapping[str, Any], control: Control, tmp_path: Path, source: Pat
                 "base_url": hello["base_url"],
                 "list_id": hello["list_id"],
                 "audit_database_url": f"sqlite:///{tmp_path / 'audit.sqlite3'}",
+                **settings,
             }
         )
     )
@@ -139,10 +142,13 @@ def test_load(tmp_path: Path, latency: float) -> None:
         new = load(hello, control, tmp_path, source)
         most = control.connections()["most"]
         unchanged = load(hello, control, tmp_path, source)
+        compared = load(hello, control, tmp_path, source, reconcile=True)
     print(f"\n{MEMBERS:,} members, {latency * 1000:.0f} ms latency")
     print(f"  bare loop   {floor}")
     print(f"  new         {new}   ratio {floor.seconds / new.seconds:.2f}, {most} connections at most")
     print(f"  unchanged   {unchanged}   ratio {floor.seconds / unchanged.seconds:.2f}")
+    print(f"  compared    {compared}   ratio {floor.seconds / compared.seconds:.2f}")
     assert new.calls <= MEMBERS * MOST_CALLS_PER_1000 / 1000 + 10
     assert unchanged.calls <= 10  # nothing but the lists and their fields
+    assert compared.calls <= MEMBERS * MOST_CALLS_PER_1000 / 1000 + 10  # a listing, in pages
     assert most <= 10
