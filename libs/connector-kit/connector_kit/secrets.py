@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
-from typing import Any
-
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from typing import TYPE_CHECKING, Any
 
 from connector_kit.errors import ConfigurationError
 from connector_kit.redaction import MASKER
 from connector_kit.secret_keys import HOW_TO_GET_A_KEY, KEY_FILE_VARIABLE, KEY_VARIABLE, find_keys
 from connector_kit.secret_text import is_address_alone, passwords_in_url
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
 
 __all__ = [
     "HOW_TO_GET_A_KEY",
@@ -83,6 +84,8 @@ class SecretBox:
         Raises:
             ConfigurationError: Another key was used, or the value is cut off or changed.
         """
+        from cryptography.fernet import InvalidToken  # noqa: PLC0415 (as in `_fernet`)
+
         token = value.removeprefix(PREFIX).strip()
         fernet = self._fernet()
         try:
@@ -112,6 +115,9 @@ class SecretBox:
         return value
 
     def _fernet(self) -> MultiFernet:
+        # It takes 6 MB, which a plugin without an encrypted setting does not need.
+        from cryptography.fernet import Fernet, MultiFernet  # noqa: PLC0415 (said above)
+
         try:
             return MultiFernet([Fernet(key) for key in self.keys])
         except ValueError as error:
