@@ -52,6 +52,8 @@ class Action(str, enum.Enum):
     """A comparison of both sides found a difference; nothing was written."""
     REPLAYED = "replayed"
     """A dead letter was handed out again. Written by this package."""
+    CLOSED = "closed"
+    """A dead letter that can never be written was closed by hand. Written by this package."""
     ERASED = "erased"
     """A record's personal data was removed on request. Written by this package."""
     PRUNED = "pruned"

@@ -29,6 +29,7 @@ OPEN = "open"
 HANDED_OUT = "handed_out"
 RESOLVED = "resolved"
 FAILED_AGAIN = "failed_again"
+CLOSED = "closed"
 WAITING_STATES = (OPEN, HANDED_OUT)
 """The states of a dead letter in which its record may not have reached the other side."""
 HOUR_LENGTH = len("2026-03-01T09")
