@@ -44,7 +44,8 @@ class Known:
         contact: Mailchimp's `contact_id`, which survives a change of the address.
         sent: The last value sent, or read from Mailchimp, by flat name.
         rows: The source rows with this address, by source.
-        by: Which row decided about a field, where there are several; with one row, it decided about all.
+        by: Which row decided about a field, where there are several; None where the value is one that
+            Mailchimp had. With one row, it decided about all others.
     """
 
     address: str
@@ -52,7 +53,7 @@ class Known:
     contact: str = ""
     sent: Mapping[str, Any] = field(default_factory=dict)
     rows: Mapping[str, Row] = field(default_factory=dict)
-    by: Mapping[str, str] = field(default_factory=dict)
+    by: Mapping[str, str | None] = field(default_factory=dict)
 
     @classmethod
     def from_value(cls, value: Mapping[str, Any]) -> Known:
@@ -97,7 +98,7 @@ class Known:
         by = self.by
         if len(self.rows) == 1 and source not in self.rows:
             first = next(iter(self.rows))
-            by = dict.fromkeys(self.sent, first)
+            by = {**dict.fromkeys(self.sent, first), **by}
         return replace(self, rows={**self.rows, source: row}, by=by)
 
     def without_row(self, source: str) -> Known:

@@ -177,6 +177,7 @@ def _merged(record: MemberRecord, base: Known, audience: Audience) -> _Merged:
     left_out: list[LeftOut] = []
     blocked = agreed = False
     for row in record.rows:
+        is_first = not known.rows
         news = Row(active=row.active, out=row.opted_out, at=row.source_updated_on or "")
         known = replace(known, sent=sent, by=by).with_row(row.source, news)
         by = dict(known.by)
@@ -186,6 +187,8 @@ def _merged(record: MemberRecord, base: Known, audience: Audience) -> _Merged:
         for name, value in wanted.values.items():
             if name in sent and sent[name] == value:
                 agreed = True
+                if len(known.rows) > 1 and by.get(name) is None:
+                    by[name] = row.source
             elif known.decides(row.source, name):
                 agreed = True
                 sent[name] = value
@@ -194,6 +197,10 @@ def _merged(record: MemberRecord, base: Known, audience: Audience) -> _Merged:
             else:
                 blocked = True
                 left_out.append(LeftOut(name, "newer_row_of_same_address", _NEWER_ROW))
+        if len(known.rows) == 1:
+            # A row that says nothing about a value that Mailchimp had keeps no other row from setting it.
+            kept = (sent if is_first else by).keys() - wanted.values.keys()
+            by = {name: None for name in sorted(kept) if by.get(name) is None}
     changed = {
         name: value for name, value in sent.items() if name not in base.sent or base.sent[name] != value
     }

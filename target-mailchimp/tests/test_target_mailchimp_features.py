@@ -321,6 +321,20 @@ def test_rows_of_one_address_do_not_take_turns(bench: Any, batch_size: int) -> N
     assert bench.members()[PERSON]["merge_fields"]["FNAME"] == "Newer"
 
 
+@pytest.mark.parametrize("batch_size", [1, 500])
+def test_a_newer_row_keeps_no_other_row_from_values_that_only_mailchimp_had(
+    bench: Any, batch_size: int
+) -> None:
+    person = {"email": PERSON, "state": "subscribed", "merge_fields": {"FNAME": "B", "COMPANY": "Before"}}
+    bench.mailchimp.control.put_members([person])
+    newer = {"email_address": PERSON, "FNAME": "B", "source_key": "1", "source_updated_on": "2026-01-02"}
+    older = {**newer, "FNAME": "C", "COMPANY": "Acme", "source_key": "2", "source_updated_on": "2026-01-01"}
+    bench.run([newer, older], batch_size=batch_size)
+    bench.run([older, newer], batch_size=batch_size)
+    fields = bench.members()[PERSON]["merge_fields"]
+    assert (fields["FNAME"], fields["COMPANY"]) == ("B", "Acme")
+
+
 # A new address
 
 
