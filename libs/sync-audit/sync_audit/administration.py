@@ -19,7 +19,7 @@ def administrative_run(trail: AuditTrail, what: str) -> Iterator[Run]:
 
     Args:
         trail: Where it is recorded.
-        what: What it does: `erase`, `prune` or `replay`.
+        what: What it does: `erase`, `prune`, `replay` or `close`.
     """
     run = trail.start_run(plugin=PLUGIN, version=version("sync-audit"), pipeline=what)
     try:

@@ -15,6 +15,7 @@ from connector_kit.errors import ConfigurationError
 from connector_kit.secret_option import SecretText
 
 from sync_audit.alerts.command import alert
+from sync_audit.closing_command import close
 from sync_audit.command import Commands, make_console, opened, to_age, to_time
 from sync_audit.decision import Action
 from sync_audit.drift_command import drift
@@ -72,6 +73,7 @@ def main(ctx: click.Context, database: str | None, encryption_key: str | None) -
 main.add_command(serve)
 main.add_command(alert)
 main.add_command(drift)
+main.add_command(close)
 
 _format = click.option(
     "--format", "style", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True

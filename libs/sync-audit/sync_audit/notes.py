@@ -9,16 +9,16 @@ from typing import Final
 import sqlalchemy as sa
 
 from sync_audit.decision import Action
-from sync_audit.run import HANDED_OUT, OPEN
+from sync_audit.run import CLOSED, HANDED_OUT, OPEN
 from sync_audit.schema import dead_letters, decisions
 
-NOTED: Final = (Action.ERASED, Action.PRUNED, Action.KEPT, Action.REPLAYED)
+NOTED: Final = (Action.ERASED, Action.PRUNED, Action.KEPT, Action.REPLAYED, Action.CLOSED)
 """The actions of entries that refer to others."""
 
 
 @dataclass(frozen=True, slots=True)
 class EntryNote:
-    """Names one entry: `ERASED` and `REPLAYED` entries refer to it so.
+    """Names one entry: `ERASED`, `REPLAYED` and `CLOSED` entries refer to it so.
 
     Args:
         run_id: The entry's run.
@@ -75,9 +75,10 @@ class Notes:
     erased: set[EntryNote] = field(default_factory=set)
     pruned: set[EntryNote] = field(default_factory=set)
     replayed: dict[EntryNote, tuple[str, int | None]] = field(default_factory=dict)
+    closed: dict[EntryNote, tuple[int, int]] = field(default_factory=dict)
     kept: dict[tuple[int, int], KeptNote] = field(default_factory=dict)
 
-    def add(self, action: str, text: str | None, *, reason: str, run_id: int) -> bool:
+    def add(self, action: str, text: str | None, *, reason: str, run_id: int, seq: int) -> bool:
         """Take a note; returns whether it could be read."""
         try:
             if action == Action.KEPT.value:
@@ -91,11 +92,14 @@ class Notes:
             self.erased.add(note)
         elif action == Action.PRUNED.value:
             self.pruned.add(note)
+        elif action == Action.CLOSED.value:
+            self.closed[note] = (run_id, seq)
+            self._follow(note, CLOSED, run_id)
         else:
-            self._add_replay(note, reason, run_id)
+            self._follow(note, reason, run_id)
         return True
 
-    def _add_replay(self, note: EntryNote, state: str, run_id: int) -> None:
+    def _follow(self, note: EntryNote, state: str, run_id: int) -> None:
         """Follow a dead letter: its state, and the run that handed it out."""
         handed_out_in = run_id if state == HANDED_OUT else self.replayed.get(note, (OPEN, None))[1]
         self.replayed[note] = (state, None if state == OPEN else handed_out_in)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from sync_audit.administration import PLUGIN
-from sync_audit.run import WAITING_STATES
+from sync_audit.run import CLOSED, WAITING_STATES
 from sync_audit.schema import dead_letters, decisions, run_counts, runs
 from sync_audit.trail import AuditTrail
 
@@ -48,7 +48,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryView:
-    """One decision or part of one, as it is told. `erased` says that its personal data was removed."""
+    """One decision or part of one, as it is told.
+
+    `erased` says that its personal data was removed; `closed_at` and `closed_because`, who closed its dead
+    letter, and when.
+    """
 
     recorded_at: str
     run_id: int
@@ -74,6 +78,8 @@ class EntryView:
     duration_ms: float | None
     refers_to: str | None
     dead_letter: str | None
+    closed_at: str | None
+    closed_because: str | None
     erased: bool
 
 
@@ -99,9 +105,27 @@ class RunView:
 
 
 _OF_RUN: Final = ("plugin", "pipeline", "dry_run")
-_COMPUTED: Final = ("erased", "changes", "dead_letter", *_OF_RUN)
-_DECISION_COLUMNS: Final = tuple(name for name in EntryView.__dataclass_fields__ if name not in _COMPUTED)
+_COMPUTED: Final = ("erased", "changes", "dead_letter", "closed_at", "closed_because", *_OF_RUN)
+PLAIN_COLUMNS: Final = tuple(name for name in EntryView.__dataclass_fields__ if name not in _COMPUTED)
+"""What a view of an entry takes from the table `decisions` as it is."""
 _RUN_COLUMNS: Final = tuple(name for name in RunView.__dataclass_fields__ if name != "counts")
+
+closing = decisions.alias("closing")
+"""The entry that says who closed a dead letter, and why."""
+OF_ENTRY: Final = (dead_letters.c.run_id == decisions.c.run_id) & (dead_letters.c.seq == decisions.c.seq)
+CLOSES: Final = (
+    (dead_letters.c.state == CLOSED)
+    & (closing.c.run_id == dead_letters.c.result_run_id)
+    & (closing.c.seq == dead_letters.c.result_seq)
+)
+BESIDE: Final = (
+    *(runs.c[name] for name in _OF_RUN),
+    decisions.c.salt.is_(None).label("erased"),
+    dead_letters.c.state.label("dead_letter"),
+    closing.c.recorded_at.label("closed_at"),
+    closing.c.detail.label("closed_because"),
+)
+"""What a view of an entry takes from its run and its dead letter."""
 
 
 def entries(trail: AuditTrail, question: Question) -> Iterator[EntryView]:
@@ -122,18 +146,13 @@ def entries(trail: AuditTrail, question: Question) -> Iterator[EntryView]:
 def _entries_query(trail: AuditTrail, question: Question) -> sa.Select[Any]:
     query = (
         sa.select(
-            *(decisions.c[name] for name in _DECISION_COLUMNS),
-            *(runs.c[name] for name in _OF_RUN),
+            *(decisions.c[name] for name in PLAIN_COLUMNS),
+            *BESIDE,
             decisions.c.changes,
-            decisions.c.salt.is_(None).label("erased"),
-            dead_letters.c.state.label("dead_letter"),
         )
         .join(runs, runs.c.id == decisions.c.run_id)
-        .join(
-            dead_letters,
-            (dead_letters.c.run_id == decisions.c.run_id) & (dead_letters.c.seq == decisions.c.seq),
-            isouter=not question.waiting,
-        )
+        .join(dead_letters, OF_ENTRY, isouter=not question.waiting)
+        .outerjoin(closing, CLOSES)
         .where(*_conditions(trail, question))
     )
     order: tuple[sa.ColumnElement[Any], ...] = (decisions.c.recorded_at, decisions.c.run_id, decisions.c.seq)

@@ -35,9 +35,12 @@ _STYLES: Final = {
     Action.MOVED.value: "green",
     "open": "bold red",
     "handed_out": "yellow",
+    "closed": "yellow",
 }
 _ERASED: Final = "(erased)"
 _WIDE: Final = 110
+_UNBROKEN: Final = ("(UTC)", "Entry")
+"""Columns whose values are never folded, so that they can be read at once and copied."""
 
 
 def printable(value: object) -> str:
@@ -93,7 +96,10 @@ class _Layout:
             title = " / ".join(self.columns[index] for index in group)
             right = title in ("Run", "Read")
             table.add_column(
-                title, justify="right" if right else "left", overflow="fold", no_wrap="(UTC)" in title
+                title,
+                justify="right" if right else "left",
+                overflow="fold",
+                no_wrap=any(word in title for word in _UNBROKEN),
             )
         for row in rows:
             table.add_row(*(Text("\n").join(_filled(row[index] for index in group)) for group in groups))
@@ -109,7 +115,7 @@ _ENTRIES: Final = _Layout(
     ((0, 1), (2,), (3, 4), (5, 6)),
 )
 _FAILURES: Final = _Layout(
-    ("Since (UTC)", "In", "State", "Target", "Stream", "Person", "Why"), ((0, 1), (2,), (3, 4), (5, 6))
+    ("Since (UTC)", "Entry", "State", "Target", "Stream", "Person", "Why"), ((0, 1), (2,), (3, 4), (5, 6))
 )
 _RUNS: Final = _Layout(
     ("Run", "Started (UTC)", "Plugin", "Pipeline", "Status", "Read", "Decisions"),
@@ -139,7 +145,7 @@ def _entry_cells(entry: EntryView) -> tuple[str | Text, ...]:
 
 
 def failures_table(entries: Iterable[EntryView], *, width: int) -> Table:
-    """Dead letters that wait, one to a row."""
+    """Dead letters that wait, one to a row; the entry is named as `sync-audit close` takes it."""
     return _FAILURES.table(map(_failure_cells, entries), width=width)
 
 
@@ -147,7 +153,7 @@ def _failure_cells(entry: EntryView) -> tuple[str | Text, ...]:
     why = printable(entry.detail) or printable(entry.reason)
     return (
         moment(entry.recorded_at),
-        f"run {entry.run_id}",
+        f"{entry.run_id}/{entry.seq}",
         Text(printable(entry.dead_letter), style=_STYLES.get(entry.dead_letter or "", "")),
         printable(entry.plugin),
         printable(entry.stream),
@@ -231,6 +237,8 @@ def _story_lines(entry: EntryView) -> Iterator[str]:
         f"run {entry.run_id} entry {entry.seq}",
     ]
     yield " · ".join(part for part in answer if part)
+    if entry.closed_because:
+        yield f"{moment(entry.closed_at or '')}  {printable(entry.closed_because)}"
 
 
 def _value(value: object) -> str:

@@ -149,7 +149,7 @@ dead_letters = sa.Table(
     sa.Column("result_run_id", _BIG),
     sa.Column("result_seq", _BIG),
     sa.Index(None, "state", "plugin", "opened_at"),
-    comment="What became of each decision's dead letter: open, handed_out, resolved, failed_again.",
+    comment="What became of each dead letter: open, handed_out, resolved, failed_again, closed.",
 )
 
 run_counts = sa.Table(

@@ -181,7 +181,7 @@ class _Verifier:
         )
         for row in self._select(query):
             if not self._notes.add(
-                row["action"], row["refers_to"], reason=row["reason"], run_id=row["run_id"]
+                row["action"], row["refers_to"], reason=row["reason"], run_id=row["run_id"], seq=row["seq"]
             ):
                 self._report(f"run {row['run_id']} entry {row['seq']}", "refers to nothing that can be read")
 
@@ -308,5 +308,7 @@ class _Verifier:
             if (row["state"], row["replay_run_id"]) != self._notes.replayed.get(note, (OPEN, None)):
                 self._report(where, f"is marked as {row['state']}, and the trail tells another story")
             settled = row["state"] not in WAITING_STATES
-            if [settled, settled] != [row[name] is not None for name in ("result_run_id", "result_seq")]:
+            result = (row["result_run_id"], row["result_seq"])
+            is_told = [settled, settled] == [part is not None for part in result]
+            if not is_told or self._notes.closed.get(note, result) != result:
                 self._report(where, "its result was changed")

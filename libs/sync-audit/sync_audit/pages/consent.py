@@ -42,6 +42,12 @@ _IN_EPICOR: Final = {
     "skipped": ("no", "a setting leaves it out"),
     "ignored": ("no", "means nothing to the target"),
 }
+_LETTERS: Final = {
+    "open": "its dead letter waits",
+    "handed_out": "its dead letter waits",
+    "closed": "its dead letter was closed by hand",
+}
+"""State of a dead letter whose record has not arrived → what is said of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,8 +278,8 @@ def _told(person: bytes, story: Story, first: sa.Row[Any] | None) -> OptOut:
     from_epicor = (first.plugin if first is not None else latest.plugin) == FORWARD
     consent = (first.consent if first is not None else latest.consent) or ""
     epicor, detail = in_epicor(latest.plugin, latest.action)
-    if latest.dead_letter in ("open", "handed_out"):
-        epicor, detail = "no", f"{detail}: its dead letter waits"
+    if latest.dead_letter in _LETTERS:
+        epicor, detail = "no", f"{detail}: {_LETTERS[latest.dead_letter]}"
     proof = (first.run_id, first.seq) if first is not None else (latest.run_id, latest.seq)
     return OptOut(
         person=person.hex(),

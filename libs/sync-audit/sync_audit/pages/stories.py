@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from sync_audit.queries import EntryView, RunView
+from sync_audit.queries import BESIDE, CLOSES, OF_ENTRY, PLAIN_COLUMNS, EntryView, RunView, closing
 from sync_audit.run import WAITING_STATES
 from sync_audit.schema import dead_letters, decisions, runs
 
@@ -34,9 +34,6 @@ LONGEST_CHANGES: Final = 20_000
 _CUT: Final = frozenset(
     {"detail", "subject", "former_subject", "source_key", "event_id", "targets", "request_id"}
 )
-_OF_RUN: Final = ("plugin", "pipeline", "dry_run")
-_COMPUTED: Final = ("erased", "changes", "dead_letter", *_OF_RUN)
-_PLAIN: Final = tuple(field.name for field in dataclasses.fields(EntryView) if field.name not in _COMPUTED)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -245,24 +242,20 @@ def _entries() -> sa.Select[Any]:
     """Entries as they are shown: what is too long for a page stays in the database."""
     columns = (
         sa.func.substr(decisions.c[name], 1, LONGEST_TEXT).label(name) if name in _CUT else decisions.c[name]
-        for name in _PLAIN
+        for name in PLAIN_COLUMNS
     )
     size = sa.func.length(decisions.c.changes)
     return (
         sa.select(
             *columns,
-            *(runs.c[name] for name in _OF_RUN),
+            *BESIDE,
             decisions.c.person,
             sa.case((size <= LONGEST_CHANGES, decisions.c.changes)).label("changes"),
             sa.case((size > LONGEST_CHANGES, size), else_=0).label("changes_size"),
-            decisions.c.salt.is_(None).label("erased"),
-            dead_letters.c.state.label("dead_letter"),
         )
         .join(runs, runs.c.id == decisions.c.run_id)
-        .outerjoin(
-            dead_letters,
-            (dead_letters.c.run_id == decisions.c.run_id) & (dead_letters.c.seq == decisions.c.seq),
-        )
+        .outerjoin(dead_letters, OF_ENTRY)
+        .outerjoin(closing, CLOSES)
     )
 
 

@@ -23,6 +23,7 @@ TONES: Final = {
     "unmatched": "warn",
     "drifted": "warn",
     "handed_out": "warn",
+    "closed": "warn",
     "stopped": "warn",
     "running": "warn",
     "flagged": "key",

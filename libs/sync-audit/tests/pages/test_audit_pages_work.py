@@ -19,6 +19,7 @@ import requests
 from click.testing import CliRunner
 from sync_audit import Action, AuditTrail, Decision
 from sync_audit.cli import main
+from sync_audit.closing import Place, close, find_open
 from sync_audit.pages.receiver import ReceiverWatch
 
 Open = Callable[..., Any]
@@ -69,6 +70,25 @@ def replay(reader: Any, plugin: str = "target-mailchimp") -> requests.Response:
         "/failures/replay", {"plugin": plugin, "form_token": reader.form_token}
     )
     return answer
+
+
+def test_a_closed_dead_letter_is_told_and_waits_no_more(
+    waiting: AuditTrail, record_run: Callable[..., int], logged_in: Open
+) -> None:
+    email = "p4@example.com"
+    told: dict[str, Any] = {"stream": "s", "reason": "r", "subject": email, "consent": "unsubscribed"}
+    lost = Decision(action=Action.FAILED, dead_letter={"email": email}, **told)
+    run_id = record_run(waiting, "target-epicor-contacts", [lost])
+    reader = logged_in(waiting)
+    assert "its dead letter waits" in reader.get("/consent").text
+    assert "sync-audit close" in reader.get("/failures").text
+    letters = find_open(waiting, [Place(run_id, 1)])
+    close(waiting, letters, because="<The person> left.", who="night-shift")
+    assert email not in reader.get("/failures").text
+    for page in (reader.look_up(email), reader.get(f"/runs/{run_id}")):
+        assert 'dead letter <span class="word warn">closed</span>' in page.text
+        assert "Closed by night-shift: &lt;The person&gt; left." in page.text
+    assert "could not be written: its dead letter was closed by hand" in reader.get("/consent").text
 
 
 def test_a_button_replays_what_waits(

@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.Column("result_run_id", _BIG, nullable=True),
         sa.Column("result_seq", _BIG, nullable=True),
         sa.PrimaryKeyConstraint("run_id", "seq", name="pk_dead_letters"),
-        comment="What became of each decision's dead letter: open, handed_out, resolved, failed_again.",
+        comment="What became of each dead letter: open, handed_out, resolved, failed_again, closed.",
     )
     op.create_index(
         "ix_dead_letters_state_plugin_opened_at",
