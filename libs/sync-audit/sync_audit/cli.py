@@ -90,6 +90,7 @@ _plugin = click.option("--plugin", help="Only this plugin, such as target-mailch
 
 @main.command()
 @click.option("--email", help="A person's address, present or former.")
+@click.argument("text", required=False)
 @click.option("--source-key", help="A record's key at its source, such as EPIC06/12//3.")
 @click.option("--run", "run_id", type=int, help="A run's number.")
 @click.option(
@@ -103,8 +104,16 @@ _plugin = click.option("--plugin", help="Only this plugin, such as target-mailch
 )
 @_format
 @click.pass_context
-def search(ctx: click.Context, /, style: str, **criteria: Any) -> None:  # noqa: ANN401 - the options, by name
-    """Find decisions, newest first."""
+def search(ctx: click.Context, /, text: str | None, style: str, **criteria: Any) -> None:  # noqa: ANN401 - the options, by name
+    """Find decisions, newest first.
+
+    TEXT is the same as --email where it holds an @, and else as --source-key.
+    """
+    if text is not None:
+        option = "email" if "@" in text else "source_key"
+        if criteria[option] is not None:
+            raise click.UsageError(f"TEXT counts as --{option.replace('_', '-')} here: leave one out.")
+        criteria[option] = text
     with opened(ctx) as trail:
         found = entries(trail, Question(newest_first=True, **criteria))
         if style == "json":

@@ -88,7 +88,10 @@ def test_a_person_whom_the_trail_does_not_know(filled: AuditTrail, sync_audit: C
         (["--email", ADA], 4),
         (["--source-key", "EPIC06/12//3"], 1),
         (["--run", "2"], 3),
+        ([ADA], 4),
         (["--action", "failed"], 1),
+        (["EPIC06/12//3"], 1),
+        ([ADA, "--source-key", "EPIC06/12//3"], 1),
         (["--plugin", "target-mailchimp"], 3),
         (["--since", "2026-03-02"], 3),
         (["--until", "2026-03-01T10:00"], 3),
@@ -323,6 +326,8 @@ def test_no_error_tells_the_password_of_the_database(error: str) -> None:
         "command.AuditTrail.open = fail\n"
         "cli.main(['--database', 'postgresql://audit:made-up-word@127.0.0.1/audit', 'runs'])\n"
     )
+        (["search", ADA, "--email", ADA], 2, "TEXT counts as --email here"),
+        (["search", "EPIC06/1", "--source-key", "EPIC06/2"], 2, "TEXT counts as --source-key here"),
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ended.returncode != 0
     assert "cannot open" in ended.stderr
