@@ -40,6 +40,7 @@ from sync_audit.retention import prune as prune_trail
 from sync_audit.verification import verify as verify_trail
 
 _ACTIONS: Final = [action.value for action in Action]
+_MOST_PROBLEMS: Final = 100
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -89,8 +90,8 @@ _plugin = click.option("--plugin", help="Only this plugin, such as target-mailch
 
 
 @main.command()
-@click.option("--email", help="A person's address, present or former.")
 @click.argument("text", required=False)
+@click.option("--email", help="A person's address, present or former.")
 @click.option("--source-key", help="A record's key at its source, such as EPIC06/12//3.")
 @click.option("--run", "run_id", type=int, help="A run's number.")
 @click.option(
@@ -254,8 +255,10 @@ def verify(ctx: click.Context, anchor: str | None) -> None:
     """Check that nothing was changed or removed."""
     with opened(ctx) as trail:
         outcome = verify_trail(trail, anchor=anchor)
-    for problem in outcome.problems:
+    for problem in outcome.problems[:_MOST_PROBLEMS]:
         click.echo(str(problem), err=True)
+    if more := outcome.problems[_MOST_PROBLEMS:]:
+        click.echo(f"… and {number_of(len(more), 'more problem')}.", err=True)
     click.echo(
         f"{outcome.entries:,} entries of {number_of(outcome.runs, 'run')} checked,"
         f" {number_of(len(outcome.problems), 'problem')}."

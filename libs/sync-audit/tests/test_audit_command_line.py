@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner, Result
 from sync_audit import Action, AuditTrail, Decision
 from sync_audit.cli import main
+from sync_audit.schema import decisions
 from sync_audit.verification import verify
 
 Make = Callable[..., Decision]
@@ -86,12 +88,12 @@ def test_a_person_whom_the_trail_does_not_know(filled: AuditTrail, sync_audit: C
     ("arguments", "found"),
     [
         (["--email", ADA], 4),
-        (["--source-key", "EPIC06/12//3"], 1),
-        (["--run", "2"], 3),
         ([ADA], 4),
-        (["--action", "failed"], 1),
+        (["--source-key", "EPIC06/12//3"], 1),
         (["EPIC06/12//3"], 1),
         ([ADA, "--source-key", "EPIC06/12//3"], 1),
+        (["--run", "2"], 3),
+        (["--action", "failed"], 1),
         (["--plugin", "target-mailchimp"], 3),
         (["--since", "2026-03-02"], 3),
         (["--until", "2026-03-01T10:00"], 3),
@@ -283,6 +285,24 @@ def test_verify_tells_by_its_exit_status(filled: AuditTrail, sync_audit: Command
     assert sync_audit("verify", "--anchor", "nonsense").exit_code == 3
 
 
+@pytest.mark.parametrize(
+    ("changed", "more"), [(100, ""), (101, "… and 1 more problem."), (1_200, "… and 1,100 more problems.")]
+)
+def test_verify_tells_the_first_hundred_problems(
+    sqlite_trail: AuditTrail, sync_audit: Command, decision: Make, changed: int, more: str
+) -> None:
+    run = sqlite_trail.start_run(plugin="target-mailchimp", version="0.1.0")
+    run.record([decision(n) for n in range(changed)])
+    with sqlite_trail.database.writing() as connection:
+        connection.execute(sa.update(decisions).values(detail="Another."))
+    outcome = sync_audit("verify")
+    told = outcome.stderr.splitlines()
+    assert told[:100] == [f"run 1 entry {n}: its personal data was changed" for n in range(1, 101)]
+    assert told[100:] == ([more] if more else [])
+    assert f"{changed:,} problems." in outcome.stdout
+    assert outcome.exit_code == 1
+
+
 def test_erase_asks_first_and_leaves_the_proof(filled: AuditTrail, sync_audit: Command) -> None:
     assert sync_audit("erase", "--email", ADA).exit_code == 1
     assert "FNAME: Ada" in sync_audit("person", ADA).output
@@ -306,6 +326,8 @@ def test_prune_removes_what_is_old(filled: AuditTrail, sync_audit: Command) -> N
         (["prune", "--older-than", "long"], 2, "is not an age: write 730d"),
         (["search", "--since", "soon"], 2, "is not a time: write 2026-03-01"),
         (["run", "99"], 3, "`sync-audit runs` lists them"),
+        (["search", ADA, "--email", ADA], 2, "TEXT counts as --email here"),
+        (["search", "EPIC06/1", "--source-key", "EPIC06/2"], 2, "TEXT counts as --source-key here"),
     ],
 )
 def test_wrong_use_is_told(
@@ -326,8 +348,6 @@ def test_no_error_tells_the_password_of_the_database(error: str) -> None:
         "command.AuditTrail.open = fail\n"
         "cli.main(['--database', 'postgresql://audit:made-up-word@127.0.0.1/audit', 'runs'])\n"
     )
-        (["search", ADA, "--email", ADA], 2, "TEXT counts as --email here"),
-        (["search", "EPIC06/1", "--source-key", "EPIC06/2"], 2, "TEXT counts as --source-key here"),
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ended.returncode != 0
     assert "cannot open" in ended.stderr
