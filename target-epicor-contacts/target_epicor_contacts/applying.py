@@ -11,18 +11,20 @@ from sync_audit import Action, AuditTrail, Decision, Ledger, Run
 
 from target_epicor_contacts.address_changes import resolve
 from target_epicor_contacts.baseline import SentValues
-from target_epicor_contacts.creation import ContactMaker
-from target_epicor_contacts.decisions import Written, decide, sort_out
+from target_epicor_contacts.creation import ContactMaker, Creation
+from target_epicor_contacts.decisions import decide, sort_out
 from target_epicor_contacts.evidence import EvidenceWriter, OptOut
 from target_epicor_contacts.lookup import RowFinder
 from target_epicor_contacts.memory import PersonMemory
 from target_epicor_contacts.outcomes import Outcome
 from target_epicor_contacts.planning import Plan, plan
+from target_epicor_contacts.results import RowResult, RowWrite
 from target_epicor_contacts.rows import Row
 from target_epicor_contacts.rules import Rules
 from target_epicor_contacts.settings import WriteSettings
 from target_epicor_contacts.updates import ContactUpdate
-from target_epicor_contacts.writing import RowResult, RowWrite, RowWriter
+from target_epicor_contacts.writing import RowWriter
+from target_epicor_contacts.written import Written
 
 LEDGER = "target-epicor-contacts"
 RATIO_FROM = 100
@@ -126,13 +128,13 @@ class Applier:
         try:
             before = self._memories(events)
             rows = self._rows(events, before)
-            created, not_made = self._create_missing(events, rows, before)
+            created, creations = self._create_missing(events, rows, before)
             planned = plan(events, rows.values(), before, self._rules)
             self._claim_flags(before, planned)
         except ConnectorError as error:
             # Nothing of the batch is written yet: all of it comes again.
             return self._abort(updates, decisions, error)
-        written = replace(self._write(planned, rows), created=created, not_made=not_made)
+        written = replace(self._write(planned, rows), created=created, creations=creations)
         for index, outcome in zip(updates, planned.outcomes, strict=True):
             decisions[index] = decide(outcome, written, self._rules, self._settings.unmatched)
         return self._to_remember(before, planned, written), written.fatal
@@ -176,11 +178,11 @@ class Applier:
         events: Sequence[ContactUpdate],
         rows: dict[str, Row],
         memories: Mapping[str, PersonMemory],
-    ) -> tuple[frozenset[str], dict[str, DataError]]:
+    ) -> tuple[frozenset[str], dict[str, Creation]]:
         """Make a contact for each person without a row, and put it among the rows.
 
         Returns:
-            Ids of the new rows, and why others were refused, by address.
+            Ids of the new rows, and what became of each making, by address.
         """
         maker = self._tools.maker
         if maker is None or self._settings.dry_run:
@@ -190,16 +192,10 @@ class Applier:
         for outcome in trial.outcomes:
             if not outcome.matched and not outcome.superseded:
                 people.setdefault(outcome.update.key, outcome.update)
-        made: list[Row] = []
-        not_made: dict[str, DataError] = {}
-        for address, update in people.items():
-            try:
-                made.append(maker.create(update))
-            except DataError as error:  # noqa: PERF203 (each is a call over the network)
-                not_made[address] = error
-        full = self._tools.finder.current(made)
+        creations = {address: maker.create(update) for address, update in people.items()}
+        full = self._tools.finder.current([made.row for made in creations.values() if made.row])
         rows.update(full)
-        return frozenset(full), not_made
+        return frozenset(full), creations
 
     # Writing
 

@@ -8,7 +8,7 @@ from typing import Any
 from connector_kit.errors import ConnectorError
 from sync_audit import Run
 
-from target_epicor_contacts.decisions import Written, decide, sort_out
+from target_epicor_contacts.decisions import decide, sort_out
 from target_epicor_contacts.drift import as_comparison
 from target_epicor_contacts.lookup import RowFinder
 from target_epicor_contacts.matching import AddressBook, LinkedPeople
@@ -19,6 +19,7 @@ from target_epicor_contacts.rows import Row
 from target_epicor_contacts.rules import Rules
 from target_epicor_contacts.settings import WriteSettings
 from target_epicor_contacts.updates import ContactUpdate
+from target_epicor_contacts.written import Written
 
 
 class Comparer:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from connector_kit.errors import AmbiguousWriteError, ConfigurationError
+from connector_kit.errors import AmbiguousWriteError, ConfigurationError, DataError
 from epicor_kinetic_client import EpicorClient
 from epicor_kinetic_client.odata import eq
 
+from target_epicor_contacts.calls import Call, Carried, Clock, make_call
 from target_epicor_contacts.lookup import RowFinder
 from target_epicor_contacts.rows import CONTACT, CUSTOMER, EMAIL, Row
 from target_epicor_contacts.stumbling import failing_for_good, stumbles
@@ -16,6 +20,30 @@ from target_epicor_contacts.updates import ContactUpdate
 
 ATTEMPTS = 3
 NAME_PARTS = ("FirstName", "MiddleName", "LastName")
+
+
+@dataclass(frozen=True)
+class Creation:
+    """What became of the making of a contact.
+
+    Attributes:
+        update: The event that it was made for.
+        row: The contact; None where Epicor refused it.
+        refused: Why it did.
+        carried: The call that carried it; None where the contact was there before any call.
+    """
+
+    update: ContactUpdate
+    row: Row | None = None
+    refused: DataError | None = None
+    carried: Carried | None = None
+
+    @property
+    def call(self) -> Call | None:
+        """How the call ended that made it, or the one that showed why it cannot be made."""
+        if self.carried:
+            return self.carried.call
+        return Call.of_failure(self.refused) if self.refused else None
 
 
 class ContactMaker:
@@ -26,33 +54,54 @@ class ContactMaker:
         finder: Looks whether a contact is there, before and after.
         company: Where the customer is.
         customer: Its CustID.
+        clock: Tells how long a call took that failed.
     """
 
-    def __init__(self, client: EpicorClient, finder: RowFinder, *, company: str, customer: str) -> None:
+    def __init__(
+        self,
+        client: EpicorClient,
+        finder: RowFinder,
+        *,
+        company: str,
+        customer: str,
+        clock: Clock = time.monotonic,
+    ) -> None:
         self._client = client
         self._finder = finder
         self._company = company
         self._customer = customer
+        self._clock = clock
         self._number: int | None = None
 
-    def create(self, update: ContactUpdate) -> Row:
+    def create(self, update: ContactUpdate) -> Creation:
         """A contact for an address that no row has; each attempt begins with a look.
 
         Raises:
-            ConnectorError: It could not be made.
+            ConnectorError: It could not be made, and others could not, either.
         """
-        content = new_contact(update, self.customer_number())
+        content: Mapping[str, Any] = {}
+        calls: list[Call] = []
+        row, refused = None, None
+        try:
+            content = new_contact(update, self.customer_number())
+            row = self._made(update.key, content, calls)
+        except DataError as error:
+            refused = error
+        return Creation(update, row, refused, Carried(calls[-1], content) if calls else None)
+
+    def _made(self, address: str, content: Mapping[str, Any], calls: list[Call]) -> Row:
+        send = partial(self._client.create, self._company, CONTACT.path, content)
         for _ in range(ATTEMPTS):
-            if found := self._found(update.key):
+            if found := self._found(address):
                 return found
             try:
-                values = self._client.create(self._company, CONTACT.path, content)
+                values = make_call(send, calls.append, self._clock).document
             except AmbiguousWriteError as error:
                 failure = error
             else:
-                self._finder.forget(update.key)
+                self._finder.forget(address)
                 return Row(CONTACT, values)
-        if found := self._found(update.key):
+        if found := self._found(address):
             return found
         raise failing_for_good(failure, ATTEMPTS) if stumbles(failure) else failure
 

@@ -3,81 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from connector_kit.errors import ConnectorError, DataError
 from sync_audit import Action, Decision
 
+from target_epicor_contacts.calls import Call
 from target_epicor_contacts.outcomes import Change, Outcome
 from target_epicor_contacts.rows import EMAIL
 from target_epicor_contacts.rules import Rules
 from target_epicor_contacts.settings import OnInvalid, Unmatched
 from target_epicor_contacts.updates import ContactUpdate, InvalidUpdateError, parse_update
-from target_epicor_contacts.writing import Refusal, RowResult
+from target_epicor_contacts.written import Written
 
 RUN_ABORTED = "run_aborted"
-
-
-@dataclass(frozen=True)
-class Written:
-    """What became of the rows of a batch.
-
-    Attributes:
-        results: By row id; a row that needed nothing is missing.
-        evidence: What failed, by row id and event id.
-        created: Ids of rows that were made for people who had none.
-        not_made: Why Epicor refused to make one, by the person's address.
-        fatal: Why the run cannot go on.
-        untried: Whether it ended before anything was written.
-        comes_again: Whether records without a decision are read again, because the state has not moved. Not
-            so in a replay: there each stays a dead letter.
-    """
-
-    results: Mapping[str, RowResult] = field(default_factory=dict)
-    evidence: Mapping[tuple[str, str], ConnectorError] = field(default_factory=dict)
-    created: frozenset[str] = frozenset()
-    not_made: Mapping[str, DataError] = field(default_factory=dict)
-    fatal: ConnectorError | None = None
-    untried: bool = False
-    comes_again: bool = True
-
-    def is_open(self, outcome: Outcome) -> bool:
-        """Whether it is not known, or not decided, that all of an event was written."""
-        event_id = outcome.update.moment.event_id
-        return (
-            self.untried
-            or any(
-                (result := self.results.get(change.row_id)) is not None and result.fatal
-                for change in outcome.changes
-            )
-            or any(
-                error is not None and not isinstance(error, DataError)
-                for row_id in outcome.matched
-                if (error := self.evidence.get((row_id, event_id)))
-            )
-        )
-
-    def refusals(self, outcome: Outcome) -> dict[Change, Refusal]:
-        """The changes of an event that were not stored, and why."""
-        found: dict[Change, Refusal] = {}
-        for change in outcome.changes:
-            result = self.results.get(change.row_id)
-            if result and (refusal := result.refused.get(change.column)):
-                found[change] = refusal
-        return found
-
-    def is_gone(self, row_id: str) -> bool:
-        """Whether a row disappeared between the look and the write."""
-        result = self.results.get(row_id)
-        return result is not None and result.gone
+FOUND_WRITTEN = "No usable answer came; a look found it written."
 
 
 def decide(outcome: Outcome, written: Written, rules: Rules, unmatched: Unmatched) -> Decision:
     """The decision about one event."""
     found = _Verdict(outcome, written, rules)
-    action, reason, detail, error = found.verdict(unmatched)
+    action, reason, detail, call, payload = found.verdict(unmatched)
     keep = action is Action.FAILED and not (reason == RUN_ABORTED and written.comes_again)
     keep = keep or (action is Action.UNMATCHED and unmatched == "dead_letter")
     update = outcome.update
@@ -93,10 +39,10 @@ def decide(outcome: Outcome, written: Written, rules: Rules, unmatched: Unmatche
         source_updated_on=update.moment.at.isoformat(),
         event_id=update.moment.event_id,
         consent=update.status.value if update.status else None,
-        http_status=error.status if error else None,
-        request_id=error.request_id if error else None,
         dead_letter=update.record if keep else None,
+        payload=payload,
         parts=found.parts(),
+        **(call.facts() if call else {}),
     )
 
 
@@ -157,7 +103,12 @@ def ignored(update: ContactUpdate) -> Decision:
     )
 
 
-_Told = tuple[Action, str, str, "ConnectorError | None"]
+class _Told(NamedTuple):
+    action: Action
+    reason: str
+    detail: str
+    call: Call | None = None
+    payload: Mapping[str, Any] | None = None
 
 
 class _Verdict:
@@ -167,6 +118,7 @@ class _Verdict:
         self._outcome = outcome
         self._written = written
         self._rules = rules
+        self._creation = written.creation_for(outcome)
         self._refusals = written.refusals(outcome)
         self._stored = [
             change
@@ -182,46 +134,85 @@ class _Verdict:
         of_row: dict[str, list[Change]] = defaultdict(list)
         for change in self._outcome.changes:
             of_row[change.row_id].append(change)
-        return tuple(
+        written = (
             self._part(row_id, changes, refused)
             for row_id, changes in of_row.items()
             for refused in (False, True)
             if any((change in self._refusals) is refused for change in changes)
         )
+        return (*self._made(), *written)
+
+    def _made(self) -> Iterator[Decision]:
+        """The part about the row that was made for this event."""
+        made = self._creation
+        if made is None or made.row is None or made.carried is None:
+            return
+        call, sent = made.carried.call, made.carried.sent
+        yield Decision(
+            stream=self._outcome.update.stream,
+            action=Action.CREATED,
+            reason="no_row",
+            detail=FOUND_WRITTEN if call.failed else "",
+            changes={column: (None, value) for column, value in sent.items()},
+            targets=_target(made.row.id),
+            payload=sent,
+            **call.facts(),
+        )
 
     def _failure(self) -> _Told | None:
         outcome, written = self._outcome, self._written
         if outcome.error:
-            return Action.FAILED, "invalid_value", str(outcome.error), outcome.error
+            return _Told(Action.FAILED, "invalid_value", str(outcome.error))
         if written.is_open(outcome):
-            return Action.FAILED, RUN_ABORTED, str(written.fatal or ""), written.fatal
-        if not outcome.matched and (refused := written.not_made.get(outcome.update.key)):
-            return Action.FAILED, "refused_by_epicor", f"No contact could be made: {refused}", refused
+            return _Told(Action.FAILED, RUN_ABORTED, str(written.fatal or ""), self._fatal_call())
+        creation = written.creations.get(outcome.update.key)
+        if not outcome.matched and creation and creation.refused:
+            detail, sent = f"No contact could be made: {creation.refused}", creation.carried
+            payload = sent.sent if sent else None
+            return _Told(Action.FAILED, "refused_by_epicor", detail, creation.call, payload)
         if self._refusals:
             change, refusal = next(iter(self._refusals.items()))
-            return Action.FAILED, refusal.reason, f"{change.row_id}: {refusal.error}", refusal.error
+            detail = f"{change.row_id}: {refusal.error}"
+            return _Told(Action.FAILED, refusal.reason, detail, written.call(change))
         event_id = outcome.update.moment.event_id
         for row_id in outcome.matched:
             if error := written.evidence.get((row_id, event_id)):
-                return Action.FAILED, "evidence_failed", f"{row_id}: {error}", error
+                return _Told(Action.FAILED, "evidence_failed", f"{row_id}: {error}", Call.of_failure(error))
         return None
+
+    def _fatal_call(self) -> Call | None:
+        """The call of its own that failed, or the error that ended the run for all."""
+        calls = (self._written.call(change) for change in self._outcome.changes)
+        if own := next((call for call in calls if call and call.failed), None):
+            return own
+        return Call.of_failure(self._written.fatal) if self._written.fatal else None
 
     def _success(self) -> _Told | None:
         status = self._outcome.update.status
         if self._written.created.intersection(self._outcome.matched):
-            return Action.CREATED, "no_row", "A contact was made for a person who had none.", None
+            detail = "A contact was made for a person who had none."
+            call = self._creation.call if self._creation else self._only_call()
+            return _Told(Action.CREATED, "no_row", detail, call)
         if not self._stored:
             return None
+        call = self._only_call()
         rows = len({change.row_id for change in self._stored})
-        detail = self._notes(f"{rows} row{'s' if rows > 1 else ''} written.")
+        written = f"{rows} row{'s' if rows > 1 else ''} written."
+        detail = self._notes(written)
         columns = {change.column: change.after for change in self._stored}
         if EMAIL in columns:
-            return Action.MOVED, "address_changed", detail, None
+            return _Told(Action.MOVED, "address_changed", detail, call)
         if columns.get(self._rules.flag_column) is self._rules.flag_value:
-            return Action.FLAGGED, status.value if status else "pending_status", detail, None
+            detail = self._notes(f"{written} {_cause(self._outcome.update)}".rstrip())
+            return _Told(Action.FLAGGED, status.value if status else "pending_status", detail, call)
         if self._rules.flag_column in columns:
-            return Action.CLEARED, "subscribed_again", detail, None
-        return Action.UPDATED, "fields_differ", detail, None
+            return _Told(Action.CLEARED, "subscribed_again", detail, call)
+        return _Told(Action.UPDATED, "fields_differ", detail, call)
+
+    def _only_call(self) -> Call | None:
+        """The call that wrote the event, where it wrote one row; of several, each part has its own."""
+        rows = {change.row_id for change in self._outcome.changes}
+        return self._written.call(self._stored[0]) if len(rows) == 1 and self._stored else None
 
     def _nothing_written(self, unmatched: Unmatched) -> _Told:
         outcome = self._outcome
@@ -229,7 +220,7 @@ class _Verdict:
         if not rows and not outcome.superseded:
             reason = "row_gone" if outcome.matched else "no_row"
             action = {"ignore": Action.IGNORED, "create": Action.CREATED}.get(unmatched, Action.UNMATCHED)
-            return action, reason, "No row in Epicor has this address.", None
+            return _Told(action, reason, "No row in Epicor has this address.")
         table = (
             (outcome.overtaken, Action.SUPERSEDED, "newer_event_in_batch"),
             (outcome.superseded, Action.SUPERSEDED, next(iter(outcome.superseded.values()), "")),
@@ -239,7 +230,7 @@ class _Verdict:
             (True, Action.UNCHANGED, "already_so"),
         )
         action, reason = next((action, reason) for fits, action, reason in table if fits)
-        return action, reason, self._notes(""), None
+        return _Told(action, reason, self._notes(""))
 
     def _notes(self, first: str) -> str:
         outcome = self._outcome
@@ -258,7 +249,7 @@ class _Verdict:
         mine = [change for change in changes if (change in self._refusals) is refused]
         result = self._written.results.get(row_id)
         refusal = self._refusals.get(mine[0])
-        company, entity, key = row_id.split("/", 2)
+        carried = [carried for change in mine if (carried := self._written.carried(change))]
         if refused and refusal:
             action, reason, detail = Action.FAILED, refusal.reason, str(refusal.error)
         elif result and result.fatal:
@@ -266,17 +257,31 @@ class _Verdict:
         elif result and result.gone:
             action, reason, detail = Action.UNMATCHED, "row_gone", ""
         else:
-            action, reason, detail = Action.UPDATED, "written", ""
+            detail = FOUND_WRITTEN if carried and carried[0].call.failed else ""
+            action, reason = Action.UPDATED, "written"
         return Decision(
             stream=self._outcome.update.stream,
             action=action,
             reason=reason,
             detail=detail,
             changes={change.column: (change.before, change.after) for change in mine},
-            targets=f"{entity} {company}/{key}",
-            http_status=refusal.error.status if refusal else None,
-            request_id=refusal.error.request_id if refusal else None,
+            targets=_target(row_id),
+            payload={name: value for each in carried for name, value in each.sent.items()} or None,
+            **(carried[0].call.facts() if carried else {}),
         )
+
+
+def _target(row_id: str) -> str:
+    company, entity, key = row_id.split("/", 2)
+    return f"{entity} {company}/{key}"
+
+
+def _cause(update: ContactUpdate) -> str:
+    """How somebody opted out and by which campaign, where the event says so."""
+    how = f"Mailchimp's reason: {update.reason}" if update.reason else ""
+    by = f"campaign {update.campaign_id}" if update.campaign_id else ""
+    told = "; ".join(text for text in (how, by) if text)
+    return f"{told[0].upper()}{told[1:]}." if told else ""
 
 
 def _listed(names: Iterable[str]) -> str:

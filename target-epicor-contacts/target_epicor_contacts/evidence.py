@@ -203,7 +203,7 @@ class EvidenceWriter:
     def _add(self, journal: Journal, company: str, entry: OptOut) -> None:
         prepared = self._client.call(
             company, journal.service, journal.new_method, {"ds": {}, **journal.arguments(entry.row)}
-        )
+        ).document
         tables = (prepared.get("parameters") or {}).get("ds") or prepared.get("returnObj") or {}
         rows = tables.get(journal.table) or []
         if not rows:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from functools import partial
+from typing import Protocol
 
 from connector_kit.errors import AmbiguousWriteError, ConnectorError, DataError, NotFoundError
-from epicor_kinetic_client import EpicorClient
+from epicor_kinetic_client import EpicorClient, Reply
 from epicor_kinetic_client.odata import fits_in_path
 
+from target_epicor_contacts.calls import Call, Clock, make_call
 from target_epicor_contacts.columns import Columns, same
 from target_epicor_contacts.lookup import RowFinder
+from target_epicor_contacts.results import Refusal, RowResult, RowWrite
 from target_epicor_contacts.rows import SYSTEM_ID, Row
 from target_epicor_contacts.stumbling import failing_for_good, stumbles
 
@@ -33,49 +36,11 @@ class WriteMode(str, Enum):
     UPDATE_EXT = "update_ext"
 
 
-@dataclass(frozen=True)
-class RowWrite:
-    """Columns to set in a row."""
-
-    row: Row
-    changes: Mapping[str, Any]
-
-    def only(self, columns: Iterable[str]) -> RowWrite:
-        """The part of it that concerns these columns."""
-        wanted = set(columns)
-        return RowWrite(self.row, {name: value for name, value in self.changes.items() if name in wanted})
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why a column does not hold what it should."""
-
-    reason: str
-    error: DataError
-
-
-@dataclass
-class RowResult:
-    """What became of a row.
-
-    Attributes:
-        refused: By column.
-        fatal: Why the run cannot go on; the row may be written in part.
-        gone: The row does not exist any more.
-        now: The row after the write, where it is known.
-    """
-
-    refused: dict[str, Refusal] = field(default_factory=dict)
-    fatal: ConnectorError | None = None
-    gone: bool = False
-    now: Row | None = None
-
-
 class SendRow(Protocol):
     """Sends one row's changes once."""
 
-    def __call__(self, write: RowWrite) -> None:
-        """Send; every failure is a ConnectorError."""
+    def __call__(self, write: RowWrite, result: RowResult) -> None:
+        """Send, and note in the result how the call ended; every failure is a ConnectorError."""
 
 
 class RowWriter:
@@ -90,6 +55,7 @@ class RowWriter:
         verify: Whether rows are read back and compared.
         first: Columns that are written by themselves when the row as a whole is refused, so that a street
             name that a business rule dislikes never stops an opt-out.
+        clock: Tells how long a call took that failed.
     """
 
     def __init__(
@@ -102,6 +68,7 @@ class RowWriter:
         mode: WriteMode = WriteMode.PATCH,
         verify: bool = True,
         first: frozenset[str] = frozenset(),
+        clock: Clock = time.monotonic,
     ) -> None:
         self._client = client
         self._finder = finder
@@ -110,6 +77,7 @@ class RowWriter:
         self._mode = mode
         self._verify = verify
         self._first = first
+        self._clock = clock
         self._stopped = threading.Event()
 
     def write(self, writes: Sequence[RowWrite]) -> dict[str, RowResult]:
@@ -150,21 +118,22 @@ class RowWriter:
 
     def _write_in_parts(self, write: RowWrite, result: RowResult) -> None:
         """Write all columns; where Kinetic refuses that, those that matter most first, then the others."""
-        refusal = self._send_surely(write)
+        refusal = self._send_surely(write, result)
         if refusal is None:
             return
         parts = [write.only(self._first), write.only(set(write.changes) - self._first)]
-        refusals = [self._send_surely(part) for part in parts] if all(p.changes for p in parts) else [refusal]
+        tells_apart = all(part.changes for part in parts)
+        refusals = [self._send_surely(part, result) for part in parts] if tells_apart else [refusal]
         for part, refused in zip(parts if len(refusals) > 1 else [write], refusals, strict=True):
             if refused is not None:
                 result.refused.update(dict.fromkeys(part.changes, refused))
 
-    def _send_surely(self, write: RowWrite) -> Refusal | None:
+    def _send_surely(self, write: RowWrite, result: RowResult) -> Refusal | None:
         """Send; where the outcome is not known, look, and send again only what is not there."""
         send: SendRow = self._rpc if self._uses_rpc(write.row) else self._patch
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                send(write)
+                send(write, result)
             except AmbiguousWriteError as error:  # noqa: PERF203 (each attempt is a call over the network)
                 now = self._now(write.row)
                 if now is not None and not self._differing(write, now):
@@ -195,22 +164,25 @@ class RowWriter:
     def _uses_rpc(self, row: Row) -> bool:
         return self._mode is WriteMode.RPC or not fits_in_path(row.key)
 
-    def _patch(self, write: RowWrite) -> None:
-        row = write.row
-        self._client.patch(row.company, row.entity.path, row.key, write.changes, repeatable=False)
+    def _patch(self, write: RowWrite, result: RowResult) -> None:
+        row, patch = write.row, self._client.patch
+        send = partial(patch, row.company, row.entity.path, row.key, write.changes, repeatable=False)
+        self._make_call(send, partial(result.note, write))
 
-    def _rpc(self, write: RowWrite) -> None:
+    def _rpc(self, write: RowWrite, result: RowResult) -> None:
         """GetByID, edit, Update: the way of Kinetic's own screens, for tenants whose rules refuse PATCH."""
         row, entity = write.row, write.row.entity
         key = {parameter: row.key[column] for column, parameter in entity.get_parameters.items()}
         for attempt in range(1, ATTEMPTS + 1):
-            answer = self._client.call(row.company, entity.service, "GetByID", key, get=True)
-            rows = answer.get("returnObj", {}).get(entity.name) or []
+            found = self._client.call(row.company, entity.service, "GetByID", key, get=True).document
+            rows = found.get("returnObj", {}).get(entity.name) or []
             if not rows:
                 raise NotFoundError(f"{entity.name}: there is no row with this key.")
             edited = {**rows[0], **write.changes, "RowMod": "U"}
+            body = {"ds": {entity.name: [edited]}}
+            send = partial(self._client.call, row.company, entity.service, "Update", body)
             try:
-                self._client.call(row.company, entity.service, "Update", {"ds": {entity.name: [edited]}})
+                self._make_call(send, partial(result.note, write))
             except DataError as error:
                 # Somebody else wrote the row since it was read: read it again.
                 if attempt == ATTEMPTS or not _is_stale(error):
@@ -218,27 +190,32 @@ class RowWriter:
             else:
                 return
 
+    def _make_call(self, send: Callable[[], Reply], note: Callable[[Call], None]) -> Reply:
+        return make_call(send, note, self._clock)
+
     # Many rows in one call
 
     def _write_batch(self, batch: Sequence[RowWrite]) -> dict[str, RowResult]:
         results = {write.row.id: RowResult() for write in batch}
         try:
-            refused = self._update_ext_surely(batch)
+            refused = self._update_ext_surely(batch, results)
         except DataError:
             refused = {write.row.id for write in batch}
         except ConnectorError as error:
             self._stopped.set()
-            return {row_id: RowResult(fatal=error) for row_id in results}
+            for result in results.values():
+                result.fatal = error
+            return results
         # A row that was refused goes on its own, where its parts can be told from each other.
         alone = {write.row.id: self._write_row(write) for write in batch if write.row.id in refused}
         return {**results, **alone}
 
-    def _update_ext_surely(self, batch: Sequence[RowWrite]) -> set[str]:
+    def _update_ext_surely(self, batch: Sequence[RowWrite], results: Mapping[str, RowResult]) -> set[str]:
         """Ids of the rows that were refused."""
         rest = list(batch)
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return self._update_ext(rest)
+                return self._update_ext(rest, results)
             except AmbiguousWriteError as error:  # noqa: PERF203 (each attempt is a call over the network)
                 if attempt == ATTEMPTS and not stumbles(error):
                     raise
@@ -249,7 +226,7 @@ class RowWriter:
         # One row of them may be what the server stumbles over: each goes on its own.
         return {write.row.id for write in rest}
 
-    def _update_ext(self, batch: Sequence[RowWrite]) -> set[str]:
+    def _update_ext(self, batch: Sequence[RowWrite], results: Mapping[str, RowResult]) -> set[str]:
         """One call; each row's own errors stand inside its answer, which is a success."""
         if self._stopped.is_set():
             raise _not_tried()
@@ -263,7 +240,13 @@ class RowWriter:
             "continueProcessingOnError": True,
             "rollbackParentOnChildError": True,
         }
-        answer = self._client.call(row.company, row.entity.service, "UpdateExt", body)
+
+        def note(call: Call) -> None:
+            for write in batch:
+                results[write.row.id].note(write, call)
+
+        send = partial(self._client.call, row.company, row.entity.service, "UpdateExt", body)
+        answer = self._make_call(send, note).document
         errors = (answer.get("returnObj") or {}).get("BOUpdError") or []
         failed = {str(error.get(name) or "").lower() for error in errors for name in _ERROR_ROW_IDS}
         refused = {

@@ -15,12 +15,13 @@ from sync_audit import AuditTrail, Drift
 from target_epicor_contacts.applying import LEDGER
 from target_epicor_contacts.columns import Columns
 from target_epicor_contacts.comparing import compare
-from target_epicor_contacts.decisions import Written, decide
+from target_epicor_contacts.decisions import decide
 from target_epicor_contacts.drift import as_comparison
 from target_epicor_contacts.rows import CONTACT, CUSTOMER, EMAIL, SYNC_EMAIL, Entity, Row
 from target_epicor_contacts.rules import ConflictPolicy, Rules, StatusColumns
 from target_epicor_contacts.settings import WriteSettings
 from target_epicor_contacts.updates import parse_update
+from target_epicor_contacts.written import Written
 
 Update = Callable[..., dict[str, Any]]
 

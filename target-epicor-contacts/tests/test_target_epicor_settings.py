@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 from connector_kit.errors import ConfigurationError, DataError
-from epicor_kinetic_client import EpicorClient, EpicorSettings
+from epicor_kinetic_client import EpicorClient, EpicorSettings, Reply
 from target_epicor_contacts.applying import TooManyFailuresError
 from target_epicor_contacts.lookup import RowFinder
+from target_epicor_contacts.results import RowWrite
 from target_epicor_contacts.rows import CONTACT, CUSTOMER, EMAIL, PERSON, Row
 from target_epicor_contacts.settings import WriteSettings
-from target_epicor_contacts.writing import RowWrite, RowWriter
+from target_epicor_contacts.writing import RowWriter
 
 Update = Callable[..., dict[str, Any]]
 StartBench = Callable[..., Any]
@@ -403,11 +404,12 @@ class PickyEpicor:
         self.settings = EpicorSettings("http://127.0.0.1", ("A",), "key")
         self.stored: dict[str, Any] = {}
 
-    def patch(self, *row: Any, repeatable: bool) -> None:
+    def patch(self, *row: Any, repeatable: bool) -> Reply:
         changes = row[-1]
         if "Address1" in changes:
-            raise DataError("No such street.")
+            raise DataError("No such street.", status=400)
         self.stored.update(changes)
+        return Reply(204, 0.25)
 
 
 class NoFinder:
@@ -425,3 +427,6 @@ def test_a_street_that_epicor_refuses_does_not_stop_the_opt_out_of_the_same_row(
         result = writer.write([RowWrite(row, {"Address1": "x", "NoContact": True})])[row.id]
     assert epicor.stored == {"NoContact": True}
     assert set(result.refused) == {"Address1"}
+    calls = {column: carried.call for column, carried in result.carried.items()}
+    assert (calls["NoContact"].status, calls["NoContact"].seconds) == (204, 0.25)
+    assert (calls["Address1"].status, calls["Address1"].failed) == (400, True)

@@ -2,6 +2,7 @@
 
 from epicor_kinetic_client.client import EpicorClient, Row
 from epicor_kinetic_client.metadata import EntityType, Property, ServiceMetadata
+from epicor_kinetic_client.reply import Reply
 from epicor_kinetic_client.settings import EPICOR_SETTINGS, EpicorSettings, with_epicor_settings
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "EpicorClient",
     "EpicorSettings",
     "Property",
+    "Reply",
     "Row",
     "ServiceMetadata",
     "with_epicor_settings",

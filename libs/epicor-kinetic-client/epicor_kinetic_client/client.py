@@ -19,6 +19,7 @@ from epicor_kinetic_client.auth import authorization
 from epicor_kinetic_client.errors import classify
 from epicor_kinetic_client.metadata import ServiceMetadata, parse_metadata
 from epicor_kinetic_client.odata import Value, and_, eq, fits_in_path, key_segment
+from epicor_kinetic_client.reply import Reply
 from epicor_kinetic_client.settings import EpicorSettings
 
 logger = logging.getLogger(__name__)
@@ -169,7 +170,7 @@ class EpicorClient:
         changes: Mapping[str, Any],
         *,
         repeatable: bool = True,
-    ) -> None:
+    ) -> Reply:
         """Set these columns of the row with this key; the others stay.
 
         Values are absolute, so it may be repeated; `repeatable=False` leaves it to the caller to look first.
@@ -181,15 +182,17 @@ class EpicorClient:
             DataError: A business rule refuses.
         """
         url = self._url(company, path) + key_segment(key)
-        self.transport.send(Request("PATCH", url, json=dict(changes), repeatable=repeatable))
+        answer = self.transport.send(Request("PATCH", url, json=dict(changes), repeatable=repeatable))
+        # What it may say beside that it was accepted is of no use: a body that cannot be read is no failure.
+        return Reply(answer.status, answer.seconds)
 
-    def create(self, company: str, path: str, row: Mapping[str, Any]) -> Row:
-        """Add a row; the row as the server stored it, with the keys that it assigned.
+    def create(self, company: str, path: str, row: Mapping[str, Any]) -> Reply:
+        """Add a row; the document is the row as the server stored it, with the keys that it assigned.
 
         Raises:
             AmbiguousWriteError: Whether it was added is not known: look before it is sent again.
         """
-        return _document(self.transport.send(Request("POST", self._url(company, path), json=dict(row))))
+        return _reply(self.transport.send(Request("POST", self._url(company, path), json=dict(row))))
 
     def call(
         self,
@@ -199,8 +202,8 @@ class EpicorClient:
         body: Mapping[str, Any] | None = None,
         *,
         get: bool = False,
-    ) -> Row:
-        """Call a method of a business object; its answer has `returnObj`, `parameters` or both.
+    ) -> Reply:
+        """Call a method of a business object; the document has `returnObj`, `parameters` or both.
 
         Args:
             company: The company in the URL.
@@ -211,8 +214,8 @@ class EpicorClient:
         """
         url = self._url(company, service, method)
         if get:
-            return _document(self.transport.send(Request("GET", url, params=dict(body or {}))))
-        return _document(self.transport.send(Request("POST", url, json=dict(body or {}))))
+            return _reply(self.transport.send(Request("GET", url, params=dict(body or {}))))
+        return _reply(self.transport.send(Request("POST", url, json=dict(body or {}))))
 
     def address(self, company: str, path: str, **parts: Any) -> str:  # noqa: ANN401 (what `query` takes)
         """The address that `read` would ask, to know its length."""
@@ -268,6 +271,10 @@ def _document(answer: Answer) -> Row:
             "The answer is no JSON object.", status=answer.status, advice="Is `base_url` a Kinetic server?"
         )
     return document
+
+
+def _reply(answer: Answer) -> Reply:
+    return Reply(answer.status, answer.seconds, _document(answer))
 
 
 def _rows(answer: Answer) -> list[Row]:

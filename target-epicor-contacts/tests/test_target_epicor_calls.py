@@ -1,0 +1,123 @@
+"""What the audit trail says about each write: the answer, Epicor's id of the call, and how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from connector_kit.errors import TransientError
+
+Update = Callable[..., dict[str, Any]]
+
+PAT = "pat@example.com"
+ROW, OTHER_ROW = "EPIC06/CustCnt/1//1", "EPIC06/Customer/2"
+SUCCESS = {"patch": 204, "rpc": 200, "update_ext": 200}
+MODES = pytest.mark.parametrize("mode", SUCCESS)
+
+
+@pytest.fixture
+def pat(bench: Any) -> Any:
+    """Somebody with a contact and a customer."""
+    bench.edit(ROW, EMailAddress=PAT, PerConID=0)
+    bench.edit(OTHER_ROW, EMailAddress=PAT)
+    return bench
+
+
+def answer(entry: dict[str, Any]) -> tuple[int | None, bool, bool]:
+    """The status, whether there is an id, and whether there is a duration."""
+    duration = entry["duration_ms"]
+    return entry["http_status"], bool(entry["request_id"]), duration is not None and duration > 0
+
+
+@MODES
+def test_each_row_has_the_answer_to_the_call_that_wrote_it(pat: Any, update: Update, mode: str) -> None:
+    pat.deliver(update(PAT, "unsubscribed", LastName="New"), write_mode=mode)
+    assert [answer(part) for part in pat.parts()] == [(SUCCESS[mode], False, True)] * 2
+    [decision] = pat.decisions()
+    assert answer(decision) == (None, False, False)
+
+
+@MODES
+def test_of_a_single_row_the_decision_has_the_same(pat: Any, update: Update, mode: str) -> None:
+    pat.deliver(update(PAT, "unsubscribed"), write_mode=mode, match=["customers"])
+    [decision], [part] = pat.decisions(), pat.parts()
+    assert answer(decision) == (SUCCESS[mode], False, True)
+    assert decision["duration_ms"] == part["duration_ms"]
+
+
+@MODES
+def test_a_refusal_has_its_answer_and_the_row_beside_it_its_own(pat: Any, update: Update, mode: str) -> None:
+    pat.epicor.control.switches(business_errors={"CustCnt": "Contact is locked by sales."})
+    pat.deliver(update(PAT, "unsubscribed", LastName="New"), write_mode=mode)
+    told = {part["targets"].split()[0]: answer(part) for part in pat.parts()}
+    assert told == {"CustCnt": (400, True, True), "Customer": (SUCCESS[mode], False, True)}
+    [decision] = pat.decisions()
+    assert answer(decision) == (400, True, True)
+
+
+@MODES
+def test_what_was_accepted_and_not_stored_shows_that_it_was_accepted(
+    pat: Any, update: Update, mode: str
+) -> None:
+    pat.epicor.control.switches(silent_discard=["Customer.NoContact"])
+    pat.deliver(update(PAT, "unsubscribed"), write_mode=mode, match=["customers"])
+    [decision] = pat.decisions()
+    assert decision["reason"] == "not_stored"
+    assert answer(decision) == (SUCCESS[mode], False, True)
+
+
+@MODES
+def test_a_write_whose_answer_was_lost_says_how_it_is_known(pat: Any, update: Update, mode: str) -> None:
+    method, path = ("PATCH", "Customers") if mode == "patch" else ("POST", "CustomerSvc/Update")
+    reset = {"kind": "reset", "applied": True}
+    pat.epicor.control.faults({"match": {"method": method, "path": path, "count": 1}, "effect": reset})
+    pat.deliver(update(PAT, "unsubscribed"), write_mode=mode, match=["customers"])
+    [part] = pat.parts()
+    assert (part["action"], part["detail"]) == ("updated", "No usable answer came; a look found it written.")
+    assert answer(part) == (None, False, True)
+
+
+def test_a_call_that_ends_the_run_is_told_too(pat: Any, update: Update) -> None:
+    failing = {"kind": "status", "status": 503}
+    pat.epicor.control.faults({"match": {"method": "PATCH", "count": 10_000}, "effect": failing})
+    _, error = pat.attempt(update(PAT, "unsubscribed"), match=["customers"])
+    assert isinstance(error, TransientError)
+    for entry in (*pat.decisions(), *pat.parts()):
+        assert (entry["action"], entry["reason"]) == ("failed", "run_aborted")
+        assert (entry["http_status"], entry["duration_ms"] > 0) == (503, True)
+
+
+def creating(bench: Any) -> dict[str, Any]:
+    customers = (row for row in bench.all_rows().values() if "CustID" in row and row["Company"] == "EPIC06")
+    return {"unmatched": "create", "create_under_customer": next(customers)["CustID"]}
+
+
+def test_a_contact_that_was_made_is_a_row_that_was_written(bench: Any, update: Update) -> None:
+    bench.deliver(
+        update("new@example.com", FirstName="Nina"),
+        update("new@example.com", "unsubscribed", second=5),
+        **creating(bench),
+    )
+    made, flagged = bench.parts()
+    assert (made["action"], answer(made)) == ("created", (201, False, True))
+    assert made["targets"] == flagged["targets"]
+    assert made["changes"]["FirstName"] == [None, "Nina"]
+    assert (flagged["changes"], answer(flagged)) == ({"NoContact": [False, True]}, (204, False, True))
+    assert [answer(decision) for decision in bench.decisions()] == [
+        (201, False, True),
+        (204, False, True),
+    ]
+
+
+def test_a_contact_that_epicor_refuses_to_make_has_the_refusal(bench: Any, update: Update) -> None:
+    bench.epicor.control.switches(business_errors={"CustCnt": "Contacts need a role."})
+    bench.deliver(update("new@example.com", "unsubscribed"), **creating(bench))
+    [decision] = bench.decisions()
+    assert (decision["action"], answer(decision)) == ("failed", (400, True, True))
+
+
+def test_what_needs_no_call_has_no_answer(pat: Any, update: Update) -> None:
+    pat.deliver(update("nobody@example.net", "unsubscribed"), update(PAT, "subscribed"))
+    pat.deliver(update(PAT, "unsubscribed", second=9), dry_run=True)
+    assert {answer(entry) for entry in (*pat.decisions(), *pat.parts())} == {(None, False, False)}
