@@ -16,6 +16,7 @@ PERSON_SIZE: Final = 16
 Scalar = str | int | float | bytes | None
 
 
+# Another encoding, or another hash, is another `journal.FORMAT`.
 # A MessagePack array: no two rows encode alike, as it tells text from bytes, and 1 from 1.0 and from true.
 _encode: Final = Encoder().encode
 

@@ -81,7 +81,7 @@ def verify(trail: AuditTrail, *, anchor: str | None = None) -> Verification:
         anchor: What an earlier verification returned as its `anchor`.
 
     Raises:
-        DataError: If the anchor is not one.
+        DataError: If the anchor is not one, or if the trail's digests were computed in another way.
     """
     position, digest = _parse_anchor(anchor)
     with trail.database.reading() as connection:
@@ -110,6 +110,13 @@ class _Verifier:
         self._person_key = self._properties.get(PERSON_KEY_PROPERTY, b"")
 
     def run(self, position: int, digest: bytes) -> Verification:
+        if self._properties.get(journal.FORMAT_PROPERTY) != journal.FORMAT:
+            raise DataError(
+                "This trail cannot be verified: it was begun by an earlier development version, with digests of"
+                " another kind.",
+                advice="It can be read on. To have one that can be verified, name another database in"
+                " audit_database_url: the next run begins a new trail there.",
+            )
         headers, results, head = self._check_journal(position, digest)
         self._read_notes()
         known = 0

@@ -169,5 +169,6 @@ def upgrade() -> None:
         [
             {"name": "person_key", "value": secrets.token_bytes(32)},
             {"name": "journal_head", "value": bytes(8 + 32)},
+            {"name": "digest_format", "value": b"2"},
         ],
     )
