@@ -112,8 +112,8 @@ class _Verifier:
     def run(self, position: int, digest: bytes) -> Verification:
         if self._properties.get(journal.FORMAT_PROPERTY) != journal.FORMAT:
             raise DataError(
-                "This trail cannot be verified: it was begun by an earlier development version, with digests of"
-                " another kind.",
+                "This trail cannot be verified: it was begun by an earlier development version, with digests"
+                " of another kind.",
                 advice="It can be read on. To have one that can be verified, name another database in"
                 " audit_database_url: the next run begins a new trail there.",
             )
