@@ -278,7 +278,7 @@ def _told(person: bytes, story: Story, first: sa.Row[Any] | None) -> OptOut:
     from_epicor = (first.plugin if first is not None else latest.plugin) == FORWARD
     consent = (first.consent if first is not None else latest.consent) or ""
     epicor, detail = in_epicor(latest.plugin, latest.action)
-    if latest.dead_letter in _LETTERS:
+    if latest.plugin != FORWARD and latest.dead_letter in _LETTERS:
         epicor, detail = "no", f"{detail}: {_LETTERS[latest.dead_letter]}"
     proof = (first.run_id, first.seq) if first is not None else (latest.run_id, latest.seq)
     return OptOut(

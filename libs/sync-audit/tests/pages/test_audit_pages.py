@@ -304,6 +304,7 @@ HISTORIES: list[tuple[list[tuple[str, Action, str | None]], str | None]] = [
     ([(REVERSE, Action.FAILED, "unsubscribed"), (REVERSE, Action.FLAGGED, "unsubscribed")], "yes"),
     ([(REVERSE, Action.UNMATCHED, "unsubscribed"), (FORWARD, Action.SKIPPED, "unsubscribed")], "yes"),
     ([(FORWARD, Action.REFUSED, "unsubscribed")], "yes"),
+    ([(FORWARD, Action.FAILED, "unsubscribed")], "yes"),
     ([(REVERSE, Action.FLAGGED, "unsubscribed"), (REVERSE, Action.CLEARED, "subscribed")], None),
     ([(REVERSE, Action.CLEARED, "subscribed"), (REVERSE, Action.FLAGGED, "unsubscribed")], "yes"),
     ([(REVERSE, Action.FLAGGED, "unsubscribed"), (REVERSE, Action.SUPERSEDED, "subscribed")], "yes"),
