@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 from connector_kit.errors import ConfigurationError, ConnectorError
+from rich.table import Table
 from rich.text import Text
 
 from sync_audit.command import make_console, opened
@@ -104,11 +105,13 @@ def _print(compared: Sequence[Comparison], limit: int, accept: Sequence[str]) ->
                 f"{number_of(comparison.records_read, 'record')} compared",
             )
         )
+        kinds = Table.grid(padding=(0, 2, 0, 0))
+        kinds.add_column(style="yellow", justify="right", min_width=len("1,000,000"))
+        kinds.add_column(no_wrap=True)
+        kinds.add_column(style="dim")
         for kind, count in comparison.kinds.items():
-            accepted = " Accepted." if kind in accept else ""
-            console.print(
-                Text.assemble((f"{count:>9,}  ", "yellow"), f"{kind}  ", (_sentence(kind) + accepted, "dim"))
-            )
+            kinds.add_row(f"{count:,}", kind, _sentence(kind) + (" Accepted." if kind in accept else ""))
+        console.print(kinds)
     count = _count(compared, accept)
     console.print(f"{number_of(count, 'difference')}; the limit is {limit:,}.")
     if any(comparison.kinds for comparison in compared):

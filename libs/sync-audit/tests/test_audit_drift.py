@@ -93,6 +93,16 @@ def test_the_exit_status_says_whether_it_is_too_much(
     assert drift(*arguments, **environment).exit_code == status
 
 
+def test_a_narrow_terminal_keeps_sentences_in_their_column(
+    compare: Any, drift: Callable[..., Result]
+) -> None:
+    compare(FORWARD, {Drift.MEMBER_ARCHIVED: 1, Drift.ROW_GONE: 1})
+    lines = drift("--accept", "row_gone", COLUMNS="80").output.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line[:9].strip() for line in lines[1:-2]] == ["1", "", "1", ""]
+    assert lines[-3].rstrip().endswith("Accepted.")
+
+
 def test_both_sides_alike(compare: Any, drift: Callable[..., Result]) -> None:
     compare(FORWARD, {})
     outcome = drift()
