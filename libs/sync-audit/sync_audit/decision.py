@@ -61,6 +61,8 @@ class Action(str, enum.Enum):
     KEPT = "kept"
     """A record past its retention was kept as a proof or for replay. Written by this package."""
 
+    __hash__ = str.__hash__  # equal to its word, so found by it, too
+
     @property
     def is_failure(self) -> bool:
         """Whether the action counts against `max_failed` and `max_failed_ratio`."""
