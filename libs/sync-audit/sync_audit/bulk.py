@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from sync_audit.chain import Scalar
 
-Upsert = tuple[Sequence[str], Sequence[str]]
-"""Key columns, and the columns that take the new values where a row with this key exists."""
+Upsert = tuple[tuple[str, ...], tuple[str, ...]]
+"""Key columns, and what to set where a row with this key exists, such as `value = excluded.value`."""
 
 _ROWS_PER_STATEMENT: Final = (500, 50, 5)
 """SQLite takes at most 32,766 values with one statement: 65 columns of 500 rows."""
@@ -24,7 +24,7 @@ def insert_rows(
     columns: Sequence[str],
     rows: Sequence[tuple[Scalar, ...]],
     *,
-    replace: Upsert | None = None,
+    upsert: Upsert | None = None,
 ) -> None:
     """Insert rows of plain values.
 
@@ -36,14 +36,14 @@ def insert_rows(
         table: Where they go.
         columns: The names of the values of each row.
         rows: The rows; an empty sequence does nothing.
-        replace: Where rows may exist already: their key columns, and the columns that take the new values.
+        upsert: What becomes of rows that exist already; None where there can be none.
     """
     start = 0
     if connection.dialect.name == "sqlite":
         # The driver lets other threads run once per statement, and waits for its turn after each: with one
         # statement per row, a thread that computes meanwhile would stop a batch hundreds of times.
         for size in _ROWS_PER_STATEMENT:
-            statement = _statement(table.name, tuple(columns), "?", size, replace)
+            statement = _statement(table.name, tuple(columns), "?", size, upsert)
             while len(rows) - start >= size:
                 values = chain.from_iterable(rows[start : start + size])
                 connection.exec_driver_sql(statement, tuple(values))
@@ -51,16 +51,15 @@ def insert_rows(
     rest = list(rows[start:])
     if rest:
         mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-        connection.exec_driver_sql(_statement(table.name, tuple(columns), mark, 1, replace), rest)
+        connection.exec_driver_sql(_statement(table.name, tuple(columns), mark, 1, upsert), rest)
 
 
 @lru_cache
-def _statement(table: str, columns: tuple[str, ...], mark: str, rows: int, replace: Upsert | None) -> str:
+def _statement(table: str, columns: tuple[str, ...], mark: str, rows: int, upsert: Upsert | None) -> str:
     """An insert of so many rows; the same text object each time, which the driver has compiled already."""
     marks = f"({', '.join([mark] * len(columns))})"
     statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([marks] * rows)}"  # noqa: S608 - our own names
-    if replace is None:
+    if upsert is None:
         return statement
-    keys, replaced = replace
-    values = ", ".join(f"{name} = excluded.{name}" for name in replaced)
-    return f"{statement} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {values}"
+    keys, settings = upsert
+    return f"{statement} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {', '.join(settings)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, overload
 
@@ -18,6 +18,7 @@ COLUMNS: Final = (*PUBLIC_COLUMNS, "digest", "salt", *PRIVATE_COLUMNS)
 Row = tuple[Scalar, ...]
 """A row of the table `decisions`, its values in the order of `COLUMNS`."""
 
+_SALTS_AT_ONCE: Final = 100
 _encode_json: Final = Encoder(enc_hook=str).encode
 
 
@@ -73,7 +74,7 @@ class EntryWriter:
     random_bytes: Callable[[int], bytes] = os.urandom
 
     def rows(
-        self, decisions: Sequence[Decision], *, after: int, head: bytes, now: str
+        self, decisions: Iterable[Decision], *, after: int, head: bytes, now: str
     ) -> tuple[list[Row], bytes]:
         """The rows of decisions and of their parts, in order, and the digest of the newest one.
 
@@ -83,7 +84,7 @@ class EntryWriter:
             head: The digest of the run's newest row.
             now: The time at which they are recorded.
         """
-        salts = self._salts(sum(1 + len(whole.parts) for whole in decisions))
+        salts = self._salts()
         rows: list[Row] = []
         seq = after
         for whole in decisions:
@@ -95,10 +96,11 @@ class EntryWriter:
                 part_of = part_of or seq
         return rows, head
 
-    def _salts(self, count: int) -> Iterator[bytes]:
-        """Salts, drawn at once: asking the system for each of them takes as long as a digest."""
-        drawn = self.random_bytes(count * SALT_SIZE)
-        return (drawn[start : start + SALT_SIZE] for start in range(0, len(drawn), SALT_SIZE))
+    def _salts(self) -> Iterator[bytes]:
+        """Salts, drawn by the hundred: asking the system for each of them takes as long as a digest."""
+        while True:
+            drawn = self.random_bytes(_SALTS_AT_ONCE * SALT_SIZE)
+            yield from (drawn[start : start + SALT_SIZE] for start in range(0, len(drawn), SALT_SIZE))
 
     def _linked(
         self, decision: Decision, whole: Decision, salt: bytes, place: Row, head: bytes

@@ -17,6 +17,7 @@ from sync_audit.schema import ledger_entries
 _KEYS_PER_QUERY: Final = 1_000
 _PAGE: Final = 5_000
 _COLUMNS: Final = ("namespace", "key", "value", "run_id", "recorded_at")
+_REPLACE: Final = (_COLUMNS[:2], tuple(f"{name} = excluded.{name}" for name in _COLUMNS[2:]))
 
 Value = dict[str, Any]
 LedgerChanges = Mapping[str, Mapping[str, Mapping[str, Any] | None]]
@@ -97,13 +98,14 @@ def apply_changes(connection: sa.Connection, changes: LedgerChanges, *, run_id: 
         for namespace, key, value in flat
         if value is not None
     ]
-    replace = (("namespace", "key"), ("value", "run_id", "recorded_at"))
-    insert_rows(connection, ledger_entries, _COLUMNS, stored, replace=replace)
+    insert_rows(connection, ledger_entries, _COLUMNS, stored, upsert=_REPLACE)
     gone = ((namespace, key) for namespace, key, value in flat if value is None)
     for namespace, of_namespace in itertools.groupby(gone, key=lambda change: change[0]):
-        connection.execute(
-            sa.delete(ledger_entries).where(
-                ledger_entries.c.namespace == namespace, ledger_entries.c.key == sa.bindparam("gone")
-            ),
-            [{"gone": key} for _, key in of_namespace],
-        )
+        keys = [key for _, key in of_namespace]
+        for start in range(0, len(keys), _KEYS_PER_QUERY):
+            connection.execute(
+                sa.delete(ledger_entries).where(
+                    ledger_entries.c.namespace == namespace,
+                    ledger_entries.c.key.in_(keys[start : start + _KEYS_PER_QUERY]),
+                )
+            )

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
 from connector_kit.errors import AmbiguousWriteError
-from sqlalchemy.dialects import postgresql, sqlite
 
 from sync_audit import journal
 from sync_audit.bulk import insert_rows
@@ -33,7 +31,13 @@ CLOSED = "closed"
 WAITING_STATES = (OPEN, HANDED_OUT)
 """The states of a dead letter in which its record may not have reached the other side."""
 HOUR_LENGTH = len("2026-03-01T09")
-_SEQ, _STREAM, _CONSENT, _DEAD_LETTER = map(COLUMNS.index, ("seq", "stream", "consent", "dead_letter"))
+_SEQ, _PART_OF, _STREAM, _ACTION, _CONSENT, _DEAD_LETTER = map(
+    COLUMNS.index, ("seq", "part_of", "stream", "action", "consent", "dead_letter")
+)
+_COUNTED: Final = ("run_id", "hour", "action", "decisions")
+_ADD: Final = (_COUNTED[:3], ("decisions = run_counts.decisions + excluded.decisions",))
+_DESCRIBED: Final = ("run_id", "stream", "message")
+_DESCRIBE_ANEW: Final = (_DESCRIBED[:2], ("message = excluded.message",))
 _PROGRESS: Final = (
     sa.update(runs)
     .where(runs.c.id == sa.bindparam("of_run"))
@@ -105,17 +109,13 @@ class Run:
             "schema": schema,
             "key_properties": list(key_properties),
         }
-        row = {"run_id": self.id, "stream": stream, "message": to_json(message)}
+        row = (self.id, stream, to_json(message))
         with self._lock, self._database.writing() as connection:
-            connection.execute(
-                _insert(stream_schemas, connection.dialect.name)
-                .values(row)
-                .on_conflict_do_update(index_elements=["run_id", "stream"], set_={"message": row["message"]})
-            )
+            insert_rows(connection, stream_schemas, _DESCRIBED, [row], upsert=_DESCRIBE_ANEW)
 
     def record(
         self,
-        made: Sequence[Decision],
+        made: Iterable[Decision],
         *,
         ledger: LedgerChanges | None = None,
         alongside: Callable[[sa.Connection], object] | None = None,
@@ -123,7 +123,8 @@ class Run:
         """Store decisions and changes of the ledger: all of them durably, or none.
 
         Args:
-            made: One decision for each record that was read.
+            made: One decision for each record that was read. An iterator is taken one by one and forgotten:
+                with many containers alive, the garbage collector takes longer than the hashing.
             ledger: namespace → key → the new value, or None to forget the key.
             alongside: What else to do in the same transaction, on its connection.
 
@@ -136,12 +137,13 @@ class Run:
             if self._summary is not None:
                 message = f"Run {self.id} is finished: start another one."
                 raise RuntimeError(message)
-            if not (made or alongside or any((ledger or {}).values())):
-                return
             now = to_text(self._clock())
             hour = now[:HOUR_LENGTH]
             rows, head = self._writer.rows(made, after=self._entries, head=self._head, now=now)
-            counts = Counter(decision.action for decision in made)
+            if not (rows or alongside or any((ledger or {}).values())):
+                return
+            words = Counter(row[_ACTION] for row in rows if row[_PART_OF] is None)
+            counts = Counter({Action(word): count for word, count in words.items()})
             total = self._entries + len(rows)
             with self._only_writer(), self._database.writing() as connection:
                 if rows:
@@ -255,21 +257,5 @@ class Run:
             connection.execute(sa.insert(dead_letters), opened)
 
     def _add_counts(self, connection: sa.Connection, counts: Counter[Action], hour: str) -> None:
-        connection.execute(
-            _counting(connection.dialect.name),
-            [
-                {"run_id": self.id, "hour": hour, "action": action.value, "decisions": count}
-                for action, count in sorted(counts.items())
-            ],
-        )
-
-
-@lru_cache
-def _counting(dialect: str) -> sa.Insert:
-    insert = _insert(run_counts, dialect)
-    added = {"decisions": run_counts.c.decisions + insert.excluded.decisions}
-    return insert.on_conflict_do_update(index_elements=["run_id", "hour", "action"], set_=added)
-
-
-def _insert(table: sa.Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
-    return (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)
+        rows = [(self.id, hour, action.value, count) for action, count in sorted(counts.items())]
+        insert_rows(connection, run_counts, _COUNTED, rows, upsert=_ADD)
