@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from sync_audit import Decision, LedgerChanges, Run
@@ -91,5 +91,5 @@ class Comparison(Loader):
         compared = [drift_of(entry, planned.known[entry.record.member]) for entry in planned.entries]
         return super()._decide(audience, membership, replace(planned, entries=compared))
 
-    def _record(self, decisions: Sequence[Decision], ledger: LedgerChanges | None = None) -> None:
-        super()._record([report.of_comparison(decision) for decision in decisions], ledger)
+    def _record(self, decisions: Iterable[Decision], ledger: LedgerChanges | None = None) -> None:
+        super()._record((report.of_comparison(decision) for decision in decisions), ledger)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -171,10 +172,10 @@ class Loader:
 
     def _decide(self, audience: Audience, membership: Membership, planned: Planned) -> list[Write]:
         self._record(
-            [
-                *(report.of_merged(record) for record in planned.merged),
-                *(report.of_verdict(verdict, audience.id) for verdict in planned.verdicts),
-            ],
+            itertools.chain(
+                (report.of_merged(record) for record in planned.merged),
+                (report.of_verdict(verdict, audience.id) for verdict in planned.verdicts),
+            ),
             ledger=report.ledger_changes(membership, planned.verdicts),
         )
         return planned.writes
@@ -209,11 +210,11 @@ class Loader:
             outcomes = self._writer.write_batch(writes)
         membership = self._memberships[writes[0].audience.id]
         self._record(
-            [report.of_outcome(outcome) for outcome in outcomes],
+            (report.of_outcome(outcome) for outcome in outcomes),
             ledger=report.ledger_changes(membership, outcomes),
         )
 
-    def _record(self, decisions: Sequence[Decision], ledger: LedgerChanges | None = None) -> None:
+    def _record(self, decisions: Iterable[Decision], ledger: LedgerChanges | None = None) -> None:
         """Store decisions and what is known from now on; a dry run learns nothing."""
         self._run.record(decisions, ledger=None if self._settings.dry_run else ledger)
 
