@@ -235,5 +235,9 @@ class OptOutsStream(_TapStream):
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
+        version = self._stream_version = self._initialized_at // 1000
         for record in self._source.opt_outs(is_tried_only=self.is_tried_only):
             yield dict(record)
+        if not self.is_tried_only:
+            # After the last record: who has not come by now is not opted out.
+            self._write_activate_version_message(version)

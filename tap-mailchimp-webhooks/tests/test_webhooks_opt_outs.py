@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from connector_kit.errors import ConfigurationError
+from connector_kit.errors import ConfigurationError, ConnectorError
 from mailchimp_client import MailchimpClient, MailchimpSettings
 from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp
 from tap_mailchimp_webhooks.opt_outs import opt_out_record, present_opt_outs
@@ -113,6 +113,26 @@ def test_lists_who_is_out_at_present(tap: Tap, mailchimp: RunningMailchimp) -> N
     }
     assert found[PEOPLE[0]]["occurred_at"] == mailchimp.control.members()[PEOPLE[0]]["last_changed"]
     assert set(found[PEOPLE[0]]) == {*told, "event_id", "email", "occurred_at"}
+
+
+def test_the_last_record_is_followed_by_the_word_that_it_was(tap: Tap, mailchimp: RunningMailchimp) -> None:
+    act_of_every_kind(mailchimp)
+    told = [m for m in tap.run(OPT_OUTS) if m["type"] in {"RECORD", "ACTIVATE_VERSION"}]
+    assert [m["type"] for m in told] == [*["RECORD"] * 3, "ACTIVATE_VERSION"]
+    assert len({m["version"] for m in told}) == 1
+
+
+def test_half_a_listing_is_never_said_to_be_all(
+    tap: Tap, mailchimp: RunningMailchimp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks_off(*_: Any) -> Iterator[Message]:
+        yield {"event_id": "1", "email": PEOPLE[0]}
+        raise ConnectorError("Mailchimp went away.")
+
+    monkeypatch.setattr("tap_mailchimp_webhooks.tap.present_opt_outs", breaks_off)
+    with pytest.raises(ConnectorError):
+        tap.run(OPT_OUTS)
+    assert "ACTIVATE_VERSION" not in tap.capture.readouterr().out
 
 
 def test_touches_neither_inbox_nor_state_nor_activity_feeds(tap: Tap, mailchimp: RunningMailchimp) -> None:

@@ -63,6 +63,18 @@ class Comparer:
         return self._finder.find(sorted(addresses), anew=addresses)
 
 
+def shortfall(streams: Iterable[str]) -> str:
+    """Why a comparison is none of everything, in words.
+
+    Args:
+        streams: Those of which nothing said that all of it came.
+    """
+    return (
+        f"Nothing said that all of {', '.join(sorted(streams))} was read (no ACTIVATE_VERSION message after "
+        "the last record): the tap ended early, or lists no present states."
+    )
+
+
 def compare(updates: Sequence[ContactUpdate], rows: Iterable[Row], rules: Rules) -> list[Outcome]:
     """What each of the updates would change, each by itself: none of them comes after another.
 

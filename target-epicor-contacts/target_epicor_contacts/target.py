@@ -21,7 +21,7 @@ from typing_extensions import override
 from target_epicor_contacts.applying import Applier, Tools
 from target_epicor_contacts.baseline import SentValues
 from target_epicor_contacts.columns import Columns
-from target_epicor_contacts.comparing import Comparer
+from target_epicor_contacts.comparing import Comparer, shortfall
 from target_epicor_contacts.creation import ContactMaker
 from target_epicor_contacts.evidence import MEMO, EvidenceWriter, crm_call
 from target_epicor_contacts.lookup import RowFinder
@@ -62,6 +62,7 @@ class TargetEpicorContacts(DurableTarget):
     def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 (passed on as they are)
         super().__init__(**arguments)
         self._written_columns: set[str] = set()
+        self._incomplete: set[str] = set()
         self._run: Run | None = None
         self._applier: Applier | Comparer | None = None
         self._told_at = time.monotonic()
@@ -144,6 +145,7 @@ class TargetEpicorContacts(DurableTarget):
             rules.columns.check(name, rules.entities, origin=f"Stream `{stream}`")
         self._written_columns.update(names)
         self._applier = None
+        self._incomplete.add(stream)
         run.describe_stream(stream, schema, key_properties)
 
     @property
@@ -179,10 +181,21 @@ class TargetEpicorContacts(DurableTarget):
             super()._write_state_message(state)
 
     @override
+    def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
+        """Take note that everything came: only a comparison asks for it."""
+        for stream_map in self.mapper.stream_maps[message_dict["stream"]]:
+            self._incomplete.discard(stream_map.stream_alias)
+
+    @override
     def end_run(self, status: RunStatus, error: Exception | None = None) -> None:
         if self._run is None:
             return
-        self.logger.info("%s", self._run.finish(status, text_to_keep(error) if error else None))
+        told = text_to_keep(error) if error else None
+        if status == "succeeded" and self.write_settings.reconcile and self._incomplete:
+            # Half of a listing may agree with Epicor where the whole does not.
+            status, told = "stopped", shortfall(self._incomplete)
+            self.logger.warning("%s", told)
+        self.logger.info("%s", self._run.finish(status, told))
         self.trail.close()
         self.executor.shutdown()
         self.client.close()

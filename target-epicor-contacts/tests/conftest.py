@@ -51,9 +51,17 @@ def make_update(email: str, status: str | None = None, *, second: int = 0, **pro
 
 
 def messages(
-    records: Iterable[Record], *, state_every: int = 0, columns_of: Iterable[Record] = (), first: int = 0
+    records: Iterable[Record],
+    *,
+    state_every: int = 0,
+    columns_of: Iterable[Record] = (),
+    first: int = 0,
+    is_whole: bool = False,
 ) -> str:
-    """Singer messages: a schema, the records, and states that say how many records came before."""
+    """Singer messages: a schema, the records, and states that say how many records came before.
+
+    With `is_whole`, the last record is followed by the word that it was the last.
+    """
     rows = list(records)
     columns = sorted({name for record in [*rows, *columns_of] for name in record} | set(METADATA))
     lines: list[Record] = [
@@ -68,6 +76,8 @@ def messages(
         lines.append({"type": "RECORD", "stream": STREAM, "record": record})
         if state_every and number % state_every == 0:
             lines.append({"type": "STATE", "value": {"records": number}})
+    if is_whole:
+        lines.append({"type": "ACTIVATE_VERSION", "stream": STREAM, "version": 1})
     lines.append({"type": "STATE", "value": {"records": first + len(rows), "end": True}})
     return "".join(f"{json.dumps(line)}\n" for line in lines)
 
@@ -153,22 +163,24 @@ class Bench:
             **settings,
         }
 
-    def deliver(self, *records: Record, state_every: int = 0, **settings: Any) -> list[Any]:
+    def deliver(
+        self, *records: Record, state_every: int = 0, is_whole: bool = True, **settings: Any
+    ) -> list[Any]:
         """Run the target over records; the states that it emitted."""
-        states, error = self.attempt(*records, state_every=state_every, **settings)
+        states, error = self.attempt(*records, state_every=state_every, is_whole=is_whole, **settings)
         if error:
             raise error
         return states
 
     def attempt(
-        self, *records: Record, state_every: int = 0, **settings: Any
+        self, *records: Record, state_every: int = 0, is_whole: bool = True, **settings: Any
     ) -> tuple[list[Any], ConnectorError | None]:
         """Run the target over records; the states that it emitted, and the error that ended it."""
         written, failure = io.StringIO(), None
         with redirect_stdout(written):
             try:
                 target = HastyTarget(config=self.config(**settings))
-                target.listen(io.StringIO(messages(records, state_every=state_every)))
+                target.listen(io.StringIO(messages(records, state_every=state_every, is_whole=is_whole)))
             except ConnectorError as error:
                 failure = error
         return [json.loads(line) for line in written.getvalue().splitlines()], failure

@@ -197,6 +197,13 @@ def test_when_rows_cannot_be_read_the_run_fails_and_every_record_has_its_decisio
     assert pat.runs()[-1]["status"] == "failed"
 
 
+def test_half_a_listing_is_no_comparison_of_everyone(pat: Any, update: Update) -> None:
+    pat.deliver(update(PAT, "unsubscribed"), reconcile=True, is_whole=False)
+    [run] = pat.runs()
+    assert run["status"] == "stopped"
+    assert "ACTIVATE_VERSION" in run["error"]
+
+
 def test_the_connection_check_works_with_it_too(pat: Any) -> None:
     program = [*pat.command(reconcile=True, status_column="MC_Status_c"), "--test"]
     done = subprocess.run(program, capture_output=True, text=True, check=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 
 from sync_audit import Decision, LedgerChanges, Run
@@ -11,6 +11,7 @@ from sync_audit import Decision, LedgerChanges, Run
 from target_mailchimp import report
 from target_mailchimp.audience import Audience, AudienceDirectory
 from target_mailchimp.drift import drift_of
+from target_mailchimp.known import Known
 from target_mailchimp.loader import Loader
 from target_mailchimp.membership import Membership
 from target_mailchimp.planner import Planned
@@ -31,7 +32,7 @@ class Comparison(Loader):
         directory: Finds audiences.
         membership_of: Makes what Mailchimp shows of the members of an audience.
         run: Takes the decisions.
-        snapshot: Keeps what was seen; it is closed at the end.
+        snapshot: Keeps what was seen, and what a run would have remembered; it is closed at the end.
     """
 
     def __init__(
@@ -45,9 +46,24 @@ class Comparison(Loader):
         super().__init__(settings, directory, membership_of, DryRunWriter(), run)
         self._snapshot = snapshot
         self._incomplete: set[str] = set()
+        self._complete: set[str] = set()
+
+    @property
+    def shortfall(self) -> str:
+        """Why this is no comparison of everything, in words; empty where it is one."""
+        if not self._incomplete:
+            return ""
+        return (
+            f"Nothing said that all of {', '.join(sorted(self._incomplete))} was read: the tap ended early, "
+            "or reads no full tables, or lacks its setting `emit_activate_version_messages`."
+        )
+
+    def expect(self, stream: str) -> None:
+        """Prepare for the rows of a stream."""
+        self._incomplete.add(stream)
 
     def complete(self, stream: str) -> None:
-        """Find the rows that were written once and are not in the source any more.
+        """Find the members whose rows came once and do not any more.
 
         Args:
             stream: The stream of which every row came.
@@ -57,11 +73,13 @@ class Comparison(Loader):
         """
         self.flush()
         self._incomplete.discard(stream)
+        self._complete.add(stream)
         self._open(self._directory.get(self._settings.audience_of(stream)))
+        if not self._makes_members(stream):
+            return
         for list_id, membership in self._memberships.items():
             for rows in membership.rows_of(stream):
-                came = self._snapshot.get_many(rows)
-                gone = {source: member for source, member in rows.items() if source not in came}
+                gone = self._without_any_row(rows)
                 self._run.read(len(gone))
                 self._record(
                     [
@@ -72,18 +90,31 @@ class Comparison(Loader):
 
     def close(self) -> None:
         """Say what was not looked for, and let go of what was seen."""
-        if self._incomplete:
-            logger.warning(
-                "Rows that no longer exist were not looked for: nothing said that all of %s was read. "
-                "Let the tap read full tables, with its setting `emit_activate_version_messages`.",
-                ", ".join(sorted(self._incomplete)),
-            )
+        if self.shortfall:
+            logger.warning("Rows that no longer exist were not looked for. %s", self.shortfall)
         super().close()
         self._snapshot.close()
 
+    def _makes_members(self, stream: str) -> bool:
+        return stream not in self._settings.update_only_streams
+
+    def _without_any_row(self, rows: Mapping[str, Known]) -> dict[str, Known]:
+        """Of rows with their members, those that are gone with nobody else to stand behind the member."""
+        came = self._snapshot.get_many({*rows, *(row for member in rows.values() for row in member.rows)})
+        return {
+            source: member
+            for source, member in rows.items()
+            if source not in came and not any(self._stands(row, came) for row in member.rows if row != source)
+        }
+
+    def _stands(self, row: str, came: Container[str]) -> bool:
+        """Whether a row stands behind its member: it came, or nothing says yet that it will not."""
+        stream = row.partition("/")[0]
+        return self._makes_members(stream) and (row in came or stream not in self._complete)
+
     def _accept(self, entry: MemberRecord | InvalidRecord) -> None:
-        self._incomplete.add(entry.stream)
-        if entry.source:
+        # A row that has lost its address stands behind nobody.
+        if isinstance(entry, MemberRecord) and entry.source:
             self._snapshot.add({entry.source: None})
         super()._accept(entry)
 
@@ -92,4 +123,6 @@ class Comparison(Loader):
         return super()._decide(audience, membership, replace(planned, entries=compared))
 
     def _record(self, decisions: Iterable[Decision], ledger: LedgerChanges | None = None) -> None:
-        super()._record((report.of_comparison(decision) for decision in decisions), ledger)
+        for namespace, changes in (ledger or {}).items():
+            self._snapshot.add({f"{namespace}/{key}": value for key, value in changes.items()})
+        super()._record(report.of_comparison(decision) for decision in decisions)

@@ -34,7 +34,14 @@ def drift_of(planned: Verdict | Write, member: Known | None) -> Verdict:
     if planned.archive:
         changes["status"] = (member.status if member else None, "archived")
     changes |= {f"tags.{tag}": (not wanted, wanted) for tag, wanted in planned.tag_changes.items()}
-    verdict = Verdict(record, Action.UNCHANGED, "no_field_differs", told(planned.left_out), changes=changes)
+    verdict = Verdict(
+        record,
+        Action.UNCHANGED,
+        "no_field_differs",
+        told(planned.left_out),
+        after=planned.after,
+        changes=changes,
+    )
     kinds = (
         (planned.former, Drift.ADDRESS_DIFFERS),
         (planned.known is None, Drift.MEMBER_MISSING),

@@ -82,10 +82,7 @@ class Membership:
         An opt-out that came before its person keeps the person from becoming a subscriber; a name that came
         first travels when somebody becomes a member.
         """
-        found = {
-            member: [record for row in rows.values() if (record := _read(row)) is not None]
-            for member, rows in self._waiting.get_many(members).items()
-        }
+        found = {member: read_rows(rows) for member, rows in self._waiting.get_many(members).items()}
         now_at = self.member_of(row.source for rows in found.values() for row in rows if row.source)
         return {
             member: [row for row in rows if now_at.get(row.source, member) == member]
@@ -132,9 +129,10 @@ class Membership:
         self._listed = True
 
 
-def _read(row: Mapping[str, Any]) -> MemberRecord | None:
-    record = read_record(row["stream"], row["raw"])
-    return record if isinstance(record, MemberRecord) else None
+def read_rows(rows: Mapping[str, Mapping[str, Any]]) -> list[MemberRecord]:
+    """The records that wait for somebody to become a member, as the ledger keeps them."""
+    records = (read_record(row["stream"], row["raw"]) for row in rows.values())
+    return [record for record in records if isinstance(record, MemberRecord)]
 
 
 def _seen(before: Known | None, member: Mapping[str, Any]) -> Known:

@@ -125,6 +125,8 @@ class TargetMailchimp(DurableTarget):
         """Prepare for the records of a stream."""
         self.directory.expect(stream, schema)
         self.run.describe_stream(stream, schema, key_properties)
+        if self.comparison is not None:
+            self.comparison.expect(stream)
 
     def check_connection(self) -> Iterator[str]:
         """Try what a run needs."""
@@ -165,7 +167,11 @@ class TargetMailchimp(DurableTarget):
             if error is not None:
                 self.loader.abandon(error)
             self.loader.close()
-        summary = self.run.finish(status, error=text_to_keep(error) if error else None)
+        told = text_to_keep(error) if error else None
+        if status == "succeeded" and self.comparison is not None and self.comparison.shortfall:
+            # Half of a source may agree with the audience where the whole does not.
+            status, told = "stopped", self.comparison.shortfall
+        summary = self.run.finish(status, error=told)
         self.logger.info("%s; %d calls to Mailchimp.", summary, sum(self.client.transport.calls.values()))
         self.trail.close()
 
