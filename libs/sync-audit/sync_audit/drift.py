@@ -35,7 +35,7 @@ class Drift(str, enum.Enum):
 _SENTENCES: Final = {
     Drift.MEMBER_MISSING: "Epicor has the customer, the audience has no such member.",
     Drift.MEMBER_ARCHIVED: "Epicor has the customer, the member is archived in the audience, and stays so.",
-    Drift.ROW_GONE: "The member is there, its row no longer comes from Epicor.",
+    Drift.ROW_GONE: "The member is there, no row of Epicor stands behind it any more.",
     Drift.ROW_MISSING: "Epicor has no row for the person, and the settings ask for one.",
     Drift.FIELDS_DIFFER: "Mapped fields have different values.",
     Drift.ADDRESS_DIFFERS: "The e-mail address was changed on one side.",
