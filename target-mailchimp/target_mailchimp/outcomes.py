@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from connector_kit.errors import DataError
-from mailchimp_client import Refusal, RefusedError
+from mailchimp_client import CallResult, Refusal, RefusedError
 from sync_audit import Action
 
 from target_mailchimp.known import Known
@@ -16,6 +16,8 @@ from target_mailchimp.values import told
 
 REFUSED_BY_RULE = frozenset({Refusal.COMPLIANCE_STATE, Refusal.FORGOTTEN})
 """Mailchimp says no for the person's sake: nothing to mend, and nothing to replay."""
+
+NO_CALL = CallResult()
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class Outcome:
         detail: A sentence.
         member: The member as Mailchimp now has it, as far as the answer says.
         error: Why it failed; set for failures alone.
-        request_id: Mailchimp's id of the call.
-        seconds: How long the call took.
+        call: How the call ended that carried the member.
+        sent: What that call said about the member, where it is kept.
         written: Whether what was sent is now known to be there.
     """
 
@@ -40,8 +42,8 @@ class Outcome:
     detail: str = ""
     member: Mapping[str, Any] | None = None
     error: DataError | None = None
-    request_id: str | None = None
-    seconds: float | None = None
+    call: CallResult = NO_CALL
+    sent: Mapping[str, Any] | None = None
     written: bool = True
 
     def known_after(self) -> Known | None:
@@ -61,24 +63,18 @@ def succeeded(
     *,
     created: bool,
     member: Mapping[str, Any],
-    request_id: str | None = None,
-    seconds: float = 0.0,
+    call: CallResult = NO_CALL,
+    sent: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """The outcome of a write that Mailchimp took."""
     action, reason = _success(write, created=created)
-    return Outcome(
-        write,
-        action,
-        reason,
-        told(write.left_out),
-        member=member,
-        request_id=request_id,
-        seconds=seconds,
-    )
+    return Outcome(write, action, reason, told(write.left_out), member=member, call=call, sent=sent)
 
 
-def refused(write: Write, error: DataError, *, seconds: float | None = None) -> Outcome:
-    """The outcome of a write that Mailchimp did not take."""
+def refused(
+    write: Write, error: DataError, *, call: CallResult | None = None, sent: Mapping[str, Any] | None = None
+) -> Outcome:
+    """The outcome of a write that Mailchimp did not take; without a call, the error tells of it."""
     reason = error.reason if isinstance(error, RefusedError) else Refusal.OTHER
     by_rule = reason in REFUSED_BY_RULE
     return Outcome(
@@ -87,21 +83,28 @@ def refused(write: Write, error: DataError, *, seconds: float | None = None) -> 
         reason.value,
         f"{error.message} {error.advice}".rstrip(),
         error=None if by_rule else error,
-        request_id=error.request_id,
-        seconds=seconds,
+        call=call or call_of(error),
+        sent=sent,
         written=False,
     )
 
 
-def not_restored(write: Write) -> Outcome:
+def not_restored(write: Write, call: CallResult = NO_CALL) -> Outcome:
     """Somebody who was known is no longer a member, and stays out."""
     return Outcome(
         write,
         Action.REFUSED,
         "no_longer_a_member",
         "The person left the audience since, and is not brought back.",
+        call=call,
         written=False,
     )
+
+
+def call_of(error: DataError) -> CallResult:
+    """How the call ended that an error tells of."""
+    seconds = error.seconds if isinstance(error, RefusedError) else None
+    return CallResult(status=error.status, request_id=error.request_id, seconds=seconds)
 
 
 def _success(write: Write, *, created: bool) -> tuple[Action, str]:

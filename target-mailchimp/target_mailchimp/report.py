@@ -85,7 +85,7 @@ def of_failure(record: MemberRecord, reason: str, detail: str, *, keep: bool) ->
 
 def of_outcome(outcome: Outcome) -> Decision:
     """The decision about a record that was written, or that Mailchimp refused."""
-    write = outcome.write
+    write, call = outcome.write, outcome.call
     former = write.former if outcome.action is Action.MOVED else None
     return _decision(
         write.record,
@@ -95,10 +95,11 @@ def of_outcome(outcome: Outcome) -> Decision:
         former_subject=former.known.address if former else None,
         changes=(write.changes or None) if outcome.written else None,
         targets=f"list {write.audience.id}",
-        http_status=outcome.error.status if outcome.error else None,
-        request_id=outcome.request_id,
-        duration_ms=None if outcome.seconds is None else outcome.seconds * 1000,
+        http_status=call.status,
+        request_id=call.request_id,
+        duration_ms=None if call.seconds is None else call.seconds * 1000,
         dead_letter=write.record.raw if outcome.action.is_failure else None,
+        payload=outcome.sent,
     )
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from connector_kit.errors import AmbiguousWriteError, DataError, NotFoundError
-from mailchimp_client import MailchimpClient, Refusal, RefusedError, subscriber_hash
+from mailchimp_client import MailchimpClient, MemberResult, Refusal, RefusedError, subscriber_hash
 from sync_audit import Action
 
 from target_mailchimp.known import Known
-from target_mailchimp.outcomes import Outcome, not_restored, refused, succeeded
+from target_mailchimp.outcomes import Outcome, call_of, not_restored, refused, succeeded
 from target_mailchimp.plans import Write
 from target_mailchimp.values import PERMISSION, LeftOut, member_body
 
@@ -35,11 +35,15 @@ class MailchimpWriter:
     Args:
         client: The account.
         skip_merge_validation: Whether members may lack the merge fields that the audience requires.
+        keep_payloads: Whether outcomes keep what was sent.
     """
 
-    def __init__(self, client: MailchimpClient, *, skip_merge_validation: bool) -> None:
+    def __init__(
+        self, client: MailchimpClient, *, skip_merge_validation: bool, keep_payloads: bool = False
+    ) -> None:
         self._client = client
         self._skip = skip_merge_validation
+        self._keep = keep_payloads
 
     def write_batch(self, writes: Sequence[Write]) -> list[Outcome]:
         """Write up to 500 members of one audience; each address comes once."""
@@ -67,8 +71,10 @@ class MailchimpWriter:
                 return self._move(write)
             return self._finished(self._put_or_patch(write))
         except DataError as error:
-            smaller = _without_refused_fields(refused(write, error))
-            return self.write_single(smaller) if smaller else refused(write, error)
+            moves = write.former and not write.archive
+            outcome = refused(write, error, sent=self._kept(_move_body(write)) if moves else None)
+            smaller = _without_refused_fields(outcome)
+            return self.write_single(smaller) if smaller else outcome
 
     # Batches
 
@@ -82,37 +88,35 @@ class MailchimpWriter:
         return outcomes
 
     def _upsert_group(self, writes: Sequence[Write], *, replaces_tags: bool) -> list[Outcome]:
+        items = [_batch_item(write) for write in writes]
         try:
             result = self._client.upsert_members(
                 writes[0].audience.id,
-                [_batch_item(write) for write in writes],
+                items,
                 sync_tags=replaces_tags,
                 skip_merge_validation=self._skip,
             )
         except RefusedError as error:
             if len(writes) == 1:
-                return [refused(writes[0], error)]
+                return [refused(writes[0], error, sent=self._kept(items[0]))]
             middle = len(writes) // 2
             return [
                 *self._upsert_group(writes[:middle], replaces_tags=replaces_tags),
                 *self._upsert_group(writes[middle:], replaces_tags=replaces_tags),
             ]
         outcomes = []
-        for write in writes:
-            item = result.items[write.record.member]
-            if item.error:
-                outcomes.append(refused(write, item.error, seconds=result.seconds))
+        for write, item in zip(writes, items, strict=True):
+            came, sent = result.items[write.record.member], self._kept(item)
+            if came.error:
+                outcomes.append(refused(write, came.error, call=result, sent=sent))
             else:
-                outcomes.append(
-                    succeeded(
-                        write,
-                        created=item.outcome == "created",
-                        member=item.member,
-                        request_id=result.request_id,
-                        seconds=result.seconds,
-                    )
-                )
+                created = came.outcome == "created"
+                outcomes.append(succeeded(write, created=created, member=came.member, call=result, sent=sent))
         return outcomes
+
+    def _kept(self, body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What was sent, where it is kept: a whole run's bodies are too much to hold for nothing."""
+        return body if self._keep else None
 
     def _followed_up(self, outcome: Outcome) -> Outcome:
         write = outcome.write
@@ -125,18 +129,22 @@ class MailchimpWriter:
 
     def _put_back(self, write: Write) -> Outcome:
         """Archive somebody who was known, had left, and came back unsubscribed through the batch."""
-        self._client.archive_member(write.audience.id, write.record.member)
-        return not_restored(write)
+        return not_restored(write, self._client.archive_member(write.audience.id, write.record.member))
 
     def _fields_alone(self, write: Write, outcome: Outcome) -> Outcome:
         body = member_body({name: value for name, value in write.values.items() if name != "tags"})
         try:
-            member = self._client.patch_member(
+            call = self._client.patch_member(
                 write.audience.id, write.record.member, body, skip_merge_validation=self._skip
             )
         except DataError:
             return outcome
-        return succeeded(replace(write, lower=False), created=False, member=member)
+        return self._succeeded(replace(write, lower=False), call, body)
+
+    def _succeeded(
+        self, write: Write, call: MemberResult, body: Mapping[str, Any], *, created: bool = False
+    ) -> Outcome:
+        return succeeded(write, created=created, member=call.member, call=call, sent=self._kept(body))
 
     # Single calls
 
@@ -149,19 +157,17 @@ class MailchimpWriter:
             body["status"] = "unsubscribed"
         if not exists:
             body |= {"status_if_new": write.new_status}
-            member = self._client.put_member(list_id, member_hash, body, skip_merge_validation=self._skip)
+            call = self._client.put_member(list_id, member_hash, body, skip_merge_validation=self._skip)
         else:
             del body["email_address"]
             try:
-                member = self._client.patch_member(
-                    list_id, member_hash, body, skip_merge_validation=self._skip
-                )
-            except NotFoundError:
-                return not_restored(write)
-        if member.get("status") == "archived":
-            return not_restored(write)
+                call = self._client.patch_member(list_id, member_hash, body, skip_merge_validation=self._skip)
+            except NotFoundError as error:
+                return not_restored(write, call_of(error))
+        if call.member.get("status") == "archived":
+            return not_restored(write, call)
         self._single_tags(write)
-        return succeeded(write, created=not exists, member=member)
+        return self._succeeded(write, call, body, created=not exists)
 
     def _single_tags(self, write: Write) -> None:
         if "tags" not in write.values:
@@ -184,43 +190,42 @@ class MailchimpWriter:
     def _archive(self, write: Write) -> Outcome:
         try:
             member = write.former.member if write.former else write.record.member
-            self._client.archive_member(write.audience.id, member)
-        except NotFoundError:
-            return not_restored(write)
+            call = self._client.archive_member(write.audience.id, member)
+        except NotFoundError as error:
+            return not_restored(write, call_of(error))
         except RefusedError as error:
             if error.reason is not Refusal.CANNOT_ARCHIVE:
                 raise
-            return Outcome(write, Action.REFUSED, error.reason.value, error.message, written=False)
-        return succeeded(write, created=False, member={"status": "archived"})
+            return Outcome(
+                write, Action.REFUSED, error.reason.value, error.message, call=call_of(error), written=False
+            )
+        return succeeded(write, created=False, member={"status": "archived"}, call=call)
 
     def _move(self, write: Write) -> Outcome:
         """Give a member its new address; its `contact_id` and its consent stay."""
         former = write.former
         if former is None:
             raise ValueError("A move needs the member that is moved.")
-        body = member_body({name: value for name, value in write.values.items() if name != "tags"})
-        body["email_address"] = write.record.address
-        if write.lower:
-            body["status"] = "unsubscribed"
+        body = _move_body(write)
         try:
-            member = self._patch_address(write, former.member, body)
-        except NotFoundError:
-            return self._after_failed_move(write, "former_member_gone")
+            call = self._patch_address(write, former.member, body)
+        except NotFoundError as error:
+            return self._after_failed_move(write, "former_member_gone", error)
         except RefusedError as error:
             if error.reason is not Refusal.MEMBER_EXISTS:
                 raise
-            return self._after_failed_move(write, "address_taken")
+            return self._after_failed_move(write, "address_taken", error)
         self._single_tags(write)
-        return self._finished(succeeded(write, created=False, member=member))
+        return self._finished(self._succeeded(write, call, body))
 
-    def _patch_address(self, write: Write, former: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _patch_address(self, write: Write, former: str, body: Mapping[str, Any]) -> MemberResult:
         list_id = write.audience.id
         try:
             return self._client.patch_member(list_id, former, body, skip_merge_validation=self._skip)
         except AmbiguousWriteError:
             moved = self._moved_member(write)
             if moved:
-                return moved
+                return MemberResult(member=moved)
         return self._client.patch_member(list_id, former, body, skip_merge_validation=self._skip)
 
     def _moved_member(self, write: Write) -> dict[str, Any] | None:
@@ -234,7 +239,7 @@ class MailchimpWriter:
         known = write.former.known if write.former else None
         return member if known and member["contact_id"] == known.contact else None
 
-    def _after_failed_move(self, write: Write, reason: str) -> Outcome:
+    def _after_failed_move(self, write: Write, reason: str, error: DataError) -> Outcome:
         """Update the new address if it is a member of its own; make nobody who is none."""
         status = self._status(write.audience.id, write.record.member)
         if status is None or status == "archived":
@@ -243,6 +248,8 @@ class MailchimpWriter:
                 Action.REFUSED,
                 reason,
                 "The member of the former address cannot be moved, and nobody is created in its place.",
+                call=call_of(error),
+                sent=self._kept(_move_body(write)),
                 written=False,
             )
         known = Known(write.record.address, status=status)
@@ -327,6 +334,14 @@ def _batch_item(write: Write) -> dict[str, Any]:
     if write.lower:
         item["status"] = "unsubscribed"
     return item
+
+
+def _move_body(write: Write) -> dict[str, Any]:
+    body = member_body({name: value for name, value in write.values.items() if name != "tags"})
+    body["email_address"] = write.record.address
+    if write.lower:
+        body["status"] = "unsubscribed"
+    return body
 
 
 def _without_refused_fields(outcome: Outcome) -> Write | None:

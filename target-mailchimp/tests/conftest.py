@@ -105,6 +105,10 @@ class Audited:
     consent: str
     changes: Mapping[str, Any] = field(default_factory=dict)
     dead_letter: Mapping[str, Any] | None = None
+    http_status: int | None = None
+    request_id: str | None = None
+    duration_ms: float | None = None
+    payload: str | None = None
 
 
 @dataclass
@@ -163,6 +167,7 @@ class Bench:
                 row["consent"] or "",
                 json.loads(row["changes"]) if row["changes"] else {},
                 json.loads(row["dead_letter"]) if row["dead_letter"] else None,
+                *(row[name] for name in ("http_status", "request_id", "duration_ms", "payload")),
             )
             for row in rows
         ]

@@ -18,7 +18,7 @@ from connector_kit.transport import Answer, Authorization, Request, Transport
 from mailchimp_client.errors import classify
 from mailchimp_client.identity import KeyAuthorization, TokenAuthorization
 from mailchimp_client.members_walk import MEMBER_FIELDS, walk_members
-from mailchimp_client.results import BatchResult, results_by_hash
+from mailchimp_client.results import BatchResult, CallResult, MemberResult, results_by_hash
 from mailchimp_client.settings import MailchimpSettings
 
 Document = dict[str, Any]
@@ -191,9 +191,9 @@ class MailchimpClient:
         body: Mapping[str, Any],
         *,
         skip_merge_validation: bool = False,
-    ) -> Document:
+    ) -> MemberResult:
         """Create or update a member. `status` overwrites without asking; `status_if_new` does not."""
-        return self._write(
+        return self._write_member(
             "PUT",
             _member(list_id, member_hash),
             body,
@@ -208,10 +208,10 @@ class MailchimpClient:
         body: Mapping[str, Any],
         *,
         skip_merge_validation: bool = False,
-    ) -> Document:
+    ) -> MemberResult:
         """Change a member that exists. A new `email_address` moves it; `contact_id` stays."""
         # After a move the old hash is unknown: the caller looks before it repeats.
-        return self._write(
+        return self._write_member(
             "PATCH",
             _member(list_id, member_hash),
             body,
@@ -219,9 +219,9 @@ class MailchimpClient:
             params=_merge_rule(skip=skip_merge_validation),
         )
 
-    def archive_member(self, list_id: str, member_hash: str) -> None:
+    def archive_member(self, list_id: str, member_hash: str) -> CallResult:
         """Archive a member."""
-        self._send("DELETE", _member(list_id, member_hash))
+        return CallResult(**_facts(self._send("DELETE", _member(list_id, member_hash))))
 
     def set_tags(
         self, list_id: str, member_hash: str, tags: Mapping[str, bool], *, is_syncing: bool = False
@@ -272,8 +272,7 @@ class MailchimpClient:
         )
         return BatchResult(
             items=results_by_hash((str(member["email_address"]) for member in members), answer.document),
-            request_id=answer.headers.get("X-Request-Id"),
-            seconds=answer.seconds,
+            **_facts(answer),
         )
 
     def member_activity(self, list_id: str, member_hash: str) -> Iterator[Document]:
@@ -332,9 +331,20 @@ class MailchimpClient:
         body: Mapping[str, Any],
         *,
         repeatable: bool = False,
-        params: Mapping[str, str | int] | None = None,
     ) -> Document:
-        return dict(self._send(method, path, body, params=params, repeatable=repeatable).document)
+        return dict(self._send(method, path, body, repeatable=repeatable).document)
+
+    def _write_member(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        repeatable: bool,
+        params: Mapping[str, str | int],
+    ) -> MemberResult:
+        answer = self._send(method, path, body, params=params, repeatable=repeatable)
+        return MemberResult(member=dict(answer.document), **_facts(answer))
 
     def _send(
         self,
@@ -365,6 +375,15 @@ class MailchimpClient:
             offset += len(page[key])
             if not page[key] or offset >= int(page.get("total_items", 0)):
                 return
+
+
+def _facts(answer: Answer) -> dict[str, Any]:
+    """What an answer says about its call: the attributes of a CallResult."""
+    return {
+        "status": answer.status,
+        "request_id": answer.headers.get("X-Request-Id"),
+        "seconds": answer.seconds,
+    }
 
 
 def _merge_rule(*, skip: bool) -> dict[str, str | int]:

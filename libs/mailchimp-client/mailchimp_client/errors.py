@@ -68,6 +68,7 @@ class RefusedError(DataError):
         reason: Which refusal it is.
         field_errors: What is wrong with which field, where Mailchimp says so.
         retry_later: Whether the same record may be taken another day.
+        seconds: How long the call took; None for one member of a batch.
     """
 
     def __init__(
@@ -76,11 +77,13 @@ class RefusedError(DataError):
         *,
         reason: Refusal = Refusal.OTHER,
         field_errors: tuple[FieldError, ...] = (),
+        seconds: float | None = None,
         **details: Any,  # noqa: ANN401 (those of the base class)
     ) -> None:
         super().__init__(message, **details)
         self.reason = reason
         self.field_errors = field_errors
+        self.seconds = seconds
         self.retry_later = reason is Refusal.SIGNUP_THROTTLED
 
 
@@ -282,7 +285,7 @@ def _bad_request(request: Request, answer: Answer, problem: Mapping[str, Any]) -
         if isinstance(error, dict)
     )
     text = f"{problem.get('title') or ''}: {problem.get('detail') or ''}"
-    return _refused(text, errors, **_details(answer, problem))
+    return _refused(text, errors, seconds=answer.seconds, **_details(answer, problem))
 
 
 def _unknown_credentials(request: Request, answer: Answer, problem: Mapping[str, Any]) -> ConnectorError:  # noqa: ARG001 (a row of the table)

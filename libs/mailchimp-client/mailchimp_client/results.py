@@ -1,4 +1,4 @@
-"""What came of each member of a batch."""
+"""What came of a call that writes members, and of each member of a batch."""
 
 from __future__ import annotations
 
@@ -25,19 +25,41 @@ class ItemResult:
     error: RefusedError | None = None
 
 
-@dataclass(frozen=True)
-class BatchResult:
-    """What came of a batch.
+@dataclass(frozen=True, kw_only=True)
+class CallResult:
+    """How a call ended; all is None where none was made, or no answer came.
 
     Attributes:
-        items: One result for each member that was sent, by subscriber hash.
+        status: The HTTP status.
         request_id: Mailchimp's id of the call.
         seconds: How long it took.
     """
 
-    items: Mapping[str, ItemResult]
+    status: int | None = None
     request_id: str | None = None
-    seconds: float = 0.0
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberResult(CallResult):
+    """What came of a write of one member.
+
+    Attributes:
+        member: The member as Mailchimp now has it.
+    """
+
+    member: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchResult(CallResult):
+    """What came of a batch.
+
+    Attributes:
+        items: One result for each member that was sent, by subscriber hash.
+    """
+
+    items: Mapping[str, ItemResult]
 
 
 def results_by_hash(sent: Iterable[str], document: Mapping[str, Any]) -> dict[str, ItemResult]:
