@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from mailchimp_client import subscriber_hash
 from sync_audit import Action, Drift
 
 from target_mailchimp.known import LOWERABLE, Known
 from target_mailchimp.plans import Verdict, Write
+from target_mailchimp.records import MemberRecord
 from target_mailchimp.values import told
 
 
@@ -22,13 +24,16 @@ def drift_of(planned: Verdict | Write, member: Known | None) -> Verdict:
     """
     record = planned.record
     taken_back = record.opted_out and member is not None and member.status in LOWERABLE
+    moved = _changes_of_address(record, member)
     if isinstance(planned, Verdict):
         if planned.reason == "archived":
             return _drifted(planned, Drift.MEMBER_ARCHIVED)
         if planned.action is Action.UNCHANGED and taken_back:
             return _drifted(planned, Drift.OPT_OUT_TAKEN_BACK)
+        if planned.action is Action.UNCHANGED and moved:
+            return _drifted(replace(planned, changes=moved), Drift.ADDRESS_DIFFERS)
         return planned
-    changes = {name: change for name, change in planned.changes.items() if not _same(*change)}
+    changes = {name: change for name, change in planned.changes.items() if not _same(*change)} | moved
     if planned.former:
         changes["email_address"] = (planned.former.known.address, record.address)
     if planned.archive:
@@ -43,14 +48,21 @@ def drift_of(planned: Verdict | Write, member: Known | None) -> Verdict:
         changes=changes,
     )
     kinds = (
-        (planned.former, Drift.ADDRESS_DIFFERS),
-        (planned.known is None, Drift.MEMBER_MISSING),
         (planned.lower and planned.reason == "opted_out_at_source", Drift.OPT_OUT_UNKNOWN_TO_MAILCHIMP),
+        (planned.former or moved, Drift.ADDRESS_DIFFERS),
+        (planned.known is None, Drift.MEMBER_MISSING),
         (taken_back and not planned.lower, Drift.OPT_OUT_TAKEN_BACK),
         (changes, Drift.FIELDS_DIFFER),
     )
     kind = next((kind for applies, kind in kinds if applies), None)
     return _drifted(verdict, kind) if kind else verdict
+
+
+def _changes_of_address(record: MemberRecord, member: Known | None) -> dict[str, tuple[Any, Any]]:
+    """What differs where the member has another address since than the row, which knows the former one."""
+    if member is None or subscriber_hash(member.address) == record.member:
+        return {}
+    return {"email_address": (member.address, record.address)}
 
 
 def _drifted(verdict: Verdict, kind: Drift) -> Verdict:

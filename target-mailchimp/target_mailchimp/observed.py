@@ -35,24 +35,32 @@ class ObservedMembership(Membership):
         """Read the whole audience."""
         listing = self._client.members(self._list_id)
         while page := list(itertools.islice(listing, LARGEST_PAGE)):
-            self._snapshot.add(
-                {self._entry(member["id"]): Known.from_member(member).as_value() for member in page}
-            )
+            members = {member["id"]: Known.from_member(member) for member in page}
+            self._snapshot.add({self._entry(key): member.as_value() for key, member in members.items()})
+            self._snapshot.add({self._of_contact(member.contact): key for key, member in members.items()})
 
     def known(self, members: Iterable[str]) -> dict[str, Known]:
-        """Those who are members now, by subscriber hash, with the values that Mailchimp shows."""
+        """Those who are members now, by subscriber hash, with the values that Mailchimp shows.
+
+        Whoever changed the address in Mailchimp is found under the former one, and has the new one.
+        """
         wanted = list(members)
         remembered = super().known(wanted) | {
             member: Known.from_value(value)
             for member, value in self._learned(self.members_namespace, wanted).items()
             if value is not None
         }
-        shown = self._snapshot.get_many(self._entry(member) for member in wanted)
-        return {
-            member: _observed(remembered.get(member), Known.from_value(shown[self._entry(member)]))
-            for member in wanted
-            if self._entry(member) in shown
+        shown = self._shown(wanted)
+        contacts = {
+            member: self._of_contact(before.contact)
+            for member, before in remembered.items()
+            if member not in shown and before.contact
         }
+        moved_to = self._snapshot.get_many(contacts.values())
+        moved = {member: moved_to[contact] for member, contact in contacts.items() if contact in moved_to}
+        under_new_address = self._shown(moved.values())
+        shown |= {member: under_new_address[now] for member, now in moved.items()}
+        return {member: _observed(remembered.get(member), now) for member, now in shown.items()}
 
     def waiting(self, members: Iterable[str]) -> dict[str, list[MemberRecord]]:
         """What was said about people who are no members, in this comparison or before."""
@@ -72,6 +80,14 @@ class ObservedMembership(Membership):
         names = {f"{namespace}/{key}": key for key in keys}
         return {names[name]: value for name, value in self._snapshot.get_many(names).items()}
 
+    def _shown(self, members: Iterable[str]) -> dict[str, Known]:
+        entries = {self._entry(member): member for member in members}
+        found = self._snapshot.get_many(entries)
+        return {entries[entry]: Known.from_value(value) for entry, value in found.items()}
+
+    def _of_contact(self, contact: str) -> str:
+        return f"{self._list_id}/contact/{contact}"
+
     def _entry(self, member: str) -> str:
         return f"{self._list_id}/{member}"
 
@@ -80,7 +96,8 @@ def _observed(before: Known | None, now: Known) -> Known:
     """A member as it is now; what Mailchimp does not show stays as it was sent last."""
     if before is None:
         return now
-    return replace(before, status=now.status, contact=now.contact, sent={**before.sent, **now.sent})
+    sent = {**before.sent, **now.sent}
+    return replace(before, address=now.address, status=now.status, contact=now.contact, sent=sent)
 
 
 def _save_nothing(changes: LedgerChanges) -> None:

@@ -157,6 +157,22 @@ def test_an_address_that_changed_on_one_side(bench: Any) -> None:
     assert decided.changes == {"email_address": [ANN, BOB]}
 
 
+@pytest.mark.parametrize("name", ["Ann", "Anna"])
+def test_an_address_that_the_person_changed_in_mailchimp_is_not_missing(bench: Any, name: str) -> None:
+    bench.run([row(ANN, 1, FNAME="Ann")])
+    bench.mailchimp.control.change_address(ANN, BOB)
+    [decided] = compare(bench, [row(ANN, 1, FNAME=name)])
+    assert (decided.action, decided.reason) == ("drifted", "address_differs")
+    assert decided.changes["email_address"] == [BOB, ANN]
+    assert ("merge_fields.FNAME" in decided.changes) is (name == "Anna")
+
+
+def test_an_opt_out_matters_more_than_an_address(bench: Any) -> None:
+    bench.run([row(ANN, 1)])
+    [decided] = compare(bench, [row(BOB, 1, status="unsubscribed")])
+    assert (decided.reason, decided.changes["email_address"]) == ("opt_out_unknown_to_mailchimp", [ANN, BOB])
+
+
 def test_a_row_that_no_longer_exists_is_found_after_a_whole_read(
     bench: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
