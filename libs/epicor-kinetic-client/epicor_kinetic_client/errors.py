@@ -267,7 +267,7 @@ def _refuses_query(error: ConnectorError) -> bool:
 def to_error(problem: Problem, answer: Answer, rules: tuple[Rule, ...] = RULES) -> ConnectorError:
     """The error of the first rule that fits."""
     rule, found = next((rule, found) for rule in rules if (found := rule.match(problem)) is not None)
-    message = rule.message.format(**found) if rule.message else problem.message
+    message = rule.message.format(**found) if rule.message else _sentence(problem.message)
     return rule.error(
         message or _reason(answer.status),
         advice=rule.advice,
@@ -277,6 +277,16 @@ def to_error(problem: Problem, answer: Answer, rules: tuple[Rule, ...] = RULES) 
         retry_after=_longest(answer.retry_after, rule.retry_after),
         field=found.get("name") or problem.field or None,
     )
+
+
+def _sentence(text: str) -> str:
+    """The server's words with a full stop, for others follow them."""
+    return f"{text}." if text and (text[-1].isalnum() or text[-1] in "'\")]") else text
+
+
+def _sentence(text: str) -> str:
+    """The server's words with a full stop, for others follow them."""
+    return f"{text}." if text and (text[-1].isalnum() or text[-1] in "'\")]") else text
 
 
 def _longest(*seconds: float | None) -> float | None:

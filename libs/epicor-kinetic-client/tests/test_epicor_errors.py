@@ -143,13 +143,28 @@ def test_the_column_the_type_and_the_correlation_id_travel_along(make_answer: An
 def test_every_form_of_a_body_is_understood(make_answer: Any, body: Any, content_type: str) -> None:
     error = classify(READ, make_answer(400, body, content_type))
     assert type(error) is NotFoundError
-    assert error.message == "Customer not available"
+    assert error.message == "Customer not available."
 
 
 @pytest.mark.parametrize("body", ["[1, 2]", '{"ErrorMess', "{}", "<broken", ""])
 def test_a_body_that_says_nothing_leaves_the_status(make_answer: Any, body: str) -> None:
     error = classify(READ, make_answer(503, body, "application/json"))
     assert type(error) is TransientError
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Deadlock", "Deadlock."),
+        ("No company 'X'", "No company 'X'."),
+        ("Try later!", "Try later!"),
+        ("x" * 400, f"{'x' * LONGEST_MESSAGE}…"),
+    ],
+)
+def test_advice_does_not_run_into_the_words_of_the_server(make_answer: Any, text: str, told: str) -> None:
+    error = classify(READ, make_answer(500, kinetic(text, CorrelationId="c-1")))
+    assert error is not None
+    assert str(error) == f"{told} (HTTP 500, request c-1) {error.advice}"
 
 
 @pytest.mark.parametrize("before", [0, LONGEST_MESSAGE - 7])
