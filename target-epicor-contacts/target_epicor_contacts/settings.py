@@ -250,6 +250,15 @@ _OWN_SETTINGS = th.PropertiesList(
         ),
     ),
     th.Property(
+        "keep_payloads",
+        th.BooleanType,
+        default=False,
+        title="Keep what was sent",
+        description=(
+            "Store what was sent completely in the audit trail, encrypted where AUDIT_ENCRYPTION_KEY is set."
+        ),
+    ),
+    th.Property(
         "dry_run",
         th.BooleanType,
         default=False,
@@ -296,6 +305,7 @@ class WriteSettings:
     on_invalid: OnInvalid = "dead_letter"
     max_failed: int | None = None
     max_failed_ratio: float | None = None
+    keep_payloads: bool = False
     dry_run: bool = False
     reconcile: bool = False
 
@@ -365,6 +375,7 @@ _PLAIN = (
     "crm_call_type",
     "on_invalid",
     "max_failed",
+    "keep_payloads",
     "dry_run",
     "reconcile",
 )

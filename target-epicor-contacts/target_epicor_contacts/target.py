@@ -228,7 +228,8 @@ class TargetEpicorContacts(DurableTarget):
             ConfigurationError: The database or the key is not usable.
         """
         url = self.config.get("audit_database_url") or default_database_url()
-        return AuditTrail.open(url, encryption_key=encryption_key())
+        keep_payloads = self.write_settings.keep_payloads
+        return AuditTrail.open(url, encryption_key=encryption_key(), keep_payloads=keep_payloads)
 
     def _new_applier(self) -> Applier | Comparer:
         settings, rules, client = self.write_settings, self.rules, self.client

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from connector_kit.errors import TransientError
+from cryptography.fernet import Fernet
+from sync_audit import AuditTrail
+from sync_audit.erasure import erase
+from sync_audit.vault import Vault
+from sync_audit.verification import verify
 
 Update = Callable[..., dict[str, Any]]
 
@@ -121,3 +127,63 @@ def test_what_needs_no_call_has_no_answer(pat: Any, update: Update) -> None:
     pat.deliver(update("nobody@example.net", "unsubscribed"), update(PAT, "subscribed"))
     pat.deliver(update(PAT, "unsubscribed", second=9), dry_run=True)
     assert {answer(entry) for entry in (*pat.decisions(), *pat.parts())} == {(None, False, False)}
+
+
+def test_what_was_sent_is_kept_by_setting_alone(pat: Any, update: Update) -> None:
+    pat.deliver(update(PAT, "unsubscribed"))
+    assert {entry["payload"] for entry in (*pat.decisions(), *pat.parts())} == {None}
+
+
+@MODES
+def test_what_was_sent_is_kept_with_the_key_of_the_row(pat: Any, update: Update, mode: str) -> None:
+    pat.deliver(update(PAT, "unsubscribed", LastName="New"), write_mode=mode, keep_payloads=True)
+    sent = {part["targets"].split()[0]: json.loads(part["payload"]) for part in pat.parts()}
+    assert sent["Customer"] == {"Company": "EPIC06", "CustNum": 2, "NoContact": True}
+    row = pat.all_rows()[ROW]
+    assert {name: row[name] for name in sent["CustCnt"]} == sent["CustCnt"]
+    assert set(sent["CustCnt"]) >= {"Company", "CustNum", "ShipToNum", "ConNum", "NoContact", "LastName"}
+
+
+def test_what_was_sent_for_a_new_contact_is_kept_even_where_it_was_refused(
+    bench: Any, update: Update
+) -> None:
+    settings = {**creating(bench), "keep_payloads": True}
+    bench.epicor.control.switches(business_errors={"CustCnt": "Contacts need a role."})
+    bench.deliver(update("new@example.com", "unsubscribed"), **settings)
+    bench.epicor.control.switches(business_errors={})
+    bench.deliver(update("new@example.com", "unsubscribed"), **settings)
+    [refused, _], [made, _] = bench.decisions(), bench.parts()
+    assert json.loads(refused["payload"]) == json.loads(made["payload"])
+    assert json.loads(made["payload"])["EMailAddress"] == "new@example.com"
+
+
+def test_what_was_sent_can_be_read_with_the_key_alone_and_goes_with_the_person(
+    pat: Any, update: Update, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = Fernet.generate_key().decode()
+    monkeypatch.setenv("AUDIT_ENCRYPTION_KEY", key)
+    pat.deliver(update(PAT, "unsubscribed", LastName="Newname"), match=["contacts"], keep_payloads=True)
+    [part] = pat.parts()
+    assert "Newname" not in part["payload"]
+    assert json.loads(Vault(key).unseal(part["payload"]))["LastName"] == "Newname"
+    with AuditTrail.open(pat.audit_url, encryption_key=key) as trail:
+        erase(trail, PAT)
+        assert verify(trail).is_whole
+    assert {entry["payload"] for entry in (*pat.decisions(), *pat.parts())} == {None}
+
+
+@pytest.mark.parametrize(
+    ("says", "detail"),
+    [
+        ({"reason": "manual", "campaign_id": "1a2b3c"}, "Mailchimp's reason: manual; campaign 1a2b3c."),
+        ({"reason": "abuse"}, "Mailchimp's reason: abuse."),
+        ({"campaign_id": "1a2b3c"}, "Campaign 1a2b3c."),
+        ({}, ""),
+    ],
+)
+def test_an_opt_out_says_how_and_by_which_campaign(
+    pat: Any, update: Update, says: dict[str, str], detail: str
+) -> None:
+    pat.deliver(update(PAT, "unsubscribed", **says))
+    [decision] = pat.decisions()
+    assert decision["detail"] == f"2 rows written. {detail}".rstrip()

@@ -121,6 +121,15 @@ _OWN_SETTINGS = th.PropertiesList(
         description="`sqlite:///…` or `postgresql://…`; by default `data/sync-audit.sqlite3` in the project.",
     ),
     th.Property(
+        "keep_payloads",
+        th.BooleanType,
+        default=False,
+        title="Keep what was sent",
+        description=(
+            "Store what was sent completely in the audit trail, encrypted where AUDIT_ENCRYPTION_KEY is set."
+        ),
+    ),
+    th.Property(
         "dry_run",
         th.BooleanType,
         default=False,
@@ -161,6 +170,7 @@ class LoadSettings:
     on_invalid: OnInvalid = "skip"
     max_failed: int | None = None
     max_failed_ratio: float | None = None
+    keep_payloads: bool = False
     dry_run: bool = False
     reconcile: bool = False
 

@@ -73,6 +73,7 @@ class TargetMailchimp(DurableTarget):
         return AuditTrail.open(
             self.config.get("audit_database_url") or default_database_url(),
             encryption_key=encryption_key(),
+            keep_payloads=self.settings.keep_payloads,
         )
 
     @cached_property
@@ -90,7 +91,11 @@ class TargetMailchimp(DurableTarget):
         """Carries out writes, or says what they would come to."""
         if self.settings.dry_run:
             return DryRunWriter()
-        return MailchimpWriter(self.client, skip_merge_validation=self.settings.skip_merge_validation)
+        return MailchimpWriter(
+            self.client,
+            skip_merge_validation=self.settings.skip_merge_validation,
+            keep_payloads=self.settings.keep_payloads,
+        )
 
     @cached_property
     def loader(self) -> Loader:

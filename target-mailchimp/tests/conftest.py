@@ -84,7 +84,8 @@ class SingleCallTarget(HurriedTarget):
 
     @cached_property
     def writer(self) -> OneByOne:
-        return OneByOne(MailchimpWriter(self.client, skip_merge_validation=True))
+        keep_payloads = self.settings.keep_payloads
+        return OneByOne(MailchimpWriter(self.client, skip_merge_validation=True, keep_payloads=keep_payloads))
 
 
 @pytest.fixture

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
+from sync_audit import AuditTrail
+from sync_audit.erasure import erase
+from sync_audit.vault import Vault
+from sync_audit.verification import verify
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 KEYS = {"source_key": "C/1"}
@@ -59,3 +65,41 @@ def test_what_needs_no_call_has_no_answer(bench: Any) -> None:
     bench.run([{"email_address": ANN}])
     for decided in (bench.run([{"email_address": ANN}]), bench.run([{"email_address": BOB}], dry_run=True)):
         assert [answer(entry) for entry in decided] == [(None, False, False)]
+
+
+def test_what_was_sent_is_kept_by_setting_alone(bench: Any) -> None:
+    [decided] = bench.run([{"email_address": ANN, "FNAME": "Ann"}])
+    assert (decided.action, decided.payload) == ("created", None)
+
+
+def test_what_was_sent_about_each_member_is_kept(either_bench: Any) -> None:
+    people = [{"email_address": ANN, "FNAME": "Ann"}, {"email_address": BOB, "FNAME": "Bob"}]
+    for name, decided in zip(("Ann", "Bob"), either_bench.run(people, keep_payloads=True), strict=True):
+        sent = json.loads(decided.payload)
+        assert (sent["email_address"], sent["merge_fields"]) == (decided.subject, {"FNAME": name})
+        assert sent["status_if_new"] == "subscribed"
+
+
+def test_what_was_sent_is_kept_of_a_move_and_of_a_refusal(bench: Any) -> None:
+    bench.run([{"email_address": ANN, **KEYS}])
+    [moved] = bench.run([{"email_address": BOB, "FNAME": "Bob", **KEYS}], keep_payloads=True)
+    assert json.loads(moved.payload) == {"email_address": BOB, "merge_fields": {"FNAME": "Bob"}}
+    bench.mailchimp.control.put_members([{"email": "gone@example.com", "state": "forgotten"}])
+    [refused] = bench.run([{"email_address": "gone@example.com"}], keep_payloads=True)
+    assert json.loads(refused.payload)["email_address"] == "gone@example.com"
+
+
+def test_what_was_sent_can_be_read_with_the_key_alone_and_goes_with_the_person(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = Fernet.generate_key().decode()
+    monkeypatch.setenv("AUDIT_ENCRYPTION_KEY", key)
+    people = [{"email_address": ANN, "FNAME": "Annabella"}, {"email_address": BOB}]
+    stored = bench.run(people, keep_payloads=True)[0].payload
+    assert "Annabella" not in stored
+    assert json.loads(Vault(key).unseal(stored))["merge_fields"] == {"FNAME": "Annabella"}
+    with AuditTrail.open(bench.database_url, encryption_key=key) as trail:
+        erase(trail, ANN)
+        assert verify(trail).is_whole
+    left = [json.loads(Vault(key).unseal(entry.payload)) for entry in bench.decisions() if entry.payload]
+    assert [sent["email_address"] for sent in left] == [BOB]
