@@ -284,11 +284,6 @@ def _sentence(text: str) -> str:
     return f"{text}." if text and (text[-1].isalnum() or text[-1] in "'\")]") else text
 
 
-def _sentence(text: str) -> str:
-    """The server's words with a full stop, for others follow them."""
-    return f"{text}." if text and (text[-1].isalnum() or text[-1] in "'\")]") else text
-
-
 def _longest(*seconds: float | None) -> float | None:
     return max((value for value in seconds if value is not None), default=None)
 
