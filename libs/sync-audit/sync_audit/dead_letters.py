@@ -17,7 +17,7 @@ from sync_audit.decision import Action, Decision
 from sync_audit.entries import to_json
 from sync_audit.notes import EntryNote
 from sync_audit.run import FAILED_AGAIN, HANDED_OUT, OPEN, RESOLVED, Run
-from sync_audit.schema import dead_letters, decisions, runs, stream_schemas
+from sync_audit.schema import dead_letters, decisions, runs, same_person, stream_schemas
 from sync_audit.trail import AuditTrail
 
 _BATCH: Final = 200
@@ -219,7 +219,9 @@ def _decisions_since(letter: DeadLetter) -> sa.Select[Any]:
             decisions.c.stream == letter.stream,
             # A later run counts whatever its host's clock says; an older one may still be at work.
             (decisions.c.run_id > handed_out.c.id) | (decisions.c.recorded_at >= handed_out.c.started_at),
-            decisions.c.person.is_not_distinct_from(letter.person),
+            same_person(decisions.c.person, letter.person)
+            if letter.person is not None
+            else decisions.c.person.is_(None),
             decisions.c.source_key.is_not_distinct_from(letter.source_key),
             decisions.c.event_id.is_not_distinct_from(letter.event_id),
             sa.not_(

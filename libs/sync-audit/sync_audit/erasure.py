@@ -18,7 +18,7 @@ from sync_audit.decision import Action, Decision
 from sync_audit.forgetting import IsAbout, blank, find_in_ledger, forgotten, hashes, mentions
 from sync_audit.notes import EntryNote
 from sync_audit.run import WAITING_STATES
-from sync_audit.schema import PRIVATE_COLUMNS, dead_letters, decisions, runs
+from sync_audit.schema import PRIVATE_COLUMNS, dead_letters, decisions, runs, same_person
 from sync_audit.trail import AuditTrail
 from sync_audit.vault import SEALED_PREFIX
 
@@ -119,7 +119,7 @@ def _may_be_about(address: str, person: bytes) -> sa.ColumnElement[bool]:
     searched = [decisions.c[name] for name in PRIVATE_COLUMNS if name not in ("subject", "former_subject")]
     sealed = (decisions.c[name].startswith(SEALED_PREFIX) for name in ("dead_letter", "payload"))
     return sa.or_(
-        decisions.c.person == person,
+        same_person(decisions.c.person, person),
         decisions.c.former_person == person,
         *(column.ilike(f"%{pattern}%", escape="\\") for column in searched for pattern in patterns),
         *sealed,

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from sync_audit.administration import PLUGIN
 from sync_audit.run import CLOSED, WAITING_STATES
-from sync_audit.schema import dead_letters, decisions, run_counts, runs
+from sync_audit.schema import dead_letters, decisions, run_counts, runs, same_person
 from sync_audit.trail import AuditTrail
 
 _PAGE: Final = 1_000
@@ -165,7 +165,7 @@ def _entries_query(trail: AuditTrail, question: Question) -> sa.Select[Any]:
 def _conditions(trail: AuditTrail, question: Question) -> Iterator[sa.ColumnElement[bool]]:
     if question.email is not None:
         person = trail.person(question.email)
-        yield sa.or_(decisions.c.person == person, decisions.c.former_person == person)
+        yield sa.or_(same_person(decisions.c.person, person), decisions.c.former_person == person)
     for column, value in (
         (decisions.c.source_key, question.source_key),
         (decisions.c.run_id, question.run_id),

@@ -7,7 +7,7 @@ alike on every database.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -17,6 +17,9 @@ metadata = sa.MetaData(
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     },
 )
+
+_BEGINNING: Final = 4
+"""Bytes of a person's digest that are indexed: of five million people, hardly two share them."""
 
 _BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
@@ -86,7 +89,6 @@ decisions = sa.Table(
     sa.Column("changes", sa.Text),
     sa.Column("dead_letter", sa.Text),
     sa.Column("payload", sa.Text),
-    sa.Index(None, "person", "recorded_at"),
     # Down to the key, so that the newest of millions are read off and not sorted.
     sa.Index(None, "source_key", "recorded_at", "run_id", "seq"),
     sa.Index(None, "action", "recorded_at", "run_id", "seq"),
@@ -101,6 +103,30 @@ for _column in (decisions.c.former_person, decisions.c.consent):
         sqlite_where=_column.is_not(None),
         postgresql_where=_column.is_not(None),
     )
+
+
+def _beginning(person: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    # As literals: an index on an expression serves what is written like it.
+    return sa.func.substr(person, sa.literal_column("1"), sa.literal_column(str(_BEGINNING)))
+
+
+# A digest lands anywhere in its index, so each batch of decisions rewrites as many pages of it as it has
+# people. Its beginning is enough to find them, and fills a fifth of the pages.
+sa.Index("ix_decisions_person", _beginning(decisions.c.person))
+
+
+def same_person(
+    column: sa.ColumnElement[Any], other: sa.ColumnElement[Any] | bytes
+) -> sa.ColumnElement[bool]:
+    """Whether a digest in `person` is that of somebody, in words that the index on its beginning knows.
+
+    Args:
+        column: The column of `decisions`, or of an alias of it.
+        other: Another such column, or a digest.
+    """
+    beginning = other[:_BEGINNING] if isinstance(other, bytes) else _beginning(other)
+    return (_beginning(column) == beginning) & (column == other)
+
 
 PUBLIC_COLUMNS: Final = (
     "run_id",

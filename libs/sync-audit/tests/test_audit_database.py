@@ -17,12 +17,13 @@ from cryptography.fernet import Fernet
 from sync_audit import AuditTrail, Decision
 from sync_audit import database as database_module
 from sync_audit.database import Database, migration_config
-from sync_audit.schema import decisions, metadata
+from sync_audit.schema import decisions, metadata, same_person
 from sync_audit.vault import Vault
 
 Make = Callable[..., Decision]
 
 
+@pytest.mark.filterwarnings("ignore:.*expression-based index .?ix_decisions_person")
 def test_the_migrations_make_exactly_the_tables_that_the_code_knows(url: str) -> None:
     database = Database(url)
     with database.reading() as connection:
@@ -34,6 +35,21 @@ def test_the_migrations_make_exactly_the_tables_that_the_code_knows(url: str) ->
             inspector = sa.inspect(connection)
             for table in metadata.sorted_tables:
                 assert inspector.get_table_comment(table.name)["text"] == table.comment
+    database.close()
+
+
+def test_people_are_found_by_the_beginning_of_their_digest(sqlite_url: str) -> None:
+    others = decisions.alias("others")
+    database = Database(sqlite_url)
+    with database.reading() as connection:
+        for other in (b"0123456789abcdef", others.c.person):
+            query = sa.select(decisions.c.seq, others.c.seq).where(
+                same_person(decisions.c.person, other), others.c.run_id == 1, others.c.seq == 1
+            )
+            compiled = query.compile(connection)
+            values = tuple(compiled.params[name] for name in compiled.positiontup or ())
+            steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", values)
+            assert "INDEX ix_decisions_person" in " ".join(step[3] for step in steps)
     database.close()
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from sync_audit.pages.stories import PAGE, Key, Story, at, before, load
-from sync_audit.schema import decisions, runs
+from sync_audit.schema import decisions, runs, same_person
 
 OPT_OUTS: Final = ("unsubscribed", "complaint", "cleaned")
 """What a decision says about consent when the person must not be written to."""
@@ -137,7 +137,7 @@ def standing(connection: sa.Connection, person: bytes) -> Standing | None:
         sa.select(*_KEY, decisions.c.consent, decisions.c.action)
         .join(runs, runs.c.id == decisions.c.run_id)
         .where(
-            decisions.c.person == person,
+            same_person(decisions.c.person, person),
             decisions.c.consent.is_not(None),
             decisions.c.part_of.is_(None),
             decisions.c.action != "superseded",
@@ -165,9 +165,8 @@ def _of_consent(connection: sa.Connection, word: str, start: Key | None) -> Iter
     is_newer = (
         sa.select(newer.c.seq)
         .where(
-            newer.c.person == decisions.c.person,
-            newer.c.recorded_at >= decisions.c.recorded_at,
-            sa.tuple_(newer.c.recorded_at, newer.c.run_id, newer.c.seq) > sa.tuple_(*_KEY),
+            same_person(newer.c.person, decisions.c.person),
+            sa.tuple_(unindexed(newer.c.recorded_at), newer.c.run_id, newer.c.seq) > sa.tuple_(*_KEY),
             _is_real(newer),
             takes_away(newer) | brings_back(newer),
         )
@@ -211,15 +210,15 @@ def _first_entries(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, 
     first_run = runs.alias("first_run")
     came_back = (
         sa.select(sa.func.max(back.c.recorded_at))
-        .where(back.c.person == latest.c.person, _is_real(back), brings_back(back))
+        .where(same_person(back.c.person, latest.c.person), _is_real(back), brings_back(back))
         .correlate(latest)
         .scalar_subquery()
     )
     opted_out_at = (
         sa.select(sa.func.min(out.c.recorded_at))
         .where(
-            out.c.person == latest.c.person,
-            out.c.recorded_at > sa.func.coalesce(came_back, ""),
+            same_person(out.c.person, latest.c.person),
+            unindexed(out.c.recorded_at) > sa.func.coalesce(came_back, ""),
             _is_real(out),
             takes_away(out),
         )
@@ -240,14 +239,16 @@ def _first_entries(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, 
             first_run.c.plugin,
         )
         .select_from(latest)
-        .join(first, (first.c.person == latest.c.person) & (first.c.recorded_at == opted_out_at))
+        .join(
+            first,
+            same_person(first.c.person, latest.c.person) & (unindexed(first.c.recorded_at) == opted_out_at),
+        )
         .join(first_run, first_run.c.id == first.c.run_id)
         .where(
             at(keys, latest),
             first_run.c.dry_run.is_(False),
             first.c.part_of.is_(None),
-            # As an expression, so that no database starts from everyone who opted out.
-            first.c.consent.concat("").in_(OPT_OUTS),
+            unindexed(first.c.consent).in_(OPT_OUTS),
             first.c.action != "superseded",
         )
         .order_by(first.c.recorded_at.desc(), first.c.run_id.desc(), first.c.seq.desc())
@@ -256,14 +257,19 @@ def _first_entries(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, 
     return {Key(row.latest_at, row.latest_run, row.latest_seq): row for row in rows}
 
 
+def unindexed(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """A column as an expression, so that no database starts from everyone who opted out, or from a time."""
+    return column.concat("")
+
+
 def takes_away(entry: sa.FromClause) -> sa.ColumnElement[bool]:
     """A condition for entries that tell of an opt-out and are not overtaken."""
-    return entry.c.consent.in_(OPT_OUTS) & (entry.c.action != "superseded")
+    return unindexed(entry.c.consent).in_(OPT_OUTS) & (entry.c.action != "superseded")
 
 
 def brings_back(entry: sa.FromClause) -> sa.ColumnElement[bool]:
     """A condition for entries that tell of somebody who came back."""
-    return (entry.c.consent == "subscribed") & entry.c.action.not_in(_NOT_BROUGHT_BACK_BY)
+    return (unindexed(entry.c.consent) == "subscribed") & entry.c.action.not_in(_NOT_BROUGHT_BACK_BY)
 
 
 def _is_real(entry: sa.FromClause) -> sa.ColumnElement[bool]:

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from sync_audit.queries import BESIDE, CLOSES, OF_ENTRY, PLAIN_COLUMNS, EntryView, RunView, closing
 from sync_audit.run import WAITING_STATES
-from sync_audit.schema import dead_letters, decisions, runs
+from sync_audit.schema import dead_letters, decisions, runs, same_person
 
 PAGE: Final = 50
 MOST_PARTS: Final = 100
@@ -114,8 +114,8 @@ def after(key: Key, columns: Sequence[sa.ColumnElement[Any]] = _KEY) -> sa.Colum
 def of_person(connection: sa.Connection, person: bytes, start: Key | None) -> Listing:
     """Decisions about a person, under the present or a former address, newest first."""
 
-    def found(column: sa.ColumnElement[Any], last: Key | None) -> Iterator[tuple[Key, int | None]]:
-        query = sa.select(*_KEY, decisions.c.part_of).where(column == person).limit(_CHUNK)
+    def found(is_about: sa.ColumnElement[bool], last: Key | None) -> Iterator[tuple[Key, int | None]]:
+        query = sa.select(*_KEY, decisions.c.part_of).where(is_about).limit(_CHUNK)
         query = query.order_by(*(part.desc() for part in _KEY))
         while True:
             page = query
@@ -129,8 +129,10 @@ def of_person(connection: sa.Connection, person: bytes, start: Key | None) -> Li
             if len(rows) < _CHUNK:
                 return
 
-    columns = (decisions.c.person, decisions.c.former_person)
-    merged = heapq.merge(*(found(column, start) for column in columns), key=itemgetter(0), reverse=True)
+    conditions = (same_person(decisions.c.person, person), decisions.c.former_person == person)
+    merged = heapq.merge(
+        *(found(is_about, start) for is_about in conditions), key=itemgetter(0), reverse=True
+    )
     wholes = (
         key if part_of is None else Key(key.recorded_at, key.run_id, part_of) for key, part_of in merged
     )

@@ -89,7 +89,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("former_person IS NOT NULL"),
         postgresql_where=sa.text("former_person IS NOT NULL"),
     )
-    op.create_index("ix_decisions_person_recorded_at", "decisions", ["person", "recorded_at"], unique=False)
+    op.create_index("ix_decisions_person", "decisions", [sa.text("substr(person, 1, 4)")], unique=False)
     op.create_table(
         "journal",
         sa.Column("position", _BIG, autoincrement=False, nullable=False),
