@@ -34,7 +34,7 @@ LOADS = int(os.environ.get("BENCH_LOADS", "3"))
 TURN_SECONDS = 0.25
 LOOKS_PER_TURN = 25
 AIM = 0.10
-MOST_SHARE = 0.17  # measured: 12 to 16 %, of which inserting and committing the rows takes 8 %
+MOST_SHARE = 0.17  # measured: 10 to 15 %, of which inserting and committing the rows takes half
 AUDITED = ("-m", "target_mailchimp")
 NOT_AUDITED = (str(Path(__file__).with_name("target_without_audit.py")),)
 
