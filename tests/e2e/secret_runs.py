@@ -145,7 +145,12 @@ def operator_runs(stage: Stage) -> Iterator[Run]:
         ("audit-search", ("sync-audit", "search", "--limit", "10000"), 0, {}),
         ("audit-failures", ("sync-audit", "failures", "--format", "json"), 0, {}),
         ("audit-export", ("sync-audit", "export", "--output", exported), 0, {}),
-        ("audit-drift", ("sync-audit", "drift"), 0, {}),
+        (
+            "audit-drift",
+            ("sync-audit", "drift"),
+            3,
+            {},
+        ),  # no whole read
         ("audit-verify", ("sync-audit", "verify"), 0, {}),
         ("audit-database", ("sync-audit", "runs"), 3, {"AUDIT_DATABASE_URL": DATABASE}),
         ("audit-broken-database", ("sync-audit", "runs"), 3, {"AUDIT_DATABASE_URL": BROKEN_DATABASE}),

@@ -54,16 +54,16 @@ class Site:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self._answer() == 200:
-                    site.received.append(json.loads(body))
+                if site.answers.get(self.path, (404, ""))[0] == 200:
+                    site.received.append(json.loads(body))  # before whoever sent it can look
+                self._answer()
 
-            def _answer(self) -> int:
+            def _answer(self) -> None:
                 status, text = site.answers.get(self.path, (404, ""))
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(text.encode())))
                 self.end_headers()
                 self.wfile.write(text.encode())
-                return status
 
             def log_message(self, *_: object) -> None:
                 pass
