@@ -209,6 +209,7 @@ class Loader:
         else:
             outcomes = self._writer.write_batch(writes)
         membership = self._memberships[writes[0].audience.id]
+        membership.note_archived(member for outcome in outcomes if (member := outcome.archived))
         self._record(
             (report.of_outcome(outcome) for outcome in outcomes),
             ledger=report.ledger_changes(membership, outcomes),

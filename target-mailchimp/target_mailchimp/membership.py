@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -52,6 +52,7 @@ class Membership:
         self._waiting = trail.ledger(self.waiting_namespace)
         self._audience = trail.ledger(self._audience_namespace)
         self._archived: set[str] | None = None
+        self._archived_now: set[str] = set()
         self._listed = False
 
     def prepare(self) -> None:
@@ -89,12 +90,16 @@ class Membership:
             for member, rows in found.items()
         }
 
-    def archived(self) -> Collection[str]:
-        """The subscriber hashes of archived people: a batch would take them for new."""
+    def is_archived(self, member: str) -> bool:
+        """Whether somebody is archived, whom a batch would take for new."""
         if self._archived is None:
             listing = self._client.members(self._list_id, fields=("id",), status="archived")
-            self._archived = {str(member["id"]) for member in listing}
-        return self._archived
+            self._archived = {str(found["id"]) for found in listing}
+        return member in self._archived or member in self._archived_now
+
+    def note_archived(self, members: Iterable[str]) -> None:
+        """Take note of people who were archived since the archived ones were listed."""
+        self._archived_now.update(members)
 
     def verified(self, known: Mapping[str, Known | None]) -> dict[str, Known | None]:
         """The same people as they are now: by a listing or one by one, whichever takes fewer calls."""

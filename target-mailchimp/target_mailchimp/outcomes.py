@@ -14,6 +14,8 @@ from target_mailchimp.known import Known
 from target_mailchimp.plans import Write
 from target_mailchimp.values import told
 
+NO_LONGER_A_MEMBER = "no_longer_a_member"
+
 REFUSED_BY_RULE = frozenset({Refusal.COMPLIANCE_STATE, Refusal.FORGOTTEN})
 """Mailchimp says no for the person's sake: nothing to mend, and nothing to replay."""
 
@@ -45,6 +47,14 @@ class Outcome:
     call: CallResult = NO_CALL
     sent: Mapping[str, Any] | None = None
     written: bool = True
+
+    @property
+    def archived(self) -> str:
+        """The subscriber hash of somebody who is out of the audience from now on; empty for others."""
+        if self.action is not Action.ARCHIVED and self.reason != NO_LONGER_A_MEMBER:
+            return ""
+        write = self.write
+        return write.former.member if write.archive and write.former else write.record.member
 
     def known_after(self) -> Known | None:
         """What is known about the member from now on."""
@@ -94,7 +104,7 @@ def not_restored(write: Write, call: CallResult = NO_CALL) -> Outcome:
     return Outcome(
         write,
         Action.REFUSED,
-        "no_longer_a_member",
+        NO_LONGER_A_MEMBER,
         "The person left the audience since, and is not brought back.",
         call=call,
         written=False,

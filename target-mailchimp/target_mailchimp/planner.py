@@ -112,7 +112,7 @@ class Planner:
         if here is not None or not formers:
             return replace(self._plan_here(record, here), detached=left)
         if any(
-            known[former.member] is None or former.member in self._membership.archived() for former in formers
+            known[former.member] is None or self._membership.is_archived(former.member) for former in formers
         ):
             return _former_opted_out(record)
         formers = [Former(former.member, known[former.member] or former.known) for former in formers]
@@ -138,7 +138,7 @@ class Planner:
     ) -> Verdict | Write:
         planned = plan(record, known, self._audience, self._settings, former=former)
         # The listing of archived people is read when something would be written, and not before.
-        if isinstance(planned, Write) and record.member in self._membership.archived():
+        if isinstance(planned, Write) and self._membership.is_archived(record.member):
             return plan(record, known, self._audience, self._settings, archived=True)
         return planned
 

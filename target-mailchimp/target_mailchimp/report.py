@@ -10,7 +10,7 @@ from sync_audit import Action, Decision, Drift
 
 from target_mailchimp.known import Known
 from target_mailchimp.membership import Membership
-from target_mailchimp.outcomes import Outcome
+from target_mailchimp.outcomes import NO_LONGER_A_MEMBER, Outcome
 from target_mailchimp.plans import Verdict
 from target_mailchimp.records import InvalidRecord, MemberRecord
 
@@ -112,7 +112,7 @@ def ledger_changes(membership: Membership, results: Iterable[Outcome | Verdict])
         record = result.record if isinstance(result, Verdict) else result.write.record
         detached = result.detached if isinstance(result, Verdict) else result.write.detached
         after = result.after if isinstance(result, Verdict) else _after(result)
-        if isinstance(result, Outcome) and result.reason == "no_longer_a_member":
+        if isinstance(result, Outcome) and result.reason == NO_LONGER_A_MEMBER:
             members[record.member] = None
         if isinstance(result, Verdict) and result.waits:
             waiting[record.member] = {

@@ -260,3 +260,18 @@ def test_somebody_who_took_another_address_leaves_no_second_member_behind(bench:
     assert members[PERSON]["status"] == "archived"
     [again] = bench.run([{"email_address": PERSON, "FNAME": "C"}])
     assert (again.action, again.reason) == ("refused", "archived")
+
+
+def test_somebody_who_is_archived_by_a_run_is_not_brought_back_by_its_next_records(bench: Any) -> None:
+    bench.run([{"email_address": "ann@example.com", "source_key": "1", "FNAME": "A"}])
+    bench.mailchimp.control.act("unsubscribe", "ann@example.com")
+    bench.run(
+        [
+            {"email_address": "ann@example.com", "source_key": "1", "source_active": False},
+            {"email_address": "ann@example.com", "source_key": "1", "FNAME": "B", "source_active": True},
+        ],
+        inactive_action="archive",
+        batch_size=1,
+    )
+    # Locked: Mailchimp still knows that it was the person who left.
+    assert bench.states_of_people() == {"ann@example.com": "archived_locked"}
