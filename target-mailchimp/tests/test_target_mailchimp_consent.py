@@ -275,3 +275,22 @@ def test_somebody_who_is_archived_by_a_run_is_not_brought_back_by_its_next_recor
     )
     # Locked: Mailchimp still knows that it was the person who left.
     assert bench.states_of_people() == {"ann@example.com": "archived_locked"}
+
+
+def test_somebody_who_turned_out_to_have_left_is_not_made_anew_by_the_next_record(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.run([{"email_address": "ann@example.com", "source_key": "1", "FNAME": "0"}])
+    bench.mailchimp.control.act("archive", "ann@example.com")
+    # The archived people were listed before.
+    monkeypatch.setattr("target_mailchimp.target.MailchimpClient.members", lambda *_, **filters: iter(()))
+    decided = bench.run(
+        [
+            {"email_address": "ann@example.com", "source_key": "1", "FNAME": at, "source_updated_on": at}
+            for at in ("1", "2", "3")
+        ],
+        batch_size=1,
+    )
+    assert {entry.action for entry in decided} == {"refused"}
+    assert bench.states_of_people() == {"ann@example.com": "archived"}
+    assert bench.mailchimp.control.raises("raised") == []
