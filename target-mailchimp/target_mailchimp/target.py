@@ -154,13 +154,15 @@ class TargetMailchimp(DurableTarget):
 
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
         """Take note that a full read is complete: only a comparison asks which rows it did not bring."""
-        if self.comparison is not None:
-            self._uninterrupted(self._complete, message_dict)
+        comparison = self.comparison
+        if comparison is None:
+            return
 
-    def _complete(self, message_dict: dict[str, Any]) -> None:
-        for stream_map in self.mapper.stream_maps[message_dict["stream"]]:
-            if self.comparison is not None:
-                self.comparison.complete(stream_map.stream_alias)
+        def complete(message: dict[str, Any]) -> None:
+            for stream_map in self.mapper.stream_maps[message["stream"]]:
+                comparison.complete(stream_map.stream_alias)
+
+        self._uninterrupted(complete, message_dict)
 
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
         super()._process_record_message(message_dict)

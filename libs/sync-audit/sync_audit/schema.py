@@ -128,6 +128,11 @@ def same_person(
     return (_beginning(column) == beginning) & (column == other)
 
 
+def unindexed(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """A column as an expression, so that no database starts from the many rows of its index."""
+    return column.concat("")
+
+
 PUBLIC_COLUMNS: Final = (
     "run_id",
     "seq",

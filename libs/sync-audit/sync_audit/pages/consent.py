@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from sync_audit.pages.stories import PAGE, Key, Story, at, before, load
-from sync_audit.schema import decisions, runs, same_person
+from sync_audit.schema import decisions, runs, same_person, unindexed
 
 OPT_OUTS: Final = ("unsubscribed", "complaint", "cleaned")
 """What a decision says about consent when the person must not be written to."""
@@ -255,11 +255,6 @@ def _first_entries(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, 
     )
     rows = connection.execute(query)
     return {Key(row.latest_at, row.latest_run, row.latest_seq): row for row in rows}
-
-
-def unindexed(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
-    """A column as an expression, so that no database starts from everyone who opted out, or from a time."""
-    return column.concat("")
 
 
 def takes_away(entry: sa.FromClause) -> sa.ColumnElement[bool]:
