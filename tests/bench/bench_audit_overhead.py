@@ -12,7 +12,6 @@ shows: caches that it empties cost the audited run more.
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import sqlite3
@@ -20,13 +19,13 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+from mailchimp_load import simulator, write_input
 
 MEMBERS = int(os.environ.get("BENCH_MEMBERS", "100000"))
 LOADS = int(os.environ.get("BENCH_LOADS", "3"))
@@ -47,43 +46,6 @@ class Load:
 
     seconds: float
     cpu_seconds: float
-
-
-@contextmanager
-def simulator() -> Iterator[Mapping[str, Any]]:
-    command = [str(Path(sys.executable).parent / "simulate-mailchimp"), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield json.loads(process.stdout.readline())
-        finally:
-            process.terminate()
-
-
-def write_input(path: Path) -> None:
-    members: Iterator[dict[str, Any]] = (
-        {
-            "email_address": f"member{number}@example.com",
-            "FNAME": f"First {number}",
-            "LNAME": "Last",
-            "COMPANY": f"Company {number % 997}",
-            "source_key": f"EPIC06/{number}",
-            "source_updated_on": "2026-01-01T00:00:00Z",
-        }
-        for number in range(MEMBERS)
-    )
-    first = next(members)
-    schema = {"properties": {name: {"type": ["string", "null"]} for name in first}}
-    messages = itertools.chain(
-        [{"type": "SCHEMA", "stream": "customers", "schema": schema, "key_properties": []}],
-        (
-            {"type": "RECORD", "stream": "customers", "record": record}
-            for record in itertools.chain([first], members)
-        ),
-        [{"type": "STATE", "value": {"done": True}}],
-    )
-    with path.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(message) + "\n" for message in messages)
 
 
 def load(program: Sequence[str], folder: Path, source: Path) -> Load:
@@ -130,7 +92,7 @@ def share(audited: float, not_audited: float) -> float:
 @pytest.mark.timeout(3600)
 def test_overhead_of_the_audit_trail(tmp_path: Path) -> None:
     source = tmp_path / "input.jsonl"
-    write_input(source)
+    write_input(source, MEMBERS)
     print(f"\n{MEMBERS:,} new members, 0 ms latency: seconds (of them computing)")
     shares: list[float] = []
     cpu_shares: list[float] = []

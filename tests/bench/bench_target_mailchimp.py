@@ -11,14 +11,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from mailchimp_load import simulator, write_input
 from simulators.mailchimp.control import Control
 
 MEMBERS = int(os.environ.get("BENCH_MEMBERS", "100000"))
@@ -40,40 +40,6 @@ class Measured:
             f"{self.seconds:6.1f} s  {self.per_second:8,.0f} members/s  "
             f"{self.calls * 1000 / MEMBERS:5.2f} calls per 1,000"
         )
-
-
-@contextmanager
-def simulator() -> Iterator[Mapping[str, Any]]:
-    command = [str(Path(sys.executable).parent / "simulate-mailchimp"), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield json.loads(process.stdout.readline())
-        finally:
-            process.terminate()
-
-
-def member(number: int) -> dict[str, Any]:
-    return {
-        "email_address": f"member{number}@example.com",
-        "FNAME": f"First {number}",
-        "LNAME": "Last",
-        "COMPANY": f"Company {number % 997}",
-        "source_key": f"EPIC06/{number}",
-        "source_updated_on": "2026-01-01T00:00:00Z",
-    }
-
-
-def write_input(path: Path) -> None:
-    properties = {name: {"type": ["string", "null"]} for name in member(0)}
-    with path.open("w", encoding="utf-8") as file:
-        schema = {"properties": properties}
-        file.write(
-            json.dumps({"type": "SCHEMA", "stream": "customers", "schema": schema, "key_properties": []})
-        )
-        for number in range(MEMBERS):
-            file.write("\n" + json.dumps({"type": "RECORD", "stream": "customers", "record": member(number)}))
-        file.write("\n" + json.dumps({"type": "STATE", "value": {"done": True}}) + "\n")
 
 
 def bare_loop(hello: Mapping[str, Any]) -> Measured:
@@ -132,7 +98,7 @@ def load(
 @pytest.mark.parametrize("latency", [0.0, 0.2])
 def test_load(tmp_path: Path, latency: float) -> None:
     source = tmp_path / "input.jsonl"
-    write_input(source)
+    write_input(source, MEMBERS)
     with simulator() as hello:
         control = Control(hello["control_url"], hello["list_id"])
         control.set_faults([{"effect": {"kind": "latency", "seconds": latency}}] if latency else [])
