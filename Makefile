@@ -5,9 +5,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
-MEMBERS := libs/connector-kit libs/epicor-kinetic-client libs/mailchimp-client libs/sync-audit \
-           tap-epicor-kinetic tap-mailchimp-webhooks target-epicor-contacts target-mailchimp tests/simulators
-SOURCES := $(MEMBERS) tests
+MEMBERS := kinetic-mailchimp-kit tap-epicor-kinetic tap-mailchimp-webhooks target-epicor-contacts \
+           target-mailchimp tests/simulators
+PACKAGES := $(patsubst %/py.typed,%,$(wildcard $(addsuffix /*/py.typed,$(MEMBERS))))
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,7 +38,7 @@ test: install ## Every test
 check: install ## What CI checks beside the tests: lint, format, types, imports, dependencies, docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(foreach member,$(MEMBERS),$(member)/$(subst -,_,$(notdir $(member))))
+	$(BIN)/mypy $(PACKAGES)
 	@# Tests are held to the same, but for annotations of their fixtures.
 	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench; do \
 	    $(BIN)/mypy --allow-untyped-defs --allow-incomplete-defs $$tests || exit 1; done

@@ -6,18 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from connector_kit.errors import (
+from kinetic_mailchimp.epicor import EpicorClient
+from kinetic_mailchimp.epicor.errors import CHECK_BASE_URL, CompanyAccessError, host_of
+from kinetic_mailchimp.kit.errors import (
     ConfigurationError,
     ConnectorError,
     CredentialsError,
     PermissionDeniedError,
     TransientError,
 )
-from epicor_kinetic_client import EpicorClient
-from epicor_kinetic_client.errors import CHECK_BASE_URL, CompanyAccessError, host_of
 
-from tap_epicor_kinetic.declarations import STREAMS, StreamDeclaration
-from tap_epicor_kinetic.discovery import Discovery
+from tap_epicor_kinetic.catalog.declarations import STREAMS, StreamDeclaration
+from tap_epicor_kinetic.catalog.discovery import Discovery
 from tap_epicor_kinetic.settings import ReadSettings
 
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from connector_kit.errors import ConfigurationError
-from epicor_kinetic_client import with_epicor_settings
+from kinetic_mailchimp.epicor import with_epicor_settings
+from kinetic_mailchimp.kit.errors import ConfigurationError
 from singer_sdk import typing as th
 
-from tap_epicor_kinetic.activity import ActivityRule
-from tap_epicor_kinetic.cursors import Overlap, moment
+from tap_epicor_kinetic.reading.cursor import Overlap, moment
+from tap_epicor_kinetic.records.activity import ActivityRule
 
 KEYSET = "keyset"
 OFFSET = "offset"

@@ -7,26 +7,26 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from connector_kit.errors import ConnectorError, PermissionDeniedError
-from epicor_kinetic_client import EntityType, EpicorClient
-from epicor_kinetic_client.odata import and_
+from kinetic_mailchimp.epicor import EntityType, EpicorClient
+from kinetic_mailchimp.epicor.odata import and_
+from kinetic_mailchimp.kit.errors import ConnectorError, PermissionDeniedError
 from singer_sdk import Stream
 from singer_sdk.helpers._util import utc_now
 from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from typing_extensions import override
 
-from tap_epicor_kinetic.activity import ACTIVE, ACTIVE_SCHEMA, INACTIVE
-from tap_epicor_kinetic.bookmarks import Bookmark
-from tap_epicor_kinetic.columns import is_off_by_default, readable, row_schema
-from tap_epicor_kinetic.cursors import Cursor, resolve_cursor
-from tap_epicor_kinetic.declarations import COMPANY, StreamDeclaration
-from tap_epicor_kinetic.deletions import DELETED_AT, DELETED_AT_SCHEMA, KeyStore
-from tap_epicor_kinetic.discovery import Discovery
-from tap_epicor_kinetic.paging import SetReader
-from tap_epicor_kinetic.passes import read_pass
-from tap_epicor_kinetic.plans import Planner
-from tap_epicor_kinetic.rows import RowShaper
+from tap_epicor_kinetic.catalog.columns import is_off_by_default, readable, row_schema
+from tap_epicor_kinetic.catalog.declarations import COMPANY, StreamDeclaration
+from tap_epicor_kinetic.catalog.discovery import Discovery
+from tap_epicor_kinetic.reading.bookmark import Bookmark
+from tap_epicor_kinetic.reading.cursor import Cursor, resolve_cursor
+from tap_epicor_kinetic.reading.deletions import DELETED_AT, DELETED_AT_SCHEMA, KeyStore
+from tap_epicor_kinetic.reading.paging import SetReader
+from tap_epicor_kinetic.reading.scan import read_pass
+from tap_epicor_kinetic.reading.scan_plan import Planner
+from tap_epicor_kinetic.records.activity import ACTIVE, ACTIVE_SCHEMA, INACTIVE
+from tap_epicor_kinetic.records.rows import RowShaper
 from tap_epicor_kinetic.settings import KEYSET, ReadSettings
 
 if TYPE_CHECKING:

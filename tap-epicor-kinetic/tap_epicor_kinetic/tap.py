@@ -7,21 +7,21 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
-from connector_kit.errors import ConfigurationError
-from connector_kit.retry import RetryPolicy
-from connector_kit.singer import EXIT_BY_SIGNAL, SecretSettings
-from epicor_kinetic_client import EpicorClient, EpicorSettings
+from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
+from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.retry import RetryPolicy
+from kinetic_mailchimp.kit.singer import EXIT_BY_SIGNAL, SecretSettings
 from singer_sdk import Stream, Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 from typing_extensions import override
 
+from tap_epicor_kinetic.catalog.declarations import STREAMS, StreamDeclaration, custom_streams
+from tap_epicor_kinetic.catalog.discovery import Discovery
 from tap_epicor_kinetic.connection_check import ConnectionCheck
-from tap_epicor_kinetic.declarations import STREAMS, StreamDeclaration, custom_streams
-from tap_epicor_kinetic.discovery import Discovery
+from tap_epicor_kinetic.records.message_writer import BlockWriter
 from tap_epicor_kinetic.settings import CONFIG_JSONSCHEMA, ReadSettings
 from tap_epicor_kinetic.streams import EpicorStream
-from tap_epicor_kinetic.writer import BlockWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-from epicor_kinetic_client import EpicorClient, EpicorSettings
+from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
 from simulators.epicor.testing import RunningEpicor
+from tap_epicor_kinetic.records.message_writer import BlockWriter
 from tap_epicor_kinetic.tap import TapEpicorKinetic
-from tap_epicor_kinetic.writer import BlockWriter
 
 Message = dict[str, Any]
 Listener = Callable[[Message], None]

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from connector_kit.errors import ConnectorError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from kinetic_mailchimp.kit.errors import ConnectorError
 from tap_epicor_kinetic.tap import TapEpicorKinetic
 
 

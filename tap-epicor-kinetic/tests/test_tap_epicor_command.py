@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from simulators.epicor.testing import RunningEpicor
-from tap_epicor_kinetic.declarations import STREAMS
+from tap_epicor_kinetic.catalog.declarations import STREAMS
 
 COMMAND = [sys.executable, "-m", "tap_epicor_kinetic"]
 KEYS = {declaration.name: declaration.key for declaration in STREAMS}

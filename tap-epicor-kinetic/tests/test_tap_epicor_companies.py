@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 import pytest
-from connector_kit.errors import PermissionDeniedError
+from kinetic_mailchimp.kit.errors import PermissionDeniedError
 
 
 def test_each_company_has_its_own_bookmark(start_epicor: Any, runner: Any) -> None:

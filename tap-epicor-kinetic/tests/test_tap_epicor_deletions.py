@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from connector_kit.errors import ConfigurationError
-from tap_epicor_kinetic.deletions import KeyStore
+from kinetic_mailchimp.kit.errors import ConfigurationError
+from tap_epicor_kinetic.reading.deletions import KeyStore
 from tap_epicor_kinetic.settings import ReadSettings
 
 NOW = dt.datetime(2026, 1, 31, tzinfo=dt.timezone.utc)

@@ -6,24 +6,24 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from connector_kit.errors import (
+from kinetic_mailchimp.epicor import EntityType, Property, ServiceMetadata
+from kinetic_mailchimp.epicor.errors import CompanyAccessError
+from kinetic_mailchimp.kit.errors import (
     ConfigurationError,
     ConnectorError,
     CredentialsError,
     PermissionDeniedError,
     TransientError,
 )
-from epicor_kinetic_client import EntityType, Property, ServiceMetadata
-from epicor_kinetic_client.errors import CompanyAccessError
-from tap_epicor_kinetic.columns import (
+from tap_epicor_kinetic.catalog.columns import (
     entity_of_schema,
     inferred_entity,
     is_off_by_default,
     is_secret,
     row_schema,
 )
-from tap_epicor_kinetic.declarations import STREAMS, custom_streams
-from tap_epicor_kinetic.discovery import Discovery
+from tap_epicor_kinetic.catalog.declarations import STREAMS, custom_streams
+from tap_epicor_kinetic.catalog.discovery import Discovery
 
 CUSTOMERS, ORDERS = STREAMS[0], STREAMS[6]
 TERRITORIES = custom_streams([{"name": "territories", "path": "Erp.BO.SalesTerSvc/SalesTers"}], [])[0]

@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 import pytest
-from connector_kit.errors import ConfigurationError, CredentialsError, TransientError
+from kinetic_mailchimp.kit.errors import ConfigurationError, CredentialsError, TransientError
 from singer_sdk.exceptions import ConfigValidationError
 
 PAGES = "Customers$"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from epicor_kinetic_client import EntityType, Property
 from hypothesis import given
 from hypothesis import strategies as st
-from tap_epicor_kinetic.bookmarks import Bookmark, Pass, Range
-from tap_epicor_kinetic.cursors import Cursor, Overlap
-from tap_epicor_kinetic.plans import Planner
+from kinetic_mailchimp.epicor import EntityType, Property
+from tap_epicor_kinetic.reading.bookmark import Bookmark, Pass, Range
+from tap_epicor_kinetic.reading.cursor import Cursor, Overlap
+from tap_epicor_kinetic.reading.scan_plan import Planner
 
 ENTITY = EntityType(
     "Erp.Customer",

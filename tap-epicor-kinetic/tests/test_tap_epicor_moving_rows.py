@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from epicor_kinetic_client import EpicorClient, EpicorSettings, Row
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -16,12 +15,13 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings, Row
 from simulators.epicor.testing import RunningEpicor, running_epicor
-from tap_epicor_kinetic.bookmarks import Bookmark
-from tap_epicor_kinetic.cursors import Overlap, resolve_cursor
-from tap_epicor_kinetic.paging import SetReader, offset_pages
-from tap_epicor_kinetic.passes import read_pass
-from tap_epicor_kinetic.plans import Lane, Planner
+from tap_epicor_kinetic.reading.bookmark import Bookmark
+from tap_epicor_kinetic.reading.cursor import Overlap, resolve_cursor
+from tap_epicor_kinetic.reading.paging import SetReader, offset_pages
+from tap_epicor_kinetic.reading.scan import read_pass
+from tap_epicor_kinetic.reading.scan_plan import Lane, Planner
 
 COMPANY = "EPIC06"
 CUSTOMERS = "Erp.BO.CustomerSvc/Customers"

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from connector_kit.errors import ConfigurationError, TransientError
-from epicor_kinetic_client import EpicorClient, EpicorSettings, Row
 from hypothesis import given
 from hypothesis import strategies as st
-from tap_epicor_kinetic.cursors import Cursor, after_position
-from tap_epicor_kinetic.lanes import side_by_side
-from tap_epicor_kinetic.paging import (
+from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings, Row
+from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
+from tap_epicor_kinetic.reading.concurrent_pages import side_by_side
+from tap_epicor_kinetic.reading.cursor import Cursor, after_position
+from tap_epicor_kinetic.reading.paging import (
     PAGES_TO_GROW,
     SMALLEST_PAGE,
     Page,
@@ -25,7 +25,7 @@ from tap_epicor_kinetic.paging import (
     offset_pages,
     split_columns,
 )
-from tap_epicor_kinetic.plans import Lane
+from tap_epicor_kinetic.reading.scan_plan import Lane
 
 PARTS = "Erp.BO.PartSvc/Parts"
 BY_KEY = Lane(("PartNum",), "")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from epicor_kinetic_client import Property
-from tap_epicor_kinetic.columns import column_schema
-from tap_epicor_kinetic.rows import RowShaper, mend_values
+from kinetic_mailchimp.epicor import Property
+from tap_epicor_kinetic.catalog.columns import column_schema
+from tap_epicor_kinetic.records.rows import RowShaper, mend_values
 
 TYPES = {"At": "Edm.DateTimeOffset", "Revision": "Edm.Int64", "Note": "Edm.String"}
 

@@ -11,7 +11,7 @@ from singer_sdk import Stream
 from singer_sdk.testing import SuiteConfig
 from singer_sdk.testing.runners import TapTestRunner
 from singer_sdk.testing.suites import tap_stream_attribute_tests, tap_stream_tests, tap_tests
-from tap_epicor_kinetic.declarations import STREAMS
+from tap_epicor_kinetic.catalog.declarations import STREAMS
 from tap_epicor_kinetic.tap import TapEpicorKinetic
 
 SUITE = SuiteConfig(max_records_limit=20)

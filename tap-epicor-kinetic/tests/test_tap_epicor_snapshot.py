@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import time_machine
+from tap_epicor_kinetic.records.message_writer import BlockWriter
 from tap_epicor_kinetic.tap import TapEpicorKinetic
-from tap_epicor_kinetic.writer import BlockWriter
 
 SNAPSHOT = Path(__file__).parent / "snapshots" / "small_run.jsonl"
 COLUMNS = {

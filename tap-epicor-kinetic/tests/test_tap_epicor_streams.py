@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tap_epicor_kinetic.declarations import STREAMS
-from tap_epicor_kinetic.fallback import fallback_entity
+from tap_epicor_kinetic.catalog.declarations import STREAMS
+from tap_epicor_kinetic.catalog.fallback import fallback_entity
 
 NAMES = [declaration.name for declaration in STREAMS]
 KEYS = {declaration.name: list(declaration.key) for declaration in STREAMS}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from connector_kit.errors import PermissionDeniedError
+from kinetic_mailchimp.kit.errors import PermissionDeniedError
 
 
 def as_full_table(catalog: dict[str, Any]) -> None:

@@ -11,9 +11,9 @@ from datetime import datetime, timezone
 from typing import Any
 
 import msgspec
-from connector_kit.email_address import email_key
+from kinetic_mailchimp.kit.email_address import email_key
 
-from tap_mailchimp_webhooks.php_form import MalformedFormError, parse_form
+from tap_mailchimp_webhooks.receiver.php_form import MalformedFormError, parse_form
 
 CONTACT_EVENTS = "contact_events"
 CAMPAIGN_EVENTS = "campaign_events"

@@ -11,28 +11,28 @@ from functools import cached_property
 from types import FrameType
 from typing import Any, ClassVar
 
-from connector_kit.errors import ConfigurationError, ConnectorError, TransientError
-from connector_kit.singer import EXIT_BY_SIGNAL, SecretSettings
-from mailchimp_client import MAILCHIMP_SETTINGS, MailchimpClient, MailchimpSettings
+from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, TransientError
+from kinetic_mailchimp.kit.singer import EXIT_BY_SIGNAL, SecretSettings
+from kinetic_mailchimp.mailchimp import MAILCHIMP_SETTINGS, MailchimpClient, MailchimpSettings
 from singer_sdk import Stream, Tap
 from singer_sdk import typing as th
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 from typing_extensions import override
 
-from tap_mailchimp_webhooks.catch_up import CatchUp, CatchUpSettings
-from tap_mailchimp_webhooks.health import hook_health
+from tap_mailchimp_webhooks.catch_up.poller import CatchUp, CatchUpSettings
+from tap_mailchimp_webhooks.catch_up.scheduler import RegularCatchUp
 from tap_mailchimp_webhooks.inbox.database import default_url
 from tap_mailchimp_webhooks.inbox.store import Inbox
-from tap_mailchimp_webhooks.opt_outs import present_opt_outs
-from tap_mailchimp_webhooks.reading import EventReader, Position
-from tap_mailchimp_webhooks.regular import RegularCatchUp
-from tap_mailchimp_webhooks.streams import (
+from tap_mailchimp_webhooks.streams.definitions import (
     CampaignEventsStream,
     ContactEventsStream,
     OptOutsStream,
     WebhooksStream,
 )
+from tap_mailchimp_webhooks.streams.opt_outs import present_opt_outs
+from tap_mailchimp_webhooks.streams.reading import EventReader, Position
+from tap_mailchimp_webhooks.webhooks.health import hook_health
 
 _SETTINGS = th.PropertiesList(
     th.Property(

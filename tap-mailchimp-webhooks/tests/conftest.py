@@ -12,11 +12,11 @@ from urllib.parse import urlencode
 
 import pytest
 import uvicorn
-from connector_kit.redaction import MASKER
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
+from kinetic_mailchimp.kit.redaction import MASKER
 from tap_mailchimp_webhooks.events import FORM, Arrival, from_delivery
-from tap_mailchimp_webhooks.inbox.sealing import Sealing
+from tap_mailchimp_webhooks.inbox.encryption import Sealing
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.receiver.app import create_app
 from tap_mailchimp_webhooks.receiver.settings import PathSecrets, ReceiverSettings

@@ -7,15 +7,12 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, cast
 
 import pytest
-from connector_kit.errors import ConfigurationError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mailchimp_client import MailchimpClient, MailchimpSettings
+from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
 from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp
-from tap_mailchimp_webhooks.catch_up import CatchUp, CatchUpSettings
-from tap_mailchimp_webhooks.events import CONTACT_EVENTS, contact_record
-from tap_mailchimp_webhooks.inbox.store import Inbox, StoredEvent
-from tap_mailchimp_webhooks.missed import (
+from tap_mailchimp_webhooks.catch_up.missed_events import (
     OPTED_OUT,
     SATISFIED_BY,
     after,
@@ -24,8 +21,11 @@ from tap_mailchimp_webhooks.missed import (
     overtook,
     state_after,
 )
-from tap_mailchimp_webhooks.registration import public_address
-from tap_mailchimp_webhooks.regular import RegularCatchUp
+from tap_mailchimp_webhooks.catch_up.poller import CatchUp, CatchUpSettings
+from tap_mailchimp_webhooks.catch_up.scheduler import RegularCatchUp
+from tap_mailchimp_webhooks.events import CONTACT_EVENTS, contact_record
+from tap_mailchimp_webhooks.inbox.store import Inbox, StoredEvent
+from tap_mailchimp_webhooks.webhooks.register import public_address
 
 PEOPLE = [f"person{number}@example.com" for number in range(8)]
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 import requests
-from connector_kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.errors import ConfigurationError
 from sqlalchemy import inspect, text
 from tap_mailchimp_webhooks.events import CONTACT_EVENTS, FORM, Arrival
 from tap_mailchimp_webhooks.inbox.database import Database
@@ -29,7 +29,7 @@ PATH = "/webhooks/mailchimp/a-path-secret-of-the-tests"
 @contextmanager
 def receiver_process(inbox_url: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """`mailchimp-webhooks serve` as a process: its address, and the process."""
-    command = [sys.executable, "-c", "from tap_mailchimp_webhooks.cli import main; main()"]
+    command = [sys.executable, "-c", "from tap_mailchimp_webhooks.cli.main import main; main()"]
     environment = {
         **os.environ,
         "MAILCHIMP_WEBHOOKS_SECRET": PATH.rpartition("/")[2],

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from connector_kit.errors import ConfigurationError, DataError, TransientError
-from connector_kit.secrets import SecretBox
+from kinetic_mailchimp.kit.encryption import SecretBox
+from kinetic_mailchimp.kit.errors import ConfigurationError, DataError, TransientError
 from sqlalchemy import select, text
 from tap_mailchimp_webhooks.events import CONTACT_EVENTS, Arrival
 from tap_mailchimp_webhooks.inbox.database import Database, default_url
-from tap_mailchimp_webhooks.inbox.sealing import Sealing
+from tap_mailchimp_webhooks.inbox.encryption import Sealing
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.inbox.tables import events
 

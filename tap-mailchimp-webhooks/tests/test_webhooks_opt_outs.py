@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from connector_kit.errors import ConfigurationError, ConnectorError
-from mailchimp_client import MailchimpClient, MailchimpSettings
+from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
+from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
 from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp
-from tap_mailchimp_webhooks.opt_outs import opt_out_record, present_opt_outs
+from tap_mailchimp_webhooks.streams.opt_outs import opt_out_record, present_opt_outs
 from tap_mailchimp_webhooks.tap import TapMailchimpWebhooks
 
 PEOPLE = [f"person{number}@example.com" for number in range(8)]

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 import requests
-from connector_kit.errors import ConfigurationError, TransientError
+from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 from tap_mailchimp_webhooks.events import CONTACT_EVENTS, FORM, Arrival
-from tap_mailchimp_webhooks.inbox.hooks import HookRegister
-from tap_mailchimp_webhooks.inbox.sealing import Sealing
+from tap_mailchimp_webhooks.inbox.encryption import Sealing
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.receiver.on_event import EventCommand
 from tap_mailchimp_webhooks.receiver.rate_limit import MOST_CLIENTS, WINDOW_SECONDS, WrongSecretLimit
 from tap_mailchimp_webhooks.receiver.settings import PathSecrets
+from tap_mailchimp_webhooks.webhooks.registry import HookRegister
 
 StartReceiver = Callable[..., str]
 Form = Callable[..., bytes]

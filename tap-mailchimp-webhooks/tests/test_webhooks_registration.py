@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from connector_kit.errors import AmbiguousWriteError, ConfigurationError
-from mailchimp_client import MailchimpClient, MailchimpSettings
+from kinetic_mailchimp.kit.errors import AmbiguousWriteError, ConfigurationError
+from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
 from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp, WebhookSink
-from tap_mailchimp_webhooks import cli
-from tap_mailchimp_webhooks.cli_options import listed
+from tap_mailchimp_webhooks.cli import main as cli
+from tap_mailchimp_webhooks.cli.options import listed
 from tap_mailchimp_webhooks.events import CATCH_UP, CONTACT_EVENTS, FORM, from_catch_up, from_delivery
-from tap_mailchimp_webhooks.health import Signs, counted_days, verdict
 from tap_mailchimp_webhooks.inbox.statistics import Arrivals
 from tap_mailchimp_webhooks.inbox.store import Inbox
-from tap_mailchimp_webhooks.probe import probe
 from tap_mailchimp_webhooks.receiver.settings import PathSecrets
-from tap_mailchimp_webhooks.registration import public_address, without_secret
+from tap_mailchimp_webhooks.webhooks.health import Signs, counted_days, verdict
+from tap_mailchimp_webhooks.webhooks.probe import probe
+from tap_mailchimp_webhooks.webhooks.register import public_address, without_secret
 
 SECRET = "a-path-secret-of-the-tests"
 

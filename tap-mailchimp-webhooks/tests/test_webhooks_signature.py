@@ -6,7 +6,7 @@ import hmac
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tap_mailchimp_webhooks.signature import SignatureError, verify
+from tap_mailchimp_webhooks.webhooks.signature import SignatureError, verify
 
 NOW = 1_772_366_400.0
 BODY = b"type=unsubscribe&data[email]=a@example.com"

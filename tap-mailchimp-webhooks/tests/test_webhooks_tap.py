@@ -15,13 +15,13 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped] # it publishes no types
 import pytest
-from connector_kit.errors import ConnectorError
+from kinetic_mailchimp.kit.errors import ConnectorError
 from simulators.mailchimp.testing import StartMailchimp
-from tap_mailchimp_webhooks.catch_up import CatchUp
+from tap_mailchimp_webhooks.catch_up.poller import CatchUp
 from tap_mailchimp_webhooks.events import CONTACT_EVENTS, Arrival
 from tap_mailchimp_webhooks.inbox.readers import Readers
 from tap_mailchimp_webhooks.inbox.store import Inbox
-from tap_mailchimp_webhooks.reading import BATCH
+from tap_mailchimp_webhooks.streams.reading import BATCH
 from tap_mailchimp_webhooks.tap import TapMailchimpWebhooks
 
 MakeArrival = Callable[..., Arrival]

@@ -7,18 +7,18 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Literal
 
-from connector_kit.errors import ConfigurationError
-from epicor_kinetic_client import with_epicor_settings
+from kinetic_mailchimp.epicor import with_epicor_settings
+from kinetic_mailchimp.kit.errors import ConfigurationError
 from singer_sdk import typing as th
 
-from target_epicor_contacts.baseline import MERGE_FIELDS
-from target_epicor_contacts.columns import Columns
-from target_epicor_contacts.lookup import AddressFilter
-from target_epicor_contacts.matching import LinkedPeople
-from target_epicor_contacts.rows import CONTACT, ENTITIES, Entity
-from target_epicor_contacts.rules import ConflictPolicy, Rules, StatusColumns
-from target_epicor_contacts.updates import Status
-from target_epicor_contacts.writing import WriteMode
+from target_epicor_contacts.contract.contact_update import Status
+from target_epicor_contacts.epicor.columns import Columns
+from target_epicor_contacts.epicor.entities import CONTACT, ENTITIES, Entity
+from target_epicor_contacts.epicor.row_finder import AddressFilter
+from target_epicor_contacts.epicor.row_writer import WriteMode
+from target_epicor_contacts.rules.matching import LinkedPeople
+from target_epicor_contacts.rules.policy import ConflictPolicy, Rules, StatusColumns
+from target_epicor_contacts.state.last_sent import MERGE_FIELDS
 
 Unmatched = Literal["record", "dead_letter", "create", "ignore"]
 OnInvalid = Literal["dead_letter", "skip"]

@@ -9,28 +9,28 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any, ClassVar
 
-from connector_kit.errors import text_to_keep
-from connector_kit.singer import DurableTarget, RunStatus
-from epicor_kinetic_client import EpicorClient, EpicorSettings
+from kinetic_mailchimp.audit import RECONCILE, AuditTrail, Run, default_database_url, encryption_key
+from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
+from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
+from kinetic_mailchimp.kit.errors import text_to_keep
+from kinetic_mailchimp.kit.singer import DurableTarget, RunStatus
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from singer_sdk.sinks import Sink
-from sync_audit import RECONCILE, AuditTrail, Run, default_database_url, encryption_key
-from sync_audit.environment import CORRELATION_VARIABLE
 from typing_extensions import override
 
-from target_epicor_contacts.applying import Applier, Tools
-from target_epicor_contacts.baseline import SentValues
-from target_epicor_contacts.columns import Columns
-from target_epicor_contacts.comparing import Comparer, shortfall
-from target_epicor_contacts.creation import ContactMaker
-from target_epicor_contacts.evidence import MEMO, EvidenceWriter, crm_call
-from target_epicor_contacts.lookup import RowFinder
-from target_epicor_contacts.profile_changes import CHANGE_MOMENTS
-from target_epicor_contacts.rows import CONTACT, EMAIL, PERSON, SYNC_EMAIL, SYSTEM_ID, Entity
-from target_epicor_contacts.rules import ConflictPolicy, Rules
+from target_epicor_contacts.epicor.columns import Columns
+from target_epicor_contacts.epicor.contact_creator import ContactMaker
+from target_epicor_contacts.epicor.entities import CONTACT, EMAIL, PERSON, SYNC_EMAIL, SYSTEM_ID, Entity
+from target_epicor_contacts.epicor.opt_out_log import MEMO, EvidenceWriter, crm_call
+from target_epicor_contacts.epicor.row_finder import RowFinder
+from target_epicor_contacts.epicor.row_writer import RowWriter
+from target_epicor_contacts.pipeline import Applier, Tools
+from target_epicor_contacts.reconcile.comparison import Comparer, shortfall
+from target_epicor_contacts.rules.policy import ConflictPolicy, Rules
+from target_epicor_contacts.rules.profile import CHANGE_MOMENTS
 from target_epicor_contacts.settings import JSON_SCHEMA, WriteSettings
 from target_epicor_contacts.sinks import ContactUpdateSink
-from target_epicor_contacts.writing import RowWriter
+from target_epicor_contacts.state.last_sent import SentValues
 
 PROGRESS_SECONDS = 10.0
 _YES_OR_NO = ("Edm.Boolean",)

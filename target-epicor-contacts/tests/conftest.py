@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import pytest
-from connector_kit.errors import ConnectorError
+from kinetic_mailchimp.audit import AuditTrail
+from kinetic_mailchimp.kit.errors import ConnectorError
 from simulators.epicor.testing import RunningEpicor, StartEpicor
-from sync_audit import AuditTrail
 from target_epicor_contacts.target import TargetEpicorContacts
 
 Record = dict[str, Any]

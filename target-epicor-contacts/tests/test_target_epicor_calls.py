@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from connector_kit.errors import TransientError
 from cryptography.fernet import Fernet
-from sync_audit import AuditTrail
-from sync_audit.erasure import erase
-from sync_audit.vault import Vault
-from sync_audit.verification import verify
+from kinetic_mailchimp.audit import AuditTrail
+from kinetic_mailchimp.audit.integrity.verification import verify
+from kinetic_mailchimp.audit.privacy.erasure import erase
+from kinetic_mailchimp.audit.trail.vault import Vault
+from kinetic_mailchimp.kit.errors import TransientError
 
 Update = Callable[..., dict[str, Any]]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sync_audit import AuditTrail
-from sync_audit.queries import latest_runs
-from sync_audit.verification import verify
+from kinetic_mailchimp.audit import AuditTrail
+from kinetic_mailchimp.audit.integrity.verification import verify
+from kinetic_mailchimp.audit.reading.queries import latest_runs
 
 Record = dict[str, Any]
 

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from connector_kit.errors import (
+from kinetic_mailchimp.audit.trail.vault import Vault
+from kinetic_mailchimp.kit.encryption import SecretBox
+from kinetic_mailchimp.kit.errors import (
     ConfigurationError,
     CredentialsError,
     PermissionDeniedError,
     TransientError,
 )
-from connector_kit.secrets import SecretBox
-from sync_audit.vault import Vault
-from target_epicor_contacts.applying import TooManyFailuresError
-from target_epicor_contacts.writing import ATTEMPTS
+from target_epicor_contacts.epicor.row_writer import ATTEMPTS
+from target_epicor_contacts.pipeline import TooManyFailuresError
 
 Update = Callable[..., dict[str, Any]]
 

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from target_epicor_contacts.matching import AddressBook, Hold, LinkedPeople, addresses_in
-from target_epicor_contacts.merging import Verdict, merge_field
-from target_epicor_contacts.rules import ConflictPolicy
+from target_epicor_contacts.rules.matching import AddressBook, Hold, LinkedPeople, addresses_in
+from target_epicor_contacts.rules.policy import ConflictPolicy
+from target_epicor_contacts.rules.three_way_merge import Verdict, merge_field
 
 
 @pytest.mark.parametrize(

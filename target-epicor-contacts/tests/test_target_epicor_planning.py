@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from target_epicor_contacts.baseline import sent_value
-from target_epicor_contacts.columns import Columns
-from target_epicor_contacts.matching import LinkedPeople
-from target_epicor_contacts.memory import PersonMemory
-from target_epicor_contacts.outcomes import Outcome
-from target_epicor_contacts.planning import plan
-from target_epicor_contacts.rows import CONTACT, CUSTOMER, Entity, Row
-from target_epicor_contacts.rules import ConflictPolicy, Rules, StatusColumns
-from target_epicor_contacts.updates import ContactUpdate, parse_update
+from target_epicor_contacts.contract.contact_update import ContactUpdate, parse_update
+from target_epicor_contacts.epicor.columns import Columns
+from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, Entity, Row
+from target_epicor_contacts.rules.event_plan import Outcome
+from target_epicor_contacts.rules.matching import LinkedPeople
+from target_epicor_contacts.rules.plan import plan
+from target_epicor_contacts.rules.policy import ConflictPolicy, Rules, StatusColumns
+from target_epicor_contacts.state.last_sent import sent_value
+from target_epicor_contacts.state.person_state import PersonMemory
 
 Update = Callable[..., dict[str, Any]]
 

@@ -8,20 +8,20 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from connector_kit.errors import TransientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sync_audit import AuditTrail, Drift
-from target_epicor_contacts.applying import LEDGER
-from target_epicor_contacts.columns import Columns
-from target_epicor_contacts.comparing import compare
-from target_epicor_contacts.decisions import decide
-from target_epicor_contacts.drift import as_comparison
-from target_epicor_contacts.rows import CONTACT, CUSTOMER, EMAIL, SYNC_EMAIL, Entity, Row
-from target_epicor_contacts.rules import ConflictPolicy, Rules, StatusColumns
+from kinetic_mailchimp.audit import AuditTrail, Drift
+from kinetic_mailchimp.kit.errors import TransientError
+from target_epicor_contacts.audit.batch_result import Written
+from target_epicor_contacts.audit.decisions import decide
+from target_epicor_contacts.contract.contact_update import parse_update
+from target_epicor_contacts.epicor.columns import Columns
+from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, SYNC_EMAIL, Entity, Row
+from target_epicor_contacts.pipeline import LEDGER
+from target_epicor_contacts.reconcile.comparison import compare
+from target_epicor_contacts.reconcile.drift import as_comparison
+from target_epicor_contacts.rules.policy import ConflictPolicy, Rules, StatusColumns
 from target_epicor_contacts.settings import WriteSettings
-from target_epicor_contacts.updates import parse_update
-from target_epicor_contacts.written import Written
 
 Update = Callable[..., dict[str, Any]]
 

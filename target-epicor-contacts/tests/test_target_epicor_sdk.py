@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 import pytest
-from connector_kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.errors import ConfigurationError
 from singer_sdk.testing import suites, target_tests
 from singer_sdk.testing.config import SuiteConfig
 from singer_sdk.testing.runners import TargetTestRunner

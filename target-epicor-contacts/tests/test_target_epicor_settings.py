@@ -11,14 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from connector_kit.errors import ConfigurationError, DataError
-from epicor_kinetic_client import EpicorClient, EpicorSettings, Reply
-from target_epicor_contacts.applying import TooManyFailuresError
-from target_epicor_contacts.lookup import RowFinder
-from target_epicor_contacts.results import RowWrite
-from target_epicor_contacts.rows import CONTACT, CUSTOMER, EMAIL, PERSON, Row
+from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings, Reply
+from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
+from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, PERSON, Row
+from target_epicor_contacts.epicor.row_finder import RowFinder
+from target_epicor_contacts.epicor.row_writer import RowWriter
+from target_epicor_contacts.epicor.write_results import RowWrite
+from target_epicor_contacts.pipeline import TooManyFailuresError
 from target_epicor_contacts.settings import WriteSettings
-from target_epicor_contacts.writing import RowWriter
 
 Update = Callable[..., dict[str, Any]]
 StartBench = Callable[..., Any]

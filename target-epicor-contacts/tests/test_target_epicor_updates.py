@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from connector_kit.errors import ConfigurationError
-from target_epicor_contacts.columns import Columns, InvalidValueError, coerce, fingerprint, same
-from target_epicor_contacts.ordering import Age, Moment
-from target_epicor_contacts.rows import CONTACT, CUSTOMER, ENTITIES
-from target_epicor_contacts.updates import InvalidUpdateError, Status, parse_update
+from kinetic_mailchimp.kit.errors import ConfigurationError
+from target_epicor_contacts.contract.contact_update import InvalidUpdateError, Status, parse_update
+from target_epicor_contacts.contract.event_order import Age, Moment
+from target_epicor_contacts.epicor.columns import Columns, InvalidValueError, coerce, fingerprint, same
+from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, ENTITIES
 
 Update = Callable[..., dict[str, Any]]
 

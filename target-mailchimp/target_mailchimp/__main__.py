@@ -1,6 +1,6 @@
 """The command line of the target."""
 
-from connector_kit.singer import run_plugin
+from kinetic_mailchimp.kit.singer import run_plugin
 
 from target_mailchimp.target import TargetMailchimp
 

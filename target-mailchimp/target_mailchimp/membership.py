@@ -10,14 +10,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from connector_kit.errors import NotFoundError
-from mailchimp_client import MailchimpClient
-from mailchimp_client.client import LARGEST_PAGE
-from mailchimp_client.members_walk import MEMBER_FIELDS
-from sync_audit import AuditTrail
+from kinetic_mailchimp.audit import AuditTrail
+from kinetic_mailchimp.kit.errors import NotFoundError
+from kinetic_mailchimp.mailchimp import MailchimpClient
+from kinetic_mailchimp.mailchimp.client import LARGEST_PAGE
+from kinetic_mailchimp.mailchimp.members_walk import MEMBER_FIELDS
 
-from target_mailchimp.known import Known
-from target_mailchimp.records import MemberRecord, read_record
+from target_mailchimp.contract.member_record import MemberRecord, read_record
+from target_mailchimp.state.member_state import Known
 
 logger = logging.getLogger(__name__)
 

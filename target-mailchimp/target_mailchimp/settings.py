@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from connector_kit.errors import ConfigurationError
-from mailchimp_client import MAILCHIMP_SETTINGS
-from mailchimp_client.client import LARGEST_BATCH
-from mailchimp_client.settings import DEFAULT_CONNECTIONS, MOST_CONNECTIONS
+from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.mailchimp import MAILCHIMP_SETTINGS
+from kinetic_mailchimp.mailchimp.client import LARGEST_BATCH
+from kinetic_mailchimp.mailchimp.settings import DEFAULT_CONNECTIONS, MOST_CONNECTIONS
 from singer_sdk import typing as th
 
 InactiveAction = Literal["nothing", "tag", "unsubscribe", "archive"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk.sinks import RecordSink
 
-from target_mailchimp.records import HANDLED_ATTRIBUTES, is_tag
+from target_mailchimp.contract.member_record import HANDLED_ATTRIBUTES, is_tag
 
 if TYPE_CHECKING:
     from target_mailchimp.target import TargetMailchimp

@@ -7,21 +7,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
-from connector_kit.errors import text_to_keep
-from connector_kit.singer import DurableTarget, RunStatus
-from mailchimp_client import MailchimpClient, MailchimpSettings
+from kinetic_mailchimp.audit import RECONCILE, AuditTrail, Run, default_database_url, encryption_key
+from kinetic_mailchimp.kit.errors import text_to_keep
+from kinetic_mailchimp.kit.singer import DurableTarget, RunStatus
+from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
-from sync_audit import RECONCILE, AuditTrail, Run, default_database_url, encryption_key
 
-from target_mailchimp.audience import AudienceDirectory
-from target_mailchimp.comparison import Comparison
-from target_mailchimp.loader import Loader
+from target_mailchimp.audience.audiences import AudienceDirectory
 from target_mailchimp.membership import Membership
-from target_mailchimp.observed import ObservedMembership
+from target_mailchimp.pipeline import Loader
+from target_mailchimp.reconcile.comparison import Comparison
+from target_mailchimp.reconcile.live_membership import ObservedMembership
+from target_mailchimp.reconcile.snapshot import Snapshot
 from target_mailchimp.settings import JSON_SCHEMA, LoadSettings
 from target_mailchimp.sinks import MemberSink
-from target_mailchimp.snapshot import Snapshot
-from target_mailchimp.writing import DryRunWriter, MailchimpWriter, Writer
+from target_mailchimp.writing.writer import DryRunWriter, MailchimpWriter, Writer
 
 PROGRESS_SECONDS = 10.0
 _NOT_HONOURED = ("add_record_metadata", "load_method", "batch_size_rows", "validate_records")

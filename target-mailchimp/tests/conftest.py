@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from kinetic_mailchimp.audit import AuditTrail
+from kinetic_mailchimp.audit.storage.schema import decisions, runs
 from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp, running_mailchimp
-from sync_audit import AuditTrail
-from sync_audit.schema import decisions, runs
-from target_mailchimp.outcomes import Outcome
-from target_mailchimp.plans import Write
+from target_mailchimp.rules.plan import Write
 from target_mailchimp.target import TargetMailchimp
-from target_mailchimp.writing import MailchimpWriter
+from target_mailchimp.writing.outcomes import Outcome
+from target_mailchimp.writing.writer import MailchimpWriter
 
 Record = Mapping[str, Any]
 

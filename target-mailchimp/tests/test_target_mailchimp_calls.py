@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
-from sync_audit import AuditTrail
-from sync_audit.erasure import erase
-from sync_audit.vault import Vault
-from sync_audit.verification import verify
+from kinetic_mailchimp.audit import AuditTrail
+from kinetic_mailchimp.audit.integrity.verification import verify
+from kinetic_mailchimp.audit.privacy.erasure import erase
+from kinetic_mailchimp.audit.trail.vault import Vault
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 KEYS = {"source_key": "C/1"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import requests
-from connector_kit.errors import CredentialsError, TransientError
+from kinetic_mailchimp.kit.errors import CredentialsError, TransientError
 
 PEOPLE = [
     {"email_address": f"p{number}@example.com", "FNAME": f"P{number}", "source_key": str(number)}

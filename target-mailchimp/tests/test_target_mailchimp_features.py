@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from connector_kit.errors import ConfigurationError, DataError
-from connector_kit.secrets import SecretBox
 from cryptography.fernet import Fernet
+from kinetic_mailchimp.audit import AuditTrail
+from kinetic_mailchimp.audit.storage.schema import decisions
+from kinetic_mailchimp.audit.trail.vault import Vault
+from kinetic_mailchimp.kit.encryption import SecretBox
+from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
 from simulators.mailchimp.account import TYPED
-from sync_audit import AuditTrail
-from sync_audit.schema import decisions
-from sync_audit.vault import Vault
-from target_mailchimp.outcomes import Outcome
-from target_mailchimp.plans import Write
-from target_mailchimp.writing import MailchimpWriter
+from target_mailchimp.rules.plan import Write
+from target_mailchimp.writing.outcomes import Outcome
+from target_mailchimp.writing.writer import MailchimpWriter
 
 PERSON = "person@example.com"
 ADDRESS = {"addr1": "1 Main St", "city": "Springfield", "state": "IL", "zip": "62701"}

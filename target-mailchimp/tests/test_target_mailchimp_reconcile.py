@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
-from sync_audit import RECONCILE, AuditTrail
-from target_mailchimp.snapshot import Snapshot
+from kinetic_mailchimp.audit import RECONCILE, AuditTrail
+from target_mailchimp.reconcile.snapshot import Snapshot
 
 ANN, BOB, CLEO, DAN = (f"{name}@example.com" for name in ("ann", "bob", "cleo", "dan"))
 COMPLETE = {"type": "ACTIVATE_VERSION", "stream": "customers", "version": 1}

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from connector_kit.transport import Answer, Request, Transport
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it publishes no types
+from kinetic_mailchimp.kit.transport import Answer, Request, Transport
 
 _STATUS = {"enum": ["subscribed", "unsubscribed", "cleaned", "pending", "transactional"]}
 _COMMON = {

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from connector_kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.errors import ConfigurationError
 
 ANN = {"email_address": "ann@example.com", "FNAME": "Ann", "COMPANY": "Acme", "source_key": "C/1"}
 BOB = {"email_address": "bob@example.com", "FNAME": "Bob", "source_key": "C/2"}

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from target_mailchimp.coercion import MergeField, UnfitValueError, coerce, cut
-from target_mailchimp.duplicates import without_duplicates
-from target_mailchimp.known import Known, Row
-from target_mailchimp.merge_fields import NewField, missing_fields
-from target_mailchimp.records import InvalidRecord, MemberRecord, read_record
-from target_mailchimp.tagging import plan_tags
+from target_mailchimp.audience.coercion import MergeField, UnfitValueError, coerce, cut
+from target_mailchimp.audience.merge_fields import NewField, missing_fields
+from target_mailchimp.audience.tags import plan_tags
+from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, read_record
+from target_mailchimp.rules.deduplicate import without_duplicates
+from target_mailchimp.state.member_state import Known, Row
 
 ADDRESS = {"addr1": "1 Main St", "city": "Springfield", "state": "IL", "zip": "62701"}
 US_PHONE = MergeField("PHONE", "phone", phone_format="US")

@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import sqlalchemy as sa
-from sync_audit import Action, AuditTrail, Decision
-from sync_audit.database import prepare_sqlite
-from sync_audit.queries import Question, entries, latest_runs
-from sync_audit.schema import decisions
+from kinetic_mailchimp.audit import Action, AuditTrail, Decision
+from kinetic_mailchimp.audit.reading.queries import Question, entries, latest_runs
+from kinetic_mailchimp.audit.storage.database import prepare_sqlite
+from kinetic_mailchimp.audit.storage.schema import decisions
 
 RECORDED = 100_000
 TRAIL = int(os.environ.get("BENCH_DECISIONS", "1000000"))

@@ -23,9 +23,9 @@ from pathlib import Path
 
 import requests
 import uvicorn
-from sync_audit import AuditTrail
-from sync_audit.pages.app import create_app
-from sync_audit.pages.settings import PagesSettings
+from kinetic_mailchimp.audit import AuditTrail
+from kinetic_mailchimp.console.pages.app import create_app
+from kinetic_mailchimp.console.pages.settings import PagesSettings
 
 DECISIONS = int(os.environ.get("BENCH_PAGES_DECISIONS", "5000000"))
 PER_RUN = 200

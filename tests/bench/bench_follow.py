@@ -19,7 +19,7 @@ import requests
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
-from connector_kit.email_address import InvalidEmailError, email_key, parse_email
+from kinetic_mailchimp.kit.email_address import InvalidEmailError, email_key, parse_email
 from stage import PROGRAMS, ROOT, Stage, set_stage
 
 EVENTS = 100

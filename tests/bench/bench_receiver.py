@@ -24,7 +24,7 @@ from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from tap_mailchimp_webhooks.events import CONTACT_EVENTS
-from tap_mailchimp_webhooks.inbox.sealing import Sealing
+from tap_mailchimp_webhooks.inbox.encryption import Sealing
 from tap_mailchimp_webhooks.inbox.store import Inbox
 
 SECONDS = float(os.environ.get("BENCH_SECONDS", "10"))
@@ -76,7 +76,7 @@ def server(command: list[str], folder: Path) -> Iterator[tuple[str, subprocess.P
 RECEIVER = [
     sys.executable,
     "-c",
-    "from tap_mailchimp_webhooks.cli import main; main()",
+    "from tap_mailchimp_webhooks.cli.main import main; main()",
     "serve",
     "--port",
     "0",

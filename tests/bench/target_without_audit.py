@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-import sync_audit
-from connector_kit.singer import run_plugin
-from sync_audit import Action
-from target_mailchimp import report
+import kinetic_mailchimp.audit
+from kinetic_mailchimp.audit import Action
+from kinetic_mailchimp.kit.singer import run_plugin
+from target_mailchimp.audit import decisions as report
 from target_mailchimp.target import TargetMailchimp
 
 
@@ -25,7 +25,10 @@ def counting(record: Callable[..., None]) -> Callable[..., None]:
     """`Run.record`, left with the ledger."""
 
     def count(
-        run: sync_audit.Run, made: Sequence[HasAction], *, ledger: Mapping[str, Any] | None = None
+        run: kinetic_mailchimp.audit.Run,
+        made: Sequence[HasAction],
+        *,
+        ledger: Mapping[str, Any] | None = None,
     ) -> None:
         record(run, [], ledger=ledger)
         with run._lock:
@@ -37,7 +40,7 @@ def counting(record: Callable[..., None]) -> Callable[..., None]:
 def main() -> None:
     for name in ("of_outcome", "of_verdict"):
         setattr(report, name, lambda decided, *_: decided)
-    sync_audit.Run.record = counting(sync_audit.Run.record)  # type: ignore[method-assign]
+    kinetic_mailchimp.audit.Run.record = counting(kinetic_mailchimp.audit.Run.record)  # type: ignore[method-assign]
     run_plugin(TargetMailchimp)
 
 

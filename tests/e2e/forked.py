@@ -12,12 +12,12 @@ from pathlib import Path
 from stage import PROGRAMS, ROOT
 
 PRELOADED = (
-    "connector_kit.secrets_cli",
+    "kinetic_mailchimp.kit.secrets.cli",
     "pytest",  # which a child imports where the main program is pytest
-    "sync_audit.cli",
+    "kinetic_mailchimp.console.cli",
     "tap_epicor_kinetic.__main__",
     "tap_mailchimp_webhooks.__main__",
-    "tap_mailchimp_webhooks.cli",
+    "tap_mailchimp_webhooks.cli.main",
     "target_epicor_contacts.__main__",
     "target_mailchimp.__main__",
 )

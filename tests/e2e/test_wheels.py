@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from stage import PROGRAMS, ROOT
 
-LIBRARIES = ("connector-kit", "epicor-kinetic-client", "mailchimp-client", "sync-audit")
+LIBRARY = "kinetic-mailchimp-kit"
 PLUGINS = ("tap-epicor-kinetic", "target-mailchimp", "tap-mailchimp-webhooks", "target-epicor-contacts")
 
 
@@ -21,8 +21,7 @@ def uv(*arguments: str | Path) -> None:
 @pytest.fixture(scope="session")
 def wheels(tmp_path_factory) -> Path:
     folder: Path = tmp_path_factory.mktemp("wheels")
-    members = [ROOT / "libs" / name for name in LIBRARIES] + [ROOT / name for name in PLUGINS]
-    for member in members:
+    for member in (ROOT / name for name in (LIBRARY, *PLUGINS)):
         uv(
             "build",
             "--wheel",

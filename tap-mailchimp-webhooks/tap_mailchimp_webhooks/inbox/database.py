@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from connector_kit.errors import ConfigurationError, DataError, TransientError
+from kinetic_mailchimp.kit.errors import ConfigurationError, DataError, TransientError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import DataError as RefusedValueError

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from connector_kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.errors import ConfigurationError
 from sqlalchemy import Connection, inspect, text
 
 from tap_mailchimp_webhooks.inbox.database import Database

@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
 from tap_mailchimp_webhooks.events import Arrival, subject_of
 from tap_mailchimp_webhooks.inbox.database import Database
+from tap_mailchimp_webhooks.inbox.encryption import Sealing
 from tap_mailchimp_webhooks.inbox.migrate import migrate
-from tap_mailchimp_webhooks.inbox.sealing import Sealing
 from tap_mailchimp_webhooks.inbox.tables import events, identity
 
 LOOKUP_CHUNK = 500

@@ -9,13 +9,11 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timezone
 from http import HTTPStatus
 
-from connector_kit.errors import ConnectorError
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
+from kinetic_mailchimp.kit.errors import ConnectorError
 
-from tap_mailchimp_webhooks import signature
 from tap_mailchimp_webhooks.events import CONTACT_EVENTS, from_delivery
-from tap_mailchimp_webhooks.inbox.hooks import HookRegister
 from tap_mailchimp_webhooks.inbox.readers import Readers
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.receiver.authenticity import Authenticity
@@ -26,7 +24,9 @@ from tap_mailchimp_webhooks.receiver.on_event import EventCommand
 from tap_mailchimp_webhooks.receiver.rate_limit import WrongSecretLimit
 from tap_mailchimp_webhooks.receiver.readiness import readiness
 from tap_mailchimp_webhooks.receiver.settings import PATH, ReceiverSettings
-from tap_mailchimp_webhooks.signature import SignatureError
+from tap_mailchimp_webhooks.webhooks import signature
+from tap_mailchimp_webhooks.webhooks.registry import HookRegister
+from tap_mailchimp_webhooks.webhooks.signature import SignatureError
 
 RETRY_AFTER = {"Retry-After": "60"}
 

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from connector_kit.errors import ConnectorError
+from kinetic_mailchimp.kit.errors import ConnectorError
 
-from tap_mailchimp_webhooks.signature import MAX_AGE_SECONDS, SignatureError, verify
+from tap_mailchimp_webhooks.webhooks.signature import MAX_AGE_SECONDS, SignatureError, verify
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from connector_kit.errors import TransientError
+from kinetic_mailchimp.kit.errors import TransientError
 
 from tap_mailchimp_webhooks.events import Arrival
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from datetime import datetime, timezone
 
-from connector_kit.errors import ConnectorError
+from kinetic_mailchimp.kit.errors import ConnectorError
 
 from tap_mailchimp_webhooks.inbox.readers import Readers
 from tap_mailchimp_webhooks.inbox.store import Inbox

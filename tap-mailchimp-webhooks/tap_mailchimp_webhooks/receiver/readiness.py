@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from typing import Any
 
-from connector_kit.errors import ConnectorError
+from kinetic_mailchimp.kit.errors import ConnectorError
 
 from tap_mailchimp_webhooks.inbox.store import Inbox
 

@@ -6,9 +6,9 @@ import hmac
 import re
 from dataclasses import dataclass
 
-from connector_kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.errors import ConfigurationError
 
-from tap_mailchimp_webhooks.signature import MAX_AGE_SECONDS
+from tap_mailchimp_webhooks.webhooks.signature import MAX_AGE_SECONDS
 
 PATH = "/webhooks/mailchimp"
 SHORTEST_SECRET = 16

@@ -1,0 +1,1 @@
+"""The library of the four plugins between Epicor Kinetic and Mailchimp; its layers import downwards only."""

@@ -1,0 +1,1 @@
+"""The commands of `sync-audit` that read and keep the trail."""

@@ -1,0 +1,71 @@
+"""The command `sync-audit close`: give up dead letters that can never be written."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+
+import click
+
+from kinetic_mailchimp.audit.cli.common import opened
+from kinetic_mailchimp.audit.cli.render import number_of
+from kinetic_mailchimp.audit.dead_letters.closing import Place, find_open
+from kinetic_mailchimp.audit.dead_letters.closing import close as close_letters
+from kinetic_mailchimp.audit.trail.decision import OPT_OUTS
+
+
+def to_places(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> list[Place]:
+    """Entries, each as its run and its number: `12/34`."""
+    found = [re.fullmatch(r"(\d{1,18})/(\d{1,18})", value, re.ASCII) for value in values]
+    for value, match in zip(values, found, strict=True):
+        if match is None:
+            raise click.BadParameter(f"{value!r} is not an entry: write its run and its number, as in 12/34.")
+    return [Place(int(match[1]), int(match[2])) for match in found if match is not None]
+
+
+def to_reason(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    """A reason in words, without an address."""
+    reason = " ".join(value.split())
+    if not reason:
+        raise click.BadParameter("Say why, in a sentence.")
+    if "@" in reason:
+        raise click.BadParameter("It holds an address, and no erasure takes it out again: name nobody.")
+    return reason
+
+
+@click.command()
+@click.argument("letters", nargs=-1, required=True, callback=to_places, metavar="RUN/ENTRY...")
+@click.option(
+    "--because",
+    required=True,
+    callback=to_reason,
+    metavar="TEXT",
+    help="Why, for whoever asks later. It stays in the trail for good: name nobody.",
+)
+@click.option("--yes", is_flag=True, help="Close opt-outs without asking.")
+@click.pass_context
+def close(ctx: click.Context, letters: list[Place], because: str, *, yes: bool) -> None:
+    """Close dead letters that can never be written, such as 12/34.
+
+    They wait no more: no replay hands them out, and no alert counts them. `sync-audit failures` lists them.
+    """
+    with opened(ctx) as trail:
+        found = find_open(trail, letters)
+        opt_outs = [str(letter.place) for letter in found if letter.consent in OPT_OUTS]
+        if opt_outs and not yes:
+            click.confirm(
+                f"{', '.join(opt_outs)}: somebody opted out and may be written to for ever, as the other side"
+                " will not know it. Close all the same?",
+                abort=True,
+            )
+        run_id = close_letters(trail, found, because=because, who=_user())
+    click.echo(f"Closed: {number_of(len(found), 'dead letter')}. Run {run_id} of the trail proves it.")
+
+
+def _user() -> str:
+    """Who runs the command, by the name or the number that the system has for them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # as in a container whose user has no name
+        return f"user {os.getuid()}"

@@ -1,0 +1,122 @@
+"""The command `sync-audit drift`: how far both sides differ, and whether that is more than they may."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from kinetic_mailchimp.audit.cli.common import make_console, opened
+from kinetic_mailchimp.audit.cli.render import moment, number_of, write_csv, write_json
+from kinetic_mailchimp.audit.reading.comparisons import Comparison, last_comparisons
+from kinetic_mailchimp.audit.reading.queries import EntryView, Question, entries
+from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
+from kinetic_mailchimp.audit.trail.decision import Action
+from kinetic_mailchimp.audit.trail.drift import RECONCILE, Drift
+from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
+
+ACCEPT_VARIABLE: Final = "AUDIT_DRIFT_ACCEPT"
+LIMIT_VARIABLE: Final = "AUDIT_ALERT_DRIFT"
+
+accept_option = click.option(
+    "--accept",
+    type=click.Choice([kind.value for kind in Drift]),
+    multiple=True,
+    envvar=ACCEPT_VARIABLE,
+    show_envvar=True,
+    metavar="KIND",
+    help=f"Differences of this kind do not count; several times. Kinds: {', '.join(map(str, Drift))}.",
+)
+
+
+@click.command()
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    envvar=LIMIT_VARIABLE,
+    show_envvar=True,
+    default=0,
+    show_default=True,
+    help="So many differences may be.",
+)
+@accept_option
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+    help="Counts as a table, or every difference as JSON or CSV.",
+)
+@click.pass_context
+def drift(ctx: click.Context, limit: int, accept: tuple[str, ...], style: str) -> None:
+    """How far both sides differed when they were compared last (`meltano run reconcile`).
+
+    Exit status: 0 as far as they may; 1 more; 2 wrong usage; 3 nothing was compared, or a comparison did not
+    come to its end.
+    """
+    with opened(ctx) as trail:
+        compared = last_comparisons(trail)
+        _check(compared)
+        if style == "json":
+            write_json(_differences(trail, compared), sys.stdout)
+        elif style == "csv":
+            write_csv(_differences(trail, compared), sys.stdout)
+        else:
+            _print(compared, limit, accept)
+    ctx.exit(1 if _count(compared, accept) > limit else 0)
+
+
+def _check(compared: Sequence[Comparison]) -> None:
+    if not compared:
+        raise ConfigurationError(
+            "The trail has no comparison.", advice="`meltano run reconcile` compares both sides."
+        )
+    for comparison in compared:
+        if not comparison.is_whole:
+            raise ConnectorError(
+                f"Run {comparison.run_id} of {comparison.plugin} compared only a part: it is "
+                f"{comparison.status}.",
+                advice=f"`sync-audit run {comparison.run_id}` tells why. Then compare again: `meltano run "
+                f"{RECONCILE}`.",
+            )
+
+
+def _differences(trail: AuditTrail, compared: Sequence[Comparison]) -> Iterator[EntryView]:
+    for comparison in compared:
+        yield from entries(trail, Question(run_id=comparison.run_id, action=Action.DRIFTED.value))
+
+
+def _count(compared: Sequence[Comparison], accept: Sequence[str]) -> int:
+    return sum(comparison.drift(accept) for comparison in compared)
+
+
+def _print(compared: Sequence[Comparison], limit: int, accept: Sequence[str]) -> None:
+    console = make_console()
+    for comparison in compared:
+        console.print(
+            Text.assemble(
+                (comparison.plugin, "bold"),
+                f"  run {comparison.run_id}, {moment(comparison.finished_at or '')} UTC: "
+                f"{number_of(comparison.records_read, 'record')} compared",
+            )
+        )
+        kinds = Table.grid(padding=(0, 2, 0, 0))
+        kinds.add_column(style="yellow", justify="right", min_width=len("1,000,000"))
+        kinds.add_column(no_wrap=True)
+        kinds.add_column(style="dim")
+        for kind, count in comparison.kinds.items():
+            kinds.add_row(f"{count:,}", kind, _sentence(kind) + (" Accepted." if kind in accept else ""))
+        console.print(kinds)
+    count = _count(compared, accept)
+    console.print(f"{number_of(count, 'difference')}; the limit is {limit:,}.")
+    if any(comparison.kinds for comparison in compared):
+        console.print("Each of them: sync-audit drift --format csv", style="dim")
+
+
+def _sentence(kind: str) -> str:
+    return Drift(kind).sentence if kind in set(Drift) else ""

@@ -1,0 +1,1 @@
+"""Dispatches dead letters again, and closes those that can never be written."""

@@ -1,0 +1,148 @@
+"""Closes dead letters that can never be written, on the word of a person."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, runs
+from kinetic_mailchimp.audit.trail.administration import administrative_run
+from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
+from kinetic_mailchimp.audit.trail.decision import Action, Decision
+from kinetic_mailchimp.audit.trail.notes import EntryNote
+from kinetic_mailchimp.audit.trail.run import CLOSED, HANDED_OUT, OPEN
+from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
+
+_SEE_FAILURES = "`sync-audit failures` lists the dead letters that wait, each with its run and entry."
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an entry is. As text: `12/34`.
+
+    Args:
+        run_id: Its run.
+        seq: Its number in the run.
+    """
+
+    run_id: int
+    seq: int
+
+    def __str__(self) -> str:
+        """The place as a person types it."""
+        return f"{self.run_id}/{self.seq}"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLetter:
+    """A dead letter that waits.
+
+    Args:
+        note: The entry that it belongs to.
+        consent: What its record says about the person's consent.
+    """
+
+    note: EntryNote
+    consent: str | None
+
+    @property
+    def place(self) -> Place:
+        """Where its entry is."""
+        return Place(self.note.run_id, self.note.seq)
+
+
+def find_open(trail: AuditTrail, places: Collection[Place]) -> list[OpenLetter]:
+    """The open dead letters of entries, each once, in the order of their places.
+
+    Args:
+        trail: Where they are.
+        places: Which entries.
+
+    Raises:
+        ConfigurationError: If one of them does not exist, has no dead letter, or has one that is not open.
+    """
+    with trail.database.reading() as connection:
+        return [_find(connection, place) for place in dict.fromkeys(places)]
+
+
+def _find(connection: sa.Connection, place: Place) -> OpenLetter:
+    query = (
+        sa.select(decisions.c.digest, dead_letters.c.state, dead_letters.c.consent)
+        .outerjoin(
+            dead_letters,
+            (dead_letters.c.run_id == decisions.c.run_id) & (dead_letters.c.seq == decisions.c.seq),
+        )
+        .where(decisions.c.run_id == place.run_id, decisions.c.seq == place.seq)
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        run = connection.execute(sa.select(runs.c.id).where(runs.c.id == place.run_id)).one_or_none()
+        missing = f"run {place.run_id}" if run is None else f"entry {place.seq} of run {place.run_id}"
+        raise ConfigurationError(f"The trail has no {missing}.", advice=_SEE_FAILURES)
+    if row.state is None:
+        raise ConfigurationError(f"The entry {place} has no dead letter.", advice=_SEE_FAILURES)
+    if row.state == HANDED_OUT:
+        raise ConfigurationError(
+            f"The dead letter {place} was handed out in a replay whose result is not known yet.",
+            advice="Let that replay end, or give back what it handed out: `sync-audit replay --give-back`.",
+        )
+    if row.state != OPEN:
+        raise ConfigurationError(
+            f"The dead letter {place} does not wait: it is {row.state} already.", advice=_SEE_FAILURES
+        )
+    return OpenLetter(EntryNote(place.run_id, place.seq, row.digest), row.consent)
+
+
+def close(trail: AuditTrail, letters: Sequence[OpenLetter], *, because: str, who: str) -> int:
+    """Close dead letters for good: they wait no more, and no replay hands them out again.
+
+    The trail keeps who closed them and why. Their records stay until a pruning or an erasure takes them.
+
+    Args:
+        trail: Where they are.
+        letters: Which ones.
+        because: Why. It is never erased, so it must name nobody.
+        who: Who closes them.
+
+    Returns:
+        The administrative run that proves it.
+
+    Raises:
+        TransientError: If one of them is not open any more; none of them is closed then.
+    """
+    with administrative_run(trail, "close") as run:
+
+        def mark(connection: sa.Connection) -> None:
+            for seq, letter in enumerate(letters, start=1):
+                _mark(connection, letter.place, run.id, seq)
+
+        run.read(len(letters))
+        run.record([_told(letter, because, who) for letter in letters], alongside=mark)
+    return run.id
+
+
+def _told(letter: OpenLetter, because: str, who: str) -> Decision:
+    return Decision(
+        stream="trail",
+        action=Action.CLOSED,
+        reason="by_hand",
+        detail=f"Closed by {who}: {because}",
+        targets=f"dead letter {letter.place}",
+        refers_to=str(letter.note),
+    )
+
+
+def _mark(connection: sa.Connection, place: Place, result_run_id: int, result_seq: int) -> None:
+    is_open = (
+        dead_letters.c.run_id == place.run_id,
+        dead_letters.c.seq == place.seq,
+        dead_letters.c.state == OPEN,
+    )
+    values = {"state": CLOSED, "result_run_id": result_run_id, "result_seq": result_seq}
+    if connection.execute(sa.update(dead_letters).where(*is_open).values(values)).rowcount != 1:
+        raise TransientError(
+            f"The dead letter {place} is not open any more.",
+            advice="A replay or an erasure is at work: see `sync-audit failures`, and start again.",
+        )

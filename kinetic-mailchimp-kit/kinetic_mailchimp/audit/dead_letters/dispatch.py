@@ -1,0 +1,290 @@
+"""Hands dead letters out again as Singer messages, and records what became of them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, TextIO
+
+import sqlalchemy as sa
+
+from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, runs, same_person, stream_schemas
+from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
+from kinetic_mailchimp.audit.trail.decision import Action, Decision
+from kinetic_mailchimp.audit.trail.entries import to_json
+from kinetic_mailchimp.audit.trail.notes import EntryNote
+from kinetic_mailchimp.audit.trail.run import FAILED_AGAIN, HANDED_OUT, OPEN, RESOLVED, Run
+from kinetic_mailchimp.kit.errors import TransientError
+
+_BATCH: Final = 200
+Change = Callable[[sa.Connection], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A record that waits, or that was handed out and has no result yet.
+
+    Args:
+        note: The entry that it belongs to.
+        plugin: The target that could not write it.
+        stream: The stream it came on.
+        state: `open` or `handed_out`.
+        stored: The record as it is stored.
+        person: What stands for the person it is about.
+        source_key: The record's key at its source.
+        event_id: The event that led to it.
+        handed_out_in: The run that handed it out.
+    """
+
+    note: EntryNote
+    plugin: str
+    stream: str
+    state: str
+    stored: str
+    person: bytes | None
+    source_key: str | None
+    event_id: str | None
+    handed_out_in: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    letter: DeadLetter
+    state: str
+    run_id: int | None = None
+    seq: int | None = None
+
+
+def waiting(
+    trail: AuditTrail, *, state: str = OPEN, plugin: str | None = None, stream: str | None = None
+) -> list[DeadLetter]:
+    """The dead letters in a state, oldest first.
+
+    Args:
+        trail: Where they are.
+        state: `open` or `handed_out`.
+        plugin: Only those of one target.
+        stream: Only those of one stream.
+    """
+    query = (
+        sa.select(
+            decisions.c.run_id,
+            decisions.c.seq,
+            decisions.c.digest,
+            decisions.c.dead_letter,
+            decisions.c.person,
+            decisions.c.source_key,
+            decisions.c.event_id,
+            dead_letters.c.plugin,
+            dead_letters.c.stream,
+            dead_letters.c.replay_run_id,
+        )
+        .join(dead_letters, _same_entry())
+        .where(dead_letters.c.state == state)
+        .order_by(dead_letters.c.opened_at, dead_letters.c.run_id, dead_letters.c.seq)
+    )
+    if plugin is not None:
+        query = query.where(dead_letters.c.plugin == plugin)
+    if stream is not None:
+        query = query.where(dead_letters.c.stream == stream)
+    with trail.database.reading() as connection:
+        return [
+            DeadLetter(
+                note=EntryNote(row.run_id, row.seq, row.digest),
+                plugin=row.plugin,
+                stream=row.stream,
+                state=state,
+                stored=row.dead_letter,
+                person=row.person,
+                source_key=row.source_key,
+                event_id=row.event_id,
+                handed_out_in=row.replay_run_id,
+            )
+            for row in connection.execute(query)
+        ]
+
+
+def hand_out(trail: AuditTrail, run: Run, letters: Sequence[DeadLetter], output: TextIO) -> None:
+    """Write dead letters as Singer SCHEMA and RECORD messages, each one once.
+
+    A batch is marked as handed out in the transaction in which it is written: if the output breaks, it
+    stays open.
+
+    Args:
+        trail: Where they are.
+        run: The administrative run that records it.
+        letters: Open dead letters.
+        output: Where the messages go.
+
+    Raises:
+        TransientError: If another replay took one of them.
+    """
+    last_schema = ""
+    for batch in _batches(letters):
+        lines: list[str] = []
+        for letter in batch:
+            record = json.loads(trail.vault.unseal(letter.stored))
+            schema = _schema_message(trail, letter, record)
+            if schema != last_schema:
+                lines.append(schema)
+                last_schema = schema
+            lines.append(to_json({"type": "RECORD", "stream": letter.stream, "record": record}))
+
+        def mark_and_write(
+            connection: sa.Connection, batch: Sequence[DeadLetter], lines: Sequence[str]
+        ) -> None:
+            _move(connection, [_Result(letter, HANDED_OUT) for letter in batch], run.id)
+            output.writelines(f"{line}\n" for line in lines)
+            output.flush()
+
+        _note(run, batch, HANDED_OUT, partial(mark_and_write, batch=batch, lines=lines))
+
+
+def settle(trail: AuditTrail, run: Run, letters: Iterable[DeadLetter], *, give_back: bool) -> Counter[str]:
+    """Record what became of dead letters that were handed out.
+
+    The result of a dead letter is the first decision of the same target about the same record since it was
+    handed out. After a failure that left no dead letter of its own, the old one is open again.
+
+    Args:
+        trail: Where they are.
+        run: The administrative run that records it.
+        letters: Dead letters that were handed out.
+        give_back: Whether those without a result are opened again, because no target is at work on them
+            any more.
+
+    Returns:
+        How many are `resolved`, `failed_again`, and `open` or still `handed_out`.
+    """
+    used: set[tuple[int, int]] = set()
+    results: list[_Result] = []
+    undecided = OPEN if give_back else HANDED_OUT
+    with trail.database.reading() as connection:
+        for letter in letters:
+            found = next(
+                (
+                    row
+                    for row in connection.execute(_decisions_since(letter))
+                    if (row.run_id, row.seq) not in used
+                ),
+                None,
+            )
+            if found is None:
+                results.append(_Result(letter, undecided))
+                continue
+            used.add((found.run_id, found.seq))
+            if found.dead_letter is not None:
+                results.append(_Result(letter, FAILED_AGAIN, found.run_id, found.seq))
+            elif Action(found.action).is_failure:
+                # Nothing else keeps the record: a target that stops at a failure leaves no letter of its own.
+                results.append(_Result(letter, OPEN))
+            else:
+                results.append(_Result(letter, RESOLVED, found.run_id, found.seq))
+    changed = sorted(
+        (result for result in results if result.state != HANDED_OUT), key=lambda result: result.state
+    )
+    for state, of_state in itertools.groupby(changed, key=lambda result: result.state):
+        for batch in _batches(list(of_state)):
+            replay_run = None if state == OPEN else KEEP
+            _note(
+                run,
+                [result.letter for result in batch],
+                state,
+                partial(_move, results=batch, replay_run_id=replay_run),
+            )
+    return Counter(result.state for result in results)
+
+
+KEEP: Final = -1
+"""Leave the run that handed a dead letter out as it is."""
+
+
+def _decisions_since(letter: DeadLetter) -> sa.Select[Any]:
+    handed_out = runs.alias("handed_out")
+    taken = (dead_letters.c.result_run_id == decisions.c.run_id) & (
+        dead_letters.c.result_seq == decisions.c.seq
+    )
+    return (
+        sa.select(decisions.c.run_id, decisions.c.seq, decisions.c.action, decisions.c.dead_letter)
+        .join(runs, runs.c.id == decisions.c.run_id)
+        .join(handed_out, handed_out.c.id == letter.handed_out_in)
+        .where(
+            runs.c.plugin == letter.plugin,
+            runs.c.dry_run.is_(False),
+            decisions.c.part_of.is_(None),
+            decisions.c.stream == letter.stream,
+            # A later run counts whatever its host's clock says; an older one may still be at work.
+            (decisions.c.run_id > handed_out.c.id) | (decisions.c.recorded_at >= handed_out.c.started_at),
+            same_person(decisions.c.person, letter.person)
+            if letter.person is not None
+            else decisions.c.person.is_(None),
+            decisions.c.source_key.is_not_distinct_from(letter.source_key),
+            decisions.c.event_id.is_not_distinct_from(letter.event_id),
+            sa.not_(
+                (decisions.c.run_id == letter.note.run_id) & (decisions.c.seq <= letter.note.seq),
+            ),
+            ~sa.select(dead_letters.c.seq).where(taken).exists(),
+        )
+        .order_by(decisions.c.recorded_at, decisions.c.run_id, decisions.c.seq)
+    )
+
+
+def _same_entry() -> sa.ColumnElement[bool]:
+    return (dead_letters.c.run_id == decisions.c.run_id) & (dead_letters.c.seq == decisions.c.seq)
+
+
+def _schema_message(trail: AuditTrail, letter: DeadLetter, record: dict[str, Any]) -> str:
+    query = sa.select(stream_schemas.c.message).where(
+        stream_schemas.c.run_id == letter.note.run_id, stream_schemas.c.stream == letter.stream
+    )
+    with trail.database.reading() as connection:
+        known = connection.execute(query).scalar()
+    if known is not None:
+        return str(known)
+    schema = {"type": "object", "properties": {name: {} for name in record}}
+    return to_json({"type": "SCHEMA", "stream": letter.stream, "schema": schema, "key_properties": []})
+
+
+def _note(run: Run, letters: Sequence[DeadLetter], state: str, alongside: Change) -> None:
+    run.read(len(letters))
+    run.record(
+        [
+            Decision(stream="trail", action=Action.REPLAYED, reason=state, refers_to=str(letter.note))
+            for letter in letters
+        ],
+        alongside=alongside,
+    )
+
+
+def _move(connection: sa.Connection, results: Sequence[_Result], replay_run_id: int | None) -> None:
+    for result in results:
+        values: dict[str, Any] = {
+            "state": result.state,
+            "result_run_id": result.run_id,
+            "result_seq": result.seq,
+        }
+        if replay_run_id != KEEP:
+            values["replay_run_id"] = replay_run_id
+        note = result.letter.note
+        moved = connection.execute(
+            sa.update(dead_letters)
+            .where(
+                dead_letters.c.run_id == note.run_id,
+                dead_letters.c.seq == note.seq,
+                dead_letters.c.state == result.letter.state,
+            )
+            .values(values)
+        )
+        if moved.rowcount != 1:
+            raise TransientError(
+                f"The dead letter of run {note.run_id} entry {note.seq} is no longer {result.letter.state}.",
+                advice="Another replay or an erasure is at work: see `sync-audit failures`, and start again.",
+            )
+
+
+def _batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))

@@ -1,0 +1,1 @@
+"""Verifies the hash chains."""

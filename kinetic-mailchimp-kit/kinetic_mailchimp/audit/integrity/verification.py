@@ -1,0 +1,321 @@
+"""Walks the chains and names everything that was changed or removed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from kinetic_mailchimp.audit.storage.schema import (
+    PRIVATE_COLUMNS,
+    PUBLIC_COLUMNS,
+    dead_letters,
+    decisions,
+    properties,
+    run_counts,
+    runs,
+)
+from kinetic_mailchimp.audit.storage.schema import journal as journal_table
+from kinetic_mailchimp.audit.trail import journal
+from kinetic_mailchimp.audit.trail.administration import PLUGIN
+from kinetic_mailchimp.audit.trail.audit_trail import PERSON_KEY_PROPERTY, AuditTrail
+from kinetic_mailchimp.audit.trail.chain import link, person_digest, private_digest
+from kinetic_mailchimp.audit.trail.notes import NOTED, EntryNote, Notes
+from kinetic_mailchimp.audit.trail.run import HOUR_LENGTH, OPEN, RUNNING, WAITING_STATES
+from kinetic_mailchimp.kit.errors import DataError
+
+_PAGE: Final = 2_000
+
+Counts = dict[tuple[str, str], int]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is not as it was written.
+
+    Args:
+        where: The run, the entry or the table.
+        what: What is wrong with it.
+    """
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        """Both, in one line."""
+        return f"{self.where}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """The outcome of a verification.
+
+    Args:
+        problems: Everything found; empty when the trail is whole.
+        runs: How many runs were checked.
+        entries: How many entries were checked.
+        anchor: The newest position of the journal and its digest. Kept somewhere else, it proves later
+            that nothing up to here was rewritten, not even by who can write to the whole database.
+    """
+
+    problems: tuple[Problem, ...]
+    runs: int
+    entries: int
+    anchor: str
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing was found."""
+        return not self.problems
+
+
+def verify(trail: AuditTrail, *, anchor: str | None = None) -> Verification:
+    """Check every digest of the trail, in one state of the database.
+
+    Args:
+        trail: What to check.
+        anchor: What an earlier verification returned as its `anchor`.
+
+    Raises:
+        DataError: If the anchor is not one, or if the trail's digests were computed in another way.
+    """
+    position, digest = _parse_anchor(anchor)
+    with trail.database.reading() as connection:
+        return _Verifier(connection).run(position, digest)
+
+
+def _parse_anchor(anchor: str | None) -> tuple[int, bytes]:
+    if anchor is None:
+        return 0, journal.GENESIS
+    try:
+        position, digest = anchor.split(":")
+        return int(position), bytes.fromhex(digest)
+    except ValueError as error:
+        raise DataError(
+            "The anchor is not one that `sync-audit verify` printed.", advice="It looks like 42:9f86d081…."
+        ) from error
+
+
+class _Verifier:
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+        self._problems: list[Problem] = []
+        self._entries = 0
+        self._notes = Notes()
+        self._properties = {row["name"]: row["value"] for row in self._select(sa.select(properties))}
+        self._person_key = self._properties.get(PERSON_KEY_PROPERTY, b"")
+
+    def run(self, position: int, digest: bytes) -> Verification:
+        if self._properties.get(journal.FORMAT_PROPERTY) != journal.FORMAT:
+            raise DataError(
+                "This trail cannot be verified: it was begun by an earlier development version, with digests"
+                " of another kind.",
+                advice="It can be read on. To have one that can be verified, name another database in"
+                " audit_database_url: the next run begins a new trail there.",
+            )
+        headers, results, head = self._check_journal(position, digest)
+        self._read_notes()
+        known = 0
+        for run in self._select(sa.select(runs).order_by(runs.c.id)):
+            known += 1
+            self._check_run(run, headers.pop(run["id"], None), results.pop(run["id"], None))
+        for run_id in sorted(headers.keys() | results.keys()):
+            self._report(f"run {run_id}", "was removed: the journal knows it")
+        self._check_orphans()
+        self._check_dead_letters()
+        return Verification(
+            problems=tuple(self._problems),
+            runs=known,
+            entries=self._entries,
+            anchor=f"{head[0]}:{head[1].hex()}",
+        )
+
+    def _report(self, where: str, what: str) -> None:
+        self._problems.append(Problem(where, what))
+
+    def _select(self, query: sa.Select[Any]) -> Iterator[Row]:
+        rows = self._connection.execute(query.execution_options(yield_per=_PAGE)).mappings()
+        return ({str(name): value for name, value in row.items()} for row in rows)
+
+    def _check_journal(
+        self, anchor_position: int, anchor_digest: bytes
+    ) -> tuple[dict[int, bytes], dict[int, bytes], tuple[int, bytes]]:
+        position, head = 0, journal.GENESIS
+        anchored = anchor_position == 0
+        contents: dict[str, dict[int, bytes]] = {journal.STARTED: {}, journal.FINISHED: {}}
+        for row in self._select(sa.select(journal_table).order_by(journal_table.c.position)):
+            where = f"journal entry {row['position']}"
+            if row["position"] != position + 1:
+                self._report(where, f"the entries from {position + 1} on, up to this one, are missing")
+            digest = journal.journal_digest(
+                head,
+                position=row["position"],
+                run_id=row["run_id"],
+                kind=row["kind"],
+                recorded_at=row["recorded_at"],
+                content=row["content_digest"],
+            )
+            if digest != row["digest"]:
+                self._report(where, "was changed, or the one before it was")
+            if row["position"] == anchor_position:
+                anchored = row["digest"] == anchor_digest
+            contents.setdefault(row["kind"], {})[row["run_id"]] = row["content_digest"]
+            position, head = row["position"], row["digest"]
+        if not anchored:
+            self._report(
+                "journal", f"does not hold the anchor at position {anchor_position}: it was rewritten"
+            )
+        if self._properties.get(journal.HEAD_PROPERTY) != journal.encode_head(position, head):
+            self._report("journal", f"its newest entries, after {position}, are missing")
+        return contents[journal.STARTED], contents[journal.FINISHED], (position, head)
+
+    def _read_notes(self) -> None:
+        query = (
+            sa.select(
+                decisions.c.action,
+                decisions.c.reason,
+                decisions.c.refers_to,
+                decisions.c.run_id,
+                decisions.c.seq,
+            )
+            .join(runs, runs.c.id == decisions.c.run_id)
+            .where(runs.c.plugin == PLUGIN, decisions.c.action.in_([action.value for action in NOTED]))
+            .order_by(decisions.c.run_id, decisions.c.seq)
+        )
+        for row in self._select(query):
+            if not self._notes.add(
+                row["action"], row["refers_to"], reason=row["reason"], run_id=row["run_id"], seq=row["seq"]
+            ):
+                self._report(f"run {row['run_id']} entry {row['seq']}", "refers to nothing that can be read")
+
+    def _check_run(self, run: Row, header: bytes | None, result: bytes | None) -> None:
+        where = f"run {run['id']}"
+        counts = self._stored_counts(run["id"])
+        self._check_start(where, run, header)
+        self._check_end(where, run, result, counts)
+        counted = self._check_entries(run, self._first_link(where, run))
+        if not run["pruned_entries"] and counted != counts:
+            self._report(where, "its counts do not match its entries")
+
+    def _check_start(self, where: str, run: Row, header: bytes | None) -> None:
+        if header is None:
+            self._report(where, "was added: the journal does not know it")
+        elif header != journal.header_digest(run):
+            self._report(where, "its plugin, pipeline, time or another fact of its start was changed")
+
+    def _check_end(self, where: str, run: Row, result: bytes | None, counts: Counts) -> None:
+        if result is None:
+            if (run["finished_at"], run["status"], run["error"]) != (None, RUNNING, None):
+                self._report(where, "was marked as finished: the journal does not know its end")
+            return
+        if result != journal.result_digest(run, counts):
+            self._report(where, "its result or its counts were changed")
+        if run["active_at"] != run["finished_at"]:
+            self._report(where, "its time of last activity was changed")
+
+    def _first_link(self, where: str, run: Row) -> bytes:
+        """The digest before the oldest entry that a run still has."""
+        pruned, head = run["pruned_entries"], run["pruned_head"]
+        if not pruned and head is None:
+            return journal.header_digest(run)
+        if EntryNote(run["id"], pruned, head) not in self._notes.pruned:
+            self._report(where, f"its entries up to {pruned} are missing, and no pruning tells of it")
+        return head or journal.GENESIS
+
+    def _stored_counts(self, run_id: int) -> Counts:
+        query = sa.select(run_counts).where(run_counts.c.run_id == run_id)
+        return {(row["hour"], row["action"]): row["decisions"] for row in self._select(query)}
+
+    def _check_entries(self, run: Row, head: bytes) -> Counts:
+        """Check a run's entries from the digest before its oldest one on; returns their counts."""
+        seq = run["pruned_entries"]
+        counts: Counter[tuple[str, str]] = Counter()
+        query = sa.select(decisions).where(decisions.c.run_id == run["id"]).order_by(decisions.c.seq)
+        for row in self._select(query):
+            self._entries += 1
+            where = f"run {run['id']} entry {row['seq']}"
+            self._check_private(where, row)
+            public = [row[name] for name in PUBLIC_COLUMNS]
+            if row["seq"] <= run["pruned_entries"]:
+                self._check_kept(where, row, public)
+                continue
+            if row["seq"] != seq + 1:
+                self._report(where, f"the entries from {seq + 1} on, up to this one, are missing")
+            if link(head, public) != row["digest"]:
+                self._report(where, "was changed, or the one before it was changed or removed")
+            if row["part_of"] is None:
+                counts[row["recorded_at"][:HOUR_LENGTH], row["action"]] += 1
+            seq, head = row["seq"], row["digest"]
+        if (seq, head) != (run["entries"], run["head"]):
+            self._report(f"run {run['id']}", f"its newest entries, after {seq}, are missing")
+        return dict(counts)
+
+    def _check_kept(self, where: str, row: Row, public: list[Any]) -> None:
+        note = self._notes.kept.pop((row["run_id"], row["seq"]), None)
+        if note is None:
+            self._report(where, "is older than what was pruned, and nothing says that it was kept")
+        elif note.digest != row["digest"] or link(note.previous, public) != row["digest"]:
+            self._report(where, "was changed")
+
+    def _check_private(self, where: str, row: Row) -> None:
+        private = [row[name] for name in PRIVATE_COLUMNS]
+        if row["salt"] is None:
+            if any(value is not None for value in private):
+                self._report(where, "was erased, and has personal data again")
+            if EntryNote(row["run_id"], row["seq"], row["digest"]) not in self._notes.erased:
+                self._report(where, "its personal data is missing without a record of an erasure")
+        elif private_digest(row["salt"], private) != row["private_digest"]:
+            self._report(where, "its personal data was changed")
+        else:
+            for name, address in (("person", row["subject"]), ("former_person", row["former_subject"])):
+                if address and person_digest(self._person_key, address) != row[name]:
+                    self._report(where, "the key of the person digests was changed")
+
+    def _check_orphans(self) -> None:
+        for note in self._notes.kept.values():
+            if EntryNote(note.run_id, note.seq, note.digest) not in self._notes.pruned:
+                self._report(f"run {note.run_id} entry {note.seq}", "was kept by a pruning and is missing")
+        for table in (decisions, run_counts, dead_letters):
+            query = sa.select(table.c.run_id).where(table.c.run_id.not_in(sa.select(runs.c.id))).distinct()
+            for row in self._select(query):
+                self._report(f"run {row['run_id']}", f"has rows in {table.name} and does not exist")
+
+    def _check_dead_letters(self) -> None:
+        of_entry = (dead_letters.c.run_id == decisions.c.run_id) & (dead_letters.c.seq == decisions.c.seq)
+        missing = (
+            sa.select(decisions.c.run_id, decisions.c.seq)
+            .outerjoin(dead_letters, of_entry)
+            .where(decisions.c.dead_letter.is_not(None), dead_letters.c.seq.is_(None))
+        )
+        for row in self._select(missing):
+            self._report(f"run {row['run_id']} entry {row['seq']}", "its dead letter is not listed any more")
+        listed = (
+            sa.select(
+                dead_letters,
+                decisions.c.digest,
+                decisions.c.recorded_at,
+                decisions.c.stream.label("of_stream"),
+                decisions.c.consent.label("of_consent"),
+                runs.c.plugin.label("of_plugin"),
+            )
+            .outerjoin(decisions, of_entry & decisions.c.dead_letter.is_not(None))
+            .outerjoin(runs, runs.c.id == dead_letters.c.run_id)
+        )
+        for row in self._select(listed):
+            where = f"dead letter of run {row['run_id']} entry {row['seq']}"
+            told = (row["plugin"], row["stream"], row["consent"], row["opened_at"])
+            if told != (row["of_plugin"], row["of_stream"], row["of_consent"], row["recorded_at"]):
+                self._report(where, "does not match its entry")
+                continue
+            note = EntryNote(row["run_id"], row["seq"], row["digest"])
+            if (row["state"], row["replay_run_id"]) != self._notes.replayed.get(note, (OPEN, None)):
+                self._report(where, f"is marked as {row['state']}, and the trail tells another story")
+            settled = row["state"] not in WAITING_STATES
+            result = (row["result_run_id"], row["result_seq"])
+            is_told = [settled, settled] == [part is not None for part in result]
+            if not is_told or self._notes.closed.get(note, result) != result:
+                self._report(where, "its result was changed")

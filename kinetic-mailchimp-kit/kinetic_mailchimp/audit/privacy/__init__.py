@@ -1,0 +1,1 @@
+"""Erases a person, and removes entries past their retention."""

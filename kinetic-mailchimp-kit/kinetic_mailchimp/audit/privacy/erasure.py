@@ -1,0 +1,156 @@
+"""Removes a person's data and leaves a trail that still verifies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Final
+
+import sqlalchemy as sa
+
+from kinetic_mailchimp.audit.privacy.forgetting import (
+    IsAbout,
+    blank,
+    find_in_ledger,
+    forgotten,
+    hashes,
+    mentions,
+)
+from kinetic_mailchimp.audit.storage.schema import PRIVATE_COLUMNS, dead_letters, decisions, runs, same_person
+from kinetic_mailchimp.audit.trail.administration import PLUGIN, administrative_run
+from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
+from kinetic_mailchimp.audit.trail.chain import normalise_address
+from kinetic_mailchimp.audit.trail.decision import Action, Decision
+from kinetic_mailchimp.audit.trail.notes import EntryNote
+from kinetic_mailchimp.audit.trail.run import WAITING_STATES
+from kinetic_mailchimp.audit.trail.vault import SEALED_PREFIX
+from kinetic_mailchimp.kit.errors import DataError
+
+_BATCH: Final = 500
+_PAGE: Final = 2_000
+_GONE: Final[dict[str, None]] = dict.fromkeys(("salt", *PRIVATE_COLUMNS))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """What an erasure removed.
+
+    Args:
+        run_id: The administrative run that proves it.
+        records: How many entries lost their personal data.
+        open_dead_letters: How many of them still waited to be replayed.
+        ledger_keys: How many entries of the ledger were forgotten, or lost what they said about the person.
+        cleaned_up: Whether old copies are gone from the database's files, too.
+    """
+
+    run_id: int
+    records: int
+    open_dead_letters: int
+    ledger_keys: int
+    cleaned_up: bool
+
+
+def erase(trail: AuditTrail, address: str, *, with_open_dead_letters: bool = False) -> Erasure:
+    """Remove everything personal about the person with an address, apart from the digest that stands for
+    them.
+
+    What stays says that something was decided, when, by which rule and with which answer, about whoever has
+    this digest: asking for the same address finds it, and nothing else does. What goes: addresses, names and
+    every other value, keys at the source and at the target, dead letters, payloads, and what the
+    ledger knows.
+
+    Args:
+        trail: Where to erase.
+        address: The person's e-mail address. Other spellings of the same address are found, too.
+        with_open_dead_letters: Whether dead letters that wait for replay go as well. An opt-out among them
+            would never reach the other side.
+
+    Raises:
+        DataError: If dead letters wait for replay and were not given up.
+        ConfigurationError: If encrypted records must be read to find the person, and the key is not set.
+        TransientError: If the database did not take it; the call can be repeated.
+    """
+    is_about = mentions(address)
+    found = _find_entries(trail, address, is_about)
+    waiting = _count_open(trail, found)
+    if waiting and not with_open_dead_letters:
+        raise DataError(
+            f"{waiting} dead letters about this person wait for replay; an opt-out may be among them.",
+            advice="Replay them first (sync-audit replay), or erase with --with-open-dead-letters.",
+        )
+    known = find_in_ledger(trail, is_about)
+    with administrative_run(trail, "erase") as run:
+        for batch in _batches(found, _BATCH):
+            notes = [
+                Decision(stream="trail", action=Action.ERASED, reason="asked_for", refers_to=str(note))
+                for note in batch
+            ]
+            run.read(len(notes))
+            run.record(notes, alongside=partial(_blank, batch))
+        run.record([], ledger=forgotten(known), alongside=partial(blank, trail, run.id, known))
+    return Erasure(
+        run_id=run.id,
+        records=len(found),
+        open_dead_letters=waiting,
+        ledger_keys=len(known),
+        cleaned_up=trail.database.clean_up(),
+    )
+
+
+def _find_entries(trail: AuditTrail, address: str, is_about: IsAbout) -> list[EntryNote]:
+    person = trail.person(address)
+    names = ("run_id", "seq", "digest", "person", "former_person", *PRIVATE_COLUMNS)
+    query = (
+        sa.select(*(decisions.c[name] for name in names))
+        .join(runs, runs.c.id == decisions.c.run_id)
+        .where(decisions.c.salt.is_not(None), runs.c.plugin != PLUGIN, _may_be_about(address, person))
+    )
+    found = []
+    with trail.database.reading() as connection:
+        for row in connection.execute(query.execution_options(yield_per=_PAGE)):
+            texts = (trail.vault.unseal(text) for text in row[5:] if text is not None)
+            if person in (row.person, row.former_person) or any(is_about(text) for text in texts):
+                found.append(EntryNote(row.run_id, row.seq, row.digest))
+    return found
+
+
+def _may_be_about(address: str, person: bytes) -> sa.ColumnElement[bool]:
+    """A condition that the database can check, wider than the truth: spellings are compared afterwards."""
+    normal = normalise_address(address)
+    # A letter outside ASCII may be stored in another case, which not every database folds: leave it open.
+    escaped = re.sub(r"([%_\\])", r"\\\1", normal)
+    patterns = [re.sub(r"[^\x20-\x7e]", "_", escaped), *hashes(address)]
+    searched = [decisions.c[name] for name in PRIVATE_COLUMNS if name not in ("subject", "former_subject")]
+    sealed = (decisions.c[name].startswith(SEALED_PREFIX) for name in ("dead_letter", "payload"))
+    return sa.or_(
+        same_person(decisions.c.person, person),
+        decisions.c.former_person == person,
+        *(column.ilike(f"%{pattern}%", escape="\\") for column in searched for pattern in patterns),
+        *sealed,
+    )
+
+
+def _count_open(trail: AuditTrail, found: Sequence[EntryNote]) -> int:
+    query = sa.select(dead_letters.c.run_id, dead_letters.c.seq).where(
+        dead_letters.c.state.in_(WAITING_STATES)
+    )
+    with trail.database.reading() as connection:
+        waiting = {(row.run_id, row.seq) for row in connection.execute(query)}
+    return sum((note.run_id, note.seq) in waiting for note in found)
+
+
+def _blank(batch: Sequence[EntryNote], connection: sa.Connection) -> None:
+    keys = [{"of_run": note.run_id, "at_seq": note.seq} for note in batch]
+    entry = (decisions.c.run_id == sa.bindparam("of_run"), decisions.c.seq == sa.bindparam("at_seq"))
+    connection.execute(sa.update(decisions).where(*entry).values(**_GONE), keys)
+    letter = (dead_letters.c.run_id == sa.bindparam("of_run"), dead_letters.c.seq == sa.bindparam("at_seq"))
+    connection.execute(sa.delete(dead_letters).where(*letter), keys)
+
+
+def _batches(notes: Iterable[EntryNote], size: int) -> Iterator[list[EntryNote]]:
+    rest = iter(notes)
+    while batch := list(islice(rest, size)):
+        yield batch

@@ -1,0 +1,138 @@
+"""Finds what the ledger knows about a person, and what is left of it without them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from kinetic_mailchimp.audit.state.ledger import LedgerChanges
+from kinetic_mailchimp.audit.storage.schema import ledger_entries
+from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
+from kinetic_mailchimp.audit.trail.chain import normalise_address
+from kinetic_mailchimp.audit.trail.clock import to_text
+from kinetic_mailchimp.audit.trail.entries import to_json
+from kinetic_mailchimp.kit.errors import TransientError
+
+_PAGE: Final = 2_000
+_FORMS: Final = ("NFC", "NFD")
+_MEANINGLESS_IN_PART: Final = frozenset({"moved"})
+"""Objects that say nothing, and that no target can read, once the address that they name is gone."""
+
+_GONE: Final = object()
+IsAbout = Callable[[str], bool]
+
+
+def hashes(address: str) -> tuple[str, ...]:
+    """The hashes by which Mailchimp may call an address: of its small letters, however composed."""
+    lowered = address.strip().lower()
+    spellings = (normalise_address(address), *(unicodedata.normalize(form, lowered) for form in _FORMS))
+    return tuple(hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() for text in set(spellings))
+
+
+def mentions(address: str) -> IsAbout:
+    """A test whether a text contains exactly this address, or a hash by which Mailchimp calls it."""
+    names = "|".join((re.escape(normalise_address(address)), *hashes(address)))
+    pattern = re.compile(rf"(?<![\w.+%-])(?:{names})(?![\w-]|\.\w)")
+    return lambda text: pattern.search(normalise_address(text)) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """An entry of the ledger that names the person.
+
+    Args:
+        namespace: Whose it is.
+        key: Its key.
+        stored: Its value, as it is stored.
+        left: What is left of it without the person; None where nothing is.
+    """
+
+    namespace: str
+    key: str
+    stored: str
+    left: dict[str, Any] | None
+
+
+def find_in_ledger(trail: AuditTrail, is_about: IsAbout) -> list[LedgerEntry]:
+    """Every entry of the ledger that names a person, by its key or anywhere in its value."""
+    query = sa.select(ledger_entries.c.namespace, ledger_entries.c.key, ledger_entries.c.value)
+    with trail.database.reading() as connection:
+        return [
+            LedgerEntry(namespace, key, stored, left)
+            for namespace, key, stored in connection.execute(query.execution_options(yield_per=_PAGE))
+            for value in [json.loads(stored)]
+            for left in [None if is_about(key) else without(value, is_about)]
+            if left != value
+        ]
+
+
+def without(value: dict[str, Any], is_about: IsAbout) -> dict[str, Any] | None:
+    """A value without what names a person; None where the whole value is theirs.
+
+    A value that names them at its top is theirs. One that names them further down is about somebody else,
+    such as who had the address before them or who works for them, and that person's opt-out must stay.
+    """
+    if any(isinstance(inner, str) and is_about(inner) for inner in value.values()):
+        return None
+    left = _without(value, is_about)
+    return None if left is _GONE else left  # type: ignore[return-value] # an object stays one
+
+
+def _without(value: object, is_about: IsAbout) -> object:
+    if isinstance(value, str):
+        return _GONE if is_about(value) else value
+    if isinstance(value, list):
+        kept = [left for inner in value if (left := _without(inner, is_about)) is not _GONE]
+        return kept if kept or not value else _GONE
+    if not isinstance(value, dict):
+        return value
+    rest: dict[str, object] = {}
+    for name, inner in value.items():
+        left = _GONE if is_about(name) else _without(inner, is_about)
+        if left is not _GONE and (left == inner or name not in _MEANINGLESS_IN_PART):
+            rest[name] = left
+    return rest if rest or not value else _GONE
+
+
+def forgotten(found: list[LedgerEntry]) -> LedgerChanges:
+    """The changes that remove entries of which nothing is left."""
+    changes: dict[str, dict[str, None]] = {}
+    for entry in found:
+        if entry.left is None:
+            changes.setdefault(entry.namespace, {})[entry.key] = None
+    return changes
+
+
+def blank(trail: AuditTrail, run_id: int, found: list[LedgerEntry], connection: sa.Connection) -> None:
+    """Store what is left of entries that name the person beside somebody else.
+
+    Args:
+        trail: Tells the time.
+        run_id: The run that erases.
+        found: What was found.
+        connection: A writing transaction.
+
+    Raises:
+        TransientError: If a run changed one of them meanwhile: what it wrote must not be lost.
+    """
+    for entry in found:
+        if entry.left is None:
+            continue
+        unchanged = (
+            ledger_entries.c.namespace == entry.namespace,
+            ledger_entries.c.key == entry.key,
+            ledger_entries.c.value == entry.stored,
+        )
+        values = {"value": to_json(entry.left), "run_id": run_id, "recorded_at": to_text(trail.clock())}
+        if connection.execute(sa.update(ledger_entries).where(*unchanged).values(values)).rowcount != 1:
+            raise TransientError(
+                f"A run changed an entry of the ledger ({entry.namespace}) while the person was erased.",
+                advice="Run the same command again, best when no pipeline runs.",
+            )

@@ -1,0 +1,1 @@
+"""The state that targets keep between runs, changed together with the decisions."""

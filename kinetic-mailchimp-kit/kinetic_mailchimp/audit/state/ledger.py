@@ -1,0 +1,111 @@
+"""What is known last about each key: a small store that changes together with the decisions."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from kinetic_mailchimp.audit.storage.bulk_insert import insert_rows
+from kinetic_mailchimp.audit.storage.database import Database
+from kinetic_mailchimp.audit.storage.schema import ledger_entries
+from kinetic_mailchimp.audit.trail.entries import storable, to_json
+
+_KEYS_PER_QUERY: Final = 1_000
+_PAGE: Final = 5_000
+_COLUMNS: Final = ("namespace", "key", "value", "run_id", "recorded_at")
+_REPLACE: Final = (_COLUMNS[:2], tuple(f"{name} = excluded.{name}" for name in _COLUMNS[2:]))
+
+Value = dict[str, Any]
+LedgerChanges = Mapping[str, Mapping[str, Mapping[str, Any] | None]]
+"""namespace → key → the new value, or None to forget the key."""
+
+
+class Ledger:
+    """The known values of one namespace, read-only: `Run.record` changes them.
+
+    Args:
+        database: Where they are.
+        namespace: Whose they are, such as `target-mailchimp/members/1a2b3c`.
+    """
+
+    def __init__(self, database: Database, namespace: str) -> None:
+        self._database = database
+        self._namespace = namespace
+
+    def get(self, key: str) -> Value | None:
+        """The value of a key, or None where nothing is known."""
+        return self.get_many([key]).get(key)
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, Value]:
+        """The values of keys, in few queries; unknown keys are left out."""
+        wanted = list(dict.fromkeys(keys))
+        if not wanted:
+            return {}
+        found: dict[str, Value] = {}
+        with self._database.reading() as connection:
+            for start in range(0, len(wanted), _KEYS_PER_QUERY):
+                keys_of_query = wanted[start : start + _KEYS_PER_QUERY]
+                rows = connection.execute(self._select().where(ledger_entries.c.key.in_(keys_of_query)))
+                found.update((key, json.loads(value)) for key, value in rows)
+        return found
+
+    def count(self) -> int:
+        """How many keys are known."""
+        query = sa.select(sa.func.count()).where(ledger_entries.c.namespace == self._namespace)
+        with self._database.reading() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def items(self) -> Iterator[tuple[str, Value]]:
+        """Every key and its value, by key, read in pages: no transaction stays open between them."""
+        after: str | None = None
+        while True:
+            query = self._select().order_by(ledger_entries.c.key).limit(_PAGE)
+            if after is not None:
+                query = query.where(ledger_entries.c.key > after)
+            with self._database.reading() as connection:
+                page = connection.execute(query).all()
+            yield from ((key, json.loads(value)) for key, value in page)
+            if len(page) < _PAGE:
+                return
+            after = page[-1][0]
+
+    def _select(self) -> sa.Select[tuple[str, str]]:
+        return sa.select(ledger_entries.c.key, ledger_entries.c.value).where(
+            ledger_entries.c.namespace == self._namespace
+        )
+
+
+def apply_changes(connection: sa.Connection, changes: LedgerChanges, *, run_id: int, now: str) -> None:
+    """Store new values and forget those that are None, in the transaction of the caller.
+
+    Args:
+        connection: The caller's transaction.
+        changes: What changes.
+        run_id: The run that changes it.
+        now: The time of the change.
+    """
+    # Sorted, so that two writers that change the same keys wait for each other and never in a circle.
+    flat = sorted(
+        ((namespace, key, value) for namespace, of_keys in changes.items() for key, value in of_keys.items()),
+        key=lambda change: change[:2],
+    )
+    stored = [
+        (namespace, storable(key), to_json(value), run_id, now)
+        for namespace, key, value in flat
+        if value is not None
+    ]
+    insert_rows(connection, ledger_entries, _COLUMNS, stored, upsert=_REPLACE)
+    gone = ((namespace, key) for namespace, key, value in flat if value is None)
+    for namespace, of_namespace in itertools.groupby(gone, key=lambda change: change[0]):
+        keys = [key for _, key in of_namespace]
+        for start in range(0, len(keys), _KEYS_PER_QUERY):
+            connection.execute(
+                sa.delete(ledger_entries).where(
+                    ledger_entries.c.namespace == namespace,
+                    ledger_entries.c.key.in_(keys[start : start + _KEYS_PER_QUERY]),
+                )
+            )

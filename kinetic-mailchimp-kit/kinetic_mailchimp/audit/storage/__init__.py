@@ -1,0 +1,1 @@
+"""The tables of the audit trail, and the database that holds them."""

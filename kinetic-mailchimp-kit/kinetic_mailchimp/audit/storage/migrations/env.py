@@ -1,0 +1,10 @@
+"""How Alembic runs here: on the connection, and in the transaction, of who opens the trail."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from kinetic_mailchimp.audit.storage.schema import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.run_migrations()

@@ -1,0 +1,1 @@
+"""Records every decision of a run in a hash chain."""

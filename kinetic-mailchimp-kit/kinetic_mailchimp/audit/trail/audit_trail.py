@@ -1,0 +1,134 @@
+"""The audit trail: where runs start, and where what they know is found again."""
+
+from __future__ import annotations
+
+import os
+import socket
+from types import TracebackType
+from typing import Any
+
+import sqlalchemy as sa
+from typing_extensions import Self
+
+from kinetic_mailchimp.audit.state.ledger import Ledger
+from kinetic_mailchimp.audit.storage.database import Database
+from kinetic_mailchimp.audit.storage.schema import properties, runs
+from kinetic_mailchimp.audit.trail import journal
+from kinetic_mailchimp.audit.trail.chain import person_digest
+from kinetic_mailchimp.audit.trail.clock import Clock, to_text, utc_now
+from kinetic_mailchimp.audit.trail.entries import EntryWriter
+from kinetic_mailchimp.audit.trail.environment import correlation
+from kinetic_mailchimp.audit.trail.environment import pipeline as surrounding_pipeline
+from kinetic_mailchimp.audit.trail.run import RUNNING, Run
+from kinetic_mailchimp.audit.trail.vault import Vault
+
+PERSON_KEY_PROPERTY = "person_key"
+
+
+class AuditTrail:
+    """Every decision about every record, in one database that several processes write to.
+
+    Open one with `AuditTrail.open`, and close it or use it in a `with` block.
+
+    Args:
+        database: Where the trail is; its schema is up to date.
+        vault: Encrypts complete records.
+        keep_payloads: Whether complete requests are stored.
+        clock: Returns the present time.
+    """
+
+    def __init__(
+        self, database: Database, *, vault: Vault, keep_payloads: bool = False, clock: Clock = utc_now
+    ) -> None:
+        self.database = database
+        self.vault = vault
+        self.clock = clock
+        self._keep_payloads = keep_payloads
+        with database.reading() as connection:
+            query = sa.select(properties.c.value).where(properties.c.name == PERSON_KEY_PROPERTY)
+            self._person_key = bytes(connection.execute(query).scalar_one())
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        *,
+        encryption_key: str | None = None,
+        keep_payloads: bool = False,
+        clock: Clock = utc_now,
+    ) -> Self:
+        """Open a trail, and make its folder, its database file and its tables where they do not exist yet.
+
+        Args:
+            url: `sqlite:///path/to/file` or `postgresql://user:password@host/database`.
+            encryption_key: A Fernet key that encrypts dead letters and payloads; None stores them in clear.
+            keep_payloads: Whether complete requests are stored.
+            clock: Returns the present time.
+
+        Raises:
+            ConfigurationError: If the URL, the driver, the database or the key is not usable.
+        """
+        vault = Vault(encryption_key)
+        return cls(Database(url), vault=vault, keep_payloads=keep_payloads, clock=clock)
+
+    def start_run(self, *, plugin: str, version: str, pipeline: str = "", dry_run: bool = False) -> Run:
+        """Begin a run; it is in the trail when this returns.
+
+        Args:
+            plugin: The plugin's name, such as `target-mailchimp`.
+            version: The plugin's version.
+            pipeline: What it runs in; by default what Meltano says.
+            dry_run: Whether it only says what it would do.
+
+        Raises:
+            TransientError: If the database did not take it.
+        """
+        now = to_text(self.clock())
+        header: dict[str, Any] = {
+            "plugin": plugin,
+            "version": version,
+            "pipeline": pipeline or surrounding_pipeline(),
+            "correlation": correlation(),
+            "dry_run": dry_run,
+            "host": socket.gethostname(),
+            "process": os.getpid(),
+            "started_at": now,
+        }
+        changing = {"active_at": now, "status": RUNNING, "records_read": 0, "entries": 0, "pruned_entries": 0}
+        with self.database.writing() as connection:
+            inserted = connection.execute(
+                sa.insert(runs).values(**header, **changing, head=b"").returning(runs.c.id)
+            )
+            header["id"] = inserted.scalar_one()
+            head = journal.header_digest(header)
+            connection.execute(sa.update(runs).where(runs.c.id == header["id"]).values(head=head))
+            journal.append(connection, run_id=header["id"], kind=journal.STARTED, content=head, now=now)
+        writer = EntryWriter(
+            run_id=header["id"],
+            person_key=self._person_key,
+            vault=self.vault,
+            keep_payloads=self._keep_payloads,
+        )
+        return Run(self.database, {**header, "head": head}, writer, clock=self.clock)
+
+    def ledger(self, namespace: str) -> Ledger:
+        """What is known last about the keys of a namespace."""
+        return Ledger(self.database, namespace)
+
+    def person(self, address: str) -> bytes:
+        """What stands for a person in this trail."""
+        return person_digest(self._person_key, address)
+
+    def close(self) -> None:
+        """Give the database's connections back."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        """The trail itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the trail."""
+        self.close()

@@ -1,0 +1,140 @@
+"""Turns decisions into rows of the chain: pure, apart from the salts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, overload
+
+from msgspec.json import Encoder
+
+from kinetic_mailchimp.audit.storage.schema import PRIVATE_COLUMNS, PUBLIC_COLUMNS
+from kinetic_mailchimp.audit.trail.chain import SALT_SIZE, Scalar, link, person_digest, private_digest
+from kinetic_mailchimp.audit.trail.decision import Decision
+from kinetic_mailchimp.audit.trail.vault import Vault
+
+COLUMNS: Final = (*PUBLIC_COLUMNS, "digest", "salt", *PRIVATE_COLUMNS)
+Row = tuple[Scalar, ...]
+"""A row of the table `decisions`, its values in the order of `COLUMNS`."""
+
+_SALTS_AT_ONCE: Final = 100
+_encode_json: Final = Encoder(enc_hook=str).encode
+
+
+def to_json(value: object) -> str:
+    """A value as compact JSON; what JSON does not know is written as text."""
+    try:
+        return _encode_json(value).decode()
+    except UnicodeEncodeError:
+        return _encode_json(_storable_throughout(value)).decode()
+
+
+def _storable_throughout(value: object) -> object:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, Mapping):
+        return {_storable_throughout(name): _storable_throughout(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_storable_throughout(inner) for inner in value]
+    return value
+
+
+@overload
+def storable(text: str) -> str: ...
+@overload
+def storable(text: None) -> None: ...
+def storable(text: str | None) -> str | None:
+    """A text that every database takes: what is not Unicode, and NUL, become the replacement character."""
+    if text is None:
+        return None
+    if type(text) is not str:
+        text = str.__str__(text)  # a driver may write the name of an enum's member instead of its value
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").replace("\0", "\ufffd")
+
+
+@dataclass(frozen=True, slots=True)
+class EntryWriter:
+    """Makes rows of the table `decisions`, each linked to the one before.
+
+    Args:
+        run_id: The run that they belong to.
+        person_key: The key of the trail's person digests.
+        vault: Encrypts complete records.
+        keep_payloads: Whether complete requests are stored.
+        random_bytes: Where salts come from.
+    """
+
+    run_id: int
+    person_key: bytes
+    vault: Vault
+    keep_payloads: bool
+    random_bytes: Callable[[int], bytes] = os.urandom
+
+    def rows(
+        self, decisions: Iterable[Decision], *, after: int, head: bytes, now: str
+    ) -> tuple[list[Row], bytes]:
+        """The rows of decisions and of their parts, in order, and the digest of the newest one.
+
+        Args:
+            decisions: What was decided.
+            after: The number of the run's newest row.
+            head: The digest of the run's newest row.
+            now: The time at which they are recorded.
+        """
+        salts = self._salts()
+        rows: list[Row] = []
+        seq = after
+        for whole in decisions:
+            part_of = None
+            for decision in (whole, *whole.parts):
+                seq += 1
+                head, row = self._linked(decision, whole, next(salts), (self.run_id, seq, part_of, now), head)
+                rows.append(row)
+                part_of = part_of or seq
+        return rows, head
+
+    def _salts(self) -> Iterator[bytes]:
+        """Salts, drawn by the hundred: asking the system for each of them takes as long as a digest."""
+        while True:
+            drawn = self.random_bytes(_SALTS_AT_ONCE * SALT_SIZE)
+            yield from (drawn[start : start + SALT_SIZE] for start in range(0, len(drawn), SALT_SIZE))
+
+    def _linked(
+        self, decision: Decision, whole: Decision, salt: bytes, place: Row, head: bytes
+    ) -> tuple[bytes, Row]:
+        """A row and its digest, which links it to the row with the digest `head`."""
+        subject = storable(decision.subject or whole.subject)
+        former = storable(decision.former_subject or whole.former_subject)
+        private: Row = (
+            subject,
+            former,
+            storable(decision.source_key or whole.source_key),
+            storable(decision.event_id or whole.event_id),
+            storable(decision.targets),
+            storable(decision.detail),
+            None if decision.changes is None else to_json(decision.changes),
+            None if decision.dead_letter is None else self.vault.seal(to_json(decision.dead_letter)),
+            self.vault.seal(to_json(decision.payload))
+            if self.keep_payloads and decision.payload is not None
+            else None,
+        )
+        public: Row = (
+            *place,
+            storable(decision.stream),
+            decision.action.value,
+            storable(decision.reason),
+            storable(decision.consent),
+            person_digest(self.person_key, subject) if subject else None,
+            person_digest(self.person_key, former) if former else None,
+            storable(decision.source_updated_on or whole.source_updated_on),
+            decision.http_status,
+            storable(decision.request_id),
+            None if decision.duration_ms is None else float(decision.duration_ms),
+            decision.refers_to,
+            private_digest(salt, private),
+        )
+        digest = link(head, public)
+        return digest, (*public, digest, salt, *private)

@@ -1,0 +1,95 @@
+"""The start and the end of every run, chained over the whole trail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from kinetic_mailchimp.audit.storage.schema import journal, properties
+from kinetic_mailchimp.audit.trail.chain import DIGEST_SIZE, link
+
+STARTED: Final = "started"
+FINISHED: Final = "finished"
+GENESIS: Final = bytes(DIGEST_SIZE)
+HEAD_PROPERTY: Final = "journal_head"
+FORMAT_PROPERTY: Final = "digest_format"
+FORMAT: Final = b"2"
+"""Which kind of digests a new trail has: another one whenever `chain` computes them in another way."""
+_POSITION_BYTES: Final = 8
+
+HEADER_COLUMNS: Final = (
+    "id",
+    "plugin",
+    "version",
+    "pipeline",
+    "correlation",
+    "dry_run",
+    "host",
+    "process",
+    "started_at",
+)
+RESULT_COLUMNS: Final = ("id", "finished_at", "status", "error", "records_read", "entries", "head")
+
+
+def header_digest(run: Mapping[str, Any]) -> bytes:
+    """The digest of what is fixed when a run starts; the first entry of the run is linked to it."""
+    return link(GENESIS, [run[name] for name in HEADER_COLUMNS])
+
+
+def result_digest(run: Mapping[str, Any], counts: Mapping[tuple[str, str], int]) -> bytes:
+    """The digest of a run's end: its newest entry, its status and its counts by hour and action."""
+    told = [run[name] for name in RESULT_COLUMNS]
+    counted = [part for key in sorted(counts) for part in (*key, counts[key])]
+    return link(GENESIS, [*told, *counted])
+
+
+def append(connection: sa.Connection, *, run_id: int, kind: str, content: bytes, now: str) -> None:
+    """Add an entry; writers wait for each other on the row that holds the journal's head.
+
+    Args:
+        connection: A writing transaction.
+        run_id: The run that starts or ends.
+        kind: `STARTED` or `FINISHED`.
+        content: The digest of what is fixed by it.
+        now: The time of the entry.
+    """
+    query = sa.select(properties.c.value).where(properties.c.name == HEAD_PROPERTY).with_for_update()
+    position, head = decode_head(connection.execute(query).scalar_one())
+    position += 1
+    digest = journal_digest(
+        head, position=position, run_id=run_id, kind=kind, recorded_at=now, content=content
+    )
+    connection.execute(
+        sa.insert(journal).values(
+            position=position,
+            run_id=run_id,
+            kind=kind,
+            recorded_at=now,
+            content_digest=content,
+            digest=digest,
+        )
+    )
+    connection.execute(
+        sa.update(properties)
+        .where(properties.c.name == HEAD_PROPERTY)
+        .values(value=encode_head(position, digest))
+    )
+
+
+def journal_digest(
+    head: bytes, *, position: int, run_id: int, kind: str, recorded_at: str, content: bytes
+) -> bytes:
+    """The digest of an entry of the journal that follows the one with the digest `head`."""
+    return link(head, [position, run_id, kind, recorded_at, content])
+
+
+def encode_head(position: int, digest: bytes) -> bytes:
+    """The journal's newest position and digest as one value."""
+    return position.to_bytes(_POSITION_BYTES, "big") + digest
+
+
+def decode_head(value: bytes) -> tuple[int, bytes]:
+    """The position and digest that `encode_head` packed."""
+    return int.from_bytes(value[:_POSITION_BYTES], "big"), bytes(value[_POSITION_BYTES:])

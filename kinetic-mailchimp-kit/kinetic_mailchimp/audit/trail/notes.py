@@ -1,0 +1,122 @@
+"""What administrative entries say about the entries that they are about: small texts inside the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import sqlalchemy as sa
+
+from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions
+from kinetic_mailchimp.audit.trail.decision import Action
+from kinetic_mailchimp.audit.trail.run import CLOSED, HANDED_OUT, OPEN
+
+NOTED: Final = (Action.ERASED, Action.PRUNED, Action.KEPT, Action.REPLAYED, Action.CLOSED)
+"""The actions of entries that refer to others."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryNote:
+    """Names one entry: `ERASED`, `REPLAYED` and `CLOSED` entries refer to it so.
+
+    Args:
+        run_id: The entry's run.
+        seq: Its number in the run.
+        digest: Its digest.
+    """
+
+    run_id: int
+    seq: int
+    digest: bytes
+
+    def __str__(self) -> str:
+        """The stored form."""
+        return f"{self.run_id}:{self.seq}:{self.digest.hex()}"
+
+    @classmethod
+    def parse(cls, text: str) -> EntryNote:
+        """Read the stored form."""
+        run_id, seq, digest = text.split(":")
+        return cls(int(run_id), int(seq), bytes.fromhex(digest))
+
+
+@dataclass(frozen=True, slots=True)
+class KeptNote:
+    """Names an entry that outlived its neighbours, and the digest before it, which is gone with them.
+
+    Args:
+        run_id: The entry's run.
+        seq: Its number in the run.
+        previous: The digest of the entry before it.
+        digest: Its digest.
+    """
+
+    run_id: int
+    seq: int
+    previous: bytes
+    digest: bytes
+
+    def __str__(self) -> str:
+        """The stored form."""
+        return f"{self.run_id}:{self.seq}:{self.previous.hex()}:{self.digest.hex()}"
+
+    @classmethod
+    def parse(cls, text: str) -> KeptNote:
+        """Read the stored form."""
+        run_id, seq, previous, digest = text.split(":")
+        return cls(int(run_id), int(seq), bytes.fromhex(previous), bytes.fromhex(digest))
+
+
+@dataclass(slots=True)
+class Notes:
+    """What administrative entries say, by what they are about."""
+
+    erased: set[EntryNote] = field(default_factory=set)
+    pruned: set[EntryNote] = field(default_factory=set)
+    replayed: dict[EntryNote, tuple[str, int | None]] = field(default_factory=dict)
+    closed: dict[EntryNote, tuple[int, int]] = field(default_factory=dict)
+    kept: dict[tuple[int, int], KeptNote] = field(default_factory=dict)
+
+    def add(self, action: str, text: str | None, *, reason: str, run_id: int, seq: int) -> bool:
+        """Take a note; returns whether it could be read."""
+        try:
+            if action == Action.KEPT.value:
+                kept = KeptNote.parse(text or "")
+                self.kept[kept.run_id, kept.seq] = kept
+                return True
+            note = EntryNote.parse(text or "")
+        except ValueError:
+            return False
+        if action == Action.ERASED.value:
+            self.erased.add(note)
+        elif action == Action.PRUNED.value:
+            self.pruned.add(note)
+        elif action == Action.CLOSED.value:
+            self.closed[note] = (run_id, seq)
+            self._follow(note, CLOSED, run_id)
+        else:
+            self._follow(note, reason, run_id)
+        return True
+
+    def _follow(self, note: EntryNote, state: str, run_id: int) -> None:
+        """Follow a dead letter: its state, and the run that handed it out."""
+        handed_out_in = run_id if state == HANDED_OUT else self.replayed.get(note, (OPEN, None))[1]
+        self.replayed[note] = (state, None if state == OPEN else handed_out_in)
+
+
+def delete_entries(connection: sa.Connection, notes: Sequence[EntryNote]) -> None:
+    """Delete single entries and their dead letters.
+
+    Args:
+        connection: A writing transaction.
+        notes: Which entries.
+    """
+    keys = [{"of_run": note.run_id, "at_seq": note.seq} for note in notes]
+    for table in (decisions, dead_letters):
+        connection.execute(
+            sa.delete(table).where(
+                table.c.run_id == sa.bindparam("of_run"), table.c.seq == sa.bindparam("at_seq")
+            ),
+            keys,
+        )

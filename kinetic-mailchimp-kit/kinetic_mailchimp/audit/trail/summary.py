@@ -1,0 +1,81 @@
+"""What a run did, in numbers that add up and in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from kinetic_mailchimp.audit.trail.decision import Action
+
+Status = Literal["succeeded", "failed", "stopped"]
+"""How a run ended: as it should, with an error or too many failures, or because it was told to stop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """The end of a run.
+
+    Args:
+        run_id: The run's number in the trail.
+        plugin: Which plugin ran.
+        status: How it ended.
+        dry_run: Whether it only said what it would do.
+        read: How many records it read.
+        counts: How many decisions of each action it made.
+        seconds: How long it took.
+    """
+
+    run_id: int
+    plugin: str
+    status: str
+    dry_run: bool
+    read: int
+    counts: Mapping[Action, int]
+    seconds: float
+
+    @property
+    def decided(self) -> int:
+        """How many records have a decision."""
+        return sum(self.counts.values())
+
+    @property
+    def undecided(self) -> int:
+        """How many records were read and have none; 0 when everything adds up."""
+        return self.read - self.decided
+
+    @property
+    def failures(self) -> int:
+        """How many decisions are failures."""
+        return sum(count for action, count in self.counts.items() if action.is_failure)
+
+    @property
+    def per_second(self) -> float:
+        """Records decided per second."""
+        return self.decided / self.seconds if self.seconds > 0 else 0.0
+
+    def __str__(self) -> str:
+        """The one line that tells how the run went."""
+        parts = [f"{count:,} {action}" for action, count in sorted(self.counts.items(), key=_largest_first)]
+        if self.undecided:
+            parts.append(f"{self.undecided:,} without a decision")
+        dry = " (dry run: nothing was written)" if self.dry_run else ""
+        plural = "" if self.read == 1 else "s"
+        told = f": {', '.join(parts)}" if parts else ""
+        return (
+            f"{self.plugin} run {self.run_id} {self.status}{dry}: {self.read:,} record{plural} read{told};"
+            f" {_duration(self.seconds)}, {self.per_second:,.0f} per second"
+        )
+
+
+def _largest_first(item: tuple[Action, int]) -> tuple[int, str]:
+    action, count = item
+    return -count, action.value
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"

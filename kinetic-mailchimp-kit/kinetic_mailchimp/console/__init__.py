@@ -1,0 +1,1 @@
+"""Pages and alerts over the audit trail, which no target needs."""

@@ -1,0 +1,136 @@
+"""Who is looking: sessions in a cookie, a proxy's word, and how often one may try."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from hmac import compare_digest
+from typing import Final
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from kinetic_mailchimp.console.pages.settings import PagesSettings
+
+COOKIE: Final = "sync_audit_session"
+SESSION_SECONDS: Final = 12 * 3_600
+_WINDOW_SECONDS: Final = 60.0
+_MOST_CLIENTS: Final = 10_000
+_KEY_SIZE: Final = 32
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Somebody who is logged in.
+
+    Args:
+        name: What the proxy calls them; empty for a session.
+        form_token: What each of their forms must carry, so that no other web page can send one for them.
+    """
+
+    name: str
+    form_token: str
+
+    def is_form_token(self, text: str) -> bool:
+        """Whether a form carries the token of this visitor."""
+        return compare_digest(self.form_token.encode(), text.encode())
+
+
+class Login:
+    """Checks tokens and sessions.
+
+    Sessions are kept in the cookie alone, encrypted and signed with a key derived from the token: they
+    outlast a restart, and a new token ends them all.
+
+    Args:
+        settings: Who may come in.
+        clock: Unix seconds.
+    """
+
+    def __init__(self, settings: PagesSettings, clock: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self._clock = clock
+        origin = settings.token.encode() or secrets.token_bytes(_KEY_SIZE)
+        self._form_key = _derived(origin, b"forms")
+        self._sessions = Fernet(base64.urlsafe_b64encode(_derived(origin, b"sessions")))
+
+    @property
+    def takes_tokens(self) -> bool:
+        """Whether one can log in with a token."""
+        return bool(self._settings.token)
+
+    def is_token(self, text: str) -> bool:
+        """Whether a text is the token; takes as long for a wrong one as for a right one."""
+        expected = blake2b(self._settings.token.encode()).digest()
+        return self.takes_tokens and compare_digest(expected, blake2b(text.encode()).digest())
+
+    def new_session(self) -> str:
+        """The value of the cookie of somebody who just logged in."""
+        return self._sessions.encrypt_at_time(secrets.token_bytes(16), int(self._clock())).decode()
+
+    def visitor(self, peer: str, headers: Mapping[str, str], cookie: str | None) -> Visitor | None:
+        """Who a request comes from; None for somebody who is not logged in.
+
+        Args:
+            peer: The address of who is connected.
+            headers: The request's, whatever the case of their names.
+            cookie: The session.
+        """
+        header = self._settings.user_header
+        name = headers.get(header, "").strip() if header and self._settings.trusts(peer) else ""
+        if name:
+            return Visitor(name, self._form_token(b"user:" + name.encode()))
+        if not self.takes_tokens or not cookie:
+            return None
+        try:
+            session = self._sessions.decrypt_at_time(cookie, SESSION_SECONDS, int(self._clock()))
+        except (InvalidToken, ValueError):
+            return None
+        return Visitor("", self._form_token(b"session:" + session))
+
+    def _form_token(self, who: bytes) -> str:
+        return blake2b(who, key=self._form_key, digest_size=_KEY_SIZE).hexdigest()
+
+    def client(self, peer: str, headers: Mapping[str, str]) -> str:
+        """Whose tries are counted: who is connected, or whom a trusted proxy speaks for."""
+        forwarded = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+        return forwarded if forwarded and self._settings.public_url and self._settings.trusts(peer) else peer
+
+
+class WrongTokens:
+    """Lets a client send only so many wrong tokens in a minute.
+
+    Args:
+        most: So many.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._clock = clock
+        self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def wait(self, client: str) -> int:
+        """The seconds a client has to wait; 0 if it may try."""
+        since, count = self._counts.get(client, (0.0, 0))
+        left = since + _WINDOW_SECONDS - self._clock()
+        return int(left) + 1 if count >= self._most and left > 0 else 0
+
+    def count(self, client: str) -> None:
+        """Count a wrong token."""
+        now = self._clock()
+        since, count = self._counts.pop(client, (now, 0))
+        if now - since >= _WINDOW_SECONDS:
+            since, count = now, 0
+        self._counts[client] = (since, count + 1)
+        if len(self._counts) > _MOST_CLIENTS:
+            self._counts.popitem(last=False)
+
+
+def _derived(origin: bytes, purpose: bytes) -> bytes:
+    # BLAKE2b as a key derivation: the token is random and long, so nothing needs to be slowed down.
+    return blake2b(purpose, key=blake2b(origin).digest(), digest_size=_KEY_SIZE).digest()

@@ -1,0 +1,42 @@
+"""What the pages work with, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from fastapi.responses import RedirectResponse
+
+from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
+from kinetic_mailchimp.console.pages.login import Login, WrongTokens
+from kinetic_mailchimp.console.pages.receiver import ReceiverWatch
+from kinetic_mailchimp.console.pages.replays import Replays
+from kinetic_mailchimp.console.pages.settings import PagesSettings
+from kinetic_mailchimp.console.pages.views import Views
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the routes work with.
+
+    Args:
+        trail: What is shown.
+        settings: How.
+        views: Makes pages.
+        login: Makes sessions.
+        wrong_tokens: Limits how often one may try.
+        replays: Starts replays.
+        watch: Watches the receiver, where there is one.
+    """
+
+    trail: AuditTrail
+    settings: PagesSettings
+    views: Views
+    login: Login
+    wrong_tokens: WrongTokens
+    replays: Replays
+    watch: ReceiverWatch | None
+
+    def to(self, path: str) -> RedirectResponse:
+        """Go on to another page, and ask for it with GET."""
+        return RedirectResponse(self.settings.root + path, HTTPStatus.SEE_OTHER)

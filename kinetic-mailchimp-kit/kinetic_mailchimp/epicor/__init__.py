@@ -1,0 +1,18 @@
+"""Client of the Epicor Kinetic REST API v2: identity, OData reads and writes, $metadata, errors."""
+
+from kinetic_mailchimp.epicor.client import EpicorClient, Row
+from kinetic_mailchimp.epicor.metadata import EntityType, Property, ServiceMetadata
+from kinetic_mailchimp.epicor.reply import Reply
+from kinetic_mailchimp.epicor.settings import EPICOR_SETTINGS, EpicorSettings, with_epicor_settings
+
+__all__ = [
+    "EPICOR_SETTINGS",
+    "EntityType",
+    "EpicorClient",
+    "EpicorSettings",
+    "Property",
+    "Reply",
+    "Row",
+    "ServiceMetadata",
+    "with_epicor_settings",
+]

@@ -1,0 +1,253 @@
+"""Says who calls: an API key, beside it a user or an application, with tokens that renew themselves."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from kinetic_mailchimp.epicor.errors import BUSY, Rule, host_of, read_problem, to_error
+from kinetic_mailchimp.epicor.settings import EpicorSettings
+from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, CredentialsError, TransientError
+from kinetic_mailchimp.kit.redaction import MASKER
+from kinetic_mailchimp.kit.retry import RetryPolicy
+from kinetic_mailchimp.kit.transport import Answer, Authorization, Request, Transport
+
+logger = logging.getLogger(__name__)
+
+ASSUMED_LIFETIME = 1200.0
+"""Seconds that a token lives where the server does not say."""
+LONGEST_MARGIN = 60.0
+SHARE_OF_LIFETIME = 0.1
+
+
+@dataclass(frozen=True)
+class Token:
+    """A bearer token and the seconds that it lives from when it was given."""
+
+    value: str
+    lifetime: float
+
+    @property
+    def margin(self) -> float:
+        """Seconds before its end at which it is renewed."""
+        return min(LONGEST_MARGIN, self.lifetime * SHARE_OF_LIFETIME)
+
+
+class FixedAuthorization:
+    """The same headers for every request."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = dict(headers)
+
+    def headers(self) -> Mapping[str, str]:
+        """The headers of every request."""
+        return self._headers
+
+    def renew(self, refused: Mapping[str, str]) -> bool:  # noqa: ARG002 (the protocol's form)
+        """There is nothing to renew."""
+        return False
+
+
+class TokenAuthorization:
+    """Headers with a bearer token; threads share it, and one of them renews it.
+
+    Args:
+        fixed: The headers beside it.
+        fetch: Gets a fresh token.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        fixed: Mapping[str, str],
+        fetch: Callable[[], Token],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._fixed = dict(fixed)
+        self._fetch = fetch
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._bearer = ""
+        self._renew_at = 0.0
+
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the next request, with a token that is not about to expire."""
+        with self._lock:
+            if not self._bearer or self._clock() >= self._renew_at:
+                self._replace()
+            return {**self._fixed, "Authorization": self._bearer}
+
+    def renew(self, refused: Mapping[str, str]) -> bool:
+        """Get a fresh token, unless another thread did so since these headers were made."""
+        with self._lock:
+            if refused.get("Authorization") == self._bearer:
+                self._replace()
+            return True
+
+    def _replace(self) -> None:
+        started = self._clock()
+        token = self._fetch()
+        MASKER.add([token.value])
+        self._bearer = f"Bearer {token.value}"
+        self._renew_at = started + token.lifetime - token.margin
+        logger.info("Got a token for %.0f s.", token.lifetime)
+
+
+def authorization(
+    settings: EpicorSettings,
+    *,
+    retry: RetryPolicy | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Authorization:
+    """The authorization that the settings ask for."""
+    fixed = _fixed_headers(settings)
+    if settings.auth_method == "api_key":
+        return FixedAuthorization(fixed)
+    if settings.auth_method == "basic":
+        return FixedAuthorization({**fixed, "Authorization": _basic(settings)})
+    # A transport of its own: the API key must not go to an identity provider, and a request that waits for
+    # a free connection must not keep the token from being fetched.
+    same_host = host_of(settings.token_url) == host_of(settings.base_url)
+    transport = Transport(
+        classify_token,
+        timeout=settings.request_timeout,
+        retry=retry,
+        max_connections=1,
+        ca_bundle=settings.ca_bundle if same_host else None,
+        sleep=sleep,
+        clock=clock,
+    )
+    request = token_request(settings)
+    return TokenAuthorization(fixed, lambda: read_token(transport.send(request)), clock)
+
+
+def token_request(settings: EpicorSettings) -> Request:
+    """The request for a token, in the form that the settings name."""
+    if settings.auth_method == "oauth2":
+        return Request(
+            "POST",
+            settings.token_url,
+            form={
+                "grant_type": "client_credentials",
+                "client_id": settings.client_id,
+                "client_secret": settings.client_secret,
+                "scope": settings.oauth_scope,
+            },
+            repeatable=True,
+            authorized=False,
+        )
+    user = {"username": settings.username, "password": settings.password}
+    # The key goes along, because some servers want it here too; this is the same server.
+    key = {"x-api-key": settings.api_key} if host_of(settings.token_url) == host_of(settings.base_url) else {}
+    forms: Mapping[str, Callable[[], Request]] = {
+        "headers": lambda: _token_resource(settings, {**key, **user}),
+        "basic": lambda: _token_resource(settings, {**key, "Authorization": _basic(settings)}),
+        "form": lambda: _token_resource(settings, key, {"grant_type": "password", **user}),
+    }
+    return forms[settings.token_request]()
+
+
+def _token_resource(
+    settings: EpicorSettings, headers: Mapping[str, str], form: Mapping[str, str] | None = None
+) -> Request:
+    return Request("POST", settings.token_url, headers=headers, form=form, repeatable=True, authorized=False)
+
+
+def read_token(answer: Answer) -> Token:
+    """The token in an answer of TokenResource.svc (JSON or XML) or of an OAuth2 server.
+
+    Raises:
+        ConfigurationError: There is none in it.
+    """
+    try:
+        document = json.loads(answer.body)
+    except ValueError:
+        document = _token_xml(answer.text)
+    names = {str(name).replace("_", "").lower(): value for name, value in document.items()}
+    value = names.get("accesstoken")
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(
+            "The answer of the token service holds no token.", advice="Check `token_url`."
+        )
+    try:
+        lifetime = float(names.get("expiresin") or ASSUMED_LIFETIME)
+    except (TypeError, ValueError):
+        lifetime = ASSUMED_LIFETIME
+    return Token(value, max(lifetime, 0.0))
+
+
+def _token_xml(text: str) -> dict[str, str]:
+    return dict(re.findall(r"<(?:\w+:)?(AccessToken|ExpiresIn)\b[^>]*>([^<]+)<", text))
+
+
+_CHECK_LOGIN = "Check `username` and `password`; if they are right, try another `token_request`."
+_TOKEN_RULES = (
+    Rule(TransientError, BUSY, message="The token service is busy or away."),
+    Rule(
+        ConfigurationError,
+        frozenset({400, 401, 403}),
+        re.compile("invalid_scope"),
+        message="The identity provider does not know the scope.",
+        advice="Check `oauth_scope`.",
+    ),
+    Rule(
+        CredentialsError,
+        frozenset({400, 401, 403}),
+        re.compile("invalid_client|unauthorized_client"),
+        message="The identity provider does not know the application.",
+        advice="Check `client_id` and `client_secret`.",
+    ),
+    Rule(
+        CredentialsError,
+        frozenset({400, 401, 403}),
+        message="The token service refused the login.",
+        advice=f"{_CHECK_LOGIN} With `oauth2`: check `client_id`, `client_secret` and `oauth_scope`.",
+    ),
+    Rule(TransientError, frozenset(range(500, 600)), message="The token service failed."),
+    Rule(
+        ConfigurationError,
+        message="There is no token service at this address.",
+        advice="Check `token_url` and `base_url`; where tokens are not enabled, use `auth_method` `basic`.",
+    ),
+)
+
+
+def classify_token(request: Request, answer: Answer) -> ConnectorError | None:  # noqa: ARG001 (the transport's form)
+    """What an answer of a token service means."""
+    problem = read_problem(answer)
+    if answer.status < 300 and not problem.is_html:  # noqa: PLR2004 (every 2xx)
+        return None
+    oauth_error = answer.document.get("error") if answer.is_json and _is_object(answer) else None
+    if isinstance(oauth_error, str):
+        problem = type(problem)(problem.status, problem.message, error_type=oauth_error)
+    return to_error(problem, answer, _TOKEN_RULES)
+
+
+def _is_object(answer: Answer) -> bool:
+    try:
+        return isinstance(answer.document, Mapping)
+    except ValueError:
+        return False
+
+
+def _basic(settings: EpicorSettings) -> str:
+    login = f"{settings.username}:{settings.password}".encode()
+    value = base64.b64encode(login).decode()
+    MASKER.add([value])
+    return f"Basic {value}"
+
+
+def _fixed_headers(settings: EpicorSettings) -> dict[str, str]:
+    headers = {"x-api-key": settings.api_key}
+    if settings.license_guid:
+        headers["License"] = json.dumps({"ClaimedLicense": settings.license_guid})
+    if settings.plant:
+        headers["CallSettings"] = json.dumps({"Plant": settings.plant})
+    return headers

@@ -1,0 +1,287 @@
+"""Calls of the Kinetic REST API v2: rows by query and by key, methods of business objects, BAQs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import email.utils
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from kinetic_mailchimp.epicor.auth import authorization
+from kinetic_mailchimp.epicor.errors import classify
+from kinetic_mailchimp.epicor.metadata import ServiceMetadata, parse_metadata
+from kinetic_mailchimp.epicor.odata import Value, and_, eq, fits_in_path, key_segment
+from kinetic_mailchimp.epicor.reply import Reply
+from kinetic_mailchimp.epicor.settings import EpicorSettings
+from kinetic_mailchimp.kit.errors import ConfigurationError, NotFoundError, TransientError
+from kinetic_mailchimp.kit.retry import RetryPolicy
+from kinetic_mailchimp.kit.transport import Answer, Request, Transport
+
+logger = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+
+
+class EpicorClient:
+    """One Kinetic instance, as one identity. Shared by threads.
+
+    Every call raises the ConnectorError that the table in `kinetic_mailchimp.epicor.errors` gives.
+
+    Args:
+        settings: Where and as whom.
+        retry: Bounds on trying again.
+        sleep: Waits between two attempts; by default until `stop` is called, at most.
+        clock: Monotonic seconds; tests hand in their own.
+    """
+
+    def __init__(
+        self,
+        settings: EpicorSettings,
+        *,
+        retry: RetryPolicy | None = None,
+        sleep: Callable[[float], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.settings = settings
+        if _travels_in_clear(settings.base_url):
+            logger.warning("`base_url` is not https: key, password and data travel in clear.")
+        self._stopped = threading.Event()
+        pause = sleep or self._pause
+        self._root = f"{settings.base_url}/api/v2/odata"
+        self._authorization = authorization(settings, retry=retry, sleep=pause, clock=clock)
+        self.transport = Transport(
+            classify,
+            authorization=self._authorization,
+            timeout=settings.request_timeout,
+            retry=retry,
+            max_connections=settings.concurrency,
+            ca_bundle=settings.ca_bundle,
+            sleep=pause,
+            clock=clock,
+        )
+        self._metadata: dict[str, ServiceMetadata] = {}
+        self.server_time: dt.datetime | None = None
+        """What the server's clock said with the last rows; None before any, or where it does not say."""
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self.transport.close()
+
+    def stop(self) -> None:
+        """End every wait between two attempts, in all threads: the run is over."""
+        self._stopped.set()
+
+    def _pause(self, seconds: float) -> None:
+        if self._stopped.wait(seconds):
+            raise TransientError("Stopped while waiting to try again.")
+
+    def metadata(self, company: str, service: str) -> ServiceMetadata:
+        """What a service offers; asked for once, because it is the same in every company."""
+        if service not in self._metadata:
+            answer = self.transport.send(Request("GET", self._url(company, service, "$metadata")))
+            self._metadata[service] = parse_metadata(service, answer.text)
+        return self._metadata[service]
+
+    def read(  # noqa: PLR0913 (one argument for each query option)
+        self,
+        company: str,
+        path: str,
+        *,
+        filter: str = "",  # noqa: A002 (OData's own name)
+        orderby: Sequence[str] = (),
+        select: Sequence[str] = (),
+        expand: str = "",
+        top: int | None = None,
+        skip: int | None = None,
+        parameters: Mapping[str, str | int] | None = None,
+        kind: type[Request] = Request,
+    ) -> list[Row]:
+        """Rows of a set, such as `Erp.BO.CustomerSvc/Customers`; 100 of them where `top` is not given.
+
+        Args:
+            company: The company in the URL.
+            path: Service and set, or a BAQ (`BaqSvc/MyQuery/Data`).
+            filter: An OData condition.
+            orderby: Columns, each with ` desc` behind it where it descends.
+            select: Columns; all without.
+            expand: Navigation properties, in OData's form.
+            top: Rows at most. The server may give fewer although there are more.
+            skip: Rows to leave out first.
+            parameters: Those of a BAQ, by name.
+            kind: PageRequest raises PageTimeoutError at once where the server runs out of time, ProbeRequest
+                QueryRefusedError where it cannot run the query; a plain Request is tried again.
+        """
+        params = query(filter=filter, orderby=orderby, select=select, expand=expand, top=top, skip=skip)
+        answer = self.transport.send(
+            kind("GET", self._url(company, path), params={**(parameters or {}), **params})
+        )
+        self.server_time = _date(answer)
+        return _rows(answer)
+
+    def baq(
+        self,
+        company: str,
+        baq_id: str,
+        *,
+        parameters: Mapping[str, str | int] | None = None,
+        **options: Any,  # noqa: ANN401 (what `read` takes)
+    ) -> list[Row]:
+        """Rows of a BAQ; `options` are those of `read`."""
+        return self.read(company, f"BaqSvc/{baq_id}/Data", parameters=parameters, **options)
+
+    def count(self, company: str, path: str, *, filter: str = "") -> int:  # noqa: A002 (OData's own name)
+        """How many rows a set has. Servers have been seen to be wrong about it: for people, not for logic."""
+        url = self._url(company, path, "$count")
+        answer = self.transport.send(Request("GET", url, params=query(filter=filter)))
+        try:
+            return int(answer.text.strip().lstrip("\ufeff"))
+        except ValueError:
+            raise TransientError("The server's count is no number.", status=answer.status) from None
+
+    def get(self, company: str, path: str, key: Mapping[str, Value], *, select: Sequence[str] = ()) -> Row:
+        """The row with this key.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        if not fits_in_path(key):
+            condition = and_(*(eq(name, value) for name, value in key.items()))
+            rows = self.read(company, path, filter=condition, select=select, top=1)
+            if not rows:
+                raise NotFoundError(f"{path}: there is no row with this key.")
+            return rows[0]
+        url = self._url(company, path) + key_segment(key)
+        document = _document(self.transport.send(Request("GET", url, params=query(select=select))))
+        rows = document["value"] if isinstance(document.get("value"), list) else [document]
+        if not rows:
+            raise NotFoundError(f"{path}: there is no row with this key.")
+        return _without_annotations(rows[0])
+
+    def patch(
+        self,
+        company: str,
+        path: str,
+        key: Mapping[str, Value],
+        changes: Mapping[str, Any],
+        *,
+        repeatable: bool = True,
+    ) -> Reply:
+        """Set these columns of the row with this key; the others stay.
+
+        Values are absolute, so it may be repeated; `repeatable=False` leaves it to the caller to look first.
+        Kinetic has been seen to accept a change and not to store it: read the row back.
+
+        Raises:
+            AmbiguousWriteError: Not repeatable, and whether it was stored is not known.
+            NotFoundError: There is no such row.
+            DataError: A business rule refuses.
+        """
+        url = self._url(company, path) + key_segment(key)
+        answer = self.transport.send(Request("PATCH", url, json=dict(changes), repeatable=repeatable))
+        # What it may say beside that it was accepted is of no use: a body that cannot be read is no failure.
+        return Reply(answer.status, answer.seconds)
+
+    def create(self, company: str, path: str, row: Mapping[str, Any]) -> Reply:
+        """Add a row; the document is the row as the server stored it, with the keys that it assigned.
+
+        Raises:
+            AmbiguousWriteError: Whether it was added is not known: look before it is sent again.
+        """
+        return _reply(self.transport.send(Request("POST", self._url(company, path), json=dict(row))))
+
+    def call(
+        self,
+        company: str,
+        service: str,
+        method: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        get: bool = False,
+    ) -> Reply:
+        """Call a method of a business object; the document has `returnObj`, `parameters` or both.
+
+        Args:
+            company: The company in the URL.
+            service: `Erp.BO.CustCntSvc`.
+            method: `GetByID`, `Update`.
+            body: Its parameters; with `get`, simple values that go into the query.
+            get: Whether it only reads, so that it goes as a GET and may be repeated.
+        """
+        url = self._url(company, service, method)
+        if get:
+            return _reply(self.transport.send(Request("GET", url, params=dict(body or {}))))
+        return _reply(self.transport.send(Request("POST", url, json=dict(body or {}))))
+
+    def address(self, company: str, path: str, **parts: Any) -> str:  # noqa: ANN401 (what `query` takes)
+        """The address that `read` would ask, to know its length."""
+        return Request("GET", self._url(company, path), params=query(**parts)).full_url
+
+    def _url(self, company: str, *segments: str) -> str:
+        return "/".join([self._root, quote(company, safe=""), *(quote(part, safe="/$") for part in segments)])
+
+
+def query(
+    *,
+    filter: str = "",  # noqa: A002 (OData's own name)
+    orderby: Sequence[str] = (),
+    select: Sequence[str] = (),
+    expand: str = "",
+    top: int | None = None,
+    skip: int | None = None,
+) -> dict[str, str | int]:
+    """The system query options that are given."""
+    options: dict[str, str | int | None] = {
+        "$filter": filter or None,
+        "$orderby": ",".join(orderby) or None,
+        "$select": ",".join(select) or None,
+        "$expand": expand or None,
+        "$top": top,
+        "$skip": skip or None,
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _travels_in_clear(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}
+
+
+def _date(answer: Answer) -> dt.datetime | None:
+    try:
+        date = email.utils.parsedate_to_datetime(answer.headers.get("Date", ""))
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=dt.timezone.utc)
+
+
+def _document(answer: Answer) -> Row:
+    if not answer.body:
+        return {}
+    try:
+        document = answer.document
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise TransientError(
+            "The answer is no JSON object.", status=answer.status, advice="Is `base_url` a Kinetic server?"
+        )
+    return document
+
+
+def _reply(answer: Answer) -> Reply:
+    return Reply(answer.status, answer.seconds, _document(answer))
+
+
+def _rows(answer: Answer) -> list[Row]:
+    rows = _document(answer).get("value")
+    if not isinstance(rows, list):
+        raise ConfigurationError("The answer holds no rows.", advice="Is the path an entity set or a BAQ?")
+    return rows
+
+
+def _without_annotations(row: Mapping[str, Any]) -> Row:
+    return {name: value for name, value in row.items() if not name.startswith("@")}

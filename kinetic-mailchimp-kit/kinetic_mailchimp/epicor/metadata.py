@@ -1,0 +1,183 @@
+"""Reads a service's $metadata: which sets there are, what their rows look like, what their keys are."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
+
+STRING = "Edm.String"
+
+
+@dataclass(frozen=True)
+class Property:
+    """A column. `edm_type` is Edm.String where $metadata names none."""
+
+    name: str
+    edm_type: str = STRING
+    is_collection: bool = False
+
+
+@dataclass(frozen=True)
+class EntityType:
+    """The rows of a set.
+
+    Attributes:
+        name: With its namespace: `Erp.Customer`.
+        key: Names of the key columns, in the service's order.
+        properties: By name.
+        navigation: Name of a navigation property to the name of the entity type it leads to.
+    """
+
+    name: str
+    key: tuple[str, ...] = ()
+    properties: Mapping[str, Property] = field(default_factory=dict)
+    navigation: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ServiceMetadata:
+    """What a service offers.
+
+    Attributes:
+        service: `Erp.BO.CustomerSvc`.
+        sets: Name of a set to the type of its rows.
+        types: Name of an entity type to the type.
+    """
+
+    service: str
+    sets: Mapping[str, EntityType]
+    types: Mapping[str, EntityType]
+
+    def entity(self, set_name: str) -> EntityType:
+        """The type of a set's rows.
+
+        Raises:
+            ConfigurationError: The service has no such set; the message lists some that it has.
+        """
+        try:
+            return self.sets[set_name]
+        except KeyError:
+            some = ", ".join(sorted(self.sets)[:8])
+            raise ConfigurationError(
+                f"{self.service} has no entity set {set_name}.",
+                advice=f"Names are case-sensitive; it has: {some}.",
+            ) from None
+
+    def related(self, entity: EntityType, navigation: str) -> EntityType | None:
+        """The type that a navigation property leads to."""
+        return self.types.get(entity.navigation.get(navigation, ""))
+
+
+def parse_metadata(service: str, text: str) -> ServiceMetadata:
+    """Read a $metadata document, in JSON or in XML.
+
+    Raises:
+        TransientError: It is neither, as when a gateway answers for the server or the text is cut off.
+    """
+    try:
+        text = text.lstrip("\ufeff \r\n\t")
+        types, sets = _from_xml(text) if text.startswith("<") else _from_json(json.loads(text))
+    except (ValueError, ET.ParseError, AttributeError) as error:
+        raise TransientError(
+            f"The $metadata of {service} cannot be read.", advice="Is `base_url` a Kinetic server?"
+        ) from error
+    return ServiceMetadata(service, {name: types[of] for name, of in sets.items() if of in types}, types)
+
+
+_Parsed = tuple[dict[str, EntityType], dict[str, str]]
+
+
+def _from_json(document: Mapping[str, Any]) -> _Parsed:
+    """OData JSON CSDL as Kinetic writes it: namespaces nested or dotted, `$Type` left out for strings."""
+    raw = dict(_elements(document, ""))
+    types = {
+        name: _json_type(name, raw)
+        for name, element in raw.items()
+        if element.get("$Kind", "EntityType" if "$Key" in element else "") in {"EntityType", "ComplexType"}
+    }
+    container = raw.get(document.get("$EntityContainer", ""), {})
+    sets = {
+        name: element["$Type"]
+        for name, element in container.items()
+        if isinstance(element, Mapping) and element.get("$Type") and element.get("$Collection", True)
+    }
+    return types, sets
+
+
+def _elements(node: Mapping[str, Any], path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, inner in node.items():
+        if name.startswith("$") or not isinstance(inner, Mapping):
+            continue
+        inner_path = f"{path}.{name}" if path else name
+        if "$Kind" in inner or "$Key" in inner:
+            yield inner_path, inner
+        else:
+            yield from _elements(inner, inner_path)
+
+
+def _json_type(name: str, raw: Mapping[str, Mapping[str, Any]]) -> EntityType:
+    key: tuple[str, ...] = ()
+    properties: dict[str, Property] = {}
+    navigation: dict[str, str] = {}
+    for element in _with_bases(name, raw):
+        key = tuple(part for part in element.get("$Key", key) if isinstance(part, str))
+        for column, definition in element.items():
+            if column.startswith(("$", "@")) or not isinstance(definition, Mapping):
+                continue
+            edm_type = definition.get("$Type", STRING)
+            if definition.get("$Kind") == "NavigationProperty":
+                navigation[column] = edm_type
+            else:
+                properties[column] = Property(column, edm_type, bool(definition.get("$Collection")))
+    return EntityType(name, key, properties, navigation)
+
+
+def _with_bases(name: str, raw: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """An element after those it is derived from."""
+    chain: list[Mapping[str, Any]] = []
+    while name in raw and raw[name] not in chain:
+        chain.insert(0, raw[name])
+        name = raw[name].get("$BaseType", "")
+    return chain
+
+
+def _from_xml(text: str) -> _Parsed:
+    root = ET.fromstring(text)  # noqa: S314 (expat limits entity expansion itself)
+    if _local(root) != "Edmx":
+        raise ValueError("no $metadata document")
+    types: dict[str, EntityType] = {}
+    sets: dict[str, str] = {}
+    for schema in (element for element in root.iter() if _local(element) == "Schema"):
+        namespace = schema.get("Namespace", "")
+        for element in schema:
+            if _local(element) in {"EntityType", "ComplexType"}:
+                name = f"{namespace}.{element.get('Name')}"
+                types[name] = _xml_type(name, element)
+        for element in schema.iter():
+            if _local(element) == "EntitySet":
+                sets[element.get("Name", "")] = element.get("EntityType", "")
+    return types, sets
+
+
+def _xml_type(name: str, element: ET.Element) -> EntityType:
+    properties: dict[str, Property] = {}
+    navigation: dict[str, str] = {}
+    for inner in element:
+        edm_type = inner.get("Type", STRING)
+        is_collection = edm_type.startswith("Collection(")
+        edm_type = edm_type[len("Collection(") : -1] if is_collection else edm_type
+        if _local(inner) == "Property":
+            properties[inner.get("Name", "")] = Property(inner.get("Name", ""), edm_type, is_collection)
+        elif _local(inner) == "NavigationProperty":
+            navigation[inner.get("Name", "")] = edm_type
+    key = tuple(inner.get("Name", "") for inner in element.iter() if _local(inner) == "PropertyRef")
+    return EntityType(name, key, properties, navigation)
+
+
+def _local(element: ET.Element) -> str:
+    return element.tag.rpartition("}")[2]

@@ -1,0 +1,38 @@
+"""A type of command line options whose value may be written as `enc:…`, as settings of plugins may."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import click
+
+from kinetic_mailchimp.kit.encryption import reveal
+from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.redaction import MASKER
+from kinetic_mailchimp.kit.secret_names import is_address_alone
+
+
+class SecretText(click.types.StringParamType):
+    """A text that is decrypted if need be, and masked in what the process logs from then on.
+
+    For options and for the variables behind them: `click.option("--secret", type=SecretText(), envvar=…)`.
+    Call `mask_logs` before the command runs.
+    """
+
+    name = "secret"
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        self._environment = environment
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text in clear; what is wrong with it ends the call with status 2."""
+        text = str(super().convert(value, param, ctx))
+        name = (param and param.name) or "value"
+        try:
+            clear = str(reveal({name: text}, self._environment)[name])
+        except ConfigurationError as error:
+            self.fail(str(error), param, ctx)
+        if not is_address_alone(clear):
+            MASKER.add([clear])
+        return clear

@@ -1,0 +1,1 @@
+"""The command `connector-secrets`: makes keys, encrypts settings, finds secrets in clear."""

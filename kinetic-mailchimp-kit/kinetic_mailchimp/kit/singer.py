@@ -1,0 +1,210 @@
+"""What the four plugins share on top of the Singer SDK (needs the extra `singer`)."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from types import FrameType
+from typing import Any, ClassVar, Literal
+
+import click
+from singer_sdk import Target
+from singer_sdk.io_base import SingerReader
+from singer_sdk.plugin_base import PluginBase
+from singer_sdk.singerlib.json import deserialize_json
+
+from kinetic_mailchimp.kit.encryption import reveal, secret_values
+from kinetic_mailchimp.kit.errors import ConnectorError, DataError, TransientError
+from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
+
+RunStatus = Literal["succeeded", "failed", "stopped"]
+
+EXIT_BY_SIGNAL = 128
+"""Added to the number of a signal, as shells do: a run that was cut short is no success."""
+
+
+def run_plugin(plugin: type[PluginBase]) -> None:
+    """Run a plugin's command line: the body of its console script.
+
+    A ConnectorError ends it with one readable line on stderr and exit status 1; logs are masked.
+    """
+    mask_logs()
+    # Its debug lines hold whole addresses of requests, and these the people that are looked up.
+    logging.getLogger("urllib3").setLevel(logging.INFO)
+    try:
+        plugin.cli()
+    except ConnectorError as error:
+        plugin.logger.error("%s", error)  # noqa: TRY400 (what to do is in the message; a traceback hides it)
+        sys.exit(1)
+
+
+class SecretSettings(PluginBase):
+    """A plugin whose settings may be written as `enc:…`, and whose secrets never show in a log."""
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        MASKER.add(secret_values(self._config, self.config_jsonschema))
+        self._config = {
+            name: _as_float(value)
+            for name, value in reveal(self._config).items()
+            # A variable that is empty in .env is a setting that is not set.
+            if value is not None and value != ""
+        }
+        MASKER.add(secret_values(self._config, self.config_jsonschema))
+        return super()._validate_config(raise_errors=raise_errors)
+
+
+def _as_float(value: Any) -> Any:  # noqa: ANN401 (settings are JSON)
+    """A fraction in a configuration file: the SDK reads it as a Decimal, which no clock understands."""
+    return float(value) if isinstance(value, Decimal) else value
+
+
+class MessageReader(SingerReader):
+    """Reads messages; a line that is none is not shown, because it may hold people."""
+
+    def deserialize_json(self, line: str) -> dict[str, Any]:
+        """The message of a line.
+
+        Raises:
+            DataError: The line is no JSON object.
+        """
+        try:
+            message = deserialize_json(line)
+        except ValueError as error:
+            raise DataError(
+                f"A line of {len(line)} characters on standard input is no Singer message.",
+                advice="Only a tap or a mapper may write there: look for a program that prints.",
+            ) from error
+        return message
+
+
+class DurableTarget(SecretSettings, Target):
+    """A target whose state never runs ahead of its writes, however the process ends.
+
+    The SDK advances the state over a batch that a signal interrupts (meltano/sdk#3775). Here a signal waits
+    until the message in hand is done; then everything is written, the state follows, and the process ends.
+    State is emitted during long loads too, not only at the end.
+    """
+
+    message_reader_class = MessageReader
+
+    state_interval: ClassVar[float] = 10.0
+    """Seconds between two drains that a STATE message causes; 0 drains with each."""
+
+    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 (passed on as they are)
+        super().__init__(**arguments)
+        self.max_parallelism = 1
+        self._busy = False
+        self._signal: int | None = None
+        self._is_over = False
+        self._stop_requested = threading.Event()
+        self._drained_at = time.monotonic()
+
+    @abstractmethod
+    def check_connection(self) -> Iterator[str]:
+        """Try what a run needs, for `--test`: one readable line for each thing that works.
+
+        Raises:
+            ConnectorError: In words, what does not work and what to do.
+        """
+
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """Add `--test` to the SDK's options: the SDK gives it to taps alone."""
+
+        def test(context: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 (click's form)
+            if wanted:
+                cls._run_connection_check(context.params["config"])
+                context.exit()
+
+        command = super().get_singer_command()
+        command.params.append(
+            click.Option(
+                ["--test"], is_flag=True, help="Check the connection.", callback=test, expose_value=False
+            )
+        )
+        return command
+
+    @classmethod
+    def _run_connection_check(cls, given: Any) -> None:  # noqa: ANN401 (a private type of the SDK)
+        target = cls(config=given.config, parse_env_config=given.parse_env, validate_config=True)
+        for line in target.check_connection():
+            click.echo(line)
+
+    def pause(self, seconds: float) -> None:
+        """Wait, for a transport that tries again; a signal ends the wait.
+
+        Raises:
+            TransientError: The process was asked to stop.
+        """
+        if self._stop_requested.wait(seconds):
+            raise TransientError("Stopped while waiting to try again.")
+
+    def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
+        self._uninterrupted(super()._process_schema_message, message_dict)
+
+    def _process_record_message(self, message_dict: dict[str, Any]) -> None:
+        self._uninterrupted(super()._process_record_message, message_dict)
+
+    def _process_state_message(self, message_dict: dict[str, Any]) -> None:
+        self._uninterrupted(self._take_state, message_dict)
+
+    def process_endofpipe(self) -> None:
+        """Write what is left, then emit the last state."""
+        self._uninterrupted(lambda _: super(DurableTarget, self).process_endofpipe(), {})
+        self._over("succeeded")
+
+    def end_run(self, status: RunStatus, error: Exception | None = None) -> None:
+        """Say how it went and let go of what is open. Called once, however the run ends, but by SIGKILL.
+
+        Args:
+            status: `stopped` after a signal.
+            error: What ended the run, if an error did; it is raised afterwards.
+        """
+
+    def _take_state(self, message_dict: dict[str, Any]) -> None:
+        super()._process_state_message(message_dict)
+        if time.monotonic() - self._drained_at >= self.state_interval:
+            self.drain_all()
+            self._drained_at = time.monotonic()
+
+    def _uninterrupted(self, step: Callable[[dict[str, Any]], None], message: dict[str, Any]) -> None:
+        self._busy = True
+        try:
+            step(message)
+        except Exception as error:
+            self._over("failed" if self._signal is None else "stopped", error)
+            if self._signal is None or not isinstance(error, TransientError):
+                raise
+            self.logger.warning("Signal %d: %s The state stays where it was.", self._signal, error)
+            sys.exit(EXIT_BY_SIGNAL + self._signal)
+        finally:
+            self._busy = False
+        if self._signal is not None:
+            self._end_early(self._signal)
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 (the SDK's form)
+        self._signal = signum
+        self._stop_requested.set()
+        if not self._busy:
+            self._end_early(signum)
+
+    def _end_early(self, signum: int) -> None:
+        self.logger.warning("Signal %d: writing what was read, then ending.", signum)
+        self._busy = True
+        try:
+            self.drain_all(is_endofpipe=True)
+        except Exception as error:
+            self._over("failed", error)
+            raise
+        self._over("stopped")
+        sys.exit(EXIT_BY_SIGNAL + signum)
+
+    def _over(self, status: RunStatus, error: Exception | None = None) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self.end_run(status, error)

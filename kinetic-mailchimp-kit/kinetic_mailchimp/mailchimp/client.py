@@ -1,0 +1,401 @@
+"""Calls of the Marketing API, in the words of its reference."""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+from kinetic_mailchimp.kit.errors import CredentialsError, TransientError
+from kinetic_mailchimp.kit.redaction import MASKER
+from kinetic_mailchimp.kit.retry import RetryPolicy
+from kinetic_mailchimp.kit.transport import Answer, Authorization, Request, Transport
+from kinetic_mailchimp.mailchimp.errors import classify
+from kinetic_mailchimp.mailchimp.identity import KeyAuthorization, TokenAuthorization
+from kinetic_mailchimp.mailchimp.members_walk import MEMBER_FIELDS, walk_members
+from kinetic_mailchimp.mailchimp.results import BatchResult, CallResult, MemberResult, results_by_hash
+from kinetic_mailchimp.mailchimp.settings import MailchimpSettings
+
+Document = dict[str, Any]
+
+LARGEST_BATCH = 500
+"""Members that one batch may hold."""
+
+LARGEST_PAGE = 1000
+"""Rows that a listing gives at most. Without `count` it gives ten."""
+
+
+class MailchimpClient:
+    """The Marketing API of one account. Shared by threads.
+
+    Every method raises a `ConnectorError` of the class that says how one recovers; a refused member or
+    resource is a `RefusedError`, a missing one a `NotFoundError`, a missing audience a `ConfigurationError`.
+
+    Args:
+        settings: Where the account is and who we are.
+        retry: Bounds on trying again.
+        sleep: Waits between attempts.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        settings: MailchimpSettings,
+        *,
+        retry: RetryPolicy | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        MASKER.add([settings.api_key, settings.access_token])
+        self._settings = settings
+        authorization: Authorization = (
+            TokenAuthorization(settings.access_token)
+            if settings.access_token
+            else KeyAuthorization(settings.api_key)
+        )
+        self.transport = Transport(
+            classify,
+            authorization=authorization,
+            timeout=settings.request_timeout,
+            retry=retry,
+            max_connections=settings.max_connections,
+            sleep=sleep,
+            clock=clock,
+        )
+
+    @cached_property
+    def base_url(self) -> str:
+        """Where the API of this account is, without a slash at the end."""
+        if self._settings.base_url:
+            return self._settings.base_url
+        metadata = self.metadata()
+        return f"{str(metadata['api_endpoint']).rstrip('/')}/3.0"
+
+    def metadata(self) -> Document:
+        """Whom an access token belongs to: `dc`, `api_endpoint`, `login` and more.
+
+        Raises:
+            CredentialsError: The token was revoked, or is none.
+        """
+        answer = self.transport.send(
+            Request(
+                "GET",
+                self._settings.metadata_url,
+                headers={"Authorization": f"OAuth {self._settings.access_token}"},
+                authorized=False,
+            )
+        )
+        document = dict(answer.document)
+        if "api_endpoint" not in document:
+            raise CredentialsError(
+                "Mailchimp does not know the access token: it was revoked, or is not complete.",
+                advice="Run `mailchimp-auth authorize` again and set `access_token`.",
+                code=str(document.get("error") or "") or None,
+            )
+        return document
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self.transport.close()
+
+    # The account
+
+    def ping(self) -> str:
+        """What a healthy API says."""
+        return str(self.get("ping")["health_status"])
+
+    def account(self) -> Document:
+        """The account that the credentials belong to: `account_name`, `role` and its ids."""
+        return self.get("", fields="account_id,account_name,role,login_id")
+
+    def server_time(self) -> datetime:
+        """The time on Mailchimp's side: the upper bound of a listing should not depend on our clock."""
+        answer = self._send("GET", "ping")
+        try:
+            return email.utils.parsedate_to_datetime(answer.headers.get("Date", ""))
+        except ValueError as error:
+            raise TransientError("Mailchimp's answer carries no date.") from error
+
+    # Audiences and their fields
+
+    def lists(self) -> Iterator[Document]:
+        """All audiences: `id`, `name`, `double_optin` and more."""
+        return self._all("lists", "lists")
+
+    def get_list(self, list_id: str) -> Document:
+        """One audience."""
+        return self.get(f"lists/{_part(list_id)}")
+
+    def merge_fields(self, list_id: str) -> list[Document]:
+        """The merge fields of an audience: `merge_id`, `tag`, `name`, `type`, `required`, `options`."""
+        return list(self._all(f"lists/{_part(list_id)}/merge-fields", "merge_fields"))
+
+    def create_merge_field(self, list_id: str, field: Mapping[str, Any]) -> Document:
+        """Make a merge field; `name` and `type` are required, the tag has at most 10 characters."""
+        return self._write("POST", f"lists/{_part(list_id)}/merge-fields", field)
+
+    def interest_categories(self, list_id: str) -> list[Document]:
+        """The groups of interests of an audience: `id`, `title`, `type`."""
+        return list(self._all(f"lists/{_part(list_id)}/interest-categories", "categories"))
+
+    def interests(self, list_id: str, category_id: str) -> list[Document]:
+        """The interests of a group: `id`, `name`."""
+        path = f"lists/{_part(list_id)}/interest-categories/{_part(category_id)}/interests"
+        return list(self._all(path, "interests"))
+
+    # Members
+
+    def members(
+        self,
+        list_id: str,
+        *,
+        fields: Sequence[str] = MEMBER_FIELDS,
+        page_size: int = LARGEST_PAGE,
+        **filters: str | None,
+    ) -> Iterator[Document]:
+        """Members in the order of their last change, each once, even while some of them change.
+
+        Args:
+            list_id: The audience.
+            fields: Attributes of a member to read; `id` and `last_changed` are read in any case.
+            page_size: Members per call.
+            filters: Parameters of the reference, such as `status`, `since_last_changed` (exclusive),
+                `before_last_changed` (UTC, ISO 8601); None leaves one out. Archived members come with
+                `status="archived"` alone.
+        """
+
+        def page(params: Mapping[str, str | int]) -> list[Document]:
+            return list(self.get(f"lists/{_part(list_id)}/members", **params)["members"])
+
+        return walk_members(page, fields=fields, page_size=page_size, filters=_given(filters))
+
+    def count_members(self, list_id: str, **filters: str | None) -> int:
+        """How many members a listing with these filters would give."""
+        page = self.get(f"lists/{_part(list_id)}/members", **_given(filters), fields="total_items", count=1)
+        return int(page["total_items"])
+
+    def member(self, list_id: str, member_hash: str, *, fields: Sequence[str] = ()) -> Document:
+        """One member by subscriber hash; an archived one has the status `archived`."""
+        wanted: dict[str, str] = {"fields": ",".join(fields)} if fields else {}
+        return self.get(_member(list_id, member_hash), **wanted)
+
+    def put_member(
+        self,
+        list_id: str,
+        member_hash: str,
+        body: Mapping[str, Any],
+        *,
+        skip_merge_validation: bool = False,
+    ) -> MemberResult:
+        """Create or update a member. `status` overwrites without asking; `status_if_new` does not."""
+        return self._write_member(
+            "PUT",
+            _member(list_id, member_hash),
+            body,
+            repeatable=True,
+            params=_merge_rule(skip=skip_merge_validation),
+        )
+
+    def patch_member(
+        self,
+        list_id: str,
+        member_hash: str,
+        body: Mapping[str, Any],
+        *,
+        skip_merge_validation: bool = False,
+    ) -> MemberResult:
+        """Change a member that exists. A new `email_address` moves it; `contact_id` stays."""
+        # After a move the old hash is unknown: the caller looks before it repeats.
+        return self._write_member(
+            "PATCH",
+            _member(list_id, member_hash),
+            body,
+            repeatable="email_address" not in body,
+            params=_merge_rule(skip=skip_merge_validation),
+        )
+
+    def archive_member(self, list_id: str, member_hash: str) -> CallResult:
+        """Archive a member."""
+        return CallResult(**_facts(self._send("DELETE", _member(list_id, member_hash))))
+
+    def set_tags(
+        self, list_id: str, member_hash: str, tags: Mapping[str, bool], *, is_syncing: bool = False
+    ) -> None:
+        """Add (True) and remove (False) tags by name; missing tags are made.
+
+        Args:
+            list_id: The audience.
+            member_hash: The member.
+            tags: By name.
+            is_syncing: True keeps automations that wait for a tag from starting.
+        """
+        changes = [{"name": name, "status": "active" if on else "inactive"} for name, on in tags.items()]
+        self._send(
+            "POST",
+            f"{_member(list_id, member_hash)}/tags",
+            {"tags": changes, "is_syncing": is_syncing},
+            repeatable=True,
+        )
+
+    def upsert_members(
+        self,
+        list_id: str,
+        members: Sequence[Mapping[str, Any]],
+        *,
+        update_existing: bool = True,
+        sync_tags: bool = False,
+        skip_merge_validation: bool = False,
+    ) -> BatchResult:
+        """Create and update up to 500 members in one call; one bad member does not hold up the others.
+
+        Args:
+            list_id: The audience.
+            members: Each with `email_address` and one of `status` and `status_if_new`; no address twice.
+            update_existing: False refuses members that exist.
+            sync_tags: Whether `tags` is the whole set of a member's tags; otherwise they are added.
+            skip_merge_validation: Take members without the merge fields that the audience requires.
+        """
+        body: Document = {"members": list(members), "update_existing": update_existing}
+        if sync_tags:
+            body["sync_tags"] = True
+        answer = self._send(
+            "POST",
+            f"lists/{_part(list_id)}",
+            body,
+            params=_merge_rule(skip=skip_merge_validation),
+            repeatable=update_existing,
+        )
+        return BatchResult(
+            items=results_by_hash((str(member["email_address"]) for member in members), answer.document),
+            **_facts(answer),
+        )
+
+    def member_activity(self, list_id: str, member_hash: str) -> Iterator[Document]:
+        """What a member did and what was done to it, newest first; `activity_type` says what."""
+        return self._all(f"{_member(list_id, member_hash)}/activity-feed", "activity")
+
+    def abuse_reports(self, list_id: str) -> Iterator[Document]:
+        """Who complained of abuse: `email_address`, `campaign_id`, `date`."""
+        return self._all(f"lists/{_part(list_id)}/abuse-reports", "abuse_reports")
+
+    def unsubscribed(self, campaign_id: str) -> Iterator[Document]:
+        """Who unsubscribed from a campaign: `email_address`, `reason`, `timestamp`, `list_id`."""
+        return self._all(f"reports/{_part(campaign_id)}/unsubscribed", "unsubscribes")
+
+    # Campaigns and webhooks
+
+    def campaigns(self, **filters: str) -> Iterator[Document]:
+        """Campaigns; filters are those of the reference, such as `list_id`, `status`, `since_send_time`."""
+        return self._all("campaigns", "campaigns", **filters)
+
+    def campaign(self, campaign_id: str) -> Document:
+        """One campaign."""
+        return self.get(f"campaigns/{_part(campaign_id)}")
+
+    def webhooks(self, list_id: str) -> list[Document]:
+        """The webhooks of an audience: `id`, `url`, `events`, `sources`, `signing_enabled`."""
+        # This listing alone comes whole: it has no pages.
+        return list(self.get(f"lists/{_part(list_id)}/webhooks")["webhooks"])
+
+    def create_webhook(self, list_id: str, webhook: Mapping[str, Any]) -> Document:
+        """Register a webhook. Mailchimp first asks its URL for an answer 200.
+
+        `signing_secret` is in this answer and never again.
+        """
+        return self._write("POST", f"lists/{_part(list_id)}/webhooks", webhook)
+
+    def update_webhook(self, list_id: str, webhook_id: str, changes: Mapping[str, Any]) -> Document:
+        """Change the events, sources or URL of a webhook."""
+        path = f"lists/{_part(list_id)}/webhooks/{_part(webhook_id)}"
+        return self._write("PATCH", path, changes, repeatable=True)
+
+    def delete_webhook(self, list_id: str, webhook_id: str) -> None:
+        """Remove a webhook."""
+        self._send("DELETE", f"lists/{_part(list_id)}/webhooks/{_part(webhook_id)}")
+
+    # Below: how a call is made
+
+    def get(self, path: str, **params: str | int) -> Document:
+        """Read a resource that has no method of its own here."""
+        return dict(self._send("GET", path, params=params).document)
+
+    def _write(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        repeatable: bool = False,
+    ) -> Document:
+        return dict(self._send(method, path, body, repeatable=repeatable).document)
+
+    def _write_member(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        repeatable: bool,
+        params: Mapping[str, str | int],
+    ) -> MemberResult:
+        answer = self._send(method, path, body, params=params, repeatable=repeatable)
+        return MemberResult(member=dict(answer.document), **_facts(answer))
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        repeatable: bool | None = None,
+    ) -> Answer:
+        return self.transport.send(
+            Request(
+                method,
+                f"{self.base_url}/{path}",
+                params=params or None,
+                json=body,
+                repeatable=repeatable,
+            )
+        )
+
+    def _all(self, path: str, key: str, **params: str | int) -> Iterator[Document]:
+        """Every row of a listing; nothing is left to the default page of ten rows."""
+        offset = 0
+        while True:
+            page = self.get(path, **params, count=LARGEST_PAGE, offset=offset)
+            rows: Iterable[Document] = page[key]
+            yield from rows
+            offset += len(page[key])
+            if not page[key] or offset >= int(page.get("total_items", 0)):
+                return
+
+
+def _facts(answer: Answer) -> dict[str, Any]:
+    """What an answer says about its call: the attributes of a CallResult."""
+    return {
+        "status": answer.status,
+        "request_id": answer.headers.get("X-Request-Id"),
+        "seconds": answer.seconds,
+    }
+
+
+def _merge_rule(*, skip: bool) -> dict[str, str | int]:
+    return {"skip_merge_validation": "true"} if skip else {}
+
+
+def _given(filters: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in filters.items() if value is not None}
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _member(list_id: str, member_hash: str) -> str:
+    return f"lists/{_part(list_id)}/members/{_part(member_hash)}"

@@ -1,0 +1,202 @@
+"""The database: its schema, its migrations, and what is said when it cannot be used."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from cryptography.fernet import Fernet
+from kinetic_mailchimp.audit import AuditTrail, Decision
+from kinetic_mailchimp.audit.storage import database as database_module
+from kinetic_mailchimp.audit.storage.database import Database, migration_config
+from kinetic_mailchimp.audit.storage.schema import decisions, metadata, same_person
+from kinetic_mailchimp.audit.trail.vault import Vault
+from kinetic_mailchimp.kit.errors import ConfigurationError, DataError, TransientError
+
+Make = Callable[..., Decision]
+
+
+@pytest.mark.filterwarnings("ignore:.*expression-based index .?ix_decisions_person")
+def test_the_migrations_make_exactly_the_tables_that_the_code_knows(url: str) -> None:
+    database = Database(url)
+    with database.reading() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        config = migration_config()
+        config.attributes["connection"] = connection
+        command.check(config)
+        if not database.is_sqlite:
+            inspector = sa.inspect(connection)
+            for table in metadata.sorted_tables:
+                assert inspector.get_table_comment(table.name)["text"] == table.comment
+    database.close()
+
+
+def test_people_are_found_by_the_beginning_of_their_digest(sqlite_url: str) -> None:
+    others = decisions.alias("others")
+    database = Database(sqlite_url)
+    with database.reading() as connection:
+        for other in (b"0123456789abcdef", others.c.person):
+            query = sa.select(decisions.c.seq, others.c.seq).where(
+                same_person(decisions.c.person, other), others.c.run_id == 1, others.c.seq == 1
+            )
+            compiled = query.compile(connection)
+            values = tuple(compiled.params[name] for name in compiled.positiontup or ())
+            steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", values)
+            assert "INDEX ix_decisions_person" in " ".join(step[3] for step in steps)
+    database.close()
+
+
+def test_opening_again_changes_nothing(url: str) -> None:
+    with AuditTrail.open(url) as trail:
+        person = trail.person("ada@example.com")
+        run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
+        run.finish()
+    with AuditTrail.open(url) as trail:
+        assert trail.person(" ADA@example.com") == person
+        assert trail.start_run(plugin="target-mailchimp", version="0.1.0").id == run.id + 1
+
+
+def test_opening_says_nothing_of_its_routine(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    alembic = logging.getLogger("alembic")
+    level = alembic.level
+    caplog.set_level(logging.INFO)
+    for _ in ("with a migration", "without one"):
+        AuditTrail.open(url).close()
+    assert [record.name for record in caplog.records if record.name.startswith("alembic")] == []
+    assert alembic.level == level
+
+
+def test_a_trail_of_a_newer_version_is_left_alone(url: str) -> None:
+    database = Database(url)
+    with database.writing() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    database.close()
+    with pytest.raises(ConfigurationError, match="newer sync-audit") as raised:
+        AuditTrail.open(url)
+    assert "newest sync-audit" in raised.value.advice
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("nonsense", "is not a database URL"),
+        ("mysql://localhost/audit", "database of kind 'mysql'"),
+        ("sqlite://", "in memory"),
+        ("sqlite:////proc/nowhere/audit.sqlite3", "cannot be made"),
+    ],
+)
+def test_a_url_that_cannot_work_is_told_with_the_setting(url: str, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told) as raised:
+        AuditTrail.open(url)
+    assert "audit_database_url" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://audit:made-up-word@127.0.0.1:1/audit?connect_timeout=2",
+        "postgresql://127.0.0.1:1/audit?connect_timeout=2&user=audit&password=made-up-word",
+    ],
+)
+def test_a_server_that_does_not_answer_is_told_without_the_password(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be opened") as raised:
+        AuditTrail.open(url)
+    assert "made-up-word" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://audit:p@made-up-word@127.0.0.1:1/audit",
+        "postgresql://audit:p@ss:made-up-word@127.0.0.1:1/audit",
+        "postgresql://audit:p@ss/made-up-word@127.0.0.1:1/audit",
+        "postgresql://audit:made-up-word/audit",
+    ],
+)
+def test_no_part_of_a_password_that_is_written_wrongly_is_told(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="%40") as raised:
+        AuditTrail.open(url)
+    assert "made-up-word" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_a_missing_driver_is_told_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "find_spec", lambda _name: None)
+    with pytest.raises(ConfigurationError, match=r"kinetic-mailchimp-kit\[postgres\]"):
+        AuditTrail.open("postgresql://localhost/audit")
+
+
+def test_sqlite_is_durable_and_read_while_it_is_written(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    with database.reading() as connection:
+        pragmas = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "secure_delete")
+        }
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1}
+    database.close()
+
+
+def test_a_writer_that_waits_too_long_for_another_one_is_told(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "_BUSY_SECONDS", 0)
+    database = Database(sqlite_url)
+    with database.writing(), pytest.raises(TransientError, match="did not answer"), database.writing():
+        pass
+    with database.writing() as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+    database.close()
+
+
+def test_a_full_database_is_transient_and_nothing_is_half(sqlite_url: str, decision: Make) -> None:
+    with AuditTrail.open(sqlite_url) as trail:
+        run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
+        run.read(2_000)
+        with trail.database.writing() as connection:
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+            connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+        with pytest.raises(TransientError, match="full"):
+            run.record([decision(n) for n in range(2_000)])
+        with trail.database.reading() as connection:
+            assert connection.execute(sa.select(sa.func.count()).select_from(decisions)).scalar_one() == 0
+        with trail.database.writing() as connection:
+            connection.exec_driver_sql("PRAGMA max_page_count=1000000")
+        run.record([decision(n) for n in range(2_000)])
+        assert run.finish().status == "succeeded"
+
+
+def test_dead_letters_and_payloads_are_encrypted_with_the_key(
+    sqlite_url: str, decision: Make, tmp_path: Path
+) -> None:
+    key = Fernet.generate_key().decode()
+    letter = {"email_address": "hidden@example.com"}
+    with AuditTrail.open(sqlite_url, encryption_key=key, keep_payloads=True) as trail:
+        run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
+        run.record([decision(dead_letter=letter, payload=letter)])
+    everything = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir())
+    assert b"hidden@example.com" not in everything
+    assert everything.count(b"fernet:") >= 2
+
+
+def test_payloads_are_stored_by_setting_only(sqlite_trail: AuditTrail, decision: Make) -> None:
+    run = sqlite_trail.start_run(plugin="target-mailchimp", version="0.1.0")
+    run.record([decision(payload={"a": 1})])
+    with sqlite_trail.database.reading() as connection:
+        assert connection.execute(sa.select(decisions.c.payload)).scalar_one() is None
+
+
+def test_what_was_sealed_needs_its_key() -> None:
+    sealed = Vault(Fernet.generate_key().decode()).seal("text")
+    with pytest.raises(ConfigurationError, match="no key is set"):
+        Vault(None).unseal(sealed)
+    with pytest.raises(DataError, match="another key"):
+        Vault(Fernet.generate_key().decode()).unseal(sealed)
+    with pytest.raises(ConfigurationError, match="not usable"):
+        Vault("short")

@@ -1,0 +1,200 @@
+"""Each row of the table of errors, and the forms in which a body comes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from kinetic_mailchimp.epicor.errors import (
+    LONGEST_MESSAGE,
+    RULES,
+    CompanyAccessError,
+    PageRequest,
+    PageTimeoutError,
+    ProbeRequest,
+    QueryRefusedError,
+    classify,
+    read_problem,
+)
+from kinetic_mailchimp.kit.errors import (
+    ConfigurationError,
+    ConnectorError,
+    CredentialsError,
+    DataError,
+    NotFoundError,
+    PermissionDeniedError,
+    TransientError,
+)
+from kinetic_mailchimp.kit.redaction import MASKER
+from kinetic_mailchimp.kit.transport import Request
+
+READ = Request("GET", "https://erp.example.com/erp/api/v2/odata/EPIC06/Erp.BO.PartSvc/Parts")
+BUSINESS = "Ice.Common.BusinessObjectException"
+HTML = "<!DOCTYPE html><html><body>Down for maintenance</body></html>"
+
+
+def kinetic(message: str, error_type: str = "", **more: Any) -> dict[str, Any]:
+    return {"ErrorMessage": message, "ErrorType": error_type, "ReasonPhrase": "REST API Exception", **more}
+
+
+CASES: list[tuple[int, Any, type[ConnectorError], str]] = [
+    (400, kinetic("Maximum users exceeded on license type: DefaultUser"), TransientError, "`license_type`"),
+    (400, kinetic("x", "Ice.Common.LicenseAccessException"), TransientError, "`concurrency`"),
+    (503, kinetic("x", "Ice.ConversionsPendingException"), TransientError, "upgraded"),
+    (502, HTML, TransientError, "maintenance"),
+    (200, HTML, TransientError, "`base_url`"),
+    (500, HTML, TransientError, "web page"),
+    (408, "", TransientError, "busy"),
+    (429, kinetic("Too many"), TransientError, "busy"),
+    (503, "", TransientError, "busy"),
+    (504, "upstream timed out", TransientError, "busy"),
+    (404, kinetic("Record not found.", "Ice.Common.RecordNotFoundException"), NotFoundError, "Record"),
+    (401, kinetic("Credit limit exceeded.", BUSINESS), DataError, "Credit limit"),
+    (
+        403,
+        kinetic("Access denied: Erp.BO.PartSvc is not in the access scope"),
+        PermissionDeniedError,
+        "scope",
+    ),
+    (401, kinetic("Access denied: not in the access scope"), PermissionDeniedError, "`api_key`"),
+    (401, kinetic("Invalid API Key"), CredentialsError, "`api_key`"),
+    (403, kinetic("API Key is required"), CredentialsError, "`api_key`"),
+    (400, kinetic("Invalid URL: company 'X' is not valid for the user."), CompanyAccessError, "`companies`"),
+    (403, kinetic("User is not authorized for company X."), CompanyAccessError, "`companies`"),
+    (401, kinetic("Invalid username or password."), CredentialsError, "`auth_method`"),
+    (401, "", CredentialsError, "`password`"),
+    (403, kinetic("No", "Ice.Common.UnauthorizedAccessException"), PermissionDeniedError, "menu and service"),
+    (
+        400,
+        kinetic("Could not find a property named 'ChangeDate' on type 'Erp.Part'."),
+        ConfigurationError,
+        "no column ChangeDate",
+    ),
+    (404, kinetic("Resource not found for the segment 'Partz'."), ConfigurationError, "Partz"),
+    (404, HTML, ConfigurationError, "`base_url`"),
+    (404, "", ConfigurationError, "does not exist"),
+    (400, kinetic("Customer not available", BUSINESS), NotFoundError, "Customer not available"),
+    (400, kinetic("An identifier was expected at position 16."), ConfigurationError, "filter"),
+    (414, HTML, ConfigurationError, "fewer columns"),
+    (410, kinetic("Expired", "Ice.Common.InvalidSessionException"), TransientError, "session"),
+    (500, kinetic("Credit hold.", "Ice.BLException"), DataError, "Credit hold"),
+    (500, kinetic("We apologize, but an unexpected internal problem occurred."), TransientError, "apologize"),
+    (302, "", ConfigurationError, "`base_url`"),
+    (400, kinetic("Name is required.", BUSINESS), DataError, "Name is required."),
+    (409, kinetic("exists", "Ice.Common.DuplicateRecordException"), DataError, "exists"),
+    (418, "", DataError, ""),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "error", "says"), CASES)
+def test_an_answer_becomes_the_error_that_helps(
+    make_answer: Any, status: int, body: Any, error: type[ConnectorError], says: str
+) -> None:
+    found = classify(READ, make_answer(status, body, "text/html" if body == HTML else ""))
+    assert type(found) is error
+    assert says in str(found)
+    assert found.status == status
+
+
+def test_every_row_of_the_table_is_reached(make_answer: Any) -> None:
+    reached = set()
+    for status, body, _, _ in CASES:
+        problem = read_problem(make_answer(status, body, "text/html" if body == HTML else ""))
+        reached.add(next(number for number, rule in enumerate(RULES) if rule.match(problem) is not None))
+    assert reached == set(range(len(RULES)))
+
+
+def test_success_is_no_error(make_answer: Any) -> None:
+    assert classify(READ, make_answer(200, {"value": []})) is None
+    assert classify(READ, make_answer(204)) is None
+
+
+def test_a_full_licence_pool_waits_for_a_seat_or_for_what_the_server_says(make_answer: Any) -> None:
+    body = kinetic("Maximum users exceeded on license type")
+    first = classify(READ, make_answer(400, body))
+    second = classify(READ, make_answer(400, body, **{"Retry-After": "90"}))
+    assert first is not None
+    assert second is not None
+    assert (first.retry_after, second.retry_after) == (30, 90)
+
+
+def test_the_column_the_type_and_the_correlation_id_travel_along(make_answer: Any) -> None:
+    details = [{"Message": "Name is required.", "Table": "CustCnt", "Field": "Name"}]
+    body = kinetic("Name is required.", BUSINESS, CorrelationId="6b0f", ErrorDetails=details)
+    error = classify(READ, make_answer(400, body))
+    assert error is not None
+    assert (error.field, error.code, error.request_id) == ("Name", BUSINESS, "6b0f")
+    assert "request 6b0f" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        ({"error": {"code": "", "message": "Customer not available", "innererror": {"type": BUSINESS}}}, ""),
+        (
+            "<RestException><ErrorMessage>Customer not available</ErrorMessage></RestException>",
+            "application/xml",
+        ),
+        ({"ErrorMessage": "Customer not available", "ErrorType": BUSINESS, "ErrorDetails": None}, ""),
+        ("Customer not available", "text/plain"),
+        ('{"ErrorMessage": "Customer not available"}', "text/plain"),
+    ],
+)
+def test_every_form_of_a_body_is_understood(make_answer: Any, body: Any, content_type: str) -> None:
+    error = classify(READ, make_answer(400, body, content_type))
+    assert type(error) is NotFoundError
+    assert error.message == "Customer not available."
+
+
+@pytest.mark.parametrize("body", ["[1, 2]", '{"ErrorMess', "{}", "<broken", ""])
+def test_a_body_that_says_nothing_leaves_the_status(make_answer: Any, body: str) -> None:
+    error = classify(READ, make_answer(503, body, "application/json"))
+    assert type(error) is TransientError
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Deadlock", "Deadlock."),
+        ("No company 'X'", "No company 'X'."),
+        ("Try later!", "Try later!"),
+        ("x" * 400, f"{'x' * LONGEST_MESSAGE}…"),
+    ],
+)
+def test_advice_does_not_run_into_the_words_of_the_server(make_answer: Any, text: str, told: str) -> None:
+    error = classify(READ, make_answer(500, kinetic(text, CorrelationId="c-1")))
+    assert error is not None
+    assert str(error) == f"{told} (HTTP 500, request c-1) {error.advice}"
+
+
+@pytest.mark.parametrize("before", [0, LONGEST_MESSAGE - 7])
+def test_a_secret_that_the_server_quotes_is_masked(make_answer: Any, before: int) -> None:
+    MASKER.add(["made-up-key-that-is-quoted"])
+
+    problem = read_problem(make_answer(400, kinetic(f"{'x' * before} made-up-key-that-is-quoted is refused")))
+
+    assert "**" in problem.message
+    assert "made" not in problem.message
+
+
+def test_a_long_text_is_cut(make_answer: Any) -> None:
+    error = classify(READ, make_answer(400, "x " * 1000))
+    assert error is not None
+    assert len(error.message) < 320
+
+
+@pytest.mark.parametrize("status", [408, 504])
+def test_a_page_that_took_too_long_is_told_at_once(make_answer: Any, status: int) -> None:
+    page = PageRequest("GET", READ.url)
+    assert type(classify(page, make_answer(status))) is PageTimeoutError
+    assert type(classify(page, make_answer(503))) is TransientError
+
+
+def test_a_probe_tells_a_refused_query_from_a_refused_caller(make_answer: Any) -> None:
+    probe = ProbeRequest("GET", READ.url)
+    apology = kinetic("We apologize, but an unexpected internal problem occurred.")
+    for status in (400, 500):
+        assert type(classify(probe, make_answer(status, apology))) is QueryRefusedError
+    assert type(classify(probe, make_answer(401, kinetic("Invalid API Key")))) is CredentialsError
+    assert type(classify(probe, make_answer(400, kinetic("Maximum users exceeded")))) is TransientError
+    assert type(classify(probe, make_answer(503))) is TransientError

@@ -1,0 +1,89 @@
+"""$metadata, in JSON and in XML, with what Kinetic leaves out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from kinetic_mailchimp.epicor.metadata import parse_metadata
+from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
+
+NESTED = {
+    "$Version": "4.0",
+    "$EntityContainer": "Default.Container",
+    "Erp": {
+        "Row": {"$Kind": "EntityType", "Company": {}, "SysRevID": {"$Type": "Edm.Int64"}},
+        "Part": {
+            "$Kind": "EntityType",
+            "$BaseType": "Erp.Row",
+            "$Key": ["Company", "PartNum"],
+            "PartNum": {},
+            "Tags": {"$Collection": True},
+            "UnitPrice": {"$Type": "Edm.Decimal", "$Nullable": True},
+            "PartWhses": {"$Kind": "NavigationProperty", "$Collection": True, "$Type": "Erp.PartWhse"},
+        },
+        "PartWhse": {"$Key": ["Company"], "Company": {}},
+    },
+    "Default": {
+        "Container": {"$Kind": "EntityContainer", "Parts": {"$Collection": True, "$Type": "Erp.Part"}}
+    },
+}
+DOTTED = {
+    "$EntityContainer": "Erp.BO.Container",
+    "Erp.BO": {
+        "Part": {"$Kind": "EntityType", "$Key": ["PartNum"], "PartNum": {}},
+        "Container": {"$Kind": "EntityContainer", "Parts": {"$Collection": True, "$Type": "Erp.BO.Part"}},
+    },
+}
+
+
+def test_types_keys_bases_and_navigation() -> None:
+    service = parse_metadata("Erp.BO.PartSvc", json.dumps(NESTED))
+    part = service.entity("Parts")
+    assert part.key == ("Company", "PartNum")
+    assert {name: column.edm_type for name, column in part.properties.items()} == {
+        "Company": "Edm.String",
+        "SysRevID": "Edm.Int64",
+        "PartNum": "Edm.String",
+        "Tags": "Edm.String",
+        "UnitPrice": "Edm.Decimal",
+    }
+    assert part.properties["Tags"].is_collection
+    related = service.related(part, "PartWhses")
+    assert related is not None
+    assert related.key == ("Company",)
+
+
+def test_a_namespace_may_have_dots() -> None:
+    assert parse_metadata("x", json.dumps(DOTTED)).entity("Parts").key == ("PartNum",)
+
+
+def test_an_unknown_set_is_an_error_that_names_those_there_are() -> None:
+    with pytest.raises(ConfigurationError, match=r"no entity set Partz.*Parts"):
+        parse_metadata("Erp.BO.PartSvc", json.dumps(NESTED)).entity("Partz")
+
+
+@pytest.mark.parametrize("text", ["", "not here", '{"Erp": ', "<html><body/></html>", "<a><b></a>", "[]"])
+def test_what_is_no_metadata_is_said_to_be_none(text: str) -> None:
+    with pytest.raises(TransientError, match=r"\$metadata of x"):
+        parse_metadata("x", text)
+
+
+@pytest.mark.parametrize("service", ["Erp.BO.CustomerSvc", "Erp.BO.POSvc", "Erp.BO.PerConSvc"])
+def test_json_and_xml_tell_the_same(start_epicor: Any, service: str) -> None:
+    epicor = start_epicor(customers=1)
+    forms = [
+        epicor.request("GET", f"{service}/$metadata", headers={"Accept": f"application/{kind}"}).text
+        for kind in ("json", "xml")
+    ]
+    assert forms[0].startswith("{")
+    assert forms[1].startswith("<")
+    from_json, from_xml = (parse_metadata(service, text) for text in forms)
+    assert from_json == from_xml
+    assert from_json.sets
+
+
+def test_a_byte_order_mark_before_json_is_no_part_of_it() -> None:
+    service = parse_metadata("Erp.BO.PartSvc", "\ufeff" + json.dumps(NESTED))
+    assert service.entity("Parts").key == ("Company", "PartNum")

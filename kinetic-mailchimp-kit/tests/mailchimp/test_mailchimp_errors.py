@@ -1,0 +1,179 @@
+"""What each answer of Mailchimp means, by the bodies that were recorded or documented."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from kinetic_mailchimp.kit.errors import (
+    ConfigurationError,
+    ConnectorError,
+    CredentialsError,
+    NotFoundError,
+    PermissionDeniedError,
+    TransientError,
+)
+from kinetic_mailchimp.kit.transport import Answer, Request
+from kinetic_mailchimp.mailchimp import Refusal, RefusedError
+from kinetic_mailchimp.mailchimp.errors import classify, item_error
+from requests.structures import CaseInsensitiveDict
+
+HOST = "https://us6.api.mailchimp.com/3.0"
+MEMBER = f"{HOST}/lists/abc/members/0123456789abcdef0123456789abcdef"
+SOMEBODY = "somebody@example.com"
+
+
+def answer(status: int, title: str = "", detail: str = "", **more: Any) -> Answer:
+    body = {"title": title, "status": status, "detail": detail, "instance": "f00", **more}
+    headers = {"Content-Type": "application/problem+json; charset=utf-8", "X-Request-Id": "req-1"}
+    return Answer(status, CaseInsensitiveDict(headers), json.dumps(body).encode())
+
+
+def raw(status: int, text: str = "", content_type: str = "text/html") -> Answer:
+    return Answer(status, CaseInsensitiveDict({"Content-Type": content_type}), text.encode())
+
+
+def meaning(given: Answer, url: str = MEMBER, method: str = "PUT") -> ConnectorError:
+    error = classify(Request(method, url), given)
+    assert error is not None
+    return error
+
+
+@pytest.mark.parametrize(
+    ("title", "detail", "reason"),
+    [
+        (
+            "Member In Compliance State",
+            f"{SOMEBODY} is in a compliance state due to unsubscribe, bounce, or compliance review",
+            Refusal.COMPLIANCE_STATE,
+        ),
+        (
+            "Forgotten Email Not Subscribed",
+            f"{SOMEBODY} was permanently deleted and cannot be re-imported.",
+            Refusal.FORGOTTEN,
+        ),
+        (
+            "Member Exists",
+            f"{SOMEBODY} is already a list member. Use PUT to insert or update list members.",
+            Refusal.MEMBER_EXISTS,
+        ),
+        ("Invalid Resource", "Please provide a valid email address.", Refusal.INVALID_ADDRESS),
+        (
+            "Invalid Resource",
+            f"{SOMEBODY} looks fake or invalid, please enter a real email address.",
+            Refusal.FAKE_ADDRESS,
+        ),
+        (
+            "Invalid Resource",
+            "The domain portion of the email address is invalid (the portion after the @)",
+            Refusal.INVALID_ADDRESS,
+        ),
+        (
+            "Invalid Resource",
+            f"{SOMEBODY} has signed up to a lot of lists very recently; we're not allowing more",
+            Refusal.SIGNUP_THROTTLED,
+        ),
+        ("Bad Request", "Something new", Refusal.OTHER),
+    ],
+)
+def test_a_refused_member_has_its_reason_and_no_address_in_the_text(
+    title: str, detail: str, reason: Refusal
+) -> None:
+    error = meaning(answer(400, title, detail))
+    assert isinstance(error, RefusedError)
+    assert error.reason is reason
+    assert SOMEBODY not in str(error)
+    assert error.request_id == "req-1"
+    in_batch = item_error({"email_address": SOMEBODY, "error": detail, "error_code": "ERROR_GENERIC"})
+    assert in_batch.reason is reason
+    assert SOMEBODY not in str(in_batch)
+
+
+def test_the_signup_throttle_is_for_another_day() -> None:
+    assert item_error(
+        {"error": "x has signed up to a lot of lists very recently; we're not allowing"}
+    ).retry_later
+
+
+def test_invalid_fields_are_named() -> None:
+    error = meaning(
+        answer(
+            400,
+            "Invalid Resource",
+            "Your merge fields were invalid.",
+            errors=[{"field": "LTV", "message": "Please enter a number"}],
+        )
+    )
+    assert isinstance(error, RefusedError)
+    assert (error.reason, error.field) == (Refusal.INVALID_FIELDS, "LTV")
+    assert "LTV: Please enter a number" in str(error)
+
+
+def test_an_item_whose_text_is_new_is_still_known_by_its_field() -> None:
+    error = item_error({"error": "No good.", "field": "PHONE", "field_message": "Please enter a phone"})
+    assert (error.reason, error.field) == (Refusal.INVALID_FIELDS, "PHONE")
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "says"),
+    [
+        (answer(401, "API Key Invalid", "Your API key may be invalid"), CredentialsError, "`api_key`"),
+        (raw(401), CredentialsError, "`access_token`"),
+        (answer(403, "Forbidden", "You don't have permission"), PermissionDeniedError, "role"),
+        (answer(403, "User action not permitted", ""), PermissionDeniedError, "role"),
+        (raw(403), TransientError, "throttling"),
+        (raw(429), TransientError, "concurrency"),
+        (answer(429, "Too Many Requests", "You have exceeded the limit"), TransientError, "concurrency"),
+        (raw(403, "<TITLE>Access Denied</TITLE> Reference #18"), TransientError, "IP address"),
+        (raw(503, "<html>Access Denied</html>"), TransientError, "not the cause"),
+        (raw(400, "<html>Bad Request</html>"), TransientError, "`base_url`"),
+        (raw(404, "<html>Not Found</html>"), TransientError, "`base_url`"),
+        (raw(404, '{"message": "no route"}', "application/json"), TransientError, "`base_url`"),
+        (raw(409), TransientError, "`base_url`"),
+        (raw(407, "<html>Who are you?</html>"), ConfigurationError, "`HTTPS_PROXY`"),
+        (raw(413, "<html>Too large</html>"), RefusedError, "refused the call"),
+        (raw(502, "<html>Bad gateway</html>"), TransientError, "cannot answer now"),
+        (answer(500, "InternalServerError", "oops"), TransientError, "cannot answer now"),
+        (
+            answer(503, "ComplianceRelated", "This method has been disabled."),
+            PermissionDeniedError,
+            "compliance",
+        ),
+        (raw(426), ConfigurationError, "`base_url`"),
+        (raw(302), ConfigurationError, "`base_url`"),
+        (raw(200, "<html>Log in to the network</html>"), ConfigurationError, "proxy"),
+        (answer(404, "Resource Not Found", "x"), NotFoundError, "The member"),
+        (
+            answer(
+                405,
+                "Method Not Allowed",
+                "This list member cannot be removed. Can not archive a contact that is",
+            ),
+            RefusedError,
+            "cannot be archived",
+        ),
+    ],
+)
+def test_each_answer_says_how_one_recovers(given: Answer, kind: type[ConnectorError], says: str) -> None:
+    error = meaning(given)
+    assert type(error) is kind
+    assert says in str(error)
+
+
+@pytest.mark.parametrize("path", ["", "/members", "/merge-fields", "/webhooks"])
+def test_a_missing_audience_is_a_wrong_setting(path: str) -> None:
+    error = meaning(answer(404, "Resource Not Found", "x"), f"{HOST}/lists/abc{path}")
+    assert type(error) is ConfigurationError
+    assert "abc" in error.message
+    assert "`list_id`" in error.advice
+
+
+@pytest.mark.parametrize("path", ["/webhooks/1", "/members/x/tags", "/merge-fields/7"])
+def test_a_missing_part_of_an_audience_is_not(path: str) -> None:
+    assert type(meaning(answer(404, "Resource Not Found", "x"), f"{HOST}/lists/abc{path}")) is NotFoundError
+
+
+@pytest.mark.parametrize("given", [raw(204), raw(200, "{}", "application/json")])
+def test_success_means_nothing_wrong(given: Answer) -> None:
+    assert classify(Request("GET", MEMBER), given) is None

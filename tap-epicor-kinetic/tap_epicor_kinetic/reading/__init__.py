@@ -1,0 +1,1 @@
+"""Reads an entity set page by page without missing a row."""

@@ -1,0 +1,44 @@
+"""Asks the server for the ends of a column, and so whether it can order and filter by it at all."""
+
+from __future__ import annotations
+
+import logging
+
+from kinetic_mailchimp.epicor.errors import ProbeRequest, QueryRefusedError
+from kinetic_mailchimp.epicor.odata import and_
+from kinetic_mailchimp.kit.transport import Request
+
+from tap_epicor_kinetic.reading.cursor import Cursor, Scalar
+from tap_epicor_kinetic.reading.paging import SetReader
+
+logger = logging.getLogger(__name__)
+
+
+def newest(reader: SetReader, cursor: Cursor, among: str = "") -> Scalar | None:
+    """The highest cursor value on the server, among the rows of a condition; None without rows.
+
+    Raises:
+        QueryRefusedError: The service cannot order or filter by the column.
+    """
+    condition = f"{cursor.column} ne null" if cursor.is_moment else f"{cursor.column} gt 0"
+    return _end(reader, cursor.column, and_(condition, among), descending=True)
+
+
+def ends(reader: SetReader, column: str) -> tuple[int, int] | None:
+    """The lowest and the highest value of a key column; None without rows, or if the service cannot tell."""
+    try:
+        low = _end(reader, column, "", descending=False)
+        high = _end(reader, column, "", descending=True)
+    except QueryRefusedError:
+        return None
+    return None if low is None or high is None else (int(low), int(high))
+
+
+def _end(reader: SetReader, column: str, condition: str, *, descending: bool) -> Scalar | None:
+    order = (f"{column} desc" if descending else column,)
+    try:
+        return reader.first(column, condition, order, ProbeRequest)
+    except QueryRefusedError:
+        # Did the query fail, or the server? A plain read tells, and waits until the server is well again.
+        reader.first(column, "", (), Request)
+        return reader.first(column, condition, order, ProbeRequest)

@@ -1,0 +1,131 @@
+"""Reads what changed of a stream in a company since its bookmark: pages, each with the bookmark after it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from kinetic_mailchimp.epicor import Row
+from kinetic_mailchimp.epicor.errors import QueryRefusedError
+
+from tap_epicor_kinetic.reading import probes
+from tap_epicor_kinetic.reading.bookmark import Bookmark, Pass, Range
+from tap_epicor_kinetic.reading.concurrent_pages import side_by_side
+from tap_epicor_kinetic.reading.cursor import Cursor, Scalar, text_of
+from tap_epicor_kinetic.reading.paging import Page, SetReader, keyset_pages, offset_pages
+from tap_epicor_kinetic.reading.scan_plan import Planner
+
+logger = logging.getLogger(__name__)
+
+CLOCK_TOLERANCE = dt.timedelta(days=1)
+"""Servers stamp rows by clocks that differ, and some by local time."""
+
+
+def read_pass(
+    reader: SetReader,
+    planner: Planner,
+    bookmark: Bookmark,
+    workers: int,
+    warn: Callable[[str], None] = logger.warning,
+) -> Iterator[tuple[list[Row], Bookmark]]:
+    """Read what changed since a bookmark, or go on where a pass was interrupted.
+
+    Args:
+        reader: Of the company.
+        planner: Of the stream.
+        bookmark: Where to begin.
+        workers: Requests at the same time.
+        warn: Takes what a person should know.
+
+    Yields:
+        The rows of a page, and the bookmark that holds once they are emitted. The last one has no rows.
+    """
+    planner, newest = _with_usable_cursor(reader, planner, warn)
+    latest = _latest(reader)
+    if planner.has_passed(bookmark, newest, latest):
+        warn(
+            f"{reader.path}, company {reader.company}: the bookmark lies beyond everything on the server, as"
+            " after a restored database or a deletion of the newest rows. The stream is read afresh."
+        )
+        bookmark = replace(bookmark, value=None, unfinished=None)
+    is_open = _is_later(planner.cursor, newest, latest)
+    if planner.cursor and latest and is_open:
+        warn(f"{reader.path}, company {reader.company}: rows are stamped in the future; each run reads them.")
+        newest = probes.newest(reader, planner.cursor, f"{planner.cursor.column} le {text_of(latest)}")
+    reading = planner.begin(bookmark, newest)
+    if is_open and reading is not bookmark.unfinished:
+        reading = replace(reading, is_open=True)
+    goes_on_with_load = reading is bookmark.unfinished
+    if reading.is_first and reading.ranges == (Range(),):
+        reading = _cut(reader, planner, reading, workers)
+    for number, page in _pages(reader, planner, reading, bookmark):
+        reading = reading.at(number, page.position if page else None)
+        bookmark = _moved(bookmark, reading, planner.cursor, page)
+        yield page.rows if page else [], bookmark
+    if goes_on_with_load and planner.cursor:
+        # It has kept the bound from when it began: what changed since follows at once.
+        yield from read_pass(reader, planner, bookmark, workers, warn)
+
+
+def _with_usable_cursor(
+    reader: SetReader, planner: Planner, warn: Callable[[str], None]
+) -> tuple[Planner, Scalar | None]:
+    """The planner, without a cursor that the service cannot filter by, and the highest cursor value."""
+    if planner.cursor is None:
+        return planner, None
+    try:
+        return planner, probes.newest(reader, planner.cursor)
+    except QueryRefusedError as error:
+        warn(
+            f"{reader.path}: the service cannot filter by {planner.cursor.column}. Every run reads the whole"
+            f" table. ({error.message})"
+        )
+        return replace(planner, cursor=None), None
+
+
+def _latest(reader: SetReader) -> dt.datetime | None:
+    """The latest moment that a row can be stamped with honestly; None where the server tells no time."""
+    now = reader.client.server_time
+    return now + CLOCK_TOLERANCE if now else None
+
+
+def _is_later(cursor: Cursor | None, value: Scalar | None, latest: dt.datetime | None) -> bool:
+    if cursor is None or not cursor.is_moment or value is None or latest is None:
+        return False
+    return bool(cursor.order(value) > latest)
+
+
+def _cut(reader: SetReader, planner: Planner, reading: Pass, workers: int) -> Pass:
+    """A first pass in several key ranges, where the key is a number and there are pages enough."""
+    column = planner.range_column
+    if column is None or planner.by_offset or workers == 1:
+        return reading
+    ends = probes.ends(reader, column)
+    if ends is None or ends[1] - ends[0] < workers * reader.page_size:
+        return reading
+    return planner.cut(reading, *ends, workers)
+
+
+def _pages(
+    reader: SetReader, planner: Planner, reading: Pass, bookmark: Bookmark
+) -> Iterator[tuple[int, Page | None]]:
+    pages = offset_pages if planner.by_offset else keyset_pages
+    open_ranges = [number for number, part in enumerate(reading.ranges) if not part.done]
+    lanes = planner.lanes(reading, bookmark)
+    for index, page in side_by_side([pages(reader, lanes[number]) for number in open_ranges]):
+        yield open_ranges[index], page
+
+
+def _moved(bookmark: Bookmark, reading: Pass, cursor: Cursor | None, page: Page | None) -> Bookmark:
+    """The bookmark after a page, or after the end of a range."""
+    if cursor is None:
+        return replace(bookmark, unfinished=None if reading.is_done else reading)
+    if reading.is_done:
+        value = cursor.later(bookmark.value, reading.through)
+        return replace(bookmark, column=cursor.column, value=value, unfinished=None)
+    value = bookmark.value
+    if page is not None and reading.order[0] == cursor.column:
+        value = cursor.later(value, cursor.earlier(page.position[0], reading.through))
+    return replace(bookmark, column=cursor.column, value=value, unfinished=reading)

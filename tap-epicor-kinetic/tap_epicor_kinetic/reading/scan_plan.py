@@ -1,0 +1,172 @@
+"""Decides what a run reads of a stream in a company: conditions and orders, without asking anybody."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from kinetic_mailchimp.epicor import EntityType
+from kinetic_mailchimp.epicor.odata import and_, literal, or_
+
+from tap_epicor_kinetic.catalog.columns import INTEGERS, MOMENT
+from tap_epicor_kinetic.catalog.declarations import COMPANY
+from tap_epicor_kinetic.reading.bookmark import Bookmark, Pass, Position, Range
+from tap_epicor_kinetic.reading.cursor import Cursor, Overlap, Scalar
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Rows to read one page after the other.
+
+    Attributes:
+        order: The columns that they are ordered by.
+        condition: The OData condition for all of them.
+        start: The position that the first page begins after.
+    """
+
+    order: tuple[str, ...]
+    condition: str
+    start: Position | None = None
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Plans the passes of one stream.
+
+    Attributes:
+        entity: The type of the rows.
+        key: The key columns, with the company, which is the same in all rows of a pass.
+        cursor: The change column; None for a full table.
+        overlap: How far behind the bookmark a pass begins.
+        start: The configured `start_date`.
+        change_column: What `start` is compared with where the cursor is no moment.
+        by_offset: Whether pages are counted, so that none can begin after a row.
+    """
+
+    entity: EntityType
+    key: tuple[str, ...]
+    cursor: Cursor | None
+    overlap: Overlap
+    start: dt.datetime | None = None
+    change_column: str = ""
+    by_offset: bool = False
+
+    @property
+    def key_order(self) -> tuple[str, ...]:
+        """The key without the company."""
+        return tuple(name for name in self.key if name != COMPANY)
+
+    @property
+    def types(self) -> Mapping[str, str]:
+        """Column to Edm type."""
+        return {name: column.edm_type for name, column in self.entity.properties.items()}
+
+    @property
+    def range_column(self) -> str | None:
+        """The key column whose ranges can be read side by side: the first, if it is a whole number."""
+        first = self.key_order[0] if self.key_order else ""
+        return first if self.types.get(first) in INTEGERS else None
+
+    def has_passed(self, bookmark: Bookmark, newest: Scalar | None, latest: dt.datetime | None) -> bool:
+        """Whether a bookmark lies where the server has not been: nothing would ever be read again.
+
+        Args:
+            bookmark: How far the stream was read.
+            newest: The highest cursor value on the server.
+            latest: A moment that the server's clock has not reached by far.
+        """
+        cursor = self.cursor
+        reached = [bookmark.value, bookmark.unfinished.through if bookmark.unfinished else None]
+        values = [cursor.order(value) for value in reached if value is not None] if cursor else []
+        if cursor is None or not values:
+            return False
+        if cursor.is_moment:
+            return latest is not None and bool(max(values) > latest)
+        return newest is not None and bool(max(values) > int(newest) + self.overlap.revisions)
+
+    def begin(self, bookmark: Bookmark, newest: Scalar | None) -> Pass:
+        """A pass over what changed since the bookmark, or the rest of the one that was interrupted.
+
+        Args:
+            bookmark: How far the stream was read.
+            newest: The highest cursor value on the server.
+        """
+        unfinished = bookmark.unfinished
+        order = (self.cursor.column, *self._without_cursor()) if self.cursor else self.key_order
+        if unfinished and unfinished.ranges[0].high is not None:
+            # Its bookmark will be the value that was the highest when it began.
+            return unfinished
+        if unfinished and unfinished.order == order:
+            return Pass(order, newest, unfinished.is_first, (self._resumed(unfinished),))
+        return Pass(order, newest, bookmark.value is None, (Range(),))
+
+    def cut(self, whole: Pass, low: int, high: int, parts: int) -> Pass:
+        """A first pass, cut into key ranges of equal width."""
+        width = -(-(high - low + 1) // parts)
+        starts = range(low, high + 1, width)
+        ranges = tuple(Range(start, min(start + width - 1, high)) for start in starts)
+        return replace(whole, order=self.key_order, ranges=ranges)
+
+    def lanes(self, reading: Pass, bookmark: Bookmark) -> list[Lane]:
+        """What to read of each range of a pass."""
+        return [
+            Lane(reading.order, and_(self._bounds(reading, part, bookmark), self._window(part)), part.after)
+            for part in reading.ranges
+        ]
+
+    def _without_cursor(self) -> tuple[str, ...]:
+        return tuple(name for name in self.key_order if self.cursor and name != self.cursor.column)
+
+    def _resumed(self, unfinished: Pass) -> Range:
+        """Where an interrupted pass goes on: after its last row, but not past what may yet commit late.
+
+        Rows that were being written when the pass began lie in the overlap below its upper bound. Where the
+        interrupted pass had got that far, they may have appeared behind it since.
+        """
+        part = unfinished.ranges[0]
+        if not self.cursor or not part.after or part.after[0] is None or unfinished.through is None:
+            return Range() if self.by_offset else part
+        settled = self.cursor.before(unfinished.through, self.overlap)
+        if self.cursor.order(part.after[0]) > self.cursor.order(settled):
+            return Range(since=settled)
+        return Range(since=part.after[0]) if self.by_offset else part
+
+    def _bounds(self, reading: Pass, part: Range, bookmark: Bookmark) -> str:
+        cursor = self.cursor
+        if cursor is None:
+            return ""
+        is_bounded = reading.through is not None and not reading.is_open
+        upper = cursor.through(reading.through) if is_bounded else ""
+        if reading.is_first:
+            if upper and cursor.is_moment:
+                # Rows that were never changed have no moment.
+                upper = or_(upper, f"{cursor.column} eq null")
+            return and_(self._start_condition(), self._since(part), upper)
+        if part.after is not None or part.since is not None:
+            return and_(self._since(part), upper)
+        lower = cursor.before(bookmark.value, self.overlap)
+        word = "ge" if lower != bookmark.value else "gt"
+        return and_(f"{cursor.column} {word} {cursor.literal(lower)}", upper)
+
+    def _since(self, part: Range) -> str:
+        if self.cursor is None or part.since is None:
+            return ""
+        return f"{self.cursor.column} ge {self.cursor.literal(part.since)}"
+
+    def _window(self, part: Range) -> str:
+        column = self.range_column
+        if part.high is None or column is None:
+            return ""
+        return f"{column} ge {literal(part.low)} and {column} le {literal(part.high)}"
+
+    def _start_condition(self) -> str:
+        if self.start is None or self.cursor is None:
+            return ""
+        if self.cursor.is_moment:
+            return f"{self.cursor.column} ge {literal(self.start)}"
+        if self.types.get(self.change_column) != MOMENT:
+            return ""
+        # The column may hold the midnight of a day in the server's zone; rows without it are new.
+        day_before = self.start - dt.timedelta(days=1)
+        return or_(f"{self.change_column} ge {literal(day_before)}", f"{self.change_column} eq null")

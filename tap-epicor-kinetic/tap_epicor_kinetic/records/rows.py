@@ -1,0 +1,76 @@
+"""Turns rows of the server into records: the selected columns, with values as the schema has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kinetic_mailchimp.epicor import Row
+from kinetic_mailchimp.epicor.odata import with_zone
+
+from tap_epicor_kinetic.catalog.columns import INTEGERS, MOMENT, NUMBERS, is_secret
+from tap_epicor_kinetic.catalog.declarations import COMPANY
+from tap_epicor_kinetic.records.activity import ACTIVE, ActivityRule
+
+_FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
+    **dict.fromkeys(INTEGERS, int),
+    **dict.fromkeys(NUMBERS, float),
+    MOMENT: with_zone,
+}
+
+
+def mend_values(rows: Sequence[Row], types: Mapping[str, str]) -> None:
+    """Turn text into what the schema says: numbers that some versions write as text, moments without a zone.
+
+    Args:
+        rows: Of a page; changed in place.
+        types: Column to Edm type.
+    """
+    for name in _names(rows):
+        convert = _FROM_TEXT.get(types.get(name, ""))
+        if convert and any(isinstance(row.get(name), str) for row in rows):
+            for row in rows:
+                value = row.get(name)
+                row[name] = convert(value) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True)
+class RowShaper:
+    """Shapes the rows of one stream.
+
+    Attributes:
+        columns: Those to emit, in the order of the schema.
+        company: Put into every record: a BAQ does not tell it.
+        nested: Navigation properties to emit.
+        activity: The rule for `Active`, where it is emitted.
+    """
+
+    columns: Sequence[str]
+    company: str
+    nested: Sequence[str] = ()
+    activity: ActivityRule | None = None
+
+    def records(self, rows: list[Row]) -> Iterator[Row]:
+        """The records of a page; each of its rows is let go, so that a page is in memory once, not twice."""
+        # A column that the service does not have comes in no row; one that some leave out is null there.
+        present = _names(rows)
+        names = [name for name in self.columns if name in present]
+        rows.reverse()
+        while rows:
+            row = rows.pop()
+            record = {name: row.get(name) for name in names}
+            record[COMPANY] = self.company
+            for name in self.nested:
+                record[name] = [_child(child) for child in row.get(name) or ()]
+            if self.activity:
+                record[ACTIVE] = self.activity.is_active(row)
+            yield record
+
+
+def _names(rows: Sequence[Row]) -> set[str]:
+    return set().union(*rows)
+
+
+def _child(row: Row) -> Row:
+    return {name: value for name, value in row.items() if not name.startswith("@") and not is_secret(name)}

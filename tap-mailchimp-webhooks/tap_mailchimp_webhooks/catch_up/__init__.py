@@ -1,0 +1,1 @@
+"""Polls Mailchimp for the events whose webhooks never came."""

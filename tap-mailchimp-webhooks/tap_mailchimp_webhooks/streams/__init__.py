@@ -1,0 +1,1 @@
+"""The streams, and how the inbox is read for them."""

@@ -1,0 +1,1 @@
+"""Registers webhooks at Mailchimp and watches over them."""

@@ -1,0 +1,156 @@
+"""Judges whether the registered webhooks are alive: Mailchimp disables one without saying so in its API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from kinetic_mailchimp.mailchimp import MailchimpClient
+
+from tap_mailchimp_webhooks.inbox.statistics import Arrivals, arrivals
+from tap_mailchimp_webhooks.inbox.store import Inbox
+from tap_mailchimp_webhooks.receiver.settings import PATH
+from tap_mailchimp_webhooks.webhooks.register import EVENTS, is_as_wanted, sources, without_secret
+from tap_mailchimp_webhooks.webhooks.registry import registered_hooks
+
+PERIOD = timedelta(days=7)
+RETRY_PERIOD = timedelta(minutes=75)
+"""So long Mailchimp repeats a delivery: what happened later than that may still arrive."""
+
+ADVICE: Mapping[str, str] = {
+    "alive": "",
+    "quiet": "Nothing arrived lately, and Mailchimp counted nothing that should have.",
+    "incomplete": "It does not tell all events: run `mailchimp-webhooks register` again.",
+    "looks_disabled": "Things happened that it did not tell: see that the receiver answers at its public "
+    "address, then run `mailchimp-webhooks unregister` and `register`.",
+    "foreign": "It leads elsewhere.",
+}
+PROBLEMS = frozenset({"incomplete", "looks_disabled"})
+
+
+@dataclass(frozen=True)
+class HookHealth:
+    """One webhook and what is known of it; the attributes are those of the stream `webhooks`."""
+
+    list_id: str
+    webhook_id: str
+    url: str
+    events: tuple[str, ...]
+    sources: tuple[str, ...]
+    is_ours: bool
+    signing_enabled: bool
+    last_event_at: str | None
+    events_last_7_days: int
+    missed_last_7_days: int
+    verdict: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As a record."""
+        return {**asdict(self), "events": list(self.events), "sources": list(self.sources)}
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        return ADVICE[self.verdict]
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What speaks for and against one audience's webhook.
+
+    Attributes:
+        arrived: What the inbox has.
+        counted_days: Days since the last arrival on which Mailchimp counted people who came or left.
+        registered_at: When the webhook was made; None if unknown.
+    """
+
+    arrived: Arrivals
+    counted_days: int = 0
+    registered_at: str | None = None
+
+
+def verdict(signs: Signs, now: datetime, *, complete: bool) -> str:
+    """Judge a webhook of ours: one of the keys of ADVICE."""
+    if not complete:
+        return "incomplete"
+    heard = max(signs.arrived.last_at or "", signs.registered_at or "")
+    missed_at = signs.arrived.last_missed_at
+    if missed_at and missed_at > heard and datetime.fromisoformat(missed_at) < now - RETRY_PERIOD:
+        return "looks_disabled"
+    if signs.counted_days:
+        return "looks_disabled"
+    return "alive" if signs.arrived.count else "quiet"
+
+
+def hook_health(
+    client: MailchimpClient, inbox: Inbox, list_ids: Iterable[str], now: datetime
+) -> Iterator[HookHealth]:
+    """Judge every webhook of some audiences.
+
+    Args:
+        client: Of the account.
+        inbox: Where deliveries are stored.
+        list_ids: The audiences.
+        now: With a time zone.
+    """
+    registered = {
+        (hook.list_id, hook.webhook_id): hook.registered_at for hook in registered_hooks(inbox.database)
+    }
+    for list_id in list_ids:
+        hooks = client.webhooks(list_id)
+        if not hooks:
+            continue
+        arrived = arrivals(inbox.database, list_id, now - PERIOD)
+        activity = client.get(f"lists/{list_id}/activity", count=PERIOD.days + 1)["activity"]
+        for hook in hooks:
+            made_at = registered.get((list_id, str(hook["id"])))
+            is_ours = made_at is not None or f"{PATH}/" in str(hook["url"])
+            days = counted_days(activity, arrived.last_at, made_at, now) if is_ours else 0
+            yield _health(hook, list_id, Signs(arrived, days, made_at), now, is_ours=is_ours)
+
+
+def counted_days(
+    activity: Iterable[Mapping[str, Any]], last_at: str | None, registered_at: str | None, now: datetime
+) -> int:
+    """Whole days after the last sign of life on which Mailchimp counted people who subscribed or left.
+
+    Args:
+        activity: `day`, `subs` and `unsubs`; what programs did is counted elsewhere.
+        last_at: When a delivery last arrived.
+        registered_at: When the webhook was made; without it, the webhook may be younger than the day.
+        now: Today is not over and is not looked at.
+    """
+    heard = max(last_at or "", registered_at or "")[:10]
+    oldest = (now - PERIOD).date().isoformat()
+    today = now.date().isoformat()
+    if not heard:
+        return 0
+    return sum(
+        1
+        for day in activity
+        if max(heard, oldest) < str(day["day"])[:10] < today
+        and int(day.get("subs") or 0) + int(day.get("unsubs") or 0) > 0
+    )
+
+
+def _health(
+    hook: Mapping[str, Any], list_id: str, signs: Signs, now: datetime, *, is_ours: bool
+) -> HookHealth:
+    people = {name: True for name, on in sources(include_api=False).items() if on}
+    wanted = {"events": EVENTS, "sources": people}
+    return HookHealth(
+        list_id=list_id,
+        webhook_id=str(hook["id"]),
+        url=without_secret(str(hook["url"])),
+        events=tuple(name for name, on in (hook.get("events") or {}).items() if on),
+        sources=tuple(name for name, on in (hook.get("sources") or {}).items() if on),
+        is_ours=is_ours,
+        signing_enabled=bool(hook.get("signing_enabled")),
+        last_event_at=signs.arrived.last_at,
+        events_last_7_days=signs.arrived.count,
+        missed_last_7_days=signs.arrived.missed,
+        verdict=verdict(signs, now, complete=is_as_wanted(hook, wanted)) if is_ours else "foreign",
+    )

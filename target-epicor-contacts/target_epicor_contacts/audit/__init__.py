@@ -1,0 +1,1 @@
+"""Turns the result of each event into one decision."""

@@ -1,0 +1,1 @@
+"""The contact update: parsed and validated, and the order of events."""

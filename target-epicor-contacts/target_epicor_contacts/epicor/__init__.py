@@ -1,0 +1,1 @@
+"""Finds, writes and creates rows in Kinetic."""

@@ -1,0 +1,222 @@
+"""Epicor's columns: where they exist, what values they take, and when two values are the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import pendulum
+from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
+from pendulum.parsing.exceptions import ParserError
+
+from target_epicor_contacts.epicor.entities import CONTACT, EMAIL, Entity
+
+NEVER_WRITTEN: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("Company", "CustNum", "ShipToNum", "ConNum", "CustID"), "it is part of what identifies the row"
+    ),
+    **dict.fromkeys(("SysRowID", "SysRevID", "UD_SysRevID", "RowMod", "BitFlag"), "Epicor maintains it"),
+    **dict.fromkeys(
+        ("UpdatedOn", "ChangeDate", "ChangeTime", "ChangedBy", "ChangedOn"), "Epicor maintains it"
+    ),
+    "SFPortalPassword": "it is a secret",
+    EMAIL: "an address is changed by the property `new_email`",
+}
+"""Columns that no record may set, and why."""
+
+OF_CONTACTS_ONLY = frozenset({"Name", "FirstName", "MiddleName", "LastName"})
+"""A person's name never becomes the name of a company."""
+
+
+class InvalidValueError(DataError):
+    """A value that its column cannot take."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What columns there are.
+
+    Attributes:
+        types: Name of an entity to its columns and their OData types.
+    """
+
+    types: Mapping[str, Mapping[str, str]]
+
+    def edm_type(self, entity: Entity, column: str) -> str | None:
+        """The type of a column, or None where the entity has no such column or must not get it."""
+        if column in OF_CONTACTS_ONLY and entity is not CONTACT:
+            return None
+        return self.types.get(entity.name, {}).get(column)
+
+    def holders(self, column: str, entities: Iterable[Entity]) -> list[Entity]:
+        """Those of the entities that take the column."""
+        return [entity for entity in entities if self.edm_type(entity, column)]
+
+    def check(
+        self,
+        column: str,
+        entities: Iterable[Entity],
+        *,
+        origin: str,
+        everywhere: bool = False,
+        types: tuple[str, ...] = (),
+    ) -> None:
+        """Make sure that a column can be written.
+
+        Args:
+            column: Its name.
+            entities: Those that are matched.
+            origin: Who asks for the column, for the message.
+            everywhere: Whether each of the entities must have it, else one is enough.
+            types: The OData types that it may have; any without.
+
+        Raises:
+            ConfigurationError: It cannot; the message says why and what to do.
+        """
+        if column in NEVER_WRITTEN:
+            raise ConfigurationError(
+                f"{origin} sets `{column}`, which cannot be written: {NEVER_WRITTEN[column]}.",
+                advice="Take it out of the mapping or the settings.",
+            )
+        wanted = list(entities)
+        holders = self.holders(column, wanted)
+        missing = [entity.name for entity in wanted if entity not in holders]
+        found = {self.edm_type(entity, column) or "" for entity in holders}
+        if types and not found <= set(types):
+            raise ConfigurationError(
+                f"{origin} is `{column}`, a column of type {', '.join(sorted(found))}.",
+                advice=f"Name one of type {' or '.join(types)}.",
+            )
+        if holders and not (everywhere and missing):
+            return
+        raise ConfigurationError(
+            f"{origin} sets `{column}`; there is no such column in Epicor's {' and '.join(missing)}.",
+            advice=_how_to_add(column, missing),
+        )
+
+
+def _how_to_add(column: str, tables: Iterable[str]) -> str:
+    if not column.endswith("_c"):
+        return "Names are case-sensitive; `$metadata` of the service lists them. A UD column ends in `_c`."
+    return (
+        f"Add it in Extended UD Table Maintenance to {' and '.join(tables)}, then regenerate the data model "
+        "and restart the application server; on SaaS ask Epicor for the regeneration."
+    )
+
+
+def coerce(column: str, value: Any, edm_type: str) -> Any:  # noqa: ANN401 (any JSON)
+    """The value in the form that the column takes.
+
+    Raises:
+        InvalidValueError: It cannot be brought into that form.
+    """
+    try:
+        return _conversion(edm_type)(value)
+    except (ValueError, TypeError, InvalidOperation, ParserError, KeyError) as error:
+        raise InvalidValueError(
+            f"The value for `{column}` is no {edm_type.removeprefix('Edm.')}.",
+            advice="Check the mapping.",
+            field=column,
+        ) from error
+
+
+def same(one: Any, other: Any, edm_type: str) -> bool:  # noqa: ANN401 (any JSON)
+    """Whether two values mean the same to Epicor: moments in any zone, a missing text and an empty one."""
+    return one == other or _canonical(one, edm_type) == _canonical(other, edm_type)
+
+
+def is_empty(value: Any) -> bool:  # noqa: ANN401 (any JSON)
+    """Whether a value stands for nothing."""
+    return value is None or value == ""
+
+
+def fingerprint(value: Any, edm_type: str) -> str:  # noqa: ANN401 (any JSON)
+    """What tells whether a value changed, without the value: the ledger holds no names and no streets."""
+    canonical = _canonical(value, edm_type)
+    if canonical is None:
+        return ""
+    return hashlib.blake2b(json.dumps(canonical).encode(), digest_size=10).hexdigest()
+
+
+def parse_moment(value: Any) -> datetime | None:  # noqa: ANN401 (any JSON)
+    """A moment as Epicor writes it; one without a zone counts as UTC. None for a text that is none."""
+    try:
+        moment = pendulum.parse(str(value), strict=True)
+    except (ParserError, ValueError):
+        return None
+    return datetime.fromtimestamp(moment.timestamp(), timezone.utc) if isinstance(moment, datetime) else None
+
+
+def _canonical(value: Any, edm_type: str) -> str | None:  # noqa: ANN401 (any JSON)
+    if is_empty(value):
+        return None
+    try:
+        converted = _conversion(edm_type)(value)
+    except (ValueError, TypeError, InvalidOperation, ParserError, KeyError):
+        return str(value)
+    if edm_type in {"Edm.Decimal", "Edm.Double", "Edm.Single"}:
+        return str(Decimal(str(converted)).normalize())
+    return str(converted)
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 (any JSON)
+    if isinstance(value, dict | list):
+        raise TypeError("no text")
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _conversion(edm_type: str) -> Callable[[Any], Any]:
+    return _CONVERSIONS.get(edm_type, _text)
+
+
+_BOOLEANS: Mapping[Any, bool] = {
+    True: True,
+    False: False,
+    **dict.fromkeys(("true", "yes", "y", "1"), True),
+    **dict.fromkeys(("false", "no", "n", "0", ""), False),
+}
+
+
+def _boolean(value: Any) -> bool:  # noqa: ANN401 (any JSON)
+    return _BOOLEANS[value.strip().lower() if isinstance(value, str) else value]
+
+
+def _integer(value: Any) -> int:  # noqa: ANN401 (any JSON)
+    number = Decimal(str(value))
+    if number != number.to_integral_value():
+        raise ValueError("no whole number")
+    return int(number)
+
+
+def _number(value: Any) -> float | int:  # noqa: ANN401 (any JSON)
+    number = Decimal(str(value))
+    return int(number) if number == number.to_integral_value() else float(number)
+
+
+def _moment(value: Any) -> str | None:  # noqa: ANN401 (any JSON)
+    if is_empty(value):
+        return None
+    moment = parse_moment(value)
+    if moment is None:
+        raise ValueError("no moment")
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _date(value: Any) -> str | None:  # noqa: ANN401 (any JSON)
+    moment = _moment(value)
+    return moment[:10] if moment else None
+
+
+_CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
+    "Edm.String": _text,
+    "Edm.Boolean": _boolean,
+    **dict.fromkeys(("Edm.Byte", "Edm.Int16", "Edm.Int32", "Edm.Int64"), _integer),
+    **dict.fromkeys(("Edm.Decimal", "Edm.Double", "Edm.Single"), _number),
+    "Edm.DateTimeOffset": _moment,
+    "Edm.Date": _date,
+}

@@ -1,0 +1,227 @@
+"""Logs opt-outs in Kinetic itself: a memo on the row, a CRM call of its customer, each once per event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kinetic_mailchimp.epicor import EpicorClient
+from kinetic_mailchimp.epicor.odata import Raw, and_, eq, literal, or_
+from kinetic_mailchimp.kit.errors import (
+    AmbiguousWriteError,
+    ConnectorError,
+    DataError,
+    NotFoundError,
+    TransientError,
+)
+
+from target_epicor_contacts.contract.contact_update import ContactUpdate
+from target_epicor_contacts.epicor.entities import CONTACT, SYSTEM_ID, Row
+
+MEMO_SERVICE, MEMO_SET = "Ice.BO.MemoSvc", "Memos"
+CALL_SERVICE, CALL_SET = "Erp.BO.CRMCallSvc", "CRMCalls"
+ATTEMPTS = 3
+ENTRIES_PER_QUERY = 20
+
+
+@dataclass(frozen=True)
+class OptOut:
+    """An opt-out that was written to a row."""
+
+    row: Row
+    update: ContactUpdate
+
+    @property
+    def title(self) -> str:
+        """One line."""
+        status = self.update.status.value if self.update.status else ""
+        return f"Mailchimp: {status}"
+
+    @property
+    def mark(self) -> str:
+        """What tells the entry of this event from every other."""
+        return f"Event: {self.update.moment.event_id}"
+
+    @property
+    def text(self) -> str:
+        """Who, when, why and by which campaign."""
+        update = self.update
+        lines = [
+            f"Address: {update.email}",
+            f"When: {update.moment.at.isoformat()}",
+            f"Reason: {update.reason or 'not given'}",
+            f"Campaign: {update.campaign_id or 'not given'}",
+            self.mark,
+        ]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Journal:
+    """One kind of evidence.
+
+    Attributes:
+        service: Its business object.
+        set_name: Its entity set.
+        table: Its table.
+        new_method: The method that prepares a new entry.
+        text_column: Where the event is told.
+        about: The condition for entries about a row.
+        arguments: What the method needs to know about the row.
+        content: The columns of the entry.
+    """
+
+    service: str
+    set_name: str
+    table: str
+    new_method: str
+    text_column: str
+    about: Callable[[Row], str]
+    arguments: Callable[[Row], Mapping[str, Any]]
+    content: Callable[[OptOut], Mapping[str, Any]]
+
+
+MEMO = Journal(
+    MEMO_SERVICE,
+    MEMO_SET,
+    "Memo",
+    "GetNewMemo",
+    "MemoText",
+    about=lambda row: eq("RelatedToSysRowID", Raw(row.values[SYSTEM_ID])),
+    arguments=lambda row: {
+        "relatedToSchemaName": "Erp",
+        "relatedToFile": row.entity.name,
+        "relatedToSysRowID": row.values[SYSTEM_ID],
+    },
+    content=lambda entry: {"MemoDesc": entry.title, "MemoText": entry.text},
+)
+
+
+def crm_call(call_type: str | None) -> Journal:
+    """CRM calls of a type; a contact's call is one of its customer and names the contact."""
+
+    def content(entry: OptOut) -> Mapping[str, Any]:
+        is_contact = entry.row.entity is CONTACT
+        contact = {"CallConNum": entry.row.key["ConNum"]} if is_contact else {}
+        return {
+            "CallDesc": entry.title,
+            "CallText": f"{entry.text}\nRow: {entry.row.id}",
+            "CallTypeCode": call_type or "",
+            "CallCustNum": entry.row.key["CustNum"],
+            **contact,
+        }
+
+    return Journal(
+        CALL_SERVICE,
+        CALL_SET,
+        "CRMCall",
+        "GetNewCRMCall",
+        "CallText",
+        about=lambda row: and_(
+            eq("RelatedToFile", "Customer"),
+            eq("Key1", str(row.key["CustNum"])),
+            f"contains(CallText,{literal(f'Row: {row.id}')})",
+        ),
+        arguments=lambda row: {
+            "relatedToFile": "Customer",
+            "key1": str(row.key["CustNum"]),
+            "key2": "",
+            "key3": "",
+        },
+        content=content,
+    )
+
+
+class EvidenceWriter:
+    """Writes entries that are not there yet.
+
+    Args:
+        client: Kinetic.
+        journals: The kinds of evidence.
+    """
+
+    def __init__(self, client: EpicorClient, journals: Sequence[Journal]) -> None:
+        self._client = client
+        self._journals = journals
+
+    def write(self, opt_outs: Sequence[OptOut]) -> dict[tuple[str, str], ConnectorError]:
+        """Log opt-outs; what failed, by row and event."""
+        failed: dict[tuple[str, str], ConnectorError] = {}
+        for journal in self._journals:
+            for company in dict.fromkeys(entry.row.company for entry in opt_outs):
+                of_company = [entry for entry in opt_outs if entry.row.company == company]
+                self._write_all(journal, company, of_company, failed)
+        return failed
+
+    def _write_all(
+        self,
+        journal: Journal,
+        company: str,
+        opt_outs: Sequence[OptOut],
+        failed: dict[tuple[str, str], ConnectorError],
+    ) -> None:
+        try:
+            missing = self._missing(journal, company, opt_outs)
+        except ConnectorError as error:
+            failed.update({(entry.row.id, entry.update.moment.event_id): error for entry in opt_outs})
+            return
+        fatal: ConnectorError | None = None
+        for entry in missing:
+            try:
+                if fatal is None:
+                    self._write(journal, company, entry)
+            except DataError as error:
+                failed[entry.row.id, entry.update.moment.event_id] = error
+            except ConnectorError as error:
+                fatal = error
+            if fatal is not None:
+                failed[entry.row.id, entry.update.moment.event_id] = fatal
+
+    def _missing(self, journal: Journal, company: str, opt_outs: Sequence[OptOut]) -> list[OptOut]:
+        missing: list[OptOut] = []
+        for start in range(0, len(opt_outs), ENTRIES_PER_QUERY):
+            entries = opt_outs[start : start + ENTRIES_PER_QUERY]
+            conditions = [
+                and_(
+                    journal.about(entry.row),
+                    f"contains({journal.text_column},{literal(entry.mark)})",
+                )
+                for entry in entries
+            ]
+            rows = self._client.read(
+                company, f"{journal.service}/{journal.set_name}", filter=or_(*conditions), top=100
+            )
+            missing += [entry for entry in entries if not any(_tells(journal, row, entry) for row in rows)]
+        return missing
+
+    def _write(self, journal: Journal, company: str, entry: OptOut) -> None:
+        for _ in range(ATTEMPTS):
+            try:
+                self._add(journal, company, entry)
+            except AmbiguousWriteError:  # noqa: PERF203 (each attempt is a call over the network)
+                if not self._missing(journal, company, [entry]):
+                    return
+            else:
+                return
+        raise TransientError(f"Whether the {journal.table} was written could not be found out.")
+
+    def _add(self, journal: Journal, company: str, entry: OptOut) -> None:
+        prepared = self._client.call(
+            company, journal.service, journal.new_method, {"ds": {}, **journal.arguments(entry.row)}
+        ).document
+        tables = (prepared.get("parameters") or {}).get("ds") or prepared.get("returnObj") or {}
+        rows = tables.get(journal.table) or []
+        if not rows:
+            raise NotFoundError(f"{journal.new_method} prepared no row.")
+        row = {**rows[-1], **journal.content(entry), "RowMod": "A"}
+        self._client.call(company, journal.service, "Update", {"ds": {journal.table: [row]}})
+
+
+def _tells(journal: Journal, row: Mapping[str, Any], entry: OptOut) -> bool:
+    """Whether an entry that was found is the one of this event and this row."""
+    if entry.mark not in str(row.get(journal.text_column)).splitlines():
+        return False
+    if journal is MEMO:
+        return str(row.get("RelatedToSysRowID")).lower() == str(entry.row.values[SYSTEM_ID]).lower()
+    return f"Row: {entry.row.id}" in str(row.get(journal.text_column)).splitlines()

@@ -1,0 +1,1 @@
+"""Compares Epicor with Mailchimp instead of writing."""

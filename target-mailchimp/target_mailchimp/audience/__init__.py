@@ -1,0 +1,1 @@
+"""An audience: its merge fields, and values in their types."""

@@ -1,0 +1,118 @@
+"""The fields of a member as flat values: what a record wants, what of it differs, and how it is sent.
+
+The names are `merge_fields.TAG`, `interests.ID`, `marketing_permissions.NAME`, `tags`, and those of plain
+attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from target_mailchimp.audience.audiences import Audience
+from target_mailchimp.audience.coercion import UnfitValueError, coerce
+from target_mailchimp.audience.merge_fields import RESERVED_TAGS, tag_of
+from target_mailchimp.contract.member_record import MemberRecord
+
+_NESTED = ("merge_fields", "interests")
+
+PERMISSION = "marketing_permissions."
+"""Begins the name of a marketing permission, named by its id or text: those never travel in a batch."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A field that does not travel; the member does."""
+
+    field: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a record wants a member to have.
+
+    Attributes:
+        values: By flat name, in the form that Mailchimp takes.
+        left_out: What could not be brought into that form.
+    """
+
+    values: Mapping[str, Any]
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def wanted_values(record: MemberRecord, audience: Audience) -> Wanted:
+    """Bring what a record says into the forms of the audience's fields."""
+    values: dict[str, Any] = {}
+    left_out: list[LeftOut] = []
+    for name, value in record.merge_values.items():
+        tag = tag_of(name)
+        field = audience.fields.get(tag)
+        if field is None:
+            reason = "reserved_tag" if tag in RESERVED_TAGS else "no_such_merge_field"
+            left_out.append(LeftOut(name, reason, "the audience has no merge field of this tag"))
+            continue
+        try:
+            values[f"merge_fields.{tag}"] = coerce(value, field)
+        except UnfitValueError as unfit:
+            left_out.append(LeftOut(name, unfit.reason, unfit.detail))
+    for name, chosen in record.interests.items():
+        interest_id = audience.interests.get(name) or audience.interests.get(name.strip().lower())
+        if interest_id is None:
+            left_out.append(
+                LeftOut(name, "no_such_interest", "the audience has no one interest of this name")
+            )
+        else:
+            values[f"interests.{interest_id}"] = chosen
+    for name, value in record.attributes.items():
+        try:
+            values[name] = _ATTRIBUTE_FORMS[name](value)
+        except (TypeError, ValueError, KeyError):  # noqa: PERF203 (few attributes)
+            left_out.append(LeftOut(name, "malformed_attribute", "Mailchimp takes no such value"))
+    values |= {f"{PERMISSION}{name}": given for name, given in record.permissions.items()}
+    return Wanted(values, tuple(left_out))
+
+
+def told(left_out: tuple[LeftOut, ...]) -> str:
+    """The fields that do not travel, in a sentence; empty for none."""
+    if not left_out:
+        return ""
+    return (
+        "Left out: "
+        + "; ".join(f"{entry.field} ({entry.reason}: {entry.detail})" for entry in left_out)
+        + "."
+    )
+
+
+def member_body(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as attributes of a member of the API."""
+    body: dict[str, Any] = {}
+    for name, value in values.items():
+        group, _, inner = name.partition(".")
+        if group in _NESTED:
+            body.setdefault(group, {})[inner] = value
+        elif not name.startswith(PERMISSION):
+            body[name] = value
+    return body
+
+
+def _truth(value: Any) -> bool:  # noqa: ANN401 (JSON)
+    return {"true": True, "1": True, "false": False, "0": False}[str(value).strip().lower()]
+
+
+def _location(value: Any) -> dict[str, float]:  # noqa: ANN401 (JSON)
+    return {"latitude": float(value["latitude"]), "longitude": float(value["longitude"])}
+
+
+_ATTRIBUTE_FORMS: Mapping[str, Callable[[Any], Any]] = {
+    "email_type": str,
+    "language": str,
+    "vip": _truth,
+    "location": _location,
+    "ip_signup": str,
+    "timestamp_signup": str,
+    "ip_opt": str,
+    "timestamp_opt": str,
+}

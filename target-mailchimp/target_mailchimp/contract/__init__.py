@@ -1,0 +1,1 @@
+"""The member record: parsed and validated."""

@@ -1,0 +1,244 @@
+"""Reads a Singer record into what it says about one member."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from kinetic_mailchimp.kit.email_address import InvalidEmailError, parse_email
+from kinetic_mailchimp.mailchimp import subscriber_hash
+
+PLAIN_ATTRIBUTES = (
+    "email_type",
+    "language",
+    "vip",
+    "location",
+    "ip_signup",
+    "timestamp_signup",
+    "ip_opt",
+    "timestamp_opt",
+)
+"""Attributes of Mailchimp's member that are sent as they are, under their own names."""
+
+HANDLED_ATTRIBUTES = frozenset(
+    {
+        *PLAIN_ATTRIBUTES,
+        "email_address",
+        "status",
+        "status_if_new",
+        "tags",
+        "interests",
+        "marketing_permissions",
+        "merge_fields",
+        "list_id",
+    }
+)
+"""Lower-case properties that mean something; those that begin with `source_` do too, and are never sent."""
+
+NEW_STATUSES = frozenset({"subscribed", "pending", "transactional", "unsubscribed", "cleaned"})
+_OPTED_IN = frozenset({"subscribed", "pending", "transactional"})
+
+
+@dataclass(frozen=True)
+class MemberRecord:
+    """What a record says about a person; what it leaves out stays as it is in Mailchimp.
+
+    Attributes:
+        stream: Where it came from.
+        raw: The record as it was read, for a replay.
+        address: The e-mail address, as it is spelled.
+        member: The subscriber hash of the address.
+        audience: The id or name of the audience that the record names; mostly empty.
+        source_key: The key of the row at its source.
+        source_updated_on: When that row changed; texts of one source sort by time.
+        active: False when the source says that the customer is no longer one.
+        opted_out: Whether the source says that the person wants no mail.
+        status_if_new: The status of a new member; empty for that of the settings.
+        attributes: Plain attributes by name.
+        merge_values: Values as they were read, by tag.
+        interests: Wanted or not, by id or name.
+        permissions: Given or not, by id or text.
+        tags: Names, or None when the record says nothing about tags.
+        others: Older rows with the same address in the same batch, the oldest first.
+    """
+
+    stream: str
+    raw: Mapping[str, Any]
+    address: str
+    member: str
+    audience: str = ""
+    source_key: str | None = None
+    source_updated_on: str | None = None
+    active: bool = True
+    opted_out: bool = False
+    status_if_new: str = ""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    merge_values: Mapping[str, Any] = field(default_factory=dict)
+    interests: Mapping[str, bool] = field(default_factory=dict)
+    permissions: Mapping[str, bool] = field(default_factory=dict)
+    tags: tuple[str, ...] | None = None
+    others: tuple[MemberRecord, ...] = ()
+
+    @property
+    def rows(self) -> tuple[MemberRecord, ...]:
+        """All rows that this record stands for, the newest last."""
+        return (*self.others, self)
+
+    @property
+    def source(self) -> str:
+        """The source row, told apart from rows of other streams; empty when the record names none."""
+        return _source(self.stream, self.source_key)
+
+
+@dataclass(frozen=True)
+class InvalidRecord:
+    """A record that says nothing usable.
+
+    Attributes:
+        stream: Where it came from.
+        raw: The record as it was read.
+        reason: A stable code.
+        detail: A sentence.
+    """
+
+    stream: str
+    raw: Mapping[str, Any]
+    reason: str
+    detail: str
+
+    @property
+    def source_key(self) -> str | None:
+        """The key of the row at its source."""
+        return _text(self.raw.get("source_key")) or None
+
+    @property
+    def source(self) -> str:
+        """The source row, as for a valid record."""
+        return _source(self.stream, self.source_key)
+
+    @property
+    def opted_out(self) -> bool:
+        """Whether the source says that somebody wants no mail, though not in a usable way who."""
+        return self.reason != "empty" and _lowers_consent(_text(self.raw.get("status")).lower())
+
+
+_ADDRESS_PROBLEMS = {
+    "empty": "The record has no e-mail address.",
+    "several_addresses": "There are several addresses in the field, and nothing says which one is meant.",
+    "not_an_address": "What stands in the field is no e-mail address.",
+}
+
+
+def read_record(stream: str, record: Mapping[str, Any]) -> MemberRecord | InvalidRecord:
+    """What a record says.
+
+    A status that is unknown, or that lowers consent, counts as an opt-out: a doubt never makes a subscriber.
+    """
+    raw = {name: plain(value) for name, value in record.items() if not name.startswith("_sdc_")}
+    try:
+        address = parse_email(_text(raw.get("email_address")))
+    except InvalidEmailError as error:
+        return InvalidRecord(stream, raw, error.reason, _ADDRESS_PROBLEMS[error.reason])
+    said = {name: value for name, value in raw.items() if value is not None}
+    status = _text(said.get("status")).lower()
+    if_new = _text(said.get("status_if_new")).lower()
+    try:
+        return MemberRecord(
+            stream=stream,
+            raw=raw,
+            address=address,
+            member=subscriber_hash(address),
+            audience=_text(said.get("list_id")),
+            source_key=_text(said.get("source_key")) or None,
+            source_updated_on=_text(said.get("source_updated_on")) or None,
+            active=_boolean(said.get("source_active", True), "source_active"),
+            opted_out=_lowers_consent(status),
+            status_if_new=if_new or (status if status in _OPTED_IN else ""),
+            attributes={name: said[name] for name in PLAIN_ATTRIBUTES if name in said},
+            merge_values=_merge_values(said),
+            interests=_choices(said.get("interests"), "interests"),
+            permissions=_permissions(said.get("marketing_permissions")),
+            tags=_names(said.get("tags"), "tags"),
+        )
+    except _MalformedError as error:
+        return InvalidRecord(stream, raw, "malformed_record", str(error))
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401 (JSON in, JSON out)
+    """A value without the decimals that the reader of messages makes of numbers."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, Mapping):
+        return {name: plain(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
+    return value
+
+
+class _MalformedError(ValueError):
+    """A property has a form that nothing can be made of."""
+
+
+def _lowers_consent(status: str) -> bool:
+    return bool(status) and status not in _OPTED_IN
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 (JSON)
+    return "" if value is None else str(value).strip()
+
+
+def _source(stream: str, key: str | None) -> str:
+    return f"{stream}/{key}" if key else ""
+
+
+def _boolean(value: Any, name: str) -> bool:  # noqa: ANN401 (JSON)
+    if isinstance(value, bool):
+        return value
+    truth = {"true": True, "1": True, "false": False, "0": False}.get(_text(value).lower())
+    if truth is None:
+        raise _MalformedError(f"`{name}` is neither true nor false.")
+    return truth
+
+
+def _merge_values(said: Mapping[str, Any]) -> dict[str, Any]:
+    nested = said.get("merge_fields", {})
+    if not isinstance(nested, Mapping):
+        raise _MalformedError("`merge_fields` is no object.")
+    values = {str(tag).upper(): value for tag, value in nested.items() if value is not None}
+    return values | {name: value for name, value in said.items() if is_tag(name)}
+
+
+def is_tag(name: str) -> bool:
+    """Whether a property is a merge field of its name: it is upper-case."""
+    return name.isupper()
+
+
+def _names(value: Any, name: str) -> tuple[str, ...] | None:  # noqa: ANN401 (JSON)
+    if value is None:
+        return None
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, list):
+        raise _MalformedError(f"`{name}` is no list of names.")
+    return tuple(dict.fromkeys(text for text in map(_text, value) if text))
+
+
+def _choices(value: Any, name: str) -> dict[str, bool]:  # noqa: ANN401 (JSON)
+    if isinstance(value, Mapping):
+        return {str(key): _boolean(chosen, name) for key, chosen in value.items() if chosen is not None}
+    return dict.fromkeys(_names(value, name) or (), True)
+
+
+def _permissions(value: Any) -> dict[str, bool]:  # noqa: ANN401 (JSON)
+    name = "marketing_permissions"
+    if not isinstance(value, list) or not all(isinstance(entry, Mapping) for entry in value):
+        return _choices(value, name)
+    given = {}
+    for entry in value:
+        key = _text(entry.get("marketing_permission_id") or entry.get("text"))
+        if not key or entry.get("enabled") is None:
+            raise _MalformedError(f"An entry of `{name}` names no permission, or not whether it is given.")
+        given[key] = _boolean(entry["enabled"], name)
+    return given

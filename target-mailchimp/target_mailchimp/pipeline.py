@@ -1,0 +1,263 @@
+"""Takes records, plans them in batches and keeps several batches in flight; what is flushed is durable."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+from kinetic_mailchimp.audit import Decision, LedgerChanges, Run
+from kinetic_mailchimp.kit.errors import ConnectorError, DataError
+
+from target_mailchimp.audience.audiences import Audience, AudienceDirectory, require_audience
+from target_mailchimp.audit import decisions as report
+from target_mailchimp.batch_planner import Planned, Planner
+from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, read_record
+from target_mailchimp.membership import Membership
+from target_mailchimp.rules.plan import Write
+from target_mailchimp.settings import LoadSettings
+from target_mailchimp.writing.outcomes import Outcome
+from target_mailchimp.writing.writer import Writer
+
+ENOUGH_FOR_A_RATIO = 100
+"""Records after which a share of failures means something."""
+
+SINGLES_PER_JOB = 10
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Writes that are on their way."""
+
+    writes: Sequence[Write]
+    keys: frozenset[str]
+
+
+class Loader:
+    """Loads records into audiences.
+
+    Used by one thread; it starts others for calls. Nothing counts as done before `flush` returns.
+
+    Args:
+        settings: How.
+        directory: Finds audiences.
+        membership_of: Makes what is known about the members of an audience.
+        writer: Carries out writes.
+        run: Takes the decisions.
+    """
+
+    def __init__(
+        self,
+        settings: LoadSettings,
+        directory: AudienceDirectory,
+        membership_of: Callable[[Audience], Membership],
+        writer: Writer,
+        run: Run,
+    ) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._membership_of = membership_of
+        self._writer = writer
+        self._run = run
+        self._memberships: dict[str, Membership] = {}
+        self._invalid: list[InvalidRecord] = []
+        self._unplanned: list[MemberRecord] = []
+        self._pending: dict[str, list[Write]] = {}
+        self._in_flight: dict[Future[None], _Job] = {}
+        self._pool = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="mailchimp")
+
+    def take(self, stream: str, record: Mapping[str, Any]) -> None:
+        """Take a record; batches that are full are written meanwhile.
+
+        Raises:
+            ConnectorError: The run cannot go on.
+        """
+        self._run.read()
+        self._accept(read_record(stream, record))
+        if max(len(self._unplanned), len(self._invalid)) >= self._settings.batch_size:
+            self._plan_all()
+
+    def _accept(self, entry: MemberRecord | InvalidRecord) -> None:
+        if isinstance(entry, InvalidRecord):
+            self._invalid.append(entry)
+        else:
+            self._unplanned.append(entry)
+
+    def flush(self) -> None:
+        """Write everything that was taken; it is durable when this returns.
+
+        Raises:
+            ConnectorError: Something was not written, or too many records failed.
+        """
+        self._plan_all()
+        self._submit_all()
+        while self._in_flight:
+            self._settle(wait(self._in_flight, return_when=FIRST_COMPLETED).done)
+        self._check_limits(at_end=True)
+
+    def abandon(self, error: BaseException) -> None:
+        """Record what was taken and not written as failed; the state does not pass it: it comes again."""
+        undecided = [
+            *self._unplanned,
+            *(write.record for writes in self._pending.values() for write in writes),
+        ]
+        for future, job in self._in_flight.items():
+            if future.cancel() or future.exception() is not None:
+                undecided += [write.record for write in job.writes]
+        self._unplanned, self._pending, self._in_flight = [], {}, {}
+        detail = f"The run ended before: {type(error).__name__}."
+        with contextlib.suppress(ConnectorError):
+            self._record_invalid()
+            self._record([report.of_failure(record, "run_ended", detail, keep=False) for record in undecided])
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    # Planning
+
+    def _plan_all(self) -> None:
+        self._record_invalid()
+        groups = self._by_audience()
+        while groups:
+            audience, records = groups[0]
+            writes = self._plan(audience, records)
+            groups = groups[1:]
+            self._unplanned = [record for _, later in groups for record in later]
+            for write in writes:
+                self._pending.setdefault(_group_of(write), []).append(write)
+            for group, size in (
+                (audience.id, self._settings.batch_size),
+                (_single(audience), SINGLES_PER_JOB),
+            ):
+                while len(self._pending.get(group, ())) >= size:
+                    self._submit(group, size)
+        self._check_limits()
+
+    def _record_invalid(self) -> None:
+        keep = self._settings.on_invalid == "dead_letter"
+        if self._invalid:
+            self._record([report.of_invalid(invalid, keep=keep) for invalid in self._invalid])
+        self._invalid = []
+
+    def _by_audience(self) -> list[tuple[Audience, list[MemberRecord]]]:
+        """The records to plan; those that name no audience of the account fail."""
+        groups: dict[str, tuple[Audience, list[MemberRecord]]] = {}
+        failed: list[Decision] = []
+        for record in self._unplanned:
+            try:
+                audience = self._audience_of(record)
+            except DataError as error:  # noqa: PERF203 (each record may name another)
+                detail = f"{error.message} {error.advice}"
+                failed.append(report.of_failure(record, "no_such_audience", detail, keep=True))
+            else:
+                groups.setdefault(audience.id, (audience, []))[1].append(record)
+        if failed:
+            self._record(failed)
+        self._unplanned = [record for _, records in groups.values() for record in records]
+        return list(groups.values())
+
+    def _audience_of(self, record: MemberRecord) -> Audience:
+        named = self._settings.audience_of(record.stream, record.audience)
+        return require_audience(self._directory, named) if record.audience else self._directory.get(named)
+
+    def _plan(self, audience: Audience, records: Sequence[MemberRecord]) -> list[Write]:
+        """Decide about records; what needs no call is recorded, the rest is returned."""
+        membership = self._open(audience)
+        planned = Planner(self._settings, audience, membership, self._wait_for).plan(records)
+        return self._decide(audience, membership, planned)
+
+    def _decide(self, audience: Audience, membership: Membership, planned: Planned) -> list[Write]:
+        self._record(
+            itertools.chain(
+                (report.of_merged(record) for record in planned.merged),
+                (report.of_verdict(verdict, audience.id) for verdict in planned.verdicts),
+            ),
+            ledger=report.ledger_changes(membership, planned.verdicts),
+        )
+        return planned.writes
+
+    def _open(self, audience: Audience) -> Membership:
+        if audience.id not in self._memberships:
+            membership = self._membership_of(audience)
+            membership.prepare()
+            self._memberships[audience.id] = membership
+        return self._memberships[audience.id]
+
+    # Writing
+
+    def _submit_all(self) -> None:
+        for group, writes in list(self._pending.items()):
+            if writes:
+                self._submit(group, len(writes))
+
+    def _submit(self, group: str, size: int) -> None:
+        while len(self._in_flight) >= self._settings.concurrency:
+            self._settle(wait(self._in_flight, return_when=FIRST_COMPLETED).done)
+        writes = self._pending[group][:size]
+        del self._pending[group][:size]
+        job = _Job(writes, frozenset(key for write in writes for key in _keys(write)))
+        self._in_flight[self._pool.submit(self._carry_out, writes)] = job
+
+    def _carry_out(self, writes: Sequence[Write]) -> None:
+        """Write, then store what came of it; runs in a thread of the pool."""
+        if writes[0].needs_single_calls:
+            outcomes: list[Outcome] = [self._writer.write_single(write) for write in writes]
+        else:
+            outcomes = self._writer.write_batch(writes)
+        membership = self._memberships[writes[0].audience.id]
+        membership.note_archived(member for outcome in outcomes if (member := outcome.archived))
+        self._record(
+            (report.of_outcome(outcome) for outcome in outcomes),
+            ledger=report.ledger_changes(membership, outcomes),
+        )
+
+    def _record(self, decisions: Iterable[Decision], ledger: LedgerChanges | None = None) -> None:
+        """Store decisions and what is known from now on; a dry run learns nothing."""
+        self._run.record(decisions, ledger=None if self._settings.dry_run else ledger)
+
+    def _wait_for(self, keys: set[str]) -> None:
+        """Finish the writes about these people first: two about one person would race."""
+        for group, writes in list(self._pending.items()):
+            if any(not keys.isdisjoint(_keys(write)) for write in writes):
+                self._submit(group, len(writes))
+        self._settle(
+            wait([future for future, job in self._in_flight.items() if not keys.isdisjoint(job.keys)]).done
+        )
+
+    def _settle(self, done: Iterable[Future[None]]) -> None:
+        for future in done:
+            error = future.exception()
+            if error is not None:
+                raise error
+            del self._in_flight[future]
+
+    def _check_limits(self, *, at_end: bool = False) -> None:
+        ratio = self._settings.max_failed_ratio if at_end else None
+        if self._run.records_read < ENOUGH_FOR_A_RATIO:
+            ratio = None
+        if self._run.exceeds(self._settings.max_failed, ratio):
+            raise DataError(
+                "Too many records failed, so the run ends here and its state is not saved.",
+                advice="See `sync-audit failures`. Mend it, or raise `max_failed` or `max_failed_ratio`.",
+            )
+
+
+def _keys(write: Write) -> set[str]:
+    """Everything that no other write may touch at the same time."""
+    return {
+        write.record.member,
+        *(former.member for former in (write.former, *write.detached) if former),
+        *(row.source for row in write.record.rows if row.source),
+    }
+
+
+def _group_of(write: Write) -> str:
+    return _single(write.audience) if write.needs_single_calls else write.audience.id
+
+
+def _single(audience: Audience) -> str:
+    return f"{audience.id}/single"

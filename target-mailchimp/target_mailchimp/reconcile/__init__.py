@@ -1,0 +1,1 @@
+"""Compares an audience with its source instead of writing."""

@@ -1,0 +1,128 @@
+"""Takes records as a load does, and compares instead of writing: what a load would do is drift."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import replace
+
+from kinetic_mailchimp.audit import Decision, LedgerChanges, Run
+
+from target_mailchimp.audience.audiences import Audience, AudienceDirectory
+from target_mailchimp.audit import decisions as report
+from target_mailchimp.batch_planner import Planned
+from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord
+from target_mailchimp.membership import Membership
+from target_mailchimp.pipeline import Loader
+from target_mailchimp.reconcile.drift import drift_of
+from target_mailchimp.reconcile.snapshot import Snapshot
+from target_mailchimp.rules.plan import Write
+from target_mailchimp.settings import LoadSettings
+from target_mailchimp.state.member_state import Known
+from target_mailchimp.writing.writer import DryRunWriter
+
+logger = logging.getLogger(__name__)
+
+
+class Comparison(Loader):
+    """Compares records with audiences as they are.
+
+    Args:
+        settings: How records would be written.
+        directory: Finds audiences.
+        membership_of: Makes what Mailchimp shows of the members of an audience.
+        run: Takes the decisions.
+        snapshot: Keeps what was seen, and what a run would have remembered; it is closed at the end.
+    """
+
+    def __init__(
+        self,
+        settings: LoadSettings,
+        directory: AudienceDirectory,
+        membership_of: Callable[[Audience], Membership],
+        run: Run,
+        snapshot: Snapshot,
+    ) -> None:
+        super().__init__(settings, directory, membership_of, DryRunWriter(), run)
+        self._snapshot = snapshot
+        self._incomplete: set[str] = set()
+        self._complete: set[str] = set()
+
+    @property
+    def shortfall(self) -> str:
+        """Why this is no comparison of everything, in words; empty where it is one."""
+        if not self._incomplete:
+            return ""
+        return (
+            f"Nothing said that all of {', '.join(sorted(self._incomplete))} was read: the tap ended early, "
+            "or reads no full tables, or lacks its setting `emit_activate_version_messages`."
+        )
+
+    def expect(self, stream: str) -> None:
+        """Prepare for the rows of a stream."""
+        self._incomplete.add(stream)
+
+    def complete(self, stream: str) -> None:
+        """Find the members whose rows came once and do not any more.
+
+        Args:
+            stream: The stream of which every row came.
+
+        Raises:
+            ConnectorError: The run cannot go on.
+        """
+        self.flush()
+        self._incomplete.discard(stream)
+        self._complete.add(stream)
+        self._open(self._directory.get(self._settings.audience_of(stream)))
+        if not self._makes_members(stream):
+            return
+        for list_id, membership in self._memberships.items():
+            for rows in membership.rows_of(stream):
+                gone = self._without_any_row(rows)
+                self._run.read(len(gone))
+                self._record(
+                    [
+                        report.of_gone_row(stream, source.removeprefix(f"{stream}/"), member, list_id)
+                        for source, member in gone.items()
+                    ]
+                )
+
+    def close(self) -> None:
+        """Say what was not looked for, and let go of what was seen."""
+        if self.shortfall:
+            logger.warning("Rows that no longer exist were not looked for. %s", self.shortfall)
+        super().close()
+        self._snapshot.close()
+
+    def _makes_members(self, stream: str) -> bool:
+        return stream not in self._settings.update_only_streams
+
+    def _without_any_row(self, rows: Mapping[str, Known]) -> dict[str, Known]:
+        """Of rows with their members, those that are gone with nobody else to stand behind the member."""
+        came = self._snapshot.get_many({*rows, *(row for member in rows.values() for row in member.rows)})
+        return {
+            source: member
+            for source, member in rows.items()
+            if source not in came and not any(self._stands(row, came) for row in member.rows if row != source)
+        }
+
+    def _stands(self, row: str, came: Container[str]) -> bool:
+        """Whether a row stands behind its member: it came, or nothing says yet that it will not."""
+        stream = row.partition("/")[0]
+        return self._makes_members(stream) and (row in came or stream not in self._complete)
+
+    def _accept(self, entry: MemberRecord | InvalidRecord) -> None:
+        # A row that has lost its address stands behind nobody.
+        if isinstance(entry, MemberRecord) and entry.source:
+            self._snapshot.add({entry.source: None})
+        super()._accept(entry)
+
+    def _decide(self, audience: Audience, membership: Membership, planned: Planned) -> list[Write]:
+        compared = [drift_of(entry, planned.known[entry.record.member]) for entry in planned.entries]
+        return super()._decide(audience, membership, replace(planned, entries=compared))
+
+    def _record(self, decisions: Iterable[Decision], ledger: LedgerChanges | None = None) -> None:
+        for namespace, changes in (ledger or {}).items():
+            self._snapshot.add({f"{namespace}/{key}": value for key, value in changes.items()})
+        super()._record(report.of_comparison(decision) for decision in decisions)

@@ -1,0 +1,104 @@
+"""The members of an audience as Mailchimp shows them: what a comparison goes by instead of the ledger."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from kinetic_mailchimp.audit import AuditTrail, LedgerChanges
+from kinetic_mailchimp.mailchimp import MailchimpClient
+from kinetic_mailchimp.mailchimp.client import LARGEST_PAGE
+
+from target_mailchimp.contract.member_record import MemberRecord
+from target_mailchimp.membership import Membership, read_rows
+from target_mailchimp.reconcile.snapshot import Snapshot
+from target_mailchimp.state.member_state import Known
+
+
+class ObservedMembership(Membership):
+    """The members of an audience as they are now, with what is remembered of their source rows.
+
+    Args:
+        client: The account.
+        trail: Holds the ledger, which stays as it is.
+        list_id: The audience.
+        snapshot: Keeps the members that were read, and has what a run would have remembered.
+    """
+
+    def __init__(self, client: MailchimpClient, trail: AuditTrail, list_id: str, snapshot: Snapshot) -> None:
+        super().__init__(client, trail, _save_nothing, list_id)
+        self._snapshot = snapshot
+
+    def prepare(self) -> None:
+        """Read the whole audience."""
+        listing = self._client.members(self._list_id)
+        while page := list(itertools.islice(listing, LARGEST_PAGE)):
+            members = {member["id"]: Known.from_member(member) for member in page}
+            self._snapshot.add({self._entry(key): member.as_value() for key, member in members.items()})
+            self._snapshot.add({self._of_contact(member.contact): key for key, member in members.items()})
+
+    def known(self, members: Iterable[str]) -> dict[str, Known]:
+        """Those who are members now, by subscriber hash, with the values that Mailchimp shows.
+
+        Whoever changed the address in Mailchimp is found under the former one, and has the new one.
+        """
+        wanted = list(members)
+        remembered = super().known(wanted) | {
+            member: Known.from_value(value)
+            for member, value in self._learned(self.members_namespace, wanted).items()
+            if value is not None
+        }
+        shown = self._shown(wanted)
+        contacts = {
+            member: self._of_contact(before.contact)
+            for member, before in remembered.items()
+            if member not in shown and before.contact
+        }
+        moved_to = self._snapshot.get_many(contacts.values())
+        moved = {member: moved_to[contact] for member, contact in contacts.items() if contact in moved_to}
+        under_new_address = self._shown(moved.values())
+        shown |= {member: under_new_address[now] for member, now in moved.items()}
+        return {member: _observed(remembered.get(member), now) for member, now in shown.items()}
+
+    def waiting(self, members: Iterable[str]) -> dict[str, list[MemberRecord]]:
+        """What was said about people who are no members, in this comparison or before."""
+        wanted = list(members)
+        found = super().waiting(wanted)
+        for member, rows in self._learned(self.waiting_namespace, wanted).items():
+            known = {row.source: row for row in found.get(member, ())}
+            found[member] = list((known | {row.source: row for row in read_rows(rows or {})}).values())
+        return found
+
+    def verified(self, known: Mapping[str, Known | None]) -> dict[str, Known | None]:
+        """The same people: what is known of them was read just now."""
+        return dict(known)
+
+    def _learned(self, namespace: str, keys: Iterable[str]) -> dict[str, Any]:
+        """What a run would have remembered of records that this comparison has seen."""
+        names = {f"{namespace}/{key}": key for key in keys}
+        return {names[name]: value for name, value in self._snapshot.get_many(names).items()}
+
+    def _shown(self, members: Iterable[str]) -> dict[str, Known]:
+        entries = {self._entry(member): member for member in members}
+        found = self._snapshot.get_many(entries)
+        return {entries[entry]: Known.from_value(value) for entry, value in found.items()}
+
+    def _of_contact(self, contact: str) -> str:
+        return f"{self._list_id}/contact/{contact}"
+
+    def _entry(self, member: str) -> str:
+        return f"{self._list_id}/{member}"
+
+
+def _observed(before: Known | None, now: Known) -> Known:
+    """A member as it is now; what Mailchimp does not show stays as it was sent last."""
+    if before is None:
+        return now
+    sent = {**before.sent, **now.sent}
+    return replace(before, address=now.address, status=now.status, contact=now.contact, sent=sent)
+
+
+def _save_nothing(changes: LedgerChanges) -> None:
+    """A comparison learns nothing for later."""

@@ -1,0 +1,1 @@
+"""Writes members to Mailchimp."""
