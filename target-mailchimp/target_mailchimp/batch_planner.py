@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kinetic_mailchimp.audit import Action
+from kinetic_mailchimp.audit.state.member_state import MemberState
 
 from target_mailchimp.audience.audiences import Audience
 from target_mailchimp.contract.member_record import MemberRecord
@@ -14,7 +15,6 @@ from target_mailchimp.rules.consent import membership_matters, plan
 from target_mailchimp.rules.deduplicate import with_waiting, without_duplicates
 from target_mailchimp.rules.plan import Former, Verdict, Write
 from target_mailchimp.settings import LoadSettings
-from target_mailchimp.state.member_state import Known
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Planned:
 
     merged: Sequence[MemberRecord]
     entries: Sequence[Verdict | Write]
-    known: Mapping[str, Known | None]
+    known: Mapping[str, MemberState | None]
 
     @property
     def verdicts(self) -> list[Verdict]:
@@ -77,7 +77,7 @@ class Planner:
         self._settle({key for row in rows for key in (row.member, row.source) if key})
         member_of = membership.member_of(row.source for row in rows if row.source)
         self._settle(set(member_of.values()))
-        known: dict[str, Known | None] = dict.fromkeys(record.member for record in winners)
+        known: dict[str, MemberState | None] = dict.fromkeys(record.member for record in winners)
         known |= membership.known({*known, *member_of.values()})
         waiting = membership.waiting(member for member, found in known.items() if found is None)
         winners = [with_waiting(record, waiting.get(record.member, ())) for record in winners]
@@ -98,7 +98,7 @@ class Planner:
     def _planned(
         self,
         record: MemberRecord,
-        known: Mapping[str, Known | None],
+        known: Mapping[str, MemberState | None],
         formers: Sequence[Former],
         wanted: Collection[str],
     ) -> Verdict | Write:
@@ -133,7 +133,7 @@ class Planner:
     def _plan_here(
         self,
         record: MemberRecord,
-        known: Known | None,
+        known: MemberState | None,
         former: Former | None = None,
     ) -> Verdict | Write:
         planned = plan(record, known, self._audience, self._settings, former=former)
@@ -144,7 +144,7 @@ class Planner:
 
 
 def _formers(
-    record: MemberRecord, known: Mapping[str, Known | None], member_of: Mapping[str, str]
+    record: MemberRecord, known: Mapping[str, MemberState | None], member_of: Mapping[str, str]
 ) -> list[Former]:
     """The members that the rows of a record had under other addresses, once each."""
     found: dict[str, Former] = {}
@@ -156,7 +156,7 @@ def _formers(
     return list(found.values())
 
 
-def _without(known: Known, sources: Iterable[str]) -> Known:
+def _without(known: MemberState, sources: Iterable[str]) -> MemberState:
     for source in sources:
         known = known.without_row(source)
     return known

@@ -11,13 +11,14 @@ from datetime import timedelta
 from typing import Any
 
 from kinetic_mailchimp.audit import AuditTrail
+from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace, read_members
 from kinetic_mailchimp.kit.errors import NotFoundError
 from kinetic_mailchimp.mailchimp import MailchimpClient
 from kinetic_mailchimp.mailchimp.client import LARGEST_PAGE
 from kinetic_mailchimp.mailchimp.members_walk import MEMBER_FIELDS
 
 from target_mailchimp.contract.member_record import MemberRecord, read_record
-from target_mailchimp.state.member_state import Known
+from target_mailchimp.state.api_member import state_of_member
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Membership:
 
     def __init__(self, client: MailchimpClient, trail: AuditTrail, save: SaveLedger, list_id: str) -> None:
         prefix = f"target-mailchimp/{list_id}"
-        self.members_namespace = f"{prefix}/members"
+        self.members_namespace = members_namespace(list_id)
         self.sources_namespace = f"{prefix}/sources"
         self.waiting_namespace = f"{prefix}/waiting"
         self._audience_namespace = f"{prefix}/audience"
@@ -60,15 +61,15 @@ class Membership:
         if self._audience.get(_LISTING) is None:
             self._list(since=None)
 
-    def known(self, members: Iterable[str]) -> dict[str, Known]:
+    def known(self, members: Iterable[str]) -> dict[str, MemberState]:
         """What the ledger knows, by subscriber hash."""
-        return {key: Known.from_value(value) for key, value in self._members.get_many(members).items()}
+        return read_members(self._members, members)
 
     def member_of(self, sources: Iterable[str]) -> dict[str, str]:
         """The subscriber hash that each source row had last."""
         return {key: str(value["member"]) for key, value in self._sources.get_many(sources).items()}
 
-    def rows_of(self, stream: str) -> Iterator[dict[str, Known]]:
+    def rows_of(self, stream: str) -> Iterator[dict[str, MemberState]]:
         """The source rows of a stream that have a member, each with that member, in pages."""
         prefix = f"{stream}/"
         sources = ((key, value) for key, value in self._sources.items() if key.startswith(prefix))
@@ -101,7 +102,7 @@ class Membership:
         """Take note of people who were archived since the archived ones were listed."""
         self._archived_now.update(members)
 
-    def verified(self, known: Mapping[str, Known | None]) -> dict[str, Known | None]:
+    def verified(self, known: Mapping[str, MemberState | None]) -> dict[str, MemberState | None]:
         """The same people as they are now: by a listing or one by one, whichever takes fewer calls."""
         if not known:
             return {}
@@ -114,7 +115,7 @@ class Membership:
         found = self.known(known)
         return {key: found.get(key) for key in known}
 
-    def _asked(self, key: str, before: Known | None) -> Known | None:
+    def _asked(self, key: str, before: MemberState | None) -> MemberState | None:
         try:
             member = self._client.member(self._list_id, key, fields=MEMBER_FIELDS)
         except NotFoundError:
@@ -128,7 +129,7 @@ class Membership:
         listing = self._client.members(self._list_id, since_last_changed=since)
         for page in iter(lambda: list(itertools.islice(listing, LARGEST_PAGE)), []):
             before = self.known(member["id"] for member in page)
-            entries = {member["id"]: _seen(before.get(member["id"]), member).as_value() for member in page}
+            entries = {member["id"]: _seen(before.get(member["id"]), member).to_json() for member in page}
             self._save({self.members_namespace: entries})
         self._save({self._audience_namespace: {_LISTING: {"from": began.isoformat()}}})
         self._listed = True
@@ -140,7 +141,7 @@ def read_rows(rows: Mapping[str, Mapping[str, Any]]) -> list[MemberRecord]:
     return [record for record in records if isinstance(record, MemberRecord)]
 
 
-def _seen(before: Known | None, member: Mapping[str, Any]) -> Known:
+def _seen(before: MemberState | None, member: Mapping[str, Any]) -> MemberState:
     """What is known after a look at Mailchimp: what was sent before stays, however it was edited since."""
-    now = Known.from_member(member)
-    return replace(before, status=now.status, contact=now.contact) if before else now
+    now = state_of_member(member)
+    return replace(before, status=now.status, contact_id=now.contact_id) if before else now

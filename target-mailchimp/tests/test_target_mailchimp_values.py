@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kinetic_mailchimp.audit.state.member_state import MemberState, SourceRow
 from target_mailchimp.audience.coercion import MergeField, UnfitValueError, coerce, cut
 from target_mailchimp.audience.merge_fields import NewField, missing_fields
 from target_mailchimp.audience.tags import plan_tags
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, read_record
 from target_mailchimp.rules.deduplicate import without_duplicates
-from target_mailchimp.state.member_state import Known, Row
 
 ADDRESS = {"addr1": "1 Main St", "city": "Springfield", "state": "IL", "zip": "62701"}
 US_PHONE = MergeField("PHONE", "phone", phone_format="US")
@@ -240,16 +240,16 @@ def test_every_record_is_kept_or_carried_once(records: list[MemberRecord]) -> No
 
 
 def test_the_ledger_gives_back_what_it_took() -> None:
-    known = Known(
+    known = MemberState(
         "a@example.com",
         "subscribed",
         "c1",
         {"merge_fields.FNAME": "Ann"},
-        {"customers/1": Row(active=False, at="5"), "customers/2": Row(out=True)},
+        {"customers/1": SourceRow(active=False, updated_on="5"), "customers/2": SourceRow(opted_out=True)},
         {"merge_fields.FNAME": "customers/1"},
     )
-    assert Known.from_value(known.as_value()) == known
-    assert Known.from_value({**known.as_value(), "of a newer version": 1}) == known
+    assert MemberState.from_json(known.to_json()) == known
+    assert MemberState.from_json({**known.to_json(), "of a newer version": 1}) == known
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from kinetic_mailchimp.audit import Action, Decision, Drift
+from kinetic_mailchimp.audit.state.member_state import MemberState
 
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord
 from target_mailchimp.membership import Membership
 from target_mailchimp.rules.plan import Verdict
-from target_mailchimp.state.member_state import Known
 from target_mailchimp.writing.outcomes import NO_LONGER_A_MEMBER, Outcome
 
 LedgerChanges = dict[str, dict[str, Mapping[str, Any] | None]]
@@ -58,7 +58,7 @@ def of_verdict(verdict: Verdict, list_id: str) -> Decision:
     )
 
 
-def of_gone_row(stream: str, source_key: str, member: Known, list_id: str) -> Decision:
+def of_gone_row(stream: str, source_key: str, member: MemberState, list_id: str) -> Decision:
     """The finding about a row that made a member once and did not come in a whole read."""
     return Decision(
         stream=stream,
@@ -125,9 +125,9 @@ def ledger_changes(membership: Membership, results: Iterable[Outcome | Verdict])
             waiting[record.member] = None
         if isinstance(result, Outcome) and result.write.former and result.action is not Action.ARCHIVED:
             members[result.write.former.member] = None
-        members[record.member] = after.as_value()
+        members[record.member] = after.to_json()
         sources |= {source: {"member": record.member} for source in _sources(record)}
-        members |= {left.member: left.known.as_value() for left in detached}
+        members |= {left.member: left.known.to_json() for left in detached}
     return {
         membership.members_namespace: members,
         membership.sources_namespace: sources,
@@ -135,7 +135,7 @@ def ledger_changes(membership: Membership, results: Iterable[Outcome | Verdict])
     }
 
 
-def _after(outcome: Outcome) -> Known | None:
+def _after(outcome: Outcome) -> MemberState | None:
     return outcome.known_after() if outcome.written else None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 
 from kinetic_mailchimp.audit import Decision, LedgerChanges, Run
+from kinetic_mailchimp.audit.state.member_state import MemberState
 
 from target_mailchimp.audience.audiences import Audience, AudienceDirectory
 from target_mailchimp.audit import decisions as report
@@ -18,7 +19,6 @@ from target_mailchimp.reconcile.drift import drift_of
 from target_mailchimp.reconcile.snapshot import Snapshot
 from target_mailchimp.rules.plan import Write
 from target_mailchimp.settings import LoadSettings
-from target_mailchimp.state.member_state import Known
 from target_mailchimp.writing.writer import DryRunWriter
 
 logger = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class Comparison(Loader):
     def _makes_members(self, stream: str) -> bool:
         return stream not in self._settings.update_only_streams
 
-    def _without_any_row(self, rows: Mapping[str, Known]) -> dict[str, Known]:
+    def _without_any_row(self, rows: Mapping[str, MemberState]) -> dict[str, MemberState]:
         """Of rows with their members, those that are gone with nobody else to stand behind the member."""
         came = self._snapshot.get_many({*rows, *(row for member in rows.values() for row in member.rows)})
         return {

@@ -7,15 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 from kinetic_mailchimp.audit import Action, Drift
+from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState
 from kinetic_mailchimp.mailchimp import subscriber_hash
 
 from target_mailchimp.audience.member_values import told
 from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.rules.plan import Verdict, Write
-from target_mailchimp.state.member_state import LOWERABLE, Known
 
 
-def drift_of(planned: Verdict | Write, member: Known | None) -> Verdict:
+def drift_of(planned: Verdict | Write, member: MemberState | None) -> Verdict:
     """What a comparison says where a run would decide or write.
 
     Args:
@@ -23,7 +23,7 @@ def drift_of(planned: Verdict | Write, member: Known | None) -> Verdict:
         member: The member as it is, if there is one.
     """
     record = planned.record
-    taken_back = record.opted_out and member is not None and member.status in LOWERABLE
+    taken_back = record.opted_out and member is not None and member.status in CONSENTING_STATUSES
     moved = _changes_of_address(record, member)
     if isinstance(planned, Verdict):
         if planned.reason == "archived":
@@ -58,7 +58,7 @@ def drift_of(planned: Verdict | Write, member: Known | None) -> Verdict:
     return _drifted(verdict, kind) if kind else verdict
 
 
-def _changes_of_address(record: MemberRecord, member: Known | None) -> dict[str, tuple[Any, Any]]:
+def _changes_of_address(record: MemberRecord, member: MemberState | None) -> dict[str, tuple[Any, Any]]:
     """What differs where the member has another address since than the row, which knows the former one."""
     if member is None or subscriber_hash(member.address) == record.member:
         return {}

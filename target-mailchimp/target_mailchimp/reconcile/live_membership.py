@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from kinetic_mailchimp.audit import AuditTrail, LedgerChanges
+from kinetic_mailchimp.audit.state.member_state import MemberState
 from kinetic_mailchimp.mailchimp import MailchimpClient
 from kinetic_mailchimp.mailchimp.client import LARGEST_PAGE
 
 from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.membership import Membership, read_rows
 from target_mailchimp.reconcile.snapshot import Snapshot
-from target_mailchimp.state.member_state import Known
+from target_mailchimp.state.api_member import state_of_member
 
 
 class ObservedMembership(Membership):
@@ -35,26 +36,26 @@ class ObservedMembership(Membership):
         """Read the whole audience."""
         listing = self._client.members(self._list_id)
         while page := list(itertools.islice(listing, LARGEST_PAGE)):
-            members = {member["id"]: Known.from_member(member) for member in page}
-            self._snapshot.add({self._entry(key): member.as_value() for key, member in members.items()})
-            self._snapshot.add({self._of_contact(member.contact): key for key, member in members.items()})
+            members = {member["id"]: state_of_member(member) for member in page}
+            self._snapshot.add({self._entry(key): member.to_json() for key, member in members.items()})
+            self._snapshot.add({self._of_contact(member.contact_id): key for key, member in members.items()})
 
-    def known(self, members: Iterable[str]) -> dict[str, Known]:
+    def known(self, members: Iterable[str]) -> dict[str, MemberState]:
         """Those who are members now, by subscriber hash, with the values that Mailchimp shows.
 
         Whoever changed the address in Mailchimp is found under the former one, and has the new one.
         """
         wanted = list(members)
         remembered = super().known(wanted) | {
-            member: Known.from_value(value)
+            member: MemberState.from_json(value)
             for member, value in self._learned(self.members_namespace, wanted).items()
             if value is not None
         }
         shown = self._shown(wanted)
         contacts = {
-            member: self._of_contact(before.contact)
+            member: self._of_contact(before.contact_id)
             for member, before in remembered.items()
-            if member not in shown and before.contact
+            if member not in shown and before.contact_id
         }
         moved_to = self._snapshot.get_many(contacts.values())
         moved = {member: moved_to[contact] for member, contact in contacts.items() if contact in moved_to}
@@ -71,7 +72,7 @@ class ObservedMembership(Membership):
             found[member] = list((known | {row.source: row for row in read_rows(rows or {})}).values())
         return found
 
-    def verified(self, known: Mapping[str, Known | None]) -> dict[str, Known | None]:
+    def verified(self, known: Mapping[str, MemberState | None]) -> dict[str, MemberState | None]:
         """The same people: what is known of them was read just now."""
         return dict(known)
 
@@ -80,10 +81,10 @@ class ObservedMembership(Membership):
         names = {f"{namespace}/{key}": key for key in keys}
         return {names[name]: value for name, value in self._snapshot.get_many(names).items()}
 
-    def _shown(self, members: Iterable[str]) -> dict[str, Known]:
+    def _shown(self, members: Iterable[str]) -> dict[str, MemberState]:
         entries = {self._entry(member): member for member in members}
         found = self._snapshot.get_many(entries)
-        return {entries[entry]: Known.from_value(value) for entry, value in found.items()}
+        return {entries[entry]: MemberState.from_json(value) for entry, value in found.items()}
 
     def _of_contact(self, contact: str) -> str:
         return f"{self._list_id}/contact/{contact}"
@@ -92,12 +93,12 @@ class ObservedMembership(Membership):
         return f"{self._list_id}/{member}"
 
 
-def _observed(before: Known | None, now: Known) -> Known:
+def _observed(before: MemberState | None, now: MemberState) -> MemberState:
     """A member as it is now; what Mailchimp does not show stays as it was sent last."""
     if before is None:
         return now
     sent = {**before.sent, **now.sent}
-    return replace(before, address=now.address, status=now.status, contact=now.contact, sent=sent)
+    return replace(before, address=now.address, status=now.status, contact_id=now.contact_id, sent=sent)
 
 
 def _save_nothing(changes: LedgerChanges) -> None:

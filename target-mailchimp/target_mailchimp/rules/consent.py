@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kinetic_mailchimp.audit import Action
+from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState, SourceRow
 
 from target_mailchimp.audience.audiences import Audience
 from target_mailchimp.audience.member_values import LeftOut, told, wanted_values
@@ -17,12 +18,11 @@ from target_mailchimp.audience.tags import INACTIVE, TagPlan, plan_tags
 from target_mailchimp.contract.member_record import NEW_STATUSES, MemberRecord
 from target_mailchimp.rules.plan import Former, Verdict, Write
 from target_mailchimp.settings import LoadSettings
-from target_mailchimp.state.member_state import LOWERABLE, Known, Row
 
 _NEWER_ROW = "a newer row of the source has the same address, and decides"
 
 
-def membership_matters(record: MemberRecord, known: Known | None, settings: LoadSettings) -> bool:
+def membership_matters(record: MemberRecord, known: MemberState | None, settings: LoadSettings) -> bool:
     """Whether it must be asked if the person is a member now, and with which status."""
     if known is None:
         return _opted_out(record) or not _creates(record, settings)
@@ -31,7 +31,7 @@ def membership_matters(record: MemberRecord, known: Known | None, settings: Load
 
 def plan(
     record: MemberRecord,
-    known: Known | None,
+    known: MemberState | None,
     audience: Audience,
     settings: LoadSettings,
     *,
@@ -81,7 +81,7 @@ def _not_created(record: MemberRecord, settings: LoadSettings) -> Verdict | None
 
 
 def _creation(record: MemberRecord, audience: Audience, settings: LoadSettings) -> Write:
-    merged = _merged(record, Known(record.address), audience)
+    merged = _merged(record, MemberState(record.address), audience)
     tags = plan_tags(merged.tags, {}, replaces=settings.tags == "replace", inactive_tag=None)
     status = _new_status(record, settings)
     return Write(
@@ -96,7 +96,7 @@ def _creation(record: MemberRecord, audience: Audience, settings: LoadSettings) 
 
 
 def _update(
-    record: MemberRecord, base: Known, audience: Audience, settings: LoadSettings, former: Former | None
+    record: MemberRecord, base: MemberState, audience: Audience, settings: LoadSettings, former: Former | None
 ) -> Verdict | Write:
     merged = _merged(record, base, audience)
     inactive = "nothing" if merged.known.active else settings.inactive_action
@@ -113,7 +113,7 @@ def _update(
             reason="inactive_at_source",
         )
     goes_now = inactive == "unsubscribe" and (base.active or not base.rows)
-    lower = (_opts_out_now(record, base) or goes_now) and base.status in LOWERABLE
+    lower = (_opts_out_now(record, base) or goes_now) and base.status in CONSENTING_STATUSES
     tags = plan_tags(
         merged.tags,
         base.sent,
@@ -141,7 +141,7 @@ def _update(
     )
 
 
-def _nothing_to_write(record: MemberRecord, merged: _Merged, after: Known | None) -> Verdict:
+def _nothing_to_write(record: MemberRecord, merged: _Merged, after: MemberState | None) -> Verdict:
     if merged.blocked and not merged.agreed:
         return Verdict(
             record, Action.SUPERSEDED, "newer_row_of_same_address", f"{_NEWER_ROW.capitalize()}.", after=after
@@ -162,7 +162,7 @@ class _Merged:
         agreed: Whether any value was changed, or was as it should be.
     """
 
-    known: Known
+    known: MemberState
     changed: dict[str, Any]
     tags: tuple[str, ...] | None
     left_out: tuple[LeftOut, ...]
@@ -170,41 +170,43 @@ class _Merged:
     agreed: bool
 
 
-def _merged(record: MemberRecord, base: Known, audience: Audience) -> _Merged:
+def _merged(record: MemberRecord, base: MemberState, audience: Audience) -> _Merged:
     known = base
-    sent, by = dict(base.sent), dict(base.by)
+    sent, owner = dict(base.sent), dict(base.field_owner)
     tags: tuple[str, ...] | None = None
     left_out: list[LeftOut] = []
     blocked = agreed = False
     for row in record.rows:
         is_first = not known.rows
-        news = Row(active=row.active, out=row.opted_out, at=row.source_updated_on or "")
-        known = replace(known, sent=sent, by=by).with_row(row.source, news)
-        by = dict(known.by)
+        news = SourceRow(row.active, row.opted_out, row.source_updated_on or "")
+        known = replace(known, sent=sent, field_owner=owner).with_row(row.source, news)
+        owner = dict(known.field_owner)
         wanted = wanted_values(row, audience)
         left_out += wanted.left_out
         tags = tags if row.tags is None else row.tags
         for name, value in wanted.values.items():
             if name in sent and sent[name] == value:
                 agreed = True
-                if len(known.rows) > 1 and by.get(name) is None:
-                    by[name] = row.source
-            elif known.decides(row.source, name):
+                if len(known.rows) > 1 and owner.get(name) is None:
+                    owner[name] = row.source
+            elif known.may_set(row.source, name):
                 agreed = True
                 sent[name] = value
                 if len(known.rows) > 1:
-                    by[name] = row.source
+                    owner[name] = row.source
             else:
                 blocked = True
                 left_out.append(LeftOut(name, "newer_row_of_same_address", _NEWER_ROW))
         if len(known.rows) == 1:
             # A row that says nothing about a value that Mailchimp had keeps no other row from setting it.
-            kept = (sent if is_first else by).keys() - wanted.values.keys()
-            by = {name: None for name in sorted(kept) if by.get(name) is None}
+            kept = (sent if is_first else owner).keys() - wanted.values.keys()
+            owner = {name: None for name in sorted(kept) if owner.get(name) is None}
     changed = {
         name: value for name, value in sent.items() if name not in base.sent or base.sent[name] != value
     }
-    return _Merged(replace(known, sent=sent, by=by), changed, tags, tuple(left_out), blocked, agreed)
+    return _Merged(
+        replace(known, sent=sent, field_owner=owner), changed, tags, tuple(left_out), blocked, agreed
+    )
 
 
 def _batch_tags(tags: TagPlan) -> dict[str, Any]:
@@ -217,9 +219,9 @@ def _reason(record: MemberRecord, *, lower: bool, inactive: str) -> str:
     return "fields_differ" if inactive == "nothing" else "inactive_at_source"
 
 
-def _opts_out_now(record: MemberRecord, known: Known) -> bool:
+def _opts_out_now(record: MemberRecord, known: MemberState) -> bool:
     """Whether an opt-out is news: the person may have taken back one that was sent before."""
-    return any(row.opted_out and not known.rows.get(row.source, Row()).out for row in record.rows)
+    return any(row.opted_out and not known.rows.get(row.source, SourceRow()).opted_out for row in record.rows)
 
 
 def _opted_out(record: MemberRecord) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from kinetic_mailchimp.audit.state.member_state import age
+
 from target_mailchimp.contract.member_record import MemberRecord
-from target_mailchimp.state.member_state import age
 
 
 def without_duplicates(records: Sequence[MemberRecord]) -> tuple[list[MemberRecord], list[MemberRecord]]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kinetic_mailchimp.audit import Action
+from kinetic_mailchimp.audit.state.member_state import MemberState
 
 from target_mailchimp.audience.audiences import Audience
 from target_mailchimp.audience.member_values import LeftOut
 from target_mailchimp.contract.member_record import MemberRecord
-from target_mailchimp.state.member_state import Known
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Former:
     """A member that a source row had under another address."""
 
     member: str
-    known: Known
+    known: MemberState
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Verdict:
     action: Action
     reason: str
     detail: str = ""
-    after: Known | None = None
+    after: MemberState | None = None
     detached: tuple[Former, ...] = ()
     waits: bool = False
     changes: Mapping[str, tuple[Any, Any]] | None = None
@@ -70,10 +70,10 @@ class Write:
 
     record: MemberRecord
     audience: Audience
-    known: Known | None
+    known: MemberState | None
     values: Mapping[str, Any]
     new_status: str
-    after: Known
+    after: MemberState
     lower: bool = False
     archive: bool = False
     replaces_tags: bool = False

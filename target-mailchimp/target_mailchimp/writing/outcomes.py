@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kinetic_mailchimp.audit import Action
+from kinetic_mailchimp.audit.state.member_state import MemberState
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.mailchimp import CallResult, Refusal, RefusedError
 
 from target_mailchimp.audience.member_values import told
 from target_mailchimp.rules.plan import Write
-from target_mailchimp.state.member_state import Known
 
 NO_LONGER_A_MEMBER = "no_longer_a_member"
 
@@ -56,7 +56,7 @@ class Outcome:
         write = self.write
         return write.former.member if write.archive and write.former else write.record.member
 
-    def known_after(self) -> Known | None:
+    def known_after(self) -> MemberState | None:
         """What is known about the member from now on."""
         after = self.write.after
         if not self.member:
@@ -64,7 +64,7 @@ class Outcome:
         return replace(
             after,
             status=str(self.member.get("status") or after.status),
-            contact=str(self.member.get("contact_id") or after.contact),
+            contact_id=str(self.member.get("contact_id") or after.contact_id),
         )
 
 

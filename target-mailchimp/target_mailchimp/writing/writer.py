@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from kinetic_mailchimp.audit import Action
+from kinetic_mailchimp.audit.state.member_state import MemberState
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError, DataError, NotFoundError
 from kinetic_mailchimp.mailchimp import MailchimpClient, MemberResult, Refusal, RefusedError, subscriber_hash
 
 from target_mailchimp.audience.member_values import PERMISSION, LeftOut, member_body
 from target_mailchimp.rules.plan import Write
-from target_mailchimp.state.member_state import Known
 from target_mailchimp.writing.outcomes import Outcome, call_of, not_restored, refused, succeeded
 
 MOST_ROUNDS = 3
@@ -237,7 +237,7 @@ class MailchimpWriter:
         except NotFoundError:
             return None
         known = write.former.known if write.former else None
-        return member if known and member["contact_id"] == known.contact else None
+        return member if known and member["contact_id"] == known.contact_id else None
 
     def _after_failed_move(self, write: Write, reason: str, error: DataError) -> Outcome:
         """Update the new address if it is a member of its own; make nobody who is none."""
@@ -252,7 +252,7 @@ class MailchimpWriter:
                 sent=self._kept(_move_body(write)),
                 written=False,
             )
-        known = Known(write.record.address, status=status)
+        known = MemberState(write.record.address, status=status)
         outcome = self._finished(self._put_or_patch(replace(write, known=known, former=None)))
         return replace(outcome, reason=reason) if outcome.written else outcome
 

@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from rich.console import Console
 
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
-from kinetic_mailchimp.audit.trail.clock import to_text, utc_now
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
 from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
+from kinetic_mailchimp.kit.timestamps import format_timestamp, utc_now
 
 _COULD_NOT: Final = 3
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
@@ -35,14 +35,14 @@ def to_time(ctx: click.Context, param: click.Parameter, value: str | None) -> st
     if value is None:
         return None
     if re.fullmatch(r"\d{1,5}[dhm]", value):
-        return to_text(utc_now() - to_age(ctx, param, value))
+        return format_timestamp(utc_now() - to_age(ctx, param, value))
     try:
         when = datetime.fromisoformat(value.replace("Z", "+00:00"))
     except ValueError as error:
         raise click.BadParameter(
             f"{value!r} is not a time: write 2026-03-01, 2026-03-01T09:30 or 7d."
         ) from error
-    return to_text(when if when.tzinfo else when.replace(tzinfo=timezone.utc))
+    return format_timestamp(when if when.tzinfo else when.replace(tzinfo=timezone.utc))
 
 
 class Commands(click.Group):

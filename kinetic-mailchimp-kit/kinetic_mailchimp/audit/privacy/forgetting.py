@@ -16,9 +16,9 @@ from kinetic_mailchimp.audit.state.ledger import LedgerChanges
 from kinetic_mailchimp.audit.storage.schema import ledger_entries
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.chain import normalise_address
-from kinetic_mailchimp.audit.trail.clock import to_text
 from kinetic_mailchimp.audit.trail.entries import to_json
 from kinetic_mailchimp.kit.errors import TransientError
+from kinetic_mailchimp.kit.timestamps import format_timestamp
 
 _PAGE: Final = 2_000
 _FORMS: Final = ("NFC", "NFD")
@@ -130,7 +130,11 @@ def blank(trail: AuditTrail, run_id: int, found: list[LedgerEntry], connection: 
             ledger_entries.c.key == entry.key,
             ledger_entries.c.value == entry.stored,
         )
-        values = {"value": to_json(entry.left), "run_id": run_id, "recorded_at": to_text(trail.clock())}
+        values = {
+            "value": to_json(entry.left),
+            "run_id": run_id,
+            "recorded_at": format_timestamp(trail.clock()),
+        }
         if connection.execute(sa.update(ledger_entries).where(*unchanged).values(values)).rowcount != 1:
             raise TransientError(
                 f"A run changed an entry of the ledger ({entry.namespace}) while the person was erased.",

@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, runs, stream_schemas
 from kinetic_mailchimp.audit.trail.administration import PLUGIN, administrative_run
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
-from kinetic_mailchimp.audit.trail.clock import to_text
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
 from kinetic_mailchimp.audit.trail.journal import HEADER_COLUMNS, header_digest
 from kinetic_mailchimp.audit.trail.notes import EntryNote, KeptNote, delete_entries
 from kinetic_mailchimp.audit.trail.run import WAITING_STATES, Run
 from kinetic_mailchimp.kit.errors import TransientError
+from kinetic_mailchimp.kit.timestamps import format_timestamp
 
 _STEP: Final = 5_000
 """Entries per transaction: other writers get their turn in between."""
@@ -51,7 +51,7 @@ def prune(trail: AuditTrail, older_than: timedelta) -> Pruning:
         TransientError: If the database did not take it; what is pruned so far verifies, and the call can
             be repeated.
     """
-    cutoff = to_text(trail.clock() - older_than)
+    cutoff = format_timestamp(trail.clock() - older_than)
     removed = kept = 0
     query = sa.select(runs.c.id).where(
         runs.c.started_at < cutoff, runs.c.plugin != PLUGIN, runs.c.entries > runs.c.pruned_entries

@@ -15,12 +15,12 @@ from kinetic_mailchimp.audit.storage.database import Database
 from kinetic_mailchimp.audit.storage.schema import properties, runs
 from kinetic_mailchimp.audit.trail import journal
 from kinetic_mailchimp.audit.trail.chain import person_digest
-from kinetic_mailchimp.audit.trail.clock import Clock, to_text, utc_now
 from kinetic_mailchimp.audit.trail.entries import EntryWriter
 from kinetic_mailchimp.audit.trail.environment import correlation
 from kinetic_mailchimp.audit.trail.environment import pipeline as surrounding_pipeline
 from kinetic_mailchimp.audit.trail.run import RUNNING, Run
 from kinetic_mailchimp.audit.trail.vault import Vault
+from kinetic_mailchimp.kit.timestamps import Clock, format_timestamp, utc_now
 
 PERSON_KEY_PROPERTY = "person_key"
 
@@ -83,7 +83,7 @@ class AuditTrail:
         Raises:
             TransientError: If the database did not take it.
         """
-        now = to_text(self.clock())
+        now = format_timestamp(self.clock())
         header: dict[str, Any] = {
             "plugin": plugin,
             "version": version,

@@ -16,11 +16,11 @@ from kinetic_mailchimp.audit.storage.bulk_insert import insert_rows
 from kinetic_mailchimp.audit.storage.database import Database
 from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, run_counts, runs, stream_schemas
 from kinetic_mailchimp.audit.trail import journal
-from kinetic_mailchimp.audit.trail.clock import Clock, to_text
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
 from kinetic_mailchimp.audit.trail.entries import COLUMNS, EntryWriter, Row, to_json
 from kinetic_mailchimp.audit.trail.summary import RunSummary, Status
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError
+from kinetic_mailchimp.kit.timestamps import Clock, format_timestamp
 
 RUNNING = "running"
 OPEN = "open"
@@ -137,7 +137,7 @@ class Run:
             if self._summary is not None:
                 message = f"Run {self.id} is finished: start another one."
                 raise RuntimeError(message)
-            now = to_text(self._clock())
+            now = format_timestamp(self._clock())
             hour = now[:HOUR_LENGTH]
             rows, head = self._writer.rows(made, after=self._entries, head=self._head, now=now)
             if not (rows or alongside or any((ledger or {}).values())):
@@ -210,7 +210,7 @@ class Run:
             error = f"{self._read} records were read and {undecided} of them have no decision."
         finished = self._clock()
         result = {
-            "finished_at": to_text(finished),
+            "finished_at": format_timestamp(finished),
             "status": status,
             "error": error,
             "records_read": self._read,
@@ -218,13 +218,13 @@ class Run:
             "head": self._head,
         }
         with self._database.writing() as connection:
-            connection.execute(self._update(active_at=to_text(finished), **result))
+            connection.execute(self._update(active_at=format_timestamp(finished), **result))
             journal.append(
                 connection,
                 run_id=self.id,
                 kind=journal.FINISHED,
                 content=journal.result_digest({"id": self.id, **result}, self._hours),
-                now=to_text(finished),
+                now=format_timestamp(finished),
             )
         return RunSummary(
             run_id=self.id,

@@ -11,9 +11,9 @@ from types import MappingProxyType
 from typing import Final
 
 from kinetic_mailchimp.audit.cli.render import moment, number_of
-from kinetic_mailchimp.audit.trail.clock import to_text
 from kinetic_mailchimp.audit.trail.drift import RECONCILE
 from kinetic_mailchimp.console.alerts.facts import Facts, RunFact
+from kinetic_mailchimp.kit.timestamps import format_timestamp
 
 _MOST_WORDS: Final = 200
 _MOST_PROBLEMS: Final = 3
@@ -87,7 +87,7 @@ def judge(facts: Facts, limits: Limits, now: datetime) -> Judgement:
 
 
 def _failed_runs(facts: Facts, limits: Limits, now: datetime) -> Iterator[Cause]:
-    silent_since = to_text(now - limits.inactive)
+    silent_since = format_timestamp(now - limits.inactive)
     for lane, runs in facts.lanes.items():
         last_good = next((run.id for run in runs if run.status == "succeeded"), 0)
         bad = [run for run in runs if run.id > last_good and _is_bad(run, silent_since)]
@@ -157,7 +157,7 @@ def _newest(runs: tuple[RunFact, ...]) -> Iterator[RunFact]:
 
 
 def _late_opt_outs(facts: Facts, limits: Limits, now: datetime) -> Iterator[Cause]:
-    latest = to_text(now - limits.opt_out_age)
+    latest = format_timestamp(now - limits.opt_out_age)
     for letter in facts.letters:
         if letter.oldest_opt_out is None or letter.oldest_opt_out > latest:
             continue
@@ -190,7 +190,7 @@ def _unread_causes(oldest: float, unread: int | None, limits: Limits, now: datet
             scope="inbox",
             what=f"Unread in the receiver's inbox: {number_of(unread, 'event') if unread else 'some events'}"
             "; opt-outs that Epicor does not know may be among them.",
-            since=to_text(now - age),
+            since=format_timestamp(now - age),
             advice="See why the reverse pipeline does not run (`sync-audit runs`, and its schedule), or "
             "start it: `meltano run reverse`.",
         )
@@ -302,4 +302,4 @@ def _as_stored(text: str | None) -> str | None:
         when = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         return None
-    return to_text(when) if when.tzinfo else None
+    return format_timestamp(when) if when.tzinfo else None

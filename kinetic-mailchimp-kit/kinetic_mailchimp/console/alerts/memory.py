@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.storage.database import Database
 from kinetic_mailchimp.audit.storage.schema import alerts
-from kinetic_mailchimp.audit.trail.clock import to_text
 from kinetic_mailchimp.console.alerts.causes import Judgement
 from kinetic_mailchimp.console.alerts.messages import Notice, State
+from kinetic_mailchimp.kit.timestamps import format_timestamp
 
 CLAIM: Final = timedelta(minutes=5)
 """So long nobody else tells what one process is about to tell: should it die, the next one does."""
@@ -49,11 +49,11 @@ def due(known: Mapping[str, Known], judgement: Judgement, now: datetime, quiet: 
         quiet: So long a cause that persists is not told again.
     """
     present = {cause.key: cause for cause in judgement.causes}
-    told_before = to_text(now - quiet)
+    told_before = format_timestamp(now - quiet)
     notices = []
     for key, cause in present.items():
         before = known.get(key)
-        since = before.since if before else cause.since or to_text(now)
+        since = before.since if before else cause.since or format_timestamp(now)
         if before is None or before.told_at is None:
             state = State.NEW
         elif before.told_at <= told_before:
@@ -66,7 +66,7 @@ def due(known: Mapping[str, Known], judgement: Judgement, now: datetime, quiet: 
         for key, before in known.items()
         if key not in present and before.told_at is not None and _may_end(key, before, judgement, now)
     ]
-    at = to_text(now)
+    at = format_timestamp(now)
     return [
         notice
         for notice in notices
@@ -78,7 +78,7 @@ def due(known: Mapping[str, Known], judgement: Judgement, now: datetime, quiet: 
 
 def _may_end(key: str, before: Known, judgement: Judgement, now: datetime) -> bool:
     """Whether the facts can tell that a cause is over: they were looked at, and after it was last seen."""
-    return key.partition(":")[0] in judgement.kinds and before.seen_at < to_text(now)
+    return key.partition(":")[0] in judgement.kinds and before.seen_at < format_timestamp(now)
 
 
 class AlertMemory:
@@ -112,7 +112,7 @@ class AlertMemory:
             notices = due(known, judgement, now, quiet)
             _remember(connection, known, judgement, now)
             for notice in notices:
-                _update(connection, notice, claimed_until=to_text(now + CLAIM))
+                _update(connection, notice, claimed_until=format_timestamp(now + CLAIM))
             return notices
 
     def told(self, notices: Sequence[Notice], now: datetime) -> None:
@@ -122,7 +122,7 @@ class AlertMemory:
                 if notice.state is State.OVER:
                     connection.execute(sa.delete(alerts).where(alerts.c.cause == notice.cause))
                 else:
-                    _update(connection, notice, claimed_until=None, told_at=to_text(now))
+                    _update(connection, notice, claimed_until=None, told_at=format_timestamp(now))
 
     def give_back(self, notices: Sequence[Notice]) -> None:
         """Let the next one tell what could not be sent."""
@@ -145,7 +145,7 @@ def _read(connection: sa.Connection) -> dict[str, Known]:
 def _remember(
     connection: sa.Connection, known: Mapping[str, Known], judgement: Judgement, now: datetime
 ) -> None:
-    at = to_text(now)
+    at = format_timestamp(now)
     for cause in judgement.causes:
         before = known.get(cause.key)
         if before is None:

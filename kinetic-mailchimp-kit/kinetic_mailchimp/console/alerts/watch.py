@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from kinetic_mailchimp.audit.trail.clock import to_text
 from kinetic_mailchimp.console.alerts.causes import Judgement
 from kinetic_mailchimp.console.alerts.channels import Channel
 from kinetic_mailchimp.console.alerts.memory import AlertMemory
 from kinetic_mailchimp.console.alerts.messages import Message, compose
+from kinetic_mailchimp.kit.timestamps import format_timestamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ def tell(
     failed: dict[str, None] = {}
     notices = memory.take(judgement, now, quiet)
     for position, notice in enumerate(notices):
-        message = compose(notice, to_text(now))
+        message = compose(notice, format_timestamp(now))
         try:
             refused = [channel.name for channel in channels if not channel.send(message)]
         except BaseException:

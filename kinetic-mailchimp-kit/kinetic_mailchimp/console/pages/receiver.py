@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from kinetic_mailchimp.audit.trail.clock import Clock, to_text, utc_now
 from kinetic_mailchimp.console.alerts.facts import ReceiverFact
 from kinetic_mailchimp.console.alerts.receiver import look_at_receiver
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.retry import RetryPolicy
+from kinetic_mailchimp.kit.timestamps import Clock, format_timestamp, utc_now
 from kinetic_mailchimp.kit.transport import Transport
 
 EVERY_SECONDS: Final = 15.0
@@ -76,13 +76,13 @@ class ReceiverWatch:
         except ConfigurationError as error:
             fact = ReceiverFact(problems=(str(error),))
         now = self._clock()
-        waits = bool(fact.unread) and fact.oldest_unread_seconds is not None
+        waited = fact.oldest_unread_seconds if fact.unread else None
         self.health = Health(
             is_well=not fact.problems,
             told=fact.problems[:_MOST_PROBLEMS],
             asked_at=now,
             unread=fact.unread,
-            oldest=to_text(now - timedelta(seconds=fact.oldest_unread_seconds or 0)) if waits else None,
+            oldest=None if waited is None else format_timestamp(now - timedelta(seconds=waited)),
         )
 
     def _run(self) -> None:

@@ -12,10 +12,10 @@ from fastapi.responses import HTMLResponse, PlainTextResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from kinetic_mailchimp.audit.cli.render import moment
-from kinetic_mailchimp.audit.trail.clock import Clock
 from kinetic_mailchimp.console.pages import words
 from kinetic_mailchimp.console.pages.plots import SPANS, step
 from kinetic_mailchimp.console.pages.settings import PagesSettings
+from kinetic_mailchimp.kit.timestamps import Clock
 
 _FOLDER: Final = Path(__file__).parent
 STATIC_FOLDER: Final = _FOLDER / "static"

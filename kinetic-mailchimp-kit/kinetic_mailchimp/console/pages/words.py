@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import quote
 
-from kinetic_mailchimp.audit.trail.clock import from_text
+from kinetic_mailchimp.kit.timestamps import parse_timestamp
 
 DIRECTIONS: Final = {
     "target-mailchimp": "Epicor → Mailchimp",
@@ -68,14 +68,14 @@ def age(span: timedelta) -> str:
 
 def age_of(text: str, now: datetime) -> str:
     """How long ago a stored time is."""
-    return age(now - from_text(text))
+    return age(now - parse_timestamp(text))
 
 
 def lasted(start: str, end: str | None) -> str:
     """How long something took, from stored times, to a tenth where it was short; empty while it lasts."""
     if end is None:
         return ""
-    span = from_text(end) - from_text(start)
+    span = parse_timestamp(end) - parse_timestamp(start)
     return age(span) if span >= _SHORT else f"{max(span.total_seconds(), 0.0):.1f} s"
 
 

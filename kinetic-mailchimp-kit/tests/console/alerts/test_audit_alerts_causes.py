@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 from kinetic_mailchimp.audit.reading.comparisons import Comparison
-from kinetic_mailchimp.audit.trail.clock import to_text
 from kinetic_mailchimp.console.alerts.causes import RULES, Cause, Limits, judge
 from kinetic_mailchimp.console.alerts.facts import Facts, LettersFact, ReceiverFact, RunFact, WebhookFact
 from kinetic_mailchimp.console.alerts.messages import Notice, State, compose
+from kinetic_mailchimp.kit.timestamps import format_timestamp
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 EPICOR = "target-epicor-contacts"
 
 
 def ago(**units: float) -> str:
-    return to_text(NOW - timedelta(**units))
+    return format_timestamp(NOW - timedelta(**units))
 
 
 def make_run(number: int, status: str = "succeeded", **more: Any) -> RunFact:
@@ -233,14 +233,14 @@ def test_each_kind_says_what_since_when_and_what_to_do(kind: str) -> None:
     notice = Notice(
         cause=f"{kind}:x", state=State.NEW, what="It broke.", since=ago(hours=2), advice="Mend it."
     )
-    message = compose(notice, to_text(NOW))
+    message = compose(notice, format_timestamp(NOW))
     assert message.body == "It broke.\nSince: 2026-03-01 10:00:00 UTC\nWhat to do: Mend it."
     assert "_" not in message.title
 
 
 def test_a_message_says_that_it_is_still_so_and_that_it_is_over() -> None:
     notice: dict[str, Any] = {"cause": "drift:x", "what": "It broke.", "since": ago(hours=2)}
-    assert compose(Notice(**notice, state=State.STILL), to_text(NOW)).title.startswith("Still: ")
-    over = compose(Notice(**notice, state=State.OVER), to_text(NOW))
+    assert compose(Notice(**notice, state=State.STILL), format_timestamp(NOW)).title.startswith("Still: ")
+    over = compose(Notice(**notice, state=State.OVER), format_timestamp(NOW))
     assert (over.title, over.is_good) == ("Over: Epicor and Mailchimp differ", True)
     assert over.body.endswith("It lasted from 2026-03-01 10:00:00 UTC to 2026-03-01 12:00:00 UTC.")

@@ -18,7 +18,6 @@ import pytest
 from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision
-from kinetic_mailchimp.audit.trail.clock import utc_now
 from kinetic_mailchimp.console.alerts import channels as channels_module
 from kinetic_mailchimp.console.alerts.looking import is_alive, look_at_letters, look_at_runs
 from kinetic_mailchimp.console.alerts.memory import AlertMemory
@@ -26,6 +25,7 @@ from kinetic_mailchimp.console.cli import main
 from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.encryption_keys import KEY_VARIABLE
 from kinetic_mailchimp.kit.redaction import MASKER
+from kinetic_mailchimp.kit.timestamps import utc_now
 
 # One of apprise's many channels imports a module that Python 3.11 and 3.12 call outdated.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
