@@ -54,6 +54,10 @@ format: install ## Format and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+bench-smoke: export BENCH_SMOKE := 1
+bench-smoke: install ## Every benchmark at a size that shows only that it runs
+	$(BIN)/pytest tests/bench --capture=no --override-ini python_files='bench_*.py'
+
 bench: install ## Benchmarks: ratios against a floor measured in the same run
 	$(BIN)/pytest tests/bench --capture=no --override-ini python_files='bench_*.py' --override-ini timeout=3600
 

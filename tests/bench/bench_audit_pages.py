@@ -23,14 +23,15 @@ from pathlib import Path
 
 import requests
 import uvicorn
+from sizing import SMOKE, size
 from sync_audit import AuditTrail
 from sync_audit.pages.app import create_app
 from sync_audit.pages.settings import PagesSettings
 
-DECISIONS = int(os.environ.get("BENCH_PAGES_DECISIONS", "5000000"))
+DECISIONS = size(5_000_000, 20_000, "BENCH_PAGES_DECISIONS")
 PER_RUN = 200
 PEOPLE = 399_999  # has no factor in common with how often people opt out: it is not always the same ones
-ROUNDS = 15
+ROUNDS = size(15, 2)
 MOST_MS = 200.0
 TOKEN = "a-token-for-the-benchmark-alone"
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
@@ -216,7 +217,8 @@ def timed(address: str, path: str, session: requests.Session) -> float:
 
 
 def test_every_page_is_fast() -> None:
-    assert max(bench().values()) <= MOST_MS
+    slowest = max(bench().values())
+    assert SMOKE or slowest <= MOST_MS
 
 
 if __name__ == "__main__":
