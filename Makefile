@@ -24,7 +24,7 @@ install: .venv/installed ## Put a working .venv into the checkout, from requirem
 	@touch $@
 
 lock: ## Make requirements.lock anew (needs the network)
-	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.10 --all-extras \
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --all-extras \
 	    --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 	    $(foreach member,$(MEMBERS),--no-emit-package $(notdir $(member))) --no-emit-package connector-simulators \
 	    --group run --group dev pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS)) --output-file requirements.lock

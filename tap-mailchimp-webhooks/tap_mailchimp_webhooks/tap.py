@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import cached_property
 from types import FrameType
 from typing import Any, ClassVar
@@ -205,7 +205,7 @@ class TapMailchimpWebhooks(SecretSettings, Tap):
         client = None if self._stop.is_set() else self._client
         if client is None:
             return
-        now = datetime.now(timezone.utc)
+        now = datetime.now(UTC)
         for hook in hook_health(client, self.inbox, self._audiences(client), now):
             yield hook.document
 

@@ -7,7 +7,7 @@ import sqlite3
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -269,7 +269,7 @@ def test_counts_what_waits(start_receiver: StartReceiver, form: Form, now: datet
         post(url, form(email=f"person{number}@example.com"))
 
     assert metric(url, "mailchimp_webhooks_inbox_unread ") == 3
-    age = datetime.now(timezone.utc) - now
+    age = datetime.now(UTC) - now
     assert metric(url, "mailchimp_webhooks_inbox_oldest_unread_seconds ") == pytest.approx(
         age.total_seconds(), abs=60
     )

@@ -43,7 +43,7 @@ EAST = dt.timezone(dt.timedelta(hours=2))
         ("O'Brien", "'O''Brien'"),
         ("", "''"),
         (Raw("2026-01-01T00:00:00Z"), "2026-01-01T00:00:00Z"),
-        (dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.timezone.utc), "2026-01-02T03:04:05Z"),
+        (dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC), "2026-01-02T03:04:05Z"),
         (dt.datetime(2026, 1, 2, 3, 4, 5, 120_000, tzinfo=EAST), "2026-01-02T01:04:05.12Z"),
         (dt.datetime(2026, 1, 2, 3, 4, 5), "2026-01-02T03:04:05Z"),  # noqa: DTZ001 (a moment without a zone)
         (dt.date(2026, 1, 2), "2026-01-02T00:00:00Z"),

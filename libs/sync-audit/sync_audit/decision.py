@@ -11,7 +11,7 @@ Change = tuple[object, object]
 """A field's value before and after."""
 
 
-class Action(str, enum.Enum):
+class Action(enum.StrEnum):
     """What became of a record.
 
     Only `FAILED` and `QUARANTINED` are failures: they count against a run's limits. Everything else is an
@@ -67,10 +67,6 @@ class Action(str, enum.Enum):
     def is_failure(self) -> bool:
         """Whether the action counts against `max_failed` and `max_failed_ratio`."""
         return self in _FAILURES
-
-    def __str__(self) -> str:
-        """The stored word."""
-        return self.value
 
 
 _FAILURES: Final = frozenset({Action.FAILED, Action.QUARANTINED})

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import socket
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
-from typing_extensions import Self
 
 from sync_audit import journal
 from sync_audit.chain import person_digest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sync_audit.alerts.causes import Cause, Judgement
@@ -14,7 +14,7 @@ from sync_audit.alerts.messages import Message
 from sync_audit.alerts.watch import Outcome, tell
 from sync_audit.database import Database
 
-NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 QUIET = timedelta(hours=12)
 MINUTE = timedelta(minutes=1)
 BROKEN = Cause(kind="drift", scope="x", what="Both sides differ.", advice="Look.")
