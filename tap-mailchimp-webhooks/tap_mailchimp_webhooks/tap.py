@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from types import FrameType
@@ -134,6 +134,22 @@ class TapMailchimpWebhooks(SecretSettings, Tap):
     def inbox(self) -> Inbox:
         """The inbox, opened when it is first needed."""
         return Inbox.open(self.config.get("inbox_database_url") or default_url())
+
+    def close(self) -> None:
+        """Close the inbox; it is opened anew if it is needed again."""
+        opened = self.__dict__.pop("inbox", None)  # asked so, because the property itself would open it
+        if opened is not None:
+            opened.close()
+
+    @override
+    def sync_all(self) -> None:
+        with closing(self):
+            super().sync_all()
+
+    @override
+    def run_connection_test(self) -> bool:
+        with closing(self):
+            return super().run_connection_test()
 
     @override
     def discover_streams(self) -> list[Stream]:
