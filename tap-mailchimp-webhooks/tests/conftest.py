@@ -149,7 +149,7 @@ def start_receiver(open_inbox: Callable[..., Inbox], sqlite_url: str) -> Iterato
         yield start
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     """Wait, by looking often, until something is so."""
     end = time.monotonic() + seconds
     while not condition():

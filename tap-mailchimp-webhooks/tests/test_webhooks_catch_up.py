@@ -257,7 +257,11 @@ _steps = st.one_of(
 
 
 @given(steps=st.lists(_steps, max_size=14))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_whatever_happened_while_the_receiver_was_on_or_off_the_inbox_ends_with_the_truth(
     steps: list[tuple[str, int]],
     mailchimp: RunningMailchimp,

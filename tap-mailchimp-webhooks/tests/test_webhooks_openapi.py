@@ -46,7 +46,11 @@ def test_nothing_that_its_description_allows_makes_it_fail(
 
 
 @given(body=st.binary(max_size=200))
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_any_bytes_can_be_stored(inbox: Inbox, body: bytes) -> None:
     arrival = from_delivery(body, FORM, datetime.now(UTC))
     inbox.store([arrival])

@@ -208,7 +208,7 @@ def test_an_override_of_the_method_that_nobody_knows_is_remembered(
     api: PlainClient, mailchimp: RunningMailchimp
 ) -> None:
     mailchimp.allows_unknown = True
-    api.session.post(f"{api.base_url}/ping", headers={"X-HTTP-Method-Override": "PATCH"}, timeout=30)
+    api.session.post(f"{api.base_url}/ping", headers={"X-HTTP-Method-Override": "PATCH"}, timeout=120)
     assert len(api.control.unknown_requests()) == 1
 
 
@@ -219,7 +219,7 @@ def test_the_fixture_fails_a_test_that_asks_what_nobody_knows(*, allowed: bool) 
         running = start()
         running.allows_unknown = allowed
         auth = ("", running.api_key)
-        assert requests.get(f"{running.base_url}/nonsense", auth=auth, timeout=30).status_code == 404
+        assert requests.get(f"{running.base_url}/nonsense", auth=auth, timeout=120).status_code == 404
 
 
 def test_the_fixture_takes_seed_members_and_switches(start_mailchimp: StartMailchimp) -> None:
