@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from types import FrameType
@@ -132,24 +133,11 @@ class TapMailchimpWebhooks(SecretSettings, Tap):
 
     @cached_property
     def inbox(self) -> Inbox:
-        """The inbox, opened when it is first needed."""
-        return Inbox.open(self.config.get("inbox_database_url") or default_url())
-
-    def close(self) -> None:
-        """Close the inbox; it is opened anew if it is needed again."""
-        opened = self.__dict__.pop("inbox", None)  # asked so, because the property itself would open it
-        if opened is not None:
-            opened.close()
-
-    @override
-    def sync_all(self) -> None:
-        with closing(self):
-            super().sync_all()
-
-    @override
-    def run_connection_test(self) -> bool:
-        with closing(self):
-            return super().run_connection_test()
+        """The inbox, opened when it is first needed, and closed with the tap."""
+        inbox = Inbox.open(self.config.get("inbox_database_url") or default_url())
+        # The SDK lets no tap add to how a run ends, and a run may be a sync, a test of the connection or one stream.
+        weakref.finalize(self, inbox.close)
+        return inbox
 
     @override
     def discover_streams(self) -> list[Stream]:
