@@ -1,6 +1,6 @@
 # Every target installs what it needs first. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test check docs format bench clean
+.PHONY: help install lock demo test check docs format bench-smoke bench clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,7 +10,7 @@ MEMBERS := libs/connector-kit libs/epicor-kinetic-client libs/mailchimp-client l
 SOURCES := $(MEMBERS) tests
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: .venv/installed ## Put a working .venv into the checkout, from requirements.lock
 

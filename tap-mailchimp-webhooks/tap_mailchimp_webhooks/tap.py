@@ -135,7 +135,7 @@ class TapMailchimpWebhooks(SecretSettings, Tap):
     def inbox(self) -> Inbox:
         """The inbox, opened when it is first needed, and closed with the tap."""
         inbox = Inbox.open(self.config.get("inbox_database_url") or default_url())
-        # The SDK lets no tap add to how a run ends, and a run may be a sync, a test of the connection or one stream.
+        # The SDK's ways to run, a sync or a test of the connection, are final: nothing can be put at their end.
         weakref.finalize(self, inbox.close)
         return inbox
 
