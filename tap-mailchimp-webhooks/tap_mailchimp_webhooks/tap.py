@@ -135,7 +135,7 @@ class TapMailchimpWebhooks(SecretSettings, Tap):
     def inbox(self) -> Inbox:
         """The inbox, opened when it is first needed, and closed with the tap."""
         inbox = Inbox.open(self.config.get("inbox_database_url") or default_url())
-        # The SDK's ways to run, a sync or a test of the connection, are final: nothing can be put at their end.
+        # The ways to run are final in the SDK: nothing can be added to the end of one.
         weakref.finalize(self, inbox.close)
         return inbox
 
