@@ -1,6 +1,6 @@
 # Every target installs what it needs first. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test check docs format bench clean
+.PHONY: help install lock demo test check docs format bench-smoke bench clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,7 +10,7 @@ MEMBERS := kinetic-mailchimp-kit tap-epicor-kinetic tap-mailchimp-webhooks targe
 PACKAGES := $(patsubst %/py.typed,%,$(wildcard $(addsuffix /*/py.typed,$(MEMBERS))))
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: .venv/installed ## Put a working .venv into the checkout, from requirements.lock
 
@@ -24,7 +24,7 @@ install: .venv/installed ## Put a working .venv into the checkout, from requirem
 	@touch $@
 
 lock: ## Make requirements.lock anew (needs the network)
-	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.10 --all-extras \
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --all-extras \
 	    --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 	    $(foreach member,$(MEMBERS),--no-emit-package $(notdir $(member))) --no-emit-package connector-simulators \
 	    --group run --group dev pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS)) --output-file requirements.lock
@@ -53,6 +53,10 @@ docs: install ## Write the settings of the plugins into the READMEs and meltano.
 format: install ## Format and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench-smoke: export BENCH_SMOKE := 1
+bench-smoke: install ## Every benchmark at a size that shows only that it runs
+	$(BIN)/pytest tests/bench --capture=no --override-ini python_files='bench_*.py'
 
 bench: install ## Benchmarks: ratios against a floor measured in the same run
 	$(BIN)/pytest tests/bench --capture=no --override-ini python_files='bench_*.py' --override-ini timeout=3600

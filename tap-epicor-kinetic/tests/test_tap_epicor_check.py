@@ -130,7 +130,7 @@ def self_signed(tmp_path: Path) -> Iterator[tuple[str, str]]:
     """The address of a server with a certificate of its own, and the file of that certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kinetic.example.com")])
-    now = dt.datetime.now(dt.timezone.utc)
+    now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)

@@ -11,7 +11,7 @@ from kinetic_mailchimp.kit.errors import ConfigurationError
 from tap_epicor_kinetic.reading.deletions import KeyStore
 from tap_epicor_kinetic.settings import ReadSettings
 
-NOW = dt.datetime(2026, 1, 31, tzinfo=dt.timezone.utc)
+NOW = dt.datetime(2026, 1, 31, tzinfo=dt.UTC)
 
 
 def gone(result: Any) -> list[int]:

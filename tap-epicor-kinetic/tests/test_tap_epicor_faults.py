@@ -68,9 +68,9 @@ def test_pages_shrink_when_the_tap_itself_runs_out_of_patience(
     whole = numbers(tap.run("customers"))
     epicor.control.clear_requests()
     epicor.control.faults(
-        {"match": {"path": PAGES, "after": 1, "count": 1}, "effect": {"kind": "latency", "seconds": 8}}
+        {"match": {"path": PAGES, "after": 1, "count": 1}, "effect": {"kind": "latency", "seconds": 40}}
     )
-    result = tap.run("customers", page_size=80, concurrency=1, request_timeout=2)
+    result = tap.run("customers", page_size=80, concurrency=1, request_timeout=10)
     assert numbers(result) == whole
     assert result.pauses == []
     sizes = [int(query["$top"]) for query in queries(epicor, PAGES.rstrip("$")) if query["$top"] != "1"]

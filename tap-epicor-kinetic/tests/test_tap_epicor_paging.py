@@ -313,7 +313,7 @@ def test_the_next_page_is_asked_for_while_this_one_is_with_the_caller() -> None:
 
     pages = side_by_side([lane()])
     next(pages)
-    assert asked.wait(timeout=30)
+    assert asked.wait(timeout=120)
     assert [page for _, page in pages][-1] is None
 
 
@@ -323,7 +323,7 @@ def test_a_caller_that_stops_leaves_no_thread_behind() -> None:
     pages.close()  # type: ignore[attr-defined]  # a generator
     for thread in threading.enumerate():
         if thread.name.startswith("epicor-page"):
-            thread.join(timeout=30)
+            thread.join(timeout=120)
             assert not thread.is_alive()
 
 

@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -162,7 +162,7 @@ def event_id_of(content: Mapping[str, Any]) -> str:
 
 def rfc3339(moment: datetime, *, precision: str = "seconds") -> str:
     """A moment as text in UTC, always of the same length, so that text sorts as time does."""
-    return moment.astimezone(timezone.utc).isoformat(timespec=precision)
+    return moment.astimezone(UTC).isoformat(timespec=precision)
 
 
 def _understood(
@@ -211,7 +211,7 @@ def _fired_at(value: object) -> datetime | None:
     if not isinstance(value, str) or not _FIRED_AT.fullmatch(value.strip()):
         return None
     try:
-        return datetime.fromisoformat(value.strip()).replace(tzinfo=timezone.utc)
+        return datetime.fromisoformat(value.strip()).replace(tzinfo=UTC)
     except ValueError:
         return None
 

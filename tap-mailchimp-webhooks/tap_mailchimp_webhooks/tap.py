@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import cached_property
 from types import FrameType
 from typing import Any, ClassVar
@@ -132,8 +133,11 @@ class TapMailchimpWebhooks(SecretSettings, Tap):
 
     @cached_property
     def inbox(self) -> Inbox:
-        """The inbox, opened when it is first needed."""
-        return Inbox.open(self.config.get("inbox_database_url") or default_url())
+        """The inbox, opened when it is first needed, and closed with the tap."""
+        inbox = Inbox.open(self.config.get("inbox_database_url") or default_url())
+        # The ways to run are final in the SDK: nothing can be added to the end of one.
+        weakref.finalize(self, inbox.close)
+        return inbox
 
     @override
     def discover_streams(self) -> list[Stream]:
@@ -205,7 +209,7 @@ class TapMailchimpWebhooks(SecretSettings, Tap):
         client = None if self._stop.is_set() else self._client
         if client is None:
             return
-        now = datetime.now(timezone.utc)
+        now = datetime.now(UTC)
         for hook in hook_health(client, self.inbox, self._audiences(client), now):
             yield hook.document
 

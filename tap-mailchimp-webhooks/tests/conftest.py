@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -22,7 +22,7 @@ from tap_mailchimp_webhooks.receiver.app import create_app
 from tap_mailchimp_webhooks.receiver.settings import PathSecrets, ReceiverSettings
 
 SECRET = "a-path-secret-of-the-tests"
-NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -149,7 +149,7 @@ def start_receiver(open_inbox: Callable[..., Inbox], sqlite_url: str) -> Iterato
         yield start
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     """Wait, by looking often, until something is so."""
     end = time.monotonic() + seconds
     while not condition():

@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
@@ -131,7 +131,7 @@ def test_with_the_receiver_off_the_final_state_is_the_same(
 def test_without_a_backfill_old_opt_outs_stay_untold(
     mailchimp: RunningMailchimp, catch_up: Callable[..., int]
 ) -> None:
-    long_ago = datetime(2020, 1, 1, tzinfo=timezone.utc).timestamp()
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
     person = {"email": PEOPLE[0], "state": "unsubscribed_by_contact", "last_changed": long_ago}
     mailchimp.control.put_members([person])
 
@@ -141,7 +141,7 @@ def test_without_a_backfill_old_opt_outs_stay_untold(
 def test_with_a_backfill_old_opt_outs_are_told(
     mailchimp: RunningMailchimp, catch_up: Callable[..., int]
 ) -> None:
-    long_ago = datetime(2020, 1, 1, tzinfo=timezone.utc).timestamp()
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
     mailchimp.control.put_members(
         {"email": f"{state}@example.com", "state": state, "last_changed": long_ago}
         for state in ("unsubscribed_by_contact", "complained", "cleaned", "archived", "subscribed", "pending")
@@ -257,7 +257,11 @@ _steps = st.one_of(
 
 
 @given(steps=st.lists(_steps, max_size=14))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_whatever_happened_while_the_receiver_was_on_or_off_the_inbox_ends_with_the_truth(
     steps: list[tuple[str, int]],
     mailchimp: RunningMailchimp,

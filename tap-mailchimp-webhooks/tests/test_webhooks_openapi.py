@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import schemathesis
@@ -46,9 +46,13 @@ def test_nothing_that_its_description_allows_makes_it_fail(
 
 
 @given(body=st.binary(max_size=200))
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_any_bytes_can_be_stored(inbox: Inbox, body: bytes) -> None:
-    arrival = from_delivery(body, FORM, datetime.now(timezone.utc))
+    arrival = from_delivery(body, FORM, datetime.now(UTC))
     inbox.store([arrival])
 
     assert inbox.store([arrival]) == [False]

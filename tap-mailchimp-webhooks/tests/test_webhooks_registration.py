@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -297,7 +297,7 @@ def test_what_is_no_address_is_refused(url: str) -> None:
         public_address(url, "s")
 
 
-NOW = datetime(2026, 3, 10, 12, 0, tzinfo=timezone.utc)
+NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
 
 def _ago(**parts: float) -> str:
@@ -349,7 +349,7 @@ def test_status_says_when_a_webhook_looks_disabled(
     assert command("status").exit_code == 2
     command("register", "--url", start_receiver())
     assert command("status").exit_code == 0
-    moment = datetime.now(timezone.utc) + timedelta(seconds=2)
+    moment = datetime.now(UTC) + timedelta(seconds=2)
     missed = from_catch_up(
         "unsubscribe", {"email": "ada@example.com", "list_id": mailchimp.list_id}, moment, moment
     )
@@ -364,7 +364,7 @@ def test_status_lists_what_was_not_understood_without_addresses(
     command: Callable[..., Result], start_receiver: Callable[..., str], inbox: Inbox
 ) -> None:
     command("register", "--url", start_receiver())
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     old = from_delivery(b"type=new_thing&data[email]=old@example.com", FORM, now - timedelta(days=8))
     inbox.store([old])
     assert command("status").exit_code == 0

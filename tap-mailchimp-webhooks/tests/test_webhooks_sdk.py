@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -31,7 +31,7 @@ def fill(url: str) -> None:
         data = {"list_id": "1", "id": "c1", "email": "ada@example.com", "old_email": "old@example.com"}
         fields = {f"data[{name}]": value for name, value in data.items()}
         body = urlencode({"type": event_type, "fired_at": "2026-03-01 12:00:00", **fields}).encode()
-        inbox.store([from_delivery(body, FORM, datetime.now(timezone.utc))])
+        inbox.store([from_delivery(body, FORM, datetime.now(UTC))])
     inbox.database.close()
 
 

@@ -53,7 +53,7 @@ class Following:
 
     def next(self, kind: str) -> Message:
         """The next message of a type."""
-        while (message := self.messages.get(timeout=30)) is not None:
+        while (message := self.messages.get(timeout=120)) is not None:
             if message["type"] == kind:
                 return message
         pytest.fail("the tap ended")
@@ -66,10 +66,10 @@ class Following:
         """Send a signal; hands out the exit status and the last state."""
         self.process.send_signal(signum)
         state: Message = {}
-        while (message := self.messages.get(timeout=30)) is not None:
+        while (message := self.messages.get(timeout=120)) is not None:
             if message["type"] == "STATE":
                 state = message["value"]
-        return self.process.wait(timeout=30), state
+        return self.process.wait(timeout=120), state
 
 
 @dataclass(frozen=True)
@@ -315,7 +315,7 @@ def test_killed_while_it_follows_it_repeats_at_most_what_had_no_state(
         inbox.store(arrivals[start : start + 10])
         with tap.following(state) as running:
             while len(set(seen)) < start + 10:
-                message = running.messages.get(timeout=30)
+                message = running.messages.get(timeout=120)
                 assert message is not None
                 if message["type"] == "RECORD":
                     seen.append(message["record"]["event_id"])

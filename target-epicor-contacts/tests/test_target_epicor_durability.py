@@ -21,7 +21,7 @@ def seen(bench: Any, method: str) -> bool:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < give_up, "it did not happen"
         time.sleep(0.01)

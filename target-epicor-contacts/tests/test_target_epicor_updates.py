@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -72,7 +72,7 @@ def test_fractions_become_plain_numbers_for_dead_letters_and_for_epicor(update: 
 
 def moment(second: int, sequence: int | None = None, event_id: str = "") -> Moment:
     return Moment(
-        datetime(2026, 3, 1, 18, 0, second, tzinfo=timezone.utc), sequence, event_id or f"{second}{sequence}"
+        datetime(2026, 3, 1, 18, 0, second, tzinfo=UTC), sequence, event_id or f"{second}{sequence}"
     )
 
 

@@ -150,7 +150,7 @@ class Loader:
         for record in self._unplanned:
             try:
                 audience = self._audience_of(record)
-            except DataError as error:  # noqa: PERF203 (each record may name another)
+            except DataError as error:
                 detail = f"{error.message} {error.advice}"
                 failed.append(report.of_failure(record, "no_such_audience", detail, keep=True))
             else:

@@ -141,9 +141,9 @@ def _interests(bench: Any, groups: dict[str, list[str]]) -> dict[str, str]:
         session.auth = ("any", bench.mailchimp.api_key)
         url = f"{bench.mailchimp.base_url}/lists/{bench.mailchimp.list_id}/interest-categories"
         for title, names in groups.items():
-            group = session.post(url, json={"title": title, "type": "checkboxes"}, timeout=30).json()
+            group = session.post(url, json={"title": title, "type": "checkboxes"}, timeout=120).json()
             for name in names:
-                made = session.post(f"{url}/{group['id']}/interests", json={"name": name}, timeout=30).json()
+                made = session.post(f"{url}/{group['id']}/interests", json={"name": name}, timeout=120).json()
                 ids[f"{title}/{name}"] = made["id"]
     return ids
 

@@ -75,7 +75,7 @@ def feed(process: subprocess.Popen[str], messages: Sequence[str]) -> None:
 
 
 def wait_for_batches(bench: Any, count: int) -> None:
-    for _ in range(600):
+    for _ in range(2_400):
         posts = sum(number for key, number in bench.calls().items() if key.startswith("POST"))
         if posts >= count:
             return

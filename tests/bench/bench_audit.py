@@ -7,13 +7,13 @@ with the same indexes and the same durability, by the driver alone. Run it with
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -21,12 +21,13 @@ from kinetic_mailchimp.audit import Action, AuditTrail, Decision
 from kinetic_mailchimp.audit.reading.queries import Question, entries, latest_runs
 from kinetic_mailchimp.audit.storage.database import prepare_sqlite
 from kinetic_mailchimp.audit.storage.schema import decisions
+from sizing import SMOKE, size
 
-RECORDED = 100_000
-TRAIL = int(os.environ.get("BENCH_DECISIONS", "1000000"))
+RECORDED = size(100_000, 1_000)
+TRAIL = size(1_000_000, 3_000, "BENCH_DECISIONS")
 BATCH = 500
 PEOPLE = 50_000
-ROUNDS = 30
+ROUNDS = size(30, 2)
 MOST_TIMES_THE_FLOOR = 3.0
 MOST_MS = 200.0
 
@@ -72,7 +73,7 @@ def floor(trail: AuditTrail, folder: Path) -> float:
         )
         statements = list(created.scalars())
     marks = ", ".join("?" * len(decisions.columns))
-    with sqlite3.connect(folder / "floor.sqlite3", isolation_level=None) as bare:
+    with closing(sqlite3.connect(folder / "floor.sqlite3", isolation_level=None)) as bare:
         prepare_sqlite(bare, None)
         for statement in statements:
             bare.execute(statement)
@@ -81,9 +82,7 @@ def floor(trail: AuditTrail, folder: Path) -> float:
             bare.execute("BEGIN IMMEDIATE")
             bare.executemany(f"INSERT INTO decisions VALUES ({marks})", rows[start : start + BATCH])  # noqa: S608 - marks
             bare.execute("COMMIT")
-        seconds = time.perf_counter() - begin
-    bare.close()
-    return seconds
+        return time.perf_counter() - begin
 
 
 def milliseconds(ask: Callable[[int], Iterable[object]]) -> float:
@@ -127,8 +126,8 @@ def bench(total: int = TRAIL) -> tuple[float, dict[str, float]]:
 
 def test_recording_stays_near_its_floor_and_questions_are_fast() -> None:
     ratio, asked = bench()
-    assert ratio <= MOST_TIMES_THE_FLOOR
-    assert max(asked.values()) <= MOST_MS
+    assert SMOKE or ratio <= MOST_TIMES_THE_FLOOR
+    assert SMOKE or max(asked.values()) <= MOST_MS
 
 
 if __name__ == "__main__":

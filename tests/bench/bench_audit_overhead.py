@@ -26,9 +26,10 @@ from pathlib import Path
 
 import pytest
 from mailchimp_load import simulator, write_input
+from sizing import SMOKE, size
 
-MEMBERS = int(os.environ.get("BENCH_MEMBERS", "100000"))
-LOADS = int(os.environ.get("BENCH_LOADS", "3"))
+MEMBERS = size(100_000, 600, "BENCH_MEMBERS")
+LOADS = size(3, 1, "BENCH_LOADS")
 AIM = 0.10
 MOST_SHARE = 0.17  # measured: 4 to 15 % in ten pairs, of which inserting and committing the rows takes half
 AUDITED = ("-m", "target_mailchimp")
@@ -110,4 +111,4 @@ def test_overhead_of_the_audit_trail(tmp_path: Path) -> None:
         f"  median overhead: {of_cpu:.1%} of its computing (at most {MOST_SHARE:.0%}, the aim is {AIM:.0%}),"
         f" {overhead:.1%} of its time"
     )
-    assert of_cpu <= MOST_SHARE
+    assert SMOKE or of_cpu <= MOST_SHARE

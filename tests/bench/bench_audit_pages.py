@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 
@@ -26,14 +26,15 @@ import uvicorn
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.console.pages.app import create_app
 from kinetic_mailchimp.console.pages.settings import PagesSettings
+from sizing import SMOKE, size
 
-DECISIONS = int(os.environ.get("BENCH_PAGES_DECISIONS", "5000000"))
+DECISIONS = size(5_000_000, 20_000, "BENCH_PAGES_DECISIONS")
 PER_RUN = 200
 PEOPLE = 399_999  # has no factor in common with how often people opt out: it is not always the same ones
-ROUNDS = 15
+ROUNDS = size(15, 2)
 MOST_MS = 200.0
 TOKEN = "a-token-for-the-benchmark-alone"
-NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 NUMBERS = """
 WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {count})
@@ -149,7 +150,7 @@ def floor(file: Path, total: int) -> float:
 def pages(number: int, total: int) -> dict[str, str]:
     """Each page and an address of it, another one for each number."""
     run = number * 131 % (total // PER_RUN) + 1
-    deep = datetime.fromtimestamp(NOW.timestamp() - 86_400 * (number % 5 + 1), timezone.utc)
+    deep = datetime.fromtimestamp(NOW.timestamp() - 86_400 * (number % 5 + 1), UTC)
     key = f"{deep:%Y-%m-%dT%H:%M:%S}.000000Z,{total},0"
     person = digest(number * 52_711 % total * 7919 % PEOPLE).hex()
     return {
@@ -216,7 +217,8 @@ def timed(address: str, path: str, session: requests.Session) -> float:
 
 
 def test_every_page_is_fast() -> None:
-    assert max(bench().values()) <= MOST_MS
+    slowest = max(bench().values())
+    assert SMOKE or slowest <= MOST_MS
 
 
 if __name__ == "__main__":

@@ -23,11 +23,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
+from sizing import SMOKE, size
 from tap_mailchimp_webhooks.events import CONTACT_EVENTS
 from tap_mailchimp_webhooks.inbox.encryption import Sealing
 from tap_mailchimp_webhooks.inbox.store import Inbox
 
-SECONDS = float(os.environ.get("BENCH_SECONDS", "10"))
+SECONDS = float(size(10, 1, "BENCH_SECONDS"))
+AS_FAST_AS_IT_GOES = size(6000, 300)
+FOLLOWED = size(200, 10)
 RATE = 1000
 CONNECTIONS = 64
 MOST_TIMES_THE_FLOOR = 10.0
@@ -208,7 +211,7 @@ def stored_numbers(folder: Path) -> set[int]:
     return found
 
 
-def follow_milliseconds(folder: Path, count: int = 200) -> list[float]:
+def follow_milliseconds(folder: Path, count: int = FOLLOWED) -> list[float]:
     """From the answer to a delivery to the line of the tap that follows, in milliseconds."""
     (folder / "config.json").write_text(
         json.dumps({"inbox_database_url": inbox_url(folder), "follow": True, "catch_up": False})
@@ -246,11 +249,11 @@ def test_keeps_up_with_a_thousand_a_second_and_loses_none() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with server([sys.executable, "-c", FLOOR], folder) as (url, _):
-            floor = per_second(url, 6000)
+            floor = per_second(url, AS_FAST_AS_IT_GOES)
             floor_load = asyncio.run(load(url, int(RATE * min(SECONDS, 10)), RATE))
         (folder / "warm-up").mkdir()
         with server(RECEIVER, folder / "warm-up") as (url, _):
-            durable = per_second(url, 6000)
+            durable = per_second(url, AS_FAST_AS_IT_GOES)
         with server(RECEIVER, folder) as (url, _):
             seen = asyncio.run(load(url, int(RATE * SECONDS), RATE))
         print(
@@ -264,10 +267,10 @@ def test_keeps_up_with_a_thousand_a_second_and_loses_none() -> None:
         )
         assert stored_numbers(folder) == set(seen.accepted)
         assert len(seen.accepted) == int(RATE * SECONDS)
-        assert floor / durable < MOST_TIMES_THE_FLOOR
+        assert SMOKE or floor / durable < MOST_TIMES_THE_FLOOR
         synced = sync_milliseconds(folder)
         print(f"the disk makes 64 KiB durable in {synced:.1f} ms (p99)")
-        if floor < QUIET * RATE or synced > QUIET_SYNC_MS:
+        if SMOKE or floor < QUIET * RATE or synced > QUIET_SYNC_MS:
             print("The machine is too busy to judge how long a delivery takes.")
         else:
             assert seen.percentile(0.99) < MOST_P99_MS
@@ -289,7 +292,7 @@ def test_an_event_comes_out_at_once() -> None:
         took = sorted(follow_milliseconds(Path(name)))
     middle, late = took[len(took) // 2], took[int(len(took) * 0.99)]
     print(f"\nfrom the answer to the line of the tap: p50 {middle:.1f} ms, p99 {late:.1f} ms")
-    assert middle < MOST_FOLLOW_MS
+    assert SMOKE or middle < MOST_FOLLOW_MS
 
 
 if __name__ == "__main__":

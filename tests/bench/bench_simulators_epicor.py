@@ -18,13 +18,14 @@ from typing import Any
 
 import requests
 from simulators.common.serve import serve_in_thread
+from sizing import SMOKE, size
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-CUSTOMERS = 100_000
-PAGE, ROUNDS = 1000, 15
+CUSTOMERS = size(100_000, 600)
+PAGE, ROUNDS = size(1000, 20), size(15, 3)
 MOST_MEMORY_MIB = 1024
 MOST_TIMES_THE_FLOOR = 50
 COMMAND = [sys.executable, "-c", "from simulators.epicor.cli import main; main()", "--port", "0"]
@@ -139,7 +140,7 @@ def bench_simulators_epicor() -> list[tuple[str, float, float]]:
 
 def test_simulators_epicor() -> None:
     rows = bench_simulators_epicor()
-    assert all(spent < floor * MOST_TIMES_THE_FLOOR for _, spent, floor in rows)
+    assert SMOKE or all(spent < floor * MOST_TIMES_THE_FLOOR for _, spent, floor in rows)
 
 
 if __name__ == "__main__":

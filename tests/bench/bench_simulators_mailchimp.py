@@ -18,13 +18,14 @@ from typing import Any
 
 import requests
 from simulators.common.serve import serve_in_thread
+from sizing import SMOKE, size
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-MEMBERS = 100_000
-BATCH, PAGE, ROUNDS = 500, 1000, 15
+MEMBERS = size(100_000, 2_000)
+BATCH, PAGE, ROUNDS = 500, size(1000, 100), size(15, 3)
 MOST_MEMORY_MIB = 1024
 MOST_TIMES_THE_FLOOR = 50
 COMMAND = [sys.executable, "-c", "from simulators.mailchimp.cli import main; main()"]
@@ -125,7 +126,7 @@ def bench_simulators_mailchimp() -> list[tuple[str, float, float]]:
 
 def test_simulators_mailchimp() -> None:
     rows = bench_simulators_mailchimp()
-    assert all(spent < floor * MOST_TIMES_THE_FLOOR for _, spent, floor in rows)
+    assert SMOKE or all(spent < floor * MOST_TIMES_THE_FLOOR for _, spent, floor in rows)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -20,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from sizing import SMOKE, size
 
-CUSTOMERS = int(os.environ.get("BENCH_CUSTOMERS", "60000"))
+CUSTOMERS = size(60_000, 1_500, "BENCH_CUSTOMERS")
 PAGE = 1000
 COMPANY = "EPIC06"
 LEAST_PER_SECOND = 13_000
@@ -30,6 +30,18 @@ MOST_MEMORY_MIB = 75
 MOST_SECONDS_TO_START = 2.0
 SIMULATOR = [sys.executable, "-c", "from simulators.epicor.cli import main; main()", "--port", "0"]
 TAP = [sys.executable, "-m", "tap_epicor_kinetic"]
+MEASURE = """
+import os, sys, time
+out, log, *command = sys.argv[1:]
+create = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+files = [(os.POSIX_SPAWN_OPEN, number, path, create, 0o600) for number, path in ((1, out), (2, log))]
+started = time.perf_counter()
+child = os.posix_spawn(command[0], command, os.environ, file_actions=files)
+_, status, usage = os.wait4(child, 0)
+print([os.waitstatus_to_exitcode(status), time.perf_counter() - started, usage.ru_maxrss])
+"""
+"""Runs a command and prints its exit status, seconds and peak in KiB. It is a small process in between: Linux
+counts into a peak what the process held before it became another program, which is what its parent holds."""
 COLUMNS = (
     *("Company", "CustNum", "CustID", "Name", "Address1", "Address2", "City", "State", "Zip", "Country"),
     *("PhoneNum", "EMailAddress", "GroupCode", "TerritoryID", "CreditHold", "NoContact", "UpdatedOn"),
@@ -59,17 +71,17 @@ class Run:
 
 
 def run_tap(folder: Path, *arguments: str) -> Run:
-    out = folder / "out.jsonl"
-    with out.open("wb") as stdout, (folder / "log").open("wb") as stderr:
-        started = time.perf_counter()
-        process = subprocess.Popen([*TAP, *arguments], stdout=stdout, stderr=stderr)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, (folder / "log").read_text()
+    out, log = folder / "out.jsonl", folder / "log"
+    measured = subprocess.run(
+        [sys.executable, "-ISc", MEASURE, out, log, *TAP, *arguments],
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    status, seconds, kib = json.loads(measured.stdout)
+    assert status == 0, log.read_text()
     with out.open("rb") as lines:
         rows = sum(line.startswith(b'{"type":"RECORD"') for line in lines)
-    return Run(rows, seconds, usage.ru_maxrss / 1024)
+    return Run(rows, seconds, kib / 1024)
 
 
 def prepare(folder: Path, hello: Mapping[str, Any]) -> list[str]:
@@ -122,8 +134,9 @@ def measure() -> dict[str, float]:
         start = run_tap(folder, "--about").seconds
         floor = floor_per_second(hello, folder / "floor.jsonl")
         first = run_tap(folder, *arguments)
-        states = [line for line in (folder / "out.jsonl").open() if line.startswith('{"type":"STATE"')]
-        (folder / "state.json").write_text(json.dumps(json.loads(states[-1])["value"]))
+        with (folder / "out.jsonl").open() as lines:
+            state = [line for line in lines if line.startswith('{"type":"STATE"')][-1]
+        (folder / "state.json").write_text(json.dumps(json.loads(state)["value"]))
         second = run_tap(folder, *arguments, "--state", str(folder / "state.json"))
     per_second = first.rows / (first.seconds - start)
     return {
@@ -143,10 +156,10 @@ def test_the_tap_reads_fast_and_in_little_memory() -> None:
     found = measure()
     for name, value in found.items():
         print(f"{name:40} {value:12,.2f}")
-    assert found["rows a second, once started"] >= LEAST_PER_SECOND
-    assert found["share of the floor"] >= LEAST_SHARE_OF_THE_FLOOR
+    assert SMOKE or found["rows a second, once started"] >= LEAST_PER_SECOND
+    assert SMOKE or found["share of the floor"] >= LEAST_SHARE_OF_THE_FLOOR
     assert found["peak MiB"] <= MOST_MEMORY_MIB
-    assert found["seconds to start"] <= MOST_SECONDS_TO_START
+    assert SMOKE or found["seconds to start"] <= MOST_SECONDS_TO_START
 
 
 if __name__ == "__main__":

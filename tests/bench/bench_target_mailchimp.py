@@ -20,8 +20,9 @@ import pytest
 import requests
 from mailchimp_load import simulator, write_input
 from simulators.mailchimp.control import Control
+from sizing import SMOKE, size
 
-MEMBERS = int(os.environ.get("BENCH_MEMBERS", "100000"))
+MEMBERS = size(100_000, 600, "BENCH_MEMBERS")
 BATCH = 500
 MOST_CALLS_PER_1000 = 2.0
 
@@ -95,7 +96,7 @@ def load(
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("latency", [0.0, 0.2])
+@pytest.mark.parametrize("latency", [0.2] if SMOKE else [0.0, 0.2])
 def test_load(tmp_path: Path, latency: float) -> None:
     source = tmp_path / "input.jsonl"
     write_input(source, MEMBERS)

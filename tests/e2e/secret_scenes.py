@@ -108,7 +108,7 @@ def _authorize(stage: Stage) -> dict[str, str]:
         )
         assert process.stderr
         question = [process.stderr.readline() for _ in range(2)]
-        answer = requests.get(question[-1].strip(), timeout=30)
+        answer = requests.get(question[-1].strip(), timeout=120)
         log.writelines([*question, process.communicate(timeout=60)[1]])
     assert process.returncode == 0
     token = dotenv_values(file)["MAILCHIMP_ACCESS_TOKEN"] or ""
@@ -148,7 +148,7 @@ def _call_receiver(stage: Stage, secret: str) -> None:
             )
             answers.write(f"{answer.text}\n")
             assert answer.status_code == status, method
-    with socket.create_connection(("127.0.0.1", urlsplit(right).port or 80), timeout=30) as raw:
+    with socket.create_connection(("127.0.0.1", urlsplit(right).port or 80), timeout=120) as raw:
         raw.sendall(f"POST {urlsplit(right).path} HTTP/7.x\r\nno header\r\n\r\n".encode())
         assert b" 400 " in raw.recv(100)
 
@@ -178,10 +178,10 @@ def _look_at_pages(stage: Stage, token: str) -> dict[str, str]:
     stage.start("sync-audit", "serve", "--port", port, log="pages", url=address)
     with requests.Session() as browser, (stage.folder / "pages.html").open("w") as answers:
         for typed in (WRONG["wrong login"], token):
-            login = browser.post(f"{address}/login", data={"token": typed, "next": "/"}, timeout=30)
+            login = browser.post(f"{address}/login", data={"token": typed, "next": "/"}, timeout=120)
             answers.write(login.text)
         for page in ("/", "/runs", "/runs/1", "/people", "/failures", "/consent"):
-            answer = browser.get(f"{address}{page}", timeout=30)
+            answer = browser.get(f"{address}{page}", timeout=120)
             assert answer.status_code == requests.codes.ok, page
             answers.write(answer.text)
         session = browser.cookies["sync_audit_session"]
@@ -196,5 +196,5 @@ def _beginning_of_tokens(stage: Stage) -> dict[str, str]:
         "client_secret": stage.epicor["client_secret"],
         "scope": "epicor_erp",
     }
-    token = str(requests.post(stage.epicor["token_url"], data=form, timeout=30).json()["access_token"])
+    token = str(requests.post(stage.epicor["token_url"], data=form, timeout=120).json()["access_token"])
     return {"tokens of Epicor": token[: token.rindex("-") + 1]}

@@ -119,9 +119,9 @@ class Stage:
                 stderr=output,
             )
         self._processes.append(process)
-        for _ in range(300):
+        for _ in range(1_200):
             with contextlib.suppress(requests.ConnectionError):
-                if requests.get(f"{url}/healthz", timeout=5).ok:
+                if requests.get(f"{url}/healthz", timeout=120).ok:
                     return
             if process.poll() is not None:
                 break
@@ -171,7 +171,7 @@ class Stage:
             process.terminate()
         for process in reversed(self._processes):
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=10)
+                process.wait(timeout=120)
             if process.poll() is None:
                 process.kill()
                 process.wait()

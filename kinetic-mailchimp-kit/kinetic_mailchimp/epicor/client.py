@@ -255,7 +255,7 @@ def _date(answer: Answer) -> dt.datetime | None:
         date = email.utils.parsedate_to_datetime(answer.headers.get("Date", ""))
     except ValueError:
         return None
-    return date if date.tzinfo else date.replace(tzinfo=dt.timezone.utc)
+    return date if date.tzinfo else date.replace(tzinfo=dt.UTC)
 
 
 def _document(answer: Answer) -> Row:

@@ -57,8 +57,8 @@ def with_zone(text: str) -> str:
 
 
 def _moment(value: dt.datetime) -> str:
-    aware = value if value.tzinfo else value.replace(tzinfo=dt.timezone.utc)
-    text = aware.astimezone(dt.timezone.utc).isoformat(timespec="microseconds")
+    aware = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
+    text = aware.astimezone(dt.UTC).isoformat(timespec="microseconds")
     text = text.removesuffix("+00:00").rstrip("0").removesuffix(".")
     return f"{text}Z"
 

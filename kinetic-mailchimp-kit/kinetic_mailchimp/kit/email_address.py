@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from email.utils import parseaddr
 
 from email_validator import EmailNotValidError, validate_email
 
-_SEVERAL = re.compile(r"[;,]\s*\S+@|\s\S+@\S+.*@|@[^@]*[;,/\s]+[^@\s]+@")
+LONGEST_FIELD = 320
+"""Characters that are read: 254 of the longest address (RFC 5321) and a name beside it."""
+
+_WORD = re.compile(r"""[^;,/\s<>"]+""")
 
 
 class InvalidEmailError(ValueError):
@@ -30,21 +32,44 @@ def parse_email(text: str | None) -> str:
     Raises:
         InvalidEmailError: There is none, or there are several and which one is meant cannot be known.
     """
-    field = (text or "").strip().strip("\u200b\ufeff")
+    field = (text or "").strip().strip("\u200b\ufeff").strip()
     if not field:
         raise InvalidEmailError("empty")
-    if _SEVERAL.search(field):
-        raise InvalidEmailError("several_addresses")
-    address = field.removeprefix("<").removesuffix(">")
-    if "<" in field:
-        address = parseaddr(field)[1]
-    if address[:7].lower() == "mailto:":
-        address = address[7:].partition("?")[0]
-    address = address.strip().rstrip(".,;")
+    if len(field) > LONGEST_FIELD:
+        raise InvalidEmailError("not_an_address")
+    address = _without_mailto(_bracketed(field)).rstrip(".,;").rstrip()
     try:
         validate_email(address, check_deliverability=False)
     except EmailNotValidError as error:
         raise InvalidEmailError("not_an_address") from error
+    return address
+
+
+def _bracketed(field: str) -> str:
+    """The part of a field that its one address stands in: in angle brackets, before them, or all of it.
+
+    Written here instead of asking `email.utils`, whose answer about `<ann@example.com>;` depends on the
+    version of Python. Each step reads the field once.
+
+    Raises:
+        InvalidEmailError: There is no word with an `@`, or there are several of different addresses.
+    """
+    words = [word for word in _WORD.finditer(field) if "@" in word[0][1:]]
+    if not words:
+        raise InvalidEmailError("not_an_address")
+    last = words[-1].start()
+    before = field[:last].rstrip().removesuffix("<").rstrip()
+    if before.endswith((";", ",")) or len({email_key(_without_mailto(word[0])) for word in words}) > 1:
+        raise InvalidEmailError("several_addresses")
+    opened = field.rfind("<", 0, last) + 1
+    return field[opened:].partition(">")[0].partition("<")[0]
+
+
+def _without_mailto(address: str) -> str:
+    """An address without the scheme and the query of a link to it."""
+    address = address.strip()
+    if address[:7].lower() == "mailto:":
+        address = address[7:].partition("?")[0].strip()
     return address
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Final
 
 Clock = Callable[[], datetime]
@@ -15,7 +15,7 @@ _LONGEST: Final = 64
 
 def utc_now() -> datetime:
     """The present time in UTC."""
-    return datetime.now(timezone.utc)
+    return datetime.now(UTC)
 
 
 def parse_timestamp(text: str) -> datetime:
@@ -32,12 +32,12 @@ def parse_timestamp(text: str) -> datetime:
         parsed = datetime.fromisoformat(text.strip().upper())
     except ValueError:
         parsed = _parse_rare_form(text.strip())
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def format_timestamp(value: datetime) -> str:
     """A timestamp in UTC as text that sorts by time: `2026-03-01T09:30:00.000000Z`."""
-    return value.astimezone(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _parse_rare_form(text: str) -> datetime:
@@ -52,4 +52,4 @@ def _parse_rare_form(text: str) -> datetime:
         raise ValueError("not a valid ISO 8601 timestamp") from error
     if not isinstance(parsed, datetime):
         raise ValueError("not a valid ISO 8601 timestamp")  # noqa: TRY004 (an interval is a wrong value)
-    return datetime.fromtimestamp(parsed.timestamp(), timezone.utc)
+    return datetime.fromtimestamp(parsed.timestamp(), UTC)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,7 +37,7 @@ BLOCKED_PAUSE = 60.0
 """Seconds to wait when the network in front of Mailchimp turned us away: a quick repeat prolongs it."""
 
 
-class Refusal(str, Enum):
+class Refusal(StrEnum):
     """Why Mailchimp refuses a member. The value is stable: it is what an audit trail stores."""
 
     COMPLIANCE_STATE = "compliance_state"

@@ -117,7 +117,11 @@ outcomes = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(batches=outcomes)
 def test_counts_equal_the_records_read_in_any_mixture(
     sqlite_trail: AuditTrail, decision: Make, batches: list[list[tuple[Action, int, bool]]]

@@ -7,7 +7,7 @@ import contextlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kinetic_mailchimp.kit.email_address import InvalidEmailError, email_key, parse_email
+from kinetic_mailchimp.kit.email_address import LONGEST_FIELD, InvalidEmailError, email_key, parse_email
 
 
 @pytest.mark.parametrize(
@@ -16,11 +16,27 @@ from kinetic_mailchimp.kit.email_address import InvalidEmailError, email_key, pa
         ("ann@example.com", "ann@example.com"),
         ("  Ann@Example.COM ", "Ann@Example.COM"),
         ("mailto:ann@example.com", "ann@example.com"),
+        ("mailto: ann@example.com", "ann@example.com"),
         ("MAILTO:ann@example.com?subject=Hello", "ann@example.com"),
         ("Ann Example <ann@example.com>", "ann@example.com"),
         ('"Example, Ann" <ann@example.com>', "ann@example.com"),
         ("<ann@example.com>", "ann@example.com"),
         ("ann@example.com;", "ann@example.com"),
+        ("ann@example.com ;", "ann@example.com"),
+        ("<ann@example.com>;", "ann@example.com"),
+        ("<ann@example.com> ;", "ann@example.com"),
+        ("Ann <ann@example.com>,", "ann@example.com"),
+        ("Ann <ann@example.com", "ann@example.com"),
+        ("Ann <ann@example.com> (work)", "ann@example.com"),
+        ("Ann [work] <ann@example.com>", "ann@example.com"),
+        ('Ann "A <ann@example.com>', "ann@example.com"),
+        ("ann@example.com <work>", "ann@example.com"),
+        ("Example, Ann <ann@example.com>", "ann@example.com"),
+        ('"Example,Ann"<ann@example.com>', "ann@example.com"),
+        ("Ann <mailto:ann@example.com>", "ann@example.com"),
+        ("ann@example.com<mailto:Ann@example.com>", "Ann@example.com"),
+        ("mailto:ann@example.com?cc=bob@example.com", "ann@example.com"),
+        ("ann/sales@example.com", "ann/sales@example.com"),
         ("\ufeffann@example.com", "ann@example.com"),
         ("jürgen@bücher.example.com", "jürgen@bücher.example.com"),
         ("o'hara+list@example.com", "o'hara+list@example.com"),
@@ -43,6 +59,14 @@ def test_reads_the_address(typed, address):
         ("ann at example.com", "not_an_address"),
         ("ann@exam ple.com", "not_an_address"),
         ("ann@@example.com", "not_an_address"),
+        ("<>", "not_an_address"),
+        ("Ann <>", "not_an_address"),
+        ("Ann <ann@example.com bob>", "not_an_address"),
+        ("@example.com <ann>", "not_an_address"),
+        ("sales; ann@example.com", "several_addresses"),
+        ("Example, <ann@example.com>", "several_addresses"),
+        ("ann@example.com <bob@example.com>", "several_addresses"),
+        ("<ann@example.com><bob@example.com>", "several_addresses"),
         ("ann@example.com; bob@example.com", "several_addresses"),
         ("ann@example.com,bob@example.com", "several_addresses"),
         ("ann@example.com bob@example.com", "several_addresses"),
@@ -56,7 +80,21 @@ def test_says_why_there_is_none(typed, reason):
     assert failure.value.reason == reason
 
 
-@given(st.text(max_size=80))
+@pytest.mark.parametrize("middle", [" ", ";", "<", '"', "x ", "@ ", "a@b,", "mailto:"])
+def test_a_field_that_is_too_long_for_an_address_is_not_read(middle):
+    with pytest.raises(InvalidEmailError, match="not_an_address"):
+        parse_email(f"a@{middle * 60_000}b")
+
+
+def test_the_longest_field_is_read_and_one_character_more_is_not():
+    address = "ann@example.com"
+    name = "x" * (LONGEST_FIELD - len(address) - 3)
+    assert parse_email(f"   {name} <{address}>   ") == address
+    with pytest.raises(InvalidEmailError, match="not_an_address"):
+        parse_email(f"{name}x <{address}>")
+
+
+@given(st.text(max_size=80) | st.text(alphabet='ab@<>;,/" .:', max_size=40))
 def test_reading_an_address_again_changes_nothing(typed):
     with contextlib.suppress(InvalidEmailError):
         address = parse_email(typed)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Any, Literal
 
 import pytest
@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it
 from kinetic_mailchimp.kit.settings import REQUIRED, json_schema, read, setting
 
 
-class Mode(str, Enum):
+class Mode(StrEnum):
     FAST = "fast"
     SAFE = "safe"
 

@@ -53,7 +53,7 @@ class Running:
 
     def wait_for_batch(self) -> None:
         begun = self.file.with_suffix(".begun")
-        for _ in range(2000):
+        for _ in range(12_000):
             if begun.exists():
                 return
             time.sleep(0.01)

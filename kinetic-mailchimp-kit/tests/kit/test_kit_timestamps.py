@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kinetic_mailchimp.kit.timestamps import format_timestamp, parse_timestamp
-
-UTC = timezone.utc
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def agree(process: subprocess.Popen[str], more: str = "") -> requests.Response:
     assert process.stderr.readline() == "Agree here:\n"
     with requests.Session() as session:
         session.trust_env = False
-        return session.get(process.stderr.readline().strip() + more, timeout=30)
+        return session.get(process.stderr.readline().strip() + more, timeout=120)
 
 
 def test_the_token_is_printed_encrypted_with_the_address_of_the_account(
@@ -73,7 +73,7 @@ def test_the_token_is_printed_encrypted_with_the_address_of_the_account(
     mailchimp = start_mailchimp()
     process = authorize(mailchimp)
     assert agree(process).status_code == 200
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     kept = dict(line.split("=", 1) for line in out.splitlines())
     assert kept["MAILCHIMP_BASE_URL"] == mailchimp.base_url
@@ -92,7 +92,7 @@ def test_the_token_is_stored_beside_other_settings(
     file.write_text("OTHER=kept\nMAILCHIMP_ACCESS_TOKEN=old\n")
     process = authorize(start_mailchimp(), f"--env-file={file}")
     agree(process)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert out == ""
     text = file.read_text()
@@ -106,7 +106,7 @@ def test_a_new_file_is_for_its_owner_alone(
 ) -> None:
     process = authorize(start_mailchimp(), f"--env-file={tmp_path / 'new.env'}")
     agree(process)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert (tmp_path / "new.env").stat().st_mode & 0o077 == 0
 
 
@@ -114,7 +114,7 @@ def test_without_a_key_nobody_is_asked_to_agree(
     start_mailchimp: StartMailchimp, authorize: Authorize
 ) -> None:
     process = authorize(start_mailchimp(), key=None)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 2
     assert "CONNECTOR_SECRET_KEY" in err
     assert "Agree here" not in out + err
@@ -123,7 +123,7 @@ def test_without_a_key_nobody_is_asked_to_agree(
 def test_a_person_who_refuses_is_told_apart(start_mailchimp: StartMailchimp, authorize: Authorize) -> None:
     process = authorize(start_mailchimp())
     agree(process, "&deny=1")
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 2
     assert "access_denied" in err
 

@@ -120,7 +120,7 @@ def moment(text: str) -> dt.datetime:
         ValueError: The text is no moment.
     """
     parsed = dt.datetime.fromisoformat(text)
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=dt.timezone.utc)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=dt.UTC)
 
 
 def smallest_step(text: str) -> dt.timedelta:
@@ -135,7 +135,7 @@ def smallest_step(text: str) -> dt.timedelta:
 
 def text_of(value: dt.datetime) -> str:
     """A moment in UTC, as OData writes it."""
-    return value.astimezone(dt.timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return value.astimezone(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def after_position(order: Sequence[str], position: Sequence[Scalar], types: Mapping[str, str]) -> str:

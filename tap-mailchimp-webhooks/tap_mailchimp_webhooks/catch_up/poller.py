@@ -6,7 +6,7 @@ import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -78,7 +78,7 @@ class CatchUp:
         client: MailchimpClient,
         inbox: Inbox,
         settings: CatchUpSettings,
-        now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._client = client
         self._inbox = inbox
@@ -102,7 +102,7 @@ class CatchUp:
         for list_id in list_ids:
             try:
                 found += self._audience(list_id)
-            except Exception as error:  # noqa: BLE001, PERF203 (one audience must not keep the others waiting)
+            except Exception as error:  # noqa: BLE001 (one audience must not keep the others waiting)
                 logger.warning("Catch-up of audience %s failed: %s", list_id, reason_of(error))
                 failures.append(error)
         if failures:
@@ -247,4 +247,4 @@ def _changed_at(member: Mapping[str, Any]) -> datetime | None:
 
 
 def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return datetime.fromisoformat(text)

@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -262,7 +262,7 @@ def status(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
     """Compare what is registered with what arrived; ends with status 2 when something must be done."""
     client = open_client(options)
     inbox = open_inbox(options["inbox_database_url"])
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     list_ids = list(options["list_ids"]) or [str(found["id"]) for found in client.lists()]
     found = list(hook_health(client, inbox, list_ids, now))
     not_understood = quarantined(inbox.database, now - PERIOD)

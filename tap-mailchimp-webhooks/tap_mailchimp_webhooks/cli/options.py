@@ -101,8 +101,10 @@ def parse_path_secrets(text: str) -> PathSecrets:
 
 
 def open_inbox(url: str) -> Inbox:
-    """The inbox of a URL, or the default one."""
-    return Inbox.open(url or default_url())
+    """The inbox of a URL, or the default one, for as long as the command runs."""
+    inbox = Inbox.open(url or default_url())
+    click.get_current_context().call_on_close(inbox.close)
+    return inbox
 
 
 def open_client(options: dict[str, Any]) -> MailchimpClient:

@@ -50,9 +50,18 @@ class Inbox:
             ConfigurationError: The URL or the key cannot be used.
             TransientError: The database does not answer.
         """
+        sealing = sealing or Sealing.from_environment()
         database = Database.connect(url)
-        migrate(database)
-        return cls(database, Sealing.from_environment() if sealing is None else sealing)
+        try:
+            migrate(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database, sealing)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.database.close()
 
     def store(self, arrivals: Sequence[Arrival]) -> list[bool]:
         """Store events in one transaction; durable on return.

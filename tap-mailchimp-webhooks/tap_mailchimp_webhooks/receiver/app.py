@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from http import HTTPStatus
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -71,7 +71,7 @@ class Receiver:
             await self._check_signature(request, body)
         except _RefusedError as refusal:
             return self._refuse(refusal)
-        received_at = datetime.fromtimestamp(self._now(), timezone.utc)
+        received_at = datetime.fromtimestamp(self._now(), UTC)
         arrival = from_delivery(body, request.headers.get("content-type", ""), received_at)
         try:
             is_new = await self.commits.put(arrival)
@@ -222,4 +222,4 @@ def _has_unread(inbox: Inbox) -> bool:
 
 
 def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)
+    return datetime.now(UTC)

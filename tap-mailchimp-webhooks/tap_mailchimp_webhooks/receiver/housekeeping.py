@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from kinetic_mailchimp.kit.errors import ConnectorError
 
@@ -21,7 +21,7 @@ async def keep_house(inbox: Inbox, retention_days: int) -> None:
     while retention_days:
         try:
             deleted = await asyncio.to_thread(
-                Readers(inbox.database).delete_before, datetime.now(timezone.utc), retention_days
+                Readers(inbox.database).delete_before, datetime.now(UTC), retention_days
             )
         except ConnectorError as error:
             logger.error("Old events were not deleted: %s", error)  # noqa: TRY400 (it says what to do)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import shlex
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from tap_mailchimp_webhooks.events import rfc3339
@@ -74,7 +74,7 @@ class EventCommand:
             self._wake.clear()
             self.status = replace(self.status, state="running")
             exit_status = await self._execute()
-            ended_at = rfc3339(datetime.now(timezone.utc))
+            ended_at = rfc3339(datetime.now(UTC))
             if exit_status == 0:
                 self.status = CommandStatus("idle", 0, 0, ended_at)
                 continue
@@ -99,7 +99,7 @@ class EventCommand:
             process.terminate()
             try:
                 await asyncio.wait_for(process.wait(), STOP_SECONDS)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 process.kill()
                 await process.wait()
             raise

@@ -56,6 +56,6 @@ def opt_out_record(member: Mapping[str, Any], list_id: str) -> dict[str, Any]:
         "reason": details["reason"],
         "email": member["email_address"],
         "list_id": list_id,
-        "occurred_at": rfc3339(datetime.fromisoformat(changed.replace("Z", "+00:00"))) if changed else None,
+        "occurred_at": rfc3339(datetime.fromisoformat(changed)) if changed else None,
         "unsubscribe_reason": member.get("unsubscribe_reason") or None,
     }

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from threading import Event
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
@@ -117,7 +117,7 @@ class EventReader:
     def _note(self, *, emitted: int) -> None:
         """Tell the inbox how far this reader is; nothing depends on it but metrics and retention."""
         self._noted_at = self._clock()
-        now = datetime.now(timezone.utc)
+        now = datetime.now(UTC)
         try:
             self._readers.note(
                 self._position.reader,

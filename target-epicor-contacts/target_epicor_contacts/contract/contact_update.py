@@ -6,9 +6,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from decimal import Decimal
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 import pendulum
@@ -19,7 +19,7 @@ from pendulum.parsing.exceptions import ParserError
 from target_epicor_contacts.contract.event_order import Moment
 
 
-class Status(str, Enum):
+class Status(StrEnum):
     """What Mailchimp says about a person's consent."""
 
     SUBSCRIBED = "subscribed"
@@ -174,7 +174,7 @@ def _occurred_at(content: Mapping[str, Any]) -> datetime:
         raise _no_moment() from error
     if not isinstance(moment, datetime):
         raise _no_moment()
-    return datetime.fromtimestamp(moment.timestamp(), tz=timezone.utc)
+    return datetime.fromtimestamp(moment.timestamp(), tz=UTC)
 
 
 def _no_moment() -> InvalidUpdateError:

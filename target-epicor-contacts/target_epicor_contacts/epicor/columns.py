@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -149,7 +149,7 @@ def parse_moment(value: Any) -> datetime | None:  # noqa: ANN401 (any JSON)
         moment = pendulum.parse(str(value), strict=True)
     except (ParserError, ValueError):
         return None
-    return datetime.fromtimestamp(moment.timestamp(), timezone.utc) if isinstance(moment, datetime) else None
+    return datetime.fromtimestamp(moment.timestamp(), UTC) if isinstance(moment, datetime) else None
 
 
 def _canonical(value: Any, edm_type: str) -> str | None:  # noqa: ANN401 (any JSON)

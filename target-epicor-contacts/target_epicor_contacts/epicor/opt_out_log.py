@@ -199,7 +199,7 @@ class EvidenceWriter:
         for _ in range(ATTEMPTS):
             try:
                 self._add(journal, company, entry)
-            except AmbiguousWriteError:  # noqa: PERF203 (each attempt is a call over the network)
+            except AmbiguousWriteError:
                 if not self._missing(journal, company, [entry]):
                     return
             else:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
@@ -28,7 +28,7 @@ CACHED_ADDRESSES = 20_000
 _NEVER: tuple[float, frozenset[str]] = (float("-inf"), frozenset())
 
 
-class AddressFilter(str, Enum):
+class AddressFilter(StrEnum):
     """How the server is asked for an address; what it gives is compared again here."""
 
     CONTAINS = "contains"

@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from enum import Enum
+from enum import StrEnum
 from functools import partial
 from typing import Protocol
 
@@ -28,7 +28,7 @@ ROWS_PER_BATCH = 50
 _ERROR_ROW_IDS = ("ErrorSysRowID", "SysRowID")
 
 
-class WriteMode(str, Enum):
+class WriteMode(StrEnum):
     """Which of Kinetic's ways to write is used."""
 
     PATCH = "patch"
@@ -134,7 +134,7 @@ class RowWriter:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 send(write, result)
-            except AmbiguousWriteError as error:  # noqa: PERF203 (each attempt is a call over the network)
+            except AmbiguousWriteError as error:
                 now = self._now(write.row)
                 if now is not None and not self._differing(write, now):
                     break
@@ -216,7 +216,7 @@ class RowWriter:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self._update_ext(rest, results)
-            except AmbiguousWriteError as error:  # noqa: PERF203 (each attempt is a call over the network)
+            except AmbiguousWriteError as error:
                 if attempt == ATTEMPTS and not stumbles(error):
                     raise
                 now = self._finder.current([write.row for write in rest], one_by_one=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from enum import Enum
+from enum import Enum, StrEnum
 from functools import lru_cache
 from typing import Any
 
@@ -18,7 +18,7 @@ REMEMBERED_FIELDS = 50_000
 _BETWEEN_ADDRESSES = re.compile(r"[;,\s]+")
 
 
-class LinkedPeople(str, Enum):
+class LinkedPeople(StrEnum):
     """Which further contacts of a person belong to an address: Kinetic links them by `PerConID`."""
 
     SAME_ADDRESS = "same_address"

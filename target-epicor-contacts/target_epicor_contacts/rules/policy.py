@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 from target_epicor_contacts.contract.contact_update import Status
@@ -14,7 +14,7 @@ from target_epicor_contacts.rules.matching import LinkedPeople
 from target_epicor_contacts.state.person_state import StatusSeen
 
 
-class ConflictPolicy(str, Enum):
+class ConflictPolicy(StrEnum):
     """Whose value stays when both sides changed a field since they last agreed."""
 
     MAILCHIMP_WINS = "mailchimp_wins"

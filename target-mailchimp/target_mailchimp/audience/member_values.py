@@ -69,7 +69,7 @@ def wanted_values(record: MemberRecord, audience: Audience) -> Wanted:
     for name, value in record.attributes.items():
         try:
             values[name] = _ATTRIBUTE_FORMS[name](value)
-        except (TypeError, ValueError, KeyError):  # noqa: PERF203 (few attributes)
+        except (TypeError, ValueError, KeyError):
             left_out.append(LeftOut(name, "malformed_attribute", "Mailchimp takes no such value"))
     values |= {f"{PERMISSION}{name}": given for name, given in record.permissions.items()}
     return Wanted(values, tuple(left_out))

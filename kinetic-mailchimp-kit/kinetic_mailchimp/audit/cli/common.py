@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,12 +37,12 @@ def to_time(ctx: click.Context, param: click.Parameter, value: str | None) -> st
     if re.fullmatch(r"\d{1,5}[dhm]", value):
         return format_timestamp(utc_now() - to_age(ctx, param, value))
     try:
-        when = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        when = datetime.fromisoformat(value)
     except ValueError as error:
         raise click.BadParameter(
             f"{value!r} is not a time: write 2026-03-01, 2026-03-01T09:30 or 7d."
         ) from error
-    return format_timestamp(when if when.tzinfo else when.replace(tzinfo=timezone.utc))
+    return format_timestamp(when if when.tzinfo else when.replace(tzinfo=UTC))
 
 
 class Commands(click.Group):

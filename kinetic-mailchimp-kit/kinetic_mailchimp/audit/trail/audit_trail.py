@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import socket
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
-from typing_extensions import Self
 
 from kinetic_mailchimp.audit.state.ledger import Ledger
 from kinetic_mailchimp.audit.storage.database import Database

@@ -14,7 +14,7 @@ OPT_OUTS: Final = ("unsubscribed", "complaint", "cleaned")
 """Values of `Decision.consent` of people who must not be written to."""
 
 
-class Action(str, enum.Enum):
+class Action(enum.StrEnum):
     """What became of a record.
 
     Only `FAILED` and `QUARANTINED` are failures: they count against a run's limits. Everything else is an
@@ -70,10 +70,6 @@ class Action(str, enum.Enum):
     def is_failure(self) -> bool:
         """Whether the action counts against `max_failed` and `max_failed_ratio`."""
         return self in _FAILURES
-
-    def __str__(self) -> str:
-        """The stored word."""
-        return self.value
 
 
 _FAILURES: Final = frozenset({Action.FAILED, Action.QUARANTINED})

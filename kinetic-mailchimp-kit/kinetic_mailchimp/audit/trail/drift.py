@@ -9,7 +9,7 @@ RECONCILE: Final = "reconcile"
 """The pipeline whose runs compare both sides, and write nothing."""
 
 
-class Drift(str, enum.Enum):
+class Drift(enum.StrEnum):
     """How both sides differ about a person."""
 
     MEMBER_MISSING = "member_missing"
@@ -21,10 +21,6 @@ class Drift(str, enum.Enum):
     OPT_OUT_UNKNOWN_TO_MAILCHIMP = "opt_out_unknown_to_mailchimp"
     OPT_OUT_UNKNOWN_TO_EPICOR = "opt_out_unknown_to_epicor"
     OPT_OUT_TAKEN_BACK = "opt_out_taken_back"
-
-    def __str__(self) -> str:
-        """The stored word."""
-        return self.value
 
     @property
     def sentence(self) -> str:

@@ -143,7 +143,7 @@ class Run:
             if not (rows or alongside or any((ledger or {}).values())):
                 return
             words = Counter(row[_ACTION] for row in rows if row[_PART_OF] is None)
-            counts = Counter({Action(word): count for word, count in words.items()})
+            counts = Counter({Action(str(word)): count for word, count in words.items()})
             total = self._entries + len(rows)
             with self._only_writer(), self._database.writing() as connection:
                 if rows:

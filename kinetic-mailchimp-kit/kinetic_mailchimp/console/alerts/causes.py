@@ -299,7 +299,7 @@ def _as_stored(text: str | None) -> str | None:
     if text is None:
         return None
     try:
-        when = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        when = datetime.fromisoformat(text)
     except ValueError:
         return None
     return format_timestamp(when) if when.tzinfo else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from kinetic_mailchimp.console.pages.words import number
@@ -36,7 +36,7 @@ class Span:
     def labels(self, now: datetime) -> list[str]:
         """The steps, oldest first: `2026-03-01T09` for hours, `2026-03-01` for days."""
         form = "%Y-%m-%dT%H" if self.hours == 1 else "%Y-%m-%d"
-        last = now.astimezone(timezone.utc)
+        last = now.astimezone(UTC)
         return [
             (last - timedelta(hours=self.hours * back)).strftime(form) for back in reversed(range(self.steps))
         ]

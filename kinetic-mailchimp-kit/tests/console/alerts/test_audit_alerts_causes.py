@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from kinetic_mailchimp.console.alerts.facts import Facts, LettersFact, ReceiverF
 from kinetic_mailchimp.console.alerts.messages import Notice, State, compose
 from kinetic_mailchimp.kit.timestamps import format_timestamp
 
-NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 EPICOR = "target-epicor-contacts"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from kinetic_mailchimp.audit.storage.database import Database
@@ -14,7 +14,7 @@ from kinetic_mailchimp.console.alerts.memory import CLAIM, AlertMemory
 from kinetic_mailchimp.console.alerts.messages import Message
 from kinetic_mailchimp.console.alerts.watch import Outcome, tell
 
-NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 QUIET = timedelta(hours=12)
 MINUTE = timedelta(minutes=1)
 BROKEN = Cause(kind="drift", scope="x", what="Both sides differ.", advice="Look.")

@@ -22,7 +22,7 @@ ADA = "ada.lovelace@example.com"
 GONE = {11: ADA, 9: "the.department.with.a.long.name@subsidiary.example.com"}
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     """Wait, by looking often, until something is so."""
     end = time.monotonic() + seconds
     while not condition():

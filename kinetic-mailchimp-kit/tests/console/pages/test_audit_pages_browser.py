@@ -130,7 +130,7 @@ class Browser:
         self.until(f"document.activeElement.value == {json.dumps(text)}")
 
     def until(self, expression: str) -> None:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while not self._ask_lightly(expression):
             assert time.monotonic() < end, f"in vain: {expression}"
             time.sleep(0.02)
@@ -188,7 +188,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     yield browser
     with contextlib.suppress(AssertionError):
         browser.call("Browser.close")
-    process.wait(timeout=30)
+    process.wait(timeout=120)
     browser.close()
 
 

@@ -277,11 +277,11 @@ def test_the_command_serves_until_it_is_told_to_stop(
                 break
         assert found, log
         with requests.Session() as session:
-            assert session.get(found[1] + "/healthz", timeout=30).text == "ready\n"
-            shown = session.post(f"{found[1]}/login", {"token": token, "next": "/failures"}, timeout=30)
+            assert session.get(found[1] + "/healthz", timeout=120).text == "ready\n"
+            shown = session.post(f"{found[1]}/login", {"token": token, "next": "/failures"}, timeout=120)
         assert "p1@example.com" in shown.text
         process.send_signal(signal.SIGTERM)
         log += process.stderr.readlines()
-        assert process.wait(timeout=30) == 0, log
+        assert process.wait(timeout=120) == 0, log
     assert token not in "".join(log)
     assert "example.com" not in "".join(log)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http import HTTPStatus
 from typing import Any
@@ -80,7 +80,7 @@ class FaultMiddleware:
     def _with_date(self, send: Send) -> Send:
         async def dated(message: Message) -> None:
             if message["type"] == "http.response.start":
-                now = datetime.now(timezone.utc) + timedelta(seconds=self._plan.clock_skew())
+                now = datetime.now(UTC) + timedelta(seconds=self._plan.clock_skew())
                 headers = [*message.get("headers", []), (b"date", format_datetime(now, usegmt=True).encode())]
                 message = {**message, "headers": headers}
             await send(message)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 
 TICKS_PER_SECOND = 10_000_000
@@ -15,7 +15,7 @@ TICKS_PER_SECOND = 10_000_000
 Clock = Callable[[], int]
 """Tells the current moment in ticks."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d(?::\d\d)?)(?:\.(\d+))?)?(Z|[+-]\d\d:\d\d)?\Z", re.IGNORECASE
 )
@@ -67,4 +67,4 @@ def local_midnight(ticks: int, zone: tzinfo) -> tuple[str, int]:
 @lru_cache(maxsize=8_192)
 def _midnight(day: str, zone: tzinfo) -> tuple[str, int]:
     midnight = datetime.fromisoformat(day).replace(tzinfo=zone)
-    return midnight.isoformat(), from_datetime(midnight.astimezone(timezone.utc)) // TICKS_PER_SECOND
+    return midnight.isoformat(), from_datetime(midnight.astimezone(UTC)) // TICKS_PER_SECOND

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from uuid import UUID
 
 from simulators.epicor import moments
 from simulators.epicor.moments import TICKS_PER_SECOND
 from simulators.epicor.storage import Row
 
-SEEDED_UNTIL = moments.from_datetime(datetime(2026, 1, 31, 18, 0, tzinfo=timezone.utc))
+SEEDED_UNTIL = moments.from_datetime(datetime(2026, 1, 31, 18, 0, tzinfo=UTC))
 """All seeded changes lie before this moment."""
 
 SPAN = 300 * 86_400 * TICKS_PER_SECOND

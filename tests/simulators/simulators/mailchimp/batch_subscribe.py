@@ -54,7 +54,7 @@ def batch_subscribe(
             request = Write(Way.BATCH, actor, _valid_item(account, item), skip_merge_validation, sync_tags)
             _refuse_existing(audience, request, update_existing=update_existing)
             written = write(account, audience, None, request)
-        except Problem as problem:  # noqa: PERF203 each member has an outcome of its own
+        except Problem as problem:
             failed.append(_failure(item, problem))
         else:
             (new if written.is_new else updated).append(member_json(account, audience, written.member))

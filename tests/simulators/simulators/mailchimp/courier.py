@@ -168,7 +168,7 @@ class Courier:
         try:
             # The limit is on the whole call: a receiver that answers byte by byte does not escape it.
             return await asyncio.wait_for(loop.run_in_executor(self._executor, call), timeout), ""
-        except (asyncio.TimeoutError, requests.Timeout):
+        except (TimeoutError, requests.Timeout):
             return 0, "timeout"
         except requests.RequestException as error:
             return 0, type(error).__name__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from simulators.mailchimp.consent import Standing
@@ -25,7 +25,7 @@ class Event:
 
 def form_body(event: Event, fired_at: float) -> bytes:
     """The body of a delivery: `application/x-www-form-urlencoded` with PHP's bracketed keys."""
-    stamp = datetime.fromtimestamp(fired_at, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+    stamp = datetime.fromtimestamp(fired_at, UTC).strftime("%Y-%m-%d %H:%M:%S")
     return urlencode([("type", event.type), ("fired_at", stamp), *_flat("data", event.data)]).encode()
 
 

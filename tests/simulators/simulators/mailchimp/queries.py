@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timezone
+from datetime import UTC
 from typing import Any, TypeVar
 
 from simulators.mailchimp import problems
@@ -53,7 +53,7 @@ def moment(parameters: Parameters, name: str, *, offset_ignored: bool) -> float 
     except ValueError:
         raise problems.not_valid([FieldError(name, "This value is not a valid datetime.")]) from None
     if offset_ignored:
-        parsed = parsed.replace(tzinfo=timezone.utc)
+        parsed = parsed.replace(tzinfo=UTC)
     return parsed.timestamp()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 @lru_cache(maxsize=4096)
 def iso(moment: int) -> str:
     """A time of the API; the empty string where there is none."""
-    return datetime.fromtimestamp(moment, timezone.utc).isoformat() if moment else ""
+    return datetime.fromtimestamp(moment, UTC).isoformat() if moment else ""
 
 
 def links(account: Account, path: str) -> list[Json]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from simulators.mailchimp.model import WRITABLE_STATUSES
@@ -100,7 +100,7 @@ def parse_time(text: str) -> datetime:
     # A plus sign in a query that was not encoded arrives as a space.
     tidy = text[:-6] + "+" + text[-5:] if len(text) > 6 and text[-6] == " " and text[-3] == ":" else text
     moment = datetime.fromisoformat(tidy.removesuffix("Z") + "+00:00" if tidy.endswith("Z") else tidy)
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 _MEMBER_COMMON: Shape = {

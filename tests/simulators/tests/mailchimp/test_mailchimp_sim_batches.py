@@ -25,7 +25,7 @@ def finished(api: PlainClient, batch: dict[str, Any]) -> dict[str, Any]:
 
 
 def results(batch: dict[str, Any]) -> dict[str, Any]:
-    packed = requests.get(batch["response_body_url"], timeout=30).content
+    packed = requests.get(batch["response_body_url"], timeout=120).content
     found: dict[str, Any] = {}
     with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
         for entry in archive.getmembers():
@@ -63,7 +63,7 @@ def test_operations_are_carried_out_and_answered(api: PlainClient) -> None:
 def test_the_link_to_the_results_ages(api: PlainClient) -> None:
     batch = finished(api, api.post("/batches", {"operations": [{"method": "GET", "path": "/ping"}]}).json())
     api.control.advance_clock(601)
-    assert requests.get(batch["response_body_url"], timeout=30).status_code == 403
+    assert requests.get(batch["response_body_url"], timeout=120).status_code == 403
     assert len(results(api.get(f"/batches/{batch['id']}").json())) == 1
     assert api.delete(f"/batches/{batch['id']}").status_code == 204
     assert api.get(f"/batches/{batch['id']}").status_code == 404

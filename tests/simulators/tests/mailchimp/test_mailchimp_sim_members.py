@@ -198,7 +198,7 @@ def test_required_keys_are_named(api: PlainClient) -> None:
 
 def test_a_body_that_is_no_json_is_refused(api: PlainClient) -> None:
     url = f"{api.base_url}/lists/{api.list_id}/members"
-    answer = api.session.post(url, data="{", timeout=30)
+    answer = api.session.post(url, data="{", timeout=120)
     assert (answer.status_code, answer.json()["title"]) == (400, "JSON Parse Error")
 
 
@@ -255,6 +255,6 @@ def test_an_override_of_the_method_works_on_post_only(api: PlainClient) -> None:
     api.upsert(EMAIL)
     url = api.base_url + member_path(EMAIL).replace("{list}", api.list_id)
     headers = {"X-HTTP-Method-Override": "PATCH"}
-    answer = api.session.post(url, json={"language": "fr"}, headers=headers, timeout=30)
+    answer = api.session.post(url, json={"language": "fr"}, headers=headers, timeout=120)
     assert answer.json()["language"] == "fr"
-    assert api.session.get(url, headers=headers, timeout=30).json()["language"] == "fr"
+    assert api.session.get(url, headers=headers, timeout=120).json()["language"] == "fr"

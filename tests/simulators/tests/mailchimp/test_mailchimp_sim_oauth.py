@@ -20,7 +20,7 @@ def authorize(mailchimp: RunningMailchimp, **changes: str) -> requests.Response:
         "state": "s",
         **changes,
     }
-    return requests.get(mailchimp.hello["authorize_url"], params=query, allow_redirects=False, timeout=30)
+    return requests.get(mailchimp.hello["authorize_url"], params=query, allow_redirects=False, timeout=120)
 
 
 def exchange(mailchimp: RunningMailchimp, code: str, **changes: str) -> requests.Response:
@@ -32,7 +32,7 @@ def exchange(mailchimp: RunningMailchimp, code: str, **changes: str) -> requests
         "code": code,
         **changes,
     }
-    return requests.post(mailchimp.hello["token_url"], data=form, timeout=30)
+    return requests.post(mailchimp.hello["token_url"], data=form, timeout=120)
 
 
 def fresh_code(mailchimp: RunningMailchimp) -> str:
@@ -46,7 +46,7 @@ def fresh_code(mailchimp: RunningMailchimp) -> str:
 
 def metadata(mailchimp: RunningMailchimp, token: str) -> requests.Response:
     headers = {"Authorization": f"OAuth {token}"}
-    return requests.get(mailchimp.hello["metadata_url"], headers=headers, timeout=30)
+    return requests.get(mailchimp.hello["metadata_url"], headers=headers, timeout=120)
 
 
 def test_a_code_becomes_a_token_that_leads_to_the_api(mailchimp: RunningMailchimp) -> None:
@@ -56,9 +56,9 @@ def test_a_code_becomes_a_token_that_leads_to_the_api(mailchimp: RunningMailchim
     found = metadata(mailchimp, body["access_token"]).json()
     assert found["dc"] == "us1"
     headers = {"Authorization": f"Bearer {body['access_token']}"}
-    assert requests.get(f"{found['api_endpoint']}/3.0/ping", headers=headers, timeout=30).status_code == 200
+    assert requests.get(f"{found['api_endpoint']}/3.0/ping", headers=headers, timeout=120).status_code == 200
     mailchimp.control.revoke_tokens()
-    assert requests.get(f"{mailchimp.base_url}/ping", headers=headers, timeout=30).status_code == 401
+    assert requests.get(f"{mailchimp.base_url}/ping", headers=headers, timeout=120).status_code == 401
     assert metadata(mailchimp, body["access_token"]).json()["error"] == "invalid_token"
 
 

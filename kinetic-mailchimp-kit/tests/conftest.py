@@ -6,7 +6,7 @@ import importlib
 import itertools
 import tempfile
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ class Clock:
     """A clock that a test moves."""
 
     def __init__(self) -> None:
-        self.now = datetime(2026, 3, 1, 9, 30, tzinfo=timezone.utc)
+        self.now = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 
     def __call__(self) -> datetime:
         return self.now
