@@ -24,7 +24,7 @@ _STEP: Final = 5_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruning:
-    """What a pruning removed.
+    """Result of a pruning.
 
     Args:
         run_id: The administrative run that proves it.
