@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, runs
+from kinetic_mailchimp.audit.dead_letters.dispatch import change_state
+from kinetic_mailchimp.audit.storage.schema import ENTRY_JOIN, dead_letters, decisions, runs
 from kinetic_mailchimp.audit.trail.administration import administrative_run
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
 from kinetic_mailchimp.audit.trail.notes import EntryNote
 from kinetic_mailchimp.audit.trail.run import CLOSED, IN_FLIGHT, OPEN
-from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
+from kinetic_mailchimp.kit.errors import ConfigurationError
 
 _SEE_FAILURES = "`sync-audit failures` lists the dead letters that wait, each with its run and entry."
 
@@ -70,10 +71,7 @@ def find_open(trail: AuditTrail, places: Collection[Place]) -> list[OpenLetter]:
 def _find(connection: sa.Connection, place: Place) -> OpenLetter:
     query = (
         sa.select(decisions.c.digest, dead_letters.c.state, dead_letters.c.consent)
-        .outerjoin(
-            dead_letters,
-            (dead_letters.c.run_id == decisions.c.run_id) & (dead_letters.c.seq == decisions.c.seq),
-        )
+        .outerjoin(dead_letters, ENTRY_JOIN)
         .where(decisions.c.run_id == place.run_id, decisions.c.seq == place.seq)
     )
     row = connection.execute(query).one_or_none()
@@ -116,7 +114,8 @@ def close(trail: AuditTrail, letters: Sequence[OpenLetter], *, because: str, clo
 
         def mark(connection: sa.Connection) -> None:
             for seq, letter in enumerate(letters, start=1):
-                _mark(connection, letter.place, run.id, seq)
+                values = {"state": CLOSED, "result_run_id": run.id, "result_seq": seq}
+                change_state(connection, letter.note, OPEN, values)
 
         run.read(len(letters))
         run.record([_decision(letter, because, closed_by) for letter in letters], alongside=mark)
@@ -132,17 +131,3 @@ def _decision(letter: OpenLetter, because: str, closed_by: str) -> Decision:
         targets=f"dead letter {letter.place}",
         refers_to=str(letter.note),
     )
-
-
-def _mark(connection: sa.Connection, place: Place, result_run_id: int, result_seq: int) -> None:
-    is_open = (
-        dead_letters.c.run_id == place.run_id,
-        dead_letters.c.seq == place.seq,
-        dead_letters.c.state == OPEN,
-    )
-    values = {"state": CLOSED, "result_run_id": result_run_id, "result_seq": result_seq}
-    if connection.execute(sa.update(dead_letters).where(*is_open).values(values)).rowcount != 1:
-        raise TransientError(
-            f"The dead letter {place} is not open any more.",
-            advice="A replay or an erasure is at work: see `sync-audit failures`, and start again.",
-        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TextIO
@@ -13,41 +13,49 @@ from typing import Any, Final, TextIO
 import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.storage.json_text import to_json
-from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, runs, same_person, stream_schemas
+from kinetic_mailchimp.audit.storage.schema import (
+    ENTRY_JOIN,
+    dead_letters,
+    decisions,
+    runs,
+    same_person,
+    stream_schemas,
+)
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
 from kinetic_mailchimp.audit.trail.notes import EntryNote
 from kinetic_mailchimp.audit.trail.run import FAILED_AGAIN, IN_FLIGHT, OPEN, RESOLVED, Run
+from kinetic_mailchimp.kit.batches import in_batches
 from kinetic_mailchimp.kit.errors import TransientError
 
 _BATCH: Final = 200
 Change = Callable[[sa.Connection], object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A record that waits, or that is in flight: it was dispatched and has no result yet.
 
     Args:
         note: The entry that it belongs to.
+        stored: The record as it is stored.
+        person: The digest of the person it is about.
+        source_key: The record's key at its source.
+        event_id: The event that led to it.
         plugin: The target that could not write it.
         stream: The stream it came on.
         state: `open` or `in_flight`.
-        stored: The record as it is stored.
-        person: What stands for the person it is about.
-        source_key: The record's key at its source.
-        event_id: The event that led to it.
         dispatched_in: The run that dispatched it.
     """
 
     note: EntryNote
-    plugin: str
-    stream: str
-    state: str
     stored: str
     person: bytes | None
     source_key: str | None
     event_id: str | None
+    plugin: str
+    stream: str
+    state: str
     dispatched_in: int | None
 
 
@@ -70,42 +78,17 @@ def waiting(
         plugin: Only those of one target.
         stream: Only those of one stream.
     """
+    of_entry = ("run_id", "seq", "digest", "dead_letter", "person", "source_key", "event_id")
+    of_letter = ("plugin", "stream", "state", "replay_run_id")
+    wanted = {"state": state, "plugin": plugin, "stream": stream}
     query = (
-        sa.select(
-            decisions.c.run_id,
-            decisions.c.seq,
-            decisions.c.digest,
-            decisions.c.dead_letter,
-            decisions.c.person,
-            decisions.c.source_key,
-            decisions.c.event_id,
-            dead_letters.c.plugin,
-            dead_letters.c.stream,
-            dead_letters.c.replay_run_id,
-        )
-        .join(dead_letters, _same_entry())
-        .where(dead_letters.c.state == state)
+        sa.select(*(decisions.c[name] for name in of_entry), *(dead_letters.c[name] for name in of_letter))
+        .join(dead_letters, ENTRY_JOIN)
+        .where(*(dead_letters.c[name] == value for name, value in wanted.items() if value is not None))
         .order_by(dead_letters.c.opened_at, dead_letters.c.run_id, dead_letters.c.seq)
     )
-    if plugin is not None:
-        query = query.where(dead_letters.c.plugin == plugin)
-    if stream is not None:
-        query = query.where(dead_letters.c.stream == stream)
     with trail.database.reading() as connection:
-        return [
-            DeadLetter(
-                note=EntryNote(row.run_id, row.seq, row.digest),
-                plugin=row.plugin,
-                stream=row.stream,
-                state=state,
-                stored=row.dead_letter,
-                person=row.person,
-                source_key=row.source_key,
-                event_id=row.event_id,
-                dispatched_in=row.replay_run_id,
-            )
-            for row in connection.execute(query)
-        ]
+        return [DeadLetter(EntryNote(*row[:3]), *row[3:]) for row in connection.execute(query)]
 
 
 def dispatch(trail: AuditTrail, run: Run, letters: Sequence[DeadLetter], output: TextIO) -> None:
@@ -124,7 +107,7 @@ def dispatch(trail: AuditTrail, run: Run, letters: Sequence[DeadLetter], output:
         TransientError: If another replay took one of them.
     """
     last_schema = ""
-    for batch in _batches(letters):
+    for batch in in_batches(letters, _BATCH):
         lines: list[str] = []
         for letter in batch:
             record = json.loads(trail.encryption.decrypt(letter.stored))
@@ -188,7 +171,7 @@ def resolve(trail: AuditTrail, run: Run, letters: Iterable[DeadLetter], *, reque
         (result for result in results if result.state != IN_FLIGHT), key=lambda result: result.state
     )
     for state, of_state in itertools.groupby(changed, key=lambda result: result.state):
-        for batch in _batches(list(of_state)):
+        for batch in in_batches(list(of_state), _BATCH):
             replay_run = None if state == OPEN else KEEP
             _note(
                 run,
@@ -233,10 +216,6 @@ def _decisions_since(letter: DeadLetter) -> sa.Select[Any]:
     )
 
 
-def _same_entry() -> sa.ColumnElement[bool]:
-    return (dead_letters.c.run_id == decisions.c.run_id) & (dead_letters.c.seq == decisions.c.seq)
-
-
 def _schema_message(trail: AuditTrail, letter: DeadLetter, record: dict[str, Any]) -> str:
     query = sa.select(stream_schemas.c.message).where(
         stream_schemas.c.run_id == letter.note.run_id, stream_schemas.c.stream == letter.stream
@@ -269,22 +248,30 @@ def _move(connection: sa.Connection, results: Sequence[_Result], replay_run_id: 
         }
         if replay_run_id != KEEP:
             values["replay_run_id"] = replay_run_id
-        note = result.letter.note
-        moved = connection.execute(
-            sa.update(dead_letters)
-            .where(
-                dead_letters.c.run_id == note.run_id,
-                dead_letters.c.seq == note.seq,
-                dead_letters.c.state == result.letter.state,
-            )
-            .values(values)
+        change_state(connection, result.letter.note, result.letter.state, values)
+
+
+def change_state(
+    connection: sa.Connection, note: EntryNote, expected: str, values: Mapping[str, Any]
+) -> None:
+    """Change the state of a dead letter.
+
+    Args:
+        connection: A writing transaction.
+        note: Its entry.
+        expected: The state that it must be in.
+        values: The new state, and what belongs to it.
+
+    Raises:
+        TransientError: It is in another state by now.
+    """
+    unchanged = (
+        dead_letters.c.run_id == note.run_id,
+        dead_letters.c.seq == note.seq,
+        dead_letters.c.state == expected,
+    )
+    if connection.execute(sa.update(dead_letters).where(*unchanged).values(**values)).rowcount != 1:
+        raise TransientError(
+            f"The dead letter {note.run_id}/{note.seq} is not {expected} any more.",
+            advice="Another replay or an erasure is at work: see `sync-audit failures`, and start again.",
         )
-        if moved.rowcount != 1:
-            raise TransientError(
-                f"The dead letter of run {note.run_id} entry {note.seq} is no longer {result.letter.state}.",
-                advice="Another replay or an erasure is at work: see `sync-audit failures`, and start again.",
-            )
-
-
-def _batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))

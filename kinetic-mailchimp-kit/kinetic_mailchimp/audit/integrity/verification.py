@@ -10,6 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.storage.schema import (
+    ENTRY_JOIN,
     PRIVATE_COLUMNS,
     PUBLIC_COLUMNS,
     dead_letters,
@@ -258,7 +259,7 @@ class _Verifier:
         note = self._notes.kept.pop((row["run_id"], row["seq"]), None)
         if note is None:
             self._report(where, "is older than what was pruned, and nothing says that it was kept")
-        elif note.digest != row["digest"] or link(note.previous, public) != row["digest"]:
+        elif note.digest != row["digest"] or link(note.previous or b"", public) != row["digest"]:
             self._report(where, "was changed")
 
     def _check_private(self, where: str, row: Row) -> None:
@@ -285,10 +286,9 @@ class _Verifier:
                 self._report(f"run {row['run_id']}", f"has rows in {table.name} and does not exist")
 
     def _check_dead_letters(self) -> None:
-        of_entry = (dead_letters.c.run_id == decisions.c.run_id) & (dead_letters.c.seq == decisions.c.seq)
         missing = (
             sa.select(decisions.c.run_id, decisions.c.seq)
-            .outerjoin(dead_letters, of_entry)
+            .outerjoin(dead_letters, ENTRY_JOIN)
             .where(decisions.c.dead_letter.is_not(None), dead_letters.c.seq.is_(None))
         )
         for row in self._select(missing):
@@ -302,7 +302,7 @@ class _Verifier:
                 decisions.c.consent.label("of_consent"),
                 runs.c.plugin.label("of_plugin"),
             )
-            .outerjoin(decisions, of_entry & decisions.c.dead_letter.is_not(None))
+            .outerjoin(decisions, ENTRY_JOIN & decisions.c.dead_letter.is_not(None))
             .outerjoin(runs, runs.c.id == dead_letters.c.run_id)
         )
         for row in self._select(listed):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import Final
 
 import sqlalchemy as sa
@@ -28,6 +27,7 @@ from kinetic_mailchimp.audit.trail.decision import Action, Decision
 from kinetic_mailchimp.audit.trail.environment import ENCRYPTED_PREFIX
 from kinetic_mailchimp.audit.trail.notes import EntryNote
 from kinetic_mailchimp.audit.trail.run import WAITING_STATES
+from kinetic_mailchimp.kit.batches import in_batches
 from kinetic_mailchimp.kit.errors import DataError
 
 _BATCH: Final = 500
@@ -88,7 +88,7 @@ def erase(
         )
     known = find_in_ledger(trail, is_about)
     with administrative_run(trail, "erase") as run:
-        for batch in _batches(found, _BATCH):
+        for batch in in_batches(found, _BATCH):
             notes = [
                 Decision(stream="trail", action=Action.ERASED, reason="asked_for", refers_to=str(note))
                 for note in batch
@@ -155,9 +155,3 @@ def _blank(batch: Sequence[EntryNote], connection: sa.Connection) -> None:
     connection.execute(sa.update(decisions).where(*entry).values(**_GONE), keys)
     letter = (dead_letters.c.run_id == sa.bindparam("of_run"), dead_letters.c.seq == sa.bindparam("at_seq"))
     connection.execute(sa.delete(dead_letters).where(*letter), keys)
-
-
-def _batches(notes: Iterable[EntryNote], size: int) -> Iterator[list[EntryNote]]:
-    rest = iter(notes)
-    while batch := list(islice(rest, size)):
-        yield batch

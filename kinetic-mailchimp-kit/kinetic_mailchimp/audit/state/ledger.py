@@ -13,6 +13,7 @@ from kinetic_mailchimp.audit.storage.bulk_insert import insert_rows
 from kinetic_mailchimp.audit.storage.database import Database
 from kinetic_mailchimp.audit.storage.json_text import storable, to_json
 from kinetic_mailchimp.audit.storage.schema import ledger_entries
+from kinetic_mailchimp.kit.batches import in_batches
 
 _KEYS_PER_QUERY: Final = 1_000
 _PAGE: Final = 5_000
@@ -50,8 +51,7 @@ class Ledger:
             return {}
         found: dict[str, Value] = {}
         with self._database.reading() as connection:
-            for start in range(0, len(wanted), _KEYS_PER_QUERY):
-                keys_of_query = wanted[start : start + _KEYS_PER_QUERY]
+            for keys_of_query in in_batches(wanted, _KEYS_PER_QUERY):
                 rows = connection.execute(self._select().where(ledger_entries.c.key.in_(keys_of_query)))
                 found.update((key, json.loads(value)) for key, value in rows)
         return found
@@ -104,11 +104,10 @@ def apply_changes(connection: sa.Connection, changes: LedgerChanges, *, run_id: 
     insert_rows(connection, ledger_entries, _COLUMNS, stored, upsert=_REPLACE)
     gone = ((namespace, key) for namespace, key, value in flat if value is None)
     for namespace, of_namespace in itertools.groupby(gone, key=lambda change: change[0]):
-        keys = [key for _, key in of_namespace]
-        for start in range(0, len(keys), _KEYS_PER_QUERY):
+        for keys in in_batches([key for _, key in of_namespace], _KEYS_PER_QUERY):
             connection.execute(
                 sa.delete(ledger_entries).where(
                     ledger_entries.c.namespace == namespace,
-                    ledger_entries.c.key.in_(keys[start : start + _KEYS_PER_QUERY]),
+                    ledger_entries.c.key.in_(keys),
                 )
             )

@@ -186,6 +186,9 @@ dead_letters = sa.Table(
     comment="What became of each dead letter: open, in_flight, resolved, failed_again, closed.",
 )
 
+ENTRY_JOIN: Final = (dead_letters.c.run_id == decisions.c.run_id) & (dead_letters.c.seq == decisions.c.seq)
+"""Joins a dead letter and the entry that it belongs to."""
+
 run_counts = sa.Table(
     "run_counts",
     metadata,

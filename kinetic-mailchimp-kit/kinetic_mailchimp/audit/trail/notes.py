@@ -21,54 +21,34 @@ _RENAMED: Final = {"handed_out": IN_FLIGHT}
 
 @dataclass(frozen=True, slots=True)
 class EntryNote:
-    """Names one entry: `ERASED`, `REPLAYED` and `CLOSED` entries refer to it so.
+    """Names one entry: administrative entries refer to others so.
 
     Args:
         run_id: The entry's run.
         seq: Its number in the run.
         digest: Its digest.
+        previous: The digest before it, in `KEPT` notes alone: it is gone with the neighbours.
     """
 
     run_id: int
     seq: int
     digest: bytes
+    previous: bytes | None = None
 
     def __str__(self) -> str:
         """The stored form."""
-        return f"{self.run_id}:{self.seq}:{self.digest.hex()}"
+        digests = (self.digest,) if self.previous is None else (self.previous, self.digest)
+        return ":".join([str(self.run_id), str(self.seq), *(digest.hex() for digest in digests)])
 
     @classmethod
     def parse(cls, text: str) -> EntryNote:
-        """Read the stored form."""
-        run_id, seq, digest = text.split(":")
-        return cls(int(run_id), int(seq), bytes.fromhex(digest))
+        """Read the stored form.
 
-
-@dataclass(frozen=True, slots=True)
-class KeptNote:
-    """Names an entry that outlived its neighbours, and the digest before it, which is gone with them.
-
-    Args:
-        run_id: The entry's run.
-        seq: Its number in the run.
-        previous: The digest of the entry before it.
-        digest: Its digest.
-    """
-
-    run_id: int
-    seq: int
-    previous: bytes
-    digest: bytes
-
-    def __str__(self) -> str:
-        """The stored form."""
-        return f"{self.run_id}:{self.seq}:{self.previous.hex()}:{self.digest.hex()}"
-
-    @classmethod
-    def parse(cls, text: str) -> KeptNote:
-        """Read the stored form."""
-        run_id, seq, previous, digest = text.split(":")
-        return cls(int(run_id), int(seq), bytes.fromhex(previous), bytes.fromhex(digest))
+        Raises:
+            ValueError: It is not one.
+        """
+        run_id, seq, *digests = text.split(":")
+        return cls(int(run_id), int(seq), *(bytes.fromhex(digest) for digest in reversed(digests)))
 
 
 @dataclass(slots=True)
@@ -79,7 +59,7 @@ class Notes:
     pruned: set[EntryNote] = field(default_factory=set)
     replayed: dict[EntryNote, tuple[str, int | None]] = field(default_factory=dict)
     closed: dict[EntryNote, tuple[int, int]] = field(default_factory=dict)
-    kept: dict[tuple[int, int], KeptNote] = field(default_factory=dict)
+    kept: dict[tuple[int, int], EntryNote] = field(default_factory=dict)
 
     def add(self, action: str, text: str | None, *, reason: str, run_id: int, seq: int) -> bool:
         """Take a note.
@@ -95,14 +75,14 @@ class Notes:
             Whether the note could be read.
         """
         try:
-            if action == Action.KEPT.value:
-                kept = KeptNote.parse(text or "")
-                self.kept[kept.run_id, kept.seq] = kept
-                return True
             note = EntryNote.parse(text or "")
-        except ValueError:
+        except (TypeError, ValueError):
             return False
-        if action == Action.ERASED.value:
+        if (note.previous is not None) != (action == Action.KEPT.value):
+            return False
+        if action == Action.KEPT.value:
+            self.kept[note.run_id, note.seq] = note
+        elif action == Action.ERASED.value:
             self.erased.add(note)
         elif action == Action.PRUNED.value:
             self.pruned.add(note)
