@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings, Row
+from kinetic_mailchimp.epicor.odata import after
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 from tap_epicor_kinetic.reading.concurrent_pages import side_by_side
-from tap_epicor_kinetic.reading.cursor import Cursor, after_position
+from tap_epicor_kinetic.reading.cursor import Cursor
 from tap_epicor_kinetic.reading.paging import (
     PAGES_TO_GROW,
     SMALLEST_PAGE,
@@ -132,7 +133,7 @@ TYPES = {"Cursor": "Edm.Int64", "A": "Edm.String", "B": "Edm.Int32"}
     ],
 )
 def test_the_condition_of_the_next_page(position: Any, condition: str) -> None:
-    assert after_position(("Cursor", "A", "B"), position, TYPES) == condition
+    assert after(("Cursor", "A", "B"), position, TYPES) == condition
 
 
 @pytest.mark.parametrize(
@@ -196,7 +197,7 @@ def test_a_server_that_gives_one_moment_for_ever_is_found_out() -> None:
 
 
 def test_after_a_single_null() -> None:
-    assert after_position(("Cursor",), (None,), TYPES) == "Cursor ne null"
+    assert after(("Cursor",), (None,), TYPES) == "Cursor ne null"
 
 
 @pytest.fixture
@@ -227,13 +228,13 @@ def test_rows_read_in_parts_are_the_rows(real_reader: Any) -> None:
     reader = real_reader()
     whole = reader.fetch("", ("CustNum",))
     before = reader.client.transport.calls["GET"]
-    reader.longest_address = 400
+    reader.longest_url = 400
     assert reader.fetch("", ("CustNum",)) == whole
     assert reader.client.transport.calls["GET"] - before > 2
 
 
 def test_rows_without_a_key_cannot_be_read_in_parts(real_reader: Any) -> None:
-    reader = real_reader(key=(), longest_address=400)
+    reader = real_reader(key=(), longest_url=400)
     with pytest.raises(ConfigurationError, match="`keys`"):
         reader.fetch("", ("CustNum",))
     reader.columns = ("CustNum", "Name")
@@ -242,7 +243,7 @@ def test_rows_without_a_key_cannot_be_read_in_parts(real_reader: Any) -> None:
 
 def test_a_row_that_leaves_the_page_between_two_parts_is_looked_for(real_reader: Any) -> None:
     """The second part is answered as if the first row had moved, and another one were deleted."""
-    reader = real_reader(longest_address=400)
+    reader = real_reader(longest_url=400)
     whole = real_reader().fetch("", ("CustNum",))
     read = reader._read
     pages = 0

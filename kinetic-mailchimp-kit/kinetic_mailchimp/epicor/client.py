@@ -14,9 +14,9 @@ from urllib.parse import quote, urlsplit
 from kinetic_mailchimp.epicor.auth import authorization
 from kinetic_mailchimp.epicor.errors import classify
 from kinetic_mailchimp.epicor.metadata import ServiceMetadata, parse_metadata
-from kinetic_mailchimp.epicor.odata import Value, and_, eq, fits_in_path, key_segment
+from kinetic_mailchimp.epicor.odata import Value, key_segment
 from kinetic_mailchimp.epicor.settings import EpicorSettings
-from kinetic_mailchimp.kit.errors import ConfigurationError, NotFoundError, TransientError
+from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 from kinetic_mailchimp.kit.http_call import HttpCall, Reply
 from kinetic_mailchimp.kit.retry import RetryPolicy
 from kinetic_mailchimp.kit.transport import Answer, Request, Transport
@@ -24,6 +24,9 @@ from kinetic_mailchimp.kit.transport import Answer, Request, Transport
 logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
+
+LONGEST_URL = 7_500
+"""Gateways in front of Kinetic refuse a request line of about 8,192 characters."""
 
 
 class EpicorClient:
@@ -122,17 +125,6 @@ class EpicorClient:
         self.server_time = _date(answer)
         return _rows(answer)
 
-    def baq(
-        self,
-        company: str,
-        baq_id: str,
-        *,
-        parameters: Mapping[str, str | int] | None = None,
-        **options: Any,  # noqa: ANN401 (what `read` takes)
-    ) -> list[Row]:
-        """Rows of a BAQ; `options` are those of `read`."""
-        return self.read(company, f"BaqSvc/{baq_id}/Data", parameters=parameters, **options)
-
     def count(self, company: str, path: str, *, filter: str = "") -> int:  # noqa: A002 (OData's own name)
         """How many rows a set has. Servers have been seen to be wrong about it: for people, not for logic."""
         url = self._url(company, path, "$count")
@@ -141,25 +133,6 @@ class EpicorClient:
             return int(answer.text.strip().lstrip("\ufeff"))
         except ValueError:
             raise TransientError("The server's count is no number.", status=answer.status) from None
-
-    def get(self, company: str, path: str, key: Mapping[str, Value], *, select: Sequence[str] = ()) -> Row:
-        """The row with this key.
-
-        Raises:
-            NotFoundError: There is none.
-        """
-        if not fits_in_path(key):
-            condition = and_(*(eq(name, value) for name, value in key.items()))
-            rows = self.read(company, path, filter=condition, select=select, top=1)
-            if not rows:
-                raise NotFoundError(f"{path}: there is no row with this key.")
-            return rows[0]
-        url = self._url(company, path) + key_segment(key)
-        document = _document(self.transport.send(Request("GET", url, params=query(select=select))))
-        rows = document["value"] if isinstance(document.get("value"), list) else [document]
-        if not rows:
-            raise NotFoundError(f"{path}: there is no row with this key.")
-        return _without_annotations(rows[0])
 
     def patch(
         self,
@@ -216,8 +189,8 @@ class EpicorClient:
             return _reply(self.transport.send(Request("GET", url, params=dict(body or {}))))
         return _reply(self.transport.send(Request("POST", url, json=dict(body or {}))))
 
-    def address(self, company: str, path: str, **parts: Any) -> str:  # noqa: ANN401 (what `query` takes)
-        """The address that `read` would ask, to know its length."""
+    def url(self, company: str, path: str, **parts: Any) -> str:  # noqa: ANN401 (what `query` takes)
+        """The URL that `read` would ask, to know its length."""
         return Request("GET", self._url(company, path), params=query(**parts)).full_url
 
     def _url(self, company: str, *segments: str) -> str:
@@ -281,7 +254,3 @@ def _rows(answer: Answer) -> list[Row]:
     if not isinstance(rows, list):
         raise ConfigurationError("The answer holds no rows.", advice="Is the path an entity set or a BAQ?")
     return rows
-
-
-def _without_annotations(row: Mapping[str, Any]) -> Row:
-    return {name: value for name, value in row.items() if not name.startswith("@")}

@@ -80,31 +80,6 @@ def eq(column: str, value: Value) -> str:
     return f"{column} eq {literal(value)}"
 
 
-def ne(column: str, value: Value) -> str:
-    """`column ne value`."""
-    return f"{column} ne {literal(value)}"
-
-
-def gt(column: str, value: Value) -> str:
-    """`column gt value`."""
-    return f"{column} gt {literal(value)}"
-
-
-def ge(column: str, value: Value) -> str:
-    """`column ge value`."""
-    return f"{column} ge {literal(value)}"
-
-
-def lt(column: str, value: Value) -> str:
-    """`column lt value`."""
-    return f"{column} lt {literal(value)}"
-
-
-def le(column: str, value: Value) -> str:
-    """`column le value`."""
-    return f"{column} le {literal(value)}"
-
-
 def and_(*conditions: str) -> str:
     """All of the conditions that are not empty; empty without any."""
     return _joined(" and ", conditions)
@@ -120,14 +95,36 @@ def _joined(word: str, conditions: Sequence[str]) -> str:
     return given[0] if len(given) == 1 else word.join(f"({condition})" for condition in given)
 
 
-def key_predicate(key: Mapping[str, Value]) -> str:
-    """A key with names: `(Company='EPIC06',CustNum=12,ShipToNum='',ConNum=3)`."""
-    return "(" + ",".join(f"{name}={literal(value)}" for name, value in key.items()) + ")"
+def after(order: Sequence[str], position: Sequence[Value], types: Mapping[str, str]) -> str:
+    """The condition for the rows behind a position in an order of columns.
+
+    A null comes before every value, as it does on SQL Server; only the first column may be null.
+
+    Args:
+        order: Columns, all ascending.
+        position: The values of a row in these columns.
+        types: Column to Edm type; a value of any other column is written as its own type needs.
+    """
+    first, rest = order[0], order[1:]
+    if position[0] is None:
+        among_nulls = f"{first} eq null and ({_after(rest, position[1:], types)})" if rest else ""
+        return or_(f"{first} ne null", among_nulls)
+    return _after(order, position, types)
+
+
+def _after(order: Sequence[str], position: Sequence[Value], types: Mapping[str, str]) -> str:
+    values = [typed_literal(value, types.get(name, "")) for name, value in zip(order, position, strict=True)]
+    steps = []
+    for index, name in enumerate(order):
+        same = [f"{order[i]} eq {values[i]}" for i in range(index)]
+        steps.append(" and ".join([*same, f"{name} gt {values[index]}"]))
+    return or_(*steps)
 
 
 def key_segment(key: Mapping[str, Value]) -> str:
-    """A key predicate as it stands in a URL."""
-    return quote(key_predicate(key), safe="'(),=")
+    """A key with names, as it stands in a URL: `(Company='EPIC06',CustNum=12,ShipToNum='',ConNum=3)`."""
+    columns = ",".join(f"{name}={literal(value)}" for name, value in key.items())
+    return quote(f"({columns})", safe="'(),=")
 
 
 def fits_in_path(key: Mapping[str, Value]) -> bool:

@@ -127,10 +127,6 @@ class MailchimpClient:
         """All audiences: `id`, `name`, `double_optin` and more."""
         return self._all("lists", "lists")
 
-    def get_list(self, list_id: str) -> Document:
-        """One audience."""
-        return self.get(f"lists/{_part(list_id)}")
-
     def merge_fields(self, list_id: str) -> list[Document]:
         """The merge fields of an audience: `merge_id`, `tag`, `name`, `type`, `required`, `options`."""
         return list(self._all(f"lists/{_part(list_id)}/merge-fields", "merge_fields"))
@@ -275,27 +271,11 @@ class MailchimpClient:
             results_by_hash((str(member["email_address"]) for member in members), answer.document),
         )
 
-    def member_activity(self, list_id: str, member_hash: str) -> Iterator[Document]:
-        """What a member did and what was done to it, newest first; `activity_type` says what."""
-        return self._all(f"{_member(list_id, member_hash)}/activity-feed", "activity")
-
     def abuse_reports(self, list_id: str) -> Iterator[Document]:
         """Who complained of abuse: `email_address`, `campaign_id`, `date`."""
         return self._all(f"lists/{_part(list_id)}/abuse-reports", "abuse_reports")
 
-    def unsubscribed(self, campaign_id: str) -> Iterator[Document]:
-        """Who unsubscribed from a campaign: `email_address`, `reason`, `timestamp`, `list_id`."""
-        return self._all(f"reports/{_part(campaign_id)}/unsubscribed", "unsubscribes")
-
-    # Campaigns and webhooks
-
-    def campaigns(self, **filters: str) -> Iterator[Document]:
-        """Campaigns; filters are those of the reference, such as `list_id`, `status`, `since_send_time`."""
-        return self._all("campaigns", "campaigns", **filters)
-
-    def campaign(self, campaign_id: str) -> Document:
-        """One campaign."""
-        return self.get(f"campaigns/{_part(campaign_id)}")
+    # Webhooks
 
     def webhooks(self, list_id: str) -> list[Document]:
         """The webhooks of an audience: `id`, `url`, `events`, `sources`, `signing_enabled`."""

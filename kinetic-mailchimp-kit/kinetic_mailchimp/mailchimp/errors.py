@@ -67,7 +67,6 @@ class RefusedError(DataError):
     Attributes:
         reason: Which refusal it is.
         field_errors: What is wrong with which field, where Mailchimp says so.
-        retry_later: Whether the same record may be taken another day.
     """
 
     def __init__(
@@ -81,7 +80,6 @@ class RefusedError(DataError):
         super().__init__(message, **details)
         self.reason = reason
         self.field_errors = field_errors
-        self.retry_later = reason is Refusal.SIGNUP_THROTTLED
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ def test_a_wrong_key_is_told_once_and_not_retried(mailchimp: RunningMailchimp) -
 
 def test_an_unknown_audience_is_named(client: MailchimpClient) -> None:
     with pytest.raises(ConfigurationError, match="nothere"):
-        client.get_list("nothere")
+        client.get("lists/nothere")
 
 
 def test_a_token_finds_its_account(mailchimp: RunningMailchimp) -> None:

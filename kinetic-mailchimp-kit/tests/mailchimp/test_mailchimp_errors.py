@@ -91,9 +91,8 @@ def test_a_refused_member_has_its_reason_and_no_address_in_the_text(
 
 
 def test_the_signup_throttle_is_for_another_day() -> None:
-    assert item_error(
-        {"error": "x has signed up to a lot of lists very recently; we're not allowing"}
-    ).retry_later
+    refused = item_error({"error": "x has signed up to a lot of lists very recently; we're not allowing"})
+    assert (refused.reason, refused.advice) == (Refusal.SIGNUP_THROTTLED, "Replay the record in some days.")
 
 
 def test_invalid_fields_are_named() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,24 +135,3 @@ def smallest_step(text: str) -> dt.timedelta:
 def text_of(value: dt.datetime) -> str:
     """A moment in UTC, as OData writes it."""
     return value.astimezone(dt.timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def after_position(order: Sequence[str], position: Sequence[Scalar], types: Mapping[str, str]) -> str:
-    """The OData condition for the rows after a position in an order of columns.
-
-    A null comes before every value, as it does on SQL Server; only the first column may be null.
-    """
-    first, rest = order[0], order[1:]
-    if position[0] is None:
-        beside = _after(rest, position[1:], types)
-        return f"({first} ne null) or ({first} eq null and ({beside}))" if rest else f"{first} ne null"
-    return _after(order, position, types)
-
-
-def _after(order: Sequence[str], position: Sequence[Scalar], types: Mapping[str, str]) -> str:
-    literals = [typed_literal(value, types[name]) for name, value in zip(order, position, strict=True)]
-    steps = []
-    for index, name in enumerate(order):
-        same = [f"{order[i]} eq {literals[i]}" for i in range(index)]
-        steps.append(" and ".join([*same, f"{name} gt {literals[index]}"]))
-    return steps[0] if len(steps) == 1 else " or ".join(f"({step})" for step in steps)

@@ -9,21 +9,20 @@ from http import HTTPStatus
 from typing import Any
 
 from kinetic_mailchimp.epicor import EpicorClient, Row
+from kinetic_mailchimp.epicor.client import LONGEST_URL
 from kinetic_mailchimp.epicor.errors import PageRequest, PageTimeoutError
-from kinetic_mailchimp.epicor.odata import and_, typed_literal
+from kinetic_mailchimp.epicor.odata import after, and_, typed_literal
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
 from kinetic_mailchimp.kit.transport import Request
 
 from tap_epicor_kinetic.catalog.columns import MOMENT
 from tap_epicor_kinetic.reading.bookmark import Position
-from tap_epicor_kinetic.reading.cursor import after_position, moment, smallest_step, text_of
+from tap_epicor_kinetic.reading.cursor import moment, smallest_step, text_of
 from tap_epicor_kinetic.reading.scan_plan import Lane
 from tap_epicor_kinetic.records.rows import mend_values
 
 logger = logging.getLogger(__name__)
 
-LONGEST_ADDRESS = 7800
-"""Gateways before Kinetic refuse a request line of more than 8 KB."""
 SMALLEST_PAGE = 10
 PAGES_TO_GROW = 8
 REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR})
@@ -80,7 +79,7 @@ class SetReader:
         expand: OData's `$expand`.
         parameters: Those of a BAQ.
         page_size: Rows to ask for.
-        longest_address: Characters that an address may have.
+        longest_url: Characters that a URL may have.
     """
 
     client: EpicorClient
@@ -94,7 +93,7 @@ class SetReader:
     expand: str = ""
     parameters: Mapping[str, str | int] = field(default_factory=dict)
     page_size: int = 1000
-    longest_address: int = LONGEST_ADDRESS
+    longest_url: int = LONGEST_URL
 
     def __post_init__(self) -> None:
         """Begin with full pages."""
@@ -161,7 +160,7 @@ class SetReader:
         """The columns in groups that fit an address, each with the key, the first with what is needed."""
         if not self.columns:
             return [()]
-        address = self.client.address(
+        url = self.client.url(
             self.company,
             self.path,
             filter=condition,
@@ -170,7 +169,7 @@ class SetReader:
             top=self.size.now,
             skip=1,
         )
-        parts = split_columns(self.columns, self.key, self.needed, self.longest_address - len(address))
+        parts = split_columns(self.columns, self.key, self.needed, self.longest_url - len(url))
         if len(parts) > 1 and not self.key:
             raise ConfigurationError(
                 f"{self.path} has more columns than fit an address, and no key to join parts of a row.",
@@ -228,11 +227,11 @@ def keyset_pages(reader: SetReader, lane: Lane) -> Iterator[Page]:
     position = lane.start
     beyond = ""
     while True:
-        after = beyond or (after_position(lane.order, position, reader.types) if position is not None else "")
+        behind = beyond or (after(lane.order, position, reader.types) if position is not None else "")
         try:
-            rows = reader.fetch(and_(lane.condition, after), lane.order)
+            rows = reader.fetch(and_(lane.condition, behind), lane.order)
         except ConnectorError as error:
-            if after and error.status in REFUSALS and error.field is None:
+            if behind and error.status in REFUSALS and error.field is None:
                 error.advice = f"{error.advice} {OTHER_WAY}".strip()
             raise
         if not rows:
