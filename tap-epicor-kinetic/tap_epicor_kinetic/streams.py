@@ -88,7 +88,7 @@ class EpicorStream(Stream):
         """The change column; None for a full table."""
         if self.forced_replication_method == REPLICATION_FULL_TABLE:
             return None
-        configured = self._read_settings.cursors.get(self.name) or self.declaration.cursor
+        configured = self._read_settings.cursor_of(self.name) or self.declaration.cursor
         return resolve_cursor(self.name, self.entity, configured or self._replication_key)
 
     @cached_property
@@ -97,7 +97,7 @@ class EpicorStream(Stream):
         properties = schema["properties"]
         properties.setdefault(COMPANY, {"type": ["string"]})
         properties |= self.declaration.schema
-        if self.name in self._read_settings.report_deletions:
+        if self._read_settings.reports_deletions_of(self.name):
             properties[DELETED_AT] = dict(DELETED_AT_SCHEMA)
         if self.declaration.derives_active:
             properties[ACTIVE] = dict(ACTIVE_SCHEMA)
@@ -190,11 +190,11 @@ class EpicorStream(Stream):
         state = self.get_context_state(context)
         try:
             yield from self._read_company(company, state)
-            if self.name in self._read_settings.report_deletions:
+            if self._read_settings.reports_deletions_of(self.name):
                 yield from self._deletions(company, state)
         except PermissionDeniedError as error:
             self._say_where(error, company)
-            if not self._read_settings.skips_companies:
+            if self._read_settings.on_company_error == "fail":
                 self._client.stop()
                 raise
             self.logger.error("%s The other companies are read.", error)  # noqa: TRY400 (it says what to do)
@@ -276,7 +276,7 @@ class EpicorStream(Stream):
             key=self.key,
             cursor=self.cursor,
             overlap=settings.overlap,
-            start=settings.start,
+            start=settings.start_date,
             change_column=self.declaration.change_column,
             by_offset=settings.pagination != KEYSET or not self.key,
         )
