@@ -174,7 +174,7 @@ class ReadSettings:
 
     @property
     def tells_completeness(self) -> bool:
-        """True where the end of a full table is told; a row that counted pages missed would seem to be gone."""
+        """True where the end of a full table is told: a row that counted pages missed would seem gone."""
         return self.emit_activate_version_messages and self.pagination == KEYSET
 
     @property

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from kinetic_mailchimp.epicor.errors import BUSY, Rule, host_of, read_problem, to_error
+from kinetic_mailchimp.epicor.errors import BUSY, Rule, host_of, to_error
+from kinetic_mailchimp.epicor.problem import read_problem
 from kinetic_mailchimp.epicor.settings import EpicorSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, CredentialsError, TransientError
 from kinetic_mailchimp.kit.redaction import MASKER
@@ -220,7 +221,7 @@ _TOKEN_RULES = (
 
 
 def classify_token(request: Request, answer: Answer) -> ConnectorError | None:  # noqa: ARG001 (the transport's form)
-    """What an answer of a token service means."""
+    """The error that an answer of a token service means; None for success."""
     problem = read_problem(answer)
     if answer.status < 300 and not problem.is_html:  # noqa: PLR2004 (every 2xx)
         return None

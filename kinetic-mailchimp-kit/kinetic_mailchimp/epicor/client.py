@@ -68,7 +68,7 @@ class EpicorClient:
         )
         self._metadata: dict[str, ServiceMetadata] = {}
         self.server_time: dt.datetime | None = None
-        """What the server's clock said with the last rows; None before any, or where it does not say."""
+        """The time of the server's clock with the last rows; None before any, or where it does not say."""
 
     def close(self) -> None:
         """Close idle connections."""
@@ -83,7 +83,7 @@ class EpicorClient:
             raise TransientError("Stopped while waiting to try again.")
 
     def metadata(self, company: str, service: str) -> ServiceMetadata:
-        """What a service offers; asked for once, because it is the same in every company."""
+        """The sets and types of a service; asked for once, because they are the same in every company."""
         if service not in self._metadata:
             answer = self.transport.send(Request("GET", self._url(company, service, "$metadata")))
             self._metadata[service] = parse_metadata(service, answer.text)
@@ -126,13 +126,13 @@ class EpicorClient:
         return _rows(answer)
 
     def count(self, company: str, path: str, *, filter: str = "") -> int:  # noqa: A002 (OData's own name)
-        """How many rows a set has. Servers have been seen to be wrong about it: for people, not for logic."""
+        """Count the rows of a set. Servers have been seen to be wrong about it: for people, not for logic."""
         url = self._url(company, path, "$count")
         answer = self.transport.send(Request("GET", url, params=query(filter=filter)))
         try:
             return int(answer.text.strip().lstrip("\ufeff"))
         except ValueError:
-            raise TransientError("The server's count is no number.", status=answer.status) from None
+            raise TransientError("The server's count is not a number.", status=answer.status) from None
 
     def patch(
         self,
@@ -155,7 +155,7 @@ class EpicorClient:
         """
         url = self._url(company, path) + key_segment(key)
         answer = self.transport.send(Request("PATCH", url, json=dict(changes), repeatable=repeatable))
-        # What it may say beside that it was accepted is of no use: a body that cannot be read is no failure.
+        # The body says nothing of use: that it cannot be read does not fail the write.
         return Reply(HttpCall.of_answer(answer))
 
     def create(self, company: str, path: str, row: Mapping[str, Any]) -> Reply:
@@ -240,7 +240,7 @@ def _document(answer: Answer) -> Row:
         document = None
     if not isinstance(document, dict):
         raise TransientError(
-            "The answer is no JSON object.", status=answer.status, advice="Is `base_url` a Kinetic server?"
+            "The answer is not a JSON object.", status=answer.status, advice="Is `base_url` a Kinetic server?"
         )
     return document
 

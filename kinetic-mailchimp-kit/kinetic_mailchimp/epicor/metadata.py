@@ -41,7 +41,7 @@ class EntityType:
 
 @dataclass(frozen=True)
 class ServiceMetadata:
-    """What a service offers.
+    """The sets and types of a service.
 
     Attributes:
         service: `Erp.BO.CustomerSvc`.

@@ -13,7 +13,7 @@ Value = str | int | float | bool | Decimal | dt.datetime | dt.date | uuid.UUID |
 
 
 class Raw(str):
-    """Text that already is a literal, such as the moment or the GUID that a row held; it is not quoted."""
+    """Text that already is a literal, such as the timestamp or the GUID that a row held; it is not quoted."""
 
     __slots__ = ()
 
@@ -21,7 +21,7 @@ class Raw(str):
 def literal(value: Value) -> str:
     """A value as an OData literal.
 
-    A moment without a zone is taken as UTC: Kinetic reads a literal without a zone as arithmetic.
+    A timestamp without a zone is taken as UTC: Kinetic reads a literal without a zone as arithmetic.
     """
     return next(write(value) for kind, write in _WRITERS if isinstance(value, kind))
 
@@ -49,14 +49,14 @@ _UNQUOTED = frozenset(
 
 
 def with_zone(text: str) -> str:
-    """A moment's text with its zone; without one it is UTC."""
+    """The text of a timestamp with its zone; without one it is UTC."""
     if "T" not in text:
         return f"{text}T00:00:00Z"
     clock = text.partition("T")[2]
     return text if clock.endswith(("Z", "z")) or "+" in clock or "-" in clock else f"{text}Z"
 
 
-def _moment(value: dt.datetime) -> str:
+def _timestamp(value: dt.datetime) -> str:
     aware = value if value.tzinfo else value.replace(tzinfo=dt.timezone.utc)
     text = aware.astimezone(dt.timezone.utc).isoformat(timespec="microseconds")
     text = text.removesuffix("+00:00").rstrip("0").removesuffix(".")
@@ -69,7 +69,7 @@ _WRITERS: tuple[tuple[type, Callable[[Any], str]], ...] = (
     (bool, lambda value: "true" if value else "false"),
     (Raw, str),
     (str, lambda value: "'" + value.replace("'", "''") + "'"),
-    (dt.datetime, _moment),
+    (dt.datetime, _timestamp),
     (dt.date, lambda value: f"{value.isoformat()}T00:00:00Z"),
     (object, str),
 )
@@ -128,5 +128,5 @@ def key_segment(key: Mapping[str, Value]) -> str:
 
 
 def fits_in_path(key: Mapping[str, Value]) -> bool:
-    """Whether a key can stand in a path: Kinetic does not find part numbers with `/`, `#` or `%` there."""
+    """Tell whether a key can stand in a path; Kinetic finds no part number with `/`, `#` or `%` there."""
     return not any(isinstance(value, str) and set(value) & set("/\\#%?&+") for value in key.values())

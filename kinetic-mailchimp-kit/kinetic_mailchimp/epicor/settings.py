@@ -22,7 +22,7 @@ LICENSE_TYPES: Mapping[str, str] = {
     "crm": "00000003-15F2-4059-8C79-11849198F488",
     "data_collection": "00000003-B8EB-40C4-8897-248CB30C5D47",
 }
-"""What a call may claim, by name; without a claim it takes a seat of the users' own licence."""
+"""Licences that a call may claim, by name; without a claim it takes a seat of the users' own licence."""
 
 NO_LICENSE = "none"
 DEFAULT_TOKEN_URL = "https://login.epicor.com/connect/token"  # noqa: S105 (an address)

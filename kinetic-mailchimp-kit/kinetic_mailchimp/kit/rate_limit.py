@@ -10,7 +10,7 @@ from typing import Final
 
 WINDOW_SECONDS: Final = 60.0
 MOST_KEYS: Final = 10_000
-"""Clients that are remembered: whoever comes from ever new addresses must not fill the memory."""
+"""Clients that are remembered: one that comes from ever new addresses must not fill the memory."""
 
 
 class RateLimit:

@@ -19,6 +19,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import requests
 from requests import exceptions as failures
 from requests.adapters import HTTPAdapter
+from typing_extensions import override
 
 from kinetic_mailchimp.kit.errors import (
     AmbiguousWriteError,
@@ -60,18 +61,19 @@ class Request:
     authorized: bool = True
 
     timeout_error: ClassVar[type[ConnectorError]] = TransientError
-    """What it means that no answer came in time; only a TransientError is tried again."""
+    """The error for no answer in time; only a TransientError is tried again."""
 
     @property
     def may_repeat(self) -> bool:
-        """Whether an attempt of unknown outcome may be repeated."""
+        """True if an attempt of unknown outcome may be repeated."""
         return self.method in READS if self.repeatable is None else self.repeatable
 
     @property
     def full_url(self) -> str:
-        """The address with its query, as it is sent."""
+        """The URL with its query, as it is sent."""
         return f"{self.url}?{encode_query(self.params)}" if self.params else self.url
 
+    @override
     def __str__(self) -> str:
         """Method, host and path: a login may stand before the host, and the query may hold personal data."""
         parts = urlsplit(self.url)
@@ -80,7 +82,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back.
+    """An answer of a server.
 
     Attributes:
         status: The HTTP status.
@@ -101,7 +103,7 @@ class Answer:
 
     @property
     def is_json(self) -> bool:
-        """Whether the body says that it is JSON, `application/problem+json` included."""
+        """True if the body says that it is JSON, `application/problem+json` included."""
         return "json" in self.headers.get("Content-Type", "").lower()
 
     @cached_property
@@ -109,7 +111,7 @@ class Answer:
         """The body as a JSON document, parsed once.
 
         Raises:
-            ValueError: It is none.
+            ValueError: It is not valid JSON.
         """
         return json.loads(self.body)
 
@@ -144,7 +146,7 @@ class Authorization(Protocol):
 
 
 Classify = Callable[[Request, Answer], "ConnectorError | None"]
-"""What an answer means: None for success, else the error to raise. One table per vendor."""
+"""Returns the error that an answer means; None for success. One table per vendor."""
 
 
 def encode_query(params: Mapping[str, str | int]) -> str:
@@ -244,7 +246,7 @@ class Transport:
         error = self._classify(request, answer) or _unreadable(answer)
         if error is None:
             return answer
-        error = _as_seen_by(request, error)
+        error = _ambiguous_if_write(request, error)
         error.seconds = answer.seconds
         raise error
 
@@ -269,7 +271,7 @@ class Transport:
             ) from error
         except (failures.InvalidURL, failures.MissingSchema, failures.InvalidSchema) as error:
             raise ConfigurationError(
-                f"{request} is no address that can be called.", advice="Check `base_url`."
+                f"{request} is not a URL that can be called.", advice="Check `base_url`."
             ) from error
         except failures.ConnectTimeout as error:
             raise TransientError(
@@ -283,13 +285,15 @@ class Transport:
                     advice="For a self-signed or private certificate, name its CA file in `ca_bundle`, "
                     "or in the variable REQUESTS_CA_BUNDLE.",
                 ) from error
-            if _never_left(error):
+            if _was_never_sent(error):
                 raise TransientError(
                     f"{request}: no connection.", advice="Check `base_url` and the network."
                 ) from error
             if isinstance(error, failures.Timeout):
-                raise _as_seen_by(request, request.timeout_error(f"{request}: no answer in time.")) from error
-            raise _as_seen_by(request, TransientError(f"{request}: the connection broke.")) from error
+                raise _ambiguous_if_write(
+                    request, request.timeout_error(f"{request}: no answer in time.")
+                ) from error
+            raise _ambiguous_if_write(request, TransientError(f"{request}: the connection broke.")) from error
         except OSError as error:
             raise ConfigurationError(
                 "The file with CA certificates cannot be read.", advice="Check `ca_bundle`."
@@ -317,8 +321,8 @@ def _session(max_connections: int) -> requests.Session:
     return session
 
 
-def _never_left(error: failures.RequestException) -> bool:
-    """Whether the connection was never made, so that nothing can have happened on the other side."""
+def _was_never_sent(error: failures.RequestException) -> bool:
+    """Tell whether the connection was never made, so that the server can have done nothing."""
     reason = getattr(error.args[0], "reason", None) if error.args else None
     return type(reason).__name__ in {"NewConnectionError", "NameResolutionError", "ConnectTimeoutError"}
 
@@ -330,12 +334,12 @@ def _unreadable(answer: Answer) -> ConnectorError | None:
     try:
         answer.document  # noqa: B018 (parses)
     except ValueError:
-        return TransientError("The answer is cut off or is no valid JSON.", status=answer.status)
+        return TransientError("The answer is cut off or is not valid JSON.", status=answer.status)
     return None
 
 
-def _as_seen_by(request: Request, error: ConnectorError) -> ConnectorError:
-    """The same failure, told apart for a write that must not simply be repeated."""
+def _ambiguous_if_write(request: Request, error: ConnectorError) -> ConnectorError:
+    """The same failure; of a write that must not simply be repeated, an ambiguous one."""
     if request.may_repeat or _was_refused(error) or not isinstance(error, TransientError):
         return error
     return AmbiguousWriteError(
@@ -348,7 +352,7 @@ def _as_seen_by(request: Request, error: ConnectorError) -> ConnectorError:
 
 
 def _was_refused(error: ConnectorError) -> bool:
-    """Whether the server said that it did nothing: 429 and its kind, but not a time-out on its side."""
+    """Tell whether the server said that it did nothing: 429 and its kind, but not a time-out on its side."""
     return (error.status or 0) // 100 == HTTPStatus.BAD_REQUEST // 100 and (
         error.status != HTTPStatus.REQUEST_TIMEOUT
     )

@@ -70,17 +70,17 @@ class MailchimpClient:
 
     @cached_property
     def base_url(self) -> str:
-        """Where the API of this account is, without a slash at the end."""
+        """The URL of this account's API, without a slash at the end."""
         if self._settings.base_url:
             return self._settings.base_url
         metadata = self.metadata()
         return f"{str(metadata['api_endpoint']).rstrip('/')}/3.0"
 
     def metadata(self) -> Document:
-        """Whom an access token belongs to: `dc`, `api_endpoint`, `login` and more.
+        """The owner of an access token: `dc`, `api_endpoint`, `login` and more.
 
         Raises:
-            CredentialsError: The token was revoked, or is none.
+            CredentialsError: The token was revoked, or is not a token.
         """
         answer = self.transport.send(
             Request(
@@ -106,7 +106,7 @@ class MailchimpClient:
     # The account
 
     def ping(self) -> str:
-        """What a healthy API says."""
+        """The greeting of a healthy API."""
         return str(self.get("ping")["health_status"])
 
     def account(self) -> Document:
@@ -171,7 +171,7 @@ class MailchimpClient:
         return walk_members(page, fields=fields, page_size=page_size, filters=_given(filters))
 
     def count_members(self, list_id: str, **filters: str | None) -> int:
-        """How many members a listing with these filters would give."""
+        """Count the members that a listing with these filters would give."""
         page = self.get(f"lists/{_part(list_id)}/members", **_given(filters), fields="total_items", count=1)
         return int(page["total_items"])
 
@@ -272,7 +272,7 @@ class MailchimpClient:
         )
 
     def abuse_reports(self, list_id: str) -> Iterator[Document]:
-        """Who complained of abuse: `email_address`, `campaign_id`, `date`."""
+        """Complaints of abuse: `email_address`, `campaign_id`, `date`."""
         return self._all(f"lists/{_part(list_id)}/abuse-reports", "abuse_reports")
 
     # Webhooks

@@ -1,4 +1,4 @@
-"""Who we are to Mailchimp, and how Mailchimp names a person."""
+"""The identity of the caller, and the key by which Mailchimp names a person."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ MEMBER_FIELDS = (
     "timestamp_opt",
     "last_changed",
 )
-"""What is read of a member unless told otherwise: a page of whole members is several times as large."""
+"""Attributes that are read by default: a page of whole members is several times as large."""
 
 _ALWAYS = ("id", "last_changed")
 _TIE_OVERLAP = 10

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kinetic_mailchimp.kit.http_call import HttpCall
-from kinetic_mailchimp.mailchimp.errors import Refusal, RefusedError, item_error
 from kinetic_mailchimp.mailchimp.identity import subscriber_hash
+from kinetic_mailchimp.mailchimp.refusals import Refusal, RefusedError, item_error
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a connection to Mailchimp needs, and the settings that plugins share for it."""
+"""The settings that every plugin which talks to Mailchimp has in common."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _base_url(text: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.netloc or not parts.path.endswith("/3.0"):
         raise ConfigurationError(
-            "`base_url` is not the address of the Marketing API.",
+            "`base_url` is not the URL of the Marketing API.",
             advice="It looks like https://us6.api.mailchimp.com/3.0: with its scheme, and ending in /3.0.",
         )
     return url

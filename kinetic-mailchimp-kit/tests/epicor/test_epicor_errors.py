@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from kinetic_mailchimp.epicor.errors import (
-    LONGEST_MESSAGE,
     RULES,
     CompanyAccessError,
     PageRequest,
@@ -14,8 +13,8 @@ from kinetic_mailchimp.epicor.errors import (
     ProbeRequest,
     QueryRefusedError,
     classify,
-    read_problem,
 )
+from kinetic_mailchimp.epicor.problem import LONGEST_MESSAGE, read_problem
 from kinetic_mailchimp.kit.errors import (
     ConfigurationError,
     ConnectorError,

@@ -16,7 +16,8 @@ from kinetic_mailchimp.kit.errors import (
 )
 from kinetic_mailchimp.kit.transport import Answer, Request
 from kinetic_mailchimp.mailchimp import Refusal, RefusedError
-from kinetic_mailchimp.mailchimp.errors import classify, item_error
+from kinetic_mailchimp.mailchimp.errors import classify
+from kinetic_mailchimp.mailchimp.refusals import item_error
 from requests.structures import CaseInsensitiveDict
 
 HOST = "https://us6.api.mailchimp.com/3.0"

@@ -37,16 +37,16 @@ _ANYTHING: Mapping[str, Any] = {"type": ["string", "number", "boolean", "object"
 
 INTEGERS = frozenset({"Edm.Byte", "Edm.SByte", "Edm.Int16", "Edm.Int32", "Edm.Int64"})
 NUMBERS = frozenset({"Edm.Decimal", "Edm.Double", "Edm.Single"})
-MOMENT = "Edm.DateTimeOffset"
+TIMESTAMP = "Edm.DateTimeOffset"
 
 
 def is_secret(column: str) -> bool:
-    """Whether a column must never be read: Kinetic keeps a portal password in the row of a contact."""
+    """Tell whether a column must never be read: Kinetic keeps a portal password in the row of a contact."""
     return bool(_SECRET.search(column))
 
 
 def is_off_by_default(column: str, declared: frozenset[str]) -> bool:
-    """Whether a column is read only when it is selected by name."""
+    """Tell whether a column is read only when it is selected by name."""
     return column in declared or column in _SYSTEM or bool(_SENSITIVE.match(column))
 
 
@@ -102,7 +102,7 @@ def _edm_of(schema: Mapping[str, Any]) -> str:
     return next(matching, "Edm.String")
 
 
-_MOMENT_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?$")
+_TIMESTAMP_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?$")
 
 
 def inferred_entity(name: str, key: tuple[str, ...], rows: Sequence[Mapping[str, Any]]) -> EntityType:
@@ -126,4 +126,4 @@ def _edm_type(value: object) -> str | None:
         return "Edm.Int64"
     if isinstance(value, float):
         return "Edm.Decimal"
-    return MOMENT if isinstance(value, str) and _MOMENT_TEXT.match(value) else "Edm.String"
+    return TIMESTAMP if isinstance(value, str) and _TIMESTAMP_TEXT.match(value) else "Edm.String"

@@ -10,8 +10,9 @@ from typing import Any
 from kinetic_mailchimp.epicor import EntityType
 from kinetic_mailchimp.epicor.odata import typed_literal
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.timestamps import format_timestamp, parse_timestamp
 
-from tap_epicor_kinetic.catalog.columns import INTEGERS, MOMENT
+from tap_epicor_kinetic.catalog.columns import INTEGERS, TIMESTAMP
 
 CANDIDATES = ("UpdatedOn", "SysRevID", "ChangedOn")
 """In this order. Dates without a time of day are none of them: they would repeat or miss a day's rows."""
@@ -19,15 +20,15 @@ CANDIDATES = ("UpdatedOn", "SysRevID", "ChangedOn")
 _DECIMALS = re.compile(r"\.(\d+)")
 
 Scalar = Any
-"""A value out of a JSON row: a revision is an int, a moment is text."""
+"""A value out of a JSON row: a revision is an int, a timestamp is text."""
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """How far behind the bookmark the next run begins, because rows commit later than they are stamped.
+    """The distance behind the bookmark where the next run begins: rows commit later than they are stamped.
 
     Attributes:
-        seconds: For moments.
+        seconds: For timestamps.
         revisions: For revisions. They count all writes of the database, not those of one table.
     """
 
@@ -43,35 +44,37 @@ class Cursor:
     edm_type: str
 
     @property
-    def is_moment(self) -> bool:
-        """Whether its values are moments, which may be null; revisions never are."""
-        return self.edm_type == MOMENT
+    def is_timestamp(self) -> bool:
+        """True if its values are timestamps, which may be null; revisions never are."""
+        return self.edm_type == TIMESTAMP
 
     def literal(self, value: Scalar) -> str:
-        """A value as OData writes it; moments keep every digit that the server gave."""
+        """A value as OData writes it; timestamps keep every digit that the server gave."""
         return typed_literal(value, self.edm_type)
 
     def before(self, value: Scalar, overlap: Overlap) -> Scalar:
         """The value where a run begins that must see again what committed late."""
-        if self.is_moment:
+        if self.is_timestamp:
             return (
-                text_of(moment(value) - dt.timedelta(seconds=overlap.seconds)) if overlap.seconds else value
+                format_timestamp(parse_timestamp(value) - dt.timedelta(seconds=overlap.seconds))
+                if overlap.seconds
+                else value
             )
         return int(value) - overlap.revisions
 
     def through(self, value: Scalar) -> str:
         """The condition for rows up to a value.
 
-        A moment may be stored with more digits than it is shown with, so the bound is the next one that could
-        be shown; with `le`, the newest row of all would stay out.
+        A timestamp may be stored with more digits than it is shown with, so the bound is the next one that
+        could be shown; with `le`, the newest row of all would stay out.
         """
-        if not self.is_moment:
+        if not self.is_timestamp:
             return f"{self.column} le {self.literal(value)}"
-        return f"{self.column} lt {text_of(moment(value) + smallest_step(value))}"
+        return f"{self.column} lt {format_timestamp(parse_timestamp(value) + smallest_step(value))}"
 
     def order(self, value: Scalar) -> Any:  # noqa: ANN401 (comparable with its like)
-        """What values are compared by: texts of moments differ in their zones and digits."""
-        return moment(value) if self.is_moment else int(value)
+        """The value to compare by: texts of timestamps differ in their zones and digits."""
+        return parse_timestamp(value) if self.is_timestamp else int(value)
 
     def later(self, one: Scalar, other: Scalar) -> Scalar:
         """The later of two values; None is earlier than all."""
@@ -98,40 +101,25 @@ def resolve_cursor(stream: str, entity: EntityType, configured: str | None) -> C
                 advice="Change it in `cursors` or in the catalog; `--discover` shows the columns there are.",
                 field=configured,
             )
-        if column.edm_type not in INTEGERS | {MOMENT}:
+        if column.edm_type not in INTEGERS | {TIMESTAMP}:
             raise ConfigurationError(
-                f"Stream {stream}: {configured} is {column.edm_type}, neither a moment nor a whole number.",
+                f"Stream {stream}: {configured} is {column.edm_type}, not a timestamp or a whole number.",
                 advice="Choose another column in `cursors`.",
                 field=configured,
             )
         return Cursor(configured, column.edm_type)
     for name in CANDIDATES:
         column = entity.properties.get(name)
-        if column is not None and column.edm_type in INTEGERS | {MOMENT}:
+        if column is not None and column.edm_type in INTEGERS | {TIMESTAMP}:
             return Cursor(name, column.edm_type)
     return None
 
 
-def moment(text: str) -> dt.datetime:
-    """A moment as it came; without a zone it is UTC.
-
-    Raises:
-        ValueError: The text is no moment.
-    """
-    parsed = dt.datetime.fromisoformat(text)
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=dt.timezone.utc)
-
-
 def smallest_step(text: str) -> dt.timedelta:
-    """What the last digit of a moment's text stands for: a second, a millisecond, at least a microsecond."""
+    """The unit of the last digit of a timestamp's text: a second, a millisecond, at least a microsecond."""
     digits = _DECIMALS.search(text)
     return (
         dt.timedelta(microseconds=10 ** max(0, 6 - len(digits.group(1))))
         if digits
         else dt.timedelta(seconds=1)
     )
-
-
-def text_of(value: dt.datetime) -> str:
-    """A moment in UTC, as OData writes it."""
-    return value.astimezone(dt.timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")

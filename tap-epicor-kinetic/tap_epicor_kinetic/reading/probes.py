@@ -9,7 +9,7 @@ from kinetic_mailchimp.epicor.odata import and_
 from kinetic_mailchimp.kit.transport import Request
 
 from tap_epicor_kinetic.reading.cursor import Cursor, Scalar
-from tap_epicor_kinetic.reading.paging import SetReader
+from tap_epicor_kinetic.reading.set_reader import SetReader
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ def newest(reader: SetReader, cursor: Cursor, among: str = "") -> Scalar | None:
     Raises:
         QueryRefusedError: The service cannot order or filter by the column.
     """
-    condition = f"{cursor.column} ne null" if cursor.is_moment else f"{cursor.column} gt 0"
+    condition = f"{cursor.column} ne null" if cursor.is_timestamp else f"{cursor.column} gt 0"
     return _end(reader, cursor.column, and_(condition, among), descending=True)
 
 
