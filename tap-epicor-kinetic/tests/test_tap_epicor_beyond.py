@@ -32,7 +32,7 @@ def test_a_bookmark_beyond_the_server_reads_the_stream_from_the_start(
     assert "Renamed Ltd" in {row["Name"] for row in tap.run("customers", state=again.state).records()}
 
 
-def test_an_interrupted_pass_towards_a_revision_that_is_gone_begins_again(
+def test_an_interrupted_scan_towards_a_revision_that_is_gone_begins_again(
     start_epicor: Any, runner: Any
 ) -> None:
     tap = runner(start_epicor(customers=80, profile="stock"))

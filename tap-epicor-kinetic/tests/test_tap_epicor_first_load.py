@@ -44,8 +44,29 @@ def test_a_bookmark_survives_its_state() -> None:
         assert Bookmark.from_state(entry) == bookmark
 
 
+def test_a_state_that_is_stored_already_is_understood() -> None:
+    entry = {
+        "context": {"Company": "EPIC06"},
+        "replication_key": "SysRevID",
+        "replication_key_value": 7,
+        "rows": "e3b0c44298fc1c14",
+        "unfinished": {
+            "replication_key": "SysRevID",
+            "order": ["CustNum"],
+            "through": 9,
+            "is_first": True,
+            "ranges": [{"low": 1, "high": 5, "after": [3]}, {"done": True, "low": 6, "high": 9}],
+        },
+    }
+    ranges = (KeyRange(1, 5, after=(3,)), KeyRange(6, 9, done=True))
+    unfinished = Scan(("CustNum",), 9, is_first=True, ranges=ranges)
+    bookmark = Bookmark("SysRevID", 7, unfinished, "e3b0c44298fc1c14")
+    assert Bookmark.from_state(entry) == bookmark
+    assert {"context": entry["context"], **bookmark.to_state()} == entry
+
+
 @pytest.mark.parametrize("profile", ["updated-on", "stock"])
-def test_ranges_are_read_read_concurrently_and_whole(
+def test_ranges_are_read_concurrently_and_whole(
     start_epicor: Any, runner: Any, queries: Any, profile: str
 ) -> None:
     epicor = start_epicor(customers=150, profile=profile)
@@ -58,6 +79,7 @@ def test_ranges_are_read_read_concurrently_and_whole(
     assert len(windows) >= 4
 
 
+@pytest.mark.rule("R5")
 @pytest.mark.parametrize("profile", ["updated-on", "stock"])
 def test_what_changes_during_the_first_load_is_read_again_after_it(
     start_epicor: Any, runner: Any, profile: str

@@ -148,6 +148,7 @@ class ReaderAndWriter(RuleBasedStateMachine):
         assert self.read == versions
 
 
+@pytest.mark.rule("R5")
 @pytest.mark.parametrize("profile", ["updated-on", "stock"])
 def test_every_row_is_read_in_its_last_version(profile: str) -> None:
     machine = type("Machine", (ReaderAndWriter,), {"profile": profile})
@@ -162,6 +163,7 @@ def test_every_row_is_read_in_its_last_version(profile: str) -> None:
     )
 
 
+@pytest.mark.rule("R5")
 def test_ties_larger_than_a_page_are_read_once_each(server: Server) -> None:
     for number in server.versions():
         server.epicor.control.edit("Customer", {"Company": COMPANY, "CustNum": number}, Name="Same timestamp")
@@ -171,6 +173,7 @@ def test_ties_larger_than_a_page_are_read_once_each(server: Server) -> None:
     assert sorted(read) == sorted(server.versions())
 
 
+@pytest.mark.rule("R5")
 def test_a_run_ends_although_edits_never_do(server: Server) -> None:
     """Each page is followed by an edit that puts a row behind the last one."""
     numbers = sorted(server.versions())
@@ -185,6 +188,7 @@ def test_a_run_ends_although_edits_never_do(server: Server) -> None:
     assert count <= len(numbers) // PAGE + 2
 
 
+@pytest.mark.rule("R5")
 def test_plain_skip_misses_a_row_that_keyset_does_not(server: Server) -> None:
     """The reason for keyset: an edit moves a row to the end, and every later row one place forward."""
     cursor = server.planner().cursor

@@ -46,12 +46,14 @@ def part(number: int) -> Row:
     return {"PartNum": number}
 
 
+@pytest.mark.rule("R5")
 def test_a_short_page_is_not_the_end() -> None:
     answers = iter([[part(1), part(2)], [part(3)], [part(4)], []])
     pages = keyset_pages(Reader(lambda *_: next(answers)), BY_KEY)
     assert [row["PartNum"] for page in pages for row in page.rows] == [1, 2, 3, 4]
 
 
+@pytest.mark.rule("R5")
 def test_each_page_begins_after_the_last_row() -> None:
     asked: list[str] = []
 
@@ -134,6 +136,7 @@ def test_the_condition_of_the_next_page(position: Any, condition: str) -> None:
     assert after(("Cursor", "A", "B"), position, TYPES) == condition
 
 
+@pytest.mark.rule("R5")
 @pytest.mark.parametrize(
     ("shown", "condition"),
     [
@@ -172,8 +175,9 @@ class HiddenDigits(Reader):
         raise AssertionError("`fetch` answers")
 
 
+@pytest.mark.rule("R5")
 @pytest.mark.parametrize("cap", [2, 3, 5, 50])
-def test_moments_with_hidden_digits_are_read_to_their_end(cap: int) -> None:
+def test_timestamps_with_hidden_digits_are_read_to_their_end(cap: int) -> None:
     """More rows than a page holds show one timestamp, and a server's cap makes every page a short one."""
     ticks = [
         *[(f"2026-01-31T10:00:00.{145 + number}0000Z", number) for number in range(3)],
@@ -187,7 +191,7 @@ def test_moments_with_hidden_digits_are_read_to_their_end(cap: int) -> None:
     assert pages[-1].position == ("2026-01-31T10:00:00.152Z", 23)
 
 
-def test_a_server_that_gives_one_moment_for_ever_is_found_out() -> None:
+def test_a_server_that_gives_one_timestamp_for_ever_is_found_out() -> None:
     reader = Reader(lambda *_: [{"C": "2026-01-31T10:00:00.145Z", "PartNum": 7}])
     reader.types = {"C": "Edm.DateTimeOffset", "PartNum": "Edm.Int32"}
     with pytest.raises(ConfigurationError, match="same rows again"):
@@ -293,7 +297,7 @@ def test_a_set_may_give_fewer_rows_than_are_asked_for(real_reader: Any) -> None:
     assert max(len(page.rows) for page in pages) == 4
 
 
-def test_ranges_run_read_concurrently_and_each_ends() -> None:
+def test_ranges_are_read_concurrently_and_each_ends() -> None:
     queries = [iter([Page([part(query * 10 + page)], (page,)) for page in range(3)]) for query in range(3)]
     arrived = list(read_concurrently(queries))
     assert sorted(number for number, page in arrived if page is None) == [0, 1, 2]

@@ -22,7 +22,7 @@ TYPES = {"At": "Edm.DateTimeOffset", "Revision": "Edm.Int64", "Note": "Edm.Strin
         (None, None),
     ],
 )
-def test_a_moment_has_a_zone(given: Any, normalized: Any) -> None:
+def test_a_timestamp_has_a_zone(given: Any, normalized: Any) -> None:
     rows = [{"At": given, "Note": "2026-01-31T10:00:00"}]
     normalize_values(rows, TYPES)
     assert rows == [{"At": normalized, "Note": "2026-01-31T10:00:00"}]

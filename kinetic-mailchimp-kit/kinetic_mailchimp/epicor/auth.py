@@ -15,9 +15,10 @@ from kinetic_mailchimp.epicor.errors import BUSY, Rule, host_of, to_error
 from kinetic_mailchimp.epicor.problem import read_problem
 from kinetic_mailchimp.epicor.settings import EpicorSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, CredentialsError, TransientError
+from kinetic_mailchimp.kit.http_call import Answer, Request
 from kinetic_mailchimp.kit.redaction import MASKER
 from kinetic_mailchimp.kit.retry import RetryPolicy
-from kinetic_mailchimp.kit.transport import Answer, Authorization, Request, Transport
+from kinetic_mailchimp.kit.transport import Authorization, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +108,14 @@ def authorization(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Authorization:
-    """The authorization that the settings ask for."""
+    """The authorization that the settings ask for.
+
+    Args:
+        settings: Where, and as whom.
+        retry: Bounds on trying again, for tokens.
+        sleep: Waits between two attempts, in seconds.
+        clock: Monotonic seconds.
+    """
     fixed = _fixed_headers(settings)
     if settings.auth_method == "api_key":
         return FixedAuthorization(fixed)
@@ -221,7 +229,12 @@ _TOKEN_RULES = (
 
 
 def classify_token(request: Request, answer: Answer) -> ConnectorError | None:  # noqa: ARG001 (the transport's form)
-    """The error that an answer of a token service means; None for success."""
+    """The error that an answer of a token service means; None for success.
+
+    Args:
+        request: What was sent.
+        answer: What came back.
+    """
     problem = read_problem(answer)
     if answer.status < 300 and not problem.is_html:  # noqa: PLR2004 (every 2xx)
         return None

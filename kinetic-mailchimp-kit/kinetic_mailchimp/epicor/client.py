@@ -17,9 +17,9 @@ from kinetic_mailchimp.epicor.metadata import ServiceMetadata, parse_metadata
 from kinetic_mailchimp.epicor.odata import Value, key_segment
 from kinetic_mailchimp.epicor.settings import EpicorSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
-from kinetic_mailchimp.kit.http_call import HttpCall, Reply
+from kinetic_mailchimp.kit.http_call import Answer, HttpCall, Reply, Request
 from kinetic_mailchimp.kit.retry import RetryPolicy
-from kinetic_mailchimp.kit.transport import Answer, Request, Transport
+from kinetic_mailchimp.kit.transport import Transport
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,12 @@ class EpicorClient:
             raise TransientError("Stopped while waiting to try again.")
 
     def metadata(self, company: str, service: str) -> ServiceMetadata:
-        """The sets and types of a service; asked for once, because they are the same in every company."""
+        """The sets and types of a service; asked for once, because they are the same in every company.
+
+        Args:
+            company: A company that this identity may work in.
+            service: `Erp.BO.CustomerSvc`.
+        """
         if service not in self._metadata:
             answer = self.transport.send(Request("GET", self._url(company, service, "$metadata")))
             self._metadata[service] = parse_metadata(service, answer.text)
@@ -126,7 +131,13 @@ class EpicorClient:
         return _rows(answer)
 
     def count(self, company: str, path: str, *, filter: str = "") -> int:  # noqa: A002 (OData's own name)
-        """Count the rows of a set. Servers have been seen to be wrong about it: for people, not for logic."""
+        """Count the rows of a set. Servers have been seen to be wrong about it: for people, not for logic.
+
+        Args:
+            company: The company in the URL.
+            path: Service and set, such as `Erp.BO.CustomerSvc/Customers`.
+            filter: An OData condition.
+        """
         url = self._url(company, path, "$count")
         answer = self.transport.send(Request("GET", url, params=query(filter=filter)))
         try:
@@ -148,6 +159,13 @@ class EpicorClient:
         Values are absolute, so it may be repeated; `repeatable=False` leaves it to the caller to look first.
         Kinetic has been seen to accept a change and not to store it: read the row back.
 
+        Args:
+            company: The company in the URL.
+            path: Service and set, such as `Erp.BO.CustomerSvc/Customers`.
+            key: Key columns with their values.
+            changes: Columns with their new values.
+            repeatable: False leaves it to the caller to look before it is sent again.
+
         Raises:
             AmbiguousWriteError: Not repeatable, and whether it was stored is not known.
             NotFoundError: There is no such row.
@@ -160,6 +178,11 @@ class EpicorClient:
 
     def create(self, company: str, path: str, row: Mapping[str, Any]) -> Reply:
         """Add a row; the document is the row as the server stored it, with the keys that it assigned.
+
+        Args:
+            company: The company in the URL.
+            path: Service and set, such as `Erp.BO.CustomerSvc/Customers`.
+            row: Columns with their values.
 
         Raises:
             AmbiguousWriteError: Whether it was added is not known: look before it is sent again.
@@ -190,7 +213,13 @@ class EpicorClient:
         return _reply(self.transport.send(Request("POST", url, json=dict(body or {}))))
 
     def url(self, company: str, path: str, **parts: Any) -> str:  # noqa: ANN401 (what `query` takes)
-        """The URL that `read` would ask, to know its length."""
+        """The URL that `read` would ask, to know its length.
+
+        Args:
+            company: The company in the URL.
+            path: Service and set, such as `Erp.BO.CustomerSvc/Customers`.
+            parts: The query options of `read`.
+        """
         return Request("GET", self._url(company, path), params=query(**parts)).full_url
 
     def _url(self, company: str, *segments: str) -> str:
@@ -206,7 +235,16 @@ def query(
     top: int | None = None,
     skip: int | None = None,
 ) -> dict[str, str | int]:
-    """The system query options that are given."""
+    """The system query options that are given.
+
+    Args:
+        filter: An OData condition.
+        orderby: Columns, each with ` desc` behind it where it descends.
+        select: Columns; all without.
+        expand: Navigation properties, in OData's form.
+        top: Rows at most.
+        skip: Rows to leave out first.
+    """
     options: dict[str, str | int | None] = {
         "$filter": filter or None,
         "$orderby": ",".join(orderby) or None,

@@ -19,7 +19,7 @@ from kinetic_mailchimp.kit.errors import (
     PermissionDeniedError,
     TransientError,
 )
-from kinetic_mailchimp.kit.transport import Answer, Request
+from kinetic_mailchimp.kit.http_call import Answer, Request
 
 LICENSE_PAUSE = 30.0
 """Seconds until a seat of a full licence pool may be free again."""
@@ -224,7 +224,12 @@ RULES: tuple[Rule, ...] = (
 
 
 def classify(request: Request, answer: Answer) -> ConnectorError | None:
-    """The error that an answer means; None for success."""
+    """The error that an answer means; None for success.
+
+    Args:
+        request: What was sent.
+        answer: What came back.
+    """
     problem = read_problem(answer)
     if answer.status < HTTPStatus.MULTIPLE_CHOICES and not problem.is_html:
         return None
@@ -246,7 +251,13 @@ def _refuses_query(error: ConnectorError) -> bool:
 
 
 def to_error(problem: Problem, answer: Answer, rules: tuple[Rule, ...] = RULES) -> ConnectorError:
-    """The error of the first rule that fits."""
+    """The error of the first rule that fits.
+
+    Args:
+        problem: The failure, read out of the body.
+        answer: What came back.
+        rules: The table; the first rule that fits decides.
+    """
     rule, found = next((rule, found) for rule in rules if (found := rule.match(problem)) is not None)
     message = rule.message.format(**found) if rule.message else _sentence(problem.message)
     return rule.error(

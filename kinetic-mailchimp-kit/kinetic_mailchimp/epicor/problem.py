@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from kinetic_mailchimp.kit.http_call import Answer
 from kinetic_mailchimp.kit.redaction import MASKER
-from kinetic_mailchimp.kit.transport import Answer
 
 LONGEST_MESSAGE = 300
 

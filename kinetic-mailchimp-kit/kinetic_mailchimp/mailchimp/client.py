@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import quote
 
 from kinetic_mailchimp.kit.errors import CredentialsError, TransientError
-from kinetic_mailchimp.kit.http_call import HttpCall, Reply
+from kinetic_mailchimp.kit.http_call import Answer, HttpCall, Reply, Request
 from kinetic_mailchimp.kit.redaction import MASKER
 from kinetic_mailchimp.kit.retry import RetryPolicy
-from kinetic_mailchimp.kit.transport import Answer, Authorization, Request, Transport
+from kinetic_mailchimp.kit.transport import Authorization, Transport
 from kinetic_mailchimp.mailchimp.errors import classify
 from kinetic_mailchimp.mailchimp.identity import KeyAuthorization, TokenAuthorization
 from kinetic_mailchimp.mailchimp.members_walk import MEMBER_FIELDS, walk_members
@@ -132,7 +132,12 @@ class MailchimpClient:
         return list(self._all(f"lists/{_part(list_id)}/merge-fields", "merge_fields"))
 
     def create_merge_field(self, list_id: str, field: Mapping[str, Any]) -> Document:
-        """Make a merge field; `name` and `type` are required, the tag has at most 10 characters."""
+        """Make a merge field; `name` and `type` are required, the tag has at most 10 characters.
+
+        Args:
+            list_id: The audience.
+            field: Its attributes; `name` and `type` are required.
+        """
         return self._write("POST", f"lists/{_part(list_id)}/merge-fields", field)
 
     def interest_categories(self, list_id: str) -> list[Document]:
@@ -140,7 +145,12 @@ class MailchimpClient:
         return list(self._all(f"lists/{_part(list_id)}/interest-categories", "categories"))
 
     def interests(self, list_id: str, category_id: str) -> list[Document]:
-        """The interests of a group: `id`, `name`."""
+        """The interests of a group: `id`, `name`.
+
+        Args:
+            list_id: The audience.
+            category_id: The group.
+        """
         path = f"lists/{_part(list_id)}/interest-categories/{_part(category_id)}/interests"
         return list(self._all(path, "interests"))
 
@@ -176,7 +186,13 @@ class MailchimpClient:
         return int(page["total_items"])
 
     def member(self, list_id: str, member_hash: str, *, fields: Sequence[str] = ()) -> Document:
-        """One member by subscriber hash; an archived one has the status `archived`."""
+        """One member by subscriber hash; an archived one has the status `archived`.
+
+        Args:
+            list_id: The audience.
+            member_hash: The subscriber hash of the member.
+            fields: Attributes to read; all without.
+        """
         wanted: dict[str, str] = {"fields": ",".join(fields)} if fields else {}
         return self.get(_member(list_id, member_hash), **wanted)
 
@@ -188,7 +204,14 @@ class MailchimpClient:
         *,
         skip_merge_validation: bool = False,
     ) -> Reply:
-        """Create or update a member. `status` overwrites without asking; `status_if_new` does not."""
+        """Create or update a member. `status` overwrites without asking; `status_if_new` does not.
+
+        Args:
+            list_id: The audience.
+            member_hash: The subscriber hash of the member.
+            body: Attributes of the member.
+            skip_merge_validation: Take the member without the merge fields that the audience requires.
+        """
         return self._write_member(
             "PUT",
             _member(list_id, member_hash),
@@ -205,7 +228,14 @@ class MailchimpClient:
         *,
         skip_merge_validation: bool = False,
     ) -> Reply:
-        """Change a member that exists. A new `email_address` moves it; `contact_id` stays."""
+        """Change a member that exists. A new `email_address` moves it; `contact_id` stays.
+
+        Args:
+            list_id: The audience.
+            member_hash: The subscriber hash of the member.
+            body: Attributes to change.
+            skip_merge_validation: Take the member without the merge fields that the audience requires.
+        """
         # After a move the old hash is unknown: the caller looks before it repeats.
         return self._write_member(
             "PATCH",
@@ -216,7 +246,12 @@ class MailchimpClient:
         )
 
     def archive_member(self, list_id: str, member_hash: str) -> HttpCall:
-        """Archive a member."""
+        """Archive a member.
+
+        Args:
+            list_id: The audience.
+            member_hash: The subscriber hash of the member.
+        """
         return HttpCall.of_answer(self._send("DELETE", _member(list_id, member_hash)))
 
     def set_tags(
@@ -286,16 +321,31 @@ class MailchimpClient:
         """Register a webhook. Mailchimp first asks its URL for an answer 200.
 
         `signing_secret` is in this answer and never again.
+
+        Args:
+            list_id: The audience.
+            webhook: `url`, `events` and `sources`.
         """
         return self._write("POST", f"lists/{_part(list_id)}/webhooks", webhook)
 
     def update_webhook(self, list_id: str, webhook_id: str, changes: Mapping[str, Any]) -> Document:
-        """Change the events, sources or URL of a webhook."""
+        """Change the events, sources or URL of a webhook.
+
+        Args:
+            list_id: The audience.
+            webhook_id: The webhook.
+            changes: Attributes to change.
+        """
         path = f"lists/{_part(list_id)}/webhooks/{_part(webhook_id)}"
         return self._write("PATCH", path, changes, repeatable=True)
 
     def delete_webhook(self, list_id: str, webhook_id: str) -> None:
-        """Remove a webhook."""
+        """Remove a webhook.
+
+        Args:
+            list_id: The audience.
+            webhook_id: The webhook.
+        """
         self._send("DELETE", f"lists/{_part(list_id)}/webhooks/{_part(webhook_id)}")
 
     # Below: how a call is made

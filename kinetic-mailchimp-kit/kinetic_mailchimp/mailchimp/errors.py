@@ -20,7 +20,7 @@ from kinetic_mailchimp.kit.errors import (
     PermissionDeniedError,
     TransientError,
 )
-from kinetic_mailchimp.kit.transport import Answer, Request
+from kinetic_mailchimp.kit.http_call import Answer, Request
 from kinetic_mailchimp.mailchimp.refusals import FieldError, RefusedError, refusal_error, without_addresses
 
 _OF_NOBODY_IN_PARTICULAR = frozenset(range(HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)) - {
@@ -40,7 +40,12 @@ _MEMBER = re.compile(r"/lists/[^/]+/members/[^/]+")
 
 
 def classify(request: Request, answer: Answer) -> ConnectorError | None:
-    """The error that an answer of the Marketing API means; None for success."""
+    """The error that an answer of the Marketing API means; None for success.
+
+    Args:
+        request: What was sent.
+        answer: What came back.
+    """
     if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         return _strange_success(answer)
     problem = _problem(answer)

@@ -14,8 +14,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from typing_extensions import override
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, CredentialsError, TransientError
+from kinetic_mailchimp.kit.http_call import Answer, Request
 from kinetic_mailchimp.kit.redaction import MASKER
-from kinetic_mailchimp.kit.transport import Answer, Request, Transport
+from kinetic_mailchimp.kit.transport import Transport
 from kinetic_mailchimp.mailchimp.settings import METADATA_URL
 
 AUTHORIZE_URL = "https://login.mailchimp.com/oauth2/authorize"
@@ -155,6 +156,10 @@ class Callback:
 
 def exchange_code(application: OAuthApplication, code: str) -> str:
     """The access token for a code, which is good for one exchange.
+
+    Args:
+        application: The registered application.
+        code: From the answer to the redirect URL; it lives for seconds.
 
     Raises:
         CredentialsError: Mailchimp refused; the message says whether the application or the code is wrong.

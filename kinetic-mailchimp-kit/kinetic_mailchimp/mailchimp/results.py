@@ -43,6 +43,10 @@ def results_by_hash(sent: Iterable[str], document: Mapping[str, Any]) -> dict[st
     """Find the result of every address that was sent.
 
     A member that the answer does not mention counts as refused: nobody knows what became of it.
+
+    Args:
+        sent: The addresses, as they were sent.
+        document: The answer of the batch.
     """
     found: dict[str, ItemResult] = {}
     for member in document.get("new_members") or ():

@@ -158,6 +158,7 @@ def test_the_server_may_say_how_long_to_wait(start_epicor: Any, connect: Any) ->
     assert pauses[0] >= 17
 
 
+@pytest.mark.rule("R4")
 def test_no_answer_to_an_addition_leaves_it_open_and_is_not_repeated(start_epicor: Any, connect: Any) -> None:
     epicor = start_epicor(customers=3)
     epicor.control.faults(
@@ -169,6 +170,7 @@ def test_no_answer_to_an_addition_leaves_it_open_and_is_not_repeated(start_epico
     assert [contact["Name"] for contact in epicor.control.rows("CustCnt")].count("Once") == 1
 
 
+@pytest.mark.rule("R4")
 def test_a_change_is_repeated_because_its_values_are_absolute(start_epicor: Any, connect: Any) -> None:
     epicor = start_epicor(customers=3)
     epicor.control.faults(

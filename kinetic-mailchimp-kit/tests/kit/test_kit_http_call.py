@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from kinetic_mailchimp.kit.errors import DataError
-from kinetic_mailchimp.kit.http_call import HttpCall
-from kinetic_mailchimp.kit.transport import Answer
+from kinetic_mailchimp.kit.http_call import Answer, HttpCall
 
 
 def test_an_answer_tells_its_status_id_and_duration() -> None:

@@ -80,6 +80,7 @@ def test_a_batch_whose_answer_was_lost_is_sent_again(
     assert len(mailchimp.control.members()) == 1
 
 
+@pytest.mark.rule("R4")
 def test_a_batch_that_only_creates_is_not_sent_twice(
     client: MailchimpClient, mailchimp: RunningMailchimp
 ) -> None:
@@ -191,6 +192,7 @@ def _moving_audience(
     return changed, page
 
 
+@pytest.mark.rule("R5")
 @pytest.mark.parametrize("per_second", [1, 7, 50, 400])
 def test_a_walk_misses_nobody_while_members_change(per_second: int) -> None:
     changed, page = _moving_audience(300, per_second)

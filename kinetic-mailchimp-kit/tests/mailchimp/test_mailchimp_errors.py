@@ -14,7 +14,7 @@ from kinetic_mailchimp.kit.errors import (
     PermissionDeniedError,
     TransientError,
 )
-from kinetic_mailchimp.kit.transport import Answer, Request
+from kinetic_mailchimp.kit.http_call import Answer, Request
 from kinetic_mailchimp.mailchimp import Refusal, RefusedError
 from kinetic_mailchimp.mailchimp.errors import classify
 from kinetic_mailchimp.mailchimp.refusals import item_error
@@ -41,6 +41,7 @@ def meaning(given: Answer, url: str = MEMBER, method: str = "PUT") -> ConnectorE
     return error
 
 
+@pytest.mark.rule("R9")
 @pytest.mark.parametrize(
     ("title", "detail", "reason"),
     [
@@ -115,6 +116,7 @@ def test_an_item_whose_text_is_new_is_still_known_by_its_field() -> None:
     assert (error.reason, error.field) == (Refusal.INVALID_FIELDS, "PHONE")
 
 
+@pytest.mark.rule("R10")
 @pytest.mark.parametrize(
     ("given", "kind", "says"),
     [

@@ -46,7 +46,12 @@ _COLUMNS: Mapping[str, str] = {
 
 
 def fallback_entity(stream: str, key: tuple[str, ...]) -> EntityType | None:
-    """The type of a built-in stream's rows; None for other streams."""
+    """The type of a built-in stream's rows; None for other streams.
+
+    Args:
+        stream: Its name.
+        key: Its key columns.
+    """
     if stream not in _COLUMNS:
         return None
     properties = {}

@@ -55,7 +55,12 @@ class Scan:
     is_open: bool = False
 
     def at(self, index: int, position: Position | None) -> Scan:
-        """The scan after a page of a range; None is the end of the range."""
+        """The scan after a page of a range; None is the end of the range.
+
+        Args:
+            index: The number of the range.
+            position: Of the last row of the page.
+        """
         ranges = list(self.ranges)
         ranges[index] = (
             replace(ranges[index], done=True) if position is None else replace(ranges[index], after=position)

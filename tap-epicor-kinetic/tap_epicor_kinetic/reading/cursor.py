@@ -53,7 +53,12 @@ class Cursor:
         return typed_literal(value, self.edm_type)
 
     def before(self, value: Scalar, overlap: Overlap) -> Scalar:
-        """The value where a run begins that must see again what committed late."""
+        """The value where a run begins that must see again what committed late.
+
+        Args:
+            value: The bookmark.
+            overlap: The distance behind it.
+        """
         if self.is_timestamp:
             return (
                 format_timestamp(parse_timestamp(value) - dt.timedelta(seconds=overlap.seconds))
@@ -77,18 +82,33 @@ class Cursor:
         return parse_timestamp(value) if self.is_timestamp else int(value)
 
     def later(self, one: Scalar, other: Scalar) -> Scalar:
-        """The later of two values; None is earlier than all."""
+        """The later of two values; None is earlier than all.
+
+        Args:
+            one: A cursor value.
+            other: Another one.
+        """
         if one is None or other is None:
             return other if one is None else one
         return other if self.order(other) > self.order(one) else one
 
     def earlier(self, one: Scalar, other: Scalar) -> Scalar:
-        """The earlier of two values; None is earlier than all."""
+        """The earlier of two values; None is earlier than all.
+
+        Args:
+            one: A cursor value.
+            other: Another one.
+        """
         return other if self.later(one, other) == one else one
 
 
 def resolve_cursor(stream: str, entity: EntityType, configured: str | None) -> Cursor | None:
     """The change column of a stream: the configured one, else the first candidate that the service has.
+
+    Args:
+        stream: Its name, for messages.
+        entity: The type of its rows.
+        configured: The column that the configuration or the catalog names.
 
     Raises:
         ConfigurationError: The configured column does not exist, or cannot be a cursor.

@@ -110,7 +110,13 @@ class KeyStore:
         return gone
 
     def deletions(self, stream: str, company: str, after: int) -> list[Deletion]:
-        """The findings with higher numbers, in their order."""
+        """The findings with higher numbers, in their order.
+
+        Args:
+            stream: Name of the stream.
+            company: Of the rows.
+            after: The number of the last finding whose record is out.
+        """
         rows = self._database.execute(
             "SELECT number, key, found_at FROM deleted"
             " WHERE stream = ? AND company = ? AND number > ? ORDER BY number",

@@ -102,14 +102,26 @@ class Planner:
         return Scan(order, newest, bookmark.value is None, (KeyRange(),))
 
     def cut(self, whole: Scan, low: int, high: int, parts: int) -> Scan:
-        """A first scan, cut into key ranges of equal width."""
+        """A first scan, cut into key ranges of equal width.
+
+        Args:
+            whole: The scan.
+            low: The lowest value of the range column.
+            high: The highest one.
+            parts: Ranges at most.
+        """
         width = -(-(high - low + 1) // parts)
         starts = range(low, high + 1, width)
         ranges = tuple(KeyRange(start, min(start + width - 1, high)) for start in starts)
         return replace(whole, order=self.key_order, ranges=ranges)
 
     def queries(self, scan: Scan, bookmark: Bookmark) -> list[RangeQuery]:
-        """The query of each range of a scan."""
+        """The query of each range of a scan.
+
+        Args:
+            scan: The scan.
+            bookmark: How far the stream was read.
+        """
         return [
             RangeQuery(scan.order, and_(self._bounds(scan, part, bookmark), self._window(part)), part.after)
             for part in scan.ranges

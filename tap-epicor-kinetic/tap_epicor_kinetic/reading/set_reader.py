@@ -12,7 +12,7 @@ from kinetic_mailchimp.epicor.client import LONGEST_URL
 from kinetic_mailchimp.epicor.errors import PageRequest, PageTimeoutError
 from kinetic_mailchimp.epicor.odata import and_, typed_literal
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.transport import Request
+from kinetic_mailchimp.kit.http_call import Request
 
 from tap_epicor_kinetic.records.rows import normalize_values
 
@@ -88,6 +88,11 @@ class SetReader:
         """The rows that fit a condition, as many as a page holds.
 
         A column that the service turns out not to know is left out from then on, with a warning.
+
+        Args:
+            condition: An OData condition.
+            order: Columns to order by.
+            skip: Rows to leave out first.
         """
         condition = and_(self.base, condition)
         while True:
@@ -113,7 +118,14 @@ class SetReader:
                 return rows
 
     def first(self, column: str, condition: str, order: Sequence[str], kind: type[Request]) -> Any:  # noqa: ANN401 (a value of a row)
-        """The value of a column in the first row that fits; None without rows."""
+        """The value of a column in the first row that fits; None without rows.
+
+        Args:
+            column: Its name.
+            condition: An OData condition.
+            order: Columns to order by, each with ` desc` where it descends.
+            kind: The way to take a failure, as for `EpicorClient.read`.
+        """
         rows = self.client.read(
             self.company,
             self.path,
@@ -187,7 +199,14 @@ class SetReader:
 def split_columns(
     columns: Sequence[str], key: Sequence[str], needed: frozenset[str], room: int
 ) -> list[tuple[str, ...]]:
-    """Columns in groups whose names, with commas, take no more than `room` characters."""
+    """Columns in groups whose names, with commas, take no more than `room` characters.
+
+    Args:
+        columns: In their order.
+        key: The key columns, which every group has.
+        needed: Columns that the first group must have.
+        room: Characters that the names of a group may take.
+    """
     if len(",".join(columns)) <= room:
         return [tuple(columns)]
     first = tuple(name for name in columns if name in needed or name in key)
