@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from kinetic_mailchimp.epicor import EntityType, EpicorClient
 from kinetic_mailchimp.kit.errors import ConnectorError, PermissionDeniedError
+from kinetic_mailchimp.kit.timestamps import utc_now
 from singer_sdk import Stream
-from singer_sdk.helpers._util import utc_now
 from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from typing_extensions import override

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.timestamps import format_timestamp
 
 DELETED_AT = "_sdc_deleted_at"
 DELETED_AT_SCHEMA: Mapping[str, Any] = {
@@ -97,7 +98,7 @@ class KeyStore:
                 gone = self._database.execute(
                     "INSERT INTO deleted (stream, company, key, found_at) SELECT stream, company, key, ?"
                     " FROM known WHERE stream = ? AND company = ? AND key NOT IN (SELECT key FROM present)",
-                    (now.isoformat(), *place),
+                    (format_timestamp(now), *place),
                 ).rowcount
                 self._database.execute(
                     "DELETE FROM deleted"
