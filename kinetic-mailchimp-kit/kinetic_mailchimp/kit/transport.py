@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import threading
 import time
@@ -23,6 +24,7 @@ from kinetic_mailchimp.kit.errors import (
     TransientError,
 )
 from kinetic_mailchimp.kit.http_call import Answer, Request
+from kinetic_mailchimp.kit.redaction import MASKER
 from kinetic_mailchimp.kit.retry import RetryPolicy
 
 logger = logging.getLogger(__name__)
@@ -38,6 +40,33 @@ class Authorization(Protocol):
 
     def renew(self, refused: Mapping[str, str]) -> bool:
         """After these headers were refused: get fresh ones. False when there is nothing to renew."""
+
+
+class FixedAuthorization:
+    """The same headers for every request."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = dict(headers)
+
+    def headers(self) -> Mapping[str, str]:
+        """The headers of every request."""
+        return self._headers
+
+    def renew(self, refused: Mapping[str, str]) -> bool:  # noqa: ARG002 (the protocol's form)
+        """There is nothing to renew."""
+        return False
+
+
+def basic_login(user: str, password: str) -> str:
+    """The value of an Authorization header; it is masked in logs from then on.
+
+    Args:
+        user: The name, without a colon.
+        password: The password, or a key in its place.
+    """
+    value = base64.b64encode(f"{user}:{password}".encode()).decode()
+    MASKER.add([value])
+    return f"Basic {value}"
 
 
 Classify = Callable[[Request, Answer], "ConnectorError | None"]

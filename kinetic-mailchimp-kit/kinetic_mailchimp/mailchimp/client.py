@@ -14,9 +14,9 @@ from kinetic_mailchimp.kit.errors import CredentialsError, TransientError
 from kinetic_mailchimp.kit.http_call import Answer, HttpCall, Reply, Request
 from kinetic_mailchimp.kit.redaction import MASKER
 from kinetic_mailchimp.kit.retry import RetryPolicy
-from kinetic_mailchimp.kit.transport import Authorization, Transport
+from kinetic_mailchimp.kit.transport import Transport
 from kinetic_mailchimp.mailchimp.errors import classify
-from kinetic_mailchimp.mailchimp.identity import KeyAuthorization, TokenAuthorization
+from kinetic_mailchimp.mailchimp.identity import authorization
 from kinetic_mailchimp.mailchimp.members_walk import MEMBER_FIELDS, walk_members
 from kinetic_mailchimp.mailchimp.results import BatchResult, results_by_hash
 from kinetic_mailchimp.mailchimp.settings import MailchimpSettings
@@ -53,14 +53,9 @@ class MailchimpClient:
     ) -> None:
         MASKER.add([settings.api_key, settings.access_token])
         self._settings = settings
-        authorization: Authorization = (
-            TokenAuthorization(settings.access_token)
-            if settings.access_token
-            else KeyAuthorization(settings.api_key)
-        )
         self.transport = Transport(
             classify,
-            authorization=authorization,
+            authorization=authorization(settings),
             timeout=settings.request_timeout,
             retry=retry,
             max_connections=settings.max_connections,
