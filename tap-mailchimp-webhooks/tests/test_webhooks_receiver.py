@@ -18,7 +18,6 @@ from tap_mailchimp_webhooks.events import CONTACT_EVENTS, FORM, Arrival
 from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.receiver.on_event import EventCommand
-from tap_mailchimp_webhooks.receiver.rate_limit import MOST_CLIENTS, WINDOW_SECONDS, WrongSecretLimit
 from tap_mailchimp_webhooks.receiver.settings import PathSecrets
 from tap_mailchimp_webhooks.webhooks.registry import HookRegister
 
@@ -290,30 +289,6 @@ def test_whoever_tries_secrets_has_to_wait(start_receiver: StartReceiver, form: 
 
     assert statuses == [404, 404, 404, 429, 429]
     assert post(url, form(email="ada@example.com")).status_code == 429
-
-
-def test_the_wait_for_a_wrong_secret_ends() -> None:
-    moment = [0.0]
-    limit = WrongSecretLimit(2, clock=lambda: moment[0])
-    for _ in range(2):
-        limit.count("somebody")
-    assert limit.blocks("somebody")
-    assert not limit.blocks("somebody else")
-
-    moment[0] = WINDOW_SECONDS
-
-    assert not limit.blocks("somebody")
-    limit.count("somebody")
-    assert not limit.blocks("somebody")
-
-
-def test_the_limit_remembers_a_bounded_number_of_clients() -> None:
-    limit = WrongSecretLimit(1, clock=lambda: 0.0)
-    for number in range(MOST_CLIENTS + 1):
-        limit.count(str(number))
-
-    assert not limit.blocks("0")
-    assert limit.blocks("1")
 
 
 @pytest.mark.parametrize(

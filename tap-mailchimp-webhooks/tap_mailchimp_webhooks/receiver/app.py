@@ -12,6 +12,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from kinetic_mailchimp.kit.errors import ConnectorError
+from kinetic_mailchimp.kit.rate_limit import RateLimit
 
 from tap_mailchimp_webhooks.events import CONTACT_EVENTS, from_delivery
 from tap_mailchimp_webhooks.inbox.readers import Readers
@@ -21,7 +22,6 @@ from tap_mailchimp_webhooks.receiver.group_commit import GroupCommit
 from tap_mailchimp_webhooks.receiver.housekeeping import keep_house
 from tap_mailchimp_webhooks.receiver.metrics import ReceiverMetrics
 from tap_mailchimp_webhooks.receiver.on_event import EventCommand
-from tap_mailchimp_webhooks.receiver.rate_limit import WrongSecretLimit
 from tap_mailchimp_webhooks.receiver.readiness import readiness
 from tap_mailchimp_webhooks.receiver.settings import PATH, ReceiverSettings
 from tap_mailchimp_webhooks.webhooks import signature
@@ -59,7 +59,7 @@ class Receiver:
         self.command = EventCommand(settings.on_event, delay=settings.on_event_delay)
         hooks = HookRegister(inbox.database, inbox.encryption, settings.secrets.values)
         self._authenticity = Authenticity(hooks.signing_secrets, now, settings.signature_max_age)
-        self._limit = WrongSecretLimit(settings.wrong_secrets_per_minute)
+        self._limit = RateLimit(settings.wrong_secrets_per_minute)
         self._now = now
 
     async def take(self, secret: str, request: Request) -> Response:
@@ -94,7 +94,7 @@ class Receiver:
     def admit(self, secret: str, request: Request) -> None:
         """Let a request in whose path secret is right."""
         client = request.client.host if request.client else ""
-        if self._limit.blocks(client):
+        if self._limit.wait(client):
             raise _RefusedError(HTTPStatus.TOO_MANY_REQUESTS, "too_many_wrong_secrets")
         if not self.settings.secrets.accept(secret):
             self._limit.count(client)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError
+from kinetic_mailchimp.kit.http_call import HttpCall
 
-from target_epicor_contacts.epicor.calls import Call, Carried
+from target_epicor_contacts.epicor.calls import Carried
 from target_epicor_contacts.epicor.contact_creator import Creation
 from target_epicor_contacts.epicor.write_results import Refusal, RowResult
 from target_epicor_contacts.rules.event_plan import Change, Outcome
@@ -76,7 +77,7 @@ class Written:
         result = self.results.get(change.row_id)
         return result.carried.get(change.column) if result else None
 
-    def call(self, change: Change) -> Call | None:
+    def call(self, change: Change) -> HttpCall | None:
         """How the call ended that carried a change; None where it was not tried."""
         carried = self.carried(change)
         return carried.call if carried else None

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kinetic_mailchimp.audit import Action, Decision
+from kinetic_mailchimp.kit.http_call import HttpCall
 
 from target_epicor_contacts.audit.batch_result import Written
 from target_epicor_contacts.contract.contact_update import ContactUpdate, InvalidUpdateError, parse_update
-from target_epicor_contacts.epicor.calls import Call
 from target_epicor_contacts.epicor.entities import EMAIL
 from target_epicor_contacts.rules.event_plan import Change, Outcome
 from target_epicor_contacts.rules.policy import Rules
@@ -107,7 +107,7 @@ class _Told(NamedTuple):
     action: Action
     reason: str
     detail: str
-    call: Call | None = None
+    call: HttpCall | None = None
     payload: Mapping[str, Any] | None = None
 
 
@@ -177,15 +177,17 @@ class _Verdict:
         event_id = outcome.update.moment.event_id
         for row_id in outcome.matched:
             if error := written.evidence.get((row_id, event_id)):
-                return _Told(Action.FAILED, "evidence_failed", f"{row_id}: {error}", Call.of_failure(error))
+                return _Told(
+                    Action.FAILED, "evidence_failed", f"{row_id}: {error}", HttpCall.of_failure(error)
+                )
         return None
 
-    def _fatal_call(self) -> Call | None:
+    def _fatal_call(self) -> HttpCall | None:
         """The call of its own that failed, or the error that ended the run for all."""
         calls = (self._written.call(change) for change in self._outcome.changes)
         if own := next((call for call in calls if call and call.failed), None):
             return own
-        return Call.of_failure(self._written.fatal) if self._written.fatal else None
+        return HttpCall.of_failure(self._written.fatal) if self._written.fatal else None
 
     def _success(self) -> _Told | None:
         status = self._outcome.update.status
@@ -209,7 +211,7 @@ class _Verdict:
             return _Told(Action.CLEARED, "subscribed_again", detail, call)
         return _Told(Action.UPDATED, "fields_differ", detail, call)
 
-    def _only_call(self) -> Call | None:
+    def _only_call(self) -> HttpCall | None:
         """The call that wrote the event, where it wrote one row; of several, each part has its own."""
         rows = {change.row_id for change in self._outcome.changes}
         return self._written.call(self._stored[0]) if len(rows) == 1 and self._stored else None

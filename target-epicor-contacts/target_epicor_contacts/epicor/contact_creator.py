@@ -11,9 +11,10 @@ from typing import Any
 from kinetic_mailchimp.epicor import EpicorClient
 from kinetic_mailchimp.epicor.odata import eq
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError, ConfigurationError, DataError
+from kinetic_mailchimp.kit.http_call import HttpCall
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate
-from target_epicor_contacts.epicor.calls import Call, Carried, Clock, make_call
+from target_epicor_contacts.epicor.calls import Carried, Clock, make_call
 from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, Row
 from target_epicor_contacts.epicor.row_finder import RowFinder
 from target_epicor_contacts.epicor.server_errors import failing_for_good, stumbles
@@ -39,11 +40,11 @@ class Creation:
     carried: Carried | None = None
 
     @property
-    def call(self) -> Call | None:
+    def call(self) -> HttpCall | None:
         """How the call ended that made it, or the one that showed why it cannot be made."""
         if self.carried:
             return self.carried.call
-        return Call.of_failure(self.refused) if self.refused else None
+        return HttpCall.of_failure(self.refused) if self.refused else None
 
 
 class ContactMaker:
@@ -80,7 +81,7 @@ class ContactMaker:
             ConnectorError: It could not be made, and others could not, either.
         """
         content: Mapping[str, Any] = {}
-        calls: list[Call] = []
+        calls: list[HttpCall] = []
         row, refused = None, None
         try:
             content = new_contact(update, self.customer_number())
@@ -89,13 +90,13 @@ class ContactMaker:
             refused = error
         return Creation(update, row, refused, Carried(calls[-1], content) if calls else None)
 
-    def _made(self, address: str, content: Mapping[str, Any], calls: list[Call]) -> Row:
+    def _made(self, address: str, content: Mapping[str, Any], calls: list[HttpCall]) -> Row:
         send = partial(self._client.create, self._company, CONTACT.path, content)
         for _ in range(ATTEMPTS):
             if found := self._found(address):
                 return found
             try:
-                values = make_call(send, calls.append, self._clock).document
+                values = dict(make_call(send, calls.append, self._clock).document)
             except AmbiguousWriteError as error:
                 failure = error
             else:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor
 from enum import StrEnum
-from typing import Any
 from urllib.parse import quote
 
 from kinetic_mailchimp.epicor import EpicorClient
-from kinetic_mailchimp.epicor.odata import and_, eq, gt, literal, or_
+from kinetic_mailchimp.epicor.client import LONGEST_URL
+from kinetic_mailchimp.epicor.odata import after, and_, eq, literal, or_
 
 from target_epicor_contacts.epicor.entities import CONTACT, EMAIL, PERSON, Entity, Row
 from target_epicor_contacts.rules.matching import addresses_in, person_of
@@ -20,8 +20,6 @@ from target_epicor_contacts.rules.matching import addresses_in, person_of
 PAGE = 1_000
 SURELY_LAST = 10
 """A page with fewer rows is the last one; a longer one may be cut off by a cap of the server."""
-LONGEST_ADDRESS = 7_500
-"""Characters of a URL; gateways in front of Kinetic refuse about 8,192."""
 KEYSET_RESERVE = 400
 """Characters that a second page adds to the condition."""
 CACHED_ADDRESSES = 20_000
@@ -185,10 +183,10 @@ class RowFinder:
             yield from rows
 
     def _chunks(self, company: str, entity: Entity, conditions: Sequence[str]) -> Iterator[list[str]]:
-        empty = self._client.address(
+        empty = self._client.url(
             company, entity.path, filter="-", orderby=entity.key, select=self._selected[entity], top=PAGE
         )
-        room = LONGEST_ADDRESS - KEYSET_RESERVE - len(empty)
+        room = LONGEST_URL - KEYSET_RESERVE - len(empty)
         chunk: list[str] = []
         used = 0
         for condition in conditions:
@@ -218,13 +216,4 @@ class RowFinder:
             rows += [Row(entity, values) for values in page]
             if len(page) < SURELY_LAST:
                 return rows
-            beyond = _after(page[-1], order)
-
-
-def _after(row: Mapping[str, Any], order: Sequence[str]) -> str:
-    """What comes behind a row in the order of these columns."""
-    steps = (
-        and_(*(eq(same, row[same]) for same in order[:position]), gt(column, row[column]))
-        for position, column in enumerate(order)
-    )
-    return or_(*steps)
+            beyond = after(order, [page[-1][name] for name in order], {})

@@ -11,11 +11,12 @@ from enum import StrEnum
 from functools import partial
 from typing import Protocol
 
-from kinetic_mailchimp.epicor import EpicorClient, Reply
+from kinetic_mailchimp.epicor import EpicorClient
 from kinetic_mailchimp.epicor.odata import fits_in_path
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError, ConnectorError, DataError, NotFoundError
+from kinetic_mailchimp.kit.http_call import HttpCall, Reply
 
-from target_epicor_contacts.epicor.calls import Call, Clock, make_call
+from target_epicor_contacts.epicor.calls import Clock, make_call
 from target_epicor_contacts.epicor.columns import Columns, same
 from target_epicor_contacts.epicor.entities import SYSTEM_ID, Row
 from target_epicor_contacts.epicor.row_finder import RowFinder
@@ -190,7 +191,7 @@ class RowWriter:
             else:
                 return
 
-    def _make_call(self, send: Callable[[], Reply], note: Callable[[Call], None]) -> Reply:
+    def _make_call(self, send: Callable[[], Reply], note: Callable[[HttpCall], None]) -> Reply:
         return make_call(send, note, self._clock)
 
     # Many rows in one call
@@ -241,7 +242,7 @@ class RowWriter:
             "rollbackParentOnChildError": True,
         }
 
-        def note(call: Call) -> None:
+        def note(call: HttpCall) -> None:
             for write in batch:
                 results[write.row.id].note(write, call)
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError
+from kinetic_mailchimp.kit.http_call import HttpCall
 
-from target_epicor_contacts.epicor.calls import Call, Carried
+from target_epicor_contacts.epicor.calls import Carried
 from target_epicor_contacts.epicor.entities import Row
 
 
@@ -51,7 +52,7 @@ class RowResult:
     now: Row | None = None
     carried: dict[str, Carried] = field(default_factory=dict)
 
-    def note(self, write: RowWrite, call: Call) -> None:
+    def note(self, write: RowWrite, call: HttpCall) -> None:
         """Keep how the call ended that carried these columns."""
         carried = Carried(call, {**write.row.key, **write.changes})
         self.carried.update(dict.fromkeys(write.changes, carried))

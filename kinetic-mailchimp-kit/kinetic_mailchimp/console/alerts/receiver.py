@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from kinetic_mailchimp.console.alerts.facts import ReceiverFact, WebhookFact
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
+from kinetic_mailchimp.kit.http_call import Request
 from kinetic_mailchimp.kit.retry import RetryPolicy
-from kinetic_mailchimp.kit.transport import Request, Transport
+from kinetic_mailchimp.kit.transport import Transport
 
 TIMEOUT: Final = 10.0
 PATIENCE: Final = RetryPolicy(max_attempts=2)

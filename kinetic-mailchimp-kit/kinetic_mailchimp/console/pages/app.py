@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.console.pages.forms import writing
 from kinetic_mailchimp.console.pages.gate import Gate
-from kinetic_mailchimp.console.pages.login import Login, WrongTokens
+from kinetic_mailchimp.console.pages.login import Login
 from kinetic_mailchimp.console.pages.receiver import ReceiverWatch
 from kinetic_mailchimp.console.pages.replays import Replays
 from kinetic_mailchimp.console.pages.routes import reading
@@ -21,11 +21,10 @@ from kinetic_mailchimp.console.pages.settings import PagesSettings
 from kinetic_mailchimp.console.pages.site import Site
 from kinetic_mailchimp.console.pages.views import STATIC_FOLDER, Views
 from kinetic_mailchimp.kit.errors import ConnectorError
+from kinetic_mailchimp.kit.rate_limit import RateLimit
 
 
-def create_app(
-    trail: AuditTrail, settings: PagesSettings, wrong_tokens: WrongTokens | None = None
-) -> FastAPI:
+def create_app(trail: AuditTrail, settings: PagesSettings, wrong_tokens: RateLimit | None = None) -> FastAPI:
     """The application. The trail stays open when it ends.
 
     Args:
@@ -42,7 +41,7 @@ def create_app(
         settings=settings,
         views=views,
         login=login,
-        wrong_tokens=wrong_tokens or WrongTokens(settings.wrong_tokens_per_minute),
+        wrong_tokens=wrong_tokens or RateLimit(settings.wrong_tokens_per_minute),
         replays=replays,
         watch=watch,
     )

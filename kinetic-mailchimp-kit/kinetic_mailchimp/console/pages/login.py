@@ -1,11 +1,10 @@
-"""Who is looking: sessions in a cookie, a proxy's word, and how often one may try."""
+"""Sessions in a cookie, or a proxy's word: who is logged in."""
 
 from __future__ import annotations
 
 import base64
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -18,8 +17,6 @@ from kinetic_mailchimp.console.pages.settings import PagesSettings
 
 COOKIE: Final = "sync_audit_session"
 SESSION_SECONDS: Final = 12 * 3_600
-_WINDOW_SECONDS: Final = 60.0
-_MOST_CLIENTS: Final = 10_000
 _KEY_SIZE: Final = 32
 
 
@@ -99,36 +96,6 @@ class Login:
         """Whose tries are counted: who is connected, or whom a trusted proxy speaks for."""
         forwarded = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
         return forwarded if forwarded and self._settings.public_url and self._settings.trusts(peer) else peer
-
-
-class WrongTokens:
-    """Lets a client send only so many wrong tokens in a minute.
-
-    Args:
-        most: So many.
-        clock: Monotonic seconds.
-    """
-
-    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._most = most
-        self._clock = clock
-        self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
-
-    def wait(self, client: str) -> int:
-        """The seconds a client has to wait; 0 if it may try."""
-        since, count = self._counts.get(client, (0.0, 0))
-        left = since + _WINDOW_SECONDS - self._clock()
-        return int(left) + 1 if count >= self._most and left > 0 else 0
-
-    def count(self, client: str) -> None:
-        """Count a wrong token."""
-        now = self._clock()
-        since, count = self._counts.pop(client, (now, 0))
-        if now - since >= _WINDOW_SECONDS:
-            since, count = now, 0
-        self._counts[client] = (since, count + 1)
-        if len(self._counts) > _MOST_CLIENTS:
-            self._counts.popitem(last=False)
 
 
 def _derived(origin: bytes, purpose: bytes) -> bytes:

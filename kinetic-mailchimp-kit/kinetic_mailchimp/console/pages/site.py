@@ -8,11 +8,12 @@ from http import HTTPStatus
 from fastapi.responses import RedirectResponse
 
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
-from kinetic_mailchimp.console.pages.login import Login, WrongTokens
+from kinetic_mailchimp.console.pages.login import Login
 from kinetic_mailchimp.console.pages.receiver import ReceiverWatch
 from kinetic_mailchimp.console.pages.replays import Replays
 from kinetic_mailchimp.console.pages.settings import PagesSettings
 from kinetic_mailchimp.console.pages.views import Views
+from kinetic_mailchimp.kit.rate_limit import RateLimit
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Site:
     settings: PagesSettings
     views: Views
     login: Login
-    wrong_tokens: WrongTokens
+    wrong_tokens: RateLimit
     replays: Replays
     watch: ReceiverWatch | None
 
