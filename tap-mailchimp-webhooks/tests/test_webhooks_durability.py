@@ -13,7 +13,8 @@ import pytest
 import requests
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from sqlalchemy import inspect, text
-from tap_mailchimp_webhooks.events import CONTACT_EVENTS, FORM, Arrival
+from tap_mailchimp_webhooks.events.delivery import FORM
+from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, Arrival
 from tap_mailchimp_webhooks.inbox.database import Database
 from tap_mailchimp_webhooks.inbox.migrate import HEAD, VERSION_TABLE, alembic_config, migrate
 from tap_mailchimp_webhooks.inbox.store import Inbox

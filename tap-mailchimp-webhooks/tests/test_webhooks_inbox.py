@@ -12,7 +12,7 @@ import pytest
 from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError, TransientError
 from sqlalchemy import select, text
-from tap_mailchimp_webhooks.events import CONTACT_EVENTS, Arrival
+from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, Arrival
 from tap_mailchimp_webhooks.inbox.database import Database, default_url
 from tap_mailchimp_webhooks.inbox.encryption import Sealing
 from tap_mailchimp_webhooks.inbox.store import Inbox

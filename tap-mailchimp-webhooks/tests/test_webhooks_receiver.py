@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 import requests
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
-from tap_mailchimp_webhooks.events import CONTACT_EVENTS, FORM, Arrival
+from tap_mailchimp_webhooks.events.delivery import FORM
+from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, Arrival
 from tap_mailchimp_webhooks.inbox.encryption import Sealing
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.receiver.on_event import EventCommand
 from tap_mailchimp_webhooks.receiver.rate_limit import MOST_CLIENTS, WINDOW_SECONDS, WrongSecretLimit
-from tap_mailchimp_webhooks.receiver.settings import PathSecrets
-from tap_mailchimp_webhooks.webhooks.registry import HookRegister
+from tap_mailchimp_webhooks.webhooks.path_secret import PathSecrets
+from tap_mailchimp_webhooks.webhooks.registry import WebhookRegistry
 
 StartReceiver = Callable[..., str]
 Form = Callable[..., bytes]
@@ -67,7 +68,7 @@ def test_another_secret_stores_nothing(start_receiver: StartReceiver, inbox: Inb
 
 
 def test_a_secret_is_changed_without_a_gap(start_receiver: StartReceiver, inbox: Inbox, form: Form) -> None:
-    url = start_receiver(secrets=PathSecrets(("the-new-secret-of-it", "the-old-secret-of-it")))
+    url = start_receiver(secret=PathSecrets(("the-new-secret-of-it", "the-old-secret-of-it")))
 
     for number, name in enumerate(("new", "old")):
         path = f"/webhooks/mailchimp/the-{name}-secret-of-it"
@@ -114,7 +115,7 @@ def sign(secret: str, body: bytes, at: float) -> dict[str, str]:
 
 @pytest.fixture
 def register(inbox: Inbox, path_secret: str, now: datetime) -> Callable[[str, str | None], None]:
-    hooks = HookRegister(inbox.database, inbox.sealing, (path_secret,))
+    hooks = WebhookRegistry(inbox.database, inbox.sealing, (path_secret,))
     return lambda webhook_id, secret: hooks.put(
         webhook_id, "1a2b3c4d5e", "https://x.example.com", now, signing_secret=secret
     )
@@ -187,9 +188,11 @@ def test_a_signing_secret_is_not_readable_in_the_file(
     register("one", "signing-secret-one")
 
     assert b"signing-secret-one" not in b"".join(file.read_bytes() for file in (tmp_path / "data").iterdir())
-    assert HookRegister(inbox.database, Sealing(), (path_secret,)).signing_secrets() == ["signing-secret-one"]
+    assert WebhookRegistry(inbox.database, Sealing(), (path_secret,)).signing_secrets() == [
+        "signing-secret-one"
+    ]
     with pytest.raises(ConfigurationError, match="MAILCHIMP_WEBHOOKS_SECRET"):
-        HookRegister(inbox.database, Sealing(), ("another-path-secret",)).signing_secrets()
+        WebhookRegistry(inbox.database, Sealing(), ("another-path-secret",)).signing_secrets()
 
 
 def test_many_deliveries_at_once_are_each_stored_once(
@@ -257,7 +260,7 @@ def test_says_whether_it_is_ready(start_receiver: StartReceiver, tmp_path: Path)
 
 
 def test_is_not_ready_without_room_on_the_disk(start_receiver: StartReceiver) -> None:
-    answer = requests.get(f"{start_receiver(min_free_bytes=2**62)}/readyz", timeout=10)
+    answer = requests.get(f"{start_receiver(min_free_mib=2**42)}/readyz", timeout=10)
 
     assert answer.status_code == 503
     assert "Make room" in answer.json()["problems"][0]
@@ -400,11 +403,11 @@ def test_a_command_that_fails_shows_and_runs_again(
 
     async def let_it_run() -> None:
         running = asyncio.create_task(command.run())
-        await reached(lambda: command.status.failures >= 2)
-        assert command.status.document["last_exit"] == 3
+        await reached(lambda: command.status.failures_in_a_row >= 2)
+        assert command.status.last_exit == 3
         assert command.status.state in {"failing", "running"}
         (tmp_path / "mended").touch()
-        await reached(lambda: not command.status.failures)
+        await reached(lambda: not command.status.failures_in_a_row)
         running.cancel()
 
     asyncio.run(let_it_run())

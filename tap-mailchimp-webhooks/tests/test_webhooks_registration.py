@@ -14,15 +14,17 @@ from click.testing import CliRunner, Result
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError, ConfigurationError
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
 from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp, WebhookSink
+from tap_mailchimp_webhooks.catch_up.missed_events import from_catch_up
 from tap_mailchimp_webhooks.cli import main as cli
-from tap_mailchimp_webhooks.cli.options import listed
-from tap_mailchimp_webhooks.events import CATCH_UP, CONTACT_EVENTS, FORM, from_catch_up, from_delivery
-from tap_mailchimp_webhooks.inbox.statistics import Arrivals
+from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
+from tap_mailchimp_webhooks.events.event import CATCH_UP, CONTACT_EVENTS
+from tap_mailchimp_webhooks.inbox.statistics import DeliveryCounts
 from tap_mailchimp_webhooks.inbox.store import Inbox
-from tap_mailchimp_webhooks.receiver.settings import PathSecrets
+from tap_mailchimp_webhooks.settings import names_in
 from tap_mailchimp_webhooks.webhooks.health import Signs, counted_days, verdict
+from tap_mailchimp_webhooks.webhooks.path_secret import PathSecrets
 from tap_mailchimp_webhooks.webhooks.probe import probe
-from tap_mailchimp_webhooks.webhooks.register import public_address, without_secret
+from tap_mailchimp_webhooks.webhooks.urls import mask_url, public_url
 
 SECRET = "a-path-secret-of-the-tests"
 
@@ -123,7 +125,7 @@ def test_makes_a_webhook_anew_whose_signing_secret_is_lost(
 ) -> None:
     url = start_receiver()
     client.create_webhook(
-        mailchimp.list_id, {"url": public_address(url, SECRET), "events": {}, "sources": {"user": True}}
+        mailchimp.list_id, {"url": public_url(url, SECRET), "events": {}, "sources": {"user": True}}
     )
 
     assert "replaced" in command("register", "--url", url).output
@@ -142,7 +144,7 @@ def test_takes_a_webhook_that_was_made_before_mailchimp_signed(
 ) -> None:
     url = start_receiver()
     mailchimp.control.switch(sign_new_webhooks=False)
-    client.create_webhook(mailchimp.list_id, {"url": public_address(url, SECRET)})
+    client.create_webhook(mailchimp.list_id, {"url": public_url(url, SECRET)})
 
     assert "updated" in command("register", "--url", url).output
 
@@ -225,7 +227,7 @@ def test_checks_first_that_the_address_answers(
 @pytest.mark.parametrize(
     ("status", "says"),
     [
-        (301, "leads on"),
+        (301, "redirects"),
         (401, "login"),
         (404, "MAILCHIMP_WEBHOOKS_SECRET"),
         (410, "must be 200"),
@@ -267,8 +269,8 @@ def test_says_when_nothing_listens() -> None:
     ],
 )
 def test_the_address_is_the_public_one_and_the_secret_path(url: str, expected: str) -> None:
-    assert public_address(url, "s") == expected
-    assert without_secret(expected).endswith("/webhooks/mailchimp/********")
+    assert public_url(url, "s") == expected
+    assert mask_url(expected).endswith("/webhooks/mailchimp/********")
 
 
 @pytest.mark.parametrize(
@@ -288,13 +290,13 @@ def test_the_address_is_the_public_one_and_the_secret_path(url: str, expected: s
     ],
 )
 def test_an_address_is_told_without_what_may_be_secret_in_it(url: str, told: str) -> None:
-    assert without_secret(url) == told
+    assert mask_url(url) == told
 
 
 @pytest.mark.parametrize("url", ["", "hooks.example.com", "ftp://example.com", "https://example.com/?a=b"])
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="--url"):
-        public_address(url, "s")
+        public_url(url, "s")
 
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=timezone.utc)
@@ -307,15 +309,15 @@ def _ago(**parts: float) -> str:
 @pytest.mark.parametrize(
     ("signs", "complete", "expected"),
     [
-        (Signs(Arrivals(_ago(hours=1), 5, 0, None)), True, "alive"),
-        (Signs(Arrivals(_ago(days=30), 0, 0, None)), True, "quiet"),
-        (Signs(Arrivals(None, 0, 0, None)), True, "quiet"),
-        (Signs(Arrivals(_ago(hours=1), 5, 0, None)), False, "incomplete"),
-        (Signs(Arrivals(_ago(days=2), 5, 3, _ago(days=1))), True, "looks_disabled"),
-        (Signs(Arrivals(_ago(days=1), 5, 3, _ago(days=2))), True, "alive"),
-        (Signs(Arrivals(_ago(days=2), 5, 1, _ago(minutes=30))), True, "alive"),
-        (Signs(Arrivals(None, 0, 9, _ago(days=3)), registered_at=_ago(days=1)), True, "quiet"),
-        (Signs(Arrivals(_ago(days=3), 5, 0, None), counted_days=1), True, "looks_disabled"),
+        (Signs(DeliveryCounts(_ago(hours=1), 5, 0, None)), True, "alive"),
+        (Signs(DeliveryCounts(_ago(days=30), 0, 0, None)), True, "quiet"),
+        (Signs(DeliveryCounts(None, 0, 0, None)), True, "quiet"),
+        (Signs(DeliveryCounts(_ago(hours=1), 5, 0, None)), False, "incomplete"),
+        (Signs(DeliveryCounts(_ago(days=2), 5, 3, _ago(days=1))), True, "looks_disabled"),
+        (Signs(DeliveryCounts(_ago(days=1), 5, 3, _ago(days=2))), True, "alive"),
+        (Signs(DeliveryCounts(_ago(days=2), 5, 1, _ago(minutes=30))), True, "alive"),
+        (Signs(DeliveryCounts(None, 0, 9, _ago(days=3)), registered_at=_ago(days=1)), True, "quiet"),
+        (Signs(DeliveryCounts(_ago(days=3), 5, 0, None), counted_days=1), True, "looks_disabled"),
     ],
 )
 def test_judges_a_webhook_by_what_arrived_and_what_was_missed(
@@ -444,8 +446,8 @@ def test_an_empty_audience_does_not_stand_for_all(
     "texts", [("a", "b"), ("a,b",), ("a, b",), ('["a",', '"b"]'), ("a b", ""), ("['a', 'b']",)]
 )
 def test_takes_a_list_in_each_form_in_which_people_write_one(texts: tuple[str, ...]) -> None:
-    assert listed(texts) == ("a", "b")
-    assert listed(()) == ()
+    assert names_in(texts) == ("a", "b")
+    assert names_in(()) == ()
 
 
 def test_makes_secrets_that_it_takes(command: Callable[..., Result]) -> None:

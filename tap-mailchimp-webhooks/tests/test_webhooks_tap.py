@@ -18,10 +18,10 @@ import pytest
 from kinetic_mailchimp.kit.errors import ConnectorError
 from simulators.mailchimp.testing import StartMailchimp
 from tap_mailchimp_webhooks.catch_up.poller import CatchUp
-from tap_mailchimp_webhooks.events import CONTACT_EVENTS, Arrival
+from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, Arrival
 from tap_mailchimp_webhooks.inbox.readers import Readers
 from tap_mailchimp_webhooks.inbox.store import Inbox
-from tap_mailchimp_webhooks.streams.reading import BATCH
+from tap_mailchimp_webhooks.streams.event_reader import BATCH
 from tap_mailchimp_webhooks.tap import TapMailchimpWebhooks
 
 MakeArrival = Callable[..., Arrival]

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-from tap_mailchimp_webhooks.events import CONTACT_EVENTS
+from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS
 from tap_mailchimp_webhooks.inbox.encryption import Sealing
 from tap_mailchimp_webhooks.inbox.store import Inbox
 

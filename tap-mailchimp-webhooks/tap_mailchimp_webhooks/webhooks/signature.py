@@ -20,7 +20,7 @@ _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
 
 class SignatureError(ValueError):
-    """A signature is missing, malformed, too old, or not made with a secret that is known."""
+    """A signature is missing, malformed, too old, or not made with a known secret."""
 
 
 def verify(
