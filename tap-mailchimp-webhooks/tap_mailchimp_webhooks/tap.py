@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -68,8 +69,11 @@ class TapMailchimpWebhooks(SecretSettings, Tap):
 
     @cached_property
     def inbox(self) -> Inbox:
-        """The inbox, opened when it is first needed."""
-        return Inbox.open(self.settings.inbox_database_url or default_url())
+        """The inbox, opened when it is first needed, and closed with the tap."""
+        inbox = Inbox.open(self.settings.inbox_database_url or default_url())
+        # The SDK's ways to run (a sync, a test, one stream) are final: none has an end to add to.
+        weakref.finalize(self, inbox.database.close)
+        return inbox
 
     @override
     def discover_streams(self) -> list[Stream]:

@@ -16,7 +16,7 @@ import requests
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 from tap_mailchimp_webhooks.events.delivery import FORM
 from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, Arrival
-from tap_mailchimp_webhooks.inbox.encryption import Sealing
+from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.receiver.on_event import EventCommand
 from tap_mailchimp_webhooks.receiver.rate_limit import MOST_CLIENTS, WINDOW_SECONDS, WrongSecretLimit
@@ -115,7 +115,7 @@ def sign(secret: str, body: bytes, at: float) -> dict[str, str]:
 
 @pytest.fixture
 def register(inbox: Inbox, path_secret: str, now: datetime) -> Callable[[str, str | None], None]:
-    hooks = WebhookRegistry(inbox.database, inbox.sealing, (path_secret,))
+    hooks = WebhookRegistry(inbox.database, inbox.encryption, (path_secret,))
     return lambda webhook_id, secret: hooks.put(
         webhook_id, "1a2b3c4d5e", "https://x.example.com", now, signing_secret=secret
     )
@@ -188,11 +188,11 @@ def test_a_signing_secret_is_not_readable_in_the_file(
     register("one", "signing-secret-one")
 
     assert b"signing-secret-one" not in b"".join(file.read_bytes() for file in (tmp_path / "data").iterdir())
-    assert WebhookRegistry(inbox.database, Sealing(), (path_secret,)).signing_secrets() == [
+    assert WebhookRegistry(inbox.database, FieldEncryption(), (path_secret,)).signing_secrets() == [
         "signing-secret-one"
     ]
     with pytest.raises(ConfigurationError, match="MAILCHIMP_WEBHOOKS_SECRET"):
-        WebhookRegistry(inbox.database, Sealing(), ("another-path-secret",)).signing_secrets()
+        WebhookRegistry(inbox.database, FieldEncryption(), ("another-path-secret",)).signing_secrets()
 
 
 def test_many_deliveries_at_once_are_each_stored_once(

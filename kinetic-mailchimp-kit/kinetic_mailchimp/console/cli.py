@@ -27,7 +27,7 @@ from kinetic_mailchimp.audit.cli.render import (
     write_csv,
     write_json,
 )
-from kinetic_mailchimp.audit.dead_letters.replay import give_back, replay_into, replay_to
+from kinetic_mailchimp.audit.dead_letters.replay import replay_into, replay_to, requeue
 from kinetic_mailchimp.audit.integrity.verification import verify as verify_trail
 from kinetic_mailchimp.audit.privacy.erasure import erase as erase_person
 from kinetic_mailchimp.audit.privacy.retention import prune as prune_trail
@@ -38,6 +38,7 @@ from kinetic_mailchimp.console.alerts.command import alert
 from kinetic_mailchimp.console.pages.command import serve
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.secret_option import SecretText
+from kinetic_mailchimp.mailchimp import subscriber_hash
 
 _ACTIONS: Final = [action.value for action in Action]
 _MOST_PROBLEMS: Final = 100
@@ -58,7 +59,8 @@ _MOST_PROBLEMS: Final = 100
     envvar="AUDIT_ENCRYPTION_KEY",
     show_envvar=True,
     metavar="KEY",
-    help="The key of encrypted dead letters and payloads. Set the variable: arguments are visible to others.",
+    help="The key of encrypted dead letters and payloads; NEW,OLD while it changes. Set the variable:"
+    " arguments are visible to others.",
 )
 @click.version_option(package_name="kinetic-mailchimp-kit")
 @click.pass_context
@@ -277,7 +279,9 @@ def verify(ctx: click.Context, anchor: str | None) -> None:
 def erase(ctx: click.Context, email: str, *, with_open_dead_letters: bool) -> None:
     """Remove a person's data; the trail still verifies."""
     with opened(ctx) as trail:
-        outcome = erase_person(trail, email, with_open_dead_letters=with_open_dead_letters)
+        outcome = erase_person(
+            trail, email, vendor_hash=subscriber_hash, with_open_dead_letters=with_open_dead_letters
+        )
     click.echo(
         f"Erased: {outcome.records} entries, {outcome.open_dead_letters} waiting dead letters,"
         f" {outcome.ledger_keys} ledger keys. Run {outcome.run_id} of the trail proves it."
@@ -307,23 +311,24 @@ def prune(ctx: click.Context, older_than: timedelta) -> None:
     "--into", metavar="COMMAND", help='The target to start, such as "meltano invoke target-mailchimp".'
 )
 @click.option(
-    "--give-back",
-    "gives_back",
+    "--requeue",
+    "requeues",
     is_flag=True,
-    help="Hand nothing out; open again what was handed out to a target that ended early.",
+    help="Dispatch nothing; open again what went to a target that ended early.",
 )
+@click.option("--give-back", "gives_back", is_flag=True, hidden=True, help="The earlier name of --requeue.")
 @click.pass_context
 def replay(
-    ctx: click.Context, plugin: str | None, stream: str | None, into: str | None, *, gives_back: bool
+    ctx: click.Context, /, plugin: str | None, stream: str | None, into: str | None, **flags: bool
 ) -> None:
-    """Hand every open dead letter out again, once.
+    """Dispatch every open dead letter again, once.
 
     Without --into, Singer messages go to stdout; their results are recorded by the next `sync-audit
     replay`. With --into, the target runs here, and what it decided is recorded when it ends.
     """
     with opened(ctx) as trail:
-        if gives_back:
-            click.echo(str(give_back(trail)), err=True)
+        if any(flags.values()):
+            click.echo(str(requeue(trail)), err=True)
             return
         if into is None:
             outcome = replay_to(trail, sys.stdout, plugin=plugin, stream=stream)

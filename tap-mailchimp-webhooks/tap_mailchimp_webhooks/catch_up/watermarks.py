@@ -20,7 +20,7 @@ class Watermarks:
 
     def get(self, list_id: str) -> datetime | None:
         """The watermark of an audience; None before its first catch-up."""
-        with self._database.read() as connection:
+        with self._database.reading() as connection:
             since = connection.execute(
                 select(catch_up_marks.c.since).where(catch_up_marks.c.list_id == list_id)
             ).scalar()
@@ -36,6 +36,6 @@ class Watermarks:
         """
         values = {"since": rfc3339(since), "ran_at": rfc3339(now)}
         own = catch_up_marks.c.list_id == list_id
-        with self._database.write() as connection:
+        with self._database.writing() as connection:
             if not connection.execute(catch_up_marks.update().where(own).values(values)).rowcount:
                 connection.execute(catch_up_marks.insert().values(list_id=list_id, **values))

@@ -90,5 +90,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 def open_inbox(settings: InboxSettings) -> Inbox:
-    """Open the inbox that is set, or the default one."""
-    return Inbox.open(settings.inbox_database_url or default_url())
+    """Open the inbox that is set, or the default one, until the command ends."""
+    inbox = Inbox.open(settings.inbox_database_url or default_url())
+    click.get_current_context().call_on_close(inbox.database.close)
+    return inbox

@@ -53,7 +53,7 @@ def unregister(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (click
 
 def _registrar(settings: RegistrationOptions) -> Registrar:
     inbox = open_inbox(settings)
-    registry = WebhookRegistry(inbox.database, inbox.sealing, settings.secret.values)
+    registry = WebhookRegistry(inbox.database, inbox.encryption, settings.secret.values)
     return Registrar(settings.client(), registry)
 
 

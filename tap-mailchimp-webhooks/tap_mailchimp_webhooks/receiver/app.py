@@ -61,7 +61,7 @@ class Receiver:
         self.metrics = ReceiverMetrics()
         self.commits = GroupCommit(inbox.store)
         self.command = EventCommand(settings.on_event, delay=settings.on_event_delay)
-        registry = WebhookRegistry(inbox.database, inbox.sealing, settings.secret.values)
+        registry = WebhookRegistry(inbox.database, inbox.encryption, settings.secret.values)
         self._authenticity = Authenticity(registry.signing_secrets, now, settings.signature_max_age)
         self._limit = WrongSecretLimit(settings.wrong_secrets_per_minute)
         self._now = now

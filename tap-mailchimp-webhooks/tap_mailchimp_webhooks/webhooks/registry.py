@@ -13,7 +13,7 @@ from sqlalchemy import Delete, select
 
 from tap_mailchimp_webhooks.events.event import rfc3339
 from tap_mailchimp_webhooks.inbox.database import Database
-from tap_mailchimp_webhooks.inbox.encryption import Sealing
+from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.tables import hooks
 
 
@@ -36,7 +36,7 @@ class RegisteredWebhook:
 
 def registered_webhooks(database: Database) -> list[RegisteredWebhook]:
     """Every webhook that was registered with an inbox."""
-    with database.read() as connection:
+    with database.reading() as connection:
         rows = connection.execute(select(hooks).order_by(hooks.c.list_id, hooks.c.webhook_id)).all()
     return [
         RegisteredWebhook(row.webhook_id, row.list_id, row.registered_at, row.signing_secret) for row in rows
@@ -51,13 +51,15 @@ class WebhookRegistry:
 
     Args:
         database: The inbox's.
-        sealing: Holds the configured keys.
+        encryption: Holds the configured keys.
         path_secrets: All that are accepted; the first one encrypts where no key is configured.
     """
 
-    def __init__(self, database: Database, sealing: Sealing, path_secrets: tuple[str, ...]) -> None:
+    def __init__(
+        self, database: Database, encryption: FieldEncryption, path_secrets: tuple[str, ...]
+    ) -> None:
         self._database = database
-        configured = sealing.box.keys if sealing.box else ()
+        configured = encryption.box.keys if encryption.box else ()
         self._box = SecretBox((*configured, *(_derived_key(secret) for secret in path_secrets)))
 
     def find(self, webhook_id: str, list_id: str) -> RegisteredWebhook | None:
@@ -98,7 +100,7 @@ class WebhookRegistry:
             signing_secret: In clear; None where deliveries are not signed.
         """
         encrypted = self._box.encrypt(signing_secret) if signing_secret else None
-        with self._database.write() as connection:
+        with self._database.writing() as connection:
             connection.execute(_delete(webhook_id, list_id))
             connection.execute(
                 hooks.insert().values(
@@ -117,7 +119,7 @@ class WebhookRegistry:
             webhook_id: Mailchimp's id of it.
             list_id: The audience.
         """
-        with self._database.write() as connection:
+        with self._database.writing() as connection:
             connection.execute(_delete(webhook_id, list_id))
 
     def _reveal(self, encrypted: str) -> str:

@@ -34,7 +34,7 @@ _STYLES: Final = {
     Action.UPDATED.value: "green",
     Action.MOVED.value: "green",
     "open": "bold red",
-    "handed_out": "yellow",
+    "in_flight": "yellow",
     "closed": "yellow",
 }
 _ERASED: Final = "(erased)"

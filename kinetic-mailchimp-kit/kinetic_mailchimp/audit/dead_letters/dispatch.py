@@ -1,4 +1,4 @@
-"""Hands dead letters out again as Singer messages, and records what became of them."""
+"""Dispatches dead letters again as Singer messages, and records what became of them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any, Final, TextIO
 
 import sqlalchemy as sa
 
+from kinetic_mailchimp.audit.storage.json_text import to_json
 from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, runs, same_person, stream_schemas
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
-from kinetic_mailchimp.audit.trail.entries import to_json
 from kinetic_mailchimp.audit.trail.notes import EntryNote
-from kinetic_mailchimp.audit.trail.run import FAILED_AGAIN, HANDED_OUT, OPEN, RESOLVED, Run
+from kinetic_mailchimp.audit.trail.run import FAILED_AGAIN, IN_FLIGHT, OPEN, RESOLVED, Run
 from kinetic_mailchimp.kit.errors import TransientError
 
 _BATCH: Final = 200
@@ -26,18 +26,18 @@ Change = Callable[[sa.Connection], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """A record that waits, or that was handed out and has no result yet.
+    """A record that waits, or that is in flight: it was dispatched and has no result yet.
 
     Args:
         note: The entry that it belongs to.
         plugin: The target that could not write it.
         stream: The stream it came on.
-        state: `open` or `handed_out`.
+        state: `open` or `in_flight`.
         stored: The record as it is stored.
         person: What stands for the person it is about.
         source_key: The record's key at its source.
         event_id: The event that led to it.
-        handed_out_in: The run that handed it out.
+        dispatched_in: The run that dispatched it.
     """
 
     note: EntryNote
@@ -48,7 +48,7 @@ class DeadLetter:
     person: bytes | None
     source_key: str | None
     event_id: str | None
-    handed_out_in: int | None
+    dispatched_in: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def waiting(
 
     Args:
         trail: Where they are.
-        state: `open` or `handed_out`.
+        state: `open` or `in_flight`.
         plugin: Only those of one target.
         stream: Only those of one stream.
     """
@@ -102,16 +102,16 @@ def waiting(
                 person=row.person,
                 source_key=row.source_key,
                 event_id=row.event_id,
-                handed_out_in=row.replay_run_id,
+                dispatched_in=row.replay_run_id,
             )
             for row in connection.execute(query)
         ]
 
 
-def hand_out(trail: AuditTrail, run: Run, letters: Sequence[DeadLetter], output: TextIO) -> None:
+def dispatch(trail: AuditTrail, run: Run, letters: Sequence[DeadLetter], output: TextIO) -> None:
     """Write dead letters as Singer SCHEMA and RECORD messages, each one once.
 
-    A batch is marked as handed out in the transaction in which it is written: if the output breaks, it
+    A batch is marked as in flight in the transaction in which it is written: if the output breaks, it
     stays open.
 
     Args:
@@ -127,7 +127,7 @@ def hand_out(trail: AuditTrail, run: Run, letters: Sequence[DeadLetter], output:
     for batch in _batches(letters):
         lines: list[str] = []
         for letter in batch:
-            record = json.loads(trail.vault.unseal(letter.stored))
+            record = json.loads(trail.encryption.decrypt(letter.stored))
             schema = _schema_message(trail, letter, record)
             if schema != last_schema:
                 lines.append(schema)
@@ -137,32 +137,32 @@ def hand_out(trail: AuditTrail, run: Run, letters: Sequence[DeadLetter], output:
         def mark_and_write(
             connection: sa.Connection, batch: Sequence[DeadLetter], lines: Sequence[str]
         ) -> None:
-            _move(connection, [_Result(letter, HANDED_OUT) for letter in batch], run.id)
+            _move(connection, [_Result(letter, IN_FLIGHT) for letter in batch], run.id)
             output.writelines(f"{line}\n" for line in lines)
             output.flush()
 
-        _note(run, batch, HANDED_OUT, partial(mark_and_write, batch=batch, lines=lines))
+        _note(run, batch, IN_FLIGHT, partial(mark_and_write, batch=batch, lines=lines))
 
 
-def settle(trail: AuditTrail, run: Run, letters: Iterable[DeadLetter], *, give_back: bool) -> Counter[str]:
-    """Record what became of dead letters that were handed out.
+def resolve(trail: AuditTrail, run: Run, letters: Iterable[DeadLetter], *, requeue: bool) -> Counter[str]:
+    """Record what became of dead letters that were dispatched.
 
     The result of a dead letter is the first decision of the same target about the same record since it was
-    handed out. After a failure that left no dead letter of its own, the old one is open again.
+    dispatched. After a failure that left no dead letter of its own, the old one is open again.
 
     Args:
         trail: Where they are.
         run: The administrative run that records it.
-        letters: Dead letters that were handed out.
-        give_back: Whether those without a result are opened again, because no target is at work on them
+        letters: Dead letters that were dispatched.
+        requeue: Whether those without a result are opened again, because no target is at work on them
             any more.
 
     Returns:
-        How many are `resolved`, `failed_again`, and `open` or still `handed_out`.
+        How many are `resolved`, `failed_again`, and `open` or still `in_flight`.
     """
     used: set[tuple[int, int]] = set()
     results: list[_Result] = []
-    undecided = OPEN if give_back else HANDED_OUT
+    undecided = OPEN if requeue else IN_FLIGHT
     with trail.database.reading() as connection:
         for letter in letters:
             found = next(
@@ -185,7 +185,7 @@ def settle(trail: AuditTrail, run: Run, letters: Iterable[DeadLetter], *, give_b
             else:
                 results.append(_Result(letter, RESOLVED, found.run_id, found.seq))
     changed = sorted(
-        (result for result in results if result.state != HANDED_OUT), key=lambda result: result.state
+        (result for result in results if result.state != IN_FLIGHT), key=lambda result: result.state
     )
     for state, of_state in itertools.groupby(changed, key=lambda result: result.state):
         for batch in _batches(list(of_state)):
@@ -200,25 +200,25 @@ def settle(trail: AuditTrail, run: Run, letters: Iterable[DeadLetter], *, give_b
 
 
 KEEP: Final = -1
-"""Leave the run that handed a dead letter out as it is."""
+"""Leave the run that dispatched a dead letter as it is."""
 
 
 def _decisions_since(letter: DeadLetter) -> sa.Select[Any]:
-    handed_out = runs.alias("handed_out")
+    dispatched = runs.alias("dispatched")
     taken = (dead_letters.c.result_run_id == decisions.c.run_id) & (
         dead_letters.c.result_seq == decisions.c.seq
     )
     return (
         sa.select(decisions.c.run_id, decisions.c.seq, decisions.c.action, decisions.c.dead_letter)
         .join(runs, runs.c.id == decisions.c.run_id)
-        .join(handed_out, handed_out.c.id == letter.handed_out_in)
+        .join(dispatched, dispatched.c.id == letter.dispatched_in)
         .where(
             runs.c.plugin == letter.plugin,
             runs.c.dry_run.is_(False),
             decisions.c.part_of.is_(None),
             decisions.c.stream == letter.stream,
             # A later run counts whatever its host's clock says; an older one may still be at work.
-            (decisions.c.run_id > handed_out.c.id) | (decisions.c.recorded_at >= handed_out.c.started_at),
+            (decisions.c.run_id > dispatched.c.id) | (decisions.c.recorded_at >= dispatched.c.started_at),
             same_person(decisions.c.person, letter.person)
             if letter.person is not None
             else decisions.c.person.is_(None),

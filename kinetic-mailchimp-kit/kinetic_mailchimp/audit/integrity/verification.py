@@ -69,7 +69,7 @@ class Verification:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing was found."""
+        """True when no problem was found."""
         return not self.problems
 
 
@@ -307,15 +307,15 @@ class _Verifier:
         )
         for row in self._select(listed):
             where = f"dead letter of run {row['run_id']} entry {row['seq']}"
-            told = (row["plugin"], row["stream"], row["consent"], row["opened_at"])
-            if told != (row["of_plugin"], row["of_stream"], row["of_consent"], row["recorded_at"]):
+            listed_as = (row["plugin"], row["stream"], row["consent"], row["opened_at"])
+            if listed_as != (row["of_plugin"], row["of_stream"], row["of_consent"], row["recorded_at"]):
                 self._report(where, "does not match its entry")
                 continue
             note = EntryNote(row["run_id"], row["seq"], row["digest"])
             if (row["state"], row["replay_run_id"]) != self._notes.replayed.get(note, (OPEN, None)):
-                self._report(where, f"is marked as {row['state']}, and the trail tells another story")
-            settled = row["state"] not in WAITING_STATES
+                self._report(where, f"is marked as {row['state']}, and its entries say otherwise")
+            is_over = row["state"] not in WAITING_STATES
             result = (row["result_run_id"], row["result_seq"])
-            is_told = [settled, settled] == [part is not None for part in result]
-            if not is_told or self._notes.closed.get(note, result) != result:
+            is_complete = [is_over, is_over] == [part is not None for part in result]
+            if not is_complete or self._notes.closed.get(note, result) != result:
                 self._report(where, "its result was changed")

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from kinetic_mailchimp.audit.storage.schema import (
     dead_letters,
     decisions,
+    disable_index,
     run_counts,
     runs,
     same_person,
-    unindexed,
 )
 from kinetic_mailchimp.audit.trail.administration import PLUGIN
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
@@ -178,7 +178,7 @@ def _conditions(trail: AuditTrail, question: Question) -> Iterator[sa.ColumnElem
         (decisions.c.run_id, question.run_id),
         (decisions.c.action, question.action),
         # Or a database would start from the runs, and sort what millions they decided.
-        (unindexed(runs.c.plugin), question.plugin),
+        (disable_index(runs.c.plugin), question.plugin),
     ):
         if value is not None:
             yield column == value

@@ -1,4 +1,4 @@
-"""What administrative entries say about the entries that they are about: small texts inside the chain."""
+"""Notes of administrative entries about other entries: small texts inside the chain."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions
 from kinetic_mailchimp.audit.trail.decision import Action
-from kinetic_mailchimp.audit.trail.run import CLOSED, HANDED_OUT, OPEN
+from kinetic_mailchimp.audit.trail.run import CLOSED, IN_FLIGHT, OPEN
 
 NOTED: Final = (Action.ERASED, Action.PRUNED, Action.KEPT, Action.REPLAYED, Action.CLOSED)
 """The actions of entries that refer to others."""
+
+_RENAMED: Final = {"handed_out": IN_FLIGHT}
+"""States as notes of earlier versions have them: those are inside the chain and stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class KeptNote:
 
 @dataclass(slots=True)
 class Notes:
-    """What administrative entries say, by what they are about."""
+    """Notes of administrative entries, by the entry that they are about."""
 
     erased: set[EntryNote] = field(default_factory=set)
     pruned: set[EntryNote] = field(default_factory=set)
@@ -79,7 +82,18 @@ class Notes:
     kept: dict[tuple[int, int], KeptNote] = field(default_factory=dict)
 
     def add(self, action: str, text: str | None, *, reason: str, run_id: int, seq: int) -> bool:
-        """Take a note; returns whether it could be read."""
+        """Take a note.
+
+        Args:
+            action: The action of the administrative entry.
+            text: The note, as it is stored.
+            reason: The reason of the entry: the new state of a dead letter.
+            run_id: The run of the entry.
+            seq: Its number in the run.
+
+        Returns:
+            Whether the note could be read.
+        """
         try:
             if action == Action.KEPT.value:
                 kept = KeptNote.parse(text or "")
@@ -100,9 +114,10 @@ class Notes:
         return True
 
     def _follow(self, note: EntryNote, state: str, run_id: int) -> None:
-        """Follow a dead letter: its state, and the run that handed it out."""
-        handed_out_in = run_id if state == HANDED_OUT else self.replayed.get(note, (OPEN, None))[1]
-        self.replayed[note] = (state, None if state == OPEN else handed_out_in)
+        """Follow a dead letter: its state, and the run that dispatched it."""
+        state = _RENAMED.get(state, state)
+        dispatched_in = run_id if state == IN_FLIGHT else self.replayed.get(note, (OPEN, None))[1]
+        self.replayed[note] = (state, None if state == OPEN else dispatched_in)
 
 
 def delete_entries(connection: sa.Connection, notes: Sequence[EntryNote]) -> None:

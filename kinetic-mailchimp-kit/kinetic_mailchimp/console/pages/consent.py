@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from kinetic_mailchimp.audit.storage.schema import decisions, runs, same_person, unindexed
+from kinetic_mailchimp.audit.storage.schema import decisions, disable_index, runs, same_person
 from kinetic_mailchimp.audit.trail.decision import OPT_OUTS
 from kinetic_mailchimp.console.pages.stories import PAGE, Key, Story, at, before, load
 
@@ -42,7 +42,7 @@ _IN_EPICOR: Final = {
 }
 _LETTERS: Final = {
     "open": "its dead letter waits",
-    "handed_out": "its dead letter waits",
+    "in_flight": "its dead letter waits",
     "closed": "its dead letter was closed by hand",
 }
 """State of a dead letter whose record has not arrived → what is said of it."""
@@ -164,7 +164,7 @@ def _of_consent(connection: sa.Connection, word: str, start: Key | None) -> Iter
         sa.select(newer.c.seq)
         .where(
             same_person(newer.c.person, decisions.c.person),
-            sa.tuple_(unindexed(newer.c.recorded_at), newer.c.run_id, newer.c.seq) > sa.tuple_(*_KEY),
+            sa.tuple_(disable_index(newer.c.recorded_at), newer.c.run_id, newer.c.seq) > sa.tuple_(*_KEY),
             _is_real(newer),
             takes_away(newer) | brings_back(newer),
         )
@@ -216,7 +216,7 @@ def _first_entries(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, 
         sa.select(sa.func.min(out.c.recorded_at))
         .where(
             same_person(out.c.person, latest.c.person),
-            unindexed(out.c.recorded_at) > sa.func.coalesce(came_back, ""),
+            disable_index(out.c.recorded_at) > sa.func.coalesce(came_back, ""),
             _is_real(out),
             takes_away(out),
         )
@@ -239,14 +239,15 @@ def _first_entries(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, 
         .select_from(latest)
         .join(
             first,
-            same_person(first.c.person, latest.c.person) & (unindexed(first.c.recorded_at) == opted_out_at),
+            same_person(first.c.person, latest.c.person)
+            & (disable_index(first.c.recorded_at) == opted_out_at),
         )
         .join(first_run, first_run.c.id == first.c.run_id)
         .where(
             at(keys, latest),
             first_run.c.dry_run.is_(False),
             first.c.part_of.is_(None),
-            unindexed(first.c.consent).in_(OPT_OUTS),
+            disable_index(first.c.consent).in_(OPT_OUTS),
             first.c.action != "superseded",
         )
         .order_by(first.c.recorded_at.desc(), first.c.run_id.desc(), first.c.seq.desc())
@@ -257,12 +258,12 @@ def _first_entries(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, 
 
 def takes_away(entry: sa.FromClause) -> sa.ColumnElement[bool]:
     """A condition for entries that tell of an opt-out and are not overtaken."""
-    return unindexed(entry.c.consent).in_(OPT_OUTS) & (entry.c.action != "superseded")
+    return disable_index(entry.c.consent).in_(OPT_OUTS) & (entry.c.action != "superseded")
 
 
 def brings_back(entry: sa.FromClause) -> sa.ColumnElement[bool]:
     """A condition for entries that tell of somebody who came back."""
-    return (unindexed(entry.c.consent) == "subscribed") & entry.c.action.not_in(_NOT_BROUGHT_BACK_BY)
+    return (disable_index(entry.c.consent) == "subscribed") & entry.c.action.not_in(_NOT_BROUGHT_BACK_BY)
 
 
 def _is_real(entry: sa.FromClause) -> sa.ColumnElement[bool]:
