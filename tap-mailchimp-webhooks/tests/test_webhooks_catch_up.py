@@ -55,7 +55,8 @@ def emitted(inbox: Inbox, after: int = 0) -> list[Mapping[str, Any]]:
     return [{"origin": event.origin, **contact_details(event.type, event.data)} for event in events]
 
 
-def test_finds_every_kind_of_opt_out_that_no_webhook_told(
+@pytest.mark.rule("R2")
+def test_finds_every_kind_of_opt_out_that_no_webhook_reported(
     mailchimp: RunningMailchimp, inbox: Inbox, catch_up: Callable[..., int]
 ) -> None:
     for person in PEOPLE:
@@ -91,7 +92,7 @@ def test_finds_nothing_twice(mailchimp: RunningMailchimp, catch_up: Callable[...
     assert [catch_up() for _ in range(3)] == [1, 0, 0]
 
 
-def test_finds_nothing_that_a_webhook_told(
+def test_finds_nothing_that_a_webhook_reported(
     mailchimp: RunningMailchimp,
     client: MailchimpClient,
     start_receiver: Callable[..., str],
@@ -111,6 +112,7 @@ def test_finds_nothing_that_a_webhook_told(
     assert catch_up(all_changes=True) == 0
 
 
+@pytest.mark.rule("R2")
 def test_with_the_receiver_off_the_final_state_is_the_same(
     mailchimp: RunningMailchimp, inbox: Inbox, catch_up: Callable[..., int]
 ) -> None:
@@ -129,7 +131,7 @@ def test_with_the_receiver_off_the_final_state_is_the_same(
     assert states == {**dict.fromkeys(PEOPLE), **dict.fromkeys(PEOPLE[:4], "unsubscribed")}
 
 
-def test_without_a_backfill_old_opt_outs_stay_untold(
+def test_without_a_backfill_old_opt_outs_are_left_out(
     mailchimp: RunningMailchimp, catch_up: Callable[..., int]
 ) -> None:
     long_ago = datetime(2020, 1, 1, tzinfo=timezone.utc).timestamp()
@@ -139,7 +141,8 @@ def test_without_a_backfill_old_opt_outs_stay_untold(
     assert catch_up(backfill=False) == 0
 
 
-def test_with_a_backfill_old_opt_outs_are_told(
+@pytest.mark.rule("R2")
+def test_with_a_backfill_old_opt_outs_are_found(
     mailchimp: RunningMailchimp, catch_up: Callable[..., int]
 ) -> None:
     long_ago = datetime(2020, 1, 1, tzinfo=timezone.utc).timestamp()

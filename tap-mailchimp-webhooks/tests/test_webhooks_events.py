@@ -111,6 +111,7 @@ def test_times_are_utc_and_sort_as_text(now: datetime) -> None:
     assert arrival.received_at == "2026-03-01T12:00:00.000000+00:00"
 
 
+@pytest.mark.rule("R2")
 def test_an_opt_out_with_an_unreadable_time_is_not_lost(form: Callable[..., bytes], now: datetime) -> None:
     arrival = from_delivery(form(fired_at="yesterday", email="a@example.com"), FORM, now)
 
@@ -157,7 +158,7 @@ def test_a_form_under_another_label_is_read(
         (b'{"type":"unsubscribe"}', "application/json", "not_a_form"),
     ],
 )
-def test_what_cannot_be_understood_is_kept_whole(
+def test_a_body_that_cannot_be_understood_is_kept_unabridged(
     body: bytes, content_type: str, note: str, now: datetime
 ) -> None:
     arrival = from_delivery(body, content_type, now)
@@ -184,6 +185,7 @@ def test_a_person_whom_mailchimp_forgot_is_kept_but_not_emitted(
     assert not arrival.is_quarantined
 
 
+@pytest.mark.rule("R2")
 def test_the_same_event_has_the_same_id_however_its_fields_are_ordered(now: datetime) -> None:
     shuffled = b"&".join(reversed(UNSUBSCRIBE.split(b"&")))
     later = now + timedelta(hours=1)
@@ -207,6 +209,7 @@ def test_two_catch_ups_find_one_event(now: datetime) -> None:
     assert first.event_id != from_catch_up("cleaned", data, now, now).event_id
 
 
+@pytest.mark.rule("R2")
 @given(body=st.binary(max_size=300), content_type=st.text(max_size=40) | st.just(FORM))
 def test_any_bytes_become_an_event_that_can_be_stored(body: bytes, content_type: str) -> None:
     moment = datetime.fromisoformat("2026-03-01T12:00:00+00:00")
@@ -222,6 +225,7 @@ _addresses = st.text(
 ).map(lambda name: f"{name}@example.com")
 
 
+@pytest.mark.rule("R2")
 @given(
     event_type=st.sampled_from(["subscribe", "unsubscribe", "profile", "cleaned"]),
     email=_addresses,

@@ -39,6 +39,7 @@ def metric(url: str, name: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
 
 
+@pytest.mark.rule("R2")
 def test_a_delivery_is_in_the_inbox_when_it_is_answered(
     start_receiver: StartReceiver, inbox: Inbox, form: Form
 ) -> None:
@@ -67,6 +68,7 @@ def test_another_secret_stores_nothing(start_receiver: StartReceiver, inbox: Inb
     assert inbox.last_sequence() == 0
 
 
+@pytest.mark.rule("R2")
 def test_a_secret_is_changed_without_a_gap(start_receiver: StartReceiver, inbox: Inbox, form: Form) -> None:
     url = start_receiver(secret=PathSecrets(("the-new-secret-of-it", "the-old-secret-of-it")))
 
@@ -76,7 +78,8 @@ def test_a_secret_is_changed_without_a_gap(start_receiver: StartReceiver, inbox:
     assert inbox.last_sequence() == 2
 
 
-def test_duplicates_collapse(start_receiver: StartReceiver, inbox: Inbox, form: Form) -> None:
+@pytest.mark.rule("R2")
+def test_a_repeated_delivery_is_stored_once(start_receiver: StartReceiver, inbox: Inbox, form: Form) -> None:
     url = start_receiver()
     body = form(email="ada@example.com")
 
@@ -85,7 +88,8 @@ def test_duplicates_collapse(start_receiver: StartReceiver, inbox: Inbox, form: 
     assert metric(url, 'mailchimp_webhooks_events_total{result="duplicate"') == 2
 
 
-def test_what_it_cannot_understand_is_kept_and_answered_with_success(
+@pytest.mark.rule("R2")
+def test_a_delivery_that_cannot_be_understood_is_quarantined_and_answered_with_success(
     start_receiver: StartReceiver, inbox: Inbox
 ) -> None:
     url = start_receiver()
@@ -162,7 +166,7 @@ def test_beside_a_hook_that_is_not_signed_only_a_wrong_signature_is_refused(
     assert post(url, body, sign("signing-secret-one", body, now.timestamp())).text == "known"
 
 
-def test_learns_of_a_hook_that_is_registered_while_it_runs(
+def test_checks_signatures_of_a_webhook_that_is_registered_while_it_runs(
     start_receiver: StartReceiver, form: Form, register: Callable[[str, str | None], None], now: datetime
 ) -> None:
     register("one", "signing-secret-one")
@@ -182,6 +186,7 @@ def _eventually(condition: Callable[[], bool]) -> bool:
     return any(condition() for _ in range(1000))
 
 
+@pytest.mark.rule("R9")
 def test_a_signing_secret_is_not_readable_in_the_file(
     register: Callable[[str, str | None], None], inbox: Inbox, tmp_path: Path, path_secret: str
 ) -> None:
@@ -195,6 +200,7 @@ def test_a_signing_secret_is_not_readable_in_the_file(
         WebhookRegistry(inbox.database, FieldEncryption(), ("another-path-secret",)).signing_secrets()
 
 
+@pytest.mark.rule("R2")
 def test_many_deliveries_at_once_are_each_stored_once(
     start_receiver: StartReceiver, inbox: Inbox, form: Form
 ) -> None:
@@ -209,7 +215,8 @@ def test_many_deliveries_at_once_are_each_stored_once(
     assert len(inbox.read(CONTACT_EVENTS, after=0)) == 100
 
 
-def test_what_is_not_durable_is_not_answered_with_success(
+@pytest.mark.rule("R2")
+def test_a_delivery_that_was_not_stored_is_answered_with_503(
     start_receiver: StartReceiver, inbox: Inbox, form: Form, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_self: Inbox, _arrivals: list[Arrival]) -> list[bool]:
@@ -224,6 +231,7 @@ def test_what_is_not_durable_is_not_answered_with_success(
     assert inbox.last_sequence() == 0
 
 
+@pytest.mark.rule("R2")
 def test_one_event_that_the_database_refuses_does_not_fail_the_others(
     start_receiver: StartReceiver, inbox: Inbox, form: Form, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,7 +252,7 @@ def test_one_event_that_the_database_refuses_does_not_fail_the_others(
     assert inbox.last_sequence() == 30
 
 
-def test_says_whether_it_is_ready(start_receiver: StartReceiver, tmp_path: Path) -> None:
+def test_readyz_fails_while_the_database_is_gone(start_receiver: StartReceiver, tmp_path: Path) -> None:
     url = start_receiver()
     assert requests.get(f"{url}/healthz", timeout=10).status_code == 200
     assert requests.get(f"{url}/readyz", timeout=10).json()["status"] == "ready"
@@ -266,7 +274,7 @@ def test_is_not_ready_without_room_on_the_disk(start_receiver: StartReceiver) ->
     assert "Make room" in answer.json()["problems"][0]
 
 
-def test_counts_what_waits(start_receiver: StartReceiver, form: Form, now: datetime) -> None:
+def test_metrics_count_unread_events(start_receiver: StartReceiver, form: Form, now: datetime) -> None:
     url = start_receiver(now=now.timestamp)
     for number in range(3):
         post(url, form(email=f"person{number}@example.com"))
@@ -285,7 +293,9 @@ def test_works_under_a_prefix(start_receiver: StartReceiver, form: Form) -> None
     assert post(url, form(email="ada@example.com"), path=f"/hooks{PATH}").text == "known"
 
 
-def test_whoever_tries_secrets_has_to_wait(start_receiver: StartReceiver, form: Form) -> None:
+def test_a_client_that_tries_secrets_is_blocked_for_a_minute(
+    start_receiver: StartReceiver, form: Form
+) -> None:
     url = start_receiver(wrong_secrets_per_minute=3)
     statuses = [requests.get(f"{url}/webhooks/mailchimp/guess{n}", timeout=10).status_code for n in range(5)]
 

@@ -96,7 +96,7 @@ def test_a_signed_delivery_reaches_the_inbox(
     assert {delivery["state"] for delivery in mailchimp.control.deliveries()} == {"delivered"}
 
 
-def test_mends_a_webhook_that_tells_too_little_or_too_much(
+def test_updates_a_webhook_that_reports_too_little_or_too_much(
     command: Callable[..., Result],
     mailchimp: RunningMailchimp,
     client: MailchimpClient,
@@ -116,7 +116,7 @@ def test_mends_a_webhook_that_tells_too_little_or_too_much(
     assert not mended["sources"]["api"]
 
 
-def test_makes_a_webhook_anew_whose_signing_secret_is_lost(
+def test_replaces_a_webhook_whose_signing_secret_is_lost(
     command: Callable[..., Result],
     mailchimp: RunningMailchimp,
     client: MailchimpClient,
@@ -211,7 +211,7 @@ def test_registers_in_all_audiences_where_none_is_named(
     assert {one["list_id"] for one in json.loads(result.output)} == set(mailchimp.lists.values())
 
 
-def test_checks_first_that_the_address_answers(
+def test_checks_first_that_the_url_answers(
     command: Callable[..., Result], mailchimp: RunningMailchimp, webhook_sink: WebhookSink
 ) -> None:
     webhook_sink.respond_to_get = lambda _: 403
@@ -224,6 +224,7 @@ def test_checks_first_that_the_address_answers(
     assert mailchimp.control.request_counts() == {}
 
 
+@pytest.mark.rule("R10")
 @pytest.mark.parametrize(
     ("status", "says"),
     [
@@ -234,7 +235,7 @@ def test_checks_first_that_the_address_answers(
         (502, "mailchimp-webhooks serve"),
     ],
 )
-def test_says_what_a_person_must_fix(status: int, says: str) -> None:
+def test_a_failed_probe_names_the_cause(status: int, says: str) -> None:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(status)
@@ -253,7 +254,7 @@ def test_says_what_a_person_must_fix(status: int, says: str) -> None:
             server.shutdown()
 
 
-def test_says_when_nothing_listens() -> None:
+def test_a_probe_of_a_closed_port_names_the_cause() -> None:
     with pytest.raises(ConfigurationError, match="no connection"):
         probe("http://127.0.0.1:1/")
 
@@ -268,11 +269,12 @@ def test_says_when_nothing_listens() -> None:
         ("https://example.com/p/webhooks/mailchimp/old", "https://example.com/p/webhooks/mailchimp/s"),
     ],
 )
-def test_the_address_is_the_public_one_and_the_secret_path(url: str, expected: str) -> None:
+def test_the_url_to_register_is_the_public_one_and_the_secret_path(url: str, expected: str) -> None:
     assert public_url(url, "s") == expected
     assert mask_url(expected).endswith("/webhooks/mailchimp/********")
 
 
+@pytest.mark.rule("R9")
 @pytest.mark.parametrize(
     ("url", "told"),
     [
@@ -289,12 +291,12 @@ def test_the_address_is_the_public_one_and_the_secret_path(url: str, expected: s
         ("https://example.org", "https://example.org"),
     ],
 )
-def test_an_address_is_told_without_what_may_be_secret_in_it(url: str, told: str) -> None:
+def test_a_url_is_shown_without_any_part_that_may_be_secret(url: str, told: str) -> None:
     assert mask_url(url) == told
 
 
 @pytest.mark.parametrize("url", ["", "hooks.example.com", "ftp://example.com", "https://example.com/?a=b"])
-def test_what_is_no_address_is_refused(url: str) -> None:
+def test_a_text_that_is_not_a_receivers_url_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="--url"):
         public_url(url, "s")
 
@@ -326,7 +328,7 @@ def test_judges_a_webhook_by_what_arrived_and_what_was_missed(
     assert verdict(signs, NOW, complete=complete) == expected
 
 
-def test_days_on_which_mailchimp_counted_people_speak_against_a_silent_webhook() -> None:
+def test_counts_days_on_which_mailchimp_counted_people_after_the_last_delivery() -> None:
     activity = [
         {"day": "2026-03-10", "subs": 9, "unsubs": 9},
         {"day": "2026-03-09", "subs": 0, "unsubs": 2},
@@ -342,7 +344,7 @@ def test_days_on_which_mailchimp_counted_people_speak_against_a_silent_webhook()
     assert counted_days(activity, None, None, NOW) == 0
 
 
-def test_status_says_when_a_webhook_looks_disabled(
+def test_status_ends_with_2_when_a_webhook_looks_disabled(
     command: Callable[..., Result],
     mailchimp: RunningMailchimp,
     start_receiver: Callable[..., str],
@@ -362,6 +364,7 @@ def test_status_says_when_a_webhook_looks_disabled(
     assert missed.origin == CATCH_UP
 
 
+@pytest.mark.rule("R9")
 def test_status_lists_what_was_not_understood_without_addresses(
     command: Callable[..., Result], start_receiver: Callable[..., str], inbox: Inbox
 ) -> None:
@@ -445,12 +448,12 @@ def test_an_empty_audience_does_not_stand_for_all(
 @pytest.mark.parametrize(
     "texts", [("a", "b"), ("a,b",), ("a, b",), ('["a",', '"b"]'), ("a b", ""), ("['a', 'b']",)]
 )
-def test_takes_a_list_in_each_form_in_which_people_write_one(texts: tuple[str, ...]) -> None:
+def test_reads_names_after_commas_blanks_and_in_json_lists(texts: tuple[str, ...]) -> None:
     assert names_in(texts) == ("a", "b")
     assert names_in(()) == ()
 
 
-def test_makes_secrets_that_it_takes(command: Callable[..., Result]) -> None:
+def test_accepts_the_secrets_that_it_makes(command: Callable[..., Result]) -> None:
     first, second = command("secret").output.strip(), command("secret").output.strip()
 
     assert first != second

@@ -1,4 +1,4 @@
-"""Slows down a client that tries path secrets."""
+"""Slows down whoever tries path secrets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class WrongSecretLimit:
     """Blocks a client for the rest of a minute in which it sent too many wrong secrets.
 
     Args:
-        most: Wrong secrets a minute that are admitted; 0 for no limit.
+        most: Wrong secrets a minute that are let pass; 0 for no limit.
         clock: Monotonic seconds.
     """
 
@@ -24,7 +24,7 @@ class WrongSecretLimit:
         self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def blocks(self, client: str) -> bool:
-        """True while the client has to wait."""
+        """Whether the client has to wait."""
         if not self._most or client not in self._counts:
             return False
         since, count = self._counts[client]
