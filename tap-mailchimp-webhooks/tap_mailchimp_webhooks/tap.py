@@ -27,6 +27,7 @@ from tap_mailchimp_webhooks.catch_up.scheduler import PeriodicCatchUp
 from tap_mailchimp_webhooks.inbox.database import default_url
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.settings import TapSettings, names_in
+from tap_mailchimp_webhooks.streams.base import EventSource
 from tap_mailchimp_webhooks.streams.campaign_events import CampaignEventsStream
 from tap_mailchimp_webhooks.streams.contact_events import ContactEventsStream
 from tap_mailchimp_webhooks.streams.event_reader import EventReader, Position
@@ -37,7 +38,7 @@ from tap_mailchimp_webhooks.webhooks.health import webhook_health
 _SCHEMA = json_schema(TapSettings)
 
 
-class TapMailchimpWebhooks(SecretSettings, Tap):
+class TapMailchimpWebhooks(SecretSettings, Tap, EventSource):
     """Reads Mailchimp's webhooks out of the inbox that the receiver fills."""
 
     name = "tap-mailchimp-webhooks"
@@ -90,26 +91,18 @@ class TapMailchimpWebhooks(SecretSettings, Tap):
 
     # The streams' EventSource
 
+    @override
     def reader(self, stream: str, after: int, inbox_id: str | None) -> EventReader:
-        """Read a stream of events after a bookmark.
-
-        Args:
-            stream: Its name.
-            after: The sequence in the bookmark.
-            inbox_id: The inbox that the bookmark was taken for.
-        """
         position = Position(self.settings.reader, stream, after, self.settings.list_ids, inbox_id)
         return EventReader(self.inbox, position, self._stop)
 
+    @override
     def follow_seconds(self) -> float | None:
-        """Seconds to stay for further events: 0 to end after those that are there, None without an end."""
         return self.settings.follow_max_seconds if self.settings.follow else 0
 
+    @override
     def before_events(self) -> None:
-        """Get events into the inbox that no webhook reported.
-
-        A failure must not keep the events waiting that are there: it ends the run after them.
-        """
+        # A failure must not keep the events waiting that are there: it ends the run after them.
         catch_up = self._catch_up()
         if catch_up is None:
             return
@@ -125,34 +118,30 @@ class TapMailchimpWebhooks(SecretSettings, Tap):
             reason = f"The catch-up failed with an unexpected {type(error).__name__}."
             self._keep_for_the_end(ConnectorError(reason, advice="It is repeated with the next run."))
 
+    @override
     def after_events(self) -> None:
-        """Report what kept the run from being complete, once all events that were there are out."""
         if not self.settings.follow:
             self._end_if_stopped()
         if self._catch_up_failure is not None:
             raise self._catch_up_failure
 
+    @override
     def after_batch(self, *, is_empty: bool) -> None:
-        """End a drain that was asked to stop; while following, emit campaign events too."""
         if not self.settings.follow:
             self._end_if_stopped()
         elif is_empty:
             self._emit_campaigns()
 
+    @override
     def webhooks(self) -> Iterator[Mapping[str, Any]]:
-        """Records of the stream `webhooks`."""
         client = None if self._stop.is_set() else self._client
         if client is None:
             return
         for hook in webhook_health(client, self.inbox, self._audiences(client), utc_now()):
             yield asdict(hook)
 
+    @override
     def opt_outs(self, *, is_tried_only: bool) -> Iterator[Mapping[str, Any]]:
-        """Records of the stream `opt_outs`.
-
-        Raises:
-            ConfigurationError: There are no credentials for Mailchimp.
-        """
         if self._client is None:
             if is_tried_only:
                 return

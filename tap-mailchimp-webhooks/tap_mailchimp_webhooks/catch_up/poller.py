@@ -169,12 +169,7 @@ class _Audience:
     def opt_outs(
         self, members: Sequence[Mapping[str, Any]], read_at: datetime
     ) -> Iterator[tuple[Missed, datetime]]:
-        """The missing events of members who left, with their times.
-
-        Args:
-            members: As Mailchimp lists them.
-            read_at: A time before they were read.
-        """
+        """The missing events of members who left, with their times; `read_at` is before they were read."""
         known = self._known(members)
         for member in members:
             events = known.get(member["email_address"], ())
@@ -186,13 +181,7 @@ class _Audience:
     def changes(
         self, members: Sequence[Mapping[str, Any]], read_at: datetime, since: str
     ) -> Iterator[tuple[Missed, datetime]]:
-        """The missing events of subscribed members, with their times.
-
-        Args:
-            members: As Mailchimp lists them.
-            read_at: A time before they were read.
-            since: Earlier changes are not looked for; RFC 3339, UTC.
-        """
+        """The missing events of subscribed members that changed after `since`, with their times."""
         known = self._known(members)
         unknown = [str(member["web_id"]) for member in members if member["email_address"] not in known]
         former = self._inbox.addresses_of(self._list_id, unknown)

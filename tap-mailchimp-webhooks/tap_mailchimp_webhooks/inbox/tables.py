@@ -64,4 +64,4 @@ catch_up_marks = Table(
 """The time up to which each audience was polled."""
 
 identity = Table("inbox_identity", metadata, Column("inbox_id", String(32), primary_key=True))
-"""One row: a random name that tells this inbox from any other, also from one made anew in its place."""
+"""One row: a random name that tells this inbox from any other, also from one created later in its place."""

@@ -1,10 +1,10 @@
-"""What all streams share: the view of the tap that they need, and the reading of events in batches."""
+"""The common part of the streams: the interface of the tap to them, and events read in batches."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, cast
 
 from singer_sdk import Stream
 from singer_sdk import typing as th
@@ -16,7 +16,7 @@ from tap_mailchimp_webhooks.inbox.store import StoredEvent
 from tap_mailchimp_webhooks.streams.event_reader import EventReader
 
 _INBOX_ID = "inbox_id"
-"""Where the state names the inbox that its number belongs to."""
+"""The name in the state of the inbox that its number belongs to."""
 
 
 def texts(**descriptions: str) -> list[th.Property[Any]]:
@@ -44,9 +44,10 @@ EVENT_PROPERTIES = (
 )
 
 
-class EventSource(Protocol):
+class EventSource(ABC):
     """The part of the tap that its streams use."""
 
+    @abstractmethod
     def reader(self, stream: str, after: int, inbox_id: str | None) -> EventReader:
         """Read a stream of events after a bookmark.
 
@@ -56,24 +57,30 @@ class EventSource(Protocol):
             inbox_id: The inbox that the bookmark was taken for.
         """
 
+    @abstractmethod
     def follow_seconds(self) -> float | None:
         """Seconds to stay for further events: 0 to end after those that are there, None without an end."""
 
+    @abstractmethod
     def before_events(self) -> None:
         """Get events into the inbox that no webhook reported."""
 
+    @abstractmethod
     def after_events(self) -> None:
         """Finish after the last batch."""
 
+    @abstractmethod
     def after_batch(self, *, is_empty: bool) -> None:
         """Do what is due whenever a batch was written, its state included.
 
         While following, an empty one means that there is nothing more of this stream for now.
         """
 
+    @abstractmethod
     def webhooks(self) -> Iterable[Mapping[str, Any]]:
         """Records of the stream `webhooks`."""
 
+    @abstractmethod
     def opt_outs(self, *, is_tried_only: bool) -> Iterable[Mapping[str, Any]]:
         """Records of the stream `opt_outs`; when it is only tried out, it may stay without any."""
 
