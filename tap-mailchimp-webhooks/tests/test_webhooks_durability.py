@@ -13,7 +13,8 @@ import pytest
 import requests
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from sqlalchemy import inspect, text
-from tap_mailchimp_webhooks.events import CONTACT_EVENTS, FORM, Arrival
+from tap_mailchimp_webhooks.events.delivery import FORM
+from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, Arrival
 from tap_mailchimp_webhooks.inbox.database import PROFILE, VERSION_TABLE, Database
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.inbox.tables import events, metadata
@@ -67,6 +68,7 @@ def stored_addresses(inbox: Inbox) -> set[str]:
     return {event.data["email"] for event in inbox.read(CONTACT_EVENTS, after=0, limit=100_000)}
 
 
+@pytest.mark.rule("R2")
 def test_killed_under_load_it_has_everything_that_it_accepted(
     open_inbox: OpenInbox, sqlite_url: str, form: Form, wait_until: Callable[..., None]
 ) -> None:
@@ -89,6 +91,7 @@ def test_killed_under_load_it_has_everything_that_it_accepted(
     assert set(accepted) <= stored
 
 
+@pytest.mark.rule("R2")
 def test_stopped_under_load_it_ends_well_with_everything_that_it_accepted(
     open_inbox: OpenInbox, sqlite_url: str, form: Form, wait_until: Callable[..., None]
 ) -> None:
@@ -112,6 +115,7 @@ def test_stopped_under_load_it_ends_well_with_everything_that_it_accepted(
     assert set(accepted) <= stored
 
 
+@pytest.mark.rule("R2")
 def test_two_receivers_on_one_database_while_a_reader_reads(
     open_inbox: OpenInbox, postgres_url: str, start_receiver: Callable[..., str], form: Form
 ) -> None:
@@ -154,6 +158,7 @@ def test_two_receivers_on_one_database_while_a_reader_reads(
     assert len(read) == len(set(read)) == count // 2
 
 
+@pytest.mark.rule("R2")
 def test_an_event_that_commits_late_is_not_skipped(
     open_inbox: OpenInbox, database_url: str, make_arrival: MakeArrival
 ) -> None:
@@ -237,6 +242,7 @@ def test_an_inbox_of_a_newer_version_is_left_alone(database_url: str) -> None:
     database.close()
 
 
+@pytest.mark.rule("R2")
 def test_goes_on_after_the_database_server_broke_off(
     open_inbox: OpenInbox, postgres_url: str, make_arrival: MakeArrival
 ) -> None:

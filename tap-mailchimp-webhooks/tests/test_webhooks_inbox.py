@@ -12,7 +12,7 @@ import pytest
 from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError, TransientError
 from sqlalchemy import select, text
-from tap_mailchimp_webhooks.events import CONTACT_EVENTS, Arrival
+from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, Arrival
 from tap_mailchimp_webhooks.inbox.database import Database, default_url
 from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.store import Inbox
@@ -63,12 +63,14 @@ def test_the_file_is_its_owners_alone(inbox: Inbox, make_arrival: MakeArrival, t
     assert set(modes.values()) == {0o600}
 
 
+@pytest.mark.rule("R2")
 def test_every_commit_reaches_the_disk(inbox: Inbox) -> None:
     with inbox.database.reading() as connection:
         assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
 
 
+@pytest.mark.rule("R9")
 def test_with_a_key_nothing_personal_is_in_the_file(
     open_inbox: OpenInbox,
     sqlite_url: str,
@@ -120,10 +122,11 @@ def test_a_database_that_cannot_be_used_is_a_configuration_error(url: str) -> No
         Database.connect(url)
 
 
+@pytest.mark.rule("R9")
 @pytest.mark.parametrize(
     "url", ["postgresql://inbox:made-up-word/inbox", "postgresql://inbox:p@ss:made-up-word@127.0.0.1/inbox"]
 )
-def test_no_part_of_a_password_that_is_written_wrongly_is_told(url: str) -> None:
+def test_an_error_shows_no_part_of_a_password_that_is_written_wrongly(url: str) -> None:
     with pytest.raises(ConfigurationError, match="%40") as raised:
         Database.connect(url)
     assert "made-up-word" not in "".join(traceback.format_exception(raised.value))
@@ -136,12 +139,12 @@ def test_a_folder_that_cannot_be_made_is_a_configuration_error(tmp_path: Path) -
         Database.connect(f"sqlite:///{tmp_path / 'data' / 'inbox.sqlite3'}")
 
 
-def test_a_server_that_is_not_there_is_a_passing_failure() -> None:
+def test_a_server_that_is_not_there_is_a_transient_error() -> None:
     with pytest.raises(TransientError, match="inbox_database_url"):
         Inbox.open("postgresql://nobody@127.0.0.1:1/none", FieldEncryption())
 
 
-def test_a_file_that_is_no_database_is_an_error_of_ours(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_a_connector_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no database at all, " * 100)
 
     with pytest.raises(TransientError, match="`inbox_database_url`"):
@@ -164,6 +167,7 @@ def test_receiver_and_tap_agree_on_the_default() -> None:
     assert default_url({}) == f"sqlite:///{Path.cwd()}/data/webhook-inbox.sqlite3"
 
 
+@pytest.mark.rule("R2")
 def test_a_sequence_is_never_given_out_twice(inbox: Inbox, make_arrival: MakeArrival) -> None:
     inbox.store([make_arrival(), make_arrival()])
     last = inbox.last_sequence()

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
-from tap_mailchimp_webhooks.events import Arrival, subject_of
+from tap_mailchimp_webhooks.events.event import Arrival, subject_of
 from tap_mailchimp_webhooks.inbox.database import Database
 from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.tables import events, identity
@@ -49,7 +49,7 @@ class Inbox:
             ConfigurationError: The URL or the key cannot be used.
             TransientError: The database does not answer.
         """
-        encryption = FieldEncryption.from_environment() if encryption is None else encryption
+        encryption = encryption or FieldEncryption.from_environment()
         database = Database.connect(url)
         try:
             database.migrate()
@@ -58,15 +58,11 @@ class Inbox:
             raise
         return cls(database, encryption)
 
-    def close(self) -> None:
-        """Close all connections."""
-        self.database.close()
-
     def store(self, arrivals: Sequence[Arrival]) -> list[bool]:
         """Store events in one transaction; durable on return.
 
         Returns:
-            For each, whether it is new: one that is there already is not stored again.
+            For each event True if it is new; one that is there already is not stored again.
 
         Raises:
             TransientError: The database does not answer; nothing was stored.
@@ -91,7 +87,7 @@ class Inbox:
         Args:
             stream: The stream that emits them.
             after: The sequence of the last one that was read; 0 for all.
-            limit: At most so many.
+            limit: The largest number of events.
             list_ids: Only these audiences, and events that name none; all without any.
         """
         wanted: list[ColumnElement[bool]] = [events.c.stream == stream, events.c.sequence > after]
@@ -109,15 +105,19 @@ class Inbox:
             return connection.execute(_LAST).scalar() or 0
 
     def inbox_id(self) -> str:
-        """What tells this inbox from any other."""
+        """The random name of this inbox, by which a bookmark tells it from any other."""
         with self.database.autocommit() as connection:
             return str(connection.execute(select(identity.c.inbox_id)).scalar_one())
 
     def about(self, list_id: str, addresses: Iterable[str]) -> dict[str, list[StoredEvent]]:
         """All events about some addresses in an audience, oldest first.
 
+        Args:
+            list_id: The audience.
+            addresses: In any spelling.
+
         Returns:
-            By address as it was asked for; an address without events is missing.
+            By address as it was given; an address without events is missing.
         """
         asked = {
             digest: address for address in addresses for digest in self.encryption.address_digests(address)
@@ -135,14 +135,14 @@ class Inbox:
         return found
 
     def addresses_of(self, list_id: str, web_ids: Sequence[str]) -> dict[str, str]:
-        """The address under which contacts were last heard of.
+        """The address in the last event of each contact.
 
         Args:
             list_id: The audience.
             web_ids: Mailchimp's numbers of the contacts.
 
         Returns:
-            By number; a contact that was never heard of is missing.
+            By number; a contact without events is missing.
         """
         found: dict[str, str] = {}
         with self.database.reading() as connection:

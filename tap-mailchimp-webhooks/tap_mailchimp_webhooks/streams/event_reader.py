@@ -1,4 +1,4 @@
-"""Reads the inbox in batches: what is there, or also what comes."""
+"""Reads the events of a stream in batches: those that are in the inbox, or also those that arrive."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from threading import Event
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
+from kinetic_mailchimp.kit.timestamps import utc_now
 
 from tap_mailchimp_webhooks.inbox.readers import Readers
 from tap_mailchimp_webhooks.inbox.store import Inbox, StoredEvent
@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 
 BATCH = 500
 POLL_SECONDS = 0.01
-"""Between two looks into the inbox while following. A look asks for one number of an index: on either
-database some 0.1 to 0.2 ms, so that a follower without work needs one or two per cent of a core."""
+"""Between two queries of the inbox while following. Each asks for one number of an index: on either database
+some 0.1 to 0.2 ms, so that a follower without work needs one or two per cent of a core."""
 
 NOTE_SECONDS = 5.0
 """Between two notes of the position, which only metrics and retention need."""
@@ -29,14 +29,14 @@ RETRY_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Position:
-    """Where a reader begins.
+    """The position at which a reader begins.
 
     Attributes:
         reader: Its name; each pipeline that reads an inbox has its own.
-        stream: What it reads.
+        stream: The stream that it reads.
         after: The last sequence that its bookmark holds; 0 without one.
         list_ids: Only these audiences; all without any.
-        inbox_id: The inbox that the bookmark was taken for; None where it does not say so.
+        inbox_id: The inbox that the bookmark was taken for; None where it does not name one.
     """
 
     reader: str
@@ -50,8 +50,8 @@ class EventReader:
     """Reads one stream of an inbox from a position on.
 
     Args:
-        inbox: Where from.
-        position: Where it begins.
+        inbox: The inbox to read.
+        position: The position at which it begins.
         stop: Ends the reading after the batch in hand.
         clock: Monotonic seconds.
 
@@ -73,7 +73,7 @@ class EventReader:
         _check_bookmark(position, self.inbox_id, inbox.last_sequence())
 
     def drain(self) -> Iterator[list[StoredEvent]]:
-        """What is there now; what arrives in the meantime is left for the next time, so that it ends."""
+        """Read what is there now. What arrives in the meantime is left for the next time, so that it ends."""
         last = self._inbox.last_sequence()
         while self._after < last and not self._stop.is_set():
             batch = [event for event in self._next() if event.sequence <= last]
@@ -83,10 +83,13 @@ class EventReader:
         self._note(emitted=max(last, self._after) if not self._stop.is_set() else self._after)
 
     def follow(self, seconds: float | None) -> Iterator[list[StoredEvent]]:
-        """What is there and what comes, until stopped or until the time is over.
+        """Read what is there and what arrives, until stopped or until the time is over.
 
-        An empty batch means that something came which is not of this stream. While the database does not
-        answer, it waits.
+        An empty batch means that an event of another stream arrived. While the database does not answer, it
+        waits.
+
+        Args:
+            seconds: The time; None without an end.
         """
         end = float("inf") if seconds is None else self._clock() + seconds
         seen = -1
@@ -115,25 +118,19 @@ class EventReader:
         return batch
 
     def _note(self, *, emitted: int) -> None:
-        """Tell the inbox how far this reader is; nothing depends on it but metrics and retention."""
+        """Note the position in the inbox, for metrics and retention alone."""
         self._noted_at = self._clock()
-        now = datetime.now(UTC)
+        start = self._position
         try:
-            self._readers.note(
-                self._position.reader,
-                self._position.stream,
-                now,
-                emitted=emitted,
-                confirmed=self._position.after,
-            )
+            self._readers.note(start.reader, start.stream, utc_now(), emitted=emitted, confirmed=start.after)
         except TransientError as error:
             logger.warning("The reader's position was not noted: %s", error)
 
 
 def _check_bookmark(position: Position, inbox_id: str, last: int) -> None:
-    """Refuse a bookmark of another inbox: its number says nothing of this one, and events would be skipped.
+    """Refuse a bookmark of another inbox: its number means nothing in this one, and events would be skipped.
 
-    One that names no inbox is of an earlier version; only a number that is too high shows that it is wrong.
+    A bookmark of an earlier version names no inbox: only a number that is too high shows that it is wrong.
     """
     advice = (
         "Check `inbox_database_url`; for an inbox that is meant to be new, clear the state "
@@ -143,7 +140,7 @@ def _check_bookmark(position: Position, inbox_id: str, last: int) -> None:
         raise ConfigurationError("The state was taken for another inbox than this one.", advice=advice)
     if position.after > last:
         raise ConfigurationError(
-            f"The state says that event {position.after} was read, but the inbox has only {last}: "
+            f"The state is after event {position.after}, but the inbox has only {last}: "
             "it is not the inbox that the state belongs to.",
             advice=advice,
         )

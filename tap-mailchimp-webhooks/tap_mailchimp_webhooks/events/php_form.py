@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 MOST_FIELDS = 2_000
 DEEPEST_KEY = 64
-"""As PHP's own limit; a deeper key is no form that Mailchimp sends."""
+"""As PHP's own limit; Mailchimp sends no deeper key."""
 
 _KEY = re.compile(r"(?P<root>[^\[]+)(?P<rest>(?:\[[^\[\]]*\])*)")
 _LONGEST_USUAL_KEY = 200
@@ -17,7 +17,7 @@ _PART = re.compile(r"\[([^\[\]]*)\]")
 
 
 class MalformedFormError(ValueError):
-    """A body that is no form, or one beyond the limits."""
+    """A body that is not a form, or one beyond the limits."""
 
 
 def parse_form(body: bytes) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def parse_form(body: bytes) -> dict[str, Any]:
 
     Keys are read as PHP does: `a[b]` nests, `a[]` appends, the last of several equal keys wins. A key whose
     brackets do not match is taken as it is written. Objects whose keys count up from 0 become lists.
-    Bytes that are no UTF-8 become U+FFFD.
+    Bytes that are not valid UTF-8 become U+FFFD.
 
     Raises:
         MalformedFormError: More than MOST_FIELDS fields, or a key deeper than DEEPEST_KEY.
@@ -56,7 +56,7 @@ def _path(escaped: str) -> tuple[str, ...]:
 
 
 _usual_path = lru_cache(maxsize=1024)(_path)
-"""Deliveries have the same few keys, and taking keys apart is the dearest part of reading one."""
+"""Deliveries have the same few keys, and taking keys apart is the most expensive part of reading one."""
 
 
 def _put(node: dict[str, Any], path: tuple[str, ...], value: str) -> None:
