@@ -123,7 +123,7 @@ class EpicorClient:
             kind: PageRequest raises PageTimeoutError at once where the server runs out of time, ProbeRequest
                 QueryRefusedError where it cannot run the query; a plain Request is tried again.
         """
-        params = query(filter=filter, orderby=orderby, select=select, expand=expand, top=top, skip=skip)
+        params = _query(filter=filter, orderby=orderby, select=select, expand=expand, top=top, skip=skip)
         answer = self.transport.send(
             kind("GET", self._url(company, path), params={**(parameters or {}), **params})
         )
@@ -139,7 +139,7 @@ class EpicorClient:
             filter: An OData condition.
         """
         url = self._url(company, path, "$count")
-        answer = self.transport.send(Request("GET", url, params=query(filter=filter)))
+        answer = self.transport.send(Request("GET", url, params=_query(filter=filter)))
         try:
             return int(answer.text.strip().lstrip("\ufeff"))
         except ValueError:
@@ -212,7 +212,7 @@ class EpicorClient:
             return _reply(self.transport.send(Request("GET", url, params=dict(body or {}))))
         return _reply(self.transport.send(Request("POST", url, json=dict(body or {}))))
 
-    def url(self, company: str, path: str, **parts: Any) -> str:  # noqa: ANN401 (what `query` takes)
+    def url(self, company: str, path: str, **parts: Any) -> str:  # noqa: ANN401 (options of `read`)
         """The URL that `read` would ask, to know its length.
 
         Args:
@@ -220,13 +220,13 @@ class EpicorClient:
             path: Service and set, such as `Erp.BO.CustomerSvc/Customers`.
             parts: The query options of `read`.
         """
-        return Request("GET", self._url(company, path), params=query(**parts)).full_url
+        return Request("GET", self._url(company, path), params=_query(**parts)).full_url
 
     def _url(self, company: str, *segments: str) -> str:
         return "/".join([self._root, quote(company, safe=""), *(quote(part, safe="/$") for part in segments)])
 
 
-def query(
+def _query(
     *,
     filter: str = "",  # noqa: A002 (OData's own name)
     orderby: Sequence[str] = (),
@@ -235,16 +235,7 @@ def query(
     top: int | None = None,
     skip: int | None = None,
 ) -> dict[str, str | int]:
-    """The system query options that are given.
-
-    Args:
-        filter: An OData condition.
-        orderby: Columns, each with ` desc` behind it where it descends.
-        select: Columns; all without.
-        expand: Navigation properties, in OData's form.
-        top: Rows at most.
-        skip: Rows to leave out first.
-    """
+    """The system query options that are given."""
     options: dict[str, str | int | None] = {
         "$filter": filter or None,
         "$orderby": ",".join(orderby) or None,

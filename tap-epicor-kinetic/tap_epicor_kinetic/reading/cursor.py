@@ -75,7 +75,7 @@ class Cursor:
         """
         if not self.is_timestamp:
             return f"{self.column} le {self.literal(value)}"
-        return f"{self.column} lt {format_timestamp(parse_timestamp(value) + smallest_step(value))}"
+        return f"{self.column} lt {next_shown(value)}"
 
     def order(self, value: Scalar) -> Any:  # noqa: ANN401 (comparable with its like)
         """The value to compare by: texts of timestamps differ in their zones and digits."""
@@ -135,7 +135,12 @@ def resolve_cursor(stream: str, entity: EntityType, configured: str | None) -> C
     return None
 
 
-def smallest_step(text: str) -> dt.timedelta:
+def next_shown(text: str) -> str:
+    """The timestamp after one, in the digits that are shown."""
+    return format_timestamp(parse_timestamp(text) + _smallest_step(text))
+
+
+def _smallest_step(text: str) -> dt.timedelta:
     """The unit of the last digit of a timestamp's text: a second, a millisecond, at least a microsecond."""
     digits = _DECIMALS.search(text)
     return (

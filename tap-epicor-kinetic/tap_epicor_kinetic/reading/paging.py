@@ -10,11 +10,10 @@ from typing import Any
 from kinetic_mailchimp.epicor import Row
 from kinetic_mailchimp.epicor.odata import after, and_, typed_literal
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
-from kinetic_mailchimp.kit.timestamps import format_timestamp, parse_timestamp
 
 from tap_epicor_kinetic.catalog.columns import TIMESTAMP
 from tap_epicor_kinetic.reading.bookmark import Position
-from tap_epicor_kinetic.reading.cursor import smallest_step
+from tap_epicor_kinetic.reading.cursor import next_shown
 from tap_epicor_kinetic.reading.scan_plan import RangeQuery
 from tap_epicor_kinetic.reading.set_reader import SetReader
 
@@ -58,7 +57,7 @@ def keyset_pages(reader: SetReader, query: RangeQuery) -> Iterator[Page]:
         if not beyond and reached == position and _may_hide_digits(reader, query, rows, reached):
             # Rows of this timestamp lie after what is shown of it and come for ever: key by key they end.
             yield from _pages_of_timestamp(reader, query, reached)
-            beyond = f"{query.order[0]} ge {_next_shown(reached[0])}"
+            beyond = f"{query.order[0]} ge {next_shown(reached[0])}"
             continue
         if reached == position or _went_back(position, rows[0].get(query.order[0])):
             raise ConfigurationError(
@@ -79,14 +78,9 @@ def _may_hide_digits(reader: SetReader, query: RangeQuery, rows: list[Row], reac
 def _pages_of_timestamp(reader: SetReader, query: RangeQuery, reached: Position) -> Iterator[Page]:
     """All rows that show one timestamp, by their keys; a run that ends here begins with it again."""
     column, shown = query.order[0], reached[0]
-    window = f"{column} ge {typed_literal(shown, TIMESTAMP)} and {column} lt {_next_shown(shown)}"
+    window = f"{column} ge {typed_literal(shown, TIMESTAMP)} and {column} lt {next_shown(shown)}"
     for page in keyset_pages(reader, RangeQuery(query.order[1:], and_(query.condition, window))):
         yield Page(page.rows, reached)
-
-
-def _next_shown(shown: str) -> str:
-    """The timestamp after one, in the digits that are shown."""
-    return format_timestamp(parse_timestamp(shown) + smallest_step(shown))
 
 
 def _went_back(position: Position | None, first: Any) -> bool:  # noqa: ANN401 (a value of a row)
