@@ -16,7 +16,7 @@ from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
 from simulators.mailchimp.account import TYPED
 from target_mailchimp.rules.plan import Write
-from target_mailchimp.writing.outcomes import Outcome
+from target_mailchimp.writing.write_result import WriteResult
 from target_mailchimp.writing.writer import MailchimpWriter
 
 PERSON = "person@example.com"
@@ -374,7 +374,7 @@ def test_a_new_address_that_becomes_a_member_before_the_move_is_updated(
     bench.run([{"email_address": PERSON, "source_key": "1"}])
     move = MailchimpWriter.write_single
 
-    def overtaken(writer: MailchimpWriter, write: Write) -> Outcome:
+    def overtaken(writer: MailchimpWriter, write: Write) -> WriteResult:
         bench.mailchimp.control.put_members([{"email": "new@example.com", "state": "subscribed"}])
         return move(writer, write)
 

@@ -1,4 +1,4 @@
-"""What came of a write."""
+"""The result of a write."""
 
 from __future__ import annotations
 
@@ -11,31 +11,33 @@ from kinetic_mailchimp.audit.state.member_state import MemberState
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.mailchimp import CallResult, Refusal, RefusedError
 
-from target_mailchimp.audience.member_values import told
-from target_mailchimp.rules.plan import Write
+from target_mailchimp.audience.member_values import describe_left_out
+from target_mailchimp.contract.member_record import MemberRecord
+from target_mailchimp.rules.plan import Former, Write
+from target_mailchimp.writing.acceptance import without_unstored
 
 NO_LONGER_A_MEMBER = "no_longer_a_member"
 
 REFUSED_BY_RULE = frozenset({Refusal.COMPLIANCE_STATE, Refusal.FORGOTTEN})
-"""Mailchimp says no for the person's sake: nothing to mend, and nothing to replay."""
+"""Mailchimp refuses for the person's sake: nothing to correct, and nothing to replay."""
 
 NO_CALL = CallResult()
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of a write.
+class WriteResult:
+    """The result of a write.
 
     Attributes:
-        write: The write.
-        action: What it came to.
+        write: The write, without what Mailchimp did not accept.
+        action: The kind of decision that it ends in.
         reason: A stable code.
         detail: A sentence.
         member: The member as Mailchimp now has it, as far as the answer says.
-        error: Why it failed; set for failures alone.
-        call: How the call ended that carried the member.
-        sent: What that call said about the member, where it is kept.
-        written: Whether what was sent is now known to be there.
+        error: The cause of a failure; set for failures alone.
+        call: The end of the call that carried the member.
+        sent: The part of that call about the member, where it is kept.
+        written: Whether Mailchimp accepted what the write has.
     """
 
     write: Write
@@ -49,15 +51,28 @@ class Outcome:
     written: bool = True
 
     @property
+    def record(self) -> MemberRecord:
+        """The record that was written."""
+        return self.write.record
+
+    @property
+    def detached(self) -> tuple[Former, ...]:
+        """The states from now on of members that the source rows left."""
+        return self.write.detached
+
+    @property
     def archived(self) -> str:
-        """The subscriber hash of somebody who is out of the audience from now on; empty for others."""
+        """The subscriber hash of a person who is out of the audience from now on; empty for others."""
         if self.action is not Action.ARCHIVED and self.reason != NO_LONGER_A_MEMBER:
             return ""
         write = self.write
         return write.former.member if write.archive and write.former else write.record.member
 
-    def known_after(self) -> MemberState | None:
-        """What is known about the member from now on."""
+    @property
+    def after(self) -> MemberState | None:
+        """The state of the member from now on: the one before with what was accepted; None if nothing was."""
+        if not self.written:
+            return None
         after = self.write.after
         if not self.member:
             return after
@@ -75,19 +90,36 @@ def succeeded(
     member: Mapping[str, Any],
     call: CallResult = NO_CALL,
     sent: Mapping[str, Any] | None = None,
-) -> Outcome:
-    """The outcome of a write that Mailchimp took."""
+) -> WriteResult:
+    """The result of a write that Mailchimp took, without values that its answer shows as not stored.
+
+    Args:
+        write: The write.
+        created: Whether the person was not a member before.
+        member: The member in the answer; one without merge fields says nothing about them.
+        call: The end of the call.
+        sent: The part of the call about the member, where it is kept.
+    """
     action, reason = _success(write, created=created)
-    return Outcome(write, action, reason, told(write.left_out), member=member, call=call, sent=sent)
+    write = without_unstored(write, member)
+    detail = describe_left_out(write.left_out)
+    return WriteResult(write, action, reason, detail, member=member, call=call, sent=sent)
 
 
 def refused(
     write: Write, error: DataError, *, call: CallResult | None = None, sent: Mapping[str, Any] | None = None
-) -> Outcome:
-    """The outcome of a write that Mailchimp did not take; without a call, the error tells of it."""
+) -> WriteResult:
+    """The result of a write that Mailchimp did not take.
+
+    Args:
+        write: The write.
+        error: Mailchimp's reason.
+        call: The end of the call; by default, that of the error.
+        sent: The part of the call about the member, where it is kept.
+    """
     reason = error.reason if isinstance(error, RefusedError) else Refusal.OTHER
     by_rule = reason in REFUSED_BY_RULE
-    return Outcome(
+    return WriteResult(
         write,
         Action.REFUSED if by_rule else Action.FAILED,
         reason.value,
@@ -99,9 +131,25 @@ def refused(
     )
 
 
-def not_restored(write: Write, call: CallResult = NO_CALL) -> Outcome:
-    """Somebody who was known is no longer a member, and stays out."""
-    return Outcome(
+def nothing_left(write: Write, call: CallResult) -> WriteResult:
+    """The result where Mailchimp refused every value that was to be written.
+
+    Args:
+        write: The write, without these values.
+        call: The end of the call that refused the last of them.
+    """
+    detail = describe_left_out(write.left_out)
+    return WriteResult(write, Action.UNCHANGED, "no_field_differs", detail, call=call)
+
+
+def member_gone(write: Write, call: CallResult = NO_CALL) -> WriteResult:
+    """The result where a person who was known is not a member any more, and stays out.
+
+    Args:
+        write: The write.
+        call: The end of the call that shows it.
+    """
+    return WriteResult(
         write,
         Action.REFUSED,
         NO_LONGER_A_MEMBER,
@@ -112,7 +160,7 @@ def not_restored(write: Write, call: CallResult = NO_CALL) -> Outcome:
 
 
 def call_of(error: DataError) -> CallResult:
-    """How the call ended that an error tells of."""
+    """The end of the call that an error is about."""
     seconds = error.seconds if isinstance(error, RefusedError) else None
     return CallResult(status=error.status, request_id=error.request_id, seconds=seconds)
 
@@ -126,6 +174,6 @@ def _success(write: Write, *, created: bool) -> tuple[Action, str]:
         return Action.MOVED, "address_changed_at_source"
     if created:
         return Action.CREATED, f"new_{write.new_status}"
-    if write.known is None:
+    if write.state is None:
         return Action.UPDATED, "member_already"
     return Action.UPDATED, write.reason
