@@ -168,6 +168,7 @@ def test_a_record_is_read() -> None:
     assert "_sdc_extracted_at" not in entry.raw
 
 
+@pytest.mark.rule("R1")
 @pytest.mark.parametrize(
     ("status", "opted_out", "if_new"),
     [
@@ -212,6 +213,7 @@ def test_the_newest_of_several_rows_carries_the_others() -> None:
     assert {id(entry) for entry in merged} == {id(older), id(again)}
 
 
+@pytest.mark.rule("R7")
 def test_revisions_are_compared_as_numbers() -> None:
     winners, _ = without_duplicates(
         [record(source_key="1", source_updated_on="99"), record(source_key="2", source_updated_on="100")]
@@ -219,6 +221,7 @@ def test_revisions_are_compared_as_numbers() -> None:
     assert winners[0].source_key == "2"
 
 
+@pytest.mark.rule("R6")
 @given(
     st.lists(
         st.builds(
