@@ -43,6 +43,28 @@ class SourceRow:
 
 
 @dataclass(frozen=True)
+class RefusedValue:
+    """A value that Mailchimp did not take or did not store.
+
+    Attributes:
+        value: As it was sent.
+        signature: Of the audience's field at that time; empty for attributes, which have no definition.
+    """
+
+    value: Any
+    signature: str = ""
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> RefusedValue:
+        """Read what `to_json` made."""
+        return cls(stored.get("value"), stored.get("field", ""))
+
+    def to_json(self) -> dict[str, Any]:
+        """The value, with the signature of its field where it has one."""
+        return {"value": self.value, **({"field": self.signature} if self.signature else {})}
+
+
+@dataclass(frozen=True)
 class MemberState:
     """A member, as the ledger keeps it.
 
@@ -50,10 +72,11 @@ class MemberState:
         address: As it was spelled last.
         status: As it was seen last.
         contact_id: Mailchimp's id of the contact, which survives a change of the address.
-        sent: The last value sent, or read from Mailchimp, by flat name (`merge_fields.FNAME`, `language`).
+        sent: The last value that Mailchimp accepted or showed, by flat name (`merge_fields.FNAME`, `vip`).
         rows: The source rows with this address, by source.
         field_owner: Which row decided about a field, where there are several; None where the value is one
             that Mailchimp had. With one row, it decided about all others.
+        refused: The last value that Mailchimp did not accept, by flat name, until another one is accepted.
     """
 
     address: str
@@ -62,6 +85,7 @@ class MemberState:
     sent: Mapping[str, Any] = field(default_factory=dict)
     rows: Mapping[str, SourceRow] = field(default_factory=dict)
     field_owner: Mapping[str, str | None] = field(default_factory=dict)
+    refused: Mapping[str, RefusedValue] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> MemberState:
@@ -73,6 +97,9 @@ class MemberState:
             sent=stored.get("sent", {}),
             rows={source: SourceRow.from_json(row) for source, row in stored.get("rows", {}).items()},
             field_owner=stored.get("by", {}),
+            refused={
+                name: RefusedValue.from_json(value) for name, value in stored.get("refused", {}).items()
+            },
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -84,6 +111,7 @@ class MemberState:
             "sent": self.sent,
             "rows": {source: row.to_json() for source, row in self.rows.items()},
             "by": self.field_owner,
+            "refused": {name: value.to_json() for name, value in self.refused.items()},
         }
         return {name: value for name, value in stored.items() if value}
 
@@ -107,7 +135,7 @@ class MemberState:
         owner = self.field_owner
         if len(self.rows) == 1 and source not in self.rows:
             first = next(iter(self.rows))
-            owner = {**dict.fromkeys(self.sent, first), **owner}
+            owner = {**dict.fromkeys((*self.sent, *self.refused), first), **owner}
         return replace(self, rows={**self.rows, source: row}, field_owner=owner)
 
     def without_row(self, source: str) -> MemberState:
@@ -115,6 +143,22 @@ class MemberState:
         rows = {name: row for name, row in self.rows.items() if name != source}
         owner = {name: owner for name, owner in self.field_owner.items() if owner != source}
         return replace(self, rows=rows, field_owner=owner)
+
+    def with_answer(
+        self, accepted: Mapping[str, Any], refused: Mapping[str, RefusedValue] | None = None
+    ) -> MemberState:
+        """The member after Mailchimp's answer to a write.
+
+        Args:
+            accepted: The values that Mailchimp took, by flat name.
+            refused: Those that it did not take.
+        """
+        left = {**self.refused, **(refused or {})}
+        return replace(
+            self,
+            sent={**self.sent, **accepted},
+            refused={name: value for name, value in left.items() if name not in accepted},
+        )
 
     def may_set(self, source: str, field_name: str) -> bool:
         """Check whether a row of the member may set a field that another row may have set before.

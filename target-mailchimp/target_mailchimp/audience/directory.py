@@ -1,38 +1,20 @@
-"""What an audience has: its merge fields and interests, found by what people call them."""
+"""Finds audiences by id or name, with their merge fields and interests."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
 from kinetic_mailchimp.mailchimp import MailchimpClient, RefusedError
 
+from target_mailchimp.audience.audience import Audience
 from target_mailchimp.audience.coercion import MergeField
 from target_mailchimp.audience.merge_fields import missing_fields
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Audience:
-    """An audience, as far as records need it.
-
-    Attributes:
-        id: Its id.
-        name: Its name.
-        double_optin: Whether new members confirm by mail.
-        fields: Merge fields by tag.
-        interests: Ids of interests by id and by lower-case name, and by `group/name`.
-    """
-
-    id: str
-    name: str
-    double_optin: bool = False
-    fields: Mapping[str, MergeField] = field(default_factory=dict)
-    interests: Mapping[str, str] = field(default_factory=dict)
 
 
 class AudienceDirectory:
@@ -51,7 +33,12 @@ class AudienceDirectory:
         self._audiences: dict[str, Audience] = {}
 
     def expect(self, stream: str, schema: Mapping[str, Any]) -> None:
-        """Learn what the records of a stream may bring; audiences that are known are prepared for it."""
+        """Prepare the audiences that were read for the records of a stream, and all later ones.
+
+        Args:
+            stream: The name of the stream.
+            schema: The JSON schema of its records.
+        """
         self._schemas[stream] = schema
         for audience in list(self._audiences.values()):
             self._audiences[audience.id] = self._prepared(audience, [schema])
@@ -128,6 +115,10 @@ class AudienceDirectory:
 
 def require_audience(directory: AudienceDirectory, named: str) -> Audience:
     """The audience that a record names.
+
+    Args:
+        directory: Finds it.
+        named: Its id or name, as the record has it.
 
     Raises:
         DataError: There is none; it is the record that is wrong, not a setting.
