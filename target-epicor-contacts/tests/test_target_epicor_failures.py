@@ -20,7 +20,7 @@ from kinetic_mailchimp.kit.errors import (
     PermissionDeniedError,
     TransientError,
 )
-from target_epicor_contacts.epicor.row_writer import ATTEMPTS
+from target_epicor_contacts.epicor.row_sender import ATTEMPTS
 from target_epicor_contacts.pipeline import TooManyFailuresError
 
 Update = Callable[..., dict[str, Any]]

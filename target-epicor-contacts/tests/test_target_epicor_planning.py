@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from target_epicor_contacts.contract.contact_update import ContactUpdate, parse_update
 from target_epicor_contacts.epicor.columns import Columns
-from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, Entity, Row
-from target_epicor_contacts.rules.event_plan import Outcome
+from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, Entity, EpicorRow
+from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.matching import LinkedPeople
 from target_epicor_contacts.rules.plan import plan
 from target_epicor_contacts.rules.policy import ConflictPolicy, Rules, StatusColumns
 from target_epicor_contacts.state.last_sent import sent_value
-from target_epicor_contacts.state.person_state import PersonMemory
+from target_epicor_contacts.state.person_state import PersonState
 
 Update = Callable[..., dict[str, Any]]
 
@@ -36,10 +36,10 @@ COLUMNS = Columns(
 PAT, NEW = "pat@example.com", "pat@example.net"
 
 
-def row(entity: Entity = CONTACT, number: int = 1, **values: Any) -> Row:
+def row(entity: Entity = CONTACT, number: int = 1, **values: Any) -> EpicorRow:
     key = {"Company": "A", "CustNum": number, "ShipToNum": "", "ConNum": 1}
     empty: dict[str, Any] = dict.fromkeys(COLUMNS.types[entity.name], "")
-    return Row(
+    return EpicorRow(
         entity,
         {
             **empty,
@@ -52,27 +52,25 @@ def row(entity: Entity = CONTACT, number: int = 1, **values: Any) -> Row:
 
 
 class World:
-    """Rows and memories that plans are carried out on."""
+    """Rows and states that plans are carried out on."""
 
-    def __init__(self, *rows: Row, **rules: Any) -> None:
+    def __init__(self, *rows: EpicorRow, **rules: Any) -> None:
         self.rows = {row.id: row for row in rows}
-        self.memories: dict[str, PersonMemory] = {}
+        self.states: dict[str, PersonState] = {}
         self.rules = Rules(COLUMNS, **rules)
         self.writes: Mapping[str, Mapping[str, Any]] = {}
 
-    def apply(self, *records: Mapping[str, Any], sent: Mapping[str, Any] | None = None) -> list[Outcome]:
+    def apply(self, *records: Mapping[str, Any], sent: Mapping[str, Any] | None = None) -> list[EventPlan]:
         updates: list[ContactUpdate] = [
             replace(parse_update("s", record), sent=sent or {}) for record in records
         ]
-        planned = plan(updates, self.rows.values(), self.memories, self.rules)
+        planned = plan(updates, self.rows.values(), self.states, self.rules)
         for row_id, changes in planned.writes.items():
             self.rows[row_id] = self.rows[row_id].with_changes(changes)
         # As the ledger keeps them: only what survives storage counts.
-        self.memories = {
-            key: PersonMemory.from_json(memory.to_json()) for key, memory in planned.memories.items()
-        }
+        self.states = {key: PersonState.from_json(state.to_json()) for key, state in planned.states.items()}
         self.writes = planned.writes
-        return list(planned.outcomes)
+        return list(planned.events)
 
     def values(self, column: str) -> list[Any]:
         return [row.values[column] for row in self.rows.values()]
@@ -186,8 +184,8 @@ def test_who_joins_an_audience_stays_opted_out_where_they_left_another(
     for second, audience in enumerate(left):
         world.apply(update(PAT, "unsubscribed", second=second, list_id=audience))
     for second, audience in enumerate(joined, start=10):
-        [outcome] = world.apply(update(PAT, "subscribed", second=second, list_id=audience))
-        told = outcome.superseded.get("status")
+        [event] = world.apply(update(PAT, "subscribed", second=second, list_id=audience))
+        told = event.superseded.get("status")
     assert world.values("NoContact") == [flagged]
     assert told == ("opted_out_of_other_audience" if flagged else None)
 
@@ -383,14 +381,14 @@ def test_each_field_has_an_order_of_its_own(update: Update) -> None:
 
 def test_a_value_that_does_not_fit_does_not_stop_the_opt_out_of_the_same_event(update: Update) -> None:
     world = World(row())
-    [outcome] = world.apply(update(PAT, "unsubscribed", MC_Score_c="many"))
-    assert outcome.error is not None
+    [event] = world.apply(update(PAT, "unsubscribed", MC_Score_c="many"))
+    assert event.error is not None
     assert world.values("NoContact") == [True]
 
 
 def test_a_column_that_only_the_record_knows_is_an_error_of_the_record(update: Update) -> None:
-    [outcome] = World(row()).apply(update(PAT, Unheard_c="x"))
-    assert "Unheard_c" in str(outcome.error)
+    [event] = World(row()).apply(update(PAT, Unheard_c="x"))
+    assert "Unheard_c" in str(event.error)
 
 
 # What Mailchimp was given from Epicor: a value of that kind in an event is no edit of the person

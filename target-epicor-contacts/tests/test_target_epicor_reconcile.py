@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 from collections.abc import Callable
 from typing import Any
@@ -12,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kinetic_mailchimp.audit import AuditTrail, Drift
 from kinetic_mailchimp.kit.errors import TransientError
-from target_epicor_contacts.audit.batch_result import Written
 from target_epicor_contacts.audit.decisions import decide
+from target_epicor_contacts.audit.event_result import BatchResult
 from target_epicor_contacts.contract.contact_update import parse_update
 from target_epicor_contacts.epicor.columns import Columns
-from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, SYNC_EMAIL, Entity, Row
+from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, SYNC_EMAIL, Entity, EpicorRow
 from target_epicor_contacts.pipeline import LEDGER
 from target_epicor_contacts.reconcile.comparison import compare
 from target_epicor_contacts.reconcile.drift import as_comparison
@@ -130,8 +129,7 @@ def test_columns_are_compared_whatever_was_sent_or_written_and_whoever_would_win
 ) -> None:
     for row_name in (OTHER_ROW, ELSEWHERE):
         pat.edit(row_name, EMailAddress="")
-    member = hashlib.md5(PAT.encode(), usedforsecurity=False).hexdigest()
-    pat.remember("target-mailchimp/l1/members", member, {"sent": {"merge_fields.LNAME": "Mailchimp"}})
+    pat.remember_sent("l1", PAT, {"merge_fields.LNAME": "Mailchimp"})
     pat.deliver(update(PAT, FirstName="Pat", LastName="Mailchimp"))
     pat.edit(ROW, LastName="Epicor")
     record = update(PAT, FirstName="Pat", LastName="Mailchimp", list_id="l1")
@@ -231,16 +229,16 @@ RULES = Rules(
 ).comparing()
 
 
-def row(entity: Entity = CONTACT, number: int = 1, **values: Any) -> Row:
+def row(entity: Entity = CONTACT, number: int = 1, **values: Any) -> EpicorRow:
     key = {"Company": "A", "CustNum": number, "ShipToNum": "", "ConNum": 1}
     empty: dict[str, Any] = dict.fromkeys(COLUMNS.types[entity.name], "")
     own = {name: key[name] for name in entity.key}
-    return Row(entity, {**empty, **own, "NoContact": False, "PerConID": 0, EMAIL: PAT, **values})
+    return EpicorRow(entity, {**empty, **own, "NoContact": False, "PerConID": 0, EMAIL: PAT, **values})
 
 
-def verdicts(*records: dict[str, Any], rows: list[Row], rules: Rules = RULES) -> list[Any]:
-    outcomes = compare([parse_update("s", record) for record in records], rows, rules)
-    return [as_comparison(decide(outcome, Written(), rules, "record"), rules) for outcome in outcomes]
+def verdicts(*records: dict[str, Any], rows: list[EpicorRow], rules: Rules = RULES) -> list[Any]:
+    events = compare([parse_update("s", record) for record in records], rows, rules)
+    return [as_comparison(decide(event, BatchResult(), rules, "record"), rules) for event in events]
 
 
 def test_each_record_stands_for_itself(update: Update) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 import sys
@@ -13,10 +12,10 @@ from typing import Any
 import pytest
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings, Reply
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
-from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, PERSON, Row
+from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, PERSON, EpicorRow
 from target_epicor_contacts.epicor.row_finder import RowFinder
+from target_epicor_contacts.epicor.row_write import RowWrite
 from target_epicor_contacts.epicor.row_writer import RowWriter
-from target_epicor_contacts.epicor.write_results import RowWrite
 from target_epicor_contacts.pipeline import TooManyFailuresError
 from target_epicor_contacts.settings import WriteSettings
 
@@ -336,11 +335,7 @@ def test_what_the_other_direction_sent_last_is_read_from_the_same_audit_database
     pat: Any, update: Update
 ) -> None:
     pat.edit(ROW, PhoneNum="edited in Epicor", City="Bern")
-    pat.remember(
-        "target-mailchimp/a1b2c3/members",
-        hashlib.md5(PAT.encode(), usedforsecurity=False).hexdigest(),
-        {"sent": {"merge_fields.PHONE": "1", "merge_fields.ADDRESS": {"city": "Bern"}}},
-    )
+    pat.remember_sent("a1b2c3", PAT, {"merge_fields.PHONE": "1", "merge_fields.ADDRESS": {"city": "Bern"}})
     event = update(PAT, list_id="a1b2c3", PhoneNum="1", City="Basel")
     pat.deliver(event, match=["contacts"], conflict_policy="epicor_wins")
     row = pat.all_rows()[ROW]
@@ -413,7 +408,7 @@ class PickyEpicor:
 
 
 class NoFinder:
-    def remember(self, before: Row, now: Row | None) -> None:
+    def remember(self, before: EpicorRow, now: EpicorRow | None) -> None:
         """Forget."""
 
 
@@ -421,12 +416,13 @@ def test_a_street_that_epicor_refuses_does_not_stop_the_opt_out_of_the_same_row(
     epicor: Any = PickyEpicor()
     finder: Any = NoFinder()
     columns: Any = None
-    row = Row(CUSTOMER, {"Company": "A", "CustNum": 1})
+    row = EpicorRow(CUSTOMER, {"Company": "A", "CustNum": 1})
     with ThreadPoolExecutor(1) as executor:
         writer = RowWriter(epicor, finder, columns, executor, verify=False, first=frozenset({"NoContact"}))
-        result = writer.write([RowWrite(row, {"Address1": "x", "NoContact": True})])[row.id]
+        write = RowWrite(row, {"Address1": "x", "NoContact": True})
+        writer.write([write])
     assert epicor.stored == {"NoContact": True}
-    assert set(result.refused) == {"Address1"}
-    calls = {column: carried.call for column, carried in result.carried.items()}
-    assert (calls["NoContact"].status, calls["NoContact"].seconds) == (204, 0.25)
-    assert (calls["Address1"].status, calls["Address1"].failed) == (400, True)
+    assert set(write.refused) == {"Address1"}
+    assert (write.calls["NoContact"].status, write.calls["NoContact"].seconds) == (204, 0.25)
+    assert (write.calls["Address1"].status, write.calls["Address1"].failed) == (400, True)
+    assert write.payload(["NoContact"]) == {"Company": "A", "CustNum": 1, "NoContact": True}

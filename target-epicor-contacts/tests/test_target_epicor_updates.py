@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from target_epicor_contacts.contract.contact_update import InvalidUpdateError, Status, parse_update
-from target_epicor_contacts.contract.event_order import Age, Moment
+from target_epicor_contacts.contract.event_order import Age, EventTime
 from target_epicor_contacts.epicor.columns import Columns, InvalidValueError, coerce, fingerprint, same
 from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, ENTITIES
 
@@ -60,7 +60,7 @@ def test_what_is_wrong_has_a_name(update: Update, changes: dict[str, Any], reaso
 def test_a_record_without_an_event_id_gets_one_from_its_content(update: Update) -> None:
     first, again = ({**update("pat@example.com", "unsubscribed"), "event_id": None} for _ in range(2))
     other = {**update("pat@example.com", "unsubscribed", second=1), "event_id": None}
-    names = [parse_update("s", record).moment.event_id for record in (first, again, other)]
+    names = [parse_update("s", record).event_time.event_id for record in (first, again, other)]
     assert names[0] == names[1] != names[2]
 
 
@@ -70,8 +70,8 @@ def test_fractions_become_plain_numbers_for_dead_letters_and_for_epicor(update: 
     assert type(parsed.record["Score"]) is float
 
 
-def moment(second: int, sequence: int | None = None, event_id: str = "") -> Moment:
-    return Moment(
+def moment(second: int, sequence: int | None = None, event_id: str = "") -> EventTime:
+    return EventTime(
         datetime(2026, 3, 1, 18, 0, second, tzinfo=timezone.utc), sequence, event_id or f"{second}{sequence}"
     )
 
@@ -90,12 +90,12 @@ def moment(second: int, sequence: int | None = None, event_id: str = "") -> Mome
         (moment(1, None, "a"), moment(1, None, "b"), Age.SAME),
     ],
 )
-def test_time_goes_before_sequence(event: Moment, known: Moment | None, age: Age) -> None:
+def test_time_goes_before_sequence(event: EventTime, known: EventTime | None, age: Age) -> None:
     assert event.age(known) is age
 
 
 def test_a_moment_survives_storage() -> None:
-    assert Moment.from_json(moment(3, 4).to_json()) == moment(3, 4)
+    assert EventTime.from_json(moment(3, 4).to_json()) == moment(3, 4)
 
 
 def test_statuses_weigh_by_how_much_they_lower_consent() -> None:

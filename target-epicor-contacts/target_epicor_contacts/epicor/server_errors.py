@@ -5,17 +5,17 @@ from __future__ import annotations
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError
 
 
-def stumbles(error: ConnectorError) -> bool:
+def is_server_error(error: ConnectorError) -> bool:
     """Whether the server itself failed over what was sent, and is not just busy or away."""
     return error.status == 500  # noqa: PLR2004 (HTTP)
 
 
-def failing_for_good(error: ConnectorError, attempts: int) -> DataError:
+def as_permanent_failure(error: ConnectorError, attempts: int) -> DataError:
     """The same failure as one of the record alone: others must not wait for it.
 
     Args:
-        error: What the server said last.
-        attempts: How often it failed while rows could be read.
+        error: The server's last answer.
+        attempts: Number of failures while rows could be read.
     """
     return DataError(
         error.message,

@@ -1,4 +1,4 @@
-"""What the settings make of a status, of a conflict and of a match: all that planning needs to know."""
+"""Policy for statuses, conflicts and matches: everything that planning needs of the settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from target_epicor_contacts.state.person_state import StatusSeen
 
 
 class ConflictPolicy(str, Enum):
-    """Whose value stays when both sides changed a field since they last agreed."""
+    """Side whose value stays when both changed a field since they last agreed."""
 
     MAILCHIMP_WINS = "mailchimp_wins"
     EPICOR_WINS = "epicor_wins"
@@ -38,19 +38,19 @@ class StatusColumns:
 
 @dataclass(frozen=True)
 class Rules:
-    """How events become changes.
+    """Rules that make changes of events.
 
     Attributes:
-        columns: What columns there are.
+        columns: The columns that there are.
         entities: Kinds of rows to match.
-        linked_people: Which further contacts of a person belong to an address.
+        linked_people: The further contacts of a person belonging to an address.
         flag_column: The column that keeps a row out of marketing.
         flag_value: Its value when it does.
         flag_statuses: The statuses that set it.
         status_columns: Columns for the particulars.
-        status_values: What to write for a status where it is not Mailchimp's own word.
+        status_values: Text for a status where it is not Mailchimp's own word.
         clear_on_subscribe: Whether a newer `subscribed` takes back a flag that this connector set.
-        conflict_policy: Whose value stays in a conflict.
+        conflict_policy: Side whose value stays in a conflict.
         allow_clear: Whether an empty value may replace a value.
     """
 
@@ -67,9 +67,9 @@ class Rules:
     allow_clear: bool = False
 
     def comparing(self) -> Rules:
-        """The same for a comparison of present states: every difference counts, whoever is right.
+        """The same for a comparison of present states: every difference counts, whichever side is right.
 
-        Why and when somebody opted out are particulars of an event, which a present state does not know.
+        Reason and time of an opt-out are particulars of an event, which a present state does not have.
         """
         return replace(
             self,
@@ -84,13 +84,13 @@ class Rules:
         return status in self.flag_statuses
 
     def particulars(self, seen: StatusSeen) -> dict[str, Any]:
-        """What the columns for the particulars shall hold."""
+        """The values for the columns of the particulars."""
         names = self.status_columns
         is_out = self.opts_out(seen.value)
         wanted = {
             names.status: self.status_values.get(seen.value.value, seen.value.value),
             names.reason: (seen.reason or "") if is_out else "",
-            names.date: seen.cause.at.isoformat().replace("+00:00", "Z"),
+            names.date: seen.cause.at,
             names.campaign: (seen.campaign_id or "") if is_out else "",
         }
         return {name: value for name, value in wanted.items() if name}
