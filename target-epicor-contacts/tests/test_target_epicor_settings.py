@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings, Reply
+from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
+from kinetic_mailchimp.kit.http_call import HttpCall, Reply
 from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, PERSON, EpicorRow
 from target_epicor_contacts.epicor.row_finder import RowFinder
 from target_epicor_contacts.epicor.row_write import RowWrite
@@ -404,7 +405,7 @@ class PickyEpicor:
         if "Address1" in changes:
             raise DataError("No such street.", status=400)
         self.stored.update(changes)
-        return Reply(204, 0.25)
+        return Reply(HttpCall(204, seconds=0.25))
 
 
 class NoFinder:

@@ -15,9 +15,9 @@ from kinetic_mailchimp.epicor.auth import authorization
 from kinetic_mailchimp.epicor.errors import classify
 from kinetic_mailchimp.epicor.metadata import ServiceMetadata, parse_metadata
 from kinetic_mailchimp.epicor.odata import Value, and_, eq, fits_in_path, key_segment
-from kinetic_mailchimp.epicor.reply import Reply
 from kinetic_mailchimp.epicor.settings import EpicorSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError, NotFoundError, TransientError
+from kinetic_mailchimp.kit.http_call import HttpCall, Reply
 from kinetic_mailchimp.kit.retry import RetryPolicy
 from kinetic_mailchimp.kit.transport import Answer, Request, Transport
 
@@ -183,7 +183,7 @@ class EpicorClient:
         url = self._url(company, path) + key_segment(key)
         answer = self.transport.send(Request("PATCH", url, json=dict(changes), repeatable=repeatable))
         # What it may say beside that it was accepted is of no use: a body that cannot be read is no failure.
-        return Reply(answer.status, answer.seconds)
+        return Reply(HttpCall.of_answer(answer))
 
     def create(self, company: str, path: str, row: Mapping[str, Any]) -> Reply:
         """Add a row; the document is the row as the server stored it, with the keys that it assigned.
@@ -273,7 +273,7 @@ def _document(answer: Answer) -> Row:
 
 
 def _reply(answer: Answer) -> Reply:
-    return Reply(answer.status, answer.seconds, _document(answer))
+    return Reply(HttpCall.of_answer(answer), _document(answer))
 
 
 def _rows(answer: Answer) -> list[Row]:

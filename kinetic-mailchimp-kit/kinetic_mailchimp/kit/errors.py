@@ -24,6 +24,9 @@ class ConnectorError(Exception):
         request_id: The vendor's own id of the call, for a support ticket.
         retry_after: Seconds that the other side asked to wait, or that this kind of failure needs.
         field: The field of the record that is wrong, where one is known.
+
+    Attributes:
+        seconds: The time that the refused call took; None where no answer came.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class ConnectorError(Exception):
         self.request_id = request_id
         self.retry_after = retry_after
         self.field = field
+        self.seconds: float | None = None
 
     def __str__(self) -> str:
         """The message, where it came from, and what to do."""

@@ -114,6 +114,11 @@ class Answer:
         return json.loads(self.body)
 
     @property
+    def request_id(self) -> str | None:
+        """The server's own id of the call, where it names one as Mailchimp does."""
+        return self.headers.get("X-Request-Id")
+
+    @property
     def retry_after(self) -> float | None:
         """Seconds that the server asks to wait: from a number or a date."""
         value = self.headers.get("Retry-After", "").strip()
@@ -239,7 +244,9 @@ class Transport:
         error = self._classify(request, answer) or _unreadable(answer)
         if error is None:
             return answer
-        raise _as_seen_by(request, error)
+        error = _as_seen_by(request, error)
+        error.seconds = answer.seconds
+        raise error
 
     def _exchange(self, request: Request, identity: Mapping[str, str]) -> Answer:
         started = self._clock()

@@ -11,13 +11,14 @@ from typing import Any
 from urllib.parse import quote
 
 from kinetic_mailchimp.kit.errors import CredentialsError, TransientError
+from kinetic_mailchimp.kit.http_call import HttpCall, Reply
 from kinetic_mailchimp.kit.redaction import MASKER
 from kinetic_mailchimp.kit.retry import RetryPolicy
 from kinetic_mailchimp.kit.transport import Answer, Authorization, Request, Transport
 from kinetic_mailchimp.mailchimp.errors import classify
 from kinetic_mailchimp.mailchimp.identity import KeyAuthorization, TokenAuthorization
 from kinetic_mailchimp.mailchimp.members_walk import MEMBER_FIELDS, walk_members
-from kinetic_mailchimp.mailchimp.results import BatchResult, CallResult, MemberResult, results_by_hash
+from kinetic_mailchimp.mailchimp.results import BatchResult, results_by_hash
 from kinetic_mailchimp.mailchimp.settings import MailchimpSettings
 
 Document = dict[str, Any]
@@ -190,7 +191,7 @@ class MailchimpClient:
         body: Mapping[str, Any],
         *,
         skip_merge_validation: bool = False,
-    ) -> MemberResult:
+    ) -> Reply:
         """Create or update a member. `status` overwrites without asking; `status_if_new` does not."""
         return self._write_member(
             "PUT",
@@ -207,7 +208,7 @@ class MailchimpClient:
         body: Mapping[str, Any],
         *,
         skip_merge_validation: bool = False,
-    ) -> MemberResult:
+    ) -> Reply:
         """Change a member that exists. A new `email_address` moves it; `contact_id` stays."""
         # After a move the old hash is unknown: the caller looks before it repeats.
         return self._write_member(
@@ -218,9 +219,9 @@ class MailchimpClient:
             params=_merge_rule(skip=skip_merge_validation),
         )
 
-    def archive_member(self, list_id: str, member_hash: str) -> CallResult:
+    def archive_member(self, list_id: str, member_hash: str) -> HttpCall:
         """Archive a member."""
-        return CallResult(**_facts(self._send("DELETE", _member(list_id, member_hash))))
+        return HttpCall.of_answer(self._send("DELETE", _member(list_id, member_hash)))
 
     def set_tags(
         self, list_id: str, member_hash: str, tags: Mapping[str, bool], *, is_syncing: bool = False
@@ -270,8 +271,8 @@ class MailchimpClient:
             repeatable=update_existing,
         )
         return BatchResult(
-            items=results_by_hash((str(member["email_address"]) for member in members), answer.document),
-            **_facts(answer),
+            HttpCall.of_answer(answer),
+            results_by_hash((str(member["email_address"]) for member in members), answer.document),
         )
 
     def member_activity(self, list_id: str, member_hash: str) -> Iterator[Document]:
@@ -341,9 +342,9 @@ class MailchimpClient:
         *,
         repeatable: bool,
         params: Mapping[str, str | int],
-    ) -> MemberResult:
+    ) -> Reply:
         answer = self._send(method, path, body, params=params, repeatable=repeatable)
-        return MemberResult(member=dict(answer.document), **_facts(answer))
+        return Reply(HttpCall.of_answer(answer), answer.document)
 
     def _send(
         self,
@@ -374,15 +375,6 @@ class MailchimpClient:
             offset += len(page[key])
             if not page[key] or offset >= int(page.get("total_items", 0)):
                 return
-
-
-def _facts(answer: Answer) -> dict[str, Any]:
-    """What an answer says about its call: the attributes of a CallResult."""
-    return {
-        "status": answer.status,
-        "request_id": answer.headers.get("X-Request-Id"),
-        "seconds": answer.seconds,
-    }
 
 
 def _merge_rule(*, skip: bool) -> dict[str, str | int]:

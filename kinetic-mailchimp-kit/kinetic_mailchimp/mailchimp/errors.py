@@ -68,7 +68,6 @@ class RefusedError(DataError):
         reason: Which refusal it is.
         field_errors: What is wrong with which field, where Mailchimp says so.
         retry_later: Whether the same record may be taken another day.
-        seconds: How long the call took; None for one member of a batch.
     """
 
     def __init__(
@@ -77,13 +76,11 @@ class RefusedError(DataError):
         *,
         reason: Refusal = Refusal.OTHER,
         field_errors: tuple[FieldError, ...] = (),
-        seconds: float | None = None,
         **details: Any,  # noqa: ANN401 (those of the base class)
     ) -> None:
         super().__init__(message, **details)
         self.reason = reason
         self.field_errors = field_errors
-        self.seconds = seconds
         self.retry_later = reason is Refusal.SIGNUP_THROTTLED
 
 
@@ -239,7 +236,7 @@ def _without_problem(request: Request, answer: Answer) -> ConnectorError:
             advice="If it lasts, lower `concurrency`.",
             status=answer.status,
             code="throttled",
-            request_id=_request_id(answer),
+            request_id=answer.request_id,
             retry_after=answer.retry_after,
         )
     if answer.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
@@ -254,7 +251,7 @@ def _without_problem(request: Request, answer: Answer) -> ConnectorError:
             advice="If it lasts, check `base_url` and any proxy.",
             status=answer.status,
             code="not_from_mailchimp",
-            request_id=_request_id(answer),
+            request_id=answer.request_id,
             retry_after=answer.retry_after,
         )
     return _by_kind(request, answer, {})
@@ -285,7 +282,7 @@ def _bad_request(request: Request, answer: Answer, problem: Mapping[str, Any]) -
         if isinstance(error, dict)
     )
     text = f"{problem.get('title') or ''}: {problem.get('detail') or ''}"
-    return _refused(text, errors, seconds=answer.seconds, **_details(answer, problem))
+    return _refused(text, errors, **_details(answer, problem))
 
 
 def _unknown_credentials(request: Request, answer: Answer, problem: Mapping[str, Any]) -> ConnectorError:  # noqa: ARG001 (a row of the table)
@@ -386,9 +383,5 @@ def _details(answer: Answer, problem: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "status": answer.status,
         "code": str(problem.get("title") or "") or None,
-        "request_id": _request_id(answer) or str(problem.get("instance") or "") or None,
+        "request_id": answer.request_id or str(problem.get("instance") or "") or None,
     }
-
-
-def _request_id(answer: Answer) -> str | None:
-    return answer.headers.get("X-Request-Id")

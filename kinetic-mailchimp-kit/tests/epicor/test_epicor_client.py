@@ -54,7 +54,7 @@ def test_a_row_by_its_key_is_changed_and_read_back(start_epicor: Any, connect: A
     row = client.read("EPIC06", CONTACTS, top=1)[0]
     key = contact_key(row)
     reply = client.patch("EPIC06", CONTACTS, key, {"NoContact": True, "MC_Status_c": "unsubscribed"})
-    assert (reply.status, reply.document, reply.seconds > 0) == (204, {}, True)
+    assert (reply.call.status, reply.document, (reply.call.seconds or 0) > 0) == (204, {}, True)
     changed = client.get("EPIC06", CONTACTS, key)
     assert (changed["NoContact"], changed["MC_Status_c"]) == (True, "unsubscribed")
     assert changed["Name"] == row["Name"]
@@ -86,7 +86,7 @@ def test_a_row_is_added_with_the_number_that_the_server_gives(start_epicor: Any,
     row = {"Company": "EPIC06", "CustNum": customer, "ShipToNum": "", "Name": "New Contact"}
     reply = client.create("EPIC06", CONTACTS, row)
     created = reply.document
-    assert (reply.status, reply.seconds > 0) == (201, True)
+    assert (reply.call.status, (reply.call.seconds or 0) > 0) == (201, True)
     assert created["ConNum"] > 0
     assert client.get("EPIC06", CONTACTS, contact_key(created))["Name"] == "New Contact"
 
@@ -96,7 +96,7 @@ def test_methods_of_business_objects(start_epicor: Any, connect: Any) -> None:
     row = client.read("EPIC06", CONTACTS, top=1)[0]
     parameters = {"custNum": row["CustNum"], "shipToNum": row["ShipToNum"], "conNum": row["ConNum"]}
     answer = client.call("EPIC06", "Erp.BO.CustCntSvc", "GetByID", parameters, get=True)
-    assert answer.status == 200
+    assert answer.call.status == 200
     assert answer.document["returnObj"]["CustCnt"][0]["Name"] == row["Name"]
     posted = client.call("EPIC06", "Erp.BO.CustCntSvc", "GetByID", parameters)
     assert posted.document["returnObj"] == answer.document["returnObj"]

@@ -101,15 +101,16 @@ def test_a_member_is_written_moved_tagged_and_archived(
     client.set_tags(list_id, key, {"One": True, "Two": True})
     client.set_tags(list_id, key, {"Two": False})
     moved = client.patch_member(list_id, key, {"email_address": "anna@example.com"})
-    assert moved.member["contact_id"] == made.member["contact_id"]
+    assert moved.document["contact_id"] == made.document["contact_id"]
     with pytest.raises(NotFoundError):
         client.member(list_id, key)
     member = client.member(list_id, subscriber_hash("anna@example.com"))
     assert [tag["name"] for tag in member["tags"]] == ["One"]
     archived = client.archive_member(list_id, subscriber_hash("anna@example.com"))
-    assert [call.status for call in (made, moved, archived)] == [200, 200, 204]
-    assert len({call.request_id for call in (made, moved, archived)} - {None}) == 3
-    assert all(call.seconds and call.seconds > 0 for call in (made, moved, archived))
+    calls = (made.call, moved.call, archived)
+    assert [call.status for call in calls] == [200, 200, 204]
+    assert len({call.request_id for call in calls} - {None}) == 3
+    assert all(call.seconds and call.seconds > 0 for call in calls)
     assert [found["email_address"] for found in client.members(list_id, status="archived")] == [
         "anna@example.com"
     ]

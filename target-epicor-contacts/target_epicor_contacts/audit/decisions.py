@@ -8,11 +8,11 @@ from itertools import groupby
 from typing import Any
 
 from kinetic_mailchimp.audit import Action, Decision
+from kinetic_mailchimp.kit.http_call import HttpCall
 from kinetic_mailchimp.kit.timestamps import format_timestamp
 
 from target_epicor_contacts.audit.event_result import BatchResult, EventResult
 from target_epicor_contacts.contract.contact_update import ContactUpdate, InvalidUpdateError
-from target_epicor_contacts.epicor.calls import HttpCall
 from target_epicor_contacts.epicor.entities import EMAIL
 from target_epicor_contacts.epicor.row_write import NotStoredError
 from target_epicor_contacts.rules.event_plan import EventPlan, PlannedChange
@@ -87,7 +87,7 @@ def _decision(
         event_id=update.event_time.event_id,
         consent=update.status.value if update.status else None,
         payload=payload,
-        **_answer(call),
+        **(call.facts() if call else {}),
     )
 
 
@@ -180,7 +180,7 @@ def _created(result: EventResult) -> Iterable[Decision]:
         changes={column: (None, value) for column, value in contact.sent.items()},
         targets=_target(contact.row.id),
         payload=contact.sent,
-        **_answer(contact.call),
+        **contact.call.facts(),
     )
 
 
@@ -210,19 +210,8 @@ def _part(result: EventResult, row_id: str, changes: Sequence[PlannedChange]) ->
         changes={change.column: (change.before, change.after) for change in changes},
         targets=_target(row_id),
         payload=(write.payload(change.column for change in changes) if write else None) or None,
-        **_answer(call),
+        **(call.facts() if call else {}),
     )
-
-
-def _answer(call: HttpCall | None) -> dict[str, Any]:
-    """The attributes of a decision that show the end of a call."""
-    if call is None:
-        return {}
-    return {
-        "http_status": call.status,
-        "request_id": call.request_id,
-        "duration_ms": None if call.seconds is None else call.seconds * 1000,
-    }
 
 
 def _reason_of(refusal: Exception) -> str:

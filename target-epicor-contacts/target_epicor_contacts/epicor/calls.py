@@ -1,37 +1,14 @@
-"""The end of a call to Epicor, as the audit trail shows it."""
+"""Calls to Epicor of which the audit trail shows the end, and the failures of one row among them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from kinetic_mailchimp.epicor import Reply
-from kinetic_mailchimp.kit.errors import ConnectorError
+from kinetic_mailchimp.kit.errors import ConnectorError, DataError
+from kinetic_mailchimp.kit.http_call import HttpCall, Reply
 
 Clock = Callable[[], float]
 """Monotonic seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class HttpCall:
-    """A call as it ended.
-
-    Attributes:
-        status: The HTTP status; None where no answer came.
-        request_id: Epicor's correlation id, which its failures alone have.
-        seconds: Its duration; of a failure, with what the client repeated. None where it is not known.
-        failed: Whether no usable answer, or a refusal, came.
-    """
-
-    status: int | None = None
-    request_id: str | None = None
-    seconds: float | None = None
-    failed: bool = False
-
-    @classmethod
-    def of_failure(cls, error: ConnectorError, seconds: float | None = None) -> HttpCall:
-        """The call that ended with this error."""
-        return cls(error.status, error.request_id, seconds, failed=True)
 
 
 def make_call(send: Callable[[], Reply], note: Callable[[HttpCall], None], clock: Clock) -> Reply:
@@ -51,5 +28,29 @@ def make_call(send: Callable[[], Reply], note: Callable[[HttpCall], None], clock
     except ConnectorError as error:
         note(HttpCall.of_failure(error, clock() - started))
         raise
-    note(HttpCall(reply.status, seconds=reply.seconds))
+    note(reply.call)
     return reply
+
+
+def is_server_error(error: ConnectorError) -> bool:
+    """Whether the server itself failed over what was sent, and is not just busy or away."""
+    return error.status == 500  # noqa: PLR2004 (HTTP)
+
+
+def as_permanent_failure(error: ConnectorError, attempts: int) -> DataError:
+    """The same failure as one of the record alone: others must not wait for it.
+
+    Args:
+        error: The server's last answer.
+        attempts: Number of failures while rows could be read.
+    """
+    return DataError(
+        error.message,
+        advice=(
+            f"It failed {attempts} times while the row could be read: give the correlation id to the "
+            "administrators of the server."
+        ),
+        status=error.status,
+        code=error.code,
+        request_id=error.request_id,
+    )

@@ -11,12 +11,12 @@ from typing import Any
 from kinetic_mailchimp.epicor import EpicorClient
 from kinetic_mailchimp.epicor.odata import eq
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError, ConfigurationError, DataError
+from kinetic_mailchimp.kit.http_call import HttpCall
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate
-from target_epicor_contacts.epicor.calls import Clock, HttpCall, make_call
+from target_epicor_contacts.epicor.calls import Clock, as_permanent_failure, is_server_error, make_call
 from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, EpicorRow
 from target_epicor_contacts.epicor.row_finder import RowFinder
-from target_epicor_contacts.epicor.server_errors import as_permanent_failure, is_server_error
 
 ATTEMPTS = 3
 NAME_PARTS = ("FirstName", "MiddleName", "LastName")

@@ -11,8 +11,9 @@ from typing import Any
 from kinetic_mailchimp.epicor import EpicorClient
 from kinetic_mailchimp.epicor.odata import fits_in_path
 from kinetic_mailchimp.kit.errors import DataError, NotFoundError
+from kinetic_mailchimp.kit.http_call import HttpCall
 
-from target_epicor_contacts.epicor.calls import Clock, HttpCall, make_call
+from target_epicor_contacts.epicor.calls import Clock, make_call
 from target_epicor_contacts.epicor.entities import SYSTEM_ID
 from target_epicor_contacts.epicor.row_write import RowWrite
 

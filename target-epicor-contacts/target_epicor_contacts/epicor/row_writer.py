@@ -12,13 +12,12 @@ from typing import Any
 from kinetic_mailchimp.epicor import EpicorClient
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError, ConnectorError, DataError, NotFoundError
 
-from target_epicor_contacts.epicor.calls import Clock
+from target_epicor_contacts.epicor.calls import Clock, as_permanent_failure, is_server_error
 from target_epicor_contacts.epicor.columns import Columns, same
 from target_epicor_contacts.epicor.entities import EpicorRow
 from target_epicor_contacts.epicor.row_finder import RowFinder
 from target_epicor_contacts.epicor.row_sender import ATTEMPTS, RowSender, WriteMode
 from target_epicor_contacts.epicor.row_write import NotStoredError, RowWrite
-from target_epicor_contacts.epicor.server_errors import as_permanent_failure, is_server_error
 
 ROWS_PER_BATCH = 50
 

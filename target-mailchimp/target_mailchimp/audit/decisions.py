@@ -95,9 +95,7 @@ def of_outcome(outcome: Outcome) -> Decision:
         former_subject=former.known.address if former else None,
         changes=(write.changes or None) if outcome.written else None,
         targets=f"list {write.audience.id}",
-        http_status=call.status,
-        request_id=call.request_id,
-        duration_ms=None if call.seconds is None else call.seconds * 1000,
+        **call.facts(),
         dead_letter=write.record.raw if outcome.action.is_failure else None,
         payload=outcome.sent,
     )

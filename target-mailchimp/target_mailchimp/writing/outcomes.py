@@ -9,7 +9,8 @@ from typing import Any
 from kinetic_mailchimp.audit import Action
 from kinetic_mailchimp.audit.state.member_state import MemberState
 from kinetic_mailchimp.kit.errors import DataError
-from kinetic_mailchimp.mailchimp import CallResult, Refusal, RefusedError
+from kinetic_mailchimp.kit.http_call import HttpCall
+from kinetic_mailchimp.mailchimp import Refusal, RefusedError
 
 from target_mailchimp.audience.member_values import told
 from target_mailchimp.rules.plan import Write
@@ -19,7 +20,7 @@ NO_LONGER_A_MEMBER = "no_longer_a_member"
 REFUSED_BY_RULE = frozenset({Refusal.COMPLIANCE_STATE, Refusal.FORGOTTEN})
 """Mailchimp says no for the person's sake: nothing to mend, and nothing to replay."""
 
-NO_CALL = CallResult()
+NO_CALL = HttpCall()
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Outcome:
     detail: str = ""
     member: Mapping[str, Any] | None = None
     error: DataError | None = None
-    call: CallResult = NO_CALL
+    call: HttpCall = NO_CALL
     sent: Mapping[str, Any] | None = None
     written: bool = True
 
@@ -73,7 +74,7 @@ def succeeded(
     *,
     created: bool,
     member: Mapping[str, Any],
-    call: CallResult = NO_CALL,
+    call: HttpCall = NO_CALL,
     sent: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """The outcome of a write that Mailchimp took."""
@@ -82,7 +83,7 @@ def succeeded(
 
 
 def refused(
-    write: Write, error: DataError, *, call: CallResult | None = None, sent: Mapping[str, Any] | None = None
+    write: Write, error: DataError, *, call: HttpCall | None = None, sent: Mapping[str, Any] | None = None
 ) -> Outcome:
     """The outcome of a write that Mailchimp did not take; without a call, the error tells of it."""
     reason = error.reason if isinstance(error, RefusedError) else Refusal.OTHER
@@ -93,13 +94,13 @@ def refused(
         reason.value,
         f"{error.message} {error.advice}".rstrip(),
         error=None if by_rule else error,
-        call=call or call_of(error),
+        call=call or HttpCall.of_failure(error),
         sent=sent,
         written=False,
     )
 
 
-def not_restored(write: Write, call: CallResult = NO_CALL) -> Outcome:
+def not_restored(write: Write, call: HttpCall = NO_CALL) -> Outcome:
     """Somebody who was known is no longer a member, and stays out."""
     return Outcome(
         write,
@@ -109,12 +110,6 @@ def not_restored(write: Write, call: CallResult = NO_CALL) -> Outcome:
         call=call,
         written=False,
     )
-
-
-def call_of(error: DataError) -> CallResult:
-    """How the call ended that an error tells of."""
-    seconds = error.seconds if isinstance(error, RefusedError) else None
-    return CallResult(status=error.status, request_id=error.request_id, seconds=seconds)
 
 
 def _success(write: Write, *, created: bool) -> tuple[Action, str]:

@@ -9,11 +9,12 @@ from typing import Any, Protocol
 from kinetic_mailchimp.audit import Action
 from kinetic_mailchimp.audit.state.member_state import MemberState
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError, DataError, NotFoundError
-from kinetic_mailchimp.mailchimp import MailchimpClient, MemberResult, Refusal, RefusedError, subscriber_hash
+from kinetic_mailchimp.kit.http_call import HttpCall, Reply
+from kinetic_mailchimp.mailchimp import MailchimpClient, Refusal, RefusedError, subscriber_hash
 
 from target_mailchimp.audience.member_values import PERMISSION, LeftOut, member_body
 from target_mailchimp.rules.plan import Write
-from target_mailchimp.writing.outcomes import Outcome, call_of, not_restored, refused, succeeded
+from target_mailchimp.writing.outcomes import Outcome, not_restored, refused, succeeded
 
 MOST_ROUNDS = 3
 """How often a batch is repeated for members whose refused fields were taken out."""
@@ -108,10 +109,12 @@ class MailchimpWriter:
         for write, item in zip(writes, items, strict=True):
             came, sent = result.items[write.record.member], self._kept(item)
             if came.error:
-                outcomes.append(refused(write, came.error, call=result, sent=sent))
+                outcomes.append(refused(write, came.error, call=result.call, sent=sent))
             else:
                 created = came.outcome == "created"
-                outcomes.append(succeeded(write, created=created, member=came.member, call=result, sent=sent))
+                outcomes.append(
+                    succeeded(write, created=created, member=came.member, call=result.call, sent=sent)
+                )
         return outcomes
 
     def _kept(self, body: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -134,17 +137,19 @@ class MailchimpWriter:
     def _fields_alone(self, write: Write, outcome: Outcome) -> Outcome:
         body = member_body({name: value for name, value in write.values.items() if name != "tags"})
         try:
-            call = self._client.patch_member(
+            reply = self._client.patch_member(
                 write.audience.id, write.record.member, body, skip_merge_validation=self._skip
             )
         except DataError:
             return outcome
-        return self._succeeded(replace(write, lower=False), call, body)
+        return self._succeeded(replace(write, lower=False), reply, body)
 
     def _succeeded(
-        self, write: Write, call: MemberResult, body: Mapping[str, Any], *, created: bool = False
+        self, write: Write, reply: Reply, body: Mapping[str, Any], *, created: bool = False
     ) -> Outcome:
-        return succeeded(write, created=created, member=call.member, call=call, sent=self._kept(body))
+        return succeeded(
+            write, created=created, member=reply.document, call=reply.call, sent=self._kept(body)
+        )
 
     # Single calls
 
@@ -157,17 +162,19 @@ class MailchimpWriter:
             body["status"] = "unsubscribed"
         if not exists:
             body |= {"status_if_new": write.new_status}
-            call = self._client.put_member(list_id, member_hash, body, skip_merge_validation=self._skip)
+            reply = self._client.put_member(list_id, member_hash, body, skip_merge_validation=self._skip)
         else:
             del body["email_address"]
             try:
-                call = self._client.patch_member(list_id, member_hash, body, skip_merge_validation=self._skip)
+                reply = self._client.patch_member(
+                    list_id, member_hash, body, skip_merge_validation=self._skip
+                )
             except NotFoundError as error:
-                return not_restored(write, call_of(error))
-        if call.member.get("status") == "archived":
-            return not_restored(write, call)
+                return not_restored(write, HttpCall.of_failure(error))
+        if reply.document.get("status") == "archived":
+            return not_restored(write, reply.call)
         self._single_tags(write)
-        return self._succeeded(write, call, body, created=not exists)
+        return self._succeeded(write, reply, body, created=not exists)
 
     def _single_tags(self, write: Write) -> None:
         if "tags" not in write.values:
@@ -192,12 +199,17 @@ class MailchimpWriter:
             member = write.former.member if write.former else write.record.member
             call = self._client.archive_member(write.audience.id, member)
         except NotFoundError as error:
-            return not_restored(write, call_of(error))
+            return not_restored(write, HttpCall.of_failure(error))
         except RefusedError as error:
             if error.reason is not Refusal.CANNOT_ARCHIVE:
                 raise
             return Outcome(
-                write, Action.REFUSED, error.reason.value, error.message, call=call_of(error), written=False
+                write,
+                Action.REFUSED,
+                error.reason.value,
+                error.message,
+                call=HttpCall.of_failure(error),
+                written=False,
             )
         return succeeded(write, created=False, member={"status": "archived"}, call=call)
 
@@ -208,7 +220,7 @@ class MailchimpWriter:
             raise ValueError("A move needs the member that is moved.")
         body = _move_body(write)
         try:
-            call = self._patch_address(write, former.member, body)
+            reply = self._patch_address(write, former.member, body)
         except NotFoundError as error:
             return self._after_failed_move(write, "former_member_gone", error)
         except RefusedError as error:
@@ -216,16 +228,16 @@ class MailchimpWriter:
                 raise
             return self._after_failed_move(write, "address_taken", error)
         self._single_tags(write)
-        return self._finished(self._succeeded(write, call, body))
+        return self._finished(self._succeeded(write, reply, body))
 
-    def _patch_address(self, write: Write, former: str, body: Mapping[str, Any]) -> MemberResult:
+    def _patch_address(self, write: Write, former: str, body: Mapping[str, Any]) -> Reply:
         list_id = write.audience.id
         try:
             return self._client.patch_member(list_id, former, body, skip_merge_validation=self._skip)
         except AmbiguousWriteError:
             moved = self._moved_member(write)
             if moved:
-                return MemberResult(member=moved)
+                return Reply(HttpCall(), moved)
         return self._client.patch_member(list_id, former, body, skip_merge_validation=self._skip)
 
     def _moved_member(self, write: Write) -> dict[str, Any] | None:
@@ -248,7 +260,7 @@ class MailchimpWriter:
                 Action.REFUSED,
                 reason,
                 "The member of the former address cannot be moved, and nobody is created in its place.",
-                call=call_of(error),
+                call=HttpCall.of_failure(error),
                 sent=self._kept(_move_body(write)),
                 written=False,
             )
