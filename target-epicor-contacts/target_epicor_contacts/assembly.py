@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Executor
+from functools import cached_property
 
 from kinetic_mailchimp.audit import AuditTrail, Run, default_database_url, encryption_key
 from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
@@ -41,158 +42,124 @@ def open_trail(settings: WriteSettings) -> AuditTrail:
     return AuditTrail.open(url, encryption_key=encryption_key(), keep_payloads=settings.keep_payloads)
 
 
-def build_rules(client: EpicorClient, settings: WriteSettings) -> Rules:
-    """The rules that make changes of events, with the columns checked.
-
-    Args:
-        client: Kinetic, whose `$metadata` has the columns.
-        settings: The settings.
-
-    Raises:
-        ConfigurationError: A configured column does not exist.
-    """
-    company, entities = client.settings.companies[0], settings.entities
-    properties = {
-        entity.name: client.metadata(company, entity.service).entity(entity.set_name).properties
-        for entity in entities
-    }
-    columns = Columns(
-        {
-            name: {column: of_column.edm_type for column, of_column in of_entity.items()}
-            for name, of_entity in properties.items()
-        }
-    )
-    columns.check(
-        settings.flag_column, entities, origin="`flag_column`", everywhere=True, types=("Edm.Boolean",)
-    )
-    for name, types in _TYPES_OF_PARTICULARS.items():
-        if column := getattr(settings, name):
-            columns.check(column, entities, origin=f"`{name}`", types=types)
-    return settings.rules(columns)
-
-
-def build_finder(
-    client: EpicorClient,
-    settings: WriteSettings,
-    rules: Rules,
-    executor: Executor,
-    written_columns: Collection[str] = (),
-) -> RowFinder:
-    """The finder of rows, which reads every column that is written or compared.
+class Assembly:
+    """Builds what a run works with.
 
     Args:
         client: Kinetic.
         settings: The settings.
-        rules: The rules, with the columns that there are.
-        executor: Runs the requests.
-        written_columns: The columns that the streams bring.
+        executor: Runs requests at the same time.
     """
-    return RowFinder(
-        client,
-        {entity: _selected(entity, rules, written_columns) for entity in settings.entities},
-        executor,
-        address_filter=settings.address_filter,
-        keep_seconds=settings.cache_seconds,
-    )
 
+    def __init__(self, client: EpicorClient, settings: WriteSettings, executor: Executor) -> None:
+        self._client = client
+        self._settings = settings
+        self._executor = executor
 
-def build_creator(client: EpicorClient, settings: WriteSettings, finder: RowFinder) -> ContactCreator:
-    """The creator of contacts for people without a row.
+    @cached_property
+    def rules(self) -> Rules:
+        """The rules that make changes of events, with the columns checked.
 
-    Args:
-        client: Kinetic.
-        settings: The settings.
-        finder: Looks for a contact, before and after.
-    """
-    return ContactCreator(
-        client,
-        finder,
-        company=settings.create_in_company or client.settings.companies[0],
-        customer=settings.create_under_customer or "",
-    )
+        Raises:
+            ConfigurationError: A configured column does not exist.
+        """
+        settings, entities = self._settings, self._settings.entities
+        company = self._client.settings.companies[0]
+        types: dict[str, dict[str, str]] = {}
+        for entity in entities:
+            properties = self._client.metadata(company, entity.service).entity(entity.set_name).properties
+            types[entity.name] = {name: column.edm_type for name, column in properties.items()}
+        columns = Columns(types)
+        columns.check(
+            settings.flag_column, entities, origin="`flag_column`", everywhere=True, types=("Edm.Boolean",)
+        )
+        for name, allowed in _TYPES_OF_PARTICULARS.items():
+            if column := getattr(settings, name):
+                columns.check(column, entities, origin=f"`{name}`", types=allowed)
+        return settings.rules(columns)
 
+    def processor(
+        self, trail: AuditTrail, run: Run, written_columns: Collection[str]
+    ) -> EventProcessor | Comparer:
+        """The processor of events, or with `reconcile` the comparer that takes its place.
 
-def build_processor(
-    client: EpicorClient,
-    settings: WriteSettings,
-    rules: Rules,
-    executor: Executor,
-    trail: AuditTrail,
-    run: Run,
-    written_columns: Collection[str],
-) -> EventProcessor | Comparer:
-    """The processor of events, or with `reconcile` the comparer that takes its place.
+        Args:
+            trail: The audit trail.
+            run: The present run in it.
+            written_columns: The columns that the streams bring.
+        """
+        client, settings, rules = self._client, self._settings, self.rules
+        finder = self._finder(written_columns)
+        if settings.reconcile:
+            return Comparer(run, finder, rules, settings)
+        writer = RowWriter(
+            client,
+            finder,
+            rules.columns,
+            self._executor,
+            mode=settings.write_mode,
+            verify=settings.verify_writes,
+            first=rules.status_group(),
+        )
+        journals = {"memo": MEMO, "crm_call": crm_call(settings.crm_call_type)}
+        evidence = [journals[kind] for kind in settings.evidence]
+        dependencies = Dependencies(
+            trail=trail,
+            run=run,
+            finder=finder,
+            writer=writer,
+            last_sent=LastSentValues(trail, settings.merge_fields),
+            evidence=EvidenceWriter(client, evidence) if evidence else None,
+            creator=self._creator(finder) if settings.unmatched == "create" else None,
+            is_replay=CORRELATION_VARIABLE in os.environ,
+        )
+        return EventProcessor(dependencies, rules, settings)
 
-    Args:
-        client: Kinetic.
-        settings: The settings.
-        rules: The rules, with the columns that there are.
-        executor: Runs the requests.
-        trail: The audit trail.
-        run: The present run in it.
-        written_columns: The columns that the streams bring.
-    """
-    finder = build_finder(client, settings, rules, executor, written_columns)
-    if settings.reconcile:
-        return Comparer(run, finder, rules, settings)
-    writer = RowWriter(
-        client,
-        finder,
-        rules.columns,
-        executor,
-        mode=settings.write_mode,
-        verify=settings.verify_writes,
-        first=rules.status_group(),
-    )
-    journals = {"memo": MEMO, "crm_call": crm_call(settings.crm_call_type)}
-    evidence = [journals[kind] for kind in settings.evidence]
-    dependencies = Dependencies(
-        trail=trail,
-        run=run,
-        finder=finder,
-        writer=writer,
-        last_sent=LastSentValues(trail, settings.merge_fields),
-        evidence=EvidenceWriter(client, evidence) if evidence else None,
-        creator=build_creator(client, settings, finder) if settings.unmatched == "create" else None,
-        is_replay=CORRELATION_VARIABLE in os.environ,
-    )
-    return EventProcessor(dependencies, rules, settings)
+    def check_connection(self) -> Iterator[str]:
+        """Try what a run needs: one readable line for each thing that works.
 
-
-def check_connection(client: EpicorClient, settings: WriteSettings, executor: Executor) -> Iterator[str]:
-    """Try what a run needs: one readable line for each thing that works.
-
-    Args:
-        client: Kinetic.
-        settings: The settings.
-        executor: Runs the requests.
-
-    Raises:
-        ConnectorError: In words, what does not work and what to do.
-    """
-    for entity in settings.entities:
-        client.metadata(client.settings.companies[0], entity.service)
-    yield f"Logged in at {client.settings.base_url} with `auth_method` `{client.settings.auth_method}`."
-    rules = build_rules(client, settings)
-    yield f"The columns for status exist: {', '.join(sorted(rules.status_group()))}."
-    for company in client.settings.companies:
+        Raises:
+            ConnectorError: In words, what does not work and what to do.
+        """
+        client, settings = self._client, self._settings
         for entity in settings.entities:
-            client.read(company, entity.path, select=entity.key, top=1)
-            yield f"Company {company}: {entity.setting} can be read."
-    if settings.unmatched == "create":
-        build_creator(client, settings, build_finder(client, settings, rules, executor)).customer_number()
-        yield "The customer for new contacts exists."
-    with open_trail(settings):
-        yield "The audit database can be written."
+            client.metadata(client.settings.companies[0], entity.service)
+        yield f"Logged in at {client.settings.base_url} with `auth_method` `{client.settings.auth_method}`."
+        yield f"The columns for status exist: {', '.join(sorted(self.rules.status_group()))}."
+        for company in client.settings.companies:
+            for entity in settings.entities:
+                client.read(company, entity.path, select=entity.key, top=1)
+                yield f"Company {company}: {entity.setting} can be read."
+        if settings.unmatched == "create":
+            self._creator(self._finder()).customer_number()
+            yield "The customer for new contacts exists."
+        with open_trail(settings):
+            yield "The audit database can be written."
 
+    def _finder(self, written_columns: Collection[str] = ()) -> RowFinder:
+        return RowFinder(
+            self._client,
+            {entity: self._selected(entity, written_columns) for entity in self._settings.entities},
+            self._executor,
+            address_filter=self._settings.address_filter,
+            keep_seconds=self._settings.cache_seconds,
+        )
 
-def _selected(entity: Entity, rules: Rules, written_columns: Collection[str]) -> tuple[str, ...]:
-    """The columns to read: those that identify a row, and those that may be written or compared."""
-    known = rules.columns.types[entity.name]
-    wanted = [*entity.key, EMAIL, SYSTEM_ID, rules.flag_column, *rules.status_columns.given()]
-    if entity is CONTACT:
-        wanted += [PERSON, SYNC_EMAIL, "Name", "FirstName", "MiddleName", "LastName"]
-    if rules.conflict_policy is ConflictPolicy.NEWEST_WINS:
-        wanted += CHANGE_COLUMNS
-    wanted += sorted(written_columns)
-    return tuple(dict.fromkeys(name for name in wanted if name in known))
+    def _selected(self, entity: Entity, written_columns: Collection[str]) -> tuple[str, ...]:
+        """The columns to read: those that identify a row, and those that may be written or compared."""
+        known = self.rules.columns.types[entity.name]
+        wanted = [*entity.key, EMAIL, SYSTEM_ID, *sorted(self.rules.status_group())]
+        if entity is CONTACT:
+            wanted += [PERSON, SYNC_EMAIL, "Name", "FirstName", "MiddleName", "LastName"]
+        if self.rules.conflict_policy is ConflictPolicy.NEWEST_WINS:
+            wanted += CHANGE_COLUMNS
+        wanted += sorted(written_columns)
+        return tuple(dict.fromkeys(name for name in wanted if name in known))
+
+    def _creator(self, finder: RowFinder) -> ContactCreator:
+        return ContactCreator(
+            self._client,
+            finder,
+            company=self._settings.create_in_company or self._client.settings.companies[0],
+            customer=self._settings.create_under_customer or "",
+        )

@@ -3,53 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from kinetic_mailchimp.epicor import with_epicor_settings
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.settings import json_schema, read, setting
 
-from target_epicor_contacts.contract.contact_update import Status
 from target_epicor_contacts.epicor.columns import Columns
-from target_epicor_contacts.epicor.entities import CONTACT, ENTITIES, Entity
+from target_epicor_contacts.epicor.entities import CONTACT
 from target_epicor_contacts.epicor.row_finder import AddressFilter
 from target_epicor_contacts.epicor.row_sender import WriteMode
-from target_epicor_contacts.rules.matching import LinkedPeople
-from target_epicor_contacts.rules.policy import ConflictPolicy, Rules, StatusColumns
+from target_epicor_contacts.rules.policy import Policy, Rules
 from target_epicor_contacts.state.last_sent import MERGE_FIELDS
 
-Match = Literal["contacts", "customers"]
 Unmatched = Literal["record", "dead_letter", "create", "ignore"]
 OnInvalid = Literal["dead_letter", "skip"]
 Evidence = Literal["memo", "crm_call"]
 
-OPT_OUTS = (Status.UNSUBSCRIBED, Status.COMPLAINT, Status.CLEANED)
-
 
 @dataclass(frozen=True)
-class WriteSettings:
+class WriteSettings(Policy):
     """Settings of the target beside those of the connection to Kinetic."""
 
-    match: tuple[Match, ...] = setting(
-        ("contacts", "customers"),
-        title="Rows to match",
-        description="Which rows an address is looked for in: `contacts` (CustCnt), `customers`, or both.",
-    )
-    linked_people: LinkedPeople = setting(
-        LinkedPeople.NO_OTHER_ADDRESS,
-        title="Contacts of the same person",
-        description=(
-            "Which further contacts of a person (PerConID) a status reaches: none but those with the address "
-            "(`same_address`), also those without any (`no_other_address`), or `all`."
-        ),
-    )
     address_filter: AddressFilter = setting(
         AddressFilter.CONTAINS,
         title="How addresses are searched",
         description=(
             "`contains` finds `mailto:`, names and spaces around an address; `tolower` does so in a database "
-            "that tells capitals apart; `equals` is for clean columns."
+            "with a case-sensitive collation; `equals` is for clean columns."
         ),
     )
     unmatched: Unmatched = setting(
@@ -70,58 +52,6 @@ class WriteSettings:
         title="Company of new contacts",
         description="The company of that customer. Default: the first of `companies`.",
     )
-    flag_column: str = setting(
-        "NoContact",
-        title="Flag column",
-        description="The yes-or-no column that keeps a row out of marketing; all matched rows must have it.",
-    )
-    flag_value: bool = setting(
-        default=True,
-        title="Value of the flag",
-        description="What the flag column holds for a person who opted out; false for a column of consent.",
-    )
-    flag_statuses: tuple[Status, ...] = setting(
-        OPT_OUTS,
-        title="Statuses that set the flag",
-        description="`cleaned` is an address that bounced.",
-        items={"type": ["string"], "enum": [status.value for status in OPT_OUTS]},
-    )
-    status_column: str | None = setting(
-        None, title="Status column", description="Column for the status, such as `MC_Status_c`."
-    )
-    status_values: Mapping[str, str] | None = setting(
-        None,
-        title="Words for a status",
-        description="Status → what the status column gets instead, such as `unsubscribed` → `OPTOUT`.",
-    )
-    reason_column: str | None = setting(
-        None,
-        title="Reason column",
-        description="Column for Mailchimp's reason, such as `MC_StatusReason_c`.",
-    )
-    date_column: str | None = setting(
-        None,
-        title="Date column",
-        description="Column for the time of the status, such as `MC_StatusDate_c`.",
-    )
-    campaign_column: str | None = setting(
-        None,
-        title="Campaign column",
-        description="Column for the campaign that caused it, such as `MC_Campaign_c`.",
-    )
-    clear_on_subscribe: bool = setting(
-        default=True,
-        title="Take the flag back",
-        description="Whether a newer `subscribed` clears a flag; never one that a user of Epicor set.",
-    )
-    conflict_policy: ConflictPolicy = setting(
-        ConflictPolicy.MAILCHIMP_WINS,
-        title="Conflicts",
-        description=(
-            "Whose value stays in a field that both sides changed since they last agreed. `newest_wins` "
-            "needs a change date on the row; without one the event counts as newer."
-        ),
-    )
     merge_fields: Mapping[str, str] = setting(
         dict(MERGE_FIELDS),
         title="Merge fields",
@@ -130,11 +60,6 @@ class WriteSettings:
             "that Mailchimp accepted, which target-mailchimp keeps in the same audit database, tells an edit "
             "from a stale value."
         ),
-    )
-    allow_clear: bool = setting(
-        default=False,
-        title="Allow clearing",
-        description="Whether an empty value from Mailchimp may replace a value in Epicor.",
     )
     write_mode: WriteMode = setting(
         WriteMode.PATCH,
@@ -211,7 +136,7 @@ class WriteSettings:
     dry_run: bool = setting(
         default=False,
         title="Dry run",
-        description="Do everything but write; the audit trail says what would be done. No state is saved.",
+        description="Do everything but write; the audit trail shows what would be done. No state is saved.",
     )
     reconcile: bool = setting(
         default=False,
@@ -241,33 +166,15 @@ class WriteSettings:
             )
         return settings.comparing() if settings.reconcile else settings
 
-    @property
-    def entities(self) -> tuple[Entity, ...]:
-        """The kinds of rows to match."""
-        return tuple(entity for entity in ENTITIES if entity.setting in self.match)
-
     def comparing(self) -> WriteSettings:
         """The same for a comparison, which writes nothing and keeps no record for replay."""
         unmatched: Unmatched = "record" if self.unmatched == "dead_letter" else self.unmatched
         return replace(self, dry_run=True, unmatched=unmatched, on_invalid="skip")
 
     def rules(self, columns: Columns) -> Rules:
-        """The rules that make changes of events, given the columns that there are."""
-        rules = Rules(
-            columns=columns,
-            entities=self.entities,
-            linked_people=self.linked_people,
-            flag_column=self.flag_column,
-            flag_value=self.flag_value,
-            flag_statuses=frozenset(self.flag_statuses),
-            status_columns=StatusColumns(
-                self.status_column, self.reason_column, self.date_column, self.campaign_column
-            ),
-            status_values=self.status_values or {},
-            clear_on_subscribe=self.clear_on_subscribe,
-            conflict_policy=self.conflict_policy,
-            allow_clear=self.allow_clear,
-        )
+        """The policy together with the columns that there are."""
+        policy = {setting.name: getattr(self, setting.name) for setting in fields(Policy)}
+        rules = Rules(columns=columns, **policy)
         return rules.comparing() if self.reconcile else rules
 
 

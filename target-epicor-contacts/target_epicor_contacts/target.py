@@ -16,10 +16,9 @@ from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from singer_sdk.sinks import Sink
 from typing_extensions import override
 
-from target_epicor_contacts import assembly
+from target_epicor_contacts.assembly import Assembly, open_trail
 from target_epicor_contacts.pipeline import EventProcessor
 from target_epicor_contacts.reconcile.comparison import Comparer, shortfall
-from target_epicor_contacts.rules.policy import Rules
 from target_epicor_contacts.settings import JSON_SCHEMA, WriteSettings
 from target_epicor_contacts.sinks import ContactUpdateSink
 
@@ -70,7 +69,7 @@ class TargetEpicorContacts(DurableTarget):
     @cached_property
     def trail(self) -> AuditTrail:
         """The audit trail."""
-        return assembly.open_trail(self.write_settings)
+        return open_trail(self.write_settings)
 
     @cached_property
     def executor(self) -> ThreadPoolExecutor:
@@ -78,9 +77,9 @@ class TargetEpicorContacts(DurableTarget):
         return ThreadPoolExecutor(self.client.settings.concurrency, thread_name_prefix="epicor")
 
     @cached_property
-    def rules(self) -> Rules:
-        """The rules that make changes of events, with the columns checked."""
-        return assembly.build_rules(self.client, self.write_settings)
+    def assembly(self) -> Assembly:
+        """Builds the other things that a run works with."""
+        return Assembly(self.client, self.write_settings, self.executor)
 
     @property
     def run(self) -> Run:
@@ -107,7 +106,7 @@ class TargetEpicorContacts(DurableTarget):
         """
         # Before Kinetic is asked for anything: a run that ends there must be in the trail, as failed.
         run = self.run
-        rules = self.rules
+        rules = self.assembly.rules
         names = [name for name in schema.get("properties", {}) if name[:1].isupper()]
         for name in names:
             rules.columns.check(name, rules.entities, origin=f"Stream `{stream}`")
@@ -127,15 +126,7 @@ class TargetEpicorContacts(DurableTarget):
             ConnectorError: The run cannot go on.
         """
         if self._processor is None:
-            self._processor = assembly.build_processor(
-                self.client,
-                self.write_settings,
-                self.rules,
-                self.executor,
-                self.trail,
-                self.run,
-                self._written_columns,
-            )
+            self._processor = self.assembly.processor(self.trail, self.run, self._written_columns)
         self._processor.apply(stream, records)
         now = time.monotonic()
         if now - self._progress_at >= PROGRESS_SECONDS:
@@ -170,4 +161,4 @@ class TargetEpicorContacts(DurableTarget):
 
     @override
     def check_connection(self) -> Iterator[str]:
-        return assembly.check_connection(self.client, self.write_settings, self.executor)
+        return self.assembly.check_connection()

@@ -1,4 +1,4 @@
-"""Which rows belong to an address, as tables."""
+"""Matching of rows and addresses, and merging of fields, as tables."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_rows_of_an_address(linked: LinkedPeople, matched: dict[str, MatchKind])
     assert AddressBook(ROWS, linked).match("pat@example.com") == matched
 
 
-def test_an_address_that_nobody_has_matches_nothing() -> None:
+def test_an_unknown_address_matches_nothing() -> None:
     assert AddressBook(ROWS, LinkedPeople.ALL).match("nobody@example.com") == {}
 
 
@@ -91,6 +91,7 @@ LATER = NOON + timedelta(hours=1)
 MAILCHIMP, EPICOR, NEWEST = ConflictPolicy
 
 
+@pytest.mark.rule("R8")
 @pytest.mark.parametrize(
     ("facts", "policy", "verdict"),
     [

@@ -19,7 +19,7 @@ class BatchResult:
 
     Attributes:
         writes: By row id; a row that needed nothing is missing.
-        new_contacts: By address of a person who had no row.
+        new_contacts: By address of a person without a row.
         evidence: The evidence that failed, by row id and event id.
         fatal: The error that ends the run.
         untried: Whether the run ended before anything was written.
@@ -69,7 +69,7 @@ class EventResult:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is not known, or not decided, that all of the event was written."""
+        """True if it is not known, or not decided, that all of the event was written."""
         return (
             self.batch.untried
             or any(
@@ -91,7 +91,7 @@ class EventResult:
 
     @property
     def has_new_row(self) -> bool:
-        """Whether a contact that was created is among the person's rows."""
+        """True if a contact that was created is among the person's rows."""
         created = (contact.row.id for contact in self.batch.new_contacts.values() if contact.row)
         return not set(self.event.matched).isdisjoint(created)
 

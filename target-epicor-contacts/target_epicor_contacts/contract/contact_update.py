@@ -77,7 +77,7 @@ class ContactUpdate:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the event asks for nothing at all."""
+        """True if the event asks for nothing at all."""
         return self.status is None and self.new_email is None and not self.columns
 
 

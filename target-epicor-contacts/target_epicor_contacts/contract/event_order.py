@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -25,7 +26,7 @@ class EventTime:
     Attributes:
         at: UTC. Mailchimp has whole seconds, so equal times are common.
         sequence: The order of arrival at the source, where it numbers its events.
-        event_id: Tells a repetition of an event from another event of the same second.
+        event_id: Distinguishes a repetition of an event from another event of the same second.
     """
 
     at: datetime
@@ -52,6 +53,6 @@ class EventTime:
         return {"at": format_timestamp(self.at), "sequence": self.sequence, "event_id": self.event_id}
 
     @classmethod
-    def from_json(cls, stored: dict[str, Any]) -> EventTime:
+    def from_json(cls, stored: Mapping[str, Any]) -> EventTime:
         """Read what `to_json` made."""
         return cls(parse_timestamp(stored["at"]), stored["sequence"], stored["event_id"])

@@ -33,7 +33,7 @@ def make_call(send: Callable[[], Reply], note: Callable[[HttpCall], None], clock
 
 
 def is_server_error(error: ConnectorError) -> bool:
-    """Whether the server itself failed over what was sent, and is not just busy or away."""
+    """True if the server itself failed over what was sent, and is not just busy or away."""
     return error.status == 500  # noqa: PLR2004 (HTTP)
 
 

@@ -81,7 +81,7 @@ class Columns:
             types: The OData types that it may have; any without.
 
         Raises:
-            ConfigurationError: It cannot; the message says why and what to do.
+            ConfigurationError: It cannot; the message has the reason and the way out.
         """
         if column in NEVER_WRITTEN:
             raise ConfigurationError(
@@ -136,12 +136,12 @@ def coerce(column: str, value: Any, edm_type: str) -> Any:  # noqa: ANN401 (any 
 
 
 def same(one: Any, other: Any, edm_type: str) -> bool:  # noqa: ANN401 (any JSON)
-    """Whether two values mean the same to Epicor: timestamps in any zone, a missing text and an empty one."""
+    """True if two values mean the same to Epicor: timestamps in any zone, a missing text and an empty one."""
     return one == other or _canonical(one, edm_type) == _canonical(other, edm_type)
 
 
 def is_empty(value: Any) -> bool:  # noqa: ANN401 (any JSON)
-    """Whether a value stands for nothing."""
+    """True if a value stands for nothing."""
     return value is None or value == ""
 
 

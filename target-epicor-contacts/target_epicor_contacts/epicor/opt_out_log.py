@@ -20,8 +20,6 @@ from kinetic_mailchimp.kit.timestamps import format_timestamp
 from target_epicor_contacts.contract.contact_update import ContactUpdate
 from target_epicor_contacts.epicor.entities import CONTACT, SYSTEM_ID, EpicorRow
 
-MEMO_SERVICE, MEMO_SET = "Ice.BO.MemoSvc", "Memos"
-CALL_SERVICE, CALL_SET = "Erp.BO.CRMCallSvc", "CRMCalls"
 ATTEMPTS = 3
 ENTRIES_PER_QUERY = 20
 
@@ -64,9 +62,7 @@ class Journal:
 
     Attributes:
         service: Its business object.
-        set_name: Its entity set.
         table: Its table.
-        new_method: The method that prepares a new entry.
         text_column: The column with the text of the event.
         about: The condition for entries about a row.
         arguments: The method's arguments for the row.
@@ -74,20 +70,26 @@ class Journal:
     """
 
     service: str
-    set_name: str
     table: str
-    new_method: str
     text_column: str
     about: Callable[[EpicorRow], str]
     arguments: Callable[[EpicorRow], Mapping[str, Any]]
     content: Callable[[OptOut], Mapping[str, Any]]
 
+    @property
+    def path(self) -> str:
+        """The path of its entity set."""
+        return f"{self.service}/{self.table}s"
+
+    @property
+    def new_method(self) -> str:
+        """The method that prepares a new entry."""
+        return f"GetNew{self.table}"
+
 
 MEMO = Journal(
-    MEMO_SERVICE,
-    MEMO_SET,
+    "Ice.BO.MemoSvc",
     "Memo",
-    "GetNewMemo",
     "MemoText",
     about=lambda row: eq("RelatedToSysRowID", Raw(row.values[SYSTEM_ID])),
     arguments=lambda row: {
@@ -114,10 +116,8 @@ def crm_call(call_type: str | None) -> Journal:
         }
 
     return Journal(
-        CALL_SERVICE,
-        CALL_SET,
+        "Erp.BO.CRMCallSvc",
         "CRMCall",
-        "GetNewCRMCall",
         "CallText",
         about=lambda row: and_(
             eq("RelatedToFile", "Customer"),
@@ -190,9 +190,7 @@ class EvidenceWriter:
                 )
                 for entry in entries
             ]
-            rows = self._client.read(
-                company, f"{journal.service}/{journal.set_name}", filter=or_(*conditions), top=100
-            )
+            rows = self._client.read(company, journal.path, filter=or_(*conditions), top=100)
             missing += [entry for entry in entries if not any(_is_of(journal, row, entry) for row in rows)]
         return missing
 
@@ -220,7 +218,7 @@ class EvidenceWriter:
 
 
 def _is_of(journal: Journal, row: Mapping[str, Any], entry: OptOut) -> bool:
-    """Whether an entry that was found is the one of this event and this row."""
+    """True if an entry that was found is the one of this event and this row."""
     if entry.mark not in str(row.get(journal.text_column)).splitlines():
         return False
     if journal is MEMO:

@@ -34,7 +34,7 @@ class AddressFilter(str, Enum):
     CONTAINS = "contains"
     """Finds `mailto:`, display names and spaces too; capitals as the database's collation has it."""
     TOLOWER = "tolower"
-    """The same where the database tells capitals apart."""
+    """The same in a database with a case-sensitive collation."""
     EQUALS = "equals"
     """Clean columns only; the fastest."""
 

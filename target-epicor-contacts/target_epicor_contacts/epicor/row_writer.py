@@ -139,7 +139,7 @@ class RowWriter:
         return self._finder.current([row], one_by_one=True).get(row.id)
 
     def _is_untouched(self, row: EpicorRow, changes: Iterable[str], now: EpicorRow) -> bool:
-        """Whether a row still holds what it did, in all columns that were to change."""
+        """True if a row still holds what it did, in all columns that were to change."""
         return not self._differing({column: row.values.get(column) for column in changes}, now)
 
     # Many rows in one call
@@ -154,7 +154,7 @@ class RowWriter:
             for write in batch:
                 write.fatal = error
             return
-        # A row that was refused goes on its own, where its parts can be told from each other.
+        # A row that was refused goes on its own, where its parts are refused one by one.
         for write in batch:
             if write.row.id in refused:
                 write.calls.clear()

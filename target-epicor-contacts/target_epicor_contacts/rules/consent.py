@@ -48,7 +48,7 @@ def write_status(
 
 
 def _may_clear_flag(working: WorkingCopy, row_id: str, kind: MatchKind) -> bool:
-    """Whether a person who subscribes again may clear the flag of a row: not one of another address too."""
+    """True if a person who subscribes again may clear the flag of a row: not one of another address too."""
     if kind is MatchKind.LINKED_PERSON:
         return not addresses_in(working.values(row_id).get(EMAIL))
     return kind is MatchKind.ONLY_ADDRESS

@@ -25,7 +25,7 @@ class MatchKind(Enum):
     ONLY_ADDRESS = "only_address"
     """It is the only one: all of an event applies."""
     SHARED_FIELD = "shared_field"
-    """The field holds several: an opt-out applies, for nobody can mail the row and spare that address."""
+    """The field holds several: an opt-out applies, because mail to the row reaches that address too."""
     LINKED_PERSON = "linked_person"
     """Another row of the same person holds it: its status applies."""
 

@@ -75,7 +75,7 @@ class WorkingCopy:
         return {row_id: changes for row_id, changes in found.items() if changes}
 
     def settle(self, event: EventPlan, writes: Mapping[str, Mapping[str, Any]]) -> None:
-        """Tell an event's own changes from those that a later event of the batch made void."""
+        """Separate an event's own changes from those that a later event of the batch made void."""
         cells = sorted(self._written_by.get(event.number, ()))
         own = [cell for cell in cells if self._writers[cell[0]][cell[1]] == event.number]
         event.changes = tuple(

@@ -32,6 +32,31 @@ class StatusSeen:
     pending: bool = False
     audiences: frozenset[str] = frozenset()
 
+    def to_json(self) -> dict[str, Any]:
+        """A form to store."""
+        return {
+            **self.event_time.to_json(),
+            "value": self.value.value,
+            "cause": self.cause.to_json(),
+            "reason": self.reason,
+            "campaign_id": self.campaign_id,
+            "pending": self.pending,
+            "audiences": sorted(self.audiences),
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> StatusSeen:
+        """Read what `to_json` made."""
+        return cls(
+            EventTime.from_json(stored),
+            Status(stored["value"]),
+            EventTime.from_json(stored["cause"]),
+            stored["reason"],
+            stored["campaign_id"],
+            stored["pending"],
+            frozenset(stored.get("audiences", ())),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class FieldSeen:
@@ -48,7 +73,7 @@ class FieldSeen:
     sent: str | None = None
 
     def still_holds(self, sent: str | None) -> bool:
-        """Whether Mailchimp accepted nothing else since, so that this is the value it had last."""
+        """True if Mailchimp accepted nothing else since, so that this is the value it had last."""
         return sent is None or sent == self.sent
 
 
@@ -106,37 +131,24 @@ class PersonState:
 
     def claiming(self, rows: frozenset[str]) -> PersonState:
         """This state with more rows whose flag is ours: kept before they are written, so that a crash in
-        between leaves no flag of which nobody knows whose it is.
+        between leaves no flag without an owner.
         """
         return replace(self, flagged=self.flagged | rows)
 
     def to_json(self) -> dict[str, Any]:
         """A form to store, without empty parts."""
-        stored: dict[str, Any] = {}
-        if self.status:
-            stored["status"] = {
-                **self.status.event_time.to_json(),
-                "value": self.status.value.value,
-                "cause": self.status.cause.to_json(),
-                "reason": self.status.reason,
-                "campaign_id": self.status.campaign_id,
-                "pending": self.status.pending,
-                "audiences": sorted(self.status.audiences),
-            }
-        if self.fields:
-            stored["fields"] = {
+        stored = {
+            "status": self.status and self.status.to_json(),
+            "fields": {
                 column: {**seen.event_time.to_json(), "value": seen.value, "sent": seen.sent}
                 for column, seen in self.fields.items()
-            }
-        if rows := {row_id: dict(values) for row_id, values in self.rows.items() if values}:
-            stored["rows"] = rows
-        if self.flagged:
-            stored["flagged"] = sorted(self.flagged)
-        if self.moved:
-            stored["moved"] = {**self.moved.event_time.to_json(), "to": self.moved.to}
-        if self.settled:
-            stored["settled"] = self.settled.to_json()
-        return stored
+            },
+            "rows": {row_id: dict(values) for row_id, values in self.rows.items() if values},
+            "flagged": sorted(self.flagged),
+            "moved": self.moved and {**self.moved.event_time.to_json(), "to": self.moved.to},
+            "settled": self.settled and self.settled.to_json(),
+        }
+        return {name: value for name, value in stored.items() if value}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any] | None) -> PersonState:
@@ -145,17 +157,7 @@ class PersonState:
             return cls()
         status, moved, settled = (stored.get(name) for name in ("status", "moved", "settled"))
         return cls(
-            status=StatusSeen(
-                EventTime.from_json(status),
-                Status(status["value"]),
-                EventTime.from_json(status["cause"]),
-                status["reason"],
-                status["campaign_id"],
-                status["pending"],
-                frozenset(status.get("audiences", ())),
-            )
-            if status
-            else None,
+            status=StatusSeen.from_json(status) if status else None,
             fields={
                 column: FieldSeen(EventTime.from_json(seen), seen["value"], seen["sent"])
                 for column, seen in stored.get("fields", {}).items()
