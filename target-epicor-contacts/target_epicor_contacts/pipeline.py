@@ -11,7 +11,7 @@ from kinetic_mailchimp.kit.errors import ConnectorError, DataError
 
 from target_epicor_contacts.audit.decisions import decide, decide_unapplied
 from target_epicor_contacts.audit.event_result import BatchResult, EventResult
-from target_epicor_contacts.contract.contact_update import ContactUpdate, parse_updates
+from target_epicor_contacts.contract.contact_update import ContactUpdate
 from target_epicor_contacts.epicor.contact_creator import ContactCreator, NewContact
 from target_epicor_contacts.epicor.entities import EpicorRow
 from target_epicor_contacts.epicor.opt_out_log import EvidenceWriter, OptOut
@@ -91,13 +91,7 @@ class EventProcessor:
         """
         run = self._dependencies.run
         run.read(len(records))
-        parsed = parse_updates(stream, records)
-        decisions = decide_unapplied(stream, records, parsed, self._settings.on_invalid)
-        updates = {
-            index: update
-            for index, update in enumerate(parsed)
-            if isinstance(update, ContactUpdate) and index not in decisions
-        }
+        updates, decisions = decide_unapplied(stream, records, self._settings.on_invalid)
         states, fatal = self._apply_updates(updates, decisions)
         ledger = {LEDGER: states} if states and not self._settings.dry_run else None
         run.record([decisions[index] for index in range(len(records))], ledger=ledger)

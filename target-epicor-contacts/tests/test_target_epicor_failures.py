@@ -270,6 +270,17 @@ def test_after_a_crash_between_write_and_record_the_flag_is_still_ours(pat: Any,
     assert ROW not in pat.flagged()
 
 
+def test_fractions_reach_epicor_and_dead_letters_as_plain_numbers(pat: Any, update: Update) -> None:
+    event = update(PAT, CreditLimit=1500.5)
+    pat.epicor.control.switches(business_errors={"Customer": "Not today."})
+    pat.deliver(event)
+    [decision] = pat.decisions()
+    assert json.loads(decision["dead_letter"])["CreditLimit"] == 1500.5
+    pat.epicor.control.switches(business_errors={})
+    pat.deliver(event)
+    assert pat.all_rows()[OTHER_ROW]["CreditLimit"] == 1500.5
+
+
 @pytest.mark.rule("R2")
 def test_an_invalid_record_is_quarantined_with_its_content_and_the_run_goes_on(
     pat: Any, update: Update

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timezone
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -65,12 +64,6 @@ def test_a_record_without_an_event_id_gets_one_from_its_content(update: Update) 
     other = {**update("pat@example.com", "unsubscribed", second=1), "event_id": None}
     names = [parse_update("s", record).event_time.event_id for record in (first, again, other)]
     assert names[0] == names[1] != names[2]
-
-
-def test_fractions_become_plain_numbers_for_dead_letters_and_for_epicor(update: Update) -> None:
-    parsed = parse_update("s", update("pat@example.com", Score=Decimal("1.50"), Level=Decimal(3)))
-    assert parsed.columns == {"Score": 1.5, "Level": 3}
-    assert type(parsed.record["Score"]) is float
 
 
 def event_time(second: int, sequence: int | None = None, event_id: str = "") -> EventTime:

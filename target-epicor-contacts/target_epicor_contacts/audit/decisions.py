@@ -12,7 +12,7 @@ from kinetic_mailchimp.kit.http_call import HttpCall
 from kinetic_mailchimp.kit.timestamps import format_timestamp
 
 from target_epicor_contacts.audit.event_result import BatchResult, EventResult
-from target_epicor_contacts.contract.contact_update import ContactUpdate, InvalidUpdateError
+from target_epicor_contacts.contract.contact_update import ContactUpdate, InvalidUpdateError, parse_updates
 from target_epicor_contacts.epicor.entities import EMAIL
 from target_epicor_contacts.epicor.row_write import NotStoredError
 from target_epicor_contacts.rules.event_plan import EventPlan, PlannedChange
@@ -24,27 +24,29 @@ FOUND_WRITTEN = "No usable answer came; a look found it written."
 
 
 def decide_unapplied(
-    stream: str,
-    records: Sequence[Mapping[str, Any]],
-    parsed: Sequence[ContactUpdate | InvalidUpdateError],
-    on_invalid: OnInvalid,
-) -> dict[int, Decision]:
-    """The decisions about records that are not valid or ask for nothing, by their place in the batch.
+    stream: str, records: Sequence[Mapping[str, Any]], on_invalid: OnInvalid
+) -> tuple[dict[int, ContactUpdate], dict[int, Decision]]:
+    """Decide about records that are not valid or ask for nothing.
 
     Args:
         stream: The stream that they came on.
-        records: All records of the batch.
-        parsed: The update or the error of each.
+        records: In the order of arrival.
         on_invalid: The setting of that name.
+
+    Returns:
+        The updates that are left to apply, and the decisions about the other records, by place in the batch.
     """
+    updates: dict[int, ContactUpdate] = {}
     decisions: dict[int, Decision] = {}
-    for index, (record, update) in enumerate(zip(records, parsed, strict=True)):
+    for index, (record, update) in enumerate(zip(records, parse_updates(stream, records), strict=True)):
         if isinstance(update, InvalidUpdateError):
             decisions[index] = _invalid(stream, record, update, keep=on_invalid == "dead_letter")
         elif update.is_empty:
             detail = "The record has no status, no new address and no column to set."
             decisions[index] = _decision(update, Action.IGNORED, "nothing_to_write", detail)
-    return decisions
+        else:
+            updates[index] = update
+    return updates, decisions
 
 
 def decide(event: EventPlan, batch: BatchResult, rules: Rules, unmatched: Unmatched) -> Decision:

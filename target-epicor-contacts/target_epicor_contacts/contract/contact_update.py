@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from decimal import Decimal
 from enum import Enum
 from typing import Any
 
@@ -118,26 +117,25 @@ def parse_update(stream: str, record: Mapping[str, Any]) -> ContactUpdate:
     Raises:
         InvalidUpdateError: A property that is needed is missing or not valid.
     """
-    content = plain(record)
-    email = _address(content, "email")
-    status = _status(content)
-    new_email = _address(content, "new_email") if content.get("new_email") else None
+    email = _address(record, "email")
+    status = _status(record)
+    new_email = _address(record, "new_email") if record.get("new_email") else None
     event_time = EventTime(
-        _occurred_at(content), _sequence(content), _text(content, "event_id") or digest(content)
+        _occurred_at(record), _sequence(record), _text(record, "event_id") or digest(record)
     )
     return ContactUpdate(
         stream=stream,
         email=email,
         key=email_key(email),
         event_time=event_time,
-        status=None if content.get("type") in STATUSLESS_TYPES else status,
+        status=None if record.get("type") in STATUSLESS_TYPES else status,
         new_email=new_email,
-        columns={name: value for name, value in content.items() if name[:1].isupper() and value is not None},
-        reason=_text(content, "reason") or _text(content, "action"),
-        campaign_id=_text(content, "campaign_id"),
-        list_id=_text(content, "list_id"),
-        source_key=_text(content, "source_key"),
-        record=content,
+        columns={name: value for name, value in record.items() if name[:1].isupper() and value is not None},
+        reason=_text(record, "reason") or _text(record, "action"),
+        campaign_id=_text(record, "campaign_id"),
+        list_id=_text(record, "list_id"),
+        source_key=_text(record, "source_key"),
+        record=record,
     )
 
 
@@ -148,30 +146,13 @@ def _parse_or_refuse(stream: str, record: Mapping[str, Any]) -> ContactUpdate | 
         return error
 
 
-def plain(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The record in types that JSON has: the reader of Singer messages makes a Decimal of every fraction."""
-    return {name: _plain(value) for name, value in record.items()}
-
-
 def digest(record: Mapping[str, Any]) -> str:
     """A name for a record that has none, the same for the same content."""
     return hashlib.sha256(json.dumps(record, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 (any JSON)
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return plain(value)
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value
-
-
-def _address(content: Mapping[str, Any], name: str) -> str:
-    value = content.get(name)
+def _address(record: Mapping[str, Any], name: str) -> str:
+    value = record.get(name)
     try:
         return parse_email(value if isinstance(value, str) else None)
     except InvalidEmailError as error:
@@ -179,8 +160,8 @@ def _address(content: Mapping[str, Any], name: str) -> str:
         raise InvalidUpdateError(reason, f"`{name}` is not a single e-mail address.", field=name) from error
 
 
-def _status(content: Mapping[str, Any]) -> Status | None:
-    value = content.get("contact_status")
+def _status(record: Mapping[str, Any]) -> Status | None:
+    value = record.get("contact_status")
     if value in (None, ""):
         return None
     try:
@@ -193,8 +174,8 @@ def _status(content: Mapping[str, Any]) -> Status | None:
         ) from error
 
 
-def _occurred_at(content: Mapping[str, Any]) -> datetime:
-    value = content.get("occurred_at")
+def _occurred_at(record: Mapping[str, Any]) -> datetime:
+    value = record.get("occurred_at")
     if not value:
         raise InvalidUpdateError("no_time", "`occurred_at` is missing.", field="occurred_at")
     try:
@@ -205,8 +186,8 @@ def _occurred_at(content: Mapping[str, Any]) -> datetime:
         ) from error
 
 
-def _sequence(content: Mapping[str, Any]) -> int | None:
-    value = content.get("sequence")
+def _sequence(record: Mapping[str, Any]) -> int | None:
+    value = record.get("sequence")
     if value is None:
         return None
     try:
@@ -217,6 +198,6 @@ def _sequence(content: Mapping[str, Any]) -> int | None:
         ) from error
 
 
-def _text(content: Mapping[str, Any], name: str) -> str | None:
-    value = content.get(name)
+def _text(record: Mapping[str, Any], name: str) -> str | None:
+    value = record.get(name)
     return None if value in (None, "") else str(value)

@@ -10,7 +10,7 @@ from kinetic_mailchimp.kit.errors import ConnectorError
 
 from target_epicor_contacts.audit.decisions import decide, decide_unapplied
 from target_epicor_contacts.audit.event_result import BatchResult
-from target_epicor_contacts.contract.contact_update import ContactUpdate, parse_updates
+from target_epicor_contacts.contract.contact_update import ContactUpdate
 from target_epicor_contacts.epicor.entities import EpicorRow
 from target_epicor_contacts.epicor.row_finder import RowFinder
 from target_epicor_contacts.reconcile.drift import as_comparison
@@ -45,13 +45,7 @@ class Comparer:
             ConnectorError: The rows could not be read; the records of the batch are recorded as failed.
         """
         self._run.read(len(records))
-        parsed = parse_updates(stream, records)
-        decisions = decide_unapplied(stream, records, parsed, self._settings.on_invalid)
-        updates = {
-            index: update
-            for index, update in enumerate(parsed)
-            if isinstance(update, ContactUpdate) and index not in decisions
-        }
+        updates, decisions = decide_unapplied(stream, records, self._settings.on_invalid)
         result = BatchResult()
         try:
             events = compare(list(updates.values()), self._rows(updates.values()), self._rules)

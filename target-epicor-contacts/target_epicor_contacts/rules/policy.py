@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 from typing import Any, Literal
 
 from kinetic_mailchimp.kit.settings import setting
@@ -104,7 +105,7 @@ class Policy:
         description="Whether an empty value from Mailchimp may replace a value in Epicor.",
     )
 
-    @property
+    @cached_property
     def entities(self) -> tuple[Entity, ...]:
         """The kinds of rows to match."""
         return tuple(entity for entity in ENTITIES if entity.setting in self.match)
