@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kinetic_mailchimp.audit import AuditTrail
@@ -53,6 +54,7 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.rule("R6")
 @settings(
     max_examples=40,
     deadline=None,

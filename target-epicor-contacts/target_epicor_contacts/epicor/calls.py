@@ -1,33 +1,23 @@
-"""Calls that carry values to Epicor: what the audit trail says about each write."""
+"""Calls to Epicor of which the audit trail shows the end, and the failures of one row among them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
-from kinetic_mailchimp.kit.errors import ConnectorError
+from kinetic_mailchimp.kit.errors import ConnectorError, DataError
 from kinetic_mailchimp.kit.http_call import HttpCall, Reply
 
 Clock = Callable[[], float]
 """Monotonic seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """A row's values on their way.
-
-    Attributes:
-        call: The call that carried them.
-        sent: The columns that were sent, with the row's key.
-    """
-
-    call: HttpCall
-    sent: Mapping[str, Any]
-
-
 def make_call(send: Callable[[], Reply], note: Callable[[HttpCall], None], clock: Clock) -> Reply:
-    """Make a call and note how it ended, whichever way that was.
+    """Make a call and note its end, whichever way that was.
+
+    Args:
+        send: Makes the call.
+        note: Takes the end of the call.
+        clock: Measures a call that failed.
 
     Raises:
         ConnectorError: It failed.
@@ -40,3 +30,27 @@ def make_call(send: Callable[[], Reply], note: Callable[[HttpCall], None], clock
         raise
     note(reply.call)
     return reply
+
+
+def is_server_error(error: ConnectorError) -> bool:
+    """True if the server itself failed over what was sent, and is not just busy or away."""
+    return error.status == 500  # noqa: PLR2004 (HTTP)
+
+
+def as_permanent_failure(error: ConnectorError, attempts: int) -> DataError:
+    """The same failure as one of the record alone: others must not wait for it.
+
+    Args:
+        error: The server's last answer.
+        attempts: Number of failures while rows could be read.
+    """
+    return DataError(
+        error.message,
+        advice=(
+            f"It failed {attempts} times while the row could be read: give the correlation id to the "
+            "administrators of the server."
+        ),
+        status=error.status,
+        code=error.code,
+        request_id=error.request_id,
+    )
