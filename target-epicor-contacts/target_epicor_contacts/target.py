@@ -9,7 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any, ClassVar
 
-from kinetic_mailchimp.audit import RECONCILE, AuditTrail, Run, default_database_url, encryption_key
+from kinetic_mailchimp.audit import (
+    RECONCILE,
+    AuditTrail,
+    Direction,
+    Run,
+    default_database_url,
+    encryption_key,
+)
 from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
 from kinetic_mailchimp.kit.errors import text_to_keep
@@ -157,6 +164,8 @@ class TargetEpicorContacts(DurableTarget):
                 version=self.plugin_version,
                 pipeline=RECONCILE if self.write_settings.reconcile else "",
                 dry_run=self.write_settings.dry_run,
+                direction=Direction("Mailchimp", "Epicor"),
+                personal_fields=["moved"],
             )
         return self._run
 

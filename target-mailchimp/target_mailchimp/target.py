@@ -7,7 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
-from kinetic_mailchimp.audit import RECONCILE, AuditTrail, Run, default_database_url, encryption_key
+from kinetic_mailchimp.audit import (
+    RECONCILE,
+    AuditTrail,
+    Direction,
+    Run,
+    default_database_url,
+    encryption_key,
+)
 from kinetic_mailchimp.kit.errors import text_to_keep
 from kinetic_mailchimp.kit.singer import DurableTarget, RunStatus
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
@@ -84,6 +91,7 @@ class TargetMailchimp(DurableTarget):
             version=self.plugin_version,
             pipeline=RECONCILE if self.settings.reconcile else "",
             dry_run=self.settings.dry_run,
+            direction=Direction("Epicor", "Mailchimp"),
         )
 
     @cached_property

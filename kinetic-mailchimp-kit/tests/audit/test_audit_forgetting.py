@@ -28,7 +28,7 @@ def raw(address: str, **more: str) -> dict[str, Any]:
 
 
 def remember(trail: AuditTrail, **namespaces: Any) -> None:
-    run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
+    run = trail.start_run(plugin="target-epicor-contacts", version="0.1.0", personal_fields=["moved"])
     run.record([], ledger=namespaces)
     run.finish()
 
@@ -133,3 +133,9 @@ def test_what_a_run_wrote_meanwhile_is_not_lost(trail: AuditTrail) -> None:
     ):
         blank(trail, 1, found, connection)
     assert known(trail, CONTACTS) == newer
+
+
+def test_an_object_that_no_run_registered_keeps_what_is_about_somebody_else(trail: AuditTrail) -> None:
+    remember(trail, **{CONTACTS: {OLD: {**STATUS, "works_for": {**AT, "chief": NEW}}}})
+    erase(trail, NEW)
+    assert known(trail, CONTACTS) == {OLD: {**STATUS, "works_for": AT}}

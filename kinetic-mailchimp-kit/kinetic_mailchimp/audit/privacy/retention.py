@@ -12,7 +12,7 @@ from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, runs
 from kinetic_mailchimp.audit.trail.administration import PLUGIN, administrative_run
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
-from kinetic_mailchimp.audit.trail.journal import HEADER_COLUMNS, header_digest
+from kinetic_mailchimp.audit.trail.journal import header_digest
 from kinetic_mailchimp.audit.trail.notes import EntryNote, KeptNote, delete_entries
 from kinetic_mailchimp.audit.trail.run import WAITING_STATES, Run
 from kinetic_mailchimp.kit.errors import TransientError
@@ -115,9 +115,8 @@ class _Step:
 def _next_step(trail: AuditTrail, run_id: int, cutoff: str) -> _Step | None:
     with trail.database.reading() as connection:
         run = connection.execute(sa.select(runs).where(runs.c.id == run_id)).mappings().one()
-        header = {name: run[name] for name in HEADER_COLUMNS}
         rows = connection.execute(_oldest_entries(run_id, after=run["pruned_entries"])).all()
-    previous = run["pruned_head"] or header_digest(header)
+    previous = run["pruned_head"] or header_digest({str(name): value for name, value in run.items()})
     kept: list[KeptNote] = []
     last: EntryNote | None = None
     for row in rows:

@@ -19,6 +19,9 @@ _PAGE: Final = 5_000
 _COLUMNS: Final = ("namespace", "key", "value", "run_id", "recorded_at")
 _REPLACE: Final = (_COLUMNS[:2], tuple(f"{name} = excluded.{name}" for name in _COLUMNS[2:]))
 
+PERSONAL_FIELDS: Final = "personal_fields"
+"""The namespace that holds, by plugin, the names of objects that an erasure takes as a whole."""
+
 Value = dict[str, Any]
 LedgerChanges = Mapping[str, Mapping[str, Mapping[str, Any] | None]]
 """namespace → key → the new value, or None to forget the key."""

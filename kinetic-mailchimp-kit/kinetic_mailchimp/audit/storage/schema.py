@@ -52,6 +52,9 @@ runs = sa.Table(
     sa.Column("head", sa.LargeBinary(32), nullable=False),
     sa.Column("pruned_entries", _BIG, nullable=False),
     sa.Column("pruned_head", sa.LargeBinary(32)),
+    # NULL for runs of earlier versions, and for those that carry no records.
+    sa.Column("source_system", sa.Text),
+    sa.Column("destination_system", sa.Text),
     sa.Index(None, "started_at"),
     sa.Index(None, "plugin", "started_at"),
     sa.Index(None, "correlation"),

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
 import sqlalchemy as sa
 from typing_extensions import Self
 
-from kinetic_mailchimp.audit.state.ledger import Ledger
+from kinetic_mailchimp.audit.state.ledger import PERSONAL_FIELDS, Ledger, apply_changes
 from kinetic_mailchimp.audit.storage.database import Database
 from kinetic_mailchimp.audit.storage.schema import properties, runs
 from kinetic_mailchimp.audit.trail import journal
 from kinetic_mailchimp.audit.trail.chain import person_digest
+from kinetic_mailchimp.audit.trail.direction import Direction
 from kinetic_mailchimp.audit.trail.entries import EntryWriter
 from kinetic_mailchimp.audit.trail.environment import correlation
 from kinetic_mailchimp.audit.trail.environment import pipeline as surrounding_pipeline
@@ -71,7 +73,16 @@ class AuditTrail:
         vault = Vault(encryption_key)
         return cls(Database(url), vault=vault, keep_payloads=keep_payloads, clock=clock)
 
-    def start_run(self, *, plugin: str, version: str, pipeline: str = "", dry_run: bool = False) -> Run:
+    def start_run(
+        self,
+        *,
+        plugin: str,
+        version: str,
+        pipeline: str = "",
+        dry_run: bool = False,
+        direction: Direction | None = None,
+        personal_fields: Sequence[str] = (),
+    ) -> Run:
         """Begin a run; it is in the trail when this returns.
 
         Args:
@@ -79,6 +90,9 @@ class AuditTrail:
             version: The plugin's version.
             pipeline: What it runs in; by default what Meltano says.
             dry_run: Whether it only says what it would do.
+            direction: From which system to which it carries records; None where it carries none.
+            personal_fields: Names of objects within its ledger values that make sense only as a whole: an
+                erasure that takes a part of such an object takes all of it.
 
         Raises:
             TransientError: If the database did not take it.
@@ -93,6 +107,8 @@ class AuditTrail:
             "host": socket.gethostname(),
             "process": os.getpid(),
             "started_at": now,
+            "source_system": direction and direction.source,
+            "destination_system": direction and direction.destination,
         }
         changing = {"active_at": now, "status": RUNNING, "records_read": 0, "entries": 0, "pruned_entries": 0}
         with self.database.writing() as connection:
@@ -103,6 +119,9 @@ class AuditTrail:
             head = journal.header_digest(header)
             connection.execute(sa.update(runs).where(runs.c.id == header["id"]).values(head=head))
             journal.append(connection, run_id=header["id"], kind=journal.STARTED, content=head, now=now)
+            if personal_fields:
+                registered = {PERSONAL_FIELDS: {plugin: {"fields": list(personal_fields)}}}
+                apply_changes(connection, registered, run_id=header["id"], now=now)
         writer = EntryWriter(
             run_id=header["id"],
             person_key=self._person_key,

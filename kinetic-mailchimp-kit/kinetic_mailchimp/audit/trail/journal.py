@@ -30,12 +30,16 @@ HEADER_COLUMNS: Final = (
     "process",
     "started_at",
 )
+DIRECTION_COLUMNS: Final = ("source_system", "destination_system")
 RESULT_COLUMNS: Final = ("id", "finished_at", "status", "error", "records_read", "entries", "head")
 
 
 def header_digest(run: Mapping[str, Any]) -> bytes:
     """The digest of what is fixed when a run starts; the first entry of the run is linked to it."""
-    return link(GENESIS, [run[name] for name in HEADER_COLUMNS])
+    covered = [run[name] for name in HEADER_COLUMNS]
+    direction = [run[name] for name in DIRECTION_COLUMNS]
+    # Left out where there is none, so that the digests of earlier versions stay what they are.
+    return link(GENESIS, covered if direction == [None, None] else [*covered, *direction])
 
 
 def result_digest(run: Mapping[str, Any], counts: Mapping[tuple[str, str], int]) -> bytes:
