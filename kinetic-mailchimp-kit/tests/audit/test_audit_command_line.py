@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
-from kinetic_mailchimp.audit import Action, AuditTrail, Decision
+from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Direction
 from kinetic_mailchimp.audit.integrity.verification import verify
 from kinetic_mailchimp.audit.storage.schema import decisions
 from kinetic_mailchimp.console.cli import main
@@ -34,7 +34,12 @@ def sync_audit(sqlite_url: str) -> Command:
 
 @pytest.fixture
 def filled(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
-    run = sqlite_trail.start_run(plugin="target-mailchimp", version="0.1.0", pipeline="dev:forward")
+    run = sqlite_trail.start_run(
+        plugin="target-mailchimp",
+        version="0.1.0",
+        pipeline="dev:forward",
+        direction=Direction("Epicor", "Mailchimp"),
+    )
     run.read(3)
     run.record(
         [
@@ -50,7 +55,12 @@ def filled(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
     )
     run.finish()
     clock.advance(days=1)
-    run = sqlite_trail.start_run(plugin="target-epicor-contacts", version="0.1.0", pipeline="dev:reverse")
+    run = sqlite_trail.start_run(
+        plugin="target-epicor-contacts",
+        version="0.1.0",
+        pipeline="dev:reverse",
+        direction=Direction("Mailchimp", "Epicor"),
+    )
     run.read(1)
     rows = [
         decision(subject=None, targets=f"CustCnt EPIC06/{n}", changes={"NoContact": (False, True)})
@@ -169,7 +179,7 @@ def test_failures_are_listed_until_they_are_settled(
 
 TARGET = """
 import json, sys
-from kinetic_mailchimp.audit import Action, AuditTrail, Decision
+from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Direction
 records = [line for line in map(json.loads, sys.stdin) if line["type"] == "RECORD"]
 action, url = Action(sys.argv[1]), sys.argv[2]
 with AuditTrail.open(url) as trail:
@@ -342,10 +352,11 @@ def test_wrong_use_is_told(
 def test_no_error_tells_the_password_of_the_database(error: str) -> None:
     program = (
         "from kinetic_mailchimp.kit.errors import ConfigurationError\n"
-        "from kinetic_mailchimp.audit import cli, command\n"
+        "from kinetic_mailchimp.audit.cli import common\n"
+        "from kinetic_mailchimp.console import cli\n"
         "def fail(url, **_):\n"
         f"    raise {error}(f'cannot open {{url}}')\n"
-        "command.AuditTrail.open = fail\n"
+        "common.AuditTrail.open = fail\n"
         "cli.main(['--database', 'postgresql://audit:made-up-word@127.0.0.1/audit', 'runs'])\n"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

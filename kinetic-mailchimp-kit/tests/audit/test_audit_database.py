@@ -15,7 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from cryptography.fernet import Fernet
 from kinetic_mailchimp.audit import AuditTrail, Decision, Direction
 from kinetic_mailchimp.audit.integrity.verification import verify
-from kinetic_mailchimp.audit.reading.queries import latest_runs
+from kinetic_mailchimp.audit.reading.runs import latest_runs
 from kinetic_mailchimp.audit.storage import database as database_module
 from kinetic_mailchimp.audit.storage.database import Database, migration_config
 from kinetic_mailchimp.audit.storage.schema import decisions, metadata, runs, same_person
@@ -50,7 +50,9 @@ def test_runs_of_an_earlier_version_stay_readable_and_whole(url: str, tmp_path: 
         row = {**header, **progress, "head": head, "pruned_entries": 0}
         old_runs = sa.table("runs", *(sa.column(name) for name in row))
         connection.execute(sa.insert(old_runs).values(row))
-        journal.append(connection, run_id=1, kind=journal.STARTED, content=head, now=header["started_at"])
+        journal.append(
+            connection, run_id=1, kind=journal.STARTED, content=head, now=str(header["started_at"])
+        )
     engine.dispose()
     with AuditTrail.open(url) as trail:
         assert verify(trail).problems == ()

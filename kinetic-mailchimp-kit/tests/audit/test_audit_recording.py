@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision, default_database_url
-from kinetic_mailchimp.audit.reading.queries import latest_runs
+from kinetic_mailchimp.audit.reading.runs import latest_runs
 from kinetic_mailchimp.audit.storage.schema import decisions
 from kinetic_mailchimp.audit.trail.environment import correlation, pipeline
 from kinetic_mailchimp.console.cli import main
