@@ -16,7 +16,7 @@ from cryptography.fernet import Fernet
 from fastapi import FastAPI
 from kinetic_mailchimp.kit.redaction import MASKER
 from tap_mailchimp_webhooks.events import FORM, Arrival, from_delivery
-from tap_mailchimp_webhooks.inbox.encryption import Sealing
+from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.receiver.app import create_app
 from tap_mailchimp_webhooks.receiver.settings import PathSecrets, ReceiverSettings
@@ -100,8 +100,8 @@ def database_url(request: pytest.FixtureRequest) -> str:
 def open_inbox() -> Iterator[Callable[..., Inbox]]:
     with ExitStack() as stack:
 
-        def start(url: str, sealing: Sealing | None = None) -> Inbox:
-            inbox = Inbox.open(url, sealing or Sealing())
+        def start(url: str, encryption: FieldEncryption | None = None) -> Inbox:
+            inbox = Inbox.open(url, encryption or FieldEncryption())
             stack.callback(inbox.database.close)
             return inbox
 

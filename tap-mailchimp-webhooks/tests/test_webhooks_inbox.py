@@ -14,7 +14,7 @@ from kinetic_mailchimp.kit.errors import ConfigurationError, DataError, Transien
 from sqlalchemy import select, text
 from tap_mailchimp_webhooks.events import CONTACT_EVENTS, Arrival
 from tap_mailchimp_webhooks.inbox.database import Database, default_url
-from tap_mailchimp_webhooks.inbox.encryption import Sealing
+from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.inbox.tables import events
 
@@ -64,7 +64,7 @@ def test_the_file_is_its_owners_alone(inbox: Inbox, make_arrival: MakeArrival, t
 
 
 def test_every_commit_reaches_the_disk(inbox: Inbox) -> None:
-    with inbox.database.read() as connection:
+    with inbox.database.reading() as connection:
         assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
 
@@ -76,7 +76,7 @@ def test_with_a_key_nothing_personal_is_in_the_file(
     new_key: Callable[[], str],
     tmp_path: Path,
 ) -> None:
-    inbox = open_inbox(sqlite_url, Sealing(SecretBox((new_key(),))))
+    inbox = open_inbox(sqlite_url, FieldEncryption(SecretBox((new_key(),))))
     inbox.store([make_arrival(email="ada.lovelace@example.com", **{"merges][FNAME": "Adafromthetest"})])
 
     stored = b"".join(file.read_bytes() for file in (tmp_path / "data").iterdir())
@@ -91,8 +91,10 @@ def test_a_key_can_be_added_and_changed_at_any_time(
     old, new = new_key(), new_key()
     for keys in ((), (old,), (new, old)):
         box = SecretBox(keys) if keys else None
-        open_inbox(sqlite_url, Sealing(box)).store([make_arrival(email="ada@example.com", id=str(keys))])
-    inbox = open_inbox(sqlite_url, Sealing(SecretBox((new, old))))
+        open_inbox(sqlite_url, FieldEncryption(box)).store(
+            [make_arrival(email="ada@example.com", id=str(keys))]
+        )
+    inbox = open_inbox(sqlite_url, FieldEncryption(SecretBox((new, old))))
 
     assert len(inbox.read(CONTACT_EVENTS, after=0)) == 3
     assert len(inbox.about("1a2b3c4d5e", ["ada@example.com"])["ada@example.com"]) == 3
@@ -106,7 +108,7 @@ def test_a_missing_key_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("CONNECTOR_SECRET_KEY", raising=False)
-    open_inbox(sqlite_url, Sealing(SecretBox((new_key(),)))).store([make_arrival()])
+    open_inbox(sqlite_url, FieldEncryption(SecretBox((new_key(),)))).store([make_arrival()])
 
     with pytest.raises(ConfigurationError, match="CONNECTOR_SECRET_KEY"):
         open_inbox(sqlite_url).read(CONTACT_EVENTS, after=0)
@@ -136,7 +138,7 @@ def test_a_folder_that_cannot_be_made_is_a_configuration_error(tmp_path: Path) -
 
 def test_a_server_that_is_not_there_is_a_passing_failure() -> None:
     with pytest.raises(TransientError, match="inbox_database_url"):
-        Inbox.open("postgresql://nobody@127.0.0.1:1/none", Sealing())
+        Inbox.open("postgresql://nobody@127.0.0.1:1/none", FieldEncryption())
 
 
 def test_a_file_that_is_no_database_is_an_error_of_ours(tmp_path: Path) -> None:
@@ -165,9 +167,9 @@ def test_receiver_and_tap_agree_on_the_default() -> None:
 def test_a_sequence_is_never_given_out_twice(inbox: Inbox, make_arrival: MakeArrival) -> None:
     inbox.store([make_arrival(), make_arrival()])
     last = inbox.last_sequence()
-    with inbox.database.write() as connection:
+    with inbox.database.writing() as connection:
         connection.execute(events.delete())
     inbox.store([make_arrival()])
 
-    with inbox.database.read() as connection:
+    with inbox.database.reading() as connection:
         assert connection.execute(select(events.c.sequence)).scalar_one() > last

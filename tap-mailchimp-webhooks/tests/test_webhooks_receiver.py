@@ -15,7 +15,7 @@ import pytest
 import requests
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 from tap_mailchimp_webhooks.events import CONTACT_EVENTS, FORM, Arrival
-from tap_mailchimp_webhooks.inbox.encryption import Sealing
+from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.receiver.on_event import EventCommand
 from tap_mailchimp_webhooks.receiver.rate_limit import MOST_CLIENTS, WINDOW_SECONDS, WrongSecretLimit
@@ -114,7 +114,7 @@ def sign(secret: str, body: bytes, at: float) -> dict[str, str]:
 
 @pytest.fixture
 def register(inbox: Inbox, path_secret: str, now: datetime) -> Callable[[str, str | None], None]:
-    hooks = HookRegister(inbox.database, inbox.sealing, (path_secret,))
+    hooks = HookRegister(inbox.database, inbox.encryption, (path_secret,))
     return lambda webhook_id, secret: hooks.put(
         webhook_id, "1a2b3c4d5e", "https://x.example.com", now, signing_secret=secret
     )
@@ -187,9 +187,11 @@ def test_a_signing_secret_is_not_readable_in_the_file(
     register("one", "signing-secret-one")
 
     assert b"signing-secret-one" not in b"".join(file.read_bytes() for file in (tmp_path / "data").iterdir())
-    assert HookRegister(inbox.database, Sealing(), (path_secret,)).signing_secrets() == ["signing-secret-one"]
+    assert HookRegister(inbox.database, FieldEncryption(), (path_secret,)).signing_secrets() == [
+        "signing-secret-one"
+    ]
     with pytest.raises(ConfigurationError, match="MAILCHIMP_WEBHOOKS_SECRET"):
-        HookRegister(inbox.database, Sealing(), ("another-path-secret",)).signing_secrets()
+        HookRegister(inbox.database, FieldEncryption(), ("another-path-secret",)).signing_secrets()
 
 
 def test_many_deliveries_at_once_are_each_stored_once(

@@ -11,8 +11,9 @@ from cryptography.fernet import Fernet
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.integrity.verification import verify
 from kinetic_mailchimp.audit.privacy.erasure import erase
-from kinetic_mailchimp.audit.trail.vault import Vault
+from kinetic_mailchimp.audit.trail.environment import record_encryption
 from kinetic_mailchimp.kit.errors import TransientError
+from kinetic_mailchimp.mailchimp import subscriber_hash
 
 Update = Callable[..., dict[str, Any]]
 
@@ -165,9 +166,9 @@ def test_what_was_sent_can_be_read_with_the_key_alone_and_goes_with_the_person(
     pat.deliver(update(PAT, "unsubscribed", LastName="Newname"), match=["contacts"], keep_payloads=True)
     [part] = pat.parts()
     assert "Newname" not in part["payload"]
-    assert json.loads(Vault(key).unseal(part["payload"]))["LastName"] == "Newname"
+    assert json.loads(record_encryption(key).decrypt(part["payload"]))["LastName"] == "Newname"
     with AuditTrail.open(pat.audit_url, encryption_key=key) as trail:
-        erase(trail, PAT)
+        erase(trail, PAT, vendor_hash=subscriber_hash)
         assert verify(trail).is_whole
     assert {entry["payload"] for entry in (*pat.decisions(), *pat.parts())} == {None}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kinetic_mailchimp.audit.trail.vault import Vault
+from kinetic_mailchimp.audit.trail.environment import record_encryption
 from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.errors import (
     ConfigurationError,
@@ -280,7 +280,7 @@ def test_dead_letters_are_encrypted_where_a_key_is_set(
     pat.deliver(update(PAT, "unsubscribed"))
     [decision] = pat.decisions()
     assert PAT not in decision["dead_letter"]
-    assert json.loads(Vault(AUDIT_KEY).unseal(decision["dead_letter"]))["email"] == PAT
+    assert json.loads(record_encryption(AUDIT_KEY).decrypt(decision["dead_letter"]))["email"] == PAT
 
 
 def test_a_key_for_dead_letters_that_is_none_ends_the_run(

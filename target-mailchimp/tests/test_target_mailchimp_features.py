@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.storage.schema import decisions
-from kinetic_mailchimp.audit.trail.vault import Vault
+from kinetic_mailchimp.audit.trail.environment import record_encryption
 from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
 from simulators.mailchimp.account import TYPED
@@ -549,7 +549,7 @@ def test_dead_letters_are_encrypted_where_a_key_is_set(
     with AuditTrail.open(bench.database_url) as trail, trail.database.reading() as connection:
         [stored] = connection.execute(sa.select(decisions.c.dead_letter)).scalars()
     assert "nobody" not in stored
-    assert json.loads(Vault(key).unseal(stored)) == given
+    assert json.loads(record_encryption(key).decrypt(stored)) == given
 
 
 def test_a_key_that_cannot_encrypt_is_an_error_that_names_its_variable(

@@ -20,8 +20,9 @@ import sqlalchemy as sa
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
 from kinetic_mailchimp.audit.reading.runs import latest_runs
-from kinetic_mailchimp.audit.storage.database import prepare_sqlite
+from kinetic_mailchimp.audit.storage.database import PROFILE
 from kinetic_mailchimp.audit.storage.schema import decisions
+from kinetic_mailchimp.kit.database import prepare_sqlite
 
 RECORDED = 100_000
 TRAIL = int(os.environ.get("BENCH_DECISIONS", "1000000"))
@@ -74,7 +75,7 @@ def floor(trail: AuditTrail, folder: Path) -> float:
         statements = list(created.scalars())
     marks = ", ".join("?" * len(decisions.columns))
     with sqlite3.connect(folder / "floor.sqlite3", isolation_level=None) as bare:
-        prepare_sqlite(bare, None)
+        prepare_sqlite(bare, PROFILE.pragmas)
         for statement in statements:
             bare.execute(statement)
         begin = time.perf_counter()

@@ -27,14 +27,14 @@ COMMANDS: Final = {
         f"{_AUDIT}.drift",
         "Show how far both systems differed when they were compared last (`meltano run reconcile`).",
     ),
-    "erase": LazyCommand(f"{_AUDIT}.privacy", "Remove a person's data; the trail still verifies."),
+    "erase": LazyCommand(f"{_CONSOLE}.erase", "Remove a person's data; the trail still verifies."),
     "export": LazyCommand(f"{_AUDIT}.search", "Write every decision, oldest first."),
     "failures": LazyCommand(f"{_AUDIT}.search", "List dead letters that wait to be replayed, oldest first."),
     "person": LazyCommand(
         f"{_AUDIT}.history", "Show what happened to EMAIL, in both directions, oldest first."
     ),
-    "prune": LazyCommand(f"{_AUDIT}.privacy", "Remove old entries; the trail still verifies."),
-    "replay": LazyCommand(f"{_AUDIT}.replay", "Hand every open dead letter out again, once."),
+    "prune": LazyCommand(f"{_AUDIT}.prune", "Remove old entries; the trail still verifies."),
+    "replay": LazyCommand(f"{_AUDIT}.replay", "Dispatch every open dead letter again, once."),
     "run": LazyCommand(f"{_AUDIT}.history", "Show run NUMBER and its decisions."),
     "runs": LazyCommand(f"{_AUDIT}.history", "List the newest runs."),
     "search": LazyCommand(f"{_AUDIT}.search", "Find decisions, newest first."),
@@ -65,7 +65,8 @@ COMMANDS: Final = {
     envvar="AUDIT_ENCRYPTION_KEY",
     show_envvar=True,
     metavar="KEY",
-    help="The key of encrypted dead letters and payloads. Set the variable: arguments are visible to others.",
+    help="The key of encrypted dead letters and payloads; NEW,OLD while it changes. Set the variable:"
+    " arguments are visible to others.",
 )
 @click.version_option(package_name="kinetic-mailchimp-kit")
 @click.pass_context

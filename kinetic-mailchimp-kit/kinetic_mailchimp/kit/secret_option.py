@@ -13,7 +13,7 @@ from kinetic_mailchimp.kit.secret_names import is_address_alone
 
 
 class SecretText(click.types.StringParamType):
-    """A text that is decrypted if need be, and masked in what the process logs from then on.
+    """Option whose text is decrypted if need be, and masked in the logs of the process from then on.
 
     For options and for the variables behind them: `click.option("--secret", type=SecretText(), envvar=…)`.
     Call `mask_logs` before the command runs.
@@ -25,7 +25,13 @@ class SecretText(click.types.StringParamType):
         self._environment = environment
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The text in clear; what is wrong with it ends the call with status 2."""
+        """Decrypt the text; an error ends the call with status 2.
+
+        Args:
+            value: As it is given.
+            param: The option.
+            ctx: The call.
+        """
         text = str(super().convert(value, param, ctx))
         name = (param and param.name) or "value"
         # Imported here: a command line that only shows its help needs no cryptography.

@@ -31,7 +31,7 @@ _TYPES: Mapping[type, str] = {str: "string", bool: "boolean", int: "integer", fl
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a setting is, beside its name, type and default.
+    """A setting, apart from its name, type and default.
 
     Attributes:
         title: For forms and tables.

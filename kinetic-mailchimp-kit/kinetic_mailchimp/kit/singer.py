@@ -1,4 +1,4 @@
-"""What the four plugins share on top of the Singer SDK (needs the extra `singer`)."""
+"""The base of the four plugins on top of the Singer SDK (needs the extra `singer`)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
 RunStatus = Literal["succeeded", "failed", "stopped"]
 
 EXIT_BY_SIGNAL = 128
-"""Added to the number of a signal, as shells do: a run that was cut short is no success."""
+"""Added to the number of a signal, as shells do: a run that was cut short did not succeed."""
 
 
 def run_plugin(plugin: type[PluginBase]) -> None:
@@ -64,19 +64,19 @@ def _as_float(value: Any) -> Any:  # noqa: ANN401 (settings are JSON)
 
 
 class MessageReader(SingerReader):
-    """Reads messages; a line that is none is not shown, because it may hold people."""
+    """Reads messages; a line that is not a message is not shown, because it may hold personal data."""
 
     def deserialize_json(self, line: str) -> dict[str, Any]:
         """The message of a line.
 
         Raises:
-            DataError: The line is no JSON object.
+            DataError: The line is not a JSON object.
         """
         try:
             message = deserialize_json(line)
         except ValueError as error:
             raise DataError(
-                f"A line of {len(line)} characters on standard input is no Singer message.",
+                f"A line of {len(line)} characters on standard input is not a Singer message.",
                 advice="Only a tap or a mapper may write there: look for a program that prints.",
             ) from error
         return message

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,17 +13,18 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from cryptography.fernet import Fernet
 from kinetic_mailchimp.audit import AuditTrail, Decision, Direction
 from kinetic_mailchimp.audit.integrity.verification import verify
 from kinetic_mailchimp.audit.reading.runs import latest_runs
-from kinetic_mailchimp.audit.storage import database as database_module
-from kinetic_mailchimp.audit.storage.database import Database, migration_config
+from kinetic_mailchimp.audit.storage.database import PROFILE, Database
 from kinetic_mailchimp.audit.storage.schema import decisions, metadata, runs, same_person
 from kinetic_mailchimp.audit.trail import journal
 from kinetic_mailchimp.audit.trail.chain import link
-from kinetic_mailchimp.audit.trail.vault import Vault
-from kinetic_mailchimp.kit.errors import ConfigurationError, DataError, TransientError
+from kinetic_mailchimp.audit.trail.environment import record_encryption
+from kinetic_mailchimp.kit import database as kit_database
+from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 
 Make = Callable[..., Decision]
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
@@ -32,7 +34,7 @@ def build_as_of(url: str, revision: str) -> None:
     """A database as an earlier version left it."""
     engine = sa.create_engine(sa.make_url(url).set(drivername=DRIVERS[sa.make_url(url).get_backend_name()]))
     with engine.begin() as connection:
-        config = migration_config()
+        config = PROFILE.alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
     engine.dispose()
@@ -76,9 +78,10 @@ def test_the_migrations_make_exactly_the_tables_that_the_code_knows(url: str) ->
     database = Database(url)
     with database.reading() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-        config = migration_config()
+        config = PROFILE.alembic_config()
         config.attributes["connection"] = connection
         command.check(config)
+        assert ScriptDirectory.from_config(config).get_current_head() == PROFILE.head
         if not database.is_sqlite:
             inspector = sa.inspect(connection)
             for table in metadata.sorted_tables:
@@ -175,7 +178,7 @@ def test_no_part_of_a_password_that_is_written_wrongly_is_told(url: str) -> None
 
 
 def test_a_missing_driver_is_told_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database_module, "find_spec", lambda _name: None)
+    monkeypatch.setattr(kit_database, "find_spec", lambda _name: None)
     with pytest.raises(ConfigurationError, match=r"kinetic-mailchimp-kit\[postgres\]"):
         AuditTrail.open("postgresql://localhost/audit")
 
@@ -192,10 +195,9 @@ def test_sqlite_is_durable_and_read_while_it_is_written(sqlite_url: str) -> None
 
 
 def test_a_writer_that_waits_too_long_for_another_one_is_told(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+    sqlite_url: str,
 ) -> None:
-    monkeypatch.setattr(database_module, "_BUSY_SECONDS", 0)
-    database = Database(sqlite_url)
+    database = Database(sqlite_url, replace(PROFILE, busy_seconds=0))
     with database.writing(), pytest.raises(TransientError, match="did not answer"), database.writing():
         pass
     with database.writing() as connection:
@@ -240,11 +242,19 @@ def test_payloads_are_stored_by_setting_only(sqlite_trail: AuditTrail, decision:
         assert connection.execute(sa.select(decisions.c.payload)).scalar_one() is None
 
 
-def test_what_was_sealed_needs_its_key() -> None:
-    sealed = Vault(Fernet.generate_key().decode()).seal("text")
-    with pytest.raises(ConfigurationError, match="no key is set"):
-        Vault(None).unseal(sealed)
-    with pytest.raises(DataError, match="another key"):
-        Vault(Fernet.generate_key().decode()).unseal(sealed)
-    with pytest.raises(ConfigurationError, match="not usable"):
-        Vault("short")
+def test_what_was_encrypted_needs_its_key() -> None:
+    old, new, other = (Fernet.generate_key().decode() for _ in range(3))
+    stored = record_encryption(old).encrypt("text")
+    with pytest.raises(ConfigurationError, match=r"no key is set.*AUDIT_ENCRYPTION_KEY"):
+        record_encryption(None).decrypt(stored)
+    with pytest.raises(ConfigurationError, match=r"another key.*AUDIT_ENCRYPTION_KEY"):
+        record_encryption(other).decrypt(stored)
+    with pytest.raises(ConfigurationError, match=r"AUDIT_ENCRYPTION_KEY is malformed"):
+        record_encryption("short")
+    both = record_encryption(f"{new},{old}")
+    assert both.decrypt(stored) == "text"
+    assert record_encryption(new).decrypt(both.encrypt("later")) == "later"
+
+
+def test_a_record_in_clear_is_read_with_a_key_too() -> None:
+    assert record_encryption(Fernet.generate_key().decode()).decrypt('{"a":1}') == '{"a":1}'

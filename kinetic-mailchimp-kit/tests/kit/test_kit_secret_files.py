@@ -167,7 +167,7 @@ def test_whatever_an_env_file_holds_one_value_changes_alone(tmp_path_factory, li
             ".env", b"A=1\n\nB='secret-text\nC=2\n", r"\.env:3: the line cannot be read", id="open quotes"
         ),
         pytest.param(
-            "meltano.yml", b"a: 1\nb: {c: secret-text\n", r"meltano\.yml:3: this is no YAML", id="YAML"
+            "meltano.yml", b"a: 1\nb: {c: secret-text\n", r"meltano\.yml:3: this is not valid YAML", id="YAML"
         ),
         pytest.param(".env", b"A=\xff\n", "it is not UTF-8", id="encoding"),
         pytest.param(".env", None, "No such file", id="no file"),

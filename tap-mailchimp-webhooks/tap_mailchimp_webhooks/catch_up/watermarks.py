@@ -19,7 +19,7 @@ class CatchUpMarks:
 
     def get(self, list_id: str) -> datetime | None:
         """The mark of an audience; None before its first catch-up."""
-        with self._database.read() as connection:
+        with self._database.reading() as connection:
             since = connection.execute(
                 select(catch_up_marks.c.since).where(catch_up_marks.c.list_id == list_id)
             ).scalar()
@@ -29,6 +29,6 @@ class CatchUpMarks:
         """Move the mark of an audience, once everything before it is in the inbox."""
         values = {"since": rfc3339(since), "ran_at": rfc3339(now)}
         mine = catch_up_marks.c.list_id == list_id
-        with self._database.write() as connection:
+        with self._database.writing() as connection:
             if not connection.execute(catch_up_marks.update().where(mine).values(values)).rowcount:
                 connection.execute(catch_up_marks.insert().values(list_id=list_id, **values))

@@ -318,4 +318,6 @@ def _tell(results: Sequence[Registration], *, as_json: bool) -> None:
 
 def _registrar(path_secrets: PathSecrets, options: dict[str, Any]) -> Registrar:
     inbox = open_inbox(options["inbox_database_url"])
-    return Registrar(open_client(options), HookRegister(inbox.database, inbox.sealing, path_secrets.values))
+    return Registrar(
+        open_client(options), HookRegister(inbox.database, inbox.encryption, path_secrets.values)
+    )

@@ -43,14 +43,14 @@ class Readers:
         """
         mine = (readers.c.name == name) & (readers.c.stream == stream)
         values = {"emitted": emitted, "confirmed": confirmed, "seen_at": rfc3339(now)}
-        with self._database.write() as connection:
+        with self._database.writing() as connection:
             if not connection.execute(readers.update().where(mine).values(values)).rowcount:
                 connection.execute(readers.insert().values(name=name, stream=stream, **values))
 
     def unread(self, stream: str, now: datetime) -> Unread:
         """What the slowest reader of a stream has not emitted; everything, where nobody reads."""
         slowest = select(func.coalesce(func.min(readers.c.emitted), 0)).where(readers.c.stream == stream)
-        with self._database.read() as connection:
+        with self._database.reading() as connection:
             count, oldest = connection.execute(
                 select(func.count(), func.min(events.c.received_at)).where(
                     events.c.stream == stream, events.c.sequence > slowest.scalar_subquery()
@@ -72,7 +72,7 @@ class Readers:
             select(func.min(readers.c.confirmed)).where(readers.c.stream == events.c.stream).scalar_subquery()
         )
         newest = select(func.max(events.c.sequence)).scalar_subquery()
-        with self._database.write() as connection:
+        with self._database.writing() as connection:
             return connection.execute(
                 delete(events).where(
                     events.c.received_at < rfc3339(now - timedelta(days=days), precision="microseconds"),

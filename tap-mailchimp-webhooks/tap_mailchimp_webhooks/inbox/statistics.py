@@ -60,7 +60,7 @@ def arrivals(database: Database, list_id: str, since: datetime) -> Arrivals:
     told = (events.c.list_id == list_id) & (events.c.origin == WEBHOOK)
     found = (events.c.list_id == list_id) & (events.c.origin == CATCH_UP)
     since_text = rfc3339(since)
-    with database.read() as connection:
+    with database.reading() as connection:
         last_at = connection.execute(select(func.max(events.c.received_at)).where(told)).scalar()
         count = connection.execute(
             select(func.count()).select_from(events).where(told, events.c.received_at >= since_text)
@@ -80,7 +80,7 @@ def quarantined(database: Database, since: datetime) -> list[Quarantined]:
         database: The inbox's.
         since: The beginning of the period.
     """
-    with database.read() as connection:
+    with database.reading() as connection:
         rows = connection.execute(
             select(events.c.sequence, events.c.received_at, events.c.note, events.c.type)
             .where(

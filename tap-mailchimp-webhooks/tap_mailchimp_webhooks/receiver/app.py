@@ -57,7 +57,7 @@ class Receiver:
         self.metrics = ReceiverMetrics()
         self.commits = GroupCommit(inbox.store)
         self.command = EventCommand(settings.on_event, delay=settings.on_event_delay)
-        hooks = HookRegister(inbox.database, inbox.sealing, settings.secrets.values)
+        hooks = HookRegister(inbox.database, inbox.encryption, settings.secrets.values)
         self._authenticity = Authenticity(hooks.signing_secrets, now, settings.signature_max_age)
         self._limit = WrongSecretLimit(settings.wrong_secrets_per_minute)
         self._now = now

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from tap_mailchimp_webhooks.events import rfc3339
 from tap_mailchimp_webhooks.inbox.database import Database
-from tap_mailchimp_webhooks.inbox.encryption import Sealing
+from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.tables import hooks
 
 
@@ -36,7 +36,7 @@ class RegisteredHook:
 
 def registered_hooks(database: Database) -> list[RegisteredHook]:
     """Every webhook that was registered with an inbox."""
-    with database.read() as connection:
+    with database.reading() as connection:
         rows = connection.execute(select(hooks).order_by(hooks.c.list_id, hooks.c.webhook_id)).all()
     return [
         RegisteredHook(row.webhook_id, row.list_id, row.registered_at, row.signing_secret) for row in rows
@@ -50,9 +50,11 @@ class HookRegister:
     the path secret, which the same two programs know: so it is never stored in clear.
     """
 
-    def __init__(self, database: Database, sealing: Sealing, path_secrets: tuple[str, ...]) -> None:
+    def __init__(
+        self, database: Database, encryption: FieldEncryption, path_secrets: tuple[str, ...]
+    ) -> None:
         self._database = database
-        configured = sealing.box.keys if sealing.box else ()
+        configured = encryption.box.keys if encryption.box else ()
         self._box = SecretBox((*configured, *(_derived_key(secret) for secret in path_secrets)))
 
     def find(self, webhook_id: str, list_id: str) -> RegisteredHook | None:
@@ -80,7 +82,7 @@ class HookRegister:
     ) -> None:
         """Remember a hook that was created."""
         sealed = self._box.encrypt(signing_secret) if signing_secret else None
-        with self._database.write() as connection:
+        with self._database.writing() as connection:
             connection.execute(
                 hooks.delete().where(hooks.c.webhook_id == webhook_id, hooks.c.list_id == list_id)
             )
@@ -96,7 +98,7 @@ class HookRegister:
 
     def remove(self, webhook_id: str, list_id: str) -> None:
         """Forget a hook that was deleted."""
-        with self._database.write() as connection:
+        with self._database.writing() as connection:
             connection.execute(
                 hooks.delete().where(hooks.c.webhook_id == webhook_id, hooks.c.list_id == list_id)
             )

@@ -59,7 +59,7 @@ def close(ctx: click.Context, letters: list[Place], because: str, *, yes: bool) 
                 " never stores it. Close all the same?",
                 abort=True,
             )
-        run_id = close_letters(trail, found, because=because, who=_user())
+        run_id = close_letters(trail, found, because=because, closed_by=_user())
     click.echo(f"Closed: {count_of(len(found), 'dead letter')}. Run {run_id} of the trail proves it.")
 
 

@@ -1,4 +1,4 @@
-"""The command `replay`: hand dead letters out again."""
+"""The command `replay`: dispatch dead letters again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import click
 
 from kinetic_mailchimp.audit.cli.common import opened, plugin_option
-from kinetic_mailchimp.audit.dead_letters.replay import give_back, replay_into, replay_to
+from kinetic_mailchimp.audit.dead_letters.replay import replay_into, replay_to, requeue
 
 
 @click.command()
@@ -17,23 +17,24 @@ from kinetic_mailchimp.audit.dead_letters.replay import give_back, replay_into, 
     "--into", metavar="COMMAND", help='The target to start, such as "meltano invoke target-mailchimp".'
 )
 @click.option(
-    "--give-back",
-    "gives_back",
+    "--requeue",
+    "requeues",
     is_flag=True,
-    help="Hand nothing out; open again what was handed out to a target that ended early.",
+    help="Dispatch nothing; open again what went to a target that ended early.",
 )
+@click.option("--give-back", "gives_back", is_flag=True, hidden=True, help="The earlier name of --requeue.")
 @click.pass_context
 def replay(
-    ctx: click.Context, plugin: str | None, stream: str | None, into: str | None, *, gives_back: bool
+    ctx: click.Context, /, plugin: str | None, stream: str | None, into: str | None, **flags: bool
 ) -> None:
-    """Hand every open dead letter out again, once.
+    """Dispatch every open dead letter again, once.
 
     Without --into, Singer messages go to stdout; their results are recorded by the next `sync-audit
     replay`. With --into, the target runs here, and what it decided is recorded when it ends.
     """
     with opened(ctx) as trail:
-        if gives_back:
-            click.echo(str(give_back(trail)), err=True)
+        if any(flags.values()):
+            click.echo(str(requeue(trail)), err=True)
             return
         if into is None:
             outcome = replay_to(trail, sys.stdout, plugin=plugin, stream=stream)

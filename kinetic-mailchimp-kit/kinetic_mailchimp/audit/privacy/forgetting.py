@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection, Container
 from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.state.ledger import PERSONAL_FIELDS, LedgerChanges
+from kinetic_mailchimp.audit.storage.json_text import to_json
 from kinetic_mailchimp.audit.storage.schema import ledger_entries
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.chain import normalise_address
-from kinetic_mailchimp.audit.trail.entries import to_json
 from kinetic_mailchimp.kit.errors import TransientError
 from kinetic_mailchimp.kit.timestamps import format_timestamp
 
@@ -24,18 +23,29 @@ _PAGE: Final = 2_000
 _FORMS: Final = ("NFC", "NFD")
 _GONE: Final = object()
 IsAbout = Callable[[str], bool]
+VendorHash = Callable[[str], str]
 
 
-def hashes(address: str) -> tuple[str, ...]:
-    """The hashes by which Mailchimp may call an address: of its small letters, however composed."""
+def hashes_of(address: str, vendor_hash: VendorHash) -> frozenset[str]:
+    """The hashes by which a vendor may know an address: of its small letters, however composed.
+
+    Args:
+        address: An e-mail address, in any spelling.
+        vendor_hash: The hash of one spelling.
+    """
     lowered = address.strip().lower()
     spellings = (normalise_address(address), *(unicodedata.normalize(form, lowered) for form in _FORMS))
-    return tuple(hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() for text in set(spellings))
+    return frozenset(vendor_hash(spelling) for spelling in spellings)
 
 
-def mentions(address: str) -> IsAbout:
-    """A test whether a text contains exactly this address, or a hash by which Mailchimp calls it."""
-    names = "|".join((re.escape(normalise_address(address)), *hashes(address)))
+def mentions(address: str, hashes: Collection[str]) -> IsAbout:
+    """A test whether a text contains exactly this address, or a hash by which a vendor knows it.
+
+    Args:
+        address: An e-mail address, in any spelling.
+        hashes: What `hashes_of` returned for it.
+    """
+    names = "|".join((re.escape(normalise_address(address)), *hashes))
     pattern = re.compile(rf"(?<![\w.+%-])(?:{names})(?![\w-]|\.\w)")
     return lambda text: pattern.search(normalise_address(text)) is not None
 
@@ -82,8 +92,8 @@ def without(
 ) -> dict[str, Any] | None:
     """A value without what names a person; None where the whole value is theirs.
 
-    A value that names them at its top is theirs. One that names them further down is about somebody else,
-    such as who had the address before them or who works for them, and that person's opt-out must stay.
+    A value that names them at its top is theirs. One that names them further down is about another person,
+    such as the one who had the address before them or who works for them: that person's opt-out must stay.
 
     Args:
         value: A value of the ledger.
@@ -122,7 +132,7 @@ def forgotten(found: list[LedgerEntry]) -> LedgerChanges:
 
 
 def blank(trail: AuditTrail, run_id: int, found: list[LedgerEntry], connection: sa.Connection) -> None:
-    """Store what is left of entries that name the person beside somebody else.
+    """Store what is left of entries that name the person beside another person.
 
     Args:
         trail: Tells the time.

@@ -8,7 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.reading.listings import KEY_COLUMNS, Key
-from kinetic_mailchimp.audit.storage.schema import decisions, runs, same_person, unindexed
+from kinetic_mailchimp.audit.storage.schema import decisions, disable_index, runs, same_person
 from kinetic_mailchimp.audit.trail.decision import OPT_OUTS
 
 _WITHOUT_EFFECT: Final = ("superseded", "failed", "quarantined")
@@ -58,12 +58,12 @@ def find_last_consent(connection: sa.Connection, person: bytes) -> LastConsent |
 
 def is_opt_out(entry: sa.FromClause) -> sa.ColumnElement[bool]:
     """A condition for entries with an opt-out that no newer event superseded."""
-    return unindexed(entry.c.consent).in_(OPT_OUTS) & (entry.c.action != "superseded")
+    return disable_index(entry.c.consent).in_(OPT_OUTS) & (entry.c.action != "superseded")
 
 
 def is_resubscription(entry: sa.FromClause) -> sa.ColumnElement[bool]:
     """A condition for entries about a person who subscribed again."""
-    return (unindexed(entry.c.consent) == "subscribed") & entry.c.action.not_in(_WITHOUT_EFFECT)
+    return (disable_index(entry.c.consent) == "subscribed") & entry.c.action.not_in(_WITHOUT_EFFECT)
 
 
 def is_real_decision(entry: sa.FromClause) -> sa.ColumnElement[bool]:

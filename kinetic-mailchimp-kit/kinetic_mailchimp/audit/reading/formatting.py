@@ -18,7 +18,7 @@ TONES: Final[Mapping[str, str]] = {
     "refused": "warn",
     "unmatched": "warn",
     "drifted": "warn",
-    "handed_out": "warn",
+    "in_flight": "warn",
     "closed": "warn",
     "stopped": "warn",
     "running": "warn",
@@ -43,7 +43,7 @@ def tone(word: str) -> str:
 
 
 def format_word(word: str | None) -> str:
-    """A stored word as one reads it: `handed_out` is `handed out`."""
+    """A stored word as one reads it: `failed_again` is `failed again`."""
     return (word or "").replace("_", " ")
 
 

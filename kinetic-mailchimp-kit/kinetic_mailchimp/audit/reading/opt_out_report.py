@@ -13,7 +13,7 @@ from kinetic_mailchimp.audit.reading.consent import is_opt_out, is_real_decision
 from kinetic_mailchimp.audit.reading.decision_details import DecisionDetail, load_details
 from kinetic_mailchimp.audit.reading.listings import KEY_COLUMNS, PAGE, Key, at, before
 from kinetic_mailchimp.audit.reading.runs import read_directions
-from kinetic_mailchimp.audit.storage.schema import decisions, runs, same_person, unindexed
+from kinetic_mailchimp.audit.storage.schema import decisions, disable_index, runs, same_person
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import OPT_OUTS
 from kinetic_mailchimp.audit.trail.direction import Direction
@@ -43,7 +43,7 @@ _IN_EPICOR: Final = {
 }
 _LETTERS: Final = {
     "open": "its dead letter waits",
-    "handed_out": "its dead letter waits",
+    "in_flight": "its dead letter waits",
     "closed": "its dead letter was closed by hand",
 }
 """State of a dead letter whose record was not written → words for it."""
@@ -148,7 +148,8 @@ def _of_consent(connection: sa.Connection, word: str, start: Key | None) -> Iter
         sa.select(newer.c.seq)
         .where(
             same_person(newer.c.person, decisions.c.person),
-            sa.tuple_(unindexed(newer.c.recorded_at), newer.c.run_id, newer.c.seq) > sa.tuple_(*KEY_COLUMNS),
+            sa.tuple_(disable_index(newer.c.recorded_at), newer.c.run_id, newer.c.seq)
+            > sa.tuple_(*KEY_COLUMNS),
             is_real_decision(newer),
             is_opt_out(newer) | is_resubscription(newer),
         )
@@ -200,7 +201,7 @@ def _first_entries(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, 
         sa.select(sa.func.min(out.c.recorded_at))
         .where(
             same_person(out.c.person, latest.c.person),
-            unindexed(out.c.recorded_at) > sa.func.coalesce(came_back, ""),
+            disable_index(out.c.recorded_at) > sa.func.coalesce(came_back, ""),
             is_real_decision(out),
             is_opt_out(out),
         )
@@ -223,14 +224,15 @@ def _first_entries(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, 
         .select_from(latest)
         .join(
             first,
-            same_person(first.c.person, latest.c.person) & (unindexed(first.c.recorded_at) == opted_out_at),
+            same_person(first.c.person, latest.c.person)
+            & (disable_index(first.c.recorded_at) == opted_out_at),
         )
         .join(first_run, first_run.c.id == first.c.run_id)
         .where(
             at(keys, latest),
             first_run.c.dry_run.is_(False),
             first.c.part_of.is_(None),
-            unindexed(first.c.consent).in_(OPT_OUTS),
+            disable_index(first.c.consent).in_(OPT_OUTS),
             first.c.action != "superseded",
         )
         .order_by(first.c.recorded_at.desc(), first.c.run_id.desc(), first.c.seq.desc())

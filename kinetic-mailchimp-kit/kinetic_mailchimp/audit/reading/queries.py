@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, runs, same_person, unindexed
+from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, disable_index, runs, same_person
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.run import CLOSED, WAITING_STATES
 
@@ -153,7 +153,7 @@ def _conditions(trail: AuditTrail, wanted: EntryFilter) -> Iterator[sa.ColumnEle
         (decisions.c.run_id, wanted.run_id),
         (decisions.c.action, wanted.action),
         # Or a database would start from the runs, and sort what millions they decided.
-        (unindexed(runs.c.plugin), wanted.plugin),
+        (disable_index(runs.c.plugin), wanted.plugin),
     ):
         if value is not None:
             yield column == value

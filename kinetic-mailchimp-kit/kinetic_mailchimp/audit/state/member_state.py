@@ -33,7 +33,7 @@ class SourceRow:
         return cls(stored.get("active", True), stored.get("out", False), stored.get("at", ""))
 
     def to_json(self) -> dict[str, Any]:
-        """What differs from a row of which nothing is known."""
+        """The entry of the ledger, without what a row has anyway when nothing is known of it."""
         stored: dict[str, Any] = {} if self.active else {"active": False}
         if self.opted_out:
             stored["out"] = True
@@ -89,16 +89,21 @@ class MemberState:
 
     @property
     def opted_out(self) -> bool:
-        """Whether no mail may go to the member."""
+        """True when no mail may go to the member."""
         return self.status in OPTED_OUT
 
     @property
     def active(self) -> bool:
-        """Whether any source row of the member is active; true when none is known."""
+        """True when any source row of the member is active, or no row is known."""
         return any(row.active for row in self.rows.values()) or not self.rows
 
     def with_row(self, source: str, row: SourceRow) -> MemberState:
-        """The member with a row, in place of what was known about that row."""
+        """The member with a row, in place of what was known about that row.
+
+        Args:
+            source: The key of the row at its source.
+            row: The row.
+        """
         owner = self.field_owner
         if len(self.rows) == 1 and source not in self.rows:
             first = next(iter(self.rows))
@@ -112,10 +117,14 @@ class MemberState:
         return replace(self, rows=rows, field_owner=owner)
 
     def may_set(self, source: str, field_name: str) -> bool:
-        """Whether a row of the member may set a field that another row may have set before.
+        """Check whether a row of the member may set a field that another row may have set before.
 
-        The newest row may; rows of one age are told apart by their keys, so that two rows with one address
+        The newest row may; rows of one age differ by their keys, so that two rows with one address
         do not take turns in every run. Records that name no row are of one row, with an empty key.
+
+        Args:
+            source: The key of the row at its source.
+            field_name: The flat name of the field.
         """
         owner = self.field_owner.get(field_name)
         if owner is None or owner == source or owner not in self.rows:
@@ -124,7 +133,12 @@ class MemberState:
 
 
 def age(source: str, updated_on: str) -> tuple[int, str, str]:
-    """Order of rows: revisions by number, timestamps by text, rows of one age by their keys."""
+    """Order of rows: revisions by number, timestamps by text, rows of one age by their keys.
+
+    Args:
+        source: The key of the row at its source.
+        updated_on: When the row changed, as the source writes it.
+    """
     if updated_on.isdecimal():
         return (int(updated_on), "", source)
     return (0, updated_on, source)

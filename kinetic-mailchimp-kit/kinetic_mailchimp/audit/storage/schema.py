@@ -121,7 +121,7 @@ sa.Index("ix_decisions_person", _beginning(decisions.c.person))
 def same_person(
     column: sa.ColumnElement[Any], other: sa.ColumnElement[Any] | bytes
 ) -> sa.ColumnElement[bool]:
-    """Whether a digest in `person` is that of somebody, in words that the index on its beginning knows.
+    """Condition that a digest in `person` is another one, in the form that the index on its beginning serves.
 
     Args:
         column: The column of `decisions`, or of an alias of it.
@@ -131,7 +131,7 @@ def same_person(
     return (_beginning(column) == beginning) & (column == other)
 
 
-def unindexed(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+def disable_index(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
     """A column as an expression, so that no database starts from the many rows of its index."""
     return column.concat("")
 
@@ -183,8 +183,11 @@ dead_letters = sa.Table(
     sa.Column("result_run_id", _BIG),
     sa.Column("result_seq", _BIG),
     sa.Index(None, "state", "plugin", "opened_at"),
-    comment="What became of each dead letter: open, handed_out, resolved, failed_again, closed.",
+    comment="What became of each dead letter: open, in_flight, resolved, failed_again, closed.",
 )
+
+ENTRY_JOIN: Final = (dead_letters.c.run_id == decisions.c.run_id) & (dead_letters.c.seq == decisions.c.seq)
+"""Joins a dead letter and the entry that it belongs to."""
 
 run_counts = sa.Table(
     "run_counts",

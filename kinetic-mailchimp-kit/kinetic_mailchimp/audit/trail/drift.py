@@ -10,7 +10,7 @@ RECONCILE: Final = "reconcile"
 
 
 class Drift(str, enum.Enum):
-    """How both sides differ about a person."""
+    """Difference between both sides about a person."""
 
     MEMBER_MISSING = "member_missing"
     MEMBER_ARCHIVED = "member_archived"
@@ -28,7 +28,7 @@ class Drift(str, enum.Enum):
 
     @property
     def sentence(self) -> str:
-        """What it means, for a person."""
+        """Explanation in words."""
         return _SENTENCES[self]
 
 

@@ -71,11 +71,11 @@ class SettingsFile:
 
     @property
     def is_yaml(self) -> bool:
-        """Whether it is YAML or JSON, not .env."""
+        """True for YAML and JSON, not for .env."""
         return _is_yaml(self.path)
 
     def place(self, value: Value) -> str:
-        """Where a value is, for a message."""
+        """Place of a value, for a message."""
         return f"{self.path}:{value.line}: `{value.name}`"
 
     def with_encrypted(self, new_texts: Mapping[Value, str]) -> str:
@@ -121,7 +121,7 @@ def read_text(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise ConfigurationError(
-            f"{path} cannot be read: {reason}.", advice="Name another file, or mend this one."
+            f"{path} cannot be read: {reason}.", advice="Name another file, or correct this one."
         ) from error
 
 
@@ -144,7 +144,7 @@ def _env_values(path: Path, text: str) -> Iterator[Value]:
     start = 0
     for binding in parse_stream(io.StringIO(text, newline="")):
         original = binding.original
-        # A byte order mark is read over and not told.
+        # A byte order mark is read over and not reported.
         start = text.index(original.string, start)
         if binding.error:
             raise ConfigurationError(
@@ -182,7 +182,7 @@ def _yaml_values(path: Path, text: str) -> Iterator[Value]:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark else str(path)
         raise ConfigurationError(
-            f"{place}: this is no YAML.", advice="Mend the line, or the one before it."
+            f"{place}: this is not valid YAML.", advice="Correct the line, or the one before it."
         ) from None
     seen: set[int] = set()
     for document in documents:
@@ -249,6 +249,10 @@ def replace_files(texts: Mapping[Path, str], *, rename: Callable[[Path, Path], N
 
     Each is written beside its file and renamed over it, so that a reader sees the old text or the new one.
     Mode and owner stay; a symbolic link stays one.
+
+    Args:
+        texts: The new text of each file.
+        rename: Renames a file over another one.
 
     Raises:
         ConfigurationError: A file cannot be written; every file is as it was.

@@ -1,4 +1,4 @@
-"""What the alerts remember: which causes hold, and what was told about them."""
+"""The memory of alerts: which causes hold, and which messages were sent about them."""
 
 from __future__ import annotations
 

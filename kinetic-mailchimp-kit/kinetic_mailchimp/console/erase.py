@@ -1,14 +1,12 @@
-"""The commands `erase` and `prune`: remove a person's data, and what is old."""
+"""The command `sync-audit erase`: it needs the vendor's hash of an address, which the trail does not know."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import click
 
-from kinetic_mailchimp.audit.cli.common import opened, to_age
+from kinetic_mailchimp.audit.cli.common import opened
 from kinetic_mailchimp.audit.privacy.erasure import erase as erase_person
-from kinetic_mailchimp.audit.privacy.retention import prune as prune_trail
+from kinetic_mailchimp.mailchimp import subscriber_hash
 
 
 @click.command()
@@ -21,7 +19,9 @@ from kinetic_mailchimp.audit.privacy.retention import prune as prune_trail
 def erase(ctx: click.Context, email: str, *, with_open_dead_letters: bool) -> None:
     """Remove a person's data; the trail still verifies."""
     with opened(ctx) as trail:
-        outcome = erase_person(trail, email, with_open_dead_letters=with_open_dead_letters)
+        outcome = erase_person(
+            trail, email, vendor_hash=subscriber_hash, with_open_dead_letters=with_open_dead_letters
+        )
     click.echo(
         f"Erased: {outcome.records} entries, {outcome.open_dead_letters} waiting dead letters,"
         f" {outcome.ledger_keys} ledger keys. Run {outcome.run_id} of the trail proves it."
@@ -29,16 +29,3 @@ def erase(ctx: click.Context, email: str, *, with_open_dead_letters: bool) -> No
     if not outcome.cleaned_up:
         click.echo("Another process still reads: run the command again to clean the files, too.", err=True)
     click.echo("Backups and exports are not touched: erase there, too.")
-
-
-@click.command()
-@click.option("--older-than", callback=to_age, metavar="AGE", required=True, help="An age, such as 730d.")
-@click.pass_context
-def prune(ctx: click.Context, older_than: timedelta) -> None:
-    """Remove old entries; the trail still verifies."""
-    with opened(ctx) as trail:
-        outcome = prune_trail(trail, older_than)
-    click.echo(
-        f"Pruned: {outcome.removed:,} entries; {outcome.kept:,} kept as proofs of consent or for replay."
-        f" Run {outcome.run_id} of the trail proves it."
-    )
