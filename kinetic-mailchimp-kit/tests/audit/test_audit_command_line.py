@@ -34,13 +34,13 @@ def sync_audit(sqlite_url: str) -> Command:
     return run
 
 
-@pytest.fixture
-def filled(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
+def fill(sqlite_trail: AuditTrail, decision: Make, clock: Any, *, with_directions: bool = True) -> AuditTrail:
+    forward, reverse = Direction("Epicor", "Mailchimp"), Direction("Mailchimp", "Epicor")
     run = sqlite_trail.start_run(
         plugin="target-mailchimp",
         version="0.1.0",
         pipeline="dev:forward",
-        direction=Direction("Epicor", "Mailchimp"),
+        direction=forward if with_directions else None,
     )
     run.read(3)
     run.record(
@@ -61,7 +61,7 @@ def filled(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
         plugin="target-epicor-contacts",
         version="0.1.0",
         pipeline="dev:reverse",
-        direction=Direction("Mailchimp", "Epicor"),
+        direction=reverse if with_directions else None,
     )
     run.read(1)
     rows = [
@@ -73,6 +73,17 @@ def filled(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
     )
     run.finish()
     return sqlite_trail
+
+
+@pytest.fixture
+def filled(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
+    return fill(sqlite_trail, decision, clock)
+
+
+@pytest.fixture
+def filled_earlier(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
+    """A trail as an earlier version filled it: no run has a direction."""
+    return fill(sqlite_trail, decision, clock, with_directions=False)
 
 
 def test_a_person_is_one_story_in_both_directions(filled: AuditTrail, sync_audit: Command) -> None:
@@ -245,13 +256,13 @@ def test_a_replay_works_across_a_change_of_key(sqlite_url: str, decision: Make, 
 
 
 def test_a_replay_of_an_earlier_version_is_resolved_and_verifies(
-    filled: AuditTrail, sqlite_url: str, decision: Make, monkeypatch: pytest.MonkeyPatch
+    filled_earlier: AuditTrail, sqlite_url: str, decision: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as earlier:
         for module in (dispatch, replay):
             earlier.setattr(module, "IN_FLIGHT", "handed_out")
-        assert replay.replay_to(filled, io.StringIO()).dispatched == 1
-    with filled.database.writing() as connection:
+        assert replay.replay_to(filled_earlier, io.StringIO()).dispatched == 1
+    with filled_earlier.database.writing() as connection:
         connection.execute(sa.text("ALTER TABLE runs DROP COLUMN source_system"))
         connection.execute(sa.text("ALTER TABLE runs DROP COLUMN destination_system"))
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
