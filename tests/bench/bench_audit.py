@@ -18,7 +18,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision
-from kinetic_mailchimp.audit.reading.queries import Question, entries, latest_runs
+from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
+from kinetic_mailchimp.audit.reading.runs import latest_runs
 from kinetic_mailchimp.audit.storage.database import PROFILE
 from kinetic_mailchimp.audit.storage.schema import decisions
 from kinetic_mailchimp.kit.database import prepare_sqlite
@@ -109,14 +110,16 @@ def bench(total: int = TRAIL) -> tuple[float, dict[str, float]]:
             for _ in range(0, total, RECORDED):
                 record(trail, RECORDED)
             questions: dict[str, Callable[[int], Iterable[object]]] = {
-                "person": lambda n: entries(trail, Question(email=f"Person{n}@example.com")),
-                "source key": lambda n: entries(trail, Question(source_key=f"EPIC06/{n}//1", limit=100)),
-                "newest": lambda _: entries(trail, Question(newest_first=True, limit=100)),
+                "person": lambda n: entries(trail, EntryFilter(email=f"Person{n}@example.com")),
+                "source key": lambda n: entries(trail, EntryFilter(source_key=f"EPIC06/{n}//1", limit=100)),
+                "newest": lambda _: entries(trail, EntryFilter(newest_first=True, limit=100)),
                 "newest of an action": lambda _: entries(
-                    trail, Question(action="unchanged", newest_first=True, limit=100)
+                    trail, EntryFilter(action="unchanged", newest_first=True, limit=100)
                 ),
-                "newest of a run": lambda _: entries(trail, Question(run_id=3, newest_first=True, limit=100)),
-                "failures": lambda _: entries(trail, Question(waiting=True, limit=100)),
+                "newest of a run": lambda _: entries(
+                    trail, EntryFilter(run_id=3, newest_first=True, limit=100)
+                ),
+                "failures": lambda _: entries(trail, EntryFilter(waiting=True, limit=100)),
                 "runs": lambda _: latest_runs(trail),
             }
             asked = {question: milliseconds(ask) for question, ask in questions.items()}

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import click
 
-from kinetic_mailchimp.kit.encryption import reveal
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.redaction import MASKER
 from kinetic_mailchimp.kit.secret_names import is_address_alone
@@ -35,6 +34,9 @@ class SecretText(click.types.StringParamType):
         """
         text = str(super().convert(value, param, ctx))
         name = (param and param.name) or "value"
+        # Imported here: a command line that only shows its help needs no cryptography.
+        from kinetic_mailchimp.kit.encryption import reveal  # noqa: PLC0415
+
         try:
             clear = str(reveal({name: text}, self._environment)[name])
         except ConfigurationError as error:

@@ -20,9 +20,9 @@ from kinetic_mailchimp.audit.dead_letters.replay import replay_to, requeue
 from kinetic_mailchimp.audit.integrity.verification import verify
 from kinetic_mailchimp.audit.privacy.erasure import erase
 from kinetic_mailchimp.audit.privacy.retention import prune
-from kinetic_mailchimp.audit.reading.queries import Question, entries
+from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
 from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions
-from kinetic_mailchimp.console.alerts.looking import look_at_letters
+from kinetic_mailchimp.console.alerts.collect import collect_dead_letters
 from kinetic_mailchimp.console.cli import main
 from kinetic_mailchimp.kit.errors import TransientError
 from kinetic_mailchimp.mailchimp import subscriber_hash
@@ -71,7 +71,7 @@ def states(trail: AuditTrail) -> list[str]:
 def test_what_is_closed_waits_no_more(filled: AuditTrail) -> None:
     assert close_at(filled, PURCHASING, OPT_OUT, PURCHASING) == 2
     assert [letter.note.seq for letter in waiting(filled)] == [OTHER.seq]
-    (fact,) = look_at_letters(filled)
+    (fact,) = collect_dead_letters(filled)
     assert (fact.waiting, fact.opt_outs) == (1, 0)
     output = io.StringIO()
     assert replay_to(filled, output).dispatched == 1
@@ -82,11 +82,11 @@ def test_what_is_closed_waits_no_more(filled: AuditTrail) -> None:
 def test_the_trail_keeps_who_closed_a_letter_and_why(filled: AuditTrail, clock: Any) -> None:
     clock.advance(days=2)
     run_id = close_at(filled, OPT_OUT)
-    (letter,) = entries(filled, Question(email="person2@example.com"))
+    (letter,) = entries(filled, EntryFilter(email="person2@example.com"))
     assert letter.dead_letter == "closed"
     assert letter.closed_at == "2026-03-03T09:30:00.000000Z"
     assert letter.closed_because == "Closed by night-shift: Corrected at the source."
-    (closing,) = entries(filled, Question(action="closed"))
+    (closing,) = entries(filled, EntryFilter(action="closed"))
     assert (closing.run_id, closing.plugin, closing.pipeline) == (run_id, "sync-audit", "close")
     assert (closing.targets, closing.detail) == ("dead letter 1/2", letter.closed_because)
     assert closing.refers_to is not None
@@ -135,7 +135,7 @@ def test_a_letter_that_a_replay_took_meanwhile_is_not_closed(filled: AuditTrail)
     with pytest.raises(TransientError, match="1/1 is not open any more"):
         close(filled, found, because="Corrected at the source.", closed_by="night-shift")
     assert states(filled) == ["in_flight"] * 3
-    assert [entry.seq for entry in entries(filled, Question(action="closed"))] == []
+    assert [entry.seq for entry in entries(filled, EntryFilter(action="closed"))] == []
     assert verify(filled).problems == ()
 
 
@@ -143,11 +143,11 @@ def test_retention_takes_what_is_closed_and_no_opt_out(filled: AuditTrail, clock
     close_at(filled, PURCHASING, OPT_OUT)
     clock.advance(days=800)
     assert prune(filled, timedelta(days=730)).kept == 2
-    assert [entry.seq for entry in entries(filled, Question(run_id=1))] == [OPT_OUT.seq, OTHER.seq]
+    assert [entry.seq for entry in entries(filled, EntryFilter(run_id=1))] == [OPT_OUT.seq, OTHER.seq]
     assert verify(filled).problems == ()
     close_at(filled, OTHER)
     assert prune(filled, timedelta(days=730)).removed == 1
-    assert [entry.seq for entry in entries(filled, Question(run_id=1))] == [OPT_OUT.seq]
+    assert [entry.seq for entry in entries(filled, EntryFilter(run_id=1))] == [OPT_OUT.seq]
     assert verify(filled).problems == ()
 
 
@@ -178,7 +178,7 @@ def test_a_user_without_a_name_is_a_number(
 
     monkeypatch.setattr(getpass, "getuser", fail)
     sync_audit("close", "1/1", "--because", "Gone.")
-    (closing,) = entries(filled, Question(action="closed"))
+    (closing,) = entries(filled, EntryFilter(action="closed"))
     assert closing.detail == f"Closed by user {os.getuid()}: Gone."
 
 
@@ -187,7 +187,7 @@ def test_whoever_closes_an_opt_out_is_asked(sync_audit: Command, filled: AuditTr
     for answer in ("", "n\n"):
         refused = sync_audit(*command, answer=answer)
         assert refused.exit_code == 1
-        assert "1/2: somebody opted out" in refused.output
+        assert "1/2: a person opted out" in refused.output
     assert states(filled) == ["open"] * 3
     assert sync_audit(*command, answer="y\n").exit_code == 0
     assert states(filled) == ["closed", "closed", "open"]

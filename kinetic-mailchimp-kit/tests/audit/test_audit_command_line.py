@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
-from kinetic_mailchimp.audit import Action, AuditTrail, Decision
+from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Direction
 from kinetic_mailchimp.audit.dead_letters import dispatch, replay
 from kinetic_mailchimp.audit.integrity.verification import verify
 from kinetic_mailchimp.audit.storage.schema import decisions
@@ -34,9 +34,14 @@ def sync_audit(sqlite_url: str) -> Command:
     return run
 
 
-@pytest.fixture
-def filled(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
-    run = sqlite_trail.start_run(plugin="target-mailchimp", version="0.1.0", pipeline="dev:forward")
+def fill(sqlite_trail: AuditTrail, decision: Make, clock: Any, *, with_directions: bool = True) -> AuditTrail:
+    forward, reverse = Direction("Epicor", "Mailchimp"), Direction("Mailchimp", "Epicor")
+    run = sqlite_trail.start_run(
+        plugin="target-mailchimp",
+        version="0.1.0",
+        pipeline="dev:forward",
+        direction=forward if with_directions else None,
+    )
     run.read(3)
     run.record(
         [
@@ -52,7 +57,12 @@ def filled(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
     )
     run.finish()
     clock.advance(days=1)
-    run = sqlite_trail.start_run(plugin="target-epicor-contacts", version="0.1.0", pipeline="dev:reverse")
+    run = sqlite_trail.start_run(
+        plugin="target-epicor-contacts",
+        version="0.1.0",
+        pipeline="dev:reverse",
+        direction=reverse if with_directions else None,
+    )
     run.read(1)
     rows = [
         decision(subject=None, targets=f"CustCnt EPIC06/{n}", changes={"NoContact": (False, True)})
@@ -63,6 +73,17 @@ def filled(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
     )
     run.finish()
     return sqlite_trail
+
+
+@pytest.fixture
+def filled(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
+    return fill(sqlite_trail, decision, clock)
+
+
+@pytest.fixture
+def filled_earlier(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
+    """A trail as an earlier version filled it: no run has a direction."""
+    return fill(sqlite_trail, decision, clock, with_directions=False)
 
 
 def test_a_person_is_one_story_in_both_directions(filled: AuditTrail, sync_audit: Command) -> None:
@@ -235,13 +256,13 @@ def test_a_replay_works_across_a_change_of_key(sqlite_url: str, decision: Make, 
 
 
 def test_a_replay_of_an_earlier_version_is_resolved_and_verifies(
-    filled: AuditTrail, sqlite_url: str, decision: Make, monkeypatch: pytest.MonkeyPatch
+    filled_earlier: AuditTrail, sqlite_url: str, decision: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as earlier:
         for module in (dispatch, replay):
             earlier.setattr(module, "IN_FLIGHT", "handed_out")
-        assert replay.replay_to(filled, io.StringIO()).dispatched == 1
-    with filled.database.writing() as connection:
+        assert replay.replay_to(filled_earlier, io.StringIO()).dispatched == 1
+    with filled_earlier.database.writing() as connection:
         connection.execute(sa.text("ALTER TABLE runs DROP COLUMN source_system"))
         connection.execute(sa.text("ALTER TABLE runs DROP COLUMN destination_system"))
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
@@ -390,11 +411,11 @@ def test_no_error_tells_the_password_of_the_database(error: str) -> None:
     program = (
         "from kinetic_mailchimp.kit.errors import ConfigurationError\n"
         "from kinetic_mailchimp.audit.cli import common\n"
-        "from kinetic_mailchimp.console.cli import main\n"
+        "from kinetic_mailchimp.console import cli\n"
         "def fail(url, **_):\n"
         f"    raise {error}(f'cannot open {{url}}')\n"
         "common.AuditTrail.open = fail\n"
-        "main(['--database', 'postgresql://audit:made-up-word@127.0.0.1/audit', 'runs'])\n"
+        "cli.main(['--database', 'postgresql://audit:made-up-word@127.0.0.1/audit', 'runs'])\n"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ended.returncode != 0

@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from cryptography.fernet import Fernet
 from kinetic_mailchimp.audit import AuditTrail, Decision, Direction
 from kinetic_mailchimp.audit.integrity.verification import verify
-from kinetic_mailchimp.audit.reading.queries import latest_runs
+from kinetic_mailchimp.audit.reading.runs import latest_runs
 from kinetic_mailchimp.audit.storage.database import PROFILE, Database
 from kinetic_mailchimp.audit.storage.schema import decisions, metadata, runs, same_person
 from kinetic_mailchimp.audit.trail import journal

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision, default_database_url
-from kinetic_mailchimp.audit.reading.queries import latest_runs
+from kinetic_mailchimp.audit.reading.runs import latest_runs
 from kinetic_mailchimp.audit.storage.schema import decisions
 from kinetic_mailchimp.audit.trail.environment import correlation, pipeline
-from kinetic_mailchimp.console.cli import main
+from kinetic_mailchimp.console.cli import COMMANDS
 from kinetic_mailchimp.epicor import EpicorClient
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError
 from kinetic_mailchimp.mailchimp import MailchimpClient
@@ -187,4 +187,4 @@ def test_the_examples_of_calls_use_what_the_clients_have() -> None:
 
 
 def test_the_readme_names_every_command() -> None:
-    assert [name for name in main.commands if f"`{name}" not in README] == []
+    assert [name for name in COMMANDS if f"`{name}" not in README] == []

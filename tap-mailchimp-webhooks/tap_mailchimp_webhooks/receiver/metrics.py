@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kinetic_mailchimp.kit.receiver_metrics import INBOX_OLDEST_UNREAD_SECONDS, INBOX_UNREAD
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from tap_mailchimp_webhooks.events.event import STREAM_BY_TYPE, Arrival
@@ -34,12 +35,12 @@ class ReceiverMetrics:
             registry=self._registry,
         )
         self._unread = Gauge(
-            "mailchimp_webhooks_inbox_unread",
+            INBOX_UNREAD,
             "Events that a reader has not emitted yet.",
             registry=self._registry,
         )
         self._oldest = Gauge(
-            "mailchimp_webhooks_inbox_oldest_unread_seconds",
+            INBOX_OLDEST_UNREAD_SECONDS,
             "Age of the oldest event that a reader has not emitted yet.",
             registry=self._registry,
         )

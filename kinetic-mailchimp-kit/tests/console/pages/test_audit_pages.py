@@ -52,7 +52,7 @@ def text_of(html: str) -> str:
 
 
 def keys_of(html: str) -> list[str]:
-    return re.findall(r'<li class="story" id="e([\d-]+)"', html)
+    return re.findall(r'<li class="decision" id="e([\d-]+)"', html)
 
 
 def next_of(html: str) -> str | None:
@@ -155,7 +155,7 @@ def test_dry_runs_count_for_nothing(sqlite_trail: AuditTrail, logged_in: Open, r
     assert "A dry run: nothing was written." in reader.get("/runs/1").text
 
 
-def test_a_person_is_one_story_in_both_directions(filled: AuditTrail, logged_in: Open) -> None:
+def test_a_person_is_one_history_in_both_directions(filled: AuditTrail, logged_in: Open) -> None:
     answer = logged_in(filled).look_up(" Ada.Lovelace@EXAMPLE.com")
     assert answer.url.endswith(f"/people/{filled.person(ADA).hex()}")
     text = text_of(answer.text)
@@ -174,7 +174,7 @@ def test_a_person_is_one_story_in_both_directions(filled: AuditTrail, logged_in:
     assert places == sorted(places)
 
 
-def test_a_former_address_leads_to_the_story(filled: AuditTrail, logged_in: Open) -> None:
+def test_a_former_address_leads_to_the_history(filled: AuditTrail, logged_in: Open) -> None:
     answer = logged_in(filled).look_up("ada@example.com")
     assert keys_of(answer.text) == ["25-1"]
     assert '<h1 class="address">ada@example.com</h1>' in answer.text
@@ -353,8 +353,8 @@ def test_the_report_tells_when_how_and_where_the_proof_is(
 def test_the_report_goes_on_past_what_is_old(
     sqlite_trail: AuditTrail, logged_in: Open, record_run: Record, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kinetic_mailchimp.console.pages.consent._MOST_LOOKED_AT", 70)
-    monkeypatch.setattr("kinetic_mailchimp.console.pages.consent._CHUNK", 20)
+    monkeypatch.setattr("kinetic_mailchimp.audit.reading.opt_out_report._MOST_READ", 70)
+    monkeypatch.setattr("kinetic_mailchimp.audit.reading.opt_out_report._CHUNK", 20)
     for _ in range(3):
         record_run(sqlite_trail, FORWARD, [opt_out(f"p{number}@example.com") for number in range(60)])
         clock.advance(minutes=1)

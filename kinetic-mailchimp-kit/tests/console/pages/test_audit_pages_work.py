@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision
 from kinetic_mailchimp.audit.dead_letters.closing import Place, close, find_open
 from kinetic_mailchimp.console.cli import main
-from kinetic_mailchimp.console.pages.receiver import ReceiverWatch
+from kinetic_mailchimp.console.pages.receiver_watch import ReceiverWatch
 
 Open = Callable[..., Any]
 Wait = Callable[..., None]
@@ -179,7 +179,7 @@ def test_the_receiver_is_understood(
     for path in ("", "/", "/readyz"):
         watch = ReceiverWatch(f"http://127.0.0.1:{receiver.server_port}{path}", clock)
         watch.ask()
-        assert (watch.health.is_well, watch.health.told) == (is_well, told)
+        assert (watch.health.is_well, watch.health.problems) == (is_well, told)
         assert watch.health.asked_at == clock.now
 
 

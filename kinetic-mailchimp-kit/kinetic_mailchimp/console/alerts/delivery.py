@@ -1,4 +1,4 @@
-"""One look at everything, and a message about each cause that is due."""
+"""Delivery of the messages that are due."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from kinetic_mailchimp.console.alerts.causes import Judgement
 from kinetic_mailchimp.console.alerts.channels import Channel
-from kinetic_mailchimp.console.alerts.memory import AlertMemory
+from kinetic_mailchimp.console.alerts.conditions import Evaluation
 from kinetic_mailchimp.console.alerts.messages import Message, compose
+from kinetic_mailchimp.console.alerts.store import AlertStore
 from kinetic_mailchimp.kit.timestamps import format_timestamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What a look came to.
+class Delivery:
+    """The result of sending.
 
     Args:
         sent: Messages that at least one channel took.
-        unsent: Messages that none took; the next look sends them.
+        unsent: Messages that none took; the next run sends them.
         failed_channels: The names of channels that did not take a message.
     """
 
@@ -28,22 +28,22 @@ class Outcome:
     failed_channels: tuple[str, ...]
 
 
-def tell(
-    memory: AlertMemory,
-    judgement: Judgement,
+def send_due(
+    store: AlertStore,
+    evaluation: Evaluation,
     channels: Sequence[Channel],
     *,
     now: datetime,
     quiet: timedelta,
-) -> Outcome:
-    """Send what is due, and remember what was sent.
+) -> Delivery:
+    """Send the messages that are due, and store which were sent.
 
     Args:
-        memory: What was told before.
-        judgement: What the rules say.
-        channels: Where messages go.
-        now: When the facts were looked at.
-        quiet: So long a cause that persists is not told again.
+        store: The stored conditions.
+        evaluation: The conditions that hold now.
+        channels: The channels that each message goes to.
+        now: The time at which the facts were collected.
+        quiet: The time after a message in which none about the same condition is due.
 
     Raises:
         TransientError: If the audit database did not answer.
@@ -51,19 +51,19 @@ def tell(
     sent: list[Message] = []
     unsent: list[Message] = []
     failed: dict[str, None] = {}
-    notices = memory.take(judgement, now, quiet)
+    notices = store.claim(evaluation, now, quiet)
     for position, notice in enumerate(notices):
         message = compose(notice, format_timestamp(now))
         try:
             refused = [channel.name for channel in channels if not channel.send(message)]
         except BaseException:
-            memory.give_back(notices[position:])
+            store.release(notices[position:])
             raise
         failed.update(dict.fromkeys(refused))
         if len(refused) < len(channels):
-            memory.told([notice], now)
+            store.mark_sent(notice, now)
             sent.append(message)
         else:
-            memory.give_back([notice])
+            store.release([notice])
             unsent.append(message)
-    return Outcome(sent=tuple(sent), unsent=tuple(unsent), failed_channels=tuple(failed))
+    return Delivery(sent=tuple(sent), unsent=tuple(unsent), failed_channels=tuple(failed))

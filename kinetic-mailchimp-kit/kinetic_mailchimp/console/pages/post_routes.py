@@ -1,30 +1,30 @@
-"""What forms are sent to; the gate has checked their tokens."""
+"""Routes for forms; the middleware has checked their tokens."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
+from urllib.parse import quote
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from kinetic_mailchimp.console.pages.login import COOKIE, SESSION_SECONDS
 from kinetic_mailchimp.console.pages.site import Site
-from kinetic_mailchimp.console.pages.words import in_query
 
 
-def writing(site: Site) -> APIRouter:
-    """What forms are sent to; the gate has checked their tokens."""
+def post_router(site: Site) -> APIRouter:
+    """Routes for forms; the middleware has checked their tokens."""
     router = APIRouter()
 
     @router.post("/people")
     def find_person(request: Request) -> Response:
-        return site.to(f"/people/{site.trail.person(request.state.form.get('email', '')).hex()}")
+        return site.redirect(f"/people/{site.trail.person(request.state.form.get('email', '')).hex()}")
 
     @router.post("/failures/replay")
     def replay(request: Request) -> Response:
         plugin = request.state.form.get("plugin", "")
         if not site.replays.start(plugin):
             raise HTTPException(HTTPStatus.CONFLICT)
-        return site.to(f"/failures?plugin={in_query(plugin)}")
+        return site.redirect(f"/failures?plugin={quote(plugin, safe='')}")
 
     # Not in a thread, like the others, but one at a time: the counts of wrong tokens are theirs alone.
     @router.post("/login")
@@ -40,7 +40,7 @@ def writing(site: Site) -> APIRouter:
             site.wrong_tokens.count(client)
             wrong = "That is not the token."
             return site.views.page(request, "login", HTTPStatus.UNAUTHORIZED, wrong=wrong, after=after)
-        answer = site.to(after)
+        answer = site.redirect(after)
         answer.set_cookie(
             COOKIE,
             site.login.new_session(),
@@ -54,7 +54,7 @@ def writing(site: Site) -> APIRouter:
 
     @router.post("/logout")
     async def log_out() -> Response:
-        answer = site.to("/login")
+        answer = site.redirect("/login")
         answer.delete_cookie(
             COOKIE,
             path=site.settings.root or "/",
@@ -68,6 +68,6 @@ def writing(site: Site) -> APIRouter:
 
 
 def local_path(text: str) -> str:
-    """A path of these pages to go on to; the first page in place of anything that leads elsewhere."""
-    leads_away = not text.startswith("/") or text.startswith(("//", "/\\")) or not text.isprintable()
-    return "/" if leads_away or text.startswith("/login") else text
+    """A path of these pages to redirect to; the first page in place of anything that leads elsewhere."""
+    leads_elsewhere = not text.startswith("/") or text.startswith(("//", "/\\")) or not text.isprintable()
+    return "/" if leads_elsewhere or text.startswith("/login") else text

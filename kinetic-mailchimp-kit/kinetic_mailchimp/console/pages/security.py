@@ -1,4 +1,4 @@
-"""What every request passes first, and every answer last: nothing behind it is reached without a login.
+"""Middleware around every page: host, login, form tokens and security headers.
 
 Refusing is the default: a new page is behind the login and a new form needs its token without a line of
 its own.
@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
@@ -20,7 +20,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kinetic_mailchimp.console.pages.login import COOKIE, Login, Visitor
 from kinetic_mailchimp.console.pages.settings import PagesSettings
 from kinetic_mailchimp.console.pages.views import Views
-from kinetic_mailchimp.console.pages.words import in_query
 
 logger = logging.getLogger(__name__)
 
@@ -41,25 +40,25 @@ _HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _KEPT: Final = {True: "public, max-age=86400", False: "no-store"}
-"""Whether an answer is the same for everybody → how long a browser may keep it."""
+"""True for a response that is the same for everybody → how long a browser may keep it."""
 
 
 class _RefusedError(Exception):
-    """A request that goes no further, and its answer."""
+    """A request that goes no further, and its response."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.status_code)
         self.response = response
 
 
-class Gate:
+class SecurityMiddleware:
     """Checks the host, the login and the token of forms, and puts the security headers on every answer.
 
     Args:
-        app: What is behind it.
-        settings: Who may come in.
-        login: Knows who somebody is.
-        views: Makes the pages of refusals.
+        app: The application behind it.
+        settings: The names and proxies that are trusted.
+        login: Finds the visitor of a request.
+        views: Renders the pages of refusals.
     """
 
     def __init__(self, app: ASGIApp, settings: PagesSettings, login: Login, views: Views) -> None:
@@ -74,33 +73,33 @@ class Gate:
             await self._app(scope, receive, send)
             return
         request = Request(scope, receive)
-        has_begun = False
+        has_started = False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal has_begun
+            nonlocal has_started
             if message["type"] == "http.response.start":
-                has_begun = True
+                has_started = True
                 headers = MutableHeaders(raw=message["headers"])
                 headers.update(_HEADERS)
                 headers["Cache-Control"] = _KEPT[self._path(request).startswith(STATIC)]
             await send(message)
 
         try:
-            await self._admit(request)
+            await self._check(request)
         except _RefusedError as refusal:
             await refusal.response(scope, receive, send_with_headers)
             return
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception as error:
-            # Neither the message nor the address of the page: both could name a person.
+            # Neither the message nor the URL of the page: both could name a person.
             logger.error("A page broke off: %s", type(error).__name__)  # noqa: TRY400 - see above
-            if has_begun:
+            if has_started:
                 raise
             response = self._views.problem(request, HTTPStatus.INTERNAL_SERVER_ERROR)
             await response(scope, receive, send_with_headers)
 
-    async def _admit(self, request: Request) -> None:
+    async def _check(self, request: Request) -> None:
         state = request.state
         state.visitor, state.form = None, {}
         path = self._path(request)
@@ -126,7 +125,7 @@ class Gate:
         return str(request.scope["path"]).removeprefix(self._settings.root) or "/"
 
     def _check_host(self, request: Request) -> None:
-        # A name that is not ours may be a web page that had its name point here to read what we answer.
+        # Another name may be a web page whose name points here, so that it can read the responses.
         if (urlsplit(f"//{request.headers.get('host', '')}").hostname or "") not in self._settings.hosts:
             raise _RefusedError(self._views.plain(HTTPStatus.MISDIRECTED_REQUEST, "This is not my name.\n"))
 
@@ -143,7 +142,7 @@ class Gate:
         if not self._login.takes_tokens:
             return self._views.problem(request, HTTPStatus.UNAUTHORIZED)
         query = f"?{request.url.query}" if request.url.query else ""
-        after = in_query(path + query) if request.method == "GET" else in_query("/")
+        after = quote(path + query if request.method == "GET" else "/", safe="")
         return RedirectResponse(f"{self._settings.root}{LOGIN}?next={after}", HTTPStatus.SEE_OTHER)
 
     def _check_form(self, request: Request, visitor: Visitor) -> None:

@@ -1,32 +1,33 @@
-"""Everyone who opted out: since when, how, whether Epicor says so, and which entry proves it."""
+"""Everyone who opted out: since when, how, whether Epicor has it, and which entry proves it."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from kinetic_mailchimp.audit.reading.consent import is_opt_out, is_real_decision, is_resubscription
+from kinetic_mailchimp.audit.reading.decision_details import DecisionDetail, load_details
+from kinetic_mailchimp.audit.reading.listings import KEY_COLUMNS, PAGE, Key, at, before
+from kinetic_mailchimp.audit.reading.runs import read_directions
 from kinetic_mailchimp.audit.storage.schema import decisions, disable_index, runs, same_person
+from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import OPT_OUTS
-from kinetic_mailchimp.console.pages.stories import PAGE, Key, Story, at, before, load
+from kinetic_mailchimp.audit.trail.direction import Direction
+from kinetic_mailchimp.kit.systems import EPICOR
 
-FORWARD: Final = "target-mailchimp"
 _CHUNK: Final = 200
-_MOST_LOOKED_AT: Final = 2_000
-"""Entries that one page looks at: most of a long list may be older entries about the same people."""
-
-_NOT_BROUGHT_BACK_BY: Final = ("superseded", "failed", "quarantined")
-"""An entry with these actions does not bring anybody back, whatever consent it tells of."""
+_MOST_READ: Final = 2_000
+"""Entries that one page reads: most of a long list may be older entries about the same people."""
 
 _HOW: Final = {
     "unsubscribed": "unsubscribed in Mailchimp",
     "complaint": "reported a mail as abuse",
     "cleaned": "address bounced, cleaned by Mailchimp",
 }
-_KEY: Final = (decisions.c.recorded_at, decisions.c.run_id, decisions.c.seq)
 _IN_EPICOR: Final = {
     "flagged": ("yes", "written and read back"),
     "unchanged": ("yes", "said so already"),
@@ -45,23 +46,23 @@ _LETTERS: Final = {
     "in_flight": "its dead letter waits",
     "closed": "its dead letter was closed by hand",
 }
-"""State of a dead letter whose record has not arrived → what is said of it."""
+"""State of a dead letter whose record was not written → words for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class OptOut:
-    """Somebody who must not be written to.
+    """A person who must not be written to.
 
     Args:
-        person: What stands for the person in an address.
+        person: The digest of the address, for a URL.
         address: The e-mail address; None where it was erased.
-        since: When it was first recorded that they opted out, as stored.
-        happened: When they did, as the source tells it; None where it does not.
+        since: The time of the first record of the opt-out, as stored.
+        happened: The time of the opt-out by the source's clock; None where the source does not have it.
         how: In words.
-        epicor: Whether Epicor says so: `yes`, `no`, `no row`, or `see entry`.
+        epicor: `yes` or `no` for whether Epicor has it, else `no row` or `see entry`.
         epicor_detail: Why, in words.
-        confirmed: When that was recorded.
-        proof: The first entry that tells it: run and number.
+        confirmed: The time at which that was recorded.
+        proof: The first entry about it: run and number.
         latest: The latest: run and number.
         event_id: The event that the first entry came from.
     """
@@ -84,23 +85,27 @@ class Report:
     """A page of people.
 
     Args:
-        people: Those on it, the latest news first.
-        next: Where the next page begins; None on the last one.
+        people: Those on it, by their latest entry, newest first.
+        next: The key after which the next page begins; None on the last one.
     """
 
     people: list[OptOut]
     next: Key | None
 
 
-def opted_out(connection: sa.Connection, start: Key | None, most: int = PAGE) -> Report:
-    """People who opted out, by the latest entry about it, newest first.
+def list_opt_outs(connection: sa.Connection, start: Key | None) -> Report:
+    """A page of people who opted out, by the latest entry about it, newest first.
 
-    A page ends after so many people, or after so many entries: it may be short and still not the last.
+    A page ends after `PAGE` people or `_MOST_READ` entries: it may be short and still not the last.
+
+    Args:
+        connection: The transaction to read in.
+        start: The key before which the page begins; None for the newest.
     """
     found: list[tuple[Key, bytes]] = []
     last: Key | None = None
-    for looked_at, (key, person, is_latest) in enumerate(_candidates(connection, start)):
-        if len(found) == most or looked_at == _MOST_LOOKED_AT:
+    for number_read, (key, person, is_latest) in enumerate(_candidates(connection, start)):
+        if len(found) == PAGE or number_read == _MOST_READ:
             break
         last = key
         if is_latest:
@@ -108,53 +113,32 @@ def opted_out(connection: sa.Connection, start: Key | None, most: int = PAGE) ->
     else:
         last = None
     keys = [key for key, _ in found]
-    stories = {(story.entry.run_id, story.entry.seq): story for story in load(connection, keys)}
+    details = {(one.entry.run_id, one.entry.seq): one for one in load_details(connection, keys)}
     first = _first_entries(connection, keys)
-    people = [_told(person, stories[key.run_id, key.seq], first.get(key)) for key, person in found]
+    directions = read_directions(connection)
+    people = [
+        _to_opt_out(person, details[key.run_id, key.seq], first.get(key), directions) for key, person in found
+    ]
     return Report(people, last)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What was told last about a person's consent.
-
-    Args:
-        consent: In the source's word.
-        key: The entry that tells it.
-        action: What became of it.
-    """
-
-    consent: str
-    key: Key
-    action: str
-
-
-def standing(connection: sa.Connection, person: bytes) -> Standing | None:
-    """What was told last about a person's consent, if anything was."""
-    query = (
-        sa.select(*_KEY, decisions.c.consent, decisions.c.action)
-        .join(runs, runs.c.id == decisions.c.run_id)
-        .where(
-            same_person(decisions.c.person, person),
-            decisions.c.consent.is_not(None),
-            decisions.c.part_of.is_(None),
-            decisions.c.action != "superseded",
-            runs.c.dry_run.is_(False),
-        )
-        .order_by(*(column.desc() for column in _KEY))
-        .limit(1)
-    )
-    row = connection.execute(query).first()
-    if row is None:
-        return None
-    return Standing(row.consent, Key(row.recorded_at, row.run_id, row.seq), row.action)
+def all_opt_outs(trail: AuditTrail) -> Iterator[OptOut]:
+    """Everyone who opted out, a page at a time: no transaction stays open during a slow download."""
+    start: Key | None = None
+    while True:
+        with trail.database.reading() as connection:
+            report = list_opt_outs(connection, start)
+        yield from report.people
+        if report.next is None:
+            return
+        start = report.next
 
 
 _Candidate = tuple[Key, bytes, bool]
 
 
 def _candidates(connection: sa.Connection, start: Key | None) -> Iterator[_Candidate]:
-    """Entries that tell of an opt-out, newest first, and whether each is the latest about its person."""
+    """Entries with an opt-out, newest first, each with a mark if it is the latest about its person."""
     return heapq.merge(*(_of_consent(connection, word, start) for word in OPT_OUTS), reverse=True)
 
 
@@ -164,14 +148,15 @@ def _of_consent(connection: sa.Connection, word: str, start: Key | None) -> Iter
         sa.select(newer.c.seq)
         .where(
             same_person(newer.c.person, decisions.c.person),
-            sa.tuple_(disable_index(newer.c.recorded_at), newer.c.run_id, newer.c.seq) > sa.tuple_(*_KEY),
-            _is_real(newer),
-            takes_away(newer) | brings_back(newer),
+            sa.tuple_(disable_index(newer.c.recorded_at), newer.c.run_id, newer.c.seq)
+            > sa.tuple_(*KEY_COLUMNS),
+            is_real_decision(newer),
+            is_opt_out(newer) | is_resubscription(newer),
         )
         .exists()
     )
     query = (
-        sa.select(*_KEY, decisions.c.person, sa.not_(is_newer))
+        sa.select(*KEY_COLUMNS, decisions.c.person, sa.not_(is_newer))
         .join(runs, runs.c.id == decisions.c.run_id)
         .where(
             decisions.c.consent == word,
@@ -180,7 +165,7 @@ def _of_consent(connection: sa.Connection, word: str, start: Key | None) -> Iter
             decisions.c.action != "superseded",
             runs.c.dry_run.is_(False),
         )
-        .order_by(*(column.desc() for column in _KEY))
+        .order_by(*(column.desc() for column in KEY_COLUMNS))
         .limit(_CHUNK)
     )
     while True:
@@ -196,10 +181,10 @@ def _of_consent(connection: sa.Connection, word: str, start: Key | None) -> Iter
 
 
 def _first_entries(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, sa.Row[Any]]:
-    """The first entry of each opt-out that stands: the first since the person last came back, if ever.
+    """The first entry of each opt-out that is in force: the first since the person last subscribed again.
 
     Args:
-        connection: In which transaction.
+        connection: The transaction to read in.
         keys: The latest entries about them.
     """
     if not keys:
@@ -208,7 +193,7 @@ def _first_entries(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, 
     first_run = runs.alias("first_run")
     came_back = (
         sa.select(sa.func.max(back.c.recorded_at))
-        .where(same_person(back.c.person, latest.c.person), _is_real(back), brings_back(back))
+        .where(same_person(back.c.person, latest.c.person), is_real_decision(back), is_resubscription(back))
         .correlate(latest)
         .scalar_subquery()
     )
@@ -217,8 +202,8 @@ def _first_entries(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, 
         .where(
             same_person(out.c.person, latest.c.person),
             disable_index(out.c.recorded_at) > sa.func.coalesce(came_back, ""),
-            _is_real(out),
-            takes_away(out),
+            is_real_decision(out),
+            is_opt_out(out),
         )
         .correlate(latest)
         .scalar_subquery()
@@ -256,48 +241,34 @@ def _first_entries(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, 
     return {Key(row.latest_at, row.latest_run, row.latest_seq): row for row in rows}
 
 
-def takes_away(entry: sa.FromClause) -> sa.ColumnElement[bool]:
-    """A condition for entries that tell of an opt-out and are not overtaken."""
-    return disable_index(entry.c.consent).in_(OPT_OUTS) & (entry.c.action != "superseded")
-
-
-def brings_back(entry: sa.FromClause) -> sa.ColumnElement[bool]:
-    """A condition for entries that tell of somebody who came back."""
-    return (disable_index(entry.c.consent) == "subscribed") & entry.c.action.not_in(_NOT_BROUGHT_BACK_BY)
-
-
-def _is_real(entry: sa.FromClause) -> sa.ColumnElement[bool]:
-    """A condition for decisions, not parts, of runs that wrote."""
-    run = runs.alias()
-    wrote = sa.select(run.c.id).where(run.c.id == entry.c.run_id, run.c.dry_run.is_(False)).correlate(entry)
-    return entry.c.part_of.is_(None) & wrote.exists()
-
-
-def _told(person: bytes, story: Story, first: sa.Row[Any] | None) -> OptOut:
-    latest = story.entry
-    from_epicor = (first.plugin if first is not None else latest.plugin) == FORWARD
-    consent = (first.consent if first is not None else latest.consent) or ""
-    epicor, detail = in_epicor(latest.plugin, latest.action)
-    if latest.plugin != FORWARD and latest.dead_letter in _LETTERS:
-        epicor, detail = "no", f"{detail}: {_LETTERS[latest.dead_letter]}"
-    proof = (first.run_id, first.seq) if first is not None else (latest.run_id, latest.seq)
+def _to_opt_out(
+    person: bytes,
+    detail: DecisionDetail,
+    first: sa.Row[Any] | None,
+    directions: Mapping[str, Direction | None],
+) -> OptOut:
+    latest = detail.entry
+    earliest = first or latest
+    first_direction, last_direction = directions.get(earliest.plugin), directions.get(latest.plugin)
+    from_epicor = first_direction is not None and first_direction.source == EPICOR
+    if last_direction is None:
+        epicor, why = "see entry", latest.action
+    elif last_direction.source == EPICOR:
+        epicor, why = "yes", "its own record says so"
+    else:
+        epicor, why = _IN_EPICOR.get(latest.action, ("see entry", latest.action))
+        if latest.dead_letter in _LETTERS:
+            epicor, why = "no", f"{why}: {_LETTERS[latest.dead_letter]}"
     return OptOut(
         person=person.hex(),
         address=None if latest.erased else latest.subject,
-        since=first.recorded_at if first is not None else latest.recorded_at,
+        since=earliest.recorded_at,
         happened=None if from_epicor or first is None else first.source_updated_on,
-        how="opted out in Epicor" if from_epicor else _HOW[consent],
+        how="opted out in Epicor" if from_epicor else _HOW[earliest.consent or ""],
         epicor=epicor,
-        epicor_detail=detail,
+        epicor_detail=why,
         confirmed=latest.recorded_at,
-        proof=proof,
+        proof=(earliest.run_id, earliest.seq),
         latest=(latest.run_id, latest.seq),
         event_id=first.event_id if first is not None else None,
     )
-
-
-def in_epicor(plugin: str, action: str) -> tuple[str, str]:
-    """Whether Epicor says so, after the latest decision about an opt-out, and why in words."""
-    if plugin == FORWARD:
-        return "yes", "its own record says so"
-    return _IN_EPICOR.get(action, ("see entry", action))

@@ -1,69 +1,65 @@
-"""Which address shows what."""
+"""Routes of the pages that show something."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable
+from dataclasses import fields
 from http import HTTPStatus
-from itertools import islice
 from typing import Final
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
+from kinetic_mailchimp.audit.reading.consent import find_last_consent
+from kinetic_mailchimp.audit.reading.dead_letters import count_waiting, waiting_plugins
+from kinetic_mailchimp.audit.reading.decision_details import DecisionDetail, load_details
+from kinetic_mailchimp.audit.reading.export import csv_lines
+from kinetic_mailchimp.audit.reading.listings import PAGE, Key, is_number, of_person, of_run, of_waiting
+from kinetic_mailchimp.audit.reading.opt_out_report import OptOut, all_opt_outs, list_opt_outs
+from kinetic_mailchimp.audit.reading.runs import find_run, list_runs, read_directions
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.run import OPEN
-from kinetic_mailchimp.console.pages import consent, overview
-from kinetic_mailchimp.console.pages.consent_csv import lines
+from kinetic_mailchimp.console.pages.overview import build_overview
 from kinetic_mailchimp.console.pages.plots import SPANS
-from kinetic_mailchimp.console.pages.run_lists import one_run, runs_before
 from kinetic_mailchimp.console.pages.site import Site
-from kinetic_mailchimp.console.pages.stories import (
-    PAGE,
-    Key,
-    Story,
-    is_number,
-    load,
-    of_person,
-    of_run,
-    of_waiting,
-    waiting_plugins,
-)
 
-_DIGEST_LETTERS: Final = frozenset("0123456789abcdef")
-_DIGEST_LENGTH: Final = 32
+_DIGEST: Final = re.compile("[0-9a-f]{32}")
 
 
-def reading(site: Site) -> APIRouter:
-    """The pages that are read."""
+def get_router(site: Site) -> APIRouter:
+    """Routes of the pages that show something."""
     router = APIRouter()
-    for some in (_runs, _people, _reports, _others):
-        router.include_router(some(site))
+    for make_routes in (_runs, _people, _reports, _public):
+        router.include_router(make_routes(site))
     return router
 
 
 def _runs(site: Site) -> APIRouter:
-    """What runs did."""
+    """The overview and the pages of runs."""
     router = APIRouter()
     trail, views = site.trail, site.views
 
     @router.get("/")
     def show_overview(request: Request, span: str = "") -> Response:
         chosen = SPANS.get(span) or next(iter(SPANS.values()))
-        seen = overview.look(trail, chosen, trail.clock())
+        overview = build_overview(trail, chosen, trail.clock())
         health = site.watch.health if site.watch else None
-        return views.page(request, "overview", here="overview", seen=seen, span=chosen, health=health)
+        return views.page(request, "overview", here="overview", overview=overview, span=chosen, health=health)
 
     @router.get("/runs")
     def show_runs(request: Request, plugin: str = "", before: str = "") -> Response:
         start = int(before) if is_number(before) else None
         with trail.database.reading() as connection:
-            found = runs_before(connection, plugin=plugin or None, start=start, most=PAGE + 1)
+            found = list_runs(connection, plugin=plugin or None, before=start, limit=PAGE + 1)
+            plugins = list(read_directions(connection))
         return views.page(
             request,
             "runs",
             here="runs",
             runs=found[:PAGE],
             plugin=plugin,
+            plugins=plugins,
             start=start,
             next=found[PAGE - 1].id if len(found) > PAGE else None,
         )
@@ -72,18 +68,20 @@ def _runs(site: Site) -> APIRouter:
     def show_run(request: Request, number: str, action: str = "", start: str = "") -> Response:
         first = int(start) if is_number(start) else 0
         with trail.database.reading() as connection:
-            run = one_run(connection, int(number)) if is_number(number) else None
+            run = find_run(connection, int(number)) if is_number(number) else None
             if run is None:
                 raise HTTPException(HTTPStatus.NOT_FOUND)
             listing = of_run(connection, run, action or None, first)
-            stories = load(connection, listing.keys)
+            details = load_details(connection, listing.keys)
+            directions = read_directions(connection)
         return views.page(
             request,
             "run",
             here="runs",
             run=run,
             action=action,
-            stories=stories,
+            details=details,
+            directions=directions,
             first=first,
             next=listing.next.seq + 1 if listing.next else None,
         )
@@ -92,7 +90,7 @@ def _runs(site: Site) -> APIRouter:
 
 
 def _people(site: Site) -> APIRouter:
-    """What happened to whom."""
+    """The pages of people."""
     router = APIRouter()
     trail, views = site.trail, site.views
 
@@ -102,24 +100,26 @@ def _people(site: Site) -> APIRouter:
 
     @router.get("/people/{digest}")
     def show_person(request: Request, digest: str, before: str = "") -> Response:
-        if len(digest) != _DIGEST_LENGTH or not _DIGEST_LETTERS.issuperset(digest):
+        if not _DIGEST.fullmatch(digest):
             raise HTTPException(HTTPStatus.NOT_FOUND)
         person = bytes.fromhex(digest)
         start = Key.parse(before)
         with trail.database.reading() as connection:
             listing = of_person(connection, person, start)
-            stories = load(connection, listing.keys)
-            standing = consent.standing(connection, person)
-        if not stories and start is None:
+            details = load_details(connection, listing.keys)
+            directions = read_directions(connection)
+            last_consent = find_last_consent(connection, person)
+        if not details and start is None:
             return views.page(request, "people", HTTPStatus.NOT_FOUND, here="people", unknown=True)
         return views.page(
             request,
             "person",
             here="people",
             digest=digest,
-            address=_address(trail, stories, person),
-            stories=stories,
-            standing=standing,
+            address=_address(trail, details, person),
+            details=details,
+            directions=directions,
+            last_consent=last_consent,
             start=start,
             next=listing.next,
         )
@@ -128,7 +128,7 @@ def _people(site: Site) -> APIRouter:
 
 
 def _reports(site: Site) -> APIRouter:
-    """What waits, and who opted out."""
+    """The pages of failures and of consent."""
     router = APIRouter()
     trail, views = site.trail, site.views
 
@@ -138,13 +138,14 @@ def _reports(site: Site) -> APIRouter:
         with trail.database.reading() as connection:
             waiting = {
                 one: (
-                    overview.waiting(connection, plugin=one),
-                    overview.waiting(connection, plugin=one, states=(OPEN,)),
+                    count_waiting(connection, plugins=[one]),
+                    count_waiting(connection, plugins=[one], states=(OPEN,)),
                 )
                 for one in waiting_plugins(connection)
             }
             listing = of_waiting(connection, start, plugin or None)
-            stories = load(connection, listing.keys)
+            details = load_details(connection, listing.keys)
+            directions = read_directions(connection)
         return views.page(
             request,
             "failures",
@@ -152,7 +153,8 @@ def _reports(site: Site) -> APIRouter:
             waiting=waiting,
             replays=site.replays,
             plugin=plugin,
-            stories=stories,
+            details=details,
+            directions=directions,
             start=start,
             next=listing.next,
         )
@@ -161,22 +163,21 @@ def _reports(site: Site) -> APIRouter:
     def show_consent(request: Request, after: str = "") -> Response:
         start = Key.parse(after)
         with trail.database.reading() as connection:
-            report = consent.opted_out(connection, start)
+            report = list_opt_outs(connection, start)
         return views.page(request, "consent", here="consent", report=report, start=start)
 
     @router.get("/consent.csv")
     def send_consent() -> Response:
         name = f"opted-out-{trail.clock():%Y-%m-%d}.csv"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return StreamingResponse(
-            lines(_everyone(trail)), media_type="text/csv; charset=utf-8", headers=headers
-        )
+        lines = csv_lines([field.name for field in fields(OptOut)], all_opt_outs(trail))
+        return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 
     return router
 
 
-def _others(site: Site) -> APIRouter:
-    """What is there without a login."""
+def _public(site: Site) -> APIRouter:
+    """The pages that need no login."""
     router = APIRouter()
     trail, views = site.trail, site.views
 
@@ -192,19 +193,7 @@ def _others(site: Site) -> APIRouter:
     return router
 
 
-def _address(trail: AuditTrail, stories: Iterable[Story], person: bytes) -> str | None:
-    """The address that stands for a person, from what is shown; None where it was erased."""
-    texts = (text for story in stories for text in (story.entry.subject, story.entry.former_subject) if text)
-    return next(islice((text for text in texts if trail.person(text) == person), 1), None)
-
-
-def _everyone(trail: AuditTrail) -> Iterator[consent.OptOut]:
-    """Everyone who opted out, a page at a time: no transaction stays open while somebody downloads."""
-    start: Key | None = None
-    while True:
-        with trail.database.reading() as connection:
-            report = consent.opted_out(connection, start)
-        yield from report.people
-        if report.next is None:
-            return
-        start = report.next
+def _address(trail: AuditTrail, details: Iterable[DecisionDetail], person: bytes) -> str | None:
+    """The address of a person, from the decisions on a page; None where it was erased."""
+    texts = (text for one in details for text in (one.entry.subject, one.entry.former_subject) if text)
+    return next((text for text in texts if trail.person(text) == person), None)
