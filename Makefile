@@ -1,6 +1,6 @@
 # Every target installs what it needs first. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test check docs format bench clean
+.PHONY: help install lock demo test check docs format bench release clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -40,15 +40,17 @@ check: install ## What CI checks beside the tests: lint, format, types, imports,
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(PACKAGES)
 	@# Tests are held to the same, but for annotations of their fixtures.
-	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench; do \
+	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench tests/docs .ci; do \
 	    $(BIN)/mypy --allow-untyped-defs --allow-incomplete-defs $$tests || exit 1; done
 	$(BIN)/lint-imports
 	@for member in $(MEMBERS); do \
 	    told=$$(cd $$member && $(CURDIR)/$(BIN)/deptry . 2>&1) || { echo "$$told"; exit 1; }; done
-	$(BIN)/python tests/docs/settings.py
+	$(BIN)/python tests/docs/generate.py
+	$(BIN)/python tests/docs/references.py
+	$(BIN)/python tests/docs/words.py
 
-docs: install ## Write the settings of the plugins into the READMEs and meltano.yml
-	$(BIN)/python tests/docs/settings.py --write
+docs: install ## Write what follows from the code: settings, definitions, rule table, versions
+	$(BIN)/python tests/docs/generate.py --write
 
 format: install ## Format and mend what can be mended
 	$(BIN)/ruff check --fix .
@@ -57,5 +59,10 @@ format: install ## Format and mend what can be mended
 bench: install ## Benchmarks: ratios against a floor measured in the same run
 	$(BIN)/pytest tests/bench --capture=no --override-ini python_files='bench_*.py' --override-ini timeout=3600
 
-clean: ## Remove what make made
-	rm -rf .venv .meltano data output dist
+release: check ## Build the distributions of the version in VERSION and tag them; uploads nothing
+	$(BIN)/python .ci/release.py
+
+clean: ## Remove what make made; data/, output/ and the state in .meltano/ stay
+	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf $(wildcard .meltano/*/*/venv)
+	find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +
