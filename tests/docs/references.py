@@ -32,6 +32,7 @@ SYSTEM = frozenset(
         "git",
         "head",
         "mv",
+        "pass",
         "pip",
         "source",
         "target-jsonl",
