@@ -1,4 +1,4 @@
-"""Lists everything a distribution needs as CycloneDX, with the versions and hashes of requirements.lock."""
+"""Lists everything that a distribution needs as CycloneDX, at the versions of requirements.lock."""
 
 from __future__ import annotations
 
@@ -46,21 +46,28 @@ def document(name: str, lock: Path, timestamp: str) -> dict[str, Any]:
         name: Of the distribution, which is installed here.
         lock: The file requirements.lock.
         timestamp: Of the release, ISO 8601; the document follows from its arguments alone.
+
+    Raises:
+        SystemExit: A distribution is installed here at another version than the locked one.
     """
     found: dict[str, Component] = {}
     _collect(Requirement(name), found, set(), optional=False)
     extras = distribution(name).metadata.get_all("Provides-Extra") or []
     _collect(Requirement(f"{name}[{','.join(extras)}]" if extras else name), found, set(), optional=True)
     root = found[canonicalize_name(name)]
-    hashes = _hashes(lock)
     others = sorted((part for part in found.values() if part is not root), key=lambda part: part.name)
+    locked = _locked_versions(lock)
+    for part in others:
+        # The library is not locked: it is released together with the plugins.
+        if part.version not in locked.get(part.name, {part.version}):
+            raise SystemExit(f"{part.name} {part.version} is installed, which is not the locked version.")
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "serialNumber": f"urn:uuid:{uuid.uuid5(NAMESPACE, f'{root.purl} {timestamp}')}",
         "version": 1,
-        "metadata": {"timestamp": timestamp, "component": _described(root, "application", {})},
-        "components": [_described(part, "library", hashes) for part in others],
+        "metadata": {"timestamp": timestamp, "component": _described(root, "application")},
+        "components": [_described(part, "library") for part in others],
         "dependencies": [
             {"ref": part.purl, "dependsOn": sorted(found[need].purl for need in part.needs)}
             for part in (root, *others)
@@ -103,7 +110,7 @@ def _needs(requirements: list[str], extras: set[str]) -> Iterator[Requirement]:
             yield requirement
 
 
-def _described(part: Component, kind: str, hashes: dict[str, list[str]]) -> dict[str, Any]:
+def _described(part: Component, kind: str) -> dict[str, Any]:
     described: dict[str, Any] = {
         "type": kind,
         "bom-ref": part.purl,
@@ -113,17 +120,14 @@ def _described(part: Component, kind: str, hashes: dict[str, list[str]]) -> dict
     }
     if kind == "library":
         described["scope"] = "optional" if part.optional else "required"
-    if part.name in hashes:
-        described["hashes"] = [{"alg": "SHA-256", "content": digest} for digest in hashes[part.name]]
     return described
 
 
-def _hashes(lock: Path) -> dict[str, list[str]]:
-    """The hashes of each distribution of the lock file: of its source and of its wheels."""
-    found: dict[str, list[str]] = {}
-    name = ""
-    for line in lock.read_text(encoding="utf-8").splitlines():
-        if start := re.match(r"([A-Za-z0-9._-]+)==", line):
-            name = canonicalize_name(start[1])
-        found.setdefault(name, []).extend(re.findall(r"sha256:([0-9a-f]{64})", line))
+def _locked_versions(lock: Path) -> dict[str, set[str]]:
+    """The versions of each distribution in the lock file; several where platforms differ."""
+    found: dict[str, set[str]] = {}
+    for name, version in re.findall(
+        r"^([A-Za-z0-9._-]+)==([^ ;]+)", lock.read_text(encoding="utf-8"), re.MULTILINE
+    ):
+        found.setdefault(canonicalize_name(name), set()).add(version)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import shlex
 import sys
@@ -45,6 +46,11 @@ def documents() -> list[Path]:
     return [file for file in sorted(ROOT.rglob("*.md")) if not SKIPPED & set(file.relative_to(ROOT).parts)]
 
 
+def name_of(file: Path) -> str:
+    """A file as a message names it."""
+    return os.path.relpath(file, ROOT)
+
+
 def without_code(text: str) -> str:
     """The text without blocks and spans of code, its lines kept."""
     blocks = re.sub(
@@ -74,7 +80,7 @@ def broken_links(file: Path) -> Iterator[str]:
         if re.match(r"[a-z]+:", path):
             continue
         target = (file.parent / path).resolve() if path else file
-        place = f"{file.relative_to(ROOT)}:{text.count(chr(10), 0, match.start()) + 1}"
+        place = f"{name_of(file)}:{text.count(chr(10), 0, match.start()) + 1}"
         if not target.exists():
             yield f"{place}: there is no {match[1]}."
         elif anchor and target.suffix == ".md" and anchor not in anchors(target):
@@ -134,7 +140,7 @@ def unknown_commands(file: Path) -> Iterator[str]:
     for line, words in console_commands(file):
         command = [word for word in words if not re.match(r"[A-Z_]+=", word)]
         if command and (wrong := _wrong(command)):
-            yield f"{file.relative_to(ROOT)}:{line}: {wrong}"
+            yield f"{name_of(file)}:{line}: {wrong}"
 
 
 def _wrong(command: list[str]) -> str:
@@ -159,9 +165,9 @@ def _wrong_for_meltano(command: str, arguments: list[str]) -> str:
     names |= {mapping["name"] for mapper in plugins["mappers"] for mapping in mapper["mappings"]}
     commands = {f"{plugin.name}:{name}" for plugin in OTHERS for name in plugin.commands}
     if command == "run" and (unknown := set(arguments) - names - commands):
-        return f"`meltano run` knows no {', '.join(sorted(unknown))}."
+        return f"`meltano run` has no job or plugin {', '.join(sorted(unknown))}."
     if command == "invoke" and arguments and arguments[0] not in names | commands:
-        return f"`meltano invoke` knows no {arguments[0]}."
+        return f"`meltano invoke` has no plugin {arguments[0]}."
     return ""
 
 
@@ -176,10 +182,14 @@ def variables() -> Iterator[Sequence[str]]:
                     yield [option.envvar] if isinstance(option.envvar, str) else option.envvar
 
 
-def wrong_variables() -> Iterator[str]:
-    """Each variable that .env.example lacks, has beyond the settings, or does not explain."""
+def wrong_variables(example: str) -> Iterator[str]:
+    """Each variable that .env.example lacks, has beyond the settings, or does not explain.
+
+    Args:
+        example: The text of .env.example.
+    """
     wanted = [list(names) for names in variables()]
-    lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+    lines = example.splitlines()
     listed: set[str] = set()
     for number, line in enumerate(lines, 1):
         if not (found := re.match(r"#?([A-Z][A-Z_]+)=", line)):
@@ -198,7 +208,7 @@ def main() -> None:
     wrong = [
         *(text for file in documents() for text in broken_links(file)),
         *(text for file in documents() for text in unknown_commands(file)),
-        *wrong_variables(),
+        *wrong_variables((ROOT / ".env.example").read_text(encoding="utf-8")),
     ]
     for text in wrong:
         sys.stdout.write(f"{text}\n")

@@ -41,10 +41,14 @@ MESSAGES = {
 }
 
 
-def offences(file: Path) -> Iterator[str]:
-    """Each place of a file with a word that must not come back, as `file:line: …`."""
-    place = file.relative_to(ROOT)
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+def offences(source: str, place: str) -> Iterator[str]:
+    """Each place of a module with a word that must not come back, as `file:line: …`.
+
+    Args:
+        source: The text of the module.
+        place: Its path, for the message.
+    """
+    tree = ast.parse(source)
     docstrings = {id(node.value): node.value for node in ast.walk(tree) if _is_docstring(node)}
     for node in ast.walk(tree):
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
@@ -67,7 +71,11 @@ def _is_docstring(node: ast.AST) -> TypeGuard[ast.Expr]:
 def main() -> None:
     """Name every place, or count them."""
     found = {
-        package: [text for file in sorted((ROOT / package).rglob("*.py")) for text in offences(file)]
+        package: [
+            text
+            for file in sorted((ROOT / package).rglob("*.py"))
+            for text in offences(file.read_text(encoding="utf-8"), str(file.relative_to(ROOT)))
+        ]
         for package in PACKAGES
     }
     if "--count" in sys.argv:

@@ -192,7 +192,7 @@ def _yaml_values(path: Path, text: str) -> Iterator[Value]:
 
 
 def _definition_path(path: Path) -> tuple[str, ...]:
-    """The path that a plugin has in meltano.yml, for its definition plugins/KIND/NAME--VARIANT.lock beside it."""
+    """The path of the plugin in meltano.yml, for its definition plugins/KIND/NAME--VARIANT.lock."""
     if path.suffix != DEFINITION_SUFFIX:
         return ()
     return ("plugins", path.parent.name, path.stem.partition("--")[0])
