@@ -23,7 +23,7 @@ install: .venv/installed ## Put a working .venv into the checkout, from requirem
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(foreach member,$(MEMBERS),--editable $(member))
 	@touch $@
 
-lock: ## Make requirements.lock anew (needs the network)
+lock: ## Write requirements.lock again (needs the network)
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.10 --all-extras \
 	    --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 	    $(foreach member,$(MEMBERS),--no-emit-package $(notdir $(member))) --no-emit-package connector-simulators \
@@ -52,7 +52,7 @@ check: install ## What CI checks beside the tests: lint, format, types, imports,
 docs: install ## Write what follows from the code: settings, definitions, rule table, versions
 	$(BIN)/python tests/docs/generate.py --write
 
-format: install ## Format and mend what can be mended
+format: install ## Format, and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -23,17 +23,17 @@ PACKAGES = (
     "target-mailchimp/target_mailchimp",
 )
 BASELINE = {
-    "kinetic-mailchimp-kit/kinetic_mailchimp": 213,
-    "tap-epicor-kinetic/tap_epicor_kinetic": 25,
-    "tap-mailchimp-webhooks/tap_mailchimp_webhooks": 49,
-    "target-epicor-contacts/target_epicor_contacts": 70,
-    "target-mailchimp/target_mailchimp": 58,
+    "kinetic-mailchimp-kit/kinetic_mailchimp": 198,
+    "tap-epicor-kinetic/tap_epicor_kinetic": 22,
+    "tap-mailchimp-webhooks/tap_mailchimp_webhooks": 45,
+    "target-epicor-contacts/target_epicor_contacts": 61,
+    "target-mailchimp/target_mailchimp": 55,
 }
 """How many places each package may still have; to be empty."""
-DOCSTRING = re.compile(r"\s*(What|Whether|How|Where|Whoever|Who|Whom|Whose|Which|Why)\b")
+DOCSTRING = re.compile(r"\s*(What|Whether|How|Where|Who|Whoever|Whom|Whose)\b")
 # Each with the form that the field uses instead.
 MESSAGES = {
-    r"\b(is|was|are) no\b(?! (longer|more|need)\b)": "write `is not a valid …` or `has no …`",
+    r"(?<![Tt]here )\b(is|was|are) no\b(?! (longer|more|need)\b)": "write `is not a valid …` or `has no …`",
     r"\b[Mm]end(s|ed|ing)?\b": "write `fix` or `repair`",
     r"\banew\b": "write `again`",
     r"\b([Ss]omebody|[Ww]hoever)\b": "name the part: the person, the member, the caller",
