@@ -198,6 +198,20 @@ def test_a_folder_means_its_env_file_and_meltano_yml_with_what_that_includes(tmp
     ]
 
 
+def test_a_folder_means_the_definitions_of_its_plugins_too(tmp_path):
+    (tmp_path / "plugins" / "loaders").mkdir(parents=True)
+    (tmp_path / "meltano.yml").touch()
+    definition = tmp_path / "plugins" / "loaders" / "target-one--variant.lock"
+    definition.write_text('{"name": "target-one", "settings": [{"name": "pin", "sensitive": true}]}')
+
+    assert find_files([tmp_path]) == [tmp_path / "meltano.yml", definition]
+    assert [value.path for value in SettingsFile.read(definition).values] == [
+        ("plugins", "loaders", "target-one", "name"),
+        ("plugins", "loaders", "target-one", "settings", "pin", "name"),
+        ("plugins", "loaders", "target-one", "settings", "pin", "sensitive"),
+    ]
+
+
 def test_a_folder_with_nothing_to_read_is_an_error(tmp_path):
     with pytest.raises(ConfigurationError, match=r"neither \.env nor meltano\.yml"):
         find_files([tmp_path])

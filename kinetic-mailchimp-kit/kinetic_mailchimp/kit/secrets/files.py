@@ -16,7 +16,8 @@ from dotenv.parser import Binding, parse_stream
 from kinetic_mailchimp.kit.encryption import PREFIX
 from kinetic_mailchimp.kit.errors import ConfigurationError
 
-YAML_SUFFIXES = frozenset({".yml", ".yaml", ".json"})
+DEFINITION_SUFFIX = ".lock"
+YAML_SUFFIXES = frozenset({".yml", ".yaml", ".json", DEFINITION_SUFFIX})
 PROJECT_FILES = (".env", "meltano.yml")
 
 _NULL_TAG = "tag:yaml.org,2002:null"
@@ -187,7 +188,14 @@ def _yaml_values(path: Path, text: str) -> Iterator[Value]:
     seen: set[int] = set()
     for document in documents:
         if document is not None:
-            yield from _node_values(document, (), seen)
+            yield from _node_values(document, _definition_path(path), seen)
+
+
+def _definition_path(path: Path) -> tuple[str, ...]:
+    """The path of the plugin in meltano.yml, for its definition plugins/KIND/NAME--VARIANT.lock."""
+    if path.suffix != DEFINITION_SUFFIX:
+        return ()
+    return ("plugins", path.parent.name, path.stem.partition("--")[0])
 
 
 def _node_values(node: yaml.Node, path: tuple[str, ...], seen: set[int]) -> Iterator[Value]:
@@ -215,7 +223,7 @@ def _item_name(node: yaml.Node) -> str | None:
 
 
 def find_files(named: Iterable[Path]) -> list[Path]:
-    """The files that are meant: each named one, in a folder its .env and meltano.yml, and what that includes.
+    """The files that are meant: each named one, in a folder its .env and meltano.yml with what goes with it.
 
     Raises:
         ConfigurationError: A folder has neither, or a named file is not there.
@@ -236,9 +244,11 @@ def find_files(named: Iterable[Path]) -> list[Path]:
 
 
 def _included(file: Path) -> Iterator[Path]:
-    """The files that the `include_paths` of a meltano.yml mean."""
+    """The files that the `include_paths` of a meltano.yml mean, and Meltano's definitions beside it."""
     if not _is_yaml(file):
         return
+    if file.name == "meltano.yml":
+        yield from sorted(file.parent.glob(f"plugins/*/*{DEFINITION_SUFFIX}"))
     for value in SettingsFile.read(file).values:
         if value.path[:1] == ("include_paths",):
             yield from sorted(found for found in file.parent.glob(value.text) if found != file)
