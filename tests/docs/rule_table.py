@@ -11,7 +11,7 @@ from plugin_definitions import ROOT
 
 RULES = tuple(f"R{number}" for number in range(1, 11))
 DOCS = ROOT / "docs"
-UNPROVED = ("R3", "R5", "R7")
+UNPROVED: tuple[str, ...] = ()
 """Rules whose tests have no mark yet; to be empty."""
 SKIPPED = frozenset({".venv", ".meltano", "data", "dist", "build"})
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 _ENCODED: Final = "with %40, %3A, %2F and %25 for @ : / and % in the password"
-"""How a password is written in a URL; else a part of it would be taken for a host or a port, and shown."""
+"""The way to write a password in a URL; else a part of it would be taken for a host or a port, and shown."""
 
 _DURABLE: Final = {
     "journal_mode": "WAL",  # read while it is written

@@ -10,10 +10,10 @@ SECRET_NAME = re.compile(
     r"|(?:^|_)(?:TOKEN|API_?KEY|ACCESS_KEY|PRIVATE_KEY|SIGNING_KEY|ENCRYPTION_KEY|AUTH_KEY"
     r"|ALERT_URLS)S?(?:_|$)"
 )
-"""What the name of a secret has in it, in capitals, `_` between words."""
+"""Words in the name of a secret, in capitals, `_` between words."""
 
 TELLS_ABOUT_A_SECRET = re.compile(r"_(?:FILE|PATH|DIR|URL|URI|ID|NAME|TYPE|METHOD|TTL|SECONDS)$")
-"""How a name ends that only says where a secret is or what kind it is: TOKEN_URL, CLIENT_SECRET_FILE."""
+"""Endings of names that only say where a secret is or what kind it is: TOKEN_URL, CLIENT_SECRET_FILE."""
 
 DATABASES = frozenset({"sqlite", "postgresql", "postgres", "mysql", "mariadb", "mssql", "oracle"})
 

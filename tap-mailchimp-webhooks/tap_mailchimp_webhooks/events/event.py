@@ -24,7 +24,7 @@ STREAM_BY_TYPE: Mapping[str, str] = {
     "campaign": CAMPAIGN_EVENTS,
 }
 FORGOTTEN_DOMAIN = "@forgotten.mailchimp.com"
-"""Where Mailchimp moves the address of a person whom it deleted permanently."""
+"""The domain to which Mailchimp moves the address of a person whom it deleted permanently."""
 
 FORGOTTEN = "forgotten"
 """The note on an event about such an address."""

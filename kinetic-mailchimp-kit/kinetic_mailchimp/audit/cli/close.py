@@ -41,7 +41,7 @@ def to_reason(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     required=True,
     callback=to_reason,
     metavar="TEXT",
-    help="Why, for whoever asks later. It stays in the trail for good: name nobody.",
+    help="The reason, for later readers. It stays in the trail for good: name no person.",
 )
 @click.option("--yes", is_flag=True, help="Close opt-outs without asking.")
 @click.pass_context

@@ -154,7 +154,7 @@ PUBLIC_COLUMNS: Final = (
     "refers_to",
     "private_digest",
 )
-"""What the chain covers, in the order in which it is hashed."""
+"""Columns that the chain covers, in the order in which it is hashed."""
 
 PRIVATE_COLUMNS: Final = (
     "subject",
@@ -167,7 +167,7 @@ PRIVATE_COLUMNS: Final = (
     "dead_letter",
     "payload",
 )
-"""What `private_digest` covers, in the order in which it is hashed."""
+"""Columns that `private_digest` covers, in the order in which it is hashed."""
 
 dead_letters = sa.Table(
     "dead_letters",
@@ -242,5 +242,5 @@ alerts = sa.Table(
     sa.Column("seen_at", sa.String(27), nullable=False),
     sa.Column("told_at", sa.String(27)),
     sa.Column("claimed_until", sa.String(27)),
-    comment="Causes that hold, when somebody was told, and until when a process is about to tell.",
+    comment="Conditions that hold, when an alert was sent, and until when one is being sent.",
 )
