@@ -164,10 +164,11 @@ def read_token(answer: Answer) -> Token:
         ConfigurationError: There is none in it.
     """
     try:
-        document = json.loads(answer.body)
+        document = answer.document
     except ValueError:
         document = _token_xml(answer.text)
-    names = {str(name).replace("_", "").lower(): value for name, value in document.items()}
+    fields = document if isinstance(document, dict) else {}
+    names = {str(name).replace("_", "").lower(): value for name, value in fields.items()}
     value = names.get("accesstoken")
     if not isinstance(value, str) or not value:
         raise ConfigurationError(
@@ -181,7 +182,7 @@ def read_token(answer: Answer) -> Token:
 
 
 def _token_xml(text: str) -> dict[str, str]:
-    return dict(re.findall(r"<(?:\w+:)?(AccessToken|ExpiresIn)\b[^>]*>([^<]+)<", text))
+    return dict(re.findall(r"<(?:\w+:)?(AccessToken|ExpiresIn)\b[^<>]*>([^<]+)<", text))
 
 
 _CHECK_LOGIN = "Check `username` and `password`; if they are right, try another `token_request`."

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
+from kinetic_mailchimp.kit.json_reading import parse_json
 
 STRING = "Edm.String"
+_LONGEST_CHAIN = 50
+"""Types that one is derived from; a circle of them ends there."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,8 @@ def parse_metadata(service: str, text: str) -> ServiceMetadata:
     """
     try:
         text = text.lstrip("\ufeff \r\n\t")
-        types, sets = _from_xml(text) if text.startswith("<") else _from_json(json.loads(text))
-    except (ValueError, ET.ParseError, AttributeError) as error:
+        types, sets = _from_xml(text) if text.startswith("<") else _from_json(parse_json(text))
+    except (ValueError, ET.ParseError, AttributeError, TypeError, RecursionError) as error:
         raise TransientError(
             f"The $metadata of {service} cannot be read.", advice="Is `base_url` a Kinetic server?"
         ) from error
@@ -111,7 +113,7 @@ def _from_json(document: Mapping[str, Any]) -> _Parsed:
     }
     container = raw.get(document.get("$EntityContainer", ""), {})
     sets = {
-        name: element["$Type"]
+        name: _type_of(element)
         for name, element in container.items()
         if isinstance(element, Mapping) and element.get("$Type") and element.get("$Collection", True)
     }
@@ -138,7 +140,7 @@ def _json_type(name: str, raw: Mapping[str, Mapping[str, Any]]) -> EntityType:
         for column, definition in element.items():
             if column.startswith(("$", "@")) or not isinstance(definition, Mapping):
                 continue
-            edm_type = definition.get("$Type", STRING)
+            edm_type = _type_of(definition)
             if definition.get("$Kind") == "NavigationProperty":
                 navigation[column] = edm_type
             else:
@@ -146,10 +148,17 @@ def _json_type(name: str, raw: Mapping[str, Mapping[str, Any]]) -> EntityType:
     return EntityType(name, key, properties, navigation)
 
 
+def _type_of(element: Mapping[str, Any]) -> str:
+    edm_type = element.get("$Type", STRING)
+    if not isinstance(edm_type, str):
+        raise TypeError("a $Type is the name of a type")
+    return edm_type
+
+
 def _with_bases(name: str, raw: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """An element after those it is derived from."""
     chain: list[Mapping[str, Any]] = []
-    while name in raw and raw[name] not in chain:
+    while name in raw and len(chain) < _LONGEST_CHAIN:
         chain.insert(0, raw[name])
         name = raw[name].get("$BaseType", "")
     return chain

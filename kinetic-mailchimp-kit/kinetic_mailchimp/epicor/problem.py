@@ -82,7 +82,7 @@ def _from_xml(status: int, text: str) -> Problem:
     parts = {
         name: found.group(1)
         for name in ("ErrorMessage", "ReasonPhrase", "ErrorType", "CorrelationId")
-        if (found := re.search(rf"<(?:\w+:)?{name}[^>]*>([^<]*)<", text))
+        if (found := re.search(rf"<(?:\w+:)?{name}[^<>]*>([^<]*)<", text))
     }
     return Problem(
         status,

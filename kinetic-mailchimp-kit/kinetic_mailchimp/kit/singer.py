@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import io
 import logging
 import math
 import sys
@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from types import FrameType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import click
 from singer_sdk import Target
@@ -22,6 +22,7 @@ from typing_extensions import override
 
 from kinetic_mailchimp.kit.encryption import reveal, secret_values
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError, TransientError
+from kinetic_mailchimp.kit.json_reading import parse_json
 from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
 
 RunStatus = Literal["succeeded", "failed", "stopped"]
@@ -36,6 +37,8 @@ def run_plugin(plugin: type[PluginBase]) -> None:
     A ConnectorError ends it with one readable line on stderr and exit status 1; logs are masked.
     """
     mask_logs()
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # one byte that is not UTF-8 stops no run
     # Its debug lines hold whole addresses of requests, and these the people that are looked up.
     logging.getLogger("urllib3").setLevel(logging.INFO)
     try:
@@ -80,13 +83,31 @@ class MessageReader(SingerReader):
             DataError: The line is not a JSON object.
         """
         try:
-            message: dict[str, Any] = json.loads(line, parse_float=exact_number)
+            message = parse_json(line, parse_float=exact_number)
         except ValueError as error:
+            raise _not_a_message(line) from error
+        # The SDK quotes the whole of a message without a type, and a type that it does not know.
+        kind = message.get("type") if isinstance(message, dict) else None
+        if not (isinstance(kind, str) and kind.isidentifier()):
+            raise _not_a_message(line)
+        return cast("dict[str, Any]", message)
+
+    @staticmethod
+    @override
+    def assert_line_requires(line_dict: dict[str, Any], requires: set[str]) -> None:
+        """Name the keys that a message lacks, and nothing that it holds."""
+        if missing := requires - line_dict.keys():
             raise DataError(
-                f"A line of {len(line)} characters on standard input is not a Singer message.",
-                advice="Only a tap or a mapper may write there: look for a program that prints.",
-            ) from error
-        return message
+                f"A Singer message lacks {', '.join(f'`{name}`' for name in sorted(missing))}.",
+                advice="The tap or the mapper in front is at fault.",
+            )
+
+
+def _not_a_message(line: str) -> DataError:
+    return DataError(
+        f"A line of {len(line)} characters on standard input is not a Singer message.",
+        advice="Only a tap or a mapper may write there: look for a program that prints.",
+    )
 
 
 def exact_number(text: str) -> int | float | str:

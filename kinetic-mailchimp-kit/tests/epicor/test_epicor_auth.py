@@ -178,7 +178,7 @@ def test_a_token_comes_in_json_or_xml(make_answer: Callable[..., Any], body: Any
     assert read_token(make_answer(200, body)) == Token("abc", lifetime)
 
 
-@pytest.mark.parametrize("body", [{}, {"AccessToken": ""}, "nothing", "<Token/>"])
+@pytest.mark.parametrize("body", [{}, {"AccessToken": ""}, "nothing", "<Token/>", ["x"], "[7]"])
 def test_an_answer_without_a_token(make_answer: Callable[..., Any], body: Any) -> None:
     with pytest.raises(ConfigurationError, match="`token_url`"):
         read_token(make_answer(200, body))

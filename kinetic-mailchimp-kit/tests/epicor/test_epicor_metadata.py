@@ -87,3 +87,26 @@ def test_json_and_xml_tell_the_same(start_epicor: Any, service: str) -> None:
 def test_a_byte_order_mark_before_json_is_no_part_of_it() -> None:
     service = parse_metadata("Erp.BO.PartSvc", "\ufeff" + json.dumps(NESTED))
     assert service.entity("Parts").key == ("Company", "PartNum")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"$EntityContainer": "D", "D": {"$Kind": "EntityContainer", "Rows": {"$Type": {"a": 1}}}}',
+        '{"T": {"$Kind": "EntityType", "A": {"$Type": ["Edm.String"]}}}',
+        '{"T": {"$Kind": "EntityType", "$Key": 7}}',
+        '["x"]',
+        "[" * 200_000,
+        '{"a":' * 200_000,
+    ],
+)
+def test_a_document_of_another_shape_is_an_error_in_words(text):
+    with pytest.raises(TransientError, match="cannot be read"):
+        parse_metadata("Svc", text)
+
+
+def test_types_derived_in_a_circle_end():
+    circle = (
+        '{"A": {"$Kind": "EntityType", "$BaseType": "B"}, "B": {"$Kind": "EntityType", "$BaseType": "A"}}'
+    )
+    assert set(parse_metadata("Svc", circle).types) == {"A", "B"}

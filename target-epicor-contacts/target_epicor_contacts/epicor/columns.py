@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
+from kinetic_mailchimp.kit.numbers import bounded_decimal
 from kinetic_mailchimp.kit.timestamps import parse_timestamp
 
 from target_epicor_contacts.epicor.entities import CONTACT, EMAIL, Entity
@@ -198,14 +199,14 @@ def _boolean(value: Any) -> bool:  # noqa: ANN401 (any JSON)
 
 
 def _integer(value: Any) -> int:  # noqa: ANN401 (any JSON)
-    number = Decimal(str(value))
+    number = bounded_decimal(value)
     if number != number.to_integral_value():
         raise ValueError("not a whole number")
     return int(number)
 
 
 def _number(value: Any) -> float | int:  # noqa: ANN401 (any JSON)
-    number = Decimal(str(value))
+    number = bounded_decimal(value)
     return int(number) if number == number.to_integral_value() else float(number)
 
 
