@@ -14,8 +14,15 @@ from typing import Protocol
 
 import requests
 from requests import exceptions as failures
-from requests.adapters import HTTPAdapter
 
+from kinetic_mailchimp.kit.bounded_http import (
+    MAX_MIB,
+    MAX_SECONDS,
+    BoundedAdapter,
+    ResponseLimits,
+    TooLargeError,
+    TooSlowError,
+)
 from kinetic_mailchimp.kit.errors import (
     AmbiguousWriteError,
     ConfigurationError,
@@ -30,6 +37,7 @@ from kinetic_mailchimp.kit.retry import RetryPolicy
 logger = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT = 120.0
+_CHUNK = 64 * 1024
 
 
 class Authorization(Protocol):
@@ -112,7 +120,8 @@ class Transport:
         self._sleep = sleep
         self._clock = clock
         self._verify = ca_bundle or True
-        self._session = _session(max_connections)
+        self._limits = ResponseLimits.from_environment()
+        self._session = _session(max_connections, self._limits, clock)
         self._count_lock = threading.Lock()
         self.calls: Counter[str] = Counter()
         """Attempts so far, by method."""
@@ -172,17 +181,7 @@ class Transport:
     def _exchange(self, request: Request, identity: Mapping[str, str]) -> Answer:
         started = self._clock()
         try:
-            response = self._session.request(
-                request.method,
-                request.full_url,
-                headers={**request.headers, **identity},
-                json=request.json,
-                data=request.form,
-                auth=_no_netrc,
-                timeout=self._timeout,
-                verify=self._verify,
-                allow_redirects=False,
-            )
+            response, body = self._call(request, identity)
         except failures.InvalidHeader as error:
             raise ConfigurationError(
                 "A header cannot carry the credentials as they are.",
@@ -225,14 +224,57 @@ class Transport:
         return Answer(
             status=response.status_code,
             headers=response.headers,
-            body=response.content,
+            body=body,
             seconds=self._clock() - started,
         )
 
+    def _call(self, request: Request, identity: Mapping[str, str]) -> tuple[requests.Response, bytes]:
+        try:
+            response = self._session.request(
+                request.method,
+                request.full_url,
+                headers={**request.headers, **identity},
+                json=request.json,
+                data=request.form,
+                auth=_no_netrc,
+                timeout=self._timeout,
+                verify=self._verify,
+                allow_redirects=False,
+                stream=True,
+            )
+            with response:
+                return response, self._body(response)
+        except TooLargeError as error:
+            raise self._too_large(request) from error
+        except TooSlowError as error:
+            message = (
+                f"{request}: the answer took longer than {self._limits.seconds:g} s in all (`{MAX_SECONDS}`)."
+            )
+            raise _ambiguous_if_write(request, request.timeout_error(message)) from error
 
-def _session(max_connections: int) -> requests.Session:
+    def _body(self, response: requests.Response) -> bytes:
+        """All of the body, unpacked piece by piece: a small answer can hold more than the memory."""
+        pieces: list[bytes] = []
+        left = self._limits.size
+        for piece in response.iter_content(_CHUNK):
+            left -= len(piece)
+            if left < 0:
+                raise TooLargeError
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _too_large(self, request: Request) -> ConnectorError:
+        message = f"{request}: the answer has more than {self._limits.mib:g} MiB (`{MAX_MIB}`)."
+        if not request.may_repeat:
+            return _ambiguous_if_write(request, TransientError(message))
+        return ConfigurationError(
+            message, advice=f"Read less at once, or set the variable `{MAX_MIB}` higher if it is right so."
+        )
+
+
+def _session(max_connections: int, limits: ResponseLimits, clock: Callable[[], float]) -> requests.Session:
     session = requests.Session()
-    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=max_connections)
+    adapter = BoundedAdapter(limits, clock=clock, pool_connections=4, pool_maxsize=max_connections)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
