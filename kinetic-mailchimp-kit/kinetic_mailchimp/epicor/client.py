@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import email.utils
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from kinetic_mailchimp.epicor.auth import authorization
 from kinetic_mailchimp.epicor.errors import classify
@@ -20,8 +19,6 @@ from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 from kinetic_mailchimp.kit.http_call import Answer, HttpCall, Reply, Request
 from kinetic_mailchimp.kit.retry import RetryPolicy
 from kinetic_mailchimp.kit.transport import Transport
-
-logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
@@ -50,8 +47,6 @@ class EpicorClient:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
-        if _travels_in_clear(settings.base_url):
-            logger.warning("`base_url` is not https: key, password and data travel in clear.")
         self._stopped = threading.Event()
         pause = sleep or self._pause
         self._root = f"{settings.base_url}/api/v2/odata"
@@ -245,11 +240,6 @@ def _query(
         "$skip": skip or None,
     }
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _travels_in_clear(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme == "http" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}
 
 
 def _date(answer: Answer) -> dt.datetime | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
-from urllib.parse import urlsplit
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.settings import json_schema, read, setting
+from kinetic_mailchimp.kit.web_url import split_url, web_url
 
 AuthMethod = Literal["basic", "token_resource", "oauth2", "api_key"]
 TokenRequest = Literal["headers", "basic", "form"]
@@ -43,13 +44,13 @@ _CREDENTIALS = ("api_key", "username", "password", "client_id", "client_secret")
 def _base_url(text: str) -> str:
     """Read the instance's URL, also out of one that was copied with more behind it."""
     url = _API_PATH.sub("", text.strip().rstrip("/")).rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    parts = split_url(url)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigurationError(
             "Setting `base_url` is not a valid web address.",
             advice="Use `https://<host>/<instance>`, the part before `/api/v2`.",
         )
-    if parts.username or parts.query or parts.fragment:
+    if "@" in parts.netloc or parts.query or parts.fragment:
         raise ConfigurationError(
             "Setting `base_url` holds a login, a query or a fragment.",
             advice="Use `https://<host>/<instance>`; a login belongs in `username` and `password`.",
@@ -127,6 +128,7 @@ class EpicorSettings:
         title="Token URL",
         description="Where tokens come from. Without it: Epicor's identity provider for `oauth2`, "
         "`TokenResource.svc` of the instance for `token_resource`.",
+        parse=partial(web_url, setting="token_url"),
     )
     token_request: TokenRequest = setting(
         "headers",

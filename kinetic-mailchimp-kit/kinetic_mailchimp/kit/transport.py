@@ -33,6 +33,7 @@ from kinetic_mailchimp.kit.errors import (
 from kinetic_mailchimp.kit.http_call import Answer, Request
 from kinetic_mailchimp.kit.redaction import MASKER
 from kinetic_mailchimp.kit.retry import RetryPolicy
+from kinetic_mailchimp.kit.web_url import IN_CLEAR, travels_in_clear
 
 logger = logging.getLogger(__name__)
 
@@ -122,6 +123,7 @@ class Transport:
         self._verify = ca_bundle or True
         self._limits = ResponseLimits.from_environment()
         self._session = _session(max_connections, self._limits, clock)
+        self._origins: set[str] = set()
         self._count_lock = threading.Lock()
         self.calls: Counter[str] = Counter()
         """Attempts so far, by method."""
@@ -181,6 +183,7 @@ class Transport:
     def _exchange(self, request: Request, identity: Mapping[str, str]) -> Answer:
         started = self._clock()
         try:
+            self._check_origin(request)
             response, body = self._call(request, identity)
         except failures.InvalidHeader as error:
             raise ConfigurationError(
@@ -227,6 +230,20 @@ class Transport:
             body=body,
             seconds=self._clock() - started,
         )
+
+    def _check_origin(self, request: Request) -> None:
+        """Refuse a login in a URL and warn of one in clear, once for each server."""
+        origin = request.url.partition("://")[2].partition("/")[0]
+        if origin in self._origins:
+            return
+        if "@" in origin:
+            raise ConfigurationError(
+                f"The URL of {request} holds a login before the host.",
+                advice="Leave it out: credentials have settings of their own.",
+            )
+        if travels_in_clear(request.url):
+            logger.warning("The URL of %s %s", request, IN_CLEAR)
+        self._origins.add(origin)
 
     def _call(self, request: Request, identity: Mapping[str, str]) -> tuple[requests.Response, bytes]:
         try:

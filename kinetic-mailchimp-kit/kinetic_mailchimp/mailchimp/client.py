@@ -10,11 +10,12 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
-from kinetic_mailchimp.kit.errors import CredentialsError, TransientError
+from kinetic_mailchimp.kit.errors import ConfigurationError, CredentialsError, TransientError
 from kinetic_mailchimp.kit.http_call import Answer, HttpCall, Reply, Request
 from kinetic_mailchimp.kit.redaction import MASKER
 from kinetic_mailchimp.kit.retry import RetryPolicy
 from kinetic_mailchimp.kit.transport import Transport
+from kinetic_mailchimp.kit.web_url import split_url
 from kinetic_mailchimp.mailchimp.errors import classify
 from kinetic_mailchimp.mailchimp.identity import authorization
 from kinetic_mailchimp.mailchimp.members_walk import MEMBER_FIELDS, walk_members
@@ -69,7 +70,9 @@ class MailchimpClient:
         if self._settings.base_url:
             return self._settings.base_url
         metadata = self.metadata()
-        return f"{str(metadata['api_endpoint']).rstrip('/')}/3.0"
+        endpoint = str(metadata["api_endpoint"]).rstrip("/")
+        _check_endpoint(endpoint, self._settings.metadata_url)
+        return f"{endpoint}/3.0"
 
     def metadata(self) -> Document:
         """The owner of an access token: `dc`, `api_endpoint`, `login` and more.
@@ -85,7 +88,7 @@ class MailchimpClient:
                 authorized=False,
             )
         )
-        document = dict(answer.document)
+        document: Document = answer.document if isinstance(answer.document, dict) else {}
         if "api_endpoint" not in document:
             raise CredentialsError(
                 "Mailchimp does not know the access token: it was revoked, or is not complete.",
@@ -416,3 +419,21 @@ def _part(text: str) -> str:
 
 def _member(list_id: str, member_hash: str) -> str:
     return f"lists/{_part(list_id)}/members/{_part(member_hash)}"
+
+
+def _check_endpoint(endpoint: str, metadata_url: str) -> None:
+    """See to it that the token goes to Mailchimp alone, or to the host that the operator named.
+
+    Raises:
+        ConfigurationError: The answer names another host, or one in clear.
+    """
+    found, asked = split_url(endpoint), split_url(metadata_url)
+    if found is not None and found.hostname and "@" not in found.netloc:
+        if asked is not None and (found.scheme, found.hostname) == (asked.scheme, asked.hostname):
+            return
+        if found.scheme == "https" and found.hostname.endswith(".mailchimp.com"):
+            return
+    raise ConfigurationError(
+        "The answer of `metadata_url` names an API that is not a host of Mailchimp; no token was sent there.",
+        advice="Check `metadata_url`, or set `base_url` yourself.",
+    )

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kinetic_mailchimp.kit.errors import ConnectorError
 
@@ -28,7 +28,7 @@ class SigningPolicy:
         max_age: Seconds that a signature may be old.
     """
 
-    secrets: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     all_signed: bool = False
     max_age: float = MAX_AGE_SECONDS
 

@@ -6,7 +6,7 @@ import base64
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from hmac import compare_digest
 from typing import Final
@@ -30,7 +30,7 @@ class Visitor:
     """
 
     name: str
-    form_token: str
+    form_token: str = field(repr=False)
 
     def is_form_token(self, text: str) -> bool:
         """Check the token of a form."""
