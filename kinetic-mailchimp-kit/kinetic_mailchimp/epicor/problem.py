@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from kinetic_mailchimp.kit.http_call import Answer
+from kinetic_mailchimp.kit.plain_text import plain
 from kinetic_mailchimp.kit.redaction import MASKER
 
 LONGEST_MESSAGE = 300
@@ -94,5 +95,5 @@ def _from_xml(status: int, text: str) -> Problem:
 
 def _shortened(text: str) -> str:
     # Its words are kept in the audit trail, too; and a secret that is cut could no longer be told as one.
-    line = MASKER.mask(" ".join(text.split()))
+    line = plain(MASKER.mask(" ".join(text.split())))
     return line if len(line) <= LONGEST_MESSAGE else f"{line[:LONGEST_MESSAGE]}…"
