@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import logging
 import math
+import os
 import sys
 import threading
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from types import FrameType
 from typing import Any, ClassVar, Literal, cast
 
@@ -23,6 +25,7 @@ from typing_extensions import override
 from kinetic_mailchimp.kit.encryption import reveal, secret_values
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError, TransientError
 from kinetic_mailchimp.kit.json_reading import parse_json
+from kinetic_mailchimp.kit.private_files import warn_if_shared
 from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
 
 RunStatus = Literal["succeeded", "failed", "stopped"]
@@ -39,6 +42,7 @@ def run_plugin(plugin: type[PluginBase]) -> None:
     mask_logs()
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")  # one byte that is not UTF-8 stops no run
+    warn_if_shared(Path(os.environ.get("MELTANO_PROJECT_ROOT", "")) / ".env")
     # Its debug lines hold whole addresses of requests, and these the people that are looked up.
     logging.getLogger("urllib3").setLevel(logging.INFO)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -13,6 +14,7 @@ from kinetic_mailchimp.audit.cli.common import (
     show_or_export,
     since_option,
     until_option,
+    writing_to,
 )
 from kinetic_mailchimp.audit.cli.tables import entries_table, failures_table
 from kinetic_mailchimp.audit.reading.export import write_csv, write_json
@@ -72,12 +74,13 @@ def failures(ctx: click.Context, style: str, plugin: str | None, limit: int) -> 
 @click.option("--format", "style", type=click.Choice(["json", "csv"]), default="json", show_default=True)
 @click.option(
     "--output",
-    type=click.File("w", encoding="utf-8", lazy=False),
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     default="-",
-    help="A file; default stdout.",
+    help="A file, for its owner alone; default stdout.",
 )
 @click.pass_context
-def export(ctx: click.Context, /, style: str, output: Any, **criteria: Any) -> None:  # noqa: ANN401 - click hands them over
+def export(ctx: click.Context, /, style: str, output: Path, **criteria: Any) -> None:  # noqa: ANN401 - click hands them over
     """Write every decision, oldest first."""
-    with opened(ctx) as trail:
-        (write_json if style == "json" else write_csv)(entries(trail, EntryFilter(**criteria)), output)
+    write = write_json if style == "json" else write_csv
+    with opened(ctx) as trail, writing_to(output) as file:
+        write(entries(trail, EntryFilter(**criteria)), file)
