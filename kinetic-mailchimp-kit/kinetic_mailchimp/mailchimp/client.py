@@ -243,6 +243,19 @@ class MailchimpClient:
             params=_merge_rule(skip=skip_merge_validation),
         )
 
+    def delete_member_permanently(self, list_id: str, member_hash: str) -> HttpCall:
+        """Delete a member and all that is known about them; the address cannot be imported again.
+
+        Args:
+            list_id: The audience.
+            member_hash: The subscriber hash of the member.
+
+        Raises:
+            NotFoundError: There is no such member.
+        """
+        path = f"{_member(list_id, member_hash)}/actions/delete-permanent"
+        return HttpCall.of_answer(self._send("POST", path, repeatable=True))
+
     def archive_member(self, list_id: str, member_hash: str) -> HttpCall:
         """Archive a member.
 

@@ -376,7 +376,7 @@ def test_erase_asks_first_and_leaves_the_proof(filled: AuditTrail, sync_audit: C
     assert "FNAME: Ada" in sync_audit("person", ADA).output
     erased = sync_audit("erase", "--email", ADA, "--yes")
     assert erased.exit_code == 0
-    assert "Erased: 4 entries" in erased.output
+    assert "Erased in the trail: 4 entries" in erased.output
     told = sync_audit("person", ADA).output
     assert "Consent, as last told: unsubscribed" in told
     assert "FNAME" not in told

@@ -99,6 +99,18 @@ class Inbox:
             ).all()
         return [self._stored(row) for row in rows]
 
+    def page(self, *, after: int, limit: int = LOOKUP_CHUNK) -> list[StoredEvent]:
+        """The next events of all streams, and of none, in order.
+
+        Args:
+            after: The sequence of the last one that was read; 0 for all.
+            limit: The largest number of events.
+        """
+        query = select(events).where(events.c.sequence > after).order_by(events.c.sequence).limit(limit)
+        with self.database.reading() as connection:
+            rows = connection.execute(query).all()
+        return [self._stored(row) for row in rows]
+
     def last_sequence(self) -> int:
         """The highest sequence that is durable; 0 for an empty inbox."""
         with self.database.autocommit() as connection:

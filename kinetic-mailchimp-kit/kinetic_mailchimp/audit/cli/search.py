@@ -1,8 +1,7 @@
-"""The commands `search`, `failures` and `export`: entries that match a filter."""
+"""The commands `search` and `failures`: entries that match a filter."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -14,10 +13,8 @@ from kinetic_mailchimp.audit.cli.common import (
     show_or_export,
     since_option,
     until_option,
-    writing_to,
 )
 from kinetic_mailchimp.audit.cli.tables import entries_table, failures_table
-from kinetic_mailchimp.audit.reading.export import write_csv, write_json
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
 from kinetic_mailchimp.audit.trail.decision import Action
 
@@ -65,22 +62,3 @@ def failures(ctx: click.Context, style: str, plugin: str | None, limit: int) -> 
     with opened(ctx) as trail:
         found = entries(trail, EntryFilter(waiting=True, plugin=plugin, limit=limit))
         show_or_export(found, style, failures_table, "No dead letter waits.")
-
-
-@click.command()
-@since_option
-@until_option
-@plugin_option
-@click.option("--format", "style", type=click.Choice(["json", "csv"]), default="json", show_default=True)
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
-    default="-",
-    help="A file, for its owner alone; default stdout.",
-)
-@click.pass_context
-def export(ctx: click.Context, /, style: str, output: Path, **criteria: Any) -> None:  # noqa: ANN401 - click hands them over
-    """Write every decision, oldest first."""
-    write = write_json if style == "json" else write_csv
-    with opened(ctx) as trail, writing_to(output) as file:
-        write(entries(trail, EntryFilter(**criteria)), file)
