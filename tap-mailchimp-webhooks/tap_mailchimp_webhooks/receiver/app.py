@@ -20,7 +20,7 @@ from tap_mailchimp_webhooks.events.delivery import from_delivery
 from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS
 from tap_mailchimp_webhooks.inbox.readers import Readers
 from tap_mailchimp_webhooks.inbox.store import Inbox
-from tap_mailchimp_webhooks.receiver.authenticity import Authenticity
+from tap_mailchimp_webhooks.receiver.authenticity import Authenticity, UncheckableError
 from tap_mailchimp_webhooks.receiver.group_commit import GroupCommit
 from tap_mailchimp_webhooks.receiver.metrics import ReceiverMetrics
 from tap_mailchimp_webhooks.receiver.on_event import EventCommand
@@ -62,7 +62,7 @@ class Receiver:
         self.commits = GroupCommit(inbox.store)
         self.command = EventCommand(settings.on_event, delay=settings.on_event_delay)
         registry = WebhookRegistry(inbox.database, inbox.encryption, settings.secret.values)
-        self._authenticity = Authenticity(registry.signing_secrets, now, settings.signature_max_age)
+        self.authenticity = Authenticity(registry.signing_secrets, now, settings.signature_max_age)
         self._limit = RateLimit(settings.wrong_secrets_per_minute)
         self._now = now
 
@@ -133,13 +133,16 @@ class Receiver:
 
     async def _check_signature(self, request: Request, body: bytes) -> None:
         try:
-            await self._authenticity.check(request.headers.get(signature.HEADER), body)
+            await self.authenticity.check(request.headers.get(signature.HEADER), body)
         except SignatureError as error:
             raise _RefusedError(HTTPStatus.UNAUTHORIZED, "wrong_signature") from error
+        except UncheckableError as error:
+            raise _RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "unreadable_signing_secrets") from error
 
     def _refuse(self, refusal: _RefusedError) -> Response:
         self.metrics.refused(refusal.reason)
-        headers = RETRY_AFTER if refusal.status == HTTPStatus.TOO_MANY_REQUESTS else None
+        is_passing = refusal.status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+        headers = RETRY_AFTER if is_passing else None
         return PlainTextResponse(refusal.reason, refusal.status, headers)
 
 
@@ -220,6 +223,7 @@ def _operations(receiver: Receiver) -> APIRouter:
     @router.get("/readyz", responses={503: {"description": "Deliveries would not be stored."}})
     async def readyz() -> Response:
         problems = await asyncio.to_thread(readiness_problems, inbox, receiver.settings.min_free_bytes)
+        problems += (await receiver.authenticity.unreadable())[1]
         document = {
             "status": "not ready" if problems else "ready",
             "problems": problems,
@@ -235,6 +239,7 @@ def _operations(receiver: Receiver) -> APIRouter:
             unread = await asyncio.to_thread(Readers(inbox.database).unread, CONTACT_EVENTS, utc_now())
         except ConnectorError as error:
             return PlainTextResponse(str(error), 503)
+        receiver.metrics.unreadable_secrets((await receiver.authenticity.unreadable())[0])
         return Response(receiver.metrics.page(unread), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return router

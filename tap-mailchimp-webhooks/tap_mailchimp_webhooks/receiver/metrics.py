@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from kinetic_mailchimp.kit.receiver_metrics import INBOX_OLDEST_UNREAD_SECONDS, INBOX_UNREAD
+from kinetic_mailchimp.kit.receiver_metrics import (
+    INBOX_OLDEST_UNREAD_SECONDS,
+    INBOX_UNREAD,
+    UNREADABLE_SIGNING_SECRETS,
+)
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from tap_mailchimp_webhooks.events.event import STREAM_BY_TYPE, Arrival
@@ -44,6 +48,16 @@ class ReceiverMetrics:
             "Age of the oldest event that a reader has not emitted yet.",
             registry=self._registry,
         )
+
+        self._unreadable = Gauge(
+            UNREADABLE_SIGNING_SECRETS,
+            "Signing secrets of registered webhooks that cannot be read.",
+            registry=self._registry,
+        )
+
+    def unreadable_secrets(self, count: int) -> None:
+        """Note the number of signing secrets that cannot be read."""
+        self._unreadable.set(count)
 
     def took(self, arrival: Arrival, *, is_new: bool, seconds: float) -> None:
         """Count a delivery that is durable.

@@ -19,6 +19,12 @@ _TIME = re.compile(r"[0-9]{1,15}")
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
 
+UNREADABLE_ADVICE = (
+    "Set the CONNECTOR_SECRET_KEY and MAILCHIMP_WEBHOOKS_SECRET of the time of the registration (several are "
+    "accepted, separated by commas), or run `mailchimp-webhooks unregister` and `register`."
+)
+
+
 class SignatureError(ValueError):
     """A signature is missing, malformed, too old, or not made with a known secret."""
 
