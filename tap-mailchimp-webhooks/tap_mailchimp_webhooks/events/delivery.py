@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import re
 from datetime import datetime
 
@@ -21,7 +22,12 @@ from tap_mailchimp_webhooks.events.event import (
 )
 from tap_mailchimp_webhooks.events.php_form import MalformedFormError, parse_form
 
+logger = logging.getLogger(__name__)
+
 FORM = "application/x-www-form-urlencoded"
+
+LONGEST_ADDRESS = 1_000
+"""Characters of an address. RFC 5321 allows 254; what is much longer names nobody, and costs time to read."""
 
 _FIRED_AT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
@@ -34,6 +40,14 @@ def from_delivery(body: bytes, content_type: str, received_at: datetime) -> Arri
         content_type: The header of the request.
         received_at: With a time zone.
     """
+    try:
+        return _read(body, content_type, received_at)
+    except Exception as error:  # noqa: BLE001 (an error of ours must not lose a delivery either)
+        logger.error("A delivery was not understood: %s", type(error).__name__)  # noqa: TRY400 (it could name a person)
+        return _quarantined(body, received_at, "not_understood")
+
+
+def _read(body: bytes, content_type: str, received_at: datetime) -> Arrival:
     # A form under another label is read all the same: an opt-out must not fail for its label.
     is_labelled = content_type.partition(";")[0].strip().lower() in {FORM, ""}
     try:
@@ -45,7 +59,7 @@ def from_delivery(body: bytes, content_type: str, received_at: datetime) -> Arri
         return _quarantined(body, received_at, "not_an_event" if is_labelled else "not_a_form")
     if event_type not in STREAM_BY_TYPE:
         return _quarantined(body, received_at, "unknown_type", event_type)
-    if event_type != "campaign" and not subject_of(event_type, data):
+    if event_type != "campaign" and not 0 < len(subject_of(event_type, data) or "") <= LONGEST_ADDRESS:
         return _quarantined(body, received_at, "no_email", event_type)
     fired_at = form.get("fired_at")
     return to_arrival(

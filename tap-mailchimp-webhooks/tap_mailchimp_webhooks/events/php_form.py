@@ -10,6 +10,10 @@ from urllib.parse import unquote
 MOST_FIELDS = 2_000
 DEEPEST_KEY = 64
 """As PHP's own limit; Mailchimp sends no deeper key."""
+LONGEST_KEY = 2_000
+"""Characters of a key as it is sent. Mailchimp's longest ones, of nested groups, have some hundred."""
+LONGEST_INDEX = 18
+"""Digits of a number that counts in `a[]`; a longer one is a name, as it is in PHP."""
 
 _KEY = re.compile(r"(?P<root>[^\[]+)(?P<rest>(?:\[[^\[\]]*\])*)")
 _LONGEST_USUAL_KEY = 200
@@ -28,16 +32,37 @@ def parse_form(body: bytes) -> dict[str, Any]:
     Bytes that are not valid UTF-8 become U+FFFD.
 
     Raises:
-        MalformedFormError: More than MOST_FIELDS fields, or a key deeper than DEEPEST_KEY.
+        MalformedFormError: More than MOST_FIELDS fields, or a key that is too deep or too long.
     """
     fields = [field for field in body.decode("utf-8", "replace").replace("+", " ").split("&") if field]
     if len(fields) > MOST_FIELDS:
         raise MalformedFormError(f"more than {MOST_FIELDS} fields")
-    root: dict[str, Any] = {}
+    root = _Node()
     for field in fields:
         name, _, value = field.partition("=")
+        if len(name) > LONGEST_KEY:
+            raise MalformedFormError(f"a key longer than {LONGEST_KEY}")
         _put(root, _usual_path(name) if len(name) < _LONGEST_USUAL_KEY else _path(name), _text(value))
     return {key: _with_lists(value) for key, value in root.items()}
+
+
+class _Node(dict[str, Any]):
+    """An object that is being filled, with the number that `[]` stands for next."""
+
+    __slots__ = ("next_index",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.next_index = 0
+
+    def name(self, part: str) -> str:
+        """The key of a part; of an empty one the next index."""
+        if not part:
+            part = str(self.next_index)
+        elif not (part.isascii() and part.isdigit() and len(part) <= LONGEST_INDEX):
+            return part
+        self.next_index = max(self.next_index, int(part) + 1)
+        return part
 
 
 def _text(escaped: str) -> str:
@@ -59,27 +84,19 @@ _usual_path = lru_cache(maxsize=1024)(_path)
 """Deliveries have the same few keys, and taking keys apart is the most expensive part of reading one."""
 
 
-def _put(node: dict[str, Any], path: tuple[str, ...], value: str) -> None:
+def _put(node: _Node, path: tuple[str, ...], value: str) -> None:
     *parents, last = path
     for part in parents:
-        name = part or _next_index(node)
+        name = node.name(part)
         inner = node.get(name)
-        if not isinstance(inner, dict):
-            inner = node[name] = {}
+        if not isinstance(inner, _Node):
+            inner = node[name] = _Node()
         node = inner
-    node[last or _next_index(node)] = value
-
-
-def _next_index(node: dict[str, Any]) -> str:
-    return str(1 + max((int(key) for key in node if _is_index(key)), default=-1))
-
-
-def _is_index(key: str) -> bool:
-    return key.isascii() and key.isdigit()
+    node[node.name(last)] = value
 
 
 def _with_lists(value: Any) -> Any:  # noqa: ANN401 (text, or objects of it to any depth)
-    if not isinstance(value, dict):
+    if not isinstance(value, _Node):
         return value
     inner = {key: _with_lists(item) for key, item in value.items()}
     if list(inner) == [str(index) for index in range(len(inner))]:
