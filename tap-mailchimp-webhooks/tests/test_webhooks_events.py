@@ -275,3 +275,26 @@ def test_what_is_too_long_for_an_address_is_kept_apart(now: datetime) -> None:
     arrival = from_delivery(b"type=unsubscribe&data[email]=a@" + b"+" * 60_000 + b"b", FORM, now)
 
     assert (arrival.stream, arrival.note) == (None, "no_email")
+
+
+@pytest.mark.rule("R7")
+@pytest.mark.parametrize(
+    ("fired_at", "claimed_at"),
+    [
+        ("9999-12-31 23:59:59", "9999-12-31T23:59:59+00:00"),
+        ("2026-03-01 12:00:01", "2026-03-01T12:00:01+00:00"),
+    ],
+)
+def test_an_event_from_the_future_happened_when_it_came(
+    form: Callable[..., bytes], now: datetime, fired_at: str, claimed_at: str
+) -> None:
+    arrival = from_delivery(form(fired_at=fired_at, email="ada@example.com"), FORM, now)
+
+    assert arrival.occurred_at == "2026-03-01T12:00:00+00:00"
+    assert arrival.claimed_at == claimed_at
+
+
+def test_a_time_that_can_be_true_stays(form: Callable[..., bytes], now: datetime) -> None:
+    arrival = from_delivery(form(fired_at="2026-03-01 12:00:00", email="ada@example.com"), FORM, now)
+
+    assert (arrival.occurred_at, arrival.claimed_at) == ("2026-03-01T12:00:00+00:00", None)

@@ -336,6 +336,22 @@ def test_metrics_count_unread_events(start_receiver: StartReceiver, form: Form, 
     )
 
 
+def test_events_from_the_future_are_counted(
+    start_receiver: StartReceiver, inbox: Inbox, form: Form, now: datetime
+) -> None:
+    url = start_receiver(now=now.timestamp)
+    body = form(fired_at="9999-01-01 00:00:00", email="ada@example.com")
+
+    assert [post(url, body).text for _ in range(2)] == ["stored", "known"]
+
+    (event,) = inbox.read(CONTACT_EVENTS, after=0)
+    assert (event.occurred_at, event.claimed_at) == (
+        "2026-03-01T12:00:00+00:00",
+        "9999-01-01T00:00:00+00:00",
+    )
+    assert metric(url, "mailchimp_webhooks_future_events_total ") == 1
+
+
 def test_works_under_a_prefix(start_receiver: StartReceiver, form: Form) -> None:
     url = start_receiver(root_path="/hooks")
 

@@ -32,6 +32,8 @@ class StoredEvent:
     received_at: str
     origin: str
     data: Mapping[str, Any] = field(repr=False)
+    claimed_at: str | None = None
+    is_signed: bool = False
 
 
 class Inbox:
@@ -161,6 +163,11 @@ class Inbox:
         """Events as the table has them."""
         return [self._row(arrival) for arrival in arrivals]
 
+    def data_of(self, stored: str) -> dict[str, Any]:
+        """The data of an event as it was before it was stored."""
+        data: dict[str, Any] = msgspec.json.decode(self.encryption.decrypt(stored))
+        return data
+
     def _row(self, arrival: Arrival) -> dict[str, Any]:
         digests = self.encryption.address_digests(arrival.email) if arrival.email else [None]
         return {
@@ -174,6 +181,8 @@ class Inbox:
             "received_at": arrival.received_at,
             "origin": arrival.origin,
             "note": arrival.note,
+            "claimed_at": arrival.claimed_at,
+            "is_signed": arrival.is_signed,
             "data": self.encryption.encrypt(msgspec.json.encode(arrival.data).decode()),
         }
 
@@ -186,7 +195,9 @@ class Inbox:
             occurred_at=row.occurred_at,
             received_at=row.received_at,
             origin=row.origin,
-            data=msgspec.json.decode(self.encryption.decrypt(row.data)),
+            data=self.data_of(row.data),
+            claimed_at=row.claimed_at,
+            is_signed=bool(row.is_signed),
         )
 
 

@@ -77,11 +77,12 @@ class Receiver:
         try:
             self.admit(secret, request)
             body = await self._body(request)
-            await self._check_signature(request, body)
+            is_signed = await self._check_signature(request, body)
         except _RefusedError as refusal:
             return self._refuse(refusal)
         received_at = datetime.fromtimestamp(self._now(), UTC)
-        arrival = from_delivery(body, request.headers.get("content-type", ""), received_at)
+        content_type = request.headers.get("content-type", "")
+        arrival = from_delivery(body, content_type, received_at, is_signed=is_signed)
         try:
             is_new = await self.commits.put(arrival)
         except ConnectorError:
@@ -131,9 +132,9 @@ class Receiver:
                 raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large")
         return bytes(body)
 
-    async def _check_signature(self, request: Request, body: bytes) -> None:
+    async def _check_signature(self, request: Request, body: bytes) -> bool:
         try:
-            await self.authenticity.check(request.headers.get(signature.HEADER), body)
+            return await self.authenticity.check(request.headers.get(signature.HEADER), body)
         except SignatureError as error:
             raise _RefusedError(HTTPStatus.UNAUTHORIZED, "wrong_signature") from error
         except UncheckableError as error:

@@ -26,6 +26,11 @@ class ReceiverMetrics:
             ["type", "result"],
             registry=self._registry,
         )
+        self._future = Counter(
+            "mailchimp_webhooks_future_events",
+            "Events whose time was later than their receipt, and was cut to it.",
+            registry=self._registry,
+        )
         self._refused = Counter(
             "mailchimp_webhooks_refused",
             "Requests that were refused, by reason.",
@@ -72,6 +77,8 @@ class ReceiverMetrics:
         result = "duplicate" if not is_new else "quarantined" if arrival.is_quarantined else "stored"
         self._events.labels(kind, result).inc()
         self._seconds.observe(seconds)
+        if is_new and arrival.claimed_at:
+            self._future.inc()
 
     def refused(self, reason: str) -> None:
         """Count a request that was refused."""
