@@ -66,9 +66,14 @@ def test_how_old_a_signature_may_be_is_a_setting() -> None:
 
 
 def test_makes_one_digest_for_each_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
+    made: list[str] = []
     plain = signature._sign
-    monkeypatch.setattr(signature, "_sign", lambda *given: made.append(given[0]) or plain(*given))
+
+    def count(secret: str, stamp: str, body: bytes) -> str:
+        made.append(secret)
+        return plain(secret, stamp, body)
+
+    monkeypatch.setattr(signature, "_sign", count)
 
     verify(f"{sign('elsewhere')},v1={'0' * 64},{sign('right').partition(',')[2]}", BODY, ["a", "right"], NOW)
 

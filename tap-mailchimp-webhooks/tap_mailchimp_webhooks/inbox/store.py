@@ -134,7 +134,7 @@ class Inbox:
                 ).all()
                 for row in rows:
                     found.setdefault(asked[row.email_digest], []).append(self._stored(row))
-        return found
+        return {address: in_order(about) for address, about in found.items()}
 
     def addresses_of(self, list_id: str, web_ids: Sequence[str]) -> dict[str, str]:
         """The address in the last event of each contact.
@@ -199,6 +199,22 @@ class Inbox:
             claimed_at=row.claimed_at,
             is_signed=bool(row.is_signed),
         )
+
+
+def in_order(about: Sequence[StoredEvent]) -> list[StoredEvent]:
+    """The events of one person in the order in which they happened.
+
+    That is the order of Mailchimp's times. A time that was cut to the receipt is one of another clock, and
+    says nothing beside them: such an event stays where it arrived.
+    """
+    arrived = sorted(about, key=lambda event: event.sequence)
+    timed = iter(
+        sorted(
+            (event for event in arrived if not event.claimed_at),
+            key=lambda event: (event.occurred_at, event.sequence),
+        )
+    )
+    return [event if event.claimed_at else next(timed) for event in arrived]
 
 
 def _known_ids(connection: Connection, event_ids: Sequence[str]) -> set[str]:

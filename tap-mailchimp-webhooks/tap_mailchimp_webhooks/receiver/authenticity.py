@@ -78,9 +78,7 @@ class Authenticity:
         max_age: Seconds that a signature may be old.
     """
 
-    def __init__(
-        self, load: Callable[[], SigningSecrets], now: Callable[[], float], max_age: float
-    ) -> None:
+    def __init__(self, load: Callable[[], SigningSecrets], now: Callable[[], float], max_age: float) -> None:
         self._load = load
         self._now = now
         self._max_age = max_age

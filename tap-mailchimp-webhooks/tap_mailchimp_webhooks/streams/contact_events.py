@@ -34,12 +34,12 @@ class ContactEventsStream(EventStream):
             new_email="For `upemail`.",
             campaign_id="The campaign that led to it.",
             unsubscribe_reason="The reason that the person gave when leaving; only the catch-up finds it.",
-            initiated_by="`person` or `admin`: who made the opt-out; only the catch-up finds it, where Mailchimp "
-            "says it.",
+            initiated_by="`person` or `admin`: who made the opt-out, where Mailchimp says it; only the "
+            "catch-up finds it.",
         ),
         *timestamps(
-            claimed_at="The time that Mailchimp's event has where it is later than its receipt; `occurred_at` "
-            "is then the receipt.",
+            claimed_at="The time in the event where that is later than its receipt; `occurred_at` is then the "
+            "receipt.",
         ),
         th.Property(
             "merges",
