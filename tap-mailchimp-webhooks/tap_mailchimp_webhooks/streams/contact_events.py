@@ -38,8 +38,8 @@ class ContactEventsStream(EventStream):
             "catch-up finds it.",
         ),
         *timestamps(
-            claimed_at="The time in the event where that is later than its receipt; `occurred_at` is then the "
-            "receipt.",
+            claimed_at="The time in the event where that is later than its receipt; `occurred_at` is then "
+            "the receipt.",
         ),
         th.Property(
             "merges",
