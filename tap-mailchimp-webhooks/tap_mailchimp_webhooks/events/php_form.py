@@ -15,6 +15,9 @@ LONGEST_KEY = 2_000
 LONGEST_INDEX = 18
 """Digits of a number that counts in `a[]`; a longer one is a name, as it is in PHP."""
 
+_NO_INDEX = ":"
+"""Sorts after all that begins with a digit: names, as nearly all keys are, need no closer look."""
+
 _KEY = re.compile(r"(?P<root>[^\[]+)(?P<rest>(?:\[[^\[\]]*\])*)")
 _LONGEST_USUAL_KEY = 200
 _PART = re.compile(r"\[([^\[\]]*)\]")
@@ -37,32 +40,15 @@ def parse_form(body: bytes) -> dict[str, Any]:
     fields = [field for field in body.decode("utf-8", "replace").replace("+", " ").split("&") if field]
     if len(fields) > MOST_FIELDS:
         raise MalformedFormError(f"more than {MOST_FIELDS} fields")
-    root = _Node()
+    root: dict[str, Any] = {}
+    indexes: dict[int, int] = {}
     for field in fields:
         name, _, value = field.partition("=")
         if len(name) > LONGEST_KEY:
             raise MalformedFormError(f"a key longer than {LONGEST_KEY}")
-        _put(root, _usual_path(name) if len(name) < _LONGEST_USUAL_KEY else _path(name), _text(value))
+        path = _usual_path(name) if len(name) < _LONGEST_USUAL_KEY else _path(name)
+        _put(root, path, _text(value), indexes)
     return {key: _with_lists(value) for key, value in root.items()}
-
-
-class _Node(dict[str, Any]):
-    """An object that is being filled, with the number that `[]` stands for next."""
-
-    __slots__ = ("next_index",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.next_index = 0
-
-    def name(self, part: str) -> str:
-        """The key of a part; of an empty one the next index."""
-        if not part:
-            part = str(self.next_index)
-        elif not (part.isascii() and part.isdigit() and len(part) <= LONGEST_INDEX):
-            return part
-        self.next_index = max(self.next_index, int(part) + 1)
-        return part
 
 
 def _text(escaped: str) -> str:
@@ -84,19 +70,31 @@ _usual_path = lru_cache(maxsize=1024)(_path)
 """Deliveries have the same few keys, and taking keys apart is the most expensive part of reading one."""
 
 
-def _put(node: _Node, path: tuple[str, ...], value: str) -> None:
+def _put(node: dict[str, Any], path: tuple[str, ...], value: str, indexes: dict[int, int]) -> None:
+    """Put a value where its path says; `indexes` holds the number that `[]` stands for next in an object."""
     *parents, last = path
     for part in parents:
-        name = node.name(part)
+        name = part if part > _NO_INDEX else _indexed(node, part, indexes)
         inner = node.get(name)
-        if not isinstance(inner, _Node):
-            inner = node[name] = _Node()
+        if not isinstance(inner, dict):
+            inner = node[name] = {}
+            indexes.pop(id(inner), None)  # one that this has taken the place of may have had the same id
         node = inner
-    node[node.name(last)] = value
+    node[last if last > _NO_INDEX else _indexed(node, last, indexes)] = value
+
+
+def _indexed(node: dict[str, Any], part: str, indexes: dict[int, int]) -> str:
+    following = indexes.get(id(node), 0)
+    if not part:
+        part = str(following)
+    elif not (part.isascii() and part.isdigit() and len(part) <= LONGEST_INDEX):
+        return part
+    indexes[id(node)] = max(following, int(part) + 1)
+    return part
 
 
 def _with_lists(value: Any) -> Any:  # noqa: ANN401 (text, or objects of it to any depth)
-    if not isinstance(value, _Node):
+    if not isinstance(value, dict):
         return value
     inner = {key: _with_lists(item) for key, item in value.items()}
     if list(inner) == [str(index) for index in range(len(inner))]:

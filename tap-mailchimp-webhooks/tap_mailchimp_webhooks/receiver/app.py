@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from kinetic_mailchimp.kit.errors import ConnectorError
 from kinetic_mailchimp.kit.rate_limit import RateLimit
 from kinetic_mailchimp.kit.timestamps import utc_now
+from starlette.requests import ClientDisconnect
 
 from tap_mailchimp_webhooks.events.delivery import from_delivery
 from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS
@@ -117,19 +118,24 @@ class Receiver:
             _RefusedError: It is wrong, or the client has sent too many wrong ones.
         """
         client = request.client.host if request.client else ""
+        # The right secret first: a webhook that still has an old one must not shut out another.
+        if self.settings.secret.accept(secret):
+            return
         if self._limit.wait(client):
             raise _RefusedError(HTTPStatus.TOO_MANY_REQUESTS, "too_many_wrong_secrets")
-        if not self.settings.secret.accept(secret):
-            self._limit.count(client)
-            raise _RefusedError(HTTPStatus.NOT_FOUND, "wrong_secret")
+        self._limit.count(client)
+        raise _RefusedError(HTTPStatus.NOT_FOUND, "wrong_secret")
 
     async def _body(self, request: Request) -> bytes:
         most = self.settings.max_body_bytes
         body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > most:
-                raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large")
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most:
+                    raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large")
+        except ClientDisconnect as error:
+            raise _RefusedError(HTTPStatus.BAD_REQUEST, "cut_off") from error
         return bytes(body)
 
     async def _check_signature(self, request: Request, body: bytes) -> bool:
