@@ -393,6 +393,21 @@ def test_status_lists_what_was_not_understood_without_addresses(
     ]
 
 
+def test_status_raises_no_alarm_for_a_delivery_that_names_nobody(
+    command: Callable[..., Result], start_receiver: Callable[..., str], inbox: Inbox
+) -> None:
+    command("register", "--url", start_receiver())
+    sms = b"type=sms_unsubscribe&data[list_id]=1a2b3c4d5e&data[sms_phone_number]=%2B15550000001"
+    now = datetime.now(UTC)
+    inbox.store([from_delivery(body, FORM, now) for body in (b"", b"test=1", sms)])
+
+    assert command("status").exit_code == 0
+    assert json.loads(command("status", "--json").output)["quarantined_last_7_days"] == 3
+
+    inbox.store([from_delivery(b"data[email]=ada%40example.com", FORM, now)])
+    assert command("status").exit_code == 2
+
+
 def test_an_error_of_the_command_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from kinetic_mailchimp.kit.timestamps import parse_timestamp
 
 from tap_mailchimp_webhooks.events.event import (
     CATCH_UP,
+    WEBHOOK,
     Arrival,
     event_id_of,
     rfc3339,
@@ -122,14 +123,15 @@ def status_after(known: Sequence[StoredEvent]) -> str | None:
     return {"subscribe": SUBSCRIBED, "cleaned": CLEANED}.get(last.type)
 
 
-def superseded_by_webhook(known: Sequence[StoredEvent], read_at: datetime) -> bool:
-    """True if a webhook about a person arrived after the listing was read: then the listing is older.
+def superseded_by_webhook(known: Sequence[StoredEvent], last_sequence: int) -> bool:
+    """True if a webhook about a person arrived after the listing was asked for: then the listing is older.
 
     Args:
-        known: The events of the person, oldest first.
-        read_at: A time before the listing was read.
+        known: The events of the person.
+        last_sequence: The last one of the inbox before the listing was asked for. Times would not do: the
+            receiver's clock is another than Mailchimp's and than ours.
     """
-    return bool(known) and parse_timestamp(known[-1].received_at) > read_at
+    return any(event.origin == WEBHOOK and event.sequence > last_sequence for event in known)
 
 
 def not_before_last_event(known: Sequence[StoredEvent], occurred_at: datetime) -> datetime:

@@ -32,6 +32,8 @@ class StoredEvent:
     received_at: str
     origin: str
     data: Mapping[str, Any] = field(repr=False)
+    claimed_at: str | None = None
+    is_signed: bool = False
 
 
 class Inbox:
@@ -144,7 +146,7 @@ class Inbox:
                 ).all()
                 for row in rows:
                     found.setdefault(asked[row.email_digest], []).append(self._stored(row))
-        return found
+        return {address: in_order(about) for address, about in found.items()}
 
     def addresses_of(self, list_id: str, web_ids: Sequence[str]) -> dict[str, str]:
         """The address in the last event of each contact.
@@ -173,6 +175,11 @@ class Inbox:
         """Events as the table has them."""
         return [self._row(arrival) for arrival in arrivals]
 
+    def data_of(self, stored: str) -> dict[str, Any]:
+        """The data of an event as it was before it was stored."""
+        data: dict[str, Any] = msgspec.json.decode(self.encryption.decrypt(stored))
+        return data
+
     def _row(self, arrival: Arrival) -> dict[str, Any]:
         digests = self.encryption.address_digests(arrival.email) if arrival.email else [None]
         return {
@@ -186,6 +193,8 @@ class Inbox:
             "received_at": arrival.received_at,
             "origin": arrival.origin,
             "note": arrival.note,
+            "claimed_at": arrival.claimed_at,
+            "is_signed": arrival.is_signed,
             "data": self.encryption.encrypt(msgspec.json.encode(arrival.data).decode()),
         }
 
@@ -198,8 +207,26 @@ class Inbox:
             occurred_at=row.occurred_at,
             received_at=row.received_at,
             origin=row.origin,
-            data=msgspec.json.decode(self.encryption.decrypt(row.data)),
+            data=self.data_of(row.data),
+            claimed_at=row.claimed_at,
+            is_signed=bool(row.is_signed),
         )
+
+
+def in_order(about: Sequence[StoredEvent]) -> list[StoredEvent]:
+    """The events of one person in the order in which they happened.
+
+    That is the order of Mailchimp's times. A time that was cut to the receipt is one of another clock, and
+    says nothing beside them: such an event stays where it arrived.
+    """
+    arrived = sorted(about, key=lambda event: event.sequence)
+    timed = iter(
+        sorted(
+            (event for event in arrived if not event.claimed_at),
+            key=lambda event: (event.occurred_at, event.sequence),
+        )
+    )
+    return [event if event.claimed_at else next(timed) for event in arrived]
 
 
 def _known_ids(connection: Connection, event_ids: Sequence[str]) -> set[str]:

@@ -18,6 +18,10 @@ MOST_PER_COMMIT = 500
 MOST_WAITING = 10_000
 """More means that the database has stopped: a quick refusal, which Mailchimp repeats, beats a time-out."""
 
+LONGEST_WAIT_SECONDS = 5.0
+"""Mailchimp gives up after 10 s, and counts a time-out against the webhook; what is stored after all is known
+when it comes again."""
+
 Store = Callable[[Sequence[Arrival]], Sequence[bool]]
 
 
@@ -49,7 +53,11 @@ class GroupCommit:
         stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((arrival, stored))
         self._wake.set()
-        return await stored
+        try:
+            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+                return await stored
+        except TimeoutError:
+            raise TransientError("The inbox did not take the event in time.") from None
 
     async def run(self) -> None:
         """Commit until closed; what was put before that is still committed."""
