@@ -29,6 +29,7 @@ from kinetic_mailchimp.kit.redaction import MASKER
 
 READ = Request("GET", "https://erp.example.com/erp/api/v2/odata/EPIC06/Erp.BO.PartSvc/Parts")
 BUSINESS = "Ice.Common.BusinessObjectException"
+ODATA = "Microsoft.OData.ODataException"
 HTML = "<!DOCTYPE html><html><body>Down for maintenance</body></html>"
 
 
@@ -48,7 +49,15 @@ CASES: list[tuple[int, Any, type[ConnectorError], str]] = [
     (503, "", TransientError, "busy"),
     (504, "upstream timed out", TransientError, "busy"),
     (404, kinetic("Record not found.", "Ice.Common.RecordNotFoundException"), NotFoundError, "Record"),
+    (404, kinetic("Record not found."), NotFoundError, "Record"),
     (401, kinetic("Credit limit exceeded.", BUSINESS), DataError, "Credit limit"),
+    (
+        400,
+        kinetic("Could not find a property named 'ChangeDate' on type 'Erp.Part'.", ODATA),
+        ConfigurationError,
+        "no column ChangeDate",
+    ),
+    (400, kinetic("Invalid company expression.", ODATA), ConfigurationError, "query was refused"),
     (
         403,
         kinetic("Access denied: Erp.BO.PartSvc is not in the access scope"),
@@ -73,6 +82,7 @@ CASES: list[tuple[int, Any, type[ConnectorError], str]] = [
     (404, HTML, ConfigurationError, "`base_url`"),
     (404, "", ConfigurationError, "does not exist"),
     (400, kinetic("Customer not available", BUSINESS), NotFoundError, "Customer not available"),
+    (400, kinetic("Customer not available"), NotFoundError, "Customer not available"),
     (400, kinetic("An identifier was expected at position 16."), ConfigurationError, "filter"),
     (414, HTML, ConfigurationError, "fewer columns"),
     (410, kinetic("Expired", "Ice.Common.InvalidSessionException"), TransientError, "session"),
@@ -94,6 +104,27 @@ def test_an_answer_becomes_the_error_that_helps(
     assert type(found) is error
     assert says in str(found)
     assert found.status == status
+
+
+@pytest.mark.rule("R10")
+@pytest.mark.parametrize("status", [400, 401, 403, 500])
+@pytest.mark.parametrize("error_type", [BUSINESS, "Ice.BLException", "Ice.Bpm.BpmException"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Contacts of a parent company can be changed only by users with access to credit data.",
+        "Company EPIC06 is not valid for this territory.",
+        "Maximum users exceeded on license type: DefaultUser.",
+        "Syntax error in the phone number.",
+        "The API key of the customer's portal is missing.",
+    ],
+)
+def test_the_type_of_a_business_rule_decides_and_not_its_words(
+    make_answer: Any, status: int, error_type: str, words: str
+) -> None:
+    error = classify(READ, make_answer(status, kinetic(words, error_type)))
+    assert type(error) is DataError
+    assert (error.message, error.advice, error.retry_after) == (words, "", None)
 
 
 def test_every_row_of_the_table_is_reached(make_answer: Any) -> None:
