@@ -33,6 +33,30 @@ class QueryRefusedError(ConnectorError):
     """The server cannot run a query of this form; the rows may be had in another way."""
 
 
+class ServerLimitError(ConfigurationError):
+    """The server takes less at once than was asked: ask for less, and tell a person where none helps."""
+
+
+class UrlTooLongError(ServerLimitError):
+    """A URL or its query is longer than the gateway or IIS takes."""
+
+
+class FilterTooLargeError(ServerLimitError):
+    """A `$filter` has more conditions than the server takes."""
+
+
+class PageTooLargeError(ServerLimitError):
+    """A `$top` is larger than the server takes; `field` is what it takes, where it says."""
+
+
+class BodyTooLargeError(ServerLimitError):
+    """A request, or the answer to it, is larger than the gateway takes."""
+
+
+class PathRefusedError(ConfigurationError):
+    """A path holds a character that the web server refuses; a method takes the same key in its parameters."""
+
+
 class CompanyAccessError(PermissionDeniedError):
     """The company does not exist, or this identity may not work in it. Kinetic says no more than that."""
 
@@ -102,6 +126,10 @@ CHECK_BASE_URL = "Check `base_url`: host and instance, the part before `/api/v2`
 
 BUSINESS_RULE = _says(r"BusinessObjectException|BLException|Bpm|DuplicateRecord|RowModified")
 _MISSING_ROW = _says(r"\bnot (available|found)\b|does not exist")
+_TOO_LONG_ADVICE = (
+    "Nothing shorter can be asked: let the administrators of the server allow longer queries "
+    "(`maxQueryString` of IIS), or select fewer columns and shorten the filter."
+)
 _QUERY_ADVICE = "The query was refused: check filter, expand and columns of this stream."
 
 RULES: tuple[Rule, ...] = (
@@ -118,6 +146,44 @@ RULES: tuple[Rule, ...] = (
         says=_says(_NO_PROPERTY),
         message="The service has no column {name}.",
         advice=_NO_PROPERTY_ADVICE,
+    ),
+    Rule(
+        PageTooLargeError,
+        _on(400),
+        says=_says(r"limit of '(?P<name>\d+)' for top|top query|\$top\b.*(exceed|maximum|at most|limit)"),
+        advice="Ask the administrators of the server.",
+    ),
+    Rule(
+        FilterTooLargeError,
+        _on(400, 500),
+        says=_says(
+            r"node count|MaxNodeCount|nested too deeply|(filter|expression).*too (complex|deep|many|large)"
+            r"|recursion limit|ran out of internal resources"
+        ),
+        advice="Nothing smaller can be asked: let the administrators allow more (`MaxNodeCount`).",
+    ),
+    Rule(
+        UrlTooLongError,
+        _on(400, 404, 414, 431),
+        says=_says(
+            r"404\.1[45]\b|maxQueryStringLength|maxUrlLength|request too long|query string is too long"
+        ),
+        message="The query of the request is too long for the server.",
+        advice=_TOO_LONG_ADVICE,
+    ),
+    Rule(
+        UrlTooLongError,
+        _on(414),
+        message="The URL of the request is too long for the gateway.",
+        advice=_TOO_LONG_ADVICE,
+    ),
+    Rule(BodyTooLargeError, _on(413), message="The request or its answer is too large for the gateway."),
+    Rule(
+        PathRefusedError,
+        _on(400, 404),
+        says=_says(r"404\.(5|8|11)\b|Request\.Path|request URL is invalid"),
+        message="The web server refuses a character in the path.",
+        advice="Set `write_mode` to `rpc`.",
     ),
     Rule(ConfigurationError, _on(400), of_type=_says("ODataException"), advice=_QUERY_ADVICE),
     Rule(
@@ -217,12 +283,6 @@ RULES: tuple[Rule, ...] = (
         advice=_QUERY_ADVICE,
     ),
     Rule(
-        ConfigurationError,
-        _on(414),
-        message="The URL of the request is too long for the gateway.",
-        advice="Select fewer columns, or shorten the filter.",
-    ),
-    Rule(
         TransientError,
         _on(410),
         message="The session on the server has ended.",
@@ -265,7 +325,7 @@ def _refuses_query(error: ConnectorError) -> bool:
     """Tell whether the query itself fails; the server hides the cause behind an apology, as 400 or 500."""
     return (
         error.status in {400, 500, 501}
-        and not isinstance(error, CredentialsError | PermissionDeniedError)
+        and not isinstance(error, CredentialsError | PermissionDeniedError | ServerLimitError)
         and error.retry_after is None
     )
 

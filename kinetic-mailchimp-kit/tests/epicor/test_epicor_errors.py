@@ -7,11 +7,16 @@ from typing import Any
 import pytest
 from kinetic_mailchimp.epicor.errors import (
     RULES,
+    BodyTooLargeError,
     CompanyAccessError,
+    FilterTooLargeError,
     PageRequest,
     PageTimeoutError,
+    PageTooLargeError,
+    PathRefusedError,
     ProbeRequest,
     QueryRefusedError,
+    UrlTooLongError,
     classify,
 )
 from kinetic_mailchimp.epicor.problem import LONGEST_MESSAGE, read_problem
@@ -84,7 +89,12 @@ CASES: list[tuple[int, Any, type[ConnectorError], str]] = [
     (400, kinetic("Customer not available", BUSINESS), NotFoundError, "Customer not available"),
     (400, kinetic("Customer not available"), NotFoundError, "Customer not available"),
     (400, kinetic("An identifier was expected at position 16."), ConfigurationError, "filter"),
-    (414, HTML, ConfigurationError, "fewer columns"),
+    (414, HTML, UrlTooLongError, "fewer columns"),
+    (404, f"{HTML} HTTP Error 404.15 - Not Found", UrlTooLongError, "`maxQueryString`"),
+    (400, kinetic("The limit of '100' for Top query has been exceeded.", ODATA), PageTooLargeError, "100"),
+    (400, kinetic("The node count limit of '100' has been exceeded.", ODATA), FilterTooLargeError, "Max"),
+    (413, HTML, BodyTooLargeError, "too large"),
+    (400, f"{HTML} potentially dangerous Request.Path value", PathRefusedError, "`write_mode`"),
     (410, kinetic("Expired", "Ice.Common.InvalidSessionException"), TransientError, "session"),
     (500, kinetic("Credit hold.", "Ice.BLException"), DataError, "Credit hold"),
     (500, kinetic("We apologize, but an unexpected internal problem occurred."), TransientError, "apologize"),
@@ -100,7 +110,7 @@ CASES: list[tuple[int, Any, type[ConnectorError], str]] = [
 def test_an_answer_becomes_the_error_that_helps(
     make_answer: Any, status: int, body: Any, error: type[ConnectorError], says: str
 ) -> None:
-    found = classify(READ, make_answer(status, body, "text/html" if body == HTML else ""))
+    found = classify(READ, make_answer(status, body, "text/html" if HTML in body else ""))
     assert type(found) is error
     assert says in str(found)
     assert found.status == status
@@ -130,7 +140,7 @@ def test_the_type_of_a_business_rule_decides_and_not_its_words(
 def test_every_row_of_the_table_is_reached(make_answer: Any) -> None:
     reached = set()
     for status, body, _, _ in CASES:
-        problem = read_problem(make_answer(status, body, "text/html" if body == HTML else ""))
+        problem = read_problem(make_answer(status, body, "text/html" if HTML in body else ""))
         reached.add(next(number for number, rule in enumerate(RULES) if rule.match(problem) is not None))
     assert reached == set(range(len(RULES)))
 

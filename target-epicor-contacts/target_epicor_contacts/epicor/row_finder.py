@@ -11,10 +11,11 @@ from enum import StrEnum
 from urllib.parse import quote
 
 from kinetic_mailchimp.epicor import EpicorClient
-from kinetic_mailchimp.epicor.client import LONGEST_URL
+from kinetic_mailchimp.epicor.errors import UrlTooLongError
 from kinetic_mailchimp.epicor.odata import after, and_, eq, literal, or_
 
 from target_epicor_contacts.epicor.addresses import addresses_in, person_of
+from target_epicor_contacts.epicor.calls import Portions
 from target_epicor_contacts.epicor.entities import CONTACT, EMAIL, PERSON, Entity, EpicorRow
 
 PAGE = 1_000
@@ -75,6 +76,7 @@ class RowFinder:
         self._keep_seconds = keep_seconds
         self._cached_addresses = cached_addresses
         self._clock = clock
+        self._portions = Portions()
         self._rows: dict[str, EpicorRow] = {}
         self._found: dict[str, tuple[float, frozenset[str]]] = {}
 
@@ -191,7 +193,7 @@ class RowFinder:
         empty = self._client.url(
             company, entity.path, filter="-", orderby=entity.key, select=self._selected[entity], top=PAGE
         )
-        room = LONGEST_URL - KEYSET_RESERVE - len(empty)
+        room = self._client.longest_url - KEYSET_RESERVE - len(empty)
         chunk: list[str] = []
         used = 0
         for condition in conditions:
@@ -205,6 +207,20 @@ class RowFinder:
             yield chunk
 
     def _read_all(self, company: str, entity: Entity, conditions: Sequence[str]) -> list[EpicorRow]:
+        def read(part: Sequence[str]) -> list[EpicorRow]:
+            try:
+                return self._read_pages(company, entity, part, self._selected[entity])
+            except UrlTooLongError:
+                if len(part) > 1:
+                    raise
+                # The names of the columns are what can still be left out.
+                return self._read_pages(company, entity, part, ())
+
+        return self._portions.collect(conditions, read)
+
+    def _read_pages(
+        self, company: str, entity: Entity, conditions: Sequence[str], select: Sequence[str]
+    ) -> list[EpicorRow]:
         rows: list[EpicorRow] = []
         order = entity.key[1:]
         wanted = or_(*conditions)
@@ -215,10 +231,10 @@ class RowFinder:
                 entity.path,
                 filter=and_(wanted, beyond),
                 orderby=order,
-                select=self._selected[entity],
+                select=select,
                 top=PAGE,
             )
             rows += [EpicorRow(entity, values) for values in page]
-            if len(page) < SURELY_LAST:
+            if not page or (len(page) < SURELY_LAST and self._client.most_rows is None):
                 return rows
             beyond = after(order, [page[-1][name] for name in order], {})
