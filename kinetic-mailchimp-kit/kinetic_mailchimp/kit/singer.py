@@ -23,6 +23,7 @@ from typing_extensions import override
 from kinetic_mailchimp.kit.encryption import reveal, secret_values
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError, TransientError
 from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
+from kinetic_mailchimp.kit.settings import from_text
 
 RunStatus = Literal["succeeded", "failed", "stopped"]
 
@@ -56,7 +57,7 @@ class SecretSettings(PluginBase):
         MASKER.add(secret_values(self._config, self.config_jsonschema))
         self._config = {
             name: _as_float(value)
-            for name, value in reveal(self._config).items()
+            for name, value in from_text(reveal(self._config), self.config_jsonschema).items()
             # A variable that is empty in .env is a setting that is not set.
             if value is not None and value != ""
         }
