@@ -16,6 +16,8 @@ from typing import Any, ClassVar, Literal
 
 import click
 from singer_sdk import Target
+from singer_sdk.configuration._dict_config import parse_environment_config
+from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.io_base import SingerReader
 from singer_sdk.plugin_base import PluginBase
 from typing_extensions import override
@@ -51,7 +53,14 @@ _FIRST_INEXACT_FLOAT = 2**53
 
 
 class SecretSettings(PluginBase):
-    """A plugin whose settings may be written as `enc:…`, and whose secrets never show in a log."""
+    """A plugin whose settings may be written as `enc:…` or as text, and whose secrets never show in a log."""
+
+    @classproperty
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 (the SDK's form)
+        """Variables as they are: `_validate_config` reads them, and says which one is wrong."""
+        cls.append_builtin_config(cls.config_jsonschema)
+        texts = {name: {"type": ["string"]} for name in cls.config_jsonschema["properties"]}
+        return parse_environment_config({"properties": texts}, cls._env_var_prefix)
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         MASKER.add(secret_values(self._config, self.config_jsonschema))
