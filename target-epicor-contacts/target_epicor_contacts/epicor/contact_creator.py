@@ -15,6 +15,7 @@ from kinetic_mailchimp.kit.http_call import HttpCall
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate
 from target_epicor_contacts.epicor.calls import Clock, as_permanent_failure, is_server_error, make_call
+from target_epicor_contacts.epicor.columns import is_damaged
 from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, EpicorRow
 from target_epicor_contacts.epicor.row_finder import RowFinder
 
@@ -135,11 +136,12 @@ def new_contact(update: ContactUpdate, customer_number: int) -> dict[str, Any]:
         update: The event that it is created for.
         customer_number: CustNum of its customer.
     """
-    parts = {name: str(update.columns[name]) for name in NAME_PARTS if update.columns.get(name)}
+    columns = {name: value for name, value in update.columns.items() if not is_damaged(str(value))}
+    parts = {name: str(columns[name]) for name in NAME_PARTS if columns.get(name)}
     return {
         "CustNum": customer_number,
         "ShipToNum": "",
-        "Name": _name(update.columns, parts) or update.email,
+        "Name": _name(columns, parts) or update.email,
         **parts,
         EMAIL: update.email,
     }

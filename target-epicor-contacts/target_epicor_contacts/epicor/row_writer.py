@@ -221,7 +221,9 @@ class RowWriter:
                 write.gone = True
                 continue
             for column in self._differing(write.changes, write.now):
-                write.refused.setdefault(column, _not_stored(column))
+                write.refused.setdefault(
+                    column, _not_stored(column, write.changes[column], write.now.values.get(column))
+                )
 
     def _differing(self, changes: Mapping[str, Any], now: EpicorRow) -> list[str]:
         types = self._columns.types.get(now.entity.name, {})
@@ -236,7 +238,13 @@ def _not_tried() -> ConnectorError:
     return ConnectorError("Not tried: the run was ending.")
 
 
-def _not_stored(column: str) -> NotStoredError:
+def _not_stored(column: str, sent: object, stored: object) -> NotStoredError:
+    if isinstance(sent, str) and isinstance(stored, str) and stored and sent.startswith(stored):
+        return NotStoredError(
+            f"The value for {column} is too long: Epicor kept {len(stored)} of {len(sent)} characters.",
+            advice="Shorten it in Mailchimp, or cut it in the mapping.",
+            field=column,
+        )
     return NotStoredError(
         f"Epicor accepted the change of {column} and did not store it.",
         advice="Look for a BPM or a business rule that drops it; `write_mode` `rpc` may show its message.",
