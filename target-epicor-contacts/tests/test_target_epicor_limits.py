@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from kinetic_mailchimp.epicor.errors import UrlTooLongError
@@ -113,3 +114,47 @@ def test_a_write_that_cannot_be_read_back_is_no_failure(
     monkeypatch.setattr(RowFinder, "current", fail)
     crowd.deliver(update(PEOPLE[0], "unsubscribed"))
     assert crowd.actions() == [("flagged", "unsubscribed")]
+
+
+@pytest.fixture
+def spellings(bench: Any) -> Any:
+    """Twenty people, every second one with capitals in the address."""
+    for number in range(20):
+        address = PEOPLE[number].title() if number % 2 else PEOPLE[number]
+        bench.epicor.control.insert("CustCnt", Company="EPIC06", CustNum=1, Name="D", EMailAddress=address)
+    return bench
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("address_filter", ["contains", "tolower", "equals"])
+@pytest.mark.parametrize("by_case", [True, False])
+def test_capitals_are_found_in_every_database(
+    spellings: Any, update: Update, address_filter: str, by_case: bool
+) -> None:
+    spellings.epicor.control.switches(case_sensitive=by_case)
+    spellings.deliver(
+        *(update(address, "unsubscribed") for address in PEOPLE[:20]), address_filter=address_filter
+    )
+    assert spellings.actions() == [("flagged", "unsubscribed")] * 20
+
+
+def test_the_database_is_asked_once(spellings: Any, update: Update) -> None:
+    spellings.epicor.control.switches(case_sensitive=True)
+    spellings.deliver(*(update(address, "unsubscribed") for address in PEOPLE[:20]), batch_size=5)
+    asked = [
+        request for request in spellings.epicor.control.requests() if " ne " in unquote(request["query"])
+    ]
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(("by_case", "fails"), [(True, True), (False, False)])
+@pytest.mark.rule("R2")
+def test_a_database_that_cannot_be_asked_for_capitals_is_no_silent_miss(
+    spellings: Any, update: Update, by_case: bool, fails: bool
+) -> None:
+    spellings.epicor.control.switches(case_sensitive=by_case, refused_functions=["tolower"])
+    _, error = spellings.attempt(update(PEOPLE[1], "unsubscribed"))
+    assert ("tells capitals apart" in str(error)) == fails
+    assert len(
+        [name for name, row in spellings.all_rows().items() if row["NoContact"] and row["Name"] == "D"]
+    ) == (0 if fails else 1)
