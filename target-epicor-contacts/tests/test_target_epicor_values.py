@@ -111,3 +111,23 @@ def test_a_particular_that_does_not_fit_costs_no_opt_out(pat: Any, update: Updat
     )
     assert ROW in pat.flagged()
     assert "the column takes 5" in pat.decisions()[-1]["detail"]
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("address", ["a..b.@carrier.example", "no-dot@carrier", ".first@carrier.example"])
+def test_an_opt_out_needs_no_valid_address(bench: Any, update: Update, address: str) -> None:
+    bench.edit(ROW, EMailAddress=address, PerConID=0)
+    bench.edit("EPIC06/Customer/2", EMailAddress=f"Dock <{address.title()}>")
+    bench.deliver(update(address, "unsubscribed"))
+    assert {ROW, "EPIC06/Customer/2"} <= bench.flagged()
+    assert bench.actions() == [("flagged", "unsubscribed")]
+
+
+def test_no_contact_is_made_for_an_address_that_is_not_valid(bench: Any, update: Update) -> None:
+    before = len(bench.all_rows())
+    customer = bench.all_rows()["EPIC06/Customer/2"]["CustID"]
+    bench.deliver(
+        update("a..b.@carrier.example", "subscribed"), unmatched="create", create_under_customer=customer
+    )
+    assert len(bench.all_rows()) == before
+    assert bench.decisions()[-1]["action"] == "failed"

@@ -10,6 +10,7 @@ from typing import Any
 
 from kinetic_mailchimp.epicor import EpicorClient
 from kinetic_mailchimp.epicor.odata import eq
+from kinetic_mailchimp.kit.email_address import InvalidEmailError, parse_email
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError, ConfigurationError, DataError
 from kinetic_mailchimp.kit.http_call import HttpCall
 
@@ -136,6 +137,10 @@ def new_contact(update: ContactUpdate, customer_number: int) -> dict[str, Any]:
         update: The event that it is created for.
         customer_number: CustNum of its customer.
     """
+    try:
+        parse_email(update.email)
+    except InvalidEmailError as error:
+        raise DataError("The address is not valid: no contact is made for it.") from error
     columns = {name: value for name, value in update.columns.items() if not is_damaged(str(value))}
     parts = {name: str(columns[name]) for name in NAME_PARTS if columns.get(name)}
     return {

@@ -186,7 +186,9 @@ class RowFinder:
             found = self._first(company, entity, f"tolower({EMAIL}) ne {EMAIL}")
         except QueryRefusedError as error:
             rows = self._first(company, entity, f"contains({EMAIL},'@')", PROBED_ROWS)
-            row = next((row for row in rows if row[EMAIL].isascii() and not row[EMAIL].islower()), None)
+            row = next(
+                (row for row in rows if row[EMAIL].isascii() and row[EMAIL] != row[EMAIL].lower()), None
+            )
             if row is None:
                 return False
             lower = self._address_filter.condition(row[EMAIL].lower())
