@@ -66,10 +66,14 @@ class Assembly:
         settings, entities = self._settings, self._settings.entities
         company = self._client.settings.companies[0]
         types: dict[str, dict[str, str]] = {}
+        lengths: dict[str, dict[str, int]] = {}
         for entity in entities:
             properties = self._client.metadata(company, entity.service).entity(entity.set_name).properties
             types[entity.name] = {name: column.edm_type for name, column in properties.items()}
-        columns = Columns(types)
+            lengths[entity.name] = {
+                name: column.max_length for name, column in properties.items() if column.max_length
+            }
+        columns = Columns(types, lengths=lengths)
         columns.check(
             settings.flag_column, entities, origin="`flag_column`", everywhere=True, types=("Edm.Boolean",)
         )

@@ -30,8 +30,8 @@ class WriteSettings(Policy):
         AddressFilter.CONTAINS,
         title="How addresses are searched",
         description=(
-            "`contains` finds `mailto:`, names and spaces around an address; `tolower` does so in a database "
-            "with a case-sensitive collation; `equals` is for clean columns."
+            "`contains` finds `mailto:`, names and spaces around an address; `equals` is for clean columns. "
+            "Whether the database tells capitals apart is found out; `tolower` takes it as known."
         ),
     )
     unmatched: Unmatched = setting(

@@ -191,14 +191,14 @@ _TOKEN_RULES = (
     Rule(
         ConfigurationError,
         frozenset({400, 401, 403}),
-        re.compile("invalid_scope"),
+        says=re.compile("invalid_scope"),
         message="The identity provider does not know the scope.",
         advice="Check `oauth_scope`.",
     ),
     Rule(
         CredentialsError,
         frozenset({400, 401, 403}),
-        re.compile("invalid_client|unauthorized_client"),
+        says=re.compile("invalid_client|unauthorized_client"),
         message="The identity provider does not know the application.",
         advice="Check `client_id` and `client_secret`.",
     ),

@@ -17,11 +17,12 @@ _LONGEST_CHAIN = 50
 
 @dataclass(frozen=True)
 class Property:
-    """A column. `edm_type` is Edm.String where $metadata names none."""
+    """A column. `edm_type` is Edm.String where $metadata names none; so is `max_length` None."""
 
     name: str
     edm_type: str = STRING
     is_collection: bool = False
+    max_length: int | None = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,8 @@ def _json_type(name: str, raw: Mapping[str, Mapping[str, Any]]) -> EntityType:
             if definition.get("$Kind") == "NavigationProperty":
                 navigation[column] = edm_type
             else:
-                properties[column] = Property(column, edm_type, bool(definition.get("$Collection")))
+                length = _length(definition.get("$MaxLength"))
+                properties[column] = Property(column, edm_type, bool(definition.get("$Collection")), length)
     return EntityType(name, key, properties, navigation)
 
 
@@ -190,11 +192,19 @@ def _xml_type(name: str, element: ET.Element) -> EntityType:
         is_collection = edm_type.startswith("Collection(")
         edm_type = edm_type[len("Collection(") : -1] if is_collection else edm_type
         if _local(inner) == "Property":
-            properties[inner.get("Name", "")] = Property(inner.get("Name", ""), edm_type, is_collection)
+            length = _length(inner.get("MaxLength"))
+            properties[inner.get("Name", "")] = Property(
+                inner.get("Name", ""), edm_type, is_collection, length
+            )
         elif _local(inner) == "NavigationProperty":
             navigation[inner.get("Name", "")] = edm_type
     key = tuple(inner.get("Name", "") for inner in element.iter() if _local(inner) == "PropertyRef")
     return EntityType(name, key, properties, navigation)
+
+
+def _length(text: Any) -> int | None:  # noqa: ANN401 (JSON)
+    """A length; `max` is none."""
+    return int(text) if str(text).isdecimal() and int(text) > 0 else None
 
 
 def _local(element: ET.Element) -> str:

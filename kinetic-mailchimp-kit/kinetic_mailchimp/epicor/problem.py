@@ -13,6 +13,12 @@ from kinetic_mailchimp.kit.plain_text import plain
 from kinetic_mailchimp.kit.redaction import MASKER
 
 LONGEST_MESSAGE = 300
+_REFUSED_BY_IIS = re.compile(
+    r"\b40\d\.\d+\b|maxQueryStringLength|maxUrlLength|Request\.Path|Request Too Long|"
+    r"request URL is invalid|query string is too long",
+    re.IGNORECASE,
+)
+"""What a web page of IIS or ASP.NET says about a request that never reached Kinetic."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,8 @@ def read_problem(answer: Answer) -> Problem:
         return Problem(answer.status)
     text = answer.text.strip()
     if "html" in content_type or text[:200].lower().startswith(("<!doctype html", "<html")):
-        return Problem(answer.status, is_html=True)
+        found = _REFUSED_BY_IIS.search(text) if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR else None
+        return Problem(answer.status, error_type=found[0] if found else "", is_html=True)
     if answer.is_json or text.startswith("{"):
         try:
             document = answer.document

@@ -18,6 +18,8 @@ from typing import Any, ClassVar, Literal, cast
 
 import click
 from singer_sdk import Target
+from singer_sdk.configuration._dict_config import parse_environment_config
+from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.io_base import SingerReader
 from singer_sdk.plugin_base import PluginBase
 from typing_extensions import override
@@ -27,6 +29,7 @@ from kinetic_mailchimp.kit.errors import ConnectorError, DataError, TransientErr
 from kinetic_mailchimp.kit.json_reading import parse_json
 from kinetic_mailchimp.kit.private_files import warn_if_shared
 from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
+from kinetic_mailchimp.kit.settings import from_text
 
 RunStatus = Literal["succeeded", "failed", "stopped"]
 
@@ -57,13 +60,20 @@ _FIRST_INEXACT_FLOAT = 2**53
 
 
 class SecretSettings(PluginBase):
-    """A plugin whose settings may be written as `enc:…`, and whose secrets never show in a log."""
+    """A plugin whose settings may be written as `enc:…` or as text, and whose secrets never show in a log."""
+
+    @classproperty
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 (the SDK's form)
+        """Variables as they are: `_validate_config` reads them, and says which one is wrong."""
+        cls.append_builtin_config(cls.config_jsonschema)
+        texts = {name: {"type": ["string"]} for name in cls.config_jsonschema["properties"]}
+        return parse_environment_config({"properties": texts}, cls._env_var_prefix)
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         MASKER.add(secret_values(self._config, self.config_jsonschema))
         self._config = {
             name: _as_float(value)
-            for name, value in reveal(self._config).items()
+            for name, value in from_text(reveal(self._config), self.config_jsonschema).items()
             # A variable that is empty in .env is a setting that is not set.
             if value is not None and value != ""
         }

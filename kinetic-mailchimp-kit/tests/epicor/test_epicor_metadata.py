@@ -110,3 +110,20 @@ def test_types_derived_in_a_circle_end():
         '{"A": {"$Kind": "EntityType", "$BaseType": "B"}, "B": {"$Kind": "EntityType", "$BaseType": "A"}}'
     )
     assert set(parse_metadata("Svc", circle).types) == {"A", "B"}
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_the_length_of_a_column_is_known_where_it_is_told(as_json: bool) -> None:
+    document = (
+        '{"$EntityContainer": "D.C", "Erp": {"CustCnt": {"$Kind": "EntityType", "$Key": ["ConNum"],'
+        ' "FirstName": {"$MaxLength": 50}, "Comment": {}}}, "D": {"C": {"$Kind": "EntityContainer",'
+        ' "CustCnts": {"$Collection": true, "$Type": "Erp.CustCnt"}}}}'
+        if as_json
+        else '<edmx:Edmx xmlns:edmx="e"><Schema Namespace="Erp"><EntityType Name="CustCnt">'
+        '<Property Name="FirstName" Type="Edm.String" MaxLength="50"/>'
+        '<Property Name="Comment" Type="Edm.String" MaxLength="max"/></EntityType>'
+        '<EntityContainer><EntitySet Name="CustCnts" EntityType="Erp.CustCnt"/></EntityContainer>'
+        "</Schema></edmx:Edmx>"
+    )
+    columns = parse_metadata("Erp.BO.CustCntSvc", document).entity("CustCnts").properties
+    assert (columns["FirstName"].max_length, columns["Comment"].max_length) == (50, None)

@@ -202,3 +202,10 @@ def test_a_wrong_secret_does_not_show_in_the_complaint_about_it(tmp_path):
 
     assert status == 1
     assert "file" in running.err
+
+
+def test_a_fraction_in_the_state_of_a_foreign_tap_is_emitted_as_it_came(tmp_path):
+    state = json.dumps({"type": "STATE", "value": {"last": 1.5}})
+    status, written, states = Running(tmp_path).end(json.dumps(SCHEMA) + "\n" + messages(1, 3) + state + "\n")
+
+    assert (status, written, states[-1]) == (0, [1, 2, 3], 1.5)

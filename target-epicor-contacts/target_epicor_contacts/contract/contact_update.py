@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from kinetic_mailchimp.kit.email_address import InvalidEmailError, email_key, parse_email
+from kinetic_mailchimp.kit.email_address import InvalidEmailError, email_key, find_address, parse_email
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.kit.timestamps import parse_timestamp
 
@@ -153,8 +153,10 @@ def digest(record: Mapping[str, Any]) -> str:
 
 def _address(record: Mapping[str, Any], name: str) -> str:
     value = record.get(name)
+    # Rows are found by the same text, valid or not; an address that is written must be valid.
+    read = find_address if name == "email" else parse_email
     try:
-        return parse_email(value if isinstance(value, str) else None)
+        return read(value if isinstance(value, str) else None)
     except InvalidEmailError as error:
         reason = error.reason if name == "email" else f"{name}_{error.reason}"
         raise InvalidUpdateError(reason, f"`{name}` is not a single e-mail address.", field=name) from error

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from html.entities import html5
 from typing import Any
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
@@ -33,6 +35,9 @@ OF_CONTACTS_ONLY = frozenset({"Name", "FirstName", "MiddleName", "LastName"})
 """A person's name never becomes the name of a company."""
 
 
+_BROKEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffd-\uffff]")
+_ENTITY = re.compile(r"&(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+
 CHANGE_TIMESTAMPS = ("UpdatedOn", "ChangedOn")
 """Columns with the time of a row's last change, best first."""
 CHANGE_COLUMNS = (*CHANGE_TIMESTAMPS, "ChangeDate", "ChangeTime")
@@ -49,9 +54,35 @@ class Columns:
 
     Attributes:
         types: Name of an entity to its columns and their OData types.
+        lengths: Name of an entity to the most characters of its columns, where `$metadata` tells.
     """
 
     types: Mapping[str, Mapping[str, str]]
+    lengths: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def coerced(self, entity: Entity, column: str, value: Any) -> Any:  # noqa: ANN401 (any JSON)
+        """The value in the form that the column takes.
+
+        Raises:
+            InvalidValueError: It is damaged or over-long, or cannot be brought into that form.
+        """
+        coerced = coerce(column, value, self.edm_type(entity, column) or "")
+        if not isinstance(coerced, str):
+            return coerced
+        if is_damaged(coerced):
+            raise InvalidValueError(
+                f"The value for `{column}` is damaged: nobody can have typed it.",
+                advice="Correct it in Mailchimp; Epicor keeps what it has.",
+                field=column,
+            )
+        length, most = _units(coerced), self.lengths.get(entity.name, {}).get(column)
+        if most is not None and length > most:
+            raise InvalidValueError(
+                f"The value for `{column}` is too long: {length} characters, the column takes {most}.",
+                advice="Shorten it in Mailchimp, or cut it in the mapping.",
+                field=column,
+            )
+        return coerced
 
     def edm_type(self, entity: Entity, column: str) -> str | None:
         """The type of a column, or None where the entity has no such column or must not get it."""
@@ -113,6 +144,17 @@ def _how_to_add(column: str, tables: Iterable[str]) -> str:
         f"Add it in Extended UD Table Maintenance to {' and '.join(tables)}, then regenerate the data model "
         "and restart the application server; on SaaS ask Epicor for the regeneration."
     )
+
+
+def is_damaged(text: str) -> bool:
+    """True if a text was broken on its way: it has a lost character, half of one, or an HTML entity."""
+    entities = (found[1] for found in _ENTITY.finditer(text))
+    return bool(_BROKEN.search(text)) or any(name[0] == "#" or f"{name};" in html5 for name in entities)
+
+
+def _units(text: str) -> int:
+    """The length of a text as SQL Server counts it: an emoji is two."""
+    return len(text) + sum(character > "\uffff" for character in text)
 
 
 def coerce(column: str, value: Any, edm_type: str) -> Any:  # noqa: ANN401 (any JSON)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from target_epicor_contacts.contract.contact_update import ContactUpdate, Status
 from target_epicor_contacts.contract.event_order import Age
 from target_epicor_contacts.epicor.addresses import addresses_in
-from target_epicor_contacts.epicor.columns import coerce
+from target_epicor_contacts.epicor.columns import InvalidValueError
 from target_epicor_contacts.epicor.entities import EMAIL
 from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.matching import MatchKind
@@ -43,8 +43,15 @@ def write_status(
             continue
         _write_flag(working, event, row_id, seen.value)
         for column, value in particulars.items():
-            if edm_type := working.edm_type(row_id, column):
-                working.write_if_other(event, row_id, column, coerce(column, value, edm_type), edm_type)
+            edm_type = working.edm_type(row_id, column)
+            if edm_type is None:
+                continue
+            try:
+                coerced = working.rules.columns.coerced(working.rows[row_id].entity, column, value)
+            except InvalidValueError as error:
+                event.error = event.error or error
+            else:
+                working.write_if_other(event, row_id, column, coerced, edm_type)
 
 
 def _may_clear_flag(working: WorkingCopy, row_id: str, kind: MatchKind) -> bool:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate
-from target_epicor_contacts.epicor.columns import InvalidValueError
 from target_epicor_contacts.epicor.entities import EpicorRow
 from target_epicor_contacts.rules.address_change import apply_move, resolve
 from target_epicor_contacts.rules.consent import apply_status
@@ -73,7 +72,4 @@ def _apply(working: WorkingCopy, event: EventPlan) -> None:
     matches = apply_move(working, event, matches)
     event.matched = tuple(matches)
     apply_status(working, event, matches)
-    try:
-        apply_profile(working, event, matches)
-    except InvalidValueError as error:
-        event.error = error
+    apply_profile(working, event, matches)

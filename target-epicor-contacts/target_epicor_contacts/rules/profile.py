@@ -12,7 +12,6 @@ from target_epicor_contacts.epicor.columns import (
     CHANGE_TIMESTAMPS,
     OF_CONTACTS_ONLY,
     InvalidValueError,
-    coerce,
     fingerprint,
     is_empty,
     same,
@@ -49,12 +48,16 @@ class _Field:
 
 
 def apply_profile(working: WorkingCopy, event: EventPlan, matches: Mapping[str, MatchKind]) -> None:
-    """Set the columns of an event in the rows that hold its address alone.
+    """Set the columns of an event in the rows that hold its address alone, but values that do not fit.
 
-    Raises:
-        InvalidValueError: A value does not fit, or no entity has the column.
+    The event's error is that of the first such value.
     """
-    wanted = {column: _typed(working, column, value) for column, value in event.update.columns.items()}
+    wanted: dict[str, dict[str, Any]] = {}
+    for column, value in event.update.columns.items():
+        try:
+            wanted[column] = _typed(working, column, value)
+        except InvalidValueError as error:
+            event.error = event.error or error
     own = [row_id for row_id, kind in matches.items() if kind is MatchKind.ONLY_ADDRESS]
     for column, values in wanted.items() if own else ():
         _apply_column(working, event, own, column, values)
@@ -82,9 +85,7 @@ def _typed(working: WorkingCopy, column: str, value: Any) -> dict[str, Any]:  # 
             advice="Let the stream's schema name it, so that it is checked at the start.",
             field=column,
         )
-    return {
-        entity.name: coerce(column, value, rules.columns.edm_type(entity, column) or "") for entity in holders
-    }
+    return {entity.name: rules.columns.coerced(entity, column, value) for entity in holders}
 
 
 def _apply_column(

@@ -57,9 +57,10 @@ async def _of_service(world: Kinetic, service: Service, call: Call) -> Answer:
 
 
 def _metadata(world: Kinetic, service: Service, call: Call) -> Answer:
+    lengths = world.switches.column_lengths if world.switches.metadata_max_length else {}
     if "json" in call.headers.get("accept", ""):
-        return Answer(document=metadata.json_csdl(service, world.tables))
-    return Answer(text=metadata.xml_csdl(service, world.tables), media_type="application/xml")
+        return Answer(document=metadata.json_csdl(service, world.tables, lengths))
+    return Answer(text=metadata.xml_csdl(service, world.tables, lengths), media_type="application/xml")
 
 
 async def _of_set(world: Kinetic, service: Service, set_name: str, rest: list[str], call: Call) -> Answer:
