@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -391,15 +391,17 @@ class MailchimpClient:
         )
 
     def _all(self, path: str, key: str, **params: str | int) -> Iterator[Document]:
-        """Every row of a listing; nothing is left to the default page of ten rows."""
+        """Every row of a listing. An empty page ends it, or one that comes again where the listing has no
+        pages: short pages and `total_items` have misled.
+        """
         offset = 0
+        before: list[Document] = []
         while True:
-            page = self.get(path, **params, count=LARGEST_PAGE, offset=offset)
-            rows: Iterable[Document] = page[key]
-            yield from rows
-            offset += len(page[key])
-            if not page[key] or offset >= int(page.get("total_items", 0)):
+            rows = list(self.get(path, **params, count=LARGEST_PAGE, offset=offset)[key])
+            if rows == before:
                 return
+            yield from rows
+            before, offset = rows, offset + len(rows)
 
 
 def _merge_rule(*, skip: bool) -> dict[str, str | int]:

@@ -58,9 +58,10 @@ class SingleCalls:
             moves = write.former and not write.archive
             return refused(write, error, sent=self.kept(address_body(write)) if moves else None)
 
-    def rearchive(self, write: Write) -> WriteResult:
+    def rearchive(self, result: WriteResult) -> WriteResult:
         """Archive a person who was known, had left, and came back unsubscribed through the batch."""
-        return member_gone(write, self._client.archive_member(write.audience.id, write.record.member))
+        write = result.write
+        return member_gone(write, self._client.archive_member(write.audience.id, result.path))
 
     def kept(self, body: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The body, where it is kept: a whole run's bodies are too much to hold for nothing."""
@@ -73,13 +74,13 @@ class SingleCalls:
             return result
         try:
             if write.tag_changes:
-                self._client.set_tags(write.audience.id, write.record.member, write.tag_changes)
+                self._client.set_tags(write.audience.id, result.path, write.tag_changes)
         except DataError as error:
             return _failed_after(result, {"tags"}, error)
         return self._with_permissions(result)
 
     def _put_or_patch(self, write: Write) -> WriteResult:
-        list_id, member_hash = write.audience.id, write.record.member
+        list_id, member_hash = write.audience.id, write.path
         exists = write.state is not None or self._status(list_id, member_hash) is not None
         if exists:
             body = single_body(write)
@@ -109,12 +110,12 @@ class SingleCalls:
         changes = dict.fromkeys(write.values["tags"], True)
         try:
             if write.replaces_tags:
-                document = self._client.member(write.audience.id, write.record.member, fields=("tags",))
+                document = self._client.member(write.audience.id, result.path, fields=("tags",))
                 wanted = {tag.lower() for tag in changes}
                 changes |= {
                     tag["name"]: False for tag in document["tags"] if str(tag["name"]).lower() not in wanted
                 }
-            self._client.set_tags(write.audience.id, write.record.member, changes)
+            self._client.set_tags(write.audience.id, result.path, changes)
         except DataError as error:
             return _failed_after(result, {"tags"}, error)
         return result
@@ -127,7 +128,7 @@ class SingleCalls:
 
     def _archive(self, write: Write) -> WriteResult:
         try:
-            member = write.former.member if write.former else write.record.member
+            member = write.former.path if write.former else write.path
             call = self._client.archive_member(write.audience.id, member)
         except NotFoundError as error:
             return member_gone(write, HttpCall.of_failure(error))
@@ -162,26 +163,24 @@ class SingleCalls:
     def _patch_address(self, write: Write, former: Former, body: Mapping[str, Any]) -> Reply:
         list_id = write.audience.id
         try:
-            return self._client.patch_member(list_id, former.member, body, skip_merge_validation=self._skip)
+            return self._client.patch_member(list_id, former.path, body, skip_merge_validation=self._skip)
         except AmbiguousWriteError:
             moved = self._moved_member(write, former)
             if moved:
                 return Reply(HttpCall(), moved)
-        return self._client.patch_member(list_id, former.member, body, skip_merge_validation=self._skip)
+        return self._client.patch_member(list_id, former.path, body, skip_merge_validation=self._skip)
 
     def _moved_member(self, write: Write, former: Former) -> dict[str, Any] | None:
         """The member under its new address, if it is the one that was to be moved."""
         try:
-            member = self._client.member(
-                write.audience.id, write.record.member, fields=("id", "contact_id", "status")
-            )
+            member = self._client.member(write.audience.id, write.path, fields=("id", "contact_id", "status"))
         except NotFoundError:
             return None
         return member if member["contact_id"] == former.state.contact_id else None
 
     def _after_failed_move(self, write: Write, reason: str, error: DataError) -> WriteResult:
         """Update the new address if it is a member of its own; create nobody in its place."""
-        status = self._status(write.audience.id, write.record.member)
+        status = self._status(write.audience.id, write.path)
         if status is None or status == "archived":
             return WriteResult(
                 write,
@@ -229,7 +228,7 @@ class SingleCalls:
         try:
             self._client.patch_member(
                 write.audience.id,
-                write.record.member,
+                result.path,
                 {"marketing_permissions": changes},
                 skip_merge_validation=self._skip,
             )

@@ -15,6 +15,7 @@ from kinetic_mailchimp.mailchimp import Refusal, RefusedError
 from target_mailchimp.audience.member_values import describe_left_out
 from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.rules.plan import Former, Write
+from target_mailchimp.state.api_member import own_id
 from target_mailchimp.writing.acceptance import without_unstored
 
 NO_LONGER_A_MEMBER = "no_longer_a_member"
@@ -57,6 +58,11 @@ class WriteResult:
         return self.write.record
 
     @property
+    def path(self) -> str:
+        """The id by which the API knows the member from now on."""
+        return own_id(self.member or {}) or self.write.path
+
+    @property
     def detached(self) -> tuple[Former, ...]:
         """The states from now on of members that the source rows left."""
         return self.write.detached
@@ -81,6 +87,7 @@ class WriteResult:
             after,
             status=str(self.member.get("status") or after.status),
             contact_id=str(self.member.get("contact_id") or after.contact_id),
+            own_id=own_id(self.member) if "email_address" in self.member else after.own_id,
         )
 
 

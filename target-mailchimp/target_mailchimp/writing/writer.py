@@ -107,7 +107,7 @@ class MailchimpWriter:
     def _follow_up(self, result: WriteResult) -> WriteResult:
         write = result.write
         if result.action is Action.CREATED and write.state is not None:
-            return self._single.rearchive(write)
+            return self._single.rearchive(result)
         if result.reason == Refusal.COMPLIANCE_STATE.value and write.values and write.state is not None:
             # The fields may still be written, as long as the call says nothing about the status.
             fields_alone = self._single.write(replace(write, lower=False))
