@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from kinetic_mailchimp.kit.errors import TransientError
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 
@@ -54,4 +55,54 @@ def test_contacts_without_an_address_end_no_run(
     with caplog.at_level(logging.WARNING):
         decided = bench.run(records)
     assert Counter(entry.action for entry in decided) == {"flagged": 1, "created": 1}
-    assert "2 contacts without an e-mail address" in caplog.text
+    assert "Contacts without an e-mail address, passed over: 2." in caplog.text
+
+
+def group(number: int) -> dict[str, Any]:
+    return {"email_address": f"sales{number}@broken.example.com", "source_key": f"G{number}"}
+
+
+def people(count: int) -> list[dict[str, Any]]:
+    return [
+        {"email_address": f"p{number}@example.com", "source_key": f"P{number}"} for number in range(count)
+    ]
+
+
+@pytest.mark.rule("R6")
+@pytest.mark.parametrize("at", [[0], [3], [0, 11], [2, 3, 4, 5, 6, 7, 8, 9]])
+def test_an_address_that_breaks_every_call_becomes_a_dead_letter_and_the_others_are_written(
+    bench: Any, at: list[int]
+) -> None:
+    bench.mailchimp.control.switch(breaking_address="@broken.example.com")
+    records = people(12)
+    for number in at:
+        records[number] = group(number)
+    decided = bench.run(records)
+    failed = [entry for entry in decided if entry.action == "failed"]
+    assert {entry.source_key for entry in failed} == {f"G{number}" for number in at}
+    assert {entry.reason for entry in failed} == {"no_answer_about_it"}
+    assert all(entry.dead_letter for entry in failed)
+    assert len(bench.members()) == 12 - len(at)
+    assert bench.last_run()["status"] == "succeeded"
+
+
+def test_an_address_that_breaks_a_batch_of_its_own_is_isolated_too(
+    bench: Any, single_call_target: Any
+) -> None:
+    bench.mailchimp.control.switch(breaking_address="@broken.example.com")
+    assert [entry.reason for entry in bench.run([group(1)])] == ["no_answer_about_it"]
+    bench.target_class = single_call_target
+    decided = bench.run([group(2), *people(2)])
+    assert Counter(entry.action for entry in decided) == {"failed": 1, "created": 2}
+
+
+@pytest.mark.parametrize("count", [1, 2, 40])
+def test_a_mailchimp_that_answers_nobody_ends_the_run_without_a_dead_letter(bench: Any, count: int) -> None:
+    bench.run(people(1))
+    bench.mailchimp.control.set_faults(
+        [{"match": {"method": "POST"}, "effect": {"kind": "status", "status": 500}}]
+    )
+    records = [{**one, "FNAME": "Ann"} for one in people(count)]
+    with pytest.raises(TransientError):
+        bench.run(records, batch_size=20)
+    assert [entry for entry in bench.decisions() if entry.dead_letter] == []

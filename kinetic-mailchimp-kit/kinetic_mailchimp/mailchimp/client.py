@@ -276,6 +276,7 @@ class MailchimpClient:
         update_existing: bool = True,
         sync_tags: bool = False,
         skip_merge_validation: bool = False,
+        max_attempts: int | None = None,
     ) -> BatchResult:
         """Create and update up to 500 members in one call; one bad member does not hold up the others.
 
@@ -285,6 +286,7 @@ class MailchimpClient:
             update_existing: False refuses members that exist.
             sync_tags: Whether `tags` is the whole set of a member's tags; otherwise they are added.
             skip_merge_validation: Take members without the merge fields that the audience requires.
+            max_attempts: Attempts at most; by default, those of the retry policy.
         """
         body: Document = {"members": list(members), "update_existing": update_existing}
         if sync_tags:
@@ -295,6 +297,7 @@ class MailchimpClient:
             body,
             params=_merge_rule(skip=skip_merge_validation),
             repeatable=update_existing,
+            max_attempts=max_attempts,
         )
         return BatchResult(
             HttpCall.of_answer(answer),
@@ -379,6 +382,7 @@ class MailchimpClient:
         *,
         params: Mapping[str, str | int] | None = None,
         repeatable: bool | None = None,
+        max_attempts: int | None = None,
     ) -> Answer:
         return self.transport.send(
             Request(
@@ -387,6 +391,7 @@ class MailchimpClient:
                 params=params or None,
                 json=body,
                 repeatable=repeatable,
+                max_attempts=max_attempts,
             )
         )
 
@@ -398,7 +403,7 @@ class MailchimpClient:
         before: list[Document] = []
         while True:
             rows = list(self.get(path, **params, count=LARGEST_PAGE, offset=offset)[key])
-            if rows == before:
+            if not rows or rows == before:
                 return
             yield from rows
             before, offset = rows, offset + len(rows)

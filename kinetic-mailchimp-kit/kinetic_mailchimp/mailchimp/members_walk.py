@@ -78,7 +78,7 @@ def walk_members(
         page_size = len(rows)
         since, offset = _next_page(since, offset, rows)
     if without_address:
-        logger.warning("%d contacts without an e-mail address were passed over.", without_address)
+        logger.warning("Contacts without an e-mail address, passed over: %d.", without_address)
 
 
 def _next_page(since: str | None, offset: int, rows: Sequence[Mapping[str, Any]]) -> tuple[str | None, int]:

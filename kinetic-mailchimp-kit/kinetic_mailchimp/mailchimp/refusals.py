@@ -27,6 +27,7 @@ class Refusal(StrEnum):
     CANNOT_ARCHIVE = "cannot_archive"
     DUPLICATE_FIELD = "merge_field_exists"
     UNCONFIRMED = "not_confirmed"
+    UNANSWERED = "no_answer_about_it"
     OTHER = "refused_by_mailchimp"
 
 

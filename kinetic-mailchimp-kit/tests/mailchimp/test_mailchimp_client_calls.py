@@ -235,7 +235,7 @@ def test_contacts_without_an_address_are_passed_over_and_counted(
     mailchimp.control.put_members([{"email": ANN, "state": "subscribed"}])
     mailchimp.control.switch(contacts_without_address=form)
     assert [member["email_address"] for member in client.members(mailchimp.list_id)] == [ANN]
-    assert "2 contacts without an e-mail address were passed over" in caplog.text
+    assert "Contacts without an e-mail address, passed over: 2." in caplog.text
 
 
 def test_results_of_a_batch_are_found_by_address_where_the_id_is_another(

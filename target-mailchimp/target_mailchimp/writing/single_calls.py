@@ -8,7 +8,7 @@ from typing import Any
 
 from kinetic_mailchimp.audit import Action
 from kinetic_mailchimp.audit.state.member_state import MemberState
-from kinetic_mailchimp.kit.errors import AmbiguousWriteError, DataError, NotFoundError
+from kinetic_mailchimp.kit.errors import AmbiguousWriteError, DataError, NotFoundError, TransientError
 from kinetic_mailchimp.kit.http_call import HttpCall, Reply
 from kinetic_mailchimp.mailchimp import MailchimpClient, Refusal, RefusedError
 
@@ -16,6 +16,7 @@ from target_mailchimp.audience.member_values import PERMISSION, describe_left_ou
 from target_mailchimp.rules.plan import Former, Write
 from target_mailchimp.writing.acceptance import without_refused
 from target_mailchimp.writing.bodies import address_body, single_body
+from target_mailchimp.writing.isolation import Isolation
 from target_mailchimp.writing.write_result import (
     WriteResult,
     member_gone,
@@ -30,12 +31,21 @@ class SingleCalls:
 
     Args:
         client: The account.
+        isolation: Tells a failure about one member from one about all.
         skip_merge_validation: Whether members may lack the merge fields that the audience requires.
         keep_payloads: Whether results keep what was sent.
     """
 
-    def __init__(self, client: MailchimpClient, *, skip_merge_validation: bool, keep_payloads: bool) -> None:
+    def __init__(
+        self,
+        client: MailchimpClient,
+        isolation: Isolation,
+        *,
+        skip_merge_validation: bool,
+        keep_payloads: bool,
+    ) -> None:
         self._client = client
+        self._isolation = isolation
         self._skip = skip_merge_validation
         self._keep = keep_payloads
 
@@ -47,7 +57,8 @@ class SingleCalls:
             if write.former:
                 return self._move(write, write.former)
             return self.follow_up(self._put_or_patch(write))
-        except DataError as error:
+        except (DataError, TransientError) as failure:
+            error = self._isolation.blame(failure, write.audience.id)
             smaller = without_refused(write, error)
             if smaller:
                 return (
@@ -75,7 +86,8 @@ class SingleCalls:
         try:
             if write.tag_changes:
                 self._client.set_tags(write.audience.id, result.path, write.tag_changes)
-        except DataError as error:
+        except (DataError, TransientError) as failure:
+            error = self._isolation.blame(failure, write.audience.id)
             return _failed_after(result, {"tags"}, error)
         return self._with_permissions(result)
 
@@ -116,7 +128,8 @@ class SingleCalls:
                     tag["name"]: False for tag in document["tags"] if str(tag["name"]).lower() not in wanted
                 }
             self._client.set_tags(write.audience.id, result.path, changes)
-        except DataError as error:
+        except (DataError, TransientError) as failure:
+            error = self._isolation.blame(failure, write.audience.id)
             return _failed_after(result, {"tags"}, error)
         return result
 
@@ -232,7 +245,8 @@ class SingleCalls:
                 {"marketing_permissions": changes},
                 skip_merge_validation=self._skip,
             )
-        except DataError as error:
+        except (DataError, TransientError) as failure:
+            error = self._isolation.blame(failure, write.audience.id)
             return _failed_after(result, wanted, error)
         return result
 
