@@ -106,3 +106,27 @@ def test_a_mailchimp_that_answers_nobody_ends_the_run_without_a_dead_letter(benc
     with pytest.raises(TransientError):
         bench.run(records, batch_size=20)
     assert [entry for entry in bench.decisions() if entry.dead_letter] == []
+
+
+@pytest.mark.rule("R1")
+@pytest.mark.parametrize("state", ["unsubscribed_by_contact", "unsubscribed_by_admin", "cleaned", "pending"])
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+def test_who_left_is_refused_and_has_the_other_fields(bench: Any, state: str, known: bool) -> None:
+    if not known:
+        bench.run(people(1))
+    bench.mailchimp.control.put_members([{"email": ANN, "state": state}])
+    bench.mailchimp.control.switch(refuses_people_who_left="{email} has unsubscribed before.")
+    record = {"email_address": ANN, "source_key": "1", "FNAME": "Ann"}
+    [decided] = bench.run([record])
+    assert (decided.action, decided.reason, decided.dead_letter) == ("refused", "unsubscribed", None)
+    assert decided.changes == {"merge_fields.FNAME": ["" if known else None, "Ann"]}
+    member = bench.members()[ANN]
+    assert (member["state"], member["merge_fields"]["FNAME"]) == (state, "Ann")
+    assert [entry.action for entry in bench.run([record])] == ["unchanged"]
+
+
+def test_who_was_deleted_is_refused_in_any_words(bench: Any) -> None:
+    bench.mailchimp.control.put_members([{"email": ANN, "state": "forgotten"}])
+    bench.mailchimp.control.switch(refuses_people_who_left="{email} was removed from the list.")
+    [decided] = bench.run([{"email_address": ANN}])
+    assert (decided.action, decided.reason, decided.dead_letter) == ("refused", "removed", None)

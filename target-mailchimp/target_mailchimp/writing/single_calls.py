@@ -74,6 +74,20 @@ class SingleCalls:
         write = result.write
         return member_gone(write, self._client.archive_member(write.audience.id, result.path))
 
+    def write_fields(self, result: WriteResult) -> WriteResult:
+        """Write the fields of a member who left, in a call that says nothing about the status."""
+        write = replace(result.write, lower=False)
+        if write.state is None:
+            status = self._status(write.audience.id, write.path)
+            if status in {None, "archived"}:
+                return result
+            write = replace(write, state=MemberState(write.record.address, status=str(status)))
+        fields = self.write(write)
+        if not fields.written:
+            return result
+        detail = f"{result.detail} The other fields are written. {fields.detail}".rstrip()
+        return replace(fields, action=Action.REFUSED, reason=result.reason, detail=detail)
+
     def kept(self, body: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The body, where it is kept: a whole run's bodies are too much to hold for nothing."""
         return body if self._keep else None

@@ -10,7 +10,7 @@ from kinetic_mailchimp.audit import Action
 from kinetic_mailchimp.audit.state.member_state import MemberState
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.kit.http_call import HttpCall
-from kinetic_mailchimp.mailchimp import Refusal, RefusedError
+from kinetic_mailchimp.mailchimp import PERSON_LEFT, Refusal, RefusedError
 
 from target_mailchimp.audience.member_values import describe_left_out
 from target_mailchimp.contract.member_record import MemberRecord
@@ -19,9 +19,6 @@ from target_mailchimp.state.api_member import own_id
 from target_mailchimp.writing.acceptance import without_unstored
 
 NO_LONGER_A_MEMBER = "no_longer_a_member"
-
-REFUSED_BY_RULE = frozenset({Refusal.COMPLIANCE_STATE, Refusal.FORGOTTEN})
-"""Mailchimp refuses for the person's sake: nothing to correct, and nothing to replay."""
 
 NO_CALL = HttpCall()
 
@@ -126,7 +123,7 @@ def refused(
         sent: The part of the call about the member, where it is kept.
     """
     reason = error.reason if isinstance(error, RefusedError) else Refusal.OTHER
-    by_rule = reason in REFUSED_BY_RULE
+    by_rule = reason in PERSON_LEFT
     return WriteResult(
         write,
         Action.REFUSED if by_rule else Action.FAILED,

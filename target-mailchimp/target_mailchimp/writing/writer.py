@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from kinetic_mailchimp.audit import Action
 from kinetic_mailchimp.kit.errors import TransientError
-from kinetic_mailchimp.mailchimp import MailchimpClient, Refusal, RefusedError
+from kinetic_mailchimp.mailchimp import PERSON_LEFT, MailchimpClient, RefusedError
 
 from target_mailchimp.rules.plan import Write
 from target_mailchimp.writing.acceptance import without_refused
@@ -134,10 +133,8 @@ class MailchimpWriter:
         write = result.write
         if result.action is Action.CREATED and write.state is not None:
             return self._single.rearchive(result)
-        if result.reason == Refusal.COMPLIANCE_STATE.value and write.values and write.state is not None:
-            # The fields may still be written, as long as the call says nothing about the status.
-            fields_alone = self._single.write(replace(write, lower=False))
-            return fields_alone if fields_alone.written else result
+        if result.reason in PERSON_LEFT and write.values:
+            return self._single.write_fields(result)
         return self._single.follow_up(result)
 
 
