@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from kinetic_mailchimp.kit.errors import TransientError
+from simulators.mailchimp.plain_client import PlainClient
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 
@@ -130,3 +131,63 @@ def test_who_was_deleted_is_refused_in_any_words(bench: Any) -> None:
     bench.mailchimp.control.switch(refuses_people_who_left="{email} was removed from the list.")
     [decided] = bench.run([{"email_address": ANN}])
     assert (decided.action, decided.reason, decided.dead_letter) == ("refused", "removed", None)
+
+
+OLD = {"addr1": "1 Elm St", "city": "Springfield", "state": "IL", "zip": "62701", "country": "USA"}
+NEW = {"addr1": "Lange Gasse 3", "city": "Berlin", "state": "", "zip": "10115", "country": "Germany"}
+LINES = [{"type": "SCHEMA", "stream": "c", "schema": {"properties": {"ADDRESS": {}}}, "key_properties": []}]
+
+
+def move_to(bench: Any, address: dict[str, str], **settings: Any) -> Any:
+    record = {"email_address": ANN, "source_key": "1", "ADDRESS": address}
+    lines = [*LINES, {"type": "RECORD", "stream": "c", "record": record}]
+    [decided] = bench.run_messages(lines, **settings)
+    return decided
+
+
+@pytest.mark.parametrize("address", [NEW, {**NEW, "zip": ""}, {**NEW, "state": None, "zip": None}])
+def test_an_address_without_a_state_has_the_placeholder(bench: Any, address: dict[str, str]) -> None:
+    move_to(bench, OLD)
+    decided = move_to(bench, address, address_placeholder="-")
+    assert decided.action == "updated"
+    assert "Filled in: ADDRESS (address_placeholder: the address lacks " in decided.detail
+    filled = {name: value or "-" for name, value in address.items()}
+    assert bench.members()[ANN]["merge_fields"]["ADDRESS"] == {"addr2": "", **filled}
+    assert move_to(bench, address, address_placeholder="-").action == "unchanged"
+
+
+@pytest.mark.parametrize(
+    ("address", "settings"), [(NEW, {}), ({**OLD, "addr1": ""}, {"address_placeholder": "-"})]
+)
+def test_an_address_that_mailchimp_cannot_take_clears_the_one_before(
+    bench: Any, address: dict[str, str], settings: dict[str, str]
+) -> None:
+    move_to(bench, OLD)
+    decided = move_to(bench, address, **settings)
+    assert (decided.action, decided.changes["merge_fields.ADDRESS"][1]) == ("updated", "")
+    assert "Cleared: ADDRESS (incomplete_address: the address lacks " in decided.detail
+    assert bench.members()[ANN]["merge_fields"]["ADDRESS"] == ""
+
+
+def test_birthdays_have_the_form_of_the_audience_and_names_with_entities_are_found(bench: Any) -> None:
+    api = PlainClient(bench.mailchimp.hello)
+    trades = {"tag": "TRADE", "name": "Trade", "type": "radio", "options": {"choices": ["Nuts & Bolts"]}}
+    birthday = {"tag": "BDAY", "name": "Birthday", "type": "birthday", "options": {"date_format": "DD/MM"}}
+    for field in (trades, birthday):
+        assert api.post("/lists/{list}/merge-fields", field).status_code == 200
+    path = "/lists/{list}/interest-categories"
+    group = api.post(path, {"title": "Likes", "type": "checkboxes"}).json()["id"]
+    interest = api.post(f"{path}/{group}/interests", {"name": "Tea & Cake"}).json()["id"]
+    bench.mailchimp.control.switch(escapes_entities=True)
+    values = {"TRADE": "Nuts & Bolts", "BDAY": "1980-12-25", "interests": {"tea & cake": True}}
+    schema = {"properties": {name: {} for name in values}}
+    lines = [
+        {"type": "SCHEMA", "stream": "c", "schema": schema, "key_properties": []},
+        {"type": "RECORD", "stream": "c", "record": {"email_address": ANN, **values}},
+    ]
+    [decided] = bench.run_messages(lines)
+    assert (decided.action, decided.detail) == ("created", "")
+    member = bench.members()[ANN]
+    assert (member["merge_fields"]["TRADE"], member["merge_fields"]["BDAY"]) == ("Nuts &amp; Bolts", "25/12")
+    assert member["interests"] == {interest: True}
+    assert [entry.action for entry in bench.run_messages(lines)] == ["unchanged"]
