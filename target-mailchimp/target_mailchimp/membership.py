@@ -19,12 +19,14 @@ from kinetic_mailchimp.mailchimp.members_walk import MEMBER_FIELDS
 
 from target_mailchimp.contract.member_record import MemberRecord, read_record
 from target_mailchimp.state.api_member import state_of_member
+from target_mailchimp.state.remade_fields import remade, without_values
 
 logger = logging.getLogger(__name__)
 
 SaveLedger = Callable[[Mapping[str, Mapping[str, Mapping[str, Any] | None]]], None]
 
 _LISTING = "listing"
+_FIELDS = "merge_fields"
 _OVERLAP = timedelta(seconds=2)
 """A listing begins a little before the last one began: times of Mailchimp have whole seconds."""
 
@@ -60,6 +62,20 @@ class Membership:
         """Read the whole audience when nothing is known: at the first run, or when the ledger is lost."""
         if self._audience.get(_LISTING) is None:
             self._list(since=None)
+
+    def forget_remade_fields(self, merge_ids: Mapping[str, int]) -> None:
+        """Forget the last values of merge fields that are not the ones they were at the last run.
+
+        Args:
+            merge_ids: The numbers of the audience's merge fields, by tag.
+        """
+        before = self._audience.get(_FIELDS) or {}
+        names = remade(before, merge_ids)
+        changed = without_values(self._members.items(), names) if names else iter(())
+        while page := dict(itertools.islice(changed, LARGEST_PAGE)):
+            self._save({self.members_namespace: page})
+        if before != merge_ids:
+            self._save({self._audience_namespace: {_FIELDS: merge_ids}})
 
     def states(self, members: Iterable[str]) -> dict[str, MemberState]:
         """The states that the ledger has, by subscriber hash."""

@@ -191,3 +191,21 @@ def test_birthdays_have_the_form_of_the_audience_and_names_with_entities_are_fou
     assert (member["merge_fields"]["TRADE"], member["merge_fields"]["BDAY"]) == ("Nuts &amp; Bolts", "25/12")
     assert member["interests"] == {interest: True}
     assert [entry.action for entry in bench.run_messages(lines)] == ["unchanged"]
+
+
+@pytest.mark.rule("R8")
+def test_the_values_of_a_merge_field_that_was_made_anew_travel_again(bench: Any) -> None:
+    record = {"email_address": ANN, "source_key": "1", "FNAME": "Ann", "COMPANY": "Baker Ltd"}
+    bench.run([record])
+    api, path = PlainClient(bench.mailchimp.hello), "/lists/{list}/merge-fields"
+    [field] = [
+        field for field in api.get(path, count=100).json()["merge_fields"] if field["tag"] == "COMPANY"
+    ]
+    assert api.delete(f"{path}/{field['merge_id']}").status_code == 204
+    for tag in ("OTHER", "COMPANY"):
+        assert api.post(path, {"tag": tag, "name": tag, "type": "text"}).status_code == 200
+    assert bench.members()[ANN]["merge_fields"]["COMPANY"] == ""
+    [decided] = bench.run([record])
+    assert decided.changes == {"merge_fields.COMPANY": [None, "Baker Ltd"]}
+    assert bench.members()[ANN]["merge_fields"]["COMPANY"] == "Baker Ltd"
+    assert [entry.action for entry in bench.run([record])] == ["unchanged"]

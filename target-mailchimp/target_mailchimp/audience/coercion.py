@@ -52,6 +52,7 @@ class MergeField:
         phone_format: `US` or `none`.
         date_format: Of a date or birthday, such as `DD/MM`.
         placeholder: Stands for a state and a zip that an address does not have; empty for none.
+        merge_id: Mailchimp's number; a field that was deleted and made anew has another one.
         signature: Tells this definition of the field from an earlier or later one.
     """
 
@@ -61,6 +62,7 @@ class MergeField:
     phone_format: str = "none"
     date_format: str = ""
     placeholder: str = ""
+    merge_id: int = 0
     signature: str = ""
 
     @classmethod
@@ -81,6 +83,7 @@ class MergeField:
             phone_format=str(options.get("phone_format") or "none"),
             date_format=str(options.get("date_format") or ""),
             placeholder=placeholder,
+            merge_id=int(field.get("merge_id") or 0),
             signature=hashlib.sha256(definition.encode()).hexdigest()[:16],
         )
 
