@@ -13,18 +13,20 @@ from typing import Any
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace, read_members
 from kinetic_mailchimp.kit.errors import NotFoundError
-from kinetic_mailchimp.mailchimp import MailchimpClient
+from kinetic_mailchimp.mailchimp import MailchimpClient, member_key
 from kinetic_mailchimp.mailchimp.client import LARGEST_PAGE
 from kinetic_mailchimp.mailchimp.members_walk import MEMBER_FIELDS
 
 from target_mailchimp.contract.member_record import MemberRecord, read_record
 from target_mailchimp.state.api_member import state_of_member
+from target_mailchimp.state.remade_fields import remade, without_values
 
 logger = logging.getLogger(__name__)
 
 SaveLedger = Callable[[Mapping[str, Mapping[str, Mapping[str, Any] | None]]], None]
 
 _LISTING = "listing"
+_FIELDS = "merge_fields"
 _OVERLAP = timedelta(seconds=2)
 """A listing begins a little before the last one began: times of Mailchimp have whole seconds."""
 
@@ -61,6 +63,20 @@ class Membership:
         if self._audience.get(_LISTING) is None:
             self._list(since=None)
 
+    def forget_remade_fields(self, merge_ids: Mapping[str, int]) -> None:
+        """Forget the last values of merge fields that are not the ones they were at the last run.
+
+        Args:
+            merge_ids: The numbers of the audience's merge fields, by tag.
+        """
+        before = self._audience.get(_FIELDS) or {}
+        names = remade(before, merge_ids)
+        changed = without_values(self._members.items(), names) if names else iter(())
+        while page := dict(itertools.islice(changed, LARGEST_PAGE)):
+            self._save({self.members_namespace: page})
+        if before != merge_ids:
+            self._save({self._audience_namespace: {_FIELDS: merge_ids}})
+
     def states(self, members: Iterable[str]) -> dict[str, MemberState]:
         """The states that the ledger has, by subscriber hash."""
         return read_members(self._members, members)
@@ -95,7 +111,7 @@ class Membership:
         """Tell whether a person is archived: a batch would take the address for new."""
         if self._archived is None:
             listing = self._client.members(self._list_id, fields=("id",), status="archived")
-            self._archived = {str(found["id"]) for found in listing}
+            self._archived = {key for found in listing for key in (str(found.get("id")), member_key(found))}
         return member in self._archived or member in self._archived_now
 
     def note_archived(self, members: Iterable[str]) -> None:
@@ -117,7 +133,8 @@ class Membership:
 
     def _fetch(self, key: str, state: MemberState | None) -> MemberState | None:
         try:
-            member = self._client.member(self._list_id, key, fields=MEMBER_FIELDS)
+            path = (state.own_id if state else "") or key
+            member = self._client.member(self._list_id, path, fields=MEMBER_FIELDS)
         except NotFoundError:
             return None
         return _seen(state, member)
@@ -128,8 +145,9 @@ class Membership:
             logger.info("Reading the members of audience %s: nothing is known about them yet.", self._list_id)
         listing = self._client.members(self._list_id, since_last_changed=since)
         for page in iter(lambda: list(itertools.islice(listing, LARGEST_PAGE)), []):
-            states = self.states(member["id"] for member in page)
-            entries = {member["id"]: _seen(states.get(member["id"]), member).to_json() for member in page}
+            shown = {member_key(member): member for member in page}
+            states = self.states(shown)
+            entries = {key: _seen(states.get(key), member).to_json() for key, member in shown.items()}
             self._save({self.members_namespace: entries})
         self._save({self._audience_namespace: {_LISTING: {"from": began.isoformat()}}})
         self._listed = True
@@ -144,4 +162,6 @@ def read_rows(rows: Mapping[str, Mapping[str, Any]]) -> list[MemberRecord]:
 def _seen(state: MemberState | None, member: Mapping[str, Any]) -> MemberState:
     """The state after a look at Mailchimp: the values sent before stay, however they were edited since."""
     now = state_of_member(member)
-    return replace(state, status=now.status, contact_id=now.contact_id) if state else now
+    if state is None:
+        return now
+    return replace(state, status=now.status, contact_id=now.contact_id, own_id=now.own_id)

@@ -189,6 +189,7 @@ class Loader:
         if audience.id not in self._memberships:
             membership = self._membership_of(audience)
             membership.prepare()
+            membership.forget_remade_fields({tag: field.merge_id for tag, field in audience.fields.items()})
             self._memberships[audience.id] = membership
         return self._memberships[audience.id]
 

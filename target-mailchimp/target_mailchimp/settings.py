@@ -66,6 +66,13 @@ class LoadSettings:
         title="Skip the check of required merge fields",
         description="Take members without the merge fields that the audience's forms require.",
     )
+    address_placeholder: str = setting(
+        "",
+        title="Placeholder in addresses",
+        description="What is sent for the state and the zip that an address does not have, such as `-`: "
+        "Mailchimp takes no address without them. By default, such an address clears the one there. "
+        "A placeholder comes back with the address, so the way to Epicor must leave it out.",
+    )
     tags: TagMode = setting(
         "add",
         title="Tags",

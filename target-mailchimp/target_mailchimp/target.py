@@ -74,7 +74,11 @@ class TargetMailchimp(DurableTarget):
     def directory(self) -> AudienceDirectory:
         """The audiences of the account."""
         create = self.settings.create_merge_fields and not self.settings.dry_run
-        return AudienceDirectory(self.client, create_merge_fields=create)
+        return AudienceDirectory(
+            self.client,
+            create_merge_fields=create,
+            address_placeholder=self.settings.address_placeholder,
+        )
 
     @cached_property
     def trail(self) -> AuditTrail:

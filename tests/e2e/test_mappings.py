@@ -89,7 +89,12 @@ def without(record: dict[str, object], *names: str) -> dict[str, object]:
         pytest.param({"NoContact": True}, {"status": "unsubscribed"}, id="not to be contacted"),
         pytest.param({"CreditHold": True}, {"ACCTSTATUS": "On hold"}, id="on hold"),
         pytest.param({"Active": False}, {"ACCTSTATUS": "Inactive", "source_active": False}, id="inactive"),
-        pytest.param({"City": ""}, {"ADDRESS": None}, id="incomplete address"),
+        pytest.param({"City": None}, {"ADDRESS": None}, id="an address that is not known"),
+        pytest.param(
+            {"State": "", "Zip": "", "Country": "Oman"},
+            {"ADDRESS": {**MEMBER["ADDRESS"], "state": "", "zip": "", "country": "Oman"}},
+            id="an address of a country without states",
+        ),
         pytest.param({"EMailAddress": None}, {"email_address": None}, id="no address: the target records it"),
         pytest.param({"GroupCode": ""}, {"INDUSTRY": ""}, id="an emptied field is cleared"),
     ],
@@ -146,9 +151,15 @@ def test_an_opt_out_of_any_contact_is_passed_on(changes):
     assert (record["email_address"], record["status"]) == ("ann@example.com", "unsubscribed")
 
 
-@pytest.mark.parametrize("changes", [{"Inactive": True}, {"FirstName": "", "LastName": None}])
-def test_a_contact_without_a_name_to_give_is_left_out(changes):
-    assert mapped("epicor-to-mailchimp", "customer_contacts", CONTACT | changes) is None
+def test_an_inactive_contact_is_left_out():
+    assert mapped("epicor-to-mailchimp", "customer_contacts", CONTACT | {"Inactive": True}) is None
+
+
+def test_a_contact_whose_names_were_emptied_clears_them():
+    record = mapped("epicor-to-mailchimp", "customer_contacts", CONTACT | {"FirstName": "", "LastName": ""})
+
+    assert record is not None
+    assert (record["FNAME"], record["LNAME"]) == ("", "")
 
 
 def test_streams_that_are_not_mapped_pass_unchanged():

@@ -31,6 +31,7 @@ class Request:
         form: A body to send form-encoded.
         repeatable: Whether it may be sent again when no usable answer came. By default, reads only.
         authorized: Whether the authorization of the transport applies.
+        max_attempts: Attempts at most, where the transport would make more.
     """
 
     method: str
@@ -41,6 +42,7 @@ class Request:
     form: Mapping[str, str] | None = None
     repeatable: bool | None = None
     authorized: bool = True
+    max_attempts: int | None = None
 
     timeout_error: ClassVar[type[ConnectorError]] = TransientError
     """The error for no answer in time; only a TransientError is tried again."""

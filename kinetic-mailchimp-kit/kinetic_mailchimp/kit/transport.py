@@ -135,6 +135,7 @@ class Transport:
             ConnectorError: What remained after all attempts.
         """
         give_up_at = self._clock() + self._retry.max_seconds
+        max_attempts = request.max_attempts or self._retry.max_attempts
         pauses = self._retry.pauses()
         may_renew = self._authorization is not None and request.authorized
         attempt = 1
@@ -150,7 +151,7 @@ class Transport:
                 raise
             except TransientError as error:
                 pause = max(next(pauses), error.retry_after or 0.0)
-                if attempt >= self._retry.max_attempts or self._clock() + pause > give_up_at:
+                if attempt >= max_attempts or self._clock() + pause > give_up_at:
                     raise
                 logger.warning(
                     "%s: %s Trying again in %.1f s (attempt %d of %d).",
@@ -158,7 +159,7 @@ class Transport:
                     error,
                     pause,
                     attempt + 1,
-                    self._retry.max_attempts,
+                    max_attempts,
                 )
                 self._sleep(pause)
                 attempt += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -292,6 +292,7 @@ class MailchimpClient:
         update_existing: bool = True,
         sync_tags: bool = False,
         skip_merge_validation: bool = False,
+        max_attempts: int | None = None,
     ) -> BatchResult:
         """Create and update up to 500 members in one call; one bad member does not hold up the others.
 
@@ -301,6 +302,7 @@ class MailchimpClient:
             update_existing: False refuses members that exist.
             sync_tags: Whether `tags` is the whole set of a member's tags; otherwise they are added.
             skip_merge_validation: Take members without the merge fields that the audience requires.
+            max_attempts: Attempts at most; by default, those of the retry policy.
         """
         body: Document = {"members": list(members), "update_existing": update_existing}
         if sync_tags:
@@ -311,6 +313,7 @@ class MailchimpClient:
             body,
             params=_merge_rule(skip=skip_merge_validation),
             repeatable=update_existing,
+            max_attempts=max_attempts,
         )
         return BatchResult(
             HttpCall.of_answer(answer),
@@ -395,6 +398,7 @@ class MailchimpClient:
         *,
         params: Mapping[str, str | int] | None = None,
         repeatable: bool | None = None,
+        max_attempts: int | None = None,
     ) -> Answer:
         return self.transport.send(
             Request(
@@ -403,19 +407,22 @@ class MailchimpClient:
                 params=params or None,
                 json=body,
                 repeatable=repeatable,
+                max_attempts=max_attempts,
             )
         )
 
     def _all(self, path: str, key: str, **params: str | int) -> Iterator[Document]:
-        """Every row of a listing; nothing is left to the default page of ten rows."""
+        """Every row of a listing. An empty page ends it, or one that comes again where the listing has no
+        pages: short pages and `total_items` have misled.
+        """
         offset = 0
+        before: list[Document] = []
         while True:
-            page = self.get(path, **params, count=LARGEST_PAGE, offset=offset)
-            rows: Iterable[Document] = page[key]
-            yield from rows
-            offset += len(page[key])
-            if not page[key] or offset >= int(page.get("total_items", 0)):
+            rows = list(self.get(path, **params, count=LARGEST_PAGE, offset=offset)[key])
+            if not rows or rows == before:
                 return
+            yield from rows
+            before, offset = rows, offset + len(rows)
 
 
 def _merge_rule(*, skip: bool) -> dict[str, str | int]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from kinetic_mailchimp.audit import AuditTrail, LedgerChanges
 from kinetic_mailchimp.audit.state.member_state import MemberState
-from kinetic_mailchimp.mailchimp import MailchimpClient
+from kinetic_mailchimp.mailchimp import MailchimpClient, member_key
 from kinetic_mailchimp.mailchimp.client import LARGEST_PAGE
 from typing_extensions import override
 
@@ -38,7 +38,7 @@ class LiveMembership(Membership):
         """Read the whole audience."""
         listing = self._client.members(self._list_id)
         while page := list(itertools.islice(listing, LARGEST_PAGE)):
-            members = {member["id"]: state_of_member(member) for member in page}
+            members = {member_key(member): state_of_member(member) for member in page}
             self._snapshot.add({self._entry(key): member.to_json() for key, member in members.items()})
             self._snapshot.add({self._of_contact(member.contact_id): key for key, member in members.items()})
 
@@ -103,7 +103,14 @@ def _observed(remembered: MemberState | None, now: MemberState) -> MemberState:
     if remembered is None:
         return now
     sent = {**remembered.sent, **now.sent}
-    return replace(remembered, address=now.address, status=now.status, contact_id=now.contact_id, sent=sent)
+    return replace(
+        remembered,
+        address=now.address,
+        status=now.status,
+        contact_id=now.contact_id,
+        own_id=now.own_id,
+        sent=sent,
+    )
 
 
 def _save_nothing(changes: LedgerChanges) -> None:

@@ -22,6 +22,11 @@ class Former:
     member: str
     state: MemberState
 
+    @property
+    def path(self) -> str:
+        """The id by which the API knows the member."""
+        return self.state.own_id or self.member
+
 
 @dataclass(frozen=True)
 class NoWrite:
@@ -87,6 +92,12 @@ class Write:
     refused: Mapping[str, RefusedValue] = field(default_factory=dict)
     reason: str = ""
     detached: tuple[Former, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """The id by which the API knows the member of the record's address."""
+        own_id = self.state.own_id if self.state and not self.former else ""
+        return own_id or self.record.member
 
     @property
     def needs_single_calls(self) -> bool:

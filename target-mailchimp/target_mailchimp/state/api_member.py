@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kinetic_mailchimp.audit.state.member_state import MemberState
+from kinetic_mailchimp.mailchimp import member_key
 
 
 def state_of_member(member: Mapping[str, Any]) -> MemberState:
@@ -24,4 +25,11 @@ def state_of_member(member: Mapping[str, Any]) -> MemberState:
         status=str(member["status"]),
         contact_id=str(member.get("contact_id") or ""),
         sent=sent,
+        own_id=own_id(member),
     )
+
+
+def own_id(member: Mapping[str, Any]) -> str:
+    """The id of a member by which the API knows it, where that is not the hash of its address."""
+    shown = str(member.get("id") or "")
+    return "" if shown == member_key(member) else shown

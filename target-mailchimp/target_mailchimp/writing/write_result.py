@@ -10,17 +10,15 @@ from kinetic_mailchimp.audit import Action
 from kinetic_mailchimp.audit.state.member_state import MemberState
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.kit.http_call import HttpCall
-from kinetic_mailchimp.mailchimp import Refusal, RefusedError
+from kinetic_mailchimp.mailchimp import PERSON_LEFT, Refusal, RefusedError
 
 from target_mailchimp.audience.member_values import describe_left_out
 from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.rules.plan import Former, Write
+from target_mailchimp.state.api_member import own_id
 from target_mailchimp.writing.acceptance import without_unstored
 
 NO_LONGER_A_MEMBER = "no_longer_a_member"
-
-REFUSED_BY_RULE = frozenset({Refusal.COMPLIANCE_STATE, Refusal.FORGOTTEN})
-"""Mailchimp refuses for the person's sake: nothing to correct, and nothing to replay."""
 
 NO_CALL = HttpCall()
 
@@ -57,6 +55,11 @@ class WriteResult:
         return self.write.record
 
     @property
+    def path(self) -> str:
+        """The id by which the API knows the member from now on."""
+        return own_id(self.member or {}) or self.write.path
+
+    @property
     def detached(self) -> tuple[Former, ...]:
         """The states from now on of members that the source rows left."""
         return self.write.detached
@@ -81,6 +84,7 @@ class WriteResult:
             after,
             status=str(self.member.get("status") or after.status),
             contact_id=str(self.member.get("contact_id") or after.contact_id),
+            own_id=own_id(self.member) if "email_address" in self.member else after.own_id,
         )
 
 
@@ -119,7 +123,7 @@ def refused(
         sent: The part of the call about the member, where it is kept.
     """
     reason = error.reason if isinstance(error, RefusedError) else Refusal.OTHER
-    by_rule = reason in REFUSED_BY_RULE
+    by_rule = reason in PERSON_LEFT
     return WriteResult(
         write,
         Action.REFUSED if by_rule else Action.FAILED,

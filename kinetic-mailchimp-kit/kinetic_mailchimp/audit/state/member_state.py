@@ -72,6 +72,7 @@ class MemberState:
         address: As it was spelled last.
         status: As it was seen last.
         contact_id: Mailchimp's id of the contact, which survives a change of the address.
+        own_id: Mailchimp's id of the member, where it is another one than the hash of the address.
         sent: The last value that Mailchimp accepted or showed, by flat name (`merge_fields.FNAME`, `vip`).
         rows: The source rows with this address, by source.
         field_owner: Which row decided about a field, where there are several; None where the value is one
@@ -86,6 +87,7 @@ class MemberState:
     rows: Mapping[str, SourceRow] = field(default_factory=dict)
     field_owner: Mapping[str, str | None] = field(default_factory=dict)
     refused: Mapping[str, RefusedValue] = field(default_factory=dict)
+    own_id: str = ""
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> MemberState:
@@ -100,6 +102,7 @@ class MemberState:
             refused={
                 name: RefusedValue.from_json(value) for name, value in stored.get("refused", {}).items()
             },
+            own_id=stored.get("id", ""),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -112,6 +115,7 @@ class MemberState:
             "rows": {source: row.to_json() for source, row in self.rows.items()},
             "by": self.field_owner,
             "refused": {name: value.to_json() for name, value in self.refused.items()},
+            "id": self.own_id,
         }
         return {name: value for name, value in stored.items() if value}
 
