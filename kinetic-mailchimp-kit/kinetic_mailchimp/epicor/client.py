@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import email.utils
+import logging
 import re
 import threading
 import time
@@ -21,6 +22,8 @@ from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 from kinetic_mailchimp.kit.http_call import Answer, HttpCall, Reply, Request
 from kinetic_mailchimp.kit.retry import RetryPolicy
 from kinetic_mailchimp.kit.transport import Transport
+
+logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 

@@ -158,16 +158,15 @@ class Database:
             if self.profile.writers_queue:
                 self._lock(connection)
             yield connection
-        if self.is_sqlite:
-            self._check_file()
+        self.check_file()
 
-    def _check_file(self) -> None:
-        """See to it that what was committed can be found: SQLite goes on writing into a file without a name.
+    def check_file(self) -> None:
+        """Check that what is committed can be found: SQLite goes on writing into a file without a name.
 
         Raises:
             TransientError: The file was removed, or another one is in its place.
         """
-        if _identity(self.url) != self._file:
+        if self.is_sqlite and _identity(self.url) != self._file:
             raise TransientError(
                 f"The file of the {self.profile.name} {self} was removed or replaced while it was in use: "
                 "what is written since then is lost.",

@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import sqlalchemy as sa
 from kinetic_mailchimp.kit import database as kit_database
-from kinetic_mailchimp.kit.errors import DataError, TransientError
+from kinetic_mailchimp.kit.errors import DataError
 from sqlalchemy.exc import DataError as RefusedValueError
 from sqlalchemy.exc import IntegrityError
 from typing_extensions import override
@@ -53,41 +52,6 @@ class Database(kit_database.Database):
             ConfigurationError: The URL is not valid, or names a database that cannot be used.
         """
         return cls(url, PROFILE)
-
-    def __init__(self, url: str, profile: kit_database.Profile) -> None:
-        super().__init__(url, profile)
-        self._file = Path(str(self.url.database)) if self.is_sqlite else None
-        self._opened = self._identity()
-
-    @override
-    @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
-        self.check_file()
-        with super().writing() as connection:
-            yield connection
-        # What was committed into a file without a name is gone with the process.
-        self.check_file()
-
-    def check_file(self) -> None:
-        """Check that the file that is open is still the one of its name.
-
-        Raises:
-            TransientError: It was removed or replaced.
-        """
-        if self._identity() != self._opened:
-            raise TransientError(
-                "The file of the webhook inbox was removed or replaced while it was open.",
-                advice="Put it back and restart the receiver; Mailchimp repeats what was not stored.",
-            )
-
-    def _identity(self) -> tuple[int, int] | None:
-        if self._file is None:
-            return None
-        try:
-            status = self._file.stat()
-        except OSError:
-            return None
-        return status.st_dev, status.st_ino
 
     @override
     @contextmanager
