@@ -57,8 +57,8 @@ def erase(
 ) -> None:
     """Remove a person's data; the trail still verifies.
 
-    On request at the vendors, too. They come first: what is written there is recorded in the trail, and erased
-    with the rest.
+    On request at the vendors, too. They come first: what is written there is recorded in the trail, and
+    erased with the rest.
     """
     with opened(ctx) as trail:
         if flag_in_epicor:
