@@ -43,7 +43,9 @@ WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE
 RUNS = """
 INSERT INTO runs SELECT n + 1, CASE WHEN n % 8 = 7 THEN 'target-epicor-contacts' ELSE 'target-mailchimp' END,
     '0.1.0', 'bench', 'c' || n, 0, 'host', 1, {time}, {time}, {time}, 'succeeded', NULL,
-    {per_run}, {per_run}, zeroblob(32), 0, NULL
+    {per_run}, {per_run}, zeroblob(32), 0, NULL,
+    CASE WHEN n % 8 = 7 THEN 'Mailchimp' ELSE 'Epicor' END,
+    CASE WHEN n % 8 = 7 THEN 'Epicor' ELSE 'Mailchimp' END
 FROM numbers
 """
 TIME = "strftime('%Y-%m-%dT%H:%M:%S', 1772366400 - ({count} - 1 - {n}) * {step}, 'unixepoch') || '.000000Z'"
