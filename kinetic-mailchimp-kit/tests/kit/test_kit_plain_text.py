@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -45,7 +46,7 @@ def test_a_problem_of_the_vendor_is_one_plain_line() -> None:
 
 
 @pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     """A handler that is not the one on stderr."""
     factory = logging.getLogRecordFactory()
     monkeypatch.setattr("sys.stderr", io.StringIO())
