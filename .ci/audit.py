@@ -62,8 +62,8 @@ def licence_of(found: Distribution) -> str:
     """The licence as the metadata states it: the expression, else the classifiers, else the free text."""
     about = found.metadata
     classifiers = [text for text in about.get_all("Classifier") or [] if text.startswith("License ::")]
-    first_line = (about.get("License") or "").strip().partition("\n")[0]
-    return about.get("License-Expression") or "; ".join(classifiers) or first_line
+    expression, text = ("".join(about.get_all(name) or []) for name in ("License-Expression", "License"))
+    return expression or "; ".join(classifiers) or text.strip().partition("\n")[0]
 
 
 def licence_problems() -> list[str]:

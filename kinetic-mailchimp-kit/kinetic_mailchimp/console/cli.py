@@ -43,6 +43,10 @@ COMMANDS: Final = {
     "serve": LazyCommand(
         f"{_CONSOLE}.pages.command", "Show the trail in a browser, to those who log in.", "pages"
     ),
+    "undo": LazyCommand(
+        f"{_AUDIT}.undo",
+        "List what would put back the values before the events of a time, or send it to the target.",
+    ),
     "verify": LazyCommand(f"{_AUDIT}.verify", "Check that nothing was changed or removed."),
 }
 
