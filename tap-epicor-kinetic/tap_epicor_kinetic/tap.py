@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import click
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.retry import RetryPolicy
+from kinetic_mailchimp.kit.retry import INTERACTIVE_RETRY_POLICY
 from kinetic_mailchimp.kit.singer import EXIT_BY_SIGNAL, SecretSettings
 from singer_sdk import Stream, Tap
 from singer_sdk.exceptions import ConfigValidationError
@@ -26,9 +26,6 @@ from tap_epicor_kinetic.streams import EpicorStream
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import FrameType
-
-INTERACTIVE_RETRY_POLICY = RetryPolicy(max_attempts=2, max_seconds=10)
-"""A connection check rather fails than keeps a person waiting."""
 
 
 class TapEpicorKinetic(SecretSettings, Tap):

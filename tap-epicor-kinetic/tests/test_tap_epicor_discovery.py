@@ -145,3 +145,17 @@ def test_a_schema_tells_the_types_of_a_baq() -> None:
 def test_a_custom_stream_that_is_declared_wrongly(entry: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigurationError, match=says):
         custom_streams([entry], ["customers"])
+
+
+@pytest.mark.rule("R10")
+def test_a_bookmark_is_not_blamed_where_the_metadata_is_forbidden(start_epicor: Any, runner: Any) -> None:
+    epicor = start_epicor(customers=5)
+    tap = runner(epicor)
+    first = tap.run("customers")
+    catalog = tap.selected("customers")
+    epicor.control.switches(metadata_forbidden=True)
+    for given in ({}, {"cursors": {"customers": "UpdatedOn"}}):
+        with pytest.raises(ConfigurationError) as caught:
+            tap.run(catalog=catalog, state=first.state, **given)
+        assert "`$metadata` of Erp.BO.CustomerSvc cannot be read" in str(caught.value)
+        assert "`api_key`" in str(caught.value)

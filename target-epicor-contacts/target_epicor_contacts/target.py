@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from kinetic_mailchimp.audit import RECONCILE, AuditTrail, Direction, Run
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
 from kinetic_mailchimp.kit.errors import text_to_keep
+from kinetic_mailchimp.kit.retry import INTERACTIVE_RETRY_POLICY
 from kinetic_mailchimp.kit.singer import DurableTarget, RunStatus
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from singer_sdk.sinks import Sink
@@ -163,4 +164,7 @@ class TargetEpicorContacts(DurableTarget):
 
     @override
     def check_connection(self) -> Iterator[str]:
+        # A person is waiting.
+        settings = EpicorSettings.from_config(self.config)
+        self.client = EpicorClient(settings, retry=INTERACTIVE_RETRY_POLICY, sleep=self.pause)
         return self.assembly.check_connection()

@@ -24,7 +24,8 @@ OF_OWN_PLUGINS = {"boolean": "boolean", "date_iso8601": "date_iso8601"}
 """Other types are text to Meltano, whose traceback about a bad value names no setting; the plugin does."""
 BUILT_IN = ("stream_maps", "stream_map_config", "faker_config", "flattening_enabled", "flattening_max_depth")
 BUILT_IN_PREFIXES = ("flattening_",)
-LOCKED = "-c ${MELTANO_PROJECT_ROOT}/requirements.lock"
+LOCKED = '-c "${MELTANO_PROJECT_ROOT}/requirements.lock"'
+"""In quotes: Meltano splits it as a shell does, and a folder's name may hold a space."""
 
 Setting = dict[str, Any]
 
@@ -62,7 +63,7 @@ class Plugin:
         if not self.source:
             return f"{LOCKED} {self.name}"
         build = LOCKED.replace("-c", "-b", 1)
-        return f"{LOCKED} {build} -e ${{MELTANO_PROJECT_ROOT}}/{self.source}"
+        return f'{LOCKED} {build} -e "${{MELTANO_PROJECT_ROOT}}/{self.source}"'
 
 
 EPICOR_GROUPS = (

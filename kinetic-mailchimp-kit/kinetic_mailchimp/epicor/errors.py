@@ -177,6 +177,13 @@ RULES: tuple[Rule, ...] = (
         message="The URL of the request is too long for the gateway.",
         advice=_TOO_LONG_ADVICE,
     ),
+    Rule(
+        ConfigurationError,
+        _on(400),
+        says=_says("plain HTTP request"),
+        message="The server speaks TLS at this port.",
+        advice="Check `base_url`: it begins with `https://`.",
+    ),
     Rule(BodyTooLargeError, _on(413), message="The request or its answer is too large for the gateway."),
     Rule(
         PathRefusedError,

@@ -15,7 +15,7 @@ from kinetic_mailchimp.kit.redaction import MASKER
 LONGEST_MESSAGE = 300
 _REFUSED_BY_IIS = re.compile(
     r"\b40\d\.\d+\b|maxQueryStringLength|maxUrlLength|Request\.Path|Request Too Long|"
-    r"request URL is invalid|query string is too long",
+    r"request URL is invalid|query string is too long|plain HTTP request",
     re.IGNORECASE,
 )
 """What a web page of IIS or ASP.NET says about a request that never reached Kinetic."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -63,6 +64,14 @@ def _ca_bundle(path: str | None) -> str | None:
         raise ConfigurationError(
             "Setting `ca_bundle` names a file that does not exist.", advice="Check the path in `ca_bundle`."
         )
+    if path is not None and Path(path).is_file():
+        try:
+            ssl.create_default_context(cafile=path)
+        except OSError as error:
+            raise ConfigurationError(
+                "Setting `ca_bundle` names a file without a certificate that can be read.",
+                advice="Name one in PEM form, with `-----BEGIN CERTIFICATE-----`.",
+            ) from error
     return path
 
 
@@ -192,7 +201,7 @@ class EpicorSettings:
                 )
         settings = read(cls, config)
         _check_headers(settings)
-        return replace(settings, token_url=settings.token_url or _token_url(method, settings.base_url))
+        return replace(settings, token_url=settings.token_url or default_token_url(settings))
 
     @property
     def license_guid(self) -> str | None:
@@ -236,5 +245,7 @@ def _check_headers(settings: EpicorSettings) -> None:
             )
 
 
-def _token_url(method: str, base_url: str) -> str:
-    return {"oauth2": DEFAULT_TOKEN_URL, "token_resource": f"{base_url}/TokenResource.svc/"}.get(method, "")
+def default_token_url(settings: EpicorSettings) -> str:
+    """The address that tokens come from where `token_url` names none; empty where none are needed."""
+    token_resource = f"{settings.base_url}/TokenResource.svc/"
+    return {"oauth2": DEFAULT_TOKEN_URL, "token_resource": token_resource}.get(settings.auth_method, "")

@@ -97,11 +97,12 @@ class Transport:
         retry: Bounds on trying again.
         max_connections: Requests in flight at once; more wait.
         ca_bundle: A file of CA certificates to trust instead of the usual ones.
+        url_from: The setting that the addresses come from, for advice.
         sleep: Waits; tests hand in their own.
         clock: Monotonic seconds; tests hand in their own.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (one argument for each thing that differs)
         self,
         classify: Classify,
         *,
@@ -110,6 +111,7 @@ class Transport:
         retry: RetryPolicy | None = None,
         max_connections: int = 2,
         ca_bundle: str | None = None,
+        url_from: str = "base_url",
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -124,6 +126,7 @@ class Transport:
         self._limits = ResponseLimits.from_environment()
         self._session = _session(max_connections, self._limits, clock)
         self._origins: set[str] = set()
+        self._check_url = f"Check `{url_from}`"
         self._count_lock = threading.Lock()
         self.calls: Counter[str] = Counter()
         """Attempts so far, by method."""
@@ -193,29 +196,15 @@ class Transport:
             ) from error
         except (failures.InvalidURL, failures.MissingSchema, failures.InvalidSchema) as error:
             raise ConfigurationError(
-                f"{request} is not a URL that can be called.", advice="Check `base_url`."
+                f"{request} is not a URL that can be called.", advice=f"{self._check_url}."
             ) from error
         except failures.ConnectTimeout as error:
             raise TransientError(
                 f"{request}: no connection within {self._timeout:g} s.",
-                advice="Check `base_url` and the network.",
+                advice=f"{self._check_url} and the network.",
             ) from error
         except failures.RequestException as error:
-            if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                raise ConfigurationError(
-                    f"{request}: the TLS certificate of the server is not trusted.",
-                    advice="For a self-signed or private certificate, name its CA file in `ca_bundle`, "
-                    "or in the variable REQUESTS_CA_BUNDLE.",
-                ) from error
-            if _was_never_sent(error):
-                raise TransientError(
-                    f"{request}: no connection.", advice="Check `base_url` and the network."
-                ) from error
-            if isinstance(error, failures.Timeout):
-                raise _ambiguous_if_write(
-                    request, request.timeout_error(f"{request}: no answer in time.")
-                ) from error
-            raise _ambiguous_if_write(request, TransientError(f"{request}: the connection broke.")) from error
+            raise self._connection_error(request, error) from error
         except OSError as error:
             raise ConfigurationError(
                 "The file with CA certificates cannot be read.", advice="Check `ca_bundle`."
@@ -245,6 +234,28 @@ class Transport:
         if travels_in_clear(request.url):
             logger.warning("The URL of %s %s", request, IN_CLEAR)
         self._origins.add(origin)
+
+    def _connection_error(self, request: Request, error: failures.RequestException) -> ConnectorError:
+        """The error that no answer means."""
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return ConfigurationError(
+                f"{request}: the TLS certificate of the server is not trusted.",
+                advice="For a self-signed or private certificate, name its CA file in `ca_bundle`, "
+                "or in the variable REQUESTS_CA_BUNDLE.",
+            )
+        if _speaks_no_tls(error):
+            return ConfigurationError(
+                f"{request}: the server does not speak TLS at this port.",
+                advice=f"{self._check_url}: another port, or `http://`.",
+            )
+        if _was_never_sent(error):
+            return TransientError(f"{request}: no connection.", advice=f"{self._check_url} and the network.")
+        if isinstance(error, failures.Timeout):
+            return _ambiguous_if_write(request, request.timeout_error(f"{request}: no answer in time."))
+        advice = f"If the server speaks TLS at this port: {self._check_url} for `https://`."
+        in_clear = request.url.startswith("http://")
+        broken = TransientError(f"{request}: the connection broke.", advice=advice if in_clear else "")
+        return _ambiguous_if_write(request, broken)
 
     def _call(self, request: Request, identity: Mapping[str, str]) -> tuple[requests.Response, bytes]:
         try:
@@ -298,6 +309,12 @@ def _session(max_connections: int, limits: ResponseLimits, clock: Callable[[], f
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers["Accept"] = "application/json"
     return session
+
+
+def _speaks_no_tls(error: failures.RequestException) -> bool:
+    """Tell whether what came in a TLS handshake was no TLS: the words of OpenSSL differ by version."""
+    words = str(error).upper().replace(" ", "_")
+    return any(told in words for told in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"))
 
 
 def _was_never_sent(error: failures.RequestException) -> bool:

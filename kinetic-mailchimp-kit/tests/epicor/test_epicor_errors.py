@@ -93,6 +93,7 @@ CASES: list[tuple[int, Any, type[ConnectorError], str]] = [
     (404, f"{HTML} HTTP Error 404.15 - Not Found", UrlTooLongError, "`maxQueryString`"),
     (400, kinetic("The limit of '100' for Top query has been exceeded.", ODATA), PageTooLargeError, "100"),
     (400, kinetic("The node count limit of '100' has been exceeded.", ODATA), FilterTooLargeError, "Max"),
+    (400, f"{HTML} The plain HTTP request was sent to HTTPS port", ConfigurationError, "`https://`"),
     (413, HTML, BodyTooLargeError, "too large"),
     (400, f"{HTML} potentially dangerous Request.Path value", PathRefusedError, "`write_mode`"),
     (410, kinetic("Expired", "Ice.Common.InvalidSessionException"), TransientError, "session"),

@@ -184,7 +184,7 @@ def test_a_connection_that_breaks_in_the_handshake_says_nothing_about_certificat
     server.answer(drop=True)
     request = Request("POST", server.url.replace("http:", "https:"), json={})
 
-    with pytest.raises(AmbiguousWriteError) as failure:
+    with pytest.raises(ConfigurationError, match="does not speak TLS at this port") as failure:
         transport(clock).send(request)
 
     assert "certificate" not in str(failure.value)

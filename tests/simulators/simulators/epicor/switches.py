@@ -53,6 +53,8 @@ class Switches:
     """Functions of `$filter` whose use ends in the generic 500."""
     broken_text: dict[str, str] = field(default_factory=dict)
     """Text in answers → JSON text in its place, such as `Yankee` → `Yan\\ud83dkee`: half a surrogate pair."""
+    metadata_forbidden: bool = False
+    """Whether the scope of the key leaves `$metadata` out."""
     metadata_max_length: bool = False
     """Whether `$metadata` tells `column_lengths`."""
     odata_version: str = "4.0"
