@@ -15,7 +15,7 @@ from kinetic_mailchimp.audit.dead_letters.dispatch import DeadLetter, dispatch, 
 from kinetic_mailchimp.audit.trail.administration import administrative_run
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
-from kinetic_mailchimp.audit.trail.run import FAILED_AGAIN, IN_FLIGHT, OPEN, RESOLVED
+from kinetic_mailchimp.audit.trail.letter_states import FAILED_AGAIN, IN_FLIGHT, OPEN, RESOLVED
 from kinetic_mailchimp.kit.errors import ConfigurationError
 
 
