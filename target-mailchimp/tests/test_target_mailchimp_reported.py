@@ -7,6 +7,8 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from kinetic_mailchimp.audit import AuditTrail
+from kinetic_mailchimp.audit.dead_letters.dispatch import waiting
 from kinetic_mailchimp.kit.errors import TransientError
 from simulators.mailchimp.plain_client import PlainClient
 
@@ -209,3 +211,17 @@ def test_the_values_of_a_merge_field_that_was_made_anew_travel_again(bench: Any)
     assert decided.changes == {"merge_fields.COMPANY": [None, "Baker Ltd"]}
     assert bench.members()[ANN]["merge_fields"]["COMPANY"] == "Baker Ltd"
     assert [entry.action for entry in bench.run([record])] == ["unchanged"]
+
+
+def test_one_bad_row_makes_one_dead_letter_until_it_is_written(bench: Any) -> None:
+    record = {"email_address": "test@test.com", "source_key": "1"}
+    for _ in range(3):
+        assert [entry.action for entry in bench.run([record])] == ["failed"]
+    assert len(open_letters(bench)) == 1
+    bench.run([{**record, "email_address": ANN}])
+    assert open_letters(bench) == []
+
+
+def open_letters(bench: Any) -> list[Any]:
+    with AuditTrail.open(bench.database_url) as trail:
+        return waiting(trail)

@@ -17,7 +17,7 @@ from kinetic_mailchimp.audit.storage.json_text import to_json
 from kinetic_mailchimp.audit.trail.administration import administrative_run
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
-from kinetic_mailchimp.audit.trail.run import FAILED_AGAIN, IN_FLIGHT, OPEN, RESOLVED
+from kinetic_mailchimp.audit.trail.letter_states import FAILED_AGAIN, IN_FLIGHT, OPEN, RESOLVED
 from kinetic_mailchimp.kit.errors import ConfigurationError
 
 

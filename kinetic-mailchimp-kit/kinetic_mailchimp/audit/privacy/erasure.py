@@ -26,8 +26,8 @@ from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.chain import normalise_address
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
 from kinetic_mailchimp.audit.trail.environment import ENCRYPTED_PREFIX
+from kinetic_mailchimp.audit.trail.letter_states import WAITING_STATES
 from kinetic_mailchimp.audit.trail.notes import EntryNote
-from kinetic_mailchimp.audit.trail.run import WAITING_STATES
 from kinetic_mailchimp.kit.batches import in_batches
 from kinetic_mailchimp.kit.errors import DataError
 

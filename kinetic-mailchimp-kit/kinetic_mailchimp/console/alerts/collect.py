@@ -15,7 +15,7 @@ from kinetic_mailchimp.audit.trail.administration import PLUGIN
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import OPT_OUTS, Action
 from kinetic_mailchimp.audit.trail.drift import RECONCILE
-from kinetic_mailchimp.audit.trail.run import WAITING_STATES
+from kinetic_mailchimp.audit.trail.letter_states import WAITING_STATES
 from kinetic_mailchimp.console.alerts.facts import DeadLettersFact, RunFact, WebhookFact
 from kinetic_mailchimp.kit.json_reading import parse_json
 
