@@ -11,7 +11,7 @@ from kinetic_mailchimp.audit.state.member_state import MemberState
 from target_mailchimp.audience.audience import Audience
 from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.membership import Membership
-from target_mailchimp.rules.consent import membership_matters, plan
+from target_mailchimp.rules.consent import plan
 from target_mailchimp.rules.deduplicate import with_waiting, without_duplicates
 from target_mailchimp.rules.plan import Former, NoWrite, Write
 from target_mailchimp.settings import LoadSettings
@@ -85,15 +85,6 @@ class Planner:
         waiting = membership.waiting(member for member, state in states.items() if state is None)
         winners = [with_waiting(record, waiting.get(record.member, ())) for record in winners]
         formers = {record.member: _formers(record, states, member_of) for record in winners}
-        uncertain = {
-            record.member
-            for record in winners
-            if membership_matters(record, states[record.member], self._settings)
-        }
-        # The member may have been moved in Mailchimp: then the former one is gone, and this one there.
-        uncertain |= {record.member for record in winners if formers[record.member]}
-        uncertain |= {former.member for found in formers.values() for former in found}
-        states |= membership.verified({member: states[member] for member in uncertain})
         wanted = {record.member for record in winners}
         entries = [self._planned(record, states, formers[record.member], wanted) for record in winners]
         return Planned(merged, entries, states)

@@ -25,7 +25,7 @@ from kinetic_mailchimp.audit.state.handover import (
     HandoverAction,
     read_handovers,
 )
-from kinetic_mailchimp.audit.state.member_state import CarriedOptOut, MemberState
+from kinetic_mailchimp.audit.state.member_state import CarriedOptOut, MemberState, SourceRow
 from kinetic_mailchimp.audit.state.three_way import (
     NO_BASELINE,
     ConflictPolicy,
@@ -64,7 +64,11 @@ def test_a_handover_is_read_as_it_was_stored(handover: Handover) -> None:
         TEXT,
         shown=st.dictionaries(TEXT, TEXT, max_size=2),
         changed_at=TEXT,
-        opted_in_at=TEXT,
+        returned_at=TEXT,
+        complained=st.booleans(),
+        sending=st.dictionaries(TEXT, TEXT, max_size=1),
+        left_by=st.frozensets(TEXT, max_size=2),
+        rows=st.dictionaries(TEXT, st.builds(SourceRow, digest=st.integers(0, 9)), max_size=2),
         carried_opt_out=st.none() | st.builds(CarriedOptOut, st.tuples(TEXT), TEXT, st.booleans()),
         merged_version=st.integers(0, 9),
     )

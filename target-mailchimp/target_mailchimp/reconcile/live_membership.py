@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -76,11 +76,6 @@ class LiveMembership(Membership):
             found[member] = list((earlier | {row.source: row for row in read_rows(rows or {})}).values())
         return found
 
-    @override
-    def verified(self, states: Mapping[str, MemberState | None]) -> dict[str, MemberState | None]:
-        """The same people: their states were read just now."""
-        return dict(states)
-
     def _learned(self, namespace: str, keys: Iterable[str]) -> dict[str, Any]:
         """The entries that a run would have made in the ledger for the records so far."""
         names = {f"{namespace}/{key}": key for key in keys}
@@ -103,7 +98,15 @@ def _observed(remembered: MemberState | None, now: MemberState) -> MemberState:
     if remembered is None:
         return now
     sent = {**remembered.sent, **now.sent}
-    return replace(remembered, address=now.address, status=now.status, contact_id=now.contact_id, sent=sent)
+    return replace(
+        remembered,
+        address=now.address,
+        status=now.status,
+        contact_id=now.contact_id,
+        sent=sent,
+        shown={},
+        changed_at=now.changed_at,
+    )
 
 
 def _save_nothing(changes: LedgerChanges) -> None:

@@ -21,19 +21,6 @@ from target_mailchimp.rules.plan import Former, NoWrite, Write, with_tags
 from target_mailchimp.rules.policy import Policy
 
 
-def membership_matters(record: MemberRecord, state: MemberState | None, settings: Policy) -> bool:
-    """Tell whether Mailchimp must be asked if the person is a member now, and with which status.
-
-    Args:
-        record: The source row.
-        state: The state of the member with its address, if one is known.
-        settings: The user's choices.
-    """
-    if state is None:
-        return _opted_out(record) or not _creates(record, settings)
-    return _opts_out_now(record, state) or (not record.active and settings.inactive_action == "unsubscribe")
-
-
 def plan(
     record: MemberRecord,
     state: MemberState | None,
