@@ -6,13 +6,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kinetic_mailchimp.audit import Action
-from kinetic_mailchimp.audit.state.member_state import MemberState
+from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState
 
 from target_mailchimp.audience.audience import Audience
 from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.membership import Membership
 from target_mailchimp.rules.consent import plan
 from target_mailchimp.rules.deduplicate import with_waiting, without_duplicates
+from target_mailchimp.rules.hand_over import flags_to_write, is_lost, lost_flag
 from target_mailchimp.rules.plan import Former, NoWrite, Write
 from target_mailchimp.settings import LoadSettings
 
@@ -84,10 +85,32 @@ class Planner:
         states |= membership.states({*states, *member_of.values()})
         waiting = membership.waiting(member for member, state in states.items() if state is None)
         winners = [with_waiting(record, waiting.get(record.member, ())) for record in winners]
+        winners = self._with_flags(winners, states)
         formers = {record.member: _formers(record, states, member_of) for record in winners}
         wanted = {record.member for record in winners}
-        entries = [self._planned(record, states, formers[record.member], wanted) for record in winners]
+        entries = [
+            self._with_handovers(
+                self._planned(record, states, formers[record.member], wanted), states[record.member]
+            )
+            for record in winners
+        ]
         return Planned(merged, entries, states)
+
+    def _with_flags(
+        self, records: Sequence[MemberRecord], states: Mapping[str, MemberState | None]
+    ) -> list[MemberRecord]:
+        """The records, with our own flags on their rows: those that are noted, and those of a lost ledger."""
+        out = [row.source_key for record in records for row in record.rows if row.opted_out]
+        flags = self._membership.flags(name for name in out if name) if out else {}
+        return [self._with_lost_flags(record.with_flags(flags), states[record.member]) for record in records]
+
+    def _with_lost_flags(self, record: MemberRecord, state: MemberState | None) -> MemberRecord:
+        """Take a flag for ours where nothing is known of a subscriber's rows, and the person left once."""
+        wished = [row.source_key for row in record.rows if row.wished_out and row.source_key]
+        is_known = state is None or state.rows or state.status not in CONSENTING_STATUSES
+        if not wished or is_known or not self._membership.unsubscribed_before(record.member):
+            return record
+        return record.with_flags(dict.fromkeys(wished, lost_flag(record.address, self._audience.id)))
 
     def _planned(
         self,
@@ -105,15 +128,14 @@ class Planner:
         left = tuple(Former(former.member, _without(former.state, sources)) for former in formers)
         if here is not None or not formers:
             return replace(self._plan_here(record, here), detached=left)
-        if any(
-            states[former.member] is None or self._membership.is_archived(former.member) for former in formers
-        ):
+        # A bounce stays with the address: the corrected one is a new wish.
+        formers = [former for former in formers if former.state.status != "cleaned"]
+        if any(self._membership.is_archived(former.member) for former in formers):
             return _former_opted_out(record)
-        formers = [Former(former.member, states[former.member] or former.state) for former in formers]
         movable = [
             former
-            for former, rest in zip(formers, left, strict=True)
-            if not rest.state.rows and former.member not in wanted
+            for former in formers
+            if former.member not in wanted and not _without(former.state, sources).rows
         ]
         # Consent moves with the person: one who opted out goes first.
         movable.sort(key=lambda former: not former.state.opted_out)
@@ -123,6 +145,17 @@ class Planner:
         if any(former.state.opted_out for former in formers):
             return _former_opted_out(record)
         return replace(self._plan_here(record, None), detached=left)
+
+    def _with_handovers(self, planned: NoWrite | Write, state: MemberState | None) -> NoWrite | Write:
+        record = planned.record
+        if isinstance(planned, Write):
+            after = planned.merged if planned.state else None
+        else:
+            after = planned.after or state
+            if planned.reason == "no_field_differs" and any(is_lost(row.carried) for row in record.rows):
+                planned = replace(planned, reason="flag_of_former_opt_out")
+        found = flags_to_write(record, after, self._audience.id)
+        return replace(planned, handovers={**found, **planned.handovers}) if found else planned
 
     def _plan_here(
         self,

@@ -11,12 +11,15 @@ from typing import Any
 
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.state.agreed import agreed_namespace, read_agreed, with_agreed
+from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState, read_flags
+from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE, Handover, HandoverAction
 from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace, read_members
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.mailchimp import MailchimpClient
 from kinetic_mailchimp.mailchimp.client import LARGEST_PAGE
 
 from target_mailchimp.contract.member_record import MemberRecord, read_record
+from target_mailchimp.rules.hand_over import lost_flag
 from target_mailchimp.state.api_member import seen_member
 
 logger = logging.getLogger(__name__)
@@ -54,6 +57,8 @@ class Membership:
         self._audience = trail.ledger(self._audience_namespace)
         self._agreed = trail.ledger(agreed_namespace(list_id))
         self._edited = trail.ledger(self.edited_namespace)
+        self._flags = trail.ledger(FLAGS_NAMESPACE)
+        self._handovers = trail.ledger(HANDOVER_NAMESPACE)
         self._archived: set[str] | None = None
         self._archived_now: set[str] = set()
 
@@ -70,6 +75,16 @@ class Membership:
     def member_of(self, sources: Iterable[str]) -> dict[str, str]:
         """The subscriber hash that each source row had last."""
         return {key: str(value["member"]) for key, value in self._sources.get_many(sources).items()}
+
+    def flags(self, rows: Iterable[str]) -> dict[str, FlagState]:
+        """The flags that this software has set, by the name of the row: noted, or waiting to be cleared."""
+        wanted = list(rows)
+        found = read_flags(self._flags, wanted)
+        waiting = self._handovers.get_many(row for row in wanted if row not in found)
+        for row, handover in ((row, Handover.from_json(value)) for row, value in waiting.items()):
+            if handover.action is HandoverAction.CLEAR and not handover.origin:
+                found[row] = lost_flag(handover.address, self._list_id)
+        return found
 
     def rows_of(self, stream: str) -> Iterator[dict[str, MemberState]]:
         """The source rows of a stream that have a member, each with that member, in pages."""

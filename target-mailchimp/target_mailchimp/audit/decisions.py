@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from kinetic_mailchimp.audit import Action, Decision, Drift
+from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE
 from kinetic_mailchimp.audit.state.member_state import MemberState
 
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord
@@ -133,8 +134,10 @@ def ledger_changes(membership: Membership, results: Iterable[WriteResult | NoWri
     members: dict[str, Mapping[str, Any] | None] = {}
     sources: dict[str, Mapping[str, Any] | None] = {}
     waiting: dict[str, Mapping[str, Any] | None] = {}
+    handovers: dict[str, Mapping[str, Any] | None] = {}
     for result in results:
         record, after = result.record, result.after
+        handovers |= {row: handover.to_json() for row, handover in result.handovers.items()}
         if isinstance(result, NoWrite):
             if result.waits:
                 waiting[record.member] = {
@@ -156,6 +159,7 @@ def ledger_changes(membership: Membership, results: Iterable[WriteResult | NoWri
         membership.members_namespace: members,
         membership.sources_namespace: sources,
         membership.waiting_namespace: waiting,
+        HANDOVER_NAMESPACE: handovers,
     }
 
 
@@ -172,7 +176,7 @@ def _decision(record: MemberRecord, action: Action, reason: str, detail: str, **
         subject=record.address,
         source_key=record.source_key,
         source_updated_on=record.source_updated_on,
-        consent="unsubscribed" if record.opted_out else None,
+        consent="unsubscribed" if record.wished_out else None,
         **more,
     )
 

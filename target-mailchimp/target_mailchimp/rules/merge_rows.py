@@ -54,7 +54,7 @@ def merge_rows(record: MemberRecord, base: MemberState, audience: Audience) -> M
     blocked = False
     for row in record.rows:
         is_first = not state.rows
-        source_row = SourceRow(row.active, row.opted_out, row.source_updated_on or "")
+        source_row = SourceRow(row.active, row.wished_out, row.source_updated_on or "")
         state = replace(state, sent=wanted, field_owner=owner).with_row(row.source, source_row)
         owner = dict(state.field_owner)
         of_row = wanted_values(row, audience)

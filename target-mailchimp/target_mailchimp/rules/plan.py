@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kinetic_mailchimp.audit.state.member_state import MemberState, RefusedValue
+from kinetic_mailchimp.audit.state.handover import Handover
+from kinetic_mailchimp.audit.state.member_state import CarriedOptOut, MemberState, RefusedValue
 from kinetic_mailchimp.audit.trail.decision import Action
 
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience
@@ -36,6 +37,7 @@ class NoWrite:
         detached: The states from now on of members that the source rows left.
         waits: Whether the record is kept until another row makes the person a member.
         changes: In a comparison, the differences: field → (value in Mailchimp, value at the source).
+        handovers: Flags for the other direction to write, by the name of the row.
     """
 
     record: MemberRecord
@@ -46,6 +48,7 @@ class NoWrite:
     detached: tuple[Former, ...] = ()
     waits: bool = False
     changes: Mapping[str, tuple[Any, Any]] | None = None
+    handovers: Mapping[str, Handover] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class Write:
         refused: Values that Mailchimp did not accept in this write.
         reason: The reason in the audit trail.
         detached: The states from now on of members that the source rows left.
+        handovers: Flags for the other direction to write, by the name of the row.
     """
 
     record: MemberRecord
@@ -87,6 +91,7 @@ class Write:
     refused: Mapping[str, RefusedValue] = field(default_factory=dict)
     reason: str = ""
     detached: tuple[Former, ...] = ()
+    handovers: Mapping[str, Handover] = field(default_factory=dict)
 
     @property
     def needs_single_calls(self) -> bool:
@@ -114,6 +119,17 @@ class Write:
         """The state of the member once Mailchimp has accepted every value that is left here."""
         accepted = {name: value for name, value in self.values.items() if name != "tags"}
         return with_tags(self.merged, self.tags).with_answer(accepted, self.refused)
+
+    def carried(self, at: str) -> CarriedOptOut:
+        """The opt-out that this write has sent, for the rows that wish it.
+
+        Args:
+            at: When Mailchimp took it, by its clock.
+        """
+        rows = self.merged.rows.items()
+        names = tuple(sorted(source.partition("/")[2] for source, row in rows if row.opted_out))
+        # An inactive customer has opted out of nothing: no row is flagged for it.
+        return CarriedOptOut(names, at, withdrawn=not names)
 
     def without(self, complaints: Mapping[str, str], reason: str) -> Write:
         """The same write without values that Mailchimp did not accept; they are remembered as refused.

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from kinetic_mailchimp.audit.state.ledger import Ledger
+from kinetic_mailchimp.kit.email_address import email_key
 
 FLAGS_NAMESPACE: Final = "consent/flags"
 """By `row_name`. Written by target-epicor-contacts alone."""
@@ -39,6 +40,10 @@ class FlagState:
     origin: str = ""
     list_id: str = ""
     at: str = ""
+
+    def is_for(self, address: str) -> bool:
+        """Tell whether the flag was set for an address, however it is spelled."""
+        return email_key(self.address) == email_key(address)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> FlagState:

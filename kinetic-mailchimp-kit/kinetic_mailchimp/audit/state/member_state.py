@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from kinetic_mailchimp.audit.state.ledger import Ledger
+from kinetic_mailchimp.kit.timestamps import parse_timestamp
 
 OPTED_OUT: Final = frozenset({"unsubscribed", "cleaned", "archived"})
 CONSENTING_STATUSES: Final = frozenset({"subscribed", "pending", "transactional"})
@@ -192,6 +193,14 @@ class MemberState:
         """True when any source row of the member is active, or no row is known."""
         return any(row.active for row in self.rows.values()) or not self.rows
 
+    def changed_after(self, at: str) -> bool:
+        """Tell whether Mailchimp shows the member as of later than a time of its clock."""
+        return _is_before(at, self.changed_at)
+
+    def returned_after(self, updated_on: str) -> bool:
+        """Tell whether the person is known to have come back after a row changed; a revision tells no time."""
+        return _is_before(updated_on, self.returned_at)
+
     def with_row(self, source: str, row: SourceRow) -> MemberState:
         """The member with a row, in place of what was known about that row.
 
@@ -243,6 +252,16 @@ class MemberState:
         if owner is None or owner == source or owner not in self.rows:
             return True
         return age(source, self.rows[source].updated_on) > age(owner, self.rows[owner].updated_on)
+
+
+def _is_before(earlier: str, later: str) -> bool:
+    """Compare timestamps; False where one is missing or none."""
+    if not (earlier and later) or earlier.isdecimal():
+        return False
+    try:
+        return parse_timestamp(earlier) < parse_timestamp(later)
+    except ValueError:
+        return False
 
 
 def age(source: str, updated_on: str) -> tuple[int, str, str]:
