@@ -16,6 +16,7 @@ from target_mailchimp.rules.deduplicate import with_waiting, without_duplicates
 from target_mailchimp.rules.hand_over import flags_to_write, is_lost, lost_flag
 from target_mailchimp.rules.plan import Former, NoWrite, Write
 from target_mailchimp.settings import LoadSettings
+from target_mailchimp.state.api_member import carried_over
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class Planner:
         sources = {row.source for row in record.rows}
         left = tuple(Former(former.member, _without(former.state, sources)) for former in formers)
         if here is not None or not formers:
-            return replace(self._plan_here(record, here), detached=left)
+            return replace(self._plan_here(record, _with_baseline(here, formers)), detached=left)
         # A bounce stays with the address: the corrected one is a new wish.
         formers = [former for former in formers if former.state.status != "cleaned"]
         if any(self._membership.is_archived(former.member) for former in formers):
@@ -181,6 +182,15 @@ def _formers(
         if member != record.member and state is not None and row.source in state.rows:
             found[member] = Former(member, state)
     return list(found.values())
+
+
+def _with_baseline(here: MemberState | None, formers: Iterable[Former]) -> MemberState | None:
+    """The member with what is known of it under the address that it had before in Mailchimp."""
+    same = (former.state for former in formers if here and former.state.contact_id == here.contact_id)
+    before = next(same, None)
+    if here is None or before is None or here.rows or not here.contact_id:
+        return here
+    return carried_over(before, here)
 
 
 def _without(state: MemberState, sources: Iterable[str]) -> MemberState:

@@ -18,15 +18,17 @@ from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.mailchimp import MailchimpClient
 from kinetic_mailchimp.mailchimp.client import LARGEST_PAGE
 
+from target_mailchimp.audience.audience import MERGE_FIELD, Audience
 from target_mailchimp.contract.member_record import MemberRecord, read_record
 from target_mailchimp.rules.hand_over import lost_flag
-from target_mailchimp.state.api_member import seen_member
+from target_mailchimp.state.api_member import seen_member, without_baseline
 
 logger = logging.getLogger(__name__)
 
 SaveLedger = Callable[[Mapping[str, Mapping[str, Mapping[str, Any] | None]]], None]
 
 _LISTING = "listing"
+_FIELDS = "fields"
 _OVERLAP = timedelta(seconds=2)
 """A listing begins a little before the last one began: times of Mailchimp have whole seconds."""
 
@@ -62,8 +64,9 @@ class Membership:
         self._archived: set[str] | None = None
         self._archived_now: set[str] = set()
 
-    def prepare(self) -> None:
+    def prepare(self, audience: Audience) -> None:
         """Learn what changed in Mailchimp: nothing that is read afterwards is older than the run."""
+        self._forget_remade({field.tag: field.merge_id for field in audience.fields.values()})
         self._list()
 
     def states(self, members: Iterable[str]) -> dict[str, MemberState]:
@@ -139,6 +142,19 @@ class Membership:
         while page := list(itertools.islice(edited, LARGEST_PAGE)):
             yield self.states(page)
 
+    def _forget_remade(self, fields: Mapping[str, int]) -> None:
+        """Forget the baseline of fields that were deleted and made again: their values are gone."""
+        known = self._audience.get(_FIELDS) or {}
+        remade = {f"{MERGE_FIELD}{tag}" for tag, number in known.items() if fields.get(tag, number) != number}
+        members = (member for member, _ in self._members.items()) if remade else iter(())
+        while page := list(itertools.islice(members, LARGEST_PAGE)):
+            states = {member: without_baseline(state, remade) for member, state in self.states(page).items()}
+            self._save(
+                {self.members_namespace: {member: state.to_json() for member, state in states.items()}}
+            )
+        if known != fields:
+            self._save({self._audience_namespace: {_FIELDS: {**known, **fields}}})
+
     def _list(self) -> None:
         """Read the members that changed since the last listing: all of them when nothing is known."""
         since = str((self._audience.get(_LISTING) or {}).get("from", "")) or None
@@ -158,7 +174,9 @@ class Membership:
             self._save(
                 {
                     self.members_namespace: {key: state.to_json() for key, state in seen.items()},
-                    self.edited_namespace: {key: {} for key, state in seen.items() if state.shown},
+                    self.edited_namespace: {
+                        key: {} for key, state in seen.items() if state.shown.keys() & state.sent.keys()
+                    },
                 }
             )
         self._save({self._audience_namespace: {_LISTING: {"from": dates[0].isoformat()}}})

@@ -46,6 +46,7 @@ class MergeField:
         type: As Mailchimp names it.
         choices: Of a radio or dropdown.
         phone_format: `US` or `none`.
+        merge_id: Mailchimp's number of the field: a field made again under its tag has another.
         signature: Tells this definition of the field from an earlier or later one.
     """
 
@@ -54,6 +55,7 @@ class MergeField:
     choices: tuple[str, ...] = ()
     phone_format: str = "none"
     signature: str = ""
+    merge_id: int = 0
 
     @classmethod
     def from_api(cls, field: Mapping[str, Any]) -> MergeField:
@@ -65,6 +67,7 @@ class MergeField:
             type=str(field["type"]),
             choices=tuple(map(str, options.get("choices") or ())),
             phone_format=str(options.get("phone_format") or "none"),
+            merge_id=int(field.get("merge_id") or 0),
             signature=hashlib.sha256(definition.encode()).hexdigest()[:16],
         )
 

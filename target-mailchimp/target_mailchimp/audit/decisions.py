@@ -12,7 +12,7 @@ from kinetic_mailchimp.audit.state.member_state import MemberState
 
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord
 from target_mailchimp.membership import Membership
-from target_mailchimp.rules.plan import NoWrite
+from target_mailchimp.rules.plan import RESTORED, NoWrite
 from target_mailchimp.writing.write_result import NO_LONGER_A_MEMBER, WriteResult
 
 LedgerChanges = dict[str, dict[str, Mapping[str, Any] | None]]
@@ -135,9 +135,13 @@ def ledger_changes(membership: Membership, results: Iterable[WriteResult | NoWri
     sources: dict[str, Mapping[str, Any] | None] = {}
     waiting: dict[str, Mapping[str, Any] | None] = {}
     handovers: dict[str, Mapping[str, Any] | None] = {}
+    edited: dict[str, Mapping[str, Any] | None] = {}
     for result in results:
         record, after = result.record, result.after
         handovers |= {row: handover.to_json() for row, handover in result.handovers.items()}
+        if isinstance(result, WriteResult) and result.write.reason == RESTORED:
+            # Tried once: what fails is tried again after another edit.
+            edited[record.member] = None
         if isinstance(result, NoWrite):
             if result.waits:
                 waiting[record.member] = {
@@ -159,6 +163,7 @@ def ledger_changes(membership: Membership, results: Iterable[WriteResult | NoWri
         membership.members_namespace: members,
         membership.sources_namespace: sources,
         membership.waiting_namespace: waiting,
+        membership.edited_namespace: edited,
         HANDOVER_NAMESPACE: handovers,
     }
 

@@ -60,9 +60,15 @@ class Comparison(Loader):
             "or reads no full tables, or lacks its setting `emit_activate_version_messages`."
         )
 
+    @override
     def expect(self, stream: str) -> None:
         """Prepare for the rows of a stream."""
+        super().expect(stream)
         self._incomplete.add(stream)
+
+    @override
+    def restore(self) -> None:
+        """Restore nothing: what a run would put back is drift of the row that comes."""
 
     def complete(self, stream: str) -> None:
         """Find the members whose rows came once and do not any more.

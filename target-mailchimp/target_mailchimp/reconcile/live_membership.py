@@ -13,6 +13,7 @@ from kinetic_mailchimp.mailchimp import MailchimpClient
 from kinetic_mailchimp.mailchimp.client import LARGEST_PAGE
 from typing_extensions import override
 
+from target_mailchimp.audience.audience import Audience
 from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.membership import Membership, read_rows
 from target_mailchimp.reconcile.snapshot import Snapshot
@@ -34,7 +35,7 @@ class LiveMembership(Membership):
         self._snapshot = snapshot
 
     @override
-    def prepare(self) -> None:
+    def prepare(self, audience: Audience) -> None:
         """Read the whole audience."""
         listing = self._client.members(self._list_id)
         while page := list(itertools.islice(listing, LARGEST_PAGE)):

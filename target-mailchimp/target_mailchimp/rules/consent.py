@@ -18,7 +18,7 @@ from target_mailchimp.audience.tags import TagPlan, plan_tags
 from target_mailchimp.contract.member_record import NEW_STATUSES, MemberRecord
 from target_mailchimp.rules.hand_over import is_of_former_address, withdraw
 from target_mailchimp.rules.merge_rows import NEWER_ROW, MergedRows, merge_rows
-from target_mailchimp.rules.plan import Former, NoWrite, Write, with_tags
+from target_mailchimp.rules.plan import RESTORED, Former, NoWrite, Write, with_tags
 from target_mailchimp.rules.policy import Policy
 
 WITHDRAWN = "The rep's opt-out is taken back; the member stays unsubscribed until the person returns."
@@ -76,7 +76,7 @@ def _not_created(record: MemberRecord, settings: Policy) -> NoWrite | None:
 
 
 def _creation(record: MemberRecord, audience: Audience, settings: Policy) -> Write:
-    merged = merge_rows(record, MemberState(record.address), audience)
+    merged = merge_rows(record, MemberState(record.address), audience, settings)
     tags = plan_tags(merged.tags, {}, replaces=settings.tags == "replace", inactive_tag=None)
     status = _new_status(record, settings)
     return Write(
@@ -94,7 +94,7 @@ def _creation(record: MemberRecord, audience: Audience, settings: Policy) -> Wri
 def _update(
     record: MemberRecord, base: MemberState, audience: Audience, settings: Policy, former: Former | None
 ) -> NoWrite | Write:
-    merged = merge_rows(record, base, audience)
+    merged = merge_rows(record, base, audience, settings)
     state, handovers = withdraw(record, merged.state, audience.id)
     inactive = "nothing" if merged.state.active else settings.inactive_action
     if inactive == "archive":
@@ -131,7 +131,7 @@ def _update(
         former=former,
         left_out=merged.left_out,
         handovers=handovers,
-        reason=_reason(record, lower=lower, inactive=inactive),
+        reason=_reason(record, lower=lower, inactive=inactive, restored=merged.restored),
     )
 
 
@@ -149,10 +149,12 @@ def _batch_tags(tags: TagPlan) -> dict[str, Any]:
     return {} if tags.batch is None else {"tags": tags.batch}
 
 
-def _reason(record: MemberRecord, *, lower: bool, inactive: str) -> str:
+def _reason(record: MemberRecord, *, lower: bool, inactive: str, restored: bool) -> str:
     if lower and any(row.wished_out for row in record.rows):
         return "opted_out_at_source"
-    return "fields_differ" if inactive == "nothing" else "inactive_at_source"
+    if inactive != "nothing":
+        return "inactive_at_source"
+    return RESTORED if restored else "fields_differ"
 
 
 def _opts_out_now(record: MemberRecord, state: MemberState) -> bool:

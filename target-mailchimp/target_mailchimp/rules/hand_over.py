@@ -1,4 +1,4 @@
-"""Finds the flags in Epicor that a member's opt-out, or its end, asks for: the other direction writes them."""
+"""Finds the flags in Epicor that a member's opt-out, or its end, asks for."""
 
 from __future__ import annotations
 

@@ -15,6 +15,9 @@ from target_mailchimp.audience.member_values import LeftOut
 from target_mailchimp.audience.tags import INACTIVE
 from target_mailchimp.contract.member_record import MemberRecord
 
+RESTORED = "restored"
+"""The reason of a write that puts back what somebody edited in Mailchimp, and the source owns."""
+
 
 @dataclass(frozen=True)
 class Former:
@@ -108,7 +111,7 @@ class Write:
     @property
     def changes(self) -> dict[str, tuple[Any, Any]]:
         """Field → (value before, value after), as far as it is known here."""
-        sent = self.state.sent if self.state else {}
+        sent = {**self.state.sent, **self.state.shown} if self.state else {}
         changed = {name: (sent.get(name), value) for name, value in self.values.items()}
         if self.lower:
             changed["status"] = (self.state.status if self.state else None, "unsubscribed")
@@ -153,6 +156,43 @@ class Write:
             left_out=(*self.left_out, *left_out),
             refused={**self.refused, **refused},
         )
+
+
+def restoration(
+    member: str, state: MemberState, audience: Audience, two_way_fields: frozenset[str]
+) -> Write | None:
+    """The write that puts back the fields of a member that the source owns; None where none was edited.
+
+    Args:
+        member: The subscriber hash.
+        state: The member.
+        audience: Where it is.
+        two_way_fields: Tags of the fields that both sides own.
+    """
+    names = [
+        name
+        for name in state.shown
+        if name in state.sent
+        and name.removeprefix(MERGE_FIELD) in audience.fields.keys() - two_way_fields
+        # None stands for a value that Mailchimp had, and no row decided about.
+        and state.field_owner.get(name, "") is not None
+        and name not in state.refused
+    ]
+    if not names or not state.rows:
+        return None
+    stream, _, key = (state.field_owner.get(names[0]) or next(iter(state.rows))).partition("/")
+    values = {name: state.sent[name] for name in names}
+    by_tag = {name.removeprefix(MERGE_FIELD): value for name, value in values.items()}
+    raw = {"email_address": state.address, "source_key": key or None, **by_tag}
+    record = MemberRecord(
+        stream=stream,
+        raw=raw,
+        address=state.address,
+        member=member,
+        source_key=key or None,
+        merge_values=by_tag,
+    )
+    return Write(record, audience, state, state, values, new_status="unsubscribed", reason=RESTORED)
 
 
 def with_tags(state: MemberState, tags: Mapping[str, Any] | None) -> MemberState:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +34,22 @@ def state_of_member(member: Mapping[str, Any]) -> MemberState:
     )
 
 
+def without_baseline(state: MemberState, names: Collection[str]) -> MemberState:
+    """The member without what is known of some fields.
+
+    Args:
+        state: The member, with the values that the other direction found agreed.
+        names: The flat names of the fields.
+    """
+
+    def without(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if name not in names}
+
+    return replace(
+        state, sent=without(state.sent), shown=without(state.shown), refused=without(state.refused)
+    )
+
+
 def seen_member(state: MemberState | None, member: Mapping[str, Any]) -> MemberState:
     """The state after a look at Mailchimp: the values sent before stay, and the others are noted beside them.
 
@@ -52,11 +68,7 @@ def seen_member(state: MemberState | None, member: Mapping[str, Any]) -> MemberS
         # The answer to this write was not stored: values that Mailchimp shows, it took.
         taken = {name: value for name, value in state.sending.items() if is_same(now.sent.get(name), value)}
         sent = {**sent, **taken}
-    shown = {
-        name: value
-        for name, value in now.sent.items()
-        if name.startswith(MERGE_FIELD) and not is_same(value, sent.get(name, ""))
-    }
+    shown = _edits(now.sent, sent)
     has_returned = state.opted_out and now.status in CONSENTING_STATUSES
     return replace(
         state,
@@ -70,3 +82,22 @@ def seen_member(state: MemberState | None, member: Mapping[str, Any]) -> MemberS
         complained=now.complained,
         carried_opt_out=None if now.status in CONSENTING_STATUSES else state.carried_opt_out,
     )
+
+
+def carried_over(before: MemberState, here: MemberState) -> MemberState:
+    """The member under the address that the person chose in Mailchimp, with the baseline of the former one.
+
+    Args:
+        before: The member under its former address.
+        here: The same contact, as it was listed under the new one.
+    """
+    return replace(here, sent=before.sent, shown=_edits(here.sent, before.sent), refused=before.refused)
+
+
+def _edits(shown: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
+    """The merge fields that Mailchimp shows with other values than those sent."""
+    return {
+        name: value
+        for name, value in shown.items()
+        if name.startswith(MERGE_FIELD) and not is_same(value, sent.get(name, ""))
+    }

@@ -197,8 +197,12 @@ class MemberState:
         """Tell whether Mailchimp shows the member as of later than a time of its clock."""
         return _is_before(at, self.changed_at)
 
+    def changed_before(self, updated_on: str) -> bool:
+        """Tell whether Mailchimp changed the member before a row changed; a revision tells no time."""
+        return _is_before(self.changed_at, updated_on)
+
     def returned_after(self, updated_on: str) -> bool:
-        """Tell whether the person is known to have come back after a row changed; a revision tells no time."""
+        """Tell whether the person is known to have come back after a row changed."""
         return _is_before(updated_on, self.returned_at)
 
     def with_row(self, source: str, row: SourceRow) -> MemberState:
@@ -256,7 +260,7 @@ class MemberState:
 
 def _is_before(earlier: str, later: str) -> bool:
     """Compare timestamps; False where one is missing or none."""
-    if not (earlier and later) or earlier.isdecimal():
+    if not (earlier and later) or earlier.isdecimal() or later.isdecimal():
         return False
     try:
         return parse_timestamp(earlier) < parse_timestamp(later)
