@@ -49,6 +49,7 @@ class Membership:
         self.sources_namespace = f"{prefix}/sources"
         self.waiting_namespace = f"{prefix}/waiting"
         self.edited_namespace = f"{prefix}/edited"
+        self.left_namespace = f"{prefix}/left"
         self._audience_namespace = f"{prefix}/audience"
         self._client = client
         self._save = save
@@ -61,6 +62,7 @@ class Membership:
         self._edited = trail.ledger(self.edited_namespace)
         self._flags = trail.ledger(FLAGS_NAMESPACE)
         self._handovers = trail.ledger(HANDOVER_NAMESPACE)
+        self._left = trail.ledger(self.left_namespace)
         self._archived: set[str] | None = None
         self._archived_now: set[str] = set()
 
@@ -78,6 +80,22 @@ class Membership:
     def member_of(self, sources: Iterable[str]) -> dict[str, str]:
         """The subscriber hash that each source row had last."""
         return {key: str(value["member"]) for key, value in self._sources.get_many(sources).items()}
+
+    def left_behind(self, sources: Iterable[str]) -> dict[str, list[str]]:
+        """The subscriber hashes of members that source rows left behind."""
+        return {source: list(value["members"]) for source, value in self._left.get_many(sources).items()}
+
+    def all_left_behind(self) -> Iterator[dict[str, MemberState]]:
+        """The members that rows left behind and no row has since, in pages, each by the row that left it."""
+        entries = self._left.items()
+        while page := dict(itertools.islice(entries, LARGEST_PAGE)):
+            states = self.states({member for value in page.values() for member in value["members"]})
+            yield {
+                source: states[member]
+                for source, value in page.items()
+                for member in value["members"]
+                if member in states and source in states[member].left_by
+            }
 
     def flags(self, rows: Iterable[str]) -> dict[str, FlagState]:
         """The flags that this software has set, by the name of the row: noted, or waiting to be cleared."""

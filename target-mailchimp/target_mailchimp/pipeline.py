@@ -120,7 +120,7 @@ class Loader:
         for audience in self._own_audiences():
             membership = self._open(audience)
             for page in membership.edited():
-                nothing_to_restore = {}
+                nothing_to_restore: dict[str, None] = {}
                 for member, state in page.items():
                     write = restoration(member, state, audience, self._settings.two_way_fields)
                     if write is None or membership.is_archived(member):
@@ -212,6 +212,8 @@ class Loader:
         """Decide about records: decisions without a call are recorded, the writes returned."""
         membership = self._open(audience)
         planned = Planner(self._settings, audience, membership, self._wait_for).plan(records)
+        if planned.extra:
+            self._run.read(planned.extra)
         return self._decide(audience, membership, planned)
 
     def _decide(self, audience: Audience, membership: Membership, planned: Planned) -> list[Write]:

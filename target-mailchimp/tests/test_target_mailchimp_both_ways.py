@@ -251,3 +251,73 @@ def test_a_dry_run_hands_nothing_over(bench: Any) -> None:
     bench.mailchimp.control.put_members([{"email": PERSON, "state": "unsubscribed_by_contact"}])
     bench.run([ROW], dry_run=True)
     assert handovers(bench) == {}
+
+
+def left_behind(bench: Any) -> None:
+    """Give the row of one member the address of another one."""
+    bench.run([{**ROW, "email_address": OTHER}])
+    pass_time(bench)
+    bench.mailchimp.control.put_members([{"email": PERSON, "state": "subscribed"}])
+    pass_time(bench)
+    decided = bench.run([ROW])
+    assert [(entry.action, entry.reason, entry.subject) for entry in decided if entry.subject == OTHER] == [
+        ("skipped", "left_behind", OTHER)
+    ]
+    assert bench.last_run()["records_read"] == len(decided) == 2
+    pass_time(bench)
+
+
+@pytest.mark.rule("R2")
+def test_an_opt_out_reaches_the_member_that_the_row_left_behind(bench: Any) -> None:
+    left_behind(bench)
+    decided = bench.run([OUT])
+    assert {(entry.subject, entry.action) for entry in decided} == {(PERSON, "flagged"), (OTHER, "flagged")}
+    assert (status(bench), status(bench, OTHER)) == ("unsubscribed", "unsubscribed")
+    carried = state_of(bench, OTHER).carried_opt_out
+    assert carried is not None
+    assert carried.rows == (CONTACT,)
+    # A return of the person under the former address stays.
+    pass_time(bench)
+    bench.mailchimp.control.subscribe(OTHER)
+    pass_time(bench)
+    bench.run([OUT])
+    assert status(bench, OTHER) == "subscribed"
+
+
+def test_a_member_that_was_left_behind_and_has_another_row_is_not_lowered(bench: Any) -> None:
+    left_behind(bench)
+    bench.run([{"email_address": OTHER, "source_key": SECOND}])
+    bench.run([OUT])
+    assert (status(bench), status(bench, OTHER)) == ("unsubscribed", "subscribed")
+
+
+def test_a_member_that_was_left_behind_is_a_drift_of_its_own(bench: Any) -> None:
+    left_behind(bench)
+    schema = {"type": "SCHEMA", "stream": "customers", "schema": {"properties": {}}, "key_properties": []}
+    lines = [
+        schema,
+        {"type": "RECORD", "stream": "customers", "record": ROW},
+        {"type": "ACTIVATE_VERSION", "stream": "customers", "version": 1},
+    ]
+    decided = bench.run_messages(lines, reconcile=True)
+    assert [
+        (entry.reason, entry.subject, entry.source_key) for entry in decided if entry.action == "drifted"
+    ] == [("member_left_behind", OTHER, CONTACT)]
+
+
+@pytest.mark.rule("R8")
+@pytest.mark.parametrize("batch_size", [1, 500])
+def test_two_rows_that_swap_their_addresses_keep_their_own_values(bench: Any, batch_size: int) -> None:
+    ann, bob = {**ROW, "FNAME": "Ann"}, {"email_address": OTHER, "source_key": SECOND, "FNAME": "Bob"}
+    bench.run([{**row, "source_updated_on": "2026-01-01T00:00:00Z"} for row in (ann, bob)])
+    pass_time(bench)
+    at = {"source_updated_on": "2026-02-01T00:00:00Z"}
+    swapped = [{**ann, "email_address": OTHER, **at}, {**bob, "email_address": PERSON, **at}]
+    bench.run(swapped, batch_size=batch_size)
+    for _ in range(2):
+        names = {address: member["merge_fields"]["FNAME"] for address, member in bench.members().items()}
+        assert names == {OTHER: "Ann", PERSON: "Bob"}
+        assert set(state_of(bench, OTHER).rows) == {f"customers/{CONTACT}"}
+        assert set(state_of(bench, PERSON).rows) == {f"customers/{SECOND}"}
+        pass_time(bench)
+        bench.run(swapped)

@@ -86,6 +86,10 @@ class Comparison(Loader):
         if not self._makes_members(stream):
             return
         for list_id, membership in self._memberships.items():
+            for left in membership.all_left_behind():
+                found = {source: member for source, member in left.items() if source.startswith(f"{stream}/")}
+                self._run.read(len(found))
+                self._record([report.of_left_behind(*entry, list_id) for entry in found.items()])
             for rows in membership.rows_of(stream):
                 gone = self._without_any_row(rows)
                 self._run.read(len(gone))

@@ -21,6 +21,7 @@ from target_mailchimp.rules.merge_rows import NEWER_ROW, MergedRows, merge_rows
 from target_mailchimp.rules.plan import RESTORED, Former, NoWrite, Write, with_tags
 from target_mailchimp.rules.policy import Policy
 
+LEFT_ROW_OPTED_OUT = "row_that_left_opted_out"
 WITHDRAWN = "The rep's opt-out is taken back; the member stays unsubscribed until the person returns."
 
 
@@ -132,6 +133,26 @@ def _update(
         left_out=merged.left_out,
         handovers=handovers,
         reason=_reason(record, lower=lower, inactive=inactive, restored=merged.restored),
+    )
+
+
+def opt_out_of_left(record: MemberRecord, state: MemberState, audience: Audience) -> Write:
+    """The opt-out of a member that a row left behind, which no other row has.
+
+    Args:
+        record: The row, under the member's address.
+        state: The member.
+        audience: Where it is.
+    """
+    row = SourceRow(active=record.active, opted_out=True)
+    return Write(
+        record,
+        audience,
+        state,
+        replace(state, rows={record.source: row}),
+        new_status="unsubscribed",
+        lower=True,
+        reason=LEFT_ROW_OPTED_OUT,
     )
 
 

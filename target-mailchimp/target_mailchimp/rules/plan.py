@@ -18,6 +18,9 @@ from target_mailchimp.contract.member_record import MemberRecord
 RESTORED = "restored"
 """The reason of a write that puts back what somebody edited in Mailchimp, and the source owns."""
 
+LEFT_BEHIND = "left_behind"
+"""The reason of a decision about a member whose row has the address of another member now."""
+
 
 @dataclass(frozen=True)
 class Former:

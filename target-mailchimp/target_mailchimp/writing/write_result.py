@@ -19,6 +19,7 @@ from target_mailchimp.rules.plan import Former, Write
 from target_mailchimp.writing.acceptance import without_unstored
 
 NO_LONGER_A_MEMBER = "no_longer_a_member"
+ADDRESS_TAKEN = "address_taken"
 
 REFUSED_BY_RULE = frozenset({Refusal.COMPLIANCE_STATE, Refusal.FORGOTTEN})
 """Mailchimp refuses for the person's sake: nothing to correct, and nothing to replay."""
