@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.settings import json_schema, read, setting
 from kinetic_mailchimp.mailchimp import MAILCHIMP_SETTINGS
@@ -77,6 +78,18 @@ class LoadSettings:
         "add",
         title="Tags",
         description="Whether a record's `tags` are added, or are all that the member shall have.",
+    )
+    two_way_fields: frozenset[str] = setting(
+        frozenset(),
+        title="Fields of both sides",
+        description="Tags of merge fields that the other direction brings back: an edit in Mailchimp stays. "
+        "In all others it is put back by the next run.",
+    )
+    conflict_policy: ConflictPolicy = setting(
+        ConflictPolicy.MAILCHIMP_WINS,
+        title="Conflicts",
+        description="Whose value stays in a field of both sides that both changed since they last agreed. "
+        "`newest_wins` needs a timestamp in `source_updated_on`.",
     )
     inactive_action: InactiveAction = setting(
         "nothing",

@@ -150,8 +150,7 @@ class TargetMailchimp(DurableTarget):
         """
         self.directory.expect(stream, schema)
         self.run.describe_stream(stream, schema, key_properties)
-        if self.comparison is not None:
-            self.comparison.expect(stream)
+        self.loader.expect(stream)
 
     @override
     def check_connection(self) -> Iterator[str]:
@@ -166,6 +165,13 @@ class TargetMailchimp(DurableTarget):
             yield f"Audience {audience.name} ({audience.id}): {fields} merge fields, {opt_in} opt-in."
         self.trail.ledger("connection-check").count()
         yield "The audit database answers."
+
+    @override
+    def process_endofpipe(self) -> None:
+        """Put back what was edited in Mailchimp, then end as every target does."""
+        if "loader" in vars(self):
+            self._uninterrupted(lambda _: self.loader.restore(), {})
+        super().process_endofpipe()
 
     @override
     def _write_state_message(self, state: dict[str, Any]) -> None:

@@ -56,7 +56,7 @@ def test_one_changed_field_is_all_that_travels(bench: Any) -> None:
 def test_a_value_that_was_edited_in_mailchimp_is_not_overwritten_by_a_stale_one(bench: Any) -> None:
     bench.run([ANN])
     bench.mailchimp.control.edit_profile("ann@example.com", merge_fields={"COMPANY": "Edited"})
-    bench.run([{**ANN, "FNAME": "Anna"}])
+    bench.run([{**ANN, "FNAME": "Anna"}], two_way_fields=["COMPANY"])
     fields = bench.members()["ann@example.com"]["merge_fields"]
     assert (fields["FNAME"], fields["COMPANY"]) == ("Anna", "Edited")
 

@@ -113,11 +113,7 @@ class MailchimpClient:
 
     def server_time(self) -> datetime:
         """The time on Mailchimp's side: the upper bound of a listing should not depend on our clock."""
-        answer = self._send("GET", "ping")
-        try:
-            return email.utils.parsedate_to_datetime(answer.headers.get("Date", ""))
-        except ValueError as error:
-            raise TransientError("Mailchimp's answer carries no date.") from error
+        return _date_of(self._send("GET", "ping"))
 
     # Audiences and their fields
 
@@ -160,6 +156,7 @@ class MailchimpClient:
         *,
         fields: Sequence[str] = MEMBER_FIELDS,
         page_size: int = LARGEST_PAGE,
+        on_date: Callable[[datetime], None] | None = None,
         **filters: str | None,
     ) -> Iterator[Document]:
         """Members in the order of their last change, each once, even while some of them change.
@@ -168,13 +165,17 @@ class MailchimpClient:
             list_id: The audience.
             fields: Attributes of a member to read; `id` and `last_changed` are read in any case.
             page_size: Members per call.
+            on_date: Takes Mailchimp's time of each page.
             filters: Parameters of the reference, such as `status`, `since_last_changed` (exclusive),
                 `before_last_changed` (UTC, ISO 8601); None leaves one out. Archived members come with
                 `status="archived"` alone.
         """
 
         def page(params: Mapping[str, str | int]) -> list[Document]:
-            return list(self.get(f"lists/{_part(list_id)}/members", **params)["members"])
+            answer = self._send("GET", f"lists/{_part(list_id)}/members", params=params)
+            if on_date:
+                on_date(_date_of(answer))
+            return list(answer.document["members"])
 
         return walk_members(page, fields=fields, page_size=page_size, filters=_given(filters))
 
@@ -423,6 +424,13 @@ class MailchimpClient:
                 return
             yield from rows
             before, offset = rows, offset + len(rows)
+
+
+def _date_of(answer: Answer) -> datetime:
+    try:
+        return email.utils.parsedate_to_datetime(answer.headers.get("Date", ""))
+    except ValueError as error:
+        raise TransientError("Mailchimp's answer carries no date.") from error
 
 
 def _merge_rule(*, skip: bool) -> dict[str, str | int]:

@@ -52,7 +52,7 @@ class MergeField:
         phone_format: `US` or `none`.
         date_format: Of a date or birthday, such as `DD/MM`.
         placeholder: Stands for a state and a zip that an address does not have; empty for none.
-        merge_id: Mailchimp's number; a field that was deleted and made anew has another one.
+        merge_id: Mailchimp's number of the field: a field made again under its tag has another.
         signature: Tells this definition of the field from an earlier or later one.
     """
 

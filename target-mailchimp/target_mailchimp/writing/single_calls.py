@@ -18,6 +18,7 @@ from target_mailchimp.writing.acceptance import without_refused
 from target_mailchimp.writing.bodies import address_body, single_body
 from target_mailchimp.writing.isolation import Isolation
 from target_mailchimp.writing.write_result import (
+    ADDRESS_TAKEN,
     WriteResult,
     member_gone,
     nothing_left,
@@ -184,7 +185,7 @@ class SingleCalls:
         except RefusedError as error:
             if error.reason is not Refusal.MEMBER_EXISTS:
                 raise
-            return self._after_failed_move(write, "address_taken", error)
+            return self._after_failed_move(write, ADDRESS_TAKEN, error)
         return self.follow_up(self._with_tags(self._succeeded(write, reply, body)))
 
     def _patch_address(self, write: Write, former: Former, body: Mapping[str, Any]) -> Reply:
@@ -221,7 +222,12 @@ class SingleCalls:
         # Another member: it has none of the values that the former one was sent.
         state = MemberState(write.record.address, status=status)
         merged = replace(state, rows=write.merged.rows, field_owner=write.merged.field_owner)
-        result = self.follow_up(self._put_or_patch(replace(write, state=state, merged=merged, former=None)))
+        here = replace(write, state=state, merged=merged, former=None)
+        if reason == ADDRESS_TAKEN and write.former:
+            sources = frozenset(row.source for row in write.record.rows if row.source)
+            stays = Former(write.former.member, replace(write.former.state, rows={}, left_by=sources))
+            here = replace(here, detached=(*write.detached, stays))
+        result = self.follow_up(self._put_or_patch(here))
         return replace(result, reason=reason) if result.written else result
 
     # Permissions

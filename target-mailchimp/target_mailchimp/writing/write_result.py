@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kinetic_mailchimp.audit import Action
+from kinetic_mailchimp.audit.state.handover import Handover
 from kinetic_mailchimp.audit.state.member_state import MemberState
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.kit.http_call import HttpCall
@@ -19,6 +20,7 @@ from target_mailchimp.state.api_member import own_id
 from target_mailchimp.writing.acceptance import without_unstored
 
 NO_LONGER_A_MEMBER = "no_longer_a_member"
+ADDRESS_TAKEN = "address_taken"
 
 NO_CALL = HttpCall()
 
@@ -65,6 +67,11 @@ class WriteResult:
         return self.write.detached
 
     @property
+    def handovers(self) -> Mapping[str, Handover]:
+        """Flags for the other direction to write."""
+        return self.write.handovers
+
+    @property
     def archived(self) -> str:
         """The subscriber hash of a person who is out of the audience from now on; empty for others."""
         if self.action is not Action.ARCHIVED and self.reason != NO_LONGER_A_MEMBER:
@@ -80,12 +87,19 @@ class WriteResult:
         after = self.write.after
         if not self.member:
             return after
-        return replace(
-            after,
-            status=str(self.member.get("status") or after.status),
-            contact_id=str(self.member.get("contact_id") or after.contact_id),
-            own_id=own_id(self.member) if "email_address" in self.member else after.own_id,
-        )
+        status = str(self.member.get("status") or after.status)
+        at = str(self.member.get("last_changed") or after.changed_at)
+        if self.write.lower and status == "unsubscribed" and self._by_us:
+            after = replace(after, carried_opt_out=self.write.carried(at))
+        contact_id = str(self.member.get("contact_id") or after.contact_id)
+        known = own_id(self.member) if "email_address" in self.member else after.own_id
+        return replace(after, status=status, contact_id=contact_id, own_id=known, changed_at=at)
+
+    @property
+    def _by_us(self) -> bool:
+        """Tell whether the answer shows the opt-out as one of an API, and not as the person's own."""
+        reason = str((self.member or {}).get("unsubscribe_reason") or "")
+        return not reason or "admin" in reason.lower()
 
 
 def succeeded(
