@@ -65,6 +65,30 @@ class RefusedValue:
 
 
 @dataclass(frozen=True)
+class CarriedOptOut:
+    """An opt-out that this software sent to Mailchimp: it is the rep's statement, not the person's.
+
+    Attributes:
+        rows: The names of the rows on which the rep wants no mail.
+        at: When Mailchimp took it, by its clock: an unsubscribe from then on is the echo.
+        withdrawn: Whether the rep has taken it back; the member stays unsubscribed until the person returns.
+    """
+
+    rows: tuple[str, ...]
+    at: str
+    withdrawn: bool = False
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> CarriedOptOut:
+        """Read what `to_json` made."""
+        return cls(tuple(stored["rows"]), stored["at"], stored.get("withdrawn", False))
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry of the ledger."""
+        return {"rows": list(self.rows), "at": self.at, **({"withdrawn": True} if self.withdrawn else {})}
+
+
+@dataclass(frozen=True)
 class MemberState:
     """A member, as the ledger keeps it.
 
@@ -77,6 +101,11 @@ class MemberState:
         field_owner: Which row decided about a field, where there are several; None where the value is one
             that Mailchimp had. With one row, it decided about all others.
         refused: The last value that Mailchimp did not accept, by flat name, until another one is accepted.
+        shown: The values that Mailchimp showed last and that differ from those sent, by flat name.
+        changed_at: When Mailchimp changed the member, as `shown` goes by it.
+        opted_in_at: Mailchimp's `timestamp_opt`: when the person confirmed last.
+        carried_opt_out: The opt-out that this software sent, until the person returns.
+        merged_version: The newest version of agreed values that `sent` has: see `agreed.with_agreed`.
     """
 
     address: str
@@ -86,6 +115,11 @@ class MemberState:
     rows: Mapping[str, SourceRow] = field(default_factory=dict)
     field_owner: Mapping[str, str | None] = field(default_factory=dict)
     refused: Mapping[str, RefusedValue] = field(default_factory=dict)
+    shown: Mapping[str, Any] = field(default_factory=dict)
+    changed_at: str = ""
+    opted_in_at: str = ""
+    carried_opt_out: CarriedOptOut | None = None
+    merged_version: int = 0
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> MemberState:
@@ -100,6 +134,11 @@ class MemberState:
             refused={
                 name: RefusedValue.from_json(value) for name, value in stored.get("refused", {}).items()
             },
+            shown=stored.get("shown", {}),
+            changed_at=stored.get("changed", ""),
+            opted_in_at=stored.get("opt", ""),
+            carried_opt_out=CarriedOptOut.from_json(carried) if (carried := stored.get("carried")) else None,
+            merged_version=stored.get("merged", 0),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -112,6 +151,11 @@ class MemberState:
             "rows": {source: row.to_json() for source, row in self.rows.items()},
             "by": self.field_owner,
             "refused": {name: value.to_json() for name, value in self.refused.items()},
+            "shown": self.shown,
+            "changed": self.changed_at,
+            "opt": self.opted_in_at,
+            "carried": self.carried_opt_out and self.carried_opt_out.to_json(),
+            "merged": self.merged_version,
         }
         return {name: value for name, value in stored.items() if value}
 
