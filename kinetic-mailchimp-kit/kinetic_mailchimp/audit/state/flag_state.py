@@ -1,4 +1,4 @@
-"""The opt-out flags in Epicor that this software has set: target-epicor-contacts writes, both targets read."""
+"""The opt-out flags in Epicor that this software has set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What target-mailchimp has found about flags in Epicor, and only target-epicor-contacts can write."""
+"""Changes of flags in Epicor that target-mailchimp found, and only target-epicor-contacts can write."""
 
 from __future__ import annotations
 
