@@ -69,7 +69,10 @@ class Assembly:
         for entity in entities:
             properties = self._client.metadata(company, entity.service).entity(entity.set_name).properties
             types[entity.name] = {name: column.edm_type for name, column in properties.items()}
-        columns = Columns(types)
+        countries = frozenset(
+            name for name, field in settings.merge_fields.items() if field.endswith(".country")
+        )
+        columns = Columns(types, countries)
         columns.check(
             settings.flag_column, entities, origin="`flag_column`", everywhere=True, types=("Edm.Boolean",)
         )

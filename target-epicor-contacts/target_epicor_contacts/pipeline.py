@@ -91,7 +91,9 @@ class EventProcessor:
         """
         run = self._dependencies.run
         run.read(len(records))
-        updates, decisions = decide_unapplied(stream, records, self._settings.on_invalid)
+        updates, decisions = decide_unapplied(
+            stream, records, self._settings.merge_fields, self._settings.on_invalid
+        )
         states, fatal = self._apply_updates(updates, decisions)
         ledger = {LEDGER: states} if states and not self._settings.dry_run else None
         run.record([decisions[index] for index in range(len(records))], ledger=ledger)

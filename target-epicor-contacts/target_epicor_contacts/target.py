@@ -112,6 +112,10 @@ class TargetEpicorContacts(DurableTarget):
         names = [name for name in schema.get("properties", {}) if name[:1].isupper()]
         for name in names:
             rules.columns.check(name, rules.entities, origin=f"Stream `{stream}`")
+        if "merges" in schema.get("properties", {}):
+            for name in rules.merge_fields:
+                rules.columns.check(name, rules.entities, origin="`merge_fields`")
+            names += rules.merge_fields
         self._written_columns.update(names)
         self._processor = None
         self._incomplete.add(stream)

@@ -50,7 +50,7 @@ class ContactUpdate:
         reason: Mailchimp's reason.
         campaign_id: The campaign that caused it.
         list_id: The audience that it happened in.
-        sent: The last value of these columns that Mailchimp accepted, where one is known.
+        sent: The value of these columns that both sides last had in common, where one is known.
         source_key: Key of the record at its source.
         record: The whole record, as JSON, for a dead letter.
     """
@@ -93,26 +93,31 @@ class InvalidUpdateError(DataError):
 
 
 def parse_updates(
-    stream: str, records: Sequence[Mapping[str, Any]]
+    stream: str, records: Sequence[Mapping[str, Any]], merge_fields: Mapping[str, str]
 ) -> list[ContactUpdate | InvalidUpdateError]:
     """The contact update of each record of a batch, or the error of a record that is not a valid one.
 
     Args:
         stream: The stream that they came on.
         records: In the order of arrival.
+        merge_fields: The setting of that name.
     """
-    return [_parse_or_refuse(stream, record) for record in records]
+    return [_parse_or_refuse(stream, record, merge_fields) for record in records]
 
 
-def parse_update(stream: str, record: Mapping[str, Any]) -> ContactUpdate:
+def parse_update(
+    stream: str, record: Mapping[str, Any], merge_fields: Mapping[str, str] | None = None
+) -> ContactUpdate:
     """The contact update in a record of any stream.
 
-    Properties that begin with a capital letter are Epicor columns; all others are metadata and are never
-    written. None means "leave as it is".
+    Columns come out of `merges` as `merge_fields` declares them. Properties that begin with a capital letter
+    are Epicor columns too, which a mapping derived; all others are metadata and are never written. None means
+    "leave as it is".
 
     Args:
         stream: The stream that it came on.
         record: Its properties, as the mapping made them.
+        merge_fields: The setting of that name.
 
     Raises:
         InvalidUpdateError: A property that is needed is missing or not valid.
@@ -120,6 +125,7 @@ def parse_update(stream: str, record: Mapping[str, Any]) -> ContactUpdate:
     email = _address(record, "email")
     status = _status(record)
     new_email = _address(record, "new_email") if record.get("new_email") else None
+    derived = {name: value for name, value in record.items() if name[:1].isupper() and value is not None}
     event_time = EventTime(
         _occurred_at(record), _sequence(record), _text(record, "event_id") or digest(record)
     )
@@ -130,7 +136,7 @@ def parse_update(stream: str, record: Mapping[str, Any]) -> ContactUpdate:
         event_time=event_time,
         status=None if record.get("type") in STATUSLESS_TYPES else status,
         new_email=new_email,
-        columns={name: value for name, value in record.items() if name[:1].isupper() and value is not None},
+        columns={**_declared(record.get("merges"), merge_fields or {}), **derived},
         reason=_text(record, "reason") or _text(record, "action"),
         campaign_id=_text(record, "campaign_id"),
         list_id=_text(record, "list_id"),
@@ -139,11 +145,38 @@ def parse_update(stream: str, record: Mapping[str, Any]) -> ContactUpdate:
     )
 
 
-def _parse_or_refuse(stream: str, record: Mapping[str, Any]) -> ContactUpdate | InvalidUpdateError:
+def _parse_or_refuse(
+    stream: str, record: Mapping[str, Any], merge_fields: Mapping[str, str]
+) -> ContactUpdate | InvalidUpdateError:
     try:
-        return parse_update(stream, record)
+        return parse_update(stream, record, merge_fields)
     except InvalidUpdateError as error:
         return error
+
+
+def _declared(merges: object, merge_fields: Mapping[str, str]) -> dict[str, Any]:
+    if not isinstance(merges, Mapping):
+        return {}
+    found = {column: value_of(merges, merge_field) for column, merge_field in merge_fields.items()}
+    return {column: value for column, value in found.items() if value is not None}
+
+
+def value_of(merges: Mapping[str, Any], merge_field: str) -> Any:  # noqa: ANN401 (any JSON)
+    """The value of a merge field, or of a part of one; None where there is none.
+
+    An address that is not whole comes as a text, whose parts are not known; an empty text has empty parts.
+
+    Args:
+        merges: Value by tag.
+        merge_field: Its tag, or tag and part: `ADDRESS.city`.
+    """
+    tag, _, part = merge_field.partition(".")
+    value = merges.get(tag)
+    if not part:
+        return value
+    if isinstance(value, Mapping):
+        return value.get(part)
+    return "" if value == "" else None
 
 
 def digest(record: Mapping[str, Any]) -> str:

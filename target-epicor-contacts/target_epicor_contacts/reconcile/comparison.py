@@ -45,7 +45,9 @@ class Comparer:
             ConnectorError: The rows could not be read; the records of the batch are recorded as failed.
         """
         self._run.read(len(records))
-        updates, decisions = decide_unapplied(stream, records, self._settings.on_invalid)
+        updates, decisions = decide_unapplied(
+            stream, records, self._settings.merge_fields, self._settings.on_invalid
+        )
         result = BatchResult()
         try:
             events = compare(list(updates.values()), self._rows(updates.values()), self._rules)

@@ -39,6 +39,23 @@ class Policy:
         title="Rows to match",
         description="Which rows an address is looked for in: `contacts` (CustCnt), `customers`, or both.",
     )
+    merge_fields: Mapping[str, str] = setting(
+        {},
+        title="Merge fields",
+        description=(
+            "What goes back: Epicor's column → the merge field it takes, `ADDRESS.city` for a part. Parts of "
+            "one field move together. The value that both sides last had in common, which is kept in the "
+            "audit database, tells an edit from a stale value."
+        ),
+    )
+    write_customer_columns: bool = setting(
+        default=False,
+        title="Write customers' columns",
+        description=(
+            "Whether merge fields change customers too, whose columns are master data. Contacts take them "
+            "in any case; a flag and a status reach both."
+        ),
+    )
     linked_people: LinkedPeople = setting(
         LinkedPeople.NO_OTHER_ADDRESS,
         title="Contacts of the same person",

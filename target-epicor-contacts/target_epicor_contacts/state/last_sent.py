@@ -15,20 +15,10 @@ from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace, read_members
 from kinetic_mailchimp.mailchimp import subscriber_hash
 
-from target_epicor_contacts.contract.contact_update import ContactUpdate
+from target_epicor_contacts.contract.contact_update import ContactUpdate, value_of
 
-MERGE_FIELDS: Mapping[str, str] = {
-    "FirstName": "FNAME",
-    "LastName": "LNAME",
-    "PhoneNum": "PHONE",
-    "Address1": "ADDRESS.addr1",
-    "Address2": "ADDRESS.addr2",
-    "City": "ADDRESS.city",
-    "State": "ADDRESS.state",
-    "Zip": "ADDRESS.zip",
-    "Country": "ADDRESS.country",
-}
-"""Epicor's column and the merge field that it is sent to, by default."""
+PREFIX = "merge_fields."
+"""Before a tag, in the flat names of values."""
 
 
 class LastSentValues:
@@ -63,24 +53,10 @@ class LastSentValues:
         ]
 
     def _columns(self, sent: Mapping[str, Any], update: ContactUpdate) -> dict[str, Any]:
+        values = {name.removeprefix(PREFIX): value for name, value in sent.items()}
         found = {
-            column: sent_value(sent, self._merge_fields[column])
+            column: value_of(values, self._merge_fields[column])
             for column in update.columns
             if column in self._merge_fields
         }
         return {column: value for column, value in found.items() if value is not None}
-
-
-def sent_value(sent: Mapping[str, Any], merge_field: str) -> Any:  # noqa: ANN401 (any JSON)
-    """The value of a merge field, or of a part of one; None where none was sent.
-
-    Args:
-        sent: `MemberState.sent`.
-        merge_field: Its tag, or tag and part: `ADDRESS.city`.
-    """
-    tag, _, part = merge_field.partition(".")
-    value = sent.get(f"merge_fields.{tag}")
-    if not part:
-        return value
-    # An address that was cleared is an empty text.
-    return value.get(part, "") if isinstance(value, Mapping) else value
