@@ -21,7 +21,6 @@ from target_epicor_contacts.pipeline import Dependencies, EventProcessor
 from target_epicor_contacts.reconcile.comparison import Comparer
 from target_epicor_contacts.rules.policy import ConflictPolicy, Rules
 from target_epicor_contacts.settings import WriteSettings
-from target_epicor_contacts.state.last_sent import LastSentValues
 
 _TEXT = ("Edm.String",)
 _TYPES_OF_PARTICULARS: Mapping[str, tuple[str, ...]] = {
@@ -111,7 +110,6 @@ class Assembly:
             run=run,
             finder=finder,
             writer=writer,
-            last_sent=LastSentValues(trail, settings.merge_fields),
             evidence=EvidenceWriter(client, evidence) if evidence else None,
             creator=self._creator(finder) if settings.unmatched == "create" else None,
             is_replay=CORRELATION_VARIABLE in os.environ,

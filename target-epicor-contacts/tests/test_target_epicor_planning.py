@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kinetic_mailchimp.audit.state.flag_state import FlagState
 from target_epicor_contacts.contract.contact_update import ContactUpdate, parse_update, value_of
 from target_epicor_contacts.epicor.columns import Columns
 from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, Entity, EpicorRow
@@ -67,6 +68,7 @@ class World:
     def __init__(self, *rows: EpicorRow, **rules: Any) -> None:
         self.rows = {row.id: row for row in rows}
         self.states: dict[str, PersonState] = {}
+        self.flags: dict[str, FlagState] = {}
         self.rules = Rules(columns=COLUMNS, **rules)
         self.writes: Mapping[str, Mapping[str, Any]] = {}
 
@@ -74,11 +76,12 @@ class World:
         updates: list[ContactUpdate] = [
             replace(parse_update("s", record, self.rules.merge_fields), sent=sent or {}) for record in records
         ]
-        planned = plan(updates, self.rows.values(), self.states, self.rules)
+        planned = plan(updates, self.rows.values(), self.states, self.rules, self.flags)
         for row_id, changes in planned.writes.items():
             self.rows[row_id] = self.rows[row_id].with_changes(changes)
         # As the ledger keeps them: only what survives storage counts.
         self.states = {key: PersonState.from_json(state.to_json()) for key, state in planned.states.items()}
+        self.flags = {name: FlagState.from_json(flag.to_json()) for name, flag in planned.flags.items()}
         self.writes = planned.writes
         return list(planned.events)
 

@@ -190,6 +190,7 @@ UPDATE = {
     "new_email": None,
     "event_id": "e1",
     "occurred_at": "2026-01-02T03:04:05Z",
+    "claimed_at": None,
     "sequence": 7,
     "type": "unsubscribe",
     "reason": "manual",

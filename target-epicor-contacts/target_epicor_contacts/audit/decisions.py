@@ -71,7 +71,8 @@ def decide(event: EventPlan, batch: BatchResult, rules: Rules, unmatched: Unmatc
     result = EventResult(event, batch)
     decision = _failure(result) or _success(result, rules) or _nothing_written(result, unmatched)
     keep = decision.action is Action.FAILED and not (decision.reason == RUN_ABORTED and batch.comes_again)
-    keep = keep or (decision.action is Action.UNMATCHED and unmatched == "dead_letter")
+    is_lost = event.lost and bool(event.update.status and rules.opts_out(event.update.status))
+    keep = keep or (decision.action is Action.UNMATCHED and (unmatched == "dead_letter" or is_lost))
     return replace(
         decision,
         dead_letter=event.update.record if keep else None,
@@ -138,7 +139,7 @@ def _failure(result: EventResult) -> Decision | None:
 
 
 def _success(result: EventResult, rules: Rules) -> Decision | None:
-    update, call = result.update, result.only_call
+    event, update, call = result.event, result.update, result.only_call
     if result.has_new_row:
         call = result.new_contact.call if result.new_contact else call
         return _decision(
@@ -148,26 +149,27 @@ def _success(result: EventResult, rules: Rules) -> Decision | None:
         return None
     rows = len({change.row_id for change in result.stored})
     written = f"{rows} row{'s' if rows > 1 else ''} written."
-    detail = _notes(result.event, written)
+    detail = _notes(event, written)
     columns = {change.column: change.after for change in result.stored}
     if EMAIL in columns:
         return _decision(update, Action.MOVED, "address_changed", detail, call)
     if columns.get(rules.flag_column) is rules.flag_value:
-        detail = _notes(result.event, f"{written} {_cause(update)}".rstrip())
-        reason = update.status.value if update.status else "pending_status"
+        detail = _notes(event, f"{written} {_cause(update)}".rstrip())
+        reason = event.reason or (update.status.value if update.status else "pending_status")
         return _decision(update, Action.FLAGGED, reason, detail, call)
     if rules.flag_column in columns:
-        return _decision(update, Action.CLEARED, "subscribed_again", detail, call)
+        return _decision(update, Action.CLEARED, event.reason or "subscribed_again", detail, call)
     return _decision(update, Action.UPDATED, "fields_differ", detail, call)
 
 
 def _nothing_written(result: EventResult, unmatched: Unmatched) -> Decision:
     event = result.event
-    if not result.rows and not event.superseded:
+    if not result.rows and not event.superseded and not event.ignored:
         reason = "row_gone" if event.matched else "no_row"
         action = {"ignore": Action.IGNORED, "create": Action.CREATED}.get(unmatched, Action.UNMATCHED)
         return _decision(event.update, action, reason, "No row in Epicor has this address.")
     table = (
+        (event.ignored, Action.IGNORED, event.ignored),
         (event.overtaken, Action.SUPERSEDED, "newer_event_in_batch"),
         (event.superseded, Action.SUPERSEDED, next(iter(event.superseded.values()), "")),
         (event.flag_kept, Action.REFUSED, "flag_set_by_others"),
@@ -250,6 +252,10 @@ def _target(row_id: str) -> str:
 
 def _notes(event: EventPlan, first: str = "") -> str:
     notes = [first] if first else []
+    if claimed := event.update.event_time.claimed:
+        notes.append(f"The event says {format_timestamp(claimed)}, which was in the future.")
+    if event.followed and event.matched:
+        notes.append("No row has this address any more: applied to the rows that had it.")
     if event.superseded:
         notes.append(f"Something else holds already: {_listed(event.superseded)}.")
     if event.refused:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kinetic_mailchimp.audit import Run
+from kinetic_mailchimp.audit.state.flag_state import FlagState
 from kinetic_mailchimp.kit.errors import ConnectorError
 
 from target_epicor_contacts.audit.decisions import decide, decide_unapplied
@@ -19,7 +20,6 @@ from target_epicor_contacts.rules.matching import AddressBook, LinkedPeople
 from target_epicor_contacts.rules.plan import plan
 from target_epicor_contacts.rules.policy import Rules
 from target_epicor_contacts.settings import WriteSettings
-from target_epicor_contacts.state.person_state import PersonState
 
 
 class Comparer:
@@ -92,6 +92,7 @@ def compare(updates: Sequence[ContactUpdate], rows: Iterable[EpicorRow], rules: 
         keys = [key for key in (update.key, update.new_key) if key]
         involved = sorted({row_id for key in keys for row_id in book.match(key)})
         # No stored state decides, and the owner of a flag least of all.
-        states = dict.fromkeys(keys, PersonState(flagged=frozenset(involved)))
-        events += plan([update], [by_id[row_id] for row_id in involved], states, rules).events
+        involved_rows = [by_id[row_id] for row_id in involved]
+        flags = {row.name: FlagState(update.key) for row in involved_rows}
+        events += plan([update], involved_rows, {}, rules, flags).events
     return events

@@ -38,6 +38,10 @@ class EventPlan:
             the columns that they are in.
         refused: Columns that an empty value would have cleared.
         flag_kept: Rows whose flag stays because a user of Epicor set it.
+        followed: Whether the matched rows had the address and were given another one in Epicor.
+        lost: Whether rows are known that had the address, and none of them is there any more.
+        reason: For the audit trail, where a change of the flag has a cause of its own.
+        ignored: Why the status says nothing; empty where it does.
         error: The error of a value that cannot be applied at all.
     """
 
@@ -54,4 +58,8 @@ class EventPlan:
     agreed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     flag_kept: set[str] = field(default_factory=set)
+    followed: bool = False
+    lost: bool = False
+    reason: str = ""
+    ignored: str = ""
     error: InvalidValueError | None = None
