@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from functools import cached_property
 
 from kinetic_mailchimp.audit import AuditTrail, Run, default_database_url, encryption_key
+from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
 from kinetic_mailchimp.epicor import EpicorClient
 
@@ -19,7 +20,7 @@ from target_epicor_contacts.epicor.row_finder import RowFinder
 from target_epicor_contacts.epicor.row_writer import RowWriter
 from target_epicor_contacts.pipeline import Dependencies, EventProcessor
 from target_epicor_contacts.reconcile.comparison import Comparer
-from target_epicor_contacts.rules.policy import ConflictPolicy, Rules
+from target_epicor_contacts.rules.policy import Rules
 from target_epicor_contacts.settings import WriteSettings
 
 _TEXT = ("Edm.String",)

@@ -49,7 +49,7 @@ PersonStates = Mapping[str, PersonState]
 
 @dataclass(frozen=True)
 class Before:
-    """What was there before a batch.
+    """The stored state and the rows before a batch.
 
     Attributes:
         states: By address.
@@ -281,7 +281,9 @@ class EventProcessor:
             member = known.get((update.list_id or "", update.key))
             if update.key in held or member is None or member.state is None or not member.state.rows:
                 continue
-            found = [row for name in member.state.rows if (row := named_row(name))]
+            # A source is the name of a stream and the key of the row in it.
+            names = [source.partition("/")[2] for source in member.state.rows]
+            found = [row for name in names if (row := named_row(name))]
             named[update.key] = [row for row in found if row.entity in self._rules.entities]
         wanted = [row for rows_of_member in named.values() for row in rows_of_member]
         current = self._dependencies.finder.current(wanted) if wanted else {}

@@ -29,6 +29,7 @@ PAT = "pat@example.com"
 ROW, OTHER_ROW = "EPIC06/CustCnt/1//1", "EPIC06/Customer/2"
 NAME, OTHER_NAME = "CustCnt EPIC06/1//1", "Customer EPIC06/2"
 LIST = "a1b2c3"
+SOURCES = {f"member_names/{NAME}": SourceRow(), f"members/{OTHER_NAME}": SourceRow()}
 
 
 @pytest.fixture
@@ -170,6 +171,20 @@ def test_a_flag_of_which_nothing_is_known_any_more_falls_where_it_was_the_person
     assert pat.actions() == [("cleared", "subscribed_again")]
 
 
+@pytest.mark.parametrize("cause", [FlagCause.BOUNCE, FlagCause.REP])
+def test_a_flag_of_an_address_that_was_corrected_falls_and_nobody_said_a_word(
+    pat: Any, update: Update, cause: FlagCause
+) -> None:
+    pat.edit(ROW, EMailAddress="old@example.com", NoContact=True)
+    store(pat, FLAGS_NAMESPACE, {NAME: FlagState("old@example.com", cause).to_json()})
+    pat.edit(ROW, EMailAddress=PAT)
+    hand_over(pat, NAME, HandoverAction.CLEAR, cause=cause, list_id=LIST)
+    pat.deliver()
+    assert (ROW in pat.flagged(), flags(pat)) == (False, {})
+    assert pat.actions() == [("cleared", "flag_of_former_address")]
+    assert pat.decisions()[-1]["consent"] is None
+
+
 @pytest.mark.rule("R1")
 def test_a_flag_does_not_fall_where_the_person_opted_out_at_an_unknown_time(pat: Any, update: Update) -> None:
     pat.deliver(update(PAT, "unsubscribed", list_id=LIST))
@@ -245,7 +260,7 @@ def test_an_opt_out_of_the_person_beside_the_reps_stays_when_the_rep_takes_their
 
 @pytest.mark.rule("R2")
 def test_an_event_under_an_old_address_follows_the_row(pat: Any, update: Update) -> None:
-    know(pat, rows={NAME: SourceRow(), OTHER_NAME: SourceRow()})
+    know(pat, rows=SOURCES)
     for name in (ROW, OTHER_ROW):
         pat.edit(name, EMailAddress="new@example.net")
     pat.deliver(update(PAT, "unsubscribed", list_id=LIST))
@@ -255,7 +270,7 @@ def test_an_event_under_an_old_address_follows_the_row(pat: Any, update: Update)
 
 
 def test_the_bounce_of_an_address_that_was_corrected_is_none_of_the_new_one(pat: Any, update: Update) -> None:
-    know(pat, rows={NAME: SourceRow(), OTHER_NAME: SourceRow()})
+    know(pat, rows=SOURCES)
     for name in (ROW, OTHER_ROW):
         pat.edit(name, EMailAddress="new@example.net")
     pat.deliver(update(PAT, "cleaned", list_id=LIST))
@@ -265,7 +280,7 @@ def test_the_bounce_of_an_address_that_was_corrected_is_none_of_the_new_one(pat:
 
 @pytest.mark.rule("R2")
 def test_an_opt_out_whose_rows_are_gone_is_a_dead_letter(pat: Any, update: Update) -> None:
-    know(pat, rows={"CustCnt EPIC06/9999//1": SourceRow()})
+    know(pat, rows={"member_names/CustCnt EPIC06/9999//1": SourceRow()})
     for name in (ROW, OTHER_ROW):
         pat.edit(name, EMailAddress="")
     pat.deliver(update(PAT, "unsubscribed", list_id=LIST))

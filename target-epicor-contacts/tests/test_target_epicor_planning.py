@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kinetic_mailchimp.audit.state.flag_state import FlagState
+from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from target_epicor_contacts.contract.contact_update import ContactUpdate, parse_update, value_of
 from target_epicor_contacts.epicor.columns import Columns
 from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, Entity, EpicorRow
 from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.matching import LinkedPeople
 from target_epicor_contacts.rules.plan import plan
-from target_epicor_contacts.rules.policy import ConflictPolicy, Rules
+from target_epicor_contacts.rules.policy import Rules
 from target_epicor_contacts.state.person_state import PersonState
 
 Update = Callable[..., dict[str, Any]]

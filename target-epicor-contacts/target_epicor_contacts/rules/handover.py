@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kinetic_mailchimp.audit.state.flag_state import FlagCause, FlagState
 from kinetic_mailchimp.audit.state.handover import Handover, HandoverAction
@@ -20,6 +20,7 @@ from target_epicor_contacts.state.person_state import StatusSeen
 
 STREAM = "consent_handover"
 WITHDRAWN = "opt_out_withdrawn"
+FORMER_ADDRESS = "flag_of_former_address"
 
 
 @dataclass(frozen=True)
@@ -98,17 +99,28 @@ def _set(working: WorkingCopy, event: EventPlan, given: HandedOver, row_id: str 
 
 
 def _take_back(working: WorkingCopy, event: EventPlan, given: HandedOver, row_id: str | None) -> None:
-    """The row's own flag, which was ours although nobody remembers."""
-    update = given.update
+    """The row's own flag: the person came back, or it belongs to an address that the row had before."""
+    update, handover = given.update, given.handover
     matches = {name: kind for name, kind in working.match(update.key).items() if name == row_id}
     event.matched = tuple(matches)
     known = working.state(update.key).status
-    if known and working.rules.opts_out(known.value) and not given.handover.at:
+    flag = working.flags.get(given.row)
+    is_former = flag is not None and flag.address != update.key
+    if known and working.rules.opts_out(known.value) and (is_former or not handover.at):
         event.superseded["status"] = "newer_event"
+        return
+    for name in matches if working.rules.clear_on_subscribe else ():
+        if is_former and working.is_flagged(name):
+            event.reason = FORMER_ADDRESS
+            working.write(event, name, working.rules.flag_column, not working.rules.flag_value)
+            del working.flags[given.row]
+    if is_former:
+        # Nobody said anything about the address that the row has now.
+        event.update = replace(update, status=None)
         return
     for name in matches:
         if working.is_flagged(name):
-            working.flags.setdefault(given.row, FlagState(update.key, given.handover.cause))
+            working.flags.setdefault(given.row, FlagState(update.key, handover.cause))
     apply_status(working, event, matches)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal
 
+from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from kinetic_mailchimp.kit.settings import setting
 
 from target_epicor_contacts.contract.contact_update import Status
@@ -17,14 +17,6 @@ from target_epicor_contacts.rules.matching import LinkedPeople
 from target_epicor_contacts.state.person_state import StatusSeen
 
 Match = Literal["contacts", "customers"]
-
-
-class ConflictPolicy(StrEnum):
-    """Side whose value stays when both changed a field since they last agreed."""
-
-    MAILCHIMP_WINS = "mailchimp_wins"
-    EPICOR_WINS = "epicor_wins"
-    NEWEST_WINS = "newest_wins"
 
 
 OPT_OUTS = (Status.UNSUBSCRIBED, Status.COMPLAINT, Status.CLEANED)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
+
 from target_epicor_contacts.contract.event_order import Age
 from target_epicor_contacts.epicor.columns import (
     CHANGE_TIMESTAMPS,
@@ -22,7 +24,6 @@ from target_epicor_contacts.epicor.columns import (
 from target_epicor_contacts.epicor.entities import CONTACT
 from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.matching import MatchKind
-from target_epicor_contacts.rules.policy import ConflictPolicy
 from target_epicor_contacts.rules.row_owner import RowsToWrite, rows_to_write
 from target_epicor_contacts.rules.three_way_merge import MergeResult, merge_field
 from target_epicor_contacts.rules.working_copy import WorkingCopy
