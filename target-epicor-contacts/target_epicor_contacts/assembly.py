@@ -94,7 +94,7 @@ class Assembly:
         client, settings, rules = self._client, self._settings, self.rules
         finder = self._finder(written_columns)
         if settings.reconcile:
-            return Comparer(run, finder, rules, settings)
+            return Comparer(trail, run, finder, rules, settings)
         writer = RowWriter(
             client,
             finder,

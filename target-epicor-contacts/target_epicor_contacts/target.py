@@ -92,12 +92,18 @@ class TargetEpicorContacts(DurableTarget):
             self._run = self.trail.start_run(
                 plugin=self.name,
                 version=self.plugin_version,
-                pipeline=RECONCILE if self.write_settings.reconcile else "",
+                pipeline=self._pipeline,
                 dry_run=self.write_settings.dry_run,
                 direction=Direction("Mailchimp", "Epicor"),
                 personal_fields=["moved"],
             )
         return self._run
+
+    @property
+    def _pipeline(self) -> str:
+        if self.write_settings.reconcile:
+            return RECONCILE
+        return "repair" if self.write_settings.repair else ""
 
     def open_stream(self, stream: str, schema: Mapping[str, Any], key_properties: Sequence[str]) -> None:
         """Check the columns that a stream brings, and let its dead letters be replayed under its schema.
@@ -166,7 +172,7 @@ class TargetEpicorContacts(DurableTarget):
 
     @override
     def _write_state_message(self, state: dict[str, Any]) -> None:
-        if not self.write_settings.dry_run:
+        if not (self.write_settings.dry_run or self.write_settings.repair):
             super()._write_state_message(state)
 
     @override

@@ -336,3 +336,31 @@ def test_an_event_from_before_what_mailchimp_shows_now_brings_no_stale_value(
     event = update(PAT, type="profile", merges={"PHONE": "2"}, second=5, list_id=LIST)
     pat.deliver(event, merge_fields={"PhoneNum": "PHONE"})
     assert pat.all_rows()[ROW]["PhoneNum"] == "3"
+
+
+# Repair
+
+
+@pytest.mark.rule("R2")
+def test_a_repair_sets_a_flag_that_was_taken_away_whatever_is_remembered(pat: Any, update: Update) -> None:
+    pat.deliver(update(PAT, "unsubscribed", second=60, sequence=7, reason="manual", list_id=LIST))
+    pat.edit(ROW, NoContact=False)
+    present = update(PAT, "unsubscribed", second=58, list_id=LIST)
+    pat.deliver(present)
+    assert ROW not in pat.flagged()
+    pat.deliver(present, repair=True, dry_run=True)
+    assert (ROW in pat.flagged(), pat.actions()[-1]) == (False, ("flagged", "unsubscribed"))
+    assert pat.deliver(present, repair=True) == []
+    assert ROW in pat.flagged()
+    assert pat.runs()[-1]["pipeline"] == "repair"
+    pat.deliver(present, reconcile=True)
+    assert pat.actions()[-1] == ("unchanged", "already_so")
+
+
+@pytest.mark.parametrize("settings", [{"repair": True}, {"reconcile": True}], ids=str)
+def test_an_opt_out_of_ours_that_was_withdrawn_is_no_drift(
+    pat: Any, update: Update, settings: dict[str, Any]
+) -> None:
+    know(pat, status="unsubscribed", carried_opt_out=CarriedOptOut(CARRIED.rows, CARRIED.at, withdrawn=True))
+    pat.deliver(update(PAT, "unsubscribed", second=6, list_id=LIST), **settings)
+    assert (not {ROW, OTHER_ROW} & pat.flagged(), pat.actions()) == (True, [("ignored", "own_opt_out")])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from kinetic_mailchimp.audit import Run
+from kinetic_mailchimp.audit import AuditTrail, Run
 from kinetic_mailchimp.audit.state.flag_state import FlagState
 from kinetic_mailchimp.kit.errors import ConnectorError
 
@@ -20,19 +20,24 @@ from target_epicor_contacts.rules.matching import AddressBook, LinkedPeople
 from target_epicor_contacts.rules.plan import plan
 from target_epicor_contacts.rules.policy import Rules
 from target_epicor_contacts.settings import WriteSettings
+from target_epicor_contacts.state.known_members import read_known_members, with_echo
 
 
 class Comparer:
     """Takes the place of the event processor where records have present states, to compare and no more.
 
     Args:
+        trail: Knows the opt-outs that this software carried to Mailchimp.
         run: The present run.
         finder: Reads rows.
         rules: The configured rules, for a comparison.
         settings: The other settings, for a comparison.
     """
 
-    def __init__(self, run: Run, finder: RowFinder, rules: Rules, settings: WriteSettings) -> None:
+    def __init__(
+        self, trail: AuditTrail, run: Run, finder: RowFinder, rules: Rules, settings: WriteSettings
+    ) -> None:
+        self._trail = trail
         self._run = run
         self._finder = finder
         self._rules = rules
@@ -50,7 +55,9 @@ class Comparer:
         )
         result = BatchResult()
         try:
-            events = compare(list(updates.values()), self._rows(updates.values()), self._rules)
+            known = read_known_members(self._trail, updates.values())
+            echoes = [with_echo(update, known) for update in updates.values()]
+            events = compare(echoes, self._rows(echoes), self._rules)
         except ConnectorError as error:
             result = BatchResult(fatal=error, untried=True)
             events = [EventPlan(update, update.key) for update in updates.values()]

@@ -35,7 +35,7 @@ _WEAKER_THAN_COMPLAINT = frozenset({Status.UNSUBSCRIBED, Status.CLEANED})
 def apply_status(working: WorkingCopy, event: EventPlan, matches: Mapping[str, MatchKind]) -> None:
     """Bring the matched rows to the newest status; an event without one brings only what is pending."""
     event.ignored = _ignored(event)
-    if event.update.status and not event.ignored:
+    if event.update.status and not event.ignored and not _is_known(working, event):
         _remember(working, event, event.update.status, matched=bool(matches))
     seen = working.state(event.person).status
     has_news = (
@@ -49,6 +49,13 @@ def apply_status(working: WorkingCopy, event: EventPlan, matches: Mapping[str, M
     write_status(working, event, matches, seen)
     state = working.state(event.person)
     working.states[event.person] = replace(state, status=replace(seen, pending=False))
+
+
+def _is_known(working: WorkingCopy, event: EventPlan) -> bool:
+    """True in a repair for an opt-out that is known: what is remembered of it stays, and each row gets it."""
+    known, status = working.state(event.person).status, event.update.status
+    opts_out = working.rules.opts_out
+    return bool(working.rules.repair and known and status and opts_out(known.value) and opts_out(status))
 
 
 def _ignored(event: EventPlan) -> str:

@@ -108,6 +108,14 @@ class Policy:
             "needs a change date on the row; without one the event counts as newer."
         ),
     )
+    repair: bool = setting(
+        default=False,
+        title="Repair",
+        description=(
+            "Take records as the present state, as the job `repair` does: an opt-out is written to each row "
+            "that lacks it, whatever was remembered. No state is saved."
+        ),
+    )
     allow_clear: bool = setting(
         default=False,
         title="Allow clearing",
@@ -140,6 +148,7 @@ class Rules(Policy):
             clear_on_subscribe=True,
             conflict_policy=ConflictPolicy.MAILCHIMP_WINS,
             allow_clear=True,
+            repair=False,
         )
 
     def opts_out(self, status: Status) -> bool:

@@ -136,6 +136,17 @@ def complete(
     ]
 
 
+def with_echo(update: ContactUpdate, known: KnownMembers) -> ContactUpdate:
+    """The update with the rep's opt-out that it comes from, and nothing else that is known.
+
+    Args:
+        update: As it was parsed.
+        known: From `read_known_members`.
+    """
+    member = known.get((update.list_id or "", update.key))
+    return replace(update, echo=_echo(update, member.state)) if member else update
+
+
 def agreed_entries(
     agreed: Mapping[MemberKey, Mapping[str, Any]], known: KnownMembers
 ) -> dict[str, dict[str, dict[str, Any] | None]]:
