@@ -274,11 +274,11 @@ def test_after_a_crash_between_write_and_record_the_flag_is_still_ours(pat: Any,
 def test_fractions_reach_epicor_and_dead_letters_as_plain_numbers(pat: Any, update: Update) -> None:
     event = update(PAT, CreditLimit=1500.5)
     pat.epicor.control.switches(business_errors={"Customer": "Not today."})
-    pat.deliver(event)
+    pat.deliver(event, write_customer_columns=True)
     [decision] = pat.decisions()
     assert json.loads(decision["dead_letter"])["CreditLimit"] == 1500.5
     pat.epicor.control.switches(business_errors={})
-    pat.deliver(event)
+    pat.deliver(event, write_customer_columns=True)
     assert pat.all_rows()[OTHER_ROW]["CreditLimit"] == 1500.5
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from meltano_map_transform.mapper import StreamTransform
+from target_epicor_contacts.contract.contact_update import parse_update
 
 PROJECT = yaml.safe_load((Path(__file__).resolve().parents[2] / "meltano.yml").read_text(encoding="utf-8"))
 MAPPINGS = {
@@ -200,6 +201,7 @@ UPDATE = {
     "new_email": None,
     "event_id": "e1",
     "occurred_at": "2026-01-02T03:04:05Z",
+    "claimed_at": None,
     "sequence": 7,
     "type": "unsubscribe",
     "reason": "manual",
@@ -207,17 +209,8 @@ UPDATE = {
     "list_id": "a1b2c3",
     "origin": "webhook",
     "contact_status": "unsubscribed",
-    "FirstName": "Ann",
-    "LastName": "Example",
-    "PhoneNum": "555 0101",
-    "Address1": "2 Example Street",
-    "Address2": None,
-    "City": "Springfield",
-    "State": "IL",
-    "Zip": "62701",
+    "merges": EVENT["merges"],
 }
-FIELDS = ("FirstName", "LastName", "PhoneNum", "Address1", "Address2", "City", "State", "Zip")
-NO_FIELDS = dict.fromkeys(FIELDS)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +222,7 @@ NO_FIELDS = dict.fromkeys(FIELDS)
         pytest.param({"reason": "abuse"}, {"reason": "abuse", "contact_status": "complaint"}, id="complaint"),
         pytest.param(
             {"type": "cleaned", "reason": "hard", "merges": None},
-            NO_FIELDS | {"type": "cleaned", "reason": "hard", "contact_status": "cleaned"},
+            {"type": "cleaned", "reason": "hard", "merges": None, "contact_status": "cleaned"},
             id="bounce",
         ),
         pytest.param(
@@ -238,18 +231,8 @@ NO_FIELDS = dict.fromkeys(FIELDS)
         pytest.param({"type": "profile"}, {"type": "profile", "contact_status": None}, id="profile"),
         pytest.param(
             {"type": "upemail", "new_email": "anna@example.com", "merges": None},
-            NO_FIELDS | {"type": "upemail", "new_email": "anna@example.com", "contact_status": None},
+            {"type": "upemail", "new_email": "anna@example.com", "merges": None, "contact_status": None},
             id="changed address",
-        ),
-        pytest.param(
-            {"merges": {"FNAME": "", "LNAME": "X", "ADDRESS": ""}},
-            NO_FIELDS | {"LastName": "X"},
-            id="emptied fields stay as they are in Epicor",
-        ),
-        pytest.param(
-            {"merges": {"ADDRESS": "2 Example Street, Springfield"}},
-            NO_FIELDS,
-            id="an address that is a text",
         ),
     ],
 )
@@ -265,3 +248,40 @@ def test_a_present_opt_out_tells_of_consent_alone(kind, status):
     told = opt_out | {"stream": "contact_updates", "type": kind, "reason": "manual"}
     record = opt_out | {"type": kind, "reason": "manual", "unsubscribe_reason": "No longer interested"}
     assert mapped("mailchimp-to-epicor", "opt_outs", record) == told | {"contact_status": status}
+
+
+# The columns that go back are declared in the settings of the target
+
+
+TARGET = next(
+    plugin["config"] for plugin in PROJECT["plugins"]["loaders"] if plugin["name"] == "target-epicor-contacts"
+)
+
+
+@pytest.mark.parametrize(
+    ("merges", "columns"),
+    [
+        pytest.param(
+            EVENT["merges"],
+            {
+                "FirstName": "Ann",
+                "LastName": "Example",
+                "PhoneNum": "555 0101",
+                "Address1": "2 Example Street",
+                "Address2": "",
+                "City": "Springfield",
+                "State": "IL",
+                "Zip": "62701",
+            },
+            id="every field",
+        ),
+        pytest.param(None, {}, id="no fields"),
+        pytest.param(
+            {"LNAME": "X", "ADDRESS": "2 Example Street"}, {"LastName": "X"}, id="address as a text"
+        ),
+    ],
+)
+def test_the_target_takes_the_declared_columns_out_of_an_event(merges, columns):
+    record = mapped("mailchimp-to-epicor", "contact_events", EVENT | {"merges": merges})
+    record.pop("stream")
+    assert parse_update("contact_updates", record, TARGET["merge_fields"]).columns == columns

@@ -215,7 +215,11 @@ class DurableTarget(SecretSettings, Target):
     def process_endofpipe(self) -> None:
         """Write what is left, then emit the last state."""
         self._uninterrupted(lambda _: super(DurableTarget, self).process_endofpipe(), {})
+        self._uninterrupted(lambda _: self.after_input(), {})
         self._over("succeeded")
+
+    def after_input(self) -> None:
+        """Do what comes after all records; not called where a signal ends the run."""
 
     def end_run(self, status: RunStatus, error: Exception | None = None) -> None:
         """Say how it went and let go of what is open. Called once, however the run ends, but by SIGKILL.

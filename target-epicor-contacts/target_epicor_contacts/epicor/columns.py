@@ -12,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from html.entities import html5
 from typing import Any
 
+from kinetic_mailchimp.kit.countries import country_code, country_name
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
 from kinetic_mailchimp.kit.numbers import bounded_decimal
 from kinetic_mailchimp.kit.timestamps import parse_timestamp
@@ -44,6 +45,10 @@ CHANGE_COLUMNS = (*CHANGE_TIMESTAMPS, "ChangeDate", "ChangeTime")
 """All columns that are needed for it; ChangeDate and ChangeTime are the last resort."""
 
 
+COUNTRY = "country"
+"""The type of a text that names a country: a code and a name mean the same."""
+
+
 class InvalidValueError(DataError):
     """A value that its column cannot take."""
 
@@ -55,10 +60,12 @@ class Columns:
     Attributes:
         types: Name of an entity to its columns and their OData types.
         lengths: Name of an entity to the most characters of its columns, where `$metadata` tells.
+        countries: Columns whose text names a country.
     """
 
     types: Mapping[str, Mapping[str, str]]
     lengths: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    countries: frozenset[str] = frozenset()
 
     def coerced(self, entity: Entity, column: str, value: Any) -> Any:  # noqa: ANN401 (any JSON)
         """The value in the form that the column takes.
@@ -88,7 +95,8 @@ class Columns:
         """The type of a column, or None where the entity has no such column or must not get it."""
         if column in OF_CONTACTS_ONLY and entity is not CONTACT:
             return None
-        return self.types.get(entity.name, {}).get(column)
+        edm_type = self.types.get(entity.name, {}).get(column)
+        return COUNTRY if edm_type == "Edm.String" and column in self.countries else edm_type
 
     def holders(self, column: str, entities: Iterable[Entity]) -> list[Entity]:
         """Those of the entities that take the column."""
@@ -213,6 +221,8 @@ def _canonical(value: Any, edm_type: str) -> str | None:  # noqa: ANN401 (any JS
         return str(value)
     if edm_type in {"Edm.Decimal", "Edm.Double", "Edm.Single"}:
         return str(Decimal(str(converted)).normalize())
+    if edm_type == COUNTRY:
+        return country_code(converted) or str(converted)
     return str(converted)
 
 
@@ -222,6 +232,10 @@ def _text(value: Any) -> str:  # noqa: ANN401 (any JSON)
     if isinstance(value, dict | list):
         raise TypeError("not a text")
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _country(value: Any) -> str:  # noqa: ANN401 (any JSON)
+    return country_name(_text(value))
 
 
 def _conversion(edm_type: str) -> Callable[[Any], Any]:
@@ -273,6 +287,7 @@ def _date(value: Any) -> str | None:  # noqa: ANN401 (any JSON)
 
 _CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
     "Edm.String": _text,
+    COUNTRY: _country,
     "Edm.Boolean": _boolean,
     **dict.fromkeys(("Edm.Byte", "Edm.Int16", "Edm.Int32", "Edm.Int64"), _integer),
     **dict.fromkeys(("Edm.Decimal", "Edm.Double", "Edm.Single"), _number),
