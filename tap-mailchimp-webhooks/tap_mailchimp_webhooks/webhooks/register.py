@@ -84,6 +84,22 @@ class Registrar:
         action = "confirmed" if is_as_wanted(existing, wanted) else "updated"
         return _result(self._client.update_webhook(list_id, webhook_id, wanted), list_id, action)
 
+    def rotate(self, list_id: str, url: str, *, include_api: bool = False) -> list[Registration]:
+        """Register a URL with a new secret, and only then remove the webhooks with older ones.
+
+        Both report while both are there: a delivery that comes twice is stored once.
+
+        Args:
+            list_id: The audience.
+            url: The whole URL, with the new secret.
+            include_api: Report changes through the API too.
+        """
+        made = self.register(list_id, url, include_api=include_api)
+        older = [hook for hook in self._ours(list_id, url) if str(hook["id"]) != made.webhook_id]
+        for hook in older:
+            self._delete(list_id, str(hook["id"]))
+        return [made, *(_result(hook, list_id, "deleted") for hook in older)]
+
     def unregister(self, list_id: str, url: str) -> list[Registration]:
         """Remove all webhooks of an audience that lead to this receiver, those of older secrets included.
 
@@ -91,11 +107,23 @@ class Registrar:
             list_id: The audience.
             url: The whole URL, with any secret.
         """
-        base = url.partition(PATH)[0] + PATH + "/"
-        ours = [hook for hook in self._client.webhooks(list_id) if str(hook["url"]).startswith(base)]
+        ours = self._ours(list_id, url)
         for hook in ours:
             self._delete(list_id, str(hook["id"]))
         return [_result(hook, list_id, "deleted") for hook in ours]
+
+    def has_webhook(self, list_id: str, url: str) -> bool:
+        """True if a webhook of an audience leads to this receiver, with any secret.
+
+        Args:
+            list_id: The audience.
+            url: The whole URL, with any secret.
+        """
+        return bool(self._ours(list_id, url))
+
+    def _ours(self, list_id: str, url: str) -> list[dict[str, Any]]:
+        base = url.partition(PATH)[0] + PATH + "/"
+        return [hook for hook in self._client.webhooks(list_id) if str(hook["url"]).startswith(base)]
 
     def _create(self, list_id: str, url: str, wanted: Mapping[str, Any], action: str) -> Registration:
         try:
