@@ -1,4 +1,4 @@
-"""`mailchimp-webhooks register` and `unregister`: the webhooks of an account."""
+"""`mailchimp-webhooks register`, `rotate-secret` and `unregister`: the webhooks of an account."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import Any
 
 import click
-
 from kinetic_mailchimp.kit.errors import ConfigurationError
 
 from tap_mailchimp_webhooks.cli.options import (
@@ -51,8 +50,8 @@ def rotate_secret(*, include_api: bool, as_json: bool, **options: Any) -> None: 
     if len(settings.secret.values) == 1:
         raise ConfigurationError(
             "There is one path secret, and nothing to change it to.",
-            advice="`mailchimp-webhooks secret` makes a new one; set MAILCHIMP_WEBHOOKS_SECRET to NEW,OLD for the "
-            "receiver and here, restart the receiver, and run this again.",
+            advice="`mailchimp-webhooks secret` makes a new one; set MAILCHIMP_WEBHOOKS_SECRET to NEW,OLD "
+            "for the receiver and here, restart the receiver, and run this again.",
         )
     url = public_url(settings.url, settings.secret.current)
     probe(url)  # a receiver that does not know the new secret yet would lose what comes

@@ -18,7 +18,6 @@ from kinetic_mailchimp.kit.errors import ConnectorError, NotFoundError
 from kinetic_mailchimp.kit.timestamps import Clock, parse_timestamp, utc_now
 from kinetic_mailchimp.mailchimp import MailchimpClient, subscriber_hash
 
-from tap_mailchimp_webhooks.catch_up.missed_events import member_data
 from tap_mailchimp_webhooks.events.event import (
     CATCH_UP,
     WEBHOOK,
@@ -26,7 +25,7 @@ from tap_mailchimp_webhooks.events.event import (
     subject_of,
     text_of,
 )
-from tap_mailchimp_webhooks.events.member_status import ARCHIVED, SUBSCRIBED
+from tap_mailchimp_webhooks.events.member_status import ARCHIVED, SUBSCRIBED, member_data
 from tap_mailchimp_webhooks.inbox.store import Inbox, StoredEvent
 
 logger = logging.getLogger(__name__)

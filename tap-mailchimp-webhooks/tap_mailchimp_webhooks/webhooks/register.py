@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError
-from kinetic_mailchimp.kit.timestamps import Clock, utc_now
+from kinetic_mailchimp.kit.timestamps import Clock, parse_timestamp, utc_now
 from kinetic_mailchimp.mailchimp import MailchimpClient
 
 from tap_mailchimp_webhooks.events.event import STREAM_BY_TYPE
@@ -16,6 +17,10 @@ from tap_mailchimp_webhooks.webhooks.urls import PATH, mask_url
 
 EVENTS: Mapping[str, bool] = dict.fromkeys(STREAM_BY_TYPE, True)
 """All of them, written out: what Mailchimp does with those that are left out is not documented."""
+
+
+STRAGGLERS = timedelta(hours=2)
+"""Mailchimp repeats a delivery for 75 minutes, also that of a webhook which is gone by then."""
 
 
 def sources(*, include_api: bool) -> dict[str, bool]:
@@ -87,7 +92,8 @@ class Registrar:
     def rotate(self, list_id: str, url: str, *, include_api: bool = False) -> list[Registration]:
         """Register a URL with a new secret, and only then remove the webhooks with older ones.
 
-        Both report while both are there: a delivery that comes twice is stored once.
+        Both report while both are there: a delivery that comes twice is stored once. Signing secrets of those
+        that are gone are forgotten by a later call: Mailchimp may still repeat what it signed with them.
 
         Args:
             list_id: The audience.
@@ -97,7 +103,10 @@ class Registrar:
         made = self.register(list_id, url, include_api=include_api)
         older = [hook for hook in self._ours(list_id, url) if str(hook["id"]) != made.webhook_id]
         for hook in older:
-            self._delete(list_id, str(hook["id"]))
+            self._client.delete_webhook(list_id, str(hook["id"]))
+        new = self._registry.find(made.webhook_id, list_id)
+        if new and self._now() - parse_timestamp(new.registered_at) > STRAGGLERS:
+            self._registry.keep(list_id, [str(hook["id"]) for hook in self._client.webhooks(list_id)])
         return [made, *(_result(hook, list_id, "deleted") for hook in older)]
 
     def unregister(self, list_id: str, url: str) -> list[Registration]:
