@@ -195,6 +195,7 @@ UPDATE = {
     "campaign_id": "c1",
     "list_id": "a1b2c3",
     "origin": "webhook",
+    "confirmation": None,
     "contact_status": "unsubscribed",
     "FirstName": "Ann",
     "LastName": "Example",
@@ -225,6 +226,7 @@ NO_FIELDS = dict.fromkeys(FIELDS)
             {"type": "subscribe"}, {"type": "subscribe", "contact_status": "subscribed"}, id="subscribe"
         ),
         pytest.param({"type": "profile"}, {"type": "profile", "contact_status": None}, id="profile"),
+        pytest.param({"confirmation": "refuted"}, {"confirmation": "refuted"}, id="refuted by Mailchimp"),
         pytest.param(
             {"type": "upemail", "new_email": "anna@example.com", "merges": None},
             NO_FIELDS | {"type": "upemail", "new_email": "anna@example.com", "contact_status": None},
