@@ -196,6 +196,7 @@ def test_a_record_has_the_contract_form(tap: Tap, inbox: Inbox, make_arrival: Ma
         "initiated_by": None,
         "merges": {},
         "claimed_at": None,
+        "confirmation": None,
         "occurred_at": "2026-03-01T11:59:58+00:00",
         "received_at": "2026-03-01T12:00:00.000000+00:00",
         "origin": "webhook",

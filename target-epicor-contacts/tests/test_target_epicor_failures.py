@@ -320,6 +320,15 @@ def test_invalid_records_can_be_skipped(pat: Any, update: Update) -> None:
     assert pat.decisions()[0]["dead_letter"] is None
 
 
+@pytest.mark.rule("R1")
+@pytest.mark.parametrize("status", ["subscribed", "unsubscribed", None])
+def test_nothing_of_a_refuted_event_is_applied(pat: Any, update: Update, status: str | None) -> None:
+    changes = {"new_email": "new@example.com", "FirstName": "Mallory", "confirmation": "refuted"}
+    pat.deliver({**update(PAT, status), **changes})
+    assert pat.actions() == [("ignored", "refuted")]
+    assert pat.calls("PATCH") == 0
+
+
 def test_a_record_that_asks_for_nothing_is_ignored(pat: Any, update: Update) -> None:
     pat.deliver(update(PAT, type="profile"))
     assert pat.actions() == [("ignored", "nothing_to_write")]

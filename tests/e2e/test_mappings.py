@@ -208,6 +208,7 @@ UPDATE = {
     "campaign_id": "c1",
     "list_id": "a1b2c3",
     "origin": "webhook",
+    "confirmation": None,
     "contact_status": "unsubscribed",
     "merges": EVENT["merges"],
 }
@@ -229,6 +230,7 @@ UPDATE = {
             {"type": "subscribe"}, {"type": "subscribe", "contact_status": "subscribed"}, id="subscribe"
         ),
         pytest.param({"type": "profile"}, {"type": "profile", "contact_status": None}, id="profile"),
+        pytest.param({"confirmation": "refuted"}, {"confirmation": "refuted"}, id="refuted by Mailchimp"),
         pytest.param(
             {"type": "upemail", "new_email": "anna@example.com", "merges": None},
             {"type": "upemail", "new_email": "anna@example.com", "merges": None, "contact_status": None},

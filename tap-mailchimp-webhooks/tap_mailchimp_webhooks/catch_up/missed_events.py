@@ -19,7 +19,14 @@ from tap_mailchimp_webhooks.events.event import (
     subject_of,
     to_arrival,
 )
-from tap_mailchimp_webhooks.events.member_status import ARCHIVED, CLEANED, EVENT_OF, SUBSCRIBED, UNSUBSCRIBED
+from tap_mailchimp_webhooks.events.member_status import (
+    ARCHIVED,
+    CLEANED,
+    EVENT_OF,
+    SUBSCRIBED,
+    UNSUBSCRIBED,
+    member_data,
+)
 from tap_mailchimp_webhooks.inbox.store import StoredEvent
 
 OPTED_OUT = (UNSUBSCRIBED, CLEANED, ARCHIVED)
@@ -149,26 +156,6 @@ def not_before_last_event(known: Sequence[StoredEvent], occurred_at: datetime) -
     return max(occurred_at, parse_timestamp(known[-1].occurred_at) + timedelta(seconds=1))
 
 
-def member_data(member: Mapping[str, Any], list_id: str) -> dict[str, Any]:
-    """The `data` of a webhook about a member.
-
-    Args:
-        member: As Mailchimp lists it.
-        list_id: The audience.
-    """
-    address = str(member["email_address"])
-    merges = {tag: _as_text(value) for tag, value in (member.get("merge_fields") or {}).items()}
-    data: dict[str, Any] = {
-        "list_id": list_id,
-        "email": address,
-        "web_id": str(member.get("web_id") or ""),
-        "merges": {"EMAIL": address, **merges},
-    }
-    if member.get("unsubscribe_reason"):
-        data["unsubscribe_reason"] = str(member["unsubscribe_reason"])
-    return data
-
-
 def same_merges(of_event: Mapping[str, Any], of_member: Mapping[str, Any]) -> bool:
     """True if the merge fields of an event are those of a member; groups are in webhooks alone.
 
@@ -177,8 +164,3 @@ def same_merges(of_event: Mapping[str, Any], of_member: Mapping[str, Any]) -> bo
         of_member: As the member has them now.
     """
     return all(of_event.get(tag, "") == value for tag, value in of_member.items())
-
-
-def _as_text(value: object) -> object:
-    """A value as a webhook has it: numbers as text, an address part by part."""
-    return value if isinstance(value, (dict, list)) else str(value)

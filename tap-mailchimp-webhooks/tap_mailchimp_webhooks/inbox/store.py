@@ -22,7 +22,11 @@ _LAST = select(func.max(events.c.sequence))
 
 @dataclass(frozen=True)
 class StoredEvent:
-    """One event as it waits in the inbox; the attributes are those of an Arrival."""
+    """One event as it waits in the inbox; the attributes are those of an Arrival.
+
+    Attributes:
+        confirmation: `confirmed` or `refuted` by a read of the member; None where it was not asked for.
+    """
 
     sequence: int
     event_id: str
@@ -34,6 +38,7 @@ class StoredEvent:
     data: Mapping[str, Any] = field(repr=False)
     claimed_at: str | None = None
     is_signed: bool = False
+    confirmation: str | None = None
 
 
 class Inbox:
@@ -80,6 +85,18 @@ class Inbox:
             if new_rows:
                 connection.execute(events.insert(), new_rows)
         return fresh
+
+    def requeue(self, sequences: Sequence[int]) -> None:
+        """Give events new sequences, after all others: a reader comes to them once more."""
+        with self.database.writing() as connection:
+            wanted = events.c.sequence.in_(sequences)
+            rows = (
+                connection.execute(select(events).where(wanted).order_by(events.c.sequence)).mappings().all()
+            )
+            again = [{name: row[name] for name in row if name != "sequence"} for row in rows]
+            connection.execute(events.delete().where(wanted))
+            if again:
+                connection.execute(events.insert(), again)
 
     def read(
         self, stream: str, *, after: int, limit: int = 500, list_ids: Sequence[str] = ()

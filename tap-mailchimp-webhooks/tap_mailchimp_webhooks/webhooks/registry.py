@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -129,6 +130,17 @@ class WebhookRegistry:
                     registered_at=rfc3339(now),
                 )
             )
+
+    def keep(self, list_id: str, webhook_ids: Sequence[str]) -> None:
+        """Forget the other webhooks of an audience.
+
+        Args:
+            list_id: The audience.
+            webhook_ids: Mailchimp's ids of those that stay.
+        """
+        others = hooks.c.webhook_id.not_in(webhook_ids)
+        with self._database.writing() as connection:
+            connection.execute(hooks.delete().where(hooks.c.list_id == list_id, others))
 
     def remove(self, webhook_id: str, list_id: str) -> None:
         """Forget a webhook that was deleted.

@@ -53,7 +53,10 @@ def decide_unapplied(
             decisions[index] = _invalid(stream, record, update, keep=on_invalid == "dead_letter")
         elif update.is_empty:
             detail = "The record has no status, no new address and no column to set."
-            decisions[index] = _decision(update, Action.IGNORED, "nothing_to_write", detail)
+            reason = "nothing_to_write"
+            if record.get("confirmation") == "refuted":
+                reason, detail = "refuted", "Mailchimp does not show what the unsigned event says."
+            decisions[index] = _decision(update, Action.IGNORED, reason, detail)
         else:
             updates[index] = update
     return updates, decisions

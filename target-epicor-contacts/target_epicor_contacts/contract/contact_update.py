@@ -36,6 +36,19 @@ STATUSLESS_TYPES = frozenset({"profile", "upemail"})
 """Events without a status, whatever a mapping made of them."""
 
 
+_OF_REFUTED = (
+    "email",
+    "event_id",
+    "occurred_at",
+    "claimed_at",
+    "sequence",
+    "type",
+    "list_id",
+    "confirmation",
+)
+"""Properties of an event that was refuted which are still read."""
+
+
 @dataclass(frozen=True, slots=True)
 class ContactUpdate:
     """One record.
@@ -133,6 +146,9 @@ def parse_update(
     Raises:
         InvalidUpdateError: A property that is needed is missing or not valid.
     """
+    if record.get("confirmation") == "refuted":
+        # Mailchimp does not show what the event says: nothing of it is applied, and that is its decision.
+        record = {name: record.get(name) for name in _OF_REFUTED}
     email = _address(record, "email")
     status = _status(record)
     new_email = _address(record, "new_email") if record.get("new_email") else None
