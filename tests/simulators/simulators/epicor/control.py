@@ -25,8 +25,8 @@ def epicor_control(world: Kinetic) -> APIRouter:
 
     `GET /truth` · `GET /tables/{table}` · `POST /tables/{table}/edit` with `{key, changes, hold?}` ·
     `POST /tables/{table}/insert` with a row · `POST /tables/{table}/delete` with `{key}` ·
-    `POST /commit` · `GET`, `PUT`, `DELETE /switches` · `POST /tokens/expire` · `POST /clock/advance` with `{seconds}` ·
-    `GET /state`.
+    `POST /commit` · `GET`, `PUT`, `DELETE /switches` · `POST /tokens/expire` ·
+    `POST /clock/advance` with `{seconds}` · `GET /state`.
     """
     router = APIRouter(prefix=PREFIX)
     _add_tables(router, world)

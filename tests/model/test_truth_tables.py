@@ -1,0 +1,49 @@
+"""The tables of docs/consent.md, played line by line."""
+
+from __future__ import annotations
+
+import pytest
+from play import Scene
+from tables import differences, expected, lines
+from world import World, contact, customer
+
+CONSENT, FIELDS = list(lines("Consent")), list(lines("Fields"))
+COLUMN_OF = {"FNAME": (contact(1), "FirstName"), "COMPANY": (customer(1), "Name")}
+
+
+@pytest.mark.rule("R1")
+@pytest.mark.rule("R2")
+@pytest.mark.rule("R7")
+@pytest.mark.parametrize("line", CONSENT, ids=[line["What happens"] for line in CONSENT])
+def test_consent(line: dict[str, str], world: World) -> None:
+    scene = Scene(world)
+    scene.play(line["What happens"])
+    wrong = scene.settle()
+    assert differences(scene, *expected(line, audit_lost=False)) + wrong == []
+
+
+@pytest.mark.rule("R1")
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("line", CONSENT, ids=[line["What happens"] for line in CONSENT])
+def test_consent_without_the_audit_database(line: dict[str, str], world: World) -> None:
+    scene = Scene(world)
+    scene.play(line["What happens"])
+    world.lose_audit_database()
+    scene.settle()
+    told = expected(line, audit_lost=True)
+    assert differences(scene, *told) + scene.truth.faults == []
+
+
+@pytest.mark.rule("R8")
+@pytest.mark.parametrize("line", FIELDS, ids=[line["What happens"] for line in FIELDS])
+def test_fields(line: dict[str, str], world: World) -> None:
+    scene = Scene(world)
+    scene.play(line["What happens"])
+    wrong = scene.settle()
+    row, column = COLUMN_OF[line["Field"]]
+    shown = {
+        "Epicor": world.row(row)[column],
+        "Mailchimp": world.fields(world.row(row)["EMailAddress"]).get(line["Field"]),
+    }
+    assert shown == dict.fromkeys(shown, line["Both show"])
+    assert wrong == []
