@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,6 +118,29 @@ class Scene:
         """`set`, `clear` or `differs` for rows."""
         flags = {self.world.is_flagged(row) for row in self.rows(who)}
         return "differs" if len(flags) > 1 else "set" if flags.pop() else "clear"
+
+
+def told(world: World, story: str) -> list[str]:
+    """What is wrong after a story and quiet."""
+    scene = Scene(world)
+    scene.play(story)
+    return scene.settle()
+
+
+def shortened(story: Sequence[str], fails: Callable[[Sequence[str]], bool]) -> Sequence[str]:
+    """A story of which no step can be left out without its failure going away.
+
+    Args:
+        story: One that fails.
+        fails: Plays a story anew.
+    """
+    at = len(story) - 1
+    while at >= 0:
+        without = [*story[:at], *story[at + 1 :]]
+        if fails(without):
+            story = without
+        at = min(at - 1, len(story) - 1)
+    return story
 
 
 Steps = list[tuple[str, Callable[..., Any]]]

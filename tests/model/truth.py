@@ -114,14 +114,13 @@ class Truth:
                 if before and before.says == "out":
                     return
             self.words[at] = Word(SAYS[said.what], said.at)
+        name = said.details.get("merge_fields", {}).get("FNAME")
         for row in self._rows_at(address):
             if said.what == "subscribe":
                 # A form may bring another name, to a contact that may be a new one.
                 self.names.pop(row, None)
-            elif (
-                said.what == "edit_profile" and row in self.names and "FNAME" in said.details["merge_fields"]
-            ):
-                self.names[row].person.append(said.details["merge_fields"]["FNAME"])
+            elif name and row in self.names:
+                self.names[row].person.append(name)
 
     def _follow(self, said: Said, address: str, new: str) -> None:
         # What is known at either address may be about two people from now on.
@@ -237,7 +236,9 @@ class Truth:
             if flagged:
                 yield f"items 2, 3: nobody wants {address} flagged, and flagged are {flagged}"
             silent = mine is not None and mine.says == "silent"
-            if not silent and returned >= self.wished.get(address, 0.0) and status != "subscribed":
+            # A contact alone makes nobody a member.
+            may_be = any(row[0] == "Customer" for row in rows) and not silent
+            if may_be and returned >= self.wished.get(address, 0.0) and status != "subscribed":
                 yield f"item 2: nobody wants {address} out, and it is {status}"
 
     def _fields(self) -> Iterator[str]:

@@ -47,7 +47,7 @@ class Said:
     list_id: str = ""
     row: RowName | None = None
     before: Mapping[str, Any] = field(default_factory=dict)
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[Any, Any] = field(default_factory=dict)
 
 
 def customer(number: int) -> RowName:
