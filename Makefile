@@ -1,6 +1,6 @@
 # Every target installs what it needs first. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test model check docs format bench-smoke bench clean
+.PHONY: help install lock demo test model check docs format bench-smoke bench release clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -23,7 +23,7 @@ install: .venv/installed ## Put a working .venv into the checkout, from requirem
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(foreach member,$(MEMBERS),--editable $(member))
 	@touch $@
 
-lock: ## Make requirements.lock anew (needs the network)
+lock: ## Write requirements.lock again (needs the network)
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --all-extras \
 	    --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 	    $(foreach member,$(MEMBERS),--no-emit-package $(notdir $(member))) --no-emit-package connector-simulators \
@@ -45,17 +45,19 @@ check: install ## What CI checks beside the tests: lint, format, types, imports,
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(PACKAGES)
 	@# Tests are held to the same, but for annotations of their fixtures.
-	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench tests/model; do \
+	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench tests/docs tests/model .ci; do \
 	    $(BIN)/mypy --allow-untyped-defs --allow-incomplete-defs $$tests || exit 1; done
 	$(BIN)/lint-imports
 	@for member in $(MEMBERS); do \
 	    told=$$(cd $$member && $(CURDIR)/$(BIN)/deptry . 2>&1) || { echo "$$told"; exit 1; }; done
-	$(BIN)/python tests/docs/settings.py
+	$(BIN)/python tests/docs/generate.py
+	$(BIN)/python tests/docs/references.py
+	$(BIN)/python tests/docs/words.py
 
-docs: install ## Write the settings of the plugins into the READMEs and meltano.yml
-	$(BIN)/python tests/docs/settings.py --write
+docs: install ## Write what follows from the code: settings, definitions, rule table, versions
+	$(BIN)/python tests/docs/generate.py --write
 
-format: install ## Format and mend what can be mended
+format: install ## Format, and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -66,5 +68,10 @@ bench-smoke: install ## Every benchmark at a size that shows only that it runs
 bench: install ## Benchmarks: ratios against a floor measured in the same run
 	$(BIN)/pytest tests/bench --capture=no --override-ini python_files='bench_*.py' --override-ini timeout=3600
 
-clean: ## Remove what make made
-	rm -rf .venv .meltano data output dist
+release: check ## Build the distributions of the version in VERSION and tag them; uploads nothing
+	$(BIN)/python .ci/release.py
+
+clean: ## Remove what make made; data/, output/ and the state in .meltano/ stay
+	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf $(wildcard .meltano/*/*/venv)
+	find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +

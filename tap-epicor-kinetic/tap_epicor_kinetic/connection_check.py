@@ -26,7 +26,7 @@ class ConnectionCheck:
     """Tries what a run needs.
 
     Attributes:
-        client: Of the instance, with few attempts, because somebody is waiting.
+        client: Of the instance, with few attempts, because a person is waiting.
         declarations: The streams.
         settings: How they are read.
     """
@@ -95,7 +95,7 @@ class ConnectionCheck:
         return f"{what}: {count} rows."
 
     def _count(self, company: str, declaration: StreamDeclaration) -> str:
-        """How many rows there are, in words; a BAQ has no count of its own."""
+        """Count the rows, in words; a BAQ has no count of its own."""
         if declaration.is_baq:
             rows = self.client.read(company, declaration.path, top=1, parameters=declaration.parameters)
             return "some" if rows else "no"

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kinetic_mailchimp.epicor import EntityType, EpicorClient
-from kinetic_mailchimp.epicor.odata import and_
 from kinetic_mailchimp.kit.errors import ConnectorError, PermissionDeniedError
+from kinetic_mailchimp.kit.timestamps import utc_now
 from singer_sdk import Stream
-from singer_sdk.helpers._util import utc_now
 from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from typing_extensions import override
 
-from tap_epicor_kinetic.catalog.columns import is_off_by_default, readable, row_schema
+from tap_epicor_kinetic.catalog.columns import is_off_by_default, row_schema
 from tap_epicor_kinetic.catalog.declarations import COMPANY, StreamDeclaration
 from tap_epicor_kinetic.catalog.discovery import Discovery
 from tap_epicor_kinetic.reading.bookmark import Bookmark
 from tap_epicor_kinetic.reading.cursor import Cursor, resolve_cursor
 from tap_epicor_kinetic.reading.deletions import DELETED_AT, DELETED_AT_SCHEMA, KeyStore
-from tap_epicor_kinetic.reading.paging import SetReader
-from tap_epicor_kinetic.reading.scan import read_pass
-from tap_epicor_kinetic.reading.scan_plan import Planner
-from tap_epicor_kinetic.records.activity import ACTIVE, ACTIVE_SCHEMA, INACTIVE
-from tap_epicor_kinetic.records.rows import RowShaper
-from tap_epicor_kinetic.settings import KEYSET, ReadSettings
+from tap_epicor_kinetic.records.activity import ACTIVE, ACTIVE_SCHEMA
+from tap_epicor_kinetic.settings import ReadSettings
+from tap_epicor_kinetic.stream_reader import StreamReader
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -88,7 +83,7 @@ class EpicorStream(Stream):
         """The change column; None for a full table."""
         if self.forced_replication_method == REPLICATION_FULL_TABLE:
             return None
-        configured = self._read_settings.cursors.get(self.name) or self.declaration.cursor
+        configured = self._read_settings.cursor_of(self.name) or self.declaration.cursor
         return resolve_cursor(self.name, self.entity, configured or self._replication_key)
 
     @cached_property
@@ -97,7 +92,7 @@ class EpicorStream(Stream):
         properties = schema["properties"]
         properties.setdefault(COMPANY, {"type": ["string"]})
         properties |= self.declaration.schema
-        if self.name in self._read_settings.report_deletions:
+        if self._read_settings.reports_deletions_of(self.name):
             properties[DELETED_AT] = dict(DELETED_AT_SCHEMA)
         if self.declaration.derives_active:
             properties[ACTIVE] = dict(ACTIVE_SCHEMA)
@@ -190,11 +185,11 @@ class EpicorStream(Stream):
         state = self.get_context_state(context)
         try:
             yield from self._read_company(company, state)
-            if self.name in self._read_settings.report_deletions:
+            if self._read_settings.reports_deletions_of(self.name):
                 yield from self._deletions(company, state)
         except PermissionDeniedError as error:
             self._say_where(error, company)
-            if not self._read_settings.skips_companies:
+            if self._read_settings.on_company_error == "fail":
                 self._client.stop()
                 raise
             self.logger.error("%s The other companies are read.", error)  # noqa: TRY400 (it says what to do)
@@ -218,13 +213,12 @@ class EpicorStream(Stream):
                 )
 
     def _read_company(self, company: str, state: dict[str, Any]) -> Iterator[Record]:
-        reader, shaper = self._reader(company), self._shaper(company)
-        bookmark = Bookmark.from_state(state).checked(self.cursor, self.name, reader.base)
+        reader = self._reader
+        shaper = reader.shaper(company)
+        bookmark = Bookmark.from_state(state).checked(self.cursor, self.name, reader.condition)
         # What an interrupted run has read already comes under another version.
         self._is_whole = self._is_whole and bookmark.unfinished is None
-        workers = self._client.settings.concurrency
-        pages = read_pass(reader, self._planner(), bookmark, workers, self._warn_once)
-        for rows, reached in pages:
+        for rows, reached in reader.scan(company, bookmark):
             self._extracted_at = utc_now()
             yield from shaper.records(rows)
             # Only now is every record of the page written.
@@ -235,26 +229,33 @@ class EpicorStream(Stream):
 
     def _deletions(self, company: str, state: dict[str, Any]) -> Iterator[Record]:
         """Records of the rows that are gone."""
-        columns = readable(self.entity)
-        key = tuple(name for name in self.key if name in columns)
-        # Of all rows, whatever the settings leave out: a customer that became inactive is not gone.
-        reader = replace(
-            self._reader(company), columns=key, needed=frozenset(key), base=self.declaration.filter, expand=""
-        )
-        planner = replace(self._planner(), cursor=None)
-        pages = read_pass(reader, planner, Bookmark(), self._client.settings.concurrency, self._warn_once)
-        keys = (tuple(row[name] for name in key) for rows, _ in pages for row in rows)
+        reader = self._reader
         store = KeyStore(self._read_settings.key_store)
         try:
-            found = store.remember(self.name, company, keys, utc_now())
+            found = store.remember(self.name, company, reader.keys(company), utc_now())
             self.logger.info("Company %s: %d rows of %s are gone.", company, found, self.name)
             for deletion in store.deletions(self.name, company, state.get("deletions", 0)):
-                record = dict(zip(key, deletion.key, strict=True))
+                record = dict(zip(reader.key_columns, deletion.key, strict=True))
                 yield {**record, COMPANY: company, DELETED_AT: deletion.found_at}
                 state["deletions"] = deletion.number
         finally:
             store.close()
         self._write_state()
+
+    @cached_property
+    def _reader(self) -> StreamReader:
+        chosen = {name for name in self.schema["properties"] if self.mask.get(("properties", name), False)}
+        chosen |= {*self.key} | ({self.replication_key} if self.replication_key else set())
+        return StreamReader(
+            client=self._client,
+            declaration=self.declaration,
+            entity=self.entity,
+            key=self.key,
+            cursor=self.cursor,
+            settings=self._read_settings,
+            chosen=frozenset(chosen),
+            warn=self._warn_once,
+        )
 
     def _write_state(self) -> None:
         self.state_manager.is_flushed = False
@@ -268,51 +269,3 @@ class EpicorStream(Stream):
 
     def _say_where(self, error: ConnectorError, company: str) -> None:
         error.message = f"Stream {self.name}, company {company}: {error.message}"
-
-    def _planner(self) -> Planner:
-        settings = self._read_settings
-        return Planner(
-            entity=self.entity,
-            key=self.key,
-            cursor=self.cursor,
-            overlap=settings.overlap,
-            start=settings.start,
-            change_column=self.declaration.change_column,
-            by_offset=settings.pagination != KEYSET or not self.key,
-        )
-
-    @cached_property
-    def _chosen(self) -> frozenset[str]:
-        """The columns to emit."""
-        chosen = {name for name in self.schema["properties"] if self.mask.get(("properties", name), False)}
-        return frozenset(chosen | {*self.key} | ({self.replication_key} if self.replication_key else set()))
-
-    def _reader(self, company: str) -> SetReader:
-        columns = readable(self.entity)
-        cursor = self.cursor
-        needed = {*self.key, *((cursor.column,) if cursor else ())} & set(columns)
-        wanted = self._chosen | needed | ({INACTIVE} if ACTIVE in self._chosen else set())
-        activity = self._read_settings.activity if self.declaration.derives_active else None
-        return SetReader(
-            client=self._client,
-            company=company,
-            path=self.declaration.path,
-            key=tuple(name for name in self.key if name in columns),
-            columns=tuple(name for name in columns if name in wanted),
-            types={name: column.edm_type for name, column in columns.items()},
-            needed=frozenset(needed),
-            base=and_(self.declaration.filter, activity.condition(self.entity) if activity else ""),
-            expand=",".join(
-                item for item in self.declaration.expand if item.partition("(")[0] in self._chosen
-            ),
-            parameters=self.declaration.parameters,
-            page_size=self._read_settings.page_size,
-        )
-
-    def _shaper(self, company: str) -> RowShaper:
-        return RowShaper(
-            columns=[name for name in readable(self.entity) if name in self._chosen],
-            company=company,
-            nested=[name for name in self.declaration.nested_names if name in self._chosen],
-            activity=self._read_settings.activity if ACTIVE in self._chosen else None,
-        )

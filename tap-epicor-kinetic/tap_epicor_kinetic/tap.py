@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import FrameType
 
-SOMEBODY_WAITS = RetryPolicy(max_attempts=2, max_seconds=10)
+INTERACTIVE_RETRY_POLICY = RetryPolicy(max_attempts=2, max_seconds=10)
 """A connection check rather fails than keeps a person waiting."""
 
 
@@ -49,6 +49,11 @@ class TapEpicorKinetic(SecretSettings, Tap):
     ]
 
     @cached_property
+    def settings(self) -> ReadSettings:
+        """The tap's own settings."""
+        return ReadSettings.from_config(self.config)
+
+    @cached_property
     def client(self) -> EpicorClient:
         """The client of the configured instance."""
         return EpicorClient(EpicorSettings.from_config(self.config))
@@ -56,14 +61,14 @@ class TapEpicorKinetic(SecretSettings, Tap):
     @cached_property
     def declarations(self) -> tuple[StreamDeclaration, ...]:
         """The built-in streams and those of the configuration."""
-        custom = custom_streams(self.config.get("custom_streams") or (), [stream.name for stream in STREAMS])
+        custom = custom_streams(self.settings.custom_streams or (), [stream.name for stream in STREAMS])
         return (*STREAMS, *custom)
 
     @override
     def discover_streams(self) -> Sequence[Stream]:
-        settings, discovery = ReadSettings.from_config(self.config), Discovery(self.client)
+        settings, discovery = self.settings, Discovery(self.client)
         names = {declaration.name for declaration in self.declarations}
-        unknown = sorted({*settings.report_deletions, *settings.cursors} - names)
+        unknown = sorted(settings.named_streams - names)
         if unknown:
             raise ConfigurationError(
                 f"There is no stream {unknown[0]}.", advice="Check `report_deletions` and `cursors`."
@@ -92,8 +97,8 @@ class TapEpicorKinetic(SecretSettings, Tap):
         Raises:
             ConnectorError: In words, what does not work and what to do.
         """
-        client = EpicorClient(EpicorSettings.from_config(self.config), retry=SOMEBODY_WAITS)
-        return ConnectionCheck(client, self.declarations, ReadSettings.from_config(self.config)).lines()
+        client = EpicorClient(EpicorSettings.from_config(self.config), retry=INTERACTIVE_RETRY_POLICY)
+        return ConnectionCheck(client, self.declarations, self.settings).lines()
 
     @classmethod
     @override

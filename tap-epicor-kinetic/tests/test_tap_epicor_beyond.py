@@ -15,7 +15,7 @@ def numbers(result: Any) -> set[int]:
 
 
 @pytest.mark.parametrize("profile", ["updated-on", "stock"])
-def test_a_bookmark_beyond_the_server_reads_the_stream_afresh(
+def test_a_bookmark_beyond_the_server_reads_the_stream_from_the_start(
     start_epicor: Any, runner: Any, caplog: pytest.LogCaptureFixture, profile: str
 ) -> None:
     epicor = start_epicor(customers=40, profile=profile)
@@ -24,15 +24,15 @@ def test_a_bookmark_beyond_the_server_reads_the_stream_afresh(
     state = whole.state
     whole.bookmark()["replication_key_value"] = BEYOND[profile]
     caplog.clear()
-    afresh = tap.run("customers", state=state)
-    assert numbers(afresh) == numbers(whole)
+    again = tap.run("customers", state=state)
+    assert numbers(again) == numbers(whole)
     assert "after a restored database" in caplog.text
     changed = min(numbers(whole))
     epicor.control.edit("Customer", {"Company": "EPIC06", "CustNum": changed}, Name="Renamed Ltd")
-    assert "Renamed Ltd" in {row["Name"] for row in tap.run("customers", state=afresh.state).records()}
+    assert "Renamed Ltd" in {row["Name"] for row in tap.run("customers", state=again.state).records()}
 
 
-def test_an_interrupted_pass_towards_a_revision_that_is_gone_begins_again(
+def test_an_interrupted_scan_towards_a_revision_that_is_gone_begins_again(
     start_epicor: Any, runner: Any
 ) -> None:
     tap = runner(start_epicor(customers=80, profile="stock"))

@@ -55,6 +55,7 @@ def test_everything_is_well(config: Any, start_epicor: Any) -> None:
     assert not any(given["password"] in line or given["api_key"] in line for line in lines)
 
 
+@pytest.mark.rule("R10")
 @pytest.mark.parametrize(
     ("switches", "changes", "says"),
     [

@@ -163,6 +163,7 @@ def test_offset_paging_for_services_that_need_it(start_epicor: Any, runner: Any,
     assert tap.run("customers", state=result.state, **how).records() == []
 
 
+@pytest.mark.rule("R10")
 @pytest.mark.parametrize(
     ("switches", "error", "says"),
     [
@@ -177,6 +178,7 @@ def test_a_wrong_identity_names_its_setting(
         runner(start_epicor(customers=2, **switches)).run()
 
 
+@pytest.mark.rule("R9")
 def test_no_name_of_a_person_in_the_log(
     start_epicor: Any, runner: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

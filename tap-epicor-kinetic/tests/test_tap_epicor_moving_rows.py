@@ -19,9 +19,10 @@ from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings, Row
 from simulators.epicor.testing import RunningEpicor, running_epicor
 from tap_epicor_kinetic.reading.bookmark import Bookmark
 from tap_epicor_kinetic.reading.cursor import Overlap, resolve_cursor
-from tap_epicor_kinetic.reading.paging import SetReader, offset_pages
-from tap_epicor_kinetic.reading.scan import read_pass
-from tap_epicor_kinetic.reading.scan_plan import Lane, Planner
+from tap_epicor_kinetic.reading.paging import offset_pages
+from tap_epicor_kinetic.reading.scan import read_scan
+from tap_epicor_kinetic.reading.scan_plan import Planner, RangeQuery
+from tap_epicor_kinetic.reading.set_reader import SetReader
 
 COMPANY = "EPIC06"
 CUSTOMERS = "Erp.BO.CustomerSvc/Customers"
@@ -31,7 +32,7 @@ MINUTE = 600_000_000
 
 
 class Server:
-    """A simulated Kinetic whose clock moves when the test says so, so that edits share a moment."""
+    """A simulated Kinetic whose clock moves when the test says so, so that edits share a timestamp."""
 
     def __init__(self, profile: str) -> None:
         self.ticks = 17_700_000_000_000_000
@@ -97,7 +98,7 @@ class ReaderAndWriter(RuleBasedStateMachine):
     @rule()
     def reads_a_page(self) -> None:
         if self.pages is None:
-            self.pages = read_pass(self.server.reader(), self.server.planner(), self.bookmark, self.workers)
+            self.pages = read_scan(self.server.reader(), self.server.planner(), self.bookmark, self.workers)
         arrived = next(self.pages, None)
         if arrived is None:
             self.pages = None
@@ -147,6 +148,7 @@ class ReaderAndWriter(RuleBasedStateMachine):
         assert self.read == versions
 
 
+@pytest.mark.rule("R5")
 @pytest.mark.parametrize("profile", ["updated-on", "stock"])
 def test_every_row_is_read_in_its_last_version(profile: str) -> None:
     machine = type("Machine", (ReaderAndWriter,), {"profile": profile})
@@ -161,19 +163,21 @@ def test_every_row_is_read_in_its_last_version(profile: str) -> None:
     )
 
 
+@pytest.mark.rule("R5")
 def test_ties_larger_than_a_page_are_read_once_each(server: Server) -> None:
     for number in server.versions():
-        server.epicor.control.edit("Customer", {"Company": COMPANY, "CustNum": number}, Name="Same moment")
-    pages = read_pass(server.reader(), server.planner(), Bookmark(), workers=1)
+        server.epicor.control.edit("Customer", {"Company": COMPANY, "CustNum": number}, Name="Same timestamp")
+    pages = read_scan(server.reader(), server.planner(), Bookmark(), workers=1)
     read = [row["CustNum"] for rows, _ in pages for row in rows]
     assert len(read) > 2 * PAGE
     assert sorted(read) == sorted(server.versions())
 
 
+@pytest.mark.rule("R5")
 def test_a_run_ends_although_edits_never_do(server: Server) -> None:
     """Each page is followed by an edit that puts a row behind the last one."""
     numbers = sorted(server.versions())
-    pages = read_pass(server.reader(), server.planner(), Bookmark(), workers=1)
+    pages = read_scan(server.reader(), server.planner(), Bookmark(), workers=1)
     count = 0
     for _ in pages:
         count += 1
@@ -184,15 +188,16 @@ def test_a_run_ends_although_edits_never_do(server: Server) -> None:
     assert count <= len(numbers) // PAGE + 2
 
 
+@pytest.mark.rule("R5")
 def test_plain_skip_misses_a_row_that_keyset_does_not(server: Server) -> None:
     """The reason for keyset: an edit moves a row to the end, and every later row one place forward."""
     cursor = server.planner().cursor
     assert cursor is not None
-    lane = Lane((cursor.column, "CustNum"), "")
+    query = RangeQuery((cursor.column, "CustNum"), "")
 
     def read_while_the_first_row_moves() -> set[int]:
         seen: list[Row] = []
-        for page in offset_pages(server.reader(), lane):
+        for page in offset_pages(server.reader(), query):
             if not seen:
                 server.ticks += MINUTE
                 first = {"Company": COMPANY, "CustNum": page.rows[0]["CustNum"]}

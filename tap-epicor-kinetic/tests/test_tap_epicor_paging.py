@@ -12,23 +12,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings, Row
+from kinetic_mailchimp.epicor.odata import after
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
-from tap_epicor_kinetic.reading.concurrent_pages import side_by_side
-from tap_epicor_kinetic.reading.cursor import Cursor, after_position
-from tap_epicor_kinetic.reading.paging import (
+from tap_epicor_kinetic.reading.concurrent_pages import read_concurrently
+from tap_epicor_kinetic.reading.cursor import Cursor
+from tap_epicor_kinetic.reading.paging import Page, keyset_pages, offset_pages
+from tap_epicor_kinetic.reading.scan_plan import RangeQuery
+from tap_epicor_kinetic.reading.set_reader import (
     PAGES_TO_GROW,
     SMALLEST_PAGE,
-    Page,
     PageSize,
     SetReader,
-    keyset_pages,
-    offset_pages,
     split_columns,
 )
-from tap_epicor_kinetic.reading.scan_plan import Lane
 
 PARTS = "Erp.BO.PartSvc/Parts"
-BY_KEY = Lane(("PartNum",), "")
+BY_KEY = RangeQuery(("PartNum",), "")
 
 
 class Reader(SetReader):
@@ -47,12 +46,14 @@ def part(number: int) -> Row:
     return {"PartNum": number}
 
 
+@pytest.mark.rule("R5")
 def test_a_short_page_is_not_the_end() -> None:
     answers = iter([[part(1), part(2)], [part(3)], [part(4)], []])
     pages = keyset_pages(Reader(lambda *_: next(answers)), BY_KEY)
     assert [row["PartNum"] for page in pages for row in page.rows] == [1, 2, 3, 4]
 
 
+@pytest.mark.rule("R5")
 def test_each_page_begins_after_the_last_row() -> None:
     asked: list[str] = []
 
@@ -60,7 +61,7 @@ def test_each_page_begins_after_the_last_row() -> None:
         asked.append(condition)
         return [part(len(asked))] if len(asked) < 3 else []
 
-    list(keyset_pages(Reader(answer), Lane(("PartNum",), "Type eq 'M'", (0,))))
+    list(keyset_pages(Reader(answer), RangeQuery(("PartNum",), "Type eq 'M'", (0,))))
     assert asked == [f"(Type eq 'M') and (PartNum gt {number})" for number in range(3)]
 
 
@@ -132,9 +133,10 @@ TYPES = {"Cursor": "Edm.Int64", "A": "Edm.String", "B": "Edm.Int32"}
     ],
 )
 def test_the_condition_of_the_next_page(position: Any, condition: str) -> None:
-    assert after_position(("Cursor", "A", "B"), position, TYPES) == condition
+    assert after(("Cursor", "A", "B"), position, TYPES) == condition
 
 
+@pytest.mark.rule("R5")
 @pytest.mark.parametrize(
     ("shown", "condition"),
     [
@@ -150,7 +152,7 @@ def test_the_upper_bound_lets_the_newest_row_in_whatever_digits_are_hidden(
 
 
 class HiddenDigits(Reader):
-    """A server that stores moments with ticks, shows them with milliseconds, and gives a few rows at once."""
+    """A server that stores timestamps with ticks, shows milliseconds, and gives a few rows at once."""
 
     def __init__(self, stored: list[tuple[str, int]], cap: int) -> None:
         super().__init__(self._selected)
@@ -173,30 +175,31 @@ class HiddenDigits(Reader):
         raise AssertionError("`fetch` answers")
 
 
+@pytest.mark.rule("R5")
 @pytest.mark.parametrize("cap", [2, 3, 5, 50])
-def test_moments_with_hidden_digits_are_read_to_their_end(cap: int) -> None:
-    """More rows than a page holds show one moment, and a server's cap makes every page a short one."""
+def test_timestamps_with_hidden_digits_are_read_to_their_end(cap: int) -> None:
+    """More rows than a page holds show one timestamp, and a server's cap makes every page a short one."""
     ticks = [
         *[(f"2026-01-31T10:00:00.{145 + number}0000Z", number) for number in range(3)],
         *[(f"2026-01-31T10:00:00.148{5000 - number}Z", number) for number in range(10, 20)],
         *[(f"2026-01-31T10:00:00.{149 + number}1000Z", 20 + number) for number in range(4)],
     ]
     reader = HiddenDigits(ticks, cap)
-    pages = list(keyset_pages(reader, Lane(("C", "PartNum"), "")))
+    pages = list(keyset_pages(reader, RangeQuery(("C", "PartNum"), "")))
     reader.table.close()
     assert {row["PartNum"] for page in pages for row in page.rows} == {number for _, number in ticks}
     assert pages[-1].position == ("2026-01-31T10:00:00.152Z", 23)
 
 
-def test_a_server_that_gives_one_moment_for_ever_is_found_out() -> None:
+def test_a_server_that_gives_one_timestamp_for_ever_is_found_out() -> None:
     reader = Reader(lambda *_: [{"C": "2026-01-31T10:00:00.145Z", "PartNum": 7}])
     reader.types = {"C": "Edm.DateTimeOffset", "PartNum": "Edm.Int32"}
     with pytest.raises(ConfigurationError, match="same rows again"):
-        list(keyset_pages(reader, Lane(("C", "PartNum"), "")))
+        list(keyset_pages(reader, RangeQuery(("C", "PartNum"), "")))
 
 
 def test_after_a_single_null() -> None:
-    assert after_position(("Cursor",), (None,), TYPES) == "Cursor ne null"
+    assert after(("Cursor",), (None,), TYPES) == "Cursor ne null"
 
 
 @pytest.fixture
@@ -227,13 +230,13 @@ def test_rows_read_in_parts_are_the_rows(real_reader: Any) -> None:
     reader = real_reader()
     whole = reader.fetch("", ("CustNum",))
     before = reader.client.transport.calls["GET"]
-    reader.longest_address = 400
+    reader.longest_url = 400
     assert reader.fetch("", ("CustNum",)) == whole
     assert reader.client.transport.calls["GET"] - before > 2
 
 
 def test_rows_without_a_key_cannot_be_read_in_parts(real_reader: Any) -> None:
-    reader = real_reader(key=(), longest_address=400)
+    reader = real_reader(key=(), longest_url=400)
     with pytest.raises(ConfigurationError, match="`keys`"):
         reader.fetch("", ("CustNum",))
     reader.columns = ("CustNum", "Name")
@@ -242,7 +245,7 @@ def test_rows_without_a_key_cannot_be_read_in_parts(real_reader: Any) -> None:
 
 def test_a_row_that_leaves_the_page_between_two_parts_is_looked_for(real_reader: Any) -> None:
     """The second part is answered as if the first row had moved, and another one were deleted."""
-    reader = real_reader(longest_address=400)
+    reader = real_reader(longest_url=400)
     whole = real_reader().fetch("", ("CustNum",))
     read = reader._read
     pages = 0
@@ -267,16 +270,16 @@ def test_a_column_that_the_service_does_not_know_is_left_out(real_reader: Any) -
     assert reader.columns == ("Company", "CustNum", "Name")
 
 
-def test_two_lanes_may_find_the_same_column_missing(real_reader: Any) -> None:
+def test_two_ranges_may_find_the_same_column_missing(real_reader: Any) -> None:
     reader = real_reader(columns=("Company", "CustNum", "NotThere_c", "Name"))
     read = reader._read
 
-    def after_another_lane_found_out(columns: Any, *more: Any, **options: Any) -> list[Row]:
+    def after_another_range_found_out(columns: Any, *more: Any, **options: Any) -> list[Row]:
         reader.columns = ("Company", "CustNum", "Name")
         rows: list[Row] = read(columns, *more, **options)
         return rows
 
-    reader._read = after_another_lane_found_out
+    reader._read = after_another_range_found_out
     assert set(reader.fetch("", ("CustNum",))[0]) == {"Company", "CustNum", "Name"}
 
 
@@ -289,36 +292,36 @@ def test_a_needed_column_that_the_service_does_not_know_is_an_error(real_reader:
 def test_a_set_may_give_fewer_rows_than_are_asked_for(real_reader: Any) -> None:
     whole = {row["CustNum"] for row in real_reader().fetch("", ("CustNum",))}
     capped = real_reader(switches={"set_caps": {"Customers": 4}})
-    pages = list(keyset_pages(capped, Lane(("CustNum",), "")))
+    pages = list(keyset_pages(capped, RangeQuery(("CustNum",), "")))
     assert {row["CustNum"] for page in pages for row in page.rows} == whole
     assert max(len(page.rows) for page in pages) == 4
 
 
-def test_lanes_run_side_by_side_and_each_ends() -> None:
-    lanes = [iter([Page([part(lane * 10 + page)], (page,)) for page in range(3)]) for lane in range(3)]
-    arrived = list(side_by_side(lanes))
+def test_ranges_are_read_concurrently_and_each_ends() -> None:
+    queries = [iter([Page([part(query * 10 + page)], (page,)) for page in range(3)]) for query in range(3)]
+    arrived = list(read_concurrently(queries))
     assert sorted(number for number, page in arrived if page is None) == [0, 1, 2]
-    for lane in range(3):
-        rows = [page.rows[0]["PartNum"] for number, page in arrived if number == lane and page]
-        assert rows == [lane * 10, lane * 10 + 1, lane * 10 + 2]
+    for query in range(3):
+        rows = [page.rows[0]["PartNum"] for number, page in arrived if number == query and page]
+        assert rows == [query * 10, query * 10 + 1, query * 10 + 2]
 
 
 def test_the_next_page_is_asked_for_while_this_one_is_with_the_caller() -> None:
     asked = threading.Event()
 
-    def lane() -> Iterator[Page]:
+    def query() -> Iterator[Page]:
         yield Page([part(1)], (1,))
         asked.set()
         yield Page([part(2)], (2,))
 
-    pages = side_by_side([lane()])
+    pages = read_concurrently([query()])
     next(pages)
     assert asked.wait(timeout=120)
     assert [page for _, page in pages][-1] is None
 
 
 def test_a_caller_that_stops_leaves_no_thread_behind() -> None:
-    pages = side_by_side([iter([Page([part(number)], (number,))]) for number in range(3)])
+    pages = read_concurrently([iter([Page([part(number)], (number,))]) for number in range(3)])
     next(pages)
     pages.close()  # type: ignore[attr-defined]  # a generator
     for thread in threading.enumerate():
@@ -327,10 +330,10 @@ def test_a_caller_that_stops_leaves_no_thread_behind() -> None:
             assert not thread.is_alive()
 
 
-def test_a_failing_lane_ends_all() -> None:
+def test_a_failing_range_ends_all() -> None:
     def failing() -> Any:
         yield Page([part(1)], (1,))
         raise ConfigurationError("gone")
 
     with pytest.raises(ConfigurationError, match="gone"):
-        list(side_by_side([failing(), iter([Page([part(2)], (2,))])]))
+        list(read_concurrently([failing(), iter([Page([part(2)], (2,))])]))

@@ -14,6 +14,7 @@ def keys(records: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return [(row["Company"], row["CustNum"]) for row in records]
 
 
+@pytest.mark.rule("R3")
 @pytest.mark.parametrize("profile", ["updated-on", "stock"])
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_a_run_cut_off_at_any_page_loses_and_repeats_nothing(
@@ -57,6 +58,7 @@ def test_a_second_run_reads_what_changed_and_nothing_else(
     assert [(row["CustNum"], row["Name"]) for row in third.records()] == [(changed["CustNum"], "Renamed Ltd")]
 
 
+@pytest.mark.rule("R5")
 @pytest.mark.parametrize("profile", ["updated-on", "stock"])
 def test_the_overlap_finds_what_commits_late(start_epicor: Any, runner: Any, profile: str) -> None:
     epicor = start_epicor(customers=60, profile=profile)
@@ -74,6 +76,7 @@ def test_the_overlap_finds_what_commits_late(start_epicor: Any, runner: Any, pro
     assert "Committed Late" in {row["Name"] for row in third.records()}
 
 
+@pytest.mark.rule("R5")
 def test_a_resumed_run_looks_again_at_what_may_have_committed_late(start_epicor: Any, runner: Any) -> None:
     """The row was in flight when the first run began, and appears behind the place where it was cut off."""
     epicor = start_epicor(customers=60, profile="stock")
@@ -93,6 +96,7 @@ def test_a_resumed_run_looks_again_at_what_may_have_committed_late(start_epicor:
     assert "Edit 0" in {row["Name"] for row in resumed.records()}
 
 
+@pytest.mark.rule("R3")
 def test_the_state_never_runs_ahead_of_the_records(start_epicor: Any, runner: Any) -> None:
     epicor = start_epicor(customers=100)
     result = runner(epicor).run("customers", page_size=PAGE, concurrency=1, customer_types=[])
@@ -106,6 +110,7 @@ def test_the_state_never_runs_ahead_of_the_records(start_epicor: Any, runner: An
                 assert entry["replication_key_value"] <= seen
 
 
+@pytest.mark.rule("R10")
 def test_a_changed_cursor_is_an_error_with_the_way_out(start_epicor: Any, runner: Any) -> None:
     state = runner(start_epicor(customers=20)).run("customers").state
     stock = runner(start_epicor(customers=20, profile="stock"))
@@ -116,6 +121,7 @@ def test_a_changed_cursor_is_an_error_with_the_way_out(start_epicor: Any, runner
 SUPPLIERS = {"name": "suppliers", "path": "Erp.BO.VendorSvc/Vendors"}
 
 
+@pytest.mark.rule("R10")
 @pytest.mark.parametrize(
     ("stream", "before", "now"),
     [

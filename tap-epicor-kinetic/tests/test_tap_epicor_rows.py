@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from kinetic_mailchimp.epicor import Property
 from tap_epicor_kinetic.catalog.columns import column_schema
-from tap_epicor_kinetic.records.rows import RowShaper, mend_values
+from tap_epicor_kinetic.records.rows import RowShaper, normalize_values
 
 TYPES = {"At": "Edm.DateTimeOffset", "Revision": "Edm.Int64", "Note": "Edm.String"}
 
 
 @pytest.mark.parametrize(
-    ("given", "mended"),
+    ("given", "normalized"),
     [
         ("2026-01-31T10:00:00", "2026-01-31T10:00:00Z"),
         ("2026-01-31T10:00:00.1234567", "2026-01-31T10:00:00.1234567Z"),
@@ -22,15 +22,15 @@ TYPES = {"At": "Edm.DateTimeOffset", "Revision": "Edm.Int64", "Note": "Edm.Strin
         (None, None),
     ],
 )
-def test_a_moment_has_a_zone(given: Any, mended: Any) -> None:
+def test_a_timestamp_has_a_zone(given: Any, normalized: Any) -> None:
     rows = [{"At": given, "Note": "2026-01-31T10:00:00"}]
-    mend_values(rows, TYPES)
-    assert rows == [{"At": mended, "Note": "2026-01-31T10:00:00"}]
+    normalize_values(rows, TYPES)
+    assert rows == [{"At": normalized, "Note": "2026-01-31T10:00:00"}]
 
 
-def test_a_column_that_the_first_row_leaves_out_is_emitted_and_mended() -> None:
+def test_a_column_that_the_first_row_leaves_out_is_emitted_and_normalized() -> None:
     rows = [{"Note": "a"}, {"Note": "b", "Revision": "7"}]
-    mend_values(rows, TYPES)
+    normalize_values(rows, TYPES)
     assert list(RowShaper(("Note", "Revision", "NotThere_c"), "EPIC06").records(rows)) == [
         {"Note": "a", "Revision": None, "Company": "EPIC06"},
         {"Note": "b", "Revision": 7, "Company": "EPIC06"},

@@ -15,11 +15,13 @@ import uvicorn
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
 from kinetic_mailchimp.kit.redaction import MASKER
-from tap_mailchimp_webhooks.events import FORM, Arrival, from_delivery
-from tap_mailchimp_webhooks.inbox.encryption import Sealing
+from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
+from tap_mailchimp_webhooks.events.event import Arrival
+from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.receiver.app import create_app
-from tap_mailchimp_webhooks.receiver.settings import PathSecrets, ReceiverSettings
+from tap_mailchimp_webhooks.receiver.settings import ReceiverSettings
+from tap_mailchimp_webhooks.webhooks.path_secret import PathSecrets
 
 SECRET = "a-path-secret-of-the-tests"
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -100,8 +102,8 @@ def database_url(request: pytest.FixtureRequest) -> str:
 def open_inbox() -> Iterator[Callable[..., Inbox]]:
     with ExitStack() as stack:
 
-        def start(url: str, sealing: Sealing | None = None) -> Inbox:
-            inbox = Inbox.open(url, sealing or Sealing())
+        def start(url: str, encryption: FieldEncryption | None = None) -> Inbox:
+            inbox = Inbox.open(url, encryption or FieldEncryption())
             stack.callback(inbox.database.close)
             return inbox
 
@@ -142,7 +144,7 @@ def start_receiver(open_inbox: Callable[..., Inbox], sqlite_url: str) -> Iterato
     with ExitStack() as stack:
 
         def start(url: str = sqlite_url, now: Callable[[], float] = time.time, **settings: Any) -> str:
-            chosen: Mapping[str, Any] = {"secrets": PathSecrets((SECRET,)), **settings}
+            chosen: Mapping[str, Any] = {"secret": PathSecrets((SECRET,)), **settings}
             app = create_app(ReceiverSettings(**chosen), open_inbox(url), now)
             return stack.enter_context(serving(app))
 

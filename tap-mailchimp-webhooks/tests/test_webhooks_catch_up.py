@@ -15,17 +15,18 @@ from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp
 from tap_mailchimp_webhooks.catch_up.missed_events import (
     OPTED_OUT,
     SATISFIED_BY,
-    after,
     missed_change,
     missed_opt_out,
-    overtook,
-    state_after,
+    not_before_last_event,
+    status_after,
+    superseded_by_webhook,
 )
 from tap_mailchimp_webhooks.catch_up.poller import CatchUp, CatchUpSettings
-from tap_mailchimp_webhooks.catch_up.scheduler import RegularCatchUp
-from tap_mailchimp_webhooks.events import CONTACT_EVENTS, contact_record
+from tap_mailchimp_webhooks.catch_up.scheduler import PeriodicCatchUp
+from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS
 from tap_mailchimp_webhooks.inbox.store import Inbox, StoredEvent
-from tap_mailchimp_webhooks.webhooks.register import public_address
+from tap_mailchimp_webhooks.streams.contact_events import contact_details
+from tap_mailchimp_webhooks.webhooks.urls import public_url
 
 PEOPLE = [f"person{number}@example.com" for number in range(8)]
 
@@ -51,10 +52,11 @@ def catch_up(client: MailchimpClient, inbox: Inbox, mailchimp: RunningMailchimp)
 
 def emitted(inbox: Inbox, after: int = 0) -> list[Mapping[str, Any]]:
     events = inbox.read(CONTACT_EVENTS, after=after)
-    return [{"origin": event.origin, **contact_record(event.type, event.data)} for event in events]
+    return [{"origin": event.origin, **contact_details(event.type, event.data)} for event in events]
 
 
-def test_finds_every_kind_of_opt_out_that_no_webhook_told(
+@pytest.mark.rule("R2")
+def test_finds_every_kind_of_opt_out_that_no_webhook_reported(
     mailchimp: RunningMailchimp, inbox: Inbox, catch_up: Callable[..., int]
 ) -> None:
     for person in PEOPLE:
@@ -90,14 +92,14 @@ def test_finds_nothing_twice(mailchimp: RunningMailchimp, catch_up: Callable[...
     assert [catch_up() for _ in range(3)] == [1, 0, 0]
 
 
-def test_finds_nothing_that_a_webhook_told(
+def test_finds_nothing_that_a_webhook_reported(
     mailchimp: RunningMailchimp,
     client: MailchimpClient,
     start_receiver: Callable[..., str],
     catch_up: Callable[..., int],
     path_secret: str,
 ) -> None:
-    _register(client, mailchimp.list_id, public_address(start_receiver(), path_secret))
+    _register(client, mailchimp.list_id, public_url(start_receiver(), path_secret))
     for person in PEOPLE:
         mailchimp.control.subscribe(person)
     mailchimp.control.unsubscribe(PEOPLE[0])
@@ -110,6 +112,7 @@ def test_finds_nothing_that_a_webhook_told(
     assert catch_up(all_changes=True) == 0
 
 
+@pytest.mark.rule("R2")
 def test_with_the_receiver_off_the_final_state_is_the_same(
     mailchimp: RunningMailchimp, inbox: Inbox, catch_up: Callable[..., int]
 ) -> None:
@@ -124,11 +127,11 @@ def test_with_the_receiver_off_the_final_state_is_the_same(
     catch_up()
 
     known = inbox.about(mailchimp.list_id, PEOPLE)
-    states = {person: state_after(known.get(person, ())) for person in PEOPLE}
+    states = {person: status_after(known.get(person, ())) for person in PEOPLE}
     assert states == {**dict.fromkeys(PEOPLE), **dict.fromkeys(PEOPLE[:4], "unsubscribed")}
 
 
-def test_without_a_backfill_old_opt_outs_stay_untold(
+def test_without_a_backfill_old_opt_outs_are_left_out(
     mailchimp: RunningMailchimp, catch_up: Callable[..., int]
 ) -> None:
     long_ago = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
@@ -138,7 +141,8 @@ def test_without_a_backfill_old_opt_outs_stay_untold(
     assert catch_up(backfill=False) == 0
 
 
-def test_with_a_backfill_old_opt_outs_are_told(
+@pytest.mark.rule("R2")
+def test_with_a_backfill_old_opt_outs_are_found(
     mailchimp: RunningMailchimp, catch_up: Callable[..., int]
 ) -> None:
     long_ago = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
@@ -240,7 +244,7 @@ def test_an_unforeseen_error_does_not_end_the_regular_catch_up(
             raise KeyError(PEOPLE[0])
 
     broken, stop = Broken(), threading.Event()
-    RegularCatchUp(cast("CatchUp", broken), 0.001, stop).start()
+    PeriodicCatchUp(cast("CatchUp", broken), 0.001, stop).start()
     try:
         wait_until(lambda: broken.runs > 2)
     finally:
@@ -289,7 +293,7 @@ def test_whatever_happened_while_the_receiver_was_on_or_off_the_inbox_ends_with_
 
     known = inbox.about(list_id, PEOPLE)
     for address, member in mailchimp.control.members(list_id).items():
-        state = state_after(known.get(address, ()))
+        state = status_after(known.get(address, ()))
         if member["status"] in SATISFIED_BY:
             assert state in SATISFIED_BY[member["status"]]
         if member["status"] == "subscribed":
@@ -301,23 +305,23 @@ def test_an_opt_out_is_newer_than_a_webhook_that_was_dated_late(now: datetime) -
     known = [_event(5, "subscribe")]
     told_at = datetime.fromisoformat(known[0].occurred_at)
 
-    assert after(known, told_at - timedelta(seconds=3)) > told_at
-    assert after(known, now) == now
-    assert after([], now) == now
+    assert not_before_last_event(known, told_at - timedelta(seconds=3)) > told_at
+    assert not_before_last_event(known, now) == now
+    assert not_before_last_event([], now) == now
 
 
 def test_a_webhook_that_came_after_the_listing_is_the_newer_news() -> None:
     known = [_event(5, "subscribe")]
     received_at = datetime.fromisoformat(known[0].received_at)
 
-    assert overtook(known, received_at - timedelta(seconds=1))
-    assert not overtook(known, received_at + timedelta(seconds=1))
-    assert not overtook([], received_at)
+    assert superseded_by_webhook(known, received_at - timedelta(seconds=1))
+    assert not superseded_by_webhook(known, received_at + timedelta(seconds=1))
+    assert not superseded_by_webhook([], received_at)
 
 
 @pytest.fixture
 def receiver_url(start_receiver: Callable[..., str], path_secret: str) -> str:
-    return public_address(start_receiver(), path_secret)
+    return public_url(start_receiver(), path_secret)
 
 
 def _register(client: MailchimpClient, list_id: str, url: str) -> None:

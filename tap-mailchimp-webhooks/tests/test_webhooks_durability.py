@@ -13,9 +13,9 @@ import pytest
 import requests
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from sqlalchemy import inspect, text
-from tap_mailchimp_webhooks.events import CONTACT_EVENTS, FORM, Arrival
-from tap_mailchimp_webhooks.inbox.database import Database
-from tap_mailchimp_webhooks.inbox.migrate import HEAD, VERSION_TABLE, alembic_config, migrate
+from tap_mailchimp_webhooks.events.delivery import FORM
+from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, Arrival
+from tap_mailchimp_webhooks.inbox.database import PROFILE, VERSION_TABLE, Database
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.inbox.tables import events, metadata
 
@@ -68,6 +68,7 @@ def stored_addresses(inbox: Inbox) -> set[str]:
     return {event.data["email"] for event in inbox.read(CONTACT_EVENTS, after=0, limit=100_000)}
 
 
+@pytest.mark.rule("R2")
 def test_killed_under_load_it_has_everything_that_it_accepted(
     open_inbox: OpenInbox, sqlite_url: str, form: Form, wait_until: Callable[..., None]
 ) -> None:
@@ -90,6 +91,7 @@ def test_killed_under_load_it_has_everything_that_it_accepted(
     assert set(accepted) <= stored
 
 
+@pytest.mark.rule("R2")
 def test_stopped_under_load_it_ends_well_with_everything_that_it_accepted(
     open_inbox: OpenInbox, sqlite_url: str, form: Form, wait_until: Callable[..., None]
 ) -> None:
@@ -113,6 +115,7 @@ def test_stopped_under_load_it_ends_well_with_everything_that_it_accepted(
     assert set(accepted) <= stored
 
 
+@pytest.mark.rule("R2")
 def test_two_receivers_on_one_database_while_a_reader_reads(
     open_inbox: OpenInbox, postgres_url: str, start_receiver: Callable[..., str], form: Form
 ) -> None:
@@ -155,13 +158,14 @@ def test_two_receivers_on_one_database_while_a_reader_reads(
     assert len(read) == len(set(read)) == count // 2
 
 
+@pytest.mark.rule("R2")
 def test_an_event_that_commits_late_is_not_skipped(
     open_inbox: OpenInbox, database_url: str, make_arrival: MakeArrival
 ) -> None:
     early, late = open_inbox(database_url), open_inbox(database_url)
     reader = open_inbox(database_url)
     first, second = make_arrival(), make_arrival()
-    with early.database.write() as connection:
+    with early.database.writing() as connection:
         connection.execute(events.insert(), early.rows([first]))
         storing = threading.Thread(target=late.store, args=([second],))
         storing.start()
@@ -193,8 +197,8 @@ def test_the_migrations_lead_to_the_tables_that_the_code_expects(database_url: s
     from alembic.script import ScriptDirectory  # noqa: PLC0415 (the same)
 
     database = Database.connect(database_url)
-    migrate(database)
-    with database.read() as connection:
+    database.migrate()
+    with database.reading() as connection:
         context = MigrationContext.configure(
             connection,
             opts={
@@ -203,10 +207,10 @@ def test_the_migrations_lead_to_the_tables_that_the_code_expects(database_url: s
             },
         )
         assert compare_metadata(context, metadata) == []
-        assert context.get_current_revision() == HEAD
+        assert context.get_current_revision() == PROFILE.head
         assert set(inspect(connection).get_table_names()) == {*metadata.tables, VERSION_TABLE}
     database.close()
-    assert ScriptDirectory.from_config(alembic_config()).get_current_head() == HEAD
+    assert ScriptDirectory.from_config(PROFILE.alembic_config()).get_current_head() == PROFILE.head
 
 
 def test_an_inbox_of_an_earlier_version_keeps_its_events_and_gets_an_id(
@@ -214,7 +218,7 @@ def test_an_inbox_of_an_earlier_version_keeps_its_events_and_gets_an_id(
 ) -> None:
     earlier = open_inbox(database_url)
     earlier.store([make_arrival()])
-    with earlier.database.write() as connection:
+    with earlier.database.writing() as connection:
         connection.execute(text("DROP TABLE inbox_identity"))
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0001'"))  # noqa: S608 (a constant)
 
@@ -227,22 +231,25 @@ def test_an_inbox_of_an_earlier_version_keeps_its_events_and_gets_an_id(
 
 def test_an_inbox_of_a_newer_version_is_left_alone(database_url: str) -> None:
     database = Database.connect(database_url)
-    migrate(database)
-    with database.write() as connection:
+    database.migrate()
+    with database.writing() as connection:
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))  # noqa: S608 (a constant)
 
-    with pytest.raises(ConfigurationError, match="Upgrade tap-mailchimp-webhooks"):
-        migrate(database)
+    with pytest.raises(
+        ConfigurationError, match="newest tap-mailchimp-webhooks for the receiver as well as the tap"
+    ):
+        database.migrate()
     database.close()
 
 
+@pytest.mark.rule("R2")
 def test_goes_on_after_the_database_server_broke_off(
     open_inbox: OpenInbox, postgres_url: str, make_arrival: MakeArrival
 ) -> None:
     inbox, other = open_inbox(postgres_url), open_inbox(postgres_url)
     inbox.store([make_arrival()])
     others = "pid <> pg_backend_pid() AND datname = current_database()"
-    with other.database.write() as connection:
+    with other.database.writing() as connection:
         connection.execute(
             text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")  # noqa: S608 (a constant)
         )

@@ -12,9 +12,9 @@ import pytest
 from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError, TransientError
 from sqlalchemy import select, text
-from tap_mailchimp_webhooks.events import CONTACT_EVENTS, Arrival
+from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, Arrival
 from tap_mailchimp_webhooks.inbox.database import Database, default_url
-from tap_mailchimp_webhooks.inbox.encryption import Sealing
+from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.inbox.tables import events
 
@@ -63,12 +63,14 @@ def test_the_file_is_its_owners_alone(inbox: Inbox, make_arrival: MakeArrival, t
     assert set(modes.values()) == {0o600}
 
 
+@pytest.mark.rule("R2")
 def test_every_commit_reaches_the_disk(inbox: Inbox) -> None:
-    with inbox.database.read() as connection:
+    with inbox.database.reading() as connection:
         assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
 
 
+@pytest.mark.rule("R9")
 def test_with_a_key_nothing_personal_is_in_the_file(
     open_inbox: OpenInbox,
     sqlite_url: str,
@@ -76,7 +78,7 @@ def test_with_a_key_nothing_personal_is_in_the_file(
     new_key: Callable[[], str],
     tmp_path: Path,
 ) -> None:
-    inbox = open_inbox(sqlite_url, Sealing(SecretBox((new_key(),))))
+    inbox = open_inbox(sqlite_url, FieldEncryption(SecretBox((new_key(),))))
     inbox.store([make_arrival(email="ada.lovelace@example.com", **{"merges][FNAME": "Adafromthetest"})])
 
     stored = b"".join(file.read_bytes() for file in (tmp_path / "data").iterdir())
@@ -91,8 +93,10 @@ def test_a_key_can_be_added_and_changed_at_any_time(
     old, new = new_key(), new_key()
     for keys in ((), (old,), (new, old)):
         box = SecretBox(keys) if keys else None
-        open_inbox(sqlite_url, Sealing(box)).store([make_arrival(email="ada@example.com", id=str(keys))])
-    inbox = open_inbox(sqlite_url, Sealing(SecretBox((new, old))))
+        open_inbox(sqlite_url, FieldEncryption(box)).store(
+            [make_arrival(email="ada@example.com", id=str(keys))]
+        )
+    inbox = open_inbox(sqlite_url, FieldEncryption(SecretBox((new, old))))
 
     assert len(inbox.read(CONTACT_EVENTS, after=0)) == 3
     assert len(inbox.about("1a2b3c4d5e", ["ada@example.com"])["ada@example.com"]) == 3
@@ -106,7 +110,7 @@ def test_a_missing_key_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("CONNECTOR_SECRET_KEY", raising=False)
-    open_inbox(sqlite_url, Sealing(SecretBox((new_key(),)))).store([make_arrival()])
+    open_inbox(sqlite_url, FieldEncryption(SecretBox((new_key(),)))).store([make_arrival()])
 
     with pytest.raises(ConfigurationError, match="CONNECTOR_SECRET_KEY"):
         open_inbox(sqlite_url).read(CONTACT_EVENTS, after=0)
@@ -118,10 +122,11 @@ def test_a_database_that_cannot_be_used_is_a_configuration_error(url: str) -> No
         Database.connect(url)
 
 
+@pytest.mark.rule("R9")
 @pytest.mark.parametrize(
     "url", ["postgresql://inbox:made-up-word/inbox", "postgresql://inbox:p@ss:made-up-word@127.0.0.1/inbox"]
 )
-def test_no_part_of_a_password_that_is_written_wrongly_is_told(url: str) -> None:
+def test_an_error_shows_no_part_of_a_password_that_is_written_wrongly(url: str) -> None:
     with pytest.raises(ConfigurationError, match="%40") as raised:
         Database.connect(url)
     assert "made-up-word" not in "".join(traceback.format_exception(raised.value))
@@ -134,12 +139,12 @@ def test_a_folder_that_cannot_be_made_is_a_configuration_error(tmp_path: Path) -
         Database.connect(f"sqlite:///{tmp_path / 'data' / 'inbox.sqlite3'}")
 
 
-def test_a_server_that_is_not_there_is_a_passing_failure() -> None:
+def test_a_server_that_is_not_there_is_a_transient_error() -> None:
     with pytest.raises(TransientError, match="inbox_database_url"):
-        Inbox.open("postgresql://nobody@127.0.0.1:1/none", Sealing())
+        Inbox.open("postgresql://nobody@127.0.0.1:1/none", FieldEncryption())
 
 
-def test_a_file_that_is_no_database_is_an_error_of_ours(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_a_connector_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no database at all, " * 100)
 
     with pytest.raises(TransientError, match="`inbox_database_url`"):
@@ -162,12 +167,13 @@ def test_receiver_and_tap_agree_on_the_default() -> None:
     assert default_url({}) == f"sqlite:///{Path.cwd()}/data/webhook-inbox.sqlite3"
 
 
+@pytest.mark.rule("R2")
 def test_a_sequence_is_never_given_out_twice(inbox: Inbox, make_arrival: MakeArrival) -> None:
     inbox.store([make_arrival(), make_arrival()])
     last = inbox.last_sequence()
-    with inbox.database.write() as connection:
+    with inbox.database.writing() as connection:
         connection.execute(events.delete())
     inbox.store([make_arrival()])
 
-    with inbox.database.read() as connection:
+    with inbox.database.reading() as connection:
         assert connection.execute(select(events.c.sequence)).scalar_one() > last

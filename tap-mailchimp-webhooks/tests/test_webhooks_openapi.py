@@ -8,10 +8,11 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
-from tap_mailchimp_webhooks.events import FORM, from_delivery
+from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.receiver.app import create_app
-from tap_mailchimp_webhooks.receiver.settings import PathSecrets, ReceiverSettings
+from tap_mailchimp_webhooks.receiver.settings import ReceiverSettings
+from tap_mailchimp_webhooks.webhooks.path_secret import PathSecrets
 
 OPERATIONS = [
     ("/webhooks/mailchimp/{secret}", "POST"),

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tap_mailchimp_webhooks.receiver.php_form import DEEPEST_KEY, MOST_FIELDS, MalformedFormError, parse_form
+from tap_mailchimp_webhooks.events.php_form import DEEPEST_KEY, MOST_FIELDS, MalformedFormError, parse_form
 
 
 @pytest.mark.parametrize(

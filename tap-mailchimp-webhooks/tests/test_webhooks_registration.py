@@ -14,15 +14,17 @@ from click.testing import CliRunner, Result
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError, ConfigurationError
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
 from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp, WebhookSink
+from tap_mailchimp_webhooks.catch_up.missed_events import from_catch_up
 from tap_mailchimp_webhooks.cli import main as cli
-from tap_mailchimp_webhooks.cli.options import listed
-from tap_mailchimp_webhooks.events import CATCH_UP, CONTACT_EVENTS, FORM, from_catch_up, from_delivery
-from tap_mailchimp_webhooks.inbox.statistics import Arrivals
+from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
+from tap_mailchimp_webhooks.events.event import CATCH_UP, CONTACT_EVENTS
+from tap_mailchimp_webhooks.inbox.statistics import DeliveryCounts
 from tap_mailchimp_webhooks.inbox.store import Inbox
-from tap_mailchimp_webhooks.receiver.settings import PathSecrets
+from tap_mailchimp_webhooks.settings import names_in
 from tap_mailchimp_webhooks.webhooks.health import Signs, counted_days, verdict
+from tap_mailchimp_webhooks.webhooks.path_secret import PathSecrets
 from tap_mailchimp_webhooks.webhooks.probe import probe
-from tap_mailchimp_webhooks.webhooks.register import public_address, without_secret
+from tap_mailchimp_webhooks.webhooks.urls import mask_url, public_url
 
 SECRET = "a-path-secret-of-the-tests"
 
@@ -94,7 +96,7 @@ def test_a_signed_delivery_reaches_the_inbox(
     assert {delivery["state"] for delivery in mailchimp.control.deliveries()} == {"delivered"}
 
 
-def test_mends_a_webhook_that_tells_too_little_or_too_much(
+def test_updates_a_webhook_that_reports_too_little_or_too_much(
     command: Callable[..., Result],
     mailchimp: RunningMailchimp,
     client: MailchimpClient,
@@ -114,7 +116,7 @@ def test_mends_a_webhook_that_tells_too_little_or_too_much(
     assert not mended["sources"]["api"]
 
 
-def test_makes_a_webhook_anew_whose_signing_secret_is_lost(
+def test_replaces_a_webhook_whose_signing_secret_is_lost(
     command: Callable[..., Result],
     mailchimp: RunningMailchimp,
     client: MailchimpClient,
@@ -123,7 +125,7 @@ def test_makes_a_webhook_anew_whose_signing_secret_is_lost(
 ) -> None:
     url = start_receiver()
     client.create_webhook(
-        mailchimp.list_id, {"url": public_address(url, SECRET), "events": {}, "sources": {"user": True}}
+        mailchimp.list_id, {"url": public_url(url, SECRET), "events": {}, "sources": {"user": True}}
     )
 
     assert "replaced" in command("register", "--url", url).output
@@ -142,7 +144,7 @@ def test_takes_a_webhook_that_was_made_before_mailchimp_signed(
 ) -> None:
     url = start_receiver()
     mailchimp.control.switch(sign_new_webhooks=False)
-    client.create_webhook(mailchimp.list_id, {"url": public_address(url, SECRET)})
+    client.create_webhook(mailchimp.list_id, {"url": public_url(url, SECRET)})
 
     assert "updated" in command("register", "--url", url).output
 
@@ -209,7 +211,7 @@ def test_registers_in_all_audiences_where_none_is_named(
     assert {one["list_id"] for one in json.loads(result.output)} == set(mailchimp.lists.values())
 
 
-def test_checks_first_that_the_address_answers(
+def test_checks_first_that_the_url_answers(
     command: Callable[..., Result], mailchimp: RunningMailchimp, webhook_sink: WebhookSink
 ) -> None:
     webhook_sink.respond_to_get = lambda _: 403
@@ -222,17 +224,18 @@ def test_checks_first_that_the_address_answers(
     assert mailchimp.control.request_counts() == {}
 
 
+@pytest.mark.rule("R10")
 @pytest.mark.parametrize(
     ("status", "says"),
     [
-        (301, "leads on"),
+        (301, "redirects"),
         (401, "login"),
         (404, "MAILCHIMP_WEBHOOKS_SECRET"),
         (410, "must be 200"),
         (502, "mailchimp-webhooks serve"),
     ],
 )
-def test_says_what_a_person_must_fix(status: int, says: str) -> None:
+def test_a_failed_probe_names_the_cause(status: int, says: str) -> None:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(status)
@@ -251,7 +254,7 @@ def test_says_what_a_person_must_fix(status: int, says: str) -> None:
             server.shutdown()
 
 
-def test_says_when_nothing_listens() -> None:
+def test_a_probe_of_a_closed_port_names_the_cause() -> None:
     with pytest.raises(ConfigurationError, match="no connection"):
         probe("http://127.0.0.1:1/")
 
@@ -266,11 +269,12 @@ def test_says_when_nothing_listens() -> None:
         ("https://example.com/p/webhooks/mailchimp/old", "https://example.com/p/webhooks/mailchimp/s"),
     ],
 )
-def test_the_address_is_the_public_one_and_the_secret_path(url: str, expected: str) -> None:
-    assert public_address(url, "s") == expected
-    assert without_secret(expected).endswith("/webhooks/mailchimp/********")
+def test_the_url_to_register_is_the_public_one_and_the_secret_path(url: str, expected: str) -> None:
+    assert public_url(url, "s") == expected
+    assert mask_url(expected).endswith("/webhooks/mailchimp/********")
 
 
+@pytest.mark.rule("R9")
 @pytest.mark.parametrize(
     ("url", "told"),
     [
@@ -287,14 +291,14 @@ def test_the_address_is_the_public_one_and_the_secret_path(url: str, expected: s
         ("https://example.org", "https://example.org"),
     ],
 )
-def test_an_address_is_told_without_what_may_be_secret_in_it(url: str, told: str) -> None:
-    assert without_secret(url) == told
+def test_a_url_is_shown_without_any_part_that_may_be_secret(url: str, told: str) -> None:
+    assert mask_url(url) == told
 
 
 @pytest.mark.parametrize("url", ["", "hooks.example.com", "ftp://example.com", "https://example.com/?a=b"])
-def test_what_is_no_address_is_refused(url: str) -> None:
+def test_a_text_that_is_not_a_receivers_url_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="--url"):
-        public_address(url, "s")
+        public_url(url, "s")
 
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -307,15 +311,15 @@ def _ago(**parts: float) -> str:
 @pytest.mark.parametrize(
     ("signs", "complete", "expected"),
     [
-        (Signs(Arrivals(_ago(hours=1), 5, 0, None)), True, "alive"),
-        (Signs(Arrivals(_ago(days=30), 0, 0, None)), True, "quiet"),
-        (Signs(Arrivals(None, 0, 0, None)), True, "quiet"),
-        (Signs(Arrivals(_ago(hours=1), 5, 0, None)), False, "incomplete"),
-        (Signs(Arrivals(_ago(days=2), 5, 3, _ago(days=1))), True, "looks_disabled"),
-        (Signs(Arrivals(_ago(days=1), 5, 3, _ago(days=2))), True, "alive"),
-        (Signs(Arrivals(_ago(days=2), 5, 1, _ago(minutes=30))), True, "alive"),
-        (Signs(Arrivals(None, 0, 9, _ago(days=3)), registered_at=_ago(days=1)), True, "quiet"),
-        (Signs(Arrivals(_ago(days=3), 5, 0, None), counted_days=1), True, "looks_disabled"),
+        (Signs(DeliveryCounts(_ago(hours=1), 5, 0, None)), True, "alive"),
+        (Signs(DeliveryCounts(_ago(days=30), 0, 0, None)), True, "quiet"),
+        (Signs(DeliveryCounts(None, 0, 0, None)), True, "quiet"),
+        (Signs(DeliveryCounts(_ago(hours=1), 5, 0, None)), False, "incomplete"),
+        (Signs(DeliveryCounts(_ago(days=2), 5, 3, _ago(days=1))), True, "looks_disabled"),
+        (Signs(DeliveryCounts(_ago(days=1), 5, 3, _ago(days=2))), True, "alive"),
+        (Signs(DeliveryCounts(_ago(days=2), 5, 1, _ago(minutes=30))), True, "alive"),
+        (Signs(DeliveryCounts(None, 0, 9, _ago(days=3)), registered_at=_ago(days=1)), True, "quiet"),
+        (Signs(DeliveryCounts(_ago(days=3), 5, 0, None), counted_days=1), True, "looks_disabled"),
     ],
 )
 def test_judges_a_webhook_by_what_arrived_and_what_was_missed(
@@ -324,7 +328,7 @@ def test_judges_a_webhook_by_what_arrived_and_what_was_missed(
     assert verdict(signs, NOW, complete=complete) == expected
 
 
-def test_days_on_which_mailchimp_counted_people_speak_against_a_silent_webhook() -> None:
+def test_counts_days_on_which_mailchimp_counted_people_after_the_last_delivery() -> None:
     activity = [
         {"day": "2026-03-10", "subs": 9, "unsubs": 9},
         {"day": "2026-03-09", "subs": 0, "unsubs": 2},
@@ -340,7 +344,7 @@ def test_days_on_which_mailchimp_counted_people_speak_against_a_silent_webhook()
     assert counted_days(activity, None, None, NOW) == 0
 
 
-def test_status_says_when_a_webhook_looks_disabled(
+def test_status_ends_with_2_when_a_webhook_looks_disabled(
     command: Callable[..., Result],
     mailchimp: RunningMailchimp,
     start_receiver: Callable[..., str],
@@ -360,6 +364,7 @@ def test_status_says_when_a_webhook_looks_disabled(
     assert missed.origin == CATCH_UP
 
 
+@pytest.mark.rule("R9")
 def test_status_lists_what_was_not_understood_without_addresses(
     command: Callable[..., Result], start_receiver: Callable[..., str], inbox: Inbox
 ) -> None:
@@ -443,12 +448,12 @@ def test_an_empty_audience_does_not_stand_for_all(
 @pytest.mark.parametrize(
     "texts", [("a", "b"), ("a,b",), ("a, b",), ('["a",', '"b"]'), ("a b", ""), ("['a', 'b']",)]
 )
-def test_takes_a_list_in_each_form_in_which_people_write_one(texts: tuple[str, ...]) -> None:
-    assert listed(texts) == ("a", "b")
-    assert listed(()) == ()
+def test_reads_names_after_commas_blanks_and_in_json_lists(texts: tuple[str, ...]) -> None:
+    assert names_in(texts) == ("a", "b")
+    assert names_in(()) == ()
 
 
-def test_makes_secrets_that_it_takes(command: Callable[..., Result]) -> None:
+def test_accepts_the_secrets_that_it_makes(command: Callable[..., Result]) -> None:
     first, second = command("secret").output.strip(), command("secret").output.strip()
 
     assert first != second

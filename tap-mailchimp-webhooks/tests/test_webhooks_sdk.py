@@ -13,8 +13,9 @@ from simulators.mailchimp.testing import running_mailchimp, running_sink
 from singer_sdk.testing import SuiteConfig
 from singer_sdk.testing.runners import TapTestRunner
 from singer_sdk.testing.suites import tap_stream_attribute_tests, tap_stream_tests, tap_tests
-from tap_mailchimp_webhooks.events import FORM, STREAM_BY_TYPE, from_delivery
-from tap_mailchimp_webhooks.inbox.encryption import Sealing
+from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
+from tap_mailchimp_webhooks.events.event import STREAM_BY_TYPE
+from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.tap import TapMailchimpWebhooks
 
@@ -26,7 +27,7 @@ ATTRIBUTES = SuiteConfig(max_records_limit=20, ignore_no_records=True)
 
 def fill(url: str) -> None:
     """Put an event of every type into an inbox."""
-    inbox = Inbox.open(url, Sealing())
+    inbox = Inbox.open(url, FieldEncryption())
     for event_type in STREAM_BY_TYPE:
         data = {"list_id": "1", "id": "c1", "email": "ada@example.com", "old_email": "old@example.com"}
         fields = {f"data[{name}]": value for name, value in data.items()}

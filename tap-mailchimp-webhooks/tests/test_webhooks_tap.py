@@ -18,10 +18,10 @@ import pytest
 from kinetic_mailchimp.kit.errors import ConnectorError
 from simulators.mailchimp.testing import StartMailchimp
 from tap_mailchimp_webhooks.catch_up.poller import CatchUp
-from tap_mailchimp_webhooks.events import CONTACT_EVENTS, Arrival
+from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, Arrival
 from tap_mailchimp_webhooks.inbox.readers import Readers
 from tap_mailchimp_webhooks.inbox.store import Inbox
-from tap_mailchimp_webhooks.streams.reading import BATCH
+from tap_mailchimp_webhooks.streams.event_reader import BATCH
 from tap_mailchimp_webhooks.tap import TapMailchimpWebhooks
 
 MakeArrival = Callable[..., Arrival]
@@ -231,6 +231,7 @@ def test_a_state_of_another_inbox_is_an_error_that_says_what_to_do(tap: Tap) -> 
     assert "inbox_database_url" in run.errors
 
 
+@pytest.mark.rule("R2")
 def test_a_state_of_another_inbox_that_has_grown_past_it_is_an_error_too(
     tap: Tap, inbox: Inbox, make_arrival: MakeArrival, open_inbox: Callable[..., Inbox], tmp_path: Path
 ) -> None:
@@ -247,7 +248,7 @@ def test_a_state_of_another_inbox_that_has_grown_past_it_is_an_error_too(
     assert "clear the state" in refused.errors
 
 
-def test_a_run_that_makes_the_inbox_keeps_the_steps_of_that_to_itself(tap: Tap) -> None:
+def test_a_run_that_creates_the_inbox_logs_no_migration_steps(tap: Tap) -> None:
     done = subprocess.run(tap.command(None, {}), capture_output=True, text=True, check=True)
 
     assert "contact_events" in done.stderr
@@ -266,6 +267,7 @@ def test_a_state_that_names_no_inbox_is_accepted_once(
     assert run.state["bookmarks"][CONTACT_EVENTS]["inbox_id"] == inbox.inbox_id()
 
 
+@pytest.mark.rule("R3")
 def test_follows_emits_each_event_and_its_state_and_ends_on_a_signal(
     tap: Tap, inbox: Inbox, make_arrival: MakeArrival
 ) -> None:
@@ -305,6 +307,7 @@ def test_following_ends_after_its_time(tap: Tap, inbox: Inbox, make_arrival: Mak
     assert len(run.records()) == 1
 
 
+@pytest.mark.rule("R3")
 def test_killed_while_it_follows_it_repeats_at_most_what_had_no_state(
     tap: Tap, inbox: Inbox, make_arrival: MakeArrival
 ) -> None:
@@ -326,7 +329,7 @@ def test_killed_while_it_follows_it_repeats_at_most_what_had_no_state(
     assert list(dict.fromkeys(seen)) == [arrival.event_id for arrival in arrivals]
 
 
-def test_tells_the_inbox_how_far_it_is(tap: Tap, inbox: Inbox, make_arrival: MakeArrival, now: Any) -> None:
+def test_notes_its_position_in_the_inbox(tap: Tap, inbox: Inbox, make_arrival: MakeArrival, now: Any) -> None:
     inbox.store([make_arrival(), make_arrival()])
     readers = Readers(inbox.database)
     assert readers.unread(CONTACT_EVENTS, now).count == 2
@@ -341,7 +344,8 @@ def test_tells_the_inbox_how_far_it_is(tap: Tap, inbox: Inbox, make_arrival: Mak
     assert inbox.last_sequence() == 2
 
 
-def test_what_has_not_been_read_is_never_deleted(inbox: Inbox, make_arrival: MakeArrival, now: Any) -> None:
+@pytest.mark.rule("R2")
+def test_unread_events_are_never_deleted(inbox: Inbox, make_arrival: MakeArrival, now: Any) -> None:
     inbox.store([make_arrival(), make_arrival()])
     later = now.replace(year=2036)
 
@@ -353,6 +357,7 @@ def test_what_has_not_been_read_is_never_deleted(inbox: Inbox, make_arrival: Mak
     assert Readers(inbox.database).delete_before(now, days=1) == 0
 
 
+@pytest.mark.rule("R2")
 def test_catches_up_before_it_drains(tap: Tap, inbox: Inbox, start_mailchimp: StartMailchimp) -> None:
     mailchimp = start_mailchimp()
     mailchimp.control.subscribe("ada@example.com")
@@ -379,6 +384,7 @@ def test_catches_up_while_it_follows(tap: Tap, inbox: Inbox, start_mailchimp: St
     assert status == 0
 
 
+@pytest.mark.rule("R2")
 def test_a_failed_catch_up_fails_the_run_but_not_the_events(
     tap: Tap, inbox: Inbox, make_arrival: MakeArrival, start_mailchimp: StartMailchimp
 ) -> None:
@@ -410,7 +416,7 @@ def test_an_unforeseen_error_of_the_catch_up_fails_the_run_but_not_the_events(
     assert len(run.records()) == 1
 
 
-def test_without_credentials_it_says_that_it_does_not_catch_up(
+def test_without_credentials_it_warns_that_it_does_not_catch_up(
     tap: Tap, inbox: Inbox, make_arrival: MakeArrival
 ) -> None:
     inbox.store([make_arrival()])
@@ -422,7 +428,9 @@ def test_without_credentials_it_says_that_it_does_not_catch_up(
     assert "neither `api_key` nor `access_token`" in run.errors
 
 
-def test_tries_itself_out_without_following(tap: Tap, inbox: Inbox, make_arrival: MakeArrival) -> None:
+def test_a_connection_test_ends_although_it_should_follow(
+    tap: Tap, inbox: Inbox, make_arrival: MakeArrival
+) -> None:
     inbox.store([make_arrival(), make_arrival()])
     (tap.folder / "config.json").write_text(json.dumps({**tap.config, "follow": True}))
 
@@ -446,7 +454,7 @@ def test_tries_itself_out_without_following(tap: Tap, inbox: Inbox, make_arrival
 
 
 @pytest.mark.parametrize("option", ["--about", "--discover"])
-def test_tells_about_itself_without_any_setting(option: str, tmp_path: Path) -> None:
+def test_about_and_help_need_no_setting(option: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tap_mailchimp_webhooks", option],
         capture_output=True,
@@ -462,6 +470,7 @@ def test_tells_about_itself_without_any_setting(option: str, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.rule("R3")
 def test_a_drain_that_is_stopped_ends_with_its_state_and_says_so(
     tap: Tap, inbox: Inbox, make_arrival: MakeArrival
 ) -> None:

@@ -2,41 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, cast
 
 from singer_sdk.sinks import BatchSink
+from singer_sdk.target_base import Target
 from typing_extensions import override
 
-if TYPE_CHECKING:
-    from target_epicor_contacts.target import TargetEpicorContacts
+from target_epicor_contacts.settings import WriteSettings
+
+
+class UpdateTarget(Protocol):
+    """The part of the target that a sink needs."""
+
+    write_settings: WriteSettings
+
+    def open_stream(self, stream: str, schema: Mapping[str, Any], key_properties: Sequence[str]) -> None:
+        """Check the columns of a stream."""
+
+    def apply(self, stream: str, records: Sequence[Mapping[str, Any]]) -> None:
+        """Apply a batch; its decisions are durable when this returns."""
 
 
 class ContactUpdateSink(BatchSink):
     """Takes contact updates of one stream.
 
-    Records are checked when they are applied, one by one: one that does not fit ends as a decision in the
-    audit trail, never as the end of the run.
+    Records are checked when they are applied, one by one: an invalid one ends as a decision in the audit
+    trail, never as the end of the run.
     """
 
     def __init__(
-        self,
-        target: TargetEpicorContacts,
-        stream_name: str,
-        schema: dict[str, Any],
-        key_properties: Sequence[str] | None,
+        self, target: Target, stream_name: str, schema: dict[str, Any], key_properties: Sequence[str] | None
     ) -> None:
         super().__init__(target, stream_name, schema, key_properties)
-        self._contacts_target = target
+        self._updates = cast("UpdateTarget", target)
 
     @property
     @override
     def max_size(self) -> int:
-        return int(self.config["batch_size"])
+        return self._updates.write_settings.batch_size
 
     @override
     def setup(self) -> None:
-        self._contacts_target.open_stream(self.stream_name, self.schema, self.key_properties)
+        self._updates.open_stream(self.stream_name, self.schema, self.key_properties)
 
     @override
     def get_validator(self) -> None:
@@ -56,4 +64,4 @@ class ContactUpdateSink(BatchSink):
 
     @override
     def process_batch(self, context: dict[str, Any]) -> None:
-        self._contacts_target.apply(self.stream_name, context["records"])
+        self._updates.apply(self.stream_name, context["records"])

@@ -16,7 +16,9 @@ from typing import IO, Any, cast
 
 import pytest
 from kinetic_mailchimp.audit import AuditTrail
+from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace
 from kinetic_mailchimp.kit.errors import ConnectorError
+from kinetic_mailchimp.mailchimp import subscriber_hash
 from simulators.epicor.testing import RunningEpicor, StartEpicor
 from target_epicor_contacts.target import TargetEpicorContacts
 
@@ -251,11 +253,12 @@ class Bench:
         """Action and reason of every decision."""
         return [(decision["action"], decision["reason"]) for decision in self.decisions()]
 
-    def remember(self, namespace: str, key: str, value: Record) -> None:
-        """Put something into the ledger as another plugin does."""
+    def remember_sent(self, list_id: str, address: str, sent: Record) -> None:
+        """Store the state of a member as target-mailchimp does."""
+        state = MemberState(address, sent=sent).to_json()
         with AuditTrail.open(self.audit_url) as trail:
-            run = trail.start_run(plugin="another", version="1")
-            run.record([], ledger={namespace: {key: value}})
+            run = trail.start_run(plugin="target-mailchimp", version="1")
+            run.record([], ledger={members_namespace(list_id): {subscriber_hash(address): state}})
             run.finish()
 
     def runs(self) -> list[Record]:

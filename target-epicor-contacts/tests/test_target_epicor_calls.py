@@ -1,4 +1,4 @@
-"""What the audit trail says about each write: the answer, Epicor's id of the call, and how long it took."""
+"""The audit trail about each write: the answer, Epicor's id of the call, and its duration."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from cryptography.fernet import Fernet
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.integrity.verification import verify
 from kinetic_mailchimp.audit.privacy.erasure import erase
-from kinetic_mailchimp.audit.trail.vault import Vault
+from kinetic_mailchimp.audit.trail.environment import record_encryption
 from kinetic_mailchimp.kit.errors import TransientError
+from kinetic_mailchimp.mailchimp import subscriber_hash
 
 Update = Callable[..., dict[str, Any]]
 
@@ -24,7 +25,7 @@ MODES = pytest.mark.parametrize("mode", SUCCESS)
 
 @pytest.fixture
 def pat(bench: Any) -> Any:
-    """Somebody with a contact and a customer."""
+    """A person with a contact and a customer."""
     bench.edit(ROW, EMailAddress=PAT, PerConID=0)
     bench.edit(OTHER_ROW, EMailAddress=PAT)
     return bench
@@ -45,7 +46,7 @@ def test_each_row_has_the_answer_to_the_call_that_wrote_it(pat: Any, update: Upd
 
 
 @MODES
-def test_of_a_single_row_the_decision_has_the_same(pat: Any, update: Update, mode: str) -> None:
+def test_the_decision_about_a_single_row_has_the_answer_too(pat: Any, update: Update, mode: str) -> None:
     pat.deliver(update(PAT, "unsubscribed"), write_mode=mode, match=["customers"])
     [decision], [part] = pat.decisions(), pat.parts()
     assert answer(decision) == (SUCCESS[mode], False, True)
@@ -56,8 +57,8 @@ def test_of_a_single_row_the_decision_has_the_same(pat: Any, update: Update, mod
 def test_a_refusal_has_its_answer_and_the_row_beside_it_its_own(pat: Any, update: Update, mode: str) -> None:
     pat.epicor.control.switches(business_errors={"CustCnt": "Contact is locked by sales."})
     pat.deliver(update(PAT, "unsubscribed", LastName="New"), write_mode=mode)
-    told = {part["targets"].split()[0]: answer(part) for part in pat.parts()}
-    assert told == {"CustCnt": (400, True, True), "Customer": (SUCCESS[mode], False, True)}
+    answers = {part["targets"].split()[0]: answer(part) for part in pat.parts()}
+    assert answers == {"CustCnt": (400, True, True), "Customer": (SUCCESS[mode], False, True)}
     [decision] = pat.decisions()
     assert answer(decision) == (400, True, True)
 
@@ -74,7 +75,9 @@ def test_what_was_accepted_and_not_stored_shows_that_it_was_accepted(
 
 
 @MODES
-def test_a_write_whose_answer_was_lost_says_how_it_is_known(pat: Any, update: Update, mode: str) -> None:
+def test_a_write_whose_answer_was_lost_is_recorded_as_found_by_a_look(
+    pat: Any, update: Update, mode: str
+) -> None:
     method, path = ("PATCH", "Customers") if mode == "patch" else ("POST", "CustomerSvc/Update")
     reset = {"kind": "reset", "applied": True}
     pat.epicor.control.faults({"match": {"method": method, "path": path, "count": 1}, "effect": reset})
@@ -84,7 +87,7 @@ def test_a_write_whose_answer_was_lost_says_how_it_is_known(pat: Any, update: Up
     assert answer(part) == (None, False, True)
 
 
-def test_a_call_that_ends_the_run_is_told_too(pat: Any, update: Update) -> None:
+def test_a_call_that_ends_the_run_is_recorded_with_its_answer(pat: Any, update: Update) -> None:
     failing = {"kind": "status", "status": 503}
     pat.epicor.control.faults({"match": {"method": "PATCH", "count": 10_000}, "effect": failing})
     _, error = pat.attempt(update(PAT, "unsubscribed"), match=["customers"])
@@ -123,19 +126,19 @@ def test_a_contact_that_epicor_refuses_to_make_has_the_refusal(bench: Any, updat
     assert (decision["action"], answer(decision)) == ("failed", (400, True, True))
 
 
-def test_what_needs_no_call_has_no_answer(pat: Any, update: Update) -> None:
+def test_a_decision_without_a_call_has_no_answer(pat: Any, update: Update) -> None:
     pat.deliver(update("nobody@example.net", "unsubscribed"), update(PAT, "subscribed"))
     pat.deliver(update(PAT, "unsubscribed", second=9), dry_run=True)
     assert {answer(entry) for entry in (*pat.decisions(), *pat.parts())} == {(None, False, False)}
 
 
-def test_what_was_sent_is_kept_by_setting_alone(pat: Any, update: Update) -> None:
+def test_payloads_are_not_kept_by_default(pat: Any, update: Update) -> None:
     pat.deliver(update(PAT, "unsubscribed"))
     assert {entry["payload"] for entry in (*pat.decisions(), *pat.parts())} == {None}
 
 
 @MODES
-def test_what_was_sent_is_kept_with_the_key_of_the_row(pat: Any, update: Update, mode: str) -> None:
+def test_payloads_are_kept_with_the_key_of_the_row(pat: Any, update: Update, mode: str) -> None:
     pat.deliver(update(PAT, "unsubscribed", LastName="New"), write_mode=mode, keep_payloads=True)
     sent = {part["targets"].split()[0]: json.loads(part["payload"]) for part in pat.parts()}
     assert sent["Customer"] == {"Company": "EPIC06", "CustNum": 2, "NoContact": True}
@@ -144,9 +147,7 @@ def test_what_was_sent_is_kept_with_the_key_of_the_row(pat: Any, update: Update,
     assert set(sent["CustCnt"]) >= {"Company", "CustNum", "ShipToNum", "ConNum", "NoContact", "LastName"}
 
 
-def test_what_was_sent_for_a_new_contact_is_kept_even_where_it_was_refused(
-    bench: Any, update: Update
-) -> None:
+def test_the_payload_of_a_new_contact_is_kept_even_where_it_was_refused(bench: Any, update: Update) -> None:
     settings = {**creating(bench), "keep_payloads": True}
     bench.epicor.control.switches(business_errors={"CustCnt": "Contacts need a role."})
     bench.deliver(update("new@example.com", "unsubscribed"), **settings)
@@ -157,7 +158,7 @@ def test_what_was_sent_for_a_new_contact_is_kept_even_where_it_was_refused(
     assert json.loads(made["payload"])["EMailAddress"] == "new@example.com"
 
 
-def test_what_was_sent_can_be_read_with_the_key_alone_and_goes_with_the_person(
+def test_payloads_are_encrypted_and_erased_with_the_person(
     pat: Any, update: Update, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = Fernet.generate_key().decode()
@@ -165,9 +166,9 @@ def test_what_was_sent_can_be_read_with_the_key_alone_and_goes_with_the_person(
     pat.deliver(update(PAT, "unsubscribed", LastName="Newname"), match=["contacts"], keep_payloads=True)
     [part] = pat.parts()
     assert "Newname" not in part["payload"]
-    assert json.loads(Vault(key).unseal(part["payload"]))["LastName"] == "Newname"
+    assert json.loads(record_encryption(key).decrypt(part["payload"]))["LastName"] == "Newname"
     with AuditTrail.open(pat.audit_url, encryption_key=key) as trail:
-        erase(trail, PAT)
+        erase(trail, PAT, vendor_hash=subscriber_hash)
         assert verify(trail).is_whole
     assert {entry["payload"] for entry in (*pat.decisions(), *pat.parts())} == {None}
 
@@ -181,7 +182,7 @@ def test_what_was_sent_can_be_read_with_the_key_alone_and_goes_with_the_person(
         ({}, ""),
     ],
 )
-def test_an_opt_out_says_how_and_by_which_campaign(
+def test_the_decision_about_an_opt_out_names_reason_and_campaign(
     pat: Any, update: Update, says: dict[str, str], detail: str
 ) -> None:
     pat.deliver(update(PAT, "unsubscribed", **says))

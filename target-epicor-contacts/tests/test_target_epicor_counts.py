@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.integrity.verification import verify
-from kinetic_mailchimp.audit.reading.queries import latest_runs
+from kinetic_mailchimp.audit.reading.runs import latest_runs
 
 Record = dict[str, Any]
 
@@ -53,6 +54,7 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.rule("R6")
 @settings(
     max_examples=40,
     deadline=None,

@@ -46,6 +46,7 @@ def test_a_record_that_arrives_alone_is_written_and_its_state_follows_while_the_
     assert [run["status"] for run in bench.runs()] == ["stopped"]
 
 
+@pytest.mark.rule("R9")
 @pytest.mark.parametrize("level", ["INFO", "DEBUG"])
 def test_no_log_holds_an_address_or_a_secret(
     bench: Any, update: Update, messages: Messages, monkeypatch: pytest.MonkeyPatch, level: str
@@ -74,6 +75,7 @@ def test_no_log_holds_an_address_or_a_secret(
     assert found == []
 
 
+@pytest.mark.rule("R3")
 def test_sigterm_in_the_middle_of_a_batch_finishes_it_and_emits_its_state(
     bench: Any, update: Update, messages: Messages
 ) -> None:
@@ -94,6 +96,8 @@ def test_sigterm_in_the_middle_of_a_batch_finishes_it_and_emits_its_state(
     assert bench.runs()[0]["status"] == "stopped"
 
 
+@pytest.mark.rule("R3")
+@pytest.mark.rule("R4")
 def test_sigkill_leaves_no_state_before_its_write_and_the_next_run_completes(
     bench: Any, update: Update, messages: Messages
 ) -> None:
@@ -126,8 +130,11 @@ def rows_of(bench: Any, people: set[str]) -> set[str]:
     }
 
 
+@pytest.mark.rule("R2")
+@pytest.mark.rule("R3")
+@pytest.mark.rule("R7")
 @pytest.mark.timeout(900)
-def test_no_opt_out_is_lost_and_nobody_else_is_flagged(
+def test_no_opt_out_is_lost_and_no_other_row_is_flagged(
     start_bench: Callable[..., Any], update: Update, messages: Messages
 ) -> None:
     """10,000 events over 2,000 people: repeated, out of order, through faults and two kills."""

@@ -1,4 +1,4 @@
-"""When something goes wrong: nobody's opt-out is lost, nothing is said to be written that is not."""
+"""Failures: no opt-out is lost, and no decision claims a write that was not stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kinetic_mailchimp.audit.trail.vault import Vault
+from kinetic_mailchimp.audit.trail.environment import record_encryption
 from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.errors import (
     ConfigurationError,
@@ -20,7 +20,7 @@ from kinetic_mailchimp.kit.errors import (
     PermissionDeniedError,
     TransientError,
 )
-from target_epicor_contacts.epicor.row_writer import ATTEMPTS
+from target_epicor_contacts.epicor.row_sender import ATTEMPTS
 from target_epicor_contacts.pipeline import TooManyFailuresError
 
 Update = Callable[..., dict[str, Any]]
@@ -33,7 +33,7 @@ MODES = pytest.mark.parametrize("mode", ["patch", "rpc", "update_ext"])
 
 @pytest.fixture
 def pat(bench: Any) -> Any:
-    """Somebody with a contact and a customer."""
+    """A person with a contact and a customer."""
     bench.edit(ROW, EMailAddress=PAT, PerConID=0)
     bench.edit(OTHER_ROW, EMailAddress=PAT)
     return bench
@@ -66,6 +66,7 @@ def test_update_ext_writes_many_rows_with_one_call(pat: Any, update: Update) -> 
     assert (pat.calls("POST"), pat.calls("PATCH")) == (1, 0)
 
 
+@pytest.mark.rule("R2")
 @MODES
 def test_what_epicor_accepts_and_does_not_store_is_a_failure(pat: Any, update: Update, mode: str) -> None:
     pat.epicor.control.switches(silent_discard=["CustCnt.NoContact"])
@@ -76,7 +77,7 @@ def test_what_epicor_accepts_and_does_not_store_is_a_failure(pat: Any, update: U
     assert OTHER_ROW in pat.flagged()
 
 
-def test_without_reading_back_it_is_believed(pat: Any, update: Update) -> None:
+def test_without_reading_back_an_accepted_write_counts_as_stored(pat: Any, update: Update) -> None:
     pat.epicor.control.switches(silent_discard=["CustCnt.NoContact"])
     pat.deliver(update(PAT, "unsubscribed"), verify_writes=False)
     assert pat.actions() == [("flagged", "unsubscribed")]
@@ -100,6 +101,7 @@ def test_a_business_error_ends_in_a_dead_letter_and_not_in_a_login_loop(
     assert len(logins) == 1
 
 
+@pytest.mark.rule("R2")
 @MODES
 @pytest.mark.parametrize("words", ["Territory not found.", "State ZZ does not exist.", "Rep not available."])
 def test_a_refusal_that_sounds_like_a_missing_row_keeps_the_opt_out(
@@ -124,6 +126,7 @@ def test_a_dead_letter_can_be_sent_again_and_is_then_written(pat: Any, update: U
     assert pat.actions()[-1] == ("flagged", "unsubscribed")
 
 
+@pytest.mark.rule("R2")
 def test_replay_writes_what_was_refused_and_keeps_what_still_cannot_be_written(
     pat: Any, update: Update
 ) -> None:
@@ -157,6 +160,7 @@ def test_a_row_that_disappears_before_the_write_is_unmatched(pat: Any, update: U
     assert pat.actions()[-1] == ("unmatched", "row_gone")
 
 
+@pytest.mark.rule("R4")
 @MODES
 @pytest.mark.parametrize("applied", [False, True])
 def test_after_a_lost_answer_it_looks_before_it_writes_again(
@@ -176,7 +180,7 @@ def test_after_a_lost_answer_it_looks_before_it_writes_again(
     assert calls[first + 1] == "GET"
 
 
-def test_a_full_licence_pool_is_a_matter_of_time_and_says_what_to_do(pat: Any, update: Update) -> None:
+def test_a_full_licence_pool_is_a_transient_error_that_names_the_setting(pat: Any, update: Update) -> None:
     pat.epicor.control.switches(default_licenses=0)
     states, error = pat.attempt(update(PAT, "unsubscribed"), license_type="none")
     assert isinstance(error, TransientError)
@@ -193,6 +197,7 @@ def test_a_busy_server_is_waited_for(pat: Any, update: Update) -> None:
     assert pat.actions() == [("flagged", "unsubscribed")]
 
 
+@pytest.mark.rule("R3")
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
 def test_when_epicor_is_down_the_run_ends_without_state_and_the_next_one_writes(
     pat: Any, update: Update, method: str
@@ -211,8 +216,9 @@ def test_when_epicor_is_down_the_run_ends_without_state_and_the_next_one_writes(
     assert {ROW, OTHER_ROW} <= pat.flagged()
 
 
+@pytest.mark.rule("R2")
 @MODES
-def test_a_row_over_which_epicor_stumbles_does_not_stop_the_opt_outs_of_others(
+def test_a_row_with_server_errors_for_good_does_not_stop_the_opt_outs_of_others(
     pat: Any, update: Update, mode: str
 ) -> None:
     path = {"patch": "CustCnts", "rpc": "CustCntSvc/Update", "update_ext": "CustCnt"}[mode]
@@ -226,7 +232,9 @@ def test_a_row_over_which_epicor_stumbles_does_not_stop_the_opt_outs_of_others(
     assert OTHER_ROW in pat.flagged()
 
 
-def test_where_epicor_stumbles_over_the_row_as_a_whole_the_flag_goes_alone(pat: Any, update: Update) -> None:
+def test_where_epicor_fails_over_the_row_as_a_whole_the_flag_is_written_alone(
+    pat: Any, update: Update
+) -> None:
     pat.epicor.control.faults(failure("PATCH", "CustCnts", status=500, count=ATTEMPTS))
     pat.deliver(update(PAT, "unsubscribed", LastName="New"))
     assert {ROW, OTHER_ROW} <= pat.flagged()
@@ -262,6 +270,18 @@ def test_after_a_crash_between_write_and_record_the_flag_is_still_ours(pat: Any,
     assert ROW not in pat.flagged()
 
 
+def test_fractions_reach_epicor_and_dead_letters_as_plain_numbers(pat: Any, update: Update) -> None:
+    event = update(PAT, CreditLimit=1500.5)
+    pat.epicor.control.switches(business_errors={"Customer": "Not today."})
+    pat.deliver(event)
+    [decision] = pat.decisions()
+    assert json.loads(decision["dead_letter"])["CreditLimit"] == 1500.5
+    pat.epicor.control.switches(business_errors={})
+    pat.deliver(event)
+    assert pat.all_rows()[OTHER_ROW]["CreditLimit"] == 1500.5
+
+
+@pytest.mark.rule("R2")
 def test_an_invalid_record_is_quarantined_with_its_content_and_the_run_goes_on(
     pat: Any, update: Update
 ) -> None:
@@ -280,10 +300,10 @@ def test_dead_letters_are_encrypted_where_a_key_is_set(
     pat.deliver(update(PAT, "unsubscribed"))
     [decision] = pat.decisions()
     assert PAT not in decision["dead_letter"]
-    assert json.loads(Vault(AUDIT_KEY).unseal(decision["dead_letter"]))["email"] == PAT
+    assert json.loads(record_encryption(AUDIT_KEY).decrypt(decision["dead_letter"]))["email"] == PAT
 
 
-def test_a_key_for_dead_letters_that_is_none_ends_the_run(
+def test_an_invalid_key_for_dead_letters_ends_the_run(
     pat: Any, update: Update, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AUDIT_ENCRYPTION_KEY", "too short")
@@ -304,6 +324,7 @@ def test_a_record_that_asks_for_nothing_is_ignored(pat: Any, update: Update) -> 
     assert pat.actions() == [("ignored", "nothing_to_write")]
 
 
+@pytest.mark.rule("R3")
 @pytest.mark.parametrize(
     ("settings", "failures", "ends"),
     [
@@ -324,7 +345,7 @@ def test_too_many_failures_end_the_run_before_its_state(
     assert len(bench.decisions()) == failures
 
 
-def test_a_dry_run_says_what_it_would_do_and_does_nothing(pat: Any, update: Update) -> None:
+def test_a_dry_run_records_decisions_and_writes_nothing(pat: Any, update: Update) -> None:
     before = pat.all_rows()
     states = pat.deliver(update(PAT, "unsubscribed", LastName="New"), dry_run=True)
     assert states == []
@@ -357,6 +378,7 @@ def test_a_run_that_ends_before_its_first_record_is_in_the_trail(
     assert str(error)[:40] in run["error"]
 
 
+@pytest.mark.rule("R10")
 @pytest.mark.parametrize(
     ("switch", "kind", "names"),
     [
@@ -366,7 +388,7 @@ def test_a_run_that_ends_before_its_first_record_is_in_the_trail(
         ({"user_companies": ["EPIC06"]}, None, ""),
     ],
 )
-def test_a_wrong_setup_is_told_in_words(
+def test_a_wrong_setup_is_an_error_of_its_class_that_names_the_cause(
     bench: Any, update: Update, *, switch: dict[str, Any], kind: type[Exception] | None, names: str
 ) -> None:
     bench.epicor.control.switches(**switch)

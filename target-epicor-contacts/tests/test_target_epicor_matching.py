@@ -1,4 +1,4 @@
-"""Which rows belong to an address, as tables."""
+"""Matching of rows and addresses, and merging of fields, as tables."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from target_epicor_contacts.rules.matching import AddressBook, Hold, LinkedPeople, addresses_in
+from target_epicor_contacts.epicor.addresses import addresses_in
+from target_epicor_contacts.rules.matching import AddressBook, LinkedPeople, MatchKind
 from target_epicor_contacts.rules.policy import ConflictPolicy
-from target_epicor_contacts.rules.three_way_merge import Verdict, merge_field
+from target_epicor_contacts.rules.three_way_merge import MergeResult, merge_field
 
 
 @pytest.mark.parametrize(
@@ -46,14 +47,14 @@ ROWS: dict[str, dict[str, Any]] = {
     "longer": {"Company": "A", "EMailAddress": "xpat@example.com", "PerConID": 0},
 }
 HOLDERS = {
-    "contact": Hold.SOLE,
-    "ship-to contact": Hold.SOLE,
-    "customer": Hold.SOLE,
-    "shared": Hold.AMONG_OTHERS,
+    "contact": MatchKind.ONLY_ADDRESS,
+    "ship-to contact": MatchKind.ONLY_ADDRESS,
+    "customer": MatchKind.ONLY_ADDRESS,
+    "shared": MatchKind.SHARED_FIELD,
 }
 WITHOUT_ADDRESS = {
-    "same person, no address": Hold.BY_PERSON,
-    "same person, no usable address": Hold.BY_PERSON,
+    "same person, no address": MatchKind.LINKED_PERSON,
+    "same person, no usable address": MatchKind.LINKED_PERSON,
 }
 
 
@@ -64,15 +65,15 @@ WITHOUT_ADDRESS = {
         (LinkedPeople.NO_OTHER_ADDRESS, {**HOLDERS, **WITHOUT_ADDRESS}),
         (
             LinkedPeople.ALL,
-            {**HOLDERS, **WITHOUT_ADDRESS, "same person, other address": Hold.BY_PERSON},
+            {**HOLDERS, **WITHOUT_ADDRESS, "same person, other address": MatchKind.LINKED_PERSON},
         ),
     ],
 )
-def test_rows_of_an_address(linked: LinkedPeople, matched: dict[str, Hold]) -> None:
+def test_rows_of_an_address(linked: LinkedPeople, matched: dict[str, MatchKind]) -> None:
     assert AddressBook(ROWS, linked).match("pat@example.com") == matched
 
 
-def test_an_address_that_nobody_has_matches_nothing() -> None:
+def test_an_unknown_address_matches_nothing() -> None:
     assert AddressBook(ROWS, LinkedPeople.ALL).match("nobody@example.com") == {}
 
 
@@ -81,7 +82,7 @@ def test_a_row_that_was_given_another_address_is_found_under_that_one() -> None:
     book = AddressBook(rows, LinkedPeople.SAME_ADDRESS)
     rows["customer"]["EMailAddress"] = "new@example.com"
     book.readdress("customer")
-    assert book.match("new@example.com") == {"customer": Hold.SOLE}
+    assert book.match("new@example.com") == {"customer": MatchKind.ONLY_ADDRESS}
     assert "customer" not in book.match("pat@example.com")
 
 
@@ -90,28 +91,29 @@ LATER = NOON + timedelta(hours=1)
 MAILCHIMP, EPICOR, NEWEST = ConflictPolicy
 
 
+@pytest.mark.rule("R8")
 @pytest.mark.parametrize(
     ("facts", "policy", "verdict"),
     [
-        ({"is_same": True, "would_clear": True}, MAILCHIMP, Verdict.SAME),
-        ({"would_clear": True, "epicor_changed": False}, MAILCHIMP, Verdict.REFUSE),
+        ({"is_same": True, "would_clear": True}, MAILCHIMP, MergeResult.SAME),
+        ({"would_clear": True, "epicor_changed": False}, MAILCHIMP, MergeResult.REFUSE),
         # Only Mailchimp changed: every policy takes its value.
-        *(({"epicor_changed": False}, policy, Verdict.WRITE) for policy in ConflictPolicy),
+        *(({"epicor_changed": False}, policy, MergeResult.WRITE) for policy in ConflictPolicy),
         # Both changed.
-        ({"epicor_changed": True}, MAILCHIMP, Verdict.WRITE),
-        ({"epicor_changed": True}, EPICOR, Verdict.KEEP),
-        ({"epicor_changed": True, "row_changed_at": LATER}, NEWEST, Verdict.KEEP),
-        ({"epicor_changed": True, "row_changed_at": NOON - timedelta(hours=1)}, NEWEST, Verdict.WRITE),
-        ({"epicor_changed": True, "row_changed_at": None}, NEWEST, Verdict.WRITE),
+        ({"epicor_changed": True}, MAILCHIMP, MergeResult.WRITE),
+        ({"epicor_changed": True}, EPICOR, MergeResult.KEEP),
+        ({"epicor_changed": True, "row_changed_at": LATER}, NEWEST, MergeResult.KEEP),
+        ({"epicor_changed": True, "row_changed_at": NOON - timedelta(hours=1)}, NEWEST, MergeResult.WRITE),
+        ({"epicor_changed": True, "row_changed_at": None}, NEWEST, MergeResult.WRITE),
         # Never seen before: as if both changed, but an empty field loses nothing.
-        ({"epicor_changed": None}, MAILCHIMP, Verdict.WRITE),
-        ({"epicor_changed": None}, EPICOR, Verdict.KEEP),
-        ({"epicor_changed": None, "epicor_is_empty": True}, EPICOR, Verdict.WRITE),
-        ({"epicor_changed": None, "row_changed_at": LATER}, NEWEST, Verdict.KEEP),
+        ({"epicor_changed": None}, MAILCHIMP, MergeResult.WRITE),
+        ({"epicor_changed": None}, EPICOR, MergeResult.KEEP),
+        ({"epicor_changed": None, "epicor_is_empty": True}, EPICOR, MergeResult.WRITE),
+        ({"epicor_changed": None, "row_changed_at": LATER}, NEWEST, MergeResult.KEEP),
     ],
 )
 def test_a_field_is_merged_three_ways(
-    facts: dict[str, Any], policy: ConflictPolicy, verdict: Verdict
+    facts: dict[str, Any], policy: ConflictPolicy, verdict: MergeResult
 ) -> None:
     given: dict[str, Any] = {
         "is_same": False,

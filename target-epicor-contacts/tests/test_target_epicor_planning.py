@@ -1,4 +1,4 @@
-"""What a batch of events comes to: pure, without a server."""
+"""The plan of a batch of events: pure, without a server."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from target_epicor_contacts.contract.contact_update import ContactUpdate, parse_update
 from target_epicor_contacts.epicor.columns import Columns
-from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, Entity, Row
-from target_epicor_contacts.rules.event_plan import Outcome
+from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, Entity, EpicorRow
+from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.matching import LinkedPeople
 from target_epicor_contacts.rules.plan import plan
-from target_epicor_contacts.rules.policy import ConflictPolicy, Rules, StatusColumns
+from target_epicor_contacts.rules.policy import ConflictPolicy, Rules
 from target_epicor_contacts.state.last_sent import sent_value
-from target_epicor_contacts.state.person_state import PersonMemory
+from target_epicor_contacts.state.person_state import PersonState
 
 Update = Callable[..., dict[str, Any]]
 
@@ -36,10 +36,10 @@ COLUMNS = Columns(
 PAT, NEW = "pat@example.com", "pat@example.net"
 
 
-def row(entity: Entity = CONTACT, number: int = 1, **values: Any) -> Row:
+def row(entity: Entity = CONTACT, number: int = 1, **values: Any) -> EpicorRow:
     key = {"Company": "A", "CustNum": number, "ShipToNum": "", "ConNum": 1}
     empty: dict[str, Any] = dict.fromkeys(COLUMNS.types[entity.name], "")
-    return Row(
+    return EpicorRow(
         entity,
         {
             **empty,
@@ -52,27 +52,25 @@ def row(entity: Entity = CONTACT, number: int = 1, **values: Any) -> Row:
 
 
 class World:
-    """Rows and memories that plans are carried out on."""
+    """Rows and person states that plans are carried out on."""
 
-    def __init__(self, *rows: Row, **rules: Any) -> None:
+    def __init__(self, *rows: EpicorRow, **rules: Any) -> None:
         self.rows = {row.id: row for row in rows}
-        self.memories: dict[str, PersonMemory] = {}
-        self.rules = Rules(COLUMNS, **rules)
+        self.states: dict[str, PersonState] = {}
+        self.rules = Rules(columns=COLUMNS, **rules)
         self.writes: Mapping[str, Mapping[str, Any]] = {}
 
-    def apply(self, *records: Mapping[str, Any], sent: Mapping[str, Any] | None = None) -> list[Outcome]:
+    def apply(self, *records: Mapping[str, Any], sent: Mapping[str, Any] | None = None) -> list[EventPlan]:
         updates: list[ContactUpdate] = [
             replace(parse_update("s", record), sent=sent or {}) for record in records
         ]
-        planned = plan(updates, self.rows.values(), self.memories, self.rules)
+        planned = plan(updates, self.rows.values(), self.states, self.rules)
         for row_id, changes in planned.writes.items():
             self.rows[row_id] = self.rows[row_id].with_changes(changes)
         # As the ledger keeps them: only what survives storage counts.
-        self.memories = {
-            key: PersonMemory.from_json(memory.to_json()) for key, memory in planned.memories.items()
-        }
+        self.states = {key: PersonState.from_json(state.to_json()) for key, state in planned.states.items()}
         self.writes = planned.writes
-        return list(planned.outcomes)
+        return list(planned.events)
 
     def values(self, column: str) -> list[Any]:
         return [row.values[column] for row in self.rows.values()]
@@ -84,6 +82,7 @@ class World:
 # Status
 
 
+@pytest.mark.rule("R2")
 @pytest.mark.parametrize("status", ["unsubscribed", "complaint", "cleaned"])
 def test_every_opt_out_sets_the_flag(update: Update, status: str) -> None:
     world = World(row(), row(CUSTOMER))
@@ -92,7 +91,7 @@ def test_every_opt_out_sets_the_flag(update: Update, status: str) -> None:
 
 
 def test_a_status_without_the_flag_is_a_setting(update: Update) -> None:
-    world = World(row(), flag_statuses=frozenset(), status_columns=StatusColumns(status="MC_Status_c"))
+    world = World(row(), flag_statuses=(), status_column="MC_Status_c")
     world.apply(update(PAT, "cleaned"))
     assert world.writes == {"A/CustCnt/1//1": {"MC_Status_c": "cleaned"}}
 
@@ -110,6 +109,7 @@ def test_events_of_one_batch_are_applied_by_time_and_only_the_last_state_is_writ
     assert (left.overtaken, left.changes, came_back.overtaken) == (1, (), 0)
 
 
+@pytest.mark.rule("R7")
 def test_equal_times_are_decided_by_the_sequence(update: Update) -> None:
     world = World(row())
     world.apply(update(PAT, "unsubscribed", sequence=8))
@@ -119,18 +119,20 @@ def test_equal_times_are_decided_by_the_sequence(update: Update) -> None:
     assert world.values("NoContact") == [False]
 
 
+@pytest.mark.rule("R7")
 @pytest.mark.parametrize("order", list(itertools.permutations(["subscribed", "cleaned", "complaint"])))
-def test_of_one_moment_without_a_sequence_the_lowest_consent_holds(
+def test_at_equal_times_without_a_sequence_the_lowest_consent_holds(
     update: Update, order: Sequence[str]
 ) -> None:
-    world = World(row(), status_columns=StatusColumns(status="MC_Status_c"))
+    world = World(row(), status_column="MC_Status_c")
     for status in order:
         world.apply(update(PAT, status))
     assert (world.values("NoContact"), world.values("MC_Status_c")) == ([True], ["complaint"])
 
 
+@pytest.mark.rule("R1")
 def test_a_complaint_stays_a_complaint_under_later_weaker_opt_outs(update: Update) -> None:
-    world = World(row(), status_columns=StatusColumns(status="MC_Status_c"))
+    world = World(row(), status_column="MC_Status_c")
     world.apply(update(PAT, "complaint", second=1))
     [weaker] = world.apply(update(PAT, "unsubscribed", second=5))
     [between] = world.apply(update(PAT, "subscribed", second=3))
@@ -150,7 +152,8 @@ def test_a_later_profile_event_changes_nothing_about_a_complaint(update: Update)
     assert (world.values("NoContact"), world.values("PhoneNum")) == ([True], ["1"])
 
 
-def test_a_flag_of_somebody_else_is_kept_and_one_of_ours_is_cleared(update: Update) -> None:
+@pytest.mark.rule("R1")
+def test_a_flag_set_by_a_user_is_kept_and_one_of_ours_is_cleared(update: Update) -> None:
     world = World(row(number=1, NoContact=True), row(number=2))
     world.apply(update(PAT, "unsubscribed"))
     [back] = world.apply(update(PAT, "subscribed", second=1))
@@ -158,6 +161,7 @@ def test_a_flag_of_somebody_else_is_kept_and_one_of_ours_is_cleared(update: Upda
     assert back.flag_kept == {"A/CustCnt/1//1"}
 
 
+@pytest.mark.rule("R1")
 def test_a_flag_that_a_user_took_back_and_set_again_is_not_ours_any_more(update: Update) -> None:
     world = World(row())
     world.apply(update(PAT, "unsubscribed"))
@@ -168,6 +172,7 @@ def test_a_flag_that_a_user_took_back_and_set_again_is_not_ours_any_more(update:
     assert world.values("NoContact") == [True]
 
 
+@pytest.mark.rule("R1")
 @pytest.mark.parametrize(
     ("left", "joined", "flagged"),
     [
@@ -179,17 +184,17 @@ def test_a_flag_that_a_user_took_back_and_set_again_is_not_ours_any_more(update:
         ([None], ["shop"], False),
     ],
 )
-def test_who_joins_an_audience_stays_opted_out_where_they_left_another(
+def test_a_person_who_joins_an_audience_stays_opted_out_of_the_one_they_left(
     update: Update, left: list[str | None], joined: list[str | None], *, flagged: bool
 ) -> None:
     world = World(row())
     for second, audience in enumerate(left):
         world.apply(update(PAT, "unsubscribed", second=second, list_id=audience))
     for second, audience in enumerate(joined, start=10):
-        [outcome] = world.apply(update(PAT, "subscribed", second=second, list_id=audience))
-        told = outcome.superseded.get("status")
+        [event] = world.apply(update(PAT, "subscribed", second=second, list_id=audience))
+        superseded = event.superseded.get("status")
     assert world.values("NoContact") == [flagged]
-    assert told == ("opted_out_of_other_audience" if flagged else None)
+    assert superseded == ("opted_out_of_other_audience" if flagged else None)
 
 
 def test_a_complaint_stays_until_the_person_comes_back_to_its_audience(update: Update) -> None:
@@ -208,6 +213,8 @@ def test_clearing_can_be_turned_off(update: Update) -> None:
     assert world.values("NoContact") == [True]
 
 
+@pytest.mark.rule("R1")
+@pytest.mark.rule("R2")
 def test_a_row_shared_by_two_people_is_flagged_by_each_and_cleared_by_neither(update: Update) -> None:
     world = World(row(EMailAddress=f"{PAT}; sam@example.com"))
     world.apply(update(PAT, "unsubscribed"))
@@ -216,7 +223,7 @@ def test_a_row_shared_by_two_people_is_flagged_by_each_and_cleared_by_neither(up
     assert world.values("NoContact") == [True]
 
 
-def test_who_comes_back_clears_the_rows_of_theirs_without_an_address_too(update: Update) -> None:
+def test_a_subscribe_clears_the_linked_rows_without_an_address_too(update: Update) -> None:
     world = World(
         row(number=1, PerConID=7),
         row(number=2, PerConID=7, EMailAddress=""),
@@ -230,6 +237,7 @@ def test_who_comes_back_clears_the_rows_of_theirs_without_an_address_too(update:
     assert world.values("NoContact") == [False, False, True]
 
 
+@pytest.mark.rule("R2")
 def test_an_opt_out_without_a_row_reaches_the_row_that_appears_later(update: Update) -> None:
     world = World()
     [unmatched] = world.apply(update(PAT, "unsubscribed"))
@@ -273,7 +281,7 @@ def test_an_opt_out_of_the_new_address_that_overtakes_the_move_reaches_the_row(u
     assert (world.values("NoContact"), world.values("EMailAddress")) == ([True], [NEW])
 
 
-def test_who_takes_a_given_up_address_is_another_person(update: Update) -> None:
+def test_an_event_of_a_given_up_address_after_the_move_is_of_another_person(update: Update) -> None:
     world = World(row())
     world.apply(update(PAT, new_email=NEW, second=1))
     world.apply(update(PAT, "unsubscribed", second=5))
@@ -317,6 +325,7 @@ def test_a_name_that_comes_along_is_not_derived(update: Update) -> None:
     assert world.values("Name") == ["Dr. New"]
 
 
+@pytest.mark.rule("R8")
 def test_a_field_that_did_not_change_in_mailchimp_never_travels(update: Update) -> None:
     world = World(row(PhoneNum="1", Address1="a"))
     world.apply(update(PAT, PhoneNum="1", Address1="a"))
@@ -325,6 +334,7 @@ def test_a_field_that_did_not_change_in_mailchimp_never_travels(update: Update) 
     assert world.writes == {"A/CustCnt/1//1": {"PhoneNum": "2"}}
 
 
+@pytest.mark.rule("R8")
 @pytest.mark.parametrize(
     ("policy", "after"),
     [(ConflictPolicy.MAILCHIMP_WINS, "theirs"), (ConflictPolicy.EPICOR_WINS, "ours")],
@@ -348,11 +358,11 @@ def test_after_a_conflict_that_epicor_won_the_next_edit_in_mailchimp_travels(upd
 
 @pytest.mark.parametrize(("changed_at", "after"), [("18:00:09", "ours"), ("18:00:01", "theirs")])
 @pytest.mark.parametrize("column", ["UpdatedOn", "ChangeDate"])
-def test_the_newest_wins_where_the_row_says_when_it_changed(
+def test_the_newest_wins_where_the_row_has_the_time_of_its_change(
     update: Update, changed_at: str, after: str, column: str
 ) -> None:
     hour, minute, second = (int(part) for part in changed_at.split(":"))
-    moments: dict[str, dict[str, Any]] = {
+    timestamps: dict[str, dict[str, Any]] = {
         "UpdatedOn": {"UpdatedOn": f"2026-03-01T{changed_at}Z"},
         # Local midnight and the seconds since then, as Kinetic keeps it.
         "ChangeDate": {
@@ -360,12 +370,12 @@ def test_the_newest_wins_where_the_row_says_when_it_changed(
             "ChangeTime": (hour + 1) * 3600 + minute * 60 + second,
         },
     }
-    world = World(row(PhoneNum="ours", **moments[column]), conflict_policy=ConflictPolicy.NEWEST_WINS)
+    world = World(row(PhoneNum="ours", **timestamps[column]), conflict_policy=ConflictPolicy.NEWEST_WINS)
     world.apply(update(PAT, second=5, PhoneNum="theirs"))
     assert world.values("PhoneNum") == [after]
 
 
-def test_an_empty_value_clears_only_when_that_is_asked_for(update: Update) -> None:
+def test_an_empty_value_clears_only_with_allow_clear(update: Update) -> None:
     world, asked = World(row(PhoneNum="1")), World(row(PhoneNum="1"), allow_clear=True)
     [refused] = world.apply(update(PAT, PhoneNum=""))
     asked.apply(update(PAT, PhoneNum=""))
@@ -373,6 +383,7 @@ def test_an_empty_value_clears_only_when_that_is_asked_for(update: Update) -> No
     assert asked.values("PhoneNum") == [""]
 
 
+@pytest.mark.rule("R7")
 def test_each_field_has_an_order_of_its_own(update: Update) -> None:
     world = World(row())
     world.apply(update(PAT, second=5, PhoneNum="new"))
@@ -383,20 +394,55 @@ def test_each_field_has_an_order_of_its_own(update: Update) -> None:
 
 def test_a_value_that_does_not_fit_does_not_stop_the_opt_out_of_the_same_event(update: Update) -> None:
     world = World(row())
-    [outcome] = world.apply(update(PAT, "unsubscribed", MC_Score_c="many"))
-    assert outcome.error is not None
+    [event] = world.apply(update(PAT, "unsubscribed", MC_Score_c="many"))
+    assert event.error is not None
     assert world.values("NoContact") == [True]
 
 
 def test_a_column_that_only_the_record_knows_is_an_error_of_the_record(update: Update) -> None:
-    [outcome] = World(row()).apply(update(PAT, Unheard_c="x"))
-    assert "Unheard_c" in str(outcome.error)
+    [event] = World(row()).apply(update(PAT, Unheard_c="x"))
+    assert "Unheard_c" in str(event.error)
 
 
-# What Mailchimp was given from Epicor: a value of that kind in an event is no edit of the person
+@pytest.mark.rule("R8")
+def test_columns_go_to_the_rows_of_the_person_alone_and_never_to_a_shared_or_a_linked_one(
+    update: Update,
+) -> None:
+    world = World(
+        row(number=1, PerConID=7),
+        row(number=2, EMailAddress=f"{PAT}; sam@example.com"),
+        row(number=3, PerConID=7, EMailAddress=""),
+        row(CUSTOMER, 4, EMailAddress=f"{PAT}, sam@example.com"),
+    )
+    [event] = world.apply(update(PAT, PhoneNum="1", FirstName="Pat"))
+    assert world.writes == {"A/CustCnt/1//1": {"PhoneNum": "1", "FirstName": "Pat", "Name": "Pat"}}
+    assert set(event.matched) == {"A/CustCnt/1//1", "A/CustCnt/2//1", "A/CustCnt/3//1", "A/Customer/4"}
 
 
-def test_a_value_that_mailchimp_was_given_does_not_overwrite_an_edit_in_epicor(update: Update) -> None:
+@pytest.mark.rule("R8")
+@pytest.mark.parametrize(
+    "shared", [{"EMailAddress": f"{PAT}; sam@example.com"}, {"EMailAddress": "", "PerConID": 7}]
+)
+def test_a_value_that_only_a_shared_row_could_take_is_written_once_a_row_of_the_person_appears(
+    update: Update, shared: dict[str, Any]
+) -> None:
+    world = World(row(**shared), row(number=2, PerConID=7, EMailAddress=f"{PAT}; sam@example.com"))
+    [event] = world.apply(update(PAT, "unsubscribed", PhoneNum="1"))
+    assert {column for changes in world.writes.values() for column in changes} == {"NoContact"}
+    assert PAT in world.states
+    assert world.states[PAT].fields == {}
+    assert (event.kept, event.refused, event.superseded) == (set(), set(), {})
+    world.rows |= {row(number=3).id: row(number=3)}
+    world.apply(update(PAT, second=5, PhoneNum="1"))
+    assert world.writes["A/CustCnt/3//1"]["PhoneNum"] == "1"
+    assert "PhoneNum" not in world.writes.get("A/CustCnt/1//1", {})
+
+
+# The last value that Mailchimp accepted from Epicor: in an event it is not an edit of the person
+
+
+@pytest.mark.rule("R8")
+def test_a_value_that_mailchimp_had_accepted_does_not_overwrite_an_edit_in_epicor(update: Update) -> None:
     world = World(row(PhoneNum="edited in Epicor", FirstName="Old"))
     world.apply(update(PAT, PhoneNum="1", FirstName="New"), sent={"PhoneNum": "1", "FirstName": "Old"})
     assert (world.values("PhoneNum"), world.values("FirstName")) == (["edited in Epicor"], ["New"])
@@ -460,9 +506,10 @@ EVENTS = st.lists(
 )
 
 
+@pytest.mark.rule("R7")
 @settings(deadline=None)
 @given(events=EVENTS, data=st.data())
-def test_the_end_does_not_depend_on_arrival(
+def test_the_end_does_not_depend_on_the_order_of_arrival(
     events: Iterable[tuple[str, str, int]], data: st.DataObject
 ) -> None:
     numbered = [
@@ -497,12 +544,13 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.rule("R7")
 @settings(deadline=None)
 @given(steps=STEPS, data=st.data())
-def test_the_end_does_not_depend_on_arrival_although_the_person_moves(
+def test_the_end_does_not_depend_on_the_order_of_arrival_although_the_person_moves(
     steps: Iterable[tuple[str, str]], data: st.DataObject
 ) -> None:
-    """One person, whose every event names the address that they had at that moment."""
+    """One person, whose every event names the address that they had at that time."""
     address, history = ADDRESSES[0], []
     for number, (kind, value) in enumerate(steps):
         event = {

@@ -39,7 +39,9 @@ def postgres_url() -> Iterator[str]:
             server.cleanup()
 
 
-def test_decisions_and_memories_live_in_postgresql(bench: Any, update: Update, postgres_url: str) -> None:
+def test_decisions_and_person_states_live_in_postgresql(
+    bench: Any, update: Update, postgres_url: str
+) -> None:
     bench = dataclasses.replace(bench, other_audit_url=postgres_url)
     bench.edit(ROW, EMailAddress=PAT, PerConID=0)
     bench.deliver(update(PAT, "unsubscribed", second=5, LastName="New"))

@@ -1,8 +1,7 @@
-"""With `reconcile`: what differs is told, nothing is written, and nothing that was remembered hides it."""
+"""With `reconcile`: differences are recorded, nothing is written, and no stored state hides one."""
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 from collections.abc import Callable
 from typing import Any
@@ -12,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kinetic_mailchimp.audit import AuditTrail, Drift
 from kinetic_mailchimp.kit.errors import TransientError
-from target_epicor_contacts.audit.batch_result import Written
 from target_epicor_contacts.audit.decisions import decide
+from target_epicor_contacts.audit.event_result import BatchResult
 from target_epicor_contacts.contract.contact_update import parse_update
 from target_epicor_contacts.epicor.columns import Columns
-from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, SYNC_EMAIL, Entity, Row
+from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, SYNC_EMAIL, Entity, EpicorRow
 from target_epicor_contacts.pipeline import LEDGER
 from target_epicor_contacts.reconcile.comparison import compare
 from target_epicor_contacts.reconcile.drift import as_comparison
-from target_epicor_contacts.rules.policy import ConflictPolicy, Rules, StatusColumns
+from target_epicor_contacts.rules.policy import ConflictPolicy, Rules
 from target_epicor_contacts.settings import WriteSettings
 
 Update = Callable[..., dict[str, Any]]
@@ -32,7 +31,7 @@ UNKNOWN = ("drifted", "opt_out_unknown_to_epicor")
 
 @pytest.fixture
 def pat(bench: Any) -> Any:
-    """Somebody with a contact and a customer, and a customer in another company."""
+    """A person with a contact and a customer, and a customer in another company."""
     bench.edit(ROW, EMailAddress=PAT, PerConID=0)
     bench.edit(OTHER_ROW, EMailAddress=PAT)
     bench.edit(ELSEWHERE, EMailAddress=PAT)
@@ -79,7 +78,7 @@ def test_of_several_rows_only_the_one_without_the_flag_is_named(pat: Any, update
     assert "Customer EPIC06/2" in pat.decisions()[0]["detail"]
 
 
-def test_once_mended_a_second_comparison_finds_nothing(pat: Any, update: Update) -> None:
+def test_a_comparison_after_the_correction_finds_nothing(pat: Any, update: Update) -> None:
     record = update(PAT, "unsubscribed", reason="manual", list_id="l1")
     assert compared(pat, record) == [UNKNOWN]
     for row in (ROW, OTHER_ROW, ELSEWHERE):
@@ -87,7 +86,7 @@ def test_once_mended_a_second_comparison_finds_nothing(pat: Any, update: Update)
     assert compared(pat, record) == [("unchanged", "already_so")]
 
 
-def test_an_opt_out_that_no_event_told_is_written_by_a_run_over_the_same_records(
+def test_an_opt_out_without_an_event_is_written_by_a_run_over_the_same_records(
     pat: Any, update: Update
 ) -> None:
     record = update(PAT, "unsubscribed", reason="manual", list_id="l1")
@@ -100,12 +99,12 @@ def test_an_opt_out_that_no_event_told_is_written_by_a_run_over_the_same_records
 def test_a_flag_that_was_taken_away_after_the_opt_out_was_written_is_found(pat: Any, update: Update) -> None:
     pat.deliver(update(PAT, "unsubscribed", second=60, sequence=7))
     pat.edit(ROW, NoContact=False)
-    # Mailchimp may date the member's last change before the event that told of it.
+    # Mailchimp may date the member's last change before the event about it.
     assert compared(pat, update(PAT, "unsubscribed", second=58)) == [UNKNOWN]
     assert pat.parts()[-1]["targets"] == "CustCnt EPIC06/1//1"
 
 
-def test_what_was_remembered_stays_as_it_is(pat: Any, update: Update) -> None:
+def test_a_comparison_changes_no_person_state(pat: Any, update: Update) -> None:
     def memory() -> Any:
         with AuditTrail.open(pat.audit_url) as trail:
             return trail.ledger(LEDGER).get_many([PAT, SAM])
@@ -130,8 +129,7 @@ def test_columns_are_compared_whatever_was_sent_or_written_and_whoever_would_win
 ) -> None:
     for row_name in (OTHER_ROW, ELSEWHERE):
         pat.edit(row_name, EMailAddress="")
-    member = hashlib.md5(PAT.encode(), usedforsecurity=False).hexdigest()
-    pat.remember("target-mailchimp/l1/members", member, {"sent": {"merge_fields.LNAME": "Mailchimp"}})
+    pat.remember_sent("l1", PAT, {"merge_fields.LNAME": "Mailchimp"})
     pat.deliver(update(PAT, FirstName="Pat", LastName="Mailchimp"))
     pat.edit(ROW, LastName="Epicor")
     record = update(PAT, FirstName="Pat", LastName="Mailchimp", list_id="l1")
@@ -141,7 +139,7 @@ def test_columns_are_compared_whatever_was_sent_or_written_and_whoever_would_win
 
 
 @pytest.mark.parametrize(
-    ("unmatched", "told"),
+    ("unmatched", "expected"),
     [
         ("record", ("unmatched", "no_row")),
         ("dead_letter", ("unmatched", "no_row")),
@@ -149,14 +147,14 @@ def test_columns_are_compared_whatever_was_sent_or_written_and_whoever_would_win
         ("create", ("drifted", "row_missing")),
     ],
 )
-def test_people_without_a_row(bench: Any, update: Update, unmatched: str, told: tuple[str, str]) -> None:
+def test_people_without_a_row(bench: Any, update: Update, unmatched: str, expected: tuple[str, str]) -> None:
     customer = bench.all_rows()["EPIC06/Customer/1"]["CustID"]
     records = [update(SAM, "unsubscribed"), update(PAT, "cleaned")]
     found = compared(bench, *records, unmatched=unmatched, create_under_customer=customer, max_failed=0)
-    assert found == [told, told]
+    assert found == [expected, expected]
 
 
-def test_what_is_no_update_is_skipped_and_not_kept(pat: Any, update: Update) -> None:
+def test_an_invalid_record_is_skipped_and_not_kept(pat: Any, update: Update) -> None:
     found = compared(
         pat, update("nobody", "unsubscribed"), update(PAT, "out"), update(PAT, None), max_failed=0
     )
@@ -176,7 +174,7 @@ def test_a_value_that_cannot_be_compared_hides_no_opt_out(pat: Any, update: Upda
     assert "Inactive" in pat.decisions()[-1]["detail"]
 
 
-def test_evidence_is_not_asked_for(pat: Any, update: Update) -> None:
+def test_a_comparison_logs_no_evidence(pat: Any, update: Update) -> None:
     for row in (ROW, OTHER_ROW, ELSEWHERE):
         pat.edit(row, NoContact=True)
     record = update(PAT, "unsubscribed")
@@ -197,7 +195,7 @@ def test_when_rows_cannot_be_read_the_run_fails_and_every_record_has_its_decisio
     assert pat.runs()[-1]["status"] == "failed"
 
 
-def test_half_a_listing_is_no_comparison_of_everyone(pat: Any, update: Update) -> None:
+def test_a_comparison_of_an_incomplete_listing_is_recorded_as_stopped(pat: Any, update: Update) -> None:
     pat.deliver(update(PAT, "unsubscribed"), reconcile=True, is_whole=False)
     [run] = pat.runs()
     assert run["status"] == "stopped"
@@ -224,23 +222,23 @@ COLUMNS = Columns(
     }
 )
 RULES = Rules(
-    COLUMNS,
-    status_columns=StatusColumns(status="MC_Status_c"),
+    columns=COLUMNS,
+    status_column="MC_Status_c",
     conflict_policy=ConflictPolicy.EPICOR_WINS,
     clear_on_subscribe=False,
 ).comparing()
 
 
-def row(entity: Entity = CONTACT, number: int = 1, **values: Any) -> Row:
+def row(entity: Entity = CONTACT, number: int = 1, **values: Any) -> EpicorRow:
     key = {"Company": "A", "CustNum": number, "ShipToNum": "", "ConNum": 1}
     empty: dict[str, Any] = dict.fromkeys(COLUMNS.types[entity.name], "")
     own = {name: key[name] for name in entity.key}
-    return Row(entity, {**empty, **own, "NoContact": False, "PerConID": 0, EMAIL: PAT, **values})
+    return EpicorRow(entity, {**empty, **own, "NoContact": False, "PerConID": 0, EMAIL: PAT, **values})
 
 
-def verdicts(*records: dict[str, Any], rows: list[Row], rules: Rules = RULES) -> list[Any]:
-    outcomes = compare([parse_update("s", record) for record in records], rows, rules)
-    return [as_comparison(decide(outcome, Written(), rules, "record"), rules) for outcome in outcomes]
+def verdicts(*records: dict[str, Any], rows: list[EpicorRow], rules: Rules = RULES) -> list[Any]:
+    events = compare([parse_update("s", record) for record in records], rows, rules)
+    return [as_comparison(decide(event, BatchResult(), rules, "record"), rules) for event in events]
 
 
 def test_each_record_stands_for_itself(update: Update) -> None:
@@ -256,14 +254,14 @@ def test_contacts_of_the_same_person_are_compared_too(update: Update) -> None:
     assert [part.targets for part in decision.parts] == ["CustCnt A/2//1", "CustCnt A/3//1"]
 
 
-def test_a_flag_of_somebody_who_is_subscribed_is_drift_whoever_set_it(update: Update) -> None:
+def test_a_flag_of_a_subscribed_person_is_drift_in_any_case(update: Update) -> None:
     [decision] = verdicts(update(PAT, "subscribed"), rows=[row(NoContact=True), row(CUSTOMER)])
     assert decision.reason == Drift.OPT_OUT_UNKNOWN_TO_MAILCHIMP
     assert [part.changes for part in decision.parts] == [{"NoContact": (True, False)}]
 
 
 def test_a_column_of_consent_is_compared_by_its_value(update: Update) -> None:
-    rules = Rules(COLUMNS, flag_value=False).comparing()
+    rules = Rules(columns=COLUMNS, flag_value=False).comparing()
     made = [
         verdicts(update(PAT, "unsubscribed"), rows=[row(NoContact=consents)], rules=rules)[0]
         for consents in (True, False)
@@ -271,7 +269,7 @@ def test_a_column_of_consent_is_compared_by_its_value(update: Update) -> None:
     assert [decision.reason for decision in made] == [Drift.OPT_OUT_UNKNOWN_TO_EPICOR, "already_so"]
 
 
-def test_an_address_that_was_changed_is_told_without_what_a_move_would_need(update: Update) -> None:
+def test_a_changed_address_is_drift_of_the_address_alone(update: Update) -> None:
     rows = [row(PerConID=5, SyncEmailToPerCon=True), row(number=2, PerConID=5, EMailAddress=SAM)]
     [before] = verdicts(update(PAT, new_email=NEW), rows=rows)
     assert before.reason == Drift.ADDRESS_DIFFERS
@@ -280,7 +278,7 @@ def test_an_address_that_was_changed_is_told_without_what_a_move_would_need(upda
     assert after.reason == "already_so"
 
 
-def test_what_matters_most_is_the_reason(update: Update) -> None:
+def test_the_most_important_difference_is_the_reason(update: Update) -> None:
     record = update(PAT, "unsubscribed", new_email=NEW, PhoneNum="1")
     [decision] = verdicts(record, rows=[row(NoContact=True), row(CUSTOMER)])
     assert decision.reason == Drift.OPT_OUT_UNKNOWN_TO_EPICOR
@@ -312,7 +310,7 @@ _statuses = st.sampled_from(["unsubscribed", "complaint", "cleaned"])
 @given(_rows, st.lists(st.tuples(st.sampled_from([PAT, SAM]), _statuses), max_size=6))
 @settings(deadline=None)
 def test_an_opt_out_is_drift_exactly_where_a_row_of_the_person_lacks_the_flag(
-    drawn: list[tuple[Entity, bool, str]], told: list[tuple[str, str]]
+    drawn: list[tuple[Entity, bool, str]], statuses: list[tuple[str, str]]
 ) -> None:
     rows = [
         row(entity, number, NoContact=flagged, EMailAddress=address)
@@ -320,7 +318,7 @@ def test_an_opt_out_is_drift_exactly_where_a_row_of_the_person_lacks_the_flag(
     ]
     records = [
         {"email": email, "contact_status": status, "occurred_at": "2026-03-01T18:00:00Z", "event_id": str(n)}
-        for n, (email, status) in enumerate(told)
+        for n, (email, status) in enumerate(statuses)
     ]
     for record, decision in zip(records, verdicts(*records, rows=rows), strict=True):
         lacking = {

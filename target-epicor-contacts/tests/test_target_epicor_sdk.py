@@ -57,6 +57,7 @@ def test_no_standard_test_is_left_out() -> None:
     assert {*AS_THEY_STAND, *WITH_ANOTHER_END} >= set(suites.target_tests.tests)
 
 
+@pytest.mark.rule("R6")
 @pytest.mark.parametrize("test", AS_THEY_STAND, ids=lambda test: test.name)
 def test_standard(test: type[TargetTestTemplate], bench: Any) -> None:
     run(test, bench)

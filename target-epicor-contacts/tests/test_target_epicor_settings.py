@@ -1,8 +1,7 @@
-"""What the settings change: identity, profiles of the server, look-ups, people without a row, evidence."""
+"""Effects of the settings: identity, profiles of the server, look-ups, people without a row, evidence."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 import sys
@@ -11,12 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings, Reply
+from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
-from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, PERSON, Row
+from kinetic_mailchimp.kit.http_call import HttpCall, Reply
+from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, PERSON, EpicorRow
 from target_epicor_contacts.epicor.row_finder import RowFinder
+from target_epicor_contacts.epicor.row_write import RowWrite
 from target_epicor_contacts.epicor.row_writer import RowWriter
-from target_epicor_contacts.epicor.write_results import RowWrite
 from target_epicor_contacts.pipeline import TooManyFailuresError
 from target_epicor_contacts.settings import WriteSettings
 
@@ -29,7 +29,7 @@ ROW, OTHER_ROW = "EPIC06/CustCnt/1//1", "EPIC06/Customer/2"
 
 @pytest.fixture
 def pat(bench: Any) -> Any:
-    """Somebody with a contact and a customer."""
+    """A person with a contact and a customer."""
     bench.edit(ROW, EMailAddress=PAT, PerConID=0)
     bench.edit(OTHER_ROW, EMailAddress=PAT)
     return bench
@@ -74,14 +74,14 @@ def test_a_stock_server_without_change_dates_works_the_same(start_bench: StartBe
     assert bench.all_rows()[ROW]["LastName"] == "New"
 
 
-def test_the_connection_check_says_what_works(pat: Any) -> None:
+def test_the_connection_check_lists_what_works(pat: Any) -> None:
     program = [*pat.command(status_column="MC_Status_c"), "--test"]
     done = subprocess.run(program, capture_output=True, text=True, check=True)
     assert "The columns for status exist: MC_Status_c, NoContact." in done.stdout
     assert "Company EPIC07: customers can be read." in done.stdout
 
 
-def test_the_connection_check_says_what_does_not_work(pat: Any) -> None:
+def test_the_connection_check_names_what_does_not_work(pat: Any) -> None:
     program = [*pat.command(status_column="MC_Bounced_c"), "--test"]
     done = subprocess.run(program, capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -98,15 +98,14 @@ def test_about_lists_no_setting_that_has_no_effect() -> None:
 # Looking up
 
 
-def test_a_server_that_tells_capitals_apart_is_asked_in_lower_case(
-    start_bench: StartBench, update: Update
-) -> None:
+def test_a_case_sensitive_server_is_asked_in_lower_case(start_bench: StartBench, update: Update) -> None:
     bench = start_bench(case_sensitive=True)
     bench.edit(ROW, EMailAddress="PAT@Example.com", PerConID=0)
     bench.deliver(update(PAT, "unsubscribed"), address_filter="tolower")
     assert ROW in bench.flagged()
 
 
+@pytest.mark.rule("R5")
 def test_a_page_that_the_server_cuts_off_is_read_on(start_bench: StartBench, update: Update) -> None:
     bench = start_bench(customers=40, max_top=10)
     names = [name for name in bench.all_rows() if name.startswith("EPIC06/Customer/")]
@@ -224,6 +223,7 @@ def customer_id(bench: Any) -> str:
     return str(bench.all_rows()[OTHER_ROW]["CustID"])
 
 
+@pytest.mark.rule("R4")
 @pytest.mark.parametrize("fault", [None, {"kind": "reset", "applied": True}, {"kind": "reset"}])
 def test_a_contact_is_made_once_and_gets_the_status_and_the_fields(
     bench: Any, update: Update, fault: dict[str, Any] | None
@@ -262,7 +262,8 @@ def test_a_contact_that_epicor_refuses_to_make_is_a_dead_letter_and_the_others_g
     assert (row["NoContact"], row["PhoneNum"]) == (True, "1")
 
 
-def test_a_contact_over_which_epicor_stumbles_does_not_stop_the_opt_outs_of_others(
+@pytest.mark.rule("R2")
+def test_a_contact_with_server_errors_for_good_does_not_stop_the_opt_outs_of_others(
     bench: Any, update: Update
 ) -> None:
     bench.edit(OTHER_ROW, EMailAddress="pat@example.com")
@@ -285,7 +286,7 @@ def test_a_contact_over_which_epicor_stumbles_does_not_stop_the_opt_outs_of_othe
     ]
 
 
-def test_in_a_dry_run_nobody_is_made(bench: Any, update: Update) -> None:
+def test_a_dry_run_creates_no_contact(bench: Any, update: Update) -> None:
     before = bench.all_rows()
     bench.deliver(
         update("new@example.com"),
@@ -329,18 +330,15 @@ def test_people_without_a_row_count_as_failed_where_they_leave_a_dead_letter(
     assert error is None
 
 
-# What the other direction sent
+# Values that Mailchimp accepted
 
 
-def test_what_the_other_direction_sent_last_is_read_from_the_same_audit_database(
+@pytest.mark.rule("R8")
+def test_the_last_value_that_mailchimp_accepted_is_read_from_the_state_of_the_member(
     pat: Any, update: Update
 ) -> None:
     pat.edit(ROW, PhoneNum="edited in Epicor", City="Bern")
-    pat.remember(
-        "target-mailchimp/a1b2c3/members",
-        hashlib.md5(PAT.encode(), usedforsecurity=False).hexdigest(),
-        {"sent": {"merge_fields.PHONE": "1", "merge_fields.ADDRESS": {"city": "Bern"}}},
-    )
+    pat.remember_sent("a1b2c3", PAT, {"merge_fields.PHONE": "1", "merge_fields.ADDRESS": {"city": "Bern"}})
     event = update(PAT, list_id="a1b2c3", PhoneNum="1", City="Basel")
     pat.deliver(event, match=["contacts"], conflict_policy="epicor_wins")
     row = pat.all_rows()[ROW]
@@ -350,6 +348,7 @@ def test_what_the_other_direction_sent_last_is_read_from_the_same_audit_database
 # Evidence
 
 
+@pytest.mark.rule("R4")
 @pytest.mark.parametrize("fault", [None, {"kind": "reset", "applied": True}, {"kind": "reset"}])
 def test_an_opt_out_is_logged_once_in_a_memo_on_each_row(
     pat: Any, update: Update, fault: dict[str, Any] | None
@@ -409,24 +408,26 @@ class PickyEpicor:
         if "Address1" in changes:
             raise DataError("No such street.", status=400)
         self.stored.update(changes)
-        return Reply(204, 0.25)
+        return Reply(HttpCall(204, seconds=0.25))
 
 
 class NoFinder:
-    def remember(self, before: Row, now: Row | None) -> None:
+    def remember(self, before: EpicorRow, now: EpicorRow | None) -> None:
         """Forget."""
 
 
+@pytest.mark.rule("R2")
 def test_a_street_that_epicor_refuses_does_not_stop_the_opt_out_of_the_same_row() -> None:
     epicor: Any = PickyEpicor()
     finder: Any = NoFinder()
     columns: Any = None
-    row = Row(CUSTOMER, {"Company": "A", "CustNum": 1})
+    row = EpicorRow(CUSTOMER, {"Company": "A", "CustNum": 1})
     with ThreadPoolExecutor(1) as executor:
         writer = RowWriter(epicor, finder, columns, executor, verify=False, first=frozenset({"NoContact"}))
-        result = writer.write([RowWrite(row, {"Address1": "x", "NoContact": True})])[row.id]
+        write = RowWrite(row, {"Address1": "x", "NoContact": True})
+        writer.write([write])
     assert epicor.stored == {"NoContact": True}
-    assert set(result.refused) == {"Address1"}
-    calls = {column: carried.call for column, carried in result.carried.items()}
-    assert (calls["NoContact"].status, calls["NoContact"].seconds) == (204, 0.25)
-    assert (calls["Address1"].status, calls["Address1"].failed) == (400, True)
+    assert set(write.refused) == {"Address1"}
+    assert (write.calls["NoContact"].status, write.calls["NoContact"].seconds) == (204, 0.25)
+    assert (write.calls["Address1"].status, write.calls["Address1"].failed) == (400, True)
+    assert write.payload(["NoContact"]) == {"Company": "A", "CustNum": 1, "NoContact": True}

@@ -1,18 +1,18 @@
-"""Reading a contact update, the order of two of them, and what values mean."""
+"""Contact updates, the order of two of them, and the meaning of values."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 import pytest
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from target_epicor_contacts.contract.contact_update import InvalidUpdateError, Status, parse_update
-from target_epicor_contacts.contract.event_order import Age, Moment
+from target_epicor_contacts.contract.event_order import Age, EventTime
 from target_epicor_contacts.epicor.columns import Columns, InvalidValueError, coerce, fingerprint, same
 from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, ENTITIES
+from target_epicor_contacts.state.person_state import PersonState
 
 Update = Callable[..., dict[str, Any]]
 
@@ -50,7 +50,9 @@ def test_events_that_are_not_about_consent_carry_no_status(update: Update, kind:
         ({"sequence": "seven"}, "invalid_sequence"),
     ],
 )
-def test_what_is_wrong_has_a_name(update: Update, changes: dict[str, Any], reason: str) -> None:
+def test_an_invalid_record_has_a_reason_and_the_name_of_its_field(
+    update: Update, changes: dict[str, Any], reason: str
+) -> None:
     with pytest.raises(InvalidUpdateError) as caught:
         parse_update("s", {**update("pat@example.com", "unsubscribed"), **changes})
     assert caught.value.reason == reason
@@ -60,42 +62,37 @@ def test_what_is_wrong_has_a_name(update: Update, changes: dict[str, Any], reaso
 def test_a_record_without_an_event_id_gets_one_from_its_content(update: Update) -> None:
     first, again = ({**update("pat@example.com", "unsubscribed"), "event_id": None} for _ in range(2))
     other = {**update("pat@example.com", "unsubscribed", second=1), "event_id": None}
-    names = [parse_update("s", record).moment.event_id for record in (first, again, other)]
+    names = [parse_update("s", record).event_time.event_id for record in (first, again, other)]
     assert names[0] == names[1] != names[2]
 
 
-def test_fractions_become_plain_numbers_for_dead_letters_and_for_epicor(update: Update) -> None:
-    parsed = parse_update("s", update("pat@example.com", Score=Decimal("1.50"), Level=Decimal(3)))
-    assert parsed.columns == {"Score": 1.5, "Level": 3}
-    assert type(parsed.record["Score"]) is float
-
-
-def moment(second: int, sequence: int | None = None, event_id: str = "") -> Moment:
-    return Moment(
+def event_time(second: int, sequence: int | None = None, event_id: str = "") -> EventTime:
+    return EventTime(
         datetime(2026, 3, 1, 18, 0, second, tzinfo=UTC), sequence, event_id or f"{second}{sequence}"
     )
 
 
+@pytest.mark.rule("R7")
 @pytest.mark.parametrize(
     ("event", "known", "age"),
     [
-        (moment(1), None, Age.NEWER),
-        (moment(2), moment(1), Age.NEWER),
-        (moment(1), moment(2), Age.OLDER),
-        (moment(1, 7), moment(1, 6), Age.NEWER),
-        (moment(1, 6), moment(1, 7), Age.OLDER),
-        (moment(2, 6), moment(1, 7), Age.NEWER),
-        (moment(1, 6, "a"), moment(1, 7, "a"), Age.SAME),
-        (moment(1, None, "a"), moment(1, 7, "b"), Age.SAME),
-        (moment(1, None, "a"), moment(1, None, "b"), Age.SAME),
+        (event_time(1), None, Age.NEWER),
+        (event_time(2), event_time(1), Age.NEWER),
+        (event_time(1), event_time(2), Age.OLDER),
+        (event_time(1, 7), event_time(1, 6), Age.NEWER),
+        (event_time(1, 6), event_time(1, 7), Age.OLDER),
+        (event_time(2, 6), event_time(1, 7), Age.NEWER),
+        (event_time(1, 6, "a"), event_time(1, 7, "a"), Age.SAME),
+        (event_time(1, None, "a"), event_time(1, 7, "b"), Age.SAME),
+        (event_time(1, None, "a"), event_time(1, None, "b"), Age.SAME),
     ],
 )
-def test_time_goes_before_sequence(event: Moment, known: Moment | None, age: Age) -> None:
+def test_time_goes_before_sequence(event: EventTime, known: EventTime | None, age: Age) -> None:
     assert event.age(known) is age
 
 
-def test_a_moment_survives_storage() -> None:
-    assert Moment.from_json(moment(3, 4).to_json()) == moment(3, 4)
+def test_the_time_of_an_event_survives_storage() -> None:
+    assert EventTime.from_json(event_time(3, 4).to_json()) == event_time(3, 4)
 
 
 def test_statuses_weigh_by_how_much_they_lower_consent() -> None:
@@ -105,6 +102,31 @@ def test_statuses_weigh_by_how_much_they_lower_consent() -> None:
         Status.UNSUBSCRIBED,
         Status.COMPLAINT,
     ]
+
+
+def test_a_state_that_an_earlier_version_stored_is_read_and_stored_again_without_loss() -> None:
+    event = {"at": "2026-03-01T18:00:00+00:00", "sequence": 7, "event_id": "e1"}
+    stored = {
+        "status": {
+            **event,
+            "value": "complaint",
+            "cause": event,
+            "reason": "abuse",
+            "campaign_id": "c1",
+            "pending": False,
+        },
+        "fields": {"PhoneNum": {**event, "value": "ab", "sent": None}},
+        "rows": {"A/CustCnt/1//1": {"PhoneNum": "cd"}},
+        "flagged": ["A/CustCnt/1//1"],
+        "moved": {**event, "to": "new@example.com"},
+        "settled": event,
+    }
+    state = PersonState.from_json(stored)
+    assert state.status is not None
+    assert state.status.event_time == EventTime(datetime(2026, 3, 1, 18, tzinfo=UTC), 7, "e1")
+    assert state.status.value is Status.COMPLAINT
+    assert (state.fields["PhoneNum"].value, *state.flagged) == ("ab", "A/CustCnt/1//1")
+    assert PersonState.from_json(state.to_json()) == state
 
 
 @pytest.mark.parametrize(
@@ -168,6 +190,7 @@ COLUMNS = Columns(
 )
 
 
+@pytest.mark.rule("R10")
 @pytest.mark.parametrize(
     ("column", "everywhere", "message"),
     [
@@ -187,7 +210,7 @@ def test_a_column_that_cannot_be_written_is_named_with_what_to_do(
     assert f"`{column}`" in str(caught.value)
 
 
-def test_a_flag_that_is_no_yes_or_no_is_refused() -> None:
+def test_a_flag_column_of_another_type_than_boolean_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="`Name`, a column of type"):
         COLUMNS.check("Name", ENTITIES, origin="`flag_column`", types=("Edm.Boolean",))
 

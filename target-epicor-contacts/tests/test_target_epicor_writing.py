@@ -1,4 +1,4 @@
-"""The target against a simulated Kinetic: what it writes, and what it says about it."""
+"""The target against a simulated Kinetic: its writes and its decisions."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ PAT_ROWS = {
 
 @pytest.fixture
 def pat(bench: Any) -> Any:
-    """Somebody whose address is written differently in five rows of both companies."""
+    """A person whose address is written differently in five rows of both companies."""
     for name, text in PAT_ROWS.items():
         alone = {"PerConID": 0} if "/CustCnt/" in name else {}
         bench.edit(name, EMailAddress=text, **alone)
     return bench
 
 
+@pytest.mark.rule("R2")
 def test_an_opt_out_reaches_every_row_of_the_address_and_no_other(pat: Any, update: Update) -> None:
     before = pat.flagged()
     states = pat.deliver(update(PAT, "unsubscribed", reason="manual"))
@@ -45,6 +46,8 @@ def test_the_decision_lists_each_row_with_the_value_before_and_after(pat: Any, u
     assert all(part["changes"] == {"NoContact": [False, True]} for part in parts)
 
 
+@pytest.mark.rule("R4")
+@pytest.mark.rule("R8")
 def test_the_same_event_again_writes_nothing(pat: Any, update: Update) -> None:
     event = update(PAT, "unsubscribed")
     pat.deliver(event)
@@ -72,6 +75,7 @@ def test_configured_columns_take_the_particulars(pat: Any, update: Update) -> No
     assert row["MC_StatusDate_c"].startswith("2026-03-01T18:00:00")
 
 
+@pytest.mark.rule("R1")
 def test_a_subscribe_clears_only_flags_that_this_target_set(pat: Any, update: Update) -> None:
     pat.edit("EPIC06/CustCnt/1//1", NoContact=True)
     before = pat.flagged()
@@ -81,6 +85,7 @@ def test_a_subscribe_clears_only_flags_that_this_target_set(pat: Any, update: Up
     assert pat.actions() == [("flagged", "unsubscribed"), ("cleared", "subscribed_again")]
 
 
+@pytest.mark.rule("R7")
 def test_an_older_event_that_arrives_later_is_superseded(pat: Any, update: Update) -> None:
     pat.deliver(update(PAT, "unsubscribed", second=10))
     pat.deliver(update(PAT, "subscribed", second=5))
@@ -88,6 +93,7 @@ def test_an_older_event_that_arrives_later_is_superseded(pat: Any, update: Updat
     assert pat.actions()[-1] == ("superseded", "newer_event")
 
 
+@pytest.mark.rule("R8")
 def test_only_columns_that_differ_are_sent(pat: Any, update: Update) -> None:
     row = pat.all_rows()["EPIC06/CustCnt/1//1"]
     pat.deliver(

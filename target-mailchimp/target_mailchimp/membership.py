@@ -1,4 +1,4 @@
-"""Who is a member of an audience: from the ledger, and from Mailchimp where it must be known for sure."""
+"""Finds the members of an audience: in the ledger, and in Mailchimp where it must be known for sure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _OVERLAP = timedelta(seconds=2)
 
 
 class Membership:
-    """What is known about the members of one audience.
+    """The states of the members of one audience.
 
     Args:
         client: The account.
@@ -61,8 +61,8 @@ class Membership:
         if self._audience.get(_LISTING) is None:
             self._list(since=None)
 
-    def known(self, members: Iterable[str]) -> dict[str, MemberState]:
-        """What the ledger knows, by subscriber hash."""
+    def states(self, members: Iterable[str]) -> dict[str, MemberState]:
+        """The states that the ledger has, by subscriber hash."""
         return read_members(self._members, members)
 
     def member_of(self, sources: Iterable[str]) -> dict[str, str]:
@@ -75,14 +75,14 @@ class Membership:
         sources = ((key, value) for key, value in self._sources.items() if key.startswith(prefix))
         while page := dict(itertools.islice(sources, LARGEST_PAGE)):
             member_of = {source: value["member"] for source, value in page.items()}
-            members = self.known(member_of.values())
+            members = self.states(member_of.values())
             yield {source: members[member] for source, member in member_of.items() if member in members}
 
     def waiting(self, members: Iterable[str]) -> dict[str, list[MemberRecord]]:
-        """What was said about people who were no members then, by subscriber hash.
+        """The records that came before their people were members, by subscriber hash.
 
         An opt-out that came before its person keeps the person from becoming a subscriber; a name that came
-        first travels when somebody becomes a member.
+        first travels when the person becomes a member.
         """
         found = {member: read_rows(rows) for member, rows in self._waiting.get_many(members).items()}
         now_at = self.member_of(row.source for rows in found.values() for row in rows if row.source)
@@ -92,7 +92,7 @@ class Membership:
         }
 
     def is_archived(self, member: str) -> bool:
-        """Whether somebody is archived, whom a batch would take for new."""
+        """Tell whether a person is archived: a batch would take the address for new."""
         if self._archived is None:
             listing = self._client.members(self._list_id, fields=("id",), status="archived")
             self._archived = {str(found["id"]) for found in listing}
@@ -102,25 +102,25 @@ class Membership:
         """Take note of people who were archived since the archived ones were listed."""
         self._archived_now.update(members)
 
-    def verified(self, known: Mapping[str, MemberState | None]) -> dict[str, MemberState | None]:
+    def verified(self, states: Mapping[str, MemberState | None]) -> dict[str, MemberState | None]:
         """The same people as they are now: by a listing or one by one, whichever takes fewer calls."""
-        if not known:
+        if not states:
             return {}
         if not self._listed:
             since = str((self._audience.get(_LISTING) or {}).get("from", "")) or None
             changed = self._client.count_members(self._list_id, since_last_changed=since)
-            if math.ceil(changed / LARGEST_PAGE) > len(known):
-                return {key: self._asked(key, before) for key, before in known.items()}
+            if math.ceil(changed / LARGEST_PAGE) > len(states):
+                return {key: self._fetch(key, state) for key, state in states.items()}
             self._list(since)
-        found = self.known(known)
-        return {key: found.get(key) for key in known}
+        found = self.states(states)
+        return {key: found.get(key) for key in states}
 
-    def _asked(self, key: str, before: MemberState | None) -> MemberState | None:
+    def _fetch(self, key: str, state: MemberState | None) -> MemberState | None:
         try:
             member = self._client.member(self._list_id, key, fields=MEMBER_FIELDS)
         except NotFoundError:
             return None
-        return _seen(before, member)
+        return _seen(state, member)
 
     def _list(self, since: str | None) -> None:
         began = self._client.server_time() - _OVERLAP
@@ -128,20 +128,20 @@ class Membership:
             logger.info("Reading the members of audience %s: nothing is known about them yet.", self._list_id)
         listing = self._client.members(self._list_id, since_last_changed=since)
         for page in iter(lambda: list(itertools.islice(listing, LARGEST_PAGE)), []):
-            before = self.known(member["id"] for member in page)
-            entries = {member["id"]: _seen(before.get(member["id"]), member).to_json() for member in page}
+            states = self.states(member["id"] for member in page)
+            entries = {member["id"]: _seen(states.get(member["id"]), member).to_json() for member in page}
             self._save({self.members_namespace: entries})
         self._save({self._audience_namespace: {_LISTING: {"from": began.isoformat()}}})
         self._listed = True
 
 
 def read_rows(rows: Mapping[str, Mapping[str, Any]]) -> list[MemberRecord]:
-    """The records that wait for somebody to become a member, as the ledger keeps them."""
+    """The records that wait for their person to become a member, as the ledger keeps them."""
     records = (read_record(row["stream"], row["raw"]) for row in rows.values())
     return [record for record in records if isinstance(record, MemberRecord)]
 
 
-def _seen(before: MemberState | None, member: Mapping[str, Any]) -> MemberState:
-    """What is known after a look at Mailchimp: what was sent before stays, however it was edited since."""
+def _seen(state: MemberState | None, member: Mapping[str, Any]) -> MemberState:
+    """The state after a look at Mailchimp: the values sent before stay, however they were edited since."""
     now = state_of_member(member)
-    return replace(before, status=now.status, contact_id=now.contact_id) if before else now
+    return replace(state, status=now.status, contact_id=now.contact_id) if state else now

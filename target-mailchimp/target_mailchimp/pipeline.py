@@ -12,14 +12,15 @@ from typing import Any
 from kinetic_mailchimp.audit import Decision, LedgerChanges, Run
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError
 
-from target_mailchimp.audience.audiences import Audience, AudienceDirectory, require_audience
+from target_mailchimp.audience.audience import Audience
+from target_mailchimp.audience.directory import AudienceDirectory, require_audience
 from target_mailchimp.audit import decisions as report
 from target_mailchimp.batch_planner import Planned, Planner
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, read_record
 from target_mailchimp.membership import Membership
 from target_mailchimp.rules.plan import Write
 from target_mailchimp.settings import LoadSettings
-from target_mailchimp.writing.outcomes import Outcome
+from target_mailchimp.writing.write_result import WriteResult
 from target_mailchimp.writing.writer import Writer
 
 ENOUGH_FOR_A_RATIO = 100
@@ -42,9 +43,9 @@ class Loader:
     Used by one thread; it starts others for calls. Nothing counts as done before `flush` returns.
 
     Args:
-        settings: How.
+        settings: How records are written.
         directory: Finds audiences.
-        membership_of: Makes what is known about the members of an audience.
+        membership_of: Opens the states of the members of an audience.
         writer: Carries out writes.
         run: Takes the decisions.
     """
@@ -71,6 +72,10 @@ class Loader:
 
     def take(self, stream: str, record: Mapping[str, Any]) -> None:
         """Take a record; batches that are full are written meanwhile.
+
+        Args:
+            stream: The stream of the record.
+            record: As the tap or mapper wrote it.
 
         Raises:
             ConnectorError: The run cannot go on.
@@ -165,7 +170,7 @@ class Loader:
         return require_audience(self._directory, named) if record.audience else self._directory.get(named)
 
     def _plan(self, audience: Audience, records: Sequence[MemberRecord]) -> list[Write]:
-        """Decide about records; what needs no call is recorded, the rest is returned."""
+        """Decide about records: decisions without a call are recorded, the writes returned."""
         membership = self._open(audience)
         planned = Planner(self._settings, audience, membership, self._wait_for).plan(records)
         return self._decide(audience, membership, planned)
@@ -174,9 +179,9 @@ class Loader:
         self._record(
             itertools.chain(
                 (report.of_merged(record) for record in planned.merged),
-                (report.of_verdict(verdict, audience.id) for verdict in planned.verdicts),
+                (report.of_no_write(decided, audience.id) for decided in planned.no_writes),
             ),
-            ledger=report.ledger_changes(membership, planned.verdicts),
+            ledger=report.ledger_changes(membership, planned.no_writes),
         )
         return planned.writes
 
@@ -203,20 +208,20 @@ class Loader:
         self._in_flight[self._pool.submit(self._carry_out, writes)] = job
 
     def _carry_out(self, writes: Sequence[Write]) -> None:
-        """Write, then store what came of it; runs in a thread of the pool."""
+        """Write, then store the results; runs in a thread of the pool."""
         if writes[0].needs_single_calls:
-            outcomes: list[Outcome] = [self._writer.write_single(write) for write in writes]
+            results: list[WriteResult] = [self._writer.write_single(write) for write in writes]
         else:
-            outcomes = self._writer.write_batch(writes)
+            results = self._writer.write_batch(writes)
         membership = self._memberships[writes[0].audience.id]
-        membership.note_archived(member for outcome in outcomes if (member := outcome.archived))
+        membership.note_archived(member for result in results if (member := result.archived))
         self._record(
-            (report.of_outcome(outcome) for outcome in outcomes),
-            ledger=report.ledger_changes(membership, outcomes),
+            (report.of_write_result(result) for result in results),
+            ledger=report.ledger_changes(membership, results),
         )
 
     def _record(self, decisions: Iterable[Decision], ledger: LedgerChanges | None = None) -> None:
-        """Store decisions and what is known from now on; a dry run learns nothing."""
+        """Store decisions and states in one transaction; a dry run stores no states."""
         self._run.record(decisions, ledger=None if self._settings.dry_run else ledger)
 
     def _wait_for(self, keys: set[str]) -> None:
@@ -242,7 +247,7 @@ class Loader:
         if self._run.exceeds(self._settings.max_failed, ratio):
             raise DataError(
                 "Too many records failed, so the run ends here and its state is not saved.",
-                advice="See `sync-audit failures`. Mend it, or raise `max_failed` or `max_failed_ratio`.",
+                advice="See `sync-audit failures`. Correct them, or raise `max_failed`, `max_failed_ratio`.",
             )
 
 

@@ -7,19 +7,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
-from kinetic_mailchimp.audit import RECONCILE, AuditTrail, Run, default_database_url, encryption_key
+from kinetic_mailchimp.audit import (
+    RECONCILE,
+    AuditTrail,
+    Direction,
+    Run,
+    default_database_url,
+    encryption_key,
+)
 from kinetic_mailchimp.kit.errors import text_to_keep
 from kinetic_mailchimp.kit.singer import DurableTarget, RunStatus
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
+from typing_extensions import override
 
-from target_mailchimp.audience.audiences import AudienceDirectory
+from target_mailchimp.audience.directory import AudienceDirectory
 from target_mailchimp.membership import Membership
 from target_mailchimp.pipeline import Loader
 from target_mailchimp.reconcile.comparison import Comparison
-from target_mailchimp.reconcile.live_membership import ObservedMembership
+from target_mailchimp.reconcile.live_membership import LiveMembership
 from target_mailchimp.reconcile.snapshot import Snapshot
-from target_mailchimp.settings import JSON_SCHEMA, LoadSettings
+from target_mailchimp.settings import JSON_SCHEMA, LoadSettings, load_settings
 from target_mailchimp.sinks import MemberSink
 from target_mailchimp.writing.writer import DryRunWriter, MailchimpWriter, Writer
 
@@ -44,6 +52,7 @@ class TargetMailchimp(DurableTarget):
         self._started_at = self._progress_at = time.monotonic()
 
     @classmethod
+    @override
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
         """Leave out the SDK's settings that mean nothing here."""
         super().append_builtin_config(config_jsonschema)
@@ -52,8 +61,8 @@ class TargetMailchimp(DurableTarget):
 
     @cached_property
     def settings(self) -> LoadSettings:
-        """How records are written."""
-        return LoadSettings.from_config(self.config)
+        """The settings."""
+        return load_settings(self.config)
 
     @cached_property
     def client(self) -> MailchimpClient:
@@ -71,7 +80,7 @@ class TargetMailchimp(DurableTarget):
     def trail(self) -> AuditTrail:
         """The audit trail, with the ledger."""
         return AuditTrail.open(
-            self.config.get("audit_database_url") or default_database_url(),
+            self.settings.audit_database_url or default_database_url(),
             encryption_key=encryption_key(),
             keep_payloads=self.settings.keep_payloads,
         )
@@ -84,11 +93,12 @@ class TargetMailchimp(DurableTarget):
             version=self.plugin_version,
             pipeline=RECONCILE if self.settings.reconcile else "",
             dry_run=self.settings.dry_run,
+            direction=Direction("Epicor", "Mailchimp"),
         )
 
     @cached_property
     def writer(self) -> Writer:
-        """Carries out writes, or says what they would come to."""
+        """Carries out writes, or says what they would do."""
         if self.settings.dry_run:
             return DryRunWriter()
         return MailchimpWriter(
@@ -121,20 +131,27 @@ class TargetMailchimp(DurableTarget):
         return Comparison(
             self.settings,
             self.directory,
-            lambda audience: ObservedMembership(self.client, self.trail, audience.id, snapshot),
+            lambda audience: LiveMembership(self.client, self.trail, audience.id, snapshot),
             self.run,
             snapshot,
         )
 
     def expect(self, stream: str, schema: Mapping[str, Any], key_properties: Sequence[str]) -> None:
-        """Prepare for the records of a stream."""
+        """Prepare for the records of a stream.
+
+        Args:
+            stream: Its name.
+            schema: The JSON schema of its records.
+            key_properties: The names of its key.
+        """
         self.directory.expect(stream, schema)
         self.run.describe_stream(stream, schema, key_properties)
         if self.comparison is not None:
             self.comparison.expect(stream)
 
+    @override
     def check_connection(self) -> Iterator[str]:
-        """Try what a run needs."""
+        """Try everything that a run needs."""
         self.client.ping()
         account = self.client.account()
         yield f"Mailchimp answers: account {account['account_name']}, role {account['role']}."
@@ -146,12 +163,14 @@ class TargetMailchimp(DurableTarget):
         self.trail.ledger("connection-check").count()
         yield "The audit database answers."
 
+    @override
     def _write_state_message(self, state: dict[str, Any]) -> None:
         """Emit the state once everything before it is written; a dry run writes nothing, so it emits none."""
         self.loader.flush()
         if not self.settings.dry_run:
             super()._write_state_message(state)
 
+    @override
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
         """Take note that a full read is complete: only a comparison asks which rows it did not bring."""
         comparison = self.comparison
@@ -164,21 +183,23 @@ class TargetMailchimp(DurableTarget):
 
         self._uninterrupted(complete, message_dict)
 
+    @override
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
         super()._process_record_message(message_dict)
         self._show_progress()
 
+    @override
     def end_run(self, status: RunStatus, error: Exception | None = None) -> None:
-        """Decide about what was not written, and say how it went."""
+        """Decide about records that were not written, and log the summary."""
         if "loader" in vars(self):
             if error is not None:
                 self.loader.abandon(error)
             self.loader.close()
-        told = text_to_keep(error) if error else None
+        error_text = text_to_keep(error) if error else None
         if status == "succeeded" and self.comparison is not None and self.comparison.shortfall:
             # Half of a source may agree with the audience where the whole does not.
-            status, told = "stopped", self.comparison.shortfall
-        summary = self.run.finish(status, error=told)
+            status, error_text = "stopped", self.comparison.shortfall
+        summary = self.run.finish(status, error=error_text)
         self.logger.info("%s; %d calls to Mailchimp.", summary, sum(self.client.transport.calls.values()))
         self.trail.close()
 

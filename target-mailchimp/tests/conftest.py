@@ -20,7 +20,7 @@ from kinetic_mailchimp.audit.storage.schema import decisions, runs
 from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp, running_mailchimp
 from target_mailchimp.rules.plan import Write
 from target_mailchimp.target import TargetMailchimp
-from target_mailchimp.writing.outcomes import Outcome
+from target_mailchimp.writing.write_result import WriteResult
 from target_mailchimp.writing.writer import MailchimpWriter
 
 Record = Mapping[str, Any]
@@ -72,10 +72,10 @@ class OneByOne:
     def __init__(self, writer: MailchimpWriter) -> None:
         self._writer = writer
 
-    def write_batch(self, writes: Sequence[Write]) -> list[Outcome]:
+    def write_batch(self, writes: Sequence[Write]) -> list[WriteResult]:
         return [self._writer.write_single(write) for write in writes]
 
-    def write_single(self, write: Write) -> Outcome:
+    def write_single(self, write: Write) -> WriteResult:
         return self._writer.write_single(write)
 
 

@@ -76,6 +76,7 @@ def assert_nobody_raised(bench: Any) -> None:
         assert now == state or now not in MAY_BE_MAILED, f"{before} {state}, {kind}: became {now}"
 
 
+@pytest.mark.rule("R1")
 @pytest.mark.parametrize("switches", SWITCHES)
 @pytest.mark.parametrize("path", PATHS)
 def test_no_record_raises_anybody_on_any_path(start_bench: Any, path: str, switches: str) -> None:
@@ -110,6 +111,7 @@ def test_an_opt_out_at_the_source_lowers_consent(bench: Any, state: str) -> None
     assert bench.members()[PERSON]["status"] == "unsubscribed"
 
 
+@pytest.mark.rule("R1")
 @pytest.mark.parametrize("state", ["cleaned", "complained", "unsubscribed_by_contact", "archived"])
 def test_a_state_below_subscribed_is_kept_by_an_opt_out(bench: Any, state: str) -> None:
     bench.mailchimp.control.put_members([{"email": PERSON, "state": state}])
@@ -117,12 +119,14 @@ def test_a_state_below_subscribed_is_kept_by_an_opt_out(bench: Any, state: str) 
     assert bench.states_of_people()[PERSON] == state
 
 
+@pytest.mark.rule("R1")
 def test_an_opt_out_at_the_source_creates_nobody(bench: Any) -> None:
     [decided] = bench.run([{"email_address": PERSON, "status": "unsubscribed"}])
     assert (decided.action, decided.reason) == ("skipped", "opted_out_at_source")
     assert bench.members() == {}
 
 
+@pytest.mark.rule("R6")
 @pytest.mark.parametrize("status", ["unsubscribed", "cleaned", "something new"])
 @pytest.mark.parametrize(
     ("field", "reason"),
@@ -156,6 +160,7 @@ def test_a_record_without_an_address_and_without_anybody_opting_out_is_skipped(
     assert (decided.action, decided.consent, decided.dead_letter) == ("skipped", "", None)
 
 
+@pytest.mark.rule("R1")
 def test_an_opt_out_that_the_person_took_back_is_not_repeated(bench: Any) -> None:
     out = {"email_address": PERSON, "status": "unsubscribed", "source_key": "1", "FNAME": "A"}
     bench.mailchimp.control.put_members([{"email": PERSON, "state": "subscribed"}])
@@ -184,6 +189,7 @@ def test_an_opt_out_counts_whichever_row_of_the_address_says_it(bench: Any) -> N
     assert (member["status"], member["merge_fields"]["FNAME"]) == ("unsubscribed", "Newer")
 
 
+@pytest.mark.rule("R1")
 def test_a_double_opt_in_audience_gets_pending(bench: Any) -> None:
     list_id = bench.mailchimp.control.add_list("Asked twice", double_optin=True)
     [decided] = bench.run([{"email_address": PERSON}], list_id=list_id)
@@ -191,6 +197,7 @@ def test_a_double_opt_in_audience_gets_pending(bench: Any) -> None:
     assert bench.members(list_id)[PERSON]["status"] == "pending"
 
 
+@pytest.mark.rule("R1")
 def test_a_person_archived_since_the_last_run_stays_archived(bench: Any) -> None:
     bench.run([{"email_address": PERSON, "FNAME": "A"}])
     bench.mailchimp.control.archive(PERSON)
@@ -199,6 +206,7 @@ def test_a_person_archived_since_the_last_run_stays_archived(bench: Any) -> None
     assert bench.members()[PERSON]["status"] == "archived"
 
 
+@pytest.mark.rule("R1")
 def test_a_forgotten_person_is_refused_and_the_run_goes_on(bench: Any) -> None:
     bench.mailchimp.control.put_members([{"email": PERSON, "state": "forgotten"}])
     decided = bench.run([{"email_address": PERSON}, {"email_address": "other@example.com"}])
@@ -232,6 +240,7 @@ class Meanwhile:
         return self._writer.write_single(write)
 
 
+@pytest.mark.rule("R1")
 @pytest.mark.parametrize("act", ["archive", "delete_permanently", "unsubscribe", "complain", "bounce"])
 def test_somebody_who_leaves_while_a_write_is_on_its_way_is_not_brought_back(bench: Any, act: str) -> None:
     bench.run([{"email_address": PERSON, "FNAME": "A"}])
@@ -262,6 +271,7 @@ def test_somebody_who_took_another_address_leaves_no_second_member_behind(bench:
     assert (again.action, again.reason) == ("refused", "archived")
 
 
+@pytest.mark.rule("R1")
 def test_somebody_who_is_archived_by_a_run_is_not_brought_back_by_its_next_records(bench: Any) -> None:
     bench.run([{"email_address": "ann@example.com", "source_key": "1", "FNAME": "A"}])
     bench.mailchimp.control.act("unsubscribe", "ann@example.com")
@@ -277,6 +287,7 @@ def test_somebody_who_is_archived_by_a_run_is_not_brought_back_by_its_next_recor
     assert bench.states_of_people() == {"ann@example.com": "archived_locked"}
 
 
+@pytest.mark.rule("R1")
 def test_somebody_who_turned_out_to_have_left_is_not_made_anew_by_the_next_record(
     bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

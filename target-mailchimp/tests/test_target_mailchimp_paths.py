@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -72,6 +73,7 @@ def act(bench: Any, name: str, address: str) -> None:
             control.act(name, address)
 
 
+@pytest.mark.rule("R4")
 @settings(MANY, max_examples=12)
 @given(runs=st.lists(RECORDS, min_size=1, max_size=3), options=OPTIONS)
 def test_batches_and_single_calls_leave_the_same_members(
@@ -93,6 +95,7 @@ def test_batches_and_single_calls_leave_the_same_members(
     assert left[0] == left[1]
 
 
+@pytest.mark.rule("R1")
 @settings(MANY, max_examples=20)
 @given(history=st.lists(st.one_of(ACT, RECORDS), min_size=2, max_size=12), options=OPTIONS)
 def test_no_history_raises_anybody(two_benches: Any, history: list[Any], options: dict[str, Any]) -> None:
@@ -108,6 +111,7 @@ def test_no_history_raises_anybody(two_benches: Any, history: list[Any], options
         assert bench.mailchimp.control.raises("raised") == []
 
 
+@pytest.mark.rule("R8")
 @settings(MANY, max_examples=12)
 @given(records=RECORDS, options=OPTIONS)
 def test_the_same_records_again_come_to_rest(
@@ -125,6 +129,7 @@ def test_the_same_records_again_come_to_rest(
     assert told(bench) == before
 
 
+@pytest.mark.rule("R8")
 @settings(MANY, max_examples=12)
 @given(records=RECORDS, options=OPTIONS)
 def test_what_has_come_to_rest_does_not_differ(

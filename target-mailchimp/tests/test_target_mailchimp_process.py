@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kinetic_mailchimp.audit import AuditTrail
+from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace
 
 RECORDS = 400
 BETWEEN_STATES = 25
@@ -100,6 +102,15 @@ def assert_state_is_not_ahead(bench: Any, read: int) -> None:
         assert address(number) in decided
 
 
+def assert_nothing_is_remembered_that_was_not_accepted(bench: Any) -> None:
+    members = bench.members()
+    with AuditTrail.open(bench.database_url) as trail:
+        ledger = trail.ledger(members_namespace(bench.mailchimp.list_id))
+        states = [MemberState.from_json(value) for _, value in ledger.items()]
+    for state in states:
+        assert state.sent["merge_fields.FNAME"] == members[state.address]["merge_fields"]["FNAME"]
+
+
 def finish_from(bench: Any, start: Start, read: int) -> None:
     """Run again from the state, as the next run would."""
     process = start(bench.config(batch_size=20))
@@ -109,6 +120,8 @@ def finish_from(bench: Any, start: Start, read: int) -> None:
     assert len(bench.members()) == RECORDS
 
 
+@pytest.mark.rule("R3")
+@pytest.mark.rule("R4")
 @pytest.mark.parametrize("batches", [1, 4, 9])
 def test_after_a_kill_the_state_is_not_ahead_and_the_next_run_completes(
     bench: Any, start: Start, batches: int
@@ -123,9 +136,11 @@ def test_after_a_kill_the_state_is_not_ahead_and_the_next_run_completes(
     out, _ = process.communicate()
     read = last_state(out)
     assert_state_is_not_ahead(bench, read)
+    assert_nothing_is_remembered_that_was_not_accepted(bench)
     finish_from(bench, start, read)
 
 
+@pytest.mark.rule("R3")
 @pytest.mark.parametrize("interval", [0, 3600])
 @pytest.mark.parametrize("batches", [1, 6])
 def test_a_terminated_run_writes_what_it_read_and_says_so(
@@ -149,6 +164,7 @@ def test_a_terminated_run_writes_what_it_read_and_says_so(
     finish_from(bench, start, read)
 
 
+@pytest.mark.rule("R3")
 def test_a_lasting_failure_ends_the_run_before_its_state(bench: Any, start: Start) -> None:
     bench.mailchimp.control.set_faults(
         [{"match": {"method": "POST", "after": 2}, "effect": {"kind": "reset"}}]
@@ -165,6 +181,7 @@ def test_a_lasting_failure_ends_the_run_before_its_state(bench: Any, start: Star
     assert "Traceback" not in err
 
 
+@pytest.mark.rule("R9")
 def test_no_address_and_no_secret_reaches_the_log(bench: Any, start: Start) -> None:
     process = start(bench.config(batch_size=20))
     _, err = process.communicate("".join(lines()), timeout=60)
@@ -183,6 +200,7 @@ def test_the_connection_check_says_what_works(bench: Any, tmp_path: Path) -> Non
     assert "Audience Customers" in checked.stdout
 
 
+@pytest.mark.rule("R10")
 def test_wrong_credentials_are_said_in_words(bench: Any, tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text(json.dumps(bench.config(api_key="ffffffffffffffff-us1")))

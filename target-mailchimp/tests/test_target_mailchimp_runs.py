@@ -32,6 +32,7 @@ def test_new_people_become_members(bench: Any) -> None:
     assert members["ann@example.com"]["merge_fields"]["COMPANY"] == "Acme"
 
 
+@pytest.mark.rule("R8")
 def test_a_second_run_makes_no_call_for_unchanged_members(bench: Any) -> None:
     bench.run(people(20))
     bench.clear()
@@ -49,6 +50,7 @@ def test_one_changed_field_is_all_that_travels(bench: Any) -> None:
     ]
 
 
+@pytest.mark.rule("R8")
 def test_a_value_that_was_edited_in_mailchimp_is_not_overwritten_by_a_stale_one(bench: Any) -> None:
     bench.run([ANN])
     bench.mailchimp.control.edit_profile("ann@example.com", merge_fields={"COMPANY": "Edited"})
@@ -81,6 +83,7 @@ def test_a_bad_address_is_skipped_with_its_reason(bench: Any) -> None:
     ]
 
 
+@pytest.mark.rule("R10")
 def test_an_unknown_audience_is_an_error_that_names_those_that_exist(bench: Any) -> None:
     with pytest.raises(ConfigurationError, match="Customers"):
         bench.run([ANN], list_id="no-such-list")

@@ -18,9 +18,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision
-from kinetic_mailchimp.audit.reading.queries import Question, entries, latest_runs
-from kinetic_mailchimp.audit.storage.database import prepare_sqlite
+from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
+from kinetic_mailchimp.audit.reading.runs import latest_runs
+from kinetic_mailchimp.audit.storage.database import PROFILE
 from kinetic_mailchimp.audit.storage.schema import decisions
+from kinetic_mailchimp.kit.database import prepare_sqlite
 from sizing import SMOKE, size
 
 RECORDED = size(100_000, 1_000)
@@ -74,7 +76,7 @@ def floor(trail: AuditTrail, folder: Path) -> float:
         statements = list(created.scalars())
     marks = ", ".join("?" * len(decisions.columns))
     with closing(sqlite3.connect(folder / "floor.sqlite3", isolation_level=None)) as bare:
-        prepare_sqlite(bare, None)
+        prepare_sqlite(bare, PROFILE.pragmas)
         for statement in statements:
             bare.execute(statement)
         begin = time.perf_counter()
@@ -108,14 +110,16 @@ def bench(total: int = TRAIL) -> tuple[float, dict[str, float]]:
             for _ in range(0, total, RECORDED):
                 record(trail, RECORDED)
             questions: dict[str, Callable[[int], Iterable[object]]] = {
-                "person": lambda n: entries(trail, Question(email=f"Person{n}@example.com")),
-                "source key": lambda n: entries(trail, Question(source_key=f"EPIC06/{n}//1", limit=100)),
-                "newest": lambda _: entries(trail, Question(newest_first=True, limit=100)),
+                "person": lambda n: entries(trail, EntryFilter(email=f"Person{n}@example.com")),
+                "source key": lambda n: entries(trail, EntryFilter(source_key=f"EPIC06/{n}//1", limit=100)),
+                "newest": lambda _: entries(trail, EntryFilter(newest_first=True, limit=100)),
                 "newest of an action": lambda _: entries(
-                    trail, Question(action="unchanged", newest_first=True, limit=100)
+                    trail, EntryFilter(action="unchanged", newest_first=True, limit=100)
                 ),
-                "newest of a run": lambda _: entries(trail, Question(run_id=3, newest_first=True, limit=100)),
-                "failures": lambda _: entries(trail, Question(waiting=True, limit=100)),
+                "newest of a run": lambda _: entries(
+                    trail, EntryFilter(run_id=3, newest_first=True, limit=100)
+                ),
+                "failures": lambda _: entries(trail, EntryFilter(waiting=True, limit=100)),
                 "runs": lambda _: latest_runs(trail),
             }
             asked = {question: milliseconds(ask) for question, ask in questions.items()}

@@ -24,8 +24,8 @@ from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from sizing import SMOKE, size
-from tap_mailchimp_webhooks.events import CONTACT_EVENTS
-from tap_mailchimp_webhooks.inbox.encryption import Sealing
+from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS
+from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.store import Inbox
 
 SECONDS = float(size(10, 1, "BENCH_SECONDS"))
@@ -201,7 +201,7 @@ def sync_milliseconds(folder: Path) -> float:
 
 
 def stored_numbers(folder: Path) -> set[int]:
-    inbox = Inbox.open(inbox_url(folder), Sealing())
+    inbox = Inbox.open(inbox_url(folder), FieldEncryption())
     found: set[int] = set()
     after = 0
     while batch := inbox.read(CONTACT_EVENTS, after=after, limit=5000):

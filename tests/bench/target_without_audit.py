@@ -38,7 +38,7 @@ def counting(record: Callable[..., None]) -> Callable[..., None]:
 
 
 def main() -> None:
-    for name in ("of_outcome", "of_verdict"):
+    for name in ("of_write_result", "of_no_write"):
         setattr(report, name, lambda decided, *_: decided)
     kinetic_mailchimp.audit.Run.record = counting(kinetic_mailchimp.audit.Run.record)  # type: ignore[method-assign]
     run_plugin(TargetMailchimp)

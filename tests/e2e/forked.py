@@ -14,6 +14,8 @@ from stage import PROGRAMS, ROOT
 PRELOADED = (
     "kinetic_mailchimp.kit.secrets.cli",
     "pytest",  # which a child imports where the main program is pytest
+    "kinetic_mailchimp.audit.cli.history",
+    "kinetic_mailchimp.audit.cli.search",
     "kinetic_mailchimp.console.cli",
     "tap_epicor_kinetic.__main__",
     "tap_mailchimp_webhooks.__main__",

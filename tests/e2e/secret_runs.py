@@ -168,7 +168,7 @@ def _behind_gateway(url: str) -> str:
 def _configured() -> dict[str, Mapping[str, Any]]:
     """What meltano.yml sets for each plugin; those that inherit are the same programs once more."""
     plugins = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))["plugins"]
-    own = [plugin for kind in ("extractors", "loaders") for plugin in plugins[kind] if "pip_url" in plugin]
+    own = [plugin for kind in ("extractors", "loaders") for plugin in plugins[kind] if "variant" in plugin]
     return {plugin["name"]: plugin["config"] for plugin in own}
 
 

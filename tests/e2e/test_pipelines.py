@@ -69,6 +69,9 @@ def key_of(text: str | None) -> str | None:
     return None
 
 
+@pytest.mark.rule("R4")
+@pytest.mark.rule("R6")
+@pytest.mark.rule("R8")
 def test_every_active_customer_is_a_member_and_nothing_is_sent_twice(stage):
     stage.forward()
 
@@ -122,6 +125,8 @@ def check_skipped(stage: Stage) -> None:
     assert all(skipped.values())
 
 
+@pytest.mark.rule("R1")
+@pytest.mark.rule("R2")
 def test_opt_outs_reach_epicor_and_survive_a_full_refresh(stage):
     stage.forward()
     addresses = [
@@ -159,6 +164,7 @@ def test_opt_outs_reach_epicor_and_survive_a_full_refresh(stage):
     assert [r for r in stage.epicor_control("GET", "/requests") if r["method"] in {"POST", "PATCH"}] == []
 
 
+@pytest.mark.rule("R8")
 def test_profile_and_address_changes_reach_epicor(stage):
     stage.forward()
     owners = {key_of(row["EMailAddress"]) for row in rows(stage, "CustCnt")}

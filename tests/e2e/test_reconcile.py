@@ -65,6 +65,8 @@ def forget_requests(stage: Stage) -> None:
     stage.mailchimp_control("DELETE", "/requests")
 
 
+@pytest.mark.rule("R6")
+@pytest.mark.rule("R8")
 def test_every_difference_is_found_and_nothing_is_written(stage):
     stage.forward()
     stage.meltano("run", "reconcile", log="in-step")

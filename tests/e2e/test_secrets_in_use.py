@@ -37,6 +37,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         yield running
 
 
+@pytest.mark.rule("R9")
 def test_no_secret_of_a_whole_run_is_printed_or_written(stage):
     secrets = play(stage)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -12,10 +13,23 @@ from stage import PROGRAMS, ROOT
 
 LIBRARY = "kinetic-mailchimp-kit"
 PLUGINS = ("tap-epicor-kinetic", "target-mailchimp", "tap-mailchimp-webhooks", "target-epicor-contacts")
+VERSION = (ROOT / "VERSION").read_text(encoding="utf-8").strip()
+# SQLAlchemy is not among them: the Singer SDK itself needs it.
+DATABASE = {"alembic", "psycopg"}
+PAGES = {"jinja2", "starlette", "uvicorn"}
+ALERTS = {"apprise"}
+ABSENT = {
+    "tap-epicor-kinetic": DATABASE | PAGES | ALERTS,
+    "target-mailchimp": PAGES | ALERTS | {"psycopg"},
+    "tap-mailchimp-webhooks": ALERTS | {"jinja2", "psycopg"},
+    "target-epicor-contacts": PAGES | ALERTS | {"psycopg"},
+}
+"""Distributions that a plugin does not need, so that its environment must not have them."""
 
 
-def uv(*arguments: str | Path) -> None:
-    subprocess.run([PROGRAMS / "uv", *arguments], check=True, capture_output=True, text=True)
+def uv(*arguments: str | Path) -> str:
+    run = subprocess.run([PROGRAMS / "uv", *arguments], check=True, capture_output=True, text=True)
+    return run.stdout
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +51,9 @@ def wheels(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def installed(wheels, tmp_path_factory):
-    """Install a plugin into an environment of its own and say where its programs are."""
+    """Install a plugin into an environment of its own and return the folder of its programs."""
 
+    @functools.cache
     def install(plugin: str) -> Path:
         environment: Path = tmp_path_factory.mktemp(plugin)
         uv("venv", "--quiet", "--python", sys.executable, environment)
@@ -90,7 +105,7 @@ def mailchimp_config(start_mailchimp, tmp_path) -> str:
 
 def check_about(folder: Path, plugin: str) -> None:
     document = json.loads(says(folder, plugin, "--about", "--format=json"))
-    assert (document["name"], document["version"]) == (plugin, "0.1.0")
+    assert (document["name"], document["version"]) == (plugin, VERSION)
     assert plugin in says(folder, plugin, "--help")
 
 
@@ -132,3 +147,36 @@ def test_tap_mailchimp_webhooks(installed, mailchimp_config):
     }
     says(folder, "tap-mailchimp-webhooks", "--config", mailchimp_config, "--test")
     assert "serve" in says(folder, "mailchimp-webhooks", "--help")
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_a_plugin_installs_only_what_it_needs(installed, plugin):
+    python = installed(plugin) / "python"
+
+    listed = json.loads(uv("pip", "list", "--quiet", "--python", python, "--format", "json"))
+
+    versions = {distribution["name"].lower(): distribution["version"] for distribution in listed}
+    assert versions[plugin] == versions[LIBRARY] == VERSION
+    assert versions.keys() & ABSENT[plugin] == set()
+
+
+@pytest.mark.rule("R10")
+@pytest.mark.parametrize(
+    ("plugin", "command", "extra"),
+    [
+        ("target-mailchimp", ["serve"], "pages"),
+        ("target-epicor-contacts", ["serve"], "pages"),
+    ],
+)
+def test_sync_audit_names_the_extra_that_a_command_lacks(installed, plugin, command, extra):
+    run = subprocess.run(
+        [installed(plugin) / "sync-audit", *command],
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert run.returncode != 0
+    assert f"kinetic-mailchimp-kit[{extra}]" in run.stderr
+    assert "Traceback" not in run.stderr

@@ -3,6 +3,7 @@
 from kinetic_mailchimp.audit.state.ledger import Ledger, LedgerChanges
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import Action, Change, Decision
+from kinetic_mailchimp.audit.trail.direction import Direction
 from kinetic_mailchimp.audit.trail.drift import RECONCILE, Drift
 from kinetic_mailchimp.audit.trail.environment import default_database_url, encryption_key
 from kinetic_mailchimp.audit.trail.run import Run
@@ -14,6 +15,7 @@ __all__ = [
     "AuditTrail",
     "Change",
     "Decision",
+    "Direction",
     "Drift",
     "Ledger",
     "LedgerChanges",

@@ -2,7 +2,6 @@
 
 from kinetic_mailchimp.epicor.client import EpicorClient, Row
 from kinetic_mailchimp.epicor.metadata import EntityType, Property, ServiceMetadata
-from kinetic_mailchimp.epicor.reply import Reply
 from kinetic_mailchimp.epicor.settings import EPICOR_SETTINGS, EpicorSettings, with_epicor_settings
 
 __all__ = [
@@ -11,7 +10,6 @@ __all__ = [
     "EpicorClient",
     "EpicorSettings",
     "Property",
-    "Reply",
     "Row",
     "ServiceMetadata",
     "with_epicor_settings",

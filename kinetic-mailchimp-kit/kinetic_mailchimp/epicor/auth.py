@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 import re
@@ -11,12 +10,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from kinetic_mailchimp.epicor.errors import BUSY, Rule, host_of, read_problem, to_error
+from kinetic_mailchimp.epicor.errors import BUSY, Rule, host_of, to_error
+from kinetic_mailchimp.epicor.problem import read_problem
 from kinetic_mailchimp.epicor.settings import EpicorSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, CredentialsError, TransientError
+from kinetic_mailchimp.kit.http_call import Answer, Request
 from kinetic_mailchimp.kit.redaction import MASKER
 from kinetic_mailchimp.kit.retry import RetryPolicy
-from kinetic_mailchimp.kit.transport import Answer, Authorization, Request, Transport
+from kinetic_mailchimp.kit.transport import Authorization, FixedAuthorization, Transport, basic_login
 
 logger = logging.getLogger(__name__)
 
@@ -37,21 +38,6 @@ class Token:
     def margin(self) -> float:
         """Seconds before its end at which it is renewed."""
         return min(LONGEST_MARGIN, self.lifetime * SHARE_OF_LIFETIME)
-
-
-class FixedAuthorization:
-    """The same headers for every request."""
-
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        self._headers = dict(headers)
-
-    def headers(self) -> Mapping[str, str]:
-        """The headers of every request."""
-        return self._headers
-
-    def renew(self, refused: Mapping[str, str]) -> bool:  # noqa: ARG002 (the protocol's form)
-        """There is nothing to renew."""
-        return False
 
 
 class TokenAuthorization:
@@ -106,12 +92,21 @@ def authorization(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Authorization:
-    """The authorization that the settings ask for."""
+    """The authorization that the settings ask for.
+
+    Args:
+        settings: Where, and as whom.
+        retry: Bounds on trying again, for tokens.
+        sleep: Waits between two attempts, in seconds.
+        clock: Monotonic seconds.
+    """
     fixed = _fixed_headers(settings)
     if settings.auth_method == "api_key":
         return FixedAuthorization(fixed)
     if settings.auth_method == "basic":
-        return FixedAuthorization({**fixed, "Authorization": _basic(settings)})
+        return FixedAuthorization(
+            {**fixed, "Authorization": basic_login(settings.username, settings.password)}
+        )
     # A transport of its own: the API key must not go to an identity provider, and a request that waits for
     # a free connection must not keep the token from being fetched.
     same_host = host_of(settings.token_url) == host_of(settings.base_url)
@@ -148,7 +143,9 @@ def token_request(settings: EpicorSettings) -> Request:
     key = {"x-api-key": settings.api_key} if host_of(settings.token_url) == host_of(settings.base_url) else {}
     forms: Mapping[str, Callable[[], Request]] = {
         "headers": lambda: _token_resource(settings, {**key, **user}),
-        "basic": lambda: _token_resource(settings, {**key, "Authorization": _basic(settings)}),
+        "basic": lambda: _token_resource(
+            settings, {**key, "Authorization": basic_login(settings.username, settings.password)}
+        ),
         "form": lambda: _token_resource(settings, key, {"grant_type": "password", **user}),
     }
     return forms[settings.token_request]()
@@ -220,7 +217,12 @@ _TOKEN_RULES = (
 
 
 def classify_token(request: Request, answer: Answer) -> ConnectorError | None:  # noqa: ARG001 (the transport's form)
-    """What an answer of a token service means."""
+    """The error that an answer of a token service means; None for success.
+
+    Args:
+        request: What was sent.
+        answer: What came back.
+    """
     problem = read_problem(answer)
     if answer.status < 300 and not problem.is_html:  # noqa: PLR2004 (every 2xx)
         return None
@@ -237,11 +239,8 @@ def _is_object(answer: Answer) -> bool:
         return False
 
 
-def _basic(settings: EpicorSettings) -> str:
-    login = f"{settings.username}:{settings.password}".encode()
-    value = base64.b64encode(login).decode()
-    MASKER.add([value])
-    return f"Basic {value}"
+def _login(settings: EpicorSettings) -> str:
+    return basic_login(settings.username, settings.password)
 
 
 def _fixed_headers(settings: EpicorSettings) -> dict[str, str]:

@@ -14,16 +14,19 @@ from urllib.parse import quote, urlsplit
 from kinetic_mailchimp.epicor.auth import authorization
 from kinetic_mailchimp.epicor.errors import classify
 from kinetic_mailchimp.epicor.metadata import ServiceMetadata, parse_metadata
-from kinetic_mailchimp.epicor.odata import Value, and_, eq, fits_in_path, key_segment
-from kinetic_mailchimp.epicor.reply import Reply
+from kinetic_mailchimp.epicor.odata import Value, key_segment
 from kinetic_mailchimp.epicor.settings import EpicorSettings
-from kinetic_mailchimp.kit.errors import ConfigurationError, NotFoundError, TransientError
+from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
+from kinetic_mailchimp.kit.http_call import Answer, HttpCall, Reply, Request
 from kinetic_mailchimp.kit.retry import RetryPolicy
-from kinetic_mailchimp.kit.transport import Answer, Request, Transport
+from kinetic_mailchimp.kit.transport import Transport
 
 logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
+
+LONGEST_URL = 7_500
+"""Gateways in front of Kinetic refuse a request line of about 8,192 characters."""
 
 
 class EpicorClient:
@@ -65,7 +68,7 @@ class EpicorClient:
         )
         self._metadata: dict[str, ServiceMetadata] = {}
         self.server_time: dt.datetime | None = None
-        """What the server's clock said with the last rows; None before any, or where it does not say."""
+        """The time of the server's clock with the last rows; None before any, or where it does not say."""
 
     def close(self) -> None:
         """Close idle connections."""
@@ -80,7 +83,12 @@ class EpicorClient:
             raise TransientError("Stopped while waiting to try again.")
 
     def metadata(self, company: str, service: str) -> ServiceMetadata:
-        """What a service offers; asked for once, because it is the same in every company."""
+        """The sets and types of a service; asked for once, because they are the same in every company.
+
+        Args:
+            company: A company that this identity may work in.
+            service: `Erp.BO.CustomerSvc`.
+        """
         if service not in self._metadata:
             answer = self.transport.send(Request("GET", self._url(company, service, "$metadata")))
             self._metadata[service] = parse_metadata(service, answer.text)
@@ -115,51 +123,27 @@ class EpicorClient:
             kind: PageRequest raises PageTimeoutError at once where the server runs out of time, ProbeRequest
                 QueryRefusedError where it cannot run the query; a plain Request is tried again.
         """
-        params = query(filter=filter, orderby=orderby, select=select, expand=expand, top=top, skip=skip)
+        params = _query(filter=filter, orderby=orderby, select=select, expand=expand, top=top, skip=skip)
         answer = self.transport.send(
             kind("GET", self._url(company, path), params={**(parameters or {}), **params})
         )
         self.server_time = _date(answer)
         return _rows(answer)
 
-    def baq(
-        self,
-        company: str,
-        baq_id: str,
-        *,
-        parameters: Mapping[str, str | int] | None = None,
-        **options: Any,  # noqa: ANN401 (what `read` takes)
-    ) -> list[Row]:
-        """Rows of a BAQ; `options` are those of `read`."""
-        return self.read(company, f"BaqSvc/{baq_id}/Data", parameters=parameters, **options)
-
     def count(self, company: str, path: str, *, filter: str = "") -> int:  # noqa: A002 (OData's own name)
-        """How many rows a set has. Servers have been seen to be wrong about it: for people, not for logic."""
+        """Count the rows of a set. Servers have been seen to be wrong about it: for people, not for logic.
+
+        Args:
+            company: The company in the URL.
+            path: Service and set, such as `Erp.BO.CustomerSvc/Customers`.
+            filter: An OData condition.
+        """
         url = self._url(company, path, "$count")
-        answer = self.transport.send(Request("GET", url, params=query(filter=filter)))
+        answer = self.transport.send(Request("GET", url, params=_query(filter=filter)))
         try:
             return int(answer.text.strip().lstrip("\ufeff"))
         except ValueError:
-            raise TransientError("The server's count is no number.", status=answer.status) from None
-
-    def get(self, company: str, path: str, key: Mapping[str, Value], *, select: Sequence[str] = ()) -> Row:
-        """The row with this key.
-
-        Raises:
-            NotFoundError: There is none.
-        """
-        if not fits_in_path(key):
-            condition = and_(*(eq(name, value) for name, value in key.items()))
-            rows = self.read(company, path, filter=condition, select=select, top=1)
-            if not rows:
-                raise NotFoundError(f"{path}: there is no row with this key.")
-            return rows[0]
-        url = self._url(company, path) + key_segment(key)
-        document = _document(self.transport.send(Request("GET", url, params=query(select=select))))
-        rows = document["value"] if isinstance(document.get("value"), list) else [document]
-        if not rows:
-            raise NotFoundError(f"{path}: there is no row with this key.")
-        return _without_annotations(rows[0])
+            raise TransientError("The server's count is not a number.", status=answer.status) from None
 
     def patch(
         self,
@@ -175,6 +159,13 @@ class EpicorClient:
         Values are absolute, so it may be repeated; `repeatable=False` leaves it to the caller to look first.
         Kinetic has been seen to accept a change and not to store it: read the row back.
 
+        Args:
+            company: The company in the URL.
+            path: Service and set, such as `Erp.BO.CustomerSvc/Customers`.
+            key: Key columns with their values.
+            changes: Columns with their new values.
+            repeatable: False leaves it to the caller to look before it is sent again.
+
         Raises:
             AmbiguousWriteError: Not repeatable, and whether it was stored is not known.
             NotFoundError: There is no such row.
@@ -182,11 +173,16 @@ class EpicorClient:
         """
         url = self._url(company, path) + key_segment(key)
         answer = self.transport.send(Request("PATCH", url, json=dict(changes), repeatable=repeatable))
-        # What it may say beside that it was accepted is of no use: a body that cannot be read is no failure.
-        return Reply(answer.status, answer.seconds)
+        # The body says nothing of use: that it cannot be read does not fail the write.
+        return Reply(HttpCall.of_answer(answer))
 
     def create(self, company: str, path: str, row: Mapping[str, Any]) -> Reply:
         """Add a row; the document is the row as the server stored it, with the keys that it assigned.
+
+        Args:
+            company: The company in the URL.
+            path: Service and set, such as `Erp.BO.CustomerSvc/Customers`.
+            row: Columns with their values.
 
         Raises:
             AmbiguousWriteError: Whether it was added is not known: look before it is sent again.
@@ -216,15 +212,21 @@ class EpicorClient:
             return _reply(self.transport.send(Request("GET", url, params=dict(body or {}))))
         return _reply(self.transport.send(Request("POST", url, json=dict(body or {}))))
 
-    def address(self, company: str, path: str, **parts: Any) -> str:  # noqa: ANN401 (what `query` takes)
-        """The address that `read` would ask, to know its length."""
-        return Request("GET", self._url(company, path), params=query(**parts)).full_url
+    def url(self, company: str, path: str, **parts: Any) -> str:  # noqa: ANN401 (options of `read`)
+        """The URL that `read` would ask, to know its length.
+
+        Args:
+            company: The company in the URL.
+            path: Service and set, such as `Erp.BO.CustomerSvc/Customers`.
+            parts: The query options of `read`.
+        """
+        return Request("GET", self._url(company, path), params=_query(**parts)).full_url
 
     def _url(self, company: str, *segments: str) -> str:
         return "/".join([self._root, quote(company, safe=""), *(quote(part, safe="/$") for part in segments)])
 
 
-def query(
+def _query(
     *,
     filter: str = "",  # noqa: A002 (OData's own name)
     orderby: Sequence[str] = (),
@@ -267,13 +269,13 @@ def _document(answer: Answer) -> Row:
         document = None
     if not isinstance(document, dict):
         raise TransientError(
-            "The answer is no JSON object.", status=answer.status, advice="Is `base_url` a Kinetic server?"
+            "The answer is not a JSON object.", status=answer.status, advice="Is `base_url` a Kinetic server?"
         )
     return document
 
 
 def _reply(answer: Answer) -> Reply:
-    return Reply(answer.status, answer.seconds, _document(answer))
+    return Reply(HttpCall.of_answer(answer), _document(answer))
 
 
 def _rows(answer: Answer) -> list[Row]:
@@ -281,7 +283,3 @@ def _rows(answer: Answer) -> list[Row]:
     if not isinstance(rows, list):
         raise ConfigurationError("The answer holds no rows.", advice="Is the path an entity set or a BAQ?")
     return rows
-
-
-def _without_annotations(row: Mapping[str, Any]) -> Row:
-    return {name: value for name, value in row.items() if not name.startswith("@")}

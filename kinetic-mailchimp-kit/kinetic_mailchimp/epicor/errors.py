@@ -1,4 +1,4 @@
-"""What an answer of Kinetic, or of the gateway before it, means: one table."""
+"""The meaning of an answer of Kinetic, or of the gateway before it: one table."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import urlsplit
 
+from kinetic_mailchimp.epicor.problem import Problem, read_problem
 from kinetic_mailchimp.kit.errors import (
     ConfigurationError,
     ConnectorError,
@@ -18,12 +19,10 @@ from kinetic_mailchimp.kit.errors import (
     PermissionDeniedError,
     TransientError,
 )
-from kinetic_mailchimp.kit.redaction import MASKER
-from kinetic_mailchimp.kit.transport import Answer, Request
+from kinetic_mailchimp.kit.http_call import Answer, Request
 
 LICENSE_PAUSE = 30.0
 """Seconds until a seat of a full licence pool may be free again."""
-LONGEST_MESSAGE = 300
 
 
 class PageTimeoutError(ConnectorError):
@@ -40,7 +39,7 @@ class CompanyAccessError(PermissionDeniedError):
 
 @dataclass(frozen=True)
 class PageRequest(Request):
-    """A read that whoever sends it can make smaller, so that a time-out is told at once."""
+    """A read that its sender can make smaller, so that a time-out is told at once."""
 
     timeout_error: ClassVar[type[ConnectorError]] = PageTimeoutError
 
@@ -48,24 +47,6 @@ class PageRequest(Request):
 @dataclass(frozen=True)
 class ProbeRequest(Request):
     """A read that finds out whether the server can run it, so that a refusal is told at once."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What an answer says about its failure, whichever form the body has."""
-
-    status: int
-    message: str = ""
-    error_type: str = ""
-    table: str = ""
-    field: str = ""
-    correlation_id: str | None = None
-    is_html: bool = False
-
-    @property
-    def text(self) -> str:
-        """All that a rule may look at."""
-        return f"{self.error_type} {self.message}"
 
 
 @dataclass(frozen=True)
@@ -91,7 +72,7 @@ class Rule:
     retry_after: float | None = None
 
     def match(self, problem: Problem) -> Mapping[str, str] | None:
-        """What the pattern found, where the rule applies; else None."""
+        """The groups that the pattern found, where the rule applies; else None."""
         if self.statuses and problem.status not in self.statuses:
             return None
         if self.html is not None and self.html != problem.is_html:
@@ -217,7 +198,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         ConfigurationError,
         _on(414),
-        message="The address of the request is too long for the gateway.",
+        message="The URL of the request is too long for the gateway.",
         advice="Select fewer columns, or shorten the filter.",
     ),
     Rule(
@@ -243,7 +224,12 @@ RULES: tuple[Rule, ...] = (
 
 
 def classify(request: Request, answer: Answer) -> ConnectorError | None:
-    """What an answer means: None for success."""
+    """The error that an answer means; None for success.
+
+    Args:
+        request: What was sent.
+        answer: What came back.
+    """
     problem = read_problem(answer)
     if answer.status < HTTPStatus.MULTIPLE_CHOICES and not problem.is_html:
         return None
@@ -256,7 +242,7 @@ def classify(request: Request, answer: Answer) -> ConnectorError | None:
 
 
 def _refuses_query(error: ConnectorError) -> bool:
-    """Whether it is the query that fails; the server hides the cause behind an apology, as 400 or 500."""
+    """Tell whether the query itself fails; the server hides the cause behind an apology, as 400 or 500."""
     return (
         error.status in {400, 500, 501}
         and not isinstance(error, CredentialsError | PermissionDeniedError)
@@ -265,7 +251,13 @@ def _refuses_query(error: ConnectorError) -> bool:
 
 
 def to_error(problem: Problem, answer: Answer, rules: tuple[Rule, ...] = RULES) -> ConnectorError:
-    """The error of the first rule that fits."""
+    """The error of the first rule that fits.
+
+    Args:
+        problem: The failure, read out of the body.
+        answer: What came back.
+        rules: The table; the first rule that fits decides.
+    """
     rule, found = next((rule, found) for rule in rules if (found := rule.match(problem)) is not None)
     message = rule.message.format(**found) if rule.message else _sentence(problem.message)
     return rule.error(
@@ -295,73 +287,7 @@ def _reason(status: int) -> str:
         return "The server refused."
 
 
-def read_problem(answer: Answer) -> Problem:
-    """What the body says: Kinetic's own JSON or XML, the OData layer's JSON, plain text or a web page."""
-    content_type = answer.headers.get("Content-Type", "").lower()
-    if answer.status < HTTPStatus.MULTIPLE_CHOICES and "html" not in content_type:
-        return Problem(answer.status)
-    text = answer.text.strip()
-    if "html" in content_type or text[:200].lower().startswith(("<!doctype html", "<html")):
-        return Problem(answer.status, is_html=True)
-    if answer.is_json or text.startswith("{"):
-        try:
-            document = answer.document
-        except ValueError:
-            return Problem(answer.status)
-        return (
-            _from_json(answer.status, document) if isinstance(document, Mapping) else Problem(answer.status)
-        )
-    if text.startswith("<"):
-        return _from_xml(answer.status, text)
-    return Problem(answer.status, _shortened(text))
-
-
-def _from_json(status: int, document: Mapping[str, Any]) -> Problem:
-    odata = document.get("error")
-    odata = odata if isinstance(odata, Mapping) else {}
-    inner = odata.get("innererror")
-    details = document.get("ErrorDetails")
-    first = details[0] if isinstance(details, list) and details and isinstance(details[0], Mapping) else {}
-    message = (
-        document.get("ErrorMessage")
-        or odata.get("message")
-        or document.get("Message")
-        or document.get("message")
-        or document.get("ReasonPhrase")
-        or ""
-    )
-    inner_type = inner.get("type", "") if isinstance(inner, Mapping) else ""
-    return Problem(
-        status,
-        _shortened(str(message)),
-        error_type=str(document.get("ErrorType") or inner_type),
-        table=str(first.get("Table", "")),
-        field=str(first.get("Field", "")),
-        correlation_id=document.get("CorrelationId"),
-    )
-
-
-def _from_xml(status: int, text: str) -> Problem:
-    parts = {
-        name: found.group(1)
-        for name in ("ErrorMessage", "ReasonPhrase", "ErrorType", "CorrelationId")
-        if (found := re.search(rf"<(?:\w+:)?{name}[^>]*>([^<]*)<", text))
-    }
-    return Problem(
-        status,
-        _shortened(parts.get("ErrorMessage") or parts.get("ReasonPhrase", "")),
-        error_type=parts.get("ErrorType", ""),
-        correlation_id=parts.get("CorrelationId"),
-    )
-
-
-def _shortened(text: str) -> str:
-    # Its words are kept in the audit trail, too; and a secret that is cut could no longer be told as one.
-    line = MASKER.mask(" ".join(text.split()))
-    return line if len(line) <= LONGEST_MESSAGE else f"{line[:LONGEST_MESSAGE]}…"
-
-
 def host_of(url: str) -> str:
-    """Scheme, host and port of an address, to compare two by."""
+    """Scheme, host and port of a URL, to compare two by."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}".lower()

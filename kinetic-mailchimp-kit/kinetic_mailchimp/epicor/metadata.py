@@ -41,7 +41,7 @@ class EntityType:
 
 @dataclass(frozen=True)
 class ServiceMetadata:
-    """What a service offers.
+    """The sets and types of a service.
 
     Attributes:
         service: `Erp.BO.CustomerSvc`.
@@ -69,12 +69,21 @@ class ServiceMetadata:
             ) from None
 
     def related(self, entity: EntityType, navigation: str) -> EntityType | None:
-        """The type that a navigation property leads to."""
+        """The type that a navigation property leads to.
+
+        Args:
+            entity: The type that has the property.
+            navigation: The name of the property.
+        """
         return self.types.get(entity.navigation.get(navigation, ""))
 
 
 def parse_metadata(service: str, text: str) -> ServiceMetadata:
     """Read a $metadata document, in JSON or in XML.
+
+    Args:
+        service: `Erp.BO.CustomerSvc`, for messages.
+        text: The document.
 
     Raises:
         TransientError: It is neither, as when a gateway answers for the server or the text is cut off.

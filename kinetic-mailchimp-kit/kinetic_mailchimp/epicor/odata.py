@@ -13,7 +13,7 @@ Value = str | int | float | bool | Decimal | dt.datetime | dt.date | uuid.UUID |
 
 
 class Raw(str):
-    """Text that already is a literal, such as the moment or the GUID that a row held; it is not quoted."""
+    """Text that already is a literal, such as the timestamp or the GUID that a row held; it is not quoted."""
 
     __slots__ = ()
 
@@ -21,13 +21,18 @@ class Raw(str):
 def literal(value: Value) -> str:
     """A value as an OData literal.
 
-    A moment without a zone is taken as UTC: Kinetic reads a literal without a zone as arithmetic.
+    A timestamp without a zone is taken as UTC: Kinetic reads a literal without a zone as arithmetic.
     """
     return next(write(value) for kind, write in _WRITERS if isinstance(value, kind))
 
 
 def typed_literal(value: Value, edm_type: str) -> str:
-    """A value out of a JSON row as the literal that its column's type needs."""
+    """A value out of a JSON row as the literal that its column's type needs.
+
+    Args:
+        value: Out of a JSON row.
+        edm_type: The type of its column in $metadata.
+    """
     if isinstance(value, str) and edm_type in _UNQUOTED:
         return literal(Raw(with_zone(value) if edm_type == "Edm.DateTimeOffset" else value))
     return literal(value)
@@ -49,14 +54,14 @@ _UNQUOTED = frozenset(
 
 
 def with_zone(text: str) -> str:
-    """A moment's text with its zone; without one it is UTC."""
+    """The text of a timestamp with its zone; without one it is UTC."""
     if "T" not in text:
         return f"{text}T00:00:00Z"
     clock = text.partition("T")[2]
     return text if clock.endswith(("Z", "z")) or "+" in clock or "-" in clock else f"{text}Z"
 
 
-def _moment(value: dt.datetime) -> str:
+def _timestamp(value: dt.datetime) -> str:
     aware = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
     text = aware.astimezone(dt.UTC).isoformat(timespec="microseconds")
     text = text.removesuffix("+00:00").rstrip("0").removesuffix(".")
@@ -69,7 +74,7 @@ _WRITERS: tuple[tuple[type, Callable[[Any], str]], ...] = (
     (bool, lambda value: "true" if value else "false"),
     (Raw, str),
     (str, lambda value: "'" + value.replace("'", "''") + "'"),
-    (dt.datetime, _moment),
+    (dt.datetime, _timestamp),
     (dt.date, lambda value: f"{value.isoformat()}T00:00:00Z"),
     (object, str),
 )
@@ -78,31 +83,6 @@ _WRITERS: tuple[tuple[type, Callable[[Any], str]], ...] = (
 def eq(column: str, value: Value) -> str:
     """`column eq value`."""
     return f"{column} eq {literal(value)}"
-
-
-def ne(column: str, value: Value) -> str:
-    """`column ne value`."""
-    return f"{column} ne {literal(value)}"
-
-
-def gt(column: str, value: Value) -> str:
-    """`column gt value`."""
-    return f"{column} gt {literal(value)}"
-
-
-def ge(column: str, value: Value) -> str:
-    """`column ge value`."""
-    return f"{column} ge {literal(value)}"
-
-
-def lt(column: str, value: Value) -> str:
-    """`column lt value`."""
-    return f"{column} lt {literal(value)}"
-
-
-def le(column: str, value: Value) -> str:
-    """`column le value`."""
-    return f"{column} le {literal(value)}"
 
 
 def and_(*conditions: str) -> str:
@@ -120,16 +100,38 @@ def _joined(word: str, conditions: Sequence[str]) -> str:
     return given[0] if len(given) == 1 else word.join(f"({condition})" for condition in given)
 
 
-def key_predicate(key: Mapping[str, Value]) -> str:
-    """A key with names: `(Company='EPIC06',CustNum=12,ShipToNum='',ConNum=3)`."""
-    return "(" + ",".join(f"{name}={literal(value)}" for name, value in key.items()) + ")"
+def after(order: Sequence[str], position: Sequence[Value], types: Mapping[str, str]) -> str:
+    """The condition for the rows behind a position in an order of columns.
+
+    A null comes before every value, as it does on SQL Server; only the first column may be null.
+
+    Args:
+        order: Columns, all ascending.
+        position: The values of a row in these columns.
+        types: Column to Edm type; a value of any other column is written as its own type needs.
+    """
+    first, rest = order[0], order[1:]
+    if position[0] is None:
+        among_nulls = f"{first} eq null and ({_after(rest, position[1:], types)})" if rest else ""
+        return or_(f"{first} ne null", among_nulls)
+    return _after(order, position, types)
+
+
+def _after(order: Sequence[str], position: Sequence[Value], types: Mapping[str, str]) -> str:
+    values = [typed_literal(value, types.get(name, "")) for name, value in zip(order, position, strict=True)]
+    steps = []
+    for index, name in enumerate(order):
+        same = [f"{order[i]} eq {values[i]}" for i in range(index)]
+        steps.append(" and ".join([*same, f"{name} gt {values[index]}"]))
+    return or_(*steps)
 
 
 def key_segment(key: Mapping[str, Value]) -> str:
-    """A key predicate as it stands in a URL."""
-    return quote(key_predicate(key), safe="'(),=")
+    """A key with names, as it stands in a URL: `(Company='EPIC06',CustNum=12,ShipToNum='',ConNum=3)`."""
+    columns = ",".join(f"{name}={literal(value)}" for name, value in key.items())
+    return quote(f"({columns})", safe="'(),=")
 
 
 def fits_in_path(key: Mapping[str, Value]) -> bool:
-    """Whether a key can stand in a path: Kinetic does not find part numbers with `/`, `#` or `%` there."""
+    """Tell whether a key can stand in a path; Kinetic finds no part number with `/`, `#` or `%` there."""
     return not any(isinstance(value, str) and set(value) & set("/\\#%?&+") for value in key.values())

@@ -13,7 +13,7 @@ _WORD = re.compile(r"""[^;,/\s<>"]+""")
 
 
 class InvalidEmailError(ValueError):
-    """What stands in the field is no e-mail address.
+    """The field does not hold a single e-mail address.
 
     Attributes:
         reason: `empty`, `several_addresses` or `not_an_address`.
@@ -74,5 +74,5 @@ def _without_mailto(address: str) -> str:
 
 
 def email_key(address: str) -> str:
-    """What two spellings of one address have in common: Mailchimp and Epicor ignore case."""
+    """The form in which two spellings of one address are equal: Mailchimp and Epicor ignore case."""
     return address.strip().lower()

@@ -6,9 +6,9 @@ import base64
 import binascii
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from kinetic_mailchimp.kit.encryption_keys import HOW_TO_GET_A_KEY, KEY_FILE_VARIABLE, KEY_VARIABLE, find_keys
@@ -24,6 +24,7 @@ __all__ = [
     "KEY_FILE_VARIABLE",
     "KEY_VARIABLE",
     "PREFIX",
+    "FieldEncryption",
     "SecretBox",
     "is_encrypted",
     "reveal",
@@ -43,10 +44,12 @@ class SecretBox:
     Attributes:
         keys: Fernet keys, as `connector-secrets keygen` prints them.
         source: Where they come from, for messages.
+        prefix: Marks what is encrypted.
     """
 
     keys: tuple[str, ...] = field(repr=False)
     source: str = KEY_VARIABLE
+    prefix: str = PREFIX
 
     def __post_init__(self) -> None:
         """The keys are secrets as well."""
@@ -66,7 +69,7 @@ class SecretBox:
 
     @classmethod
     def find(cls, environment: Mapping[str, str] = os.environ) -> SecretBox | None:
-        """As `from_environment`, but None where there is no key: for what is encrypted if it can be.
+        """The keys of this process as `from_environment` finds them; None where there is no key.
 
         Raises:
             ConfigurationError: The source of the key cannot be read.
@@ -75,8 +78,12 @@ class SecretBox:
         return cls(found.keys, found.source) if found else None
 
     def encrypt(self, clear: str) -> str:
-        """`enc:` and the encrypted text."""
-        return PREFIX + self._fernet().encrypt(clear.encode()).decode()
+        """The prefix and the encrypted text.
+
+        Raises:
+            ConfigurationError: A key is malformed.
+        """
+        return self.prefix + self.fernet.encrypt(clear.encode()).decode()
 
     def decrypt(self, value: str) -> str:
         """The text in clear.
@@ -84,21 +91,22 @@ class SecretBox:
         Raises:
             ConfigurationError: Another key was used, or the value is cut off or changed.
         """
-        from cryptography.fernet import InvalidToken  # noqa: PLC0415 (as in `_fernet`)
+        from cryptography.fernet import InvalidToken  # noqa: PLC0415 (as in `fernet`)
 
-        token = value.removeprefix(PREFIX).strip()
-        fernet = self._fernet()
+        token = value.removeprefix(self.prefix).strip()
+        fernet = self.fernet
         try:
             return fernet.decrypt(token.encode()).decode()
         except InvalidToken as error:
             if not _is_whole(token):
                 raise ConfigurationError(
                     "An encrypted value is cut off or changed.",
-                    advice="Copy it again, or make it anew with `connector-secrets encrypt`.",
+                    advice="Copy it again, or make it again with `connector-secrets encrypt`.",
                 ) from error
             raise ConfigurationError(
                 "An encrypted value cannot be read: it was made with another key.",
-                advice=f"Check {self.source}, or encrypt the value again with `connector-secrets encrypt`.",
+                advice=f"Check {self.source} (NEW,OLD while a key changes), or encrypt the value again with "
+                "`connector-secrets encrypt`.",
             ) from error
 
     def rotate(self, value: str) -> str:
@@ -109,26 +117,68 @@ class SecretBox:
         """
         clear = self.decrypt(value)
         try:
-            SecretBox(self.keys[:1], self.source).decrypt(value)
+            replace(self, keys=self.keys[:1]).decrypt(value)
         except ConfigurationError:
             return self.encrypt(clear)
         return value
 
-    def _fernet(self) -> MultiFernet:
+    @cached_property
+    def fernet(self) -> MultiFernet:
+        """The cipher with all keys.
+
+        Raises:
+            ConfigurationError: A key is malformed.
+        """
         # It takes 6 MB, which a plugin without an encrypted setting does not need.
         from cryptography.fernet import Fernet, MultiFernet  # noqa: PLC0415 (said above)
 
         try:
             return MultiFernet([Fernet(key) for key in self.keys])
-        except ValueError as error:
+        except ValueError:
+            # The cause is left out: it could show the key.
             raise ConfigurationError(
-                "A key for encrypted settings is malformed.",
+                f"A key in {self.source} is malformed: it is not 32 bytes in URL-safe Base64.",
                 advice=f"Check {self.source}; `connector-secrets keygen` makes a key.",
-            ) from error
+            ) from None
+
+
+@dataclass(frozen=True)
+class FieldEncryption:
+    """Encrypts texts before they are stored, where there is a key; reads those that are in clear as well.
+
+    Attributes:
+        box: The keys; None stores in clear.
+        prefix: Marks what is encrypted.
+        advice: How to get a key, for the message that there is none.
+    """
+
+    box: SecretBox | None = None
+    prefix: str = PREFIX
+    advice: str = HOW_TO_GET_A_KEY
+
+    def encrypt(self, clear: str) -> str:
+        """The text as it is stored.
+
+        Raises:
+            ConfigurationError: A key is malformed.
+        """
+        return self.box.encrypt(clear) if self.box else clear
+
+    def decrypt(self, stored: str) -> str:
+        """The text in clear, also where it was stored before a key was set.
+
+        Raises:
+            ConfigurationError: It was stored with a key that is not set here.
+        """
+        if not stored.startswith(self.prefix):
+            return stored
+        if self.box is None:
+            raise ConfigurationError("A record is stored encrypted, and no key is set.", advice=self.advice)
+        return self.box.decrypt(stored)
 
 
 def _is_whole(token: str) -> bool:
-    """Whether a token has the outer form that Fernet gives it, whatever the key."""
+    """Check that a token has the outer form that Fernet gives it, whatever the key."""
     try:
         raw = base64.b64decode(token.encode(), altchars=b"-_", validate=True)
     except binascii.Error:
@@ -138,12 +188,12 @@ def _is_whole(token: str) -> bool:
 
 
 def is_encrypted(value: object) -> bool:
-    """Whether a setting's value is encrypted."""
+    """Check whether the value of a setting is encrypted."""
     return isinstance(value, str) and value.startswith(PREFIX)
 
 
 def is_encrypted_in_part(text: str) -> bool:
-    """Whether a value with blanks in it, such as a list of addresses, has an encrypted one among others."""
+    """Check a value with blanks in it, such as a list of addresses, for an encrypted one among others."""
     parts = text.split()
     return len(parts) > 1 and any(map(is_encrypted, parts))
 
@@ -152,6 +202,10 @@ def reveal(settings: Mapping[str, Any], environment: Mapping[str, str] = os.envi
     """The settings with every `enc:…` value in clear, inside objects and lists too.
 
     What was encrypted is a secret, whatever its setting is declared as: it is masked from here on.
+
+    Args:
+        settings: As the configuration has them.
+        environment: Holds or names the keys.
 
     Raises:
         ConfigurationError: A value cannot be decrypted; the error names its setting.
@@ -180,6 +234,10 @@ def secret_values(settings: Mapping[str, Any], schema: Mapping[str, Any]) -> Ite
     """The texts of all settings that a plugin's schema marks as secret, at any depth.
 
     A password inside a URL is one whatever the schema says of its setting.
+
+    Args:
+        settings: As the plugin uses them.
+        schema: The JSON schema of the plugin.
     """
     yield from _secret_values(settings, schema)
 
@@ -210,7 +268,7 @@ def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401 (settings are JSON)
         for inner in value:
             yield from _texts(inner)
     elif isinstance(value, str):
-        # The path of an SQLite file is none, and a message about it must show it.
+        # The path of a SQLite file is not secret, and a message about it must show it.
         if not is_address_alone(value):
             yield value
     elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):

@@ -64,7 +64,7 @@ def _from_file(environment: Mapping[str, str]) -> FoundKeys | None:
         keys = split_keys(Path(name).expanduser().read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"The key file cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}.",
+            f"The key file cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}.",
             advice=f"Check {KEY_FILE_VARIABLE}.",
         ) from error
     if not keys:
@@ -101,10 +101,10 @@ class _Keyring(Protocol):
 
 
 def read_keyring() -> str | None:
-    """What the keyring of the system holds for these connectors: keys, separated by commas.
+    """Keys that the keyring of the system holds for these connectors, separated by commas.
 
     Raises:
-        KeyringUnavailableError: There is none.
+        KeyringUnavailableError: There is no keyring.
         ConfigurationError: It is there, but locked or refused.
     """
     return _ask_keyring(lambda keyring: keyring.get_password(KEYRING_SERVICE, KEYRING_ENTRY))
@@ -114,7 +114,7 @@ def write_keyring(keys: tuple[str, ...]) -> None:
     """Put keys into the keyring of the system, in place of those that are there.
 
     Raises:
-        KeyringUnavailableError: There is none.
+        KeyringUnavailableError: There is no keyring.
         ConfigurationError: It is there, but locked or refused.
     """
     _ask_keyring(lambda keyring: keyring.set_password(KEYRING_SERVICE, KEYRING_ENTRY, ",".join(keys)))

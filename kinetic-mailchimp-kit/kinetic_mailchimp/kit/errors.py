@@ -22,8 +22,11 @@ class ConnectorError(Exception):
         status: The HTTP status, where there was an answer.
         code: The vendor's own name of the error (`title`, `ErrorType`), where it gave one.
         request_id: The vendor's own id of the call, for a support ticket.
-        retry_after: Seconds that the other side asked to wait, or that this kind of failure needs.
+        retry_after: Seconds that the vendor asked to wait, or that this kind of failure needs.
         field: The field of the record that is wrong, where one is known.
+
+    Attributes:
+        seconds: The time that the refused call took; None where no answer came.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class ConnectorError(Exception):
         self.request_id = request_id
         self.retry_after = retry_after
         self.field = field
+        self.seconds: float | None = None
 
     def __str__(self) -> str:
         """The message, where it came from, and what to do."""
@@ -59,11 +63,11 @@ class ConfigurationError(ConnectorError):
 
 
 class CredentialsError(ConfigurationError):
-    """The other side does not know who we are: wrong, expired or revoked credentials."""
+    """The vendor does not know the caller: wrong, expired or revoked credentials."""
 
 
 class PermissionDeniedError(ConnectorError):
-    """The other side knows who we are and refuses."""
+    """The vendor knows the caller and refuses."""
 
 
 class TransientError(ConnectorError):
@@ -75,7 +79,7 @@ class AmbiguousWriteError(TransientError):
 
 
 class DataError(ConnectorError):
-    """The other side, or a check of ours, refuses this record. The run goes on without it."""
+    """The vendor, or a check of this software, refuses this record. The run goes on without it."""
 
 
 class NotFoundError(DataError):
@@ -83,7 +87,7 @@ class NotFoundError(DataError):
 
 
 def text_to_keep(error: BaseException) -> str:
-    """What may be stored of an error: the text of one that is not ours could hold personal data."""
+    """Text of an error that may be stored: one that is not ours could hold personal data."""
     if isinstance(error, ConnectorError):
         return str(error)
     return f"{type(error).__name__}: see the log of the run."

@@ -64,7 +64,7 @@ def _forms(secret: str) -> set[str]:
 
 
 def _base64_forms(secret: bytes) -> Iterator[str]:
-    """What stays the same in base64 whatever stands before and after the secret."""
+    """Parts that stay the same in base64, whatever stands before and after the secret."""
     for shift, foreign in enumerate((0, 2, 3)):
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             encoded = encode(bytes(shift) + secret).decode()
@@ -118,7 +118,7 @@ class MaskedStream:
             self.write(line)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever the stream has)
-        """What the stream behind it has."""
+        """Attribute of the stream behind it."""
         return getattr(self._stream, name)
 
 

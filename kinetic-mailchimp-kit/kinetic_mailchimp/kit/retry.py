@@ -1,4 +1,4 @@
-"""How often, how long and with what pauses a call is tried again."""
+"""Bounds on trying a call again: attempts, time and pauses."""
 
 from __future__ import annotations
 

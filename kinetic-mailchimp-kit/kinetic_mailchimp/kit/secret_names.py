@@ -10,10 +10,10 @@ SECRET_NAME = re.compile(
     r"|(?:^|_)(?:TOKEN|API_?KEY|ACCESS_KEY|PRIVATE_KEY|SIGNING_KEY|ENCRYPTION_KEY|AUTH_KEY"
     r"|ALERT_URLS)S?(?:_|$)"
 )
-"""What the name of a secret has in it, in capitals, `_` between words."""
+"""Words in the name of a secret, in capitals, `_` between words."""
 
 TELLS_ABOUT_A_SECRET = re.compile(r"_(?:FILE|PATH|DIR|URL|URI|ID|NAME|TYPE|METHOD|TTL|SECONDS)$")
-"""How a name ends that only says where a secret is or what kind it is: TOKEN_URL, CLIENT_SECRET_FILE."""
+"""Endings of names that only say where a secret is or what kind it is: TOKEN_URL, CLIENT_SECRET_FILE."""
 
 DATABASES = frozenset({"sqlite", "postgresql", "postgres", "mysql", "mariadb", "mssql", "oracle"})
 
@@ -25,7 +25,7 @@ _LOGIN = re.compile(r"[A-Za-z][\w.+-]*://[^:/@\s]*:(?P<password>[^@]*)@")
 
 
 def named_as_secret(name: str) -> bool:
-    """Whether a variable or a setting of this name holds a secret, by the name alone."""
+    """Judge by the name alone whether a variable or a setting holds a secret."""
     words = re.sub(r"\W", "_", name).upper()
     return bool(SECRET_NAME.search(words)) and not TELLS_ABOUT_A_SECRET.search(words)
 
@@ -55,7 +55,7 @@ def references(text: str) -> list[str]:
 
 
 def is_in_clear(text: str) -> bool:
-    """Whether a secret can be read in the value of a secret setting, as it stands in a file.
+    """Check whether a secret can be read in the value of a secret setting, as it stands in a file.
 
     It cannot where the value is empty, a reference, or the address of a database without a password.
     """
@@ -64,16 +64,16 @@ def is_in_clear(text: str) -> bool:
 
 
 def is_address_alone(text: str) -> bool:
-    """Whether a text is the URL of a database and has no password in it."""
+    """Check that a text is the URL of a database without a password in it."""
     scheme, separator, _ = text.partition("://")
     return bool(separator) and scheme.split("+")[0].lower() in DATABASES and not passwords_in_url(text)
 
 
 def has_login(text: str) -> bool:
-    """Whether a text is a URL with a password in it that is not a reference."""
+    """Check whether a text is a URL with a password in it that is not a reference."""
     return bool(passwords_in_url(_without_references(text)))
 
 
 def _without_references(text: str) -> str:
-    """What stands in the text itself: of `${NAME:-default}` the default."""
+    """The text that is not a reference: of `${NAME:-default}` the default."""
     return REFERENCE.sub(lambda match: match["default"] or "", text)

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 
 import click
 
-from kinetic_mailchimp.kit.encryption import reveal
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.redaction import MASKER
 from kinetic_mailchimp.kit.secret_names import is_address_alone
 
 
 class SecretText(click.types.StringParamType):
-    """A text that is decrypted if need be, and masked in what the process logs from then on.
+    """Option whose text is decrypted if need be, and masked in the logs of the process from then on.
 
     For options and for the variables behind them: `click.option("--secret", type=SecretText(), envvar=…)`.
     Call `mask_logs` before the command runs.
@@ -26,9 +25,18 @@ class SecretText(click.types.StringParamType):
         self._environment = environment
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The text in clear; what is wrong with it ends the call with status 2."""
+        """Decrypt the text; an error ends the call with status 2.
+
+        Args:
+            value: As it is given.
+            param: The option.
+            ctx: The call.
+        """
         text = str(super().convert(value, param, ctx))
         name = (param and param.name) or "value"
+        # Imported here: a command line that only shows its help needs no cryptography.
+        from kinetic_mailchimp.kit.encryption import reveal  # noqa: PLC0415
+
         try:
             clear = str(reveal({name: text}, self._environment)[name])
         except ConfigurationError as error:

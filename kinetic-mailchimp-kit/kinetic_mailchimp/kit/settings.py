@@ -31,7 +31,7 @@ _TYPES: Mapping[type, str] = {str: "string", bool: "boolean", int: "integer", fl
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a setting is, beside its name, type and default.
+    """A setting, apart from its name, type and default.
 
     Attributes:
         title: For forms and tables.
@@ -39,6 +39,8 @@ class Declaration:
         secret: Whether its value must never be shown.
         schema: JSON schema in place of the one that follows from the type, or constraints beside it.
         parse: Turns the value of a configuration into that of the attribute, where the type does not say it.
+        variables: Further environment variables of its option on a command line, the first one that is set.
+        metavar: Placeholder of the value in the help of a command line.
     """
 
     title: str
@@ -46,6 +48,23 @@ class Declaration:
     secret: bool = False
     schema: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     parse: Callable[[Any], Any] | None = None
+    variables: Sequence[str] = ()
+    metavar: str = ""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting of a dataclass: its name, its declaration, and its type without `None`."""
+
+    name: str
+    declared: Declaration
+    kind: Any
+    default: Any
+
+    @property
+    def json_default(self) -> Any:  # noqa: ANN401 (JSON)
+        """The default as JSON: the one that the schema states, or else the attribute's; or `REQUIRED`."""
+        return self.declared.schema.get("default", _as_json(self.default))
 
 
 def setting(
@@ -56,6 +75,8 @@ def setting(
     secret: bool = False,
     schema: Mapping[str, Any] | None = None,
     parse: Callable[[Any], Any] | None = None,
+    variables: Sequence[str] = (),
+    metavar: str = "",
     **constraints: Any,  # noqa: ANN401 (JSON schema)
 ) -> Any:  # noqa: ANN401 (stands where a value of the attribute's type is expected)
     """Declare a setting as an attribute of a frozen dataclass.
@@ -66,10 +87,13 @@ def setting(
         description: One or two sentences, in Markdown.
         secret: Whether its value must never be shown; it is left out of the `repr` of the settings too.
         schema: JSON schema of a value, where the type of the attribute does not say it.
-        parse: Turns the value of a configuration into that of the attribute, likewise.
+        parse: Turns the value of a configuration into that of the attribute, likewise; raises `ValueError`.
+        variables: Further environment variables of its option on a command line, the first one that is set.
+        metavar: Placeholder of the value in the help of a command line, such as `AGE`.
         constraints: Further JSON schema, such as `minimum=1`.
     """
-    declared = Declaration(title, description, secret, {**(schema or {}), **constraints}, parse)
+    schema = {**(schema or {}), **constraints}
+    declared = Declaration(title, description, secret, schema, parse, variables, metavar)
     given: dict[str, Any] = {"default": default}
     if isinstance(default, dict | list):
         given = {"default_factory": lambda: type(default)(default)}
@@ -81,10 +105,10 @@ def json_schema(*classes: type) -> Schema:
     properties: Schema = {}
     required: list[str] = []
     for cls in classes:
-        for field, declared, kind in _declared(cls):
-            properties[field.name] = _property(field, declared, kind)
-            if _default_of(field) is MISSING:
-                required.append(field.name)
+        for found in declared_settings(cls):
+            properties[found.name] = _property(found)
+            if found.default is REQUIRED:
+                required.append(found.name)
     return {"type": "object", "properties": properties, "required": required}
 
 
@@ -94,36 +118,39 @@ def read(cls: type[Settings], config: Mapping[str, Any]) -> Settings:
     A value that is empty or null is one that is not set.
     """
     given = {
-        field.name: _value(config[field.name], declared, kind)
-        for field, declared, kind in _declared(cls)
-        if config.get(field.name) not in _ABSENT
+        found.name: _value(config[found.name], found)
+        for found in declared_settings(cls)
+        if config.get(found.name) not in _ABSENT
     }
     return cls(**given)
 
 
 def declarations(cls: type) -> dict[str, Declaration]:
     """The declared settings of a dataclass, by name."""
-    return {field.name: declared for field, declared, _ in _declared(cls)}
+    return {found.name: found.declared for found in declared_settings(cls)}
 
 
-def _declared(cls: type) -> Sequence[tuple[dataclasses.Field[Any], Declaration, Any]]:
+def declared_settings(cls: type) -> Sequence[Setting]:
+    """The settings of a dataclass in the order of their declaration; other attributes are left out."""
     kinds = typing.get_type_hints(cls)
     return [
-        (field, field.metadata[_DECLARATION], kinds[field.name])
+        Setting(
+            field.name, field.metadata[_DECLARATION], _without_none(kinds[field.name]), _default_of(field)
+        )
         for field in dataclasses.fields(cls)
         if _DECLARATION in field.metadata
     ]
 
 
-def _property(field: dataclasses.Field[Any], declared: Declaration, kind: Any) -> Schema:  # noqa: ANN401 (a type)
-    default = _default_of(field)
-    of_value = _schema_of(kind) if "type" not in declared.schema else {}
+def _property(found: Setting) -> Schema:
+    declared, default = found.declared, found.json_default
+    of_value = _schema_of(found.kind) if "type" not in declared.schema else {}
     of_value |= declared.schema
-    if default is not MISSING:
+    if found.default is not REQUIRED:
         of_value["type"] = [*of_value["type"], "null"]
     of_value |= {"title": declared.title, "description": declared.description}
-    if default not in (MISSING, *_ABSENT):
-        of_value["default"] = _as_json(default)
+    if default not in (REQUIRED, *_ABSENT):
+        of_value["default"] = default
     if declared.secret:
         of_value |= {"secret": True, "writeOnly": True}
     return of_value
@@ -131,7 +158,6 @@ def _property(field: dataclasses.Field[Any], declared: Declaration, kind: Any) -
 
 def _schema_of(kind: Any) -> Schema:  # noqa: ANN401 (a type)
     """JSON schema of a value of a type."""
-    kind = _without_none(kind)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is Literal:
         return {"type": ["string"], "enum": list(arguments)}
@@ -146,10 +172,10 @@ def _schema_of(kind: Any) -> Schema:  # noqa: ANN401 (a type)
     raise TypeError(f"A setting of type {kind} needs a JSON schema of its own.")
 
 
-def _value(value: Any, declared: Declaration, kind: Any) -> Any:  # noqa: ANN401 (JSON to any type)
-    if declared.parse:
-        return declared.parse(value)
-    return _as_type(value, _without_none(kind))
+def _value(value: Any, found: Setting) -> Any:  # noqa: ANN401 (JSON to any type)
+    if found.declared.parse:
+        return found.declared.parse(value)
+    return _as_type(value, found.kind)
 
 
 def _as_type(value: Any, kind: Any) -> Any:  # noqa: ANN401 (JSON to any type)

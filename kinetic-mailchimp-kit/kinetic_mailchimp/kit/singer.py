@@ -1,8 +1,10 @@
-"""What the four plugins share on top of the Singer SDK (needs the extra `singer`)."""
+"""The base of the four plugins on top of the Singer SDK (needs the extra `singer`)."""
 
 from __future__ import annotations
 
+import json
 import logging
+import math
 import sys
 import threading
 import time
@@ -16,7 +18,7 @@ import click
 from singer_sdk import Target
 from singer_sdk.io_base import SingerReader
 from singer_sdk.plugin_base import PluginBase
-from singer_sdk.singerlib.json import deserialize_json
+from typing_extensions import override
 
 from kinetic_mailchimp.kit.encryption import reveal, secret_values
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError, TransientError
@@ -25,7 +27,7 @@ from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
 RunStatus = Literal["succeeded", "failed", "stopped"]
 
 EXIT_BY_SIGNAL = 128
-"""Added to the number of a signal, as shells do: a run that was cut short is no success."""
+"""Added to the number of a signal, as shells do: a run that was cut short did not succeed."""
 
 
 def run_plugin(plugin: type[PluginBase]) -> None:
@@ -41,6 +43,10 @@ def run_plugin(plugin: type[PluginBase]) -> None:
     except ConnectorError as error:
         plugin.logger.error("%s", error)  # noqa: TRY400 (what to do is in the message; a traceback hides it)
         sys.exit(1)
+
+
+_FIRST_INEXACT_FLOAT = 2**53
+"""From here on, several integers are read as one float."""
 
 
 class SecretSettings(PluginBase):
@@ -64,22 +70,40 @@ def _as_float(value: Any) -> Any:  # noqa: ANN401 (settings are JSON)
 
 
 class MessageReader(SingerReader):
-    """Reads messages; a line that is none is not shown, because it may hold people."""
+    """Reads messages with the numbers of JSON, where the SDK makes a Decimal of every fraction."""
 
+    @override
     def deserialize_json(self, line: str) -> dict[str, Any]:
-        """The message of a line.
+        """Read a line; one that is not a message is never shown, because it may hold people.
 
         Raises:
-            DataError: The line is no JSON object.
+            DataError: The line is not a JSON object.
         """
         try:
-            message = deserialize_json(line)
+            message: dict[str, Any] = json.loads(line, parse_float=exact_number)
         except ValueError as error:
             raise DataError(
-                f"A line of {len(line)} characters on standard input is no Singer message.",
+                f"A line of {len(line)} characters on standard input is not a Singer message.",
                 advice="Only a tap or a mapper may write there: look for a program that prints.",
             ) from error
         return message
+
+
+def exact_number(text: str) -> int | float | str:
+    """The number that a JSON text with a fraction or an exponent means: `3.0` is the integer 3.
+
+    Integers stay exact at any size that a float can name; what exceeds it stays text, which no field of a
+    number takes.
+    """
+    number = float(text)
+    if math.isinf(number):
+        return text
+    if not number.is_integer():
+        return number
+    if abs(number) < _FIRST_INEXACT_FLOAT:
+        return int(number)
+    decimal = Decimal(text)
+    return int(decimal) if decimal == decimal.to_integral_value() else number
 
 
 class DurableTarget(SecretSettings, Target):

@@ -21,7 +21,7 @@ def utc_now() -> datetime:
 def parse_timestamp(text: str) -> datetime:
     """A timestamp in any form of ISO 8601, with its offset; one without an offset is in UTC.
 
-    A date alone is its first moment.
+    A date alone is midnight at its start.
 
     Raises:
         ValueError: The text is not a valid ISO 8601 timestamp.

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import email.utils
-import json
+import base64
 import logging
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, ClassVar, Protocol
-from urllib.parse import quote, urlencode, urlsplit
+from typing import Protocol
 
 import requests
 from requests import exceptions as failures
@@ -27,105 +23,13 @@ from kinetic_mailchimp.kit.errors import (
     CredentialsError,
     TransientError,
 )
+from kinetic_mailchimp.kit.http_call import Answer, Request
+from kinetic_mailchimp.kit.redaction import MASKER
 from kinetic_mailchimp.kit.retry import RetryPolicy
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT = 120.0
-READS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-@dataclass(frozen=True)
-class Request:
-    """One call.
-
-    Attributes:
-        method: The HTTP method.
-        url: Without a query.
-        params: The query; a space is sent as `%20`.
-        headers: Beside those of the authorization.
-        json: A body to send as JSON.
-        form: A body to send form-encoded.
-        repeatable: Whether it may be sent again when no usable answer came. By default, reads only.
-        authorized: Whether the authorization of the transport applies.
-    """
-
-    method: str
-    url: str
-    params: Mapping[str, str | int] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    json: object | None = None
-    form: Mapping[str, str] | None = None
-    repeatable: bool | None = None
-    authorized: bool = True
-
-    timeout_error: ClassVar[type[ConnectorError]] = TransientError
-    """What it means that no answer came in time; only a TransientError is tried again."""
-
-    @property
-    def may_repeat(self) -> bool:
-        """Whether an attempt of unknown outcome may be repeated."""
-        return self.method in READS if self.repeatable is None else self.repeatable
-
-    @property
-    def full_url(self) -> str:
-        """The address with its query, as it is sent."""
-        return f"{self.url}?{encode_query(self.params)}" if self.params else self.url
-
-    def __str__(self) -> str:
-        """Method, host and path: a login may stand before the host, and the query may hold personal data."""
-        parts = urlsplit(self.url)
-        return f"{self.method} {parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back.
-
-    Attributes:
-        status: The HTTP status.
-        headers: Case-insensitive.
-        body: All of it.
-        seconds: From the request to the end of the body.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    seconds: float = 0.0
-
-    @property
-    def text(self) -> str:
-        """The body as text, for messages."""
-        return self.body.decode("utf-8", "replace")
-
-    @property
-    def is_json(self) -> bool:
-        """Whether the body says that it is JSON, `application/problem+json` included."""
-        return "json" in self.headers.get("Content-Type", "").lower()
-
-    @cached_property
-    def document(self) -> Any:  # noqa: ANN401 (a document has any shape)
-        """The body as a JSON document, parsed once.
-
-        Raises:
-            ValueError: It is none.
-        """
-        return json.loads(self.body)
-
-    @property
-    def retry_after(self) -> float | None:
-        """Seconds that the server asks to wait: from a number or a date."""
-        value = self.headers.get("Retry-After", "").strip()
-        if not value:
-            return None
-        if value.isdigit():
-            return float(value)
-        try:
-            until = email.utils.parsedate_to_datetime(value).timestamp()
-        except ValueError:
-            return None
-        return max(0.0, until - time.time())
 
 
 class Authorization(Protocol):
@@ -138,13 +42,35 @@ class Authorization(Protocol):
         """After these headers were refused: get fresh ones. False when there is nothing to renew."""
 
 
+class FixedAuthorization:
+    """The same headers for every request."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = dict(headers)
+
+    def headers(self) -> Mapping[str, str]:
+        """The headers of every request."""
+        return self._headers
+
+    def renew(self, refused: Mapping[str, str]) -> bool:  # noqa: ARG002 (the protocol's form)
+        """There is nothing to renew."""
+        return False
+
+
+def basic_login(user: str, password: str) -> str:
+    """The value of an Authorization header; it is masked in logs from then on.
+
+    Args:
+        user: The name, without a colon.
+        password: The password, or a key in its place.
+    """
+    value = base64.b64encode(f"{user}:{password}".encode()).decode()
+    MASKER.add([value])
+    return f"Basic {value}"
+
+
 Classify = Callable[[Request, Answer], "ConnectorError | None"]
-"""What an answer means: None for success, else the error to raise. One table per vendor."""
-
-
-def encode_query(params: Mapping[str, str | int]) -> str:
-    """A query string; a space becomes `%20`, never `+`, and OData's `$`, `'`, `,` stay readable."""
-    return urlencode(params, quote_via=quote, safe="$',():@/*")
+"""Returns the error that an answer means; None for success. One table per vendor."""
 
 
 def _no_netrc(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -239,7 +165,9 @@ class Transport:
         error = self._classify(request, answer) or _unreadable(answer)
         if error is None:
             return answer
-        raise _as_seen_by(request, error)
+        error = _ambiguous_if_write(request, error)
+        error.seconds = answer.seconds
+        raise error
 
     def _exchange(self, request: Request, identity: Mapping[str, str]) -> Answer:
         started = self._clock()
@@ -262,7 +190,7 @@ class Transport:
             ) from error
         except (failures.InvalidURL, failures.MissingSchema, failures.InvalidSchema) as error:
             raise ConfigurationError(
-                f"{request} is no address that can be called.", advice="Check `base_url`."
+                f"{request} is not a URL that can be called.", advice="Check `base_url`."
             ) from error
         except failures.ConnectTimeout as error:
             raise TransientError(
@@ -276,13 +204,15 @@ class Transport:
                     advice="For a self-signed or private certificate, name its CA file in `ca_bundle`, "
                     "or in the variable REQUESTS_CA_BUNDLE.",
                 ) from error
-            if _never_left(error):
+            if _was_never_sent(error):
                 raise TransientError(
                     f"{request}: no connection.", advice="Check `base_url` and the network."
                 ) from error
             if isinstance(error, failures.Timeout):
-                raise _as_seen_by(request, request.timeout_error(f"{request}: no answer in time.")) from error
-            raise _as_seen_by(request, TransientError(f"{request}: the connection broke.")) from error
+                raise _ambiguous_if_write(
+                    request, request.timeout_error(f"{request}: no answer in time.")
+                ) from error
+            raise _ambiguous_if_write(request, TransientError(f"{request}: the connection broke.")) from error
         except OSError as error:
             raise ConfigurationError(
                 "The file with CA certificates cannot be read.", advice="Check `ca_bundle`."
@@ -310,8 +240,8 @@ def _session(max_connections: int) -> requests.Session:
     return session
 
 
-def _never_left(error: failures.RequestException) -> bool:
-    """Whether the connection was never made, so that nothing can have happened on the other side."""
+def _was_never_sent(error: failures.RequestException) -> bool:
+    """Tell whether the connection was never made, so that the server can have done nothing."""
     reason = getattr(error.args[0], "reason", None) if error.args else None
     return type(reason).__name__ in {"NewConnectionError", "NameResolutionError", "ConnectTimeoutError"}
 
@@ -323,12 +253,12 @@ def _unreadable(answer: Answer) -> ConnectorError | None:
     try:
         answer.document  # noqa: B018 (parses)
     except ValueError:
-        return TransientError("The answer is cut off or is no valid JSON.", status=answer.status)
+        return TransientError("The answer is cut off or is not valid JSON.", status=answer.status)
     return None
 
 
-def _as_seen_by(request: Request, error: ConnectorError) -> ConnectorError:
-    """The same failure, told apart for a write that must not simply be repeated."""
+def _ambiguous_if_write(request: Request, error: ConnectorError) -> ConnectorError:
+    """The same failure; of a write that must not simply be repeated, an ambiguous one."""
     if request.may_repeat or _was_refused(error) or not isinstance(error, TransientError):
         return error
     return AmbiguousWriteError(
@@ -341,7 +271,7 @@ def _as_seen_by(request: Request, error: ConnectorError) -> ConnectorError:
 
 
 def _was_refused(error: ConnectorError) -> bool:
-    """Whether the server said that it did nothing: 429 and its kind, but not a time-out on its side."""
+    """Tell whether the server said that it did nothing: 429 and its kind, but not a time-out on its side."""
     return (error.status or 0) // 100 == HTTPStatus.BAD_REQUEST // 100 and (
         error.status != HTTPStatus.REQUEST_TIMEOUT
     )

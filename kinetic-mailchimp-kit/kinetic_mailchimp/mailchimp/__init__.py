@@ -1,20 +1,18 @@
 """Client of the Mailchimp Marketing API: identity, data centre, lists, members, webhooks, errors."""
 
 from kinetic_mailchimp.mailchimp.client import MailchimpClient
-from kinetic_mailchimp.mailchimp.errors import FieldError, Refusal, RefusedError
 from kinetic_mailchimp.mailchimp.identity import subscriber_hash
-from kinetic_mailchimp.mailchimp.results import BatchResult, CallResult, ItemResult, MemberResult
+from kinetic_mailchimp.mailchimp.refusals import FieldError, Refusal, RefusedError
+from kinetic_mailchimp.mailchimp.results import BatchResult, ItemResult
 from kinetic_mailchimp.mailchimp.settings import MAILCHIMP_SETTINGS, MailchimpSettings
 
 __all__ = [
     "MAILCHIMP_SETTINGS",
     "BatchResult",
-    "CallResult",
     "FieldError",
     "ItemResult",
     "MailchimpClient",
     "MailchimpSettings",
-    "MemberResult",
     "Refusal",
     "RefusedError",
     "subscriber_hash",

@@ -58,7 +58,7 @@ def commands() -> None:
     help="Store the token in this file, encrypted.",
 )
 @click.option("--show", is_flag=True, help="Print the token in clear instead of encrypted.")
-@click.option("--browser/--no-browser", default=True, help="Open the browser, or only print the address.")
+@click.option("--browser/--no-browser", default=True, help="Open the browser, or only print the URL.")
 @click.option("--timeout", default=300.0, show_default=True, help="Seconds to wait for the person to agree.")
 @click.option("--authorize-url", default=AUTHORIZE_URL, hidden=True)
 @click.option("--token-url", default=TOKEN_URL, hidden=True)
@@ -72,7 +72,7 @@ def authorize(
     show: bool,
     browser: bool,
     timeout: float,
-    **addresses: str,
+    **urls: str,
 ) -> None:
     """Let a person agree in the browser; print or store the access token and where the account is.
 
@@ -85,11 +85,11 @@ def authorize(
     box = None if show else SecretBox.from_environment()
     state = new_state()
     callback = Callback(redirect_uri, state)
-    application = OAuthApplication(client_id, client_secret, callback.redirect_uri, **addresses)
-    address = application.authorization_url(state)
-    click.echo(f"Agree here:\n{address}", err=True)
+    application = OAuthApplication(client_id, client_secret, callback.redirect_uri, **urls)
+    url = application.authorization_url(state)
+    click.echo(f"Agree here:\n{url}", err=True)
     if browser:
-        webbrowser.open(address)
+        webbrowser.open(url)
     token = exchange_code(application, callback.wait(timeout))
     base_url = _base_url(token, application.metadata_url)
     kept = box.encrypt(token) if box else token
@@ -102,7 +102,7 @@ def authorize(
 
 
 def _base_url(token: str, metadata_url: str) -> str:
-    """Where the account is; the first call shows that the token works."""
+    """The URL of the account's API; the first call shows that the token works."""
     settings = MailchimpSettings(access_token=token, metadata_url=metadata_url)
     client = MailchimpClient(settings)
     base_url = client.base_url
@@ -119,7 +119,7 @@ def _store(path: Path, variables: dict[str, str]) -> None:
 
 
 def main() -> None:
-    """Run the command line; an error is one line on stderr, with status 2 for what a setting can mend."""
+    """Run the command line; an error is one line on stderr, with status 2 for what a setting can fix."""
     mask_logs()
     try:
         commands()

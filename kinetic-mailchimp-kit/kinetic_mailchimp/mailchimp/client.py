@@ -11,13 +11,14 @@ from typing import Any
 from urllib.parse import quote
 
 from kinetic_mailchimp.kit.errors import CredentialsError, TransientError
+from kinetic_mailchimp.kit.http_call import Answer, HttpCall, Reply, Request
 from kinetic_mailchimp.kit.redaction import MASKER
 from kinetic_mailchimp.kit.retry import RetryPolicy
-from kinetic_mailchimp.kit.transport import Answer, Authorization, Request, Transport
+from kinetic_mailchimp.kit.transport import Transport
 from kinetic_mailchimp.mailchimp.errors import classify
-from kinetic_mailchimp.mailchimp.identity import KeyAuthorization, TokenAuthorization
+from kinetic_mailchimp.mailchimp.identity import authorization
 from kinetic_mailchimp.mailchimp.members_walk import MEMBER_FIELDS, walk_members
-from kinetic_mailchimp.mailchimp.results import BatchResult, CallResult, MemberResult, results_by_hash
+from kinetic_mailchimp.mailchimp.results import BatchResult, results_by_hash
 from kinetic_mailchimp.mailchimp.settings import MailchimpSettings
 
 Document = dict[str, Any]
@@ -52,14 +53,9 @@ class MailchimpClient:
     ) -> None:
         MASKER.add([settings.api_key, settings.access_token])
         self._settings = settings
-        authorization: Authorization = (
-            TokenAuthorization(settings.access_token)
-            if settings.access_token
-            else KeyAuthorization(settings.api_key)
-        )
         self.transport = Transport(
             classify,
-            authorization=authorization,
+            authorization=authorization(settings),
             timeout=settings.request_timeout,
             retry=retry,
             max_connections=settings.max_connections,
@@ -69,17 +65,17 @@ class MailchimpClient:
 
     @cached_property
     def base_url(self) -> str:
-        """Where the API of this account is, without a slash at the end."""
+        """The URL of this account's API, without a slash at the end."""
         if self._settings.base_url:
             return self._settings.base_url
         metadata = self.metadata()
         return f"{str(metadata['api_endpoint']).rstrip('/')}/3.0"
 
     def metadata(self) -> Document:
-        """Whom an access token belongs to: `dc`, `api_endpoint`, `login` and more.
+        """The owner of an access token: `dc`, `api_endpoint`, `login` and more.
 
         Raises:
-            CredentialsError: The token was revoked, or is none.
+            CredentialsError: The token was revoked, or is not a token.
         """
         answer = self.transport.send(
             Request(
@@ -105,7 +101,7 @@ class MailchimpClient:
     # The account
 
     def ping(self) -> str:
-        """What a healthy API says."""
+        """The greeting of a healthy API."""
         return str(self.get("ping")["health_status"])
 
     def account(self) -> Document:
@@ -126,16 +122,17 @@ class MailchimpClient:
         """All audiences: `id`, `name`, `double_optin` and more."""
         return self._all("lists", "lists")
 
-    def get_list(self, list_id: str) -> Document:
-        """One audience."""
-        return self.get(f"lists/{_part(list_id)}")
-
     def merge_fields(self, list_id: str) -> list[Document]:
         """The merge fields of an audience: `merge_id`, `tag`, `name`, `type`, `required`, `options`."""
         return list(self._all(f"lists/{_part(list_id)}/merge-fields", "merge_fields"))
 
     def create_merge_field(self, list_id: str, field: Mapping[str, Any]) -> Document:
-        """Make a merge field; `name` and `type` are required, the tag has at most 10 characters."""
+        """Make a merge field; `name` and `type` are required, the tag has at most 10 characters.
+
+        Args:
+            list_id: The audience.
+            field: Its attributes; `name` and `type` are required.
+        """
         return self._write("POST", f"lists/{_part(list_id)}/merge-fields", field)
 
     def interest_categories(self, list_id: str) -> list[Document]:
@@ -143,7 +140,12 @@ class MailchimpClient:
         return list(self._all(f"lists/{_part(list_id)}/interest-categories", "categories"))
 
     def interests(self, list_id: str, category_id: str) -> list[Document]:
-        """The interests of a group: `id`, `name`."""
+        """The interests of a group: `id`, `name`.
+
+        Args:
+            list_id: The audience.
+            category_id: The group.
+        """
         path = f"lists/{_part(list_id)}/interest-categories/{_part(category_id)}/interests"
         return list(self._all(path, "interests"))
 
@@ -174,12 +176,18 @@ class MailchimpClient:
         return walk_members(page, fields=fields, page_size=page_size, filters=_given(filters))
 
     def count_members(self, list_id: str, **filters: str | None) -> int:
-        """How many members a listing with these filters would give."""
+        """Count the members that a listing with these filters would give."""
         page = self.get(f"lists/{_part(list_id)}/members", **_given(filters), fields="total_items", count=1)
         return int(page["total_items"])
 
     def member(self, list_id: str, member_hash: str, *, fields: Sequence[str] = ()) -> Document:
-        """One member by subscriber hash; an archived one has the status `archived`."""
+        """One member by subscriber hash; an archived one has the status `archived`.
+
+        Args:
+            list_id: The audience.
+            member_hash: The subscriber hash of the member.
+            fields: Attributes to read; all without.
+        """
         wanted: dict[str, str] = {"fields": ",".join(fields)} if fields else {}
         return self.get(_member(list_id, member_hash), **wanted)
 
@@ -190,8 +198,15 @@ class MailchimpClient:
         body: Mapping[str, Any],
         *,
         skip_merge_validation: bool = False,
-    ) -> MemberResult:
-        """Create or update a member. `status` overwrites without asking; `status_if_new` does not."""
+    ) -> Reply:
+        """Create or update a member. `status` overwrites without asking; `status_if_new` does not.
+
+        Args:
+            list_id: The audience.
+            member_hash: The subscriber hash of the member.
+            body: Attributes of the member.
+            skip_merge_validation: Take the member without the merge fields that the audience requires.
+        """
         return self._write_member(
             "PUT",
             _member(list_id, member_hash),
@@ -207,8 +222,15 @@ class MailchimpClient:
         body: Mapping[str, Any],
         *,
         skip_merge_validation: bool = False,
-    ) -> MemberResult:
-        """Change a member that exists. A new `email_address` moves it; `contact_id` stays."""
+    ) -> Reply:
+        """Change a member that exists. A new `email_address` moves it; `contact_id` stays.
+
+        Args:
+            list_id: The audience.
+            member_hash: The subscriber hash of the member.
+            body: Attributes to change.
+            skip_merge_validation: Take the member without the merge fields that the audience requires.
+        """
         # After a move the old hash is unknown: the caller looks before it repeats.
         return self._write_member(
             "PATCH",
@@ -218,9 +240,14 @@ class MailchimpClient:
             params=_merge_rule(skip=skip_merge_validation),
         )
 
-    def archive_member(self, list_id: str, member_hash: str) -> CallResult:
-        """Archive a member."""
-        return CallResult(**_facts(self._send("DELETE", _member(list_id, member_hash))))
+    def archive_member(self, list_id: str, member_hash: str) -> HttpCall:
+        """Archive a member.
+
+        Args:
+            list_id: The audience.
+            member_hash: The subscriber hash of the member.
+        """
+        return HttpCall.of_answer(self._send("DELETE", _member(list_id, member_hash)))
 
     def set_tags(
         self, list_id: str, member_hash: str, tags: Mapping[str, bool], *, is_syncing: bool = False
@@ -270,31 +297,15 @@ class MailchimpClient:
             repeatable=update_existing,
         )
         return BatchResult(
-            items=results_by_hash((str(member["email_address"]) for member in members), answer.document),
-            **_facts(answer),
+            HttpCall.of_answer(answer),
+            results_by_hash((str(member["email_address"]) for member in members), answer.document),
         )
 
-    def member_activity(self, list_id: str, member_hash: str) -> Iterator[Document]:
-        """What a member did and what was done to it, newest first; `activity_type` says what."""
-        return self._all(f"{_member(list_id, member_hash)}/activity-feed", "activity")
-
     def abuse_reports(self, list_id: str) -> Iterator[Document]:
-        """Who complained of abuse: `email_address`, `campaign_id`, `date`."""
+        """Complaints of abuse: `email_address`, `campaign_id`, `date`."""
         return self._all(f"lists/{_part(list_id)}/abuse-reports", "abuse_reports")
 
-    def unsubscribed(self, campaign_id: str) -> Iterator[Document]:
-        """Who unsubscribed from a campaign: `email_address`, `reason`, `timestamp`, `list_id`."""
-        return self._all(f"reports/{_part(campaign_id)}/unsubscribed", "unsubscribes")
-
-    # Campaigns and webhooks
-
-    def campaigns(self, **filters: str) -> Iterator[Document]:
-        """Campaigns; filters are those of the reference, such as `list_id`, `status`, `since_send_time`."""
-        return self._all("campaigns", "campaigns", **filters)
-
-    def campaign(self, campaign_id: str) -> Document:
-        """One campaign."""
-        return self.get(f"campaigns/{_part(campaign_id)}")
+    # Webhooks
 
     def webhooks(self, list_id: str) -> list[Document]:
         """The webhooks of an audience: `id`, `url`, `events`, `sources`, `signing_enabled`."""
@@ -305,16 +316,31 @@ class MailchimpClient:
         """Register a webhook. Mailchimp first asks its URL for an answer 200.
 
         `signing_secret` is in this answer and never again.
+
+        Args:
+            list_id: The audience.
+            webhook: `url`, `events` and `sources`.
         """
         return self._write("POST", f"lists/{_part(list_id)}/webhooks", webhook)
 
     def update_webhook(self, list_id: str, webhook_id: str, changes: Mapping[str, Any]) -> Document:
-        """Change the events, sources or URL of a webhook."""
+        """Change the events, sources or URL of a webhook.
+
+        Args:
+            list_id: The audience.
+            webhook_id: The webhook.
+            changes: Attributes to change.
+        """
         path = f"lists/{_part(list_id)}/webhooks/{_part(webhook_id)}"
         return self._write("PATCH", path, changes, repeatable=True)
 
     def delete_webhook(self, list_id: str, webhook_id: str) -> None:
-        """Remove a webhook."""
+        """Remove a webhook.
+
+        Args:
+            list_id: The audience.
+            webhook_id: The webhook.
+        """
         self._send("DELETE", f"lists/{_part(list_id)}/webhooks/{_part(webhook_id)}")
 
     # Below: how a call is made
@@ -341,9 +367,9 @@ class MailchimpClient:
         *,
         repeatable: bool,
         params: Mapping[str, str | int],
-    ) -> MemberResult:
+    ) -> Reply:
         answer = self._send(method, path, body, params=params, repeatable=repeatable)
-        return MemberResult(member=dict(answer.document), **_facts(answer))
+        return Reply(HttpCall.of_answer(answer), answer.document)
 
     def _send(
         self,
@@ -374,15 +400,6 @@ class MailchimpClient:
             offset += len(page[key])
             if not page[key] or offset >= int(page.get("total_items", 0)):
                 return
-
-
-def _facts(answer: Answer) -> dict[str, Any]:
-    """What an answer says about its call: the attributes of a CallResult."""
-    return {
-        "status": answer.status,
-        "request_id": answer.headers.get("X-Request-Id"),
-        "seconds": answer.seconds,
-    }
 
 
 def _merge_rule(*, skip: bool) -> dict[str, str | int]:

@@ -1,4 +1,4 @@
-"""What Mailchimp's answers mean: one table from status, title and detail to an error that says what to do.
+"""The meaning of Mailchimp's answers: from status, title and detail to an error that says what to do.
 
 Several bodies have no `type`, and items of a batch have nothing but a text, so status, title and parts of the
 text are what can be relied on. The texts of Mailchimp name the address; ours never do.
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,12 +16,12 @@ from kinetic_mailchimp.kit.errors import (
     ConfigurationError,
     ConnectorError,
     CredentialsError,
-    DataError,
     NotFoundError,
     PermissionDeniedError,
     TransientError,
 )
-from kinetic_mailchimp.kit.transport import Answer, Request
+from kinetic_mailchimp.kit.http_call import Answer, Request
+from kinetic_mailchimp.mailchimp.refusals import FieldError, RefusedError, refusal_error, without_addresses
 
 _OF_NOBODY_IN_PARTICULAR = frozenset(range(HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)) - {
     HTTPStatus.REQUEST_TIMEOUT,
@@ -37,161 +35,23 @@ BLOCKED_PAUSE = 60.0
 """Seconds to wait when the network in front of Mailchimp turned us away: a quick repeat prolongs it."""
 
 
-class Refusal(StrEnum):
-    """Why Mailchimp refuses a member. The value is stable: it is what an audit trail stores."""
-
-    COMPLIANCE_STATE = "compliance_state"
-    FORGOTTEN = "permanently_deleted"
-    MEMBER_EXISTS = "address_taken"
-    SIGNUP_THROTTLED = "signup_throttled"
-    FAKE_ADDRESS = "fake_address"
-    INVALID_ADDRESS = "invalid_address"
-    INVALID_FIELDS = "invalid_fields"
-    CANNOT_ARCHIVE = "cannot_archive"
-    DUPLICATE_FIELD = "merge_field_exists"
-    UNCONFIRMED = "not_confirmed"
-    OTHER = "refused_by_mailchimp"
-
-
-@dataclass(frozen=True)
-class FieldError:
-    """What is wrong with one field: its name as Mailchimp says it (a merge tag or a path), and why."""
-
-    field: str
-    message: str
-
-
-class RefusedError(DataError):
-    """Mailchimp refuses one member or one resource; everything else can go on.
-
-    Attributes:
-        reason: Which refusal it is.
-        field_errors: What is wrong with which field, where Mailchimp says so.
-        retry_later: Whether the same record may be taken another day.
-        seconds: How long the call took; None for one member of a batch.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        reason: Refusal = Refusal.OTHER,
-        field_errors: tuple[FieldError, ...] = (),
-        seconds: float | None = None,
-        **details: Any,  # noqa: ANN401 (those of the base class)
-    ) -> None:
-        super().__init__(message, **details)
-        self.reason = reason
-        self.field_errors = field_errors
-        self.seconds = seconds
-        self.retry_later = reason is Refusal.SIGNUP_THROTTLED
-
-
-@dataclass(frozen=True)
-class _Meaning:
-    """A part of a text that Mailchimp sends (lower case), and what it means."""
-
-    says: str
-    reason: Refusal
-    message: str
-    advice: str = ""
-
-
-_MEANINGS = (
-    _Meaning(
-        "compliance state",
-        Refusal.COMPLIANCE_STATE,
-        "The person unsubscribed, complained or bounced, and Mailchimp lets nobody but them change that.",
-        "Only the person can subscribe again, with a form of the audience.",
-    ),
-    _Meaning(
-        "permanently deleted",
-        Refusal.FORGOTTEN,
-        "The person was permanently deleted from the audience.",
-        "Only the person can come back, with a form of the audience.",
-    ),
-    _Meaning(
-        "is already a list member",
-        Refusal.MEMBER_EXISTS,
-        "Another member of the audience already has this address.",
-    ),
-    _Meaning(
-        "signed up to a lot of lists very recently",
-        Refusal.SIGNUP_THROTTLED,
-        "Mailchimp takes no further sign-up of this address for now.",
-        "Replay the record in some days.",
-    ),
-    _Meaning(
-        "looks fake or invalid",
-        Refusal.FAKE_ADDRESS,
-        "Mailchimp holds the address for made up.",
-        "Correct it in the source.",
-    ),
-    _Meaning(
-        "provide a valid email address",
-        Refusal.INVALID_ADDRESS,
-        "Mailchimp does not take the address.",
-        "Correct it in the source.",
-    ),
-    _Meaning(
-        "portion of the email address is invalid",
-        Refusal.INVALID_ADDRESS,
-        "Mailchimp does not take the address.",
-        "Correct it in the source.",
-    ),
-    _Meaning(
-        "can not archive",
-        Refusal.CANNOT_ARCHIVE,
-        "A member that bounced, is pending or is archived cannot be archived.",
-    ),
-    _Meaning(
-        "already exists for this list",
-        Refusal.DUPLICATE_FIELD,
-        "The audience already has a merge field of this tag.",
-    ),
-    _Meaning(
-        "merge fields were invalid",
-        Refusal.INVALID_FIELDS,
-        "Mailchimp refuses a merge field's value, or misses a required one.",
-        "Correct it in the source, or change the field in the audience.",
-    ),
-    _Meaning(
-        "could not be validated",
-        Refusal.INVALID_FIELDS,
-        "Mailchimp refuses the form of a field.",
-    ),
-)
-
-_ADDRESS = re.compile(r"\S+@\S+")
 _LIST_AND_ITS_COLLECTIONS = re.compile(r"/lists/(?P<list_id>[^/]+)(/[a-z-]+)?$")
 _MEMBER = re.compile(r"/lists/[^/]+/members/[^/]+")
 
 
 def classify(request: Request, answer: Answer) -> ConnectorError | None:
-    """What an answer of the Marketing API means: None for success."""
+    """The error that an answer of the Marketing API means; None for success.
+
+    Args:
+        request: What was sent.
+        answer: What came back.
+    """
     if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         return _strange_success(answer)
     problem = _problem(answer)
     if problem is None:
         return _without_problem(request, answer)
     return _BY_STATUS.get(answer.status, _by_kind)(request, answer, problem)
-
-
-def item_error(item: Mapping[str, Any]) -> RefusedError:
-    """What an entry of `errors` in the answer of a batch means."""
-    complaint = str(item.get("field_message") or "")
-    field_errors = (
-        (FieldError(str(item["field"]), without_addresses(complaint)),) if item.get("field") else ()
-    )
-    text = str(item.get("error") or "")
-    if field_errors and not _meaning(text):
-        text = "Your merge fields were invalid."
-    return _refused(text, field_errors, code=str(item.get("error_code") or "") or None)
-
-
-def without_addresses(text: str) -> str:
-    """A text of Mailchimp's, fit for a log."""
-    return _ADDRESS.sub("(address)", text)
 
 
 def _strange_success(answer: Answer) -> ConnectorError | None:
@@ -239,7 +99,7 @@ def _without_problem(request: Request, answer: Answer) -> ConnectorError:
             advice="If it lasts, lower `concurrency`.",
             status=answer.status,
             code="throttled",
-            request_id=_request_id(answer),
+            request_id=answer.request_id,
             retry_after=answer.retry_after,
         )
     if answer.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
@@ -254,7 +114,7 @@ def _without_problem(request: Request, answer: Answer) -> ConnectorError:
             advice="If it lasts, check `base_url` and any proxy.",
             status=answer.status,
             code="not_from_mailchimp",
-            request_id=_request_id(answer),
+            request_id=answer.request_id,
             retry_after=answer.retry_after,
         )
     return _by_kind(request, answer, {})
@@ -285,7 +145,7 @@ def _bad_request(request: Request, answer: Answer, problem: Mapping[str, Any]) -
         if isinstance(error, dict)
     )
     text = f"{problem.get('title') or ''}: {problem.get('detail') or ''}"
-    return _refused(text, errors, seconds=answer.seconds, **_details(answer, problem))
+    return refusal_error(text, errors, **_details(answer, problem))
 
 
 def _unknown_credentials(request: Request, answer: Answer, problem: Mapping[str, Any]) -> ConnectorError:  # noqa: ARG001 (a row of the table)
@@ -355,40 +215,9 @@ _BY_STATUS: Mapping[int, Callable[[Request, Answer, Mapping[str, Any]], Connecto
 }
 
 
-def _meaning(text: str) -> _Meaning | None:
-    lowered = text.lower()
-    return next((meaning for meaning in _MEANINGS if meaning.says in lowered), None)
-
-
-def _refused(text: str, field_errors: tuple[FieldError, ...], **details: Any) -> RefusedError:  # noqa: ANN401 (those of the error)
-    meaning = _meaning(text)
-    complaints = " ".join(f"{error.field}: {error.message}." for error in field_errors if error.field)
-    field = next((error.field for error in field_errors if error.field), None)
-    if meaning is None:
-        said = without_addresses(text).strip(": ") or "no reason was given"
-        return RefusedError(
-            f"Mailchimp refused it: {said} {complaints}".rstrip(),
-            field_errors=field_errors,
-            field=field,
-            **details,
-        )
-    return RefusedError(
-        f"{meaning.message} {complaints}".rstrip(),
-        advice=meaning.advice,
-        reason=meaning.reason,
-        field_errors=field_errors,
-        field=field,
-        **details,
-    )
-
-
 def _details(answer: Answer, problem: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "status": answer.status,
         "code": str(problem.get("title") or "") or None,
-        "request_id": _request_id(answer) or str(problem.get("instance") or "") or None,
+        "request_id": answer.request_id or str(problem.get("instance") or "") or None,
     }
-
-
-def _request_id(answer: Answer) -> str | None:
-    return answer.headers.get("X-Request-Id")

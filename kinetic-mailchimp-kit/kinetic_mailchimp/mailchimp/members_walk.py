@@ -7,8 +7,10 @@ slides into its place. So each page begins at the last change that was seen; wha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
+
+from kinetic_mailchimp.kit.timestamps import parse_timestamp
 
 MEMBER_FIELDS = (
     "id",
@@ -25,7 +27,7 @@ MEMBER_FIELDS = (
     "timestamp_opt",
     "last_changed",
 )
-"""What is read of a member unless told otherwise: a page of whole members is several times as large."""
+"""Attributes that are read by default: a page of whole members is several times as large."""
 
 _ALWAYS = ("id", "last_changed")
 _TIE_OVERLAP = 10
@@ -75,8 +77,8 @@ def walk_members(
 
 def _next_page(since: str | None, offset: int, rows: Sequence[Mapping[str, Any]]) -> tuple[str | None, int]:
     # `since_last_changed` is exclusive and changes have whole seconds: one second earlier includes all ties.
-    last = datetime.fromisoformat(rows[-1]["last_changed"])
+    last = parse_timestamp(rows[-1]["last_changed"])
     anchor = (last - timedelta(seconds=1)).isoformat()
-    if since is None or datetime.fromisoformat(since) < last - timedelta(seconds=1):
+    if since is None or parse_timestamp(since) < last - timedelta(seconds=1):
         return anchor, 0
     return since, offset + max(1, len(rows) - len(rows) // _TIE_OVERLAP)

@@ -11,9 +11,12 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from typing_extensions import override
+
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, CredentialsError, TransientError
+from kinetic_mailchimp.kit.http_call import Answer, Request
 from kinetic_mailchimp.kit.redaction import MASKER
-from kinetic_mailchimp.kit.transport import Answer, Request, Transport
+from kinetic_mailchimp.kit.transport import Transport
 from kinetic_mailchimp.mailchimp.settings import METADATA_URL
 
 AUTHORIZE_URL = "https://login.mailchimp.com/oauth2/authorize"
@@ -45,7 +48,7 @@ class OAuthApplication:
     metadata_url: str = METADATA_URL
 
     def authorization_url(self, state: str) -> str:
-        """Where a person agrees; `state` comes back with the answer."""
+        """The URL where a person agrees; `state` comes back with the answer."""
         query = {
             "response_type": "code",
             "client_id": self.client_id,
@@ -76,7 +79,7 @@ class Callback:
         parts = urlsplit(redirect_uri)
         if parts.scheme != "http" or parts.hostname not in {"127.0.0.1", "localhost"}:
             raise ConfigurationError(
-                "The redirect address is not on this machine.",
+                "The redirect URL is not on this machine.",
                 advice="Register one such as http://127.0.0.1:8731/mailchimp, and give it as --redirect-uri.",
             )
         self._path = parts.path or "/"
@@ -90,7 +93,7 @@ class Callback:
         except OSError as error:
             raise ConfigurationError(
                 f"Port {port} cannot be opened: {error.strerror}.",
-                advice="Register a redirect address with another port, and give it as --redirect-uri.",
+                advice="Register a redirect URL with another port, and give it as --redirect-uri.",
             ) from error
         self.redirect_uri = f"http://{parts.hostname}:{self._server.server_port}{self._path}"
 
@@ -117,7 +120,7 @@ class Callback:
         return self._code
 
     def _take(self, target: str) -> tuple[HTTPStatus, str]:
-        """What to answer to a request of the browser."""
+        """The answer to a request of the browser."""
         parts = urlsplit(target)
         answer = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if parts.path != self._path:
@@ -144,7 +147,8 @@ class Callback:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's form)
+            @override
+            def log_message(self, format: str, *args: object) -> None:
                 """Say nothing: the address of the request holds the code."""
 
         return Handler
@@ -152,6 +156,10 @@ class Callback:
 
 def exchange_code(application: OAuthApplication, code: str) -> str:
     """The access token for a code, which is good for one exchange.
+
+    Args:
+        application: The registered application.
+        code: From the answer to the redirect URL; it lives for seconds.
 
     Raises:
         CredentialsError: Mailchimp refused; the message says whether the application or the code is wrong.
@@ -172,7 +180,7 @@ def exchange_code(application: OAuthApplication, code: str) -> str:
 
 _TOKEN_ERRORS = {
     "invalid_client": "The client id or the client secret is wrong.",
-    "invalid_grant": "The code was used already, is too old, or belongs to another redirect address.",
+    "invalid_grant": "The code was used already, is too old, or belongs to another redirect URL.",
 }
 
 

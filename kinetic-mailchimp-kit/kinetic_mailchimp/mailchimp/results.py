@@ -1,4 +1,4 @@
-"""What came of a call that writes members, and of each member of a batch."""
+"""The results of a batch of members, one for each of them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kinetic_mailchimp.mailchimp.errors import Refusal, RefusedError, item_error
+from kinetic_mailchimp.kit.http_call import HttpCall
 from kinetic_mailchimp.mailchimp.identity import subscriber_hash
+from kinetic_mailchimp.mailchimp.refusals import Refusal, RefusedError, item_error
 
 
 @dataclass(frozen=True)
 class ItemResult:
-    """What came of one member.
+    """The result of one member.
 
     Attributes:
         outcome: What Mailchimp says it did.
@@ -25,40 +26,16 @@ class ItemResult:
     error: RefusedError | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class CallResult:
-    """How a call ended; all is None where none was made, or no answer came.
+@dataclass(frozen=True)
+class BatchResult:
+    """The result of a batch.
 
     Attributes:
-        status: The HTTP status.
-        request_id: Mailchimp's id of the call.
-        seconds: How long it took.
-    """
-
-    status: int | None = None
-    request_id: str | None = None
-    seconds: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class MemberResult(CallResult):
-    """What came of a write of one member.
-
-    Attributes:
-        member: The member as Mailchimp now has it.
-    """
-
-    member: Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class BatchResult(CallResult):
-    """What came of a batch.
-
-    Attributes:
+        call: How the call ended.
         items: One result for each member that was sent, by subscriber hash.
     """
 
+    call: HttpCall
     items: Mapping[str, ItemResult]
 
 
@@ -66,6 +43,10 @@ def results_by_hash(sent: Iterable[str], document: Mapping[str, Any]) -> dict[st
     """Find the result of every address that was sent.
 
     A member that the answer does not mention counts as refused: nobody knows what became of it.
+
+    Args:
+        sent: The addresses, as they were sent.
+        document: The answer of the batch.
     """
     found: dict[str, ItemResult] = {}
     for member in document.get("new_members") or ():

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from kinetic_mailchimp.audit import Action, AuditTrail, Decision
+from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Direction
 from kinetic_mailchimp.audit.integrity.verification import verify
 from kinetic_mailchimp.audit.storage.schema import (
     dead_letters,
@@ -29,7 +29,8 @@ Make = Callable[..., Decision]
 
 def fill(trail: AuditTrail, decision: Make) -> None:
     for plugin in ("target-mailchimp", "target-epicor-contacts"):
-        run = trail.start_run(plugin=plugin, version="0.1.0", pipeline="dev:forward")
+        direction = Direction("Epicor", "Mailchimp") if plugin == "target-mailchimp" else None
+        run = trail.start_run(plugin=plugin, version="0.1.0", pipeline="dev:forward", direction=direction)
         run.read(4)
         run.record(
             [

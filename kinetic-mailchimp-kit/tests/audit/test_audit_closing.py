@@ -16,15 +16,16 @@ from click.testing import CliRunner, Result
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision
 from kinetic_mailchimp.audit.dead_letters.closing import Place, close, find_open
 from kinetic_mailchimp.audit.dead_letters.dispatch import waiting
-from kinetic_mailchimp.audit.dead_letters.replay import give_back, replay_to
+from kinetic_mailchimp.audit.dead_letters.replay import replay_to, requeue
 from kinetic_mailchimp.audit.integrity.verification import verify
 from kinetic_mailchimp.audit.privacy.erasure import erase
 from kinetic_mailchimp.audit.privacy.retention import prune
-from kinetic_mailchimp.audit.reading.queries import Question, entries
+from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
 from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions
-from kinetic_mailchimp.console.alerts.looking import look_at_letters
+from kinetic_mailchimp.console.alerts.collect import collect_dead_letters
 from kinetic_mailchimp.console.cli import main
 from kinetic_mailchimp.kit.errors import TransientError
+from kinetic_mailchimp.mailchimp import subscriber_hash
 
 Make = Callable[..., Decision]
 Command = Callable[..., Result]
@@ -58,7 +59,7 @@ def sync_audit(filled: AuditTrail, url: str) -> Command:
 
 
 def close_at(trail: AuditTrail, *places: Place) -> int:
-    return close(trail, find_open(trail, places), because="Corrected at the source.", who="night-shift")
+    return close(trail, find_open(trail, places), because="Corrected at the source.", closed_by="night-shift")
 
 
 def states(trail: AuditTrail) -> list[str]:
@@ -70,10 +71,10 @@ def states(trail: AuditTrail) -> list[str]:
 def test_what_is_closed_waits_no_more(filled: AuditTrail) -> None:
     assert close_at(filled, PURCHASING, OPT_OUT, PURCHASING) == 2
     assert [letter.note.seq for letter in waiting(filled)] == [OTHER.seq]
-    (fact,) = look_at_letters(filled)
+    (fact,) = collect_dead_letters(filled)
     assert (fact.waiting, fact.opt_outs) == (1, 0)
     output = io.StringIO()
-    assert replay_to(filled, output).handed_out == 1
+    assert replay_to(filled, output).dispatched == 1
     assert "PURCHASING" not in output.getvalue()
     assert verify(filled).problems == ()
 
@@ -81,11 +82,11 @@ def test_what_is_closed_waits_no_more(filled: AuditTrail) -> None:
 def test_the_trail_keeps_who_closed_a_letter_and_why(filled: AuditTrail, clock: Any) -> None:
     clock.advance(days=2)
     run_id = close_at(filled, OPT_OUT)
-    (letter,) = entries(filled, Question(email="person2@example.com"))
+    (letter,) = entries(filled, EntryFilter(email="person2@example.com"))
     assert letter.dead_letter == "closed"
     assert letter.closed_at == "2026-03-03T09:30:00.000000Z"
     assert letter.closed_because == "Closed by night-shift: Corrected at the source."
-    (closing,) = entries(filled, Question(action="closed"))
+    (closing,) = entries(filled, EntryFilter(action="closed"))
     assert (closing.run_id, closing.plugin, closing.pipeline) == (run_id, "sync-audit", "close")
     assert (closing.targets, closing.detail) == ("dead letter 1/2", letter.closed_because)
     assert closing.refers_to is not None
@@ -95,8 +96,8 @@ def test_the_trail_keeps_who_closed_a_letter_and_why(filled: AuditTrail, clock: 
 
 def test_a_letter_that_was_given_back_can_be_closed(filled: AuditTrail) -> None:
     replay_to(filled, io.StringIO())
-    assert states(filled) == ["handed_out"] * 3
-    give_back(filled)
+    assert states(filled) == ["in_flight"] * 3
+    requeue(filled)
     close_at(filled, PURCHASING)
     assert states(filled) == ["closed", "open", "open"]
     assert verify(filled).problems == ()
@@ -124,7 +125,7 @@ def test_a_letter_that_nobody_closed_is_found(filled: AuditTrail) -> None:
     with filled.database.writing() as connection:
         connection.execute(sa.update(dead_letters).where(dead_letters.c.seq == OTHER.seq).values(forged))
     assert [str(problem) for problem in verify(filled).problems] == [
-        "dead letter of run 1 entry 4: is marked as closed, and the trail tells another story"
+        "dead letter of run 1 entry 4: is marked as closed, and its entries say otherwise"
     ]
 
 
@@ -132,9 +133,9 @@ def test_a_letter_that_a_replay_took_meanwhile_is_not_closed(filled: AuditTrail)
     found = find_open(filled, [PURCHASING, OTHER])
     replay_to(filled, io.StringIO())
     with pytest.raises(TransientError, match="1/1 is not open any more"):
-        close(filled, found, because="Corrected at the source.", who="night-shift")
-    assert states(filled) == ["handed_out"] * 3
-    assert [entry.seq for entry in entries(filled, Question(action="closed"))] == []
+        close(filled, found, because="Corrected at the source.", closed_by="night-shift")
+    assert states(filled) == ["in_flight"] * 3
+    assert [entry.seq for entry in entries(filled, EntryFilter(action="closed"))] == []
     assert verify(filled).problems == ()
 
 
@@ -142,17 +143,17 @@ def test_retention_takes_what_is_closed_and_no_opt_out(filled: AuditTrail, clock
     close_at(filled, PURCHASING, OPT_OUT)
     clock.advance(days=800)
     assert prune(filled, timedelta(days=730)).kept == 2
-    assert [entry.seq for entry in entries(filled, Question(run_id=1))] == [OPT_OUT.seq, OTHER.seq]
+    assert [entry.seq for entry in entries(filled, EntryFilter(run_id=1))] == [OPT_OUT.seq, OTHER.seq]
     assert verify(filled).problems == ()
     close_at(filled, OTHER)
     assert prune(filled, timedelta(days=730)).removed == 1
-    assert [entry.seq for entry in entries(filled, Question(run_id=1))] == [OPT_OUT.seq]
+    assert [entry.seq for entry in entries(filled, EntryFilter(run_id=1))] == [OPT_OUT.seq]
     assert verify(filled).problems == ()
 
 
 def test_an_erasure_takes_a_closed_letter_without_being_told_to(filled: AuditTrail) -> None:
     close_at(filled, OPT_OUT)
-    outcome = erase(filled, "person2@example.com")
+    outcome = erase(filled, "person2@example.com", vendor_hash=subscriber_hash)
     assert (outcome.records, outcome.open_dead_letters) == (1, 0)
     assert verify(filled).problems == ()
 
@@ -177,7 +178,7 @@ def test_a_user_without_a_name_is_a_number(
 
     monkeypatch.setattr(getpass, "getuser", fail)
     sync_audit("close", "1/1", "--because", "Gone.")
-    (closing,) = entries(filled, Question(action="closed"))
+    (closing,) = entries(filled, EntryFilter(action="closed"))
     assert closing.detail == f"Closed by user {os.getuid()}: Gone."
 
 
@@ -186,7 +187,7 @@ def test_whoever_closes_an_opt_out_is_asked(sync_audit: Command, filled: AuditTr
     for answer in ("", "n\n"):
         refused = sync_audit(*command, answer=answer)
         assert refused.exit_code == 1
-        assert "1/2: somebody opted out" in refused.output
+        assert "1/2: a person opted out" in refused.output
     assert states(filled) == ["open"] * 3
     assert sync_audit(*command, answer="y\n").exit_code == 0
     assert states(filled) == ["closed", "closed", "open"]
@@ -225,7 +226,7 @@ def test_only_an_open_letter_can_be_closed(sync_audit: Command, filled: AuditTra
     command = ("close", "1/4", "--because", "Gone.")
     replay_to(filled, io.StringIO())
     handed_out = sync_audit(*command)
-    assert (handed_out.exit_code, "--give-back" in handed_out.stderr) == (3, True)
+    assert (handed_out.exit_code, "--requeue" in handed_out.stderr) == (3, True)
     run = filled.start_run(plugin="target-epicor-contacts", version="0.1.0")
     run.record([decision(4)])
     run.finish()
@@ -233,7 +234,7 @@ def test_only_an_open_letter_can_be_closed(sync_audit: Command, filled: AuditTra
     resolved = sync_audit(*command)
     assert resolved.exit_code == 3
     assert "The dead letter 1/4 does not wait: it is resolved already." in resolved.stderr
-    give_back(filled)
+    requeue(filled)
     sync_audit("close", "1/1", "--because", "Gone.")
     assert "it is closed already" in sync_audit("close", "1/1", "--because", "Gone.").stderr
 

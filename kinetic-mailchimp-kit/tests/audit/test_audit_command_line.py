@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
-from kinetic_mailchimp.audit import Action, AuditTrail, Decision
+from cryptography.fernet import Fernet
+from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Direction
+from kinetic_mailchimp.audit.dead_letters import dispatch, replay
 from kinetic_mailchimp.audit.integrity.verification import verify
 from kinetic_mailchimp.audit.storage.schema import decisions
 from kinetic_mailchimp.console.cli import main
@@ -32,9 +34,14 @@ def sync_audit(sqlite_url: str) -> Command:
     return run
 
 
-@pytest.fixture
-def filled(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
-    run = sqlite_trail.start_run(plugin="target-mailchimp", version="0.1.0", pipeline="dev:forward")
+def fill(sqlite_trail: AuditTrail, decision: Make, clock: Any, *, with_directions: bool = True) -> AuditTrail:
+    forward, reverse = Direction("Epicor", "Mailchimp"), Direction("Mailchimp", "Epicor")
+    run = sqlite_trail.start_run(
+        plugin="target-mailchimp",
+        version="0.1.0",
+        pipeline="dev:forward",
+        direction=forward if with_directions else None,
+    )
     run.read(3)
     run.record(
         [
@@ -50,7 +57,12 @@ def filled(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
     )
     run.finish()
     clock.advance(days=1)
-    run = sqlite_trail.start_run(plugin="target-epicor-contacts", version="0.1.0", pipeline="dev:reverse")
+    run = sqlite_trail.start_run(
+        plugin="target-epicor-contacts",
+        version="0.1.0",
+        pipeline="dev:reverse",
+        direction=reverse if with_directions else None,
+    )
     run.read(1)
     rows = [
         decision(subject=None, targets=f"CustCnt EPIC06/{n}", changes={"NoContact": (False, True)})
@@ -61,6 +73,17 @@ def filled(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
     )
     run.finish()
     return sqlite_trail
+
+
+@pytest.fixture
+def filled(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
+    return fill(sqlite_trail, decision, clock)
+
+
+@pytest.fixture
+def filled_earlier(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
+    """A trail as an earlier version filled it: no run has a direction."""
+    return fill(sqlite_trail, decision, clock, with_directions=False)
 
 
 def test_a_person_is_one_story_in_both_directions(filled: AuditTrail, sync_audit: Command) -> None:
@@ -157,7 +180,7 @@ def test_failures_are_listed_until_they_are_settled(
     assert schema["type"] == "SCHEMA"
     assert record == {"type": "RECORD", "stream": "customers", "record": {"email_address": "x"}}
     assert sync_audit("replay").stdout == ""
-    assert "handed_out" in sync_audit("failures").output
+    assert "in_flight" in sync_audit("failures").output
     run = filled.start_run(plugin="target-mailchimp", version="0.1.0")
     run.read(1)
     run.record([decision(2)])
@@ -169,10 +192,10 @@ def test_failures_are_listed_until_they_are_settled(
 
 TARGET = """
 import json, sys
-from kinetic_mailchimp.audit import Action, AuditTrail, Decision
+from kinetic_mailchimp.audit import Action, AuditTrail, Decision, encryption_key
 records = [line for line in map(json.loads, sys.stdin) if line["type"] == "RECORD"]
 action, url = Action(sys.argv[1]), sys.argv[2]
-with AuditTrail.open(url) as trail:
+with AuditTrail.open(url, encryption_key=encryption_key()) as trail:
     run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
     run.read(len(records))
     run.record([
@@ -206,6 +229,51 @@ def test_a_replay_into_a_target_records_the_result(
     waiting = sync_audit("failures", "--format", "json").output.splitlines()
     assert len(waiting) == left
     assert verify(filled).problems == ()
+
+
+def test_a_replay_works_across_a_change_of_key(sqlite_url: str, decision: Make, tmp_path: Path) -> None:
+    old, new = (Fernet.generate_key().decode() for _ in range(2))
+    with AuditTrail.open(sqlite_url, encryption_key=old) as trail:
+        run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
+        run.read()
+        run.record([decision(2, Action.FAILED, dead_letter={"email_address": "x"})])
+        run.finish()
+    program = tmp_path / "target.py"
+    program.write_text(TARGET, encoding="utf-8")
+
+    def replay_with(keys: str, action: str) -> Result:
+        target = f"{sys.executable} {program} {action} {sqlite_url}"
+        arguments = ["--database", sqlite_url, "replay", "--into", target]
+        return CliRunner(env={"AUDIT_ENCRYPTION_KEY": keys}).invoke(main, arguments)
+
+    lost = replay_with(new, "failed")
+    assert (lost.exit_code, "Check AUDIT_ENCRYPTION_KEY (NEW,OLD" in lost.stderr) == (3, True)
+    assert "1 failed again" in replay_with(f"{new},{old}", "failed").stderr
+    # The dead letter of the replay was written with the new key, which is enough from now on.
+    assert "1 resolved" in replay_with(new, "updated").stderr
+    with AuditTrail.open(sqlite_url) as trail:
+        assert verify(trail).problems == ()
+
+
+def test_a_replay_of_an_earlier_version_is_resolved_and_verifies(
+    filled_earlier: AuditTrail, sqlite_url: str, decision: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        for module in (dispatch, replay):
+            earlier.setattr(module, "IN_FLIGHT", "handed_out")
+        assert replay.replay_to(filled_earlier, io.StringIO()).dispatched == 1
+    with filled_earlier.database.writing() as connection:
+        connection.execute(sa.text("ALTER TABLE runs DROP COLUMN source_system"))
+        connection.execute(sa.text("ALTER TABLE runs DROP COLUMN destination_system"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
+    with AuditTrail.open(sqlite_url) as trail:
+        assert verify(trail).problems == ()
+        run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
+        run.read()
+        run.record([decision(2)])
+        run.finish()
+        assert replay.replay_to(trail, io.StringIO()).results == {"resolved": 1}
+        assert verify(trail).problems == ()
 
 
 def test_a_target_that_breaks_leaves_the_dead_letter_open(filled: AuditTrail, sync_audit: Command) -> None:
@@ -243,12 +311,12 @@ def test_what_a_target_that_ended_early_took_can_be_given_back(
 ) -> None:
     first = sync_audit("replay").stdout
     assert "1 await their result" in sync_audit("replay").stderr
-    given_back = sync_audit("replay", "--give-back")
+    given_back = sync_audit("replay", "--requeue")
     assert (given_back.exit_code, given_back.stdout) == (0, "")
     assert "1 came to no end and are open again" in given_back.stderr
     assert sync_audit("replay").stdout == first
     sync_audit("replay", "--give-back")
-    assert "0 dead letters handed out." in sync_audit("replay", "--give-back").stderr
+    assert "0 dead letters dispatched." in sync_audit("replay", "--give-back").stderr
     assert verify(filled).problems == ()
 
 
@@ -342,10 +410,11 @@ def test_wrong_use_is_told(
 def test_no_error_tells_the_password_of_the_database(error: str) -> None:
     program = (
         "from kinetic_mailchimp.kit.errors import ConfigurationError\n"
-        "from kinetic_mailchimp.audit import cli, command\n"
+        "from kinetic_mailchimp.audit.cli import common\n"
+        "from kinetic_mailchimp.console import cli\n"
         "def fail(url, **_):\n"
         f"    raise {error}(f'cannot open {{url}}')\n"
-        "command.AuditTrail.open = fail\n"
+        "common.AuditTrail.open = fail\n"
         "cli.main(['--database', 'postgresql://audit:made-up-word@127.0.0.1/audit', 'runs'])\n"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

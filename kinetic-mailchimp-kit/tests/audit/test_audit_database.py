@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,15 +13,64 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from cryptography.fernet import Fernet
-from kinetic_mailchimp.audit import AuditTrail, Decision
-from kinetic_mailchimp.audit.storage import database as database_module
-from kinetic_mailchimp.audit.storage.database import Database, migration_config
-from kinetic_mailchimp.audit.storage.schema import decisions, metadata, same_person
-from kinetic_mailchimp.audit.trail.vault import Vault
-from kinetic_mailchimp.kit.errors import ConfigurationError, DataError, TransientError
+from kinetic_mailchimp.audit import AuditTrail, Decision, Direction
+from kinetic_mailchimp.audit.integrity.verification import verify
+from kinetic_mailchimp.audit.reading.runs import latest_runs
+from kinetic_mailchimp.audit.storage.database import PROFILE, Database
+from kinetic_mailchimp.audit.storage.schema import decisions, metadata, runs, same_person
+from kinetic_mailchimp.audit.trail import journal
+from kinetic_mailchimp.audit.trail.chain import link
+from kinetic_mailchimp.audit.trail.environment import record_encryption
+from kinetic_mailchimp.kit import database as kit_database
+from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 
 Make = Callable[..., Decision]
+DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
+
+
+def build_as_of(url: str, revision: str) -> None:
+    """A database as an earlier version left it."""
+    engine = sa.create_engine(sa.make_url(url).set(drivername=DRIVERS[sa.make_url(url).get_backend_name()]))
+    with engine.begin() as connection:
+        config = PROFILE.alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
+
+
+def test_runs_of_an_earlier_version_stay_readable_and_whole(url: str, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    build_as_of(url, "0002")
+    header = dict.fromkeys(journal.HEADER_COLUMNS, "old") | {"id": 1, "dry_run": False, "process": 7}
+    header |= {"plugin": "target-epicor-contacts", "started_at": "2026-01-01T00:00:00.000000Z"}
+    head = link(journal.GENESIS, [header[name] for name in journal.HEADER_COLUMNS])
+    progress = {"active_at": header["started_at"], "status": "running", "records_read": 0, "entries": 0}
+    engine = sa.create_engine(sa.make_url(url).set(drivername=DRIVERS[sa.make_url(url).get_backend_name()]))
+    with engine.begin() as connection:
+        row = {**header, **progress, "head": head, "pruned_entries": 0}
+        old_runs = sa.table("runs", *(sa.column(name) for name in row))
+        connection.execute(sa.insert(old_runs).values(row))
+        journal.append(
+            connection, run_id=1, kind=journal.STARTED, content=head, now=str(header["started_at"])
+        )
+    engine.dispose()
+    with AuditTrail.open(url) as trail:
+        assert verify(trail).problems == ()
+        assert [(run.id, run.plugin) for run in latest_runs(trail)] == [(1, "target-epicor-contacts")]
+        assert dict(trail.ledger("personal_fields").items()) == {
+            "target-epicor-contacts": {"fields": ["moved"]}
+        }
+
+
+def test_a_run_has_its_direction(trail: AuditTrail) -> None:
+    trail.start_run(plugin="target-mailchimp", version="0.1.0", direction=Direction("Epicor", "Mailchimp"))
+    trail.start_run(plugin="sync-audit", version="0.1.0")
+    with trail.database.reading() as connection:
+        stored = connection.execute(sa.select(runs.c.source_system, runs.c.destination_system)).all()
+    assert [tuple(row) for row in stored] == [("Epicor", "Mailchimp"), (None, None)]
+    assert str(Direction("Epicor", "Mailchimp")) == "Epicor → Mailchimp"
 
 
 @pytest.mark.filterwarnings("ignore:.*expression-based index .?ix_decisions_person")
@@ -28,9 +78,10 @@ def test_the_migrations_make_exactly_the_tables_that_the_code_knows(url: str) ->
     database = Database(url)
     with database.reading() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-        config = migration_config()
+        config = PROFILE.alembic_config()
         config.attributes["connection"] = connection
         command.check(config)
+        assert ScriptDirectory.from_config(config).get_current_head() == PROFILE.head
         if not database.is_sqlite:
             inspector = sa.inspect(connection)
             for table in metadata.sorted_tables:
@@ -127,7 +178,7 @@ def test_no_part_of_a_password_that_is_written_wrongly_is_told(url: str) -> None
 
 
 def test_a_missing_driver_is_told_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database_module, "find_spec", lambda _name: None)
+    monkeypatch.setattr(kit_database, "find_spec", lambda _name: None)
     with pytest.raises(ConfigurationError, match=r"kinetic-mailchimp-kit\[postgres\]"):
         AuditTrail.open("postgresql://localhost/audit")
 
@@ -144,10 +195,9 @@ def test_sqlite_is_durable_and_read_while_it_is_written(sqlite_url: str) -> None
 
 
 def test_a_writer_that_waits_too_long_for_another_one_is_told(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+    sqlite_url: str,
 ) -> None:
-    monkeypatch.setattr(database_module, "_BUSY_SECONDS", 0)
-    database = Database(sqlite_url)
+    database = Database(sqlite_url, replace(PROFILE, busy_seconds=0))
     with database.writing(), pytest.raises(TransientError, match="did not answer"), database.writing():
         pass
     with database.writing() as connection:
@@ -192,11 +242,19 @@ def test_payloads_are_stored_by_setting_only(sqlite_trail: AuditTrail, decision:
         assert connection.execute(sa.select(decisions.c.payload)).scalar_one() is None
 
 
-def test_what_was_sealed_needs_its_key() -> None:
-    sealed = Vault(Fernet.generate_key().decode()).seal("text")
-    with pytest.raises(ConfigurationError, match="no key is set"):
-        Vault(None).unseal(sealed)
-    with pytest.raises(DataError, match="another key"):
-        Vault(Fernet.generate_key().decode()).unseal(sealed)
-    with pytest.raises(ConfigurationError, match="not usable"):
-        Vault("short")
+def test_what_was_encrypted_needs_its_key() -> None:
+    old, new, other = (Fernet.generate_key().decode() for _ in range(3))
+    stored = record_encryption(old).encrypt("text")
+    with pytest.raises(ConfigurationError, match=r"no key is set.*AUDIT_ENCRYPTION_KEY"):
+        record_encryption(None).decrypt(stored)
+    with pytest.raises(ConfigurationError, match=r"another key.*AUDIT_ENCRYPTION_KEY"):
+        record_encryption(other).decrypt(stored)
+    with pytest.raises(ConfigurationError, match=r"AUDIT_ENCRYPTION_KEY is malformed"):
+        record_encryption("short")
+    both = record_encryption(f"{new},{old}")
+    assert both.decrypt(stored) == "text"
+    assert record_encryption(new).decrypt(both.encrypt("later")) == "later"
+
+
+def test_a_record_in_clear_is_read_with_a_key_too() -> None:
+    assert record_encryption(Fernet.generate_key().decode()).decrypt('{"a":1}') == '{"a":1}'

@@ -14,6 +14,7 @@ from kinetic_mailchimp.audit.integrity.verification import verify
 from kinetic_mailchimp.audit.privacy.erasure import erase
 from kinetic_mailchimp.audit.storage.schema import decisions
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
+from kinetic_mailchimp.mailchimp import subscriber_hash
 
 Make = Callable[..., Decision]
 ADA = "Ada.Lovelace@example.com"
@@ -46,7 +47,7 @@ def fill(trail: AuditTrail, decision: Make, *, dead_letter: bool = False) -> Non
 
 def test_everything_about_the_person_goes_and_the_chain_verifies(trail: AuditTrail, decision: Make) -> None:
     fill(trail, decision)
-    outcome = erase(trail, ADA.lower())
+    outcome = erase(trail, ADA.lower(), vendor_hash=subscriber_hash)
     assert (outcome.records, outcome.ledger_keys, outcome.cleaned_up) == (6, 3, True)
     assert verify(trail).problems == ()
     with trail.database.reading() as connection:
@@ -64,7 +65,7 @@ def test_the_proof_of_the_opt_out_is_found_again_by_who_knows_the_address(
     trail: AuditTrail, decision: Make
 ) -> None:
     fill(trail, decision)
-    erase(trail, ADA)
+    erase(trail, ADA, vendor_hash=subscriber_hash)
     query = sa.select(decisions.c.recorded_at, decisions.c.consent).where(
         decisions.c.person == trail.person(ADA), decisions.c.consent.is_not(None)
     )
@@ -75,8 +76,8 @@ def test_the_proof_of_the_opt_out_is_found_again_by_who_knows_the_address(
 
 def test_a_second_erasure_finds_nothing(trail: AuditTrail, decision: Make) -> None:
     fill(trail, decision)
-    erase(trail, ADA)
-    again = erase(trail, ADA)
+    erase(trail, ADA, vendor_hash=subscriber_hash)
+    again = erase(trail, ADA, vendor_hash=subscriber_hash)
     assert (again.records, again.ledger_keys) == (0, 0)
     assert verify(trail).is_whole
 
@@ -94,16 +95,16 @@ def test_nothing_is_left_in_the_files(sqlite_trail: AuditTrail, decision: Make, 
         )
 
     assert traces() > 0
-    erase(sqlite_trail, ADA)
+    erase(sqlite_trail, ADA, vendor_hash=subscriber_hash)
     assert traces() == 0
 
 
 def test_waiting_dead_letters_are_given_up_only_on_purpose(trail: AuditTrail, decision: Make) -> None:
     fill(trail, decision, dead_letter=True)
     with pytest.raises(DataError, match="1 dead letter"):
-        erase(trail, ADA)
+        erase(trail, ADA, vendor_hash=subscriber_hash)
     assert trail.ledger("members").count() == 3
-    assert erase(trail, ADA, with_open_dead_letters=True).open_dead_letters == 1
+    assert erase(trail, ADA, with_open_dead_letters=True, vendor_hash=subscriber_hash).open_dead_letters == 1
     assert verify(trail).problems == ()
 
 
@@ -117,15 +118,15 @@ def test_encrypted_records_are_searched_with_the_key_and_never_passed_over_witho
         run.record([decision(subject=None, source_key=None, payload={"members": [ADA]})])
         run.finish()
     with AuditTrail.open(sqlite_url) as trail, pytest.raises(ConfigurationError, match="no key is set"):
-        erase(trail, ADA)
+        erase(trail, ADA, vendor_hash=subscriber_hash)
     with AuditTrail.open(sqlite_url, encryption_key=key) as trail:
-        assert erase(trail, ADA).records == 1
+        assert erase(trail, ADA, vendor_hash=subscriber_hash).records == 1
         assert verify(trail).is_whole
 
 
 def test_an_erased_entry_cannot_be_given_other_data(trail: AuditTrail, decision: Make) -> None:
     fill(trail, decision)
-    erase(trail, ADA)
+    erase(trail, ADA, vendor_hash=subscriber_hash)
     with trail.database.writing() as connection:
         connection.execute(
             sa.update(decisions).where(decisions.c.seq == 1, decisions.c.run_id == 1).values(detail="No")
@@ -150,7 +151,7 @@ def test_failures_keep_their_action_when_the_person_is_erased(trail: AuditTrail,
     run.read(1)
     run.record([decision(subject=ADA, action=Action.FAILED)])
     run.finish()
-    erase(trail, ADA)
+    erase(trail, ADA, vendor_hash=subscriber_hash)
     query = sa.select(decisions.c.action).where(decisions.c.person == trail.person(ADA))
     with trail.database.reading() as connection:
         assert connection.execute(query).scalars().all() == ["failed"]

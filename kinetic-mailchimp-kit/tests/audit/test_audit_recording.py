@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision, default_database_url
-from kinetic_mailchimp.audit.reading.queries import latest_runs
+from kinetic_mailchimp.audit.reading.runs import latest_runs
 from kinetic_mailchimp.audit.storage.schema import decisions
 from kinetic_mailchimp.audit.trail.environment import correlation, pipeline
-from kinetic_mailchimp.console.cli import main
+from kinetic_mailchimp.console.cli import COMMANDS
+from kinetic_mailchimp.epicor import EpicorClient
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError
+from kinetic_mailchimp.mailchimp import MailchimpClient
 
 Make = Callable[..., Decision]
 
@@ -164,14 +166,25 @@ def test_an_error_of_the_database_tells_nobodys_data(trail: AuditTrail, decision
     assert trail.start_run(plugin="target-mailchimp", version="0.1.0").finish().status == "succeeded"
 
 
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
 def test_the_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    (example,) = (example for example in EXAMPLES if "AuditTrail.open" in example)
     monkeypatch.chdir(tmp_path)
     told = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=True).stdout
     assert told.startswith("target-mailchimp run 1 failed: 2 records read: 1 failed, 1 updated;")
 
 
+def test_the_examples_of_calls_use_what_the_clients_have() -> None:
+    assert len(EXAMPLES) == 3
+    called = set(re.findall(r"client\.(\w+)\(", "".join(EXAMPLES)))
+    assert called == {"read", "patch", "upsert_members", "members"}
+    assert [
+        name for name in called if not hasattr(EpicorClient, name) and not hasattr(MailchimpClient, name)
+    ] == []
+
+
 def test_the_readme_names_every_command() -> None:
-    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    assert [name for name in main.commands if f"`{name}" not in readme] == []
+    assert [name for name in COMMANDS if f"`{name}" not in README] == []

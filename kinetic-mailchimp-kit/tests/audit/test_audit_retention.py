@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision
-from kinetic_mailchimp.audit.dead_letters.dispatch import hand_out, settle, waiting
+from kinetic_mailchimp.audit.dead_letters.dispatch import dispatch, resolve, waiting
 from kinetic_mailchimp.audit.integrity.verification import verify
 from kinetic_mailchimp.audit.privacy import retention
 from kinetic_mailchimp.audit.privacy.erasure import erase
 from kinetic_mailchimp.audit.privacy.retention import prune
 from kinetic_mailchimp.audit.storage.schema import decisions
 from kinetic_mailchimp.audit.trail.administration import administrative_run
+from kinetic_mailchimp.mailchimp import subscriber_hash
 
 Make = Callable[..., Decision]
 TWO_YEARS = timedelta(days=730)
@@ -73,7 +74,7 @@ def test_small_steps_come_to_the_same(filled: AuditTrail, monkeypatch: pytest.Mo
 
 def test_a_kept_entry_can_be_erased_and_then_still_verifies(filled: AuditTrail) -> None:
     prune(filled, TWO_YEARS)
-    assert erase(filled, "person2@example.com").records == 2
+    assert erase(filled, "person2@example.com", vendor_hash=subscriber_hash).records == 2
     assert verify(filled).problems == ()
 
 
@@ -97,12 +98,12 @@ def test_a_removal_that_no_pruning_tells_of_is_found(filled: AuditTrail) -> None
 def test_a_dead_letter_goes_once_it_is_settled(filled: AuditTrail, decision: Make) -> None:
     prune(filled, TWO_YEARS)
     with administrative_run(filled, "replay") as run:
-        hand_out(filled, run, waiting(filled), io.StringIO())
+        dispatch(filled, run, waiting(filled), io.StringIO())
     target = filled.start_run(plugin="target-epicor-contacts", version="0.1.0")
     target.read(1)
     target.record([decision(3)])
     with administrative_run(filled, "replay") as run:
-        assert settle(filled, run, waiting(filled, state="handed_out"), give_back=False) == {"resolved": 1}
+        assert resolve(filled, run, waiting(filled, state="in_flight"), requeue=False) == {"resolved": 1}
     assert prune(filled, TWO_YEARS).removed == 1
     assert keys(filled) == [(1, 2), (1, 3), (1, 7), (4, 1)]
     assert verify(filled).problems == ()

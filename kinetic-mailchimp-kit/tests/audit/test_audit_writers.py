@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision
 from kinetic_mailchimp.audit.integrity.verification import verify
-from kinetic_mailchimp.audit.reading.queries import latest_runs
+from kinetic_mailchimp.audit.reading.runs import latest_runs
 from kinetic_mailchimp.audit.storage.schema import decisions, ledger_entries
 
 Make = Callable[..., Decision]

@@ -158,6 +158,7 @@ def test_threads_share_a_token_and_one_of_them_renews_it() -> None:
     assert shared.headers()["Authorization"] == "Bearer made-up-token-2"
 
 
+@pytest.mark.rule("R9")
 def test_a_token_is_masked_in_logs_from_then_on() -> None:
     TokenAuthorization({}, lambda: Token("made-up-token-to-hide", 10), Clock()).headers()
     assert "made-up-token-to-hide" not in MASKER.mask("Bearer made-up-token-to-hide")

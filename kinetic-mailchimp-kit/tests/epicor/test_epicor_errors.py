@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from kinetic_mailchimp.epicor.errors import (
-    LONGEST_MESSAGE,
     RULES,
     CompanyAccessError,
     PageRequest,
@@ -14,8 +13,8 @@ from kinetic_mailchimp.epicor.errors import (
     ProbeRequest,
     QueryRefusedError,
     classify,
-    read_problem,
 )
+from kinetic_mailchimp.epicor.problem import LONGEST_MESSAGE, read_problem
 from kinetic_mailchimp.kit.errors import (
     ConfigurationError,
     ConnectorError,
@@ -25,8 +24,8 @@ from kinetic_mailchimp.kit.errors import (
     PermissionDeniedError,
     TransientError,
 )
+from kinetic_mailchimp.kit.http_call import Request
 from kinetic_mailchimp.kit.redaction import MASKER
-from kinetic_mailchimp.kit.transport import Request
 
 READ = Request("GET", "https://erp.example.com/erp/api/v2/odata/EPIC06/Erp.BO.PartSvc/Parts")
 BUSINESS = "Ice.Common.BusinessObjectException"
@@ -86,6 +85,7 @@ CASES: list[tuple[int, Any, type[ConnectorError], str]] = [
 ]
 
 
+@pytest.mark.rule("R10")
 @pytest.mark.parametrize(("status", "body", "error", "says"), CASES)
 def test_an_answer_becomes_the_error_that_helps(
     make_answer: Any, status: int, body: Any, error: type[ConnectorError], says: str
@@ -167,6 +167,7 @@ def test_advice_does_not_run_into_the_words_of_the_server(make_answer: Any, text
     assert str(error) == f"{told} (HTTP 500, request c-1) {error.advice}"
 
 
+@pytest.mark.rule("R9")
 @pytest.mark.parametrize("before", [0, LONGEST_MESSAGE - 7])
 def test_a_secret_that_the_server_quotes_is_masked(make_answer: Any, before: int) -> None:
     MASKER.add(["made-up-key-that-is-quoted"])

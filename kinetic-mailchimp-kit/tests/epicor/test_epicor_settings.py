@@ -48,6 +48,7 @@ def test_a_login_that_is_no_header_may_hold_any_character() -> None:
     assert EpicorSettings.from_config({**BASIC, "password": "žluť"}).password == "žluť"
 
 
+@pytest.mark.rule("R10")
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -107,6 +108,7 @@ def test_tokens_come_from_the_usual_place_unless_told_otherwise() -> None:
     assert token_url(token_url="https://id.example.com/t") == "https://id.example.com/t"
 
 
+@pytest.mark.rule("R9")
 def test_no_secret_is_shown() -> None:
     shown = repr(EpicorSettings.from_config(OAUTH2))
     for secret in ("made-up-key", "made-up-password", "made-up-secret"):

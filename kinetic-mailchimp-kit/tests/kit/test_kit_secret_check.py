@@ -16,7 +16,7 @@ from kinetic_mailchimp.kit.secrets.check import (
     count_states,
     find_secrets,
 )
-from kinetic_mailchimp.kit.secrets.files import SettingsFile
+from kinetic_mailchimp.kit.secrets.files import SettingsFile, find_files
 
 MELTANO = """\
 database_uri: postgresql://meltano:in-clear-1@db.example.com/meltano
@@ -228,3 +228,21 @@ def test_the_documentation_lists_the_same_names():
     assert set(words) == set(re.findall(r"[A-Z]{3,}[A-Z_]*", SECRET_NAME.pattern.replace("_?", "_")))
     assert all(named_as_secret(word) for word in words)
     assert re.findall(r"`_([A-Z]+)`", exempt) == re.findall(r"[A-Z]+", TELLS_ABOUT_A_SECRET.pattern)
+
+
+def test_a_definition_beside_meltano_yml_says_which_settings_are_secret(tmp_path):
+    (tmp_path / "plugins" / "loaders").mkdir(parents=True)
+    (tmp_path / "plugins" / "loaders" / "target-one--variant.lock").write_text(
+        '{"name": "target-one", "settings": [{"name": "pin", "kind": "string", "sensitive": true}]}'
+    )
+    (tmp_path / "meltano.yml").write_text(
+        "plugins: {loaders: [{name: target-one, config: {pin: in-clear}}]}\n"
+    )
+    (tmp_path / ".env").write_text("TARGET_ONE_PIN=in-clear\n")
+
+    found = list(find_secrets([SettingsFile.read(file) for file in find_files([tmp_path])]))
+
+    assert [(finding.place.rpartition(": ")[2], finding.state) for finding in found] == [
+        ("`TARGET_ONE_PIN`", CLEAR),
+        ("`plugins.loaders.target-one.config.pin`", CLEAR),
+    ]

@@ -167,7 +167,7 @@ def test_whatever_an_env_file_holds_one_value_changes_alone(tmp_path_factory, li
             ".env", b"A=1\n\nB='secret-text\nC=2\n", r"\.env:3: the line cannot be read", id="open quotes"
         ),
         pytest.param(
-            "meltano.yml", b"a: 1\nb: {c: secret-text\n", r"meltano\.yml:3: this is no YAML", id="YAML"
+            "meltano.yml", b"a: 1\nb: {c: secret-text\n", r"meltano\.yml:3: this is not valid YAML", id="YAML"
         ),
         pytest.param(".env", b"A=\xff\n", "it is not UTF-8", id="encoding"),
         pytest.param(".env", None, "No such file", id="no file"),
@@ -195,6 +195,20 @@ def test_a_folder_means_its_env_file_and_meltano_yml_with_what_that_includes(tmp
         "meltano.yml",
         "parts/a.yml",
         "parts/b.yml",
+    ]
+
+
+def test_a_folder_means_the_definitions_of_its_plugins_too(tmp_path):
+    (tmp_path / "plugins" / "loaders").mkdir(parents=True)
+    (tmp_path / "meltano.yml").touch()
+    definition = tmp_path / "plugins" / "loaders" / "target-one--variant.lock"
+    definition.write_text('{"name": "target-one", "settings": [{"name": "pin", "sensitive": true}]}')
+
+    assert find_files([tmp_path]) == [tmp_path / "meltano.yml", definition]
+    assert [value.path for value in SettingsFile.read(definition).values] == [
+        ("plugins", "loaders", "target-one", "name"),
+        ("plugins", "loaders", "target-one", "settings", "pin", "name"),
+        ("plugins", "loaders", "target-one", "settings", "pin", "sensitive"),
     ]
 
 

@@ -416,7 +416,11 @@ WITH_KEY = {"CONNECTOR_SECRET_KEY": OLD}
             ["decrypt", VALUE], "", {"CONNECTOR_SECRET_KEY_FILE": "empty"}, "is empty", id="empty key file"
         ),
         pytest.param(
-            ["decrypt", VALUE], "", {"CONNECTOR_SECRET_KEY_FILE": "binary"}, "no text", id="binary key file"
+            ["decrypt", VALUE],
+            "",
+            {"CONNECTOR_SECRET_KEY_FILE": "binary"},
+            "not UTF-8 text",
+            id="binary key file",
         ),
         pytest.param(
             ["decrypt", *IN_FILE, "CUT"],

@@ -150,7 +150,7 @@ def test_a_line_that_is_no_message_is_an_error_that_does_not_show_it(tmp_path, l
     status, written, states = running.end(json.dumps(SCHEMA) + "\n" + messages(1, 6) + line + "\n")
 
     assert (status, written, states) == (1, [1, 2, 3, 4, 5], [])
-    assert "is no Singer message" in running.err
+    assert "is not a Singer message" in running.err
     assert "person@" not in running.err
 
 

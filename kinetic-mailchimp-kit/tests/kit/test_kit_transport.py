@@ -13,8 +13,9 @@ from kinetic_mailchimp.kit.errors import (
     DataError,
     TransientError,
 )
+from kinetic_mailchimp.kit.http_call import Answer, Request, encode_query
 from kinetic_mailchimp.kit.retry import RetryPolicy
-from kinetic_mailchimp.kit.transport import Answer, Request, Transport, encode_query
+from kinetic_mailchimp.kit.transport import Transport
 
 FAILURES = {
     400: DataError,
@@ -52,6 +53,7 @@ def test_a_space_in_a_query_is_never_a_plus(server, clock):
     assert encode_query({"q": "ä"}) == "q=%C3%A4"
 
 
+@pytest.mark.rule("R9")
 def test_a_request_is_told_without_login_and_query():
     told = str(Request("GET", "https://user:p@ss@example.com:8443/a?token=b", params={"email": "c"}))
 
@@ -106,6 +108,7 @@ def test_retry_after_may_be_a_date(server, clock):
     assert len(clock.slept) == 1
 
 
+@pytest.mark.rule("R4")
 def test_a_write_of_unknown_outcome_is_not_repeated(server, clock):
     server.answer(drop=True)
 
@@ -115,6 +118,7 @@ def test_a_write_of_unknown_outcome_is_not_repeated(server, clock):
     assert len(server.seen) == 1
 
 
+@pytest.mark.rule("R4")
 @pytest.mark.parametrize("status", [503, 408])
 def test_a_server_failure_leaves_the_outcome_of_a_write_unknown(server, clock, status):
     server.answer(status)
@@ -266,6 +270,7 @@ def test_counts_calls_by_method(server, clock):
     assert sender.calls == {"GET": 2}
 
 
+@pytest.mark.rule("R9")
 def test_a_log_line_has_no_query(server, clock, caplog):
     server.answer(503)
     server.answer(200)

@@ -14,9 +14,10 @@ from kinetic_mailchimp.kit.errors import (
     PermissionDeniedError,
     TransientError,
 )
-from kinetic_mailchimp.kit.transport import Answer, Request
+from kinetic_mailchimp.kit.http_call import Answer, Request
 from kinetic_mailchimp.mailchimp import Refusal, RefusedError
-from kinetic_mailchimp.mailchimp.errors import classify, item_error
+from kinetic_mailchimp.mailchimp.errors import classify
+from kinetic_mailchimp.mailchimp.refusals import item_error
 from requests.structures import CaseInsensitiveDict
 
 HOST = "https://us6.api.mailchimp.com/3.0"
@@ -40,6 +41,7 @@ def meaning(given: Answer, url: str = MEMBER, method: str = "PUT") -> ConnectorE
     return error
 
 
+@pytest.mark.rule("R9")
 @pytest.mark.parametrize(
     ("title", "detail", "reason"),
     [
@@ -91,9 +93,8 @@ def test_a_refused_member_has_its_reason_and_no_address_in_the_text(
 
 
 def test_the_signup_throttle_is_for_another_day() -> None:
-    assert item_error(
-        {"error": "x has signed up to a lot of lists very recently; we're not allowing"}
-    ).retry_later
+    refused = item_error({"error": "x has signed up to a lot of lists very recently; we're not allowing"})
+    assert (refused.reason, refused.advice) == (Refusal.SIGNUP_THROTTLED, "Replay the record in some days.")
 
 
 def test_invalid_fields_are_named() -> None:
@@ -115,6 +116,7 @@ def test_an_item_whose_text_is_new_is_still_known_by_its_field() -> None:
     assert (error.reason, error.field) == (Refusal.INVALID_FIELDS, "PHONE")
 
 
+@pytest.mark.rule("R10")
 @pytest.mark.parametrize(
     ("given", "kind", "says"),
     [

@@ -1,1 +1,1 @@
-"""Which streams there are, and the schema of each."""
+"""The streams, and the schema of each."""

@@ -37,16 +37,21 @@ _ANYTHING: Mapping[str, Any] = {"type": ["string", "number", "boolean", "object"
 
 INTEGERS = frozenset({"Edm.Byte", "Edm.SByte", "Edm.Int16", "Edm.Int32", "Edm.Int64"})
 NUMBERS = frozenset({"Edm.Decimal", "Edm.Double", "Edm.Single"})
-MOMENT = "Edm.DateTimeOffset"
+TIMESTAMP = "Edm.DateTimeOffset"
 
 
 def is_secret(column: str) -> bool:
-    """Whether a column must never be read: Kinetic keeps a portal password in the row of a contact."""
+    """Tell whether a column must never be read: Kinetic keeps a portal password in the row of a contact."""
     return bool(_SECRET.search(column))
 
 
 def is_off_by_default(column: str, declared: frozenset[str]) -> bool:
-    """Whether a column is read only when it is selected by name."""
+    """Tell whether a column is read only when it is selected by name.
+
+    Args:
+        column: Its name.
+        declared: Columns that the stream declares so.
+    """
     return column in declared or column in _SYSTEM or bool(_SENSITIVE.match(column))
 
 
@@ -75,7 +80,12 @@ def row_schema(
 
 
 def column_schema(column: Property, *, nullable: bool) -> dict[str, Any]:
-    """The JSON schema of a column."""
+    """The JSON schema of a column.
+
+    Args:
+        column: As $metadata has it.
+        nullable: Whether it may be null.
+    """
     known = _JSON_TYPES.get(column.edm_type)
     if column.is_collection:
         return {"type": ["array", "null"], "items": dict(known or _ANYTHING)}
@@ -85,7 +95,13 @@ def column_schema(column: Property, *, nullable: bool) -> dict[str, Any]:
 
 
 def entity_of_schema(name: str, key: tuple[str, ...], schema: Mapping[str, Any]) -> EntityType:
-    """An entity type out of a JSON schema: the reverse of `row_schema`, as far as the types are known."""
+    """An entity type out of a JSON schema: the reverse of `row_schema`, as far as the types are known.
+
+    Args:
+        name: Of the type.
+        key: The key columns.
+        schema: Column to JSON schema.
+    """
     return EntityType(name, key, {column: Property(column, _edm_of(schema[column])) for column in schema})
 
 
@@ -102,11 +118,17 @@ def _edm_of(schema: Mapping[str, Any]) -> str:
     return next(matching, "Edm.String")
 
 
-_MOMENT_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?$")
+_TIMESTAMP_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?$")
 
 
 def inferred_entity(name: str, key: tuple[str, ...], rows: Sequence[Mapping[str, Any]]) -> EntityType:
-    """An entity type out of rows, for a BAQ that shows no $metadata; what is null in all of them is text."""
+    """An entity type out of rows, for a BAQ that shows no $metadata; what is null in all of them is text.
+
+    Args:
+        name: Of the type.
+        key: The key columns.
+        rows: As the server gave them.
+    """
     types: dict[str, str | None] = {}
     for row in rows:
         for column, value in row.items():
@@ -126,4 +148,4 @@ def _edm_type(value: object) -> str | None:
         return "Edm.Int64"
     if isinstance(value, float):
         return "Edm.Decimal"
-    return MOMENT if isinstance(value, str) and _MOMENT_TEXT.match(value) else "Edm.String"
+    return TIMESTAMP if isinstance(value, str) and _TIMESTAMP_TEXT.match(value) else "Edm.String"

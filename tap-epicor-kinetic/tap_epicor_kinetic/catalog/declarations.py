@@ -13,7 +13,7 @@ COMPANY = "Company"
 
 @dataclass(frozen=True)
 class StreamDeclaration:
-    """What the tap knows of a stream before it asks the server.
+    """The knowledge of a stream before the server is asked.
 
     Attributes:
         name: Of the stream.
@@ -21,7 +21,7 @@ class StreamDeclaration:
         entity_set: The set in it; `Data` for a BAQ.
         key: The key columns where $metadata does not tell them.
         change_column: A column that the base product keeps up to date and `start_date` can be compared with
-            where the cursor is no moment.
+            where the cursor is not a timestamp.
         expand: Navigation properties that come along as nested records.
         off_by_default: Columns that are read only when they are selected: computed one by one on the server,
             or sensitive.
@@ -57,7 +57,7 @@ class StreamDeclaration:
 
     @property
     def is_baq(self) -> bool:
-        """Whether the rows come from a BAQ, which declares neither a key nor its company."""
+        """True if the rows come from a BAQ, which declares neither a key nor its company."""
         return self.service.startswith("BaqSvc/")
 
 

@@ -43,8 +43,7 @@ class Discovery:
             ConnectorError: As `entity` does.
         """
         with ThreadPoolExecutor(self._client.settings.concurrency, "epicor-metadata") as pool:
-            for _ in pool.map(self.entity, declarations):
-                pass
+            list(pool.map(self.entity, declarations))
 
     def entity(self, declaration: StreamDeclaration) -> EntityType:
         """The type of a stream's rows.

@@ -1,4 +1,4 @@
-"""What the rows look like where a server does not show its $metadata: the columns of the base product."""
+"""The columns of the base product, for a server that does not show its $metadata."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _TYPES = {
     "long": "Edm.Int64",
     "decimal": "Edm.Decimal",
     "bool": "Edm.Boolean",
-    "moment": "Edm.DateTimeOffset",
+    "time": "Edm.DateTimeOffset",
     "guid": "Edm.Guid",
 }
 _SYSTEM = "SysRevID:long SysRowID:guid"
 _ADDRESS = "Address1 Address2 Address3 City State Country CountryNum:int PhoneNum FaxNum EMailAddress"
-_CHANGED = "ChangedBy ChangeDate:moment ChangeTime:int"
+_CHANGED = "ChangedBy ChangeDate:time ChangeTime:int"
 
 _COLUMNS: Mapping[str, str] = {
     "customers": f"""CustNum:int CustID Name {_ADDRESS} Zip CustURL CustomerType GroupCode TerritoryID
         SalesRepCode TermsCode CurrencyCode CreditHold:bool CreditLimit:decimal NoContact:bool Inactive:bool
-        EstDate:moment {_CHANGED} {_SYSTEM}""",
+        EstDate:time {_CHANGED} {_SYSTEM}""",
     "customer_contacts": f"""CustNum:int ShipToNum ConNum:int Name FirstName MiddleName LastName ContactTitle
         Func RoleCode CellPhoneNum {_ADDRESS} Zip CorpName NoContact:bool Inactive:bool PerConID:int
         {_SYSTEM}""",
@@ -33,20 +33,25 @@ _COLUMNS: Mapping[str, str] = {
         Inactive:bool PayHold:bool PurPoint PrimPCon:int TaxPayerID VendURL {_SYSTEM}""",
     "parts": f"""PartNum PartDescription SearchWord TypeCode ClassID ProdCode IUM PUM SalesUM
         UnitPrice:decimal NonStock:bool InActive:bool TrackLots:bool TrackSerialNum:bool NetWeight:decimal
-        CommodityCode OnHold:bool RunOut:bool CreatedBy CreatedOn:moment ChangedOn:moment {_SYSTEM}""",
-    "purchase_orders": f"""PONum:int VendorNum:int VendorVendorID VendorName PurPoint OrderDate:moment
-        DueDate:moment PromiseDate:moment OpenOrder:bool VoidOrder:bool OrderHeld:bool BuyerID EntryPerson
-        CurrencyCode ExchangeRate:decimal Approve:bool ApprovalStatus ApprovedDate:moment Confirmed:bool
+        CommodityCode OnHold:bool RunOut:bool CreatedBy CreatedOn:time ChangedOn:time {_SYSTEM}""",
+    "purchase_orders": f"""PONum:int VendorNum:int VendorVendorID VendorName PurPoint OrderDate:time
+        DueDate:time PromiseDate:time OpenOrder:bool VoidOrder:bool OrderHeld:bool BuyerID EntryPerson
+        CurrencyCode ExchangeRate:decimal Approve:bool ApprovalStatus ApprovedDate:time Confirmed:bool
         TotalOrder:decimal DocTotalOrder:decimal TotalTax:decimal TermsCode ShipViaCode FOB CommentText
-        ChangedBy ChangeDate:moment {_SYSTEM}""",
+        ChangedBy ChangeDate:time {_SYSTEM}""",
     "gl_accounts": f"""COACode GLAccount1 AccountDesc SegValue1 SegValue2 SegValue3 Active:bool
-        EffFrom:moment EffTo:moment MultiCompany:bool StatisticalDesc GLAcctDispGLAcctDisp
+        EffFrom:time EffTo:time MultiCompany:bool StatisticalDesc GLAcctDispGLAcctDisp
         GLAcctDispGLShortAcct {_SYSTEM}""",
 }
 
 
 def fallback_entity(stream: str, key: tuple[str, ...]) -> EntityType | None:
-    """The type of a built-in stream's rows; None for other streams."""
+    """The type of a built-in stream's rows; None for other streams.
+
+    Args:
+        stream: Its name.
+        key: Its key columns.
+    """
     if stream not in _COLUMNS:
         return None
     properties = {}

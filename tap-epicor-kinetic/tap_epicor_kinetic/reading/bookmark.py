@@ -1,4 +1,4 @@
-"""The state of one stream in one company: how far it was read, and where an unfinished pass goes on."""
+"""The state of one stream in one company: how far it was read, and where an unfinished scan goes on."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from kinetic_mailchimp.kit.errors import ConfigurationError
 
 from tap_epicor_kinetic.reading.cursor import Cursor, Scalar
 
-AFRESH = "remove it from the state, or run once with a full refresh."
+FROM_THE_START = "remove it from the state, or run once with a full refresh."
 
 Position = tuple[Scalar, ...]
 """The values of a row in the columns of the order."""
 
 
 @dataclass(frozen=True)
-class Range:
-    """A part of a pass that is read from front to back.
+class KeyRange:
+    """A part of a scan that is read from front to back.
 
     Attributes:
-        low: The first value of the first key column, where the pass is cut into key ranges.
+        low: The first value of the first key column, where the scan is cut into key ranges.
         high: The last one.
         since: The cursor value where it begins again, after an interruption.
         after: The position of the last row that was emitted.
@@ -37,7 +37,7 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Pass:
+class Scan:
     """One reading of everything that changed.
 
     Attributes:
@@ -51,11 +51,16 @@ class Pass:
     order: tuple[str, ...]
     through: Scalar | None
     is_first: bool
-    ranges: tuple[Range, ...]
+    ranges: tuple[KeyRange, ...]
     is_open: bool = False
 
-    def at(self, index: int, position: Position | None) -> Pass:
-        """The pass after a page of a range; None is the end of the range."""
+    def at(self, index: int, position: Position | None) -> Scan:
+        """The scan after a page of a range; None is the end of the range.
+
+        Args:
+            index: The number of the range.
+            position: Of the last row of the page.
+        """
         ranges = list(self.ranges)
         ranges[index] = (
             replace(ranges[index], done=True) if position is None else replace(ranges[index], after=position)
@@ -64,24 +69,24 @@ class Pass:
 
     @property
     def is_done(self) -> bool:
-        """Whether every range was read."""
+        """True if every range was read."""
         return all(part.done for part in self.ranges)
 
 
 @dataclass(frozen=True)
 class Bookmark:
-    """How far a stream was read.
+    """The progress of a stream in one company.
 
     Attributes:
         column: The cursor's column; None for a full table.
         value: Every row up to this cursor value was emitted.
-        unfinished: The pass that was interrupted.
+        unfinished: The scan that was interrupted.
         rows: The digest of the filter that it holds for; None in states that were written without one.
     """
 
     column: str | None = None
     value: Scalar | None = None
-    unfinished: Pass | None = None
+    unfinished: Scan | None = None
     rows: str | None = None
 
     @classmethod
@@ -89,7 +94,7 @@ class Bookmark:
         """Read the state of a stream in a company; empty for the first run."""
         unfinished = entry.get("unfinished") or {}
         column = entry.get("replication_key") or unfinished.get("replication_key")
-        return cls(column, entry.get("replication_key_value"), _pass(unfinished), entry.get("rows"))
+        return cls(column, entry.get("replication_key_value"), _scan_of(unfinished), entry.get("rows"))
 
     def to_state(self) -> dict[str, Any]:
         """The state, beside the context that the SDK keeps in it."""
@@ -125,7 +130,7 @@ class Bookmark:
                 "The bookmark was made with another filter: rows that fit only now would be missed.",
                 advice=(
                     "Set `customer_types`, `inactive_customers` or the `filter` of the stream back, or read"
-                    f" {stream} afresh: {AFRESH}"
+                    f" {stream} from the start: {FROM_THE_START}"
                 ),
             )
         return replace(self._following(cursor, stream), rows=rows)
@@ -138,12 +143,12 @@ class Bookmark:
             f"The bookmark follows {self.column}, the stream now follows {column}.",
             advice=(
                 f'Set `cursors` to {{"{stream}": "{self.column}"}} to go on with the bookmark, or read the'
-                f" stream afresh: {AFRESH}"
+                f" stream from the start: {FROM_THE_START}"
             ),
         )
 
 
-def _range_state(part: Range) -> dict[str, Any]:
+def _range_state(part: KeyRange) -> dict[str, Any]:
     state: dict[str, Any] = {"done": True} if part.done else {}
     if part.high is not None:
         state |= {"low": part.low, "high": part.high}
@@ -152,15 +157,15 @@ def _range_state(part: Range) -> dict[str, Any]:
     return state
 
 
-def _pass(state: Mapping[str, Any]) -> Pass | None:
+def _scan_of(state: Mapping[str, Any]) -> Scan | None:
     if not state:
         return None
-    return Pass(
+    return Scan(
         tuple(state["order"]),
         state.get("through"),
         bool(state.get("is_first")),
         tuple(
-            Range(
+            KeyRange(
                 low=part.get("low"),
                 high=part.get("high"),
                 after=tuple(part["after"]) if part.get("after") else None,

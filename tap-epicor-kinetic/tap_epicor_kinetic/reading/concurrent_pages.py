@@ -1,4 +1,4 @@
-"""Reads several lanes at once, and one page ahead of the one that is being emitted."""
+"""Reads several key ranges at once, and one page ahead of the one that is being emitted."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from tap_epicor_kinetic.reading.paging import Page
 
 
-def side_by_side(lanes: Sequence[Iterator[Page]]) -> Iterator[tuple[int, Page | None]]:
-    """Pages with the number of their lane, in the order in which they arrive; None is the end of a lane.
+def read_concurrently(ranges: Sequence[Iterator[Page]]) -> Iterator[tuple[int, Page | None]]:
+    """Pages with the number of their range, in the order in which they arrive; None is the end of a range.
 
-    While a page is with the caller, the next one of its lane is on its way.
+    While a page is with the caller, the next one of its range is on its way.
     """
-    pool = ThreadPoolExecutor(max_workers=len(lanes) or 1, thread_name_prefix="epicor-page")
+    pool = ThreadPoolExecutor(max_workers=len(ranges) or 1, thread_name_prefix="epicor-page")
     try:
         pending: dict[Future[Page | None], int] = {
-            pool.submit(next, lane, None): number for number, lane in enumerate(lanes)
+            pool.submit(next, pages, None): number for number, pages in enumerate(ranges)
         }
         while pending:
             arrived, _ = wait(pending, return_when=FIRST_COMPLETED)
@@ -24,7 +24,7 @@ def side_by_side(lanes: Sequence[Iterator[Page]]) -> Iterator[tuple[int, Page | 
                 number = pending.pop(future)
                 page = future.result()
                 if page is not None:
-                    pending[pool.submit(next, lanes[number], None)] = number
+                    pending[pool.submit(next, ranges[number], None)] = number
                 yield number, page
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kinetic_mailchimp.epicor import EntityType
 from kinetic_mailchimp.epicor.odata import typed_literal
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.timestamps import format_timestamp, parse_timestamp
 
-from tap_epicor_kinetic.catalog.columns import INTEGERS, MOMENT
+from tap_epicor_kinetic.catalog.columns import INTEGERS, TIMESTAMP
 
 CANDIDATES = ("UpdatedOn", "SysRevID", "ChangedOn")
 """In this order. Dates without a time of day are none of them: they would repeat or miss a day's rows."""
@@ -20,15 +20,15 @@ CANDIDATES = ("UpdatedOn", "SysRevID", "ChangedOn")
 _DECIMALS = re.compile(r"\.(\d+)")
 
 Scalar = Any
-"""A value out of a JSON row: a revision is an int, a moment is text."""
+"""A value out of a JSON row: a revision is an int, a timestamp is text."""
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """How far behind the bookmark the next run begins, because rows commit later than they are stamped.
+    """The distance behind the bookmark where the next run begins: rows commit later than they are stamped.
 
     Attributes:
-        seconds: For moments.
+        seconds: For timestamps.
         revisions: For revisions. They count all writes of the database, not those of one table.
     """
 
@@ -44,49 +44,71 @@ class Cursor:
     edm_type: str
 
     @property
-    def is_moment(self) -> bool:
-        """Whether its values are moments, which may be null; revisions never are."""
-        return self.edm_type == MOMENT
+    def is_timestamp(self) -> bool:
+        """True if its values are timestamps, which may be null; revisions never are."""
+        return self.edm_type == TIMESTAMP
 
     def literal(self, value: Scalar) -> str:
-        """A value as OData writes it; moments keep every digit that the server gave."""
+        """A value as OData writes it; timestamps keep every digit that the server gave."""
         return typed_literal(value, self.edm_type)
 
     def before(self, value: Scalar, overlap: Overlap) -> Scalar:
-        """The value where a run begins that must see again what committed late."""
-        if self.is_moment:
+        """The value where a run begins that must see again what committed late.
+
+        Args:
+            value: The bookmark.
+            overlap: The distance behind it.
+        """
+        if self.is_timestamp:
             return (
-                text_of(moment(value) - dt.timedelta(seconds=overlap.seconds)) if overlap.seconds else value
+                format_timestamp(parse_timestamp(value) - dt.timedelta(seconds=overlap.seconds))
+                if overlap.seconds
+                else value
             )
         return int(value) - overlap.revisions
 
     def through(self, value: Scalar) -> str:
         """The condition for rows up to a value.
 
-        A moment may be stored with more digits than it is shown with, so the bound is the next one that could
-        be shown; with `le`, the newest row of all would stay out.
+        A timestamp may be stored with more digits than it is shown with, so the bound is the next one that
+        could be shown; with `le`, the newest row of all would stay out.
         """
-        if not self.is_moment:
+        if not self.is_timestamp:
             return f"{self.column} le {self.literal(value)}"
-        return f"{self.column} lt {text_of(moment(value) + smallest_step(value))}"
+        return f"{self.column} lt {next_shown(value)}"
 
     def order(self, value: Scalar) -> Any:  # noqa: ANN401 (comparable with its like)
-        """What values are compared by: texts of moments differ in their zones and digits."""
-        return moment(value) if self.is_moment else int(value)
+        """The value to compare by: texts of timestamps differ in their zones and digits."""
+        return parse_timestamp(value) if self.is_timestamp else int(value)
 
     def later(self, one: Scalar, other: Scalar) -> Scalar:
-        """The later of two values; None is earlier than all."""
+        """The later of two values; None is earlier than all.
+
+        Args:
+            one: A cursor value.
+            other: Another one.
+        """
         if one is None or other is None:
             return other if one is None else one
         return other if self.order(other) > self.order(one) else one
 
     def earlier(self, one: Scalar, other: Scalar) -> Scalar:
-        """The earlier of two values; None is earlier than all."""
+        """The earlier of two values; None is earlier than all.
+
+        Args:
+            one: A cursor value.
+            other: Another one.
+        """
         return other if self.later(one, other) == one else one
 
 
 def resolve_cursor(stream: str, entity: EntityType, configured: str | None) -> Cursor | None:
     """The change column of a stream: the configured one, else the first candidate that the service has.
+
+    Args:
+        stream: Its name, for messages.
+        entity: The type of its rows.
+        configured: The column that the configuration or the catalog names.
 
     Raises:
         ConfigurationError: The configured column does not exist, or cannot be a cursor.
@@ -99,61 +121,30 @@ def resolve_cursor(stream: str, entity: EntityType, configured: str | None) -> C
                 advice="Change it in `cursors` or in the catalog; `--discover` shows the columns there are.",
                 field=configured,
             )
-        if column.edm_type not in INTEGERS | {MOMENT}:
+        if column.edm_type not in INTEGERS | {TIMESTAMP}:
             raise ConfigurationError(
-                f"Stream {stream}: {configured} is {column.edm_type}, neither a moment nor a whole number.",
+                f"Stream {stream}: {configured} is {column.edm_type}, not a timestamp or a whole number.",
                 advice="Choose another column in `cursors`.",
                 field=configured,
             )
         return Cursor(configured, column.edm_type)
     for name in CANDIDATES:
         column = entity.properties.get(name)
-        if column is not None and column.edm_type in INTEGERS | {MOMENT}:
+        if column is not None and column.edm_type in INTEGERS | {TIMESTAMP}:
             return Cursor(name, column.edm_type)
     return None
 
 
-def moment(text: str) -> dt.datetime:
-    """A moment as it came; without a zone it is UTC.
-
-    Raises:
-        ValueError: The text is no moment.
-    """
-    parsed = dt.datetime.fromisoformat(text)
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=dt.UTC)
+def next_shown(text: str) -> str:
+    """The timestamp after one, in the digits that are shown."""
+    return format_timestamp(parse_timestamp(text) + _smallest_step(text))
 
 
-def smallest_step(text: str) -> dt.timedelta:
-    """What the last digit of a moment's text stands for: a second, a millisecond, at least a microsecond."""
+def _smallest_step(text: str) -> dt.timedelta:
+    """The unit of the last digit of a timestamp's text: a second, a millisecond, at least a microsecond."""
     digits = _DECIMALS.search(text)
     return (
         dt.timedelta(microseconds=10 ** max(0, 6 - len(digits.group(1))))
         if digits
         else dt.timedelta(seconds=1)
     )
-
-
-def text_of(value: dt.datetime) -> str:
-    """A moment in UTC, as OData writes it."""
-    return value.astimezone(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def after_position(order: Sequence[str], position: Sequence[Scalar], types: Mapping[str, str]) -> str:
-    """The OData condition for the rows after a position in an order of columns.
-
-    A null comes before every value, as it does on SQL Server; only the first column may be null.
-    """
-    first, rest = order[0], order[1:]
-    if position[0] is None:
-        beside = _after(rest, position[1:], types)
-        return f"({first} ne null) or ({first} eq null and ({beside}))" if rest else f"{first} ne null"
-    return _after(order, position, types)
-
-
-def _after(order: Sequence[str], position: Sequence[Scalar], types: Mapping[str, str]) -> str:
-    literals = [typed_literal(value, types[name]) for name, value in zip(order, position, strict=True)]
-    steps = []
-    for index, name in enumerate(order):
-        same = [f"{order[i]} eq {literals[i]}" for i in range(index)]
-        steps.append(" and ".join([*same, f"{name} gt {literals[index]}"]))
-    return steps[0] if len(steps) == 1 else " or ".join(f"({step})" for step in steps)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.timestamps import format_timestamp
 
 DELETED_AT = "_sdc_deleted_at"
 DELETED_AT_SCHEMA: Mapping[str, Any] = {
@@ -97,7 +98,7 @@ class KeyStore:
                 gone = self._database.execute(
                     "INSERT INTO deleted (stream, company, key, found_at) SELECT stream, company, key, ?"
                     " FROM known WHERE stream = ? AND company = ? AND key NOT IN (SELECT key FROM present)",
-                    (now.isoformat(), *place),
+                    (format_timestamp(now), *place),
                 ).rowcount
                 self._database.execute(
                     "DELETE FROM deleted"
@@ -110,7 +111,13 @@ class KeyStore:
         return gone
 
     def deletions(self, stream: str, company: str, after: int) -> list[Deletion]:
-        """The findings with higher numbers, in their order."""
+        """The findings with higher numbers, in their order.
+
+        Args:
+            stream: Name of the stream.
+            company: Of the rows.
+            after: The number of the last finding whose record is out.
+        """
         rows = self._database.execute(
             "SELECT number, key, found_at FROM deleted"
             " WHERE stream = ? AND company = ? AND number > ? ORDER BY number",

@@ -1,249 +1,65 @@
-"""Reads pages: in parts where an address would be too long, smaller where the server runs out of time."""
+"""Reads pages one after the other: each after the last row of the one before, or by counting rows."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from kinetic_mailchimp.epicor import EpicorClient, Row
-from kinetic_mailchimp.epicor.errors import PageRequest, PageTimeoutError
-from kinetic_mailchimp.epicor.odata import and_, typed_literal
+from kinetic_mailchimp.epicor import Row
+from kinetic_mailchimp.epicor.odata import after, and_, typed_literal
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
-from kinetic_mailchimp.kit.transport import Request
 
-from tap_epicor_kinetic.catalog.columns import MOMENT
+from tap_epicor_kinetic.catalog.columns import TIMESTAMP
 from tap_epicor_kinetic.reading.bookmark import Position
-from tap_epicor_kinetic.reading.cursor import after_position, moment, smallest_step, text_of
-from tap_epicor_kinetic.reading.scan_plan import Lane
-from tap_epicor_kinetic.records.rows import mend_values
+from tap_epicor_kinetic.reading.cursor import next_shown
+from tap_epicor_kinetic.reading.scan_plan import RangeQuery
+from tap_epicor_kinetic.reading.set_reader import SetReader
 
-logger = logging.getLogger(__name__)
-
-LONGEST_ADDRESS = 7800
-"""Gateways before Kinetic refuse a request line of more than 8 KB."""
-SMALLEST_PAGE = 10
-PAGES_TO_GROW = 8
 REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR})
 OTHER_WAY = "If the service takes no conditions with `or`, set `pagination` to `offset`."
 
 
 @dataclass(frozen=True)
 class Page:
-    """Rows, and the position of the last one; no rows at the end of a lane."""
+    """Rows, and the position of the last one; no rows at the end of a query."""
 
     rows: list[Row]
     position: Position
 
 
-class PageSize:
-    """How many rows to ask for: half after a time-out, twice as many again after some good pages."""
-
-    def __init__(self, most: int) -> None:
-        self.now = most
-        self._most = most
-        self._good = 0
-
-    @property
-    def can_shrink(self) -> bool:
-        """Whether fewer rows could be asked for."""
-        return self.now > SMALLEST_PAGE
-
-    def shrink(self) -> None:
-        """Ask for half as many."""
-        self.now = max(SMALLEST_PAGE, self.now // 2)
-        self._good = 0
-
-    def succeeded(self) -> None:
-        """Count a good page."""
-        self._good += 1
-        if self._good >= PAGES_TO_GROW and self.now < self._most:
-            self.now = min(self._most, self.now * 2)
-            self._good = 0
-
-
-@dataclass
-class SetReader:
-    """Reads rows of one set of one company.
-
-    Attributes:
-        client: Of the instance.
-        company: In the URL.
-        path: Service and set.
-        key: The key columns, with which parts of a row are put together.
-        columns: What to select; empty for all.
-        types: Column to Edm type.
-        needed: Columns that must come, whatever is dropped.
-        base: An OData condition that always applies.
-        expand: OData's `$expand`.
-        parameters: Those of a BAQ.
-        page_size: Rows to ask for.
-        longest_address: Characters that an address may have.
-    """
-
-    client: EpicorClient
-    company: str
-    path: str
-    key: tuple[str, ...]
-    columns: tuple[str, ...]
-    types: Mapping[str, str]
-    needed: frozenset[str] = frozenset()
-    base: str = ""
-    expand: str = ""
-    parameters: Mapping[str, str | int] = field(default_factory=dict)
-    page_size: int = 1000
-    longest_address: int = LONGEST_ADDRESS
-
-    def __post_init__(self) -> None:
-        """Begin with full pages."""
-        self.size = PageSize(self.page_size)
-
-    def fetch(self, condition: str, order: Sequence[str], skip: int = 0) -> list[Row]:
-        """The rows that fit a condition, as many as a page holds.
-
-        A column that the service turns out not to know is left out from then on, with a warning.
-        """
-        condition = and_(self.base, condition)
-        while True:
-            asked = self.columns
-            parts = self._parts(condition, order)
-            kind = PageRequest if self.size.can_shrink else Request
-            try:
-                rows = self._read(parts[0], condition, order, skip=skip, expand=self.expand, kind=kind)
-                for part in parts[1:]:
-                    rows = self._completed(rows, part, condition, order, skip=skip)
-            except PageTimeoutError:
-                self.size.shrink()
-                logger.warning(
-                    "%s, company %s: out of time, now %d rows a page.", self.path, self.company, self.size.now
-                )
-            except ConfigurationError as error:
-                if error.field not in asked or error.field in self.needed:
-                    raise
-                self.columns = tuple(name for name in self.columns if name != error.field)
-                logger.warning("%s has no column %s: it is left out.", self.path, error.field)
-            else:
-                self.size.succeeded()
-                return rows
-
-    def first(self, column: str, condition: str, order: Sequence[str], kind: type[Request]) -> Any:  # noqa: ANN401 (a value of a row)
-        """The value of a column in the first row that fits; None without rows."""
-        rows = self.client.read(
-            self.company,
-            self.path,
-            filter=and_(self.base, condition),
-            orderby=order,
-            select=(column,),
-            top=1,
-            parameters=self.parameters,
-            kind=kind,
-        )
-        mend_values(rows, self.types)
-        return rows[0].get(column) if rows else None
-
-    def _read(self, columns: Sequence[str], condition: str, order: Sequence[str], **more: Any) -> list[Row]:  # noqa: ANN401 (options of `read`)
-        rows = self.client.read(
-            self.company,
-            self.path,
-            filter=condition,
-            orderby=order,
-            select=columns,
-            top=self.size.now,
-            parameters=self.parameters,
-            **more,
-        )
-        mend_values(rows, self.types)
-        return rows
-
-    def _parts(self, condition: str, order: Sequence[str]) -> list[tuple[str, ...]]:
-        """The columns in groups that fit an address, each with the key, the first with what is needed."""
-        if not self.columns:
-            return [()]
-        address = self.client.address(
-            self.company,
-            self.path,
-            filter=condition,
-            orderby=order,
-            expand=self.expand,
-            top=self.size.now,
-            skip=1,
-        )
-        parts = split_columns(self.columns, self.key, self.needed, self.longest_address - len(address))
-        if len(parts) > 1 and not self.key:
-            raise ConfigurationError(
-                f"{self.path} has more columns than fit an address, and no key to join parts of a row.",
-                advice="Give the stream `keys` in `custom_streams`, or select fewer columns.",
-            )
-        return parts
-
-    def _completed(
-        self, rows: list[Row], columns: Sequence[str], condition: str, order: Sequence[str], *, skip: int
-    ) -> list[Row]:
-        """Rows with further columns; a row that was deleted in between is left out."""
-        others = {self._key_of(row): row for row in self._read(columns, condition, order, skip=skip)}
-        completed = []
-        for row in rows:
-            other = others.get(self._key_of(row)) or self._single(row, columns)
-            if other is not None:
-                completed.append({**other, **row})
-        return completed
-
-    def _single(self, row: Row, columns: Sequence[str]) -> Row | None:
-        """A row that was changed since its first part was read, so that it has left the page."""
-        same = and_(*(f"{name} eq {typed_literal(row[name], self.types[name])}" for name in self.key))
-        found = self._read(columns, same, ())
-        return found[0] if found else None
-
-    def _key_of(self, row: Row) -> tuple[Any, ...]:
-        return tuple(row.get(name) for name in self.key)
-
-
-def split_columns(
-    columns: Sequence[str], key: Sequence[str], needed: frozenset[str], room: int
-) -> list[tuple[str, ...]]:
-    """Columns in groups whose names, with commas, take no more than `room` characters."""
-    if len(",".join(columns)) <= room:
-        return [tuple(columns)]
-    first = tuple(name for name in columns if name in needed or name in key)
-    groups = [list(first)]
-    for name in columns:
-        if name in first:
-            continue
-        if len(",".join([*groups[-1], name])) > room:
-            groups.append(list(key))
-        groups[-1].append(name)
-    return [tuple(group) for group in groups]
-
-
-def keyset_pages(reader: SetReader, lane: Lane) -> Iterator[Page]:
-    """Pages of a lane, each beginning after the last row of the one before: no row slips by while it moves.
+def keyset_pages(reader: SetReader, query: RangeQuery) -> Iterator[Page]:
+    """Pages of a query, each beginning after the last row of the one before: no row slips by while it moves.
 
     A short page is no sign of the end, because some sets give fewer rows than are asked for; an empty one is.
+
+    Args:
+        reader: Of the company.
+        query: The rows to read.
 
     Raises:
         ConfigurationError: The server does not do what it is asked for.
     """
-    position = lane.start
+    position = query.start
     beyond = ""
     while True:
-        after = beyond or (after_position(lane.order, position, reader.types) if position is not None else "")
+        behind = beyond or (after(query.order, position, reader.types) if position is not None else "")
         try:
-            rows = reader.fetch(and_(lane.condition, after), lane.order)
+            rows = reader.fetch(and_(query.condition, behind), query.order)
         except ConnectorError as error:
-            if after and error.status in REFUSALS and error.field is None:
+            if behind and error.status in REFUSALS and error.field is None:
                 error.advice = f"{error.advice} {OTHER_WAY}".strip()
             raise
         if not rows:
             return
-        reached = tuple(rows[-1].get(name) for name in lane.order)
-        if not beyond and reached == position and _may_hide_digits(reader, lane, rows, reached):
-            # Rows of this moment lie after what is shown of it, so they come for ever: key by key they end.
-            yield from _pages_of_moment(reader, lane, reached)
-            beyond = f"{lane.order[0]} ge {_next_shown(reached[0])}"
+        reached = tuple(rows[-1].get(name) for name in query.order)
+        if not beyond and reached == position and _may_hide_digits(reader, query, rows, reached):
+            # Rows of this timestamp lie after what is shown of it and come for ever: key by key they end.
+            yield from _pages_of_timestamp(reader, query, reached)
+            beyond = f"{query.order[0]} ge {next_shown(reached[0])}"
             continue
-        if reached == position or _went_back(position, rows[0].get(lane.order[0])):
+        if reached == position or _went_back(position, rows[0].get(query.order[0])):
             raise ConfigurationError(
                 f"{reader.path} gives the same rows again: it ignores the condition of the next page.",
                 advice="Set `pagination` to `offset`, or choose another column in `cursors`.",
@@ -252,24 +68,19 @@ def keyset_pages(reader: SetReader, lane: Lane) -> Iterator[Page]:
         position, beyond = reached, ""
 
 
-def _may_hide_digits(reader: SetReader, lane: Lane, rows: list[Row], reached: Position) -> bool:
-    """Whether these can be the last rows again because their moment has more digits than are shown."""
-    column, shown = lane.order[0], reached[0]
-    is_moment = shown is not None and reader.types.get(column) == MOMENT
-    return is_moment and len(lane.order) > 1 and rows[0].get(column) == shown
+def _may_hide_digits(reader: SetReader, query: RangeQuery, rows: list[Row], reached: Position) -> bool:
+    """Tell whether these may be the last rows again, whose timestamp has more digits than are shown."""
+    column, shown = query.order[0], reached[0]
+    is_timestamp = shown is not None and reader.types.get(column) == TIMESTAMP
+    return is_timestamp and len(query.order) > 1 and rows[0].get(column) == shown
 
 
-def _pages_of_moment(reader: SetReader, lane: Lane, reached: Position) -> Iterator[Page]:
-    """All rows that show one moment, by their keys; a run that ends here begins with this moment again."""
-    column, shown = lane.order[0], reached[0]
-    window = f"{column} ge {typed_literal(shown, MOMENT)} and {column} lt {_next_shown(shown)}"
-    for page in keyset_pages(reader, Lane(lane.order[1:], and_(lane.condition, window))):
+def _pages_of_timestamp(reader: SetReader, query: RangeQuery, reached: Position) -> Iterator[Page]:
+    """All rows that show one timestamp, by their keys; a run that ends here begins with it again."""
+    column, shown = query.order[0], reached[0]
+    window = f"{column} ge {typed_literal(shown, TIMESTAMP)} and {column} lt {next_shown(shown)}"
+    for page in keyset_pages(reader, RangeQuery(query.order[1:], and_(query.condition, window))):
         yield Page(page.rows, reached)
-
-
-def _next_shown(shown: str) -> str:
-    """The moment after one, in the digits that are shown."""
-    return text_of(moment(shown) + smallest_step(shown))
 
 
 def _went_back(position: Position | None, first: Any) -> bool:  # noqa: ANN401 (a value of a row)
@@ -277,14 +88,18 @@ def _went_back(position: Position | None, first: Any) -> bool:  # noqa: ANN401 (
     return isinstance(before, int) and isinstance(first, int) and first < before
 
 
-def offset_pages(reader: SetReader, lane: Lane) -> Iterator[Page]:
-    """Pages of a lane by `$skip`, for services that refuse the conditions of a keyset.
+def offset_pages(reader: SetReader, query: RangeQuery) -> Iterator[Page]:
+    """Pages of a query by `$skip`, for services that refuse the conditions of a keyset.
 
     A row that moves while it is read shifts the others, and one of them slips by.
+
+    Args:
+        reader: Of the company.
+        query: The rows to read.
     """
     skip = 0
     last: Row | None = None
-    while rows := reader.fetch(lane.condition, lane.order, skip=skip):
+    while rows := reader.fetch(query.condition, query.order, skip=skip):
         if rows[-1] == last:
             raise ConfigurationError(
                 f"{reader.path} gives the same rows again: it ignores `$skip`.",
@@ -292,7 +107,4 @@ def offset_pages(reader: SetReader, lane: Lane) -> Iterator[Page]:
             )
         last = rows[-1]
         skip += len(rows)
-        yield Page(rows, tuple(rows[-1].get(name) for name in lane.order))
-
-
-Pages = Callable[[SetReader, Lane], Iterator[Page]]
+        yield Page(rows, tuple(rows[-1].get(name) for name in query.order))

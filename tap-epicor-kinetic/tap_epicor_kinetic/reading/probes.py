@@ -6,10 +6,10 @@ import logging
 
 from kinetic_mailchimp.epicor.errors import ProbeRequest, QueryRefusedError
 from kinetic_mailchimp.epicor.odata import and_
-from kinetic_mailchimp.kit.transport import Request
+from kinetic_mailchimp.kit.http_call import Request
 
 from tap_epicor_kinetic.reading.cursor import Cursor, Scalar
-from tap_epicor_kinetic.reading.paging import SetReader
+from tap_epicor_kinetic.reading.set_reader import SetReader
 
 logger = logging.getLogger(__name__)
 
@@ -17,15 +17,25 @@ logger = logging.getLogger(__name__)
 def newest(reader: SetReader, cursor: Cursor, among: str = "") -> Scalar | None:
     """The highest cursor value on the server, among the rows of a condition; None without rows.
 
+    Args:
+        reader: Of the company.
+        cursor: The change column.
+        among: An OData condition.
+
     Raises:
         QueryRefusedError: The service cannot order or filter by the column.
     """
-    condition = f"{cursor.column} ne null" if cursor.is_moment else f"{cursor.column} gt 0"
+    condition = f"{cursor.column} ne null" if cursor.is_timestamp else f"{cursor.column} gt 0"
     return _end(reader, cursor.column, and_(condition, among), descending=True)
 
 
 def ends(reader: SetReader, column: str) -> tuple[int, int] | None:
-    """The lowest and the highest value of a key column; None without rows, or if the service cannot tell."""
+    """The lowest and the highest value of a key column; None without rows, or if the service cannot tell.
+
+    Args:
+        reader: Of the company.
+        column: A key column with whole numbers.
+    """
     try:
         low = _end(reader, column, "", descending=False)
         high = _end(reader, column, "", descending=True)

@@ -9,13 +9,15 @@ from dataclasses import replace
 
 from kinetic_mailchimp.epicor import Row
 from kinetic_mailchimp.epicor.errors import QueryRefusedError
+from kinetic_mailchimp.kit.timestamps import format_timestamp
 
 from tap_epicor_kinetic.reading import probes
-from tap_epicor_kinetic.reading.bookmark import Bookmark, Pass, Range
-from tap_epicor_kinetic.reading.concurrent_pages import side_by_side
-from tap_epicor_kinetic.reading.cursor import Cursor, Scalar, text_of
-from tap_epicor_kinetic.reading.paging import Page, SetReader, keyset_pages, offset_pages
+from tap_epicor_kinetic.reading.bookmark import Bookmark, KeyRange, Scan
+from tap_epicor_kinetic.reading.concurrent_pages import read_concurrently
+from tap_epicor_kinetic.reading.cursor import Cursor, Scalar
+from tap_epicor_kinetic.reading.paging import Page, keyset_pages, offset_pages
 from tap_epicor_kinetic.reading.scan_plan import Planner
+from tap_epicor_kinetic.reading.set_reader import SetReader
 
 logger = logging.getLogger(__name__)
 
@@ -23,14 +25,14 @@ CLOCK_TOLERANCE = dt.timedelta(days=1)
 """Servers stamp rows by clocks that differ, and some by local time."""
 
 
-def read_pass(
+def read_scan(
     reader: SetReader,
     planner: Planner,
     bookmark: Bookmark,
     workers: int,
     warn: Callable[[str], None] = logger.warning,
 ) -> Iterator[tuple[list[Row], Bookmark]]:
-    """Read what changed since a bookmark, or go on where a pass was interrupted.
+    """Read what changed since a bookmark, or go on where a scan was interrupted.
 
     Args:
         reader: Of the company.
@@ -47,26 +49,28 @@ def read_pass(
     if planner.has_passed(bookmark, newest, latest):
         warn(
             f"{reader.path}, company {reader.company}: the bookmark lies beyond everything on the server, as"
-            " after a restored database or a deletion of the newest rows. The stream is read afresh."
+            " after a restored database or a deletion of the newest rows. The stream is read from the start."
         )
         bookmark = replace(bookmark, value=None, unfinished=None)
     is_open = _is_later(planner.cursor, newest, latest)
     if planner.cursor and latest and is_open:
         warn(f"{reader.path}, company {reader.company}: rows are stamped in the future; each run reads them.")
-        newest = probes.newest(reader, planner.cursor, f"{planner.cursor.column} le {text_of(latest)}")
-    reading = planner.begin(bookmark, newest)
-    if is_open and reading is not bookmark.unfinished:
-        reading = replace(reading, is_open=True)
-    goes_on_with_load = reading is bookmark.unfinished
-    if reading.is_first and reading.ranges == (Range(),):
-        reading = _cut(reader, planner, reading, workers)
-    for number, page in _pages(reader, planner, reading, bookmark):
-        reading = reading.at(number, page.position if page else None)
-        bookmark = _moved(bookmark, reading, planner.cursor, page)
+        newest = probes.newest(
+            reader, planner.cursor, f"{planner.cursor.column} le {format_timestamp(latest)}"
+        )
+    scan = planner.begin(bookmark, newest)
+    if is_open and scan is not bookmark.unfinished:
+        scan = replace(scan, is_open=True)
+    goes_on_with_load = scan is bookmark.unfinished
+    if scan.is_first and scan.ranges == (KeyRange(),):
+        scan = _cut(reader, planner, scan, workers)
+    for number, page in _pages(reader, planner, scan, bookmark):
+        scan = scan.at(number, page.position if page else None)
+        bookmark = _moved(bookmark, scan, planner.cursor, page)
         yield page.rows if page else [], bookmark
     if goes_on_with_load and planner.cursor:
         # It has kept the bound from when it began: what changed since follows at once.
-        yield from read_pass(reader, planner, bookmark, workers, warn)
+        yield from read_scan(reader, planner, bookmark, workers, warn)
 
 
 def _with_usable_cursor(
@@ -86,46 +90,46 @@ def _with_usable_cursor(
 
 
 def _latest(reader: SetReader) -> dt.datetime | None:
-    """The latest moment that a row can be stamped with honestly; None where the server tells no time."""
+    """The latest timestamp that a row can be stamped with honestly; None where the server tells no time."""
     now = reader.client.server_time
     return now + CLOCK_TOLERANCE if now else None
 
 
 def _is_later(cursor: Cursor | None, value: Scalar | None, latest: dt.datetime | None) -> bool:
-    if cursor is None or not cursor.is_moment or value is None or latest is None:
+    if cursor is None or not cursor.is_timestamp or value is None or latest is None:
         return False
     return bool(cursor.order(value) > latest)
 
 
-def _cut(reader: SetReader, planner: Planner, reading: Pass, workers: int) -> Pass:
-    """A first pass in several key ranges, where the key is a number and there are pages enough."""
+def _cut(reader: SetReader, planner: Planner, scan: Scan, workers: int) -> Scan:
+    """A first scan in several key ranges, where the key is a number and there are pages enough."""
     column = planner.range_column
     if column is None or planner.by_offset or workers == 1:
-        return reading
+        return scan
     ends = probes.ends(reader, column)
     if ends is None or ends[1] - ends[0] < workers * reader.page_size:
-        return reading
-    return planner.cut(reading, *ends, workers)
+        return scan
+    return planner.cut(scan, *ends, workers)
 
 
 def _pages(
-    reader: SetReader, planner: Planner, reading: Pass, bookmark: Bookmark
+    reader: SetReader, planner: Planner, scan: Scan, bookmark: Bookmark
 ) -> Iterator[tuple[int, Page | None]]:
     pages = offset_pages if planner.by_offset else keyset_pages
-    open_ranges = [number for number, part in enumerate(reading.ranges) if not part.done]
-    lanes = planner.lanes(reading, bookmark)
-    for index, page in side_by_side([pages(reader, lanes[number]) for number in open_ranges]):
+    open_ranges = [number for number, part in enumerate(scan.ranges) if not part.done]
+    queries = planner.queries(scan, bookmark)
+    for index, page in read_concurrently([pages(reader, queries[number]) for number in open_ranges]):
         yield open_ranges[index], page
 
 
-def _moved(bookmark: Bookmark, reading: Pass, cursor: Cursor | None, page: Page | None) -> Bookmark:
+def _moved(bookmark: Bookmark, scan: Scan, cursor: Cursor | None, page: Page | None) -> Bookmark:
     """The bookmark after a page, or after the end of a range."""
     if cursor is None:
-        return replace(bookmark, unfinished=None if reading.is_done else reading)
-    if reading.is_done:
-        value = cursor.later(bookmark.value, reading.through)
+        return replace(bookmark, unfinished=None if scan.is_done else scan)
+    if scan.is_done:
+        value = cursor.later(bookmark.value, scan.through)
         return replace(bookmark, column=cursor.column, value=value, unfinished=None)
     value = bookmark.value
-    if page is not None and reading.order[0] == cursor.column:
-        value = cursor.later(value, cursor.earlier(page.position[0], reading.through))
-    return replace(bookmark, column=cursor.column, value=value, unfinished=reading)
+    if page is not None and scan.order[0] == cursor.column:
+        value = cursor.later(value, cursor.earlier(page.position[0], scan.through))
+    return replace(bookmark, column=cursor.column, value=value, unfinished=scan)

@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 from kinetic_mailchimp.epicor import EntityType
 from kinetic_mailchimp.epicor.odata import and_, literal, or_
 
-from tap_epicor_kinetic.catalog.columns import INTEGERS, MOMENT
+from tap_epicor_kinetic.catalog.columns import INTEGERS, TIMESTAMP
 from tap_epicor_kinetic.catalog.declarations import COMPANY
-from tap_epicor_kinetic.reading.bookmark import Bookmark, Pass, Position, Range
+from tap_epicor_kinetic.reading.bookmark import Bookmark, KeyRange, Position, Scan
 from tap_epicor_kinetic.reading.cursor import Cursor, Overlap, Scalar
 
 
 @dataclass(frozen=True)
-class Lane:
-    """Rows to read one page after the other.
+class RangeQuery:
+    """The rows of one range of a scan, which are read one page after the other.
 
     Attributes:
         order: The columns that they are ordered by.
@@ -32,15 +32,15 @@ class Lane:
 
 @dataclass(frozen=True)
 class Planner:
-    """Plans the passes of one stream.
+    """Plans the scans of one stream.
 
     Attributes:
         entity: The type of the rows.
-        key: The key columns, with the company, which is the same in all rows of a pass.
+        key: The key columns, with the company, which is the same in all rows of a scan.
         cursor: The change column; None for a full table.
-        overlap: How far behind the bookmark a pass begins.
+        overlap: How far behind the bookmark a scan begins.
         start: The configured `start_date`.
-        change_column: What `start` is compared with where the cursor is no moment.
+        change_column: What `start` is compared with where the cursor is not a timestamp.
         by_offset: Whether pages are counted, so that none can begin after a row.
     """
 
@@ -69,24 +69,24 @@ class Planner:
         return first if self.types.get(first) in INTEGERS else None
 
     def has_passed(self, bookmark: Bookmark, newest: Scalar | None, latest: dt.datetime | None) -> bool:
-        """Whether a bookmark lies where the server has not been: nothing would ever be read again.
+        """Tell whether a bookmark lies where the server has not been: nothing would ever be read again.
 
         Args:
             bookmark: How far the stream was read.
             newest: The highest cursor value on the server.
-            latest: A moment that the server's clock has not reached by far.
+            latest: A timestamp that the server's clock has not reached by far.
         """
         cursor = self.cursor
         reached = [bookmark.value, bookmark.unfinished.through if bookmark.unfinished else None]
         values = [cursor.order(value) for value in reached if value is not None] if cursor else []
         if cursor is None or not values:
             return False
-        if cursor.is_moment:
+        if cursor.is_timestamp:
             return latest is not None and bool(max(values) > latest)
         return newest is not None and bool(max(values) > int(newest) + self.overlap.revisions)
 
-    def begin(self, bookmark: Bookmark, newest: Scalar | None) -> Pass:
-        """A pass over what changed since the bookmark, or the rest of the one that was interrupted.
+    def begin(self, bookmark: Bookmark, newest: Scalar | None) -> Scan:
+        """A scan over what changed since the bookmark, or the rest of the one that was interrupted.
 
         Args:
             bookmark: How far the stream was read.
@@ -98,49 +98,61 @@ class Planner:
             # Its bookmark will be the value that was the highest when it began.
             return unfinished
         if unfinished and unfinished.order == order:
-            return Pass(order, newest, unfinished.is_first, (self._resumed(unfinished),))
-        return Pass(order, newest, bookmark.value is None, (Range(),))
+            return Scan(order, newest, unfinished.is_first, (self._resumed(unfinished),))
+        return Scan(order, newest, bookmark.value is None, (KeyRange(),))
 
-    def cut(self, whole: Pass, low: int, high: int, parts: int) -> Pass:
-        """A first pass, cut into key ranges of equal width."""
+    def cut(self, whole: Scan, low: int, high: int, parts: int) -> Scan:
+        """A first scan, cut into key ranges of equal width.
+
+        Args:
+            whole: The scan.
+            low: The lowest value of the range column.
+            high: The highest one.
+            parts: Ranges at most.
+        """
         width = -(-(high - low + 1) // parts)
         starts = range(low, high + 1, width)
-        ranges = tuple(Range(start, min(start + width - 1, high)) for start in starts)
+        ranges = tuple(KeyRange(start, min(start + width - 1, high)) for start in starts)
         return replace(whole, order=self.key_order, ranges=ranges)
 
-    def lanes(self, reading: Pass, bookmark: Bookmark) -> list[Lane]:
-        """What to read of each range of a pass."""
+    def queries(self, scan: Scan, bookmark: Bookmark) -> list[RangeQuery]:
+        """The query of each range of a scan.
+
+        Args:
+            scan: The scan.
+            bookmark: How far the stream was read.
+        """
         return [
-            Lane(reading.order, and_(self._bounds(reading, part, bookmark), self._window(part)), part.after)
-            for part in reading.ranges
+            RangeQuery(scan.order, and_(self._bounds(scan, part, bookmark), self._window(part)), part.after)
+            for part in scan.ranges
         ]
 
     def _without_cursor(self) -> tuple[str, ...]:
         return tuple(name for name in self.key_order if self.cursor and name != self.cursor.column)
 
-    def _resumed(self, unfinished: Pass) -> Range:
-        """Where an interrupted pass goes on: after its last row, but not past what may yet commit late.
+    def _resumed(self, unfinished: Scan) -> KeyRange:
+        """The rest of an interrupted scan: after its last row, but not past what may yet commit late.
 
-        Rows that were being written when the pass began lie in the overlap below its upper bound. Where the
-        interrupted pass had got that far, they may have appeared behind it since.
+        Rows that were being written when the scan began lie in the overlap below its upper bound. Where the
+        interrupted scan had got that far, they may have appeared behind it since.
         """
         part = unfinished.ranges[0]
         if not self.cursor or not part.after or part.after[0] is None or unfinished.through is None:
-            return Range() if self.by_offset else part
+            return KeyRange() if self.by_offset else part
         settled = self.cursor.before(unfinished.through, self.overlap)
         if self.cursor.order(part.after[0]) > self.cursor.order(settled):
-            return Range(since=settled)
-        return Range(since=part.after[0]) if self.by_offset else part
+            return KeyRange(since=settled)
+        return KeyRange(since=part.after[0]) if self.by_offset else part
 
-    def _bounds(self, reading: Pass, part: Range, bookmark: Bookmark) -> str:
+    def _bounds(self, scan: Scan, part: KeyRange, bookmark: Bookmark) -> str:
         cursor = self.cursor
         if cursor is None:
             return ""
-        is_bounded = reading.through is not None and not reading.is_open
-        upper = cursor.through(reading.through) if is_bounded else ""
-        if reading.is_first:
-            if upper and cursor.is_moment:
-                # Rows that were never changed have no moment.
+        is_bounded = scan.through is not None and not scan.is_open
+        upper = cursor.through(scan.through) if is_bounded else ""
+        if scan.is_first:
+            if upper and cursor.is_timestamp:
+                # Rows that were never changed have no timestamp.
                 upper = or_(upper, f"{cursor.column} eq null")
             return and_(self._start_condition(), self._since(part), upper)
         if part.after is not None or part.since is not None:
@@ -149,12 +161,12 @@ class Planner:
         word = "ge" if lower != bookmark.value else "gt"
         return and_(f"{cursor.column} {word} {cursor.literal(lower)}", upper)
 
-    def _since(self, part: Range) -> str:
+    def _since(self, part: KeyRange) -> str:
         if self.cursor is None or part.since is None:
             return ""
         return f"{self.cursor.column} ge {self.cursor.literal(part.since)}"
 
-    def _window(self, part: Range) -> str:
+    def _window(self, part: KeyRange) -> str:
         column = self.range_column
         if part.high is None or column is None:
             return ""
@@ -163,9 +175,9 @@ class Planner:
     def _start_condition(self) -> str:
         if self.start is None or self.cursor is None:
             return ""
-        if self.cursor.is_moment:
+        if self.cursor.is_timestamp:
             return f"{self.cursor.column} ge {literal(self.start)}"
-        if self.types.get(self.change_column) != MOMENT:
+        if self.types.get(self.change_column) != TIMESTAMP:
             return ""
         # The column may hold the midnight of a day in the server's zone; rows without it are new.
         day_before = self.start - dt.timedelta(days=1)

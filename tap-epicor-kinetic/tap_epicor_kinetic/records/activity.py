@@ -1,4 +1,4 @@
-"""Which customers count as active: the ones of the configured types that are not marked inactive."""
+"""The rule for active customers: those of the configured types that are not marked inactive."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ class ActivityRule:
         return and_(of_type, eq(INACTIVE, value=False) if skips else "")
 
     def is_active(self, row: Mapping[str, Any]) -> bool:
-        """Whether a row is an active customer; other types than the configured ones do not get here."""
+        """Tell whether a row is an active customer; other types than the configured ones do not get here."""
         return not row.get(INACTIVE)

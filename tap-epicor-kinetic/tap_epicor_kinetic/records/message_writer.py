@@ -25,7 +25,7 @@ class BlockWriter(MsgSpecWriter):
         self._output = output
         self._block = bytearray()
         self.is_writing = False
-        """Whether a block is on its way: to end the process now would leave half a line."""
+        """True while a block is on its way: to end the process now would leave half a line."""
         self.exit_status: int | None = None
         """Set to end the process once the block is out."""
 

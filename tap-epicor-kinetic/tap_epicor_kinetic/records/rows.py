@@ -9,19 +9,19 @@ from typing import Any
 from kinetic_mailchimp.epicor import Row
 from kinetic_mailchimp.epicor.odata import with_zone
 
-from tap_epicor_kinetic.catalog.columns import INTEGERS, MOMENT, NUMBERS, is_secret
+from tap_epicor_kinetic.catalog.columns import INTEGERS, NUMBERS, TIMESTAMP, is_secret
 from tap_epicor_kinetic.catalog.declarations import COMPANY
 from tap_epicor_kinetic.records.activity import ACTIVE, ActivityRule
 
 _FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
     **dict.fromkeys(INTEGERS, int),
     **dict.fromkeys(NUMBERS, float),
-    MOMENT: with_zone,
+    TIMESTAMP: with_zone,
 }
 
 
-def mend_values(rows: Sequence[Row], types: Mapping[str, str]) -> None:
-    """Turn text into what the schema says: numbers that some versions write as text, moments without a zone.
+def normalize_values(rows: Sequence[Row], types: Mapping[str, str]) -> None:
+    """Turn text into what the schema says: numbers in quotes, timestamps without a zone.
 
     Args:
         rows: Of a page; changed in place.

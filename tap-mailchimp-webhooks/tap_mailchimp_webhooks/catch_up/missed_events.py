@@ -1,4 +1,4 @@
-"""Decides which event a member's present state calls for, given the events that are known of the person."""
+"""Decides which events are missing for a member, given its present status and the events that are known."""
 
 from __future__ import annotations
 
@@ -7,37 +7,55 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from kinetic_mailchimp.kit.email_address import email_key
+from kinetic_mailchimp.kit.timestamps import parse_timestamp
+
+from tap_mailchimp_webhooks.events.event import (
+    CATCH_UP,
+    Arrival,
+    event_id_of,
+    rfc3339,
+    subject_of,
+    to_arrival,
+)
+from tap_mailchimp_webhooks.events.member_status import ARCHIVED, CLEANED, EVENT_OF, SUBSCRIBED, UNSUBSCRIBED
 from tap_mailchimp_webhooks.inbox.store import StoredEvent
 
-SUBSCRIBED = "subscribed"
-UNSUBSCRIBED = "unsubscribed"
-CLEANED = "cleaned"
-ARCHIVED = "archived"
 OPTED_OUT = (UNSUBSCRIBED, CLEANED, ARCHIVED)
 
 SATISFIED_BY: Mapping[str, frozenset[str]] = {
     UNSUBSCRIBED: frozenset({UNSUBSCRIBED, CLEANED}),
     CLEANED: frozenset({CLEANED}),
-    # Whoever had opted out before being archived is known as such already.
+    # A person who had opted out before being archived is known as such already.
     ARCHIVED: frozenset(OPTED_OUT),
 }
-"""By the state that Mailchimp shows: the last known states that need no further event."""
-
-EVENT_OF: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    UNSUBSCRIBED: ("unsubscribe", {"action": "unsub", "reason": "manual"}),
-    ARCHIVED: ("unsubscribe", {"action": "delete", "reason": "manual"}),
-    CLEANED: ("cleaned", {"reason": "hard"}),
-    SUBSCRIBED: ("subscribe", {}),
-}
-"""By the state that Mailchimp shows: the type and the further data of the event that tells of it."""
+"""By the status that Mailchimp shows: the last known statuses that need no further event."""
 
 
 @dataclass(frozen=True)
 class Missed:
-    """An event that no webhook told: its type and its data, in a webhook's shape."""
+    """An event that no webhook reported: its type and its data, in a webhook's shape."""
 
     type: str
     data: Mapping[str, Any]
+
+
+def from_catch_up(
+    event_type: str, data: Mapping[str, Any], occurred_at: datetime, found_at: datetime
+) -> Arrival:
+    """Bring an event that no webhook reported into the form in which one would have come.
+
+    Args:
+        event_type: One of the contact events.
+        data: As a webhook's `data`; with `email` and `list_id`.
+        occurred_at: Mailchimp's time of the change.
+        found_at: The time at which it was noticed.
+    """
+    person = {"email": email_key(str(subject_of(event_type, data))), "list_id": data.get("list_id")}
+    event_id = event_id_of({"origin": CATCH_UP, "type": event_type, "at": rfc3339(occurred_at), **person})
+    return to_arrival(
+        event_id, event_type, data, occurred_at=occurred_at, received_at=found_at, origin=CATCH_UP
+    )
 
 
 def missed_opt_out(member: Mapping[str, Any], list_id: str, known: Sequence[StoredEvent]) -> Missed | None:
@@ -48,11 +66,11 @@ def missed_opt_out(member: Mapping[str, Any], list_id: str, known: Sequence[Stor
         list_id: The audience.
         known: The events of the person, oldest first.
     """
-    state = str(member.get("status"))
-    if state not in SATISFIED_BY or state_after(known) in SATISFIED_BY[state]:
+    status = str(member.get("status"))
+    if status not in SATISFIED_BY or status_after(known) in SATISFIED_BY[status]:
         return None
-    event_type, details = EVENT_OF[state]
-    # It tells of consent alone: a profile as old as the opt-out must not reach another system as news.
+    event_type, details = EVENT_OF[status]
+    # It holds consent alone: a profile as old as the opt-out must not reach another system as news.
     return Missed(event_type, {**member_data(member, list_id), "merges": {}, **details})
 
 
@@ -70,8 +88,8 @@ def missed_change(
         member: As Mailchimp lists it.
         list_id: The audience.
         known: The events of the person, oldest first.
-        since: From when on changes are looked for; RFC 3339, UTC.
-        former_address: The address under which the same contact was last heard of, if it was another.
+        since: Earlier changes are not looked for; RFC 3339, UTC.
+        former_address: The address in the last event of the same contact, if it was another.
     """
     data = member_data(member, list_id)
     if former_address is not None:
@@ -82,19 +100,19 @@ def missed_change(
             "new_email": data["email"],
         }
         return [Missed("upemail", moved), Missed("profile", data)]
-    is_new = str(member.get("timestamp_opt") or "") > since if not known else state_after(known) in OPTED_OUT
+    is_new = str(member.get("timestamp_opt") or "") > since if not known else status_after(known) in OPTED_OUT
     if is_new:
         return [Missed("subscribe", data)]
-    told: Mapping[str, Any] = next(
+    last_merges: Mapping[str, Any] = next(
         (event.data["merges"] for event in reversed(known) if event.data.get("merges")), {}
     )
-    return [] if same_merges(told, data["merges"]) else [Missed("profile", data)]
+    return [] if same_merges(last_merges, data["merges"]) else [Missed("profile", data)]
 
 
-def state_after(known: Sequence[StoredEvent]) -> str | None:
-    """The state that a person's events lead to; None where they do not say.
+def status_after(known: Sequence[StoredEvent]) -> str | None:
+    """The status that a person's events, oldest first, lead to; None where they leave it open.
 
-    A profile that came last leaves it open: a return of somebody who had left may arrive as one.
+    A profile event leaves it open: the return of a person who had left may arrive as one.
     """
     if not known:
         return None
@@ -104,24 +122,38 @@ def state_after(known: Sequence[StoredEvent]) -> str | None:
     return {"subscribe": SUBSCRIBED, "cleaned": CLEANED}.get(last.type)
 
 
-def overtook(known: Sequence[StoredEvent], read_at: datetime) -> bool:
-    """Whether a webhook told of a person after the listing was read: then the listing is the older news."""
-    return bool(known) and datetime.fromisoformat(known[-1].received_at) > read_at
+def superseded_by_webhook(known: Sequence[StoredEvent], read_at: datetime) -> bool:
+    """True if a webhook about a person arrived after the listing was read: then the listing is older.
+
+    Args:
+        known: The events of the person, oldest first.
+        read_at: A time before the listing was read.
+    """
+    return bool(known) and parse_timestamp(known[-1].received_at) > read_at
 
 
-def after(known: Sequence[StoredEvent], moment: datetime) -> datetime:
+def not_before_last_event(known: Sequence[StoredEvent], occurred_at: datetime) -> datetime:
     """The time of an event that a listing calls for: never before what was known when the listing was read.
 
-    A webhook may be dated some seconds after the change that it tells. A change that followed at once would
+    A webhook may be dated some seconds after the change that it reports. A change that followed at once would
     look older than that, and be taken for superseded.
+
+    Args:
+        known: The events of the person, oldest first.
+        occurred_at: Mailchimp's time of the change.
     """
     if not known:
-        return moment
-    return max(moment, datetime.fromisoformat(known[-1].occurred_at) + timedelta(seconds=1))
+        return occurred_at
+    return max(occurred_at, parse_timestamp(known[-1].occurred_at) + timedelta(seconds=1))
 
 
 def member_data(member: Mapping[str, Any], list_id: str) -> dict[str, Any]:
-    """What a webhook would tell of a member."""
+    """The `data` of a webhook about a member.
+
+    Args:
+        member: As Mailchimp lists it.
+        list_id: The audience.
+    """
     address = str(member["email_address"])
     merges = {tag: _as_text(value) for tag, value in (member.get("merge_fields") or {}).items()}
     data: dict[str, Any] = {
@@ -135,11 +167,16 @@ def member_data(member: Mapping[str, Any], list_id: str) -> dict[str, Any]:
     return data
 
 
-def same_merges(told: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Whether the merge fields of an event are those of a member; groups are told by webhooks alone."""
-    return all(told.get(tag, "") == value for tag, value in now.items())
+def same_merges(of_event: Mapping[str, Any], of_member: Mapping[str, Any]) -> bool:
+    """True if the merge fields of an event are those of a member; groups are in webhooks alone.
+
+    Args:
+        of_event: As the event has them, with groups.
+        of_member: As the member has them now.
+    """
+    return all(of_event.get(tag, "") == value for tag, value in of_member.items())
 
 
 def _as_text(value: object) -> object:
-    """A webhook tells numbers as text, and an address part by part."""
+    """A value as a webhook has it: numbers as text, an address part by part."""
     return value if isinstance(value, (dict, list)) else str(value)

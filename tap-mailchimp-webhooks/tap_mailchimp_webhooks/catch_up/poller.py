@@ -1,30 +1,33 @@
-"""Finds what no webhook told: asks Mailchimp who changed, and puts what the inbox does not know into it."""
+"""Finds what no webhook reported: asks Mailchimp which members changed, and stores the missing events."""
 
 from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 from kinetic_mailchimp.kit.email_address import email_key
 from kinetic_mailchimp.kit.errors import ConnectorError, NotFoundError
+from kinetic_mailchimp.kit.timestamps import Clock, parse_timestamp, utc_now
 from kinetic_mailchimp.mailchimp import MailchimpClient, subscriber_hash
 from kinetic_mailchimp.mailchimp.client import LARGEST_PAGE
 
 from tap_mailchimp_webhooks.catch_up.missed_events import (
     OPTED_OUT,
     Missed,
-    after,
+    from_catch_up,
     missed_change,
     missed_opt_out,
-    overtook,
+    not_before_last_event,
+    superseded_by_webhook,
 )
-from tap_mailchimp_webhooks.catch_up.watermarks import CatchUpMarks
-from tap_mailchimp_webhooks.events import Arrival, from_catch_up, rfc3339
+from tap_mailchimp_webhooks.catch_up.watermarks import Watermarks
+from tap_mailchimp_webhooks.events.event import rfc3339
+from tap_mailchimp_webhooks.events.member_status import SUBSCRIBED
 from tap_mailchimp_webhooks.inbox.store import Inbox, StoredEvent
 
 logger = logging.getLogger(__name__)
@@ -34,7 +37,7 @@ OVERLAP = timedelta(minutes=10)
 
 WITHOUT_BACKFILL = timedelta(days=1)
 MOST_LOOKUPS = 100
-"""Activity feeds that one catch-up of an audience reads, one call each, to learn when somebody left."""
+"""Activity feeds that one catch-up of an audience reads, one call each, to learn when a member left."""
 
 FIELDS = (
     "id",
@@ -50,12 +53,12 @@ FIELDS = (
 
 @dataclass(frozen=True)
 class CatchUpSettings:
-    """What a catch-up looks for.
+    """The scope of a catch-up.
 
     Attributes:
         list_ids: The audiences; all of the account without any.
-        all_changes: Whether it also looks for subscriptions, profiles and changed addresses.
-        backfill: Whether the first one looks at all opt-outs, however old.
+        all_changes: Also look for subscriptions, profiles and changed addresses.
+        backfill: Let the first one look at all opt-outs, however old.
     """
 
     list_ids: tuple[str, ...] = ()
@@ -68,9 +71,9 @@ class CatchUp:
 
     Args:
         client: Of the account.
-        inbox: What is known, and where the rest goes.
-        settings: What it looks for.
-        now: The time.
+        inbox: Holds the events that are known, and takes those that are missing.
+        settings: The scope.
+        now: The clock.
     """
 
     def __init__(
@@ -78,24 +81,24 @@ class CatchUp:
         client: MailchimpClient,
         inbox: Inbox,
         settings: CatchUpSettings,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Clock = utc_now,
     ) -> None:
         self._client = client
         self._inbox = inbox
         self._settings = settings
-        self._marks = CatchUpMarks(inbox.database)
+        self._watermarks = Watermarks(inbox.database)
         self._now = now
 
     def run(self) -> int:
         """Look once at every audience.
 
         Returns:
-            How many events were missing.
+            The number of events that were missing.
 
         Raises:
-            ConnectorError: Mailchimp did not answer; what was found until then is stored, and the next
-                catch-up begins where this one began. The other audiences were looked at all the same; of
-                several failures it is the first.
+            ConnectorError: Mailchimp did not answer; the events that were found before are stored, and the
+                next catch-up begins where this one began. The other audiences were looked at all the same;
+                of several failures it is the first.
         """
         list_ids = self._settings.list_ids or [str(found["id"]) for found in self._client.lists()]
         found, failures = 0, []
@@ -111,8 +114,7 @@ class CatchUp:
 
     def _audience(self, list_id: str) -> int:
         until = self._client.server_time()
-        mark = self._marks.get(list_id)
-        since = self._since(mark, until)
+        since = self._since(list_id, until)
         audience = _Audience(self._client, self._inbox, list_id)
         found = 0
         for status in OPTED_OUT:
@@ -120,26 +122,27 @@ class CatchUp:
                 found += self._store(audience.opt_outs(members, read_at))
         if self._settings.all_changes:
             start = since or until - WITHOUT_BACKFILL
-            for read_at, members in self._members(list_id, start, status="subscribed"):
+            for read_at, members in self._members(list_id, start, status=SUBSCRIBED):
                 found += self._store(audience.changes(members, read_at, rfc3339(start)))
-        self._marks.put(list_id, until, self._now())
+        self._watermarks.put(list_id, until, self._now())
         if found:
-            logger.info("Catch-up of audience %s: %d events that no webhook told.", list_id, found)
+            logger.info("Catch-up of audience %s: %d events that no webhook reported.", list_id, found)
         return found
 
-    def _since(self, mark: datetime | None, until: datetime) -> datetime | None:
-        if mark is not None:
-            return mark - OVERLAP
+    def _since(self, list_id: str, until: datetime) -> datetime | None:
+        watermark = self._watermarks.get(list_id)
+        if watermark is not None:
+            return watermark - OVERLAP
         return None if self._settings.backfill else until - WITHOUT_BACKFILL
 
     def _members(
         self, list_id: str, since: datetime | None, **filters: str
     ) -> Iterator[tuple[datetime, Sequence[Mapping[str, Any]]]]:
-        """Pages of members, each with a moment before it was read."""
+        """Read pages of members, each with a timestamp before it was read."""
         if since is not None:
             filters["since_last_changed"] = rfc3339(since)
         listed = self._client.members(list_id, fields=FIELDS, page_size=LARGEST_PAGE, **filters)
-        # Whoever has no address any more has none that an event could name.
+        # A member that has lost its address has none that an event could name.
         members = (member for member in listed if member.get("email_address"))
         read_at = self._now()
         while some := [_in_utc(member) for member in itertools.islice(members, LARGEST_PAGE)]:
@@ -148,14 +151,14 @@ class CatchUp:
 
     def _store(self, missed: Iterable[tuple[Missed, datetime]]) -> int:
         found_at = self._now()
-        arrivals: list[Arrival] = [
+        arrivals = [
             from_catch_up(event.type, event.data, occurred_at, found_at) for event, occurred_at in missed
         ]
         return sum(self._inbox.store(arrivals)) if arrivals else 0
 
 
 class _Audience:
-    """What one catch-up learns of one audience."""
+    """One audience in one catch-up."""
 
     def __init__(self, client: MailchimpClient, inbox: Inbox, list_id: str) -> None:
         self._client = client
@@ -166,35 +169,35 @@ class _Audience:
     def opt_outs(
         self, members: Sequence[Mapping[str, Any]], read_at: datetime
     ) -> Iterator[tuple[Missed, datetime]]:
-        """The missing events of people who left, with their times."""
+        """The missing events of members who left, with their times; `read_at` is before they were read."""
         known = self._known(members)
         for member in members:
             events = known.get(member["email_address"], ())
             missed = missed_opt_out(member, self._list_id, events)
-            if missed is not None and not overtook(events, read_at):
-                told, moment = self._explained(missed, member)
-                yield told, after(events, moment or read_at)
+            if missed is not None and not superseded_by_webhook(events, read_at):
+                explained, occurred_at = self._explained(missed, member)
+                yield explained, not_before_last_event(events, occurred_at or read_at)
 
     def changes(
         self, members: Sequence[Mapping[str, Any]], read_at: datetime, since: str
     ) -> Iterator[tuple[Missed, datetime]]:
-        """The missing events of people who are subscribed, with their times."""
+        """The missing events of subscribed members that changed after `since`, with their times."""
         known = self._known(members)
-        strangers = [str(member["web_id"]) for member in members if member["email_address"] not in known]
-        former = self._inbox.addresses_of(self._list_id, strangers)
+        unknown = [str(member["web_id"]) for member in members if member["email_address"] not in known]
+        former = self._inbox.addresses_of(self._list_id, unknown)
         for member in members:
             events = known.get(member["email_address"], ())
-            if overtook(events, read_at):
+            if superseded_by_webhook(events, read_at):
                 continue
             before = former.get(str(member["web_id"]))
             for missed in missed_change(member, self._list_id, events, since=since, former_address=before):
-                yield missed, after(events, _changed_at(member) or read_at)
+                yield missed, not_before_last_event(events, _changed_at(member) or read_at)
 
     def _known(self, members: Sequence[Mapping[str, Any]]) -> dict[str, list[StoredEvent]]:
         return self._inbox.about(self._list_id, [str(member["email_address"]) for member in members])
 
     def _explained(self, missed: Missed, member: Mapping[str, Any]) -> tuple[Missed, datetime | None]:
-        """Add why and when somebody left, as far as Mailchimp says it."""
+        """Add the reason and the time of a departure, as far as Mailchimp shows them."""
         occurred_at = _changed_at(member)
         if missed.type != "unsubscribe" or missed.data.get("action") != "unsub":
             return missed, occurred_at
@@ -206,12 +209,12 @@ class _Audience:
         if left is None:
             return missed, occurred_at
         campaign = {"campaign_id": str(left["campaign_id"])} if left.get("campaign_id") else {}
-        return Missed(missed.type, {**missed.data, **campaign}), _moment(left["created_at_timestamp"])
+        return Missed(missed.type, {**missed.data, **campaign}), parse_timestamp(left["created_at_timestamp"])
 
     @cached_property
     def _complaints(self) -> dict[str, Mapping[str, Any]]:
         reports = self._client.abuse_reports(self._list_id)
-        # A report about a person who was deleted for good names no address.
+        # A report about a person who was deleted permanently names no address.
         return {
             email_key(str(report["email_address"])): report
             for report in reports
@@ -231,20 +234,16 @@ class _Audience:
 
 
 def reason_of(error: Exception) -> str:
-    """Why a catch-up failed, for a log; of an unforeseen error the type alone: its text could name people."""
+    """The reason of a failed catch-up; of an unforeseen error only the type: its text could name people."""
     return str(error) if isinstance(error, ConnectorError) else type(error).__name__
 
 
 def _in_utc(member: Mapping[str, Any]) -> dict[str, Any]:
     """A member whose times compare with those of events."""
     times = {name: member[name] for name in ("last_changed", "timestamp_opt") if member.get(name)}
-    return {**member, **{name: rfc3339(_moment(text)) for name, text in times.items()}}
+    return {**member, **{name: rfc3339(parse_timestamp(text)) for name, text in times.items()}}
 
 
 def _changed_at(member: Mapping[str, Any]) -> datetime | None:
     changed = member.get("last_changed")
-    return _moment(changed) if changed else None
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    return parse_timestamp(changed) if changed else None

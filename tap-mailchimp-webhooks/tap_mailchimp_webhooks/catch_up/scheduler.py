@@ -10,13 +10,13 @@ from tap_mailchimp_webhooks.catch_up.poller import CatchUp, reason_of
 logger = logging.getLogger(__name__)
 
 
-class RegularCatchUp:
+class PeriodicCatchUp:
     """A catch-up at once and then in regular intervals, in a thread of its own.
 
-    A process that ends does not wait for it: what it stored is durable, and it begins anew the next time.
+    A process that ends does not wait for it: what it stored is durable, and the next one repeats the rest.
 
     Args:
-        catch_up: What is run.
+        catch_up: The catch-up to run.
         interval: Seconds between the end of one and the beginning of the next.
         stop: Ends it.
     """
@@ -34,7 +34,7 @@ class RegularCatchUp:
         while not self._stop.is_set():
             try:
                 self._catch_up.run()
-            except Exception as error:  # noqa: BLE001 (nobody would notice that the thread has ended)
+            except Exception as error:  # noqa: BLE001 (it would end the thread unnoticed)
                 if not self._stop.is_set():
                     logger.error("The catch-up failed and is repeated later: %s", reason_of(error))  # noqa: TRY400 (a traceback could name people)
             self._stop.wait(self._interval)

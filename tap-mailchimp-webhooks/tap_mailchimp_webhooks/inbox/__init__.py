@@ -1,1 +1,1 @@
-"""Where events wait between the receiver and the tap: durable, ordered, encrypted when a key is set."""
+"""The inbox: events wait in it between receiver and tap, durable, ordered, encrypted when a key is set."""

@@ -1,4 +1,4 @@
-"""Tells what arrived lately: of an audience, whose webhook that shows alive or not, and in quarantine."""
+"""Counts what arrived lately: for an audience, which shows if its webhook is alive, and in quarantine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
-from tap_mailchimp_webhooks.events import CATCH_UP, FORGOTTEN, WEBHOOK, rfc3339
+from tap_mailchimp_webhooks.events.event import CATCH_UP, FORGOTTEN, WEBHOOK, rfc3339
 from tap_mailchimp_webhooks.inbox.database import Database
 from tap_mailchimp_webhooks.inbox.tables import events
 
@@ -17,13 +17,13 @@ _PLAIN_NAME = re.compile(r"[a-z_]{1,40}")
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A delivery that could not be understood, without what it says.
+    """A delivery that could not be understood, without its content.
 
     Attributes:
         sequence: Its number in the inbox.
         received_at: RFC 3339, UTC.
-        note: Why it could not be understood.
-        type: The type of event that it names; empty where that is no plain name.
+        note: The reason.
+        type: The type of event that it names; empty where that is not a plain name.
     """
 
     sequence: int
@@ -33,7 +33,7 @@ class Quarantined:
 
 
 @dataclass(frozen=True)
-class Arrivals:
+class DeliveryCounts:
     """Events of one audience.
 
     Attributes:
@@ -49,28 +49,28 @@ class Arrivals:
     last_missed_at: str | None
 
 
-def arrivals(database: Database, list_id: str, since: datetime) -> Arrivals:
-    """What arrived for an audience.
+def count_deliveries(database: Database, list_id: str, since: datetime) -> DeliveryCounts:
+    """Count what arrived for an audience.
 
     Args:
         database: The inbox's.
         list_id: The audience.
         since: The beginning of the period.
     """
-    told = (events.c.list_id == list_id) & (events.c.origin == WEBHOOK)
+    reported = (events.c.list_id == list_id) & (events.c.origin == WEBHOOK)
     found = (events.c.list_id == list_id) & (events.c.origin == CATCH_UP)
     since_text = rfc3339(since)
-    with database.read() as connection:
-        last_at = connection.execute(select(func.max(events.c.received_at)).where(told)).scalar()
+    with database.reading() as connection:
+        last_at = connection.execute(select(func.max(events.c.received_at)).where(reported)).scalar()
         count = connection.execute(
-            select(func.count()).select_from(events).where(told, events.c.received_at >= since_text)
+            select(func.count()).select_from(events).where(reported, events.c.received_at >= since_text)
         ).scalar_one()
         missed, last_missed_at = connection.execute(
             select(func.count(), func.max(events.c.occurred_at)).where(
                 found, events.c.occurred_at >= since_text
             )
         ).one()
-    return Arrivals(last_at, count, missed, last_missed_at)
+    return DeliveryCounts(last_at, count, missed, last_missed_at)
 
 
 def quarantined(database: Database, since: datetime) -> list[Quarantined]:
@@ -80,7 +80,7 @@ def quarantined(database: Database, since: datetime) -> list[Quarantined]:
         database: The inbox's.
         since: The beginning of the period.
     """
-    with database.read() as connection:
+    with database.reading() as connection:
         rows = connection.execute(
             select(events.c.sequence, events.c.received_at, events.c.note, events.c.type)
             .where(
@@ -92,7 +92,7 @@ def quarantined(database: Database, since: datetime) -> list[Quarantined]:
             .order_by(events.c.sequence)
         ).all()
     return [
-        # A name that is none could hold anything, an address too.
+        # A text that is not a name could hold anything, an address too.
         Quarantined(
             row.sequence, row.received_at, row.note, row.type if _PLAIN_NAME.fullmatch(row.type) else ""
         )

@@ -9,10 +9,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
-from tap_mailchimp_webhooks.events import Arrival, subject_of
+from tap_mailchimp_webhooks.events.event import Arrival, subject_of
 from tap_mailchimp_webhooks.inbox.database import Database
-from tap_mailchimp_webhooks.inbox.encryption import Sealing
-from tap_mailchimp_webhooks.inbox.migrate import migrate
+from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.tables import events, identity
 
 LOOKUP_CHUNK = 500
@@ -38,42 +37,38 @@ class StoredEvent:
 class Inbox:
     """The events, in the order in which they became durable."""
 
-    def __init__(self, database: Database, sealing: Sealing) -> None:
+    def __init__(self, database: Database, encryption: FieldEncryption) -> None:
         self.database = database
-        self.sealing = sealing
+        self.encryption = encryption
 
     @classmethod
-    def open(cls, url: str, sealing: Sealing | None = None) -> Inbox:
+    def open(cls, url: str, encryption: FieldEncryption | None = None) -> Inbox:
         """Open an inbox, and make or upgrade its tables where that is needed.
 
         Raises:
             ConfigurationError: The URL or the key cannot be used.
             TransientError: The database does not answer.
         """
-        sealing = sealing or Sealing.from_environment()
+        encryption = encryption or FieldEncryption.from_environment()
         database = Database.connect(url)
         try:
-            migrate(database)
+            database.migrate()
         except BaseException:
             database.close()
             raise
-        return cls(database, sealing)
-
-    def close(self) -> None:
-        """Close all connections."""
-        self.database.close()
+        return cls(database, encryption)
 
     def store(self, arrivals: Sequence[Arrival]) -> list[bool]:
         """Store events in one transaction; durable on return.
 
         Returns:
-            For each, whether it is new: one that is there already is not stored again.
+            For each event True if it is new; one that is there already is not stored again.
 
         Raises:
             TransientError: The database does not answer; nothing was stored.
         """
         rows = self.rows(arrivals)
-        with self.database.write() as connection:
+        with self.database.writing() as connection:
             known = _known_ids(connection, [arrival.event_id for arrival in arrivals])
             fresh = []
             for arrival in arrivals:
@@ -92,13 +87,13 @@ class Inbox:
         Args:
             stream: The stream that emits them.
             after: The sequence of the last one that was read; 0 for all.
-            limit: At most so many.
+            limit: The largest number of events.
             list_ids: Only these audiences, and events that name none; all without any.
         """
         wanted: list[ColumnElement[bool]] = [events.c.stream == stream, events.c.sequence > after]
         if list_ids:
             wanted.append(or_(events.c.list_id.in_(list_ids), events.c.list_id.is_(None)))
-        with self.database.read() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute(
                 select(events).where(*wanted).order_by(events.c.sequence).limit(limit)
             ).all()
@@ -106,23 +101,29 @@ class Inbox:
 
     def last_sequence(self) -> int:
         """The highest sequence that is durable; 0 for an empty inbox."""
-        with self.database.glance() as connection:
+        with self.database.autocommit() as connection:
             return connection.execute(_LAST).scalar() or 0
 
     def inbox_id(self) -> str:
-        """What tells this inbox from any other."""
-        with self.database.glance() as connection:
+        """The random name of this inbox, by which a bookmark tells it from any other."""
+        with self.database.autocommit() as connection:
             return str(connection.execute(select(identity.c.inbox_id)).scalar_one())
 
     def about(self, list_id: str, addresses: Iterable[str]) -> dict[str, list[StoredEvent]]:
         """All events about some addresses in an audience, oldest first.
 
+        Args:
+            list_id: The audience.
+            addresses: In any spelling.
+
         Returns:
-            By address as it was asked for; an address without events is missing.
+            By address as it was given; an address without events is missing.
         """
-        asked = {digest: address for address in addresses for digest in self.sealing.address_digests(address)}
+        asked = {
+            digest: address for address in addresses for digest in self.encryption.address_digests(address)
+        }
         found: dict[str, list[StoredEvent]] = {}
-        with self.database.read() as connection:
+        with self.database.reading() as connection:
             for digests in chunks(list(asked), LOOKUP_CHUNK):
                 rows = connection.execute(
                     select(events)
@@ -134,17 +135,17 @@ class Inbox:
         return found
 
     def addresses_of(self, list_id: str, web_ids: Sequence[str]) -> dict[str, str]:
-        """The address under which contacts were last heard of.
+        """The address in the last event of each contact.
 
         Args:
             list_id: The audience.
             web_ids: Mailchimp's numbers of the contacts.
 
         Returns:
-            By number; a contact that was never heard of is missing.
+            By number; a contact without events is missing.
         """
         found: dict[str, str] = {}
-        with self.database.read() as connection:
+        with self.database.reading() as connection:
             for some in chunks([web_id for web_id in web_ids if web_id], LOOKUP_CHUNK):
                 rows = connection.execute(
                     select(events)
@@ -161,7 +162,7 @@ class Inbox:
         return [self._row(arrival) for arrival in arrivals]
 
     def _row(self, arrival: Arrival) -> dict[str, Any]:
-        digests = self.sealing.address_digests(arrival.email) if arrival.email else [None]
+        digests = self.encryption.address_digests(arrival.email) if arrival.email else [None]
         return {
             "event_id": arrival.event_id,
             "stream": arrival.stream,
@@ -173,7 +174,7 @@ class Inbox:
             "received_at": arrival.received_at,
             "origin": arrival.origin,
             "note": arrival.note,
-            "data": self.sealing.seal(msgspec.json.encode(arrival.data).decode()),
+            "data": self.encryption.encrypt(msgspec.json.encode(arrival.data).decode()),
         }
 
     def _stored(self, row: Row[Any]) -> StoredEvent:
@@ -185,7 +186,7 @@ class Inbox:
             occurred_at=row.occurred_at,
             received_at=row.received_at,
             origin=row.origin,
-            data=msgspec.json.decode(self.sealing.open(row.data)),
+            data=msgspec.json.decode(self.encryption.decrypt(row.data)),
         )
 
 

@@ -41,7 +41,7 @@ readers = Table(
     Column("confirmed", _Number, nullable=False),
     Column("seen_at", String(32), nullable=False),
 )
-"""How far each reader has come: what it emitted, and what its bookmark said when it last started."""
+"""The position of each reader: what it emitted, and what its bookmark held when it last started."""
 
 hooks = Table(
     "inbox_hooks",
@@ -61,7 +61,7 @@ catch_up_marks = Table(
     Column("since", String(32), nullable=False),
     Column("ran_at", String(32), nullable=False),
 )
-"""Up to when each audience was polled."""
+"""The time up to which each audience was polled."""
 
 identity = Table("inbox_identity", metadata, Column("inbox_id", String(32), primary_key=True))
-"""One row: a random name that tells this inbox from any other, also from one made anew in its place."""
+"""One row: a random name that tells this inbox from any other, also from one created later in its place."""

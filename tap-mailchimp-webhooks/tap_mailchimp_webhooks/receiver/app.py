@@ -6,27 +6,31 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from http import HTTPStatus
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from kinetic_mailchimp.kit.errors import ConnectorError
+from kinetic_mailchimp.kit.rate_limit import RateLimit
+from kinetic_mailchimp.kit.timestamps import utc_now
 
-from tap_mailchimp_webhooks.events import CONTACT_EVENTS, from_delivery
+from tap_mailchimp_webhooks.events.delivery import from_delivery
+from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS
 from tap_mailchimp_webhooks.inbox.readers import Readers
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.receiver.authenticity import Authenticity
 from tap_mailchimp_webhooks.receiver.group_commit import GroupCommit
-from tap_mailchimp_webhooks.receiver.housekeeping import keep_house
 from tap_mailchimp_webhooks.receiver.metrics import ReceiverMetrics
 from tap_mailchimp_webhooks.receiver.on_event import EventCommand
-from tap_mailchimp_webhooks.receiver.rate_limit import WrongSecretLimit
-from tap_mailchimp_webhooks.receiver.readiness import readiness
-from tap_mailchimp_webhooks.receiver.settings import PATH, ReceiverSettings
+from tap_mailchimp_webhooks.receiver.readiness import readiness_problems
+from tap_mailchimp_webhooks.receiver.retention import purge_expired_events
+from tap_mailchimp_webhooks.receiver.settings import ReceiverSettings
 from tap_mailchimp_webhooks.webhooks import signature
-from tap_mailchimp_webhooks.webhooks.registry import HookRegister
+from tap_mailchimp_webhooks.webhooks.registry import WebhookRegistry
 from tap_mailchimp_webhooks.webhooks.signature import SignatureError
+from tap_mailchimp_webhooks.webhooks.urls import PATH
 
 RETRY_AFTER = {"Retry-After": "60"}
 
@@ -44,8 +48,8 @@ class Receiver:
     """Takes deliveries: checks them, stores them, answers.
 
     Args:
-        settings: What it does.
-        inbox: Where it stores.
+        settings: Its behaviour.
+        inbox: Takes the events.
         now: Unix seconds; tests hand in their own.
     """
 
@@ -57,13 +61,18 @@ class Receiver:
         self.metrics = ReceiverMetrics()
         self.commits = GroupCommit(inbox.store)
         self.command = EventCommand(settings.on_event, delay=settings.on_event_delay)
-        hooks = HookRegister(inbox.database, inbox.sealing, settings.secrets.values)
-        self._authenticity = Authenticity(hooks.signing_secrets, now, settings.signature_max_age)
-        self._limit = WrongSecretLimit(settings.wrong_secrets_per_minute)
+        registry = WebhookRegistry(inbox.database, inbox.encryption, settings.secret.values)
+        self._authenticity = Authenticity(registry.signing_secrets, now, settings.signature_max_age)
+        self._limit = RateLimit(settings.wrong_secrets_per_minute)
         self._now = now
 
     async def take(self, secret: str, request: Request) -> Response:
-        """Answer a delivery: with 2xx only when it is durable."""
+        """Answer a delivery: with 2xx only when it is durable.
+
+        Args:
+            secret: The last part of its path.
+            request: The rest of it.
+        """
         started = time.perf_counter()
         try:
             self.admit(secret, request)
@@ -84,7 +93,12 @@ class Receiver:
         return PlainTextResponse("stored" if is_new else "known")
 
     def validate(self, secret: str, request: Request) -> Response:
-        """Answer Mailchimp's question whether the address is there."""
+        """Answer Mailchimp's validation of the URL.
+
+        Args:
+            secret: The last part of its path.
+            request: The rest of it.
+        """
         try:
             self.admit(secret, request)
         except _RefusedError as refusal:
@@ -92,11 +106,19 @@ class Receiver:
         return PlainTextResponse("ready")
 
     def admit(self, secret: str, request: Request) -> None:
-        """Let a request in whose path secret is right."""
+        """Admit a request whose path secret is right.
+
+        Args:
+            secret: The last part of its path.
+            request: The rest of it.
+
+        Raises:
+            _RefusedError: It is wrong, or the client has sent too many wrong ones.
+        """
         client = request.client.host if request.client else ""
-        if self._limit.blocks(client):
+        if self._limit.wait(client):
             raise _RefusedError(HTTPStatus.TOO_MANY_REQUESTS, "too_many_wrong_secrets")
-        if not self.settings.secrets.accept(secret):
+        if not self.settings.secret.accept(secret):
             self._limit.count(client)
             raise _RefusedError(HTTPStatus.NOT_FOUND, "wrong_secret")
 
@@ -125,7 +147,7 @@ def create_app(settings: ReceiverSettings, inbox: Inbox, now: Callable[[], float
     """The application. It owns the inbox from its start to its end.
 
     Args:
-        settings: What the receiver does.
+        settings: The behaviour of the receiver.
         inbox: Open, with its tables.
         now: Unix seconds; tests hand in their own.
     """
@@ -136,7 +158,7 @@ def create_app(settings: ReceiverSettings, inbox: Inbox, now: Callable[[], float
         committing = asyncio.create_task(receiver.commits.run())
         others = [
             asyncio.create_task(receiver.command.run()),
-            asyncio.create_task(keep_house(inbox, settings.retention_days)),
+            asyncio.create_task(purge_expired_events(inbox, settings.retention_days)),
         ]
         if await asyncio.to_thread(_has_unread, inbox):
             receiver.command.wake()
@@ -153,7 +175,7 @@ def create_app(settings: ReceiverSettings, inbox: Inbox, now: Callable[[], float
     app = FastAPI(
         title="Mailchimp webhook receiver",
         lifespan=lifespan,
-        openapi_url=None,  # an address that faces the Internet tells no more than it must
+        openapi_url=None,  # a server that faces the Internet reveals no more than it must
     )
     router = _deliveries(receiver)
     app.include_router(router)
@@ -197,16 +219,20 @@ def _operations(receiver: Receiver) -> APIRouter:
 
     @router.get("/readyz", responses={503: {"description": "Deliveries would not be stored."}})
     async def readyz() -> Response:
-        report = await asyncio.to_thread(readiness, inbox, receiver.settings.min_free_bytes)
-        document = {**report.document, "on_event": receiver.command.status.document}
-        return JSONResponse(document, 200 if report.is_ready else 503)
+        problems = await asyncio.to_thread(readiness_problems, inbox, receiver.settings.min_free_bytes)
+        document = {
+            "status": "not ready" if problems else "ready",
+            "problems": problems,
+            "on_event": asdict(receiver.command.status),
+        }
+        return JSONResponse(document, 503 if problems else 200)
 
     @router.get(
         "/metrics", response_class=PlainTextResponse, responses={503: {"description": "No database."}}
     )
     async def metrics() -> Response:
         try:
-            unread = await asyncio.to_thread(Readers(inbox.database).unread, CONTACT_EVENTS, _utc_now())
+            unread = await asyncio.to_thread(Readers(inbox.database).unread, CONTACT_EVENTS, utc_now())
         except ConnectorError as error:
             return PlainTextResponse(str(error), 503)
         return Response(receiver.metrics.page(unread), media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -216,10 +242,6 @@ def _operations(receiver: Receiver) -> APIRouter:
 
 def _has_unread(inbox: Inbox) -> bool:
     try:
-        return Readers(inbox.database).unread(CONTACT_EVENTS, _utc_now()).count > 0
+        return Readers(inbox.database).unread(CONTACT_EVENTS, utc_now()).count > 0
     except ConnectorError:
         return False
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Decides whether a delivery really comes from Mailchimp."""
+"""Checks that a delivery really comes from Mailchimp."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ SHORTEST_RELOAD_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class SigningPolicy:
-    """What the registered hooks say about signatures.
+    """Rules for signatures that follow from the registered webhooks.
 
     Attributes:
-        secrets: Of all hooks that are signed.
-        all_signed: Whether there is no hook that is not.
+        secrets: Signing secrets of all webhooks that have one.
+        all_signed: True if every webhook has one.
         max_age: Seconds that a signature may be old.
     """
 
@@ -34,14 +34,24 @@ class SigningPolicy:
 
     @classmethod
     def of(cls, secrets: Sequence[str | None], max_age: float) -> SigningPolicy:
-        """The policy for the signing secrets of all hooks; None stands for a hook that is not signed."""
+        """The policy for the registered webhooks.
+
+        Args:
+            secrets: The signing secret of each; None stands for one whose deliveries are not signed.
+            max_age: Seconds that a signature may be old.
+        """
         return cls(tuple(secret for secret in secrets if secret), None not in secrets, max_age)
 
     def check(self, header: str | None, body: bytes, now: float) -> None:
         """Check a delivery whose path secret is right.
 
         A signature that is there must be right wherever it can be checked. It may be missing only while a
-        hook is registered that was made before Mailchimp signed.
+        webhook is registered that was made before Mailchimp signed.
+
+        Args:
+            header: The value of X-Mailchimp-Signature, None without one.
+            body: As it was received.
+            now: Unix seconds.
 
         Raises:
             SignatureError: The delivery is not authentic.
@@ -51,10 +61,10 @@ class SigningPolicy:
 
 
 class Authenticity:
-    """Checks signatures, and learns of hooks that are registered while the receiver runs.
+    """Checks signatures, and learns of webhooks that are registered while the receiver runs.
 
     Args:
-        load: Reads the signing secrets of the registered hooks.
+        load: Reads the signing secrets of the registered webhooks.
         now: Unix seconds.
         max_age: Seconds that a signature may be old.
     """
@@ -71,6 +81,10 @@ class Authenticity:
     async def check(self, header: str | None, body: bytes) -> None:
         """Check a delivery.
 
+        Args:
+            header: The value of X-Mailchimp-Signature, None without one.
+            body: As it was received.
+
         Raises:
             SignatureError: It is not authentic.
         """
@@ -85,9 +99,9 @@ class Authenticity:
             self._policy.check(header, body, self._now())
 
     async def reload(self) -> None:
-        """Read the registered hooks anew; those that were known stay where that fails."""
+        """Read the registered webhooks again; those that were known stay where that fails."""
         self._loaded_at = time.monotonic()
         try:
             self._policy = SigningPolicy.of(await asyncio.to_thread(self._load), self._max_age)
         except ConnectorError as error:
-            logger.error("The registered webhooks cannot be read: %s", error)  # noqa: TRY400 (it says what to do)
+            logger.error("The registered webhooks cannot be read: %s", error)  # noqa: TRY400 (the advice is in it)

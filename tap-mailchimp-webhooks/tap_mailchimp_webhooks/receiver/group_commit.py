@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from kinetic_mailchimp.kit.errors import TransientError
 
-from tap_mailchimp_webhooks.events import Arrival
+from tap_mailchimp_webhooks.events.event import Arrival
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class GroupCommit:
     """Collects events of one event loop and stores them from one thread.
 
     Args:
-        store: Stores events durably and says for each whether it is new.
+        store: Stores events durably; the result has True for each that is new.
     """
 
     def __init__(self, store: Store) -> None:
@@ -39,7 +39,7 @@ class GroupCommit:
         """Wait until the event is durable.
 
         Returns:
-            Whether it is new.
+            True if it is new.
 
         Raises:
             TransientError: It was not stored.
@@ -74,7 +74,7 @@ class GroupCommit:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._store, arrivals)
         except TransientError as error:
-            logger.error("%d events were not stored: %s", len(arrivals), error)  # noqa: TRY400 (it says what to do)
+            logger.error("%d events were not stored: %s", len(arrivals), error)  # noqa: TRY400 (the advice is in it)
             return [error] * len(arrivals)
         except Exception as error:  # noqa: BLE001 (no single event may take the others down)
             if len(arrivals) > 1:

@@ -1,10 +1,11 @@
-"""What a receiver counts, for Prometheus."""
+"""Counters of a receiver, for Prometheus."""
 
 from __future__ import annotations
 
+from kinetic_mailchimp.kit.receiver_metrics import INBOX_OLDEST_UNREAD_SECONDS, INBOX_UNREAD
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from tap_mailchimp_webhooks.events import STREAM_BY_TYPE, Arrival
+from tap_mailchimp_webhooks.events.event import STREAM_BY_TYPE, Arrival
 from tap_mailchimp_webhooks.inbox.readers import Unread
 
 BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -17,7 +18,7 @@ class ReceiverMetrics:
         self._registry = CollectorRegistry()
         self._events = Counter(
             "mailchimp_webhooks_events",
-            "Authentic deliveries by type and by what became of them.",
+            "Authentic deliveries by type and result.",
             ["type", "result"],
             registry=self._registry,
         )
@@ -34,19 +35,25 @@ class ReceiverMetrics:
             registry=self._registry,
         )
         self._unread = Gauge(
-            "mailchimp_webhooks_inbox_unread",
+            INBOX_UNREAD,
             "Events that a reader has not emitted yet.",
             registry=self._registry,
         )
         self._oldest = Gauge(
-            "mailchimp_webhooks_inbox_oldest_unread_seconds",
+            INBOX_OLDEST_UNREAD_SECONDS,
             "Age of the oldest event that a reader has not emitted yet.",
             registry=self._registry,
         )
 
     def took(self, arrival: Arrival, *, is_new: bool, seconds: float) -> None:
-        """Count a delivery that is durable."""
-        # Only known names become labels: whoever posts must not decide how many time series there are.
+        """Count a delivery that is durable.
+
+        Args:
+            arrival: Its event.
+            is_new: False for a duplicate.
+            seconds: From its arrival to its answer.
+        """
+        # Only known names become labels: a sender must not decide how many time series there are.
         kind = arrival.type if arrival.type in STREAM_BY_TYPE else "other"
         result = "duplicate" if not is_new else "quarantined" if arrival.is_quarantined else "stored"
         self._events.labels(kind, result).inc()

@@ -6,10 +6,10 @@ import asyncio
 import logging
 import shlex
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any
 
-from tap_mailchimp_webhooks.events import rfc3339
+from kinetic_mailchimp.kit.timestamps import utc_now
+
+from tap_mailchimp_webhooks.events.event import rfc3339
 
 logger = logging.getLogger(__name__)
 
@@ -20,33 +20,23 @@ STOP_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class CommandStatus:
-    """How the command fares.
+    """State of the command, as `/readyz` shows it.
 
     Attributes:
         state: `off`, `idle`, `running` or `failing`.
-        failures: In a row.
+        failures_in_a_row: Since the last success.
         last_exit: The exit status of the last run; None before one.
-        ended_at: When that ended.
+        ended_at: The time at which that ended; RFC 3339, UTC.
     """
 
     state: str = "off"
-    failures: int = 0
+    failures_in_a_row: int = 0
     last_exit: int | None = None
     ended_at: str | None = None
 
-    @property
-    def document(self) -> dict[str, Any]:
-        """For /readyz."""
-        return {
-            "state": self.state,
-            "failures_in_a_row": self.failures,
-            "last_exit": self.last_exit,
-            "ended_at": self.ended_at,
-        }
-
 
 class EventCommand:
-    """A command that runs after events came: once for many, never two at a time, again after a failure.
+    """A command that runs after events arrived: once for many, never two at a time, again after a failure.
 
     Args:
         command: As a shell would split it; it is run without one. Empty for none.
@@ -62,7 +52,7 @@ class EventCommand:
         self.status = CommandStatus("idle" if self._arguments else "off")
 
     def wake(self) -> None:
-        """Note that an event came."""
+        """Note that an event arrived."""
         self._wake.set()
 
     async def run(self) -> None:
@@ -74,11 +64,11 @@ class EventCommand:
             self._wake.clear()
             self.status = replace(self.status, state="running")
             exit_status = await self._execute()
-            ended_at = rfc3339(datetime.now(UTC))
+            ended_at = rfc3339(utc_now())
             if exit_status == 0:
                 self.status = CommandStatus("idle", 0, 0, ended_at)
                 continue
-            failures = self.status.failures + 1
+            failures = self.status.failures_in_a_row + 1
             self.status = CommandStatus("failing", failures, exit_status, ended_at)
             pause = min(self._first_retry * 2 ** (failures - 1), LONGEST_RETRY_SECONDS)
             logger.error(
@@ -91,7 +81,7 @@ class EventCommand:
         try:
             process = await asyncio.create_subprocess_exec(*self._arguments, stdin=asyncio.subprocess.DEVNULL)
         except OSError as error:
-            logger.error("The command of --on-event cannot be started: %s.", error.strerror)  # noqa: TRY400 (an answer, not a crash)
+            logger.error("The command of --on-event cannot be started: %s.", error.strerror)  # noqa: TRY400 (the reason is in it)
             return 127
         try:
             return await process.wait()

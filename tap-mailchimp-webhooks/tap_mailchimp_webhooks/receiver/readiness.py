@@ -1,33 +1,25 @@
-"""Says whether a delivery that comes now would be stored."""
+"""Checks that a delivery which comes now would be stored."""
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
-from typing import Any
 
 from kinetic_mailchimp.kit.errors import ConnectorError
 
 from tap_mailchimp_webhooks.inbox.store import Inbox
 
 
-@dataclass(frozen=True)
-class Readiness:
-    """Whether deliveries would be stored, and why not.
+def readiness_problems(inbox: Inbox, min_free_bytes: int) -> list[str]:
+    """Ask the database and look at the disk. Blocks while it does.
 
-    Attributes:
-        is_ready: Whether they would.
-        document: The same for people and machines.
+    Args:
+        inbox: Open.
+        min_free_bytes: Free space that the disk of a SQLite file should have.
+
+    Returns:
+        A sentence for each reason why deliveries would not be stored; none when they would.
     """
-
-    is_ready: bool
-    document: dict[str, Any]
-
-
-def readiness(inbox: Inbox, min_free_bytes: int) -> Readiness:
-    """Ask the database and look at the disk. Blocks while it does."""
-    problems = [*_database_problem(inbox), *_disk_problem(inbox, min_free_bytes)]
-    return Readiness(not problems, {"status": "not ready" if problems else "ready", "problems": problems})
+    return [*_database_problem(inbox), *_disk_problem(inbox, min_free_bytes)]
 
 
 def _database_problem(inbox: Inbox) -> list[str]:

@@ -1,31 +1,70 @@
-"""Lists everyone who is out at present, as Mailchimp shows them: what a comparison with another system needs.
+"""The stream `opt_outs`: all members who are opted out at present, for a comparison with another system.
 
 Nothing that is known of events comes in: neither the inbox nor a bookmark is looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
+from kinetic_mailchimp.kit.timestamps import parse_timestamp
 from kinetic_mailchimp.mailchimp import MailchimpClient
+from singer_sdk import typing as th
+from singer_sdk.helpers.types import Context, Record
+from typing_extensions import override
 
-from tap_mailchimp_webhooks.catch_up.missed_events import CLEANED, EVENT_OF, UNSUBSCRIBED
-from tap_mailchimp_webhooks.events import FORGOTTEN_DOMAIN, event_id_of, rfc3339
+from tap_mailchimp_webhooks.events.event import FORGOTTEN_DOMAIN, event_id_of, rfc3339
+from tap_mailchimp_webhooks.events.member_status import CLEANED, EVENT_OF, UNSUBSCRIBED
+from tap_mailchimp_webhooks.streams.base import TapStream, texts, timestamps
 
 OPT_OUTS = "opt_outs"
 LISTED = (UNSUBSCRIBED, CLEANED)
-"""Somebody who was archived has opted out of nothing, and is not among them."""
+"""Archived members have opted out of nothing, and are not among them."""
 
 FIELDS = ("id", "email_address", "status", "unsubscribe_reason", "last_changed")
+
+
+class OptOutsStream(TapStream):
+    """Members who are unsubscribed or cleaned. It is read only where it is selected."""
+
+    name = OPT_OUTS
+    primary_keys: ClassVar[Sequence[str]] = ("event_id",)
+    selected_by_default = False
+    schema: ClassVar[dict[str, Any]] = th.PropertiesList(
+        th.Property(
+            "event_id", th.StringType, required=True, description="A digest of the member and this state."
+        ),
+        th.Property(
+            "type",
+            th.StringType,
+            allowed_values=["unsubscribe", "cleaned"],
+            description="The contact event that leads to this state.",
+        ),
+        *texts(reason="`manual` or `hard`.", email="The address.", list_id="The audience."),
+        *timestamps(occurred_at="The last change of the member, in UTC."),
+        *texts(unsubscribe_reason="The reason that the person gave when leaving."),
+    ).to_dict()
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        version = self._stream_version = self._initialized_at // 1000
+        for record in self.source.opt_outs(is_tried_only=self.is_tried_only):
+            yield dict(record)
+        if not self.is_tried_only:
+            # After the last record: a member that has not come by now is not opted out.
+            self._write_activate_version_message(version)
 
 
 def present_opt_outs(client: MailchimpClient, list_ids: Iterable[str]) -> Iterator[dict[str, Any]]:
     """One record for each member of the audiences who is unsubscribed or cleaned, a page at a time.
 
+    Args:
+        client: Of the account.
+        list_ids: The audiences.
+
     Raises:
-        ConnectorError: An audience could not be read to its end: what came so far is not everyone.
+        ConnectorError: An audience could not be read to its end: the records so far are not all.
     """
     for list_id in list_ids:
         for status in LISTED:
@@ -35,13 +74,13 @@ def present_opt_outs(client: MailchimpClient, list_ids: Iterable[str]) -> Iterat
 
 
 def has_address(member: Mapping[str, Any]) -> bool:
-    """Whether a member can be told from others; not so those whom Mailchimp deleted for good."""
+    """False for a member that Mailchimp deleted permanently, which has no address of its own any more."""
     address = str(member.get("email_address") or "")
     return bool(address) and not address.lower().endswith(FORGOTTEN_DOMAIN)
 
 
 def opt_out_record(member: Mapping[str, Any], list_id: str) -> dict[str, Any]:
-    """The record of a member, in the shape of the contact event that would tell of this state.
+    """The record of a member, in the shape of the contact event that leads to its status.
 
     Args:
         member: As Mailchimp lists it.
@@ -56,6 +95,6 @@ def opt_out_record(member: Mapping[str, Any], list_id: str) -> dict[str, Any]:
         "reason": details["reason"],
         "email": member["email_address"],
         "list_id": list_id,
-        "occurred_at": rfc3339(datetime.fromisoformat(changed)) if changed else None,
+        "occurred_at": rfc3339(parse_timestamp(changed)) if changed else None,
         "unsubscribe_reason": member.get("unsubscribe_reason") or None,
     }

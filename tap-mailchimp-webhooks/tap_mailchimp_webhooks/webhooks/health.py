@@ -1,44 +1,47 @@
-"""Judges whether the registered webhooks are alive: Mailchimp disables one without saying so in its API."""
+"""Judges if the registered webhooks are alive: Mailchimp disables one without showing it in its API."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from kinetic_mailchimp.kit.timestamps import parse_timestamp
 from kinetic_mailchimp.mailchimp import MailchimpClient
 
-from tap_mailchimp_webhooks.inbox.statistics import Arrivals, arrivals
+from tap_mailchimp_webhooks.inbox.statistics import DeliveryCounts, count_deliveries
 from tap_mailchimp_webhooks.inbox.store import Inbox
-from tap_mailchimp_webhooks.receiver.settings import PATH
-from tap_mailchimp_webhooks.webhooks.register import EVENTS, is_as_wanted, sources, without_secret
-from tap_mailchimp_webhooks.webhooks.registry import registered_hooks
+from tap_mailchimp_webhooks.webhooks.register import EVENTS, is_as_wanted, sources
+from tap_mailchimp_webhooks.webhooks.registry import registered_webhooks
+from tap_mailchimp_webhooks.webhooks.urls import PATH, mask_url
 
 PERIOD = timedelta(days=7)
 RETRY_PERIOD = timedelta(minutes=75)
-"""So long Mailchimp repeats a delivery: what happened later than that may still arrive."""
+"""Mailchimp repeats a delivery for so long: what happened later than that may still arrive."""
 
 ADVICE: Mapping[str, str] = {
     "alive": "",
     "quiet": "Nothing arrived lately, and Mailchimp counted nothing that should have.",
-    "incomplete": "It does not tell all events: run `mailchimp-webhooks register` again.",
-    "looks_disabled": "Things happened that it did not tell: see that the receiver answers at its public "
-    "address, then run `mailchimp-webhooks unregister` and `register`.",
+    "incomplete": "It does not report all events: run `mailchimp-webhooks register` again.",
+    "looks_disabled": "Things happened that it did not report: see that the receiver answers at its public "
+    "URL, then run `mailchimp-webhooks unregister` and `register`.",
     "foreign": "It leads elsewhere.",
 }
+"""By verdict: what to do about a webhook."""
+
 PROBLEMS = frozenset({"incomplete", "looks_disabled"})
 
 
 @dataclass(frozen=True)
-class HookHealth:
-    """One webhook and what is known of it; the attributes are those of the stream `webhooks`."""
+class WebhookHealth:
+    """One webhook and its state; the attributes are those of the stream `webhooks`."""
 
     list_id: str
     webhook_id: str
     url: str
-    events: tuple[str, ...]
-    sources: tuple[str, ...]
+    events: list[str]
+    sources: list[str]
     is_ours: bool
     signing_enabled: bool
     last_event_at: str | None
@@ -46,48 +49,44 @@ class HookHealth:
     missed_last_7_days: int
     verdict: str
 
-    @property
-    def document(self) -> dict[str, Any]:
-        """As a record."""
-        return {**asdict(self), "events": list(self.events), "sources": list(self.sources)}
-
-    @property
-    def advice(self) -> str:
-        """What to do about it."""
-        return ADVICE[self.verdict]
-
 
 @dataclass(frozen=True)
 class Signs:
-    """What speaks for and against one audience's webhook.
+    """Signs of life of one audience's webhook.
 
     Attributes:
-        arrived: What the inbox has.
-        counted_days: Days since the last arrival on which Mailchimp counted people who came or left.
-        registered_at: When the webhook was made; None if unknown.
+        arrived: Events of the audience in the inbox.
+        counted_days: Days since the last delivery on which Mailchimp counted people who came or left.
+        registered_at: RFC 3339, UTC; None if unknown.
     """
 
-    arrived: Arrivals
+    arrived: DeliveryCounts
     counted_days: int = 0
     registered_at: str | None = None
 
 
 def verdict(signs: Signs, now: datetime, *, complete: bool) -> str:
-    """Judge a webhook of ours: one of the keys of ADVICE."""
+    """Judge a webhook of ours: one of the keys of ADVICE.
+
+    Args:
+        signs: Its signs of life.
+        now: With a time zone.
+        complete: False for a webhook that does not report all that it should.
+    """
     if not complete:
         return "incomplete"
-    heard = max(signs.arrived.last_at or "", signs.registered_at or "")
+    last_sign = max(signs.arrived.last_at or "", signs.registered_at or "")
     missed_at = signs.arrived.last_missed_at
-    if missed_at and missed_at > heard and datetime.fromisoformat(missed_at) < now - RETRY_PERIOD:
+    if missed_at and missed_at > last_sign and parse_timestamp(missed_at) < now - RETRY_PERIOD:
         return "looks_disabled"
     if signs.counted_days:
         return "looks_disabled"
     return "alive" if signs.arrived.count else "quiet"
 
 
-def hook_health(
+def webhook_health(
     client: MailchimpClient, inbox: Inbox, list_ids: Iterable[str], now: datetime
-) -> Iterator[HookHealth]:
+) -> Iterator[WebhookHealth]:
     """Judge every webhook of some audiences.
 
     Args:
@@ -97,13 +96,13 @@ def hook_health(
         now: With a time zone.
     """
     registered = {
-        (hook.list_id, hook.webhook_id): hook.registered_at for hook in registered_hooks(inbox.database)
+        (hook.list_id, hook.webhook_id): hook.registered_at for hook in registered_webhooks(inbox.database)
     }
     for list_id in list_ids:
         hooks = client.webhooks(list_id)
         if not hooks:
             continue
-        arrived = arrivals(inbox.database, list_id, now - PERIOD)
+        arrived = count_deliveries(inbox.database, list_id, now - PERIOD)
         activity = client.get(f"lists/{list_id}/activity", count=PERIOD.days + 1)["activity"]
         for hook in hooks:
             made_at = registered.get((list_id, str(hook["id"])))
@@ -118,39 +117,39 @@ def counted_days(
     """Whole days after the last sign of life on which Mailchimp counted people who subscribed or left.
 
     Args:
-        activity: `day`, `subs` and `unsubs`; what programs did is counted elsewhere.
-        last_at: When a delivery last arrived.
-        registered_at: When the webhook was made; without it, the webhook may be younger than the day.
+        activity: `day`, `subs` and `unsubs`; changes through the API are counted elsewhere.
+        last_at: Arrival of the last delivery.
+        registered_at: RFC 3339, UTC; without it, the webhook may be younger than the day.
         now: Today is not over and is not looked at.
     """
-    heard = max(last_at or "", registered_at or "")[:10]
+    last_sign = max(last_at or "", registered_at or "")[:10]
     oldest = (now - PERIOD).date().isoformat()
     today = now.date().isoformat()
-    if not heard:
+    if not last_sign:
         return 0
     return sum(
         1
         for day in activity
-        if max(heard, oldest) < str(day["day"])[:10] < today
+        if max(last_sign, oldest) < str(day["day"])[:10] < today
         and int(day.get("subs") or 0) + int(day.get("unsubs") or 0) > 0
     )
 
 
 def _health(
     hook: Mapping[str, Any], list_id: str, signs: Signs, now: datetime, *, is_ours: bool
-) -> HookHealth:
+) -> WebhookHealth:
     people = {name: True for name, on in sources(include_api=False).items() if on}
-    wanted = {"events": EVENTS, "sources": people}
-    return HookHealth(
+    complete = is_as_wanted(hook, {"events": EVENTS, "sources": people})
+    return WebhookHealth(
         list_id=list_id,
         webhook_id=str(hook["id"]),
-        url=without_secret(str(hook["url"])),
-        events=tuple(name for name, on in (hook.get("events") or {}).items() if on),
-        sources=tuple(name for name, on in (hook.get("sources") or {}).items() if on),
+        url=mask_url(str(hook["url"])),
+        events=[name for name, on in (hook.get("events") or {}).items() if on],
+        sources=[name for name, on in (hook.get("sources") or {}).items() if on],
         is_ours=is_ours,
         signing_enabled=bool(hook.get("signing_enabled")),
         last_event_at=signs.arrived.last_at,
         events_last_7_days=signs.arrived.count,
         missed_last_7_days=signs.arrived.missed,
-        verdict=verdict(signs, now, complete=is_as_wanted(hook, wanted)) if is_ours else "foreign",
+        verdict=verdict(signs, now, complete=complete) if is_ours else "foreign",
     )

@@ -1,4 +1,4 @@
-"""Asks a receiver's public address whether it answers, as Mailchimp does before it registers a webhook."""
+"""Checks that a receiver answers at its public URL, as Mailchimp does before it registers a webhook."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _MEANINGS: Mapping[int, str] = {
 
 
 def probe(url: str) -> None:
-    """Ask an address for the answer 200.
+    """Check that a URL answers with status 200.
 
     Raises:
-        ConfigurationError: It does not answer so; the advice says what a person can do.
+        ConfigurationError: It does not; the advice says what to do.
     """
     try:
         response = requests.get(url, timeout=TIMEOUT_SECONDS, allow_redirects=False)
@@ -46,9 +46,7 @@ def probe(url: str) -> None:
     if response.status_code == requests.codes.ok:
         return
     if response.is_redirect:
-        raise _failure(
-            "it leads on to another address: register the one that it leads to", response.status_code
-        )
+        raise _failure("it redirects to another URL: register that one", response.status_code)
     raise _failure(
         _MEANINGS.get(response.status_code, "the answer must be 200"),
         response.status_code,
@@ -57,8 +55,8 @@ def probe(url: str) -> None:
 
 def _failure(meaning: str, status: int | None = None) -> ConfigurationError:
     return ConfigurationError(
-        f"The public address of the receiver does not answer as it must: {meaning}.",
-        advice="Mailchimp registers a webhook only while its address answers. If only this machine cannot "
+        f"The public URL of the receiver does not answer as it must: {meaning}.",
+        advice="Mailchimp registers a webhook only while its URL answers. If only this machine cannot "
         "reach it, use --no-probe.",
         status=status,
     )

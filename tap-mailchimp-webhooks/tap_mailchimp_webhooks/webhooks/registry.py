@@ -1,4 +1,4 @@
-"""Remembers which webhooks were registered, and their signing secrets, which Mailchimp tells only once."""
+"""Remembers which webhooks were registered, and their signing secrets, which Mailchimp shows only once."""
 
 from __future__ import annotations
 
@@ -9,58 +9,70 @@ from datetime import datetime
 
 from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from sqlalchemy import select
+from sqlalchemy import Delete, select
 
-from tap_mailchimp_webhooks.events import rfc3339
+from tap_mailchimp_webhooks.events.event import rfc3339
 from tap_mailchimp_webhooks.inbox.database import Database
-from tap_mailchimp_webhooks.inbox.encryption import Sealing
+from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.tables import hooks
 
 
 @dataclass(frozen=True)
-class RegisteredHook:
+class RegisteredWebhook:
     """A webhook that this software made.
 
     Attributes:
         webhook_id: Mailchimp's id of it.
-        list_id: The audience whose events it tells.
+        list_id: The audience whose events it reports.
         registered_at: RFC 3339, UTC.
-        sealed_secret: What its deliveries are signed with, encrypted; None where they are not.
+        encrypted_secret: The signing secret of its deliveries, encrypted; None where they are not signed.
     """
 
     webhook_id: str
     list_id: str
     registered_at: str
-    sealed_secret: str | None = field(repr=False)
+    encrypted_secret: str | None = field(repr=False)
 
 
-def registered_hooks(database: Database) -> list[RegisteredHook]:
+def registered_webhooks(database: Database) -> list[RegisteredWebhook]:
     """Every webhook that was registered with an inbox."""
-    with database.read() as connection:
+    with database.reading() as connection:
         rows = connection.execute(select(hooks).order_by(hooks.c.list_id, hooks.c.webhook_id)).all()
     return [
-        RegisteredHook(row.webhook_id, row.list_id, row.registered_at, row.signing_secret) for row in rows
+        RegisteredWebhook(row.webhook_id, row.list_id, row.registered_at, row.signing_secret) for row in rows
     ]
 
 
-class HookRegister:
+class WebhookRegistry:
     """The webhooks of one inbox, with their signing secrets.
 
     A signing secret is encrypted with the key of CONNECTOR_SECRET_KEY. Without that, the key is derived from
     the path secret, which the same two programs know: so it is never stored in clear.
+
+    Args:
+        database: The inbox's.
+        encryption: Holds the configured keys.
+        path_secrets: All that are accepted; the first one encrypts where no key is configured.
     """
 
-    def __init__(self, database: Database, sealing: Sealing, path_secrets: tuple[str, ...]) -> None:
+    def __init__(
+        self, database: Database, encryption: FieldEncryption, path_secrets: tuple[str, ...]
+    ) -> None:
         self._database = database
-        configured = sealing.box.keys if sealing.box else ()
+        configured = encryption.box.keys if encryption.box else ()
         self._box = SecretBox((*configured, *(_derived_key(secret) for secret in path_secrets)))
 
-    def find(self, webhook_id: str, list_id: str) -> RegisteredHook | None:
-        """A webhook that was registered here."""
+    def find(self, webhook_id: str, list_id: str) -> RegisteredWebhook | None:
+        """A webhook that was registered here; None if it was not.
+
+        Args:
+            webhook_id: Mailchimp's id of it.
+            list_id: The audience.
+        """
         return next(
             (
                 hook
-                for hook in registered_hooks(self._database)
+                for hook in registered_webhooks(self._database)
                 if (hook.webhook_id, hook.list_id) == (webhook_id, list_id)
             ),
             None,
@@ -72,44 +84,57 @@ class HookRegister:
         Raises:
             ConfigurationError: One was stored under other secrets.
         """
-        found = registered_hooks(self._database)
-        return [self._reveal(hook.sealed_secret) if hook.sealed_secret else None for hook in found]
+        found = registered_webhooks(self._database)
+        return [self._reveal(hook.encrypted_secret) if hook.encrypted_secret else None for hook in found]
 
     def put(
         self, webhook_id: str, list_id: str, url: str, now: datetime, *, signing_secret: str | None
     ) -> None:
-        """Remember a hook that was created."""
-        sealed = self._box.encrypt(signing_secret) if signing_secret else None
-        with self._database.write() as connection:
-            connection.execute(
-                hooks.delete().where(hooks.c.webhook_id == webhook_id, hooks.c.list_id == list_id)
-            )
+        """Remember a webhook that was created.
+
+        Args:
+            webhook_id: Mailchimp's id of it.
+            list_id: The audience.
+            url: The whole URL, of which a digest is kept.
+            now: The time of the registration.
+            signing_secret: In clear; None where deliveries are not signed.
+        """
+        encrypted = self._box.encrypt(signing_secret) if signing_secret else None
+        with self._database.writing() as connection:
+            connection.execute(_delete(webhook_id, list_id))
             connection.execute(
                 hooks.insert().values(
                     webhook_id=webhook_id,
                     list_id=list_id,
                     url_digest=hashlib.sha256(url.encode()).hexdigest(),
-                    signing_secret=sealed,
+                    signing_secret=encrypted,
                     registered_at=rfc3339(now),
                 )
             )
 
     def remove(self, webhook_id: str, list_id: str) -> None:
-        """Forget a hook that was deleted."""
-        with self._database.write() as connection:
-            connection.execute(
-                hooks.delete().where(hooks.c.webhook_id == webhook_id, hooks.c.list_id == list_id)
-            )
+        """Forget a webhook that was deleted.
 
-    def _reveal(self, sealed: str) -> str:
+        Args:
+            webhook_id: Mailchimp's id of it.
+            list_id: The audience.
+        """
+        with self._database.writing() as connection:
+            connection.execute(_delete(webhook_id, list_id))
+
+    def _reveal(self, encrypted: str) -> str:
         try:
-            return self._box.decrypt(sealed)
+            return self._box.decrypt(encrypted)
         except ConfigurationError as error:
             raise ConfigurationError(
                 "A signing secret cannot be read: it was stored under another key and another path secret.",
                 advice="Set the CONNECTOR_SECRET_KEY and MAILCHIMP_WEBHOOKS_SECRET of that time (several are "
                 "accepted, separated by commas), or run `mailchimp-webhooks unregister` and `register`.",
             ) from error
+
+
+def _delete(webhook_id: str, list_id: str) -> Delete:
+    return hooks.delete().where(hooks.c.webhook_id == webhook_id, hooks.c.list_id == list_id)
 
 
 def _derived_key(path_secret: str) -> str:

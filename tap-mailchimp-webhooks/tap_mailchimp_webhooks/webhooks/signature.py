@@ -9,18 +9,18 @@ from collections.abc import Iterable
 
 HEADER = "X-Mailchimp-Signature"
 CLOCK_SECONDS = 300
-"""How far the sender's clock may be ahead."""
+"""Seconds that the sender's clock may be ahead."""
 
 MAX_AGE_SECONDS = 7_200
-"""How old a signature may be. Mailchimp repeats a delivery for 75 minutes and may send the first signature
-again: a refusal would lose the event for good. A replay does no harm, as the same content is stored once."""
+"""Seconds that a signature may be old. Mailchimp repeats a delivery for 75 minutes and may send the first
+signature again: a refusal would lose the event. A replay does no harm, as the same content is stored once."""
 
 _TIME = re.compile(r"[0-9]{1,15}")
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
 
 class SignatureError(ValueError):
-    """A signature is missing, malformed, too old, or not made with a secret that is known."""
+    """A signature is missing, malformed, too old, or not made with a known secret."""
 
 
 def verify(

@@ -1,18 +1,21 @@
-"""Says in the audit trail what became of each event: one decision per record, one part per row written."""
+"""Records each event in the audit trail: one decision per record, one part per row written."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import Any
 
 from kinetic_mailchimp.audit import Action, Decision
+from kinetic_mailchimp.kit.http_call import HttpCall
+from kinetic_mailchimp.kit.timestamps import format_timestamp
 
-from target_epicor_contacts.audit.batch_result import Written
-from target_epicor_contacts.contract.contact_update import ContactUpdate, InvalidUpdateError, parse_update
-from target_epicor_contacts.epicor.calls import Call
+from target_epicor_contacts.audit.event_result import BatchResult, EventResult
+from target_epicor_contacts.contract.contact_update import ContactUpdate, InvalidUpdateError, parse_updates
 from target_epicor_contacts.epicor.entities import EMAIL
-from target_epicor_contacts.rules.event_plan import Change, Outcome
+from target_epicor_contacts.epicor.row_write import NotStoredError
+from target_epicor_contacts.rules.event_plan import EventPlan, PlannedChange
 from target_epicor_contacts.rules.policy import Rules
 from target_epicor_contacts.settings import OnInvalid, Unmatched
 
@@ -20,58 +23,78 @@ RUN_ABORTED = "run_aborted"
 FOUND_WRITTEN = "No usable answer came; a look found it written."
 
 
-def decide(outcome: Outcome, written: Written, rules: Rules, unmatched: Unmatched) -> Decision:
-    """The decision about one event."""
-    found = _Verdict(outcome, written, rules)
-    action, reason, detail, call, payload = found.verdict(unmatched)
-    keep = action is Action.FAILED and not (reason == RUN_ABORTED and written.comes_again)
-    keep = keep or (action is Action.UNMATCHED and unmatched == "dead_letter")
-    update = outcome.update
-    moved = update.new_email or None
-    return Decision(
-        stream=update.stream,
-        action=action,
-        reason=reason,
-        detail=detail,
-        subject=moved or update.email,
-        former_subject=update.email if moved else None,
-        source_key=update.source_key,
-        source_updated_on=update.moment.at.isoformat(),
-        event_id=update.moment.event_id,
-        consent=update.status.value if update.status else None,
-        dead_letter=update.record if keep else None,
-        payload=payload,
-        parts=found.parts(),
-        **(call.facts() if call else {}),
-    )
-
-
-def sort_out(
+def decide_unapplied(
     stream: str, records: Sequence[Mapping[str, Any]], on_invalid: OnInvalid
 ) -> tuple[dict[int, ContactUpdate], dict[int, Decision]]:
-    """The updates of a batch, and the decisions about records that are none or ask for nothing; by place."""
+    """Decide about records that are not valid or ask for nothing.
+
+    Args:
+        stream: The stream that they came on.
+        records: In the order of arrival.
+        on_invalid: The setting of that name.
+
+    Returns:
+        The updates that are left to apply, and the decisions about the other records, by place in the batch.
+    """
     updates: dict[int, ContactUpdate] = {}
     decisions: dict[int, Decision] = {}
-    for index, record in enumerate(records):
-        try:
-            update = parse_update(stream, record)
-        except InvalidUpdateError as error:
-            decisions[index] = quarantined(stream, record, error, on_invalid)
-            continue
-        if says_nothing(update):
-            decisions[index] = ignored(update)
+    for index, (record, update) in enumerate(zip(records, parse_updates(stream, records), strict=True)):
+        if isinstance(update, InvalidUpdateError):
+            decisions[index] = _invalid(stream, record, update, keep=on_invalid == "dead_letter")
+        elif update.is_empty:
+            detail = "The record has no status, no new address and no column to set."
+            decisions[index] = _decision(update, Action.IGNORED, "nothing_to_write", detail)
         else:
             updates[index] = update
     return updates, decisions
 
 
-def quarantined(
-    stream: str, record: Mapping[str, Any], error: InvalidUpdateError, on_invalid: OnInvalid
+def decide(event: EventPlan, batch: BatchResult, rules: Rules, unmatched: Unmatched) -> Decision:
+    """The decision about one event.
+
+    Args:
+        event: Its plan.
+        batch: The result of the batch that it was part of.
+        rules: The configured rules.
+        unmatched: The setting of that name.
+    """
+    result = EventResult(event, batch)
+    decision = _failure(result) or _success(result, rules) or _nothing_written(result, unmatched)
+    keep = decision.action is Action.FAILED and not (decision.reason == RUN_ABORTED and batch.comes_again)
+    keep = keep or (decision.action is Action.UNMATCHED and unmatched == "dead_letter")
+    return replace(
+        decision,
+        dead_letter=event.update.record if keep else None,
+        parts=(*_created(result), *_parts(result)),
+    )
+
+
+def _decision(
+    update: ContactUpdate,
+    action: Action,
+    reason: str,
+    detail: str = "",
+    call: HttpCall | None = None,
+    payload: Mapping[str, Any] | None = None,
 ) -> Decision:
-    """The decision about a record that is no contact update."""
-    keep = on_invalid == "dead_letter"
-    email, event_id = record.get("email"), record.get("event_id")
-    status = record.get("contact_status")
+    return Decision(
+        stream=update.stream,
+        action=action,
+        reason=reason,
+        detail=detail,
+        subject=update.new_email or update.email,
+        former_subject=update.email if update.new_email else None,
+        source_key=update.source_key,
+        source_updated_on=format_timestamp(update.event_time.at),
+        event_id=update.event_time.event_id,
+        consent=update.status.value if update.status else None,
+        payload=payload,
+        **(call.facts() if call else {}),
+    )
+
+
+def _invalid(stream: str, record: Mapping[str, Any], error: InvalidUpdateError, *, keep: bool) -> Decision:
+    email, event_id, status = (record.get(name) for name in ("email", "event_id", "contact_status"))
     return Decision(
         stream=stream,
         action=Action.QUARANTINED if keep else Action.SKIPPED,
@@ -84,191 +107,117 @@ def quarantined(
     )
 
 
-def says_nothing(update: ContactUpdate) -> bool:
-    """Whether an event asks for nothing at all."""
-    return update.status is None and update.new_email is None and not update.columns
+def _failure(result: EventResult) -> Decision | None:
+    event, update, batch = result.event, result.update, result.batch
+    if event.error:
+        return _decision(update, Action.FAILED, "invalid_value", str(event.error))
+    if result.is_open:
+        return _decision(update, Action.FAILED, RUN_ABORTED, str(batch.fatal or ""), result.fatal_call)
+    created = batch.new_contacts.get(update.key)
+    if not event.matched and created and created.refused:
+        detail = f"No contact could be made: {created.refused}"
+        reason = _reason_of(created.refused)
+        return _decision(update, Action.FAILED, reason, detail, created.call, created.sent or None)
+    for change, refusal in result.refused.items():
+        detail = f"{change.row_id}: {refusal}"
+        return _decision(update, Action.FAILED, _reason_of(refusal), detail, result.call_of(change))
+    for row_id, error in result.failed_evidence:
+        call = HttpCall.of_failure(error)
+        return _decision(update, Action.FAILED, "evidence_failed", f"{row_id}: {error}", call)
+    return None
 
 
-def ignored(update: ContactUpdate) -> Decision:
-    """The decision about an event that asks for nothing."""
-    return Decision(
-        stream=update.stream,
-        action=Action.IGNORED,
-        reason="nothing_to_write",
-        detail="The record has no status, no new address and no column to set.",
-        subject=update.email,
-        source_key=update.source_key,
-        source_updated_on=update.moment.at.isoformat(),
-        event_id=update.moment.event_id,
+def _success(result: EventResult, rules: Rules) -> Decision | None:
+    update, call = result.update, result.only_call
+    if result.has_new_row:
+        call = result.new_contact.call if result.new_contact else call
+        return _decision(
+            update, Action.CREATED, "no_row", "A contact was made for a person who had none.", call
+        )
+    if not result.stored:
+        return None
+    rows = len({change.row_id for change in result.stored})
+    written = f"{rows} row{'s' if rows > 1 else ''} written."
+    detail = _notes(result.event, written)
+    columns = {change.column: change.after for change in result.stored}
+    if EMAIL in columns:
+        return _decision(update, Action.MOVED, "address_changed", detail, call)
+    if columns.get(rules.flag_column) is rules.flag_value:
+        detail = _notes(result.event, f"{written} {_cause(update)}".rstrip())
+        reason = update.status.value if update.status else "pending_status"
+        return _decision(update, Action.FLAGGED, reason, detail, call)
+    if rules.flag_column in columns:
+        return _decision(update, Action.CLEARED, "subscribed_again", detail, call)
+    return _decision(update, Action.UPDATED, "fields_differ", detail, call)
+
+
+def _nothing_written(result: EventResult, unmatched: Unmatched) -> Decision:
+    event = result.event
+    if not result.rows and not event.superseded:
+        reason = "row_gone" if event.matched else "no_row"
+        action = {"ignore": Action.IGNORED, "create": Action.CREATED}.get(unmatched, Action.UNMATCHED)
+        return _decision(event.update, action, reason, "No row in Epicor has this address.")
+    table = (
+        (event.overtaken, Action.SUPERSEDED, "newer_event_in_batch"),
+        (event.superseded, Action.SUPERSEDED, next(iter(event.superseded.values()), "")),
+        (event.flag_kept, Action.REFUSED, "flag_set_by_others"),
+        (event.refused, Action.REFUSED, "would_clear"),
+        (event.kept, Action.SKIPPED, "epicor_value_kept"),
+        (True, Action.UNCHANGED, "already_so"),
+    )
+    action, reason = next((action, reason) for fits, action, reason in table if fits)
+    return _decision(event.update, action, reason, _notes(event))
+
+
+def _created(result: EventResult) -> Iterable[Decision]:
+    """The part about the row that was created for this event."""
+    contact = result.new_contact
+    if contact is None or contact.row is None or contact.call is None:
+        return
+    yield Decision(
+        stream=result.update.stream,
+        action=Action.CREATED,
+        reason="no_row",
+        detail=FOUND_WRITTEN if contact.call.failed else "",
+        changes={column: (None, value) for column, value in contact.sent.items()},
+        targets=_target(contact.row.id),
+        payload=contact.sent,
+        **contact.call.facts(),
     )
 
 
-class _Told(NamedTuple):
-    action: Action
-    reason: str
-    detail: str
-    call: Call | None = None
-    payload: Mapping[str, Any] | None = None
+def _parts(result: EventResult) -> Iterable[Decision]:
+    """One part for each row: the changes that were stored, and another one for those that were not."""
+    changes = sorted(result.event.changes, key=lambda change: (change.row_id, change in result.refused))
+    groups = groupby(changes, key=lambda change: (change.row_id, change in result.refused))
+    return (_part(result, row_id, list(group)) for (row_id, _), group in groups)
 
 
-class _Verdict:
-    """The facts about one event, and what follows from them: the first that fits."""
+def _part(result: EventResult, row_id: str, changes: Sequence[PlannedChange]) -> Decision:
+    write, refusal = result.batch.writes.get(row_id), result.refused.get(changes[0])
+    call = next((call for change in changes if (call := result.call_of(change))), None)
+    action, reason = Action.UPDATED, "written"
+    detail = FOUND_WRITTEN if call and call.failed else ""
+    if refusal:
+        action, reason, detail = Action.FAILED, _reason_of(refusal), str(refusal)
+    elif write and write.fatal:
+        action, reason, detail = Action.FAILED, RUN_ABORTED, str(write.fatal)
+    elif write and write.gone:
+        action, reason, detail = Action.UNMATCHED, "row_gone", ""
+    return Decision(
+        stream=result.update.stream,
+        action=action,
+        reason=reason,
+        detail=detail,
+        changes={change.column: (change.before, change.after) for change in changes},
+        targets=_target(row_id),
+        payload=(write.payload(change.column for change in changes) if write else None) or None,
+        **(call.facts() if call else {}),
+    )
 
-    def __init__(self, outcome: Outcome, written: Written, rules: Rules) -> None:
-        self._outcome = outcome
-        self._written = written
-        self._rules = rules
-        self._creation = written.creation_for(outcome)
-        self._refusals = written.refusals(outcome)
-        self._stored = [
-            change
-            for change in outcome.changes
-            if change not in self._refusals and not written.is_gone(change.row_id)
-        ]
 
-    def verdict(self, unmatched: Unmatched) -> _Told:
-        return self._failure() or self._success() or self._nothing_written(unmatched)
-
-    def parts(self) -> tuple[Decision, ...]:
-        """One for each row: what was stored, or why it was not."""
-        of_row: dict[str, list[Change]] = defaultdict(list)
-        for change in self._outcome.changes:
-            of_row[change.row_id].append(change)
-        written = (
-            self._part(row_id, changes, refused)
-            for row_id, changes in of_row.items()
-            for refused in (False, True)
-            if any((change in self._refusals) is refused for change in changes)
-        )
-        return (*self._made(), *written)
-
-    def _made(self) -> Iterator[Decision]:
-        """The part about the row that was made for this event."""
-        made = self._creation
-        if made is None or made.row is None or made.carried is None:
-            return
-        call, sent = made.carried.call, made.carried.sent
-        yield Decision(
-            stream=self._outcome.update.stream,
-            action=Action.CREATED,
-            reason="no_row",
-            detail=FOUND_WRITTEN if call.failed else "",
-            changes={column: (None, value) for column, value in sent.items()},
-            targets=_target(made.row.id),
-            payload=sent,
-            **call.facts(),
-        )
-
-    def _failure(self) -> _Told | None:
-        outcome, written = self._outcome, self._written
-        if outcome.error:
-            return _Told(Action.FAILED, "invalid_value", str(outcome.error))
-        if written.is_open(outcome):
-            return _Told(Action.FAILED, RUN_ABORTED, str(written.fatal or ""), self._fatal_call())
-        creation = written.creations.get(outcome.update.key)
-        if not outcome.matched and creation and creation.refused:
-            detail, sent = f"No contact could be made: {creation.refused}", creation.carried
-            payload = sent.sent if sent else None
-            return _Told(Action.FAILED, "refused_by_epicor", detail, creation.call, payload)
-        if self._refusals:
-            change, refusal = next(iter(self._refusals.items()))
-            detail = f"{change.row_id}: {refusal.error}"
-            return _Told(Action.FAILED, refusal.reason, detail, written.call(change))
-        event_id = outcome.update.moment.event_id
-        for row_id in outcome.matched:
-            if error := written.evidence.get((row_id, event_id)):
-                return _Told(Action.FAILED, "evidence_failed", f"{row_id}: {error}", Call.of_failure(error))
-        return None
-
-    def _fatal_call(self) -> Call | None:
-        """The call of its own that failed, or the error that ended the run for all."""
-        calls = (self._written.call(change) for change in self._outcome.changes)
-        if own := next((call for call in calls if call and call.failed), None):
-            return own
-        return Call.of_failure(self._written.fatal) if self._written.fatal else None
-
-    def _success(self) -> _Told | None:
-        status = self._outcome.update.status
-        if self._written.created.intersection(self._outcome.matched):
-            detail = "A contact was made for a person who had none."
-            call = self._creation.call if self._creation else self._only_call()
-            return _Told(Action.CREATED, "no_row", detail, call)
-        if not self._stored:
-            return None
-        call = self._only_call()
-        rows = len({change.row_id for change in self._stored})
-        written = f"{rows} row{'s' if rows > 1 else ''} written."
-        detail = self._notes(written)
-        columns = {change.column: change.after for change in self._stored}
-        if EMAIL in columns:
-            return _Told(Action.MOVED, "address_changed", detail, call)
-        if columns.get(self._rules.flag_column) is self._rules.flag_value:
-            detail = self._notes(f"{written} {_cause(self._outcome.update)}".rstrip())
-            return _Told(Action.FLAGGED, status.value if status else "pending_status", detail, call)
-        if self._rules.flag_column in columns:
-            return _Told(Action.CLEARED, "subscribed_again", detail, call)
-        return _Told(Action.UPDATED, "fields_differ", detail, call)
-
-    def _only_call(self) -> Call | None:
-        """The call that wrote the event, where it wrote one row; of several, each part has its own."""
-        rows = {change.row_id for change in self._outcome.changes}
-        return self._written.call(self._stored[0]) if len(rows) == 1 and self._stored else None
-
-    def _nothing_written(self, unmatched: Unmatched) -> _Told:
-        outcome = self._outcome
-        rows = [row_id for row_id in outcome.matched if not self._written.is_gone(row_id)]
-        if not rows and not outcome.superseded:
-            reason = "row_gone" if outcome.matched else "no_row"
-            action = {"ignore": Action.IGNORED, "create": Action.CREATED}.get(unmatched, Action.UNMATCHED)
-            return _Told(action, reason, "No row in Epicor has this address.")
-        table = (
-            (outcome.overtaken, Action.SUPERSEDED, "newer_event_in_batch"),
-            (outcome.superseded, Action.SUPERSEDED, next(iter(outcome.superseded.values()), "")),
-            (outcome.flag_kept, Action.REFUSED, "flag_set_by_others"),
-            (outcome.refused, Action.REFUSED, "would_clear"),
-            (outcome.kept, Action.SKIPPED, "epicor_value_kept"),
-            (True, Action.UNCHANGED, "already_so"),
-        )
-        action, reason = next((action, reason) for fits, action, reason in table if fits)
-        return _Told(action, reason, self._notes(""))
-
-    def _notes(self, first: str) -> str:
-        outcome = self._outcome
-        notes = [first] if first else []
-        if outcome.superseded:
-            notes.append(f"Something else holds already: {_listed(outcome.superseded)}.")
-        if outcome.refused:
-            notes.append(f"Not cleared, because `allow_clear` is off: {_listed(outcome.refused)}.")
-        if outcome.kept:
-            notes.append(f"Changed on both sides, Epicor's value kept: {_listed(outcome.kept)}.")
-        if outcome.flag_kept:
-            notes.append(f"Flag kept, set by somebody else: {_listed(outcome.flag_kept)}.")
-        return " ".join(notes)
-
-    def _part(self, row_id: str, changes: Iterable[Change], refused: bool) -> Decision:  # noqa: FBT001 (private)
-        mine = [change for change in changes if (change in self._refusals) is refused]
-        result = self._written.results.get(row_id)
-        refusal = self._refusals.get(mine[0])
-        carried = [carried for change in mine if (carried := self._written.carried(change))]
-        if refused and refusal:
-            action, reason, detail = Action.FAILED, refusal.reason, str(refusal.error)
-        elif result and result.fatal:
-            action, reason, detail = Action.FAILED, RUN_ABORTED, str(result.fatal)
-        elif result and result.gone:
-            action, reason, detail = Action.UNMATCHED, "row_gone", ""
-        else:
-            detail = FOUND_WRITTEN if carried and carried[0].call.failed else ""
-            action, reason = Action.UPDATED, "written"
-        return Decision(
-            stream=self._outcome.update.stream,
-            action=action,
-            reason=reason,
-            detail=detail,
-            changes={change.column: (change.before, change.after) for change in mine},
-            targets=_target(row_id),
-            payload={name: value for each in carried for name, value in each.sent.items()} or None,
-            **(carried[0].call.facts() if carried else {}),
-        )
+def _reason_of(refusal: Exception) -> str:
+    return "not_stored" if isinstance(refusal, NotStoredError) else "refused_by_epicor"
 
 
 def _target(row_id: str) -> str:
@@ -276,12 +225,25 @@ def _target(row_id: str) -> str:
     return f"{entity} {company}/{key}"
 
 
+def _notes(event: EventPlan, first: str = "") -> str:
+    notes = [first] if first else []
+    if event.superseded:
+        notes.append(f"Something else holds already: {_listed(event.superseded)}.")
+    if event.refused:
+        notes.append(f"Not cleared, because `allow_clear` is off: {_listed(event.refused)}.")
+    if event.kept:
+        notes.append(f"Changed on both sides, Epicor's value kept: {_listed(event.kept)}.")
+    if event.flag_kept:
+        notes.append(f"Flag kept, set by a user of Epicor: {_listed(event.flag_kept)}.")
+    return " ".join(notes)
+
+
 def _cause(update: ContactUpdate) -> str:
-    """How somebody opted out and by which campaign, where the event says so."""
-    how = f"Mailchimp's reason: {update.reason}" if update.reason else ""
-    by = f"campaign {update.campaign_id}" if update.campaign_id else ""
-    told = "; ".join(text for text in (how, by) if text)
-    return f"{told[0].upper()}{told[1:]}." if told else ""
+    """Mailchimp's reason of an opt-out and the campaign, where the event has them."""
+    reason = f"Mailchimp's reason: {update.reason}" if update.reason else ""
+    campaign = f"campaign {update.campaign_id}" if update.campaign_id else ""
+    cause = "; ".join(text for text in (reason, campaign) if text)
+    return f"{cause[0].upper()}{cause[1:]}." if cause else ""
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -1,26 +1,24 @@
-"""Reads a contact update: what a record says about one person, checked and in the types used here."""
+"""Reads contact updates: checks the records of a stream and brings them into the types used here."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-import pendulum
 from kinetic_mailchimp.kit.email_address import InvalidEmailError, email_key, parse_email
 from kinetic_mailchimp.kit.errors import DataError
-from pendulum.parsing.exceptions import ParserError
+from kinetic_mailchimp.kit.timestamps import parse_timestamp
 
-from target_epicor_contacts.contract.event_order import Moment
+from target_epicor_contacts.contract.event_order import EventTime
 
 
 class Status(StrEnum):
-    """What Mailchimp says about a person's consent."""
+    """A person's consent, in Mailchimp's words."""
 
     SUBSCRIBED = "subscribed"
     CLEANED = "cleaned"
@@ -29,12 +27,12 @@ class Status(StrEnum):
 
     @property
     def weight(self) -> int:
-        """Which of two statuses of the same moment is kept: the one that lowers consent more."""
+        """Rank among statuses of the same time: the one that lowers consent more is kept."""
         return list(Status).index(self)
 
 
 STATUSLESS_TYPES = frozenset({"profile", "upemail"})
-"""Events that say nothing about consent, whatever a mapping made of them."""
+"""Events without a status, whatever a mapping made of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +40,25 @@ class ContactUpdate:
     """One record.
 
     Attributes:
-        stream: Where it came from.
+        stream: Its stream.
         email: The address as it was written, cleaned of `mailto:`, display names and spaces.
-        key: What addresses are compared by.
-        moment: When it happened.
-        status: What it says about consent, or None.
+        key: The address in the form in which addresses are compared (`email_key`).
+        event_time: The time of the event.
+        status: The person's consent, or None where the event is not about it.
         new_email: The address that takes the place of `email`, or None.
         columns: Epicor columns to set; none of the values is None.
-        reason: Why, in Mailchimp's words.
+        reason: Mailchimp's reason.
         campaign_id: The campaign that caused it.
-        list_id: The audience it happened in.
-        sent: What Mailchimp was given last in these columns, where that is known.
-        source_key: What names the record at its source.
-        record: All of it, as JSON, for a dead letter.
+        list_id: The audience that it happened in.
+        sent: The last value of these columns that Mailchimp accepted, where one is known.
+        source_key: Key of the record at its source.
+        record: The whole record, as JSON, for a dead letter.
     """
 
     stream: str
     email: str
     key: str
-    moment: Moment
+    event_time: EventTime
     status: Status | None = None
     new_email: str | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
@@ -73,12 +71,17 @@ class ContactUpdate:
 
     @property
     def new_key(self) -> str | None:
-        """What the new address is compared by."""
+        """The new address in the form in which addresses are compared."""
         return email_key(self.new_email) if self.new_email else None
+
+    @property
+    def is_empty(self) -> bool:
+        """True if the event asks for nothing at all."""
+        return self.status is None and self.new_email is None and not self.columns
 
 
 class InvalidUpdateError(DataError):
-    """The record is no contact update.
+    """The record is not a valid contact update.
 
     Attributes:
         reason: A stable code for the audit trail.
@@ -89,39 +92,58 @@ class InvalidUpdateError(DataError):
         self.reason = reason
 
 
+def parse_updates(
+    stream: str, records: Sequence[Mapping[str, Any]]
+) -> list[ContactUpdate | InvalidUpdateError]:
+    """The contact update of each record of a batch, or the error of a record that is not a valid one.
+
+    Args:
+        stream: The stream that they came on.
+        records: In the order of arrival.
+    """
+    return [_parse_or_refuse(stream, record) for record in records]
+
+
 def parse_update(stream: str, record: Mapping[str, Any]) -> ContactUpdate:
     """The contact update in a record of any stream.
 
     Properties that begin with a capital letter are Epicor columns; all others are metadata and are never
     written. None means "leave as it is".
 
+    Args:
+        stream: The stream that it came on.
+        record: Its properties, as the mapping made them.
+
     Raises:
-        InvalidUpdateError: A property that is needed is missing or is not what it should be.
+        InvalidUpdateError: A property that is needed is missing or not valid.
     """
-    content = plain(record)
-    email = _address(content, "email")
-    status = _status(content)
-    new_email = _address(content, "new_email") if content.get("new_email") else None
-    moment = Moment(_occurred_at(content), _sequence(content), _text(content, "event_id") or digest(content))
+    email = _address(record, "email")
+    status = _status(record)
+    new_email = _address(record, "new_email") if record.get("new_email") else None
+    event_time = EventTime(
+        _occurred_at(record), _sequence(record), _text(record, "event_id") or digest(record)
+    )
     return ContactUpdate(
         stream=stream,
         email=email,
         key=email_key(email),
-        moment=moment,
-        status=None if content.get("type") in STATUSLESS_TYPES else status,
+        event_time=event_time,
+        status=None if record.get("type") in STATUSLESS_TYPES else status,
         new_email=new_email,
-        columns={name: value for name, value in content.items() if name[:1].isupper() and value is not None},
-        reason=_text(content, "reason") or _text(content, "action"),
-        campaign_id=_text(content, "campaign_id"),
-        list_id=_text(content, "list_id"),
-        source_key=_text(content, "source_key"),
-        record=content,
+        columns={name: value for name, value in record.items() if name[:1].isupper() and value is not None},
+        reason=_text(record, "reason") or _text(record, "action"),
+        campaign_id=_text(record, "campaign_id"),
+        list_id=_text(record, "list_id"),
+        source_key=_text(record, "source_key"),
+        record=record,
     )
 
 
-def plain(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The record in types that JSON has: readers of Singer messages make Decimal of every fraction."""
-    return {name: _plain(value) for name, value in record.items()}
+def _parse_or_refuse(stream: str, record: Mapping[str, Any]) -> ContactUpdate | InvalidUpdateError:
+    try:
+        return parse_update(stream, record)
+    except InvalidUpdateError as error:
+        return error
 
 
 def digest(record: Mapping[str, Any]) -> str:
@@ -129,29 +151,17 @@ def digest(record: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(record, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 (any JSON)
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return plain(value)
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value
-
-
-def _address(content: Mapping[str, Any], name: str) -> str:
-    value = content.get(name)
+def _address(record: Mapping[str, Any], name: str) -> str:
+    value = record.get(name)
     try:
         return parse_email(value if isinstance(value, str) else None)
     except InvalidEmailError as error:
         reason = error.reason if name == "email" else f"{name}_{error.reason}"
-        raise InvalidUpdateError(reason, f"`{name}` holds no single e-mail address.", field=name) from error
+        raise InvalidUpdateError(reason, f"`{name}` is not a single e-mail address.", field=name) from error
 
 
-def _status(content: Mapping[str, Any]) -> Status | None:
-    value = content.get("contact_status")
+def _status(record: Mapping[str, Any]) -> Status | None:
+    value = record.get("contact_status")
     if value in (None, ""):
         return None
     try:
@@ -164,25 +174,20 @@ def _status(content: Mapping[str, Any]) -> Status | None:
         ) from error
 
 
-def _occurred_at(content: Mapping[str, Any]) -> datetime:
-    value = content.get("occurred_at")
+def _occurred_at(record: Mapping[str, Any]) -> datetime:
+    value = record.get("occurred_at")
     if not value:
         raise InvalidUpdateError("no_time", "`occurred_at` is missing.", field="occurred_at")
     try:
-        moment = pendulum.parse(str(value), strict=True)
-    except (ParserError, ValueError) as error:
-        raise _no_moment() from error
-    if not isinstance(moment, datetime):
-        raise _no_moment()
-    return datetime.fromtimestamp(moment.timestamp(), tz=UTC)
+        return parse_timestamp(str(value)).astimezone(UTC)
+    except ValueError as error:
+        raise InvalidUpdateError(
+            "invalid_time", "`occurred_at` is not a valid ISO 8601 timestamp.", field="occurred_at"
+        ) from error
 
 
-def _no_moment() -> InvalidUpdateError:
-    return InvalidUpdateError("invalid_time", "`occurred_at` is no moment.", field="occurred_at")
-
-
-def _sequence(content: Mapping[str, Any]) -> int | None:
-    value = content.get("sequence")
+def _sequence(record: Mapping[str, Any]) -> int | None:
+    value = record.get("sequence")
     if value is None:
         return None
     try:
@@ -193,6 +198,6 @@ def _sequence(content: Mapping[str, Any]) -> int | None:
         ) from error
 
 
-def _text(content: Mapping[str, Any], name: str) -> str | None:
-    value = content.get(name)
+def _text(record: Mapping[str, Any], name: str) -> str | None:
+    value = record.get(name)
     return None if value in (None, "") else str(value)

@@ -1,15 +1,18 @@
-"""Says which of two events about one person is the newer one."""
+"""Orders the events of one person by the time at which they happened."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from kinetic_mailchimp.kit.timestamps import format_timestamp, parse_timestamp
+
 
 class Age(Enum):
-    """How an event stands to the one that was applied last."""
+    """Age of an event beside the one that was applied last."""
 
     OLDER = "older"
     SAME = "same"
@@ -17,23 +20,23 @@ class Age(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """When an event happened.
+class EventTime:
+    """The time of an event.
 
     Attributes:
-        at: UTC. Mailchimp tells whole seconds, so equal times are common.
+        at: UTC. Mailchimp has whole seconds, so equal times are common.
         sequence: The order of arrival at the source, where it numbers its events.
-        event_id: Tells a repetition of an event from another event of the same second.
+        event_id: Distinguishes a repetition of an event from another event of the same second.
     """
 
     at: datetime
     sequence: int | None
     event_id: str
 
-    def age(self, than: Moment | None) -> Age:
-        """Whether this event is older or newer than another; equal times are decided by the sequence.
+    def age(self, than: EventTime | None) -> Age:
+        """The age of this event beside another one; equal times are decided by the sequence.
 
-        Two events of one time of which one has no number count as `SAME`: who asks decides what is safe.
+        Two events of one time of which one has no number count as `SAME`: the caller decides what is safe.
         """
         if than is None:
             return Age.NEWER
@@ -47,9 +50,9 @@ class Moment:
 
     def to_json(self) -> dict[str, Any]:
         """A form to store."""
-        return {"at": self.at.isoformat(), "sequence": self.sequence, "event_id": self.event_id}
+        return {"at": format_timestamp(self.at), "sequence": self.sequence, "event_id": self.event_id}
 
     @classmethod
-    def from_json(cls, stored: dict[str, Any]) -> Moment:
-        """What `to_json` made."""
-        return cls(datetime.fromisoformat(stored["at"]), stored["sequence"], stored["event_id"])
+    def from_json(cls, stored: Mapping[str, Any]) -> EventTime:
+        """Read what `to_json` made."""
+        return cls(parse_timestamp(stored["at"]), stored["sequence"], stored["event_id"])

@@ -1,63 +1,23 @@
-"""How the call that carried values to Epicor ended: what the audit trail says about each write."""
+"""Calls to Epicor of which the audit trail shows the end, and the failures of one row among them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
-from kinetic_mailchimp.epicor import Reply
-from kinetic_mailchimp.kit.errors import ConnectorError
+from kinetic_mailchimp.kit.errors import ConnectorError, DataError
+from kinetic_mailchimp.kit.http_call import HttpCall, Reply
 
 Clock = Callable[[], float]
 """Monotonic seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call as it ended.
+def make_call(send: Callable[[], Reply], note: Callable[[HttpCall], None], clock: Clock) -> Reply:
+    """Make a call and note its end, whichever way that was.
 
-    Attributes:
-        status: The HTTP status; None where no answer came.
-        request_id: Epicor's correlation id, which its failures alone have.
-        seconds: How long it took; of a failure, with what the client repeated. None where it is not known.
-        failed: Whether no usable answer, or a refusal, came.
-    """
-
-    status: int | None = None
-    request_id: str | None = None
-    seconds: float | None = None
-    failed: bool = False
-
-    @classmethod
-    def of_failure(cls, error: ConnectorError, seconds: float | None = None) -> Call:
-        """The call that ended with this error."""
-        return cls(error.status, error.request_id, seconds, failed=True)
-
-    def facts(self) -> dict[str, Any]:
-        """The attributes of a decision that tell of it."""
-        return {
-            "http_status": self.status,
-            "request_id": self.request_id,
-            "duration_ms": None if self.seconds is None else self.seconds * 1000,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """A row's values on their way.
-
-    Attributes:
-        call: The call that carried them.
-        sent: The columns that were sent, with the row's key.
-    """
-
-    call: Call
-    sent: Mapping[str, Any]
-
-
-def make_call(send: Callable[[], Reply], note: Callable[[Call], None], clock: Clock) -> Reply:
-    """Make a call and note how it ended, whichever way that was.
+    Args:
+        send: Makes the call.
+        note: Takes the end of the call.
+        clock: Measures a call that failed.
 
     Raises:
         ConnectorError: It failed.
@@ -66,7 +26,31 @@ def make_call(send: Callable[[], Reply], note: Callable[[Call], None], clock: Cl
     try:
         reply = send()
     except ConnectorError as error:
-        note(Call.of_failure(error, clock() - started))
+        note(HttpCall.of_failure(error, clock() - started))
         raise
-    note(Call(reply.status, seconds=reply.seconds))
+    note(reply.call)
     return reply
+
+
+def is_server_error(error: ConnectorError) -> bool:
+    """True if the server itself failed over what was sent, and is not just busy or away."""
+    return error.status == 500  # noqa: PLR2004 (HTTP)
+
+
+def as_permanent_failure(error: ConnectorError, attempts: int) -> DataError:
+    """The same failure as one of the record alone: others must not wait for it.
+
+    Args:
+        error: The server's last answer.
+        attempts: Number of failures while rows could be read.
+    """
+    return DataError(
+        error.message,
+        advice=(
+            f"It failed {attempts} times while the row could be read: give the correlation id to the "
+            "administrators of the server."
+        ),
+        status=error.status,
+        code=error.code,
+        request_id=error.request_id,
+    )

@@ -1,4 +1,4 @@
-"""Epicor's columns: where they exist, what values they take, and when two values are the same."""
+"""Epicor's columns: which exist, the form of their values, and the equality of two values."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-import pendulum
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
-from pendulum.parsing.exceptions import ParserError
+from kinetic_mailchimp.kit.timestamps import parse_timestamp
 
 from target_epicor_contacts.epicor.entities import CONTACT, EMAIL, Entity
 
@@ -33,13 +32,19 @@ OF_CONTACTS_ONLY = frozenset({"Name", "FirstName", "MiddleName", "LastName"})
 """A person's name never becomes the name of a company."""
 
 
+CHANGE_TIMESTAMPS = ("UpdatedOn", "ChangedOn")
+"""Columns with the time of a row's last change, best first."""
+CHANGE_COLUMNS = (*CHANGE_TIMESTAMPS, "ChangeDate", "ChangeTime")
+"""All columns that are needed for it; ChangeDate and ChangeTime are the last resort."""
+
+
 class InvalidValueError(DataError):
     """A value that its column cannot take."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """What columns there are.
+    """The columns that there are.
 
     Attributes:
         types: Name of an entity to its columns and their OData types.
@@ -71,12 +76,12 @@ class Columns:
         Args:
             column: Its name.
             entities: Those that are matched.
-            origin: Who asks for the column, for the message.
+            origin: The setting or stream that asks for the column, for the message.
             everywhere: Whether each of the entities must have it, else one is enough.
             types: The OData types that it may have; any without.
 
         Raises:
-            ConfigurationError: It cannot; the message says why and what to do.
+            ConfigurationError: It cannot; the message has the reason and the way out.
         """
         if column in NEVER_WRITTEN:
             raise ConfigurationError(
@@ -112,44 +117,48 @@ def _how_to_add(column: str, tables: Iterable[str]) -> str:
 def coerce(column: str, value: Any, edm_type: str) -> Any:  # noqa: ANN401 (any JSON)
     """The value in the form that the column takes.
 
+    Args:
+        column: Name of the column, for the message.
+        value: As the event has it.
+        edm_type: The column's type in `$metadata`.
+
     Raises:
         InvalidValueError: It cannot be brought into that form.
     """
     try:
         return _conversion(edm_type)(value)
-    except (ValueError, TypeError, InvalidOperation, ParserError, KeyError) as error:
+    except (ValueError, TypeError, InvalidOperation, KeyError) as error:
         raise InvalidValueError(
-            f"The value for `{column}` is no {edm_type.removeprefix('Edm.')}.",
+            f"The value for `{column}` is not a valid {edm_type.removeprefix('Edm.')}.",
             advice="Check the mapping.",
             field=column,
         ) from error
 
 
 def same(one: Any, other: Any, edm_type: str) -> bool:  # noqa: ANN401 (any JSON)
-    """Whether two values mean the same to Epicor: moments in any zone, a missing text and an empty one."""
+    """True if two values mean the same to Epicor: timestamps in any zone, a missing text and an empty one."""
     return one == other or _canonical(one, edm_type) == _canonical(other, edm_type)
 
 
 def is_empty(value: Any) -> bool:  # noqa: ANN401 (any JSON)
-    """Whether a value stands for nothing."""
+    """True if a value stands for nothing."""
     return value is None or value == ""
 
 
 def fingerprint(value: Any, edm_type: str) -> str:  # noqa: ANN401 (any JSON)
-    """What tells whether a value changed, without the value: the ledger holds no names and no streets."""
+    """A digest that shows a change of a value: the ledger holds no names and no streets."""
     canonical = _canonical(value, edm_type)
     if canonical is None:
         return ""
     return hashlib.blake2b(json.dumps(canonical).encode(), digest_size=10).hexdigest()
 
 
-def parse_moment(value: Any) -> datetime | None:  # noqa: ANN401 (any JSON)
-    """A moment as Epicor writes it; one without a zone counts as UTC. None for a text that is none."""
+def timestamp_in(value: Any) -> datetime | None:  # noqa: ANN401 (any JSON)
+    """The timestamp in a value of Epicor, in UTC; without a zone it is in UTC. None where there is none."""
     try:
-        moment = pendulum.parse(str(value), strict=True)
-    except (ParserError, ValueError):
+        return parse_timestamp(str(value)).astimezone(UTC)
+    except ValueError:
         return None
-    return datetime.fromtimestamp(moment.timestamp(), UTC) if isinstance(moment, datetime) else None
 
 
 def _canonical(value: Any, edm_type: str) -> str | None:  # noqa: ANN401 (any JSON)
@@ -157,7 +166,7 @@ def _canonical(value: Any, edm_type: str) -> str | None:  # noqa: ANN401 (any JS
         return None
     try:
         converted = _conversion(edm_type)(value)
-    except (ValueError, TypeError, InvalidOperation, ParserError, KeyError):
+    except (ValueError, TypeError, InvalidOperation, KeyError):
         return str(value)
     if edm_type in {"Edm.Decimal", "Edm.Double", "Edm.Single"}:
         return str(Decimal(str(converted)).normalize())
@@ -165,8 +174,10 @@ def _canonical(value: Any, edm_type: str) -> str | None:  # noqa: ANN401 (any JS
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 (any JSON)
+    if isinstance(value, datetime):
+        return _in_epicor(value)
     if isinstance(value, dict | list):
-        raise TypeError("no text")
+        raise TypeError("not a text")
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -189,7 +200,7 @@ def _boolean(value: Any) -> bool:  # noqa: ANN401 (any JSON)
 def _integer(value: Any) -> int:  # noqa: ANN401 (any JSON)
     number = Decimal(str(value))
     if number != number.to_integral_value():
-        raise ValueError("no whole number")
+        raise ValueError("not a whole number")
     return int(number)
 
 
@@ -198,18 +209,23 @@ def _number(value: Any) -> float | int:  # noqa: ANN401 (any JSON)
     return int(number) if number == number.to_integral_value() else float(number)
 
 
-def _moment(value: Any) -> str | None:  # noqa: ANN401 (any JSON)
+def _timestamp(value: Any) -> str | None:  # noqa: ANN401 (any JSON)
     if is_empty(value):
         return None
-    moment = parse_moment(value)
-    if moment is None:
-        raise ValueError("no moment")
-    return moment.isoformat().replace("+00:00", "Z")
+    timestamp = value if isinstance(value, datetime) else timestamp_in(value)
+    if timestamp is None:
+        raise ValueError("not a timestamp")
+    return _in_epicor(timestamp)
+
+
+def _in_epicor(timestamp: datetime) -> str:
+    """The text of a timestamp in UTC as Kinetic writes it: no fraction where there is none."""
+    return timestamp.isoformat().replace("+00:00", "Z")
 
 
 def _date(value: Any) -> str | None:  # noqa: ANN401 (any JSON)
-    moment = _moment(value)
-    return moment[:10] if moment else None
+    timestamp = _timestamp(value)
+    return timestamp[:10] if timestamp else None
 
 
 _CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
@@ -217,6 +233,6 @@ _CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
     "Edm.Boolean": _boolean,
     **dict.fromkeys(("Edm.Byte", "Edm.Int16", "Edm.Int32", "Edm.Int64"), _integer),
     **dict.fromkeys(("Edm.Decimal", "Edm.Double", "Edm.Single"), _number),
-    "Edm.DateTimeOffset": _moment,
+    "Edm.DateTimeOffset": _timestamp,
     "Edm.Date": _date,
 }

@@ -1,60 +1,56 @@
-"""Makes contacts for people who have no row, under one customer; never twice for one address."""
+"""Creates contacts for people without a row, under one customer; never two for one address."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from kinetic_mailchimp.epicor import EpicorClient
 from kinetic_mailchimp.epicor.odata import eq
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError, ConfigurationError, DataError
+from kinetic_mailchimp.kit.http_call import HttpCall
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate
-from target_epicor_contacts.epicor.calls import Call, Carried, Clock, make_call
-from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, Row
+from target_epicor_contacts.epicor.calls import Clock, as_permanent_failure, is_server_error, make_call
+from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, EpicorRow
 from target_epicor_contacts.epicor.row_finder import RowFinder
-from target_epicor_contacts.epicor.server_errors import failing_for_good, stumbles
 
 ATTEMPTS = 3
 NAME_PARTS = ("FirstName", "MiddleName", "LastName")
 
 
 @dataclass(frozen=True)
-class Creation:
-    """What became of the making of a contact.
+class NewContact:
+    """A contact that was created for an event, or the reason why it was not.
 
     Attributes:
-        update: The event that it was made for.
+        update: The event.
         row: The contact; None where Epicor refused it.
-        refused: Why it did.
-        carried: The call that carried it; None where the contact was there before any call.
+        refused: The refusal.
+        call: The end of the call that created it, or of the one that showed why it cannot be created; None
+            where the contact was there before any call.
+        sent: The columns that were sent; empty without a call that could create it.
     """
 
     update: ContactUpdate
-    row: Row | None = None
+    row: EpicorRow | None = None
     refused: DataError | None = None
-    carried: Carried | None = None
-
-    @property
-    def call(self) -> Call | None:
-        """How the call ended that made it, or the one that showed why it cannot be made."""
-        if self.carried:
-            return self.carried.call
-        return Call.of_failure(self.refused) if self.refused else None
+    call: HttpCall | None = None
+    sent: Mapping[str, Any] = field(default_factory=dict)
 
 
-class ContactMaker:
+class ContactCreator:
     """Creates contacts.
 
     Args:
         client: Kinetic.
-        finder: Looks whether a contact is there, before and after.
-        company: Where the customer is.
+        finder: Looks for the contact, before and after.
+        company: The company of the customer.
         customer: Its CustID.
-        clock: Tells how long a call took that failed.
+        clock: Measures a call that failed.
     """
 
     def __init__(
@@ -73,23 +69,23 @@ class ContactMaker:
         self._clock = clock
         self._number: int | None = None
 
-    def create(self, update: ContactUpdate) -> Creation:
+    def create(self, update: ContactUpdate) -> NewContact:
         """A contact for an address that no row has; each attempt begins with a look.
 
         Raises:
-            ConnectorError: It could not be made, and others could not, either.
+            ConnectorError: It could not be created, and others could not, either.
         """
         content: Mapping[str, Any] = {}
-        calls: list[Call] = []
-        row, refused = None, None
+        calls: list[HttpCall] = []
         try:
             content = new_contact(update, self.customer_number())
-            row = self._made(update.key, content, calls)
+            row = self._created(update.key, content, calls)
         except DataError as error:
-            refused = error
-        return Creation(update, row, refused, Carried(calls[-1], content) if calls else None)
+            call = calls[-1] if calls else HttpCall.of_failure(error)
+            return NewContact(update, None, error, call, content if calls else {})
+        return NewContact(update, row, None, *((calls[-1], content) if calls else ()))
 
-    def _made(self, address: str, content: Mapping[str, Any], calls: list[Call]) -> Row:
+    def _created(self, address: str, content: Mapping[str, Any], calls: list[HttpCall]) -> EpicorRow:
         send = partial(self._client.create, self._company, CONTACT.path, content)
         for _ in range(ATTEMPTS):
             if found := self._found(address):
@@ -100,12 +96,12 @@ class ContactMaker:
                 failure = error
             else:
                 self._finder.forget(address)
-                return Row(CONTACT, values)
+                return EpicorRow(CONTACT, values)
         if found := self._found(address):
             return found
-        raise failing_for_good(failure, ATTEMPTS) if stumbles(failure) else failure
+        raise as_permanent_failure(failure, ATTEMPTS) if is_server_error(failure) else failure
 
-    def _found(self, address: str) -> Row | None:
+    def _found(self, address: str) -> EpicorRow | None:
         self._finder.forget(address)
         return next((row for row in self._finder.find([address]) if row.entity is CONTACT), None)
 
@@ -133,7 +129,12 @@ class ContactMaker:
 
 
 def new_contact(update: ContactUpdate, customer_number: int) -> dict[str, Any]:
-    """The row of a new contact: who it is; what the event says about it is written like to any other row."""
+    """The row of a new contact: its name and address. Everything else is written as to any other row.
+
+    Args:
+        update: The event that it is created for.
+        customer_number: CustNum of its customer.
+    """
     parts = {name: str(update.columns[name]) for name in NAME_PARTS if update.columns.get(name)}
     return {
         "CustNum": customer_number,

@@ -35,7 +35,7 @@ class Entity:
 
     @property
     def path(self) -> str:
-        """Where its rows are read and written."""
+        """The path at which its rows are read and written."""
         return f"{self.service}/{self.set_name}"
 
 
@@ -59,11 +59,11 @@ ENTITIES = (CONTACT, CUSTOMER)
 
 
 @dataclass(frozen=True)
-class Row:
+class EpicorRow:
     """A row as it was read.
 
     Attributes:
-        entity: What kind of row it is.
+        entity: The kind of row.
         values: Its columns; those that were not asked for are missing.
     """
 
@@ -82,10 +82,10 @@ class Row:
 
     @cached_property
     def id(self) -> str:
-        """What tells it from every other row: `EPIC06/CustCnt/12//3`."""
+        """The id among all rows: `EPIC06/CustCnt/12//3`."""
         company, *rest = (str(value) for value in self.key.values())
         return "/".join([company, self.entity.name, *rest])
 
-    def with_changes(self, changes: Mapping[str, Any]) -> Row:
+    def with_changes(self, changes: Mapping[str, Any]) -> EpicorRow:
         """The row after these changes."""
         return replace(self, values={**self.values, **changes})

@@ -15,12 +15,11 @@ from kinetic_mailchimp.kit.errors import (
     NotFoundError,
     TransientError,
 )
+from kinetic_mailchimp.kit.timestamps import format_timestamp
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate
-from target_epicor_contacts.epicor.entities import CONTACT, SYSTEM_ID, Row
+from target_epicor_contacts.epicor.entities import CONTACT, SYSTEM_ID, EpicorRow
 
-MEMO_SERVICE, MEMO_SET = "Ice.BO.MemoSvc", "Memos"
-CALL_SERVICE, CALL_SET = "Erp.BO.CRMCallSvc", "CRMCalls"
 ATTEMPTS = 3
 ENTRIES_PER_QUERY = 20
 
@@ -29,7 +28,7 @@ ENTRIES_PER_QUERY = 20
 class OptOut:
     """An opt-out that was written to a row."""
 
-    row: Row
+    row: EpicorRow
     update: ContactUpdate
 
     @property
@@ -40,16 +39,16 @@ class OptOut:
 
     @property
     def mark(self) -> str:
-        """What tells the entry of this event from every other."""
-        return f"Event: {self.update.moment.event_id}"
+        """The line by which the entry of this event is found."""
+        return f"Event: {self.update.event_time.event_id}"
 
     @property
     def text(self) -> str:
-        """Who, when, why and by which campaign."""
+        """Address, time, reason and campaign."""
         update = self.update
         lines = [
             f"Address: {update.email}",
-            f"When: {update.moment.at.isoformat()}",
+            f"When: {format_timestamp(update.event_time.at)}",
             f"Reason: {update.reason or 'not given'}",
             f"Campaign: {update.campaign_id or 'not given'}",
             self.mark,
@@ -63,30 +62,34 @@ class Journal:
 
     Attributes:
         service: Its business object.
-        set_name: Its entity set.
         table: Its table.
-        new_method: The method that prepares a new entry.
-        text_column: Where the event is told.
+        text_column: The column with the text of the event.
         about: The condition for entries about a row.
-        arguments: What the method needs to know about the row.
+        arguments: The method's arguments for the row.
         content: The columns of the entry.
     """
 
     service: str
-    set_name: str
     table: str
-    new_method: str
     text_column: str
-    about: Callable[[Row], str]
-    arguments: Callable[[Row], Mapping[str, Any]]
+    about: Callable[[EpicorRow], str]
+    arguments: Callable[[EpicorRow], Mapping[str, Any]]
     content: Callable[[OptOut], Mapping[str, Any]]
+
+    @property
+    def path(self) -> str:
+        """The path of its entity set."""
+        return f"{self.service}/{self.table}s"
+
+    @property
+    def new_method(self) -> str:
+        """The method that prepares a new entry."""
+        return f"GetNew{self.table}"
 
 
 MEMO = Journal(
-    MEMO_SERVICE,
-    MEMO_SET,
+    "Ice.BO.MemoSvc",
     "Memo",
-    "GetNewMemo",
     "MemoText",
     about=lambda row: eq("RelatedToSysRowID", Raw(row.values[SYSTEM_ID])),
     arguments=lambda row: {
@@ -113,10 +116,8 @@ def crm_call(call_type: str | None) -> Journal:
         }
 
     return Journal(
-        CALL_SERVICE,
-        CALL_SET,
+        "Erp.BO.CRMCallSvc",
         "CRMCall",
-        "GetNewCRMCall",
         "CallText",
         about=lambda row: and_(
             eq("RelatedToFile", "Customer"),
@@ -146,7 +147,7 @@ class EvidenceWriter:
         self._journals = journals
 
     def write(self, opt_outs: Sequence[OptOut]) -> dict[tuple[str, str], ConnectorError]:
-        """Log opt-outs; what failed, by row and event."""
+        """Log opt-outs; returns the errors, by row and event."""
         failed: dict[tuple[str, str], ConnectorError] = {}
         for journal in self._journals:
             for company in dict.fromkeys(entry.row.company for entry in opt_outs):
@@ -164,7 +165,7 @@ class EvidenceWriter:
         try:
             missing = self._missing(journal, company, opt_outs)
         except ConnectorError as error:
-            failed.update({(entry.row.id, entry.update.moment.event_id): error for entry in opt_outs})
+            failed.update({(entry.row.id, entry.update.event_time.event_id): error for entry in opt_outs})
             return
         fatal: ConnectorError | None = None
         for entry in missing:
@@ -172,11 +173,11 @@ class EvidenceWriter:
                 if fatal is None:
                     self._write(journal, company, entry)
             except DataError as error:
-                failed[entry.row.id, entry.update.moment.event_id] = error
+                failed[entry.row.id, entry.update.event_time.event_id] = error
             except ConnectorError as error:
                 fatal = error
             if fatal is not None:
-                failed[entry.row.id, entry.update.moment.event_id] = fatal
+                failed[entry.row.id, entry.update.event_time.event_id] = fatal
 
     def _missing(self, journal: Journal, company: str, opt_outs: Sequence[OptOut]) -> list[OptOut]:
         missing: list[OptOut] = []
@@ -189,10 +190,8 @@ class EvidenceWriter:
                 )
                 for entry in entries
             ]
-            rows = self._client.read(
-                company, f"{journal.service}/{journal.set_name}", filter=or_(*conditions), top=100
-            )
-            missing += [entry for entry in entries if not any(_tells(journal, row, entry) for row in rows)]
+            rows = self._client.read(company, journal.path, filter=or_(*conditions), top=100)
+            missing += [entry for entry in entries if not any(_is_of(journal, row, entry) for row in rows)]
         return missing
 
     def _write(self, journal: Journal, company: str, entry: OptOut) -> None:
@@ -204,7 +203,7 @@ class EvidenceWriter:
                     return
             else:
                 return
-        raise TransientError(f"Whether the {journal.table} was written could not be found out.")
+        raise TransientError(f"It could not be found out whether the {journal.table} was written.")
 
     def _add(self, journal: Journal, company: str, entry: OptOut) -> None:
         prepared = self._client.call(
@@ -218,8 +217,8 @@ class EvidenceWriter:
         self._client.call(company, journal.service, "Update", {"ds": {journal.table: [row]}})
 
 
-def _tells(journal: Journal, row: Mapping[str, Any], entry: OptOut) -> bool:
-    """Whether an entry that was found is the one of this event and this row."""
+def _is_of(journal: Journal, row: Mapping[str, Any], entry: OptOut) -> bool:
+    """True if an entry that was found is the one of this event and this row."""
     if entry.mark not in str(row.get(journal.text_column)).splitlines():
         return False
     if journal is MEMO:

@@ -8,20 +8,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor
 from enum import StrEnum
-from typing import Any
 from urllib.parse import quote
 
 from kinetic_mailchimp.epicor import EpicorClient
-from kinetic_mailchimp.epicor.odata import and_, eq, gt, literal, or_
+from kinetic_mailchimp.epicor.client import LONGEST_URL
+from kinetic_mailchimp.epicor.odata import after, and_, eq, literal, or_
 
-from target_epicor_contacts.epicor.entities import CONTACT, EMAIL, PERSON, Entity, Row
-from target_epicor_contacts.rules.matching import addresses_in, person_of
+from target_epicor_contacts.epicor.addresses import addresses_in, person_of
+from target_epicor_contacts.epicor.entities import CONTACT, EMAIL, PERSON, Entity, EpicorRow
 
 PAGE = 1_000
 SURELY_LAST = 10
 """A page with fewer rows is the last one; a longer one may be cut off by a cap of the server."""
-LONGEST_ADDRESS = 7_500
-"""Characters of a URL; gateways in front of Kinetic refuse about 8,192."""
 KEYSET_RESERVE = 400
 """Characters that a second page adds to the condition."""
 CACHED_ADDRESSES = 20_000
@@ -29,12 +27,12 @@ _NEVER: tuple[float, frozenset[str]] = (float("-inf"), frozenset())
 
 
 class AddressFilter(StrEnum):
-    """How the server is asked for an address; what it gives is compared again here."""
+    """Ways to ask the server for an address; its answer is compared again here."""
 
     CONTAINS = "contains"
     """Finds `mailto:`, display names and spaces too; capitals as the database's collation has it."""
     TOLOWER = "tolower"
-    """The same where the database tells capitals apart."""
+    """The same in a database with a case-sensitive collation."""
     EQUALS = "equals"
     """Clean columns only; the fastest."""
 
@@ -47,15 +45,15 @@ class AddressFilter(StrEnum):
 
 
 class RowFinder:
-    """Reads rows, several requests at a time, and keeps what it found for a while.
+    """Reads rows, several requests at a time, and keeps the answers for a while.
 
     Args:
         client: Kinetic.
         selected: The columns to read, by kind of row; the kinds are those that are matched.
         executor: Runs the requests.
-        address_filter: How the server is asked for an address.
-        keep_seconds: How long an answer may be used again.
-        cached_addresses: How many answers are kept.
+        address_filter: The way to ask the server for an address.
+        keep_seconds: Seconds for which an answer may be used again.
+        cached_addresses: Number of answers that are kept.
         clock: Monotonic seconds.
     """
 
@@ -77,29 +75,29 @@ class RowFinder:
         self._keep_seconds = keep_seconds
         self._cached_addresses = cached_addresses
         self._clock = clock
-        self._rows: dict[str, Row] = {}
+        self._rows: dict[str, EpicorRow] = {}
         self._found: dict[str, tuple[float, frozenset[str]]] = {}
 
-    def find(self, addresses: Iterable[str], *, anew: AbstractSet[str] = frozenset()) -> list[Row]:
+    def find(self, addresses: Iterable[str], *, fresh: AbstractSet[str] = frozenset()) -> list[EpicorRow]:
         """Every row that holds one of the addresses, and the contacts linked to those as the same person.
 
         Args:
             addresses: As `email_key` makes them.
-            anew: Those for which an earlier answer must not be used again.
+            fresh: Those for which an earlier answer must not be used again.
         """
         wanted = list(dict.fromkeys(addresses))
         # Before answers are counted on: none of them may go while others are asked for.
         self._make_room(len(wanted))
         now = self._clock()
         unknown = [
-            address for address in wanted if address in anew or self._found.get(address, _NEVER)[0] <= now
+            address for address in wanted if address in fresh or self._found.get(address, _NEVER)[0] <= now
         ]
         if unknown:
             self._ask(unknown, now + self._keep_seconds)
         ids = {row_id for address in wanted for row_id in self._found[address][1] if row_id in self._rows}
         return [self._rows[row_id] for row_id in sorted(ids)]
 
-    def current(self, rows: Sequence[Row], *, one_by_one: bool = False) -> dict[str, Row]:
+    def current(self, rows: Sequence[EpicorRow], *, one_by_one: bool = False) -> dict[str, EpicorRow]:
         """Rows as they are now, by id; one that is gone is missing.
 
         Args:
@@ -115,8 +113,13 @@ class RowFinder:
         wanted = {row.id for row in rows}
         return {row_id: row for row_id, row in found.items() if row_id in wanted}
 
-    def remember(self, before: Row, now: Row | None) -> None:
-        """Take note of a row that was written; None when what it holds is not known."""
+    def remember(self, before: EpicorRow, now: EpicorRow | None) -> None:
+        """Keep a row that was written.
+
+        Args:
+            before: The row as it was read.
+            now: The row after the write; None where that is not known.
+        """
         touched = set(addresses_in(before.values.get(EMAIL)))
         if now is None:
             self._rows.pop(before.id, None)
@@ -153,7 +156,7 @@ class RowFinder:
         self._found.update({address: (keep_until, frozenset(ids)) for address, ids in found.items()})
         self._rows.update({row.id: row for row in rows})
 
-    def _linked(self, rows: Iterable[Row]) -> dict[tuple[str, int] | None, set[str]]:
+    def _linked(self, rows: Iterable[EpicorRow]) -> dict[tuple[str, int] | None, set[str]]:
         """Ids of the contacts of the people that these rows are linked to."""
         if CONTACT not in self._selected:
             return {}
@@ -173,7 +176,7 @@ class RowFinder:
 
     def _read(
         self, groups: Mapping[tuple[str, Entity], Sequence[str]], *, one_by_one: bool = False
-    ) -> Iterator[Row]:
+    ) -> Iterator[EpicorRow]:
         """Rows that fit any of the conditions, by company and kind of row."""
         calls = [
             (company, entity, chunk)
@@ -185,10 +188,10 @@ class RowFinder:
             yield from rows
 
     def _chunks(self, company: str, entity: Entity, conditions: Sequence[str]) -> Iterator[list[str]]:
-        empty = self._client.address(
+        empty = self._client.url(
             company, entity.path, filter="-", orderby=entity.key, select=self._selected[entity], top=PAGE
         )
-        room = LONGEST_ADDRESS - KEYSET_RESERVE - len(empty)
+        room = LONGEST_URL - KEYSET_RESERVE - len(empty)
         chunk: list[str] = []
         used = 0
         for condition in conditions:
@@ -201,8 +204,8 @@ class RowFinder:
         if chunk:
             yield chunk
 
-    def _read_all(self, company: str, entity: Entity, conditions: Sequence[str]) -> list[Row]:
-        rows: list[Row] = []
+    def _read_all(self, company: str, entity: Entity, conditions: Sequence[str]) -> list[EpicorRow]:
+        rows: list[EpicorRow] = []
         order = entity.key[1:]
         wanted = or_(*conditions)
         beyond = ""
@@ -215,16 +218,7 @@ class RowFinder:
                 select=self._selected[entity],
                 top=PAGE,
             )
-            rows += [Row(entity, values) for values in page]
+            rows += [EpicorRow(entity, values) for values in page]
             if len(page) < SURELY_LAST:
                 return rows
-            beyond = _after(page[-1], order)
-
-
-def _after(row: Mapping[str, Any], order: Sequence[str]) -> str:
-    """What comes behind a row in the order of these columns."""
-    steps = (
-        and_(*(eq(same, row[same]) for same in order[:position]), gt(column, row[column]))
-        for position, column in enumerate(order)
-    )
-    return or_(*steps)
+            beyond = after(order, [page[-1][name] for name in order], {})

@@ -1,4 +1,4 @@
-"""Holds records against the rows as they are, and says in the audit trail where both differ."""
+"""Compares records with the rows as they are, and records in the audit trail where both differ."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Any
 from kinetic_mailchimp.audit import Run
 from kinetic_mailchimp.kit.errors import ConnectorError
 
-from target_epicor_contacts.audit.batch_result import Written
-from target_epicor_contacts.audit.decisions import decide, sort_out
+from target_epicor_contacts.audit.decisions import decide, decide_unapplied
+from target_epicor_contacts.audit.event_result import BatchResult
 from target_epicor_contacts.contract.contact_update import ContactUpdate
-from target_epicor_contacts.epicor.entities import Row
+from target_epicor_contacts.epicor.entities import EpicorRow
 from target_epicor_contacts.epicor.row_finder import RowFinder
 from target_epicor_contacts.reconcile.drift import as_comparison
-from target_epicor_contacts.rules.event_plan import Outcome
+from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.matching import AddressBook, LinkedPeople
 from target_epicor_contacts.rules.plan import plan
 from target_epicor_contacts.rules.policy import Rules
 from target_epicor_contacts.settings import WriteSettings
-from target_epicor_contacts.state.person_state import PersonMemory
+from target_epicor_contacts.state.person_state import PersonState
 
 
 class Comparer:
-    """Takes the place of the applier where records tell of present states, to compare and no more.
+    """Takes the place of the event processor where records have present states, to compare and no more.
 
     Args:
         run: The present run.
         finder: Reads rows.
-        rules: How updates become changes, for a comparison.
-        settings: What else is configured, for a comparison.
+        rules: The configured rules, for a comparison.
+        settings: The other settings, for a comparison.
     """
 
     def __init__(self, run: Run, finder: RowFinder, rules: Rules, settings: WriteSettings) -> None:
@@ -45,51 +45,51 @@ class Comparer:
             ConnectorError: The rows could not be read; the records of the batch are recorded as failed.
         """
         self._run.read(len(records))
-        updates, decisions = sort_out(stream, records, self._settings.on_invalid)
-        written = Written()
+        updates, decisions = decide_unapplied(stream, records, self._settings.on_invalid)
+        result = BatchResult()
         try:
-            outcomes = compare(list(updates.values()), self._rows(updates.values()), self._rules)
+            events = compare(list(updates.values()), self._rows(updates.values()), self._rules)
         except ConnectorError as error:
-            written = Written(fatal=error, untried=True)
-            outcomes = [Outcome(update, update.key) for update in updates.values()]
-        for index, outcome in zip(updates, outcomes, strict=True):
-            decisions[index] = decide(outcome, written, self._rules, self._settings.unmatched)
+            result = BatchResult(fatal=error, untried=True)
+            events = [EventPlan(update, update.key) for update in updates.values()]
+        for index, event in zip(updates, events, strict=True):
+            decisions[index] = decide(event, result, self._rules, self._settings.unmatched)
         self._run.record([as_comparison(decisions[index], self._rules) for index in range(len(records))])
-        if written.fatal is not None:
-            raise written.fatal
+        if result.fatal is not None:
+            raise result.fatal
 
-    def _rows(self, updates: Iterable[ContactUpdate]) -> list[Row]:
+    def _rows(self, updates: Iterable[ContactUpdate]) -> list[EpicorRow]:
         addresses = {key for update in updates for key in (update.key, update.new_key) if key}
-        return self._finder.find(sorted(addresses), anew=addresses)
+        return self._finder.find(sorted(addresses), fresh=addresses)
 
 
 def shortfall(streams: Iterable[str]) -> str:
-    """Why a comparison is none of everything, in words.
+    """The reason why a comparison is not complete, in words.
 
     Args:
-        streams: Those of which nothing said that all of it came.
+        streams: Those without an ACTIVATE_VERSION message.
     """
     return (
-        f"Nothing said that all of {', '.join(sorted(streams))} was read (no ACTIVATE_VERSION message after "
-        "the last record): the tap ended early, or lists no present states."
+        f"It is not known whether all of {', '.join(sorted(streams))} was read (no ACTIVATE_VERSION message "
+        "after the last record): the tap ended early, or lists no present states."
     )
 
 
-def compare(updates: Sequence[ContactUpdate], rows: Iterable[Row], rules: Rules) -> list[Outcome]:
-    """What each of the updates would change, each by itself: none of them comes after another.
+def compare(updates: Sequence[ContactUpdate], rows: Iterable[EpicorRow], rules: Rules) -> list[EventPlan]:
+    """The changes that each of the updates would make, each by itself: none of them comes after another.
 
     Args:
-        updates: They tell of present states.
+        updates: Present states.
         rows: Every row that holds one of their addresses, and rows linked to those.
-        rules: How updates become changes, for a comparison.
+        rules: The configured rules, for a comparison.
     """
     by_id = {row.id: row for row in rows}
     book = AddressBook({row_id: row.values for row_id, row in by_id.items()}, LinkedPeople.ALL)
-    outcomes: list[Outcome] = []
+    events: list[EventPlan] = []
     for update in updates:
         keys = [key for key in (update.key, update.new_key) if key]
         involved = sorted({row_id for key in keys for row_id in book.match(key)})
-        # Nothing that was remembered decides, and whose a flag is least of all.
-        memories = dict.fromkeys(keys, PersonMemory(flagged=frozenset(involved)))
-        outcomes += plan([update], [by_id[row_id] for row_id in involved], memories, rules).outcomes
-    return outcomes
+        # No stored state decides, and the owner of a flag least of all.
+        states = dict.fromkeys(keys, PersonState(flagged=frozenset(involved)))
+        events += plan([update], [by_id[row_id] for row_id in involved], states, rules).events
+    return events

@@ -1,4 +1,4 @@
-"""Turns what a run would decide about a record into what a comparison says: where both sides differ."""
+"""Turns the decision of a run about a record into that of a comparison: where both sides differ."""
 
 from __future__ import annotations
 
@@ -23,30 +23,32 @@ _ADVICE: Mapping[Drift, str] = {
     Drift.FIELDS_DIFFER: "Correct the value on the side that is wrong.",
     Drift.ROW_MISSING: "The person's next event makes a contact; until then, make one in Epicor.",
 }
-"""What a person can do about a difference."""
+"""The way out of a difference, for a person."""
 
 
 def as_comparison(decision: Decision, rules: Rules) -> Decision:
     """The decision of a comparison, which is no proof of consent and leaves nothing to be replayed.
 
     Args:
-        decision: What a run would decide.
-        rules: Which column is the flag, and its value.
+        decision: The decision of a run.
+        rules: Name and value of the flag.
     """
-    told = replace(decision, consent=None, dead_letter=None)
+    compared = replace(decision, consent=None, dead_letter=None)
     parts = [_part(part, rules) for part in decision.parts]
     kind = _first_of({Drift(part.reason) for part in parts})
     if kind is None and decision.action is Action.CREATED:
         kind = Drift.ROW_MISSING
     if kind is None:
         # A value that its column cannot take cannot be compared.
-        return replace(told, action=Action.SKIPPED) if decision.reason == "invalid_value" else told
+        if decision.reason == "invalid_value":
+            return replace(compared, action=Action.SKIPPED)
+        return compared
     rows = ", ".join(part.targets for part in parts if part.targets)
     sentences = [kind.sentence, f"{rows}." if rows else "", _ADVICE[kind].format(flag=rules.flag_column)]
     if decision.action is Action.FAILED:
         sentences.append(decision.detail)
     return replace(
-        told,
+        compared,
         action=Action.DRIFTED,
         reason=kind.value,
         detail=" ".join(sentence for sentence in sentences if sentence),
@@ -55,14 +57,14 @@ def as_comparison(decision: Decision, rules: Rules) -> Decision:
 
 
 def _part(part: Decision, rules: Rules) -> Decision:
-    # That the address is not to be carried on is part of a move, and nothing that Mailchimp says.
+    # The flag that keeps the address from being carried on is part of a move, and not of Mailchimp's record.
     changes = {name: change for name, change in (part.changes or {}).items() if name != SYNC_EMAIL}
     kind = _kind({name: after for name, (_, after) in changes.items()}, rules)
     return replace(part, action=Action.DRIFTED, reason=kind.value, detail=kind.sentence, changes=changes)
 
 
 def _kind(wanted: Mapping[str, Any], rules: Rules) -> Drift:
-    """How a row differs from what Mailchimp says about its columns."""
+    """The kind of difference between a row and Mailchimp."""
     if rules.flag_column in wanted:
         is_out = wanted[rules.flag_column] == rules.flag_value
         return Drift.OPT_OUT_UNKNOWN_TO_EPICOR if is_out else Drift.OPT_OUT_UNKNOWN_TO_MAILCHIMP
@@ -70,5 +72,5 @@ def _kind(wanted: Mapping[str, Any], rules: Rules) -> Drift:
 
 
 def _first_of(kinds: set[Drift]) -> Drift | None:
-    """The one that matters most, in the order of the table."""
+    """The most important one, in the order of the table."""
     return next((kind for kind in _ADVICE if kind in kinds), None)

@@ -1,4 +1,4 @@
-"""Applies what an event says about consent: the flag, and the columns that say why."""
+"""Applies the status of an event: the flag, and the columns with its particulars."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate, Status
 from target_epicor_contacts.contract.event_order import Age
+from target_epicor_contacts.epicor.addresses import addresses_in
 from target_epicor_contacts.epicor.columns import coerce
 from target_epicor_contacts.epicor.entities import EMAIL
-from target_epicor_contacts.rules.event_plan import Outcome
-from target_epicor_contacts.rules.matching import Hold, addresses_in
-from target_epicor_contacts.rules.working_copy import Draft
+from target_epicor_contacts.rules.event_plan import EventPlan
+from target_epicor_contacts.rules.matching import MatchKind
+from target_epicor_contacts.rules.working_copy import WorkingCopy
 from target_epicor_contacts.state.person_state import StatusSeen
 
 COMPLAINT_OUTRANKS = "complaint_outranks"
@@ -19,96 +20,98 @@ OTHER_AUDIENCE = "opted_out_of_other_audience"
 _WEAKER_THAN_COMPLAINT = frozenset({Status.UNSUBSCRIBED, Status.CLEANED})
 
 
-def apply_status(draft: Draft, outcome: Outcome, holds: Mapping[str, Hold]) -> None:
+def apply_status(working: WorkingCopy, event: EventPlan, matches: Mapping[str, MatchKind]) -> None:
     """Bring the matched rows to the newest status; an event without one brings only what is pending."""
-    if outcome.update.status:
-        _remember(draft, outcome, outcome.update.status, matched=bool(holds))
-    seen = draft.memory(outcome.person).status
-    has_news = outcome.update.status and outcome.superseded.get("status") in {None, COMPLAINT_OUTRANKS}
-    if seen is None or not holds or not (has_news or seen.pending):
+    if event.update.status:
+        _remember(working, event, event.update.status, matched=bool(matches))
+    seen = working.state(event.person).status
+    has_news = event.update.status and event.superseded.get("status") in {None, COMPLAINT_OUTRANKS}
+    if seen is None or not matches or not (has_news or seen.pending):
         return
-    write_status(draft, outcome, holds, seen)
-    memory = draft.memory(outcome.person)
-    draft.memories[outcome.person] = replace(memory, status=replace(seen, pending=False))
+    write_status(working, event, matches, seen)
+    state = working.state(event.person)
+    working.states[event.person] = replace(state, status=replace(seen, pending=False))
 
 
-def write_status(draft: Draft, outcome: Outcome, holds: Mapping[str, Hold], seen: StatusSeen) -> None:
+def write_status(
+    working: WorkingCopy, event: EventPlan, matches: Mapping[str, MatchKind], seen: StatusSeen
+) -> None:
     """Bring rows to a status."""
-    particulars = draft.rules.particulars(seen)
-    for row_id, hold in holds.items():
-        if not draft.rules.opts_out(seen.value) and not _speaks_for(draft, row_id, hold):
+    particulars = working.rules.particulars(seen)
+    for row_id, kind in matches.items():
+        if not working.rules.opts_out(seen.value) and not _may_clear_flag(working, row_id, kind):
             continue
-        _write_flag(draft, outcome, row_id, seen.value)
+        _write_flag(working, event, row_id, seen.value)
         for column, value in particulars.items():
-            if edm_type := draft.edm_type(row_id, column):
-                draft.write_if_other(outcome, row_id, column, coerce(column, value, edm_type), edm_type)
+            if edm_type := working.edm_type(row_id, column):
+                working.write_if_other(event, row_id, column, coerce(column, value, edm_type), edm_type)
 
 
-def _speaks_for(draft: Draft, row_id: str, hold: Hold) -> bool:
-    """Whether a person who comes back may say so for a row: not where another address has a say too."""
-    if hold is Hold.BY_PERSON:
-        return not addresses_in(draft.values(row_id).get(EMAIL))
-    return hold is Hold.SOLE
+def _may_clear_flag(working: WorkingCopy, row_id: str, kind: MatchKind) -> bool:
+    """True if a person who subscribes again may clear the flag of a row: not one of another address too."""
+    if kind is MatchKind.LINKED_PERSON:
+        return not addresses_in(working.values(row_id).get(EMAIL))
+    return kind is MatchKind.ONLY_ADDRESS
 
 
-def _remember(draft: Draft, outcome: Outcome, status: Status, *, matched: bool) -> None:
-    update = outcome.update
-    memory = draft.memory(outcome.person)
-    known = memory.status
-    audiences = _audiences(draft, update, status, known)
+def _remember(working: WorkingCopy, event: EventPlan, status: Status, *, matched: bool) -> None:
+    update = event.update
+    state = working.state(event.person)
+    known = state.status
+    audiences = _audiences(working, update, status, known)
     seen = StatusSeen(
-        update.moment,
+        update.event_time,
         status,
-        update.moment,
+        update.event_time,
         update.reason,
         update.campaign_id,
         pending=not matched,
         audiences=audiences,
     )
     if known:
-        age = update.moment.age(known.moment)
+        age = update.event_time.age(known.event_time)
         if age is Age.OLDER:
-            outcome.superseded["status"] = "newer_event"
+            event.superseded["status"] = "newer_event"
             return
         if age is Age.SAME and status.weight < known.value.weight:
-            outcome.superseded["status"] = "same_time_lower_weight"
+            event.superseded["status"] = "same_time_lower_weight"
             return
         if known.value is Status.COMPLAINT and status in _WEAKER_THAN_COMPLAINT:
-            # The newer moment is kept: a `subscribed` from between the two must not count as news.
-            seen = replace(known, moment=update.moment, audiences=audiences)
-            outcome.superseded["status"] = COMPLAINT_OUTRANKS
+            # The newer time is kept: a `subscribed` from between the two must not count as news.
+            seen = replace(known, event_time=update.event_time, audiences=audiences)
+            event.superseded["status"] = COMPLAINT_OUTRANKS
         if status is Status.SUBSCRIBED and audiences:
-            # The moment of the opt-out stays: it is the one that holds.
+            # The time of the opt-out stays: it is the one that holds.
             seen = replace(known, audiences=audiences)
-            outcome.superseded["status"] = OTHER_AUDIENCE
-    draft.memories[outcome.person] = replace(memory, status=seen)
+            event.superseded["status"] = OTHER_AUDIENCE
+    working.states[event.person] = replace(state, status=seen)
 
 
 def _audiences(
-    draft: Draft, update: ContactUpdate, status: Status, known: StatusSeen | None
+    working: WorkingCopy, update: ContactUpdate, status: Status, known: StatusSeen | None
 ) -> frozenset[str]:
-    """The audiences in which an opt-out holds after an event; who comes back without naming one, to all."""
+    """The audiences in which an opt-out holds after an event; a `subscribed` without a list is for all."""
     before = known.audiences if known else frozenset()
     mine = frozenset({update.list_id} if update.list_id else ())
-    if draft.rules.opts_out(status):
+    if working.rules.opts_out(status):
         return before | mine
     if status is not Status.SUBSCRIBED:
         return before
     return before - mine if mine else frozenset()
 
 
-def _write_flag(draft: Draft, outcome: Outcome, row_id: str, status: Status) -> None:
-    rules, memory = draft.rules, draft.memory(outcome.person)
-    flagged = bool(draft.values(row_id).get(rules.flag_column)) == rules.flag_value
-    is_ours = flagged and row_id in memory.flagged
+def _write_flag(working: WorkingCopy, event: EventPlan, row_id: str, status: Status) -> None:
+    rules, state = working.rules, working.state(event.person)
+    flagged = bool(working.values(row_id).get(rules.flag_column)) == rules.flag_value
+    is_ours = flagged and row_id in state.flagged
     if rules.opts_out(status) and not flagged:
-        draft.write(outcome, row_id, rules.flag_column, rules.flag_value)
+        working.write(event, row_id, rules.flag_column, rules.flag_value)
         is_ours = True
     elif status is Status.SUBSCRIBED and flagged:
         if is_ours and rules.clear_on_subscribe:
-            draft.write(outcome, row_id, rules.flag_column, not rules.flag_value)
+            working.write(event, row_id, rules.flag_column, not rules.flag_value)
             is_ours = False
         else:
-            outcome.flag_kept.add(row_id)
-    flags = memory.flagged | {row_id} if is_ours else memory.flagged - {row_id}
-    draft.memories[outcome.person] = replace(memory, flagged=flags)
+            event.flag_kept.add(row_id)
+    flags = state.flagged | {row_id} if is_ours else state.flagged - {row_id}
+    working.states[event.person] = replace(state, flagged=flags)

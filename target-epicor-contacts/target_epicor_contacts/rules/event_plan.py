@@ -1,4 +1,4 @@
-"""What a single event comes to, before anything is written."""
+"""Plan of a single event, before anything is written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from target_epicor_contacts.epicor.columns import InvalidValueError
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PlannedChange:
     """One value of one row that an event sets."""
 
     row_id: str
@@ -20,28 +20,28 @@ class Change:
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What an event came to.
+class EventPlan:
+    """Changes that an event asks for, and the parts of it that are not applied.
 
     Attributes:
         update: The event.
-        person: The address whose memory it went to, which is a later one where the person has moved on.
+        person: The address whose state it went to, which is a later one where the person has moved on.
         number: Its place among the events of the batch.
         matched: Ids of the rows that belong to the address.
-        changes: What it sets and no later event of the batch sets again.
-        overtaken: How many of its changes a later event of the batch made void.
+        changes: The values that it sets and no later event of the batch sets again.
+        overtaken: Number of its changes that a later event of the batch made void.
         superseded: The field groups in which something newer is applied already, and why.
         kept: Columns in which a policy kept Epicor's value.
         refused: Columns that an empty value would have cleared.
-        flag_kept: Rows whose flag stays because somebody else set it.
-        error: Why a part of it cannot be applied at all.
+        flag_kept: Rows whose flag stays because a user of Epicor set it.
+        error: The error of a value that cannot be applied at all.
     """
 
     update: ContactUpdate
     person: str
     number: int = 0
     matched: tuple[str, ...] = ()
-    changes: tuple[Change, ...] = ()
+    changes: tuple[PlannedChange, ...] = ()
     overtaken: int = 0
     superseded: dict[str, str] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)

@@ -1,76 +1,56 @@
-"""Decides which rows belong to an address."""
+"""Matches rows to an address."""
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from enum import Enum, StrEnum
-from functools import lru_cache
 from typing import Any
 
-from kinetic_mailchimp.kit.email_address import InvalidEmailError, email_key, parse_email
-
-from target_epicor_contacts.epicor.entities import EMAIL, PERSON
-
-REMEMBERED_FIELDS = 50_000
-"""The same rows are looked at for each event of a person, and to check an address takes a while."""
-_BETWEEN_ADDRESSES = re.compile(r"[;,\s]+")
+from target_epicor_contacts.epicor.addresses import addresses_in, person_of
+from target_epicor_contacts.epicor.entities import EMAIL
 
 
 class LinkedPeople(StrEnum):
-    """Which further contacts of a person belong to an address: Kinetic links them by `PerConID`."""
+    """Further contacts of a person that belong to an address: Kinetic links them by `PerConID`."""
 
     SAME_ADDRESS = "same_address"
     NO_OTHER_ADDRESS = "no_other_address"
     ALL = "all"
 
 
-class Hold(Enum):
-    """How a row holds an address."""
+class MatchKind(Enum):
+    """Kind of the match of a row and an address."""
 
-    SOLE = "sole"
+    ONLY_ADDRESS = "only_address"
     """It is the only one: all of an event applies."""
-    AMONG_OTHERS = "among_others"
-    """The field holds several: an opt-out applies, for nobody can mail the row and spare that address."""
-    BY_PERSON = "by_person"
+    SHARED_FIELD = "shared_field"
+    """The field holds several: an opt-out applies, because mail to the row reaches that address too."""
+    LINKED_PERSON = "linked_person"
     """Another row of the same person holds it: its status applies."""
-
-
-@lru_cache(maxsize=REMEMBERED_FIELDS)
-def addresses_in(text: object) -> tuple[str, ...]:
-    """What the addresses in a field are compared by: none, one, or all of several."""
-    if not isinstance(text, str) or "@" not in text:
-        return ()
-    try:
-        return (email_key(parse_email(text)),)
-    except InvalidEmailError as error:
-        if error.reason != "several_addresses":
-            return ()
-    return tuple(dict.fromkeys(key for part in _BETWEEN_ADDRESSES.split(text) for key in addresses_in(part)))
 
 
 class AddressBook:
     """Rows by the addresses they hold and the people they belong to.
 
     Args:
-        rows: Values by the row's id. Whoever changes the address of one says so with `readdress`.
-        linked: Which further contacts of a person belong to an address.
+        rows: Values by the row's id. After a change of the address of one, call `readdress`.
+        linked: The further contacts of a person that belong to an address.
     """
 
     def __init__(self, rows: Mapping[str, Mapping[str, Any]], linked: LinkedPeople) -> None:
         self._rows = rows
         self._linked = linked
         self._held: dict[str, tuple[str, ...]] = {}
-        self._by_address: dict[str, dict[str, Hold]] = defaultdict(dict)
+        self._by_address: dict[str, dict[str, MatchKind]] = defaultdict(dict)
         self._by_person: dict[tuple[str, int], list[str]] = defaultdict(list)
         for row_id, values in rows.items():
             self._add(row_id)
             if person := person_of(values):
                 self._by_person[person].append(row_id)
 
-    def match(self, address: str) -> dict[str, Hold]:
-        """Which rows belong to an address (as `email_key` makes it), and how."""
+    def match(self, address: str) -> dict[str, MatchKind]:
+        """The rows that belong to an address (as `email_key` makes it), and the kind of the match."""
         found = dict(self._by_address.get(address, {}))
         if self._linked is LinkedPeople.SAME_ADDRESS:
             return found
@@ -78,7 +58,7 @@ class AddressBook:
         for person in sorted(people):
             for row_id in self._by_person[person]:
                 if self._linked is LinkedPeople.ALL or not self._held[row_id]:
-                    found.setdefault(row_id, Hold.BY_PERSON)
+                    found.setdefault(row_id, MatchKind.LINKED_PERSON)
         return found
 
     def contacts_of_same_person(self, row_id: str) -> list[str]:
@@ -96,10 +76,6 @@ class AddressBook:
         held = addresses_in(self._rows[row_id].get(EMAIL))
         self._held[row_id] = held
         for address in held:
-            self._by_address[address][row_id] = Hold.SOLE if len(held) == 1 else Hold.AMONG_OTHERS
-
-
-def person_of(values: Mapping[str, Any]) -> tuple[str, int] | None:
-    """Company and PerConID of the person that a contact is linked to."""
-    number = values.get(PERSON)
-    return (str(values.get("Company")), int(number)) if number else None
+            self._by_address[address][row_id] = (
+                MatchKind.ONLY_ADDRESS if len(held) == 1 else MatchKind.SHARED_FIELD
+            )

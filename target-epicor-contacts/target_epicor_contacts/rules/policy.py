@@ -1,11 +1,14 @@
-"""What the settings make of a status, of a conflict and of a match: all that planning needs to know."""
+"""Policy for statuses, conflicts and matches: everything that planning needs of the settings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
+
+from kinetic_mailchimp.kit.settings import setting
 
 from target_epicor_contacts.contract.contact_update import Status
 from target_epicor_contacts.epicor.columns import Columns
@@ -13,88 +16,139 @@ from target_epicor_contacts.epicor.entities import ENTITIES, Entity
 from target_epicor_contacts.rules.matching import LinkedPeople
 from target_epicor_contacts.state.person_state import StatusSeen
 
+Match = Literal["contacts", "customers"]
+
 
 class ConflictPolicy(StrEnum):
-    """Whose value stays when both sides changed a field since they last agreed."""
+    """Side whose value stays when both changed a field since they last agreed."""
 
     MAILCHIMP_WINS = "mailchimp_wins"
     EPICOR_WINS = "epicor_wins"
     NEWEST_WINS = "newest_wins"
 
 
-@dataclass(frozen=True)
-class StatusColumns:
-    """The columns that say why a person must not be contacted; None where a tenant has none."""
-
-    status: str | None = None
-    reason: str | None = None
-    date: str | None = None
-    campaign: str | None = None
-
-    def given(self) -> tuple[str, ...]:
-        """Those that are set."""
-        return tuple(name for name in (self.status, self.reason, self.date, self.campaign) if name)
+OPT_OUTS = (Status.UNSUBSCRIBED, Status.COMPLAINT, Status.CLEANED)
 
 
 @dataclass(frozen=True)
-class Rules:
-    """How events become changes.
+class Policy:
+    """Settings that decide which rows an event matches and what it changes."""
 
-    Attributes:
-        columns: What columns there are.
-        entities: Kinds of rows to match.
-        linked_people: Which further contacts of a person belong to an address.
-        flag_column: The column that keeps a row out of marketing.
-        flag_value: Its value when it does.
-        flag_statuses: The statuses that set it.
-        status_columns: Columns for the particulars.
-        status_values: What to write for a status where it is not Mailchimp's own word.
-        clear_on_subscribe: Whether a newer `subscribed` takes back a flag that this connector set.
-        conflict_policy: Whose value stays in a conflict.
-        allow_clear: Whether an empty value may replace a value.
-    """
+    match: tuple[Match, ...] = setting(
+        ("contacts", "customers"),
+        title="Rows to match",
+        description="Which rows an address is looked for in: `contacts` (CustCnt), `customers`, or both.",
+    )
+    linked_people: LinkedPeople = setting(
+        LinkedPeople.NO_OTHER_ADDRESS,
+        title="Contacts of the same person",
+        description=(
+            "Which further contacts of a person (PerConID) a status reaches: none but those with the address "
+            "(`same_address`), also those without any (`no_other_address`), or `all`."
+        ),
+    )
+    flag_column: str = setting(
+        "NoContact",
+        title="Flag column",
+        description="The yes-or-no column that keeps a row out of marketing; all matched rows must have it.",
+    )
+    flag_value: bool = setting(
+        default=True,
+        title="Value of the flag",
+        description="Value of the flag column for a person who opted out; false for a column of consent.",
+    )
+    flag_statuses: tuple[Status, ...] = setting(
+        OPT_OUTS,
+        title="Statuses that set the flag",
+        description="`cleaned` is an address that bounced.",
+        items={"type": ["string"], "enum": [status.value for status in OPT_OUTS]},
+    )
+    status_column: str | None = setting(
+        None, title="Status column", description="Column for the status, such as `MC_Status_c`."
+    )
+    status_values: Mapping[str, str] | None = setting(
+        None,
+        title="Words for a status",
+        description="Status → what the status column gets instead, such as `unsubscribed` → `OPTOUT`.",
+    )
+    reason_column: str | None = setting(
+        None,
+        title="Reason column",
+        description="Column for Mailchimp's reason, such as `MC_StatusReason_c`.",
+    )
+    date_column: str | None = setting(
+        None,
+        title="Date column",
+        description="Column for the time of the status, such as `MC_StatusDate_c`.",
+    )
+    campaign_column: str | None = setting(
+        None,
+        title="Campaign column",
+        description="Column for the campaign that caused it, such as `MC_Campaign_c`.",
+    )
+    clear_on_subscribe: bool = setting(
+        default=True,
+        title="Take the flag back",
+        description="Whether a newer `subscribed` clears a flag; never one that a user of Epicor set.",
+    )
+    conflict_policy: ConflictPolicy = setting(
+        ConflictPolicy.MAILCHIMP_WINS,
+        title="Conflicts",
+        description=(
+            "Whose value stays in a field that both sides changed since they last agreed. `newest_wins` "
+            "needs a change date on the row; without one the event counts as newer."
+        ),
+    )
+    allow_clear: bool = setting(
+        default=False,
+        title="Allow clearing",
+        description="Whether an empty value from Mailchimp may replace a value in Epicor.",
+    )
 
-    columns: Columns
-    entities: tuple[Entity, ...] = ENTITIES
-    linked_people: LinkedPeople = LinkedPeople.NO_OTHER_ADDRESS
-    flag_column: str = "NoContact"
-    flag_value: bool = True
-    flag_statuses: frozenset[Status] = frozenset({Status.UNSUBSCRIBED, Status.COMPLAINT, Status.CLEANED})
-    status_columns: StatusColumns = field(default_factory=StatusColumns)
-    status_values: Mapping[str, str] = field(default_factory=dict)
-    clear_on_subscribe: bool = True
-    conflict_policy: ConflictPolicy = ConflictPolicy.MAILCHIMP_WINS
-    allow_clear: bool = False
+    @cached_property
+    def entities(self) -> tuple[Entity, ...]:
+        """The kinds of rows to match."""
+        return tuple(entity for entity in ENTITIES if entity.setting in self.match)
+
+
+@dataclass(frozen=True)
+class Rules(Policy):
+    """Rules that make changes of events: the policy, and the columns that there are."""
+
+    columns: Columns = field(kw_only=True)
 
     def comparing(self) -> Rules:
-        """The same for a comparison of present states: every difference counts, whoever is right.
+        """The same for a comparison of present states: every difference counts, whichever side is right.
 
-        Why and when somebody opted out are particulars of an event, which a present state does not know.
+        Reason and time of an opt-out are particulars of an event, which a present state does not have.
         """
         return replace(
             self,
-            status_columns=StatusColumns(),
+            status_column=None,
+            reason_column=None,
+            date_column=None,
+            campaign_column=None,
             clear_on_subscribe=True,
             conflict_policy=ConflictPolicy.MAILCHIMP_WINS,
             allow_clear=True,
         )
 
     def opts_out(self, status: Status) -> bool:
-        """Whether a status sets the flag."""
+        """True if a status sets the flag."""
         return status in self.flag_statuses
 
     def particulars(self, seen: StatusSeen) -> dict[str, Any]:
-        """What the columns for the particulars shall hold."""
-        names = self.status_columns
+        """The values for the columns of the particulars."""
         is_out = self.opts_out(seen.value)
         wanted = {
-            names.status: self.status_values.get(seen.value.value, seen.value.value),
-            names.reason: (seen.reason or "") if is_out else "",
-            names.date: seen.cause.at.isoformat().replace("+00:00", "Z"),
-            names.campaign: (seen.campaign_id or "") if is_out else "",
+            self.status_column: (self.status_values or {}).get(seen.value.value, seen.value.value),
+            self.reason_column: (seen.reason or "") if is_out else "",
+            self.date_column: seen.cause.at,
+            self.campaign_column: (seen.campaign_id or "") if is_out else "",
         }
         return {name: value for name, value in wanted.items() if name}
 
     def status_group(self) -> frozenset[str]:
         """The columns that belong to consent: written even when other columns of the row are refused."""
-        return frozenset({self.flag_column, *self.status_columns.given()})
+        particulars = self.status_column, self.reason_column, self.date_column, self.campaign_column
+        return frozenset(column for column in (self.flag_column, *particulars) if column)

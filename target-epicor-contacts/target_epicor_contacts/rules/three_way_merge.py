@@ -8,8 +8,8 @@ from enum import Enum
 from target_epicor_contacts.rules.policy import ConflictPolicy
 
 
-class Verdict(Enum):
-    """What happens to a field."""
+class MergeResult(Enum):
+    """Result of the merge of a field."""
 
     WRITE = "write"
     SAME = "same"
@@ -28,8 +28,8 @@ def merge_field(
     policy: ConflictPolicy,
     event_at: datetime,
     row_changed_at: datetime | None,
-) -> Verdict:
-    """What happens to a field whose value changed in Mailchimp.
+) -> MergeResult:
+    """Merge a field whose value changed in Mailchimp.
 
     Args:
         is_same: Epicor already has the value.
@@ -37,18 +37,18 @@ def merge_field(
         epicor_is_empty: Epicor has nothing in the field.
         epicor_changed: Whether Epicor's value is another than when both sides last agreed; None where that
             was never seen. That counts as a change, except that an empty field loses nothing.
-        policy: Whose value stays when both changed.
-        event_at: When the person edited it.
-        row_changed_at: When Epicor's row last changed, where it says so; else the event counts as newer.
+        policy: Side whose value stays when both changed.
+        event_at: Time of the person's edit.
+        row_changed_at: Time of the row's last change in Epicor; without one the event counts as newer.
     """
     if is_same:
-        return Verdict.SAME
+        return MergeResult.SAME
     if would_clear:
-        return Verdict.REFUSE
+        return MergeResult.REFUSE
     if epicor_changed is False or (epicor_changed is None and epicor_is_empty):
-        return Verdict.WRITE
+        return MergeResult.WRITE
     if policy is ConflictPolicy.EPICOR_WINS:
-        return Verdict.KEEP
+        return MergeResult.KEEP
     if policy is ConflictPolicy.NEWEST_WINS and row_changed_at is not None and row_changed_at > event_at:
-        return Verdict.KEEP
-    return Verdict.WRITE
+        return MergeResult.KEEP
+    return MergeResult.WRITE

@@ -1,4 +1,4 @@
-"""Copies of rows and memories that events are applied to, with a note of which event wrote which value."""
+"""Working copies of rows and person states, with a note of the event that wrote each value."""
 
 from __future__ import annotations
 
@@ -7,42 +7,42 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from target_epicor_contacts.epicor.columns import same
-from target_epicor_contacts.epicor.entities import EMAIL, Row
-from target_epicor_contacts.rules.event_plan import Change, Outcome
-from target_epicor_contacts.rules.matching import AddressBook, Hold
+from target_epicor_contacts.epicor.entities import EMAIL, EpicorRow
+from target_epicor_contacts.rules.event_plan import EventPlan, PlannedChange
+from target_epicor_contacts.rules.matching import AddressBook, MatchKind
 from target_epicor_contacts.rules.policy import Rules
-from target_epicor_contacts.state.person_state import PersonMemory
+from target_epicor_contacts.state.person_state import PersonState
 
 
-class Draft:
-    """The rows and memories of a batch while its events are applied.
+class WorkingCopy:
+    """The rows and states of a batch while its events are applied.
 
     Args:
         rows: As they were read.
-        memories: By address; an address that is not there is not known.
-        rules: How events become changes.
+        states: By address; an address that is not there is not known.
+        rules: The configured rules.
     """
 
-    def __init__(self, rows: Iterable[Row], memories: Mapping[str, PersonMemory], rules: Rules) -> None:
+    def __init__(self, rows: Iterable[EpicorRow], states: Mapping[str, PersonState], rules: Rules) -> None:
         self.rules = rules
         self.rows = {row.id: row for row in rows}
-        self.memories = dict(memories)
+        self.states = dict(states)
         self._values = {row_id: dict(row.values) for row_id, row in self.rows.items()}
         self._book = AddressBook(self._values, rules.linked_people)
         self._writers: dict[str, dict[str, int]] = defaultdict(dict)
         self._written_by: dict[int, set[tuple[str, str]]] = defaultdict(set)
 
-    def match(self, address: str) -> dict[str, Hold]:
-        """Which rows belong to an address at this point, and how."""
+    def match(self, address: str) -> dict[str, MatchKind]:
+        """The rows that belong to an address at this point, and the kind of the match."""
         return self._book.match(address)
 
     def contacts_of_same_person(self, row_id: str) -> list[str]:
         """The contacts that Kinetic links as one person with this one, itself included."""
         return self._book.contacts_of_same_person(row_id)
 
-    def memory(self, address: str) -> PersonMemory:
-        """What is known about an address at this point."""
-        return self.memories.get(address) or PersonMemory()
+    def state(self, address: str) -> PersonState:
+        """The state of the person at an address at this point."""
+        return self.states.get(address) or PersonState()
 
     def values(self, row_id: str) -> Mapping[str, Any]:
         """The columns of a row at this point."""
@@ -52,38 +52,38 @@ class Draft:
         """The type of a column, or None where the row has no such column or must not get it."""
         return self.rules.columns.edm_type(self.rows[row_id].entity, column)
 
-    def write(self, outcome: Outcome, row_id: str, column: str, value: Any) -> None:  # noqa: ANN401 (any JSON)
+    def write(self, event: EventPlan, row_id: str, column: str, value: Any) -> None:  # noqa: ANN401 (any JSON)
         """Set a value on behalf of an event."""
         self._values[row_id][column] = value
-        self._writers[row_id][column] = outcome.number
-        self._written_by[outcome.number].add((row_id, column))
+        self._writers[row_id][column] = event.number
+        self._written_by[event.number].add((row_id, column))
         if column == EMAIL:
             self._book.readdress(row_id)
 
-    def write_if_other(self, outcome: Outcome, row_id: str, column: str, value: Any, edm_type: str) -> None:  # noqa: ANN401
+    def write_if_other(self, event: EventPlan, row_id: str, column: str, value: Any, edm_type: str) -> None:  # noqa: ANN401
         """Set a value unless the row has one that means the same."""
         if not same(value, self._values[row_id].get(column), edm_type):
-            self.write(outcome, row_id, column, value)
+            self.write(event, row_id, column, value)
 
-    def columns_written(self, outcome: Outcome, row_id: str) -> set[str]:
+    def columns_written(self, event: EventPlan, row_id: str) -> set[str]:
         """The columns of a row that an event has written."""
-        return {column for row, column in self._written_by.get(outcome.number, ()) if row == row_id}
+        return {column for row, column in self._written_by.get(event.number, ()) if row == row_id}
 
     def writes(self) -> dict[str, dict[str, Any]]:
         """Row id to the columns whose value is another than the one that was read."""
         found = {row_id: self._differing(row_id) for row_id in self._writers}
         return {row_id: changes for row_id, changes in found.items() if changes}
 
-    def settle(self, outcome: Outcome, writes: Mapping[str, Mapping[str, Any]]) -> None:
-        """Tell an event's own changes from those that a later event of the batch made void."""
-        cells = sorted(self._written_by.get(outcome.number, ()))
-        own = [cell for cell in cells if self._writers[cell[0]][cell[1]] == outcome.number]
-        outcome.changes = tuple(
-            Change(row_id, column, self.rows[row_id].values.get(column), writes[row_id][column])
+    def settle(self, event: EventPlan, writes: Mapping[str, Mapping[str, Any]]) -> None:
+        """Separate an event's own changes from those that a later event of the batch made void."""
+        cells = sorted(self._written_by.get(event.number, ()))
+        own = [cell for cell in cells if self._writers[cell[0]][cell[1]] == event.number]
+        event.changes = tuple(
+            PlannedChange(row_id, column, self.rows[row_id].values.get(column), writes[row_id][column])
             for row_id, column in own
             if column in writes.get(row_id, {})
         )
-        outcome.overtaken = len(cells) - len(own)
+        event.overtaken = len(cells) - len(own)
 
     def _differing(self, row_id: str) -> dict[str, Any]:
         before, now = self.rows[row_id].values, self._values[row_id]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -44,27 +46,35 @@ class MergeField:
         type: As Mailchimp names it.
         choices: Of a radio or dropdown.
         phone_format: `US` or `none`.
+        signature: Tells this definition of the field from an earlier or later one.
     """
 
     tag: str
     type: str = "text"
     choices: tuple[str, ...] = ()
     phone_format: str = "none"
+    signature: str = ""
 
     @classmethod
     def from_api(cls, field: Mapping[str, Any]) -> MergeField:
         """Read an entry of the audience's merge fields."""
         options = field.get("options") or {}
+        definition = json.dumps([field.get("merge_id"), field["type"], options], sort_keys=True)
         return cls(
             tag=str(field["tag"]).upper(),
             type=str(field["type"]),
             choices=tuple(map(str, options.get("choices") or ())),
             phone_format=str(options.get("phone_format") or "none"),
+            signature=hashlib.sha256(definition.encode()).hexdigest()[:16],
         )
 
 
 def coerce(value: Any, field: MergeField) -> Any:  # noqa: ANN401 (JSON in, JSON out)
     """The value in the form of its field; an empty text stays, because it clears any field.
+
+    Args:
+        value: As the record has it.
+        field: The audience's definition.
 
     Raises:
         UnfitValueError: It cannot be brought into that form.
@@ -81,11 +91,11 @@ def cut(text: str, longest: int = LONGEST_TEXT) -> str:
 
 def _text(value: Any, _: MergeField) -> str:  # noqa: ANN401 (JSON)
     if isinstance(value, (Mapping, list)):
-        raise UnfitValueError("not_a_text", "an object or a list is no text")
-    return cut(_said(value))
+        raise UnfitValueError("not_a_text", "an object or a list is not a text")
+    return cut(_text_of(value))
 
 
-def _said(value: Any) -> str:  # noqa: ANN401 (JSON)
+def _text_of(value: Any) -> str:  # noqa: ANN401 (JSON)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
@@ -95,27 +105,27 @@ def _said(value: Any) -> str:  # noqa: ANN401 (JSON)
 
 def _number(value: Any, _: MergeField) -> int | float:  # noqa: ANN401 (JSON)
     try:
-        number = float(_said(value).strip())
+        number = float(_text_of(value).strip())
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise UnfitValueError("not_a_number", "the value is no number")
+        raise UnfitValueError("not_a_number", "the value is not a number")
     return int(number) if number.is_integer() else number
 
 
 def _date(value: Any, _: MergeField) -> str:  # noqa: ANN401 (JSON)
-    text = _said(value).strip()
-    # Of a moment, the date that the source shows is meant, whatever the zone.
+    text = _text_of(value).strip()
+    # Of a timestamp, the date that the source shows is meant, whatever the zone.
     day = text[:10] if _ISO_DATE.match(text) else text
     for form in _DATE_FORMS:
         parsed = _parsed(day, form)
         if parsed:
             return parsed.date().isoformat()
-    raise UnfitValueError("not_a_date", "the value is no date")
+    raise UnfitValueError("not_a_date", "the value is not a date")
 
 
 def _birthday(value: Any, _: MergeField) -> str:  # noqa: ANN401 (JSON)
-    text = _said(value).strip()
+    text = _text_of(value).strip()
     if _ISO_DATE.match(text):
         text = text[5:10]
     for form in _BIRTHDAY_FORMS:
@@ -123,7 +133,7 @@ def _birthday(value: Any, _: MergeField) -> str:  # noqa: ANN401 (JSON)
         parsed = _parsed(f"2000/{text}", form)
         if parsed:
             return f"{parsed:%m/%d}"
-    raise UnfitValueError("not_a_birthday", "the value is no day of a year")
+    raise UnfitValueError("not_a_birthday", "the value is not a day of a year")
 
 
 def _parsed(text: str, form: str) -> datetime | None:
@@ -140,33 +150,35 @@ def _phone(value: Any, field: MergeField) -> str:  # noqa: ANN401 (JSON)
     digits = re.sub(r"\D", "", text)
     digits = digits[1:] if len(digits) == _US_DIGITS + 1 and digits.startswith("1") else digits
     if len(digits) != _US_DIGITS:
-        raise UnfitValueError("not_a_us_phone", "the value is no phone number of the USA")
+        raise UnfitValueError("not_a_us_phone", "the value is not a phone number of the USA")
     return f"({digits[:3]}) {digits[3:6]}-{digits[6:]}"
 
 
 def _zip(value: Any, _: MergeField) -> str:  # noqa: ANN401 (JSON)
-    text = f"{value:05d}" if isinstance(value, int) and not isinstance(value, bool) else _said(value).strip()
+    text = (
+        f"{value:05d}" if isinstance(value, int) and not isinstance(value, bool) else _text_of(value).strip()
+    )
     match = re.fullmatch(r"(\d{5})(-?\d{4})?", text)
     if match is None:
-        raise UnfitValueError("not_a_zip", "the value is no five-digit zip code")
+        raise UnfitValueError("not_a_zip", "the value is not a five-digit zip code")
     return match[1]
 
 
 def _url(value: Any, _: MergeField) -> str:  # noqa: ANN401 (JSON)
-    text = _said(value).strip()
+    text = _text_of(value).strip()
     if _HOST.fullmatch(text):
         text = f"http://{text}"
     if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
-        raise UnfitValueError("not_a_url", "the value is no web address")
+        raise UnfitValueError("not_a_url", "the value is not a web address")
     return text
 
 
 def _choice(value: Any, field: MergeField) -> str:  # noqa: ANN401 (JSON)
-    text = _said(value).strip()
+    text = _text_of(value).strip()
     for choice in field.choices:
         if choice.strip().lower() == text.lower():
             return choice
-    raise UnfitValueError("not_a_choice", "the value is none of the field's choices")
+    raise UnfitValueError("not_a_choice", "the value is not one of the field's choices")
 
 
 def _address(value: Any, _: MergeField) -> Any:  # noqa: ANN401 (JSON)
@@ -174,7 +186,9 @@ def _address(value: Any, _: MergeField) -> Any:  # noqa: ANN401 (JSON)
         raise UnfitValueError(
             "not_an_address_object", "an address is an object with addr1, city, state and zip"
         )
-    given = {part: "" if value.get(part) is None else _said(value[part]).strip() for part in _ADDRESS_PARTS}
+    given = {
+        part: "" if value.get(part) is None else _text_of(value[part]).strip() for part in _ADDRESS_PARTS
+    }
     if not any(given.values()):
         return ""
     missing = [part for part in _ADDRESS_REQUIRED if not given[part]]

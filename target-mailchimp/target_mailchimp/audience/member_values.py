@@ -1,4 +1,4 @@
-"""The fields of a member as flat values: what a record wants, what of it differs, and how it is sent.
+"""The fields of a member as flat values: those that a record wants, and the form in which they are sent.
 
 The names are `merge_fields.TAG`, `interests.ID`, `marketing_permissions.NAME`, `tags`, and those of plain
 attributes.
@@ -6,11 +6,11 @@ attributes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from target_mailchimp.audience.audiences import Audience
+from target_mailchimp.audience.audience import MERGE_FIELD, Audience
 from target_mailchimp.audience.coercion import UnfitValueError, coerce
 from target_mailchimp.audience.merge_fields import RESERVED_TAGS, tag_of
 from target_mailchimp.contract.member_record import MemberRecord
@@ -32,11 +32,11 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a record wants a member to have.
+    """The values that a record wants a member to have.
 
     Attributes:
         values: By flat name, in the form that Mailchimp takes.
-        left_out: What could not be brought into that form.
+        left_out: Those that could not be brought into that form.
     """
 
     values: Mapping[str, Any]
@@ -44,7 +44,12 @@ class Wanted:
 
 
 def wanted_values(record: MemberRecord, audience: Audience) -> Wanted:
-    """Bring what a record says into the forms of the audience's fields."""
+    """Bring the values of a record into the forms of the audience's fields.
+
+    Args:
+        record: The source row.
+        audience: Where it goes.
+    """
     values: dict[str, Any] = {}
     left_out: list[LeftOut] = []
     for name, value in record.merge_values.items():
@@ -55,7 +60,7 @@ def wanted_values(record: MemberRecord, audience: Audience) -> Wanted:
             left_out.append(LeftOut(name, reason, "the audience has no merge field of this tag"))
             continue
         try:
-            values[f"merge_fields.{tag}"] = coerce(value, field)
+            values[f"{MERGE_FIELD}{tag}"] = coerce(value, field)
         except UnfitValueError as unfit:
             left_out.append(LeftOut(name, unfit.reason, unfit.detail))
     for name, chosen in record.interests.items():
@@ -75,15 +80,10 @@ def wanted_values(record: MemberRecord, audience: Audience) -> Wanted:
     return Wanted(values, tuple(left_out))
 
 
-def told(left_out: tuple[LeftOut, ...]) -> str:
-    """The fields that do not travel, in a sentence; empty for none."""
-    if not left_out:
-        return ""
-    return (
-        "Left out: "
-        + "; ".join(f"{entry.field} ({entry.reason}: {entry.detail})" for entry in left_out)
-        + "."
-    )
+def describe_left_out(left_out: Iterable[LeftOut]) -> str:
+    """Name the fields that do not travel, in a sentence; empty for none."""
+    fields = "; ".join(f"{entry.field} ({entry.reason}: {entry.detail})" for entry in left_out)
+    return f"Left out: {fields}." if fields else ""
 
 
 def member_body(values: Mapping[str, Any]) -> dict[str, Any]:

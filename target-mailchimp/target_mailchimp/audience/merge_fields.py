@@ -41,7 +41,7 @@ class NewField:
     choices: tuple[str, ...] = ()
 
     def as_body(self) -> dict[str, Any]:
-        """What the API takes."""
+        """The body of the call that makes it."""
         body: dict[str, Any] = {"tag": self.tag, "name": self.name, "type": self.type}
         if self.choices:
             body["options"] = {"choices": list(self.choices)}
@@ -54,7 +54,12 @@ def tag_of(property_name: str) -> str:
 
 
 def missing_fields(schema: Mapping[str, Any], known_tags: Iterable[str]) -> list[NewField]:
-    """The fields that a stream's schema has and the audience lacks, in the order of the schema."""
+    """The fields that a stream's schema has and the audience lacks, in the order of the schema.
+
+    Args:
+        schema: The JSON schema of the stream.
+        known_tags: The tags of the audience.
+    """
     known = set(known_tags)
     properties: dict[str, Mapping[str, Any]] = {
         name: definition for name, definition in schema.get("properties", {}).items() if is_tag(name)

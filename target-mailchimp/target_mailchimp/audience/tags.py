@@ -1,4 +1,4 @@
-"""Decides which tags travel, and how: a batch can add tags or replace all, and cannot take one away."""
+"""Decides about tags: a batch can add some or replace all, and cannot take one away."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 INACTIVE = "inactive_tag"
-"""Where the ledger remembers that the tag of inactive customers is one of ours."""
+"""The name under which the ledger remembers that the tag of inactive customers is one of ours."""
 
 
 @dataclass(frozen=True)
 class TagPlan:
-    """What happens to the tags of a member.
+    """The changes of a member's tags.
 
     Attributes:
         batch: Tags that travel with the member; None when none do.
         replaces: Whether those are all that the member shall have.
         single: Tags to add (True) or take away (False) in a call of their own.
-        sent: What the ledger remembers from now on.
+        sent: The tags that the ledger remembers from now on.
     """
 
     batch: list[str] | None = None
@@ -30,11 +30,11 @@ class TagPlan:
 def plan_tags(
     wanted: Iterable[str] | None, sent: Mapping[str, Any], *, replaces: bool, inactive_tag: str | None
 ) -> TagPlan:
-    """Which tags travel.
+    """Decide which tags travel.
 
     Args:
-        wanted: The tags of the record; None when it says nothing about tags.
-        sent: What the ledger remembers of the member.
+        wanted: The tags of the record; None when it has none.
+        sent: The values that the ledger remembers of the member.
         replaces: Whether a record's tags are all that its member shall have.
         inactive_tag: The tag of inactive customers, if this one is.
     """

@@ -1,4 +1,4 @@
-"""Turns what was decided and done into entries of the audit trail and changes of the ledger."""
+"""Turns decisions and results into entries of the audit trail (R6) and changes of the ledger."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from kinetic_mailchimp.audit.state.member_state import MemberState
 
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord
 from target_mailchimp.membership import Membership
-from target_mailchimp.rules.plan import Verdict
-from target_mailchimp.writing.outcomes import NO_LONGER_A_MEMBER, Outcome
+from target_mailchimp.rules.plan import NoWrite
+from target_mailchimp.writing.write_result import NO_LONGER_A_MEMBER, WriteResult
 
 LedgerChanges = dict[str, dict[str, Mapping[str, Any] | None]]
 
 
 def of_invalid(invalid: InvalidRecord, *, keep: bool) -> Decision:
-    """The decision about a record that says nothing usable; `keep` makes a dead letter of it.
+    """The decision about a record that cannot be used.
 
-    An opt-out always becomes one: as long as nobody mends its address, the person may still be mailed.
+    Args:
+        invalid: The record.
+        keep: Whether it becomes a dead letter. An opt-out always does: until its address is corrected, the
+            person may still be mailed.
     """
     keep = keep or invalid.opted_out
     return Decision(
@@ -46,20 +49,32 @@ def of_merged(record: MemberRecord) -> Decision:
     )
 
 
-def of_verdict(verdict: Verdict, list_id: str) -> Decision:
-    """The decision about a record that needed no call."""
+def of_no_write(decided: NoWrite, list_id: str) -> Decision:
+    """The decision about a record that needed no call.
+
+    Args:
+        decided: The plan for it.
+        list_id: The audience.
+    """
     return _decision(
-        verdict.record,
-        verdict.action,
-        verdict.reason,
-        verdict.detail,
-        changes=verdict.changes or None,
+        decided.record,
+        decided.action,
+        decided.reason,
+        decided.detail,
+        changes=decided.changes or None,
         targets=f"list {list_id}",
     )
 
 
 def of_gone_row(stream: str, source_key: str, member: MemberState, list_id: str) -> Decision:
-    """The finding about a row that made a member once and did not come in a whole read."""
+    """The finding about a row that made a member once and did not come in a whole read.
+
+    Args:
+        stream: The stream of the row.
+        source_key: Its key at the source.
+        member: The member that it made.
+        list_id: The audience.
+    """
     return Decision(
         stream=stream,
         action=Action.DRIFTED,
@@ -79,64 +94,69 @@ def of_comparison(decision: Decision) -> Decision:
 
 
 def of_failure(record: MemberRecord, reason: str, detail: str, *, keep: bool) -> Decision:
-    """The decision about a record that could not be brought to an end."""
+    """The decision about a record that could not be brought to an end.
+
+    Args:
+        record: The record.
+        reason: A stable code.
+        detail: A sentence.
+        keep: Whether it becomes a dead letter.
+    """
     return _decision(record, Action.FAILED, reason, detail, dead_letter=record.raw if keep else None)
 
 
-def of_outcome(outcome: Outcome) -> Decision:
+def of_write_result(result: WriteResult) -> Decision:
     """The decision about a record that was written, or that Mailchimp refused."""
-    write, call = outcome.write, outcome.call
-    former = write.former if outcome.action is Action.MOVED else None
+    write, call = result.write, result.call
+    former = write.former if result.action is Action.MOVED else None
     return _decision(
         write.record,
-        outcome.action,
-        outcome.reason,
-        outcome.detail,
-        former_subject=former.known.address if former else None,
-        changes=(write.changes or None) if outcome.written else None,
+        result.action,
+        result.reason,
+        result.detail,
+        former_subject=former.state.address if former else None,
+        changes=(write.changes or None) if result.written else None,
         targets=f"list {write.audience.id}",
-        http_status=call.status,
-        request_id=call.request_id,
-        duration_ms=None if call.seconds is None else call.seconds * 1000,
-        dead_letter=write.record.raw if outcome.action.is_failure else None,
-        payload=outcome.sent,
+        **call.facts(),
+        dead_letter=write.record.raw if result.action.is_failure else None,
+        payload=result.sent,
     )
 
 
-def ledger_changes(membership: Membership, results: Iterable[Outcome | Verdict]) -> LedgerChanges:
-    """What the ledger learns from outcomes and verdicts."""
+def ledger_changes(membership: Membership, results: Iterable[WriteResult | NoWrite]) -> LedgerChanges:
+    """The changes of the ledger after decisions and results.
+
+    Args:
+        membership: Knows the namespaces of the audience.
+        results: Each with the state of its member from now on, if that changes.
+    """
     members: dict[str, Mapping[str, Any] | None] = {}
     sources: dict[str, Mapping[str, Any] | None] = {}
     waiting: dict[str, Mapping[str, Any] | None] = {}
     for result in results:
-        record = result.record if isinstance(result, Verdict) else result.write.record
-        detached = result.detached if isinstance(result, Verdict) else result.write.detached
-        after = result.after if isinstance(result, Verdict) else _after(result)
-        if isinstance(result, Outcome) and result.reason == NO_LONGER_A_MEMBER:
+        record, after = result.record, result.after
+        if isinstance(result, NoWrite):
+            if result.waits:
+                waiting[record.member] = {
+                    row.source or row.stream: {"stream": row.stream, "raw": row.raw} for row in record.rows
+                }
+                sources |= {source: {"member": record.member} for source in _sources(record)}
+        elif result.reason == NO_LONGER_A_MEMBER:
             members[record.member] = None
-        if isinstance(result, Verdict) and result.waits:
-            waiting[record.member] = {
-                row.source or row.stream: {"stream": row.stream, "raw": row.raw} for row in record.rows
-            }
+        elif after is not None:
+            if result.write.state is None:
+                waiting[record.member] = None
+            if result.write.former and result.action is not Action.ARCHIVED:
+                members[result.write.former.member] = None
+        if after is not None:
+            members[record.member] = after.to_json()
             sources |= {source: {"member": record.member} for source in _sources(record)}
-        if after is None:
-            continue
-        if isinstance(result, Outcome) and result.write.known is None:
-            waiting[record.member] = None
-        if isinstance(result, Outcome) and result.write.former and result.action is not Action.ARCHIVED:
-            members[result.write.former.member] = None
-        members[record.member] = after.to_json()
-        sources |= {source: {"member": record.member} for source in _sources(record)}
-        members |= {left.member: left.known.to_json() for left in detached}
+            members |= {left.member: left.state.to_json() for left in result.detached}
     return {
         membership.members_namespace: members,
         membership.sources_namespace: sources,
         membership.waiting_namespace: waiting,
     }
-
-
-def _after(outcome: Outcome) -> MemberState | None:
-    return outcome.known_after() if outcome.written else None
 
 
 def _sources(record: MemberRecord) -> list[str]:

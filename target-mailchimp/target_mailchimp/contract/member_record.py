@@ -1,10 +1,9 @@
-"""Reads a Singer record into what it says about one member."""
+"""Reads a Singer record into values of one member."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from kinetic_mailchimp.kit.email_address import InvalidEmailError, parse_email
@@ -43,7 +42,7 @@ _OPTED_IN = frozenset({"subscribed", "pending", "transactional"})
 
 @dataclass(frozen=True)
 class MemberRecord:
-    """What a record says about a person; what it leaves out stays as it is in Mailchimp.
+    """The values that a record has of a person; those that it leaves out stay as they are in Mailchimp.
 
     Attributes:
         stream: Where it came from.
@@ -94,7 +93,7 @@ class MemberRecord:
 
 @dataclass(frozen=True)
 class InvalidRecord:
-    """A record that says nothing usable.
+    """A record that cannot be used.
 
     Attributes:
         stream: Where it came from.
@@ -120,61 +119,54 @@ class InvalidRecord:
 
     @property
     def opted_out(self) -> bool:
-        """Whether the source says that somebody wants no mail, though not in a usable way who."""
+        """Tell whether the record is an opt-out, though without an address that can be used."""
         return self.reason != "empty" and _lowers_consent(_text(self.raw.get("status")).lower())
 
 
 _ADDRESS_PROBLEMS = {
     "empty": "The record has no e-mail address.",
     "several_addresses": "There are several addresses in the field, and nothing says which one is meant.",
-    "not_an_address": "What stands in the field is no e-mail address.",
+    "not_an_address": "The value of the field is not an e-mail address.",
 }
 
 
 def read_record(stream: str, record: Mapping[str, Any]) -> MemberRecord | InvalidRecord:
-    """What a record says.
+    """Read a record.
 
     A status that is unknown, or that lowers consent, counts as an opt-out: a doubt never makes a subscriber.
+
+    Args:
+        stream: The stream of the record.
+        record: As the tap or mapper wrote it.
     """
-    raw = {name: plain(value) for name, value in record.items() if not name.startswith("_sdc_")}
+    raw = {name: value for name, value in record.items() if not name.startswith("_sdc_")}
     try:
         address = parse_email(_text(raw.get("email_address")))
     except InvalidEmailError as error:
         return InvalidRecord(stream, raw, error.reason, _ADDRESS_PROBLEMS[error.reason])
-    said = {name: value for name, value in raw.items() if value is not None}
-    status = _text(said.get("status")).lower()
-    if_new = _text(said.get("status_if_new")).lower()
+    values = {name: value for name, value in raw.items() if value is not None}
+    status = _text(values.get("status")).lower()
+    if_new = _text(values.get("status_if_new")).lower()
     try:
         return MemberRecord(
             stream=stream,
             raw=raw,
             address=address,
             member=subscriber_hash(address),
-            audience=_text(said.get("list_id")),
-            source_key=_text(said.get("source_key")) or None,
-            source_updated_on=_text(said.get("source_updated_on")) or None,
-            active=_boolean(said.get("source_active", True), "source_active"),
+            audience=_text(values.get("list_id")),
+            source_key=_text(values.get("source_key")) or None,
+            source_updated_on=_text(values.get("source_updated_on")) or None,
+            active=_boolean(values.get("source_active", True), "source_active"),
             opted_out=_lowers_consent(status),
             status_if_new=if_new or (status if status in _OPTED_IN else ""),
-            attributes={name: said[name] for name in PLAIN_ATTRIBUTES if name in said},
-            merge_values=_merge_values(said),
-            interests=_choices(said.get("interests"), "interests"),
-            permissions=_permissions(said.get("marketing_permissions")),
-            tags=_names(said.get("tags"), "tags"),
+            attributes={name: values[name] for name in PLAIN_ATTRIBUTES if name in values},
+            merge_values=_merge_values(values),
+            interests=_choices(values.get("interests"), "interests"),
+            permissions=_permissions(values.get("marketing_permissions")),
+            tags=_names(values.get("tags"), "tags"),
         )
     except _MalformedError as error:
         return InvalidRecord(stream, raw, "malformed_record", str(error))
-
-
-def plain(value: Any) -> Any:  # noqa: ANN401 (JSON in, JSON out)
-    """A value without the decimals that the reader of messages makes of numbers."""
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, Mapping):
-        return {name: plain(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [plain(inner) for inner in value]
-    return value
 
 
 class _MalformedError(ValueError):
@@ -202,16 +194,16 @@ def _boolean(value: Any, name: str) -> bool:  # noqa: ANN401 (JSON)
     return truth
 
 
-def _merge_values(said: Mapping[str, Any]) -> dict[str, Any]:
-    nested = said.get("merge_fields", {})
+def _merge_values(properties: Mapping[str, Any]) -> dict[str, Any]:
+    nested = properties.get("merge_fields", {})
     if not isinstance(nested, Mapping):
-        raise _MalformedError("`merge_fields` is no object.")
+        raise _MalformedError("`merge_fields` is not an object.")
     values = {str(tag).upper(): value for tag, value in nested.items() if value is not None}
-    return values | {name: value for name, value in said.items() if is_tag(name)}
+    return values | {name: value for name, value in properties.items() if is_tag(name)}
 
 
 def is_tag(name: str) -> bool:
-    """Whether a property is a merge field of its name: it is upper-case."""
+    """Tell whether a property is a merge field of its name: it is upper-case."""
     return name.isupper()
 
 
@@ -221,7 +213,7 @@ def _names(value: Any, name: str) -> tuple[str, ...] | None:  # noqa: ANN401 (JS
     if isinstance(value, str):
         value = value.split(",")
     if not isinstance(value, list):
-        raise _MalformedError(f"`{name}` is no list of names.")
+        raise _MalformedError(f"`{name}` is not a list of names.")
     return tuple(dict.fromkeys(text for text in map(_text, value) if text))
 
 

@@ -1,4 +1,4 @@
-"""Takes records as a load does, and compares instead of writing: what a load would do is drift."""
+"""Takes records as a load does, and compares instead of writing: a write that a load would make is drift."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import replace
 
 from kinetic_mailchimp.audit import Decision, LedgerChanges, Run
 from kinetic_mailchimp.audit.state.member_state import MemberState
+from typing_extensions import override
 
-from target_mailchimp.audience.audiences import Audience, AudienceDirectory
+from target_mailchimp.audience.audience import Audience
+from target_mailchimp.audience.directory import AudienceDirectory
 from target_mailchimp.audit import decisions as report
 from target_mailchimp.batch_planner import Planned
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord
@@ -30,9 +32,9 @@ class Comparison(Loader):
     Args:
         settings: How records would be written.
         directory: Finds audiences.
-        membership_of: Makes what Mailchimp shows of the members of an audience.
+        membership_of: Opens the present states of the members of an audience.
         run: Takes the decisions.
-        snapshot: Keeps what was seen, and what a run would have remembered; it is closed at the end.
+        snapshot: Keeps the rows that came and the states that a run would remember; it is closed at the end.
     """
 
     def __init__(
@@ -50,11 +52,11 @@ class Comparison(Loader):
 
     @property
     def shortfall(self) -> str:
-        """Why this is no comparison of everything, in words; empty where it is one."""
+        """The reason, in words, why not everything was compared; empty where it was."""
         if not self._incomplete:
             return ""
         return (
-            f"Nothing said that all of {', '.join(sorted(self._incomplete))} was read: the tap ended early, "
+            f"Nothing says that all of {', '.join(sorted(self._incomplete))} was read: the tap ended early, "
             "or reads no full tables, or lacks its setting `emit_activate_version_messages`."
         )
 
@@ -88,8 +90,9 @@ class Comparison(Loader):
                     ]
                 )
 
+    @override
     def close(self) -> None:
-        """Say what was not looked for, and let go of what was seen."""
+        """Say what was not looked for, and drop the snapshot."""
         if self.shortfall:
             logger.warning("Rows that no longer exist were not looked for. %s", self.shortfall)
         super().close()
@@ -99,7 +102,7 @@ class Comparison(Loader):
         return stream not in self._settings.update_only_streams
 
     def _without_any_row(self, rows: Mapping[str, MemberState]) -> dict[str, MemberState]:
-        """Of rows with their members, those that are gone with nobody else to stand behind the member."""
+        """Of rows with their members, those that are gone where no other row stands behind the member."""
         came = self._snapshot.get_many({*rows, *(row for member in rows.values() for row in member.rows)})
         return {
             source: member
@@ -108,20 +111,23 @@ class Comparison(Loader):
         }
 
     def _stands(self, row: str, came: Container[str]) -> bool:
-        """Whether a row stands behind its member: it came, or nothing says yet that it will not."""
+        """Tell whether a row stands behind its member: it came, or nothing says yet that it will not."""
         stream = row.partition("/")[0]
         return self._makes_members(stream) and (row in came or stream not in self._complete)
 
+    @override
     def _accept(self, entry: MemberRecord | InvalidRecord) -> None:
-        # A row that has lost its address stands behind nobody.
+        # A row that has lost its address stands behind no member.
         if isinstance(entry, MemberRecord) and entry.source:
             self._snapshot.add({entry.source: None})
         super()._accept(entry)
 
+    @override
     def _decide(self, audience: Audience, membership: Membership, planned: Planned) -> list[Write]:
-        compared = [drift_of(entry, planned.known[entry.record.member]) for entry in planned.entries]
+        compared = [drift_of(entry, planned.states[entry.record.member]) for entry in planned.entries]
         return super()._decide(audience, membership, replace(planned, entries=compared))
 
+    @override
     def _record(self, decisions: Iterable[Decision], ledger: LedgerChanges | None = None) -> None:
         for namespace, changes in (ledger or {}).items():
             self._snapshot.add({f"{namespace}/{key}": value for key, value in changes.items()})

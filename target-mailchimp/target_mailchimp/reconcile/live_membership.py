@@ -1,4 +1,4 @@
-"""The members of an audience as Mailchimp shows them: what a comparison goes by instead of the ledger."""
+"""Reads the members of an audience from Mailchimp: a comparison goes by them instead of the ledger."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from kinetic_mailchimp.audit import AuditTrail, LedgerChanges
 from kinetic_mailchimp.audit.state.member_state import MemberState
 from kinetic_mailchimp.mailchimp import MailchimpClient
 from kinetic_mailchimp.mailchimp.client import LARGEST_PAGE
+from typing_extensions import override
 
 from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.membership import Membership, read_rows
@@ -18,7 +19,7 @@ from target_mailchimp.reconcile.snapshot import Snapshot
 from target_mailchimp.state.api_member import state_of_member
 
 
-class ObservedMembership(Membership):
+class LiveMembership(Membership):
     """The members of an audience as they are now, with what is remembered of their source rows.
 
     Args:
@@ -32,6 +33,7 @@ class ObservedMembership(Membership):
         super().__init__(client, trail, _save_nothing, list_id)
         self._snapshot = snapshot
 
+    @override
     def prepare(self) -> None:
         """Read the whole audience."""
         listing = self._client.members(self._list_id)
@@ -40,22 +42,23 @@ class ObservedMembership(Membership):
             self._snapshot.add({self._entry(key): member.to_json() for key, member in members.items()})
             self._snapshot.add({self._of_contact(member.contact_id): key for key, member in members.items()})
 
-    def known(self, members: Iterable[str]) -> dict[str, MemberState]:
-        """Those who are members now, by subscriber hash, with the values that Mailchimp shows.
+    @override
+    def states(self, members: Iterable[str]) -> dict[str, MemberState]:
+        """The present members, by subscriber hash, with the values that Mailchimp shows.
 
-        Whoever changed the address in Mailchimp is found under the former one, and has the new one.
+        A person who changed the address in Mailchimp is found under the former one, and has the new one.
         """
         wanted = list(members)
-        remembered = super().known(wanted) | {
+        remembered = super().states(wanted) | {
             member: MemberState.from_json(value)
             for member, value in self._learned(self.members_namespace, wanted).items()
             if value is not None
         }
         shown = self._shown(wanted)
         contacts = {
-            member: self._of_contact(before.contact_id)
-            for member, before in remembered.items()
-            if member not in shown and before.contact_id
+            member: self._of_contact(state.contact_id)
+            for member, state in remembered.items()
+            if member not in shown and state.contact_id
         }
         moved_to = self._snapshot.get_many(contacts.values())
         moved = {member: moved_to[contact] for member, contact in contacts.items() if contact in moved_to}
@@ -63,21 +66,23 @@ class ObservedMembership(Membership):
         shown |= {member: under_new_address[now] for member, now in moved.items()}
         return {member: _observed(remembered.get(member), now) for member, now in shown.items()}
 
+    @override
     def waiting(self, members: Iterable[str]) -> dict[str, list[MemberRecord]]:
-        """What was said about people who are no members, in this comparison or before."""
+        """The records about people who are not members, of this comparison or before."""
         wanted = list(members)
         found = super().waiting(wanted)
         for member, rows in self._learned(self.waiting_namespace, wanted).items():
-            known = {row.source: row for row in found.get(member, ())}
-            found[member] = list((known | {row.source: row for row in read_rows(rows or {})}).values())
+            earlier = {row.source: row for row in found.get(member, ())}
+            found[member] = list((earlier | {row.source: row for row in read_rows(rows or {})}).values())
         return found
 
-    def verified(self, known: Mapping[str, MemberState | None]) -> dict[str, MemberState | None]:
-        """The same people: what is known of them was read just now."""
-        return dict(known)
+    @override
+    def verified(self, states: Mapping[str, MemberState | None]) -> dict[str, MemberState | None]:
+        """The same people: their states were read just now."""
+        return dict(states)
 
     def _learned(self, namespace: str, keys: Iterable[str]) -> dict[str, Any]:
-        """What a run would have remembered of records that this comparison has seen."""
+        """The entries that a run would have made in the ledger for the records so far."""
         names = {f"{namespace}/{key}": key for key in keys}
         return {names[name]: value for name, value in self._snapshot.get_many(names).items()}
 
@@ -93,13 +98,13 @@ class ObservedMembership(Membership):
         return f"{self._list_id}/{member}"
 
 
-def _observed(before: MemberState | None, now: MemberState) -> MemberState:
-    """A member as it is now; what Mailchimp does not show stays as it was sent last."""
-    if before is None:
+def _observed(remembered: MemberState | None, now: MemberState) -> MemberState:
+    """A member as it is now; values that Mailchimp does not show stay as they were sent last."""
+    if remembered is None:
         return now
-    sent = {**before.sent, **now.sent}
-    return replace(before, address=now.address, status=now.status, contact_id=now.contact_id, sent=sent)
+    sent = {**remembered.sent, **now.sent}
+    return replace(remembered, address=now.address, status=now.status, contact_id=now.contact_id, sent=sent)
 
 
 def _save_nothing(changes: LedgerChanges) -> None:
-    """A comparison learns nothing for later."""
+    """A comparison remembers nothing for later runs."""

@@ -1,4 +1,4 @@
-"""A mapping on disk: what a comparison has seen, whatever the size of an audience."""
+"""A mapping on disk, for all that a comparison must remember of an audience of any size."""
 
 from __future__ import annotations
 

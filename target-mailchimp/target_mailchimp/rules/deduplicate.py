@@ -1,4 +1,4 @@
-"""Finds the records of a batch that are about one person or one source row: the newest stands for all."""
+"""Finds the records of a batch about one person or one source row (R7): the newest stands for all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def without_duplicates(records: Sequence[MemberRecord]) -> tuple[list[MemberReco
 
 
 def with_waiting(record: MemberRecord, waiting: Iterable[MemberRecord]) -> MemberRecord:
-    """The record, standing also for what was said before about the same person by other rows."""
+    """The record, standing also for earlier records of other rows about the same person."""
     news = {row.source or row.stream for row in record.rows}
     older = [row for row in waiting if (row.source or row.stream) not in news]
     return _standing_for(record, [*record.others, *older])

@@ -1,4 +1,4 @@
-"""Reads the state of a member out of what the API shows of it."""
+"""Reads the state of a member out of an answer of the API."""
 
 from __future__ import annotations
 

@@ -9,14 +9,14 @@ import re
 import click
 
 from kinetic_mailchimp.audit.cli.common import opened
-from kinetic_mailchimp.audit.cli.render import number_of
 from kinetic_mailchimp.audit.dead_letters.closing import Place, find_open
 from kinetic_mailchimp.audit.dead_letters.closing import close as close_letters
+from kinetic_mailchimp.audit.reading.formatting import count_of
 from kinetic_mailchimp.audit.trail.decision import OPT_OUTS
 
 
 def to_places(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> list[Place]:
-    """Entries, each as its run and its number: `12/34`."""
+    """Convert the values of an argument: entries, each as its run and its number, `12/34`."""
     found = [re.fullmatch(r"(\d{1,18})/(\d{1,18})", value, re.ASCII) for value in values]
     for value, match in zip(values, found, strict=True):
         if match is None:
@@ -25,7 +25,7 @@ def to_places(_ctx: click.Context, _param: click.Parameter, values: tuple[str, .
 
 
 def to_reason(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
-    """A reason in words, without an address."""
+    """Convert the value of an option: a reason in words, without an e-mail address."""
     reason = " ".join(value.split())
     if not reason:
         raise click.BadParameter("Say why, in a sentence.")
@@ -41,7 +41,7 @@ def to_reason(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     required=True,
     callback=to_reason,
     metavar="TEXT",
-    help="Why, for whoever asks later. It stays in the trail for good: name nobody.",
+    help="The reason, for later readers. It stays in the trail for good: name no person.",
 )
 @click.option("--yes", is_flag=True, help="Close opt-outs without asking.")
 @click.pass_context
@@ -55,16 +55,16 @@ def close(ctx: click.Context, letters: list[Place], because: str, *, yes: bool) 
         opt_outs = [str(letter.place) for letter in found if letter.consent in OPT_OUTS]
         if opt_outs and not yes:
             click.confirm(
-                f"{', '.join(opt_outs)}: somebody opted out and may be written to for ever, as the other side"
-                " will not know it. Close all the same?",
+                f"{', '.join(opt_outs)}: a person opted out and would still be written to, as the target"
+                " never stores it. Close all the same?",
                 abort=True,
             )
-        run_id = close_letters(trail, found, because=because, who=_user())
-    click.echo(f"Closed: {number_of(len(found), 'dead letter')}. Run {run_id} of the trail proves it.")
+        run_id = close_letters(trail, found, because=because, closed_by=_user())
+    click.echo(f"Closed: {count_of(len(found), 'dead letter')}. Run {run_id} of the trail proves it.")
 
 
 def _user() -> str:
-    """Who runs the command, by the name or the number that the system has for them."""
+    """The user who runs the command, by the name or the number that the system has for them."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # as in a container whose user has no name

@@ -1,78 +1,88 @@
-"""What the commands of `sync-audit` share: times and ages, the opened trail, and errors as messages."""
+"""Options, the opened trail and outputs that the commands of `sync-audit` share."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 import sqlalchemy as sa
-from rich.console import Console
+from rich.table import Table
 
+from kinetic_mailchimp.audit.cli.tables import make_console
+from kinetic_mailchimp.audit.reading.export import write_csv, write_json
+from kinetic_mailchimp.audit.reading.queries import EntryView
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
-from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
-from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
-from kinetic_mailchimp.kit.timestamps import format_timestamp, utc_now
+from kinetic_mailchimp.audit.trail.environment import default_database_url
+from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.timestamps import format_timestamp, parse_timestamp, utc_now
 
-_COULD_NOT: Final = 3
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
 
 
-def to_age(_ctx: click.Context, _param: click.Parameter, value: str) -> timedelta:
-    """An age: `730d`, `12h` or `30m`."""
-    match = re.fullmatch(r"(\d{1,5})([dhm])", value)
+def parse_age(text: str) -> timedelta:
+    """An age: `730d`, `12h` or `30m`.
+
+    Raises:
+        ValueError: The text is not a valid age.
+    """
+    match = re.fullmatch(r"(\d{1,5})([dhm])", text)
     if match is None:
-        raise click.BadParameter(f"{value!r} is not an age: write 730d, 12h or 30m.")
+        raise ValueError(f"{text!r} is not an age: write 730d, 12h or 30m")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
-def to_time(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """A date, a time or an age before now, as the trail writes times."""
+def to_age(_ctx: click.Context, _param: click.Parameter, value: str) -> timedelta:
+    """Convert the value of an option with `parse_age`."""
+    try:
+        return parse_age(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from error
+
+
+def to_time(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """Convert the value of an option, a date, a time or an age before now, to a time as stored."""
     if value is None:
         return None
-    if re.fullmatch(r"\d{1,5}[dhm]", value):
-        return format_timestamp(utc_now() - to_age(ctx, param, value))
     try:
-        when = datetime.fromisoformat(value)
+        is_age = re.fullmatch(r"\d{1,5}[dhm]", value)
+        return format_timestamp(utc_now() - parse_age(value) if is_age else parse_timestamp(value))
     except ValueError as error:
         raise click.BadParameter(
             f"{value!r} is not a time: write 2026-03-01, 2026-03-01T09:30 or 7d."
         ) from error
-    return format_timestamp(when if when.tzinfo else when.replace(tzinfo=UTC))
 
 
-class Commands(click.Group):
-    """Turns errors that say what to do into a message and an exit status; no secret is told."""
-
-    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's signature
-        """Run the command line."""
-        mask_logs()
-        return super().main(*args, **kwargs)
-
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
-        """Run the command that was asked for."""
-        try:
-            return super().invoke(ctx)
-        except ConnectorError as error:
-            click.echo(MASKER.mask(f"sync-audit: {error}"), err=True)
-            ctx.exit(_COULD_NOT)
+format_option = click.option(
+    "--format", "style", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
+)
+since_option = click.option(
+    "--since",
+    callback=to_time,
+    metavar="TIME",
+    help="From this time on: 2026-03-01, 2026-03-01T09:30 (UTC), or 7d ago.",
+)
+until_option = click.option("--until", callback=to_time, metavar="TIME", help="Before this time.")
+plugin_option = click.option("--plugin", help="Only this plugin, such as target-mailchimp.")
 
 
 @contextmanager
 def opened(ctx: click.Context) -> Iterator[AuditTrail]:
-    """The trail that the options of the group name."""
+    """The trail that the options of the group name, open until the block is left."""
     url, key = ctx.obj
+    url = url or default_database_url()
     _check_exists(url)
     with AuditTrail.open(url, encryption_key=key) as trail:
         yield trail
 
 
 def _check_exists(url: str) -> None:
-    # To look into a trail must not make an empty one where the address was mistyped.
+    # Reading a trail must not make an empty one where the URL was mistyped.
     if not url.startswith("sqlite"):
         return
     try:
@@ -86,6 +96,20 @@ def _check_exists(url: str) -> None:
         )
 
 
-def make_console() -> Console:
-    """A console as wide as the terminal, or as COLUMNS says."""
-    return Console(highlight=False, soft_wrap=False)
+def show_or_export(
+    found: Iterable[EntryView], style: str, make_table: Callable[..., Table], nothing: str
+) -> None:
+    """Print entries as a table, or write them to stdout as JSON or CSV.
+
+    Args:
+        found: The entries, which may be streamed.
+        style: `table`, `json` or `csv`.
+        make_table: Makes the table; takes `width`, the columns of the terminal.
+        nothing: The sentence in place of an empty table.
+    """
+    if style == "table":
+        console = make_console()
+        table = make_table(found, width=console.width)
+        console.print(table if table.row_count else nothing)
+    else:
+        (write_json if style == "json" else write_csv)(found, sys.stdout)

@@ -1,4 +1,4 @@
-"""The command `sync-audit drift`: how far both sides differ, and whether that is more than they may."""
+"""The command `drift`: the differences that the last comparison found, and their limit."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from kinetic_mailchimp.audit.cli.common import make_console, opened
-from kinetic_mailchimp.audit.cli.render import moment, number_of, write_csv, write_json
+from kinetic_mailchimp.audit.cli.common import opened
+from kinetic_mailchimp.audit.cli.tables import make_console
 from kinetic_mailchimp.audit.reading.comparisons import Comparison, last_comparisons
-from kinetic_mailchimp.audit.reading.queries import EntryView, Question, entries
+from kinetic_mailchimp.audit.reading.export import write_csv, write_json
+from kinetic_mailchimp.audit.reading.formatting import count_of, format_time
+from kinetic_mailchimp.audit.reading.queries import EntryFilter, EntryView, entries
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import Action
 from kinetic_mailchimp.audit.trail.drift import RECONCILE, Drift
@@ -54,7 +56,7 @@ accept_option = click.option(
 )
 @click.pass_context
 def drift(ctx: click.Context, limit: int, accept: tuple[str, ...], style: str) -> None:
-    """How far both sides differed when they were compared last (`meltano run reconcile`).
+    """Show how far both systems differed when they were compared last (`meltano run reconcile`).
 
     Exit status: 0 as far as they may; 1 more; 2 wrong usage; 3 nothing was compared, or a comparison did not
     come to its end.
@@ -74,7 +76,7 @@ def drift(ctx: click.Context, limit: int, accept: tuple[str, ...], style: str) -
 def _check(compared: Sequence[Comparison]) -> None:
     if not compared:
         raise ConfigurationError(
-            "The trail has no comparison.", advice="`meltano run reconcile` compares both sides."
+            "The trail has no comparison.", advice="`meltano run reconcile` compares both systems."
         )
     for comparison in compared:
         if not comparison.is_whole:
@@ -88,7 +90,7 @@ def _check(compared: Sequence[Comparison]) -> None:
 
 def _differences(trail: AuditTrail, compared: Sequence[Comparison]) -> Iterator[EntryView]:
     for comparison in compared:
-        yield from entries(trail, Question(run_id=comparison.run_id, action=Action.DRIFTED.value))
+        yield from entries(trail, EntryFilter(run_id=comparison.run_id, action=Action.DRIFTED.value))
 
 
 def _count(compared: Sequence[Comparison], accept: Sequence[str]) -> int:
@@ -101,8 +103,8 @@ def _print(compared: Sequence[Comparison], limit: int, accept: Sequence[str]) ->
         console.print(
             Text.assemble(
                 (comparison.plugin, "bold"),
-                f"  run {comparison.run_id}, {moment(comparison.finished_at or '')} UTC: "
-                f"{number_of(comparison.records_read, 'record')} compared",
+                f"  run {comparison.run_id}, {format_time(comparison.finished_at or '')} UTC: "
+                f"{count_of(comparison.records_read, 'record')} compared",
             )
         )
         kinds = Table.grid(padding=(0, 2, 0, 0))
@@ -113,7 +115,7 @@ def _print(compared: Sequence[Comparison], limit: int, accept: Sequence[str]) ->
             kinds.add_row(f"{count:,}", kind, _sentence(kind) + (" Accepted." if kind in accept else ""))
         console.print(kinds)
     count = _count(compared, accept)
-    console.print(f"{number_of(count, 'difference')}; the limit is {limit:,}.")
+    console.print(f"{count_of(count, 'difference')}; the limit is {limit:,}.")
     if any(comparison.kinds for comparison in compared):
         console.print("Each of them: sync-audit drift --format csv", style="dim")
 

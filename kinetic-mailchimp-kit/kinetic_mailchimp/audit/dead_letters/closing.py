@@ -7,20 +7,21 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, runs
+from kinetic_mailchimp.audit.dead_letters.dispatch import change_state
+from kinetic_mailchimp.audit.storage.schema import ENTRY_JOIN, dead_letters, decisions, runs
 from kinetic_mailchimp.audit.trail.administration import administrative_run
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
 from kinetic_mailchimp.audit.trail.notes import EntryNote
-from kinetic_mailchimp.audit.trail.run import CLOSED, HANDED_OUT, OPEN
-from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
+from kinetic_mailchimp.audit.trail.run import CLOSED, IN_FLIGHT, OPEN
+from kinetic_mailchimp.kit.errors import ConfigurationError
 
 _SEE_FAILURES = "`sync-audit failures` lists the dead letters that wait, each with its run and entry."
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an entry is. As text: `12/34`.
+    """Place of an entry. As text: `12/34`.
 
     Args:
         run_id: Its run.
@@ -41,7 +42,7 @@ class OpenLetter:
 
     Args:
         note: The entry that it belongs to.
-        consent: What its record says about the person's consent.
+        consent: What its record states about the person's consent.
     """
 
     note: EntryNote
@@ -49,7 +50,7 @@ class OpenLetter:
 
     @property
     def place(self) -> Place:
-        """Where its entry is."""
+        """The place of its entry."""
         return Place(self.note.run_id, self.note.seq)
 
 
@@ -70,10 +71,7 @@ def find_open(trail: AuditTrail, places: Collection[Place]) -> list[OpenLetter]:
 def _find(connection: sa.Connection, place: Place) -> OpenLetter:
     query = (
         sa.select(decisions.c.digest, dead_letters.c.state, dead_letters.c.consent)
-        .outerjoin(
-            dead_letters,
-            (dead_letters.c.run_id == decisions.c.run_id) & (dead_letters.c.seq == decisions.c.seq),
-        )
+        .outerjoin(dead_letters, ENTRY_JOIN)
         .where(decisions.c.run_id == place.run_id, decisions.c.seq == place.seq)
     )
     row = connection.execute(query).one_or_none()
@@ -83,10 +81,10 @@ def _find(connection: sa.Connection, place: Place) -> OpenLetter:
         raise ConfigurationError(f"The trail has no {missing}.", advice=_SEE_FAILURES)
     if row.state is None:
         raise ConfigurationError(f"The entry {place} has no dead letter.", advice=_SEE_FAILURES)
-    if row.state == HANDED_OUT:
+    if row.state == IN_FLIGHT:
         raise ConfigurationError(
-            f"The dead letter {place} was handed out in a replay whose result is not known yet.",
-            advice="Let that replay end, or give back what it handed out: `sync-audit replay --give-back`.",
+            f"The dead letter {place} is in flight: it went out in a replay whose result is not known yet.",
+            advice="Let that replay end, or open again what it dispatched: `sync-audit replay --requeue`.",
         )
     if row.state != OPEN:
         raise ConfigurationError(
@@ -95,16 +93,16 @@ def _find(connection: sa.Connection, place: Place) -> OpenLetter:
     return OpenLetter(EntryNote(place.run_id, place.seq, row.digest), row.consent)
 
 
-def close(trail: AuditTrail, letters: Sequence[OpenLetter], *, because: str, who: str) -> int:
-    """Close dead letters for good: they wait no more, and no replay hands them out again.
+def close(trail: AuditTrail, letters: Sequence[OpenLetter], *, because: str, closed_by: str) -> int:
+    """Close dead letters for good: they wait no more, and no replay dispatches them again.
 
     The trail keeps who closed them and why. Their records stay until a pruning or an erasure takes them.
 
     Args:
         trail: Where they are.
         letters: Which ones.
-        because: Why. It is never erased, so it must name nobody.
-        who: Who closes them.
+        because: The reason, in words. It is never erased, so it must name nobody.
+        closed_by: The person who closes them.
 
     Returns:
         The administrative run that proves it.
@@ -116,33 +114,20 @@ def close(trail: AuditTrail, letters: Sequence[OpenLetter], *, because: str, who
 
         def mark(connection: sa.Connection) -> None:
             for seq, letter in enumerate(letters, start=1):
-                _mark(connection, letter.place, run.id, seq)
+                values = {"state": CLOSED, "result_run_id": run.id, "result_seq": seq}
+                change_state(connection, letter.note, OPEN, values)
 
         run.read(len(letters))
-        run.record([_told(letter, because, who) for letter in letters], alongside=mark)
+        run.record([_decision(letter, because, closed_by) for letter in letters], alongside=mark)
     return run.id
 
 
-def _told(letter: OpenLetter, because: str, who: str) -> Decision:
+def _decision(letter: OpenLetter, because: str, closed_by: str) -> Decision:
     return Decision(
         stream="trail",
         action=Action.CLOSED,
         reason="by_hand",
-        detail=f"Closed by {who}: {because}",
+        detail=f"Closed by {closed_by}: {because}",
         targets=f"dead letter {letter.place}",
         refers_to=str(letter.note),
     )
-
-
-def _mark(connection: sa.Connection, place: Place, result_run_id: int, result_seq: int) -> None:
-    is_open = (
-        dead_letters.c.run_id == place.run_id,
-        dead_letters.c.seq == place.seq,
-        dead_letters.c.state == OPEN,
-    )
-    values = {"state": CLOSED, "result_run_id": result_run_id, "result_seq": result_seq}
-    if connection.execute(sa.update(dead_letters).where(*is_open).values(values)).rowcount != 1:
-        raise TransientError(
-            f"The dead letter {place} is not open any more.",
-            advice="A replay or an erasure is at work: see `sync-audit failures`, and start again.",
-        )

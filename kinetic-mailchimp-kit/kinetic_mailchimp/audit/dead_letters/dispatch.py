@@ -1,54 +1,62 @@
-"""Hands dead letters out again as Singer messages, and records what became of them."""
+"""Dispatches dead letters again as Singer messages, and records what became of them."""
 
 from __future__ import annotations
 
 import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TextIO
 
 import sqlalchemy as sa
 
-from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, runs, same_person, stream_schemas
+from kinetic_mailchimp.audit.storage.json_text import to_json
+from kinetic_mailchimp.audit.storage.schema import (
+    ENTRY_JOIN,
+    dead_letters,
+    decisions,
+    runs,
+    same_person,
+    stream_schemas,
+)
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
-from kinetic_mailchimp.audit.trail.entries import to_json
 from kinetic_mailchimp.audit.trail.notes import EntryNote
-from kinetic_mailchimp.audit.trail.run import FAILED_AGAIN, HANDED_OUT, OPEN, RESOLVED, Run
+from kinetic_mailchimp.audit.trail.run import FAILED_AGAIN, IN_FLIGHT, OPEN, RESOLVED, Run
+from kinetic_mailchimp.kit.batches import in_batches
 from kinetic_mailchimp.kit.errors import TransientError
 
 _BATCH: Final = 200
 Change = Callable[[sa.Connection], object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that waits, or that was handed out and has no result yet.
+    """A record that waits, or that is in flight: it was dispatched and has no result yet.
 
     Args:
         note: The entry that it belongs to.
-        plugin: The target that could not write it.
-        stream: The stream it came on.
-        state: `open` or `handed_out`.
         stored: The record as it is stored.
-        person: What stands for the person it is about.
+        person: The digest of the person it is about.
         source_key: The record's key at its source.
         event_id: The event that led to it.
-        handed_out_in: The run that handed it out.
+        plugin: The target that could not write it.
+        stream: The stream it came on.
+        state: `open` or `in_flight`.
+        dispatched_in: The run that dispatched it.
     """
 
     note: EntryNote
-    plugin: str
-    stream: str
-    state: str
     stored: str
     person: bytes | None
     source_key: str | None
     event_id: str | None
-    handed_out_in: int | None
+    plugin: str
+    stream: str
+    state: str
+    dispatched_in: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,52 +74,27 @@ def waiting(
 
     Args:
         trail: Where they are.
-        state: `open` or `handed_out`.
+        state: `open` or `in_flight`.
         plugin: Only those of one target.
         stream: Only those of one stream.
     """
+    of_entry = ("run_id", "seq", "digest", "dead_letter", "person", "source_key", "event_id")
+    of_letter = ("plugin", "stream", "state", "replay_run_id")
+    wanted = {"state": state, "plugin": plugin, "stream": stream}
     query = (
-        sa.select(
-            decisions.c.run_id,
-            decisions.c.seq,
-            decisions.c.digest,
-            decisions.c.dead_letter,
-            decisions.c.person,
-            decisions.c.source_key,
-            decisions.c.event_id,
-            dead_letters.c.plugin,
-            dead_letters.c.stream,
-            dead_letters.c.replay_run_id,
-        )
-        .join(dead_letters, _same_entry())
-        .where(dead_letters.c.state == state)
+        sa.select(*(decisions.c[name] for name in of_entry), *(dead_letters.c[name] for name in of_letter))
+        .join(dead_letters, ENTRY_JOIN)
+        .where(*(dead_letters.c[name] == value for name, value in wanted.items() if value is not None))
         .order_by(dead_letters.c.opened_at, dead_letters.c.run_id, dead_letters.c.seq)
     )
-    if plugin is not None:
-        query = query.where(dead_letters.c.plugin == plugin)
-    if stream is not None:
-        query = query.where(dead_letters.c.stream == stream)
     with trail.database.reading() as connection:
-        return [
-            DeadLetter(
-                note=EntryNote(row.run_id, row.seq, row.digest),
-                plugin=row.plugin,
-                stream=row.stream,
-                state=state,
-                stored=row.dead_letter,
-                person=row.person,
-                source_key=row.source_key,
-                event_id=row.event_id,
-                handed_out_in=row.replay_run_id,
-            )
-            for row in connection.execute(query)
-        ]
+        return [DeadLetter(EntryNote(*row[:3]), *row[3:]) for row in connection.execute(query)]
 
 
-def hand_out(trail: AuditTrail, run: Run, letters: Sequence[DeadLetter], output: TextIO) -> None:
+def dispatch(trail: AuditTrail, run: Run, letters: Sequence[DeadLetter], output: TextIO) -> None:
     """Write dead letters as Singer SCHEMA and RECORD messages, each one once.
 
-    A batch is marked as handed out in the transaction in which it is written: if the output breaks, it
+    A batch is marked as in flight in the transaction in which it is written: if the output breaks, it
     stays open.
 
     Args:
@@ -124,10 +107,10 @@ def hand_out(trail: AuditTrail, run: Run, letters: Sequence[DeadLetter], output:
         TransientError: If another replay took one of them.
     """
     last_schema = ""
-    for batch in _batches(letters):
+    for batch in in_batches(letters, _BATCH):
         lines: list[str] = []
         for letter in batch:
-            record = json.loads(trail.vault.unseal(letter.stored))
+            record = json.loads(trail.encryption.decrypt(letter.stored))
             schema = _schema_message(trail, letter, record)
             if schema != last_schema:
                 lines.append(schema)
@@ -137,32 +120,32 @@ def hand_out(trail: AuditTrail, run: Run, letters: Sequence[DeadLetter], output:
         def mark_and_write(
             connection: sa.Connection, batch: Sequence[DeadLetter], lines: Sequence[str]
         ) -> None:
-            _move(connection, [_Result(letter, HANDED_OUT) for letter in batch], run.id)
+            _move(connection, [_Result(letter, IN_FLIGHT) for letter in batch], run.id)
             output.writelines(f"{line}\n" for line in lines)
             output.flush()
 
-        _note(run, batch, HANDED_OUT, partial(mark_and_write, batch=batch, lines=lines))
+        _note(run, batch, IN_FLIGHT, partial(mark_and_write, batch=batch, lines=lines))
 
 
-def settle(trail: AuditTrail, run: Run, letters: Iterable[DeadLetter], *, give_back: bool) -> Counter[str]:
-    """Record what became of dead letters that were handed out.
+def resolve(trail: AuditTrail, run: Run, letters: Iterable[DeadLetter], *, requeue: bool) -> Counter[str]:
+    """Record what became of dead letters that were dispatched.
 
     The result of a dead letter is the first decision of the same target about the same record since it was
-    handed out. After a failure that left no dead letter of its own, the old one is open again.
+    dispatched. After a failure that left no dead letter of its own, the old one is open again.
 
     Args:
         trail: Where they are.
         run: The administrative run that records it.
-        letters: Dead letters that were handed out.
-        give_back: Whether those without a result are opened again, because no target is at work on them
+        letters: Dead letters that were dispatched.
+        requeue: Whether those without a result are opened again, because no target is at work on them
             any more.
 
     Returns:
-        How many are `resolved`, `failed_again`, and `open` or still `handed_out`.
+        How many are `resolved`, `failed_again`, and `open` or still `in_flight`.
     """
     used: set[tuple[int, int]] = set()
     results: list[_Result] = []
-    undecided = OPEN if give_back else HANDED_OUT
+    undecided = OPEN if requeue else IN_FLIGHT
     with trail.database.reading() as connection:
         for letter in letters:
             found = next(
@@ -185,10 +168,10 @@ def settle(trail: AuditTrail, run: Run, letters: Iterable[DeadLetter], *, give_b
             else:
                 results.append(_Result(letter, RESOLVED, found.run_id, found.seq))
     changed = sorted(
-        (result for result in results if result.state != HANDED_OUT), key=lambda result: result.state
+        (result for result in results if result.state != IN_FLIGHT), key=lambda result: result.state
     )
     for state, of_state in itertools.groupby(changed, key=lambda result: result.state):
-        for batch in _batches(list(of_state)):
+        for batch in in_batches(list(of_state), _BATCH):
             replay_run = None if state == OPEN else KEEP
             _note(
                 run,
@@ -200,25 +183,25 @@ def settle(trail: AuditTrail, run: Run, letters: Iterable[DeadLetter], *, give_b
 
 
 KEEP: Final = -1
-"""Leave the run that handed a dead letter out as it is."""
+"""Leave the run that dispatched a dead letter as it is."""
 
 
 def _decisions_since(letter: DeadLetter) -> sa.Select[Any]:
-    handed_out = runs.alias("handed_out")
+    dispatched = runs.alias("dispatched")
     taken = (dead_letters.c.result_run_id == decisions.c.run_id) & (
         dead_letters.c.result_seq == decisions.c.seq
     )
     return (
         sa.select(decisions.c.run_id, decisions.c.seq, decisions.c.action, decisions.c.dead_letter)
         .join(runs, runs.c.id == decisions.c.run_id)
-        .join(handed_out, handed_out.c.id == letter.handed_out_in)
+        .join(dispatched, dispatched.c.id == letter.dispatched_in)
         .where(
             runs.c.plugin == letter.plugin,
             runs.c.dry_run.is_(False),
             decisions.c.part_of.is_(None),
             decisions.c.stream == letter.stream,
             # A later run counts whatever its host's clock says; an older one may still be at work.
-            (decisions.c.run_id > handed_out.c.id) | (decisions.c.recorded_at >= handed_out.c.started_at),
+            (decisions.c.run_id > dispatched.c.id) | (decisions.c.recorded_at >= dispatched.c.started_at),
             same_person(decisions.c.person, letter.person)
             if letter.person is not None
             else decisions.c.person.is_(None),
@@ -231,10 +214,6 @@ def _decisions_since(letter: DeadLetter) -> sa.Select[Any]:
         )
         .order_by(decisions.c.recorded_at, decisions.c.run_id, decisions.c.seq)
     )
-
-
-def _same_entry() -> sa.ColumnElement[bool]:
-    return (dead_letters.c.run_id == decisions.c.run_id) & (dead_letters.c.seq == decisions.c.seq)
 
 
 def _schema_message(trail: AuditTrail, letter: DeadLetter, record: dict[str, Any]) -> str:
@@ -269,22 +248,30 @@ def _move(connection: sa.Connection, results: Sequence[_Result], replay_run_id: 
         }
         if replay_run_id != KEEP:
             values["replay_run_id"] = replay_run_id
-        note = result.letter.note
-        moved = connection.execute(
-            sa.update(dead_letters)
-            .where(
-                dead_letters.c.run_id == note.run_id,
-                dead_letters.c.seq == note.seq,
-                dead_letters.c.state == result.letter.state,
-            )
-            .values(values)
+        change_state(connection, result.letter.note, result.letter.state, values)
+
+
+def change_state(
+    connection: sa.Connection, note: EntryNote, expected: str, values: Mapping[str, Any]
+) -> None:
+    """Change the state of a dead letter.
+
+    Args:
+        connection: A writing transaction.
+        note: Its entry.
+        expected: The state that it must be in.
+        values: The new state, and what belongs to it.
+
+    Raises:
+        TransientError: It is in another state by now.
+    """
+    unchanged = (
+        dead_letters.c.run_id == note.run_id,
+        dead_letters.c.seq == note.seq,
+        dead_letters.c.state == expected,
+    )
+    if connection.execute(sa.update(dead_letters).where(*unchanged).values(**values)).rowcount != 1:
+        raise TransientError(
+            f"The dead letter {note.run_id}/{note.seq} is not {expected} any more.",
+            advice="Another replay or an erasure is at work: see `sync-audit failures`, and start again.",
         )
-        if moved.rowcount != 1:
-            raise TransientError(
-                f"The dead letter of run {note.run_id} entry {note.seq} is no longer {result.letter.state}.",
-                advice="Another replay or an erasure is at work: see `sync-audit failures`, and start again.",
-            )
-
-
-def _batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))

@@ -1,6 +1,4 @@
-"""A whole replay: settle what was handed out before, hand out what is open, and start the target where
-asked to.
-"""
+"""A whole replay: resolve what was dispatched before, dispatch what is open, start the target if asked."""
 
 from __future__ import annotations
 
@@ -13,43 +11,43 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from kinetic_mailchimp.audit.dead_letters.dispatch import DeadLetter, hand_out, settle, waiting
+from kinetic_mailchimp.audit.dead_letters.dispatch import DeadLetter, dispatch, resolve, waiting
 from kinetic_mailchimp.audit.trail.administration import administrative_run
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
-from kinetic_mailchimp.audit.trail.run import FAILED_AGAIN, HANDED_OUT, OPEN, RESOLVED
+from kinetic_mailchimp.audit.trail.run import FAILED_AGAIN, IN_FLIGHT, OPEN, RESOLVED
 from kinetic_mailchimp.kit.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayOutcome:
-    """What a replay came to.
+    """Result of a replay.
 
     Args:
-        handed_out: How many dead letters went out.
-        settled: What became of them and of those that went out before.
+        dispatched: How many dead letters went out.
+        results: What became of them and of those that went out before.
         exit_status: How the target ended; None where none was started.
     """
 
-    handed_out: int
-    settled: Counter[str] = field(default_factory=Counter)
+    dispatched: int
+    results: Counter[str] = field(default_factory=Counter)
     exit_status: int | None = None
 
     @property
     def is_good(self) -> bool:
-        """Whether no record failed again or came to no end."""
-        return not (self.settled[FAILED_AGAIN] or self.settled[OPEN] or self.exit_status)
+        """True when no record failed again or came to no end."""
+        return not (self.results[FAILED_AGAIN] or self.results[OPEN] or self.exit_status)
 
     def __str__(self) -> str:
         """The outcome in one line."""
         words = {
             RESOLVED: "resolved",
-            FAILED_AGAIN: "failed again and wait anew",
+            FAILED_AGAIN: "failed again and wait",
             OPEN: "came to no end and are open again",
-            HANDED_OUT: "await their result",
+            IN_FLIGHT: "await their result",
         }
-        parts = [f"{self.handed_out} dead letters handed out"]
-        parts += [f"{self.settled[state]} {word}" for state, word in words.items() if self.settled[state]]
+        parts = [f"{self.dispatched} dead letters dispatched"]
+        parts += [f"{self.results[state]} {word}" for state, word in words.items() if self.results[state]]
         if self.exit_status:
             parts.append(f"the target ended with status {self.exit_status}")
         return "; ".join(parts) + "."
@@ -58,7 +56,7 @@ class ReplayOutcome:
 def replay_to(
     trail: AuditTrail, output: TextIO, *, plugin: str | None = None, stream: str | None = None
 ) -> ReplayOutcome:
-    """Write open dead letters as Singer messages, and settle those of earlier replays.
+    """Write open dead letters as Singer messages, and resolve those of earlier replays.
 
     Args:
         trail: Where they are.
@@ -69,29 +67,29 @@ def replay_to(
     Raises:
         ConfigurationError: If dead letters of several targets would mix: a target takes its own.
     """
-    before = waiting(trail, state=HANDED_OUT)
+    before = waiting(trail, state=IN_FLIGHT)
     letters = _of_one_target(waiting(trail, plugin=plugin, stream=stream))
     if not before and not letters:
-        return ReplayOutcome(handed_out=0)
+        return ReplayOutcome(dispatched=0)
     with administrative_run(trail, "replay") as run:
-        settled = settle(trail, run, before, give_back=False)
-        hand_out(trail, run, letters, output)
-    return ReplayOutcome(handed_out=len(letters), settled=settled)
+        results = resolve(trail, run, before, requeue=False)
+        dispatch(trail, run, letters, output)
+    return ReplayOutcome(dispatched=len(letters), results=results)
 
 
-def give_back(trail: AuditTrail) -> ReplayOutcome:
-    """Settle what was handed out before, and open again what got no decision.
+def requeue(trail: AuditTrail) -> ReplayOutcome:
+    """Resolve what was dispatched before, and open again what got no decision.
 
     For messages that went to a target which ended early: nobody else knows that it takes no more of them.
 
     Args:
         trail: Where they are.
     """
-    before = waiting(trail, state=HANDED_OUT)
+    before = waiting(trail, state=IN_FLIGHT)
     if not before:
-        return ReplayOutcome(handed_out=0)
+        return ReplayOutcome(dispatched=0)
     with administrative_run(trail, "replay") as run:
-        return ReplayOutcome(handed_out=0, settled=settle(trail, run, before, give_back=True))
+        return ReplayOutcome(dispatched=0, results=resolve(trail, run, before, requeue=True))
 
 
 def replay_into(
@@ -110,17 +108,17 @@ def replay_into(
     """
     letters = _of_one_target(waiting(trail, plugin=plugin, stream=stream))
     if not letters:
-        return ReplayOutcome(handed_out=0)
+        return ReplayOutcome(dispatched=0)
     messages = io.StringIO()
     with administrative_run(trail, "replay") as run:
-        hand_out(trail, run, letters, messages)
+        dispatch(trail, run, letters, messages)
         try:
             exit_status = _run(command, messages.getvalue())
         finally:
             mine = {letter.note for letter in letters}
-            handed_out = [letter for letter in waiting(trail, state=HANDED_OUT) if letter.note in mine]
-            settled = settle(trail, run, handed_out, give_back=True)
-    return ReplayOutcome(handed_out=len(letters), settled=settled, exit_status=exit_status)
+            dispatched = [letter for letter in waiting(trail, state=IN_FLIGHT) if letter.note in mine]
+            results = resolve(trail, run, dispatched, requeue=True)
+    return ReplayOutcome(dispatched=len(letters), results=results, exit_status=exit_status)
 
 
 def _run(command: str, messages: str) -> int:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.storage.schema import (
+    ENTRY_JOIN,
     PRIVATE_COLUMNS,
     PUBLIC_COLUMNS,
     dead_letters,
@@ -69,7 +70,7 @@ class Verification:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing was found."""
+        """True when no problem was found."""
         return not self.problems
 
 
@@ -258,7 +259,7 @@ class _Verifier:
         note = self._notes.kept.pop((row["run_id"], row["seq"]), None)
         if note is None:
             self._report(where, "is older than what was pruned, and nothing says that it was kept")
-        elif note.digest != row["digest"] or link(note.previous, public) != row["digest"]:
+        elif note.digest != row["digest"] or link(note.previous or b"", public) != row["digest"]:
             self._report(where, "was changed")
 
     def _check_private(self, where: str, row: Row) -> None:
@@ -285,10 +286,9 @@ class _Verifier:
                 self._report(f"run {row['run_id']}", f"has rows in {table.name} and does not exist")
 
     def _check_dead_letters(self) -> None:
-        of_entry = (dead_letters.c.run_id == decisions.c.run_id) & (dead_letters.c.seq == decisions.c.seq)
         missing = (
             sa.select(decisions.c.run_id, decisions.c.seq)
-            .outerjoin(dead_letters, of_entry)
+            .outerjoin(dead_letters, ENTRY_JOIN)
             .where(decisions.c.dead_letter.is_not(None), dead_letters.c.seq.is_(None))
         )
         for row in self._select(missing):
@@ -302,20 +302,20 @@ class _Verifier:
                 decisions.c.consent.label("of_consent"),
                 runs.c.plugin.label("of_plugin"),
             )
-            .outerjoin(decisions, of_entry & decisions.c.dead_letter.is_not(None))
+            .outerjoin(decisions, ENTRY_JOIN & decisions.c.dead_letter.is_not(None))
             .outerjoin(runs, runs.c.id == dead_letters.c.run_id)
         )
         for row in self._select(listed):
             where = f"dead letter of run {row['run_id']} entry {row['seq']}"
-            told = (row["plugin"], row["stream"], row["consent"], row["opened_at"])
-            if told != (row["of_plugin"], row["of_stream"], row["of_consent"], row["recorded_at"]):
+            listed_as = (row["plugin"], row["stream"], row["consent"], row["opened_at"])
+            if listed_as != (row["of_plugin"], row["of_stream"], row["of_consent"], row["recorded_at"]):
                 self._report(where, "does not match its entry")
                 continue
             note = EntryNote(row["run_id"], row["seq"], row["digest"])
             if (row["state"], row["replay_run_id"]) != self._notes.replayed.get(note, (OPEN, None)):
-                self._report(where, f"is marked as {row['state']}, and the trail tells another story")
-            settled = row["state"] not in WAITING_STATES
+                self._report(where, f"is marked as {row['state']}, and its entries say otherwise")
+            is_over = row["state"] not in WAITING_STATES
             result = (row["result_run_id"], row["result_seq"])
-            is_told = [settled, settled] == [part is not None for part in result]
-            if not is_told or self._notes.closed.get(note, result) != result:
+            is_complete = [is_over, is_over] == [part is not None for part in result]
+            if not is_complete or self._notes.closed.get(note, result) != result:
                 self._report(where, "its result was changed")

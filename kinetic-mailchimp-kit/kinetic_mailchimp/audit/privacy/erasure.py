@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import Final
 
 import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.privacy.forgetting import (
     IsAbout,
+    VendorHash,
     blank,
     find_in_ledger,
     forgotten,
-    hashes,
+    hashes_of,
     mentions,
 )
 from kinetic_mailchimp.audit.storage.schema import PRIVATE_COLUMNS, dead_letters, decisions, runs, same_person
@@ -24,9 +24,10 @@ from kinetic_mailchimp.audit.trail.administration import PLUGIN, administrative_
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.chain import normalise_address
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
+from kinetic_mailchimp.audit.trail.environment import ENCRYPTED_PREFIX
 from kinetic_mailchimp.audit.trail.notes import EntryNote
 from kinetic_mailchimp.audit.trail.run import WAITING_STATES
-from kinetic_mailchimp.audit.trail.vault import SEALED_PREFIX
+from kinetic_mailchimp.kit.batches import in_batches
 from kinetic_mailchimp.kit.errors import DataError
 
 _BATCH: Final = 500
@@ -36,7 +37,7 @@ _GONE: Final[dict[str, None]] = dict.fromkeys(("salt", *PRIVATE_COLUMNS))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
-    """What an erasure removed.
+    """Result of an erasure.
 
     Args:
         run_id: The administrative run that proves it.
@@ -53,28 +54,32 @@ class Erasure:
     cleaned_up: bool
 
 
-def erase(trail: AuditTrail, address: str, *, with_open_dead_letters: bool = False) -> Erasure:
+def erase(
+    trail: AuditTrail, address: str, *, vendor_hash: VendorHash, with_open_dead_letters: bool = False
+) -> Erasure:
     """Remove everything personal about the person with an address, apart from the digest that stands for
     them.
 
-    What stays says that something was decided, when, by which rule and with which answer, about whoever has
-    this digest: asking for the same address finds it, and nothing else does. What goes: addresses, names and
-    every other value, keys at the source and at the target, dead letters, payloads, and what the
+    What stays says that something was decided, when, by which rule and with which answer, about the person
+    with this digest: asking for the same address finds it, and nothing else does. What goes: addresses, names
+    and every other value, keys at the source and at the target, dead letters, payloads, and what the
     ledger knows.
 
     Args:
         trail: Where to erase.
         address: The person's e-mail address. Other spellings of the same address are found, too.
+        vendor_hash: Tells under which hash the vendor knows an address: what names the hash goes, too.
         with_open_dead_letters: Whether dead letters that wait for replay go as well. An opt-out among them
-            would never reach the other side.
+            would never reach the system that it is for.
 
     Raises:
         DataError: If dead letters wait for replay and were not given up.
         ConfigurationError: If encrypted records must be read to find the person, and the key is not set.
         TransientError: If the database did not take it; the call can be repeated.
     """
-    is_about = mentions(address)
-    found = _find_entries(trail, address, is_about)
+    hashes = hashes_of(address, vendor_hash)
+    is_about = mentions(address, hashes)
+    found = _find_entries(trail, address, is_about, hashes)
     waiting = _count_open(trail, found)
     if waiting and not with_open_dead_letters:
         raise DataError(
@@ -83,7 +88,7 @@ def erase(trail: AuditTrail, address: str, *, with_open_dead_letters: bool = Fal
         )
     known = find_in_ledger(trail, is_about)
     with administrative_run(trail, "erase") as run:
-        for batch in _batches(found, _BATCH):
+        for batch in in_batches(found, _BATCH):
             notes = [
                 Decision(stream="trail", action=Action.ERASED, reason="asked_for", refers_to=str(note))
                 for note in batch
@@ -100,36 +105,38 @@ def erase(trail: AuditTrail, address: str, *, with_open_dead_letters: bool = Fal
     )
 
 
-def _find_entries(trail: AuditTrail, address: str, is_about: IsAbout) -> list[EntryNote]:
+def _find_entries(
+    trail: AuditTrail, address: str, is_about: IsAbout, hashes: Collection[str]
+) -> list[EntryNote]:
     person = trail.person(address)
     names = ("run_id", "seq", "digest", "person", "former_person", *PRIVATE_COLUMNS)
     query = (
         sa.select(*(decisions.c[name] for name in names))
         .join(runs, runs.c.id == decisions.c.run_id)
-        .where(decisions.c.salt.is_not(None), runs.c.plugin != PLUGIN, _may_be_about(address, person))
+        .where(decisions.c.salt.is_not(None), runs.c.plugin != PLUGIN, _may_be_about(address, person, hashes))
     )
     found = []
     with trail.database.reading() as connection:
         for row in connection.execute(query.execution_options(yield_per=_PAGE)):
-            texts = (trail.vault.unseal(text) for text in row[5:] if text is not None)
+            texts = (trail.encryption.decrypt(text) for text in row[5:] if text is not None)
             if person in (row.person, row.former_person) or any(is_about(text) for text in texts):
                 found.append(EntryNote(row.run_id, row.seq, row.digest))
     return found
 
 
-def _may_be_about(address: str, person: bytes) -> sa.ColumnElement[bool]:
+def _may_be_about(address: str, person: bytes, hashes: Collection[str]) -> sa.ColumnElement[bool]:
     """A condition that the database can check, wider than the truth: spellings are compared afterwards."""
     normal = normalise_address(address)
     # A letter outside ASCII may be stored in another case, which not every database folds: leave it open.
     escaped = re.sub(r"([%_\\])", r"\\\1", normal)
-    patterns = [re.sub(r"[^\x20-\x7e]", "_", escaped), *hashes(address)]
+    patterns = [re.sub(r"[^\x20-\x7e]", "_", escaped), *hashes]
     searched = [decisions.c[name] for name in PRIVATE_COLUMNS if name not in ("subject", "former_subject")]
-    sealed = (decisions.c[name].startswith(SEALED_PREFIX) for name in ("dead_letter", "payload"))
+    encrypted = (decisions.c[name].startswith(ENCRYPTED_PREFIX) for name in ("dead_letter", "payload"))
     return sa.or_(
         same_person(decisions.c.person, person),
         decisions.c.former_person == person,
         *(column.ilike(f"%{pattern}%", escape="\\") for column in searched for pattern in patterns),
-        *sealed,
+        *encrypted,
     )
 
 
@@ -148,9 +155,3 @@ def _blank(batch: Sequence[EntryNote], connection: sa.Connection) -> None:
     connection.execute(sa.update(decisions).where(*entry).values(**_GONE), keys)
     letter = (dead_letters.c.run_id == sa.bindparam("of_run"), dead_letters.c.seq == sa.bindparam("at_seq"))
     connection.execute(sa.delete(dead_letters).where(*letter), keys)
-
-
-def _batches(notes: Iterable[EntryNote], size: int) -> Iterator[list[EntryNote]]:
-    rest = iter(notes)
-    while batch := list(islice(rest, size)):
-        yield batch

@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Container
 from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from kinetic_mailchimp.audit.state.ledger import LedgerChanges
+from kinetic_mailchimp.audit.state.ledger import PERSONAL_FIELDS, LedgerChanges
+from kinetic_mailchimp.audit.storage.json_text import to_json
 from kinetic_mailchimp.audit.storage.schema import ledger_entries
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.chain import normalise_address
-from kinetic_mailchimp.audit.trail.entries import to_json
 from kinetic_mailchimp.kit.errors import TransientError
 from kinetic_mailchimp.kit.timestamps import format_timestamp
 
 _PAGE: Final = 2_000
 _FORMS: Final = ("NFC", "NFD")
-_MEANINGLESS_IN_PART: Final = frozenset({"moved"})
-"""Objects that say nothing, and that no target can read, once the address that they name is gone."""
-
 _GONE: Final = object()
 IsAbout = Callable[[str], bool]
+VendorHash = Callable[[str], str]
 
 
-def hashes(address: str) -> tuple[str, ...]:
-    """The hashes by which Mailchimp may call an address: of its small letters, however composed."""
+def hashes_of(address: str, vendor_hash: VendorHash) -> frozenset[str]:
+    """The hashes by which a vendor may know an address: of its small letters, however composed.
+
+    Args:
+        address: An e-mail address, in any spelling.
+        vendor_hash: The hash of one spelling.
+    """
     lowered = address.strip().lower()
     spellings = (normalise_address(address), *(unicodedata.normalize(form, lowered) for form in _FORMS))
-    return tuple(hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() for text in set(spellings))
+    return frozenset(vendor_hash(spelling) for spelling in spellings)
 
 
-def mentions(address: str) -> IsAbout:
-    """A test whether a text contains exactly this address, or a hash by which Mailchimp calls it."""
-    names = "|".join((re.escape(normalise_address(address)), *hashes(address)))
+def mentions(address: str, hashes: Collection[str]) -> IsAbout:
+    """A test whether a text contains exactly this address, or a hash by which a vendor knows it.
+
+    Args:
+        address: An e-mail address, in any spelling.
+        hashes: What `hashes_of` returned for it.
+    """
+    names = "|".join((re.escape(normalise_address(address)), *hashes))
     pattern = re.compile(rf"(?<![\w.+%-])(?:{names})(?![\w-]|\.\w)")
     return lambda text: pattern.search(normalise_address(text)) is not None
 
@@ -61,42 +68,56 @@ class LedgerEntry:
 
 
 def find_in_ledger(trail: AuditTrail, is_about: IsAbout) -> list[LedgerEntry]:
-    """Every entry of the ledger that names a person, by its key or anywhere in its value."""
+    """Every entry of the ledger that names a person, by its key or anywhere in its value.
+
+    Args:
+        trail: Where the ledger is.
+        is_about: Tells whether a text names the person.
+    """
+    registered = trail.ledger(PERSONAL_FIELDS).items()
+    indivisible = {name for _, value in registered for name in value["fields"]}
     query = sa.select(ledger_entries.c.namespace, ledger_entries.c.key, ledger_entries.c.value)
     with trail.database.reading() as connection:
         return [
             LedgerEntry(namespace, key, stored, left)
             for namespace, key, stored in connection.execute(query.execution_options(yield_per=_PAGE))
             for value in [json.loads(stored)]
-            for left in [None if is_about(key) else without(value, is_about)]
+            for left in [None if is_about(key) else without(value, is_about, indivisible)]
             if left != value
         ]
 
 
-def without(value: dict[str, Any], is_about: IsAbout) -> dict[str, Any] | None:
+def without(
+    value: dict[str, Any], is_about: IsAbout, indivisible: Container[str] = ()
+) -> dict[str, Any] | None:
     """A value without what names a person; None where the whole value is theirs.
 
-    A value that names them at its top is theirs. One that names them further down is about somebody else,
-    such as who had the address before them or who works for them, and that person's opt-out must stay.
+    A value that names them at its top is theirs. One that names them further down is about another person,
+    such as the one who had the address before them or who works for them: that person's opt-out must stay.
+
+    Args:
+        value: A value of the ledger.
+        is_about: Tells whether a text names the person.
+        indivisible: Names of objects that say nothing, and that no target can read, in part.
     """
     if any(isinstance(inner, str) and is_about(inner) for inner in value.values()):
         return None
-    left = _without(value, is_about)
+    left = _without(value, is_about, indivisible)
     return None if left is _GONE else left  # type: ignore[return-value] # an object stays one
 
 
-def _without(value: object, is_about: IsAbout) -> object:
+def _without(value: object, is_about: IsAbout, indivisible: Container[str]) -> object:
     if isinstance(value, str):
         return _GONE if is_about(value) else value
     if isinstance(value, list):
-        kept = [left for inner in value if (left := _without(inner, is_about)) is not _GONE]
+        kept = [left for inner in value if (left := _without(inner, is_about, indivisible)) is not _GONE]
         return kept if kept or not value else _GONE
     if not isinstance(value, dict):
         return value
     rest: dict[str, object] = {}
     for name, inner in value.items():
-        left = _GONE if is_about(name) else _without(inner, is_about)
-        if left is not _GONE and (left == inner or name not in _MEANINGLESS_IN_PART):
+        left = _GONE if is_about(name) else _without(inner, is_about, indivisible)
+        if left is not _GONE and (left == inner or name not in indivisible):
             rest[name] = left
     return rest if rest or not value else _GONE
 
@@ -111,7 +132,7 @@ def forgotten(found: list[LedgerEntry]) -> LedgerChanges:
 
 
 def blank(trail: AuditTrail, run_id: int, found: list[LedgerEntry], connection: sa.Connection) -> None:
-    """Store what is left of entries that name the person beside somebody else.
+    """Store what is left of entries that name the person beside another person.
 
     Args:
         trail: Tells the time.

@@ -12,8 +12,8 @@ from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, runs
 from kinetic_mailchimp.audit.trail.administration import PLUGIN, administrative_run
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
-from kinetic_mailchimp.audit.trail.journal import HEADER_COLUMNS, header_digest
-from kinetic_mailchimp.audit.trail.notes import EntryNote, KeptNote, delete_entries
+from kinetic_mailchimp.audit.trail.journal import header_digest
+from kinetic_mailchimp.audit.trail.notes import EntryNote, delete_entries
 from kinetic_mailchimp.audit.trail.run import WAITING_STATES, Run
 from kinetic_mailchimp.kit.errors import TransientError
 from kinetic_mailchimp.kit.timestamps import format_timestamp
@@ -24,7 +24,7 @@ _STEP: Final = 5_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruning:
-    """What a pruning removed.
+    """Result of a pruning.
 
     Args:
         run_id: The administrative run that proves it.
@@ -74,7 +74,7 @@ class _Step:
 
     first: int
     last: EntryNote
-    kept: tuple[KeptNote, ...]
+    kept: tuple[EntryNote, ...]
 
     @property
     def removed(self) -> int:
@@ -115,16 +115,15 @@ class _Step:
 def _next_step(trail: AuditTrail, run_id: int, cutoff: str) -> _Step | None:
     with trail.database.reading() as connection:
         run = connection.execute(sa.select(runs).where(runs.c.id == run_id)).mappings().one()
-        header = {name: run[name] for name in HEADER_COLUMNS}
         rows = connection.execute(_oldest_entries(run_id, after=run["pruned_entries"])).all()
-    previous = run["pruned_head"] or header_digest(header)
-    kept: list[KeptNote] = []
+    previous = run["pruned_head"] or header_digest({str(name): value for name, value in run.items()})
+    kept: list[EntryNote] = []
     last: EntryNote | None = None
     for row in rows:
         if row.recorded_at >= cutoff:
             break
         if row.consent is not None or row.state in WAITING_STATES:
-            kept.append(KeptNote(run_id, row.seq, previous, row.digest))
+            kept.append(EntryNote(run_id, row.seq, row.digest, previous))
         previous = row.digest
         last = EntryNote(run_id, row.seq, row.digest)
     return None if last is None else _Step(run["pruned_entries"] + 1, last, tuple(kept))

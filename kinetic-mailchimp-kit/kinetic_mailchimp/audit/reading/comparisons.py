@@ -1,4 +1,4 @@
-"""What the last comparison of both sides found, counted by kind of difference."""
+"""Differences that the last comparison of both systems found, counted by kind."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _MOST_RUNS: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A run that compared both sides.
+    """A run that compared both systems.
 
     Args:
         run_id: Its number.
         plugin: The target that compared.
         status: As stored: `running`, `succeeded`, `failed` or `stopped`.
         finished_at: As stored; None while it runs or after it was killed.
-        records_read: How many records it compared.
-        kinds: How many differences of each kind it found.
+        records_read: The number of records that it compared.
+        kinds: Kind of difference → number found.
     """
 
     run_id: int
@@ -38,16 +38,16 @@ class Comparison:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it came to its end: what only a part says is no agreement."""
+        """True if it came to its end: half a comparison does not show that both systems agree."""
         return self.status == "succeeded"
 
     def differences(self, accepted: Iterable[str] = ()) -> dict[str, int]:
-        """How many differences of each kind there are, without those of kinds that are accepted."""
+        """Differences by kind, without the kinds that are accepted."""
         left_out = set(accepted)
         return {kind: count for kind, count in self.kinds.items() if kind not in left_out}
 
     def drift(self, accepted: Iterable[str] = ()) -> int:
-        """How many differences there are, without those of kinds that are accepted."""
+        """The number of differences, without those of kinds that are accepted."""
         return sum(self.differences(accepted).values())
 
 
@@ -55,7 +55,7 @@ def last_comparisons(trail: AuditTrail) -> list[Comparison]:
     """The comparisons of the last job, and the last of each target that it left out.
 
     Args:
-        trail: Where to look.
+        trail: The trail to search.
     """
     query = sa.select(runs).where(runs.c.pipeline == RECONCILE).order_by(runs.c.id.desc()).limit(_MOST_RUNS)
     with trail.database.reading() as connection:
@@ -68,14 +68,14 @@ def last_comparisons(trail: AuditTrail) -> list[Comparison]:
                 status=run.status,
                 finished_at=run.finished_at,
                 records_read=run.records_read,
-                kinds=kinds_of(connection, run),
+                kinds=_count_kinds(connection, run),
             )
             for run in found
         ]
 
 
-def kinds_of(connection: sa.Connection, run: Any) -> dict[str, int]:  # noqa: ANN401 (a row of `runs`)
-    """How many differences of each kind a run found, the most frequent first."""
+def _count_kinds(connection: sa.Connection, run: Any) -> dict[str, int]:  # noqa: ANN401 (a row of `runs`)
+    """Count the differences that a run found by kind, the most frequent first."""
     number = sa.func.count().label("number")
     query = (
         sa.select(decisions.c.reason, number)

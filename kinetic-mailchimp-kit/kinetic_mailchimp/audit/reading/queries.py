@@ -1,4 +1,4 @@
-"""Questions to the trail, and what is found as plain values."""
+"""Entries of the trail that match a filter, as plain values."""
 
 from __future__ import annotations
 
@@ -9,15 +9,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from kinetic_mailchimp.audit.storage.schema import (
-    dead_letters,
-    decisions,
-    run_counts,
-    runs,
-    same_person,
-    unindexed,
-)
-from kinetic_mailchimp.audit.trail.administration import PLUGIN
+from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, disable_index, runs, same_person
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.run import CLOSED, WAITING_STATES
 
@@ -25,17 +17,17 @@ _PAGE: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What to look for; whatever is None does not matter.
+class EntryFilter:
+    """Criteria of a search; None leaves one out.
 
     Args:
         email: A person's address, present or former, in any spelling.
         source_key: A record's key at its source.
-        run_id: A run.
-        action: What became of the records.
-        plugin: Which plugin decided.
+        run_id: The run that decided.
+        action: The action that was decided.
+        plugin: The plugin that decided.
         since: The earliest time, as stored.
-        until: The time before which.
+        until: The time before which, as stored.
         waiting: Only dead letters that wait for replay or for their result.
         newest_first: The order.
         limit: The most to return.
@@ -55,10 +47,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryView:
-    """One decision or part of one, as it is told.
+    """One decision or part of one.
 
-    `erased` says that its personal data was removed; `closed_at` and `closed_because`, who closed its dead
-    letter, and when.
+    `erased` says that its personal data was removed; `closed_at` and `closed_because`, when its dead letter
+    was closed, by whom and why.
     """
 
     recorded_at: str
@@ -90,133 +82,84 @@ class EntryView:
     erased: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunView:
-    """One run and its counts by action."""
-
-    id: int
-    plugin: str
-    version: str
-    pipeline: str
-    correlation: str
-    dry_run: bool
-    started_at: str
-    active_at: str
-    finished_at: str | None
-    status: str
-    error: str | None
-    records_read: int
-    entries: int
-    pruned_entries: int
-    counts: dict[str, int]
-
-
 _OF_RUN: Final = ("plugin", "pipeline", "dry_run")
 _COMPUTED: Final = ("erased", "changes", "dead_letter", "closed_at", "closed_because", *_OF_RUN)
-PLAIN_COLUMNS: Final = tuple(name for name in EntryView.__dataclass_fields__ if name not in _COMPUTED)
-"""What a view of an entry takes from the table `decisions` as it is."""
-_RUN_COLUMNS: Final = tuple(name for name in RunView.__dataclass_fields__ if name != "counts")
+ENTRY_COLUMNS: Final = tuple(name for name in EntryView.__dataclass_fields__ if name not in _COMPUTED)
+"""Columns of the table `decisions` that a view of an entry has as they are."""
+
 
 closing = decisions.alias("closing")
-"""The entry that says who closed a dead letter, and why."""
-OF_ENTRY: Final = (dead_letters.c.run_id == decisions.c.run_id) & (dead_letters.c.seq == decisions.c.seq)
-CLOSES: Final = (
+"""The entry that records who closed a dead letter, and why."""
+ENTRY_JOIN: Final = (dead_letters.c.run_id == decisions.c.run_id) & (dead_letters.c.seq == decisions.c.seq)
+CLOSING_JOIN: Final = (
     (dead_letters.c.state == CLOSED)
     & (closing.c.run_id == dead_letters.c.result_run_id)
     & (closing.c.seq == dead_letters.c.result_seq)
 )
-BESIDE: Final = (
+RUN_COLUMNS: Final = (
     *(runs.c[name] for name in _OF_RUN),
     decisions.c.salt.is_(None).label("erased"),
     dead_letters.c.state.label("dead_letter"),
     closing.c.recorded_at.label("closed_at"),
     closing.c.detail.label("closed_because"),
 )
-"""What a view of an entry takes from its run and its dead letter."""
+"""Columns that a view of an entry has from its run and its dead letter."""
 
 
-def entries(trail: AuditTrail, question: Question) -> Iterator[EntryView]:
-    """The entries that answer a question, by time, streamed.
+def entries(trail: AuditTrail, wanted: EntryFilter) -> Iterator[EntryView]:
+    """The entries that match a filter, by time, streamed.
 
     Args:
-        trail: Where to look.
-        question: What to look for.
+        trail: The trail to search.
+        wanted: The criteria, the order and the limit.
     """
     with trail.database.reading() as connection:
-        rows = connection.execute(_entries_query(trail, question).execution_options(yield_per=_PAGE))
+        rows = connection.execute(_entries_query(trail, wanted).execution_options(yield_per=_PAGE))
         for row in rows.mappings():
-            values = {str(name): value for name, value in row.items()}
-            changes = values.pop("changes")
-            yield EntryView(**values, changes=None if changes is None else json.loads(changes))
+            yield to_entry(dict(row))
 
 
-def _entries_query(trail: AuditTrail, question: Question) -> sa.Select[Any]:
+def to_entry(values: dict[Any, Any]) -> EntryView:
+    """An entry from a row of the columns that `EntryView` has."""
+    changes = values.pop("changes")
+    return EntryView(**values, changes=None if changes is None else json.loads(changes))
+
+
+def _entries_query(trail: AuditTrail, wanted: EntryFilter) -> sa.Select[Any]:
     query = (
         sa.select(
-            *(decisions.c[name] for name in PLAIN_COLUMNS),
-            *BESIDE,
+            *(decisions.c[name] for name in ENTRY_COLUMNS),
+            *RUN_COLUMNS,
             decisions.c.changes,
         )
         .join(runs, runs.c.id == decisions.c.run_id)
-        .join(dead_letters, OF_ENTRY, isouter=not question.waiting)
-        .outerjoin(closing, CLOSES)
-        .where(*_conditions(trail, question))
+        .join(dead_letters, ENTRY_JOIN, isouter=not wanted.waiting)
+        .outerjoin(closing, CLOSING_JOIN)
+        .where(*_conditions(trail, wanted))
     )
     order: tuple[sa.ColumnElement[Any], ...] = (decisions.c.recorded_at, decisions.c.run_id, decisions.c.seq)
-    if question.run_id is not None:
+    if wanted.run_id is not None:
         order = (decisions.c.seq,)  # the same order, and the one that the primary key has
-    query = query.order_by(*((column.desc() for column in order) if question.newest_first else order))
-    return query if question.limit is None else query.limit(question.limit)
+    query = query.order_by(*((column.desc() for column in order) if wanted.newest_first else order))
+    return query if wanted.limit is None else query.limit(wanted.limit)
 
 
-def _conditions(trail: AuditTrail, question: Question) -> Iterator[sa.ColumnElement[bool]]:
-    if question.email is not None:
-        person = trail.person(question.email)
+def _conditions(trail: AuditTrail, wanted: EntryFilter) -> Iterator[sa.ColumnElement[bool]]:
+    if wanted.email is not None:
+        person = trail.person(wanted.email)
         yield sa.or_(same_person(decisions.c.person, person), decisions.c.former_person == person)
     for column, value in (
-        (decisions.c.source_key, question.source_key),
-        (decisions.c.run_id, question.run_id),
-        (decisions.c.action, question.action),
+        (decisions.c.source_key, wanted.source_key),
+        (decisions.c.run_id, wanted.run_id),
+        (decisions.c.action, wanted.action),
         # Or a database would start from the runs, and sort what millions they decided.
-        (unindexed(runs.c.plugin), question.plugin),
+        (disable_index(runs.c.plugin), wanted.plugin),
     ):
         if value is not None:
             yield column == value
-    if question.since is not None:
-        yield decisions.c.recorded_at >= question.since
-    if question.until is not None:
-        yield decisions.c.recorded_at < question.until
-    if question.waiting:
+    if wanted.since is not None:
+        yield decisions.c.recorded_at >= wanted.since
+    if wanted.until is not None:
+        yield decisions.c.recorded_at < wanted.until
+    if wanted.waiting:
         yield dead_letters.c.state.in_(WAITING_STATES)
-
-
-def latest_runs(
-    trail: AuditTrail, *, limit: int = 20, plugin: str | None = None, run_id: int | None = None
-) -> list[RunView]:
-    """The newest runs, newest first.
-
-    Args:
-        trail: Where to look.
-        limit: The most to return.
-        plugin: Only those of one plugin; without it, the trail's own administration is left out.
-        run_id: Only this one, whichever plugin it is of.
-    """
-    query = sa.select(*(runs.c[name] for name in _RUN_COLUMNS)).order_by(runs.c.id.desc()).limit(limit)
-    if run_id is not None:
-        query = query.where(runs.c.id == run_id)
-    else:
-        query = query.where(runs.c.plugin == plugin if plugin is not None else runs.c.plugin != PLUGIN)
-    with trail.database.reading() as connection:
-        found = connection.execute(query).mappings().all()
-        counted = connection.execute(
-            sa.select(run_counts.c.run_id, run_counts.c.action, sa.func.sum(run_counts.c.decisions))
-            .where(run_counts.c.run_id.in_([run["id"] for run in found]))
-            .group_by(run_counts.c.run_id, run_counts.c.action)
-        ).all()
-    counts: dict[int, dict[str, int]] = {}
-    for of_run, action, number in counted:
-        counts.setdefault(of_run, {})[action] = int(number)
-    return [
-        RunView(**{str(name): value for name, value in run.items()}, counts=counts.get(run["id"], {}))
-        for run in found
-    ]

@@ -1,4 +1,4 @@
-"""What is known last about each key: a small store that changes together with the decisions."""
+"""The last known value of each key: a small store that changes together with the decisions."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.storage.bulk_insert import insert_rows
 from kinetic_mailchimp.audit.storage.database import Database
+from kinetic_mailchimp.audit.storage.json_text import storable, to_json
 from kinetic_mailchimp.audit.storage.schema import ledger_entries
-from kinetic_mailchimp.audit.trail.entries import storable, to_json
+from kinetic_mailchimp.kit.batches import in_batches
 
 _KEYS_PER_QUERY: Final = 1_000
 _PAGE: Final = 5_000
 _COLUMNS: Final = ("namespace", "key", "value", "run_id", "recorded_at")
 _REPLACE: Final = (_COLUMNS[:2], tuple(f"{name} = excluded.{name}" for name in _COLUMNS[2:]))
+
+PERSONAL_FIELDS: Final = "personal_fields"
+"""The namespace that holds, by plugin, the names of objects that an erasure takes as a whole."""
 
 Value = dict[str, Any]
 LedgerChanges = Mapping[str, Mapping[str, Mapping[str, Any] | None]]
@@ -29,7 +33,7 @@ class Ledger:
 
     Args:
         database: Where they are.
-        namespace: Whose they are, such as `target-mailchimp/members/1a2b3c`.
+        namespace: Names the target and its audience or company.
     """
 
     def __init__(self, database: Database, namespace: str) -> None:
@@ -47,14 +51,13 @@ class Ledger:
             return {}
         found: dict[str, Value] = {}
         with self._database.reading() as connection:
-            for start in range(0, len(wanted), _KEYS_PER_QUERY):
-                keys_of_query = wanted[start : start + _KEYS_PER_QUERY]
+            for keys_of_query in in_batches(wanted, _KEYS_PER_QUERY):
                 rows = connection.execute(self._select().where(ledger_entries.c.key.in_(keys_of_query)))
                 found.update((key, json.loads(value)) for key, value in rows)
         return found
 
     def count(self) -> int:
-        """How many keys are known."""
+        """Number of known keys."""
         query = sa.select(sa.func.count()).where(ledger_entries.c.namespace == self._namespace)
         with self._database.reading() as connection:
             return int(connection.execute(query).scalar_one())
@@ -101,11 +104,10 @@ def apply_changes(connection: sa.Connection, changes: LedgerChanges, *, run_id: 
     insert_rows(connection, ledger_entries, _COLUMNS, stored, upsert=_REPLACE)
     gone = ((namespace, key) for namespace, key, value in flat if value is None)
     for namespace, of_namespace in itertools.groupby(gone, key=lambda change: change[0]):
-        keys = [key for _, key in of_namespace]
-        for start in range(0, len(keys), _KEYS_PER_QUERY):
+        for keys in in_batches([key for _, key in of_namespace], _KEYS_PER_QUERY):
             connection.execute(
                 sa.delete(ledger_entries).where(
                     ledger_entries.c.namespace == namespace,
-                    ledger_entries.c.key.in_(keys[start : start + _KEYS_PER_QUERY]),
+                    ledger_entries.c.key.in_(keys),
                 )
             )

@@ -33,13 +33,35 @@ class SourceRow:
         return cls(stored.get("active", True), stored.get("out", False), stored.get("at", ""))
 
     def to_json(self) -> dict[str, Any]:
-        """What differs from a row of which nothing is known."""
+        """The entry of the ledger, without what a row has anyway when nothing is known of it."""
         stored: dict[str, Any] = {} if self.active else {"active": False}
         if self.opted_out:
             stored["out"] = True
         if self.updated_on:
             stored["at"] = self.updated_on
         return stored
+
+
+@dataclass(frozen=True)
+class RefusedValue:
+    """A value that Mailchimp did not take or did not store.
+
+    Attributes:
+        value: As it was sent.
+        signature: Of the audience's field at that time; empty for attributes, which have no definition.
+    """
+
+    value: Any
+    signature: str = ""
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> RefusedValue:
+        """Read what `to_json` made."""
+        return cls(stored.get("value"), stored.get("field", ""))
+
+    def to_json(self) -> dict[str, Any]:
+        """The value, with the signature of its field where it has one."""
+        return {"value": self.value, **({"field": self.signature} if self.signature else {})}
 
 
 @dataclass(frozen=True)
@@ -50,10 +72,11 @@ class MemberState:
         address: As it was spelled last.
         status: As it was seen last.
         contact_id: Mailchimp's id of the contact, which survives a change of the address.
-        sent: The last value sent, or read from Mailchimp, by flat name (`merge_fields.FNAME`, `language`).
+        sent: The last value that Mailchimp accepted or showed, by flat name (`merge_fields.FNAME`, `vip`).
         rows: The source rows with this address, by source.
         field_owner: Which row decided about a field, where there are several; None where the value is one
             that Mailchimp had. With one row, it decided about all others.
+        refused: The last value that Mailchimp did not accept, by flat name, until another one is accepted.
     """
 
     address: str
@@ -62,6 +85,7 @@ class MemberState:
     sent: Mapping[str, Any] = field(default_factory=dict)
     rows: Mapping[str, SourceRow] = field(default_factory=dict)
     field_owner: Mapping[str, str | None] = field(default_factory=dict)
+    refused: Mapping[str, RefusedValue] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> MemberState:
@@ -73,6 +97,9 @@ class MemberState:
             sent=stored.get("sent", {}),
             rows={source: SourceRow.from_json(row) for source, row in stored.get("rows", {}).items()},
             field_owner=stored.get("by", {}),
+            refused={
+                name: RefusedValue.from_json(value) for name, value in stored.get("refused", {}).items()
+            },
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -84,25 +111,31 @@ class MemberState:
             "sent": self.sent,
             "rows": {source: row.to_json() for source, row in self.rows.items()},
             "by": self.field_owner,
+            "refused": {name: value.to_json() for name, value in self.refused.items()},
         }
         return {name: value for name, value in stored.items() if value}
 
     @property
     def opted_out(self) -> bool:
-        """Whether no mail may go to the member."""
+        """True when no mail may go to the member."""
         return self.status in OPTED_OUT
 
     @property
     def active(self) -> bool:
-        """Whether any source row of the member is active; true when none is known."""
+        """True when any source row of the member is active, or no row is known."""
         return any(row.active for row in self.rows.values()) or not self.rows
 
     def with_row(self, source: str, row: SourceRow) -> MemberState:
-        """The member with a row, in place of what was known about that row."""
+        """The member with a row, in place of what was known about that row.
+
+        Args:
+            source: The key of the row at its source.
+            row: The row.
+        """
         owner = self.field_owner
         if len(self.rows) == 1 and source not in self.rows:
             first = next(iter(self.rows))
-            owner = {**dict.fromkeys(self.sent, first), **owner}
+            owner = {**dict.fromkeys((*self.sent, *self.refused), first), **owner}
         return replace(self, rows={**self.rows, source: row}, field_owner=owner)
 
     def without_row(self, source: str) -> MemberState:
@@ -111,11 +144,31 @@ class MemberState:
         owner = {name: owner for name, owner in self.field_owner.items() if owner != source}
         return replace(self, rows=rows, field_owner=owner)
 
-    def may_set(self, source: str, field_name: str) -> bool:
-        """Whether a row of the member may set a field that another row may have set before.
+    def with_answer(
+        self, accepted: Mapping[str, Any], refused: Mapping[str, RefusedValue] | None = None
+    ) -> MemberState:
+        """The member after Mailchimp's answer to a write.
 
-        The newest row may; rows of one age are told apart by their keys, so that two rows with one address
+        Args:
+            accepted: The values that Mailchimp took, by flat name.
+            refused: Those that it did not take.
+        """
+        left = {**self.refused, **(refused or {})}
+        return replace(
+            self,
+            sent={**self.sent, **accepted},
+            refused={name: value for name, value in left.items() if name not in accepted},
+        )
+
+    def may_set(self, source: str, field_name: str) -> bool:
+        """Check whether a row of the member may set a field that another row may have set before.
+
+        The newest row may; rows of one age differ by their keys, so that two rows with one address
         do not take turns in every run. Records that name no row are of one row, with an empty key.
+
+        Args:
+            source: The key of the row at its source.
+            field_name: The flat name of the field.
         """
         owner = self.field_owner.get(field_name)
         if owner is None or owner == source or owner not in self.rows:
@@ -124,7 +177,12 @@ class MemberState:
 
 
 def age(source: str, updated_on: str) -> tuple[int, str, str]:
-    """Order of rows: revisions by number, timestamps by text, rows of one age by their keys."""
+    """Order of rows: revisions by number, timestamps by text, rows of one age by their keys.
+
+    Args:
+        source: The key of the row at its source.
+        updated_on: When the row changed, as the source writes it.
+    """
     if updated_on.isdecimal():
         return (int(updated_on), "", source)
     return (0, updated_on, source)

@@ -9,7 +9,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from kinetic_mailchimp.audit.trail.chain import Scalar
+from kinetic_mailchimp.audit.storage.json_text import Scalar
 
 Upsert = tuple[tuple[str, ...], tuple[str, ...]]
 """Key columns, and what to set where a row with this key exists, such as `value = excluded.value`."""

@@ -52,6 +52,9 @@ runs = sa.Table(
     sa.Column("head", sa.LargeBinary(32), nullable=False),
     sa.Column("pruned_entries", _BIG, nullable=False),
     sa.Column("pruned_head", sa.LargeBinary(32)),
+    # NULL for runs of earlier versions, and for those that carry no records.
+    sa.Column("source_system", sa.Text),
+    sa.Column("destination_system", sa.Text),
     sa.Index(None, "started_at"),
     sa.Index(None, "plugin", "started_at"),
     sa.Index(None, "correlation"),
@@ -118,7 +121,7 @@ sa.Index("ix_decisions_person", _beginning(decisions.c.person))
 def same_person(
     column: sa.ColumnElement[Any], other: sa.ColumnElement[Any] | bytes
 ) -> sa.ColumnElement[bool]:
-    """Whether a digest in `person` is that of somebody, in words that the index on its beginning knows.
+    """Condition that a digest in `person` is another one, in the form that the index on its beginning serves.
 
     Args:
         column: The column of `decisions`, or of an alias of it.
@@ -128,7 +131,7 @@ def same_person(
     return (_beginning(column) == beginning) & (column == other)
 
 
-def unindexed(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+def disable_index(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
     """A column as an expression, so that no database starts from the many rows of its index."""
     return column.concat("")
 
@@ -151,7 +154,7 @@ PUBLIC_COLUMNS: Final = (
     "refers_to",
     "private_digest",
 )
-"""What the chain covers, in the order in which it is hashed."""
+"""Columns that the chain covers, in the order in which it is hashed."""
 
 PRIVATE_COLUMNS: Final = (
     "subject",
@@ -164,7 +167,7 @@ PRIVATE_COLUMNS: Final = (
     "dead_letter",
     "payload",
 )
-"""What `private_digest` covers, in the order in which it is hashed."""
+"""Columns that `private_digest` covers, in the order in which it is hashed."""
 
 dead_letters = sa.Table(
     "dead_letters",
@@ -180,8 +183,11 @@ dead_letters = sa.Table(
     sa.Column("result_run_id", _BIG),
     sa.Column("result_seq", _BIG),
     sa.Index(None, "state", "plugin", "opened_at"),
-    comment="What became of each dead letter: open, handed_out, resolved, failed_again, closed.",
+    comment="What became of each dead letter: open, in_flight, resolved, failed_again, closed.",
 )
+
+ENTRY_JOIN: Final = (dead_letters.c.run_id == decisions.c.run_id) & (dead_letters.c.seq == decisions.c.seq)
+"""Joins a dead letter and the entry that it belongs to."""
 
 run_counts = sa.Table(
     "run_counts",
@@ -236,5 +242,5 @@ alerts = sa.Table(
     sa.Column("seen_at", sa.String(27), nullable=False),
     sa.Column("told_at", sa.String(27)),
     sa.Column("claimed_until", sa.String(27)),
-    comment="Causes that hold, when somebody was told, and until when a process is about to tell.",
+    comment="Conditions that hold, when an alert was sent, and until when one is being sent.",
 )

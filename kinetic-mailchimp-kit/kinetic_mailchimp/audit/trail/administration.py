@@ -1,4 +1,4 @@
-"""What is done to the trail itself is a run of the trail, too: its name, and how such a run begins."""
+"""Administrative runs: what is done to the trail itself is recorded in it, too."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ PLUGIN = "sync-audit"
 
 
 @contextmanager
-def administrative_run(trail: AuditTrail, what: str) -> Iterator[Run]:
+def administrative_run(trail: AuditTrail, action: str) -> Iterator[Run]:
     """A run of this package, sealed when the block is left.
 
     Args:
         trail: Where it is recorded.
-        what: What it does: `erase`, `prune`, `replay` or `close`.
+        action: The work: `erase`, `prune`, `replay` or `close`.
     """
-    run = trail.start_run(plugin=PLUGIN, version=version("kinetic-mailchimp-kit"), pipeline=what)
+    run = trail.start_run(plugin=PLUGIN, version=version("kinetic-mailchimp-kit"), pipeline=action)
     try:
         yield run
     except BaseException as error:

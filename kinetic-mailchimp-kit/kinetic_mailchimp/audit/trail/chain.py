@@ -9,12 +9,11 @@ from typing import Final
 
 from msgspec.msgpack import Encoder
 
+from kinetic_mailchimp.audit.storage.json_text import Scalar
+
 DIGEST_SIZE: Final = 32
 SALT_SIZE: Final = 16
 PERSON_SIZE: Final = 16
-
-Scalar = str | int | float | bytes | None
-
 
 # Another encoding, or another hash, is another `journal.FORMAT`.
 # A MessagePack array: no two rows encode alike, as it tells text from bytes, and 1 from 1.0 and from true.
@@ -22,7 +21,12 @@ _encode: Final = Encoder().encode
 
 
 def link(previous: bytes, values: Sequence[Scalar]) -> bytes:
-    """The digest of an entry that follows the entry with the digest `previous`."""
+    """The digest of an entry.
+
+    Args:
+        previous: The digest of the entry before it.
+        values: Its values.
+    """
     return blake2b(previous + _encode(values), digest_size=DIGEST_SIZE).digest()
 
 
@@ -31,6 +35,10 @@ def private_digest(salt: bytes, values: Sequence[Scalar]) -> bytes:
 
     It is keyed with a salt of its own: once the salt is deleted, nobody can find out by trying addresses
     whose data it stood for.
+
+    Args:
+        salt: Random bytes of this entry alone.
+        values: The personal values.
     """
     return blake2b(_encode(values), key=salt, digest_size=DIGEST_SIZE).digest()
 
@@ -41,9 +49,13 @@ def normalise_address(address: str) -> str:
 
 
 def person_digest(key: bytes, address: str) -> bytes:
-    """What stands for a person: the address, hashed with the key of this trail.
+    """Pseudonym of a person: the address, hashed with the key of this trail.
 
-    It stays when the person is erased, so that who asks for an address still finds what was decided about it.
+    It stays when the person is erased, so that a search for the address still finds what was decided.
+
+    Args:
+        key: The secret key of the trail.
+        address: The e-mail address, in any spelling.
     """
     return blake2b(
         normalise_address(address).encode("utf-8", "replace"), key=key, digest_size=PERSON_SIZE

@@ -1,4 +1,4 @@
-"""What a target decided about one record: the unit of the audit trail."""
+"""The decision of a target about one record: the unit of the audit trail."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ OPT_OUTS: Final = ("unsubscribed", "complaint", "cleaned")
 
 
 class Action(enum.StrEnum):
-    """What became of a record.
+    """Outcome of a record.
 
     Only `FAILED` and `QUARANTINED` are failures: they count against a run's limits. Everything else is an
     outcome that was asked for, by the data, by a setting or by a rule.
     """
 
     CREATED = "created"
-    """A row was made on the other side."""
+    """A row was made at the destination."""
     UPDATED = "updated"
     """Fields of an existing row were changed."""
     UNCHANGED = "unchanged"
-    """The other side already says so; nothing was written."""
+    """The destination has these values already; nothing was written."""
     FLAGGED = "flagged"
-    """An opt-out was written: the person's consent was lowered on the other side."""
+    """An opt-out was written: the person's consent was lowered at the destination."""
     CLEARED = "cleared"
     """An opt-out flag that this software had set was taken back, because the person came back."""
     MOVED = "moved"
     """The row's e-mail address was changed and its identity kept."""
     ARCHIVED = "archived"
-    """The row was taken out of use on the other side and can be brought back."""
+    """The row was taken out of use at the destination and can be brought back."""
     MERGED = "merged"
     """Another record about the same person, in the same batch, carried this one's values along."""
     SUPERSEDED = "superseded"
     """Something newer about the same person is already applied; this one came too late."""
     UNMATCHED = "unmatched"
-    """The other side has no row for this person."""
+    """The destination has no row for this person."""
     SKIPPED = "skipped"
     """A setting says that records like this one are not written."""
     IGNORED = "ignored"
@@ -54,7 +54,7 @@ class Action(enum.StrEnum):
     DRIFTED = "drifted"
     """A comparison of both sides found a difference; nothing was written."""
     REPLAYED = "replayed"
-    """A dead letter was handed out again. Written by this package."""
+    """A dead letter was dispatched again. Written by this package."""
     CLOSED = "closed"
     """A dead letter that can never be written was closed by hand. Written by this package."""
     ERASED = "erased"
@@ -68,7 +68,7 @@ class Action(enum.StrEnum):
 
     @property
     def is_failure(self) -> bool:
-        """Whether the action counts against `max_failed` and `max_failed_ratio`."""
+        """True for an action that counts against `max_failed` and `max_failed_ratio`."""
         return self in _FAILURES
 
 
@@ -96,10 +96,10 @@ class Decision:
             `cleaned`). A decision with one is kept by retention as a proof.
         changes: What was written: field → (before, after).
         targets: Which row was written, such as `CustCnt EPIC06/12//3` or `list 1a2b3c`.
-        http_status: The other side's answer.
-        request_id: The other side's own id of the call.
+        http_status: The HTTP status of the vendor's answer.
+        request_id: The vendor's own id of the call.
         duration_ms: How long the call took.
-        dead_letter: The complete record, to be replayed once its cause is mended.
+        dead_letter: The complete record, to be replayed once its cause is fixed.
         payload: The complete request; stored only where the trail is opened with `keep_payloads`.
         refers_to: The entry that an administrative entry is about, by its digest. For this package's own use.
         parts: One decision for each row written on behalf of this record. Where a part has no `subject`,

@@ -10,7 +10,7 @@ RECONCILE: Final = "reconcile"
 
 
 class Drift(enum.StrEnum):
-    """How both sides differ about a person."""
+    """Difference between both sides about a person."""
 
     MEMBER_MISSING = "member_missing"
     MEMBER_ARCHIVED = "member_archived"
@@ -24,7 +24,7 @@ class Drift(enum.StrEnum):
 
     @property
     def sentence(self) -> str:
-        """What it means, for a person."""
+        """Explanation in words."""
         return _SENTENCES[self]
 
 

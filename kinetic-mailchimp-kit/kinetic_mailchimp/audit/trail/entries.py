@@ -3,56 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, overload
+from typing import Final
 
-from msgspec.json import Encoder
-
+from kinetic_mailchimp.audit.storage.json_text import Scalar, storable, to_json
 from kinetic_mailchimp.audit.storage.schema import PRIVATE_COLUMNS, PUBLIC_COLUMNS
-from kinetic_mailchimp.audit.trail.chain import SALT_SIZE, Scalar, link, person_digest, private_digest
+from kinetic_mailchimp.audit.trail.chain import SALT_SIZE, link, person_digest, private_digest
 from kinetic_mailchimp.audit.trail.decision import Decision
-from kinetic_mailchimp.audit.trail.vault import Vault
+from kinetic_mailchimp.kit.encryption import FieldEncryption
 
 COLUMNS: Final = (*PUBLIC_COLUMNS, "digest", "salt", *PRIVATE_COLUMNS)
 Row = tuple[Scalar, ...]
 """A row of the table `decisions`, its values in the order of `COLUMNS`."""
 
 _SALTS_AT_ONCE: Final = 100
-_encode_json: Final = Encoder(enc_hook=str).encode
-
-
-def to_json(value: object) -> str:
-    """A value as compact JSON; what JSON does not know is written as text."""
-    try:
-        return _encode_json(value).decode()
-    except UnicodeEncodeError:
-        return _encode_json(_storable_throughout(value)).decode()
-
-
-def _storable_throughout(value: object) -> object:
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, Mapping):
-        return {_storable_throughout(name): _storable_throughout(inner) for name, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_storable_throughout(inner) for inner in value]
-    return value
-
-
-@overload
-def storable(text: str) -> str: ...
-@overload
-def storable(text: None) -> None: ...
-def storable(text: str | None) -> str | None:
-    """A text that every database takes: what is not Unicode, and NUL, become the replacement character."""
-    if text is None:
-        return None
-    if type(text) is not str:
-        text = str.__str__(text)  # a driver may write the name of an enum's member instead of its value
-    if text.isascii() and "\0" not in text:
-        return text
-    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").replace("\0", "\ufffd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +27,14 @@ class EntryWriter:
     Args:
         run_id: The run that they belong to.
         person_key: The key of the trail's person digests.
-        vault: Encrypts complete records.
+        encryption: Encrypts complete records.
         keep_payloads: Whether complete requests are stored.
         random_bytes: Where salts come from.
     """
 
     run_id: int
     person_key: bytes
-    vault: Vault
+    encryption: FieldEncryption
     keep_payloads: bool
     random_bytes: Callable[[int], bytes] = os.urandom
 
@@ -116,8 +81,8 @@ class EntryWriter:
             storable(decision.targets),
             storable(decision.detail),
             None if decision.changes is None else to_json(decision.changes),
-            None if decision.dead_letter is None else self.vault.seal(to_json(decision.dead_letter)),
-            self.vault.seal(to_json(decision.payload))
+            None if decision.dead_letter is None else self.encryption.encrypt(to_json(decision.dead_letter)),
+            self.encryption.encrypt(to_json(decision.payload))
             if self.keep_payloads and decision.payload is not None
             else None,
         )

@@ -30,19 +30,28 @@ HEADER_COLUMNS: Final = (
     "process",
     "started_at",
 )
+DIRECTION_COLUMNS: Final = ("source_system", "destination_system")
 RESULT_COLUMNS: Final = ("id", "finished_at", "status", "error", "records_read", "entries", "head")
 
 
 def header_digest(run: Mapping[str, Any]) -> bytes:
     """The digest of what is fixed when a run starts; the first entry of the run is linked to it."""
-    return link(GENESIS, [run[name] for name in HEADER_COLUMNS])
+    covered = [run[name] for name in HEADER_COLUMNS]
+    direction = [run[name] for name in DIRECTION_COLUMNS]
+    # Left out where there is no direction, so that the digests of earlier versions stay what they are.
+    return link(GENESIS, covered if direction == [None, None] else [*covered, *direction])
 
 
 def result_digest(run: Mapping[str, Any], counts: Mapping[tuple[str, str], int]) -> bytes:
-    """The digest of a run's end: its newest entry, its status and its counts by hour and action."""
-    told = [run[name] for name in RESULT_COLUMNS]
+    """The digest of a run's end: its newest entry, its status and its counts by hour and action.
+
+    Args:
+        run: The row of the run.
+        counts: Numbers of decisions, by hour and action.
+    """
+    covered = [run[name] for name in RESULT_COLUMNS]
     counted = [part for key in sorted(counts) for part in (*key, counts[key])]
-    return link(GENESIS, [*told, *counted])
+    return link(GENESIS, [*covered, *counted])
 
 
 def append(connection: sa.Connection, *, run_id: int, kind: str, content: bytes, now: str) -> None:
@@ -81,12 +90,26 @@ def append(connection: sa.Connection, *, run_id: int, kind: str, content: bytes,
 def journal_digest(
     head: bytes, *, position: int, run_id: int, kind: str, recorded_at: str, content: bytes
 ) -> bytes:
-    """The digest of an entry of the journal that follows the one with the digest `head`."""
+    """The digest of an entry of the journal.
+
+    Args:
+        head: The digest of the entry before it.
+        position: Its position, from 1.
+        run_id: The run that starts or ends.
+        kind: `STARTED` or `FINISHED`.
+        recorded_at: The time of the entry, as stored.
+        content: The digest of what is fixed by it.
+    """
     return link(head, [position, run_id, kind, recorded_at, content])
 
 
 def encode_head(position: int, digest: bytes) -> bytes:
-    """The journal's newest position and digest as one value."""
+    """The journal's newest entry as one value.
+
+    Args:
+        position: Its position.
+        digest: Its digest.
+    """
     return position.to_bytes(_POSITION_BYTES, "big") + digest
 
 

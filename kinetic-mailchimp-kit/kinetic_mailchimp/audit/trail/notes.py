@@ -1,4 +1,4 @@
-"""What administrative entries say about the entries that they are about: small texts inside the chain."""
+"""Notes of administrative entries about other entries: small texts inside the chain."""
 
 from __future__ import annotations
 
@@ -10,85 +10,79 @@ import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions
 from kinetic_mailchimp.audit.trail.decision import Action
-from kinetic_mailchimp.audit.trail.run import CLOSED, HANDED_OUT, OPEN
+from kinetic_mailchimp.audit.trail.run import CLOSED, IN_FLIGHT, OPEN
 
 NOTED: Final = (Action.ERASED, Action.PRUNED, Action.KEPT, Action.REPLAYED, Action.CLOSED)
 """The actions of entries that refer to others."""
 
+_RENAMED: Final = {"handed_out": IN_FLIGHT}
+"""States as notes of earlier versions have them: those are inside the chain and stay as they are."""
+
 
 @dataclass(frozen=True, slots=True)
 class EntryNote:
-    """Names one entry: `ERASED`, `REPLAYED` and `CLOSED` entries refer to it so.
+    """Names one entry: administrative entries refer to others so.
 
     Args:
         run_id: The entry's run.
         seq: Its number in the run.
         digest: Its digest.
+        previous: The digest before it, in `KEPT` notes alone: it is gone with the neighbours.
     """
 
     run_id: int
     seq: int
     digest: bytes
+    previous: bytes | None = None
 
     def __str__(self) -> str:
         """The stored form."""
-        return f"{self.run_id}:{self.seq}:{self.digest.hex()}"
+        digests = (self.digest,) if self.previous is None else (self.previous, self.digest)
+        return ":".join([str(self.run_id), str(self.seq), *(digest.hex() for digest in digests)])
 
     @classmethod
     def parse(cls, text: str) -> EntryNote:
-        """Read the stored form."""
-        run_id, seq, digest = text.split(":")
-        return cls(int(run_id), int(seq), bytes.fromhex(digest))
+        """Read the stored form.
 
-
-@dataclass(frozen=True, slots=True)
-class KeptNote:
-    """Names an entry that outlived its neighbours, and the digest before it, which is gone with them.
-
-    Args:
-        run_id: The entry's run.
-        seq: Its number in the run.
-        previous: The digest of the entry before it.
-        digest: Its digest.
-    """
-
-    run_id: int
-    seq: int
-    previous: bytes
-    digest: bytes
-
-    def __str__(self) -> str:
-        """The stored form."""
-        return f"{self.run_id}:{self.seq}:{self.previous.hex()}:{self.digest.hex()}"
-
-    @classmethod
-    def parse(cls, text: str) -> KeptNote:
-        """Read the stored form."""
-        run_id, seq, previous, digest = text.split(":")
-        return cls(int(run_id), int(seq), bytes.fromhex(previous), bytes.fromhex(digest))
+        Raises:
+            ValueError: It is not one.
+        """
+        run_id, seq, *digests = text.split(":")
+        return cls(int(run_id), int(seq), *(bytes.fromhex(digest) for digest in reversed(digests)))
 
 
 @dataclass(slots=True)
 class Notes:
-    """What administrative entries say, by what they are about."""
+    """Notes of administrative entries, by the entry that they are about."""
 
     erased: set[EntryNote] = field(default_factory=set)
     pruned: set[EntryNote] = field(default_factory=set)
     replayed: dict[EntryNote, tuple[str, int | None]] = field(default_factory=dict)
     closed: dict[EntryNote, tuple[int, int]] = field(default_factory=dict)
-    kept: dict[tuple[int, int], KeptNote] = field(default_factory=dict)
+    kept: dict[tuple[int, int], EntryNote] = field(default_factory=dict)
 
     def add(self, action: str, text: str | None, *, reason: str, run_id: int, seq: int) -> bool:
-        """Take a note; returns whether it could be read."""
+        """Take a note.
+
+        Args:
+            action: The action of the administrative entry.
+            text: The note, as it is stored.
+            reason: The reason of the entry: the new state of a dead letter.
+            run_id: The run of the entry.
+            seq: Its number in the run.
+
+        Returns:
+            Whether the note could be read.
+        """
         try:
-            if action == Action.KEPT.value:
-                kept = KeptNote.parse(text or "")
-                self.kept[kept.run_id, kept.seq] = kept
-                return True
             note = EntryNote.parse(text or "")
-        except ValueError:
+        except (TypeError, ValueError):
             return False
-        if action == Action.ERASED.value:
+        if (note.previous is not None) != (action == Action.KEPT.value):
+            return False
+        if action == Action.KEPT.value:
+            self.kept[note.run_id, note.seq] = note
+        elif action == Action.ERASED.value:
             self.erased.add(note)
         elif action == Action.PRUNED.value:
             self.pruned.add(note)
@@ -100,9 +94,10 @@ class Notes:
         return True
 
     def _follow(self, note: EntryNote, state: str, run_id: int) -> None:
-        """Follow a dead letter: its state, and the run that handed it out."""
-        handed_out_in = run_id if state == HANDED_OUT else self.replayed.get(note, (OPEN, None))[1]
-        self.replayed[note] = (state, None if state == OPEN else handed_out_in)
+        """Follow a dead letter: its state, and the run that dispatched it."""
+        state = _RENAMED.get(state, state)
+        dispatched_in = run_id if state == IN_FLIGHT else self.replayed.get(note, (OPEN, None))[1]
+        self.replayed[note] = (state, None if state == OPEN else dispatched_in)
 
 
 def delete_entries(connection: sa.Connection, notes: Sequence[EntryNote]) -> None:

@@ -14,22 +14,23 @@ import sqlalchemy as sa
 from kinetic_mailchimp.audit.state.ledger import LedgerChanges, apply_changes
 from kinetic_mailchimp.audit.storage.bulk_insert import insert_rows
 from kinetic_mailchimp.audit.storage.database import Database
+from kinetic_mailchimp.audit.storage.json_text import to_json
 from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, run_counts, runs, stream_schemas
 from kinetic_mailchimp.audit.trail import journal
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
-from kinetic_mailchimp.audit.trail.entries import COLUMNS, EntryWriter, Row, to_json
+from kinetic_mailchimp.audit.trail.entries import COLUMNS, EntryWriter, Row
 from kinetic_mailchimp.audit.trail.summary import RunSummary, Status
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError
 from kinetic_mailchimp.kit.timestamps import Clock, format_timestamp
 
 RUNNING = "running"
 OPEN = "open"
-HANDED_OUT = "handed_out"
+IN_FLIGHT = "in_flight"
 RESOLVED = "resolved"
 FAILED_AGAIN = "failed_again"
 CLOSED = "closed"
-WAITING_STATES = (OPEN, HANDED_OUT)
-"""The states of a dead letter in which its record may not have reached the other side."""
+WAITING_STATES = (OPEN, IN_FLIGHT)
+"""The states of a dead letter in which its record may not have reached its destination."""
 HOUR_LENGTH = len("2026-03-01T09")
 _SEQ, _PART_OF, _STREAM, _ACTION, _CONSENT, _DEAD_LETTER = map(
     COLUMNS.index, ("seq", "part_of", "stream", "action", "consent", "dead_letter")
@@ -37,7 +38,7 @@ _SEQ, _PART_OF, _STREAM, _ACTION, _CONSENT, _DEAD_LETTER = map(
 _COUNTED: Final = ("run_id", "hour", "action", "decisions")
 _ADD: Final = (_COUNTED[:3], ("decisions = run_counts.decisions + excluded.decisions",))
 _DESCRIBED: Final = ("run_id", "stream", "message")
-_DESCRIBE_ANEW: Final = (_DESCRIBED[:2], ("message = excluded.message",))
+_DESCRIBE_AGAIN: Final = (_DESCRIBED[:2], ("message = excluded.message",))
 _PROGRESS: Final = (
     sa.update(runs)
     .where(runs.c.id == sa.bindparam("of_run"))
@@ -78,13 +79,13 @@ class Run:
 
     @property
     def counts(self) -> Counter[Action]:
-        """How many decisions of each action are stored; a copy."""
+        """Number of stored decisions of each action; a copy."""
         with self._lock:
             return Counter(self._counts)
 
     @property
     def records_read(self) -> int:
-        """How many records were read."""
+        """Number of records that were read."""
         with self._lock:
             return self._read
 
@@ -111,7 +112,7 @@ class Run:
         }
         row = (self.id, stream, to_json(message))
         with self._lock, self._database.writing() as connection:
-            insert_rows(connection, stream_schemas, _DESCRIBED, [row], upsert=_DESCRIBE_ANEW)
+            insert_rows(connection, stream_schemas, _DESCRIBED, [row], upsert=_DESCRIBE_AGAIN)
 
     def record(
         self,
@@ -172,7 +173,7 @@ class Run:
             ) from error
 
     def exceeds(self, max_failed: int | None, max_failed_ratio: float | None) -> bool:
-        """Whether more records failed than the settings allow.
+        """Check whether more records failed than the settings allow.
 
         Args:
             max_failed: The most decisions that may be failures; None for no limit.

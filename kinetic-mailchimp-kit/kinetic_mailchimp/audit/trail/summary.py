@@ -1,4 +1,4 @@
-"""What a run did, in numbers that add up and in one line."""
+"""Summary of a run, in numbers that add up and in one line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 from kinetic_mailchimp.audit.trail.decision import Action
 
 Status = Literal["succeeded", "failed", "stopped"]
-"""How a run ended: as it should, with an error or too many failures, or because it was told to stop."""
+"""The end of a run: as it should be, with an error or too many failures, or because it was asked to stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,17 +36,17 @@ class RunSummary:
 
     @property
     def decided(self) -> int:
-        """How many records have a decision."""
+        """Number of records that have a decision."""
         return sum(self.counts.values())
 
     @property
     def undecided(self) -> int:
-        """How many records were read and have none; 0 when everything adds up."""
+        """Number of records that were read and have no decision; 0 when everything adds up."""
         return self.read - self.decided
 
     @property
     def failures(self) -> int:
-        """How many decisions are failures."""
+        """Number of decisions that are failures."""
         return sum(count for action, count in self.counts.items() if action.is_failure)
 
     @property
@@ -55,15 +55,15 @@ class RunSummary:
         return self.decided / self.seconds if self.seconds > 0 else 0.0
 
     def __str__(self) -> str:
-        """The one line that tells how the run went."""
+        """The run in one line."""
         parts = [f"{count:,} {action}" for action, count in sorted(self.counts.items(), key=_largest_first)]
         if self.undecided:
             parts.append(f"{self.undecided:,} without a decision")
         dry = " (dry run: nothing was written)" if self.dry_run else ""
         plural = "" if self.read == 1 else "s"
-        told = f": {', '.join(parts)}" if parts else ""
+        decided = f": {', '.join(parts)}" if parts else ""
         return (
-            f"{self.plugin} run {self.run_id} {self.status}{dry}: {self.read:,} record{plural} read{told};"
+            f"{self.plugin} run {self.run_id} {self.status}{dry}: {self.read:,} record{plural} read{decided};"
             f" {_duration(self.seconds)}, {self.per_second:,.0f} per second"
         )
 

@@ -1,1 +1,1 @@
-"""Tells people when the pipelines need them: once per cause, and once when it is over."""
+"""Alerts: one message when the pipelines need a person, and one when that is over."""

@@ -1,4 +1,4 @@
-"""Sends messages through apprise, which knows the channels: mail, chat, paging and many more."""
+"""Channels of messages, through apprise: mail, chat, paging and many more."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any, Protocol
 
+from typing_extensions import override
+
 from kinetic_mailchimp.console.alerts.messages import Message
 from kinetic_mailchimp.kit.errors import ConfigurationError
 
 
 class Channel(Protocol):
-    """Where messages go."""
+    """A channel that messages are sent to."""
 
     @property
     def name(self) -> str:
-        """What it is called in a message about it; tells no secret."""
+        """A name without secrets, for messages about the channel."""
 
     def send(self, message: Message) -> bool:
-        """Send a message; returns whether it was taken."""
+        """Send a message; False if the channel did not take it."""
 
 
-class AppriseChannel:
+class AppriseChannel(Channel):
     """A channel behind one apprise URL.
 
     Args:
-        name: What it is called in a message about it.
+        name: A name without secrets, for messages about the channel.
         target: Apprise with the URL.
     """
 
@@ -36,12 +38,12 @@ class AppriseChannel:
         self._target = target
 
     @property
+    @override
     def name(self) -> str:
-        """What it is called in a message about it."""
         return self._name
 
+    @override
     def send(self, message: Message) -> bool:
-        """Send a message; returns whether it was taken."""
         kind = "success" if message.is_good else "warning"
         with _silence():
             return bool(
@@ -52,7 +54,7 @@ class AppriseChannel:
 
 
 def open_channels(urls: Sequence[str]) -> list[AppriseChannel]:
-    """The channels behind apprise URLs.
+    """Open the channels behind apprise URLs.
 
     Args:
         urls: In clear.
@@ -76,7 +78,7 @@ def open_channels(urls: Sequence[str]) -> list[AppriseChannel]:
             is_known = target.add(url)
         if not is_known:
             raise ConfigurationError(
-                f"Address {number} of --to or AUDIT_ALERT_URLS ({scheme}) is no apprise URL.",
+                f"URL {number} of --to or AUDIT_ALERT_URLS ({scheme}) is not a valid apprise URL.",
                 advice="Write it as in apprise's list of services, such as mailtos://, slack:// or json://.",
             )
         channels.append(AppriseChannel(f"{number} ({scheme})", target))
@@ -85,7 +87,7 @@ def open_channels(urls: Sequence[str]) -> list[AppriseChannel]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep apprise's own log away: it tells URLs with their tokens, and addresses."""
+    """Switch off apprise's own log: it has URLs with their tokens, and addresses."""
     logger = logging.getLogger("apprise")
     before = logger.disabled
     logger.disabled = True

@@ -2,116 +2,46 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import IO
+from collections.abc import Sequence
+from typing import IO, Any
 
 import click
 
-from kinetic_mailchimp.audit.cli.common import opened, to_age
-from kinetic_mailchimp.audit.cli.drift import LIMIT_VARIABLE, accept_option
-from kinetic_mailchimp.audit.cli.render import number_of
+from kinetic_mailchimp.audit.cli.common import opened
 from kinetic_mailchimp.audit.reading.comparisons import last_comparisons
+from kinetic_mailchimp.audit.reading.formatting import count_of
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
-from kinetic_mailchimp.console.alerts.causes import Cause, Limits, judge
 from kinetic_mailchimp.console.alerts.channels import AppriseChannel, open_channels
+from kinetic_mailchimp.console.alerts.collect import collect_dead_letters, collect_runs, read_webhook_status
+from kinetic_mailchimp.console.alerts.conditions import AlertCondition, evaluate
+from kinetic_mailchimp.console.alerts.delivery import Delivery, send_due
 from kinetic_mailchimp.console.alerts.facts import Facts
-from kinetic_mailchimp.console.alerts.looking import look_at_letters, look_at_runs
-from kinetic_mailchimp.console.alerts.memory import AlertMemory
-from kinetic_mailchimp.console.alerts.receiver import look_at_receiver, make_transport, read_webhook_status
-from kinetic_mailchimp.console.alerts.watch import Outcome, tell
+from kinetic_mailchimp.console.alerts.settings import AlertSettings
+from kinetic_mailchimp.console.alerts.store import AlertStore
+from kinetic_mailchimp.console.receiver_probe import make_transport, probe_receiver
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
+from kinetic_mailchimp.kit.options import options_of
 from kinetic_mailchimp.kit.redaction import mask_logs
-from kinetic_mailchimp.kit.secret_option import SecretText
-
-PREFIX = "AUDIT_ALERT"
+from kinetic_mailchimp.kit.settings import read
 
 
 @click.command()
-@click.option(
-    "--to",
-    "urls",
-    type=SecretText(),
-    multiple=True,
-    envvar=f"{PREFIX}_URLS",
-    show_envvar=True,
-    metavar="URL",
-    help="An apprise URL; may be given several times. In the variable, spaces stand between them.",
-)
-@click.option(
-    "--receiver-url",
-    envvar=f"{PREFIX}_RECEIVER_URL",
-    show_envvar=True,
-    default="",
-    help="The receiver of webhooks, to look at its health and inbox: http://127.0.0.1:8080.",
-)
+@options_of(AlertSettings, prefix="AUDIT_ALERT", names={"urls": "to"})
 @click.option(
     "--webhook-status",
     type=click.File("r", encoding="utf-8", lazy=False),
     metavar="FILE",
-    help="What `mailchimp-webhooks status --json` printed; - for stdin.",
+    help="The output of `mailchimp-webhooks status --json`; - for stdin.",
 )
-@click.option(
-    "--inactive",
-    callback=to_age,
-    envvar=f"{PREFIX}_INACTIVE",
-    show_envvar=True,
-    default="30m",
-    show_default=True,
-    metavar="AGE",
-    help="A run that has written nothing for so long, and whose process is not seen, was killed.",
-)
-@click.option(
-    "--failures",
-    type=click.IntRange(0),
-    envvar=f"{PREFIX}_FAILURES",
-    show_envvar=True,
-    default=10,
-    show_default=True,
-    help="More failed records than this, in a run or waiting.",
-)
-@click.option(
-    "--opt-out-age",
-    callback=to_age,
-    envvar=f"{PREFIX}_OPT_OUT_AGE",
-    show_envvar=True,
-    default="60m",
-    show_default=True,
-    metavar="AGE",
-    help="Opt-outs that have waited for so long.",
-)
-@click.option(
-    "--drift",
-    type=click.IntRange(0),
-    envvar=LIMIT_VARIABLE,
-    show_envvar=True,
-    default=0,
-    show_default=True,
-    help="More differences in the last comparison than this.",
-)
-@accept_option
-@click.option(
-    "--quiet",
-    callback=to_age,
-    envvar=f"{PREFIX}_QUIET",
-    show_envvar=True,
-    default="12h",
-    show_default=True,
-    metavar="AGE",
-    help="So long a cause that persists is not told again.",
-)
-@click.option("--dry-run", is_flag=True, help="Print what is wrong; send and remember nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what is wrong; send and store nothing.")
 @click.pass_context
 def alert(
     ctx: click.Context,
     /,
-    urls: tuple[str, ...],
-    receiver_url: str,
     webhook_status: IO[str] | None,
-    accept: tuple[str, ...],
-    quiet: timedelta,
     *,
     dry_run: bool,
-    **limits: int | timedelta,
+    **options: Any,  # noqa: ANN401 - the settings, by name
 ) -> None:
     """Look for what needs a person, and send one message per cause.
 
@@ -119,57 +49,57 @@ def alert(
     could not be sent.
     """
     mask_logs()
-    channels = _channels(urls, dry_run=dry_run)
+    settings = read(AlertSettings, options)
+    channels = _channels(settings.urls, dry_run=dry_run)
     with opened(ctx) as trail:
         now = trail.clock()
-        allowed = Limits(**limits, accepted=frozenset(accept))  # type: ignore[arg-type] # by name
-        judgement = judge(_look(trail, receiver_url, webhook_status), allowed, now)
-        _print(judgement.causes)
+        evaluation = evaluate(_collect(trail, settings.receiver_url, webhook_status), settings, now)
+        _print(evaluation.conditions)
         if not dry_run:
-            outcome = tell(AlertMemory(trail.database), judgement, channels, now=now, quiet=quiet)
-            _check(outcome)
-    ctx.exit(1 if judgement.causes else 0)
+            store = AlertStore(trail.database)
+            _report(send_due(store, evaluation, channels, now=now, quiet=settings.quiet))
+    ctx.exit(1 if evaluation.conditions else 0)
 
 
-def _channels(urls: tuple[str, ...], *, dry_run: bool) -> list[AppriseChannel]:
+def _channels(urls: Sequence[str], *, dry_run: bool) -> list[AppriseChannel]:
     if dry_run:
         return []
     # A variable that was encrypted as a whole may hold several.
     written = [url for text in urls for url in text.split()]
     if not written:
         raise ConfigurationError(
-            "Nobody is told: no channel is set.",
-            advice="Set AUDIT_ALERT_URLS or --to to an apprise URL, or look with --dry-run.",
+            "No channel is set for alerts.",
+            advice="Set AUDIT_ALERT_URLS or --to to an apprise URL, or use --dry-run.",
         )
     return open_channels(written)
 
 
-def _look(trail: AuditTrail, receiver_url: str, webhook_status: IO[str] | None) -> Facts:
+def _collect(trail: AuditTrail, receiver_url: str, webhook_status: IO[str] | None) -> Facts:
     webhooks = read_webhook_status(webhook_status.read()) if webhook_status else None
     return Facts(
-        runs=look_at_runs(trail),
-        letters=look_at_letters(trail),
+        runs=collect_runs(trail),
+        dead_letters=collect_dead_letters(trail),
         comparisons=tuple(last_comparisons(trail)),
-        receiver=look_at_receiver(receiver_url, make_transport()) if receiver_url else None,
+        receiver=probe_receiver(receiver_url, make_transport()) if receiver_url else None,
         webhooks=webhooks,
         webhooks_unknown=webhook_status is not None and webhooks is None,
     )
 
 
-def _print(causes: tuple[Cause, ...]) -> None:
-    for cause in causes:
-        click.echo(f"{cause.key}: {cause.what}")
-    if not causes:
+def _print(conditions: Sequence[AlertCondition]) -> None:
+    for condition in conditions:
+        click.echo(f"{condition.key}: {condition.what}")
+    if not conditions:
         click.echo("Nothing needs a person.")
 
 
-def _check(outcome: Outcome) -> None:
-    for message in outcome.sent:
+def _report(delivery: Delivery) -> None:
+    for message in delivery.sent:
         click.echo(f"Sent: {message.title}.", err=True)
-    if outcome.failed_channels:
-        unsent = number_of(len(outcome.unsent), "message")
-        left = f" To be sent at the next look, since nobody was reached: {unsent}." if outcome.unsent else ""
+    if delivery.failed_channels:
+        unsent = count_of(len(delivery.unsent), "message")
+        left = f" To be sent at the next look, since nobody was reached: {unsent}." if delivery.unsent else ""
         raise TransientError(
-            f"A channel did not take a message: {', '.join(outcome.failed_channels)}.{left}",
+            f"A channel did not take a message: {', '.join(delivery.failed_channels)}.{left}",
             advice="Try the URL by itself: `apprise -vv --body test URL` says what is wrong.",
         )

@@ -1,4 +1,4 @@
-"""What the alerts look at, as it was at one moment: plain values, and nothing personal."""
+"""Facts that alerts are made from, at one point in time: plain values, and nothing personal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kinetic_mailchimp.audit.reading.comparisons import Comparison
+from kinetic_mailchimp.console.receiver_probe import ReceiverStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,14 +15,14 @@ class RunFact:
 
     Args:
         id: Its number.
-        plugin: Which plugin ran.
-        pipeline: What it ran in.
+        plugin: The plugin that ran.
+        pipeline: The pipeline that it ran in.
         status: As stored: `running`, `succeeded`, `failed` or `stopped`.
         started_at: As stored.
-        active_at: When it last wrote to the trail, as stored.
+        active_at: The time at which it last wrote to the trail, as stored.
         finished_at: As stored; None while it runs or after it was killed.
-        is_alive: Whether its process is there; None where that cannot be known, as on another host.
-        failures: Decisions that are failures.
+        is_alive: True if its process exists; None where that cannot be known, as on another host.
+        failures: The number of its decisions that are failures.
     """
 
     id: int
@@ -36,20 +37,21 @@ class RunFact:
 
     @property
     def lane(self) -> str:
-        """What the run is one of many of, in words."""
+        """Plugin and pipeline: the series of runs that it belongs to."""
         return f"{self.plugin} in {self.pipeline}" if self.pipeline else self.plugin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LettersFact:
+class DeadLettersFact:
     """The dead letters of one target that wait.
 
     Args:
         plugin: The target.
-        waiting: How many.
-        oldest: Since when the oldest waits, as stored.
-        opt_outs: How many of them tell of an opt-out.
-        oldest_opt_out: Since when the oldest of those waits; None where there is none.
+        waiting: Their number.
+        oldest: The time since which the oldest waits, as stored.
+        opt_outs: The number of them that are opt-outs.
+        oldest_opt_out: The time since which the oldest of those waits; None where there is none.
+        destination: The system that the target writes to; None where its runs registered none.
     """
 
     plugin: str
@@ -57,31 +59,17 @@ class LettersFact:
     oldest: str
     opt_outs: int = 0
     oldest_opt_out: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReceiverFact:
-    """How the receiver of webhooks is.
-
-    Args:
-        problems: What is wrong with it, in its own words; empty when deliveries would be stored.
-        unread: How many events in its inbox nobody has read; None where it does not say.
-        oldest_unread_seconds: The age of the oldest of them; None where it does not say.
-    """
-
-    problems: tuple[str, ...] = ()
-    unread: int | None = None
-    oldest_unread_seconds: float | None = None
+    destination: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookFact:
-    """A webhook, or the lack of one, as `mailchimp-webhooks status --json` tells it.
+    """A webhook, or the lack of one, as `mailchimp-webhooks status --json` prints it.
 
     Args:
         list_id: The audience.
         verdict: `alive`, `quiet`, `incomplete`, `looks_disabled`, `foreign`; `missing` where there is none.
-        last_event_at: When it last told something, RFC 3339; None if never.
+        last_event_at: The time of its last event, RFC 3339; None if there was none.
     """
 
     list_id: str
@@ -91,21 +79,21 @@ class WebhookFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything that was looked at.
+    """Everything that was collected.
 
     Args:
         runs: Of each plugin and pipeline the last run that succeeded and all after it, newest first.
-        letters: By target.
-        comparisons: Of both sides, those of the last job.
-        receiver: None where nobody asked for it.
-        webhooks: None where nobody asked for them, or no answer came.
-        webhooks_unknown: Whether somebody asked for them, and no answer came.
+        dead_letters: By target.
+        comparisons: Of both systems, those of the last job.
+        receiver: None where it was not probed.
+        webhooks: None where their status was not given, or is not readable.
+        webhooks_unknown: True if their status was given and is not readable.
     """
 
     runs: tuple[RunFact, ...] = ()
-    letters: tuple[LettersFact, ...] = ()
+    dead_letters: tuple[DeadLettersFact, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
-    receiver: ReceiverFact | None = None
+    receiver: ReceiverStatus | None = None
     webhooks: tuple[WebhookFact, ...] | None = None
     webhooks_unknown: bool = False
 

@@ -1,15 +1,15 @@
-"""What a person reads: one short message about one cause."""
+"""Messages for people: one short text about one condition."""
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
 
-from kinetic_mailchimp.audit.cli.render import moment
+from kinetic_mailchimp.audit.reading.formatting import format_time
 
 
 class State(enum.Enum):
-    """Where a cause is when a message about it is due."""
+    """State of a condition when a message about it is due."""
 
     NEW = "new"
     STILL = "still"
@@ -21,14 +21,14 @@ class Notice:
     """A message that is due.
 
     Args:
-        cause: The key of the cause.
-        state: Whether it is new, still there, or over.
-        what: What is, or was, wrong.
-        since: Since when, as stored.
+        key: The key of the condition.
+        state: Its state.
+        what: The problem in one sentence.
+        since: Its beginning, as stored.
         advice: What to do; empty when it is over.
     """
 
-    cause: str
+    key: str
     state: State
     what: str
     since: str
@@ -37,12 +37,12 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent.
+    """A message for a channel.
 
     Args:
         title: One line.
         body: A few lines.
-        is_good: Whether it is good news.
+        is_good: True for good news.
     """
 
     title: str
@@ -63,17 +63,17 @@ _TITLES = {
 
 
 def compose(notice: Notice, now: str) -> Message:
-    """The message about a cause.
+    """Write the message about a condition.
 
     Args:
-        notice: What is due.
+        notice: The message that is due.
         now: The present time, as stored.
     """
-    kind = notice.cause.partition(":")[0]
+    kind = notice.key.partition(":")[0]
     title = _TITLES.get(kind, kind)
-    since = f"{moment(notice.since)} UTC"
+    since = f"{format_time(notice.since)} UTC"
     if notice.state is State.OVER:
-        until = f"{moment(now)} UTC"
+        until = f"{format_time(now)} UTC"
         return Message(
             f"Over: {title}", f"This is over: {notice.what}\nIt lasted from {since} to {until}.", is_good=True
         )

@@ -11,27 +11,26 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
-from kinetic_mailchimp.console.pages.forms import writing
-from kinetic_mailchimp.console.pages.gate import Gate
-from kinetic_mailchimp.console.pages.login import Login, WrongTokens
-from kinetic_mailchimp.console.pages.receiver import ReceiverWatch
+from kinetic_mailchimp.console.pages.get_routes import get_router
+from kinetic_mailchimp.console.pages.login import Login
+from kinetic_mailchimp.console.pages.post_routes import post_router
+from kinetic_mailchimp.console.pages.receiver_watch import ReceiverWatch
 from kinetic_mailchimp.console.pages.replays import Replays
-from kinetic_mailchimp.console.pages.routes import reading
+from kinetic_mailchimp.console.pages.security import SecurityMiddleware
 from kinetic_mailchimp.console.pages.settings import PagesSettings
 from kinetic_mailchimp.console.pages.site import Site
 from kinetic_mailchimp.console.pages.views import STATIC_FOLDER, Views
 from kinetic_mailchimp.kit.errors import ConnectorError
+from kinetic_mailchimp.kit.rate_limit import RateLimit
 
 
-def create_app(
-    trail: AuditTrail, settings: PagesSettings, wrong_tokens: WrongTokens | None = None
-) -> FastAPI:
+def create_app(trail: AuditTrail, settings: PagesSettings, wrong_tokens: RateLimit | None = None) -> FastAPI:
     """The application. The trail stays open when it ends.
 
     Args:
-        trail: What the pages show; its clock is theirs.
-        settings: How they are served, and who may see them.
-        wrong_tokens: Limits how often one may try; by default as the settings say.
+        trail: The trail that the pages show; its clock is theirs.
+        settings: Settings of the server and of its login.
+        wrong_tokens: Limits wrong tokens per client; by default as the settings have it.
     """
     views = Views(settings, trail.clock)
     login = Login(settings, lambda: trail.clock().timestamp())
@@ -42,7 +41,7 @@ def create_app(
         settings=settings,
         views=views,
         login=login,
-        wrong_tokens=wrong_tokens or WrongTokens(settings.wrong_tokens_per_minute),
+        wrong_tokens=wrong_tokens or RateLimit(settings.wrong_tokens_per_minute),
         replays=replays,
         watch=watch,
     )
@@ -61,8 +60,8 @@ def create_app(
     app = FastAPI(title="Audit trail", lifespan=lifespan, openapi_url=None)
     # Some proxies cut the prefix off, some do not: both are served.
     for prefix in dict.fromkeys(("", settings.root)):
-        app.include_router(reading(site), prefix=prefix)
-        app.include_router(writing(site), prefix=prefix)
+        app.include_router(get_router(site), prefix=prefix)
+        app.include_router(post_router(site), prefix=prefix)
         app.mount(f"{prefix}/static", StaticFiles(directory=STATIC_FOLDER))
 
     @app.exception_handler(AnyHTTPException)
@@ -73,5 +72,5 @@ def create_app(
     async def failed(request: Request, _: ConnectorError) -> Response:
         return views.problem(request, HTTPStatus.SERVICE_UNAVAILABLE)
 
-    app.add_middleware(Gate, settings=settings, login=login, views=views)
+    app.add_middleware(SecurityMiddleware, settings=settings, login=login, views=views)
     return app

@@ -1,11 +1,10 @@
-"""Who is looking: sessions in a cookie, a proxy's word, and how often one may try."""
+"""Login: sessions in a cookie, users named by a proxy, and a limit of wrong tokens."""
 
 from __future__ import annotations
 
 import base64
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -18,25 +17,23 @@ from kinetic_mailchimp.console.pages.settings import PagesSettings
 
 COOKIE: Final = "sync_audit_session"
 SESSION_SECONDS: Final = 12 * 3_600
-_WINDOW_SECONDS: Final = 60.0
-_MOST_CLIENTS: Final = 10_000
 _KEY_SIZE: Final = 32
 
 
 @dataclass(frozen=True)
 class Visitor:
-    """Somebody who is logged in.
+    """A person who is logged in.
 
     Args:
-        name: What the proxy calls them; empty for a session.
-        form_token: What each of their forms must carry, so that no other web page can send one for them.
+        name: The name from the proxy; empty for a session.
+        form_token: The token that each of their forms must have, so that no other web page can send one.
     """
 
     name: str
     form_token: str
 
     def is_form_token(self, text: str) -> bool:
-        """Whether a form carries the token of this visitor."""
+        """Check the token of a form."""
         return compare_digest(self.form_token.encode(), text.encode())
 
 
@@ -47,7 +44,7 @@ class Login:
     outlast a restart, and a new token ends them all.
 
     Args:
-        settings: Who may come in.
+        settings: The token and the proxies that log people in.
         clock: Unix seconds.
     """
 
@@ -60,25 +57,25 @@ class Login:
 
     @property
     def takes_tokens(self) -> bool:
-        """Whether one can log in with a token."""
+        """True if a token is set to log in with."""
         return bool(self._settings.token)
 
     def is_token(self, text: str) -> bool:
-        """Whether a text is the token; takes as long for a wrong one as for a right one."""
+        """Check a token; takes as long for a wrong one as for a right one."""
         expected = blake2b(self._settings.token.encode()).digest()
         return self.takes_tokens and compare_digest(expected, blake2b(text.encode()).digest())
 
     def new_session(self) -> str:
-        """The value of the cookie of somebody who just logged in."""
+        """The value of the cookie for a new session."""
         return self._sessions.encrypt_at_time(secrets.token_bytes(16), int(self._clock())).decode()
 
     def visitor(self, peer: str, headers: Mapping[str, str], cookie: str | None) -> Visitor | None:
-        """Who a request comes from; None for somebody who is not logged in.
+        """The visitor of a request; None without a login.
 
         Args:
-            peer: The address of who is connected.
-            headers: The request's, whatever the case of their names.
-            cookie: The session.
+            peer: The IP address that is connected.
+            headers: The headers of the request.
+            cookie: The value of the session cookie.
         """
         header = self._settings.user_header
         name = headers.get(header, "").strip() if header and self._settings.trusts(peer) else ""
@@ -92,43 +89,18 @@ class Login:
             return None
         return Visitor("", self._form_token(b"session:" + session))
 
-    def _form_token(self, who: bytes) -> str:
-        return blake2b(who, key=self._form_key, digest_size=_KEY_SIZE).hexdigest()
+    def _form_token(self, visitor: bytes) -> str:
+        return blake2b(visitor, key=self._form_key, digest_size=_KEY_SIZE).hexdigest()
 
     def client(self, peer: str, headers: Mapping[str, str]) -> str:
-        """Whose tries are counted: who is connected, or whom a trusted proxy speaks for."""
+        """The IP address that wrong tokens are counted for: the peer's, or one that a trusted proxy names.
+
+        Args:
+            peer: The IP address that is connected.
+            headers: The headers of the request.
+        """
         forwarded = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
         return forwarded if forwarded and self._settings.public_url and self._settings.trusts(peer) else peer
-
-
-class WrongTokens:
-    """Lets a client send only so many wrong tokens in a minute.
-
-    Args:
-        most: So many.
-        clock: Monotonic seconds.
-    """
-
-    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._most = most
-        self._clock = clock
-        self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
-
-    def wait(self, client: str) -> int:
-        """The seconds a client has to wait; 0 if it may try."""
-        since, count = self._counts.get(client, (0.0, 0))
-        left = since + _WINDOW_SECONDS - self._clock()
-        return int(left) + 1 if count >= self._most and left > 0 else 0
-
-    def count(self, client: str) -> None:
-        """Count a wrong token."""
-        now = self._clock()
-        since, count = self._counts.pop(client, (now, 0))
-        if now - since >= _WINDOW_SECONDS:
-            since, count = now, 0
-        self._counts[client] = (since, count + 1)
-        if len(self._counts) > _MOST_CLIENTS:
-            self._counts.popitem(last=False)
 
 
 def _derived(origin: bytes, purpose: bytes) -> bytes:

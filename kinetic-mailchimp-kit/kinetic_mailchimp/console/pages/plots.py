@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from kinetic_mailchimp.console.pages.words import number
-
 BAR: Final = 8
 """Width of a bar with its gap, in the plot's own units."""
 HEIGHT: Final = 28
@@ -22,10 +20,10 @@ class Span:
     """A stretch of time that ends now, in equal steps.
 
     Args:
-        name: As it stands in an address.
-        title: As one reads it.
+        name: Its name in a URL.
+        title: Its name on a page.
         hours: Hours of one step.
-        steps: How many.
+        steps: The number of steps.
     """
 
     name: str
@@ -61,7 +59,7 @@ class Bar:
         y: Its top.
         width: Its width.
         height: Its height.
-        title: What it stands for.
+        title: Its step and its number.
     """
 
     x: int
@@ -76,13 +74,13 @@ class Plot:
     """One action over time.
 
     Args:
-        action: Which.
-        total: How many in all.
-        peak: How many in the highest bar.
-        bars: Those that are not zero.
-        width: Of the whole plot.
-        height: Of the whole plot.
-        summary: What one sees, for those who do not.
+        action: The action.
+        total: The number of its decisions.
+        peak: The number of the highest bar.
+        bars: The bars that are not zero.
+        width: The width of the whole plot.
+        height: The height of the whole plot.
+        summary: The plot in words, for readers who cannot see it.
     """
 
     action: str
@@ -94,13 +92,13 @@ class Plot:
     summary: str
 
 
-def plot(action: str, labels: Sequence[str], counts: Mapping[str, int]) -> Plot:
+def make_plot(action: str, labels: Sequence[str], counts: Mapping[str, int]) -> Plot:
     """The bars of one action; every plot has a scale of its own, so that the rare is seen beside the many.
 
     Args:
-        action: Which.
+        action: The action.
         labels: The steps of time, oldest first.
-        counts: Step → how many.
+        counts: Step → number of decisions.
     """
     values = [counts.get(label, 0) for label in labels]
     total, peak = sum(values), max(values, default=0)
@@ -117,6 +115,11 @@ def plot(action: str, labels: Sequence[str], counts: Mapping[str, int]) -> Plot:
 def _bar(place: int, value: int, peak: int, title: str) -> Bar:
     height = round(max(value / peak * HEIGHT, _LOWEST), 1)
     return Bar(place * BAR, round(HEIGHT - height, 1), BAR - _GAP, height, title)
+
+
+def number(value: int) -> str:
+    """A number with its thousands set apart by narrow spaces, which no locale takes for a decimal mark."""
+    return f"{value:,}".replace(",", "\u202f")
 
 
 def step(label: str) -> str:

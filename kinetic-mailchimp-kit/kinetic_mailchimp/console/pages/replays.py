@@ -1,4 +1,4 @@
-"""Replays that a page has asked for: one at a time, beside the requests."""
+"""Replays that a page has started: one at a time, in a thread."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A replay that was asked for.
+    """A replay that a page has started.
 
     Args:
-        plugin: Into which target.
-        started: When.
-        outcome: What came of it; empty while it runs.
-        is_good: Whether all went well.
+        plugin: The target.
+        started: The time of its start.
+        outcome: Its result in words; empty while it runs.
+        is_good: True if every record was written.
     """
 
     plugin: str
@@ -33,7 +33,7 @@ class Replay:
 
     @property
     def is_running(self) -> bool:
-        """Whether it is still at work."""
+        """True until it has ended."""
         return not self.outcome
 
 
@@ -41,7 +41,7 @@ class Replays:
     """Starts replays in a thread, and remembers the last one.
 
     Args:
-        trail: Where the dead letters are.
+        trail: The trail with the dead letters.
         commands: Target → the command that starts it.
     """
 
@@ -53,11 +53,11 @@ class Replays:
         self.last: Replay | None = None
 
     def can(self, plugin: str) -> bool:
-        """Whether there is a command for a target."""
+        """True if there is a command for a target."""
         return plugin in self._commands
 
     def start(self, plugin: str) -> bool:
-        """Begin to hand every open dead letter of a target out again.
+        """Start a replay of every open dead letter of a target.
 
         Returns:
             False if another replay runs, or if there is no command for the target.
@@ -82,7 +82,7 @@ class Replays:
             outcome, is_good = str(result), result.is_good
         except ConnectorError as error:
             outcome = str(error)
-        except Exception as error:  # noqa: BLE001 - a thread has nobody above it who would tell
+        except Exception as error:  # noqa: BLE001 - nothing above a thread reports it
             logger.error("A replay broke off: %s", type(error).__name__)  # noqa: TRY400 - it could name a person
         finally:
             self.last = Replay(replay.plugin, replay.started, outcome, is_good)

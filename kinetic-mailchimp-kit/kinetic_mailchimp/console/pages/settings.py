@@ -1,45 +1,92 @@
-"""What the pages are started with, and what they refuse to start with."""
+"""Settings of the pages, and the combinations of them that are refused."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from shutil import which
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.settings import setting
 
 SHORTEST_TOKEN: Final = 20
 _HOW_TO_MAKE_ONE: Final = 'Make one with: python -c "import secrets; print(secrets.token_urlsafe())"'
 _LOCAL_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
+def parse_replay_commands(values: Sequence[str]) -> dict[str, str]:
+    """Target → command, from texts such as `target-mailchimp=meltano invoke target-mailchimp`.
+
+    Raises:
+        ValueError: A text has another form, or its program is not found.
+    """
+    commands = {}
+    for value in values:
+        plugin, equals, command = value.partition("=")
+        if not (plugin and equals and command):
+            raise ValueError(f"{value!r} is not PLUGIN=COMMAND")
+        program = next(iter(_split(command)), "")
+        if which(program) is None:
+            raise ValueError(
+                f"{program!r}, which shall start {plugin}, is not found. Write its whole path: a service has "
+                "another PATH than a shell"
+            )
+        commands[plugin] = command
+    return commands
+
+
+def _split(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return []
+
+
 @dataclass(frozen=True)
 class PagesSettings:
-    """How the pages are served, and who may see them.
+    """Settings of `sync-audit serve`.
 
     Args:
-        token: What a person types to log in; empty if a proxy logs people in.
-        user_header: The header in which a proxy names the person it has logged in; empty without one.
-        trusted_proxies: Addresses or networks of proxies whose headers are believed.
-        public_url: Under which address people reach the pages, with its prefix; empty for this machine alone.
-        host: Where the server listens.
-        receiver_url: Where the receiver of webhooks answers `/readyz`; empty where there is none to watch.
         replay_commands: Target → the command that starts it. Only these have a button.
-        wrong_tokens_per_minute: So many wrong tokens a client may send in a minute.
+        wrong_tokens_per_minute: The number of wrong tokens that a client may send in a minute.
 
     Raises:
         ConfigurationError: If nobody could log in, or if anybody could.
     """
 
-    token: str = field(default="", repr=False)
-    user_header: str = ""
-    trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
-    public_url: str = ""
-    host: str = "127.0.0.1"
-    receiver_url: str = ""
+    token: str = setting(
+        "",
+        title="Token",
+        secret=True,
+        description="What one types to log in. Set the variable: arguments are visible to others.",
+    )
+    user_header: str = setting(
+        "",
+        title="User header",
+        description="The header in which a reverse proxy names who is logged in, such as X-Forwarded-User.",
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        ("127.0.0.1", "::1"),
+        title="Trusted proxies",
+        description="An IP address or network whose headers are believed; may be given several times.",
+    )
+    public_url: str = setting(
+        "",
+        title="Public URL",
+        description="Where people reach the pages: https://audit.example.com, or with a prefix.",
+    )
+    host: str = setting("127.0.0.1", title="Host", description="Where to listen.")
+    port: int = setting(8090, title="Port", description="Where to listen.")
+    receiver_url: str = setting(
+        "",
+        title="Receiver",
+        description="The receiver of webhooks, to show its health: http://127.0.0.1:8080.",
+    )
     replay_commands: Mapping[str, str] = field(default_factory=dict)
     wrong_tokens_per_minute: int = 5
 
@@ -57,15 +104,15 @@ class PagesSettings:
             )
         if self.host not in _LOCAL_NAMES and not self.public_url:
             raise ConfigurationError(
-                f"--host {self.host} opens the pages to other machines, under an address that is not set.",
-                advice="Set --public-url to the address at which a reverse proxy with TLS publishes them.",
+                f"--host {self.host} opens the pages to other machines, under a URL that is not set.",
+                advice="Set --public-url to the URL at which a reverse proxy with TLS publishes them.",
             )
         if self.public_url and (self._public.scheme not in ("http", "https") or not self._public.hostname):
             raise ConfigurationError(
-                f"--public-url {self.public_url!r} is not an address.",
+                f"--public-url {self.public_url!r} is not a valid URL.",
                 advice="Write it whole, such as https://audit.example.com or https://example.com/audit.",
             )
-        _ = self._networks  # so that a mistyped address is told at the start
+        _ = self._networks  # so that a mistyped address is an error at the start
 
     @property
     def _public(self) -> SplitResult:
@@ -73,7 +120,7 @@ class PagesSettings:
 
     @property
     def is_https(self) -> bool:
-        """Whether browsers reach the pages over TLS."""
+        """True if browsers reach the pages over TLS."""
         return self._public.scheme == "https"
 
     @property
@@ -83,7 +130,7 @@ class PagesSettings:
 
     @cached_property
     def hosts(self) -> frozenset[str]:
-        """The names under which the pages answer. Any other name may be a web page that plays this server."""
+        """The host names of the pages. Any other name may be a web page that plays this server."""
         named = {self._public.hostname} if self._public.hostname else set()
         return _LOCAL_NAMES | named
 
@@ -93,11 +140,12 @@ class PagesSettings:
             return tuple(ipaddress.ip_network(text) for text in self.trusted_proxies)
         except ValueError as error:
             raise ConfigurationError(
-                f"--trusted-proxy is not an address: {error}.", advice="Write 10.0.0.5 or 10.0.0.0/24."
+                f"--trusted-proxy is not a valid IP address or network: {error}.",
+                advice="Write 10.0.0.5 or 10.0.0.0/24.",
             ) from error
 
     def trusts(self, peer: str) -> bool:
-        """Whether the headers of who is connected are believed."""
+        """True if the headers of the peer with an IP address are believed."""
         try:
             address = ipaddress.ip_address(peer)
         except ValueError:

@@ -1,4 +1,4 @@
-"""What the pages work with, in one place."""
+"""The collaborators of the routes, in one place."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from http import HTTPStatus
 from fastapi.responses import RedirectResponse
 
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
-from kinetic_mailchimp.console.pages.login import Login, WrongTokens
-from kinetic_mailchimp.console.pages.receiver import ReceiverWatch
+from kinetic_mailchimp.console.pages.login import Login
+from kinetic_mailchimp.console.pages.receiver_watch import ReceiverWatch
 from kinetic_mailchimp.console.pages.replays import Replays
 from kinetic_mailchimp.console.pages.settings import PagesSettings
 from kinetic_mailchimp.console.pages.views import Views
+from kinetic_mailchimp.kit.rate_limit import RateLimit
 
 
 @dataclass(frozen=True)
 class Site:
-    """What the routes work with.
+    """The collaborators of the routes.
 
     Args:
-        trail: What is shown.
-        settings: How.
-        views: Makes pages.
+        trail: The trail that is shown.
+        settings: Settings of the server.
+        views: Renders pages.
         login: Makes sessions.
-        wrong_tokens: Limits how often one may try.
+        wrong_tokens: Limits wrong tokens per client.
         replays: Starts replays.
         watch: Watches the receiver, where there is one.
     """
@@ -33,10 +34,10 @@ class Site:
     settings: PagesSettings
     views: Views
     login: Login
-    wrong_tokens: WrongTokens
+    wrong_tokens: RateLimit
     replays: Replays
     watch: ReceiverWatch | None
 
-    def to(self, path: str) -> RedirectResponse:
-        """Go on to another page, and ask for it with GET."""
+    def redirect(self, path: str) -> RedirectResponse:
+        """Redirect to another page, which is requested with GET."""
         return RedirectResponse(self.settings.root + path, HTTPStatus.SEE_OTHER)

@@ -1,4 +1,4 @@
-"""Fills the templates: everything is escaped, and a value that a template misses is an error."""
+"""Rendering of the templates: everything is escaped, and a missing value is an error."""
 
 from __future__ import annotations
 
@@ -11,14 +11,23 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from kinetic_mailchimp.audit.cli.render import moment
-from kinetic_mailchimp.console.pages import words
-from kinetic_mailchimp.console.pages.plots import SPANS, step
+from kinetic_mailchimp.audit.reading import formatting
+from kinetic_mailchimp.console.pages.plots import SPANS, number, step
 from kinetic_mailchimp.console.pages.settings import PagesSettings
 from kinetic_mailchimp.kit.timestamps import Clock
 
 _FOLDER: Final = Path(__file__).parent
 STATIC_FOLDER: Final = _FOLDER / "static"
+LONGEST_VALUE: Final = 300
+_FORMATTERS: Final = (
+    "describe_entry",
+    "describe_origin",
+    "describe_response",
+    "format_duration",
+    "format_time",
+    "format_word",
+    "tone",
+)
 _PROBLEMS: Final = {
     HTTPStatus.UNAUTHORIZED: ("Not logged in", "The proxy in front of these pages does not say who you are."),
     HTTPStatus.FORBIDDEN: (
@@ -44,10 +53,10 @@ _PROBLEMS: Final = {
 
 
 class Views:
-    """Makes pages.
+    """Renders pages.
 
     Args:
-        settings: Under which address.
+        settings: The URL prefix.
         clock: Returns the present time.
     """
 
@@ -66,40 +75,52 @@ class Views:
             style_version=blake2b(style, digest_size=6).hexdigest(),
             spans=SPANS,
             step=step,
-            direction=words.direction,
-            tone=words.tone,
-            spoken=words.spoken,
-            number=words.number,
-            told=words.told,
-            lasted=words.lasted,
-            moment=moment,
+            number=number,
+            show=show,
+            **{name: getattr(formatting, name) for name in _FORMATTERS},
         )
 
     def page(
         self, request: Request, template: str, status: int = HTTPStatus.OK, **values: object
     ) -> HTMLResponse:
-        """A page for whoever asked.
+        """Render a page.
 
         Args:
-            request: What was asked.
+            request: The request that it responds to.
             template: The template's name without its ending.
             status: The HTTP status.
-            **values: What the template shows.
+            **values: Values for the template.
         """
         now = self._clock()
         html = self._environment.get_template(f"{template}.html").render(
             visitor=request.state.visitor,
             now=now,
-            age_of=lambda text: words.age_of(text, now),
+            age_of=lambda text: formatting.age_of(text, now),
             **values,
         )
         return HTMLResponse(html, status)
 
-    def problem(self, request: Request, status: HTTPStatus, told: str = "") -> HTMLResponse:
-        """A page that says what is wrong."""
+    def problem(self, request: Request, status: HTTPStatus) -> HTMLResponse:
+        """Render a page about an error.
+
+        Args:
+            request: The request that it responds to.
+            status: The HTTP status.
+        """
         title, text = _PROBLEMS.get(status, (status.phrase, status.description))
-        return self.page(request, "problem", status, title=title, text=told or text)
+        return self.page(request, "problem", status, title=title, text=text)
 
     def plain(self, status: HTTPStatus, text: str) -> PlainTextResponse:
-        """A line for whoever is no person in front of a page."""
+        """A line of plain text, for a program.
+
+        Args:
+            status: The HTTP status.
+            text: The line.
+        """
         return PlainTextResponse(text, status)
+
+
+def show(value: object) -> str:
+    """A value as text that fits on a page, with its whole length where it is cut."""
+    text = formatting.format_value(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}… ({number(len(text))} characters)"

@@ -32,7 +32,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Declarations:
-    """Which settings the files declare as secret.
+    """Settings that the files declare as secret.
 
     Attributes:
         secret: Whether a setting is, by plugin and setting; only those that say so.
@@ -64,7 +64,12 @@ class Declarations:
             yield from ((plugin, setting) for owner, setting in self.secret if owner in family)
 
     def is_secret(self, plugin: str, setting: str) -> bool:
-        """Whether a setting, or the object that it belongs to, is secret: as declared, else by its name."""
+        """Check whether a setting, or its object, is secret: as declared, else by its name.
+
+        Args:
+            plugin: The plugin of the setting.
+            setting: Its name, with dots between the keys of objects.
+        """
         parts = setting.split(".")
         for length in range(len(parts), 0, -1):
             for owner in self._family(plugin):
@@ -82,6 +87,10 @@ class Declarations:
 
 def secret_variables(values: Sequence[Value], declarations: Declarations) -> dict[str, str]:
     """The variables that hold the value of a secret setting, each with the setting that it is for.
+
+    Args:
+        values: The values of every meltano.yml.
+        declarations: Tell which settings are secret.
 
     They are those that its configuration refers to, its `env`, and the one that Meltano and the Singer SDK
     look at by themselves.
@@ -119,7 +128,7 @@ def find_secrets(files: Sequence[SettingsFile]) -> Iterator[Finding]:
 
 
 def count_states(findings: Iterable[Finding]) -> str:
-    """How many secrets are in which state, for a summary; an empty text where there is none."""
+    """Numbers of secrets by state, for a summary; an empty text without any secret."""
     counts = Counter(finding.state for finding in findings)
     return ", ".join(
         f"{counts[state]} {state}" for state in (CLEAR, ENCRYPTED, ELSEWHERE, UNSET) if counts[state]
@@ -150,7 +159,7 @@ def _yaml_reason(value: Value, declarations: Declarations) -> str:
 
 
 def _names_nothing(path: tuple[str, ...]) -> bool:
-    """Whether a value stands where a key is no name of a secret: columns of a mapping, what a setting is."""
+    """Check whether a key there cannot name a secret: columns of a mapping, declarations of settings."""
     _, rest = _in_plugin(path)
     return "stream_maps" in path or rest[:1] == ("settings",)
 

@@ -186,7 +186,7 @@ def _encrypted(text: str, place: str) -> str:
 @commands.command()
 @FILES
 def rotate(files: tuple[Path, ...]) -> None:
-    """Encrypt every `enc:…` value of FILES anew with the first key, where an older one made it.
+    """Encrypt every `enc:…` value of FILES again, with the first key, where an older one made it.
 
     FILES are .env and YAML files or folders with a .env and a meltano.yml; the current folder if none is
     named. Either all files are changed or none.

@@ -16,7 +16,8 @@ from dotenv.parser import Binding, parse_stream
 from kinetic_mailchimp.kit.encryption import PREFIX
 from kinetic_mailchimp.kit.errors import ConfigurationError
 
-YAML_SUFFIXES = frozenset({".yml", ".yaml", ".json"})
+DEFINITION_SUFFIX = ".lock"
+YAML_SUFFIXES = frozenset({".yml", ".yaml", ".json", DEFINITION_SUFFIX})
 PROJECT_FILES = (".env", "meltano.yml")
 
 _NULL_TAG = "tag:yaml.org,2002:null"
@@ -71,11 +72,11 @@ class SettingsFile:
 
     @property
     def is_yaml(self) -> bool:
-        """Whether it is YAML or JSON, not .env."""
+        """True for YAML and JSON, not for .env."""
         return _is_yaml(self.path)
 
     def place(self, value: Value) -> str:
-        """Where a value is, for a message."""
+        """Place of a value, for a message."""
         return f"{self.path}:{value.line}: `{value.name}`"
 
     def with_encrypted(self, new_texts: Mapping[Value, str]) -> str:
@@ -121,7 +122,7 @@ def read_text(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise ConfigurationError(
-            f"{path} cannot be read: {reason}.", advice="Name another file, or mend this one."
+            f"{path} cannot be read: {reason}.", advice="Name another file, or correct this one."
         ) from error
 
 
@@ -144,7 +145,7 @@ def _env_values(path: Path, text: str) -> Iterator[Value]:
     start = 0
     for binding in parse_stream(io.StringIO(text, newline="")):
         original = binding.original
-        # A byte order mark is read over and not told.
+        # A byte order mark is read over and not reported.
         start = text.index(original.string, start)
         if binding.error:
             raise ConfigurationError(
@@ -182,12 +183,19 @@ def _yaml_values(path: Path, text: str) -> Iterator[Value]:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark else str(path)
         raise ConfigurationError(
-            f"{place}: this is no YAML.", advice="Mend the line, or the one before it."
+            f"{place}: this is not valid YAML.", advice="Correct the line, or the one before it."
         ) from None
     seen: set[int] = set()
     for document in documents:
         if document is not None:
-            yield from _node_values(document, (), seen)
+            yield from _node_values(document, _definition_path(path), seen)
+
+
+def _definition_path(path: Path) -> tuple[str, ...]:
+    """The path of the plugin in meltano.yml, for its definition plugins/KIND/NAME--VARIANT.lock."""
+    if path.suffix != DEFINITION_SUFFIX:
+        return ()
+    return ("plugins", path.parent.name, path.stem.partition("--")[0])
 
 
 def _node_values(node: yaml.Node, path: tuple[str, ...], seen: set[int]) -> Iterator[Value]:
@@ -215,7 +223,7 @@ def _item_name(node: yaml.Node) -> str | None:
 
 
 def find_files(named: Iterable[Path]) -> list[Path]:
-    """The files that are meant: each named one, in a folder its .env and meltano.yml, and what that includes.
+    """The files that are meant: each named one, in a folder its .env and meltano.yml with what goes with it.
 
     Raises:
         ConfigurationError: A folder has neither, or a named file is not there.
@@ -236,9 +244,11 @@ def find_files(named: Iterable[Path]) -> list[Path]:
 
 
 def _included(file: Path) -> Iterator[Path]:
-    """The files that the `include_paths` of a meltano.yml mean."""
+    """The files that the `include_paths` of a meltano.yml mean, and Meltano's definitions beside it."""
     if not _is_yaml(file):
         return
+    if file.name == "meltano.yml":
+        yield from sorted(file.parent.glob(f"plugins/*/*{DEFINITION_SUFFIX}"))
     for value in SettingsFile.read(file).values:
         if value.path[:1] == ("include_paths",):
             yield from sorted(found for found in file.parent.glob(value.text) if found != file)
@@ -249,6 +259,10 @@ def replace_files(texts: Mapping[Path, str], *, rename: Callable[[Path, Path], N
 
     Each is written beside its file and renamed over it, so that a reader sees the old text or the new one.
     Mode and owner stay; a symbolic link stays one.
+
+    Args:
+        texts: The new text of each file.
+        rename: Renames a file over another one.
 
     Raises:
         ConfigurationError: A file cannot be written; every file is as it was.

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
-from kinetic_mailchimp.audit import Action, AuditTrail, Decision
+from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Direction
 from kinetic_mailchimp.console.alerts import channels as channels_module
-from kinetic_mailchimp.console.alerts.looking import is_alive, look_at_letters, look_at_runs
-from kinetic_mailchimp.console.alerts.memory import AlertMemory
+from kinetic_mailchimp.console.alerts.collect import collect_dead_letters, collect_runs, is_alive
+from kinetic_mailchimp.console.alerts.store import AlertStore
 from kinetic_mailchimp.console.cli import main
 from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.encryption_keys import KEY_VARIABLE
@@ -111,14 +111,16 @@ def alert(trail: AuditTrail, sqlite_url: str, site: Site) -> Command:
 
 
 def fail_a_run(trail: AuditTrail, *made: Decision, plugin: str = "target-epicor-contacts") -> None:
-    run = trail.start_run(plugin=plugin, version="0.1.0")
+    direction = Direction("Mailchimp", "Epicor")
+    run = trail.start_run(plugin=plugin, version="0.1.0", direction=direction)
     run.read(len(made))
     run.record(made)
     run.finish("failed", "ada@example.com broke it.")
 
 
 def succeed(trail: AuditTrail, *made: Decision, plugin: str = "target-epicor-contacts", **more: Any) -> None:
-    run = trail.start_run(plugin=plugin, version="0.1.0", **more)
+    direction = Direction("Mailchimp", "Epicor")
+    run = trail.start_run(plugin=plugin, version="0.1.0", direction=direction, **more)
     run.read(len(made))
     run.record(made)
     run.finish()
@@ -222,7 +224,7 @@ def test_the_webhooks_are_told_of_by_their_own_command(alert: Command, site: Sit
     status = {"webhooks": hooks, "audiences_without_webhook": ["7a8b9c"]}
     assert alert("--webhook-status", "-", input=json.dumps(status)).exit_code == 1
     assert [message["message"].splitlines()[0] for message in site.received] == [
-        "The webhook of audience 1a2b3c looks disabled: things happened that it did not tell.",
+        "The webhook of audience 1a2b3c looks disabled: Mailchimp has newer events than it sent.",
         "The webhook of audience 7a8b9c is not there.",
     ]
     assert alert().exit_code == 0
@@ -244,7 +246,7 @@ def test_no_message_tells_anything_personal(
     assert len(site.received) == 8
     for secret in ("@", "example.com", "Ada", "Lovelace", "the letter", "person1", "EPIC06"):
         assert secret not in told
-    assert not any("@" in known.what for known in AlertMemory(trail.database).known().values())
+    assert not any("@" in known.what for known in AlertStore(trail.database).known().values())
 
 
 def test_each_address_may_be_encrypted(
@@ -296,7 +298,7 @@ def test_an_address_that_is_none(alert: Command, caplog: pytest.LogCaptureFixtur
     caplog.set_level(logging.DEBUG)
     outcome = alert(to="nonsense://made-up-token")
     assert outcome.exit_code == 3
-    assert "Address 1 of --to or AUDIT_ALERT_URLS (nonsense) is no apprise URL." in outcome.stderr
+    assert "URL 1 of --to or AUDIT_ALERT_URLS (nonsense) is not a valid apprise URL." in outcome.stderr
     assert "made-up" not in outcome.output + caplog.text
 
 
@@ -309,7 +311,7 @@ def test_without_a_channel_nobody_would_be_told(alert: Command, trail: AuditTrai
         1,
         True,
     )
-    assert AlertMemory(trail.database).known() == {}
+    assert AlertStore(trail.database).known() == {}
 
 
 def test_a_missing_extra_is_named(alert: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,13 +327,13 @@ def test_only_runs_since_the_last_good_one_are_read(url: str, decision: Make) ->
             succeed(trail, decision(1, Action.FAILED), decision(2))
         fail_a_run(trail, plugin="target-mailchimp")
         fail_a_run(trail, decision(3, Action.QUARANTINED), decision(4, Action.FAILED, dead_letter={"x": 1}))
-        runs = look_at_runs(trail)
+        runs = collect_runs(trail)
         assert [(run.id, run.status, run.failures) for run in runs] == [
             (5, "failed", 2),
             (4, "failed", 0),
             (3, "succeeded", 1),
         ]
-        (letters,) = look_at_letters(trail)
+        (letters,) = collect_dead_letters(trail)
         assert (letters.plugin, letters.waiting, letters.opt_outs, letters.oldest_opt_out) == (
             "target-epicor-contacts",
             1,

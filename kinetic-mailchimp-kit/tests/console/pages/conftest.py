@@ -13,10 +13,14 @@ import pytest
 import requests
 import uvicorn
 from fastapi import FastAPI
-from kinetic_mailchimp.audit import Action, AuditTrail, Decision
+from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Direction
 from kinetic_mailchimp.console.pages.app import create_app
 from kinetic_mailchimp.console.pages.settings import PagesSettings
 
+DIRECTIONS = {
+    "target-mailchimp": Direction("Epicor", "Mailchimp"),
+    "target-epicor-contacts": Direction("Mailchimp", "Epicor"),
+}
 TOKEN = "a-token-of-the-tests-alone"
 ADA = "ada.lovelace@example.com"
 GONE = {11: ADA, 9: "the.department.with.a.long.name@subsidiary.example.com"}
@@ -105,7 +109,8 @@ def logged_in(open_pages: Callable[..., Reader]) -> Callable[..., Reader]:
 
 def record(trail: AuditTrail, plugin: str, decisions: list[Decision], **run: Any) -> int:
     """A whole run with these decisions; its number."""
-    started = trail.start_run(plugin=plugin, version="0.1.0", **{"pipeline": "dev:job", **run})
+    given = {"pipeline": "dev:job", "direction": DIRECTIONS.get(plugin), **run}
+    started = trail.start_run(plugin=plugin, version="0.1.0", **given)
     started.read(len(decisions))
     started.record(decisions)
     started.finish()

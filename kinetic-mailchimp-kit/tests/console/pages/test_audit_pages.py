@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision
 from kinetic_mailchimp.audit.privacy.erasure import erase
 from kinetic_mailchimp.audit.storage.schema import decisions
+from kinetic_mailchimp.mailchimp import subscriber_hash
 
 Open = Callable[..., Any]
 Record = Callable[..., int]
@@ -51,7 +52,7 @@ def text_of(html: str) -> str:
 
 
 def keys_of(html: str) -> list[str]:
-    return re.findall(r'<li class="story" id="e([\d-]+)"', html)
+    return re.findall(r'<li class="decision" id="e([\d-]+)"', html)
 
 
 def next_of(html: str) -> str | None:
@@ -154,7 +155,7 @@ def test_dry_runs_count_for_nothing(sqlite_trail: AuditTrail, logged_in: Open, r
     assert "A dry run: nothing was written." in reader.get("/runs/1").text
 
 
-def test_a_person_is_one_story_in_both_directions(filled: AuditTrail, logged_in: Open) -> None:
+def test_a_person_is_one_history_in_both_directions(filled: AuditTrail, logged_in: Open) -> None:
     answer = logged_in(filled).look_up(" Ada.Lovelace@EXAMPLE.com")
     assert answer.url.endswith(f"/people/{filled.person(ADA).hex()}")
     text = text_of(answer.text)
@@ -173,7 +174,7 @@ def test_a_person_is_one_story_in_both_directions(filled: AuditTrail, logged_in:
     assert places == sorted(places)
 
 
-def test_a_former_address_leads_to_the_story(filled: AuditTrail, logged_in: Open) -> None:
+def test_a_former_address_leads_to_the_history(filled: AuditTrail, logged_in: Open) -> None:
     answer = logged_in(filled).look_up("ada@example.com")
     assert keys_of(answer.text) == ["25-1"]
     assert '<h1 class="address">ada@example.com</h1>' in answer.text
@@ -276,7 +277,7 @@ def test_a_huge_record_makes_no_huge_page(
 
 
 def test_who_was_erased_is_a_proof_without_a_name(filled: AuditTrail, logged_in: Open) -> None:
-    erase(filled, ADA)
+    erase(filled, ADA, vendor_hash=subscriber_hash)
     reader = logged_in(filled)
     answer = reader.look_up(ADA)
     assert answer.status_code == 200
@@ -352,8 +353,8 @@ def test_the_report_tells_when_how_and_where_the_proof_is(
 def test_the_report_goes_on_past_what_is_old(
     sqlite_trail: AuditTrail, logged_in: Open, record_run: Record, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kinetic_mailchimp.console.pages.consent._MOST_LOOKED_AT", 70)
-    monkeypatch.setattr("kinetic_mailchimp.console.pages.consent._CHUNK", 20)
+    monkeypatch.setattr("kinetic_mailchimp.audit.reading.opt_out_report._MOST_READ", 70)
+    monkeypatch.setattr("kinetic_mailchimp.audit.reading.opt_out_report._CHUNK", 20)
     for _ in range(3):
         record_run(sqlite_trail, FORWARD, [opt_out(f"p{number}@example.com") for number in range(60)])
         clock.advance(minutes=1)

@@ -296,7 +296,7 @@ def test_a_phone_need_not_scroll_sideways(pages: str, browser: Browser, token: s
     assert browser.ask(CLIPPED) == []
 
 
-CLIPPED = """[...document.querySelectorAll('.scroll, .story, dl, nav')]
+CLIPPED = """[...document.querySelectorAll('.scroll, .decision, dl, nav')]
     .filter(part => part.scrollWidth > part.clientWidth).map(part => part.outerHTML.slice(0, 80))"""
 
 

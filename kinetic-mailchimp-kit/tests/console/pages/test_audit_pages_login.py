@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from kinetic_mailchimp.audit import AuditTrail
-from kinetic_mailchimp.console.pages.forms import local_path
-from kinetic_mailchimp.console.pages.login import COOKIE, Login, WrongTokens
+from kinetic_mailchimp.console.pages.login import COOKIE, Login
+from kinetic_mailchimp.console.pages.post_routes import local_path
 from kinetic_mailchimp.console.pages.settings import PagesSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError
 
@@ -88,18 +88,6 @@ def test_tokens_cannot_be_tried_out(sqlite_trail: AuditTrail, open_pages: Open) 
     answer = reader.log_in()
     assert answer.status_code == 429
     assert 0 < int(answer.headers["retry-after"]) <= 60
-
-
-def test_a_client_may_try_again_after_a_minute() -> None:
-    now = 100.0
-    tries = WrongTokens(2, lambda: now)
-    for _ in range(2):
-        tries.count("10.0.0.1")
-    assert (tries.wait("10.0.0.1"), tries.wait("10.0.0.2")) == (61, 0)
-    now += 60
-    assert tries.wait("10.0.0.1") == 0
-    tries.count("10.0.0.1")
-    assert tries.wait("10.0.0.1") == 0
 
 
 def test_a_session_ends(sqlite_trail: AuditTrail, open_pages: Open, clock: Any) -> None:

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision
 from kinetic_mailchimp.audit.dead_letters.closing import Place, close, find_open
 from kinetic_mailchimp.console.cli import main
-from kinetic_mailchimp.console.pages.receiver import ReceiverWatch
+from kinetic_mailchimp.console.pages.receiver_watch import ReceiverWatch
 
 Open = Callable[..., Any]
 Wait = Callable[..., None]
@@ -83,7 +83,7 @@ def test_a_closed_dead_letter_is_told_and_waits_no_more(
     assert "its dead letter waits" in reader.get("/consent").text
     assert "sync-audit close" in reader.get("/failures").text
     letters = find_open(waiting, [Place(run_id, 1)])
-    close(waiting, letters, because="<The person> left.", who="night-shift")
+    close(waiting, letters, because="<The person> left.", closed_by="night-shift")
     assert email not in reader.get("/failures").text
     for page in (reader.look_up(email), reader.get(f"/runs/{run_id}")):
         assert 'dead letter <span class="word warn">closed</span>' in page.text
@@ -99,7 +99,7 @@ def test_a_button_replays_what_waits(
     assert "Replay 2" in page
     assert "sync-audit replay --plugin target-epicor-contacts" in page
     assert replay(reader).headers["location"] == "/failures?plugin=target-mailchimp"
-    wait(lambda: "2 dead letters handed out; 2 resolved." in reader.get("/failures").text)
+    wait(lambda: "2 dead letters dispatched; 2 resolved." in reader.get("/failures").text)
     after = reader.get("/failures").text
     assert "Replay 2" not in after
     assert "p3@example.com" in after
@@ -179,7 +179,7 @@ def test_the_receiver_is_understood(
     for path in ("", "/", "/readyz"):
         watch = ReceiverWatch(f"http://127.0.0.1:{receiver.server_port}{path}", clock)
         watch.ask()
-        assert (watch.health.is_well, watch.health.told) == (is_well, told)
+        assert (watch.health.is_well, watch.health.problems) == (is_well, told)
         assert watch.health.asked_at == clock.now
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from tap_mailchimp_webhooks.inbox.migrate import VERSION_TABLE
+from tap_mailchimp_webhooks.inbox.database import VERSION_TABLE
 from tap_mailchimp_webhooks.inbox.tables import metadata
 
 context.configure(

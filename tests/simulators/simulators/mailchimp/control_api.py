@@ -210,9 +210,7 @@ def _place(simulator: Simulator, audience: Audience, entry: Mapping[str, Any]) -
         if standing is Standing.FORGOTTEN:
             audience.forgotten[subscriber_hash(address)] = address
         return
-    values, errors = merge(
-        audience.merge_fields, {}, entry.get("merge_fields", {}), check_required=False, images_reachable=True
-    )
+    values, errors = merge(audience.merge_fields, {}, entry.get("merge_fields", {}), check_required=False)
     if errors:
         raise HTTPException(422, f"{address}: {errors[0].field}: {errors[0].message}")
     now = int(entry.get("last_changed", account.now()))

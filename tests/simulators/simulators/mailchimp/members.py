@@ -169,7 +169,7 @@ def _field_changes(account: Account, audience: Audience, member: Member, request
         member.merge_values,
         given,
         check_required=not request.skip_merge_validation,
-        images_reachable=account.switches.image_urls_reachable,
+        switches=account.switches,
     )
     if errors:
         raise problems.invalid_merge_fields(errors)

@@ -18,6 +18,7 @@ RESERVED_TAGS = frozenset(
     {"EMAIL", "EMAIL_TYPE", "INTERESTS", "UNSUB", "FORWARD", "REWARDS", "ARCHIVE", "USER_URL", "DATE", "TO"}
 )
 
+_UNSWITCHED = Switches()
 _DATE_FORMATS = ("%Y-%m-%d", "%Y/%m/%d", "%d-%m-%Y", "%m/%d/%Y")
 _ADDRESS_REQUIRED = ("addr1", "city", "state", "zip")
 _ADDRESS_PARTS = ("addr1", "addr2", "city", "state", "zip", "country")
@@ -187,7 +188,7 @@ def merge(
     given: Mapping[str, Any],
     *,
     check_required: bool,
-    images_reachable: bool,
+    switches: Switches = _UNSWITCHED,
 ) -> tuple[Mapping[str, object], list[FieldError]]:
     """Lay given values over stored ones.
 
@@ -199,7 +200,7 @@ def merge(
         stored: What the contact has, by tag; an empty value is absent.
         given: What the request carries, by tag.
         check_required: Whether a required field that ends up empty is an error.
-        images_reachable: Whether the vendor can fetch the images that are named.
+        switches: Which images can be fetched, which value is refused, and which one is taken and not stored.
 
     Returns:
         The values by tag, and what is wrong with the given ones.
@@ -208,9 +209,9 @@ def merge(
     errors = []
     for merge_field in fields:
         tag = merge_field.tag
-        if tag in given:
+        if tag in given and not _is_dropped(given[tag], switches):
             try:
-                stored_value = _converted(given[tag], merge_field, images_reachable=images_reachable)
+                stored_value = _converted(given[tag], merge_field, switches)
             except _RefusedError as refused:
                 errors.append(FieldError(tag, str(refused)))
                 continue
@@ -223,7 +224,11 @@ def merge(
     return merged, errors
 
 
-def _converted(value: Any, merge_field: MergeField, *, images_reachable: bool) -> object:
+def _is_dropped(value: Any, switches: Switches) -> bool:
+    return value != "" and _as_text(value) == switches.unstored_merge_value
+
+
+def _converted(value: Any, merge_field: MergeField, switches: Switches) -> object:
     """A value in the form in which its field stores it; the empty string stands for no value.
 
     Raises:
@@ -231,8 +236,10 @@ def _converted(value: Any, merge_field: MergeField, *, images_reachable: bool) -
     """
     if value == "":
         return ""
+    if _as_text(value) == switches.refused_merge_value:
+        raise _RefusedError("Please enter another value")
     if isinstance(value, dict) and merge_field.type != "address":
         raise _RefusedError(_ANY_OF)
-    if merge_field.type == "imageurl" and not images_reachable:
+    if merge_field.type == "imageurl" and not switches.image_urls_reachable:
         raise _RefusedError("Please enter a valid image URL")
     return TYPES[merge_field.type](value, merge_field)

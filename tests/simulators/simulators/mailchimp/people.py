@@ -49,9 +49,7 @@ class Act:
 
     def values(self, stored: Mapping[str, object]) -> Mapping[str, object]:
         given = self.details.get("merge_fields", {})
-        values, errors = merge(
-            self.audience.merge_fields, stored, given, check_required=False, images_reachable=True
-        )
+        values, errors = merge(self.audience.merge_fields, stored, given, check_required=False)
         if errors:
             raise ImpossibleActError(f"{errors[0].field}: {errors[0].message}")
         return values

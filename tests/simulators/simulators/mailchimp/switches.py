@@ -31,6 +31,8 @@ class Switches:
     reject_example_addresses: bool = False
     image_urls_reachable: bool = True
     merge_field_limit: int = 30
+    refused_merge_value: str = ""
+    unstored_merge_value: str = ""
     signup_throttle: int = 12
     lower_case_tag_names: bool = False
 

@@ -123,6 +123,21 @@ def test_images_that_cannot_be_fetched_are_refused_on_request(
     assert answer.json()["errors"][0]["field"] == "LOGO"
 
 
+def test_a_value_can_be_refused_whatever_its_field_is(api: PlainClient) -> None:
+    api.control.switch(refused_merge_value="222")
+    assert api.upsert(EMAIL, merge_fields={"PHONE": "222", "FNAME": "Ada"}).json()["errors"] == [
+        {"field": "PHONE", "message": "Please enter another value"}
+    ]
+    assert api.upsert(EMAIL, merge_fields={"PHONE": "111"}).json()["merge_fields"]["PHONE"] == "111"
+
+
+def test_a_value_can_be_taken_and_not_stored(api: PlainClient) -> None:
+    api.control.switch(unstored_merge_value="222")
+    assert api.upsert(EMAIL, merge_fields={"PHONE": "111"}).json()["merge_fields"]["PHONE"] == "111"
+    fields = api.upsert(EMAIL, merge_fields={"PHONE": "222", "FNAME": "Ada"}).json()["merge_fields"]
+    assert (fields["PHONE"], fields["FNAME"]) == ("111", "Ada")
+
+
 def test_text_is_cut_by_bytes_and_never_inside_a_character() -> None:
     assert cut_to_bytes("a" + "😀" * 100) == "a" + "😀" * 63
     assert len(cut_to_bytes("é" * 300).encode()) <= LONGEST_TEXT_BYTES

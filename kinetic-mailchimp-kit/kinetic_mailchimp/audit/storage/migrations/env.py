@@ -1,4 +1,4 @@
-"""How Alembic runs here: on the connection, and in the transaction, of who opens the trail."""
+"""Runs Alembic on the connection, and in the transaction, that opens the trail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the alerts remember: which causes hold, and what was told about them."""
+"""The memory of alerts: which causes hold, and which messages were sent about them."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def upgrade() -> None:
         sa.Column("told_at", sa.String(length=27), nullable=True),
         sa.Column("claimed_until", sa.String(length=27), nullable=True),
         sa.PrimaryKeyConstraint("cause", name="pk_alerts"),
-        comment="Causes that hold, when somebody was told, and until when a process is about to tell.",
+        comment="Conditions that hold, when an alert was sent, and until when one is being sent.",
     )

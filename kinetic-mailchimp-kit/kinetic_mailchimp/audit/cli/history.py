@@ -1,0 +1,104 @@
+"""The commands `person`, `runs` and `run`: what happened to whom, and in which run."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+
+import click
+
+from kinetic_mailchimp.audit.cli.common import opened, plugin_option
+from kinetic_mailchimp.audit.cli.tables import make_console, print_history, runs_table
+from kinetic_mailchimp.audit.reading.consent import find_last_consent
+from kinetic_mailchimp.audit.reading.formatting import count_of, format_counts, format_time, printable
+from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
+from kinetic_mailchimp.audit.reading.runs import latest_runs, read_directions
+from kinetic_mailchimp.kit.errors import ConfigurationError
+
+
+@click.command()
+@click.argument("email")
+@click.pass_context
+def person(ctx: click.Context, email: str) -> None:
+    """Show what happened to EMAIL, in both directions, oldest first."""
+    with opened(ctx) as trail:
+        found = list(entries(trail, EntryFilter(email=email)))
+        with trail.database.reading() as connection:
+            last_consent = find_last_consent(connection, trail.person(email))
+            directions = read_directions(connection)
+    console = make_console()
+    decisions = [entry for entry in found if entry.part_of is None]
+    if not decisions:
+        console.print(f"The trail has no decision about {printable(email)}.", markup=False)
+        return
+    first, last = format_time(decisions[0].recorded_at), format_time(decisions[-1].recorded_at)
+    console.print(
+        f"{printable(email)}: {count_of(len(decisions), 'decision')} from {first} to {last} UTC",
+        style="bold",
+        markup=False,
+    )
+    if last_consent:
+        recorded_at, run_id, seq = astuple(last_consent.key)
+        console.print(
+            f"Consent, as last told: {last_consent.consent} ({format_time(recorded_at)};"
+            f" {last_consent.action}, run {run_id} entry {seq})",
+            markup=False,
+        )
+    console.print()
+    print_history(console, found, directions)
+
+
+@click.command()
+@plugin_option
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@click.pass_context
+def runs(ctx: click.Context, plugin: str | None, limit: int) -> None:
+    """List the newest runs."""
+    with opened(ctx) as trail:
+        found = latest_runs(trail, limit=limit, plugin=plugin)
+    console = make_console()
+    console.print(runs_table(found, width=console.width) if found else "The trail has no run.")
+
+
+@click.command()
+@click.argument("number", type=int)
+@click.option(
+    "--limit", type=click.IntRange(1), default=50, show_default=True, help="The first that it decided."
+)
+@click.pass_context
+def run(ctx: click.Context, number: int, limit: int) -> None:
+    """Show run NUMBER and its decisions."""
+    with opened(ctx) as trail:
+        found = latest_runs(trail, run_id=number)
+        if not found:
+            raise ConfigurationError(
+                f"The trail has no run {number}.", advice="`sync-audit runs` lists them."
+            )
+        shown = list(entries(trail, EntryFilter(run_id=number, limit=limit)))
+        with trail.database.reading() as connection:
+            directions = read_directions(connection)
+    one = found[0]
+    console = make_console()
+    dry = ", a dry run: nothing was written" if one.dry_run else ""
+    end = (
+        f"{one.status} at {format_time(one.finished_at)}"
+        if one.finished_at
+        else f"last active at {format_time(one.active_at)}"
+    )
+    console.print(f"Run {one.id}: {one.plugin} {one.version}{dry}", style="bold", markup=False)
+    console.print(
+        f"{one.pipeline or 'no pipeline'} · started {format_time(one.started_at)} UTC · {end}", markup=False
+    )
+    console.print(
+        f"{count_of(one.records_read, 'record')} read: {format_counts(one.counts) or 'no decision'}",
+        markup=False,
+    )
+    if one.error:
+        console.print(f"Error: {printable(one.error)}", style="red", markup=False)
+    if one.pruned_entries:
+        console.print(f"The first {one.pruned_entries:,} entries are past their retention.", markup=False)
+    console.print()
+    print_history(console, shown, directions)
+    if one.entries - one.pruned_entries > len(shown):
+        console.print(
+            f"\n{len(shown)} of {one.entries:,} entries are shown: --limit shows more.", style="dim"
+        )

@@ -1,0 +1,83 @@
+"""The commands `search`, `failures` and `export`: entries that match a filter."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import click
+
+from kinetic_mailchimp.audit.cli.common import (
+    format_option,
+    opened,
+    plugin_option,
+    show_or_export,
+    since_option,
+    until_option,
+)
+from kinetic_mailchimp.audit.cli.tables import entries_table, failures_table
+from kinetic_mailchimp.audit.reading.export import write_csv, write_json
+from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
+from kinetic_mailchimp.audit.trail.decision import Action
+
+_ACTIONS: Final = [action.value for action in Action]
+
+
+@click.command()
+@click.argument("text", required=False)
+@click.option("--email", help="A person's address, present or former.")
+@click.option("--source-key", help="A record's key at its source, such as EPIC06/12//3.")
+@click.option("--run", "run_id", type=int, help="A run's number.")
+@click.option(
+    "--action", type=click.Choice(_ACTIONS), metavar="ACTION", help=f"One of {', '.join(_ACTIONS)}."
+)
+@plugin_option
+@since_option
+@until_option
+@click.option(
+    "--limit", type=click.IntRange(1), default=100, show_default=True, help="The newest that match."
+)
+@format_option
+@click.pass_context
+def search(ctx: click.Context, /, text: str | None, style: str, **criteria: Any) -> None:  # noqa: ANN401 - the options, by name
+    """Find decisions, newest first.
+
+    TEXT is the same as --email where it holds an @, and else as --source-key.
+    """
+    if text is not None:
+        option = "email" if "@" in text else "source_key"
+        if criteria[option] is not None:
+            raise click.UsageError(f"TEXT counts as --{option.replace('_', '-')} here: leave one out.")
+        criteria[option] = text
+    with opened(ctx) as trail:
+        found = entries(trail, EntryFilter(newest_first=True, **criteria))
+        show_or_export(found, style, entries_table, "Nothing in the trail matches.")
+
+
+@click.command()
+@plugin_option
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+@format_option
+@click.pass_context
+def failures(ctx: click.Context, style: str, plugin: str | None, limit: int) -> None:
+    """List dead letters that wait to be replayed, oldest first."""
+    with opened(ctx) as trail:
+        found = entries(trail, EntryFilter(waiting=True, plugin=plugin, limit=limit))
+        show_or_export(found, style, failures_table, "No dead letter waits.")
+
+
+@click.command()
+@since_option
+@until_option
+@plugin_option
+@click.option("--format", "style", type=click.Choice(["json", "csv"]), default="json", show_default=True)
+@click.option(
+    "--output",
+    type=click.File("w", encoding="utf-8", lazy=False),
+    default="-",
+    help="A file; default stdout.",
+)
+@click.pass_context
+def export(ctx: click.Context, /, style: str, output: Any, **criteria: Any) -> None:  # noqa: ANN401 - click hands them over
+    """Write every decision, oldest first."""
+    with opened(ctx) as trail:
+        (write_json if style == "json" else write_csv)(entries(trail, EntryFilter(**criteria)), output)

@@ -1,0 +1,141 @@
+"""Collection of facts: from the audit trail and from the status of the webhooks."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from kinetic_mailchimp.audit.reading.runs import read_directions
+from kinetic_mailchimp.audit.storage.schema import dead_letters, run_counts, runs
+from kinetic_mailchimp.audit.trail.administration import PLUGIN
+from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
+from kinetic_mailchimp.audit.trail.decision import OPT_OUTS, Action
+from kinetic_mailchimp.audit.trail.drift import RECONCILE
+from kinetic_mailchimp.audit.trail.run import WAITING_STATES
+from kinetic_mailchimp.console.alerts.facts import DeadLettersFact, RunFact, WebhookFact
+
+_MOST_RUNS: Final = 5_000
+_FAILURES: Final = tuple(action.value for action in Action if action.is_failure)
+
+IsAlive = Callable[[str, int], "bool | None"]
+"""Tells if the process with a number exists on a host; None where that cannot be known."""
+
+
+def is_alive(host: str, process: int) -> bool | None:
+    """Look for a process on this machine; None for one on another.
+
+    Args:
+        host: The name of the host on which the process was started.
+        process: Its number.
+    """
+    if os.name != "posix" or host != socket.gethostname():
+        return None
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # of another user
+    return True
+
+
+def collect_runs(trail: AuditTrail, alive: IsAlive = is_alive) -> tuple[RunFact, ...]:
+    """Of each plugin and pipeline, the last run that succeeded and all after it, newest first.
+
+    Dry runs are left out, unless they compare: a comparison writes nothing.
+
+    Args:
+        trail: The trail to read.
+        alive: Looks for the process of a run that has not ended.
+    """
+    last_good = (
+        sa.select(runs.c.plugin, runs.c.pipeline, sa.func.max(runs.c.id).label("id"))
+        .where(_is_relevant(), runs.c.status == "succeeded")
+        .group_by(runs.c.plugin, runs.c.pipeline)
+        .subquery()
+    )
+    same_lane = (runs.c.plugin == last_good.c.plugin) & (runs.c.pipeline == last_good.c.pipeline)
+    failures = (
+        sa.select(sa.func.coalesce(sa.func.sum(run_counts.c.decisions), 0))
+        .where(run_counts.c.run_id == runs.c.id, run_counts.c.action.in_(_FAILURES))
+        .scalar_subquery()
+    )
+    query = (
+        sa.select(runs, failures.label("failures"))
+        .outerjoin(last_good, same_lane)
+        .where(_is_relevant(), runs.c.id >= sa.func.coalesce(last_good.c.id, 0))
+        .order_by(runs.c.id.desc())
+        .limit(_MOST_RUNS)
+    )
+    with trail.database.reading() as connection:
+        found = connection.execute(query).all()
+    return tuple(_run(row, alive) for row in found)
+
+
+def _is_relevant() -> sa.ColumnElement[bool]:
+    return (runs.c.plugin != PLUGIN) & (runs.c.dry_run.is_(False) | (runs.c.pipeline == RECONCILE))
+
+
+def _run(row: Any, alive: IsAlive) -> RunFact:  # noqa: ANN401 - a row of two queries in one
+    return RunFact(
+        id=row.id,
+        plugin=row.plugin,
+        pipeline=row.pipeline,
+        status=row.status,
+        started_at=row.started_at,
+        active_at=row.active_at,
+        finished_at=row.finished_at,
+        is_alive=alive(row.host, row.process) if row.status == "running" else None,
+        failures=int(row.failures),
+    )
+
+
+def collect_dead_letters(trail: AuditTrail) -> tuple[DeadLettersFact, ...]:
+    """The dead letters that wait, by target."""
+    opened, is_opt_out = dead_letters.c.opened_at, dead_letters.c.consent.in_(OPT_OUTS)
+    query = (
+        sa.select(
+            dead_letters.c.plugin,
+            sa.func.count().label("waiting"),
+            sa.func.min(opened).label("oldest"),
+            sa.func.count(sa.case((is_opt_out, 1))).label("opt_outs"),
+            sa.func.min(sa.case((is_opt_out, opened))).label("oldest_opt_out"),
+        )
+        .where(dead_letters.c.state.in_(WAITING_STATES))
+        .group_by(dead_letters.c.plugin)
+        .order_by(dead_letters.c.plugin)
+    )
+    with trail.database.reading() as connection:
+        rows = connection.execute(query).all()
+        directions = read_directions(connection)
+    return tuple(
+        DeadLettersFact(**row._asdict(), destination=direction.destination if direction else None)
+        for row in rows
+        for direction in [directions.get(row.plugin)]
+    )
+
+
+def read_webhook_status(text: str) -> tuple[WebhookFact, ...] | None:
+    """Read the output of `mailchimp-webhooks status --json`; None for anything else: that command failed."""
+    try:
+        document = json.loads(text)
+        registered = [
+            WebhookFact(
+                list_id=str(hook["list_id"]),
+                verdict=str(hook["verdict"]),
+                last_event_at=hook["last_event_at"],
+            )
+            for hook in document["webhooks"]
+        ]
+        missing = [
+            WebhookFact(list_id=str(list_id), verdict="missing")
+            for list_id in document["audiences_without_webhook"]
+        ]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return (*registered, *missing)

@@ -1,0 +1,283 @@
+"""Conditions that need a person: one rule per kind, each a pure function of facts and limits."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import chain
+from operator import attrgetter
+from types import MappingProxyType
+from typing import Final
+
+from kinetic_mailchimp.audit.reading.formatting import count_of, format_counts, format_time
+from kinetic_mailchimp.audit.trail.drift import RECONCILE
+from kinetic_mailchimp.console.alerts.facts import Facts, RunFact
+from kinetic_mailchimp.console.alerts.settings import AlertSettings
+from kinetic_mailchimp.kit.timestamps import format_timestamp, parse_timestamp
+
+_MOST_LETTERS: Final = 200
+_MOST_PROBLEMS: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertCondition:
+    """A condition that needs a person.
+
+    Args:
+        kind: The rule that found it.
+        scope: Its subject, such as a target: two conditions of one kind differ in it.
+        what: The problem in one sentence.
+        advice: What to do.
+        since: Its beginning, as stored; None where it began with the first alert about it.
+    """
+
+    kind: str
+    scope: str
+    what: str
+    advice: str
+    since: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Kind and scope: the name under which it is stored."""
+        return f"{self.kind}:{self.scope}"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The result of all rules.
+
+    Args:
+        conditions: The conditions that hold.
+        kinds: The rules that had the facts they need: of the others, nothing is known to be over.
+    """
+
+    conditions: tuple[AlertCondition, ...]
+    kinds: frozenset[str]
+
+
+Rule = Callable[[Facts, AlertSettings, datetime], "Iterable[AlertCondition] | None"]
+"""Finds conditions; None where the facts it needs were not collected."""
+
+
+def evaluate(facts: Facts, limits: AlertSettings, now: datetime) -> Evaluation:
+    """Apply every rule.
+
+    Args:
+        facts: The facts that were collected.
+        limits: The limits above which a fact is worth a message.
+        now: The time at which they were collected.
+    """
+    results = {kind: rule(facts, limits, now) for kind, rule in RULES.items()}
+    found = {kind: conditions for kind, conditions in results.items() if conditions is not None}
+    return Evaluation(tuple(chain.from_iterable(found.values())), frozenset(found))
+
+
+def _failed_runs(facts: Facts, limits: AlertSettings, now: datetime) -> Iterator[AlertCondition]:
+    silent_since = format_timestamp(now - limits.inactive)
+    for lane, runs in facts.lanes.items():
+        last_good = next((run.id for run in runs if run.status == "succeeded"), 0)
+        bad = [run for run in runs if run.id > last_good and _needs_person(run, silent_since)]
+        if not bad:
+            continue
+        newest, first = bad[0], bad[-1]
+        outcome = (
+            "failed"
+            if newest.status == "failed"
+            else f"was killed: it wrote last at {format_time(newest.active_at)} UTC"
+        )
+        repeated = f" It is number {len(bad)} in a row." if len(bad) > 1 else ""
+        yield AlertCondition(
+            kind="run_failed",
+            scope=lane,
+            what=f"Run {newest.id} of {lane} {outcome}.{repeated}",
+            since=first.finished_at or first.active_at,
+            advice=f"`sync-audit run {newest.id}` tells how far it came and why it ended. Start the pipeline "
+            "again: it goes on where the state is, and what is written already is recognised.",
+        )
+
+
+def _needs_person(run: RunFact, silent_since: str) -> bool:
+    if run.status == "running":
+        # One that follows may be idle for hours; where its process can be seen, it is asked for.
+        return run.active_at < silent_since and not run.is_alive
+    return run.status == "failed"
+
+
+def _failures(facts: Facts, limits: AlertSettings, _now: datetime) -> Iterator[AlertCondition]:
+    letters = {letter.plugin: letter for letter in facts.dead_letters}
+    newest: dict[str, RunFact] = {}
+    last_runs = (run for runs in facts.lanes.values() for run in _newest(runs))
+    for run in sorted(last_runs, key=attrgetter("failures")):
+        if run.failures > limits.failures:
+            newest[run.plugin] = run
+    for plugin in sorted({*letters, *newest}):
+        letter, failing = letters.get(plugin), newest.get(plugin)
+        problems = []
+        since = []
+        if failing:
+            problems.append(f"{count_of(failing.failures, 'record')} failed in run {failing.id}")
+            since.append(failing.started_at)
+        if letter and letter.waiting > limits.failures:
+            problems.append(f"{count_of(letter.waiting, 'dead letter')} left waiting")
+            since.append(letter.oldest)
+        if problems:
+            yield AlertCondition(
+                kind="failures",
+                scope=plugin,
+                what=f"{plugin}: {' and '.join(problems)}; the limit is {limits.failures:,}.",
+                since=min(since),
+                advice=f"`sync-audit failures --plugin {plugin}` shows them and why. Fix that, then "
+                f'`sync-audit replay --plugin {plugin} --into "meltano invoke {plugin}"`.',
+            )
+
+
+def _newest(runs: tuple[RunFact, ...]) -> Iterator[RunFact]:
+    """The newest run; also the last that ended, where that one has only begun and says little yet."""
+    for run in runs:
+        yield run
+        if run.finished_at:
+            return
+
+
+def _late_opt_outs(facts: Facts, limits: AlertSettings, now: datetime) -> Iterator[AlertCondition]:
+    latest = format_timestamp(now - limits.opt_out_age)
+    for letter in facts.dead_letters:
+        if letter.oldest_opt_out is None or letter.oldest_opt_out > latest:
+            continue
+        system = letter.destination or f"The system behind {letter.plugin}"
+        yield AlertCondition(
+            kind="opt_out_waiting",
+            scope=letter.plugin,
+            what=f"{system} does not know of {count_of(letter.opt_outs, 'opt-out')} that could not be "
+            "written.",
+            since=letter.oldest_opt_out,
+            advice="Nobody must be written to meanwhile. `sync-audit failures` shows why; fix it, then "
+            f'`sync-audit replay --plugin {letter.plugin} --into "meltano invoke {letter.plugin}"`.',
+        )
+
+
+def _unread(facts: Facts, limits: AlertSettings, now: datetime) -> list[AlertCondition] | None:
+    if facts.receiver is None or facts.receiver.oldest_unread_seconds is None:
+        return None
+    age, unread = timedelta(seconds=facts.receiver.oldest_unread_seconds), facts.receiver.unread
+    if age <= limits.opt_out_age:
+        return []
+    waiting = AlertCondition(
+        kind="events_unread",
+        scope="inbox",
+        what=f"Unread in the receiver's inbox: {count_of(unread, 'event') if unread else 'some events'}"
+        "; opt-outs that Epicor does not know may be among them.",
+        since=format_timestamp(now - age),
+        advice="See why the reverse pipeline does not run (`sync-audit runs`, and its schedule), or "
+        "start it: `meltano run reverse`.",
+    )
+    return [waiting]
+
+
+def _receiver(facts: Facts, _limits: AlertSettings, _now: datetime) -> list[AlertCondition] | None:
+    if facts.receiver is None or not facts.receiver.problems:
+        return None if facts.receiver is None else []
+    away = AlertCondition(
+        kind="receiver",
+        scope="readyz",
+        what=f"The receiver of webhooks does not take events: {_cleaned(facts.receiver.problems)}",
+        advice="Fix or restart it (`mailchimp-webhooks serve`). Mailchimp repeats a delivery for 75 "
+        "minutes; what is older, the catch-up of the next reverse run finds.",
+    )
+    return [away]
+
+
+def _webhooks(facts: Facts, _limits: AlertSettings, _now: datetime) -> list[AlertCondition] | None:
+    if facts.webhooks is None:
+        return None
+    return [
+        AlertCondition(
+            kind="webhook",
+            scope=hook.list_id,
+            what=f"The webhook of audience {hook.list_id} {_VERDICTS[hook.verdict][0]}.",
+            since=_as_stored(hook.last_event_at),
+            advice=_VERDICTS[hook.verdict][1],
+        )
+        for hook in {hook.list_id: hook for hook in facts.webhooks if hook.verdict in _VERDICTS}.values()
+    ]
+
+
+_REGISTER_AGAIN: Final = (
+    "See that the receiver answers at its public address, then `mailchimp-webhooks unregister` and "
+    "`register`. The catch-up of each reverse run finds opt-outs meanwhile."
+)
+_VERDICTS: Final = MappingProxyType(
+    {
+        "looks_disabled": ("looks disabled: Mailchimp has newer events than it sent", _REGISTER_AGAIN),
+        "incomplete": ("does not send all events", "Run `mailchimp-webhooks register` again."),
+        "missing": ("is not there", "Run `mailchimp-webhooks register`."),
+    }
+)
+
+
+def _webhook_status(facts: Facts, _limits: AlertSettings, _now: datetime) -> list[AlertCondition] | None:
+    if not facts.webhooks_unknown:
+        return None if facts.webhooks is None else []
+    unknown = AlertCondition(
+        kind="webhook_status",
+        scope="command",
+        what="It is not known whether the webhooks are alive: their status could not be read.",
+        advice="Run `mailchimp-webhooks status --json` by itself: it says what is wrong.",
+    )
+    return [unknown]
+
+
+def _drift(facts: Facts, limits: AlertSettings, _now: datetime) -> list[AlertCondition] | None:
+    if not all(comparison.is_whole for comparison in facts.comparisons):
+        # Half a comparison shows neither that both systems differ nor that they agree again.
+        return None
+    kinds: Counter[str] = Counter()
+    for comparison in facts.comparisons:
+        kinds.update(comparison.differences(limits.accept))
+    if kinds.total() <= limits.drift:
+        return []
+    differing = AlertCondition(
+        kind="drift",
+        scope=RECONCILE,
+        what=f"Both systems differ in {count_of(kinds.total(), 'place')} ({format_counts(kinds)}); "
+        f"the limit is {limits.drift:,}.",
+        since=max(comparison.finished_at or "" for comparison in facts.comparisons),
+        advice="`sync-audit drift --format csv` lists them; docs/reconcile.md says for each kind what to "
+        "do. Then compare again: `meltano run reconcile`.",
+    )
+    return [differing]
+
+
+RULES: Final[Mapping[str, Rule]] = MappingProxyType(
+    {
+        "run_failed": _failed_runs,
+        "failures": _failures,
+        "opt_out_waiting": _late_opt_outs,
+        "events_unread": _unread,
+        "receiver": _receiver,
+        "webhook": _webhooks,
+        "webhook_status": _webhook_status,
+        "drift": _drift,
+    }
+)
+
+
+def _cleaned(texts: tuple[str, ...]) -> str:
+    """Messages of another program, cut short, and without anything that looks like an e-mail address."""
+    plain = " ".join(" ".join(texts[:_MOST_PROBLEMS]).split())
+    text = re.sub(r"\S*@\S*", "(left out)", plain)
+    text = "".join(letter for letter in text if letter.isprintable())
+    return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}…"
+
+
+def _as_stored(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        return format_timestamp(parse_timestamp(text))
+    except ValueError:
+        return None

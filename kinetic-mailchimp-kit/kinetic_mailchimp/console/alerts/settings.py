@@ -1,0 +1,66 @@
+"""Settings of `sync-audit alert`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from kinetic_mailchimp.audit.cli.common import parse_age
+from kinetic_mailchimp.audit.trail.drift import Drift
+from kinetic_mailchimp.kit.settings import setting
+
+
+@dataclass(frozen=True)
+class AlertSettings:
+    """Channels, sources, and the limits above which a fact is worth a message."""
+
+    urls: tuple[str, ...] = setting(
+        (),
+        title="Channels",
+        secret=True,
+        metavar="URL",
+        description="An apprise URL; may be given several times. In the variable, spaces stand between them.",
+    )
+    receiver_url: str = setting(
+        "",
+        title="Receiver",
+        description="The receiver of webhooks, whose health and inbox are probed: http://127.0.0.1:8080.",
+    )
+    inactive: timedelta = setting(
+        timedelta(minutes=30),
+        title="Inactive",
+        parse=parse_age,
+        schema={"type": ["string"], "default": "30m"},
+        metavar="AGE",
+        description="A run that has written nothing for so long, and whose process is not seen, was killed.",
+    )
+    failures: int = setting(
+        10, title="Failures", minimum=0, description="More failed records than this, in a run or waiting."
+    )
+    opt_out_age: timedelta = setting(
+        timedelta(minutes=60),
+        title="Age of opt-outs",
+        parse=parse_age,
+        schema={"type": ["string"], "default": "60m"},
+        metavar="AGE",
+        description="Opt-outs that have waited for so long.",
+    )
+    drift: int = setting(
+        0, title="Drift", minimum=0, description="More differences in the last comparison than this."
+    )
+    accept: frozenset[Drift] = setting(
+        frozenset(),
+        title="Accepted differences",
+        variables=("AUDIT_DRIFT_ACCEPT",),
+        metavar="KIND",
+        description="Differences of this kind do not count; several times. "
+        f"Kinds: {', '.join(map(str, Drift))}.",
+    )
+    quiet: timedelta = setting(
+        timedelta(hours=12),
+        title="Quiet time",
+        parse=parse_age,
+        schema={"type": ["string"], "default": "12h"},
+        metavar="AGE",
+        description="The time in which no second message is sent about a condition that persists.",
+    )

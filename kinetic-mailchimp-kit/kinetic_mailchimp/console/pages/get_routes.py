@@ -1,0 +1,199 @@
+"""Routes of the pages that show something."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import fields
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import PlainTextResponse, StreamingResponse
+
+from kinetic_mailchimp.audit.reading.consent import find_last_consent
+from kinetic_mailchimp.audit.reading.dead_letters import count_waiting, waiting_plugins
+from kinetic_mailchimp.audit.reading.decision_details import DecisionDetail, load_details
+from kinetic_mailchimp.audit.reading.export import csv_lines
+from kinetic_mailchimp.audit.reading.listings import PAGE, Key, is_number, of_person, of_run, of_waiting
+from kinetic_mailchimp.audit.reading.opt_out_report import OptOut, all_opt_outs, list_opt_outs
+from kinetic_mailchimp.audit.reading.runs import find_run, list_runs, read_directions
+from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
+from kinetic_mailchimp.audit.trail.run import OPEN
+from kinetic_mailchimp.console.pages.overview import build_overview
+from kinetic_mailchimp.console.pages.plots import SPANS
+from kinetic_mailchimp.console.pages.site import Site
+
+_DIGEST: Final = re.compile("[0-9a-f]{32}")
+
+
+def get_router(site: Site) -> APIRouter:
+    """Routes of the pages that show something."""
+    router = APIRouter()
+    for make_routes in (_runs, _people, _reports, _public):
+        router.include_router(make_routes(site))
+    return router
+
+
+def _runs(site: Site) -> APIRouter:
+    """The overview and the pages of runs."""
+    router = APIRouter()
+    trail, views = site.trail, site.views
+
+    @router.get("/")
+    def show_overview(request: Request, span: str = "") -> Response:
+        chosen = SPANS.get(span) or next(iter(SPANS.values()))
+        overview = build_overview(trail, chosen, trail.clock())
+        health = site.watch.health if site.watch else None
+        return views.page(request, "overview", here="overview", overview=overview, span=chosen, health=health)
+
+    @router.get("/runs")
+    def show_runs(request: Request, plugin: str = "", before: str = "") -> Response:
+        start = int(before) if is_number(before) else None
+        with trail.database.reading() as connection:
+            found = list_runs(connection, plugin=plugin or None, before=start, limit=PAGE + 1)
+            plugins = list(read_directions(connection))
+        return views.page(
+            request,
+            "runs",
+            here="runs",
+            runs=found[:PAGE],
+            plugin=plugin,
+            plugins=plugins,
+            start=start,
+            next=found[PAGE - 1].id if len(found) > PAGE else None,
+        )
+
+    @router.get("/runs/{number}")
+    def show_run(request: Request, number: str, action: str = "", start: str = "") -> Response:
+        first = int(start) if is_number(start) else 0
+        with trail.database.reading() as connection:
+            run = find_run(connection, int(number)) if is_number(number) else None
+            if run is None:
+                raise HTTPException(HTTPStatus.NOT_FOUND)
+            listing = of_run(connection, run, action or None, first)
+            details = load_details(connection, listing.keys)
+            directions = read_directions(connection)
+        return views.page(
+            request,
+            "run",
+            here="runs",
+            run=run,
+            action=action,
+            details=details,
+            directions=directions,
+            first=first,
+            next=listing.next.seq + 1 if listing.next else None,
+        )
+
+    return router
+
+
+def _people(site: Site) -> APIRouter:
+    """The pages of people."""
+    router = APIRouter()
+    trail, views = site.trail, site.views
+
+    @router.get("/people")
+    def show_people(request: Request) -> Response:
+        return views.page(request, "people", here="people", unknown=False)
+
+    @router.get("/people/{digest}")
+    def show_person(request: Request, digest: str, before: str = "") -> Response:
+        if not _DIGEST.fullmatch(digest):
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        person = bytes.fromhex(digest)
+        start = Key.parse(before)
+        with trail.database.reading() as connection:
+            listing = of_person(connection, person, start)
+            details = load_details(connection, listing.keys)
+            directions = read_directions(connection)
+            last_consent = find_last_consent(connection, person)
+        if not details and start is None:
+            return views.page(request, "people", HTTPStatus.NOT_FOUND, here="people", unknown=True)
+        return views.page(
+            request,
+            "person",
+            here="people",
+            digest=digest,
+            address=_address(trail, details, person),
+            details=details,
+            directions=directions,
+            last_consent=last_consent,
+            start=start,
+            next=listing.next,
+        )
+
+    return router
+
+
+def _reports(site: Site) -> APIRouter:
+    """The pages of failures and of consent."""
+    router = APIRouter()
+    trail, views = site.trail, site.views
+
+    @router.get("/failures")
+    def show_failures(request: Request, plugin: str = "", after: str = "") -> Response:
+        start = Key.parse(after)
+        with trail.database.reading() as connection:
+            waiting = {
+                one: (
+                    count_waiting(connection, plugins=[one]),
+                    count_waiting(connection, plugins=[one], states=(OPEN,)),
+                )
+                for one in waiting_plugins(connection)
+            }
+            listing = of_waiting(connection, start, plugin or None)
+            details = load_details(connection, listing.keys)
+            directions = read_directions(connection)
+        return views.page(
+            request,
+            "failures",
+            here="failures",
+            waiting=waiting,
+            replays=site.replays,
+            plugin=plugin,
+            details=details,
+            directions=directions,
+            start=start,
+            next=listing.next,
+        )
+
+    @router.get("/consent")
+    def show_consent(request: Request, after: str = "") -> Response:
+        start = Key.parse(after)
+        with trail.database.reading() as connection:
+            report = list_opt_outs(connection, start)
+        return views.page(request, "consent", here="consent", report=report, start=start)
+
+    @router.get("/consent.csv")
+    def send_consent() -> Response:
+        name = f"opted-out-{trail.clock():%Y-%m-%d}.csv"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        lines = csv_lines([field.name for field in fields(OptOut)], all_opt_outs(trail))
+        return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
+
+    return router
+
+
+def _public(site: Site) -> APIRouter:
+    """The pages that need no login."""
+    router = APIRouter()
+    trail, views = site.trail, site.views
+
+    @router.get("/login")
+    def show_login(request: Request, next: str = "/") -> Response:  # noqa: A002 - the parameter's name
+        return views.page(request, "login", wrong="", after=next)
+
+    @router.get("/healthz")
+    def healthz() -> Response:
+        with trail.database.reading():
+            return PlainTextResponse("ready\n")
+
+    return router
+
+
+def _address(trail: AuditTrail, details: Iterable[DecisionDetail], person: bytes) -> str | None:
+    """The address of a person, from the decisions on a page; None where it was erased."""
+    texts = (text for one in details for text in (one.entry.subject, one.entry.former_subject) if text)
+    return next((text for text in texts if trail.person(text) == person), None)

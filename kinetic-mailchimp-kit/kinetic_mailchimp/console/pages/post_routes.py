@@ -1,0 +1,73 @@
+"""Routes for forms; the middleware has checked their tokens."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from urllib.parse import quote
+
+from fastapi import APIRouter, HTTPException, Request, Response
+
+from kinetic_mailchimp.console.pages.login import COOKIE, SESSION_SECONDS
+from kinetic_mailchimp.console.pages.site import Site
+
+
+def post_router(site: Site) -> APIRouter:
+    """Routes for forms; the middleware has checked their tokens."""
+    router = APIRouter()
+
+    @router.post("/people")
+    def find_person(request: Request) -> Response:
+        return site.redirect(f"/people/{site.trail.person(request.state.form.get('email', '')).hex()}")
+
+    @router.post("/failures/replay")
+    def replay(request: Request) -> Response:
+        plugin = request.state.form.get("plugin", "")
+        if not site.replays.start(plugin):
+            raise HTTPException(HTTPStatus.CONFLICT)
+        return site.redirect(f"/failures?plugin={quote(plugin, safe='')}")
+
+    # Not in a thread, like the others, but one at a time: the counts of wrong tokens are theirs alone.
+    @router.post("/login")
+    async def log_in(request: Request) -> Response:
+        form, client = request.state.form, request.state.client
+        after = local_path(form.get("next", ""))
+        if seconds := site.wrong_tokens.wait(client):
+            wrong = f"Too many wrong tokens. Try again in {seconds} seconds."
+            page = site.views.page(request, "login", HTTPStatus.TOO_MANY_REQUESTS, wrong=wrong, after=after)
+            page.headers["Retry-After"] = str(seconds)
+            return page
+        if not site.login.is_token(form.get("token", "")):
+            site.wrong_tokens.count(client)
+            wrong = "That is not the token."
+            return site.views.page(request, "login", HTTPStatus.UNAUTHORIZED, wrong=wrong, after=after)
+        answer = site.redirect(after)
+        answer.set_cookie(
+            COOKIE,
+            site.login.new_session(),
+            max_age=SESSION_SECONDS,
+            path=site.settings.root or "/",
+            secure=site.settings.is_https,
+            httponly=True,
+            samesite="strict",
+        )
+        return answer
+
+    @router.post("/logout")
+    async def log_out() -> Response:
+        answer = site.redirect("/login")
+        answer.delete_cookie(
+            COOKIE,
+            path=site.settings.root or "/",
+            secure=site.settings.is_https,
+            httponly=True,
+            samesite="strict",
+        )
+        return answer
+
+    return router
+
+
+def local_path(text: str) -> str:
+    """A path of these pages to redirect to; the first page in place of anything that leads elsewhere."""
+    leads_elsewhere = not text.startswith("/") or text.startswith(("//", "/\\")) or not text.isprintable()
+    return "/" if leads_elsewhere or text.startswith("/login") else text

@@ -1,0 +1,91 @@
+"""Health of the webhook receiver, from its `/readyz` and `/metrics`."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
+from kinetic_mailchimp.kit.http_call import Request
+from kinetic_mailchimp.kit.receiver_metrics import INBOX_OLDEST_UNREAD_SECONDS, INBOX_UNREAD
+from kinetic_mailchimp.kit.retry import RetryPolicy
+from kinetic_mailchimp.kit.transport import Transport
+
+_LARGEST: Final = 1e10
+"""A gauge above it, or NaN, is neither a number of events nor an age."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiverStatus:
+    """The health of the receiver of webhooks.
+
+    Args:
+        problems: Its problems in its own words; empty when deliveries would be stored.
+        unread: Events in its inbox that no run has read; None where it is unknown.
+        oldest_unread_seconds: The age of the oldest of them; None where it is unknown.
+    """
+
+    problems: tuple[str, ...] = ()
+    unread: int | None = None
+    oldest_unread_seconds: float | None = None
+
+
+def make_transport(*, timeout: float = 10.0, max_attempts: int = 2) -> Transport:
+    """A transport that takes every response as it is.
+
+    Args:
+        timeout: Seconds for one request.
+        max_attempts: By default one more than one: a receiver that restarts is away for a short time only.
+    """
+    return Transport(
+        lambda _request, _answer: None, timeout=timeout, retry=RetryPolicy(max_attempts=max_attempts)
+    )
+
+
+def probe_receiver(url: str, transport: Transport) -> ReceiverStatus:
+    """Ask the receiver for its health.
+
+    Args:
+        url: The URL of the receiver; a final `/readyz` may be left out.
+        transport: Sends the requests; every status is a response.
+    """
+    base = url.rstrip("/").removesuffix("/readyz").removesuffix("/healthz")
+    try:
+        ready = transport.send(Request("GET", f"{base}/readyz"))
+        numbers = transport.send(Request("GET", f"{base}/metrics"))
+    except ConfigurationError:
+        raise
+    except ConnectorError:
+        # Its message would name the URL, which says nothing to the reader of an alert.
+        return ReceiverStatus(problems=("It cannot be reached.",))
+    problems: tuple[str, ...] = ()
+    if ready.status != HTTPStatus.OK:
+        problems = _problems(ready.text) or (f"It answers HTTP {ready.status}.",)
+    page = numbers.text if numbers.status == HTTPStatus.OK else ""
+    unread = _gauge(page, INBOX_UNREAD)
+    return ReceiverStatus(
+        problems=problems,
+        unread=None if unread is None else int(unread),
+        oldest_unread_seconds=_gauge(page, INBOX_OLDEST_UNREAD_SECONDS),
+    )
+
+
+def _problems(text: str) -> tuple[str, ...]:
+    try:
+        document: Any = json.loads(text)
+    except ValueError:
+        return ()
+    problems = document.get("problems") if isinstance(document, dict) else None
+    return tuple(str(problem) for problem in problems) if isinstance(problems, list) else ()
+
+
+def _gauge(page: str, name: str) -> float | None:
+    found = re.search(rf"^{re.escape(name)} (\S+)$", page, re.MULTILINE)
+    try:
+        value = float(found[1]) if found else -1.0
+    except ValueError:
+        return None
+    return value if 0 <= value <= _LARGEST else None

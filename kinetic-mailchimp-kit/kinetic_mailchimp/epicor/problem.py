@@ -1,0 +1,98 @@
+"""Reads failures out of answers: Kinetic's own JSON or XML, the OData layer's JSON, text, a web page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from kinetic_mailchimp.kit.http_call import Answer
+from kinetic_mailchimp.kit.redaction import MASKER
+
+LONGEST_MESSAGE = 300
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The failure that an answer tells of, whichever form the body has."""
+
+    status: int
+    message: str = ""
+    error_type: str = ""
+    table: str = ""
+    field: str = ""
+    correlation_id: str | None = None
+    is_html: bool = False
+
+    @property
+    def text(self) -> str:
+        """All that a rule may look at."""
+        return f"{self.error_type} {self.message}"
+
+
+def read_problem(answer: Answer) -> Problem:
+    """Read the body of an answer; a success has no more than its status."""
+    content_type = answer.headers.get("Content-Type", "").lower()
+    if answer.status < HTTPStatus.MULTIPLE_CHOICES and "html" not in content_type:
+        return Problem(answer.status)
+    text = answer.text.strip()
+    if "html" in content_type or text[:200].lower().startswith(("<!doctype html", "<html")):
+        return Problem(answer.status, is_html=True)
+    if answer.is_json or text.startswith("{"):
+        try:
+            document = answer.document
+        except ValueError:
+            return Problem(answer.status)
+        return (
+            _from_json(answer.status, document) if isinstance(document, Mapping) else Problem(answer.status)
+        )
+    if text.startswith("<"):
+        return _from_xml(answer.status, text)
+    return Problem(answer.status, _shortened(text))
+
+
+def _from_json(status: int, document: Mapping[str, Any]) -> Problem:
+    odata = document.get("error")
+    odata = odata if isinstance(odata, Mapping) else {}
+    inner = odata.get("innererror")
+    details = document.get("ErrorDetails")
+    first = details[0] if isinstance(details, list) and details and isinstance(details[0], Mapping) else {}
+    message = (
+        document.get("ErrorMessage")
+        or odata.get("message")
+        or document.get("Message")
+        or document.get("message")
+        or document.get("ReasonPhrase")
+        or ""
+    )
+    inner_type = inner.get("type", "") if isinstance(inner, Mapping) else ""
+    return Problem(
+        status,
+        _shortened(str(message)),
+        error_type=str(document.get("ErrorType") or inner_type),
+        table=str(first.get("Table", "")),
+        field=str(first.get("Field", "")),
+        correlation_id=document.get("CorrelationId"),
+    )
+
+
+def _from_xml(status: int, text: str) -> Problem:
+    parts = {
+        name: found.group(1)
+        for name in ("ErrorMessage", "ReasonPhrase", "ErrorType", "CorrelationId")
+        if (found := re.search(rf"<(?:\w+:)?{name}[^>]*>([^<]*)<", text))
+    }
+    return Problem(
+        status,
+        _shortened(parts.get("ErrorMessage") or parts.get("ReasonPhrase", "")),
+        error_type=parts.get("ErrorType", ""),
+        correlation_id=parts.get("CorrelationId"),
+    )
+
+
+def _shortened(text: str) -> str:
+    # Its words are kept in the audit trail, too; and a secret that is cut could no longer be told as one.
+    line = MASKER.mask(" ".join(text.split()))
+    return line if len(line) <= LONGEST_MESSAGE else f"{line[:LONGEST_MESSAGE]}…"

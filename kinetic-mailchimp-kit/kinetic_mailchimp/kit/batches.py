@@ -1,0 +1,18 @@
+"""Cuts sequences into batches: what one query, one call or one transaction takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+def in_batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """A sequence in pieces.
+
+    Args:
+        items: The sequence.
+        size: The most items of a piece.
+    """
+    return (items[start : start + size] for start in range(0, len(items), size))

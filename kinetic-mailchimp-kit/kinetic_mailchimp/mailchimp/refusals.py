@@ -1,0 +1,188 @@
+"""Refusals of one member or one resource: their texts, and what each of them means.
+
+Items of a batch have nothing but a text. The texts of Mailchimp name the address; ours never do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from kinetic_mailchimp.kit.errors import DataError
+
+
+class Refusal(StrEnum):
+    """Why Mailchimp refuses a member. The value is stable: it is what an audit trail stores."""
+
+    COMPLIANCE_STATE = "compliance_state"
+    FORGOTTEN = "permanently_deleted"
+    MEMBER_EXISTS = "address_taken"
+    SIGNUP_THROTTLED = "signup_throttled"
+    FAKE_ADDRESS = "fake_address"
+    INVALID_ADDRESS = "invalid_address"
+    INVALID_FIELDS = "invalid_fields"
+    CANNOT_ARCHIVE = "cannot_archive"
+    DUPLICATE_FIELD = "merge_field_exists"
+    UNCONFIRMED = "not_confirmed"
+    OTHER = "refused_by_mailchimp"
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """A refused field: its name as Mailchimp says it (a merge tag or a path), and why."""
+
+    field: str
+    message: str
+
+
+class RefusedError(DataError):
+    """Mailchimp refuses one member or one resource; everything else can go on.
+
+    Attributes:
+        reason: Which refusal it is.
+        field_errors: What is wrong with which field, where Mailchimp says so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: Refusal = Refusal.OTHER,
+        field_errors: tuple[FieldError, ...] = (),
+        **details: Any,  # noqa: ANN401 (those of the base class)
+    ) -> None:
+        super().__init__(message, **details)
+        self.reason = reason
+        self.field_errors = field_errors
+
+
+@dataclass(frozen=True)
+class _Meaning:
+    """A part of a text that Mailchimp sends (lower case), and what it means."""
+
+    says: str
+    reason: Refusal
+    message: str
+    advice: str = ""
+
+
+_MEANINGS = (
+    _Meaning(
+        "compliance state",
+        Refusal.COMPLIANCE_STATE,
+        "The person unsubscribed, complained or bounced, and Mailchimp lets nobody but them change that.",
+        "Only the person can subscribe again, with a form of the audience.",
+    ),
+    _Meaning(
+        "permanently deleted",
+        Refusal.FORGOTTEN,
+        "The person was permanently deleted from the audience.",
+        "Only the person can come back, with a form of the audience.",
+    ),
+    _Meaning(
+        "is already a list member",
+        Refusal.MEMBER_EXISTS,
+        "Another member of the audience already has this address.",
+    ),
+    _Meaning(
+        "signed up to a lot of lists very recently",
+        Refusal.SIGNUP_THROTTLED,
+        "Mailchimp takes no further sign-up of this address for now.",
+        "Replay the record in some days.",
+    ),
+    _Meaning(
+        "looks fake or invalid",
+        Refusal.FAKE_ADDRESS,
+        "Mailchimp holds the address for made up.",
+        "Correct it in the source.",
+    ),
+    _Meaning(
+        "provide a valid email address",
+        Refusal.INVALID_ADDRESS,
+        "Mailchimp does not take the address.",
+        "Correct it in the source.",
+    ),
+    _Meaning(
+        "portion of the email address is invalid",
+        Refusal.INVALID_ADDRESS,
+        "Mailchimp does not take the address.",
+        "Correct it in the source.",
+    ),
+    _Meaning(
+        "can not archive",
+        Refusal.CANNOT_ARCHIVE,
+        "A member that bounced, is pending or is archived cannot be archived.",
+    ),
+    _Meaning(
+        "already exists for this list",
+        Refusal.DUPLICATE_FIELD,
+        "The audience already has a merge field of this tag.",
+    ),
+    _Meaning(
+        "merge fields were invalid",
+        Refusal.INVALID_FIELDS,
+        "Mailchimp refuses a merge field's value, or misses a required one.",
+        "Correct it in the source, or change the field in the audience.",
+    ),
+    _Meaning(
+        "could not be validated",
+        Refusal.INVALID_FIELDS,
+        "Mailchimp refuses the form of a field.",
+    ),
+)
+
+_ADDRESS = re.compile(r"\S+@\S+")
+
+
+def item_error(item: Mapping[str, Any]) -> RefusedError:
+    """The refusal that an entry of `errors` in the answer of a batch means."""
+    complaint = str(item.get("field_message") or "")
+    field_errors = (
+        (FieldError(str(item["field"]), without_addresses(complaint)),) if item.get("field") else ()
+    )
+    text = str(item.get("error") or "")
+    if field_errors and not _meaning(text):
+        text = "Your merge fields were invalid."
+    return refusal_error(text, field_errors, code=str(item.get("error_code") or "") or None)
+
+
+def without_addresses(text: str) -> str:
+    """A text of Mailchimp's, fit for a log."""
+    return _ADDRESS.sub("(address)", text)
+
+
+def _meaning(text: str) -> _Meaning | None:
+    lowered = text.lower()
+    return next((meaning for meaning in _MEANINGS if meaning.says in lowered), None)
+
+
+def refusal_error(text: str, field_errors: tuple[FieldError, ...], **details: Any) -> RefusedError:  # noqa: ANN401 (those of the error)
+    """The refusal that a text means.
+
+    Args:
+        text: Mailchimp's title and detail.
+        field_errors: The complaints about single fields.
+        details: Those of the error: `status`, `code`, `request_id`.
+    """
+    meaning = _meaning(text)
+    complaints = " ".join(f"{error.field}: {error.message}." for error in field_errors if error.field)
+    field = next((error.field for error in field_errors if error.field), None)
+    if meaning is None:
+        said = without_addresses(text).strip(": ") or "no reason was given"
+        return RefusedError(
+            f"Mailchimp refused it: {said} {complaints}".rstrip(),
+            field_errors=field_errors,
+            field=field,
+            **details,
+        )
+    return RefusedError(
+        f"{meaning.message} {complaints}".rstrip(),
+        advice=meaning.advice,
+        reason=meaning.reason,
+        field_errors=field_errors,
+        field=field,
+        **details,
+    )

@@ -1,0 +1,220 @@
+"""Reads rows of a set: in parts where a URL would be too long, fewer where the server runs out of time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kinetic_mailchimp.epicor import EpicorClient, Row
+from kinetic_mailchimp.epicor.client import LONGEST_URL
+from kinetic_mailchimp.epicor.errors import PageRequest, PageTimeoutError
+from kinetic_mailchimp.epicor.odata import and_, typed_literal
+from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.http_call import Request
+
+from tap_epicor_kinetic.records.rows import normalize_values
+
+logger = logging.getLogger(__name__)
+
+SMALLEST_PAGE = 10
+PAGES_TO_GROW = 8
+
+
+class PageSize:
+    """The number of rows to ask for: half after a time-out, twice as many again after some good pages."""
+
+    def __init__(self, most: int) -> None:
+        self.now = most
+        self._most = most
+        self._good = 0
+
+    @property
+    def can_shrink(self) -> bool:
+        """True if fewer rows could be asked for."""
+        return self.now > SMALLEST_PAGE
+
+    def shrink(self) -> None:
+        """Ask for half as many."""
+        self.now = max(SMALLEST_PAGE, self.now // 2)
+        self._good = 0
+
+    def succeeded(self) -> None:
+        """Count a good page."""
+        self._good += 1
+        if self._good >= PAGES_TO_GROW and self.now < self._most:
+            self.now = min(self._most, self.now * 2)
+            self._good = 0
+
+
+@dataclass
+class SetReader:
+    """Reads rows of one set of one company.
+
+    Attributes:
+        client: Of the instance.
+        company: In the URL.
+        path: Service and set.
+        key: The key columns, with which parts of a row are put together.
+        columns: What to select; empty for all.
+        types: Column to Edm type.
+        needed: Columns that must come, whatever is dropped.
+        base: An OData condition that always applies.
+        expand: OData's `$expand`.
+        parameters: Those of a BAQ.
+        page_size: Rows to ask for.
+        longest_url: Characters that a URL may have.
+    """
+
+    client: EpicorClient
+    company: str
+    path: str
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+    types: Mapping[str, str]
+    needed: frozenset[str] = frozenset()
+    base: str = ""
+    expand: str = ""
+    parameters: Mapping[str, str | int] = field(default_factory=dict)
+    page_size: int = 1000
+    longest_url: int = LONGEST_URL
+
+    def __post_init__(self) -> None:
+        """Begin with full pages."""
+        self.size = PageSize(self.page_size)
+
+    def fetch(self, condition: str, order: Sequence[str], skip: int = 0) -> list[Row]:
+        """The rows that fit a condition, as many as a page holds.
+
+        A column that the service turns out not to know is left out from then on, with a warning.
+
+        Args:
+            condition: An OData condition.
+            order: Columns to order by.
+            skip: Rows to leave out first.
+        """
+        condition = and_(self.base, condition)
+        while True:
+            asked = self.columns
+            parts = self._parts(condition, order)
+            kind = PageRequest if self.size.can_shrink else Request
+            try:
+                rows = self._read(parts[0], condition, order, skip=skip, expand=self.expand, kind=kind)
+                for part in parts[1:]:
+                    rows = self._completed(rows, part, condition, order, skip=skip)
+            except PageTimeoutError:
+                self.size.shrink()
+                logger.warning(
+                    "%s, company %s: out of time, now %d rows a page.", self.path, self.company, self.size.now
+                )
+            except ConfigurationError as error:
+                if error.field not in asked or error.field in self.needed:
+                    raise
+                self.columns = tuple(name for name in self.columns if name != error.field)
+                logger.warning("%s has no column %s: it is left out.", self.path, error.field)
+            else:
+                self.size.succeeded()
+                return rows
+
+    def first(self, column: str, condition: str, order: Sequence[str], kind: type[Request]) -> Any:  # noqa: ANN401 (a value of a row)
+        """The value of a column in the first row that fits; None without rows.
+
+        Args:
+            column: Its name.
+            condition: An OData condition.
+            order: Columns to order by, each with ` desc` where it descends.
+            kind: The way to take a failure, as for `EpicorClient.read`.
+        """
+        rows = self.client.read(
+            self.company,
+            self.path,
+            filter=and_(self.base, condition),
+            orderby=order,
+            select=(column,),
+            top=1,
+            parameters=self.parameters,
+            kind=kind,
+        )
+        normalize_values(rows, self.types)
+        return rows[0].get(column) if rows else None
+
+    def _read(self, columns: Sequence[str], condition: str, order: Sequence[str], **more: Any) -> list[Row]:  # noqa: ANN401 (options of `read`)
+        rows = self.client.read(
+            self.company,
+            self.path,
+            filter=condition,
+            orderby=order,
+            select=columns,
+            top=self.size.now,
+            parameters=self.parameters,
+            **more,
+        )
+        normalize_values(rows, self.types)
+        return rows
+
+    def _parts(self, condition: str, order: Sequence[str]) -> list[tuple[str, ...]]:
+        """The columns in groups that fit a URL, each with the key, the first with what is needed."""
+        if not self.columns:
+            return [()]
+        url = self.client.url(
+            self.company,
+            self.path,
+            filter=condition,
+            orderby=order,
+            expand=self.expand,
+            top=self.size.now,
+            skip=1,
+        )
+        parts = split_columns(self.columns, self.key, self.needed, self.longest_url - len(url))
+        if len(parts) > 1 and not self.key:
+            raise ConfigurationError(
+                f"{self.path} has more columns than fit a URL, and no key to join parts of a row.",
+                advice="Give the stream `keys` in `custom_streams`, or select fewer columns.",
+            )
+        return parts
+
+    def _completed(
+        self, rows: list[Row], columns: Sequence[str], condition: str, order: Sequence[str], *, skip: int
+    ) -> list[Row]:
+        """Rows with further columns; a row that was deleted in between is left out."""
+        others = {self._key_of(row): row for row in self._read(columns, condition, order, skip=skip)}
+        completed = []
+        for row in rows:
+            other = others.get(self._key_of(row)) or self._single(row, columns)
+            if other is not None:
+                completed.append({**other, **row})
+        return completed
+
+    def _single(self, row: Row, columns: Sequence[str]) -> Row | None:
+        """A row that was changed since its first part was read, so that it has left the page."""
+        same = and_(*(f"{name} eq {typed_literal(row[name], self.types[name])}" for name in self.key))
+        found = self._read(columns, same, ())
+        return found[0] if found else None
+
+    def _key_of(self, row: Row) -> tuple[Any, ...]:
+        return tuple(row.get(name) for name in self.key)
+
+
+def split_columns(
+    columns: Sequence[str], key: Sequence[str], needed: frozenset[str], room: int
+) -> list[tuple[str, ...]]:
+    """Columns in groups whose names, with commas, take no more than `room` characters.
+
+    Args:
+        columns: In their order.
+        key: The key columns, which every group has.
+        needed: Columns that the first group must have.
+        room: Characters that the names of a group may take.
+    """
+    if len(",".join(columns)) <= room:
+        return [tuple(columns)]
+    first = tuple(name for name in columns if name in needed or name in key)
+    groups = [list(first)]
+    for name in columns:
+        if name in first:
+            continue
+        if len(",".join([*groups[-1], name])) > room:
+            groups.append(list(key))
+        groups[-1].append(name)
+    return [tuple(group) for group in groups]

@@ -1,0 +1,126 @@
+"""Puts together what one stream reads: its columns, its conditions and the plan of its scans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kinetic_mailchimp.epicor import EntityType, EpicorClient, Row
+from kinetic_mailchimp.epicor.odata import and_
+
+from tap_epicor_kinetic.catalog.columns import readable
+from tap_epicor_kinetic.catalog.declarations import StreamDeclaration
+from tap_epicor_kinetic.reading.bookmark import Bookmark
+from tap_epicor_kinetic.reading.cursor import Cursor
+from tap_epicor_kinetic.reading.scan import read_scan
+from tap_epicor_kinetic.reading.scan_plan import Planner
+from tap_epicor_kinetic.reading.set_reader import SetReader
+from tap_epicor_kinetic.records.activity import ACTIVE, INACTIVE
+from tap_epicor_kinetic.records.rows import RowShaper
+from tap_epicor_kinetic.settings import KEYSET, ReadSettings
+
+
+@dataclass(frozen=True)
+class StreamReader:
+    """Reads one stream, company by company.
+
+    Attributes:
+        client: Of the instance.
+        declaration: The service and set of the rows.
+        entity: The type of the rows.
+        key: The key columns, the company among them.
+        cursor: The change column; None for a full table.
+        settings: The way to read.
+        chosen: The columns to emit.
+        warn: Takes what a person should know.
+    """
+
+    client: EpicorClient
+    declaration: StreamDeclaration
+    entity: EntityType
+    key: tuple[str, ...]
+    cursor: Cursor | None
+    settings: ReadSettings
+    chosen: frozenset[str]
+    warn: Callable[[str], None]
+
+    def scan(self, company: str, bookmark: Bookmark) -> Iterator[tuple[list[Row], Bookmark]]:
+        """Read what changed in a company since a bookmark.
+
+        Args:
+            company: The company in the URL.
+            bookmark: Where to begin.
+
+        Yields:
+            The rows of a page, and the bookmark that holds once they are emitted.
+        """
+        workers = self.client.settings.concurrency
+        yield from read_scan(self._reader(company), self._planner(), bookmark, workers, self.warn)
+
+    def keys(self, company: str) -> Iterator[tuple[Any, ...]]:
+        """The keys of all rows of a company, whatever the settings leave out.
+
+        A customer that became inactive is not gone.
+        """
+        key = self.key_columns
+        reader = replace(
+            self._reader(company), columns=key, needed=frozenset(key), base=self.declaration.filter, expand=""
+        )
+        planner = replace(self._planner(), cursor=None)
+        workers = self.client.settings.concurrency
+        for rows, _ in read_scan(reader, planner, Bookmark(), workers, self.warn):
+            yield from (tuple(row[name] for name in key) for row in rows)
+
+    def shaper(self, company: str) -> RowShaper:
+        """The maker of a company's records."""
+        return RowShaper(
+            columns=[name for name in readable(self.entity) if name in self.chosen],
+            company=company,
+            nested=[name for name in self.declaration.nested_names if name in self.chosen],
+            activity=self.settings.activity if ACTIVE in self.chosen else None,
+        )
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The columns of the key that the service has; a BAQ has no company."""
+        columns = readable(self.entity)
+        return tuple(name for name in self.key if name in columns)
+
+    @property
+    def condition(self) -> str:
+        """The OData condition that all rows fit."""
+        derives_active = self.declaration.derives_active
+        active = self.settings.activity.condition(self.entity) if derives_active else ""
+        return and_(self.declaration.filter, active)
+
+    def _planner(self) -> Planner:
+        return Planner(
+            entity=self.entity,
+            key=self.key,
+            cursor=self.cursor,
+            overlap=self.settings.overlap,
+            start=self.settings.start_date,
+            change_column=self.declaration.change_column,
+            by_offset=self.settings.pagination != KEYSET or not self.key,
+        )
+
+    def _reader(self, company: str) -> SetReader:
+        columns = readable(self.entity)
+        needed = {*self.key, *((self.cursor.column,) if self.cursor else ())} & set(columns)
+        wanted = self.chosen | needed | ({INACTIVE} if ACTIVE in self.chosen else set())
+        return SetReader(
+            client=self.client,
+            company=company,
+            path=self.declaration.path,
+            key=self.key_columns,
+            columns=tuple(name for name in columns if name in wanted),
+            types={name: column.edm_type for name, column in columns.items()},
+            needed=frozenset(needed),
+            base=self.condition,
+            expand=",".join(
+                item for item in self.declaration.expand if item.partition("(")[0] in self.chosen
+            ),
+            parameters=self.declaration.parameters,
+            page_size=self.settings.page_size,
+        )

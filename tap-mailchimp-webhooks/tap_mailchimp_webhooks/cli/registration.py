@@ -1,0 +1,70 @@
+"""`mailchimp-webhooks register` and `unregister`: the webhooks of an account."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from tap_mailchimp_webhooks.cli.options import (
+    RegistrationOptions,
+    json_option,
+    open_inbox,
+    options_of,
+    read_options,
+)
+from tap_mailchimp_webhooks.webhooks.probe import probe
+from tap_mailchimp_webhooks.webhooks.register import Registrar, Registration
+from tap_mailchimp_webhooks.webhooks.registry import WebhookRegistry
+from tap_mailchimp_webhooks.webhooks.urls import public_url
+
+
+@click.command()
+@options_of(RegistrationOptions)
+@json_option
+@click.option("--include-api", is_flag=True, help="Also report changes through the API, such as our own.")
+@click.option("--no-probe", is_flag=True, help="Do not check first that the URL answers.")
+def register(*, include_api: bool, no_probe: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
+    """Make sure that each audience has the webhook, once, with all events."""
+    settings = read_options(RegistrationOptions, options)
+    url = public_url(settings.url, settings.secret.current)
+    if not no_probe:
+        probe(url)
+    registrar = _registrar(settings)
+    list_ids = registrar.list_ids(settings.list_ids)
+    results = [registrar.register(list_id, url, include_api=include_api) for list_id in list_ids]
+    _print(results, as_json=as_json)
+
+
+@click.command()
+@options_of(RegistrationOptions)
+@json_option
+def unregister(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
+    """Remove the webhooks of this receiver, those of older secrets included."""
+    settings = read_options(RegistrationOptions, options)
+    url = public_url(settings.url, settings.secret.current)
+    registrar = _registrar(settings)
+    removed = [registrar.unregister(list_id, url) for list_id in registrar.list_ids(settings.list_ids)]
+    _print([result for results in removed for result in results], as_json=as_json)
+
+
+def _registrar(settings: RegistrationOptions) -> Registrar:
+    inbox = open_inbox(settings)
+    registry = WebhookRegistry(inbox.database, inbox.encryption, settings.secret.values)
+    return Registrar(settings.client(), registry)
+
+
+def _print(results: Sequence[Registration], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([asdict(result) for result in results], indent=2))
+        return
+    for result in results:
+        signed = "signed" if result.signed else "not signed"
+        click.echo(
+            f"{result.list_id}  {result.action:<9}  webhook {result.webhook_id}, {signed}  {result.url}"
+        )
+    if not results:
+        click.echo("There was nothing to do.")

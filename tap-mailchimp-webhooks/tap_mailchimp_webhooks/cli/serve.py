@@ -1,0 +1,50 @@
+"""`mailchimp-webhooks serve`: the receiver as a process."""
+
+from __future__ import annotations
+
+import gc
+import signal
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from kinetic_mailchimp.kit.settings import read
+
+from tap_mailchimp_webhooks.cli.options import open_inbox, options_of
+from tap_mailchimp_webhooks.inbox.settings import InboxSettings
+from tap_mailchimp_webhooks.receiver.settings import ReceiverSettings
+
+
+@dataclass(frozen=True)
+class ServeOptions(ReceiverSettings, InboxSettings):
+    """A receiver and its inbox."""
+
+
+@click.command()
+@options_of(ServeOptions)
+def serve(**options: Any) -> None:  # noqa: ANN401 (click's)
+    """Receive webhooks: store each, then answer."""
+    # The web server is imported where it is needed: the other commands start faster without.
+    import uvicorn  # noqa: PLC0415
+
+    from tap_mailchimp_webhooks.receiver.app import create_app  # noqa: PLC0415
+
+    settings = read(ServeOptions, options)
+    inbox = open_inbox(settings)
+    # After its graceful end uvicorn raises the signal again; a stop that was asked for must be a success.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    app = create_app(settings, inbox)
+    # What is loaded by now stays: without this, the collector walks all of it again and again, and each
+    # time deliveries wait for some 50 ms.
+    gc.collect()
+    gc.freeze()
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
+        access_log=False,  # its lines would hold the secret
+        log_config=None,
+        timeout_graceful_shutdown=20,
+        server_header=False,
+    )

@@ -1,0 +1,87 @@
+"""`mailchimp-webhooks status` and `catch-up`: find webhooks that fail, and events that none reported."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+from kinetic_mailchimp.kit.timestamps import utc_now
+
+from tap_mailchimp_webhooks.catch_up.poller import CatchUp, CatchUpSettings
+from tap_mailchimp_webhooks.cli.options import (
+    AccountOptions,
+    json_option,
+    open_inbox,
+    options_of,
+    read_options,
+)
+from tap_mailchimp_webhooks.inbox.statistics import Quarantined, quarantined
+from tap_mailchimp_webhooks.webhooks.health import ADVICE, PERIOD, PROBLEMS, WebhookHealth, webhook_health
+
+MOST_LISTED = 20
+
+
+@click.command(name="catch-up")
+@options_of(AccountOptions)
+@click.option("--all-changes", is_flag=True, help="Also find subscriptions, profiles and changed addresses.")
+@click.option("--no-backfill", is_flag=True, help="Let the first one look at the last day alone.")
+def catch_up(*, all_changes: bool, no_backfill: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
+    """Ask Mailchimp for what no webhook reported and put it into the inbox, for a schedule of its own."""
+    settings = read_options(AccountOptions, options)
+    scope = CatchUpSettings(settings.list_ids, all_changes, not no_backfill)
+    found = CatchUp(settings.client(), open_inbox(settings), scope).run()
+    click.echo(f"{found} events were missing.")
+
+
+@click.command()
+@options_of(AccountOptions)
+@json_option
+def status(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
+    """Compare what is registered with what arrived; ends with status 2 when something must be done."""
+    settings = read_options(AccountOptions, options)
+    client = settings.client()
+    inbox = open_inbox(settings)
+    now = utc_now()
+    list_ids = settings.list_ids or [str(found["id"]) for found in client.lists()]
+    found = list(webhook_health(client, inbox, list_ids, now))
+    not_understood = quarantined(inbox.database, now - PERIOD)
+    watched = {hook.list_id for hook in found if hook.is_ours}
+    # An account may have other audiences beside: only those that are named must have a webhook of ours.
+    unwatched = sorted(set(list_ids) - watched) if settings.list_ids or not watched else []
+    if as_json:
+        document = {
+            "webhooks": [asdict(hook) for hook in found],
+            "audiences_without_webhook": unwatched,
+            "quarantined_last_7_days": len(not_understood),
+            "quarantined": [asdict(delivery) for delivery in not_understood[-MOST_LISTED:]],
+        }
+        click.echo(json.dumps(document, indent=2))
+    else:
+        _print_health(found, unwatched)
+        _print_quarantined(not_understood)
+    if unwatched or not_understood or any(hook.verdict in PROBLEMS for hook in found):
+        sys.exit(2)
+
+
+def _print_health(found: Sequence[WebhookHealth], unwatched: Sequence[str]) -> None:
+    for hook in found:
+        last = hook.last_event_at or "never"
+        click.echo(f"{hook.list_id}  {hook.verdict:<14}  last event {last}  {hook.url}")
+        if advice := ADVICE[hook.verdict]:
+            click.echo(f"    {advice}")
+    for list_id in unwatched:
+        click.echo(f"{list_id}  has no webhook of this receiver: run `mailchimp-webhooks register`.")
+
+
+def _print_quarantined(deliveries: Sequence[Quarantined]) -> None:
+    if not deliveries:
+        return
+    click.echo(f"{len(deliveries)} deliveries of the last {PERIOD.days} days were not understood:")
+    for delivery in deliveries[-MOST_LISTED:]:
+        kind = delivery.type or "no type"
+        click.echo(f"    event {delivery.sequence}  {delivery.received_at}  {delivery.note}  {kind}")
+    click.echo("    Look at these people in Mailchimp; an opt-out among them is found by the catch-up.")

@@ -1,0 +1,35 @@
+"""Deletes expired events while the receiver runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from kinetic_mailchimp.kit.errors import ConnectorError
+from kinetic_mailchimp.kit.timestamps import utc_now
+
+from tap_mailchimp_webhooks.inbox.readers import Readers
+from tap_mailchimp_webhooks.inbox.store import Inbox
+
+logger = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 3600.0
+
+
+async def purge_expired_events(inbox: Inbox, retention_days: int) -> None:
+    """Delete old events every hour, until cancelled.
+
+    Args:
+        inbox: Open.
+        retention_days: The least age of an event that is deleted; 0 to delete none.
+    """
+    while retention_days:
+        try:
+            deleted = await asyncio.to_thread(
+                Readers(inbox.database).delete_before, utc_now(), retention_days
+            )
+        except ConnectorError as error:
+            logger.error("Old events were not deleted: %s", error)  # noqa: TRY400 (the advice is in it)
+        else:
+            logger.info("Deleted %d events that are older than %d days.", deleted, retention_days)
+        await asyncio.sleep(PAUSE_SECONDS)

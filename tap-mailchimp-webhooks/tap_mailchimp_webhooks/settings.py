@@ -1,0 +1,75 @@
+"""The settings of the tap, beside those that every Mailchimp plugin has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from kinetic_mailchimp.kit.settings import setting
+
+from tap_mailchimp_webhooks.inbox.settings import InboxSettings
+
+_NAME = re.compile(r"[^\s,\[\]\"']+")
+
+
+def names_in(texts: Sequence[str]) -> tuple[str, ...]:
+    """The names in texts that may hold several: after commas, after blanks, or as a JSON list."""
+    return tuple(_NAME.findall(" ".join(texts)))
+
+
+@dataclass(frozen=True)
+class AudienceSettings:
+    """The audiences to work on."""
+
+    list_ids: tuple[str, ...] = setting(
+        (),
+        title="Audiences",
+        description="Only these audiences; all of the account without any.",
+        parse=names_in,
+        variables=["MAILCHIMP_LIST_IDS"],
+    )
+
+
+@dataclass(frozen=True)
+class TapSettings(InboxSettings, AudienceSettings):
+    """The behaviour of one run."""
+
+    follow: bool = setting(
+        default=False,
+        title="Follow",
+        description="Stay and emit each event as it arrives, instead of ending when the inbox is read.",
+    )
+    follow_max_seconds: float | None = setting(
+        None,
+        title="Longest following",
+        description="End after so many seconds of following; without it, only a signal ends it.",
+    )
+    catch_up: bool = setting(
+        default=True,
+        title="Catch up",
+        description="Ask Mailchimp for opt-outs that no webhook reported, before the inbox is read. "
+        "Needs `api_key` or `access_token`; is left out without.",
+    )
+    catch_up_scope: Literal["opt_outs", "all_changes"] = setting(
+        "opt_outs",
+        title="Scope of the catch-up",
+        description="`all_changes` also finds new subscriptions, changed profiles and changed addresses. It "
+        "cannot tell them from changes that another program wrote, such as target-mailchimp.",
+    )
+    catch_up_interval: float = setting(
+        900, title="Catch-up interval", description="Seconds between two catch-ups while following."
+    )
+    backfill: bool = setting(
+        default=True,
+        title="Backfill",
+        description="Let the first catch-up find all opt-outs that Mailchimp knows, however old. "
+        "Otherwise it begins one day before.",
+    )
+    reader: str = setting(
+        "default",
+        title="Reader",
+        description="The name of this pipeline in the inbox, if several read it: events are deleted only "
+        "after all have read them.",
+    )

@@ -1,0 +1,141 @@
+"""The common part of the streams: the interface of the tap to them, and events read in batches."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, cast
+
+from singer_sdk import Stream
+from singer_sdk import typing as th
+from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.helpers.types import Context, Record
+from typing_extensions import override
+
+from tap_mailchimp_webhooks.inbox.store import StoredEvent
+from tap_mailchimp_webhooks.streams.event_reader import EventReader
+
+_INBOX_ID = "inbox_id"
+"""The name in the state of the inbox that its number belongs to."""
+
+
+def texts(**descriptions: str) -> list[th.Property[Any]]:
+    """Declare optional properties of text, by name."""
+    return [th.Property(name, th.StringType, description=text) for name, text in descriptions.items()]
+
+
+def timestamps(**descriptions: str) -> list[th.Property[Any]]:
+    """Declare optional properties that hold a timestamp, by name."""
+    return [th.Property(name, th.DateTimeType, description=text) for name, text in descriptions.items()]
+
+
+EVENT_PROPERTIES = (
+    th.Property("event_id", th.StringType, required=True, description="A digest of the event's content."),
+    th.Property(
+        "sequence", th.IntegerType, required=True, description="The order in which events were stored."
+    ),
+    *texts(list_id="The audience."),
+    *timestamps(
+        occurred_at="Mailchimp's time of the event, in UTC.", received_at="The time it was stored, in UTC."
+    ),
+    th.Property(
+        "origin", th.StringType, allowed_values=["webhook", "catch_up"], description="What reported it."
+    ),
+)
+
+
+class EventSource(ABC):
+    """The part of the tap that its streams use."""
+
+    @abstractmethod
+    def reader(self, stream: str, after: int, inbox_id: str | None) -> EventReader:
+        """Read a stream of events after a bookmark.
+
+        Args:
+            stream: Its name.
+            after: The sequence in the bookmark.
+            inbox_id: The inbox that the bookmark was taken for.
+        """
+
+    @abstractmethod
+    def follow_seconds(self) -> float | None:
+        """Seconds to stay for further events: 0 to end after those that are there, None without an end."""
+
+    @abstractmethod
+    def before_events(self) -> None:
+        """Get events into the inbox that no webhook reported."""
+
+    @abstractmethod
+    def after_events(self) -> None:
+        """Finish after the last batch."""
+
+    @abstractmethod
+    def after_batch(self, *, is_empty: bool) -> None:
+        """Do what is due whenever a batch was written, its state included.
+
+        While following, an empty one means that there is nothing more of this stream for now.
+        """
+
+    @abstractmethod
+    def webhooks(self) -> Iterable[Mapping[str, Any]]:
+        """Records of the stream `webhooks`."""
+
+    @abstractmethod
+    def opt_outs(self, *, is_tried_only: bool) -> Iterable[Mapping[str, Any]]:
+        """Records of the stream `opt_outs`; when it is only tried out, it may stay without any."""
+
+
+class TapStream(Stream):
+    """A stream of this tap."""
+
+    @property
+    def source(self) -> EventSource:
+        """The tap."""
+        return cast("EventSource", self._tap)
+
+    @property
+    def is_tried_only(self) -> bool:
+        """True during `--test`, which stops at the first record."""
+        return self.ABORT_AT_RECORD_COUNT is not None
+
+
+class EventStream(TapStream):
+    """Events in the order in which they were stored."""
+
+    primary_keys: ClassVar[Sequence[str]] = ("event_id",)
+    replication_key = "sequence"
+    is_sorted = True
+    # Records are built to their schema, and `merges` is any object: nothing is left to conform.
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
+
+    @property
+    def bookmark(self) -> int:
+        """The sequence of the last event that was written; 0 before the first."""
+        return int(self.stream_state.get("replication_key_value") or 0)
+
+    def batches(self, reader: EventReader) -> Iterator[list[StoredEvent]]:
+        """Read the events that are there."""
+        return reader.drain()
+
+    @abstractmethod
+    def details(self, event: StoredEvent) -> dict[str, Any]:
+        """The properties that this stream alone has."""
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        reader = self.source.reader(self.name, self.bookmark, self.stream_state.get(_INBOX_ID))
+        self.stream_state[_INBOX_ID] = reader.inbox_id
+        for batch in self.batches(reader):
+            for event in batch:
+                yield {
+                    "event_id": event.event_id,
+                    "sequence": event.sequence,
+                    "list_id": event.list_id,
+                    "occurred_at": event.occurred_at,
+                    "received_at": event.received_at,
+                    "origin": event.origin,
+                    **self.details(event),
+                }
+            self._write_state_message()
+            self.source.after_batch(is_empty=not batch)
+        self.source.after_events()

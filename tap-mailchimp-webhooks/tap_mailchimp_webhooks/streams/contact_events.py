@@ -1,0 +1,76 @@
+"""The stream `contact_events`: what happened to contacts, of all types in one order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from singer_sdk import typing as th
+from typing_extensions import override
+
+from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, subject_of, text_of
+from tap_mailchimp_webhooks.inbox.store import StoredEvent
+from tap_mailchimp_webhooks.streams.base import EVENT_PROPERTIES, EventStream, texts
+from tap_mailchimp_webhooks.streams.event_reader import EventReader
+
+
+class ContactEventsStream(EventStream):
+    """Events of contacts. Only this stream follows, and only it waits for the catch-up."""
+
+    name = CONTACT_EVENTS
+    schema: ClassVar[dict[str, Any]] = th.PropertiesList(
+        *EVENT_PROPERTIES,
+        th.Property(
+            "type",
+            th.StringType,
+            allowed_values=["subscribe", "unsubscribe", "profile", "upemail", "cleaned"],
+            description="Mailchimp's type of the event.",
+        ),
+        *texts(
+            reason="`manual`, `abuse` or `hard`, where Mailchimp states it.",
+            action="`unsub` or `delete`, where Mailchimp states it.",
+            email="The address; of a changed one the old form.",
+            old_email="For `upemail`.",
+            new_email="For `upemail`.",
+            campaign_id="The campaign that led to it.",
+            unsubscribe_reason="The reason that the person gave when leaving; only the catch-up finds it.",
+        ),
+        th.Property(
+            "merges",
+            th.ObjectType(additional_properties=True),
+            description="Merge fields by tag, and groups.",
+        ),
+    ).to_dict()
+
+    @override
+    def batches(self, reader: EventReader) -> Iterator[list[StoredEvent]]:
+        if self.is_tried_only:
+            return reader.drain()
+        self.source.before_events()
+        seconds = self.source.follow_seconds()
+        return reader.drain() if seconds == 0 else reader.follow(seconds)
+
+    @override
+    def details(self, event: StoredEvent) -> dict[str, Any]:
+        return contact_details(event.type, event.data)
+
+
+def contact_details(event_type: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a record that comes from the event's type and data.
+
+    Args:
+        event_type: Mailchimp's.
+        data: As it was stored.
+    """
+    merges = data.get("merges")
+    return {
+        "type": event_type,
+        "reason": text_of(data, "reason"),
+        "action": text_of(data, "action"),
+        "email": subject_of(event_type, data),
+        "old_email": text_of(data, "old_email"),
+        "new_email": text_of(data, "new_email"),
+        "campaign_id": text_of(data, "campaign_id"),
+        "unsubscribe_reason": text_of(data, "unsubscribe_reason"),
+        "merges": merges if isinstance(merges, dict) else {},
+    }

@@ -1,0 +1,165 @@
+"""Builds what a run works with from its settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import Executor
+from functools import cached_property
+
+from kinetic_mailchimp.audit import AuditTrail, Run, default_database_url, encryption_key
+from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
+from kinetic_mailchimp.epicor import EpicorClient
+
+from target_epicor_contacts.epicor.columns import CHANGE_COLUMNS, Columns
+from target_epicor_contacts.epicor.contact_creator import ContactCreator
+from target_epicor_contacts.epicor.entities import CONTACT, EMAIL, PERSON, SYNC_EMAIL, SYSTEM_ID, Entity
+from target_epicor_contacts.epicor.opt_out_log import MEMO, EvidenceWriter, crm_call
+from target_epicor_contacts.epicor.row_finder import RowFinder
+from target_epicor_contacts.epicor.row_writer import RowWriter
+from target_epicor_contacts.pipeline import Dependencies, EventProcessor
+from target_epicor_contacts.reconcile.comparison import Comparer
+from target_epicor_contacts.rules.policy import ConflictPolicy, Rules
+from target_epicor_contacts.settings import WriteSettings
+from target_epicor_contacts.state.last_sent import LastSentValues
+
+_TEXT = ("Edm.String",)
+_TYPES_OF_PARTICULARS: Mapping[str, tuple[str, ...]] = {
+    "status_column": _TEXT,
+    "reason_column": _TEXT,
+    "date_column": ("Edm.DateTimeOffset", "Edm.Date", "Edm.String"),
+    "campaign_column": _TEXT,
+}
+
+
+def open_trail(settings: WriteSettings) -> AuditTrail:
+    """The trail, encrypting with the key that `sync-audit` reads it with, where there is one.
+
+    Raises:
+        ConfigurationError: The database or the key is not usable.
+    """
+    url = settings.audit_database_url or default_database_url()
+    return AuditTrail.open(url, encryption_key=encryption_key(), keep_payloads=settings.keep_payloads)
+
+
+class Assembly:
+    """Builds what a run works with.
+
+    Args:
+        client: Kinetic.
+        settings: The settings.
+        executor: Runs requests at the same time.
+    """
+
+    def __init__(self, client: EpicorClient, settings: WriteSettings, executor: Executor) -> None:
+        self._client = client
+        self._settings = settings
+        self._executor = executor
+
+    @cached_property
+    def rules(self) -> Rules:
+        """The rules that make changes of events, with the columns checked.
+
+        Raises:
+            ConfigurationError: A configured column does not exist.
+        """
+        settings, entities = self._settings, self._settings.entities
+        company = self._client.settings.companies[0]
+        types: dict[str, dict[str, str]] = {}
+        for entity in entities:
+            properties = self._client.metadata(company, entity.service).entity(entity.set_name).properties
+            types[entity.name] = {name: column.edm_type for name, column in properties.items()}
+        columns = Columns(types)
+        columns.check(
+            settings.flag_column, entities, origin="`flag_column`", everywhere=True, types=("Edm.Boolean",)
+        )
+        for name, allowed in _TYPES_OF_PARTICULARS.items():
+            if column := getattr(settings, name):
+                columns.check(column, entities, origin=f"`{name}`", types=allowed)
+        return settings.rules(columns)
+
+    def processor(
+        self, trail: AuditTrail, run: Run, written_columns: Collection[str]
+    ) -> EventProcessor | Comparer:
+        """The processor of events, or with `reconcile` the comparer that takes its place.
+
+        Args:
+            trail: The audit trail.
+            run: The present run in it.
+            written_columns: The columns that the streams bring.
+        """
+        client, settings, rules = self._client, self._settings, self.rules
+        finder = self._finder(written_columns)
+        if settings.reconcile:
+            return Comparer(run, finder, rules, settings)
+        writer = RowWriter(
+            client,
+            finder,
+            rules.columns,
+            self._executor,
+            mode=settings.write_mode,
+            verify=settings.verify_writes,
+            first=rules.status_group(),
+        )
+        journals = {"memo": MEMO, "crm_call": crm_call(settings.crm_call_type)}
+        evidence = [journals[kind] for kind in settings.evidence]
+        dependencies = Dependencies(
+            trail=trail,
+            run=run,
+            finder=finder,
+            writer=writer,
+            last_sent=LastSentValues(trail, settings.merge_fields),
+            evidence=EvidenceWriter(client, evidence) if evidence else None,
+            creator=self._creator(finder) if settings.unmatched == "create" else None,
+            is_replay=CORRELATION_VARIABLE in os.environ,
+        )
+        return EventProcessor(dependencies, rules, settings)
+
+    def check_connection(self) -> Iterator[str]:
+        """Try what a run needs: one readable line for each thing that works.
+
+        Raises:
+            ConnectorError: In words, what does not work and what to do.
+        """
+        client, settings = self._client, self._settings
+        for entity in settings.entities:
+            client.metadata(client.settings.companies[0], entity.service)
+        yield f"Logged in at {client.settings.base_url} with `auth_method` `{client.settings.auth_method}`."
+        yield f"The columns for status exist: {', '.join(sorted(self.rules.status_group()))}."
+        for company in client.settings.companies:
+            for entity in settings.entities:
+                client.read(company, entity.path, select=entity.key, top=1)
+                yield f"Company {company}: {entity.setting} can be read."
+        if settings.unmatched == "create":
+            self._creator(self._finder()).customer_number()
+            yield "The customer for new contacts exists."
+        with open_trail(settings):
+            yield "The audit database can be written."
+
+    def _finder(self, written_columns: Collection[str] = ()) -> RowFinder:
+        return RowFinder(
+            self._client,
+            {entity: self._selected(entity, written_columns) for entity in self._settings.entities},
+            self._executor,
+            address_filter=self._settings.address_filter,
+            keep_seconds=self._settings.cache_seconds,
+        )
+
+    def _selected(self, entity: Entity, written_columns: Collection[str]) -> tuple[str, ...]:
+        """The columns to read: those that identify a row, and those that may be written or compared."""
+        known = self.rules.columns.types[entity.name]
+        wanted = [*entity.key, EMAIL, SYSTEM_ID, *sorted(self.rules.status_group())]
+        if entity is CONTACT:
+            wanted += [PERSON, SYNC_EMAIL, "Name", "FirstName", "MiddleName", "LastName"]
+        if self.rules.conflict_policy is ConflictPolicy.NEWEST_WINS:
+            wanted += CHANGE_COLUMNS
+        wanted += sorted(written_columns)
+        return tuple(dict.fromkeys(name for name in wanted if name in known))
+
+    def _creator(self, finder: RowFinder) -> ContactCreator:
+        return ContactCreator(
+            self._client,
+            finder,
+            company=self._settings.create_in_company or self._client.settings.companies[0],
+            customer=self._settings.create_under_customer or "",
+        )

@@ -1,0 +1,35 @@
+"""Reads the addresses and the person in the columns of a row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from kinetic_mailchimp.kit.email_address import InvalidEmailError, email_key, parse_email
+
+from target_epicor_contacts.epicor.entities import PERSON
+
+REMEMBERED_FIELDS = 50_000
+"""The same rows are looked at for each event of a person, and to check an address takes a while."""
+_BETWEEN_ADDRESSES = re.compile(r"[;,\s]+")
+
+
+@lru_cache(maxsize=REMEMBERED_FIELDS)
+def addresses_in(text: object) -> tuple[str, ...]:
+    """The addresses in a field, in the form in which they are compared: none, one, or several."""
+    if not isinstance(text, str) or "@" not in text:
+        return ()
+    try:
+        return (email_key(parse_email(text)),)
+    except InvalidEmailError as error:
+        if error.reason != "several_addresses":
+            return ()
+    return tuple(dict.fromkeys(key for part in _BETWEEN_ADDRESSES.split(text) for key in addresses_in(part)))
+
+
+def person_of(values: Mapping[str, Any]) -> tuple[str, int] | None:
+    """Company and PerConID of the person that a contact is linked to."""
+    number = values.get(PERSON)
+    return (str(values.get("Company")), int(number)) if number else None

@@ -1,0 +1,133 @@
+"""Finds audiences by id or name, with their merge fields and interests."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
+from kinetic_mailchimp.mailchimp import MailchimpClient, RefusedError
+
+from target_mailchimp.audience.audience import Audience
+from target_mailchimp.audience.coercion import MergeField
+from target_mailchimp.audience.merge_fields import missing_fields
+
+logger = logging.getLogger(__name__)
+
+
+class AudienceDirectory:
+    """Finds audiences by id or name, and reads each once.
+
+    Args:
+        client: The account.
+        create_merge_fields: Whether fields that a stream has and an audience lacks are made.
+    """
+
+    def __init__(self, client: MailchimpClient, *, create_merge_fields: bool) -> None:
+        self._client = client
+        self._create = create_merge_fields
+        self._schemas: dict[str, Mapping[str, Any]] = {}
+        self._named: dict[str, str] = {}
+        self._audiences: dict[str, Audience] = {}
+
+    def expect(self, stream: str, schema: Mapping[str, Any]) -> None:
+        """Prepare the audiences that were read for the records of a stream, and all later ones.
+
+        Args:
+            stream: The name of the stream.
+            schema: The JSON schema of its records.
+        """
+        self._schemas[stream] = schema
+        for audience in list(self._audiences.values()):
+            self._audiences[audience.id] = self._prepared(audience, [schema])
+
+    def get(self, named: str) -> Audience:
+        """The audience of an id or a name.
+
+        Raises:
+            ConfigurationError: The account has none, or several of the name; those that exist are named.
+        """
+        list_id = self._named.get(named)
+        if list_id is None:
+            found = self._find(named)
+            self._named[named] = list_id = str(found["id"])
+            if list_id not in self._audiences:
+                self._audiences[list_id] = self._prepared(self._read(found), self._schemas.values())
+        return self._audiences[list_id]
+
+    def _find(self, named: str) -> Mapping[str, Any]:
+        audiences = list(self._client.lists())
+        by_id = [found for found in audiences if found["id"] == named]
+        by_name = [found for found in audiences if _same(str(found["name"]), named)]
+        found = by_id or by_name
+        if len(found) == 1:
+            return found[0]
+        existing = ", ".join(f"{entry['name']} ({entry['id']})" for entry in audiences) or "none"
+        what = "several audiences are named" if found else "the account has no audience"
+        raise ConfigurationError(
+            f"`list_id`: {what} {named!r}.", advice=f"Use an id. The account has: {existing}."
+        )
+
+    def _read(self, found: Mapping[str, Any]) -> Audience:
+        fields = map(MergeField.from_api, self._client.merge_fields(str(found["id"])))
+        return Audience(
+            id=str(found["id"]),
+            name=str(found["name"]),
+            double_optin=bool(found.get("double_optin")),
+            fields={entry.tag: entry for entry in fields},
+        )
+
+    def _prepared(self, audience: Audience, schemas: Iterable[Mapping[str, Any]]) -> Audience:
+        for schema in schemas:
+            if self._create:
+                audience = self._with_missing_fields(audience, schema)
+            if "interests" in schema.get("properties", {}) and not audience.interests:
+                audience = replace(audience, interests=self._interests(audience.id))
+        return audience
+
+    def _with_missing_fields(self, audience: Audience, schema: Mapping[str, Any]) -> Audience:
+        fields = dict(audience.fields)
+        for new in missing_fields(schema, fields):
+            try:
+                made = MergeField.from_api(self._client.create_merge_field(audience.id, new.as_body()))
+            except RefusedError as error:
+                # The values of this field are left out and audited; all others still travel.
+                logger.warning("Merge field %s cannot be made: %s", new.tag, error)
+                continue
+            logger.info("Made merge field %s (%s) in audience %s.", made.tag, made.type, audience.name)
+            fields[made.tag] = made
+        return replace(audience, fields=fields)
+
+    def _interests(self, list_id: str) -> dict[str, str]:
+        ids: dict[str, str] = {}
+        ambiguous: set[str] = set()
+        for category in self._client.interest_categories(list_id):
+            for interest in self._client.interests(list_id, str(category["id"])):
+                interest_id, name = str(interest["id"]), str(interest["name"]).strip().lower()
+                if name in ids:
+                    ambiguous.add(name)
+                ids[interest_id] = ids[name] = interest_id
+                ids[f"{str(category['title']).strip().lower()}/{name}"] = interest_id
+        return {name: interest_id for name, interest_id in ids.items() if name not in ambiguous}
+
+
+def require_audience(directory: AudienceDirectory, named: str) -> Audience:
+    """The audience that a record names.
+
+    Args:
+        directory: Finds it.
+        named: Its id or name, as the record has it.
+
+    Raises:
+        DataError: There is none; it is the record that is wrong, not a setting.
+    """
+    try:
+        return directory.get(named)
+    except ConfigurationError as error:
+        raise DataError(error.message, advice=error.advice, field="list_id") from error
+
+
+def _same(name: str, other: str) -> bool:
+    return name.strip().lower() == other.strip().lower()

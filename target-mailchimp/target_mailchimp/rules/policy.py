@@ -1,0 +1,32 @@
+"""The settings that the rules read."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+InactiveAction = Literal["nothing", "tag", "unsubscribe", "archive"]
+TagMode = Literal["add", "replace"]
+
+
+class Policy(Protocol):
+    """The choices of a user that decide about a record; each is the setting of that name."""
+
+    @property
+    def status_if_new(self) -> str:
+        """The status of new members whose record has none."""
+
+    @property
+    def update_only_streams(self) -> frozenset[str]:
+        """The streams that create nobody."""
+
+    @property
+    def tags(self) -> TagMode:
+        """The use of a record's tags: added to others, or the whole set."""
+
+    @property
+    def inactive_action(self) -> InactiveAction:
+        """The consequence for a member without an active source row."""
+
+    @property
+    def inactive_tag(self) -> str:
+        """The tag of such a member."""

@@ -1,0 +1,258 @@
+"""Writes one member in calls of its own: creating, changing, moving, archiving, tags and permissions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from kinetic_mailchimp.audit import Action
+from kinetic_mailchimp.audit.state.member_state import MemberState
+from kinetic_mailchimp.kit.errors import AmbiguousWriteError, DataError, NotFoundError
+from kinetic_mailchimp.kit.http_call import HttpCall, Reply
+from kinetic_mailchimp.mailchimp import MailchimpClient, Refusal, RefusedError
+
+from target_mailchimp.audience.member_values import PERMISSION, describe_left_out
+from target_mailchimp.rules.plan import Former, Write
+from target_mailchimp.writing.acceptance import without_refused
+from target_mailchimp.writing.bodies import address_body, single_body
+from target_mailchimp.writing.write_result import (
+    WriteResult,
+    member_gone,
+    nothing_left,
+    refused,
+    succeeded,
+)
+
+
+class SingleCalls:
+    """Writes single members. Shared by threads.
+
+    Args:
+        client: The account.
+        skip_merge_validation: Whether members may lack the merge fields that the audience requires.
+        keep_payloads: Whether results keep what was sent.
+    """
+
+    def __init__(self, client: MailchimpClient, *, skip_merge_validation: bool, keep_payloads: bool) -> None:
+        self._client = client
+        self._skip = skip_merge_validation
+        self._keep = keep_payloads
+
+    def write(self, write: Write) -> WriteResult:
+        """Write one member with PUT, PATCH or DELETE."""
+        try:
+            if write.archive:
+                return self._archive(write)
+            if write.former:
+                return self._move(write, write.former)
+            return self.follow_up(self._put_or_patch(write))
+        except DataError as error:
+            smaller = without_refused(write, error)
+            if smaller:
+                return (
+                    nothing_left(smaller, HttpCall.of_failure(error))
+                    if smaller.is_empty
+                    else self.write(smaller)
+                )
+            moves = write.former and not write.archive
+            return refused(write, error, sent=self.kept(address_body(write)) if moves else None)
+
+    def rearchive(self, write: Write) -> WriteResult:
+        """Archive a person who was known, had left, and came back unsubscribed through the batch."""
+        return member_gone(write, self._client.archive_member(write.audience.id, write.record.member))
+
+    def kept(self, body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The body, where it is kept: a whole run's bodies are too much to hold for nothing."""
+        return body if self._keep else None
+
+    def follow_up(self, result: WriteResult) -> WriteResult:
+        """Make the calls that follow a write that succeeded."""
+        write = result.write
+        if result.action in {Action.FAILED, Action.REFUSED} or write.archive:
+            return result
+        try:
+            if write.tag_changes:
+                self._client.set_tags(write.audience.id, write.record.member, write.tag_changes)
+        except DataError as error:
+            return _failed_after(result, {"tags"}, error)
+        return self._with_permissions(result)
+
+    def _put_or_patch(self, write: Write) -> WriteResult:
+        list_id, member_hash = write.audience.id, write.record.member
+        exists = write.state is not None or self._status(list_id, member_hash) is not None
+        if exists:
+            body = single_body(write)
+            try:
+                reply = self._client.patch_member(
+                    list_id, member_hash, body, skip_merge_validation=self._skip
+                )
+            except NotFoundError as error:
+                return member_gone(write, HttpCall.of_failure(error))
+        else:
+            body = {**address_body(write), "status_if_new": write.new_status}
+            reply = self._client.put_member(list_id, member_hash, body, skip_merge_validation=self._skip)
+        if reply.document.get("status") == "archived":
+            return member_gone(write, reply.call)
+        return self._with_tags(self._succeeded(write, reply, body, created=not exists))
+
+    def _succeeded(
+        self, write: Write, reply: Reply, body: Mapping[str, Any], *, created: bool = False
+    ) -> WriteResult:
+        return succeeded(write, created=created, member=reply.document, call=reply.call, sent=self.kept(body))
+
+    def _with_tags(self, result: WriteResult) -> WriteResult:
+        """Set the tags, which a call about an existing member does not carry."""
+        write = result.write
+        if "tags" not in write.values:
+            return result
+        changes = dict.fromkeys(write.values["tags"], True)
+        try:
+            if write.replaces_tags:
+                document = self._client.member(write.audience.id, write.record.member, fields=("tags",))
+                wanted = {tag.lower() for tag in changes}
+                changes |= {
+                    tag["name"]: False for tag in document["tags"] if str(tag["name"]).lower() not in wanted
+                }
+            self._client.set_tags(write.audience.id, write.record.member, changes)
+        except DataError as error:
+            return _failed_after(result, {"tags"}, error)
+        return result
+
+    def _status(self, list_id: str, member_hash: str) -> str | None:
+        try:
+            return str(self._client.member(list_id, member_hash, fields=("status",))["status"])
+        except NotFoundError:
+            return None
+
+    def _archive(self, write: Write) -> WriteResult:
+        try:
+            member = write.former.member if write.former else write.record.member
+            call = self._client.archive_member(write.audience.id, member)
+        except NotFoundError as error:
+            return member_gone(write, HttpCall.of_failure(error))
+        except RefusedError as error:
+            if error.reason is not Refusal.CANNOT_ARCHIVE:
+                raise
+            return WriteResult(
+                write,
+                Action.REFUSED,
+                error.reason.value,
+                error.message,
+                call=HttpCall.of_failure(error),
+                written=False,
+            )
+        return succeeded(write, created=False, member={"status": "archived"}, call=call)
+
+    # Moves
+
+    def _move(self, write: Write, former: Former) -> WriteResult:
+        """Give a member its new address; its `contact_id` and its consent stay."""
+        body = address_body(write)
+        try:
+            reply = self._patch_address(write, former, body)
+        except NotFoundError as error:
+            return self._after_failed_move(write, "former_member_gone", error)
+        except RefusedError as error:
+            if error.reason is not Refusal.MEMBER_EXISTS:
+                raise
+            return self._after_failed_move(write, "address_taken", error)
+        return self.follow_up(self._with_tags(self._succeeded(write, reply, body)))
+
+    def _patch_address(self, write: Write, former: Former, body: Mapping[str, Any]) -> Reply:
+        list_id = write.audience.id
+        try:
+            return self._client.patch_member(list_id, former.member, body, skip_merge_validation=self._skip)
+        except AmbiguousWriteError:
+            moved = self._moved_member(write, former)
+            if moved:
+                return Reply(HttpCall(), moved)
+        return self._client.patch_member(list_id, former.member, body, skip_merge_validation=self._skip)
+
+    def _moved_member(self, write: Write, former: Former) -> dict[str, Any] | None:
+        """The member under its new address, if it is the one that was to be moved."""
+        try:
+            member = self._client.member(
+                write.audience.id, write.record.member, fields=("id", "contact_id", "status")
+            )
+        except NotFoundError:
+            return None
+        return member if member["contact_id"] == former.state.contact_id else None
+
+    def _after_failed_move(self, write: Write, reason: str, error: DataError) -> WriteResult:
+        """Update the new address if it is a member of its own; create nobody in its place."""
+        status = self._status(write.audience.id, write.record.member)
+        if status is None or status == "archived":
+            return WriteResult(
+                write,
+                Action.REFUSED,
+                reason,
+                "The member of the former address cannot be moved, and nobody is created in its place.",
+                call=HttpCall.of_failure(error),
+                sent=self.kept(address_body(write)),
+                written=False,
+            )
+        # Another member: it has none of the values that the former one was sent.
+        state = MemberState(write.record.address, status=status)
+        merged = replace(state, rows=write.merged.rows, field_owner=write.merged.field_owner)
+        result = self.follow_up(self._put_or_patch(replace(write, state=state, merged=merged, former=None)))
+        return replace(result, reason=reason) if result.written else result
+
+    # Permissions
+
+    def _with_permissions(self, result: WriteResult) -> WriteResult:
+        """Set marketing permissions, which a batch does not carry, by the ids that the answer shows.
+
+        A permission is consent: it is given for a new member, and only taken back for everybody else.
+        """
+        wanted = {name: given for name, given in result.write.values.items() if name.startswith(PERMISSION)}
+        if not wanted:
+            return result
+        ids = _permission_ids(result.member or {})
+        key_of = {name: name.removeprefix(PERMISSION).lower() for name in wanted}
+        left_out = {name: "the audience has no such permission" for name in wanted if key_of[name] not in ids}
+        if result.action is not Action.CREATED:
+            left_out |= {
+                name: "consent that only the person can give"
+                for name, given in wanted.items()
+                if given and name not in left_out
+            }
+        write = result.write.without(left_out, "permission_not_set")
+        result = replace(result, write=write, detail=describe_left_out(write.left_out))
+        changes = [
+            {"marketing_permission_id": ids[key_of[name]], "enabled": given}
+            for name, given in wanted.items()
+            if name not in left_out
+        ]
+        if not changes:
+            return result
+        try:
+            self._client.patch_member(
+                write.audience.id,
+                write.record.member,
+                {"marketing_permissions": changes},
+                skip_merge_validation=self._skip,
+            )
+        except DataError as error:
+            return _failed_after(result, wanted, error)
+        return result
+
+
+def _failed_after(result: WriteResult, not_written: Collection[str], error: DataError) -> WriteResult:
+    """The result where a later call about a member failed: what was written before is remembered."""
+    write = result.write
+    accepted = replace(
+        write,
+        values={name: value for name, value in write.values.items() if name not in not_written},
+        tags=None if "tags" in not_written else write.tags,
+    )
+    return replace(refused(accepted, error), member=result.member, written=True)
+
+
+def _permission_ids(member: Mapping[str, Any]) -> dict[str, str]:
+    """The ids of an audience's marketing permissions, by id and by text in lower case."""
+    ids: dict[str, str] = {}
+    for entry in member.get("marketing_permissions") or ():
+        permission_id = str(entry["marketing_permission_id"])
+        ids[permission_id.lower()] = ids[str(entry["text"]).strip().lower()] = permission_id
+    return ids

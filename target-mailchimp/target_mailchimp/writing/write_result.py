@@ -1,0 +1,174 @@
+"""The result of a write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kinetic_mailchimp.audit import Action
+from kinetic_mailchimp.audit.state.member_state import MemberState
+from kinetic_mailchimp.kit.errors import DataError
+from kinetic_mailchimp.kit.http_call import HttpCall
+from kinetic_mailchimp.mailchimp import Refusal, RefusedError
+
+from target_mailchimp.audience.member_values import describe_left_out
+from target_mailchimp.contract.member_record import MemberRecord
+from target_mailchimp.rules.plan import Former, Write
+from target_mailchimp.writing.acceptance import without_unstored
+
+NO_LONGER_A_MEMBER = "no_longer_a_member"
+
+REFUSED_BY_RULE = frozenset({Refusal.COMPLIANCE_STATE, Refusal.FORGOTTEN})
+"""Mailchimp refuses for the person's sake: nothing to correct, and nothing to replay."""
+
+NO_CALL = HttpCall()
+
+
+@dataclass(frozen=True)
+class WriteResult:
+    """The result of a write.
+
+    Attributes:
+        write: The write, without what Mailchimp did not accept.
+        action: The kind of decision that it ends in.
+        reason: A stable code.
+        detail: A sentence.
+        member: The member as Mailchimp now has it, as far as the answer says.
+        error: The cause of a failure; set for failures alone.
+        call: The end of the call that carried the member.
+        sent: The part of that call about the member, where it is kept.
+        written: Whether Mailchimp accepted what the write has.
+    """
+
+    write: Write
+    action: Action
+    reason: str
+    detail: str = ""
+    member: Mapping[str, Any] | None = None
+    error: DataError | None = None
+    call: HttpCall = NO_CALL
+    sent: Mapping[str, Any] | None = None
+    written: bool = True
+
+    @property
+    def record(self) -> MemberRecord:
+        """The record that was written."""
+        return self.write.record
+
+    @property
+    def detached(self) -> tuple[Former, ...]:
+        """The states from now on of members that the source rows left."""
+        return self.write.detached
+
+    @property
+    def archived(self) -> str:
+        """The subscriber hash of a person who is out of the audience from now on; empty for others."""
+        if self.action is not Action.ARCHIVED and self.reason != NO_LONGER_A_MEMBER:
+            return ""
+        write = self.write
+        return write.former.member if write.archive and write.former else write.record.member
+
+    @property
+    def after(self) -> MemberState | None:
+        """The state of the member from now on: the one before with what was accepted; None if nothing was."""
+        if not self.written:
+            return None
+        after = self.write.after
+        if not self.member:
+            return after
+        return replace(
+            after,
+            status=str(self.member.get("status") or after.status),
+            contact_id=str(self.member.get("contact_id") or after.contact_id),
+        )
+
+
+def succeeded(
+    write: Write,
+    *,
+    created: bool,
+    member: Mapping[str, Any],
+    call: HttpCall = NO_CALL,
+    sent: Mapping[str, Any] | None = None,
+) -> WriteResult:
+    """The result of a write that Mailchimp took, without values that its answer shows as not stored.
+
+    Args:
+        write: The write.
+        created: Whether the person was not a member before.
+        member: The member in the answer; one without merge fields says nothing about them.
+        call: The end of the call.
+        sent: The part of the call about the member, where it is kept.
+    """
+    action, reason = _success(write, created=created)
+    write = without_unstored(write, member)
+    detail = describe_left_out(write.left_out)
+    return WriteResult(write, action, reason, detail, member=member, call=call, sent=sent)
+
+
+def refused(
+    write: Write, error: DataError, *, call: HttpCall | None = None, sent: Mapping[str, Any] | None = None
+) -> WriteResult:
+    """The result of a write that Mailchimp did not take.
+
+    Args:
+        write: The write.
+        error: Mailchimp's reason.
+        call: The end of the call; by default, that of the error.
+        sent: The part of the call about the member, where it is kept.
+    """
+    reason = error.reason if isinstance(error, RefusedError) else Refusal.OTHER
+    by_rule = reason in REFUSED_BY_RULE
+    return WriteResult(
+        write,
+        Action.REFUSED if by_rule else Action.FAILED,
+        reason.value,
+        f"{error.message} {error.advice}".rstrip(),
+        error=None if by_rule else error,
+        call=call or HttpCall.of_failure(error),
+        sent=sent,
+        written=False,
+    )
+
+
+def nothing_left(write: Write, call: HttpCall) -> WriteResult:
+    """The result where Mailchimp refused every value that was to be written.
+
+    Args:
+        write: The write, without these values.
+        call: The end of the call that refused the last of them.
+    """
+    detail = describe_left_out(write.left_out)
+    return WriteResult(write, Action.UNCHANGED, "no_field_differs", detail, call=call)
+
+
+def member_gone(write: Write, call: HttpCall = NO_CALL) -> WriteResult:
+    """The result where a person who was known is not a member any more, and stays out.
+
+    Args:
+        write: The write.
+        call: The end of the call that shows it.
+    """
+    return WriteResult(
+        write,
+        Action.REFUSED,
+        NO_LONGER_A_MEMBER,
+        "The person left the audience since, and is not brought back.",
+        call=call,
+        written=False,
+    )
+
+
+def _success(write: Write, *, created: bool) -> tuple[Action, str]:
+    if write.archive:
+        return Action.ARCHIVED, write.reason
+    if write.lower:
+        return Action.FLAGGED, write.reason
+    if write.former:
+        return Action.MOVED, "address_changed_at_source"
+    if created:
+        return Action.CREATED, f"new_{write.new_status}"
+    if write.state is None:
+        return Action.UPDATED, "member_already"
+    return Action.UPDATED, write.reason

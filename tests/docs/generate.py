@@ -1,0 +1,82 @@
+"""Writes everything in the repository that follows from the code, or checks it.
+
+These are the settings in the READMEs, the definitions under plugins/, the table of docs/rules.md,
+and the version and licence of each distribution.
+`python tests/docs/generate.py` checks and names what differs; with `--write` it brings the files up to date.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from pathlib import Path
+
+import distributions
+import plugin_definitions
+import rule_table
+from plugin_definitions import OTHERS, PLUGINS, ROOT
+
+
+def between(text: str, begin: str, end: str, content: str) -> str:
+    """Replace everything between two marker lines.
+
+    Args:
+        text: Of the whole file.
+        begin: The line before.
+        end: The line after.
+        content: What shall stand between them.
+    """
+    pattern = re.compile(rf"({re.escape(begin)}\n).*?(^[ ]*{re.escape(end)})", re.DOTALL | re.MULTILINE)
+    replaced, count = pattern.subn(lambda match: match[1] + content + match[2], text)
+    if count != 1:
+        raise SystemExit(f"Expected `{begin}` … `{end}` once, found {count} times.")
+    return replaced
+
+
+def wanted() -> dict[Path, str]:
+    """Each generated file with the text that it should have."""
+    files = {plugin.file: plugin_definitions.lock_file(plugin) for plugin in (*PLUGINS, *OTHERS)}
+    for plugin in PLUGINS:
+        readme = ROOT / plugin.name / "README.md"
+        content = f"\n{plugin_definitions.table(plugin_definitions.about(plugin.name))}\n\n"
+        files[readme] = between(
+            readme.read_text(encoding="utf-8"), "<!-- settings -->", "<!-- /settings -->", content
+        )
+    rules = ROOT / "docs" / "rules.md"
+    files[rules] = between(
+        rules.read_text(encoding="utf-8"), "<!-- tests -->", "<!-- /tests -->", f"\n{rule_table.table()}\n\n"
+    )
+    return files | distributions.wanted()
+
+
+def unexpected() -> list[Path]:
+    """Definitions that no plugin has any more."""
+    return sorted(set((ROOT / "plugins").glob("*/*.lock")) - {plugin.file for plugin in (*PLUGINS, *OTHERS)})
+
+
+def main() -> None:
+    """Check, or write."""
+    differences = len(unexpected())
+    for file in unexpected():
+        sys.stdout.write(f"{file.relative_to(ROOT)} defines a plugin that tests/docs does not know.\n")
+    for file, text in wanted().items():
+        current = file.read_text(encoding="utf-8") if file.exists() else ""
+        if text == current:
+            continue
+        if "--write" in sys.argv:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+            continue
+        differences += 1
+        name = str(file.relative_to(ROOT))
+        lines = difflib.unified_diff(
+            current.splitlines(keepends=True), text.splitlines(keepends=True), name, f"{name} as it should be"
+        )
+        sys.stdout.writelines(lines)
+    if differences:
+        raise SystemExit(f"{differences} files differ from the code; `make docs` writes them.")
+
+
+if __name__ == "__main__":
+    main()

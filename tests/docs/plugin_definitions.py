@@ -1,0 +1,197 @@
+"""Makes the README tables and Meltano's definitions of the plugins from their `--about`."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+VARIANT = "kinetic-mailchimp"
+"""The variant that meltano.yml names; a part of the names of the lock files."""
+KINDS = {
+    "integer": "integer",
+    "boolean": "boolean",
+    "array": "array",
+    "object": "object",
+    "number": "decimal",
+}
+BUILT_IN = ("stream_maps", "stream_map_config", "faker_config", "flattening_enabled", "flattening_max_depth")
+BUILT_IN_PREFIXES = ("flattening_",)
+LOCKED = "-c ${MELTANO_PROJECT_ROOT}/requirements.lock"
+
+Setting = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin as Meltano defines it.
+
+    Attributes:
+        name: Its name in meltano.yml.
+        kind: The folder of its definition: `extractors`, `loaders`, `mappers` or `utilities`.
+        label: Its name for people.
+        source: The folder of its distribution, with extras; empty for one from the index.
+        groups: Which settings are needed together; any one group is enough.
+        commands: What `meltano invoke NAME:COMMAND` calls.
+        has_about: Tells whether it is a Singer plugin, which states its settings.
+    """
+
+    name: str
+    kind: str
+    label: str
+    source: str = ""
+    groups: tuple[tuple[str, ...], ...] = ()
+    commands: tuple[str, ...] = ()
+    has_about: bool = True
+
+    @property
+    def file(self) -> Path:
+        """Where Meltano looks for its definition."""
+        return ROOT / "plugins" / self.kind / f"{self.name}--{VARIANT}.lock"
+
+    @property
+    def pip_url(self) -> str:
+        """What Meltano installs: the versions of requirements.lock, for building too."""
+        if not self.source:
+            return f"{LOCKED} {self.name}"
+        build = LOCKED.replace("-c", "-b", 1)
+        return f"{LOCKED} {build} -e ${{MELTANO_PROJECT_ROOT}}/{self.source}"
+
+
+EPICOR_GROUPS = (
+    ("base_url", "companies", "api_key", "username", "password"),
+    ("base_url", "companies", "api_key", "auth_method", "client_id", "client_secret"),
+    ("base_url", "companies", "api_key", "auth_method"),
+)
+PLUGINS = (
+    Plugin("tap-epicor-kinetic", "extractors", "Epicor Kinetic", "tap-epicor-kinetic", EPICOR_GROUPS),
+    Plugin(
+        "tap-mailchimp-webhooks",
+        "extractors",
+        "Mailchimp webhooks",
+        "tap-mailchimp-webhooks[postgres]",
+        (("api_key",), ("access_token",)),
+    ),
+    Plugin(
+        "target-mailchimp",
+        "loaders",
+        "Mailchimp",
+        "target-mailchimp[postgres]",
+        (("api_key", "list_id"), ("access_token", "list_id")),
+    ),
+    Plugin(
+        "target-epicor-contacts",
+        "loaders",
+        "Epicor Kinetic contacts",
+        "target-epicor-contacts[postgres]",
+        EPICOR_GROUPS,
+    ),
+)
+OTHERS = (
+    Plugin("meltano-map-transform", "mappers", "Mappings"),
+    Plugin(
+        "sync-audit",
+        "utilities",
+        "Audit trail",
+        "kinetic-mailchimp-kit[postgres,pages,alerts]",
+        commands=(
+            *("person", "search", "runs", "run", "failures", "replay", "close", "export", "verify"),
+            *("erase", "prune", "serve", "alert", "drift"),
+        ),
+        has_about=False,
+    ),
+)
+
+
+@functools.cache
+def about(plugin: str) -> dict[str, Any]:
+    """The answer of a plugin to `--about`."""
+    program = Path(sys.executable).with_name(plugin)
+    run = subprocess.run([program, "--about", "--format=json"], capture_output=True, text=True, check=True)
+    document: dict[str, Any] = json.loads(run.stdout)
+    return document
+
+
+def settings_of(document: dict[str, Any]) -> dict[str, Setting]:
+    """A plugin's own settings, without those that the SDK gives to every plugin."""
+    properties: dict[str, Setting] = document["settings"]["properties"]
+    return {
+        name: setting
+        for name, setting in properties.items()
+        if name not in BUILT_IN and not name.startswith(BUILT_IN_PREFIXES)
+    }
+
+
+def kind_of(setting: Setting) -> str:
+    """Meltano's name for the type of a setting."""
+    if "enum" in setting or "anyOf" in setting:
+        return "options" if "enum" in setting else "string"
+    types = setting.get("type", "string")
+    first = next(t for t in (types if isinstance(types, list) else [types]) if t != "null")
+    return "date_iso8601" if setting.get("format") == "date-time" else KINDS.get(first, "string")
+
+
+def table(document: dict[str, Any]) -> str:
+    """The settings as a Markdown table."""
+    required = set(document["settings"].get("required", []))
+    rows = [
+        "| Setting | Required | Default | Description |",
+        "|:--------|:---------|:--------|:------------|",
+    ]
+    for name, setting in settings_of(document).items():
+        default = f"`{json.dumps(setting['default'])}`" if setting.get("default") is not None else ""
+        description = one_line(setting.get("description")).replace("|", "\\|")
+        allowed = [value for value in setting.get("enum", []) if value is not None]
+        if allowed:
+            description += f" One of {', '.join(f'`{value}`' for value in allowed)}."
+        if setting.get("secret"):
+            description += " Secret."
+        rows.append(f"| `{name}` | {'yes' if name in required else ''} | {default} | {description} |")
+    return "\n".join(rows)
+
+
+def lock_file(plugin: Plugin) -> str:
+    """The definition of a plugin, in the form in which `meltano add` keeps it."""
+    definition: dict[str, Any] = {
+        "plugin_type": plugin.kind,
+        "name": plugin.name,
+        "namespace": plugin.name.replace("-", "_"),
+        "variant": VARIANT,
+        "label": plugin.label,
+        "pip_url": plugin.pip_url,
+        "executable": plugin.name,
+    }
+    if plugin.has_about:
+        document = about(plugin.name)
+        settings = settings_of(document) if plugin.source else document["settings"]["properties"]
+        definition["description"] = one_line(document["description"])
+        definition["capabilities"] = sorted(document["capabilities"])
+        definition["settings"] = [_definition(name, setting) for name, setting in settings.items()]
+    if plugin.groups:
+        definition["settings_group_validation"] = [list(group) for group in plugin.groups]
+    if plugin.commands:
+        definition["commands"] = {name: {"args": name} for name in plugin.commands}
+    return json.dumps(definition, indent=2, ensure_ascii=False) + "\n"
+
+
+def _definition(name: str, setting: Setting) -> Setting:
+    kind = kind_of(setting)
+    entry: Setting = {"name": name, "kind": kind}
+    if kind == "options":
+        entry["options"] = [{"label": str(v), "value": v} for v in setting["enum"] if v is not None]
+    if setting.get("secret"):
+        entry["sensitive"] = True
+    entry["label"] = setting.get("title") or name.replace("_", " ").capitalize()
+    if description := one_line(setting.get("description")):
+        entry["description"] = description
+    return entry
+
+
+def one_line(text: Any) -> str:
+    """A description without its line breaks."""
+    return " ".join(str(text or "").split())
