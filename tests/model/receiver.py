@@ -9,7 +9,9 @@ from typing import Any
 from fastapi import FastAPI
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.receiver.app import create_app
-from tap_mailchimp_webhooks.receiver.settings import PathSecrets, ReceiverSettings, webhook_path
+from tap_mailchimp_webhooks.receiver.settings import ReceiverSettings
+from tap_mailchimp_webhooks.webhooks.path_secret import PathSecrets
+from tap_mailchimp_webhooks.webhooks.urls import PATH
 
 SECRET = "a-path-secret-of-the-model"
 FORM = b"application/x-www-form-urlencoded"
@@ -33,7 +35,7 @@ async def _deliver(bodies: Sequence[bytes], inbox_url: str, now: Callable[[], fl
 
 
 async def _post(app: FastAPI, body: bytes) -> int:
-    path, statuses = webhook_path(SECRET), list[int]()
+    path, statuses = f"{PATH}/{SECRET}", list[int]()
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},

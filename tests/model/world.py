@@ -79,7 +79,7 @@ def _templates() -> Path:
     """Databases that have their tables and nothing else: to make them takes longer than a run."""
     folder = Path(tempfile.mkdtemp(prefix="model-templates-"))
     AuditTrail.open(f"sqlite:///{folder / 'audit.sqlite3'}").close()
-    Inbox.open(f"sqlite:///{folder / 'inbox.sqlite3'}").close()
+    Inbox.open(f"sqlite:///{folder / 'inbox.sqlite3'}").database.close()
     return folder
 
 
