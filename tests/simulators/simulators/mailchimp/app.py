@@ -76,6 +76,7 @@ def build(
 
 def application(simulator: Simulator) -> ASGIApp:
     """The HTTP side of a simulator."""
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
