@@ -7,10 +7,12 @@ from collections.abc import Mapping
 
 CONSENT: Mapping[str, int] = {
     "Ann leaves → reverse → Ann returns": 2,
+    "Ann leaves → Ann returns, told as profile": 2,
     "Ann leaves → reverse → forward → Ann returns, told as profile": 2,
     "Ann leaves → reverse → Ann returns, told as profile → forward": 2,
     "Ann leaves → reverse → a rep clears Ann": 3,
     "Ann leaves → reverse → forward → a rep clears Ann's contact → forward": 3,
+    "a rep flags Ann's contact → forward → a rep clears Ann's contact": 3,
     "a rep flags Ann's contact → forward → reverse → a rep clears Ann's contact": 3,
     "a rep flags Ann → Ann leaves → reverse → forward → a rep clears Ann": 3,
     "Ann complains → webhooks are lost → reverse → a rep clears Ann": 3,
@@ -29,6 +31,7 @@ CONSENT: Mapping[str, int] = {
 
 CONSENT_WITHOUT_THE_AUDIT_DATABASE: Mapping[str, int] = {
     "Ann leaves → reverse → Ann returns": 2,
+    "Ann leaves → Ann returns, told as profile": 2,
     "Ann leaves → reverse → forward → Ann returns, told as profile": 2,
     "Ann leaves → reverse → Ann returns, told as profile → forward": 2,
     "Ann leaves → reverse → a rep clears Ann": 3,
