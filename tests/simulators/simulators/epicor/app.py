@@ -64,7 +64,7 @@ def build_world(
     declared = tables(with_updated_on=profile == "updated-on")
 
     def skewed() -> int:
-        return max(clock(), SEEDED_UNTIL) + int(plan.clock_skew() * TICKS_PER_SECOND)
+        return max(clock(), SEEDED_UNTIL) + int((plan.clock_skew() + world.advanced) * TICKS_PER_SECOND)
 
     store = Store(declared, skewed, SERVER_ZONE, lambda: world.switches.updated_on_decimals)
     world = Kinetic(
@@ -142,7 +142,13 @@ def build_app(world: Kinetic) -> ASGIApp:
     async def nothing_here(request: Request, path: str) -> Response:
         return _refusal(world, request, errors.no_such_segment(path.rpartition("/")[2]))
 
-    faulty = FaultMiddleware(app, world.plan, errors.gateway_body, world.wait)
+    faulty = FaultMiddleware(
+        app,
+        world.plan,
+        errors.gateway_body,
+        world.wait,
+        now=lambda: world.clock() / TICKS_PER_SECOND,
+    )
     return RequestLogMiddleware(faulty, world.log)
 
 
