@@ -38,7 +38,7 @@ def test_a_move_whose_answer_was_lost_is_found_again(bench: Any) -> None:
 def test_a_new_address_that_is_a_member_already_is_updated(bench: Any) -> None:
     bench.run([{"email_address": PERSON, "source_key": "1"}])
     bench.mailchimp.control.put_members([{"email": "new@example.com", "state": "subscribed"}])
-    decided, left = bench.run([{"email_address": "new@example.com", "FNAME": "N", "source_key": "1"}])
+    left, decided = bench.run([{"email_address": "new@example.com", "FNAME": "N", "source_key": "1"}])
     assert (left.subject, left.reason) == (PERSON, "left_behind")
     assert (decided.action, decided.reason) == ("updated", "fields_differ")
     assert bench.members()["new@example.com"]["merge_fields"]["FNAME"] == "N"
