@@ -29,7 +29,7 @@ def test_a_member_of_another_id_is_written_tagged_moved_and_archived(bench: Any)
     bench.mailchimp.control.put_members([{"email": ANN, "state": "subscribed"}])
     key = {"source_key": "1"}
     gone = {"source_active": False}
-    steps = [
+    steps: list[tuple[dict[str, Any], dict[str, Any], str]] = [
         ({"email_address": ANN, "FNAME": "Ann"}, {}, "updated"),
         ({"email_address": ANN, "FNAME": "Ann", **gone}, {"inactive_action": "tag"}, "updated"),
         ({"email_address": BOB, "FNAME": "Ann"}, {}, "moved"),
@@ -182,7 +182,7 @@ def test_birthdays_have_the_form_of_the_audience_and_names_with_entities_are_fou
     interest = api.post(f"{path}/{group}/interests", {"name": "Tea & Cake"}).json()["id"]
     bench.mailchimp.control.switch(escapes_entities=True)
     values = {"TRADE": "Nuts & Bolts", "BDAY": "1980-12-25", "interests": {"tea & cake": True}}
-    schema = {"properties": {name: {} for name in values}}
+    schema: dict[str, Any] = {"properties": {name: {} for name in values}}
     lines = [
         {"type": "SCHEMA", "stream": "c", "schema": schema, "key_properties": []},
         {"type": "RECORD", "stream": "c", "record": {"email_address": ANN, **values}},

@@ -56,20 +56,21 @@ CUSTOMER = {
     "UpdatedOn": "2026-01-02T03:04:05.678Z",
     "SysRevID": 3000000001,
 }
+ADDRESS = {
+    "addr1": "1 Example Street",
+    "addr2": "",
+    "city": "Springfield",
+    "state": "IL",
+    "zip": "62701",
+    "country": "USA",
+}
 MEMBER = {
     "stream": "members",
     "email_address": "Info@Example.com",
     "status": None,
     "COMPANY": "Example Tools Ltd",
     "PHONE": "555 0100",
-    "ADDRESS": {
-        "addr1": "1 Example Street",
-        "addr2": "",
-        "city": "Springfield",
-        "state": "IL",
-        "zip": "62701",
-        "country": "USA",
-    },
+    "ADDRESS": ADDRESS,
     "INDUSTRY": "Tools",
     "REGION": "Midwest",
     "ACCTSTATUS": "Active",
@@ -93,7 +94,7 @@ def without(record: dict[str, object], *names: str) -> dict[str, object]:
         pytest.param({"City": None}, {"ADDRESS": None}, id="an address that is not known"),
         pytest.param(
             {"State": "", "Zip": "", "Country": "Oman"},
-            {"ADDRESS": {**MEMBER["ADDRESS"], "state": "", "zip": "", "country": "Oman"}},
+            {"ADDRESS": {**ADDRESS, "state": "", "zip": "", "country": "Oman"}},
             id="an address of a country without states",
         ),
         pytest.param({"EMailAddress": None}, {"email_address": None}, id="no address: the target records it"),
