@@ -176,6 +176,17 @@ def test_the_connection_check_says_what_works(tmp_path, refuse, status):
     assert ("Unset `refuse`" in err) == refuse
 
 
+def test_the_connection_check_names_settings_that_do_not_fit(tmp_path):
+    running = Running(tmp_path, "--test", file=1, seconds="many")
+
+    out, err = running.process.communicate(timeout=60)
+
+    assert (running.process.returncode, out) == (1, "")
+    assert "file" in err
+    assert "seconds" in err
+    assert "Traceback" not in err
+
+
 def test_encrypted_settings_are_read_and_masked(tmp_path, monkeypatch):
     key = Fernet.generate_key().decode()
     monkeypatch.setenv("CONNECTOR_SECRET_KEY", key)
