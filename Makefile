@@ -49,7 +49,7 @@ check: install ## What CI checks beside the tests: lint, format, types, imports,
 	    $(BIN)/mypy --allow-untyped-defs --allow-incomplete-defs $$tests || exit 1; done
 	$(BIN)/lint-imports
 	@for member in $(MEMBERS); do \
-	    told=$$(cd $$member && "$(CURDIR)/$(BIN)/deptry" . 2>&1) || { echo "$$told"; exit 1; }; done
+	    found=$$(cd $$member && "$(CURDIR)/$(BIN)/deptry" . 2>&1) || { echo "$$found"; exit 1; }; done
 	$(BIN)/python tests/docs/generate.py
 	$(BIN)/python tests/docs/references.py
 	$(BIN)/python tests/docs/words.py

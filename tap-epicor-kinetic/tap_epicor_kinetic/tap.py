@@ -12,7 +12,6 @@ from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.retry import INTERACTIVE_RETRY_POLICY
 from kinetic_mailchimp.kit.singer import EXIT_BY_SIGNAL, SecretSettings
 from singer_sdk import Stream, Tap
-from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 from typing_extensions import override
 
@@ -105,17 +104,12 @@ class TapEpicorKinetic(SecretSettings, Tap):
             super().cb_test(ctx, param, value)
             return
         given = ctx.params["config"]
-        try:
-            tap = cls(
-                config=given.config,
-                parse_env_config=given.parse_env,
-                validate_config=True,
-                setup_mapper=False,
-            )
-        except ConfigValidationError as error:
-            for message in error.errors:
-                click.echo(message, err=True)
-            ctx.exit(1)
+        tap = cls(
+            config=given.config,
+            parse_env_config=given.parse_env,
+            validate_config=True,
+            setup_mapper=False,
+        )
         for line in tap.check_connection():
             click.echo(line)
         ctx.exit()

@@ -105,7 +105,7 @@ def test_expensive_columns_are_declared_off() -> None:
     assert is_off_by_default("TotOpenOrders", CUSTOMERS.off_by_default)
 
 
-def test_rows_tell_the_types_of_a_baq() -> None:
+def test_rows_give_the_types_of_a_baq() -> None:
     rows: list[dict[str, Any]] = [
         {"N": 1, "D": 1, "M": None, "S": "x", "B": True, "E": None, "@odata.etag": "1"},
         {"N": 2, "D": 1.5, "M": "2026-01-31T00:00:00Z", "S": "2026", "B": False, "E": None},
@@ -121,7 +121,7 @@ def test_rows_tell_the_types_of_a_baq() -> None:
     }
 
 
-def test_a_schema_tells_the_types_of_a_baq() -> None:
+def test_a_schema_gives_the_types_of_a_baq() -> None:
     schema: dict[str, Any] = {
         "N": {"type": ["integer", "null"]},
         "D": {"type": "number"},

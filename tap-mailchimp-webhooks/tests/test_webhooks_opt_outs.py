@@ -264,7 +264,7 @@ def test_a_member_without_an_address_is_left_out(client: MailchimpClient, monkey
     ]
 
 
-def test_times_are_told_in_utc() -> None:
+def test_times_are_emitted_in_utc() -> None:
     member = {"id": "1", "email_address": PEOPLE[0], "status": "cleaned"}
 
     def occurred_at(changed: str) -> Any:

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Literal, cast
 import click
 from singer_sdk import Target
 from singer_sdk.configuration._dict_config import parse_environment_config
+from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.io_base import SingerReader
 from singer_sdk.plugin_base import PluginBase
@@ -40,7 +41,8 @@ EXIT_BY_SIGNAL = 128
 def run_plugin(plugin: type[PluginBase]) -> None:
     """Run a plugin's command line: the body of its console script.
 
-    A ConnectorError ends it with one readable line on stderr and exit status 1; logs are masked.
+    A ConnectorError ends it with one readable line on stderr and exit status 1, and settings that do not fit
+    the schema with a line for each; logs are masked.
     """
     mask_logs()
     if isinstance(sys.stdin, io.TextIOWrapper):
@@ -52,6 +54,10 @@ def run_plugin(plugin: type[PluginBase]) -> None:
         plugin.cli()
     except ConnectorError as error:
         plugin.logger.error("%s", error)  # noqa: TRY400 (what to do is in the message; a traceback hides it)
+        sys.exit(1)
+    except ConfigValidationError as error:
+        for message in error.errors:
+            plugin.logger.error("%s", message)  # noqa: TRY400 (as above)
         sys.exit(1)
 
 

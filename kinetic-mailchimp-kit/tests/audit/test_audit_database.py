@@ -146,7 +146,7 @@ def test_a_trail_of_a_newer_version_is_left_alone(url: str) -> None:
         ("sqlite:////proc/nowhere/audit.sqlite3", "cannot be made"),
     ],
 )
-def test_a_url_that_cannot_work_is_told_with_the_setting(url: str, told: str) -> None:
+def test_a_url_that_cannot_work_is_reported_with_the_setting(url: str, told: str) -> None:
     with pytest.raises(ConfigurationError, match=told) as raised:
         AuditTrail.open(url)
     assert "audit_database_url" in str(raised.value)
@@ -159,7 +159,7 @@ def test_a_url_that_cannot_work_is_told_with_the_setting(url: str, told: str) ->
         "postgresql://127.0.0.1:1/audit?connect_timeout=2&user=audit&password=made-up-word",
     ],
 )
-def test_a_server_that_does_not_answer_is_told_without_the_password(url: str) -> None:
+def test_a_server_that_does_not_answer_is_reported_without_the_password(url: str) -> None:
     with pytest.raises(ConfigurationError, match="cannot be opened") as raised:
         AuditTrail.open(url)
     assert "made-up-word" not in str(raised.value)
@@ -174,13 +174,13 @@ def test_a_server_that_does_not_answer_is_told_without_the_password(url: str) ->
         "postgresql://audit:made-up-word/audit",
     ],
 )
-def test_no_part_of_a_password_that_is_written_wrongly_is_told(url: str) -> None:
+def test_no_part_of_a_malformed_password_is_shown(url: str) -> None:
     with pytest.raises(ConfigurationError, match="%40") as raised:
         AuditTrail.open(url)
     assert "made-up-word" not in "".join(traceback.format_exception(raised.value))
 
 
-def test_a_missing_driver_is_told_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_driver_is_reported_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kit_database, "find_spec", lambda _name: None)
     with pytest.raises(ConfigurationError, match=r"kinetic-mailchimp-kit\[postgres\]"):
         AuditTrail.open("postgresql://localhost/audit")
@@ -197,7 +197,7 @@ def test_sqlite_is_durable_and_read_while_it_is_written(sqlite_url: str) -> None
     database.close()
 
 
-def test_a_writer_that_waits_too_long_for_another_one_is_told(
+def test_a_writer_that_waits_too_long_for_another_one_fails(
     sqlite_url: str,
 ) -> None:
     database = Database(sqlite_url, replace(PROFILE, busy_seconds=0))

@@ -50,7 +50,7 @@ def test_every_way_to_log_in(start_epicor: Any, connect: Any, changes: dict[str,
 
 
 @pytest.mark.parametrize("changes", ALL)
-def test_a_wrong_password_is_told_with_its_setting(
+def test_a_wrong_password_is_reported_with_its_setting(
     start_epicor: Any, connect: Any, changes: dict[str, Any]
 ) -> None:
     epicor = start_epicor(customers=3)

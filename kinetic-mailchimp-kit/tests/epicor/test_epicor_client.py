@@ -184,7 +184,7 @@ def test_a_change_is_repeated_because_its_values_are_absolute(start_epicor: Any,
     assert row_by_key(client, CUSTOMERS, key)["Name"] == "Twice the same"
 
 
-def test_a_maintenance_page_is_waited_for_and_then_told(start_epicor: Any, connect: Any) -> None:
+def test_a_maintenance_page_is_retried_and_then_reported(start_epicor: Any, connect: Any) -> None:
     epicor = start_epicor(customers=3)
     epicor.control.faults({"effect": {"kind": "maintenance", "status": 503, "body": "html"}})
     with pytest.raises(TransientError, match="web page"):

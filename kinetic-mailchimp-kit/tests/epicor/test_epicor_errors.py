@@ -227,13 +227,13 @@ def test_a_long_text_is_cut(make_answer: Any) -> None:
 
 
 @pytest.mark.parametrize("status", [408, 504])
-def test_a_page_that_took_too_long_is_told_at_once(make_answer: Any, status: int) -> None:
+def test_a_page_that_timed_out_is_reported_at_once(make_answer: Any, status: int) -> None:
     page = PageRequest("GET", READ.url)
     assert type(classify(page, make_answer(status))) is PageTimeoutError
     assert type(classify(page, make_answer(503))) is TransientError
 
 
-def test_a_probe_tells_a_refused_query_from_a_refused_caller(make_answer: Any) -> None:
+def test_a_probe_distinguishes_a_refused_query_from_a_refused_caller(make_answer: Any) -> None:
     probe = ProbeRequest("GET", READ.url)
     apology = kinetic("We apologize, but an unexpected internal problem occurred.")
     for status in (400, 500):

@@ -71,7 +71,7 @@ def test_what_is_no_metadata_is_said_to_be_none(text: str) -> None:
 
 
 @pytest.mark.parametrize("service", ["Erp.BO.CustomerSvc", "Erp.BO.POSvc", "Erp.BO.PerConSvc"])
-def test_json_and_xml_tell_the_same(start_epicor: Any, service: str) -> None:
+def test_json_and_xml_give_the_same_schema(start_epicor: Any, service: str) -> None:
     epicor = start_epicor(customers=1)
     forms = [
         epicor.request("GET", f"{service}/$metadata", headers={"Accept": f"application/{kind}"}).text

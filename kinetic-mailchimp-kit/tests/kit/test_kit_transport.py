@@ -54,7 +54,7 @@ def test_a_space_in_a_query_is_never_a_plus(server, clock):
 
 
 @pytest.mark.rule("R9")
-def test_a_request_is_told_without_login_and_query():
+def test_a_request_is_shown_without_login_and_query():
     told = str(Request("GET", "https://user:p@ss@example.com:8443/a?token=b", params={"email": "c"}))
 
     assert told == "GET example.com:8443/a"

@@ -121,7 +121,7 @@ def test_without_a_key_nobody_is_asked_to_agree(
     assert "Agree here" not in out + err
 
 
-def test_a_person_who_refuses_is_told_apart(start_mailchimp: StartMailchimp, authorize: Authorize) -> None:
+def test_a_person_who_refuses_is_reported(start_mailchimp: StartMailchimp, authorize: Authorize) -> None:
     process = authorize(start_mailchimp())
     agree(process, "&deny=1")
     _, err = process.communicate(timeout=120)

@@ -133,7 +133,7 @@ def test_webhooks_are_registered_changed_and_removed(
     assert client.webhooks(mailchimp.list_id) == []
 
 
-def test_a_wrong_key_is_told_once_and_not_retried(mailchimp: RunningMailchimp) -> None:
+def test_a_wrong_key_is_reported_once_and_not_retried(mailchimp: RunningMailchimp) -> None:
     settings = MailchimpSettings.from_config({"api_key": "wrong-us1", "base_url": mailchimp.base_url})
     client = MailchimpClient(settings)
     with pytest.raises(CredentialsError):

@@ -142,7 +142,7 @@ class CatchUp:
         return None if self._settings.backfill else until - WITHOUT_BACKFILL
 
     def _members(
-        self, list_id: str, since: datetime | None, **filters: str
+        self, list_id: str, since: datetime | None, **filters: Any
     ) -> Iterator[tuple[int, Sequence[Mapping[str, Any]]]]:
         """Read pages of members, each with the last sequence of the inbox before it was asked for."""
         if since is not None:

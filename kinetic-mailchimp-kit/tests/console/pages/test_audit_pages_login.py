@@ -31,7 +31,7 @@ def test_pages_that_anybody_could_read_are_not_served(settings: dict[str, Any], 
         PagesSettings(**settings)
 
 
-def test_the_token_is_not_told_by_the_settings() -> None:
+def test_the_settings_do_not_show_the_token() -> None:
     assert "secret-of-somebody" not in repr(PagesSettings(token="the-secret-of-somebody"))
 
 
