@@ -43,7 +43,7 @@ COLUMNS = Columns(
         },
         "Customer": {**dict.fromkeys(TEXTS, "Edm.String"), "NoContact": "Edm.Boolean"},
     },
-    frozenset({"Country"}),
+    countries=frozenset({"Country"}),
 )
 PAT, NEW = "pat@example.com", "pat@example.net"
 
@@ -517,7 +517,12 @@ ADDRESS = {
     "Country": "ADDRESS.country",
 }
 HOME = {"addr1": "1 Example Street", "city": "Springfield", "zip": "62701", "country": "US"}
-AT_HOME = {"Address1": "1 Example Street", "City": "Springfield", "Zip": "62701", "Country": "USA"}
+AT_HOME: dict[str, Any] = {
+    "Address1": "1 Example Street",
+    "City": "Springfield",
+    "Zip": "62701",
+    "Country": "USA",
+}
 
 
 def test_a_column_comes_out_of_the_merge_field_that_is_declared_for_it(update: Update) -> None:

@@ -142,7 +142,10 @@ class CatchUp:
         return None if self._settings.backfill else until - WITHOUT_BACKFILL
 
     def _members(
-        self, list_id: str, since: datetime | None, **filters: Any
+        self,
+        list_id: str,
+        since: datetime | None,
+        **filters: Any,  # noqa: ANN401 (those of the listing)
     ) -> Iterator[tuple[int, Sequence[Mapping[str, Any]]]]:
         """Read pages of members, each with the last sequence of the inbox before it was asked for."""
         if since is not None:
