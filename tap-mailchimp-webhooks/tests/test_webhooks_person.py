@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ from tap_mailchimp_webhooks.inbox.person import events_of
 from tap_mailchimp_webhooks.inbox.store import Inbox
 
 ADA = "Ada.Lovelace@example.com"
-DATA = [
+DATA: list[dict[str, Any]] = [
     {"email": ADA, "list_id": "a"},
     {"old_email": ADA.upper(), "new_email": "new@example.com", "list_id": "a"},
     {"email": "boss@example.com", "merges": {"ASSISTANT": f"<{ADA}>"}},
