@@ -18,7 +18,7 @@ _REFUSED_BY_IIS = re.compile(
     r"request URL is invalid|query string is too long|plain HTTP request",
     re.IGNORECASE,
 )
-"""What a web page of IIS or ASP.NET says about a request that never reached Kinetic."""
+"""Words in a web page of IIS or ASP.NET about a request that never reached Kinetic."""
 
 
 @dataclass(frozen=True)

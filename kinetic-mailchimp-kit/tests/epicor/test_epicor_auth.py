@@ -190,7 +190,7 @@ def test_an_answer_without_a_token(make_answer: Callable[..., Any], body: Any) -
         (400, {"error": "invalid_client"}, CredentialsError, "`client_secret`"),
         (400, {"error": "invalid_scope"}, ConfigurationError, "`oauth_scope`"),
         (401, "", CredentialsError, "`token_request`"),
-        (404, "", ConfigurationError, "`token_url`"),
+        (404, "", CredentialsError, "`token_url`"),
         (503, "", TransientError, "busy"),
         (500, "", TransientError, "failed"),
     ],
