@@ -170,7 +170,8 @@ class BoundedProtocol(HttpToolsProtocol):
     @override
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head_bytes += len(name) + len(value)
-        self._check_head()
+        if self._head_bytes > LARGEST_HEAD or len(self.headers) > MOST_HEADERS:
+            self._check_head()
         super().on_header(name, value)
 
     @override

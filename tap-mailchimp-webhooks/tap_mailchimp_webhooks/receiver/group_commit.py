@@ -38,6 +38,7 @@ class GroupCommit:
         self._waiting: deque[tuple[Arrival, asyncio.Future[bool]]] = deque()
         self._wake = asyncio.Event()
         self._closing = False
+        self._is_stalled = False
 
     async def put(self, arrival: Arrival) -> bool:
         """Wait until the event is durable.
@@ -48,16 +49,12 @@ class GroupCommit:
         Raises:
             TransientError: It was not stored.
         """
-        if self._closing or len(self._waiting) >= MOST_WAITING:
+        if self._closing or self._is_stalled or len(self._waiting) >= MOST_WAITING:
             raise TransientError("The inbox does not keep up, or is closing.")
         stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((arrival, stored))
         self._wake.set()
-        try:
-            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
-                return await stored
-        except TimeoutError:
-            raise TransientError("The inbox did not take the event in time.") from None
+        return await stored
 
     async def run(self) -> None:
         """Commit until closed; what was put before that is still committed."""
@@ -67,11 +64,21 @@ class GroupCommit:
                 await self._wake.wait()
                 continue
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_PER_COMMIT))]
-            for outcome, (_, stored) in zip(
-                await self._commit([arrival for arrival, _ in batch]), batch, strict=True
-            ):
+            # One timer for a commit, not one for each delivery.
+            timer = asyncio.get_running_loop().call_later(LONGEST_WAIT_SECONDS, self._stall, batch)
+            outcomes = await self._commit([arrival for arrival, _ in batch])
+            timer.cancel()
+            self._is_stalled = False
+            for outcome, (_, stored) in zip(outcomes, batch, strict=True):
                 _settle(stored, outcome)
         self._thread.shutdown()
+
+    def _stall(self, batch: Sequence[tuple[Arrival, asyncio.Future[bool]]]) -> None:
+        """Refuse what waits for a commit that takes too long, and what comes until it ends."""
+        self._is_stalled = True
+        for _, stored in (*batch, *self._waiting):
+            _settle(stored, TransientError("The inbox did not take the event in time."))
+        self._waiting.clear()
 
     def close(self) -> None:
         """Let `run` end after what is waiting."""
