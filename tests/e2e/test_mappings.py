@@ -286,5 +286,6 @@ TARGET = next(
 )
 def test_the_target_takes_the_declared_columns_out_of_an_event(merges, columns):
     record = mapped("mailchimp-to-epicor", "contact_events", EVENT | {"merges": merges})
+    assert record is not None
     record.pop("stream")
     assert parse_update("contact_updates", record, TARGET["merge_fields"]).columns == columns

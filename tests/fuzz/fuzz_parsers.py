@@ -89,7 +89,9 @@ def email(text: str) -> None:
 
 def singer(text: str) -> None:
     with suppress(ConnectorError):
-        parse_updates("s", [MessageReader().deserialize_json(text).get("record") or {}])
+        parse_updates(
+            "s", [MessageReader().deserialize_json(text).get("record") or {}], {"FirstName": "FNAME"}
+        )
 
 
 def metadata(text: str) -> None:
