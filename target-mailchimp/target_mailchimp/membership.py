@@ -189,7 +189,10 @@ class Membership:
         for page in iter(lambda: list(itertools.islice(listing, LARGEST_PAGE)), []):
             shown = {member_key(member): member for member in page}
             states = self.states(shown)
-            seen = {key: seen_member(states.get(key), member) for key, member in shown.items()}
+            seen = {
+                key: seen_member(states.get(key), member, is_first_look=since is None)
+                for key, member in shown.items()
+            }
             self._save(
                 {
                     self.members_namespace: {key: state.to_json() for key, state in seen.items()},

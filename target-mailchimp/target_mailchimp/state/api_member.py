@@ -58,16 +58,20 @@ def without_baseline(state: MemberState, names: Collection[str]) -> MemberState:
     )
 
 
-def seen_member(state: MemberState | None, member: Mapping[str, Any]) -> MemberState:
+def seen_member(
+    state: MemberState | None, member: Mapping[str, Any], *, is_first_look: bool = False
+) -> MemberState:
     """The state after a look at Mailchimp: the values sent before stay, and the others are noted beside them.
 
     Args:
-        state: The state before; without one, the values that Mailchimp has are the baseline.
+        state: The state before.
         member: A member of `GET /lists/{list_id}/members`.
+        is_first_look: Whether nothing is known of the audience: then the values that Mailchimp has are the
+            baseline. A member that appears later has none: it may be a contact that has another address now.
     """
     now = state_of_member(member)
     if state is None:
-        return now
+        return now if is_first_look else replace(now, sent={}, shown=_edits(now.sent, {}))
     sent = state.sent
     if state.contact_id and now.contact_id and state.contact_id != now.contact_id:
         # Another contact under the address: both sides never agreed about it.
