@@ -18,6 +18,5 @@ CONSENT_WITHOUT_THE_AUDIT_DATABASE: Mapping[str, int] = {
 
 FIELDS: Mapping[str, int] = {
     "Ann writes Cyd → reverse is killed after its first write → a rep writes Dan for Ann's contact": 11,
-    "Ann moves to anna@ → Ann writes Cyd": 6,
     "Ann moves to anna@ → a rep writes Bea for Ann's contact → reverse": 6,
 }
