@@ -132,7 +132,7 @@ def operator_runs(stage: Stage) -> Iterator[Run]:
     for name, command, status, variables in (
         ("check", ("connector-secrets", "check", settings), 1, {}),
         ("decrypt-other-key", ("connector-secrets", *decrypt), 2, OTHER_KEY),
-        ("register-gateway", ("mailchimp-webhooks", "register", "--url", gateway), 0, {}),
+        ("register-gateway", ("mailchimp-webhooks", "register", "--url", gateway), 1, {}),
         ("register-again", ("mailchimp-webhooks", "register", "--url", own), 0, {}),
         ("register-nowhere", ("mailchimp-webhooks", "register", "--url", f"http://{NOBODY}"), 1, {}),
         ("status", ("mailchimp-webhooks", "status"), 0, {}),
