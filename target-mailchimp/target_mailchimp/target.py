@@ -150,7 +150,8 @@ class TargetMailchimp(DurableTarget):
         """
         self.directory.expect(stream, schema)
         self.run.describe_stream(stream, schema, key_properties)
-        self.loader.expect(stream)
+        if "email_address" in schema.get("properties", {}):  # else it brings no members
+            self.loader.expect(stream)
 
     @override
     def check_connection(self) -> Iterator[str]:
