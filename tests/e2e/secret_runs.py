@@ -156,7 +156,7 @@ def operator_runs(stage: Stage) -> Iterator[Run]:
         ("audit-broken-database", ("sync-audit", "runs"), 3, {"AUDIT_DATABASE_URL": BROKEN_DATABASE}),
         ("audit-other-key", ("sync-audit", *replay), 3, wrong_key),
         ("alert", ("sync-audit", "alert", "--failures", "0", "--receiver-url", own), 3, {}),
-        ("alert-gateway", ("sync-audit", "alert", "--dry-run", "--receiver-url", nobody), 1, {}),
+        ("alert-gateway", ("sync-audit", "alert", "--dry-run", "--receiver-url", nobody), 3, {}),
     ):
         yield Run(name, command, status, variables)
 
