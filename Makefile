@@ -1,6 +1,6 @@
 # Every target installs what it needs first. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test check docs format bench-smoke bench release clean
+.PHONY: help install lock demo test model check audit fuzz docs format bench-smoke bench release clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -35,19 +35,32 @@ demo: install ## Both pipelines against the simulators; DEMO_CUSTOMERS=N sets th
 test: install ## Every test
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 
+model: export MODEL_SEQUENCES ?= 4000
+model: export MODEL_SECONDS ?= 3600
+model: install ## MODEL_SEQUENCES random stories of both directions, in MODEL_SECONDS at most
+	$(BIN)/pytest tests/model/test_both_ways.py --numprocesses auto --dist load --override-ini timeout=86400
+
 check: install ## What CI checks beside the tests: lint, format, types, imports, dependencies, docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(PACKAGES)
 	@# Tests are held to the same, but for annotations of their fixtures.
-	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench tests/docs .ci; do \
+	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench tests/docs tests/fuzz tests/model .ci; do \
 	    $(BIN)/mypy --allow-untyped-defs --allow-incomplete-defs $$tests || exit 1; done
 	$(BIN)/lint-imports
 	@for member in $(MEMBERS); do \
-	    told=$$(cd $$member && $(CURDIR)/$(BIN)/deptry . 2>&1) || { echo "$$told"; exit 1; }; done
+	    found=$$(cd $$member && "$(CURDIR)/$(BIN)/deptry" . 2>&1) || { echo "$$found"; exit 1; }; done
 	$(BIN)/python tests/docs/generate.py
 	$(BIN)/python tests/docs/references.py
 	$(BIN)/python tests/docs/words.py
+	$(BIN)/python .ci/audit.py --quick
+
+audit: install ## Known vulnerabilities and licences of dependencies, findings of bandit; tells what cannot be reached
+	$(BIN)/python .ci/audit.py
+
+fuzz: export HYPOTHESIS_PROFILE := fuzz
+fuzz: install ## Odd inputs for everything that parses, with a bound on CPU per byte; FUZZ_EXAMPLES=N sets how many
+	$(BIN)/pytest tests/fuzz --override-ini python_files='fuzz_*.py'
 
 docs: install ## Write what follows from the code: settings, definitions, rule table, versions
 	$(BIN)/python tests/docs/generate.py --write

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kinetic_mailchimp.epicor import EntityType, EpicorClient
-from kinetic_mailchimp.kit.errors import ConnectorError, PermissionDeniedError
+from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, PermissionDeniedError
 from kinetic_mailchimp.kit.timestamps import utc_now
 from singer_sdk import Stream
 from singer_sdk.singerlib import RecordMessage
@@ -84,7 +84,9 @@ class EpicorStream(Stream):
         if self.forced_replication_method == REPLICATION_FULL_TABLE:
             return None
         configured = self._read_settings.cursor_of(self.name) or self.declaration.cursor
-        return resolve_cursor(self.name, self.entity, configured or self._replication_key)
+        wanted = configured or self._replication_key
+        self._check_metadata(wanted)
+        return resolve_cursor(self.name, self.entity, wanted)
 
     @cached_property
     def _row_schema(self) -> dict[str, Any]:
@@ -215,7 +217,9 @@ class EpicorStream(Stream):
     def _read_company(self, company: str, state: dict[str, Any]) -> Iterator[Record]:
         reader = self._reader
         shaper = reader.shaper(company)
-        bookmark = Bookmark.from_state(state).checked(self.cursor, self.name, reader.condition)
+        bookmark = Bookmark.from_state(state)
+        self._check_metadata(bookmark.column)
+        bookmark = bookmark.checked(self.cursor, self.name, reader.condition)
         # What an interrupted run has read already comes under another version.
         self._is_whole = self._is_whole and bookmark.unfinished is None
         for rows, reached in reader.scan(company, bookmark):
@@ -226,6 +230,22 @@ class EpicorStream(Stream):
                 state.pop(name, None)
             state |= reached.to_state()
             self._write_state()
+
+    def _check_metadata(self, column: str | None) -> None:
+        """Make sure that a change column can be known.
+
+        Raises:
+            ConfigurationError: The base product has no such column, and `$metadata` could not be read.
+        """
+        known = self.entity.properties
+        failure = self._discovery.failures.get(self.name)
+        if failure and column and column not in known:
+            raise ConfigurationError(
+                f"`$metadata` of {self.declaration.service} cannot be read, so {column}, which the stream "
+                f"follows, is not known: {failure.message}",
+                advice=failure.advice,
+                status=failure.status,
+            ) from failure
 
     def _deletions(self, company: str, state: dict[str, Any]) -> Iterator[Record]:
         """Records of the rows that are gone."""

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import click
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.retry import RetryPolicy
+from kinetic_mailchimp.kit.retry import INTERACTIVE_RETRY_POLICY
 from kinetic_mailchimp.kit.singer import EXIT_BY_SIGNAL, SecretSettings
 from singer_sdk import Stream, Tap
-from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 from typing_extensions import override
 
@@ -26,9 +25,6 @@ from tap_epicor_kinetic.streams import EpicorStream
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import FrameType
-
-INTERACTIVE_RETRY_POLICY = RetryPolicy(max_attempts=2, max_seconds=10)
-"""A connection check rather fails than keeps a person waiting."""
 
 
 class TapEpicorKinetic(SecretSettings, Tap):
@@ -108,17 +104,12 @@ class TapEpicorKinetic(SecretSettings, Tap):
             super().cb_test(ctx, param, value)
             return
         given = ctx.params["config"]
-        try:
-            tap = cls(
-                config=given.config,
-                parse_env_config=given.parse_env,
-                validate_config=True,
-                setup_mapper=False,
-            )
-        except ConfigValidationError as error:
-            for message in error.errors:
-                click.echo(message, err=True)
-            ctx.exit(1)
+        tap = cls(
+            config=given.config,
+            parse_env_config=given.parse_env,
+            validate_config=True,
+            setup_mapper=False,
+        )
         for line in tap.check_connection():
             click.echo(line)
         ctx.exit()

@@ -7,6 +7,7 @@ import ipaddress
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -76,7 +77,7 @@ def test_everything_is_well(config: Any, start_epicor: Any) -> None:
             "no service or set Partz",
         ),
         ({}, {"custom_streams": [{"name": "x", "baq": "Missing"}]}, "BAQ"),
-        ({}, {"auth_method": "token_resource", "token_url": "http://127.0.0.1:9/"}, "`base_url`"),
+        ({}, {"auth_method": "token_resource", "token_url": "http://127.0.0.1:9/"}, "`token_url`"),
     ],
 )
 def test_what_is_wrong_is_said(
@@ -180,3 +181,42 @@ def test_a_certificate_that_is_not_trusted_until_its_file_is_named(self_signed: 
     tap = TapEpicorKinetic(config={**config, "ca_bundle": pem}, setup_mapper=False)
     assert tap.client.count("A", "Erp.BO.PartSvc/Parts") == 7
     tap.client.close()
+
+
+@pytest.mark.rule("R10")
+def test_the_scheme_does_not_fit_the_port(self_signed: tuple[str, str], config: Any) -> None:
+    given = config()
+    started = time.monotonic()
+    _, plain = check({**given, "base_url": self_signed[0].replace("https://", "http://")})
+    _, secure = check({**given, "base_url": given["base_url"].replace("http://", "https://")})
+    assert "`base_url` for `https://`" in plain
+    assert "does not speak TLS at this port" in secure
+    assert "`base_url`: another port, or `http://`" in secure
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.rule("R10")
+def test_a_bundle_without_a_certificate(config: Any, tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").write_text("no certificate\n")
+    _, wrong = check({**config(), "ca_bundle": str(tmp_path / "empty.pem")})
+    assert "`ca_bundle` names a file without a certificate" in wrong
+
+
+@pytest.mark.rule("R10")
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"auth_method": "token_resource", "base_url": "BASE/elsewhere"}, "`base_url`"),
+        ({"auth_method": "token_resource", "token_url": "BASE/elsewhere"}, "`token_url`"),
+        ({"auth_method": "oauth2", "token_url": "BASE/elsewhere"}, "`token_url`"),
+        ({"auth_method": "oauth2", "token_url": "http://127.0.0.1:1/token"}, "`token_url`"),
+    ],
+)
+def test_a_wrong_address_of_tokens_names_the_setting_that_it_came_from(
+    config: Any, changes: dict[str, str], named: str
+) -> None:
+    given = config()
+    here = {name: value.replace("BASE", given["base_url"]) for name, value in changes.items()}
+    _, wrong = check({**given, "client_id": "c", "client_secret": "s", **here})
+    assert named in wrong
+    assert ("`token_url`" in wrong) != ("`base_url`" in wrong)

@@ -101,16 +101,31 @@ def test_a_failing_run_ends_with_one_line_that_helps(start_epicor: Any, tmp_path
     assert "`companies`" in failed.stderr.splitlines()[-1]
 
 
-def test_a_run_can_be_configured_by_the_environment(start_epicor: Any) -> None:
+@pytest.mark.parametrize("write", [json.dumps, ",".join])
+def test_a_run_can_be_configured_by_the_environment(start_epicor: Any, write: Any) -> None:
     epicor = start_epicor(customers=5)
     prefix = "TAP_EPICOR_KINETIC_"
     given = {
         f"{prefix}{name.upper()}": str(epicor.hello[name]) for name in ("base_url", "api_key", "username")
     }
-    companies = {f"{prefix}COMPANIES": json.dumps(epicor.companies)}
+    companies = {f"{prefix}COMPANIES": write(epicor.companies)}
     shown = run("--config=ENV", "--discover", **given, **companies, **{f"{prefix}PASSWORD": epicor.password})
     assert shown.returncode == 0, shown.stderr
     assert len(json.loads(shown.stdout)["streams"]) == 8
+
+
+@pytest.mark.rule("R10")
+@pytest.mark.parametrize(("name", "value"), [("AUTH_METHOD", "basik"), ("PAGE_SIZE", "many")])
+def test_a_bad_variable_is_named_in_one_line(start_epicor: Any, name: str, value: str) -> None:
+    epicor = start_epicor(customers=1)
+    prefix = "TAP_EPICOR_KINETIC_"
+    given = {
+        f"{prefix}{known.upper()}": str(epicor.hello[known]) for known in ("base_url", "api_key", "username")
+    }
+    failed = run("--config=ENV", "--discover", **given, **{f"{prefix}{name}": value})
+    assert failed.returncode == 1
+    assert f"Setting `{name.lower()}` (variable `{prefix}{name}`)" in failed.stderr.splitlines()[-1]
+    assert "Traceback" not in failed.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -84,7 +84,7 @@ def test_a_key_that_came_back_is_not_reported_as_gone(tmp_path: Path) -> None:
     store.close()
 
 
-def test_counted_pages_cannot_tell_what_is_gone(tmp_path: Path) -> None:
+def test_offset_paging_cannot_detect_deletions(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="`pagination` to `keyset`"):
         ReadSettings.from_config(
             {"report_deletions": ["parts"], "key_store": str(tmp_path / "known.db"), "pagination": "offset"}

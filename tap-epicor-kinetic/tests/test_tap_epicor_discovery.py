@@ -105,7 +105,7 @@ def test_expensive_columns_are_declared_off() -> None:
     assert is_off_by_default("TotOpenOrders", CUSTOMERS.off_by_default)
 
 
-def test_rows_tell_the_types_of_a_baq() -> None:
+def test_rows_give_the_types_of_a_baq() -> None:
     rows: list[dict[str, Any]] = [
         {"N": 1, "D": 1, "M": None, "S": "x", "B": True, "E": None, "@odata.etag": "1"},
         {"N": 2, "D": 1.5, "M": "2026-01-31T00:00:00Z", "S": "2026", "B": False, "E": None},
@@ -121,7 +121,7 @@ def test_rows_tell_the_types_of_a_baq() -> None:
     }
 
 
-def test_a_schema_tells_the_types_of_a_baq() -> None:
+def test_a_schema_gives_the_types_of_a_baq() -> None:
     schema: dict[str, Any] = {
         "N": {"type": ["integer", "null"]},
         "D": {"type": "number"},
@@ -145,3 +145,17 @@ def test_a_schema_tells_the_types_of_a_baq() -> None:
 def test_a_custom_stream_that_is_declared_wrongly(entry: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigurationError, match=says):
         custom_streams([entry], ["customers"])
+
+
+@pytest.mark.rule("R10")
+def test_a_bookmark_is_not_blamed_where_the_metadata_is_forbidden(start_epicor: Any, runner: Any) -> None:
+    epicor = start_epicor(customers=5)
+    tap = runner(epicor)
+    first = tap.run("customers")
+    catalog = tap.selected("customers")
+    epicor.control.switches(metadata_forbidden=True)
+    for given in ({}, {"cursors": {"customers": "UpdatedOn"}}):
+        with pytest.raises(ConfigurationError) as caught:
+            tap.run(catalog=catalog, state=first.state, **given)
+        assert "`$metadata` of Erp.BO.CustomerSvc cannot be read" in str(caught.value)
+        assert "`api_key`" in str(caught.value)

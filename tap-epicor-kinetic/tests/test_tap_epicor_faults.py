@@ -194,9 +194,10 @@ def test_no_name_of_a_person_in_the_log(
 
 @pytest.mark.parametrize("change", [{"page_size": 0}, {"pagination": "pages"}, {"companies": []}])
 def test_a_setting_that_makes_no_sense(start_epicor: Any, runner: Any, change: dict[str, Any]) -> None:
-    with pytest.raises(ConfigValidationError) as raised:
+    with pytest.raises((ConfigValidationError, ConfigurationError)) as raised:
         runner(start_epicor(customers=1)).run("customers", **change)
-    assert any(next(iter(change)) in message for message in raised.value.errors)
+    told = getattr(raised.value, "errors", [str(raised.value)])
+    assert any(next(iter(change)) in message for message in told)
 
 
 def test_deletions_need_a_file(start_epicor: Any, runner: Any) -> None:

@@ -337,3 +337,31 @@ def test_a_failing_range_ends_all() -> None:
 
     with pytest.raises(ConfigurationError, match="gone"):
         list(read_concurrently([failing(), iter([Page([part(2)], (2,))])]))
+
+
+@pytest.mark.rule("R5")
+@pytest.mark.parametrize(
+    "limits",
+    [{"max_query": 600}, {"top_refused_above": 20}, {"empty_is_204": True}, {"max_filter_nodes": 100}],
+    ids=str,
+)
+def test_a_server_that_takes_less_at_once_gives_every_row(
+    start_epicor: Any, runner: Any, limits: dict[str, Any]
+) -> None:
+    epicor = start_epicor(customers=60, **limits)
+    result = runner(epicor).run("customers", customer_types=[], inactive_customers="flag")
+    expected = {row["CustNum"] for row in epicor.control.rows("Customer") if row["Company"] == "EPIC06"}
+    records = result.records()
+    assert {record["CustNum"] for record in records} == expected
+    assert all(record["Name"] for record in records)
+
+
+def test_a_row_with_half_a_surrogate_pair_costs_no_row(start_epicor: Any, runner: Any) -> None:
+    epicor = start_epicor(customers=20)
+    row = next(row for row in epicor.control.rows("Customer") if row["Company"] == "EPIC06")
+    epicor.control.edit("Customer", {"Company": "EPIC06", "CustNum": row["CustNum"]}, Name="Yankee")
+    epicor.control.switches(broken_text={"Yankee": "Yan\\ud83dkee"})
+    records = runner(epicor).run("customers", customer_types=[], inactive_customers="flag").records()
+    names = {record["CustNum"]: record["Name"] for record in records}
+    assert names[row["CustNum"]] == "Yan\ufffdkee"
+    assert len(names) == len([r for r in epicor.control.rows("Customer") if r["Company"] == "EPIC06"])

@@ -163,3 +163,30 @@ def test_a_full_table_resumes_too(start_epicor: Any, runner: Any) -> None:
     assert sorted(keys(first.records()) + keys(second.records())) == sorted(whole)
     again = tap.run("customers", state=second.state, **how)
     assert sorted(keys(again.records())) == sorted(whole)
+
+
+@pytest.mark.rule("R5")
+def test_rows_without_a_change_time_are_read_in_every_run_and_told(
+    start_epicor: Any, runner: Any, caplog: Any
+) -> None:
+    epicor = start_epicor(customers=60)
+    tap = runner(epicor)
+    how = {"cursors": {"customers": "EstDate"}, "page_size": PAGE, "customer_types": [], **NO_OVERLAP}
+    first = tap.run("customers", **how)
+    unstamped = [row["CustNum"] for row in first.records()[:25]]
+    assert tap.run("customers", state=first.state, **how).records() == []
+    for number in unstamped:
+        epicor.control.edit(
+            "Customer", {"Company": "EPIC06", "CustNum": number}, EstDate=None, Name="Renamed"
+        )
+
+    later = tap.run("customers", state=first.state, **how)
+
+    assert sorted(row["CustNum"] for row in later.records()) == sorted(unstamped)
+    assert {row["Name"] for row in later.records()} == {"Renamed"}
+    assert later.bookmark()["replication_key_value"] == first.bookmark()["replication_key_value"]
+    assert "Follow another column by `cursors`" in caplog.text
+    for states in range(3):
+        cut = tap.run("customers", state=first.state, states=states, **how)
+        rest = tap.run("customers", state=cut.state or first.state, **how)
+        assert set(keys(cut.records()) + keys(rest.records())) >= {("EPIC06", number) for number in unstamped}

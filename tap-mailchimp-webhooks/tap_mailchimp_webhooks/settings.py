@@ -61,6 +61,12 @@ class TapSettings(InboxSettings, AudienceSettings):
     catch_up_interval: float = setting(
         900, title="Catch-up interval", description="Seconds between two catch-ups while following."
     )
+    confirm_unsigned: bool = setting(
+        default=True,
+        title="Confirm unsigned events",
+        description="Read the member before a subscription, a profile or a changed address is emitted whose "
+        "delivery was not signed. Needs `api_key` or `access_token`; is left out without.",
+    )
     backfill: bool = setting(
         default=True,
         title="Backfill",

@@ -25,10 +25,11 @@ from typing_extensions import override
 from tap_mailchimp_webhooks.catch_up.poller import CatchUp, CatchUpSettings
 from tap_mailchimp_webhooks.catch_up.scheduler import PeriodicCatchUp
 from tap_mailchimp_webhooks.inbox.database import default_url
-from tap_mailchimp_webhooks.inbox.store import Inbox
+from tap_mailchimp_webhooks.inbox.store import Inbox, StoredEvent
 from tap_mailchimp_webhooks.settings import TapSettings, names_in
 from tap_mailchimp_webhooks.streams.base import EventSource
 from tap_mailchimp_webhooks.streams.campaign_events import CampaignEventsStream
+from tap_mailchimp_webhooks.streams.confirmation import Confirmer, needs_confirmation
 from tap_mailchimp_webhooks.streams.contact_events import ContactEventsStream
 from tap_mailchimp_webhooks.streams.event_reader import EventReader, Position
 from tap_mailchimp_webhooks.streams.opt_outs import OptOutsStream, present_opt_outs
@@ -124,13 +125,33 @@ class TapMailchimpWebhooks(SecretSettings, Tap, EventSource):
             self._end_if_stopped()
         if self._catch_up_failure is not None:
             raise self._catch_up_failure
+        self._end_if_unconfirmed()
 
     @override
     def after_batch(self, *, is_empty: bool) -> None:
         if not self.settings.follow:
             self._end_if_stopped()
-        elif is_empty:
+            return
+        # The events that wait for Mailchimp's answer come next: they would come again and again.
+        self._end_if_unconfirmed()
+        if is_empty:
             self._emit_campaigns()
+
+    @override
+    def confirmed(self, batch: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
+        if self._confirmer is not None:
+            return self._confirmer.confirm(batch)
+        if self.settings.confirm_unsigned and any(map(needs_confirmation, batch)):
+            self.logger.warning(
+                "Unsigned events go out unconfirmed: neither `api_key` nor `access_token` is set."
+            )
+        return batch
+
+    @cached_property
+    def _confirmer(self) -> Confirmer | None:
+        if not self.settings.confirm_unsigned or self._client is None:
+            return None
+        return Confirmer(self._client, self.inbox)
 
     @override
     def webhooks(self) -> Iterator[Mapping[str, Any]]:
@@ -189,6 +210,10 @@ class TapMailchimpWebhooks(SecretSettings, Tap, EventSource):
             stream.finalize_state_progress_markers()
 
     # How a run ends
+
+    def _end_if_unconfirmed(self) -> None:
+        if self._confirmer is not None and self._confirmer.failure is not None:
+            raise self._confirmer.failure
 
     def _keep_for_the_end(self, error: ConnectorError) -> None:
         self.logger.warning("The catch-up failed; the events that are there go out first.")

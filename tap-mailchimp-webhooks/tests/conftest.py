@@ -20,6 +20,7 @@ from tap_mailchimp_webhooks.events.event import Arrival
 from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.receiver.app import create_app
+from tap_mailchimp_webhooks.receiver.connections import Limits, bounded_protocol
 from tap_mailchimp_webhooks.receiver.settings import ReceiverSettings
 from tap_mailchimp_webhooks.webhooks.path_secret import PathSecrets
 
@@ -143,10 +144,16 @@ def start_receiver(open_inbox: Callable[..., Inbox], sqlite_url: str) -> Iterato
     """Starts a receiver; hands out its address. Keywords are those of ReceiverSettings."""
     with ExitStack() as stack:
 
-        def start(url: str = sqlite_url, now: Callable[[], float] = time.time, **settings: Any) -> str:
-            chosen: Mapping[str, Any] = {"secret": PathSecrets((SECRET,)), **settings}
-            app = create_app(ReceiverSettings(**chosen), open_inbox(url), now)
-            return stack.enter_context(serving(app))
+        def start(
+            url: str = sqlite_url,
+            now: Callable[[], float] = time.time,
+            limits: Limits | None = None,
+            **settings: Any,
+        ) -> str:
+            values: Mapping[str, Any] = {"secret": PathSecrets((SECRET,)), **settings}
+            chosen = ReceiverSettings(**values)
+            app = create_app(chosen, open_inbox(url), now)
+            return stack.enter_context(serving(app, http=bounded_protocol(limits or Limits.of(chosen))))
 
         yield start
 

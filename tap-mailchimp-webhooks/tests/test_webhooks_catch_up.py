@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
+from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings, subscriber_hash
 from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp
 from tap_mailchimp_webhooks.catch_up.missed_events import (
     OPTED_OUT,
@@ -23,7 +25,8 @@ from tap_mailchimp_webhooks.catch_up.missed_events import (
 )
 from tap_mailchimp_webhooks.catch_up.poller import CatchUp, CatchUpSettings
 from tap_mailchimp_webhooks.catch_up.scheduler import PeriodicCatchUp
-from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS
+from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
+from tap_mailchimp_webhooks.events.event import CATCH_UP, CONTACT_EVENTS, Arrival, text_of
 from tap_mailchimp_webhooks.inbox.store import Inbox, StoredEvent
 from tap_mailchimp_webhooks.streams.contact_events import contact_details
 from tap_mailchimp_webhooks.webhooks.urls import public_url
@@ -52,7 +55,14 @@ def catch_up(client: MailchimpClient, inbox: Inbox, mailchimp: RunningMailchimp)
 
 def emitted(inbox: Inbox, after: int = 0) -> list[Mapping[str, Any]]:
     events = inbox.read(CONTACT_EVENTS, after=after)
-    return [{"origin": event.origin, **contact_details(event.type, event.data)} for event in events]
+    return [
+        {
+            "origin": event.origin,
+            "initiated_by": text_of(event.data, "initiated_by") if event.origin == CATCH_UP else None,
+            **contact_details(event.type, event.data),
+        }
+        for event in events
+    ]
 
 
 @pytest.mark.rule("R2")
@@ -312,11 +322,134 @@ def test_an_opt_out_is_newer_than_a_webhook_that_was_dated_late(now: datetime) -
 
 def test_a_webhook_that_came_after_the_listing_is_the_newer_news() -> None:
     known = [_event(5, "subscribe")]
-    received_at = datetime.fromisoformat(known[0].received_at)
 
-    assert superseded_by_webhook(known, received_at - timedelta(seconds=1))
-    assert not superseded_by_webhook(known, received_at + timedelta(seconds=1))
-    assert not superseded_by_webhook([], received_at)
+    assert superseded_by_webhook(known, 4)
+    assert not superseded_by_webhook(known, 5)
+    assert not superseded_by_webhook([], 4)
+    assert not superseded_by_webhook([replace(known[0], origin="catch_up")], 4)
+
+
+def _skewed(hours: float) -> Callable[[], datetime]:
+    return lambda: datetime.now(UTC) + timedelta(hours=hours)
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("receiver", [-2, -0.3, 0, 0.3, 2])
+@pytest.mark.parametrize("tap", [-2, 0, 2])
+def test_no_clock_decides_if_an_opt_out_is_found(
+    mailchimp: RunningMailchimp,
+    client: MailchimpClient,
+    inbox: Inbox,
+    start_receiver: Callable[..., str],
+    path_secret: str,
+    receiver: float,
+    tap: float,
+) -> None:
+    clock = _skewed(receiver)
+    _register(
+        client, mailchimp.list_id, public_url(start_receiver(now=lambda: clock().timestamp()), path_secret)
+    )
+    catch_up = CatchUp(client, inbox, CatchUpSettings((mailchimp.list_id,)), _skewed(tap))
+    mailchimp.control.subscribe(PEOPLE[0])
+    mailchimp.control.flush_webhooks(hurry=True)
+    for hook in client.webhooks(mailchimp.list_id):
+        client.delete_webhook(mailchimp.list_id, hook["id"])
+    mailchimp.control.unsubscribe(PEOPLE[0])
+
+    catch_up.run()
+
+    assert status_after(inbox.about(mailchimp.list_id, PEOPLE)[PEOPLE[0]]) == "unsubscribed"
+    assert catch_up.run() == 0
+
+
+@pytest.mark.rule("R2")
+def test_a_clock_that_is_set_back_in_mid_run_loses_nothing(
+    mailchimp: RunningMailchimp, client: MailchimpClient, inbox: Inbox
+) -> None:
+    hours = itertools.cycle((0, -2, 2))
+    scope = CatchUpSettings((mailchimp.list_id,))
+    catch_up = CatchUp(client, inbox, scope, lambda: datetime.now(UTC) + timedelta(hours=next(hours)))
+    for person in PEOPLE[:3]:
+        mailchimp.control.subscribe(person)
+        mailchimp.control.unsubscribe(person)
+        assert catch_up.run() == 1
+
+
+@pytest.mark.rule("R2")
+def test_the_watermark_does_not_pass_a_member_that_was_skipped(
+    mailchimp: RunningMailchimp,
+    client: MailchimpClient,
+    inbox: Inbox,
+    catch_up: Callable[..., int],
+    make_arrival: Callable[..., Arrival],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mailchimp.control.subscribe(PEOPLE[0])
+    mailchimp.control.unsubscribe(PEOPLE[0])
+    plain = MailchimpClient.members
+
+    def members(self: MailchimpClient, list_id: str, **filters: Any) -> Any:
+        found = list(plain(self, list_id, **filters))
+        if filters["status"] == "unsubscribed" and found:
+            # A late delivery of what was before, after the page was asked for.
+            inbox.store([make_arrival("subscribe", email=PEOPLE[0], list_id=mailchimp.list_id)])
+        yield from found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MailchimpClient, "members", members)
+        assert catch_up() == 0
+    mailchimp.control.advance_clock(3_600)
+
+    assert catch_up() == 1
+
+
+@pytest.mark.rule("R7")
+def test_an_event_from_the_future_does_not_hide_a_later_one(
+    mailchimp: RunningMailchimp, inbox: Inbox, form: Callable[..., bytes], now: datetime
+) -> None:
+    told = {"email": PEOPLE[0], "list_id": mailchimp.list_id}
+    bodies = [
+        form("subscribe", "9999-01-01 00:00:00", **told),
+        form("unsubscribe", "2026-03-01 10:00:00", **told),
+    ]
+    inbox.store([from_delivery(body, FORM, now) for body in bodies])
+
+    assert status_after(inbox.about(mailchimp.list_id, PEOPLE)[PEOPLE[0]]) == "unsubscribed"
+
+
+def test_tells_who_made_an_opt_out(
+    mailchimp: RunningMailchimp, client: MailchimpClient, inbox: Inbox, catch_up: Callable[..., int]
+) -> None:
+    for person in PEOPLE[:4]:
+        mailchimp.control.subscribe(person)
+    mailchimp.control.unsubscribe(PEOPLE[0])
+    client.patch_member(mailchimp.list_id, subscriber_hash(PEOPLE[1]), {"status": "unsubscribed"})
+    mailchimp.control.complain(PEOPLE[2])
+    mailchimp.control.bounce(PEOPLE[3])
+
+    assert catch_up() == 4
+
+    told = {record["email"]: record["initiated_by"] for record in emitted(inbox)}
+    assert told == {PEOPLE[0]: "person", PEOPLE[1]: "admin", PEOPLE[2]: "person", PEOPLE[3]: None}
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("path", ["activity-feed", "abuse-reports"])
+def test_details_that_cannot_be_read_cost_no_opt_out(
+    mailchimp: RunningMailchimp, inbox: Inbox, path: str
+) -> None:
+    config = {"api_key": mailchimp.api_key, "base_url": mailchimp.base_url}
+    client = MailchimpClient(MailchimpSettings.from_config(config), sleep=lambda _: None)
+    for person in PEOPLE:
+        mailchimp.control.subscribe(person)
+        mailchimp.control.unsubscribe(person)
+    broken = {"match": {"path": path}, "effect": {"kind": "status", "status": 500}}
+    mailchimp.control.set_faults([broken])
+
+    assert CatchUp(client, inbox, CatchUpSettings((mailchimp.list_id,))).run() == len(PEOPLE)
+
+    mailchimp.control.clear_faults()
+    assert CatchUp(client, inbox, CatchUpSettings((mailchimp.list_id,))).run() == 0
 
 
 @pytest.fixture

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import requests
@@ -15,9 +18,11 @@ from kinetic_mailchimp.kit.errors import ConfigurationError
 from sqlalchemy import inspect, text
 from tap_mailchimp_webhooks.events.delivery import FORM
 from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, Arrival
+from tap_mailchimp_webhooks.inbox import database
 from tap_mailchimp_webhooks.inbox.database import PROFILE, VERSION_TABLE, Database
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.inbox.tables import events, metadata
+from tap_mailchimp_webhooks.receiver import group_commit
 
 OpenInbox = Callable[..., Inbox]
 Form = Callable[..., bytes]
@@ -220,6 +225,8 @@ def test_an_inbox_of_an_earlier_version_keeps_its_events_and_gets_an_id(
     earlier.store([make_arrival()])
     with earlier.database.writing() as connection:
         connection.execute(text("DROP TABLE inbox_identity"))
+        for column in ("claimed_at", "is_signed"):
+            connection.execute(text(f"ALTER TABLE inbox_events DROP COLUMN {column}"))
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0001'"))  # noqa: S608 (a constant)
 
     upgraded, again = open_inbox(database_url), open_inbox(database_url)
@@ -256,3 +263,74 @@ def test_goes_on_after_the_database_server_broke_off(
 
     assert inbox.store([make_arrival()]) == [True]
     assert len(inbox.read(CONTACT_EVENTS, after=0)) == 2
+
+
+def _answers_503(url: str, form: Form, email: str) -> bool:
+    answer = requests.post(url + PATH, data=form(email=email), headers={"Content-Type": FORM}, timeout=60)
+    return answer.status_code == 503 and bool(answer.headers["Retry-After"])
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("replaced", [False, True])
+def test_an_inbox_file_that_was_removed_or_replaced_takes_nothing(
+    start_receiver: Callable[..., str], form: Form, tmp_path: Path, replaced: bool
+) -> None:
+    url = start_receiver()
+    assert not _answers_503(url, form, "first@example.com")
+    file = tmp_path / "data" / "inbox.sqlite3"
+
+    file.rename(tmp_path / "away.sqlite3")
+    if replaced:
+        shutil.copy(tmp_path / "away.sqlite3", file)
+
+    assert _answers_503(url, form, "second@example.com")
+    assert requests.get(f"{url}/readyz", timeout=60).status_code == 503
+    if not replaced:
+        (tmp_path / "away.sqlite3").rename(file)
+        assert not _answers_503(url, form, "second@example.com")
+
+
+@pytest.mark.rule("R2")
+def test_on_a_full_disk_only_what_is_stored_is_accepted(
+    start_receiver: Callable[..., str],
+    open_inbox: OpenInbox,
+    sqlite_url: str,
+    form: Form,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "PROFILE", replace(PROFILE, pragmas={"max_page_count": 35}))
+        url = start_receiver()
+        people = [f"person{number}@example.com" for number in range(200)]
+        accepted = {person for person in people if not _answers_503(url, form, person)}
+
+    assert 0 < len(accepted) < len(people)
+    assert accepted == stored_addresses(open_inbox(sqlite_url))
+
+
+@pytest.mark.rule("R2")
+def test_on_a_disk_that_cannot_be_written_nothing_is_accepted(
+    start_receiver: Callable[..., str], form: Form, monkeypatch: pytest.MonkeyPatch, inbox: Inbox
+) -> None:
+    monkeypatch.setattr(database, "PROFILE", replace(PROFILE, pragmas={"query_only": "ON"}))
+
+    assert _answers_503(start_receiver(), form, "ada@example.com")
+    assert inbox.last_sequence() == 0
+
+
+@pytest.mark.rule("R2")
+def test_an_inbox_that_is_locked_is_told_before_mailchimp_gives_up(
+    start_receiver: Callable[..., str],
+    form: Form,
+    inbox: Inbox,
+    monkeypatch: pytest.MonkeyPatch,
+    wait_until: Callable[..., None],
+) -> None:
+    assert group_commit.LONGEST_WAIT_SECONDS <= 5
+    monkeypatch.setattr(group_commit, "LONGEST_WAIT_SECONDS", 0.1)
+    url = start_receiver()
+
+    with inbox.database.writing():
+        assert _answers_503(url, form, "ada@example.com")
+        assert _answers_503(url, form, "bob@example.com")
+    wait_until(lambda: not _answers_503(url, form, "ada@example.com"))

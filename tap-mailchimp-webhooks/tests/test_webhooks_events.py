@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tap_mailchimp_webhooks.catch_up.missed_events import from_catch_up
+from tap_mailchimp_webhooks.events import delivery
 from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
 from tap_mailchimp_webhooks.events.event import CAMPAIGN_EVENTS, CONTACT_EVENTS
 from tap_mailchimp_webhooks.streams.campaign_events import campaign_details
@@ -247,3 +248,53 @@ def test_no_well_formed_event_is_lost(event_type: str, email: str, merges: dict[
     assert arrival.stream == CONTACT_EVENTS
     record = contact_details(arrival.type, arrival.data)
     assert (record["type"], record["email"], record["merges"]) == (event_type, email, merges)
+
+
+@pytest.mark.rule("R2")
+def test_an_error_of_ours_does_not_lose_a_delivery(monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
+    def fail(_body: bytes) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(delivery, "parse_form", fail)
+
+    arrival = from_delivery(UNSUBSCRIBE, FORM, now)
+
+    assert (arrival.stream, arrival.note) == (None, "not_understood")
+    assert base64.b64decode(arrival.data["body"]) == UNSUBSCRIBE
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("index", ["9" * 5_000, "9" * 500, "٣", "-1", "1e999999"])
+def test_an_odd_number_in_a_key_does_not_lose_a_delivery(index: str, now: datetime) -> None:
+    arrival = from_delivery(UNSUBSCRIBE + f"&data[x][{index}]=1&data[x][]=1".encode(), FORM, now)
+
+    assert arrival.stream == CONTACT_EVENTS or arrival.note == "malformed_form"
+
+
+def test_what_is_too_long_for_an_address_is_kept_apart(now: datetime) -> None:
+    arrival = from_delivery(b"type=unsubscribe&data[email]=a@" + b"+" * 60_000 + b"b", FORM, now)
+
+    assert (arrival.stream, arrival.note) == (None, "no_email")
+
+
+@pytest.mark.rule("R7")
+@pytest.mark.parametrize(
+    ("fired_at", "claimed_at"),
+    [
+        ("9999-12-31 23:59:59", "9999-12-31T23:59:59+00:00"),
+        ("2026-03-01 12:00:01", "2026-03-01T12:00:01+00:00"),
+    ],
+)
+def test_an_event_from_the_future_happened_when_it_came(
+    form: Callable[..., bytes], now: datetime, fired_at: str, claimed_at: str
+) -> None:
+    arrival = from_delivery(form(fired_at=fired_at, email="ada@example.com"), FORM, now)
+
+    assert arrival.occurred_at == "2026-03-01T12:00:00+00:00"
+    assert arrival.claimed_at == claimed_at
+
+
+def test_a_time_that_can_be_true_stays(form: Callable[..., bytes], now: datetime) -> None:
+    arrival = from_delivery(form(fired_at="2026-03-01 12:00:00", email="ada@example.com"), FORM, now)
+
+    assert (arrival.occurred_at, arrival.claimed_at) == ("2026-03-01T12:00:00+00:00", None)

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import sys
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tap_mailchimp_webhooks.events.php_form import DEEPEST_KEY, MOST_FIELDS, MalformedFormError, parse_form
+from tap_mailchimp_webhooks.events.php_form import (
+    DEEPEST_KEY,
+    LONGEST_KEY,
+    MOST_FIELDS,
+    MalformedFormError,
+    parse_form,
+)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +33,8 @@ from tap_mailchimp_webhooks.events.php_form import DEEPEST_KEY, MOST_FIELDS, Mal
         (b"l[][n]=x&l[][n]=y", {"l": [{"n": "x"}, {"n": "y"}]}),
         (b"a[b]=1&a=2", {"a": "2"}),
         (b"a=2&a[b]=1", {"a": {"b": "1"}}),
+        (b"a[]=1&a[]=2&a=3&a[]=4", {"a": ["4"]}),
+        (b"l[5]=a&l[]=b", {"l": {"5": "a", "6": "b"}}),
         (b"a[b=1", {"a[b": "1"}),
         (b"a]b=1", {"a]b": "1"}),
         (b"[a]=1", {"[a]": "1"}),
@@ -49,6 +58,41 @@ def test_refuses_a_key_that_is_nested_too_deep() -> None:
     parse_form(b"a" + b"[b]" * (DEEPEST_KEY - 1) + b"=1")
     with pytest.raises(MalformedFormError):
         parse_form(b"a" + b"[b]" * DEEPEST_KEY + b"=1")
+
+
+def test_refuses_a_key_that_is_too_long() -> None:
+    parse_form(b"a" * LONGEST_KEY + b"=1")
+    with pytest.raises(MalformedFormError):
+        parse_form(b"a" * (LONGEST_KEY + 1) + b"=1")
+
+
+def test_a_number_of_any_length_is_read() -> None:
+    long = "9" * 500
+    assert parse_form(f"l[{long}]=a&l[]=b".encode()) == {"l": {long: "a", "0": "b"}}
+
+
+def _calls(body: bytes) -> int:
+    """Calls of functions that the reading of a form takes: a measure of its work that no machine changes."""
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in {"call", "c_call"}
+
+    sys.setprofile(count)
+    try:
+        parse_form(body)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.mark.parametrize("field", [b"data[x][]=", b"data[x][][y]=", b"a[%d]=", b"a%d[b][]=", b"[[[[="])
+def test_the_work_grows_no_faster_than_the_number_of_fields(field: bytes) -> None:
+    def body(count: int) -> bytes:
+        return b"&".join(field % n if b"%" in field else field for n in range(count))
+
+    assert _calls(body(MOST_FIELDS)) < 11 * _calls(body(MOST_FIELDS // 10))
 
 
 @given(st.binary(max_size=400))

@@ -20,7 +20,7 @@ from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.receiver.on_event import EventCommand
 from tap_mailchimp_webhooks.webhooks.path_secret import PathSecrets
-from tap_mailchimp_webhooks.webhooks.registry import WebhookRegistry
+from tap_mailchimp_webhooks.webhooks.registry import SigningSecrets, WebhookRegistry
 
 StartReceiver = Callable[..., str]
 Form = Callable[..., bytes]
@@ -192,11 +192,62 @@ def test_a_signing_secret_is_not_readable_in_the_file(
     register("one", "signing-secret-one")
 
     assert b"signing-secret-one" not in b"".join(file.read_bytes() for file in (tmp_path / "data").iterdir())
-    assert WebhookRegistry(inbox.database, FieldEncryption(), (path_secret,)).signing_secrets() == [
-        "signing-secret-one"
-    ]
-    with pytest.raises(ConfigurationError, match="MAILCHIMP_WEBHOOKS_SECRET"):
-        WebhookRegistry(inbox.database, FieldEncryption(), ("another-path-secret",)).signing_secrets()
+    known = WebhookRegistry(inbox.database, FieldEncryption(), (path_secret,)).signing_secrets()
+    assert known.readable == ("signing-secret-one",)
+    others = WebhookRegistry(inbox.database, FieldEncryption(), ("another-path-secret",)).signing_secrets()
+    assert others == SigningSecrets(unreadable=1)
+
+
+def test_one_unreadable_signing_secret_does_not_open_the_receiver(
+    start_receiver: StartReceiver,
+    inbox: Inbox,
+    form: Form,
+    register: Callable[[str, str | None], None],
+    now: datetime,
+) -> None:
+    register("one", "signing-secret-one")
+    lost = WebhookRegistry(inbox.database, inbox.encryption, ("a-path-secret-of-old",))
+    lost.put("two", "1a2b3c4d5e", "https://x.example.com", now, signing_secret="signing-secret-two")
+    url = start_receiver(now=now.timestamp)
+    body = form(email="ada@example.com")
+
+    assert post(url, body).status_code == 401
+    assert post(url, body, sign("forged", body, now.timestamp())).status_code == 401
+    assert post(url, body, sign("signing-secret-one", body, now.timestamp())).text == "stored"
+    assert requests.get(f"{url}/readyz", timeout=120).status_code == 200
+    assert metric(url, "mailchimp_webhooks_unreadable_signing_secrets ") == 1
+
+
+def test_without_a_readable_signing_secret_nothing_is_accepted(
+    start_receiver: StartReceiver, inbox: Inbox, form: Form, now: datetime
+) -> None:
+    lost = WebhookRegistry(inbox.database, inbox.encryption, ("a-path-secret-of-old",))
+    lost.put("two", "1a2b3c4d5e", "https://x.example.com", now, signing_secret="signing-secret-two")
+    url = start_receiver(now=now.timestamp)
+    body = form(email="ada@example.com")
+
+    for headers in ({}, sign("signing-secret-two", body, now.timestamp()), sign("x", body, now.timestamp())):
+        answer = post(url, body, headers)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
+    assert inbox.last_sequence() == 0
+    readiness = requests.get(f"{url}/readyz", timeout=120)
+    assert readiness.status_code == 503
+    assert "MAILCHIMP_WEBHOOKS_SECRET" in readiness.json()["problems"][0]
+    assert metric(url, "mailchimp_webhooks_unreadable_signing_secrets ") == 1
+    assert metric(url, 'mailchimp_webhooks_refused_total{reason="unreadable_signing_secrets"}') == 3
+
+
+def test_accepts_nothing_while_the_registered_webhooks_cannot_be_read(
+    start_receiver: StartReceiver, form: Form, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_self: WebhookRegistry) -> SigningSecrets:
+        raise TransientError("The database does not answer.")
+
+    monkeypatch.setattr(WebhookRegistry, "signing_secrets", fail)
+    url = start_receiver()
+
+    assert post(url, form(email="ada@example.com")).status_code == 503
+    assert requests.get(f"{url}/readyz", timeout=120).status_code == 503
 
 
 @pytest.mark.rule("R2")
@@ -285,6 +336,22 @@ def test_metrics_count_unread_events(start_receiver: StartReceiver, form: Form, 
     )
 
 
+def test_events_from_the_future_are_counted(
+    start_receiver: StartReceiver, inbox: Inbox, form: Form, now: datetime
+) -> None:
+    url = start_receiver(now=now.timestamp)
+    body = form(fired_at="9999-01-01 00:00:00", email="ada@example.com")
+
+    assert [post(url, body).text for _ in range(2)] == ["stored", "known"]
+
+    (event,) = inbox.read(CONTACT_EVENTS, after=0)
+    assert (event.occurred_at, event.claimed_at) == (
+        "2026-03-01T12:00:00+00:00",
+        "9999-01-01T00:00:00+00:00",
+    )
+    assert metric(url, "mailchimp_webhooks_future_events_total ") == 1
+
+
 def test_works_under_a_prefix(start_receiver: StartReceiver, form: Form) -> None:
     url = start_receiver(root_path="/hooks")
 
@@ -292,14 +359,14 @@ def test_works_under_a_prefix(start_receiver: StartReceiver, form: Form) -> None
     assert post(url, form(email="ada@example.com"), path=f"/hooks{PATH}").text == "known"
 
 
-def test_a_client_that_tries_secrets_is_blocked_for_a_minute(
+def test_a_client_that_tries_secrets_is_told_to_wait_and_the_right_secret_passes(
     start_receiver: StartReceiver, form: Form
 ) -> None:
     url = start_receiver(wrong_secrets_per_minute=3)
     statuses = [requests.get(f"{url}/webhooks/mailchimp/guess{n}", timeout=120).status_code for n in range(5)]
 
     assert statuses == [404, 404, 404, 429, 429]
-    assert post(url, form(email="ada@example.com")).status_code == 429
+    assert post(url, form(email="ada@example.com")).text == "stored"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hmac
 import json
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+import requests
 from click.testing import CliRunner, Result
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError, ConfigurationError
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
@@ -24,6 +26,8 @@ from tap_mailchimp_webhooks.settings import names_in
 from tap_mailchimp_webhooks.webhooks.health import Signs, counted_days, verdict
 from tap_mailchimp_webhooks.webhooks.path_secret import PathSecrets
 from tap_mailchimp_webhooks.webhooks.probe import probe
+from tap_mailchimp_webhooks.webhooks.register import Registrar
+from tap_mailchimp_webhooks.webhooks.registry import WebhookRegistry
 from tap_mailchimp_webhooks.webhooks.urls import mask_url, public_url
 
 SECRET = "a-path-secret-of-the-tests"
@@ -393,6 +397,21 @@ def test_status_lists_what_was_not_understood_without_addresses(
     ]
 
 
+def test_status_raises_no_alarm_for_a_delivery_that_names_nobody(
+    command: Callable[..., Result], start_receiver: Callable[..., str], inbox: Inbox
+) -> None:
+    command("register", "--url", start_receiver())
+    sms = b"type=sms_unsubscribe&data[list_id]=1a2b3c4d5e&data[sms_phone_number]=%2B15550000001"
+    now = datetime.now(UTC)
+    inbox.store([from_delivery(body, FORM, now) for body in (b"", b"test=1", sms)])
+
+    assert command("status").exit_code == 0
+    assert json.loads(command("status", "--json").output)["quarantined_last_7_days"] == 3
+
+    inbox.store([from_delivery(b"data[email]=ada%40example.com", FORM, now)])
+    assert command("status").exit_code == 2
+
+
 def test_an_error_of_the_command_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -468,3 +487,42 @@ def test_catches_up_on_a_schedule_of_its_own(
 
     assert command("catch-up").output == "1 events were missing.\n"
     assert command("catch-up").output == "0 events were missing.\n"
+
+
+@pytest.mark.rule("R2")
+def test_the_path_secret_is_changed_without_losing_a_delivery(
+    command: Callable[..., Result],
+    mailchimp: RunningMailchimp,
+    start_receiver: Callable[..., str],
+    inbox: Inbox,
+    client: MailchimpClient,
+) -> None:
+    new = "the-new-path-secret-of-it"
+    assert command("register", "--url", start_receiver()).exit_code == 0  # of another receiver: it stays
+    url = start_receiver(secret=PathSecrets((new, SECRET)))
+    both = ("--url", url, "--secret", f"{new},{SECRET}")
+    body = b"type=unsubscribe&data[email]=ada@example.com&data[list_id]=" + mailchimp.list_id.encode()
+
+    refused = command("rotate-secret", "--url", url)
+    assert refused.exit_code == 1
+    command("register", "--url", url, "--secret", SECRET)
+    rotated = command("rotate-secret", *both, "--json")
+
+    assert rotated.exit_code == 0, rotated.output
+    actions = [one["action"] for one in json.loads(rotated.output)]
+    assert actions == ["created", "deleted"]
+    assert new in {hook["url"].rpartition("/")[2] for hook in hooks(mailchimp)}
+    # Mailchimp repeats what it had signed with the secret of the webhook that is gone.
+    known = WebhookRegistry(inbox.database, inbox.encryption, (new, SECRET))
+    assert len(known.signing_secrets().readable) == 3
+    at = f"{datetime.now(UTC).timestamp():.0f}"
+    for number, secret in enumerate(known.signing_secrets().readable):
+        told = body + str(number).encode()
+        digest = hmac.new(secret.encode(), f"{at}.".encode() + told, "sha256").hexdigest()
+        signed = {"X-Mailchimp-Signature": f"t={at},v1={digest}", "Content-Type": FORM}
+        answer = requests.post(public_url(url, SECRET), data=told, headers=signed, timeout=60)
+        assert answer.text == "stored"
+
+    later = Registrar(client, known, lambda: datetime.now(UTC) + timedelta(hours=3))
+    assert [one.action for one in later.rotate(mailchimp.list_id, public_url(url, new))] == ["confirmed"]
+    assert len(known.signing_secrets().readable) == len(hooks(mailchimp)) == 2

@@ -6,6 +6,7 @@ import hmac
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tap_mailchimp_webhooks.webhooks import signature
 from tap_mailchimp_webhooks.webhooks.signature import SignatureError, verify
 
 NOW = 1_772_366_400.0
@@ -62,6 +63,27 @@ def test_how_old_a_signature_may_be_is_a_setting() -> None:
     verify(sign("right", NOW - 60), BODY, ["right"], NOW, max_age=60)
     with pytest.raises(SignatureError, match="60 s before"):
         verify(sign("right", NOW - 61), BODY, ["right"], NOW, max_age=60)
+
+
+def test_makes_one_digest_for_each_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    plain = signature._sign
+
+    def count(secret: str, stamp: str, body: bytes) -> str:
+        made.append(secret)
+        return plain(secret, stamp, body)
+
+    monkeypatch.setattr(signature, "_sign", count)
+
+    verify(f"{sign('elsewhere')},v1={'0' * 64},{sign('right').partition(',')[2]}", BODY, ["a", "right"], NOW)
+
+    assert made == ["a", "right"]
+
+
+@pytest.mark.parametrize("more", [f",v1={'0' * 64}" * 10, "," * 2_000])
+def test_refuses_a_header_with_more_than_a_change_of_secrets_needs(more: str) -> None:
+    with pytest.raises(SignatureError):
+        verify(sign("right") + more, BODY, ["right"], NOW)
 
 
 @given(st.text())

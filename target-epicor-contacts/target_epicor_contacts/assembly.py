@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from functools import cached_property
 
 from kinetic_mailchimp.audit import AuditTrail, Run, default_database_url, encryption_key
+from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
 from kinetic_mailchimp.epicor import EpicorClient
 
@@ -19,9 +20,8 @@ from target_epicor_contacts.epicor.row_finder import RowFinder
 from target_epicor_contacts.epicor.row_writer import RowWriter
 from target_epicor_contacts.pipeline import Dependencies, EventProcessor
 from target_epicor_contacts.reconcile.comparison import Comparer
-from target_epicor_contacts.rules.policy import ConflictPolicy, Rules
+from target_epicor_contacts.rules.policy import Rules
 from target_epicor_contacts.settings import WriteSettings
-from target_epicor_contacts.state.last_sent import LastSentValues
 
 _TEXT = ("Edm.String",)
 _TYPES_OF_PARTICULARS: Mapping[str, tuple[str, ...]] = {
@@ -66,10 +66,17 @@ class Assembly:
         settings, entities = self._settings, self._settings.entities
         company = self._client.settings.companies[0]
         types: dict[str, dict[str, str]] = {}
+        lengths: dict[str, dict[str, int]] = {}
         for entity in entities:
             properties = self._client.metadata(company, entity.service).entity(entity.set_name).properties
             types[entity.name] = {name: column.edm_type for name, column in properties.items()}
-        columns = Columns(types)
+            lengths[entity.name] = {
+                name: column.max_length for name, column in properties.items() if column.max_length
+            }
+        countries = frozenset(
+            name for name, field in settings.merge_fields.items() if field.endswith(".country")
+        )
+        columns = Columns(types, lengths, countries)
         columns.check(
             settings.flag_column, entities, origin="`flag_column`", everywhere=True, types=("Edm.Boolean",)
         )
@@ -91,7 +98,7 @@ class Assembly:
         client, settings, rules = self._client, self._settings, self.rules
         finder = self._finder(written_columns)
         if settings.reconcile:
-            return Comparer(run, finder, rules, settings)
+            return Comparer(trail, run, finder, rules, settings)
         writer = RowWriter(
             client,
             finder,
@@ -108,7 +115,6 @@ class Assembly:
             run=run,
             finder=finder,
             writer=writer,
-            last_sent=LastSentValues(trail, settings.merge_fields),
             evidence=EvidenceWriter(client, evidence) if evidence else None,
             creator=self._creator(finder) if settings.unmatched == "create" else None,
             is_replay=CORRELATION_VARIABLE in os.environ,

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Ledger, Run
+from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState, read_flags
+from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE, read_handovers
+from kinetic_mailchimp.audit.state.ledger import LedgerChanges
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError
 
 from target_epicor_contacts.audit.decisions import decide, decide_unapplied
 from target_epicor_contacts.audit.event_result import BatchResult, EventResult
 from target_epicor_contacts.contract.contact_update import ContactUpdate
+from target_epicor_contacts.epicor.addresses import addresses_in
 from target_epicor_contacts.epicor.contact_creator import ContactCreator, NewContact
-from target_epicor_contacts.epicor.entities import EpicorRow
+from target_epicor_contacts.epicor.entities import EMAIL, EpicorRow, named_row
 from target_epicor_contacts.epicor.opt_out_log import EvidenceWriter, OptOut
 from target_epicor_contacts.epicor.row_finder import RowFinder
 from target_epicor_contacts.epicor.row_write import RowWrite
 from target_epicor_contacts.epicor.row_writer import RowWriter
 from target_epicor_contacts.rules.address_change import resolve
 from target_epicor_contacts.rules.event_plan import EventPlan
+from target_epicor_contacts.rules.handover import plan_handovers, read_handover
 from target_epicor_contacts.rules.plan import BatchPlan, plan
 from target_epicor_contacts.rules.policy import Rules
+from target_epicor_contacts.rules.working_copy import WorkingCopy
 from target_epicor_contacts.settings import WriteSettings
-from target_epicor_contacts.state.last_sent import LastSentValues
+from target_epicor_contacts.state.known_members import (
+    KnownMembers,
+    MemberKey,
+    agreed_entries,
+    complete,
+    read_known_members,
+)
 from target_epicor_contacts.state.person_state import PersonState
 
 LEDGER = "target-epicor-contacts"
@@ -32,6 +45,21 @@ RATIO_FROM = 100
 
 PersonStates = Mapping[str, PersonState]
 """By address."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """The stored state and the rows before a batch.
+
+    Attributes:
+        states: By address.
+        rows: By id.
+        flags: Those that are ours, by the names of their rows.
+    """
+
+    states: PersonStates = field(default_factory=dict)
+    rows: Mapping[str, EpicorRow] = field(default_factory=dict)
+    flags: Mapping[str, FlagState] = field(default_factory=dict)
 
 
 class TooManyFailuresError(ConnectorError):
@@ -47,7 +75,6 @@ class Dependencies:
         run: The present run.
         finder: Reads rows.
         writer: Writes rows.
-        last_sent: The last values that Mailchimp accepted.
         evidence: Logs opt-outs; None without the setting.
         creator: Creates contacts; None without the setting.
         is_replay: Whether the records are dead letters, which no later run reads again.
@@ -57,7 +84,6 @@ class Dependencies:
     run: Run
     finder: RowFinder
     writer: RowWriter
-    last_sent: LastSentValues
     evidence: EvidenceWriter | None = None
     creator: ContactCreator | None = None
     is_replay: bool = False
@@ -91,9 +117,10 @@ class EventProcessor:
         """
         run = self._dependencies.run
         run.read(len(records))
-        updates, decisions = decide_unapplied(stream, records, self._settings.on_invalid)
-        states, fatal = self._apply_updates(updates, decisions)
-        ledger = {LEDGER: states} if states and not self._settings.dry_run else None
+        updates, decisions = decide_unapplied(
+            stream, records, self._settings.merge_fields, self._settings.on_invalid
+        )
+        ledger, fatal = self._apply_updates(updates, decisions)
         run.record([decisions[index] for index in range(len(records))], ledger=ledger)
         if fatal is not None:
             raise fatal
@@ -127,31 +154,88 @@ class EventProcessor:
 
     def _apply_updates(
         self, by_index: Mapping[int, ContactUpdate], decisions: dict[int, Decision]
-    ) -> tuple[dict[str, dict[str, Any] | None], ConnectorError | None]:
+    ) -> tuple[LedgerChanges, ConnectorError | None]:
         """Apply valid updates and add their decisions.
 
         Returns:
-            The person states to store, and the error that ends the run.
+            The changes of the ledger, and the error that ends the run.
         """
         if not by_index:
             return {}, None
-        updates = self._dependencies.last_sent.complete(list(by_index.values()))
-        before: PersonStates = {}
+        known = read_known_members(self._dependencies.trail, by_index.values())
+        updates = complete(list(by_index.values()), known, self._settings.merge_fields)
+        before, rows = Before(), {}
         try:
-            before = self._person_states(updates)
-            rows = self._rows(updates, before)
-            new_contacts = self._create_missing(updates, rows, before)
-            planned = plan(updates, rows.values(), before, self._rules)
-            self._claim_flags(before, planned)
+            states = self._person_states(updates)
+            rows = self._rows(updates, states)
+            followed = self._followed(updates, known, rows)
+            new_contacts = self._create_missing(updates, rows, states, followed)
+            before = Before(states, rows, self._flags(rows.values()))
+            planned = plan(updates, rows.values(), states, self._rules, before.flags, followed)
+            self._claim_flags(before.flags, planned)
         except ConnectorError as error:
             # Nothing of the batch is written yet: all of it comes again.
-            planned = BatchPlan([EventPlan(update, update.key) for update in updates], {}, before)
+            planned = BatchPlan([EventPlan(update, update.key) for update in updates], {}, {}, before.flags)
             result = self._result(fatal=error, untried=True)
         else:
             result = self._write(planned, rows, new_contacts)
         for index, event in zip(by_index, planned.events, strict=True):
             decisions[index] = decide(event, result, self._rules, self._settings.unmatched)
-        return self._states_to_store(before, planned, result), result.fatal
+        if self._settings.dry_run:
+            return {}, result.fatal
+        changes = self._changes(before, planned, result)
+        return {**changes, **agreed_entries(_agreed(planned, result), known)}, result.fatal
+
+    def take_handovers(self) -> None:
+        """Set and take back the flags that target-mailchimp found out about; each is one decision.
+
+        Raises:
+            ConnectorError: The run cannot go on; what is not done waits for the next one.
+        """
+        trail, run = self._dependencies.trail, self._dependencies.run
+        waiting = read_handovers(trail.ledger(HANDOVER_NAMESPACE))
+        if not waiting:
+            return
+        run.read(len(waiting))
+        handed_over = [read_handover(row, handover) for row, handover in waiting.items()]
+        origins = {handover.origin for handover in waiting.values()} - {""}
+        stored = trail.ledger(FLAGS_NAMESPACE).items() if origins else ()
+        carried = {
+            name: flag for name, value in stored if (flag := FlagState.from_json(value)).origin in origins
+        }
+        updates = [given.update for given in handed_over]
+        before = Before()
+        try:
+            addresses = {*(update.key for update in updates), *(flag.address for flag in carried.values())}
+            rows = {row.id: row for row in self._dependencies.finder.find(sorted(addresses), fresh=addresses)}
+            flags = {**self._flags(rows.values()), **carried}
+            before = Before(self._stored_states(addresses), rows, flags)
+            planned = plan_handovers(
+                handed_over, WorkingCopy(rows.values(), before.states, self._rules, flags)
+            )
+            self._claim_flags(flags, planned)
+        except ConnectorError as error:
+            planned = BatchPlan([EventPlan(update, update.key) for update in updates], {}, {}, before.flags)
+            result = self._result(fatal=error, untried=True)
+        else:
+            result = self._write(planned, before.rows, {})
+        decisions = [
+            replace(decide(event, result, self._rules, "record"), dead_letter=None)
+            for event in planned.events
+        ]
+        ledger: dict[str, Any] = {}
+        if not self._settings.dry_run:
+            # What failed waits for the next run.
+            done = {
+                given.row: None
+                for given, decision in zip(handed_over, decisions, strict=True)
+                if not decision.action.is_failure
+            }
+            ledger = {**self._changes(before, planned, result), HANDOVER_NAMESPACE: done}
+        run.record(decisions, ledger=ledger)
+        if result.fatal is not None:
+            raise result.fatal
+        self._check_failures()
 
     def _result(self, **given: Any) -> BatchResult:  # noqa: ANN401 (passed on as they are)
         return BatchResult(comes_again=not self._dependencies.is_replay, **given)
@@ -160,7 +244,10 @@ class EventProcessor:
 
     def _person_states(self, updates: Iterable[ContactUpdate]) -> dict[str, PersonState]:
         """The states of the people of a batch, and of the addresses they have moved on to."""
-        wanted = {key for update in updates for key in (update.key, update.new_key) if key}
+        return self._stored_states({key for update in updates for key in (update.key, update.new_key) if key})
+
+    def _stored_states(self, addresses: Iterable[str]) -> dict[str, PersonState]:
+        wanted = set(addresses)
         found: dict[str, PersonState] = {}
         while wanted:
             stored = self._ledger.get_many(wanted)
@@ -181,14 +268,43 @@ class EventProcessor:
         fresh = {update.key for update in updates if update.status and self._rules.opts_out(update.status)}
         return {row.id: row for row in self._dependencies.finder.find(sorted(addresses), fresh=fresh)}
 
+    def _flags(self, rows: Iterable[EpicorRow]) -> dict[str, FlagState]:
+        return read_flags(self._dependencies.trail.ledger(FLAGS_NAMESPACE), [row.name for row in rows])
+
+    def _followed(
+        self, updates: Iterable[ContactUpdate], known: KnownMembers, rows: dict[str, EpicorRow]
+    ) -> dict[str, frozenset[str]]:
+        """The rows that had an address before, where none has it now; they are put among the rows."""
+        held = {address for row in rows.values() for address in addresses_in(row.values.get(EMAIL))}
+        named: dict[str, list[EpicorRow]] = {}
+        for update in updates:
+            member = known.get((update.list_id or "", update.key))
+            if update.key in held or member is None or member.state is None or not member.state.rows:
+                continue
+            # A source is the name of a stream and the key of the row in it.
+            names = [source.partition("/")[2] for source in member.state.rows]
+            found = [row for name in names if (row := named_row(name))]
+            named[update.key] = [row for row in found if row.entity in self._rules.entities]
+        wanted = [row for rows_of_member in named.values() for row in rows_of_member]
+        current = self._dependencies.finder.current(wanted) if wanted else {}
+        rows.update(current)
+        return {
+            address: frozenset(row.id for row in rows_of_member if row.id in current)
+            for address, rows_of_member in named.items()
+        }
+
     def _create_missing(
-        self, updates: Sequence[ContactUpdate], rows: dict[str, EpicorRow], states: PersonStates
+        self,
+        updates: Sequence[ContactUpdate],
+        rows: dict[str, EpicorRow],
+        states: PersonStates,
+        followed: Mapping[str, frozenset[str]],
     ) -> dict[str, NewContact]:
         """Create a contact for each person without a row, by address, and put it among the rows."""
         creator = self._dependencies.creator
         if creator is None or self._settings.dry_run:
             return {}
-        trial = plan(updates, rows.values(), states, self._rules)
+        trial = plan(updates, rows.values(), states, self._rules, followed=followed)
         people: dict[str, ContactUpdate] = {}
         for event in trial.events:
             if not event.matched and not event.superseded:
@@ -200,15 +316,11 @@ class EventProcessor:
 
     # Writing
 
-    def _claim_flags(self, before: PersonStates, planned: BatchPlan) -> None:
+    def _claim_flags(self, before: Mapping[str, FlagState], planned: BatchPlan) -> None:
         """Store which flags are ours before they are set: a crash leaves none that may never be cleared."""
-        claims = {
-            address: before.get(address, PersonState()).claiming(new).to_json()
-            for address, state in planned.states.items()
-            if (new := state.flagged - before.get(address, PersonState()).flagged)
-        }
+        claims = {name: flag.to_json() for name, flag in planned.flags.items() if before.get(name) != flag}
         if claims and not self._settings.dry_run:
-            self._dependencies.run.record([], ledger={LEDGER: claims})
+            self._dependencies.run.record([], ledger={FLAGS_NAMESPACE: claims})
 
     def _write(
         self, planned: BatchPlan, rows: Mapping[str, EpicorRow], new_contacts: Mapping[str, NewContact]
@@ -246,6 +358,30 @@ class EventProcessor:
 
     # Remembering
 
+    def _changes(self, before: Before, planned: BatchPlan, result: BatchResult) -> dict[str, Any]:
+        """The changes of the ledger, for states and flags."""
+        changes = {
+            LEDGER: self._states_to_store(before.states, planned, result),
+            FLAGS_NAMESPACE: self._flags_to_store(before, planned, result),
+        }
+        return {namespace: entries for namespace, entries in changes.items() if entries}
+
+    def _flags_to_store(
+        self, before: Before, planned: BatchPlan, result: BatchResult
+    ) -> dict[str, dict[str, Any] | None]:
+        """The flags that fell, and those that were claimed and not set."""
+        ids = {row.name: row.id for row in before.rows.values()}
+        stored: dict[str, dict[str, Any] | None] = {}
+        for name in before.flags.keys() | planned.flags.keys():
+            was, flag = before.flags.get(name), planned.flags.get(name)
+            write = result.writes.get(ids.get(name, ""))
+            failed = write is not None and (write.gone or self._rules.flag_column in write.refused)
+            if flag is None and not failed and not (write and write.fatal):
+                stored[name] = None
+            elif flag is not None and flag != was and failed:
+                stored[name] = was.to_json() if was else None
+        return stored
+
     def _states_to_store(
         self, before: PersonStates, planned: BatchPlan, result: BatchResult
     ) -> dict[str, dict[str, Any] | None]:
@@ -264,3 +400,18 @@ class EventProcessor:
             for address, state in states.items()
             if address not in undecided and state != before.get(address, PersonState())
         }
+
+
+def _agreed(planned: BatchPlan, result: BatchResult) -> dict[MemberKey, dict[str, Any]]:
+    """The merge fields in which both sides agree after a batch: value by tag, by member."""
+    found: dict[MemberKey, dict[str, Any]] = defaultdict(dict)
+    for event in sorted(planned.events, key=lambda event: event.update.event_time.at):
+        update = event.update
+        writes = [write for row_id in event.matched if (write := result.writes.get(row_id))]
+        if not update.list_id or EventResult(event, result).is_open:
+            continue
+        for tag, columns in event.agreed.items():
+            stored = not any(write.gone or not write.refused.keys().isdisjoint(columns) for write in writes)
+            if stored and tag in update.merges:
+                found[update.list_id, update.key][tag] = update.merges[tag]
+    return found

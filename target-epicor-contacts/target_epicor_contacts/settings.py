@@ -15,7 +15,6 @@ from target_epicor_contacts.epicor.entities import CONTACT
 from target_epicor_contacts.epicor.row_finder import AddressFilter
 from target_epicor_contacts.epicor.row_sender import WriteMode
 from target_epicor_contacts.rules.policy import Policy, Rules
-from target_epicor_contacts.state.last_sent import MERGE_FIELDS
 
 Unmatched = Literal["record", "dead_letter", "create", "ignore"]
 OnInvalid = Literal["dead_letter", "skip"]
@@ -30,8 +29,8 @@ class WriteSettings(Policy):
         AddressFilter.CONTAINS,
         title="How addresses are searched",
         description=(
-            "`contains` finds `mailto:`, names and spaces around an address; `tolower` does so in a database "
-            "with a case-sensitive collation; `equals` is for clean columns."
+            "`contains` finds `mailto:`, names and spaces around an address; `equals` is for clean columns. "
+            "Whether the database tells capitals apart is found out; `tolower` takes it as known."
         ),
     )
     unmatched: Unmatched = setting(
@@ -51,15 +50,6 @@ class WriteSettings(Policy):
         None,
         title="Company of new contacts",
         description="The company of that customer. Default: the first of `companies`.",
-    )
-    merge_fields: Mapping[str, str] = setting(
-        dict(MERGE_FIELDS),
-        title="Merge fields",
-        description=(
-            "Epicor's column → the merge field it is sent to (`ADDRESS.city` for a part). The last value "
-            "that Mailchimp accepted, which target-mailchimp keeps in the same audit database, tells an edit "
-            "from a stale value."
-        ),
     )
     write_mode: WriteMode = setting(
         WriteMode.PATCH,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,8 +10,11 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from kinetic_mailchimp.audit import RECONCILE, AuditTrail, Direction, Run
+from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE
+from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
 from kinetic_mailchimp.kit.errors import text_to_keep
+from kinetic_mailchimp.kit.retry import INTERACTIVE_RETRY_POLICY
 from kinetic_mailchimp.kit.singer import DurableTarget, RunStatus
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from singer_sdk.sinks import Sink
@@ -45,6 +49,7 @@ class TargetEpicorContacts(DurableTarget):
         super().__init__(**arguments)
         self._written_columns: set[str] = set()
         self._incomplete: set[str] = set()
+        self._took_handovers = False
         self._run: Run | None = None
         self._processor: EventProcessor | Comparer | None = None
         self._progress_at = time.monotonic()
@@ -88,12 +93,18 @@ class TargetEpicorContacts(DurableTarget):
             self._run = self.trail.start_run(
                 plugin=self.name,
                 version=self.plugin_version,
-                pipeline=RECONCILE if self.write_settings.reconcile else "",
+                pipeline=self._pipeline,
                 dry_run=self.write_settings.dry_run,
                 direction=Direction("Mailchimp", "Epicor"),
                 personal_fields=["moved"],
             )
         return self._run
+
+    @property
+    def _pipeline(self) -> str:
+        if self.write_settings.reconcile:
+            return RECONCILE
+        return "repair" if self.write_settings.repair else ""
 
     def open_stream(self, stream: str, schema: Mapping[str, Any], key_properties: Sequence[str]) -> None:
         """Check the columns that a stream brings, and let its dead letters be replayed under its schema.
@@ -112,6 +123,10 @@ class TargetEpicorContacts(DurableTarget):
         names = [name for name in schema.get("properties", {}) if name[:1].isupper()]
         for name in names:
             rules.columns.check(name, rules.entities, origin=f"Stream `{stream}`")
+        if "merges" in schema.get("properties", {}):
+            for name in rules.merge_fields:
+                rules.columns.check(name, rules.entities, origin="`merge_fields`")
+            names += rules.merge_fields
         self._written_columns.update(names)
         self._processor = None
         self._incomplete.add(stream)
@@ -129,6 +144,9 @@ class TargetEpicorContacts(DurableTarget):
         """
         if self._processor is None:
             self._processor = self.assembly.processor(self.trail, self.run, self._written_columns)
+            if not self._took_handovers:
+                self._took_handovers = True
+                self._take_handovers()
         self._processor.apply(stream, records)
         now = time.monotonic()
         if now - self._progress_at >= PROGRESS_SECONDS:
@@ -137,8 +155,25 @@ class TargetEpicorContacts(DurableTarget):
             self.logger.info("%d records so far: %s.", self.run.records_read, counts)
 
     @override
+    def after_input(self) -> None:
+        # target-mailchimp may have found something in the meantime. A dry run has told of it already.
+        if not (self.write_settings.dry_run and self._took_handovers):
+            self._take_handovers()
+
+    def _take_handovers(self) -> None:
+        """Set and take back the flags that target-mailchimp found out about, also in a run without events."""
+        if self.write_settings.reconcile or CORRELATION_VARIABLE in os.environ:
+            return
+        if not self.trail.ledger(HANDOVER_NAMESPACE).count():
+            return
+        if self._processor is None:
+            self._processor = self.assembly.processor(self.trail, self.run, self._written_columns)
+        if isinstance(self._processor, EventProcessor):
+            self._processor.take_handovers()
+
+    @override
     def _write_state_message(self, state: dict[str, Any]) -> None:
-        if not self.write_settings.dry_run:
+        if not (self.write_settings.dry_run or self.write_settings.repair):
             super()._write_state_message(state)
 
     @override
@@ -150,6 +185,8 @@ class TargetEpicorContacts(DurableTarget):
     @override
     def end_run(self, status: RunStatus, error: Exception | None = None) -> None:
         if self._run is None:
+            if "trail" in vars(self):
+                self.trail.close()
             return
         reason = text_to_keep(error) if error else None
         if status == "succeeded" and self.write_settings.reconcile and self._incomplete:
@@ -163,4 +200,7 @@ class TargetEpicorContacts(DurableTarget):
 
     @override
     def check_connection(self) -> Iterator[str]:
+        # A person is waiting.
+        settings = EpicorSettings.from_config(self.config)
+        self.client = EpicorClient(settings, retry=INTERACTIVE_RETRY_POLICY, sleep=self.pause)
         return self.assembly.check_connection()

@@ -250,14 +250,15 @@ def test_update_ext_gives_up_a_batch_and_writes_its_rows_one_by_one(pat: Any, up
 
 def test_after_a_crash_between_write_and_record_the_flag_is_still_ours(pat: Any, update: Update) -> None:
     event = update(PAT, "unsubscribed")
-    # The write goes through and everything after the two look-ups fails, as if the process had ended there.
+    # The write goes through and everything after two probes and two look-ups fails, as if the process had
+    # ended there.
     pat.epicor.control.faults(
         {
             "match": {"path": "CustCnts", "method": "PATCH", "count": 10_000},
             "effect": {"kind": "status", "status": 503, "applied": True},
         },
         {
-            "match": {"path": "CustCnts", "method": "GET", "after": 2, "count": 10_000},
+            "match": {"path": "CustCnts", "method": "GET", "after": 4, "count": 10_000},
             "effect": {"kind": "status", "status": 503},
         },
     )
@@ -273,11 +274,11 @@ def test_after_a_crash_between_write_and_record_the_flag_is_still_ours(pat: Any,
 def test_fractions_reach_epicor_and_dead_letters_as_plain_numbers(pat: Any, update: Update) -> None:
     event = update(PAT, CreditLimit=1500.5)
     pat.epicor.control.switches(business_errors={"Customer": "Not today."})
-    pat.deliver(event)
+    pat.deliver(event, write_customer_columns=True)
     [decision] = pat.decisions()
     assert json.loads(decision["dead_letter"])["CreditLimit"] == 1500.5
     pat.epicor.control.switches(business_errors={})
-    pat.deliver(event)
+    pat.deliver(event, write_customer_columns=True)
     assert pat.all_rows()[OTHER_ROW]["CreditLimit"] == 1500.5
 
 
@@ -317,6 +318,15 @@ def test_invalid_records_can_be_skipped(pat: Any, update: Update) -> None:
     pat.deliver(update("nobody at all", "unsubscribed"), on_invalid="skip")
     assert pat.actions() == [("skipped", "not_an_address")]
     assert pat.decisions()[0]["dead_letter"] is None
+
+
+@pytest.mark.rule("R1")
+@pytest.mark.parametrize("status", ["subscribed", "unsubscribed", None])
+def test_nothing_of_a_refuted_event_is_applied(pat: Any, update: Update, status: str | None) -> None:
+    changes = {"new_email": "new@example.com", "FirstName": "Mallory", "confirmation": "refuted"}
+    pat.deliver({**update(PAT, status), **changes})
+    assert pat.actions() == [("ignored", "refuted")]
+    assert pat.calls("PATCH") == 0
 
 
 def test_a_record_that_asks_for_nothing_is_ignored(pat: Any, update: Update) -> None:

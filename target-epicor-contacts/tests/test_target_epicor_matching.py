@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from target_epicor_contacts.epicor.addresses import addresses_in
 from target_epicor_contacts.rules.matching import AddressBook, LinkedPeople, MatchKind
-from target_epicor_contacts.rules.policy import ConflictPolicy
 from target_epicor_contacts.rules.three_way_merge import MergeResult, merge_field
 
 

@@ -10,19 +10,30 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from target_epicor_contacts.contract.contact_update import ContactUpdate, parse_update
+from kinetic_mailchimp.audit.state.flag_state import FlagState
+from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
+from target_epicor_contacts.contract.contact_update import ContactUpdate, parse_update, value_of
 from target_epicor_contacts.epicor.columns import Columns
 from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, Entity, EpicorRow
 from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.matching import LinkedPeople
 from target_epicor_contacts.rules.plan import plan
-from target_epicor_contacts.rules.policy import ConflictPolicy, Rules
-from target_epicor_contacts.state.last_sent import sent_value
+from target_epicor_contacts.rules.policy import Rules
 from target_epicor_contacts.state.person_state import PersonState
 
 Update = Callable[..., dict[str, Any]]
 
-TEXTS = ("Name", "Address1", "PhoneNum", "EMailAddress", "MC_Status_c", "MC_Campaign_c")
+TEXTS = (
+    "Name",
+    "Address1",
+    "City",
+    "Zip",
+    "Country",
+    "PhoneNum",
+    "EMailAddress",
+    "MC_Status_c",
+    "MC_Campaign_c",
+)
 COLUMNS = Columns(
     {
         "CustCnt": {
@@ -31,7 +42,8 @@ COLUMNS = Columns(
             "MC_Score_c": "Edm.Int32",
         },
         "Customer": {**dict.fromkeys(TEXTS, "Edm.String"), "NoContact": "Edm.Boolean"},
-    }
+    },
+    countries=frozenset({"Country"}),
 )
 PAT, NEW = "pat@example.com", "pat@example.net"
 
@@ -57,18 +69,20 @@ class World:
     def __init__(self, *rows: EpicorRow, **rules: Any) -> None:
         self.rows = {row.id: row for row in rows}
         self.states: dict[str, PersonState] = {}
+        self.flags: dict[str, FlagState] = {}
         self.rules = Rules(columns=COLUMNS, **rules)
         self.writes: Mapping[str, Mapping[str, Any]] = {}
 
     def apply(self, *records: Mapping[str, Any], sent: Mapping[str, Any] | None = None) -> list[EventPlan]:
         updates: list[ContactUpdate] = [
-            replace(parse_update("s", record), sent=sent or {}) for record in records
+            replace(parse_update("s", record, self.rules.merge_fields), sent=sent or {}) for record in records
         ]
-        planned = plan(updates, self.rows.values(), self.states, self.rules)
+        planned = plan(updates, self.rows.values(), self.states, self.rules, self.flags)
         for row_id, changes in planned.writes.items():
             self.rows[row_id] = self.rows[row_id].with_changes(changes)
         # As the ledger keeps them: only what survives storage counts.
         self.states = {key: PersonState.from_json(state.to_json()) for key, state in planned.states.items()}
+        self.flags = {name: FlagState.from_json(flag.to_json()) for name, flag in planned.flags.items()}
         self.writes = planned.writes
         return list(planned.events)
 
@@ -431,7 +445,7 @@ def test_a_value_that_only_a_shared_row_could_take_is_written_once_a_row_of_the_
     assert {column for changes in world.writes.values() for column in changes} == {"NoContact"}
     assert PAT in world.states
     assert world.states[PAT].fields == {}
-    assert (event.kept, event.refused, event.superseded) == (set(), set(), {})
+    assert (event.kept, event.refused, event.superseded) == ({}, set(), {})
     world.rows |= {row(number=3).id: row(number=3)}
     world.apply(update(PAT, second=5, PhoneNum="1"))
     assert world.writes["A/CustCnt/3//1"]["PhoneNum"] == "1"
@@ -479,18 +493,109 @@ def test_an_edit_back_to_what_was_sent_long_ago_is_an_edit(update: Update) -> No
 
 
 @pytest.mark.parametrize(
-    ("sent", "merge_field", "value"),
+    ("merges", "merge_field", "value"),
     [
-        ({"merge_fields.FNAME": "Pat"}, "FNAME", "Pat"),
+        ({"FNAME": "Pat"}, "FNAME", "Pat"),
         ({}, "FNAME", None),
-        ({"merge_fields.ADDRESS": {"city": "Bern"}}, "ADDRESS.city", "Bern"),
-        ({"merge_fields.ADDRESS": {"city": "Bern"}}, "ADDRESS.addr2", ""),
-        ({"merge_fields.ADDRESS": ""}, "ADDRESS.city", ""),
+        ({"ADDRESS": {"city": "Bern"}}, "ADDRESS.city", "Bern"),
+        ({"ADDRESS": {"city": "Bern"}}, "ADDRESS.addr2", None),
+        ({"ADDRESS": ""}, "ADDRESS.city", ""),
+        ({"ADDRESS": "1 Example Street, Bern"}, "ADDRESS.city", None),
         ({}, "ADDRESS.city", None),
     ],
 )
-def test_a_value_sent_is_found_by_its_merge_field(sent: dict[str, Any], merge_field: str, value: Any) -> None:
-    assert sent_value(sent, merge_field) == value
+def test_a_value_is_found_by_its_merge_field(merges: dict[str, Any], merge_field: str, value: Any) -> None:
+    assert value_of(merges, merge_field) == value
+
+
+# Fields that are declared, the rows that take them, and addresses that move as a whole
+
+ADDRESS = {
+    "Address1": "ADDRESS.addr1",
+    "City": "ADDRESS.city",
+    "Zip": "ADDRESS.zip",
+    "Country": "ADDRESS.country",
+}
+HOME = {"addr1": "1 Example Street", "city": "Springfield", "zip": "62701", "country": "US"}
+AT_HOME: dict[str, Any] = {
+    "Address1": "1 Example Street",
+    "City": "Springfield",
+    "Zip": "62701",
+    "Country": "USA",
+}
+
+
+def test_a_column_comes_out_of_the_merge_field_that_is_declared_for_it(update: Update) -> None:
+    world = World(row(PhoneNum="1"), merge_fields={"PhoneNum": "PHONE"})
+    world.apply(update(PAT, merges={"PHONE": "2", "FNAME": "Pat"}))
+    assert world.writes == {"A/CustCnt/1//1": {"PhoneNum": "2"}}
+
+
+@pytest.mark.rule("R8")
+def test_a_field_that_mailchimp_never_had_takes_nothing_away(update: Update) -> None:
+    world = World(row(PhoneNum="1"), merge_fields={"PhoneNum": "PHONE"}, allow_clear=True)
+    [event] = world.apply(update(PAT, merges={"PHONE": ""}))
+    assert (world.values("PhoneNum"), event.refused) == (["1"], set())
+
+
+def test_an_address_moves_as_a_whole_with_its_country(update: Update) -> None:
+    world = World(row(**AT_HOME), merge_fields=ADDRESS)
+    world.apply(update(PAT, merges={"ADDRESS": HOME}))
+    assert world.writes == {}
+    new = {"addr1": "2 Beispielweg", "city": "Bern", "zip": "", "country": "CH"}
+    world.apply(update(PAT, second=5, merges={"ADDRESS": new}))
+    assert world.writes["A/CustCnt/1//1"] == {
+        "Address1": "2 Beispielweg",
+        "City": "Bern",
+        "Zip": "",
+        "Country": "Switzerland",
+    }
+
+
+@pytest.mark.rule("R8")
+def test_an_address_that_both_sides_changed_is_never_mixed(update: Update) -> None:
+    world = World(row(**AT_HOME), merge_fields=ADDRESS, conflict_policy=ConflictPolicy.EPICOR_WINS)
+    world.apply(update(PAT, merges={"ADDRESS": HOME}))
+    world.edit("City", "Bern")
+    [event] = world.apply(update(PAT, second=5, merges={"ADDRESS": HOME | {"addr1": "9 Other Street"}}))
+    assert world.writes == {}
+    assert event.kept[("A/CustCnt/1//1", "City")] == ("Bern", "Springfield")
+
+
+def test_a_change_of_the_spelling_of_a_country_is_none(update: Update) -> None:
+    world = World(row(**AT_HOME), merge_fields=ADDRESS)
+    [event] = world.apply(update(PAT, merges={"ADDRESS": HOME}), sent={**AT_HOME, "Country": "United States"})
+    assert (world.writes, event.conflicts) == ({}, set())
+
+
+def test_columns_of_a_customer_change_only_by_setting(update: Update) -> None:
+    kept = World(row(CUSTOMER, PhoneNum="1"))
+    [event] = kept.apply(update(PAT, PhoneNum="2"))
+    assert (kept.writes, event.withheld) == ({}, {"PhoneNum": "customer_columns"})
+    asked = World(row(CUSTOMER, PhoneNum="1"), write_customer_columns=True)
+    asked.apply(update(PAT, PhoneNum="2"))
+    assert asked.values("PhoneNum") == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("other", "is_one_person"),
+    [
+        ({"FirstName": "Pat", "LastName": "Example"}, True),
+        ({"FirstName": "pat ", "LastName": "EXAMPLE"}, True),
+        ({"FirstName": "Sam", "LastName": "Example"}, False),
+        ({"FirstName": "", "LastName": ""}, False),
+        ({"FirstName": "Patricia", "LastName": "Example", "PerConID": 7}, True),
+        ({"FirstName": "Patricia", "LastName": "Example", "PerConID": 8}, False),
+    ],
+)
+def test_columns_go_to_none_of_the_rows_of_several_people_and_the_flag_to_all(
+    update: Update, other: dict[str, Any], *, is_one_person: bool
+) -> None:
+    world = World(row(FirstName="Pat", LastName="Example", PerConID=7), row(number=2, **other))
+    [event] = world.apply(update(PAT, "unsubscribed", PhoneNum="1"))
+    assert world.values("NoContact") == [True, True]
+    assert world.values("PhoneNum") == (["1", "1"] if is_one_person else ["", ""])
+    assert event.withheld == ({} if is_one_person else {"PhoneNum": "shared_address"})
 
 
 # The rule itself: newest event wins, whatever the order, the batches and the repetitions

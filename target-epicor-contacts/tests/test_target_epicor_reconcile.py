@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kinetic_mailchimp.audit import AuditTrail, Drift
+from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from kinetic_mailchimp.kit.errors import TransientError
 from target_epicor_contacts.audit.decisions import decide
 from target_epicor_contacts.audit.event_result import BatchResult
@@ -19,7 +20,7 @@ from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, SYN
 from target_epicor_contacts.pipeline import LEDGER
 from target_epicor_contacts.reconcile.comparison import compare
 from target_epicor_contacts.reconcile.drift import as_comparison
-from target_epicor_contacts.rules.policy import ConflictPolicy, Rules
+from target_epicor_contacts.rules.policy import Rules
 from target_epicor_contacts.settings import WriteSettings
 
 Update = Callable[..., dict[str, Any]]

@@ -339,8 +339,9 @@ def test_the_last_value_that_mailchimp_accepted_is_read_from_the_state_of_the_me
 ) -> None:
     pat.edit(ROW, PhoneNum="edited in Epicor", City="Bern")
     pat.remember_sent("a1b2c3", PAT, {"merge_fields.PHONE": "1", "merge_fields.ADDRESS": {"city": "Bern"}})
-    event = update(PAT, list_id="a1b2c3", PhoneNum="1", City="Basel")
-    pat.deliver(event, match=["contacts"], conflict_policy="epicor_wins")
+    event = update(PAT, list_id="a1b2c3", merges={"PHONE": "1", "ADDRESS": {"city": "Basel"}})
+    fields = {"PhoneNum": "PHONE", "City": "ADDRESS.city"}
+    pat.deliver(event, match=["contacts"], conflict_policy="epicor_wins", merge_fields=fields)
     row = pat.all_rows()[ROW]
     assert (row["PhoneNum"], row["City"]) == ("edited in Epicor", "Basel")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,6 +48,7 @@ def test_events_that_are_not_about_consent_carry_no_status(update: Update, kind:
         ({"occurred_at": None}, "no_time"),
         ({"occurred_at": "yesterday"}, "invalid_time"),
         ({"occurred_at": "P1D"}, "invalid_time"),
+        ({"claimed_at": "tomorrow"}, "invalid_time"),
         ({"sequence": "seven"}, "invalid_sequence"),
     ],
 )
@@ -89,6 +91,46 @@ def event_time(second: int, sequence: int | None = None, event_id: str = "") -> 
 )
 def test_time_goes_before_sequence(event: EventTime, known: EventTime | None, age: Age) -> None:
     assert event.age(known) is age
+
+
+def cut(second: int, claimed: int, sequence: int | None) -> EventTime:
+    return replace(event_time(second, sequence), claimed=event_time(claimed).at)
+
+
+@pytest.mark.rule("R7")
+@pytest.mark.parametrize(
+    ("event", "known", "age"),
+    [
+        # The clock of one of them was wrong: only the order of arrival is known.
+        (cut(5, 50, 8), event_time(9, 7), Age.NEWER),
+        (cut(9, 50, 6), event_time(5, 7), Age.OLDER),
+        (event_time(9, 6), cut(5, 50, 7), Age.OLDER),
+        (cut(5, 50, None), event_time(9, 7), Age.OLDER),
+        # One clock, ahead for both of them.
+        (cut(5, 51, 6), cut(6, 50, 7), Age.NEWER),
+    ],
+)
+def test_a_time_that_was_cut_is_compared_by_sequence(event: EventTime, known: EventTime, age: Age) -> None:
+    assert event.age(known) is age
+
+
+def test_a_time_that_was_cut_survives_storage() -> None:
+    assert EventTime.from_json(cut(3, 5, 4).to_json()) == cut(3, 5, 4)
+
+
+def test_a_time_later_than_now_is_cut_to_now(update: Update) -> None:
+    now = datetime(2026, 3, 1, 17, tzinfo=UTC)
+    event = parse_update("s", update("pat@example.com", "unsubscribed"), clock=lambda: now).event_time
+    assert (event.at, event.claimed) == (now, datetime(2026, 3, 1, 18, tzinfo=UTC))
+
+
+def test_a_time_that_the_tap_cut_is_known_with_the_one_claimed(update: Update) -> None:
+    record = update("pat@example.com", claimed_at="2026-03-02T00:00:00Z")
+    event = parse_update("s", record).event_time
+    assert (event.at, event.by_source) == (
+        datetime(2026, 3, 1, 18, tzinfo=UTC),
+        datetime(2026, 3, 2, tzinfo=UTC),
+    )
 
 
 def test_the_time_of_an_event_survives_storage() -> None:

@@ -96,6 +96,9 @@ def test_an_older_event_that_arrives_later_is_superseded(pat: Any, update: Updat
 @pytest.mark.rule("R8")
 def test_only_columns_that_differ_are_sent(pat: Any, update: Update) -> None:
     row = pat.all_rows()["EPIC06/CustCnt/1//1"]
+    for name in PAT_ROWS:
+        if "/CustCnt/" in name:
+            pat.edit(name, FirstName=row["FirstName"], LastName=row["LastName"])
     pat.deliver(
         update(PAT, FirstName=row["FirstName"], LastName="Newname", type="profile"), match=["contacts"]
     )

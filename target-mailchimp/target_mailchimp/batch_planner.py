@@ -6,15 +6,22 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kinetic_mailchimp.audit import Action
-from kinetic_mailchimp.audit.state.member_state import MemberState
+from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState
 
 from target_mailchimp.audience.audience import Audience
 from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.membership import Membership
-from target_mailchimp.rules.consent import membership_matters, plan
+from target_mailchimp.rules.consent import opt_out_of_left, plan
 from target_mailchimp.rules.deduplicate import with_waiting, without_duplicates
-from target_mailchimp.rules.plan import Former, NoWrite, Write
+from target_mailchimp.rules.hand_over import flags_to_write, is_lost, lost_flag
+from target_mailchimp.rules.plan import LEFT_BEHIND, Former, NoWrite, Write
 from target_mailchimp.settings import LoadSettings
+from target_mailchimp.state.api_member import carried_over
+
+LEFT_BEHIND_DETAIL = (
+    "The row has another address now, which is a member of its own. "
+    "This member stays, without a row; an opt-out of the row reaches it."
+)
 
 
 @dataclass(frozen=True)
@@ -25,11 +32,13 @@ class Planned:
         merged: The records that newer ones stand for.
         entries: One for each other record.
         states: The states of the people, by subscriber hash; None for a person who is not a member.
+        extra: The number of entries that no record asked for: each is a decision of its own.
     """
 
     merged: Sequence[MemberRecord]
     entries: Sequence[NoWrite | Write]
     states: Mapping[str, MemberState | None]
+    extra: int = 0
 
     @property
     def no_writes(self) -> list[NoWrite]:
@@ -84,19 +93,88 @@ class Planner:
         states |= membership.states({*states, *member_of.values()})
         waiting = membership.waiting(member for member, state in states.items() if state is None)
         winners = [with_waiting(record, waiting.get(record.member, ())) for record in winners]
+        winners = self._with_flags(winners, states, member_of)
         formers = {record.member: _formers(record, states, member_of) for record in winners}
-        uncertain = {
-            record.member
-            for record in winners
-            if membership_matters(record, states[record.member], self._settings)
-        }
-        # The member may have been moved in Mailchimp: then the former one is gone, and this one there.
-        uncertain |= {record.member for record in winners if formers[record.member]}
-        uncertain |= {former.member for found in formers.values() for former in found}
-        states |= membership.verified({member: states[member] for member in uncertain})
         wanted = {record.member for record in winners}
-        entries = [self._planned(record, states, formers[record.member], wanted) for record in winners]
-        return Planned(merged, entries, states)
+        # Of two rows that swap their addresses, each finds the other's member without the row that leaves it.
+        for record in winners:
+            for former in formers[record.member]:
+                state = states[former.member]
+                if former.member in wanted and state:
+                    states[former.member] = _without(state, {row.source for row in record.rows})
+        entries: list[NoWrite | Write] = [
+            self._with_handovers(
+                self._planned(record, states, formers[record.member], wanted), states[record.member]
+            )
+            for record in winners
+        ]
+        extra: list[NoWrite | Write] = [
+            *self._left_behind(entries, states),
+            *self._lowered_too(winners, states),
+        ]
+        return Planned(merged, [*entries, *extra], states, len(extra))
+
+    def _left_behind(
+        self, entries: Sequence[NoWrite | Write], states: Mapping[str, MemberState | None]
+    ) -> list[NoWrite]:
+        """The members without a row, because the new address of their row is a member of its own."""
+        found = []
+        for entry in entries:
+            for left in entry.detached:
+                here = states[entry.record.member]
+                if here is None or left.state.rows or left.state.status not in CONSENTING_STATUSES:
+                    continue
+                if left.state.contact_id and left.state.contact_id == here.contact_id:
+                    continue
+                record = _as_of(entry.record, left)
+                sources = frozenset(row.source for row in entry.record.rows if row.source)
+                after = replace(left.state, left_by=left.state.left_by | sources)
+                found.append(NoWrite(record, Action.SKIPPED, LEFT_BEHIND, LEFT_BEHIND_DETAIL, after=after))
+        return found
+
+    def _lowered_too(
+        self, records: Sequence[MemberRecord], states: dict[str, MemberState | None]
+    ) -> list[Write]:
+        """The opt-outs of members that a row left behind: no other row has them."""
+        sources = {row.source: record for record in records for row in record.rows if row.wished_out}
+        left_by = self._membership.left_behind(sources) if sources else {}
+        members = self._membership.states({member for found in left_by.values() for member in found})
+        writes = {}
+        for source, left in left_by.items():
+            for member in left:
+                state = members.get(member)
+                if state and source in state.left_by and state.status in CONSENTING_STATUSES:
+                    states.setdefault(member, state)
+                    writes[member] = opt_out_of_left(
+                        _as_of(sources[source], Former(member, state)), state, self._audience
+                    )
+        return list(writes.values())
+
+    def _with_flags(
+        self,
+        records: Sequence[MemberRecord],
+        states: Mapping[str, MemberState | None],
+        member_of: Mapping[str, str],
+    ) -> list[MemberRecord]:
+        """The records, with our own flags on their rows: those that are noted, and those of a lost ledger."""
+        out = [row.source_key for record in records for row in record.rows if row.opted_out]
+        flags = self._membership.flags(name for name in out if name) if out else {}
+        return [
+            self._with_lost_flags(record.with_flags(flags), states[record.member], member_of)
+            for record in records
+        ]
+
+    def _with_lost_flags(
+        self, record: MemberRecord, state: MemberState | None, member_of: Mapping[str, str]
+    ) -> MemberRecord:
+        """Take a flag for ours where nothing is known of a subscriber's rows, and the person left once."""
+        wished = [row.source_key for row in record.rows if row.wished_out and row.source_key]
+        is_known = any(row.source in member_of for row in record.rows) or (
+            state is None or state.rows or state.status not in CONSENTING_STATUSES
+        )
+        if not wished or is_known or not self._membership.unsubscribed_before(record.member):
+            return record
+        return record.with_flags(dict.fromkeys(wished, lost_flag(record.address, self._audience.id)))
 
     def _planned(
         self,
@@ -111,18 +189,21 @@ class Planner:
         """
         here = states[record.member]
         sources = {row.source for row in record.rows}
-        left = tuple(Former(former.member, _without(former.state, sources)) for former in formers)
+        left = tuple(
+            Former(former.member, _without(former.state, sources))
+            for former in formers
+            if former.member not in wanted
+        )
         if here is not None or not formers:
-            return replace(self._plan_here(record, here), detached=left)
-        if any(
-            states[former.member] is None or self._membership.is_archived(former.member) for former in formers
-        ):
+            return replace(self._plan_here(record, _with_baseline(here, formers)), detached=left)
+        # A bounce stays with the address: the corrected one is a new wish.
+        formers = [former for former in formers if former.state.status != "cleaned"]
+        if any(self._membership.is_archived(former.member) for former in formers):
             return _former_opted_out(record)
-        formers = [Former(former.member, states[former.member] or former.state) for former in formers]
         movable = [
             former
-            for former, rest in zip(formers, left, strict=True)
-            if not rest.state.rows and former.member not in wanted
+            for former in formers
+            if former.member not in wanted and not _without(former.state, sources).rows
         ]
         # Consent moves with the person: one who opted out goes first.
         movable.sort(key=lambda former: not former.state.opted_out)
@@ -132,6 +213,17 @@ class Planner:
         if any(former.state.opted_out for former in formers):
             return _former_opted_out(record)
         return replace(self._plan_here(record, None), detached=left)
+
+    def _with_handovers(self, planned: NoWrite | Write, state: MemberState | None) -> NoWrite | Write:
+        record = planned.record
+        if isinstance(planned, Write):
+            after = planned.merged if planned.state else None
+        else:
+            after = planned.after or state
+            if planned.reason == "no_field_differs" and any(is_lost(row.carried) for row in record.rows):
+                planned = replace(planned, reason="flag_of_former_opt_out")
+        found = flags_to_write(record, after, self._audience.id)
+        return replace(planned, handovers={**found, **planned.handovers}) if found else planned
 
     def _plan_here(
         self,
@@ -157,6 +249,21 @@ def _formers(
         if member != record.member and state is not None and row.source in state.rows:
             found[member] = Former(member, state)
     return list(found.values())
+
+
+def _as_of(record: MemberRecord, member: Former) -> MemberRecord:
+    """The record under a former address of its row."""
+    raw = {**record.raw, "email_address": member.state.address}
+    return replace(record, raw=raw, address=member.state.address, member=member.member, others=())
+
+
+def _with_baseline(here: MemberState | None, formers: Iterable[Former]) -> MemberState | None:
+    """The member with what is known of it under the address that it had before in Mailchimp."""
+    same = (former.state for former in formers if here and former.state.contact_id == here.contact_id)
+    before = next(same, None)
+    if here is None or before is None or here.rows or not here.contact_id:
+        return here
+    return carried_over(before, here)
 
 
 def _without(state: MemberState, sources: Iterable[str]) -> MemberState:

@@ -6,19 +6,19 @@ import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kinetic_mailchimp.audit import Decision, LedgerChanges, Run
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError
 
-from target_mailchimp.audience.audience import Audience
+from target_mailchimp.audience.audience import MERGE_FIELD, Audience
 from target_mailchimp.audience.directory import AudienceDirectory, require_audience
 from target_mailchimp.audit import decisions as report
 from target_mailchimp.batch_planner import Planned, Planner
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, read_record
 from target_mailchimp.membership import Membership
-from target_mailchimp.rules.plan import Write
+from target_mailchimp.rules.plan import Write, restoration
 from target_mailchimp.settings import LoadSettings
 from target_mailchimp.writing.write_result import WriteResult
 from target_mailchimp.writing.writer import Writer
@@ -68,7 +68,12 @@ class Loader:
         self._unplanned: list[MemberRecord] = []
         self._pending: dict[str, list[Write]] = {}
         self._in_flight: dict[Future[None], _Job] = {}
+        self._streams: set[str] = set()
         self._pool = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="mailchimp")
+
+    def expect(self, stream: str) -> None:
+        """Prepare for the records of a stream."""
+        self._streams.add(stream)
 
     def take(self, stream: str, record: Mapping[str, Any]) -> None:
         """Take a record; batches that are full are written meanwhile.
@@ -102,6 +107,40 @@ class Loader:
         while self._in_flight:
             self._settle(wait(self._in_flight, return_when=FIRST_COMPLETED).done)
         self._check_limits(at_end=True)
+
+    def restore(self) -> None:
+        """Send again what the source owns and somebody edited in Mailchimp, where no record did.
+
+        Each is a decision of its own, and counts as a record read.
+
+        Raises:
+            ConnectorError: The run cannot go on.
+        """
+        self.flush()
+        for audience in self._own_audiences():
+            membership = self._open(audience)
+            for page in membership.edited():
+                nothing_to_restore: dict[str, None] = {}
+                for member, state in page.items():
+                    write = restoration(member, state, audience, self._settings.two_way_fields)
+                    if write is None or membership.is_archived(member):
+                        nothing_to_restore[member] = None
+                        continue
+                    self._run.read()
+                    self._pending.setdefault(audience.id, []).append(write)
+                self._record([], ledger={membership.edited_namespace: nothing_to_restore})
+                while self._pending.get(audience.id):
+                    self._submit(audience.id, self._settings.batch_size)
+        self.flush()
+
+    def _own_audiences(self) -> list[Audience]:
+        """The audiences that the settings name, and those that records named."""
+        found = {list_id: self._directory.get(list_id) for list_id in self._memberships}
+        for stream in self._streams:
+            if self._settings.list_id or (self._settings.list_id_by_stream or {}).get(stream):
+                audience = self._directory.get(self._settings.audience_of(stream))
+                found[audience.id] = audience
+        return list(found.values())
 
     def abandon(self, error: BaseException) -> None:
         """Record what was taken and not written as failed; the state does not pass it: it comes again."""
@@ -173,6 +212,8 @@ class Loader:
         """Decide about records: decisions without a call are recorded, the writes returned."""
         membership = self._open(audience)
         planned = Planner(self._settings, audience, membership, self._wait_for).plan(records)
+        if planned.extra:
+            self._run.read(planned.extra)
         return self._decide(audience, membership, planned)
 
     def _decide(self, audience: Audience, membership: Membership, planned: Planned) -> list[Write]:
@@ -188,7 +229,7 @@ class Loader:
     def _open(self, audience: Audience) -> Membership:
         if audience.id not in self._memberships:
             membership = self._membership_of(audience)
-            membership.prepare()
+            membership.prepare(audience)
             self._memberships[audience.id] = membership
         return self._memberships[audience.id]
 
@@ -209,6 +250,7 @@ class Loader:
 
     def _carry_out(self, writes: Sequence[Write]) -> None:
         """Write, then store the results; runs in a thread of the pool."""
+        self._claim(writes)
         if writes[0].needs_single_calls:
             results: list[WriteResult] = [self._writer.write_single(write) for write in writes]
         else:
@@ -219,6 +261,21 @@ class Loader:
             (report.of_write_result(result) for result in results),
             ledger=report.ledger_changes(membership, results),
         )
+
+    def _claim(self, writes: Sequence[Write]) -> None:
+        """Note what is sent in fields of both sides: a crash before the answer is stored makes it no edit."""
+        membership = self._memberships[writes[0].audience.id]
+        claims = {}
+        for write in writes:
+            sending = {
+                name: value
+                for name, value in write.values.items()
+                if name.removeprefix(MERGE_FIELD) in self._settings.two_way_fields
+            }
+            if sending and write.state and not write.former:
+                claims[write.record.member] = replace(write.state, sending=sending).to_json()
+        if claims:
+            self._record([], ledger={membership.members_namespace: claims})
 
     def _record(self, decisions: Iterable[Decision], ledger: LedgerChanges | None = None) -> None:
         """Store decisions and states in one transaction; a dry run stores no states."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.settings import json_schema, read, setting
 from kinetic_mailchimp.mailchimp import MAILCHIMP_SETTINGS
@@ -66,10 +67,29 @@ class LoadSettings:
         title="Skip the check of required merge fields",
         description="Take members without the merge fields that the audience's forms require.",
     )
+    address_placeholder: str = setting(
+        "",
+        title="Placeholder in addresses",
+        description="What is sent for the state and the zip that an address does not have, such as `-`: "
+        "Mailchimp takes no address without them. By default, such an address clears the one there. "
+        "A placeholder comes back with the address, so the way to Epicor must leave it out.",
+    )
     tags: TagMode = setting(
         "add",
         title="Tags",
         description="Whether a record's `tags` are added, or are all that the member shall have.",
+    )
+    two_way_fields: frozenset[str] = setting(
+        frozenset(),
+        title="Fields of both sides",
+        description="Tags of merge fields that the other direction brings back: an edit in Mailchimp stays. "
+        "In all others it is put back by the next run.",
+    )
+    conflict_policy: ConflictPolicy = setting(
+        ConflictPolicy.MAILCHIMP_WINS,
+        title="Conflicts",
+        description="Whose value stays in a field of both sides that both changed since they last agreed. "
+        "`newest_wins` needs a timestamp in `source_updated_on`.",
     )
     inactive_action: InactiveAction = setting(
         "nothing",

@@ -74,7 +74,11 @@ class TargetMailchimp(DurableTarget):
     def directory(self) -> AudienceDirectory:
         """The audiences of the account."""
         create = self.settings.create_merge_fields and not self.settings.dry_run
-        return AudienceDirectory(self.client, create_merge_fields=create)
+        return AudienceDirectory(
+            self.client,
+            create_merge_fields=create,
+            address_placeholder=self.settings.address_placeholder,
+        )
 
     @cached_property
     def trail(self) -> AuditTrail:
@@ -146,8 +150,8 @@ class TargetMailchimp(DurableTarget):
         """
         self.directory.expect(stream, schema)
         self.run.describe_stream(stream, schema, key_properties)
-        if self.comparison is not None:
-            self.comparison.expect(stream)
+        if "email_address" in schema.get("properties", {}):  # else it brings no members
+            self.loader.expect(stream)
 
     @override
     def check_connection(self) -> Iterator[str]:
@@ -162,6 +166,13 @@ class TargetMailchimp(DurableTarget):
             yield f"Audience {audience.name} ({audience.id}): {fields} merge fields, {opt_in} opt-in."
         self.trail.ledger("connection-check").count()
         yield "The audit database answers."
+
+    @override
+    def process_endofpipe(self) -> None:
+        """Put back what was edited in Mailchimp, then end as every target does."""
+        if "loader" in vars(self):
+            self._uninterrupted(lambda _: self.loader.restore(), {})
+        super().process_endofpipe()
 
     @override
     def _write_state_message(self, state: dict[str, Any]) -> None:

@@ -10,6 +10,9 @@ from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace, read_members
 from kinetic_mailchimp.mailchimp import MailchimpClient, RefusedError, subscriber_hash
 from target_mailchimp.audience.stored_form import is_stored
+from target_mailchimp.rules.plan import Write
+from target_mailchimp.writing.write_result import WriteResult
+from target_mailchimp.writing.writer import MailchimpWriter
 
 PERSON = "person@example.com"
 PROPERTIES = ("email_address", "FNAME", "PHONE", "ip_signup", "ip_opt", "email_type", "source_key", "tags")
@@ -176,13 +179,13 @@ def test_values_of_an_address_that_was_taken_meanwhile_are_only_those_that_it_go
     load(bench, {"PHONE": "111", "FNAME": "Ann"})
     new = "new@example.com"
     # Another member takes the address between the look and the move.
-    monkeypatch.setattr(
-        "target_mailchimp.membership.Membership.verified",
-        lambda _, states: (
-            bench.mailchimp.control.put_members([{"email": new, "state": "subscribed"}]),
-            states,
-        )[1],
-    )
+    move = MailchimpWriter.write_single
+
+    def overtaken(writer: MailchimpWriter, write: Write) -> WriteResult:
+        bench.mailchimp.control.put_members([{"email": new, "state": "subscribed"}])
+        return move(writer, write)
+
+    monkeypatch.setattr(MailchimpWriter, "write_single", overtaken)
     [decided] = load(bench, {"email_address": new, "PHONE": "111", "FNAME": "Anna"})
     assert (decided.action, decided.reason) == ("updated", "address_taken")
     state = remembered(bench, new)

@@ -15,6 +15,9 @@ from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord,
 from target_mailchimp.rules.deduplicate import without_duplicates
 
 ADDRESS = {"addr1": "1 Main St", "city": "Springfield", "state": "IL", "zip": "62701"}
+ESCAPED = {"tag": "TRADE", "type": "radio", "options": {"choices": ["Nuts &amp; Bolts"]}}
+DAY_FIRST = MergeField("BDAY", "birthday", date_format="DD/MM")
+DAY_FIRST_DATE = MergeField("SINCE", "date", date_format="DD/MM/YYYY")
 US_PHONE = MergeField("PHONE", "phone", phone_format="US")
 SIZES = MergeField("SIZE", "dropdown", choices=("Small", "Large"))
 
@@ -48,6 +51,13 @@ SIZES = MergeField("SIZE", "dropdown", choices=("Small", "Large"))
         ("address", ADDRESS, {**ADDRESS, "addr2": ""}),
         ("address", {**ADDRESS, "zip": 62701, "country": "US"}, {**ADDRESS, "addr2": "", "country": "US"}),
         ("address", dict.fromkeys(ADDRESS, ""), ""),
+        (DAY_FIRST, "1980-06-09", "09/06"),
+        (DAY_FIRST, "25/12", "25/12"),
+        (DAY_FIRST, "12-25", "25/12"),
+        (DAY_FIRST_DATE, "02/03/1980", "1980-03-02"),
+        (DAY_FIRST_DATE, "12/25/1980", "1980-12-25"),
+        (DAY_FIRST_DATE, "1980-12-25T00:00:00Z", "1980-12-25"),
+        (MergeField.from_api(ESCAPED), "Nuts & Bolts", "Nuts & Bolts"),
         ("number", "  ", ""),
         ("date", "", ""),
         ("a type that is new", "value", "value"),

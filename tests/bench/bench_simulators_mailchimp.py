@@ -108,7 +108,7 @@ def bench_simulators_mailchimp() -> list[tuple[str, float, float]]:
                 lambda n: session.get(f"{url}/members", params={**page, "offset": n * PAGE}),
                 b"",
             ),
-            "one member": (lambda n: session.put(single, json={"language": f"l{n}"}), b"{}"),
+            "one member": (lambda n: session.put(single, json={"merge_fields": {"FNAME": f"l{n}"}}), b"{}"),
         }
         rows = []
         for name, (act, sent) in acts.items():

@@ -1,6 +1,7 @@
 """Writes everything in the repository that follows from the code, or checks it.
 
 These are the settings in the READMEs, the definitions under plugins/, the table of docs/rules.md,
+the table of fields in docs/mappings.md,
 and the version and licence of each distribution.
 `python tests/docs/generate.py` checks and names what differs; with `--write` it brings the files up to date.
 """
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 
 import distributions
+import field_table
 import plugin_definitions
 import rule_table
 from plugin_definitions import OTHERS, PLUGINS, ROOT
@@ -46,6 +48,13 @@ def wanted() -> dict[Path, str]:
     rules = ROOT / "docs" / "rules.md"
     files[rules] = between(
         rules.read_text(encoding="utf-8"), "<!-- tests -->", "<!-- /tests -->", f"\n{rule_table.table()}\n\n"
+    )
+    mappings = ROOT / "docs" / "mappings.md"
+    files[mappings] = between(
+        mappings.read_text(encoding="utf-8"),
+        "<!-- fields -->",
+        "<!-- /fields -->",
+        f"\n{field_table.table()}\n\n",
     )
     return files | distributions.wanted()
 

@@ -20,9 +20,12 @@ KINDS = {
     "object": "object",
     "number": "decimal",
 }
+OF_OWN_PLUGINS = {"boolean": "boolean", "date_iso8601": "date_iso8601"}
+"""Other types are text to Meltano, whose traceback about a bad value names no setting; the plugin does."""
 BUILT_IN = ("stream_maps", "stream_map_config", "faker_config", "flattening_enabled", "flattening_max_depth")
 BUILT_IN_PREFIXES = ("flattening_",)
-LOCKED = "-c ${MELTANO_PROJECT_ROOT}/requirements.lock"
+LOCKED = '-c "${MELTANO_PROJECT_ROOT}/requirements.lock"'
+"""In quotes: Meltano splits it as a shell does, and a folder's name may hold a space."""
 
 Setting = dict[str, Any]
 
@@ -60,7 +63,7 @@ class Plugin:
         if not self.source:
             return f"{LOCKED} {self.name}"
         build = LOCKED.replace("-c", "-b", 1)
-        return f"{LOCKED} {build} -e ${{MELTANO_PROJECT_ROOT}}/{self.source}"
+        return f'{LOCKED} {build} -e "${{MELTANO_PROJECT_ROOT}}/{self.source}"'
 
 
 EPICOR_GROUPS = (
@@ -171,7 +174,9 @@ def lock_file(plugin: Plugin) -> str:
         settings = settings_of(document) if plugin.source else document["settings"]["properties"]
         definition["description"] = one_line(document["description"])
         definition["capabilities"] = sorted(document["capabilities"])
-        definition["settings"] = [_definition(name, setting) for name, setting in settings.items()]
+        definition["settings"] = [
+            _definition(name, setting, is_own=bool(plugin.source)) for name, setting in settings.items()
+        ]
     if plugin.groups:
         definition["settings_group_validation"] = [list(group) for group in plugin.groups]
     if plugin.commands:
@@ -179,8 +184,9 @@ def lock_file(plugin: Plugin) -> str:
     return json.dumps(definition, indent=2, ensure_ascii=False) + "\n"
 
 
-def _definition(name: str, setting: Setting) -> Setting:
+def _definition(name: str, setting: Setting, *, is_own: bool) -> Setting:
     kind = kind_of(setting)
+    kind = OF_OWN_PLUGINS.get(kind, "string") if is_own else kind
     entry: Setting = {"name": name, "kind": kind}
     if kind == "options":
         entry["options"] = [{"label": str(v), "value": v} for v in setting["enum"] if v is not None]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from meltano_map_transform.mapper import StreamTransform
+from target_epicor_contacts.contract.contact_update import parse_update
 
 PROJECT = yaml.safe_load((Path(__file__).resolve().parents[2] / "meltano.yml").read_text(encoding="utf-8"))
 MAPPINGS = {
@@ -55,20 +56,21 @@ CUSTOMER = {
     "UpdatedOn": "2026-01-02T03:04:05.678Z",
     "SysRevID": 3000000001,
 }
+ADDRESS = {
+    "addr1": "1 Example Street",
+    "addr2": "",
+    "city": "Springfield",
+    "state": "IL",
+    "zip": "62701",
+    "country": "USA",
+}
 MEMBER = {
     "stream": "members",
     "email_address": "Info@Example.com",
     "status": None,
     "COMPANY": "Example Tools Ltd",
     "PHONE": "555 0100",
-    "ADDRESS": {
-        "addr1": "1 Example Street",
-        "addr2": "",
-        "city": "Springfield",
-        "state": "IL",
-        "zip": "62701",
-        "country": "USA",
-    },
+    "ADDRESS": ADDRESS,
     "INDUSTRY": "Tools",
     "REGION": "Midwest",
     "ACCTSTATUS": "Active",
@@ -89,7 +91,12 @@ def without(record: dict[str, object], *names: str) -> dict[str, object]:
         pytest.param({"NoContact": True}, {"status": "unsubscribed"}, id="not to be contacted"),
         pytest.param({"CreditHold": True}, {"ACCTSTATUS": "On hold"}, id="on hold"),
         pytest.param({"Active": False}, {"ACCTSTATUS": "Inactive", "source_active": False}, id="inactive"),
-        pytest.param({"City": ""}, {"ADDRESS": None}, id="incomplete address"),
+        pytest.param({"City": None}, {"ADDRESS": None}, id="an address that is not known"),
+        pytest.param(
+            {"State": "", "Zip": "", "Country": "Oman"},
+            {"ADDRESS": {**ADDRESS, "state": "", "zip": "", "country": "Oman"}},
+            id="an address of a country without states",
+        ),
         pytest.param({"EMailAddress": None}, {"email_address": None}, id="no address: the target records it"),
         pytest.param({"GroupCode": ""}, {"INDUSTRY": ""}, id="an emptied field is cleared"),
     ],
@@ -146,9 +153,15 @@ def test_an_opt_out_of_any_contact_is_passed_on(changes):
     assert (record["email_address"], record["status"]) == ("ann@example.com", "unsubscribed")
 
 
-@pytest.mark.parametrize("changes", [{"Inactive": True}, {"FirstName": "", "LastName": None}])
-def test_a_contact_without_a_name_to_give_is_left_out(changes):
-    assert mapped("epicor-to-mailchimp", "customer_contacts", CONTACT | changes) is None
+def test_an_inactive_contact_is_left_out():
+    assert mapped("epicor-to-mailchimp", "customer_contacts", CONTACT | {"Inactive": True}) is None
+
+
+def test_a_contact_whose_names_were_emptied_clears_them():
+    record = mapped("epicor-to-mailchimp", "customer_contacts", CONTACT | {"FirstName": "", "LastName": ""})
+
+    assert record is not None
+    assert (record["FNAME"], record["LNAME"]) == ("", "")
 
 
 def test_streams_that_are_not_mapped_pass_unchanged():
@@ -189,24 +202,17 @@ UPDATE = {
     "new_email": None,
     "event_id": "e1",
     "occurred_at": "2026-01-02T03:04:05Z",
+    "claimed_at": None,
     "sequence": 7,
     "type": "unsubscribe",
     "reason": "manual",
     "campaign_id": "c1",
     "list_id": "a1b2c3",
     "origin": "webhook",
+    "confirmation": None,
     "contact_status": "unsubscribed",
-    "FirstName": "Ann",
-    "LastName": "Example",
-    "PhoneNum": "555 0101",
-    "Address1": "2 Example Street",
-    "Address2": None,
-    "City": "Springfield",
-    "State": "IL",
-    "Zip": "62701",
+    "merges": EVENT["merges"],
 }
-FIELDS = ("FirstName", "LastName", "PhoneNum", "Address1", "Address2", "City", "State", "Zip")
-NO_FIELDS = dict.fromkeys(FIELDS)
 
 
 @pytest.mark.parametrize(
@@ -218,27 +224,18 @@ NO_FIELDS = dict.fromkeys(FIELDS)
         pytest.param({"reason": "abuse"}, {"reason": "abuse", "contact_status": "complaint"}, id="complaint"),
         pytest.param(
             {"type": "cleaned", "reason": "hard", "merges": None},
-            NO_FIELDS | {"type": "cleaned", "reason": "hard", "contact_status": "cleaned"},
+            {"type": "cleaned", "reason": "hard", "merges": None, "contact_status": "cleaned"},
             id="bounce",
         ),
         pytest.param(
             {"type": "subscribe"}, {"type": "subscribe", "contact_status": "subscribed"}, id="subscribe"
         ),
         pytest.param({"type": "profile"}, {"type": "profile", "contact_status": None}, id="profile"),
+        pytest.param({"confirmation": "refuted"}, {"confirmation": "refuted"}, id="refuted by Mailchimp"),
         pytest.param(
             {"type": "upemail", "new_email": "anna@example.com", "merges": None},
-            NO_FIELDS | {"type": "upemail", "new_email": "anna@example.com", "contact_status": None},
+            {"type": "upemail", "new_email": "anna@example.com", "merges": None, "contact_status": None},
             id="changed address",
-        ),
-        pytest.param(
-            {"merges": {"FNAME": "", "LNAME": "X", "ADDRESS": ""}},
-            NO_FIELDS | {"LastName": "X"},
-            id="emptied fields stay as they are in Epicor",
-        ),
-        pytest.param(
-            {"merges": {"ADDRESS": "2 Example Street, Springfield"}},
-            NO_FIELDS,
-            id="an address that is a text",
         ),
     ],
 )
@@ -254,3 +251,41 @@ def test_a_present_opt_out_tells_of_consent_alone(kind, status):
     told = opt_out | {"stream": "contact_updates", "type": kind, "reason": "manual"}
     record = opt_out | {"type": kind, "reason": "manual", "unsubscribe_reason": "No longer interested"}
     assert mapped("mailchimp-to-epicor", "opt_outs", record) == told | {"contact_status": status}
+
+
+# The columns that go back are declared in the settings of the target
+
+
+TARGET = next(
+    plugin["config"] for plugin in PROJECT["plugins"]["loaders"] if plugin["name"] == "target-epicor-contacts"
+)
+
+
+@pytest.mark.parametrize(
+    ("merges", "columns"),
+    [
+        pytest.param(
+            EVENT["merges"],
+            {
+                "FirstName": "Ann",
+                "LastName": "Example",
+                "PhoneNum": "555 0101",
+                "Address1": "2 Example Street",
+                "Address2": "",
+                "City": "Springfield",
+                "State": "IL",
+                "Zip": "62701",
+            },
+            id="every field",
+        ),
+        pytest.param(None, {}, id="no fields"),
+        pytest.param(
+            {"LNAME": "X", "ADDRESS": "2 Example Street"}, {"LastName": "X"}, id="address as a text"
+        ),
+    ],
+)
+def test_the_target_takes_the_declared_columns_out_of_an_event(merges, columns):
+    record = mapped("mailchimp-to-epicor", "contact_events", EVENT | {"merges": merges})
+    assert record is not None
+    record.pop("stream")
+    assert parse_update("contact_updates", record, TARGET["merge_fields"]).columns == columns

@@ -28,7 +28,9 @@ COMMANDS: Final = {
         "Show how far both systems differed when they were compared last (`meltano run reconcile`).",
     ),
     "erase": LazyCommand(f"{_CONSOLE}.erase", "Remove a person's data; the trail still verifies."),
-    "export": LazyCommand(f"{_AUDIT}.search", "Write every decision, oldest first."),
+    "export": LazyCommand(
+        f"{_CONSOLE}.erase", "Write every decision, oldest first; or all that is known about one person."
+    ),
     "failures": LazyCommand(f"{_AUDIT}.search", "List dead letters that wait to be replayed, oldest first."),
     "person": LazyCommand(
         f"{_AUDIT}.history", "Show what happened to EMAIL, in both directions, oldest first."
@@ -40,6 +42,10 @@ COMMANDS: Final = {
     "search": LazyCommand(f"{_AUDIT}.search", "Find decisions, newest first."),
     "serve": LazyCommand(
         f"{_CONSOLE}.pages.command", "Show the trail in a browser, to those who log in.", "pages"
+    ),
+    "undo": LazyCommand(
+        f"{_AUDIT}.undo",
+        "List what would put back the values before the events of a time, or send it to the target.",
     ),
     "verify": LazyCommand(f"{_AUDIT}.verify", "Check that nothing was changed or removed."),
 }

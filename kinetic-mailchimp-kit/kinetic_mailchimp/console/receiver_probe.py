@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -10,7 +9,12 @@ from typing import Any, Final
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
 from kinetic_mailchimp.kit.http_call import Request
-from kinetic_mailchimp.kit.receiver_metrics import INBOX_OLDEST_UNREAD_SECONDS, INBOX_UNREAD
+from kinetic_mailchimp.kit.json_reading import parse_json
+from kinetic_mailchimp.kit.receiver_metrics import (
+    INBOX_OLDEST_UNREAD_SECONDS,
+    INBOX_UNREAD,
+    UNREADABLE_SIGNING_SECRETS,
+)
 from kinetic_mailchimp.kit.retry import RetryPolicy
 from kinetic_mailchimp.kit.transport import Transport
 
@@ -65,6 +69,8 @@ def probe_receiver(url: str, transport: Transport) -> ReceiverStatus:
     if ready.status != HTTPStatus.OK:
         problems = _problems(ready.text) or (f"It answers HTTP {ready.status}.",)
     page = numbers.text if numbers.status == HTTPStatus.OK else ""
+    if (unreadable := _gauge(page, UNREADABLE_SIGNING_SECRETS)) and not problems:
+        problems = (f"{unreadable:.0f} of its signing secrets cannot be read; it refuses their deliveries.",)
     unread = _gauge(page, INBOX_UNREAD)
     return ReceiverStatus(
         problems=problems,
@@ -75,7 +81,7 @@ def probe_receiver(url: str, transport: Transport) -> ReceiverStatus:
 
 def _problems(text: str) -> tuple[str, ...]:
     try:
-        document: Any = json.loads(text)
+        document: Any = parse_json(text)
     except ValueError:
         return ()
     problems = document.get("problems") if isinstance(document, dict) else None

@@ -2,6 +2,7 @@
 
 from kinetic_mailchimp.epicor.client import EpicorClient, Row
 from kinetic_mailchimp.epicor.metadata import EntityType, Property, ServiceMetadata
+from kinetic_mailchimp.epicor.row_name import row_name
 from kinetic_mailchimp.epicor.settings import EPICOR_SETTINGS, EpicorSettings, with_epicor_settings
 
 __all__ = [
@@ -12,5 +13,6 @@ __all__ = [
     "Property",
     "Row",
     "ServiceMetadata",
+    "row_name",
     "with_epicor_settings",
 ]

@@ -9,10 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from kinetic_mailchimp.epicor.errors import BUSY, Rule, host_of, to_error
 from kinetic_mailchimp.epicor.problem import read_problem
-from kinetic_mailchimp.epicor.settings import EpicorSettings
+from kinetic_mailchimp.epicor.settings import EpicorSettings, default_token_url
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, CredentialsError, TransientError
 from kinetic_mailchimp.kit.http_call import Answer, Request
 from kinetic_mailchimp.kit.redaction import MASKER
@@ -110,8 +111,11 @@ def authorization(
     # A transport of its own: the API key must not go to an identity provider, and a request that waits for
     # a free connection must not keep the token from being fetched.
     same_host = host_of(settings.token_url) == host_of(settings.base_url)
+    derived = settings.auth_method == "token_resource" and settings.token_url == default_token_url(settings)
+    url_from = "base_url" if derived else "token_url"
     transport = Transport(
-        classify_token,
+        partial(classify_token, url_from=url_from),
+        url_from=url_from,
         timeout=settings.request_timeout,
         retry=retry,
         max_connections=1,
@@ -120,7 +124,7 @@ def authorization(
         clock=clock,
     )
     request = token_request(settings)
-    return TokenAuthorization(fixed, lambda: read_token(transport.send(request)), clock)
+    return TokenAuthorization(fixed, lambda: read_token(transport.send(request), url_from), clock)
 
 
 def token_request(settings: EpicorSettings) -> Request:
@@ -157,21 +161,26 @@ def _token_resource(
     return Request("POST", settings.token_url, headers=headers, form=form, repeatable=True, authorized=False)
 
 
-def read_token(answer: Answer) -> Token:
+def read_token(answer: Answer, url_from: str = "token_url") -> Token:
     """The token in an answer of TokenResource.svc (JSON or XML) or of an OAuth2 server.
+
+    Args:
+        answer: What came back.
+        url_from: The setting that the address came from.
 
     Raises:
         ConfigurationError: There is none in it.
     """
     try:
-        document = json.loads(answer.body)
+        document = answer.document
     except ValueError:
         document = _token_xml(answer.text)
-    names = {str(name).replace("_", "").lower(): value for name, value in document.items()}
+    fields = document if isinstance(document, dict) else {}
+    names = {str(name).replace("_", "").lower(): value for name, value in fields.items()}
     value = names.get("accesstoken")
     if not isinstance(value, str) or not value:
         raise ConfigurationError(
-            "The answer of the token service holds no token.", advice="Check `token_url`."
+            "The answer of the token service holds no token.", advice=f"Check `{url_from}`."
         )
     try:
         lifetime = float(names.get("expiresin") or ASSUMED_LIFETIME)
@@ -181,23 +190,24 @@ def read_token(answer: Answer) -> Token:
 
 
 def _token_xml(text: str) -> dict[str, str]:
-    return dict(re.findall(r"<(?:\w+:)?(AccessToken|ExpiresIn)\b[^>]*>([^<]+)<", text))
+    return dict(re.findall(r"<(?:\w+:)?(AccessToken|ExpiresIn)\b[^<>]*>([^<]+)<", text))
 
 
+_URL = "{url}"
 _CHECK_LOGIN = "Check `username` and `password`; if they are right, try another `token_request`."
 _TOKEN_RULES = (
     Rule(TransientError, BUSY, message="The token service is busy or away."),
     Rule(
         ConfigurationError,
         frozenset({400, 401, 403}),
-        re.compile("invalid_scope"),
+        says=re.compile("invalid_scope"),
         message="The identity provider does not know the scope.",
         advice="Check `oauth_scope`.",
     ),
     Rule(
         CredentialsError,
         frozenset({400, 401, 403}),
-        re.compile("invalid_client|unauthorized_client"),
+        says=re.compile("invalid_client|unauthorized_client"),
         message="The identity provider does not know the application.",
         advice="Check `client_id` and `client_secret`.",
     ),
@@ -209,19 +219,25 @@ _TOKEN_RULES = (
     ),
     Rule(TransientError, frozenset(range(500, 600)), message="The token service failed."),
     Rule(
-        ConfigurationError,
+        CredentialsError,
         message="There is no token service at this address.",
-        advice="Check `token_url` and `base_url`; where tokens are not enabled, use `auth_method` `basic`.",
+        advice=f"Check `{_URL}`; where tokens are not enabled, use `auth_method` `basic`.",
     ),
 )
 
 
-def classify_token(request: Request, answer: Answer) -> ConnectorError | None:  # noqa: ARG001 (the transport's form)
+def classify_token(
+    request: Request,  # noqa: ARG001 (the transport's form)
+    answer: Answer,
+    *,
+    url_from: str = "token_url",
+) -> ConnectorError | None:
     """The error that an answer of a token service means; None for success.
 
     Args:
         request: What was sent.
         answer: What came back.
+        url_from: The setting that the address came from.
     """
     problem = read_problem(answer)
     if answer.status < 300 and not problem.is_html:  # noqa: PLR2004 (every 2xx)
@@ -229,7 +245,9 @@ def classify_token(request: Request, answer: Answer) -> ConnectorError | None:  
     oauth_error = answer.document.get("error") if answer.is_json and _is_object(answer) else None
     if isinstance(oauth_error, str):
         problem = type(problem)(problem.status, problem.message, error_type=oauth_error)
-    return to_error(problem, answer, _TOKEN_RULES)
+    error = to_error(problem, answer, _TOKEN_RULES)
+    error.advice = error.advice.replace(_URL, url_from)
+    return error
 
 
 def _is_object(answer: Answer) -> bool:

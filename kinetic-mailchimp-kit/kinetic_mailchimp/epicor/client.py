@@ -5,14 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import email.utils
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from kinetic_mailchimp.epicor.auth import authorization
-from kinetic_mailchimp.epicor.errors import classify
+from kinetic_mailchimp.epicor.errors import PageTooLargeError, UrlTooLongError, classify
 from kinetic_mailchimp.epicor.metadata import ServiceMetadata, parse_metadata
 from kinetic_mailchimp.epicor.odata import Value, key_segment
 from kinetic_mailchimp.epicor.settings import EpicorSettings
@@ -27,6 +29,8 @@ Row = dict[str, Any]
 
 LONGEST_URL = 7_500
 """Gateways in front of Kinetic refuse a request line of about 8,192 characters."""
+_HALF_OF_A_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class EpicorClient:
@@ -50,8 +54,6 @@ class EpicorClient:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
-        if _travels_in_clear(settings.base_url):
-            logger.warning("`base_url` is not https: key, password and data travel in clear.")
         self._stopped = threading.Event()
         pause = sleep or self._pause
         self._root = f"{settings.base_url}/api/v2/odata"
@@ -67,6 +69,10 @@ class EpicorClient:
             clock=clock,
         )
         self._metadata: dict[str, ServiceMetadata] = {}
+        self.longest_url = LONGEST_URL
+        """Characters that a URL may have, as far as is known of this server."""
+        self.most_rows: int | None = None
+        """Rows that a page may have, where the server has refused a larger one."""
         self.server_time: dt.datetime | None = None
         """The time of the server's clock with the last rows; None before any, or where it does not say."""
 
@@ -123,10 +129,33 @@ class EpicorClient:
             kind: PageRequest raises PageTimeoutError at once where the server runs out of time, ProbeRequest
                 QueryRefusedError where it cannot run the query; a plain Request is tried again.
         """
+        if top is not None and self.most_rows is not None:
+            top = min(top, self.most_rows)
         params = _query(filter=filter, orderby=orderby, select=select, expand=expand, top=top, skip=skip)
-        answer = self.transport.send(
-            kind("GET", self._url(company, path), params={**(parameters or {}), **params})
-        )
+        request = kind("GET", self._url(company, path), params={**(parameters or {}), **params})
+        try:
+            answer = self.transport.send(request)
+        except PageTooLargeError as error:
+            if top is None or top <= 1:
+                raise
+            told = int(error.field) if error.field else top
+            self.most_rows = told if 0 < told < top else top // 2
+            logger.warning("%s: the server gives no more than %d rows at once.", path, self.most_rows)
+            return self.read(
+                company,
+                path,
+                filter=filter,
+                orderby=orderby,
+                select=select,
+                expand=expand,
+                top=self.most_rows,
+                skip=skip,
+                parameters=parameters,
+                kind=kind,
+            )
+        except UrlTooLongError:
+            self.longest_url = min(self.longest_url, len(request.full_url) // 2)
+            raise
         self.server_time = _date(answer)
         return _rows(answer)
 
@@ -140,6 +169,8 @@ class EpicorClient:
         """
         url = self._url(company, path, "$count")
         answer = self.transport.send(Request("GET", url, params=_query(filter=filter)))
+        if answer.status == HTTPStatus.NO_CONTENT:
+            return 0
         try:
             return int(answer.text.strip().lstrip("\ufeff"))
         except ValueError:
@@ -247,11 +278,6 @@ def _query(
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _travels_in_clear(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme == "http" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}
-
-
 def _date(answer: Answer) -> dt.datetime | None:
     try:
         date = email.utils.parsedate_to_datetime(answer.headers.get("Date", ""))
@@ -267,6 +293,8 @@ def _document(answer: Answer) -> Row:
         document = answer.document
     except ValueError:
         document = None
+    if _HALF_OF_A_PAIR.search(answer.body):
+        document = _whole(document)
     if not isinstance(document, dict):
         raise TransientError(
             "The answer is not a JSON object.", status=answer.status, advice="Is `base_url` a Kinetic server?"
@@ -278,7 +306,18 @@ def _reply(answer: Answer) -> Reply:
     return Reply(HttpCall.of_answer(answer), _document(answer))
 
 
+def _whole(value: Any) -> Any:  # noqa: ANN401 (any JSON)
+    """A document with U+FFFD in place of each half of a surrogate pair, which no encoding carries."""
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_whole(inner) for inner in value]
+    return {name: _whole(inner) for name, inner in value.items()} if isinstance(value, dict) else value
+
+
 def _rows(answer: Answer) -> list[Row]:
+    if answer.status == HTTPStatus.NO_CONTENT:
+        return []
     rows = _document(answer).get("value")
     if not isinstance(rows, list):
         raise ConfigurationError("The answer holds no rows.", advice="Is the path an entity set or a BAQ?")

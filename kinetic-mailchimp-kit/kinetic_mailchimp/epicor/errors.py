@@ -33,6 +33,30 @@ class QueryRefusedError(ConnectorError):
     """The server cannot run a query of this form; the rows may be had in another way."""
 
 
+class ServerLimitError(ConfigurationError):
+    """The server takes less at once than was asked: ask for less, and tell a person where none helps."""
+
+
+class UrlTooLongError(ServerLimitError):
+    """A URL or its query is longer than the gateway or IIS takes."""
+
+
+class FilterTooLargeError(ServerLimitError):
+    """A `$filter` has more conditions than the server takes."""
+
+
+class PageTooLargeError(ServerLimitError):
+    """A `$top` is larger than the server takes; `field` is what it takes, where it says."""
+
+
+class BodyTooLargeError(ServerLimitError):
+    """A request, or the answer to it, is larger than the gateway takes."""
+
+
+class PathRefusedError(ConfigurationError):
+    """A path holds a character that the web server refuses; a method takes the same key in its parameters."""
+
+
 class CompanyAccessError(PermissionDeniedError):
     """The company does not exist, or this identity may not work in it. Kinetic says no more than that."""
 
@@ -56,7 +80,8 @@ class Rule:
     Attributes:
         error: The class of failure, which is how one recovers from it.
         statuses: HTTP statuses, or any.
-        says: A pattern in the error type or the message; its group `name` is a column, a set or a service.
+        of_type: A pattern in the error type.
+        says: A pattern in the message, or in the error type; its group `name` is a column or a set.
         html: Whether the body is a web page.
         message: Instead of the server's own words; `{name}` is that group.
         advice: What a person can do.
@@ -65,6 +90,7 @@ class Rule:
 
     error: type[ConnectorError]
     statuses: frozenset[int] = frozenset()
+    of_type: re.Pattern[str] | None = None
     says: re.Pattern[str] | None = None
     html: bool | None = None
     message: str = ""
@@ -76,6 +102,8 @@ class Rule:
         if self.statuses and problem.status not in self.statuses:
             return None
         if self.html is not None and self.html != problem.is_html:
+            return None
+        if self.of_type is not None and not self.of_type.search(problem.error_type):
             return None
         if self.says is None:
             return {}
@@ -92,9 +120,79 @@ def _on(*statuses: int) -> frozenset[int]:
 
 
 BUSY = _on(408, 425, 429, 502, 503, 504)
+_NO_PROPERTY = r"could not find a property named '(?P<name>[^']*)'"
+_NO_PROPERTY_ADVICE = "Take it out of the selection, or out of the setting or mapping that names it."
 CHECK_BASE_URL = "Check `base_url`: host and instance, the part before `/api/v2`."
 
+BUSINESS_RULE = _says(r"BusinessObjectException|BLException|Bpm|DuplicateRecord|RowModified")
+_MISSING_ROW = _says(r"\bnot (available|found)\b|does not exist")
+_TOO_LONG_ADVICE = (
+    "Nothing shorter can be asked: let the administrators of the server allow longer queries "
+    "(`maxQueryString` of IIS), or select fewer columns and shorten the filter."
+)
+_QUERY_ADVICE = "The query was refused: check filter, expand and columns of this stream."
+
 RULES: tuple[Rule, ...] = (
+    # Where the type says what kind of failure it is, the words do not: a business rule may speak of
+    # companies, licences and users. Kinetic sends some as 401; to log in again would change nothing.
+    # A PATCH or GetByID of a row that is not there answers 400 "Customer not available".
+    Rule(NotFoundError, _on(400, 401, 404), of_type=_says("RecordNotFoundException")),
+    Rule(NotFoundError, _on(400), of_type=BUSINESS_RULE, says=_MISSING_ROW),
+    Rule(DataError, frozenset(range(400, 501)) - BUSY, of_type=BUSINESS_RULE),
+    Rule(
+        ConfigurationError,
+        _on(400),
+        of_type=_says("ODataException"),
+        says=_says(_NO_PROPERTY),
+        message="The service has no column {name}.",
+        advice=_NO_PROPERTY_ADVICE,
+    ),
+    Rule(
+        PageTooLargeError,
+        _on(400),
+        says=_says(r"limit of '(?P<name>\d+)' for top|top query|\$top\b.*(exceed|maximum|at most|limit)"),
+        advice="Ask the administrators of the server.",
+    ),
+    Rule(
+        FilterTooLargeError,
+        _on(400, 500),
+        says=_says(
+            r"node count|MaxNodeCount|nested too deeply|(filter|expression).*too (complex|deep|many|large)"
+            r"|recursion limit|ran out of internal resources"
+        ),
+        advice="Nothing smaller can be asked: let the administrators allow more (`MaxNodeCount`).",
+    ),
+    Rule(
+        UrlTooLongError,
+        _on(400, 404, 414, 431),
+        says=_says(
+            r"404\.1[45]\b|maxQueryStringLength|maxUrlLength|request too long|query string is too long"
+        ),
+        message="The query of the request is too long for the server.",
+        advice=_TOO_LONG_ADVICE,
+    ),
+    Rule(
+        UrlTooLongError,
+        _on(414),
+        message="The URL of the request is too long for the gateway.",
+        advice=_TOO_LONG_ADVICE,
+    ),
+    Rule(
+        ConfigurationError,
+        _on(400),
+        says=_says("plain HTTP request"),
+        message="The server speaks TLS at this port.",
+        advice="Check `base_url`: it begins with `https://`.",
+    ),
+    Rule(BodyTooLargeError, _on(413), message="The request or its answer is too large for the gateway."),
+    Rule(
+        PathRefusedError,
+        _on(400, 404),
+        says=_says(r"404\.(5|8|11)\b|Request\.Path|request URL is invalid"),
+        message="The web server refuses a character in the path.",
+        advice="Set `write_mode` to `rpc`.",
+    ),
+    Rule(ConfigurationError, _on(400), of_type=_says("ODataException"), advice=_QUERY_ADVICE),
     Rule(
         TransientError,
         says=_says(r"LicenseAccessException|maximum users exceeded"),
@@ -104,7 +202,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         TransientError,
         _on(503),
-        _says(r"ConversionsPending"),
+        says=_says(r"ConversionsPending"),
         message="The server is being upgraded.",
         advice="Wait until the upgrade is done.",
     ),
@@ -121,31 +219,31 @@ RULES: tuple[Rule, ...] = (
         message="The server is busy or away.",
         advice="If it stays, ask its administrators.",
     ),
-    # Kinetic sends some refusals of business rules as 401; to log in again would change nothing.
-    Rule(NotFoundError, _on(400, 401, 404), _says(r"RecordNotFoundException|record not found")),
-    Rule(DataError, _on(401), _says(r"BusinessObjectException|BLException")),
+    Rule(NotFoundError, _on(400, 401, 404), says=_says(r"record not found")),
     Rule(
         PermissionDeniedError,
         _on(401, 403),
-        _says(r"access scope|out of scope|not in scope"),
+        says=_says(r"access scope|out of scope|not in scope"),
         advice="Add the service to the access scope of the key in API Key Maintenance (`api_key`).",
     ),
     Rule(
         CredentialsError,
         _on(401, 403),
-        _says(r"api[ -]?key"),
+        says=_says(r"api[ -]?key"),
         advice="Check `api_key`: of this environment, not expired, enabled.",
     ),
     Rule(
         CompanyAccessError,
         _on(400, 401, 403, 404, 500),
-        _says(r"(invalid|unknown) company|company \S* ?(is )?(not valid|invalid|unknown|not found)"),
+        says=_says(r"(invalid|unknown) company|company \S* ?(is )?(not valid|invalid|unknown|not found)"),
         advice="Check `companies`: IDs as they stand in Kinetic, and the access of the user to each.",
     ),
     Rule(
         CompanyAccessError,
         _on(400, 401, 403),
-        _says(r"\bcompany\b.*\b(access|authori[sz]ed|permitted|allowed)|(access|authori[sz]ed).*\bcompany\b"),
+        says=_says(
+            r"\bcompany\b.*\b(access|authori[sz]ed|permitted|allowed)|(access|authori[sz]ed).*\bcompany\b"
+        ),
         advice="Give the user access to this company, or take it out of `companies`.",
     ),
     Rule(
@@ -167,14 +265,14 @@ RULES: tuple[Rule, ...] = (
     Rule(
         ConfigurationError,
         _on(400),
-        _says(r"could not find a property named '(?P<name>[^']*)'"),
+        says=_says(_NO_PROPERTY),
         message="The service has no column {name}.",
-        advice="Take it out of the selection, or out of the setting or mapping that names it.",
+        advice=_NO_PROPERTY_ADVICE,
     ),
     Rule(
         ConfigurationError,
         _on(404),
-        _says(r"resource not found for the segment '(?P<name>[^']*)'"),
+        says=_says(r"resource not found for the segment '(?P<name>[^']*)'"),
         message="The server has no service or set {name}.",
         advice="Names are case-sensitive; the version of Kinetic or its licensed modules may lack it.",
     ),
@@ -184,29 +282,18 @@ RULES: tuple[Rule, ...] = (
         _on(404),
         advice=f"The service, the set, the BAQ or the instance does not exist. {CHECK_BASE_URL}",
     ),
-    # A PATCH or GetByID of a row that is not there answers 400 "Customer not available".
-    Rule(NotFoundError, _on(400), _says(r"\bnot (available|found)\b|does not exist")),
+    Rule(NotFoundError, _on(400), says=_MISSING_ROW),
     Rule(
         ConfigurationError,
         _on(400),
-        _says(
-            r"ODataException|binary operator|identifier was expected|syntax error"
-            r"|\$(filter|select|orderby|expand)"
-        ),
-        advice="The query was refused: check filter, expand and columns of this stream.",
-    ),
-    Rule(
-        ConfigurationError,
-        _on(414),
-        message="The URL of the request is too long for the gateway.",
-        advice="Select fewer columns, or shorten the filter.",
+        says=_says(r"binary operator|identifier was expected|syntax error|\$(filter|select|orderby|expand)"),
+        advice=_QUERY_ADVICE,
     ),
     Rule(
         TransientError,
         _on(410),
         message="The session on the server has ended.",
     ),
-    Rule(DataError, _on(500), _says(r"BusinessObjectException|BLException")),
     Rule(
         TransientError,
         frozenset(range(500, 600)),
@@ -245,7 +332,7 @@ def _refuses_query(error: ConnectorError) -> bool:
     """Tell whether the query itself fails; the server hides the cause behind an apology, as 400 or 500."""
     return (
         error.status in {400, 500, 501}
-        and not isinstance(error, CredentialsError | PermissionDeniedError)
+        and not isinstance(error, CredentialsError | PermissionDeniedError | ServerLimitError)
         and error.retry_after is None
     )
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
+from kinetic_mailchimp.kit.json_reading import parse_json
 
 STRING = "Edm.String"
+_LONGEST_CHAIN = 50
+"""Types that one is derived from; a circle of them ends there."""
 
 
 @dataclass(frozen=True)
 class Property:
-    """A column. `edm_type` is Edm.String where $metadata names none."""
+    """A column. `edm_type` is Edm.String where $metadata names none; so is `max_length` None."""
 
     name: str
     edm_type: str = STRING
     is_collection: bool = False
+    max_length: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,8 @@ def parse_metadata(service: str, text: str) -> ServiceMetadata:
     """
     try:
         text = text.lstrip("\ufeff \r\n\t")
-        types, sets = _from_xml(text) if text.startswith("<") else _from_json(json.loads(text))
-    except (ValueError, ET.ParseError, AttributeError) as error:
+        types, sets = _from_xml(text) if text.startswith("<") else _from_json(parse_json(text))
+    except (ValueError, ET.ParseError, AttributeError, TypeError, RecursionError) as error:
         raise TransientError(
             f"The $metadata of {service} cannot be read.", advice="Is `base_url` a Kinetic server?"
         ) from error
@@ -111,7 +114,7 @@ def _from_json(document: Mapping[str, Any]) -> _Parsed:
     }
     container = raw.get(document.get("$EntityContainer", ""), {})
     sets = {
-        name: element["$Type"]
+        name: _type_of(element)
         for name, element in container.items()
         if isinstance(element, Mapping) and element.get("$Type") and element.get("$Collection", True)
     }
@@ -138,18 +141,26 @@ def _json_type(name: str, raw: Mapping[str, Mapping[str, Any]]) -> EntityType:
         for column, definition in element.items():
             if column.startswith(("$", "@")) or not isinstance(definition, Mapping):
                 continue
-            edm_type = definition.get("$Type", STRING)
+            edm_type = _type_of(definition)
             if definition.get("$Kind") == "NavigationProperty":
                 navigation[column] = edm_type
             else:
-                properties[column] = Property(column, edm_type, bool(definition.get("$Collection")))
+                length = _length(definition.get("$MaxLength"))
+                properties[column] = Property(column, edm_type, bool(definition.get("$Collection")), length)
     return EntityType(name, key, properties, navigation)
+
+
+def _type_of(element: Mapping[str, Any]) -> str:
+    edm_type = element.get("$Type", STRING)
+    if not isinstance(edm_type, str):
+        raise TypeError("a $Type is the name of a type")
+    return edm_type
 
 
 def _with_bases(name: str, raw: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """An element after those it is derived from."""
     chain: list[Mapping[str, Any]] = []
-    while name in raw and raw[name] not in chain:
+    while name in raw and len(chain) < _LONGEST_CHAIN:
         chain.insert(0, raw[name])
         name = raw[name].get("$BaseType", "")
     return chain
@@ -181,11 +192,19 @@ def _xml_type(name: str, element: ET.Element) -> EntityType:
         is_collection = edm_type.startswith("Collection(")
         edm_type = edm_type[len("Collection(") : -1] if is_collection else edm_type
         if _local(inner) == "Property":
-            properties[inner.get("Name", "")] = Property(inner.get("Name", ""), edm_type, is_collection)
+            length = _length(inner.get("MaxLength"))
+            properties[inner.get("Name", "")] = Property(
+                inner.get("Name", ""), edm_type, is_collection, length
+            )
         elif _local(inner) == "NavigationProperty":
             navigation[inner.get("Name", "")] = edm_type
     key = tuple(inner.get("Name", "") for inner in element.iter() if _local(inner) == "PropertyRef")
     return EntityType(name, key, properties, navigation)
+
+
+def _length(text: Any) -> int | None:  # noqa: ANN401 (JSON)
+    """A length; `max` is none."""
+    return int(text) if str(text).isdecimal() and int(text) > 0 else None
 
 
 def _local(element: ET.Element) -> str:

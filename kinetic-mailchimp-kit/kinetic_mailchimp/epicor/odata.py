@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -10,6 +11,9 @@ from typing import Any
 from urllib.parse import quote
 
 Value = str | int | float | bool | Decimal | dt.datetime | dt.date | uuid.UUID | None
+
+
+_NOT_IN_PATHS = re.compile(r"[/\\#%?&+:*<>\x00-\x1f]")
 
 
 class Raw(str):
@@ -133,5 +137,5 @@ def key_segment(key: Mapping[str, Value]) -> str:
 
 
 def fits_in_path(key: Mapping[str, Value]) -> bool:
-    """Tell whether a key can stand in a path; Kinetic finds no part number with `/`, `#` or `%` there."""
-    return not any(isinstance(value, str) and set(value) & set("/\\#%?&+") for value in key.values())
+    """Tell whether a key can stand in a path: Kinetic misses `/`, `#` and `%`, ASP.NET refuses more."""
+    return not any(isinstance(value, str) and _NOT_IN_PATHS.search(value) for value in key.values())

@@ -9,9 +9,16 @@ from http import HTTPStatus
 from typing import Any
 
 from kinetic_mailchimp.kit.http_call import Answer
+from kinetic_mailchimp.kit.plain_text import plain
 from kinetic_mailchimp.kit.redaction import MASKER
 
 LONGEST_MESSAGE = 300
+_REFUSED_BY_IIS = re.compile(
+    r"\b40\d\.\d+\b|maxQueryStringLength|maxUrlLength|Request\.Path|Request Too Long|"
+    r"request URL is invalid|query string is too long|plain HTTP request",
+    re.IGNORECASE,
+)
+"""Words in a web page of IIS or ASP.NET about a request that never reached Kinetic."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,8 @@ def read_problem(answer: Answer) -> Problem:
         return Problem(answer.status)
     text = answer.text.strip()
     if "html" in content_type or text[:200].lower().startswith(("<!doctype html", "<html")):
-        return Problem(answer.status, is_html=True)
+        found = _REFUSED_BY_IIS.search(text) if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR else None
+        return Problem(answer.status, error_type=found[0] if found else "", is_html=True)
     if answer.is_json or text.startswith("{"):
         try:
             document = answer.document
@@ -82,7 +90,7 @@ def _from_xml(status: int, text: str) -> Problem:
     parts = {
         name: found.group(1)
         for name in ("ErrorMessage", "ReasonPhrase", "ErrorType", "CorrelationId")
-        if (found := re.search(rf"<(?:\w+:)?{name}[^>]*>([^<]*)<", text))
+        if (found := re.search(rf"<(?:\w+:)?{name}[^<>]*>([^<]*)<", text))
     }
     return Problem(
         status,
@@ -94,5 +102,5 @@ def _from_xml(status: int, text: str) -> Problem:
 
 def _shortened(text: str) -> str:
     # Its words are kept in the audit trail, too; and a secret that is cut could no longer be told as one.
-    line = MASKER.mask(" ".join(text.split()))
+    line = plain(MASKER.mask(" ".join(text.split())))
     return line if len(line) <= LONGEST_MESSAGE else f"{line[:LONGEST_MESSAGE]}…"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
-from urllib.parse import urlsplit
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.settings import json_schema, read, setting
+from kinetic_mailchimp.kit.web_url import split_url, web_url
 
 AuthMethod = Literal["basic", "token_resource", "oauth2", "api_key"]
 TokenRequest = Literal["headers", "basic", "form"]
@@ -43,13 +45,13 @@ _CREDENTIALS = ("api_key", "username", "password", "client_id", "client_secret")
 def _base_url(text: str) -> str:
     """Read the instance's URL, also out of one that was copied with more behind it."""
     url = _API_PATH.sub("", text.strip().rstrip("/")).rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    parts = split_url(url)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigurationError(
             "Setting `base_url` is not a valid web address.",
             advice="Use `https://<host>/<instance>`, the part before `/api/v2`.",
         )
-    if parts.username or parts.query or parts.fragment:
+    if "@" in parts.netloc or parts.query or parts.fragment:
         raise ConfigurationError(
             "Setting `base_url` holds a login, a query or a fragment.",
             advice="Use `https://<host>/<instance>`; a login belongs in `username` and `password`.",
@@ -62,6 +64,14 @@ def _ca_bundle(path: str | None) -> str | None:
         raise ConfigurationError(
             "Setting `ca_bundle` names a file that does not exist.", advice="Check the path in `ca_bundle`."
         )
+    if path is not None and Path(path).is_file():
+        try:
+            ssl.create_default_context(cafile=path)
+        except OSError as error:
+            raise ConfigurationError(
+                "Setting `ca_bundle` names a file without a certificate that can be read.",
+                advice="Name one in PEM form, with `-----BEGIN CERTIFICATE-----`.",
+            ) from error
     return path
 
 
@@ -127,6 +137,7 @@ class EpicorSettings:
         title="Token URL",
         description="Where tokens come from. Without it: Epicor's identity provider for `oauth2`, "
         "`TokenResource.svc` of the instance for `token_resource`.",
+        parse=partial(web_url, setting="token_url"),
     )
     token_request: TokenRequest = setting(
         "headers",
@@ -190,7 +201,7 @@ class EpicorSettings:
                 )
         settings = read(cls, config)
         _check_headers(settings)
-        return replace(settings, token_url=settings.token_url or _token_url(method, settings.base_url))
+        return replace(settings, token_url=settings.token_url or default_token_url(settings))
 
     @property
     def license_guid(self) -> str | None:
@@ -234,5 +245,7 @@ def _check_headers(settings: EpicorSettings) -> None:
             )
 
 
-def _token_url(method: str, base_url: str) -> str:
-    return {"oauth2": DEFAULT_TOKEN_URL, "token_resource": f"{base_url}/TokenResource.svc/"}.get(method, "")
+def default_token_url(settings: EpicorSettings) -> str:
+    """The address that tokens come from where `token_url` names none; empty where none are needed."""
+    token_resource = f"{settings.base_url}/TokenResource.svc/"
+    return {"oauth2": DEFAULT_TOKEN_URL, "token_resource": token_resource}.get(settings.auth_method, "")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
+from kinetic_mailchimp.kit.private_files import warn_if_shared
 from kinetic_mailchimp.kit.secret_names import named_as_secret
 
 if TYPE_CHECKING:
@@ -33,6 +34,19 @@ _DURABLE: Final = {
 }
 _HIDE: Final = True
 """An error message must not show the values of a row: they are personal data."""
+
+FULL: Final = "disk_full"
+LOCKED: Final = "locked"
+GONE: Final = "file_gone"
+_KINDS: Final = {
+    "SQLITE_FULL": FULL,
+    "SQLITE_IOERR_SHMSIZE": FULL,
+    "SQLITE_BUSY": LOCKED,
+    "SQLITE_LOCKED": LOCKED,
+    "53100": FULL,  # PostgreSQL
+    "55P03": LOCKED,
+}
+"""Errors that a person can do something about, by the names that the drivers give them."""
 
 _migrating = threading.Lock()  # Alembic keeps the migration at work in a global proxy
 
@@ -57,6 +71,7 @@ class Profile:
         busy_seconds: How long a writer of SQLite waits for another one.
         pragmas: PRAGMAs of SQLite, beside those that make it durable.
         file_mode: Permissions of a new SQLite file.
+        lock_setting: The variable that sets `busy_seconds`; empty where none does.
     """
 
     name: str
@@ -73,6 +88,7 @@ class Profile:
     busy_seconds: int
     pragmas: Mapping[str, object]
     file_mode: int
+    lock_setting: str = ""
 
     def alembic_config(self) -> Config:
         """Alembic's configuration, made from what is inside the package."""
@@ -102,6 +118,7 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
             _make_file(self.url, profile)
+            self._file = _identity(self.url)
             self._reader: sa.Engine = _sqlite_engine(self.url, profile)
             self._autocommit = self._reader.execution_options(sqlite_begin=None)
             # All writing through one connection: a second one would have to read what the first one changed.
@@ -141,6 +158,21 @@ class Database:
             if self.profile.writers_queue:
                 self._lock(connection)
             yield connection
+        self.check_file()
+
+    def check_file(self) -> None:
+        """Check that what is committed can be found: SQLite goes on writing into a file without a name.
+
+        Raises:
+            TransientError: The file was removed, or another one is in its place.
+        """
+        if self.is_sqlite and _identity(self.url) != self._file:
+            raise TransientError(
+                f"The file of the {self.profile.name} {self} was removed or replaced while it was in use: "
+                "what is written since then is lost.",
+                advice="Put the file back, or start again with a new one.",
+                code=GONE,
+            )
 
     @contextmanager
     def autocommit(self) -> Iterator[sa.Connection]:
@@ -207,11 +239,30 @@ class Database:
         except (sa.exc.IntegrityError, sa.exc.DataError):
             raise  # the caller knows which value it is
         except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
-            raise TransientError(
-                f"The {self.profile.name} {self} did not answer as it should: {_first_line(error)}.",
-                advice=f"Check `{self.profile.setting}`, that the disk is not full and that the server runs. "
-                "Nothing of this step was written.",
-            ) from error
+            raise self._failure(error) from error
+
+    def _failure(self, error: sa.exc.DBAPIError | sa.exc.TimeoutError) -> TransientError:
+        name = f"The {self.profile.name} {self}"
+        kind = _kind_of(error)
+        if kind == FULL:
+            return TransientError(
+                f"{name} cannot grow: the disk is full.",
+                advice="Make space there, then start again. Nothing of this step was written.",
+                code=FULL,
+            )
+        if kind == LOCKED:
+            setting = f" (`{self.profile.lock_setting}`)" if self.profile.lock_setting else ""
+            return TransientError(
+                f"{name} was locked for {self.profile.busy_seconds} s{setting}.",
+                advice="Find what holds it: another run, a backup, a database browser. Nothing of this step "
+                "was written.",
+                code=LOCKED,
+            )
+        return TransientError(
+            f"{name} did not answer as it should: {_first_line(error)}.",
+            advice=f"Check `{self.profile.setting}`, that the disk is not full and that the server runs. "
+            "Nothing of this step was written.",
+        )
 
 
 @contextmanager
@@ -273,13 +324,32 @@ def _make_file(url: sa.URL, profile: Profile) -> None:
     file = Path(str(url.database))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        if not file.exists():
+        if file.exists():
+            warn_if_shared(file)
+        else:
             os.close(os.open(file, os.O_CREAT | os.O_RDWR, profile.file_mode))
     except OSError as error:
         raise ConfigurationError(
             f"The file {file} of the {profile.name} cannot be made: {error.strerror}.",
             advice=f"Check its folder, or name another file in the setting `{profile.setting}`.",
         ) from error
+
+
+def _identity(url: sa.URL) -> tuple[int, int] | None:
+    """Device and number of a SQLite file; None where there is none."""
+    try:
+        status = os.stat(str(url.database))  # noqa: PTH116 (half the time of a Path, for each transaction)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _kind_of(error: sa.exc.DBAPIError | sa.exc.TimeoutError) -> str:
+    """`FULL`, `LOCKED`, or an empty text for anything else."""
+    if isinstance(error, sa.exc.TimeoutError):
+        return LOCKED  # the one writer of this process is busy
+    name = str(getattr(error.orig, "sqlite_errorname", None) or getattr(error.orig, "sqlstate", None))
+    return _KINDS.get(name.partition("_SNAPSHOT")[0], "")
 
 
 def _sqlite_engine(url: sa.URL, profile: Profile, **pool: int) -> sa.Engine:

@@ -9,6 +9,7 @@ from email_validator import EmailNotValidError, validate_email
 LONGEST_FIELD = 320
 """Characters that are read: 254 of the longest address (RFC 5321) and a name beside it."""
 
+_PLAUSIBLE = re.compile(r"[^\s@]+@[^\s@]+|\"[^\"]+\"@[^\s@]+")
 _WORD = re.compile(r"""[^;,/\s<>"]+""")
 
 
@@ -25,9 +26,25 @@ class InvalidEmailError(ValueError):
 
 
 def parse_email(text: str | None) -> str:
-    """The one address in a field, without `mailto:`, a display name, angle brackets and stray spaces.
+    """The one valid address in a field, without `mailto:`, a display name, angle brackets and stray spaces.
 
     The spelling stays as it is, capitals included; `email_key` makes what two addresses are compared by.
+
+    Raises:
+        InvalidEmailError: There is none, or there are several and which one is meant cannot be known.
+    """
+    address = find_address(text)
+    try:
+        validate_email(address, check_deliverability=False)
+    except EmailNotValidError as error:
+        raise InvalidEmailError("not_an_address") from error
+    return address
+
+
+def find_address(text: str | None) -> str:
+    """The one address in a field as `parse_email` reads it, valid or not: to match by, not to write to.
+
+    Carriers have given out addresses such as `a..b.@carrier.example`, and their owners opt out too.
 
     Raises:
         InvalidEmailError: There is none, or there are several and which one is meant cannot be known.
@@ -38,10 +55,8 @@ def parse_email(text: str | None) -> str:
     if len(field) > LONGEST_FIELD:
         raise InvalidEmailError("not_an_address")
     address = _without_mailto(_bracketed(field)).rstrip(".,;").rstrip()
-    try:
-        validate_email(address, check_deliverability=False)
-    except EmailNotValidError as error:
-        raise InvalidEmailError("not_an_address") from error
+    if not _PLAUSIBLE.fullmatch(address):
+        raise InvalidEmailError("not_an_address")
     return address
 
 

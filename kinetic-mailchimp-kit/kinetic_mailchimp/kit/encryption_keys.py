@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.private_files import warn_if_shared
 
 KEY_VARIABLE = "CONNECTOR_SECRET_KEY"
 KEY_FILE_VARIABLE = "CONNECTOR_SECRET_KEY_FILE"
@@ -61,7 +62,9 @@ def _from_file(environment: Mapping[str, str]) -> FoundKeys | None:
     if not name:
         return None
     try:
-        keys = split_keys(Path(name).expanduser().read_text(encoding="utf-8"))
+        file = Path(name).expanduser()
+        keys = split_keys(file.read_text(encoding="utf-8"))
+        warn_if_shared(file)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"The key file cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}.",

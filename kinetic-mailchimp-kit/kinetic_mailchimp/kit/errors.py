@@ -12,6 +12,10 @@
 
 from __future__ import annotations
 
+from kinetic_mailchimp.kit.plain_text import LONGEST_MESSAGE
+from kinetic_mailchimp.kit.plain_text import message as plain_message
+from kinetic_mailchimp.kit.redaction import MASKER
+
 
 class ConnectorError(Exception):
     """Something went wrong that this software understands.
@@ -40,6 +44,10 @@ class ConnectorError(Exception):
         retry_after: float | None = None,
         field: str | None = None,
     ) -> None:
+        # A vendor's words and values of records are in it, and it goes to logs, terminals and the trail.
+        if len(message) > LONGEST_MESSAGE:
+            message = MASKER.mask(message)  # a secret that is cut could no longer be told as one
+        message = plain_message(message)
         super().__init__(message)
         self.message = message
         self.advice = advice

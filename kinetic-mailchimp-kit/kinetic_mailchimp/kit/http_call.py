@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import email.utils
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from typing_extensions import override
 
 from kinetic_mailchimp.kit.errors import ConnectorError, TransientError
+from kinetic_mailchimp.kit.json_reading import parse_json
 
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -31,6 +31,7 @@ class Request:
         form: A body to send form-encoded.
         repeatable: Whether it may be sent again when no usable answer came. By default, reads only.
         authorized: Whether the authorization of the transport applies.
+        max_attempts: Attempts at most, where the transport would make more.
     """
 
     method: str
@@ -41,6 +42,7 @@ class Request:
     form: Mapping[str, str] | None = None
     repeatable: bool | None = None
     authorized: bool = True
+    max_attempts: int | None = None
 
     timeout_error: ClassVar[type[ConnectorError]] = TransientError
     """The error for no answer in time; only a TransientError is tried again."""
@@ -95,7 +97,7 @@ class Answer:
         Raises:
             ValueError: It is not valid JSON.
         """
-        return json.loads(self.body)
+        return parse_json(self.body)
 
     @property
     def request_id(self) -> str | None:
@@ -108,11 +110,11 @@ class Answer:
         value = self.headers.get("Retry-After", "").strip()
         if not value:
             return None
-        if value.isdigit():
+        if value.isascii() and value.isdigit():
             return float(value)
         try:
             until = email.utils.parsedate_to_datetime(value).timestamp()
-        except ValueError:
+        except (ValueError, TypeError, OverflowError):
             return None
         return max(0.0, until - time.time())
 

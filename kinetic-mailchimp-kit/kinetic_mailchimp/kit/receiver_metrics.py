@@ -6,3 +6,4 @@ from typing import Final
 
 INBOX_UNREAD: Final = "mailchimp_webhooks_inbox_unread"
 INBOX_OLDEST_UNREAD_SECONDS: Final = "mailchimp_webhooks_inbox_oldest_unread_seconds"
+UNREADABLE_SIGNING_SECRETS: Final = "mailchimp_webhooks_unreadable_signing_secrets"

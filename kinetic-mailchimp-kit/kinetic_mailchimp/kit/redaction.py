@@ -11,10 +11,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TextIO, cast
 from urllib.parse import quote, quote_plus
 
+from kinetic_mailchimp.kit.plain_text import message as plain_message
+from kinetic_mailchimp.kit.plain_text import plain as plain_text
 from kinetic_mailchimp.kit.secret_names import passwords_in_url
 
 MASK = "********"
 SHORTEST_SECRET = 4
+LONGEST_RECORD = 20_000
+"""Characters of one log record."""
 
 
 class SecretMasker:
@@ -128,14 +132,16 @@ def _mask_record(record: logging.LogRecord) -> None:
     except (TypeError, ValueError):
         # Arguments that do not fit the message: the handler complains about them, on stderr.
         return
-    masked = MASKER.mask(message)
+    masked = plain_message(MASKER.mask(message), LONGEST_RECORD)
     if masked != message:
         record.msg, record.args = masked, None
     if record.exc_info:
         plain = logging.Formatter().formatException(record.exc_info)
-        record.exc_text = MASKER.mask(plain)
+        record.exc_text = plain_text(MASKER.mask(plain))
         if record.exc_text != plain:
             # A formatter of its own kind reads the exception itself, and what caused it.
             kind, error, frames = record.exc_info
-            stand_in = MaskedError(f"{getattr(kind, '__name__', kind)}: {MASKER.mask(str(error))}")
+            stand_in = MaskedError(
+                f"{getattr(kind, '__name__', kind)}: {plain_text(MASKER.mask(str(error)))}"
+            )
             record.exc_info = (MaskedError, stand_in, frames)

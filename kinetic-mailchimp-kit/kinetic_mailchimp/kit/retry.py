@@ -30,3 +30,7 @@ class RetryPolicy:
         next(schedule)  # the generator begins with an empty value, for use with send()
         for longest in schedule:
             yield backoff.full_jitter(longest)
+
+
+INTERACTIVE_RETRY_POLICY = RetryPolicy(max_attempts=2, max_seconds=10)
+"""A connection check rather fails than keeps a person waiting."""

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import json
+import io
 import logging
 import math
+import os
 import sys
 import threading
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from types import FrameType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import click
 from singer_sdk import Target
+from singer_sdk.configuration._dict_config import parse_environment_config
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.io_base import SingerReader
 from singer_sdk.plugin_base import PluginBase
 from typing_extensions import override
 
 from kinetic_mailchimp.kit.encryption import reveal, secret_values
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError, TransientError
+from kinetic_mailchimp.kit.json_reading import parse_json
+from kinetic_mailchimp.kit.private_files import warn_if_shared
 from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
+from kinetic_mailchimp.kit.settings import from_text
 
 RunStatus = Literal["succeeded", "failed", "stopped"]
 
@@ -33,15 +41,23 @@ EXIT_BY_SIGNAL = 128
 def run_plugin(plugin: type[PluginBase]) -> None:
     """Run a plugin's command line: the body of its console script.
 
-    A ConnectorError ends it with one readable line on stderr and exit status 1; logs are masked.
+    A ConnectorError ends it with one readable line on stderr and exit status 1, and settings that do not fit
+    the schema with a line for each; logs are masked.
     """
     mask_logs()
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # one byte that is not UTF-8 stops no run
+    warn_if_shared(Path(os.environ.get("MELTANO_PROJECT_ROOT", "")) / ".env")
     # Its debug lines hold whole addresses of requests, and these the people that are looked up.
     logging.getLogger("urllib3").setLevel(logging.INFO)
     try:
         plugin.cli()
     except ConnectorError as error:
         plugin.logger.error("%s", error)  # noqa: TRY400 (what to do is in the message; a traceback hides it)
+        sys.exit(1)
+    except ConfigValidationError as error:
+        for message in error.errors:
+            plugin.logger.error("%s", message)  # noqa: TRY400 (as above)
         sys.exit(1)
 
 
@@ -50,13 +66,20 @@ _FIRST_INEXACT_FLOAT = 2**53
 
 
 class SecretSettings(PluginBase):
-    """A plugin whose settings may be written as `enc:…`, and whose secrets never show in a log."""
+    """A plugin whose settings may be written as `enc:…` or as text, and whose secrets never show in a log."""
+
+    @classproperty
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 (the SDK's form)
+        """Variables as they are: `_validate_config` reads them, and says which one is wrong."""
+        cls.append_builtin_config(cls.config_jsonschema)
+        texts = {name: {"type": ["string"]} for name in cls.config_jsonschema["properties"]}
+        return parse_environment_config({"properties": texts}, cls._env_var_prefix)
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         MASKER.add(secret_values(self._config, self.config_jsonschema))
         self._config = {
             name: _as_float(value)
-            for name, value in reveal(self._config).items()
+            for name, value in from_text(reveal(self._config), self.config_jsonschema).items()
             # A variable that is empty in .env is a setting that is not set.
             if value is not None and value != ""
         }
@@ -80,13 +103,31 @@ class MessageReader(SingerReader):
             DataError: The line is not a JSON object.
         """
         try:
-            message: dict[str, Any] = json.loads(line, parse_float=exact_number)
+            message = parse_json(line, parse_float=exact_number)
         except ValueError as error:
+            raise _not_a_message(line) from error
+        # The SDK quotes the whole of a message without a type, and a type that it does not know.
+        kind = message.get("type") if isinstance(message, dict) else None
+        if not (isinstance(kind, str) and kind.isidentifier()):
+            raise _not_a_message(line)
+        return cast("dict[str, Any]", message)
+
+    @staticmethod
+    @override
+    def assert_line_requires(line_dict: dict[str, Any], requires: set[str]) -> None:
+        """Name the keys that a message lacks, and nothing that it holds."""
+        if missing := requires - line_dict.keys():
             raise DataError(
-                f"A line of {len(line)} characters on standard input is not a Singer message.",
-                advice="Only a tap or a mapper may write there: look for a program that prints.",
-            ) from error
-        return message
+                f"A Singer message lacks {', '.join(f'`{name}`' for name in sorted(missing))}.",
+                advice="The tap or the mapper in front is at fault.",
+            )
+
+
+def _not_a_message(line: str) -> DataError:
+    return DataError(
+        f"A line of {len(line)} characters on standard input is not a Singer message.",
+        advice="Only a tap or a mapper may write there: look for a program that prints.",
+    )
 
 
 def exact_number(text: str) -> int | float | str:
@@ -180,7 +221,11 @@ class DurableTarget(SecretSettings, Target):
     def process_endofpipe(self) -> None:
         """Write what is left, then emit the last state."""
         self._uninterrupted(lambda _: super(DurableTarget, self).process_endofpipe(), {})
+        self._uninterrupted(lambda _: self.after_input(), {})
         self._over("succeeded")
+
+    def after_input(self) -> None:
+        """Do what comes after all records; not called where a signal ends the run."""
 
     def end_run(self, status: RunStatus, error: Exception | None = None) -> None:
         """Say how it went and let go of what is open. Called once, however the run ends, but by SIGKILL.

@@ -14,8 +14,15 @@ from typing import Protocol
 
 import requests
 from requests import exceptions as failures
-from requests.adapters import HTTPAdapter
 
+from kinetic_mailchimp.kit.bounded_http import (
+    MAX_MIB,
+    MAX_SECONDS,
+    BoundedAdapter,
+    ResponseLimits,
+    TooLargeError,
+    TooSlowError,
+)
 from kinetic_mailchimp.kit.errors import (
     AmbiguousWriteError,
     ConfigurationError,
@@ -26,10 +33,12 @@ from kinetic_mailchimp.kit.errors import (
 from kinetic_mailchimp.kit.http_call import Answer, Request
 from kinetic_mailchimp.kit.redaction import MASKER
 from kinetic_mailchimp.kit.retry import RetryPolicy
+from kinetic_mailchimp.kit.web_url import IN_CLEAR, travels_in_clear
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT = 120.0
+_CHUNK = 64 * 1024
 
 
 class Authorization(Protocol):
@@ -88,11 +97,12 @@ class Transport:
         retry: Bounds on trying again.
         max_connections: Requests in flight at once; more wait.
         ca_bundle: A file of CA certificates to trust instead of the usual ones.
+        url_from: The setting that the addresses come from, for advice.
         sleep: Waits; tests hand in their own.
         clock: Monotonic seconds; tests hand in their own.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (one argument for each thing that differs)
         self,
         classify: Classify,
         *,
@@ -101,6 +111,7 @@ class Transport:
         retry: RetryPolicy | None = None,
         max_connections: int = 2,
         ca_bundle: str | None = None,
+        url_from: str = "base_url",
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -112,7 +123,10 @@ class Transport:
         self._sleep = sleep
         self._clock = clock
         self._verify = ca_bundle or True
-        self._session = _session(max_connections)
+        self._limits = ResponseLimits.from_environment()
+        self._session = _session(max_connections, self._limits, clock)
+        self._origins: set[str] = set()
+        self._check_url = f"Check `{url_from}`"
         self._count_lock = threading.Lock()
         self.calls: Counter[str] = Counter()
         """Attempts so far, by method."""
@@ -124,6 +138,7 @@ class Transport:
             ConnectorError: What remained after all attempts.
         """
         give_up_at = self._clock() + self._retry.max_seconds
+        max_attempts = request.max_attempts or self._retry.max_attempts
         pauses = self._retry.pauses()
         may_renew = self._authorization is not None and request.authorized
         attempt = 1
@@ -139,7 +154,7 @@ class Transport:
                 raise
             except TransientError as error:
                 pause = max(next(pauses), error.retry_after or 0.0)
-                if attempt >= self._retry.max_attempts or self._clock() + pause > give_up_at:
+                if attempt >= max_attempts or self._clock() + pause > give_up_at:
                     raise
                 logger.warning(
                     "%s: %s Trying again in %.1f s (attempt %d of %d).",
@@ -147,7 +162,7 @@ class Transport:
                     error,
                     pause,
                     attempt + 1,
-                    self._retry.max_attempts,
+                    max_attempts,
                 )
                 self._sleep(pause)
                 attempt += 1
@@ -172,17 +187,8 @@ class Transport:
     def _exchange(self, request: Request, identity: Mapping[str, str]) -> Answer:
         started = self._clock()
         try:
-            response = self._session.request(
-                request.method,
-                request.full_url,
-                headers={**request.headers, **identity},
-                json=request.json,
-                data=request.form,
-                auth=_no_netrc,
-                timeout=self._timeout,
-                verify=self._verify,
-                allow_redirects=False,
-            )
+            self._check_origin(request)
+            response, body = self._call(request, identity)
         except failures.InvalidHeader as error:
             raise ConfigurationError(
                 "A header cannot carry the credentials as they are.",
@@ -190,29 +196,15 @@ class Transport:
             ) from error
         except (failures.InvalidURL, failures.MissingSchema, failures.InvalidSchema) as error:
             raise ConfigurationError(
-                f"{request} is not a URL that can be called.", advice="Check `base_url`."
+                f"{request} is not a URL that can be called.", advice=f"{self._check_url}."
             ) from error
         except failures.ConnectTimeout as error:
             raise TransientError(
                 f"{request}: no connection within {self._timeout:g} s.",
-                advice="Check `base_url` and the network.",
+                advice=f"{self._check_url} and the network.",
             ) from error
         except failures.RequestException as error:
-            if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                raise ConfigurationError(
-                    f"{request}: the TLS certificate of the server is not trusted.",
-                    advice="For a self-signed or private certificate, name its CA file in `ca_bundle`, "
-                    "or in the variable REQUESTS_CA_BUNDLE.",
-                ) from error
-            if _was_never_sent(error):
-                raise TransientError(
-                    f"{request}: no connection.", advice="Check `base_url` and the network."
-                ) from error
-            if isinstance(error, failures.Timeout):
-                raise _ambiguous_if_write(
-                    request, request.timeout_error(f"{request}: no answer in time.")
-                ) from error
-            raise _ambiguous_if_write(request, TransientError(f"{request}: the connection broke.")) from error
+            raise self._connection_error(request, error) from error
         except OSError as error:
             raise ConfigurationError(
                 "The file with CA certificates cannot be read.", advice="Check `ca_bundle`."
@@ -225,19 +217,104 @@ class Transport:
         return Answer(
             status=response.status_code,
             headers=response.headers,
-            body=response.content,
+            body=body,
             seconds=self._clock() - started,
         )
 
+    def _check_origin(self, request: Request) -> None:
+        """Refuse a login in a URL and warn of one in clear, once for each server."""
+        origin = request.url.partition("://")[2].partition("/")[0]
+        if origin in self._origins:
+            return
+        if "@" in origin:
+            raise ConfigurationError(
+                f"The URL of {request} holds a login before the host.",
+                advice="Leave it out: credentials have settings of their own.",
+            )
+        if travels_in_clear(request.url):
+            logger.warning("The URL of %s %s", request, IN_CLEAR)
+        self._origins.add(origin)
 
-def _session(max_connections: int) -> requests.Session:
+    def _connection_error(self, request: Request, error: failures.RequestException) -> ConnectorError:
+        """The error that no answer means."""
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return ConfigurationError(
+                f"{request}: the TLS certificate of the server is not trusted.",
+                advice="For a self-signed or private certificate, name its CA file in `ca_bundle`, "
+                "or in the variable REQUESTS_CA_BUNDLE.",
+            )
+        if _speaks_no_tls(error):
+            return ConfigurationError(
+                f"{request}: the server does not speak TLS at this port.",
+                advice=f"{self._check_url}: another port, or `http://`.",
+            )
+        if _was_never_sent(error):
+            return TransientError(f"{request}: no connection.", advice=f"{self._check_url} and the network.")
+        if isinstance(error, failures.Timeout):
+            return _ambiguous_if_write(request, request.timeout_error(f"{request}: no answer in time."))
+        advice = f"If the server speaks TLS at this port: {self._check_url} for `https://`."
+        in_clear = request.url.startswith("http://")
+        broken = TransientError(f"{request}: the connection broke.", advice=advice if in_clear else "")
+        return _ambiguous_if_write(request, broken)
+
+    def _call(self, request: Request, identity: Mapping[str, str]) -> tuple[requests.Response, bytes]:
+        try:
+            response = self._session.request(
+                request.method,
+                request.full_url,
+                headers={**request.headers, **identity},
+                json=request.json,
+                data=request.form,
+                auth=_no_netrc,
+                timeout=self._timeout,
+                verify=self._verify,
+                allow_redirects=False,
+                stream=True,
+            )
+            with response:
+                return response, self._body(response)
+        except TooLargeError as error:
+            raise self._too_large(request) from error
+        except TooSlowError as error:
+            message = (
+                f"{request}: the answer took longer than {self._limits.seconds:g} s in all (`{MAX_SECONDS}`)."
+            )
+            raise _ambiguous_if_write(request, request.timeout_error(message)) from error
+
+    def _body(self, response: requests.Response) -> bytes:
+        """All of the body, unpacked piece by piece: a small answer can hold more than the memory."""
+        pieces: list[bytes] = []
+        left = self._limits.size
+        for piece in response.iter_content(_CHUNK):
+            left -= len(piece)
+            if left < 0:
+                raise TooLargeError
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _too_large(self, request: Request) -> ConnectorError:
+        message = f"{request}: the answer has more than {self._limits.mib:g} MiB (`{MAX_MIB}`)."
+        if not request.may_repeat:
+            return _ambiguous_if_write(request, TransientError(message))
+        return ConfigurationError(
+            message, advice=f"Read less at once, or set the variable `{MAX_MIB}` higher if it is right so."
+        )
+
+
+def _session(max_connections: int, limits: ResponseLimits, clock: Callable[[], float]) -> requests.Session:
     session = requests.Session()
-    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=max_connections)
+    adapter = BoundedAdapter(limits, clock=clock, pool_connections=4, pool_maxsize=max_connections)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers["Accept"] = "application/json"
     return session
+
+
+def _speaks_no_tls(error: failures.RequestException) -> bool:
+    """Tell whether what came in a TLS handshake was no TLS: the words of OpenSSL differ by version."""
+    words = str(error).upper().replace(" ", "_")
+    return any(told in words for told in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"))
 
 
 def _was_never_sent(error: failures.RequestException) -> bool:

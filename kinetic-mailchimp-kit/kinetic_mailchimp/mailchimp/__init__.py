@@ -2,12 +2,13 @@
 
 from kinetic_mailchimp.mailchimp.client import MailchimpClient
 from kinetic_mailchimp.mailchimp.identity import subscriber_hash
-from kinetic_mailchimp.mailchimp.refusals import FieldError, Refusal, RefusedError
-from kinetic_mailchimp.mailchimp.results import BatchResult, ItemResult
+from kinetic_mailchimp.mailchimp.refusals import PERSON_LEFT, FieldError, Refusal, RefusedError
+from kinetic_mailchimp.mailchimp.results import BatchResult, ItemResult, member_key
 from kinetic_mailchimp.mailchimp.settings import MAILCHIMP_SETTINGS, MailchimpSettings
 
 __all__ = [
     "MAILCHIMP_SETTINGS",
+    "PERSON_LEFT",
     "BatchResult",
     "FieldError",
     "ItemResult",
@@ -15,5 +16,6 @@ __all__ = [
     "MailchimpSettings",
     "Refusal",
     "RefusedError",
+    "member_key",
     "subscriber_hash",
 ]

@@ -12,6 +12,7 @@ from dotenv import set_key
 
 from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
+from kinetic_mailchimp.kit.private_files import warn_if_shared
 from kinetic_mailchimp.kit.redaction import mask_logs
 from kinetic_mailchimp.kit.secret_option import SecretText
 from kinetic_mailchimp.mailchimp.client import MailchimpClient
@@ -114,6 +115,7 @@ def _base_url(token: str, metadata_url: str) -> str:
 
 def _store(path: Path, variables: dict[str, str]) -> None:
     path.touch(mode=0o600)
+    warn_if_shared(path)
     for name, value in variables.items():
         set_key(path, name, value, quote_mode="never")
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import email.utils
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
-from kinetic_mailchimp.kit.errors import CredentialsError, TransientError
+from kinetic_mailchimp.kit.errors import ConfigurationError, CredentialsError, TransientError
 from kinetic_mailchimp.kit.http_call import Answer, HttpCall, Reply, Request
 from kinetic_mailchimp.kit.redaction import MASKER
 from kinetic_mailchimp.kit.retry import RetryPolicy
 from kinetic_mailchimp.kit.transport import Transport
+from kinetic_mailchimp.kit.web_url import split_url
 from kinetic_mailchimp.mailchimp.errors import classify
 from kinetic_mailchimp.mailchimp.identity import authorization
 from kinetic_mailchimp.mailchimp.members_walk import MEMBER_FIELDS, walk_members
@@ -69,7 +70,9 @@ class MailchimpClient:
         if self._settings.base_url:
             return self._settings.base_url
         metadata = self.metadata()
-        return f"{str(metadata['api_endpoint']).rstrip('/')}/3.0"
+        endpoint = str(metadata["api_endpoint"]).rstrip("/")
+        _check_endpoint(endpoint, self._settings.metadata_url)
+        return f"{endpoint}/3.0"
 
     def metadata(self) -> Document:
         """The owner of an access token: `dc`, `api_endpoint`, `login` and more.
@@ -85,7 +88,7 @@ class MailchimpClient:
                 authorized=False,
             )
         )
-        document = dict(answer.document)
+        document: Document = answer.document if isinstance(answer.document, dict) else {}
         if "api_endpoint" not in document:
             raise CredentialsError(
                 "Mailchimp does not know the access token: it was revoked, or is not complete.",
@@ -110,11 +113,7 @@ class MailchimpClient:
 
     def server_time(self) -> datetime:
         """The time on Mailchimp's side: the upper bound of a listing should not depend on our clock."""
-        answer = self._send("GET", "ping")
-        try:
-            return email.utils.parsedate_to_datetime(answer.headers.get("Date", ""))
-        except ValueError as error:
-            raise TransientError("Mailchimp's answer carries no date.") from error
+        return _date_of(self._send("GET", "ping"))
 
     # Audiences and their fields
 
@@ -157,6 +156,7 @@ class MailchimpClient:
         *,
         fields: Sequence[str] = MEMBER_FIELDS,
         page_size: int = LARGEST_PAGE,
+        on_date: Callable[[datetime], None] | None = None,
         **filters: str | None,
     ) -> Iterator[Document]:
         """Members in the order of their last change, each once, even while some of them change.
@@ -165,13 +165,17 @@ class MailchimpClient:
             list_id: The audience.
             fields: Attributes of a member to read; `id` and `last_changed` are read in any case.
             page_size: Members per call.
+            on_date: Takes Mailchimp's time of each page.
             filters: Parameters of the reference, such as `status`, `since_last_changed` (exclusive),
                 `before_last_changed` (UTC, ISO 8601); None leaves one out. Archived members come with
                 `status="archived"` alone.
         """
 
         def page(params: Mapping[str, str | int]) -> list[Document]:
-            return list(self.get(f"lists/{_part(list_id)}/members", **params)["members"])
+            answer = self._send("GET", f"lists/{_part(list_id)}/members", params=params)
+            if on_date:
+                on_date(_date_of(answer))
+            return list(answer.document["members"])
 
         return walk_members(page, fields=fields, page_size=page_size, filters=_given(filters))
 
@@ -240,6 +244,19 @@ class MailchimpClient:
             params=_merge_rule(skip=skip_merge_validation),
         )
 
+    def delete_member_permanently(self, list_id: str, member_hash: str) -> HttpCall:
+        """Delete a member and all that is known about them; the address cannot be imported again.
+
+        Args:
+            list_id: The audience.
+            member_hash: The subscriber hash of the member.
+
+        Raises:
+            NotFoundError: There is no such member.
+        """
+        path = f"{_member(list_id, member_hash)}/actions/delete-permanent"
+        return HttpCall.of_answer(self._send("POST", path, repeatable=True))
+
     def archive_member(self, list_id: str, member_hash: str) -> HttpCall:
         """Archive a member.
 
@@ -276,6 +293,7 @@ class MailchimpClient:
         update_existing: bool = True,
         sync_tags: bool = False,
         skip_merge_validation: bool = False,
+        max_attempts: int | None = None,
     ) -> BatchResult:
         """Create and update up to 500 members in one call; one bad member does not hold up the others.
 
@@ -285,6 +303,7 @@ class MailchimpClient:
             update_existing: False refuses members that exist.
             sync_tags: Whether `tags` is the whole set of a member's tags; otherwise they are added.
             skip_merge_validation: Take members without the merge fields that the audience requires.
+            max_attempts: Attempts at most; by default, those of the retry policy.
         """
         body: Document = {"members": list(members), "update_existing": update_existing}
         if sync_tags:
@@ -295,6 +314,7 @@ class MailchimpClient:
             body,
             params=_merge_rule(skip=skip_merge_validation),
             repeatable=update_existing,
+            max_attempts=max_attempts,
         )
         return BatchResult(
             HttpCall.of_answer(answer),
@@ -379,6 +399,7 @@ class MailchimpClient:
         *,
         params: Mapping[str, str | int] | None = None,
         repeatable: bool | None = None,
+        max_attempts: int | None = None,
     ) -> Answer:
         return self.transport.send(
             Request(
@@ -387,19 +408,29 @@ class MailchimpClient:
                 params=params or None,
                 json=body,
                 repeatable=repeatable,
+                max_attempts=max_attempts,
             )
         )
 
     def _all(self, path: str, key: str, **params: str | int) -> Iterator[Document]:
-        """Every row of a listing; nothing is left to the default page of ten rows."""
+        """Every row of a listing. An empty page ends it, or one that comes again where the listing has no
+        pages: short pages and `total_items` have misled.
+        """
         offset = 0
+        before: list[Document] = []
         while True:
-            page = self.get(path, **params, count=LARGEST_PAGE, offset=offset)
-            rows: Iterable[Document] = page[key]
-            yield from rows
-            offset += len(page[key])
-            if not page[key] or offset >= int(page.get("total_items", 0)):
+            rows = list(self.get(path, **params, count=LARGEST_PAGE, offset=offset)[key])
+            if not rows or rows == before:
                 return
+            yield from rows
+            before, offset = rows, offset + len(rows)
+
+
+def _date_of(answer: Answer) -> datetime:
+    try:
+        return email.utils.parsedate_to_datetime(answer.headers.get("Date", ""))
+    except ValueError as error:
+        raise TransientError("Mailchimp's answer carries no date.") from error
 
 
 def _merge_rule(*, skip: bool) -> dict[str, str | int]:
@@ -416,3 +447,21 @@ def _part(text: str) -> str:
 
 def _member(list_id: str, member_hash: str) -> str:
     return f"lists/{_part(list_id)}/members/{_part(member_hash)}"
+
+
+def _check_endpoint(endpoint: str, metadata_url: str) -> None:
+    """See to it that the token goes to Mailchimp alone, or to the host that the operator named.
+
+    Raises:
+        ConfigurationError: The answer names another host, or one in clear.
+    """
+    found, asked = split_url(endpoint), split_url(metadata_url)
+    if found is not None and found.hostname and "@" not in found.netloc:
+        if asked is not None and (found.scheme, found.hostname) == (asked.scheme, asked.hostname):
+            return
+        if found.scheme == "https" and found.hostname.endswith(".mailchimp.com"):
+            return
+    raise ConfigurationError(
+        "The answer of `metadata_url` names an API that is not a host of Mailchimp; no token was sent there.",
+        advice="Check `metadata_url`, or set `base_url` yourself.",
+    )

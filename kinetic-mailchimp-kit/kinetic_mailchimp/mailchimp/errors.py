@@ -36,6 +36,7 @@ BLOCKED_PAUSE = 60.0
 
 
 _LIST_AND_ITS_COLLECTIONS = re.compile(r"/lists/(?P<list_id>[^/]+)(/[a-z-]+)?$")
+_DATA_CENTRE = re.compile(r"data ?cent(er|re)", re.IGNORECASE)
 _MEMBER = re.compile(r"/lists/[^/]+/members/[^/]+")
 
 
@@ -151,12 +152,19 @@ def _bad_request(request: Request, answer: Answer, problem: Mapping[str, Any]) -
 def _unknown_credentials(request: Request, answer: Answer, problem: Mapping[str, Any]) -> ConnectorError:  # noqa: ARG001 (a row of the table)
     return CredentialsError(
         "Mailchimp does not accept the credentials: the key or token is wrong, or it was revoked.",
-        advice="Check `api_key` (or run `mailchimp-auth authorize` again for `access_token`).",
+        advice="Check `api_key` (or run `mailchimp-auth authorize` again for `access_token`), and the data "
+        "centre that `base_url` names, if it is set.",
         **_details(answer, problem),
     )
 
 
 def _forbidden(request: Request, answer: Answer, problem: Mapping[str, Any]) -> ConnectorError:
+    if _DATA_CENTRE.search(f"{problem.get('title')} {problem.get('detail')}"):
+        return CredentialsError(
+            "The key or token belongs to another data centre than the one that was called.",
+            advice="Leave `base_url` empty, or begin it with what follows the last `-` of `api_key`.",
+            **_details(answer, problem),
+        )
     said = without_addresses(str(problem.get("detail") or problem.get("title") or ""))
     return PermissionDeniedError(
         f"{request} is not allowed: {said}",

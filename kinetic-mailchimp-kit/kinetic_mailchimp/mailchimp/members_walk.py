@@ -6,11 +6,15 @@ slides into its place. So each page begins at the last change that was seen; wha
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from kinetic_mailchimp.kit.email_address import email_key
 from kinetic_mailchimp.kit.timestamps import parse_timestamp
+
+logger = logging.getLogger(__name__)
 
 MEMBER_FIELDS = (
     "id",
@@ -29,7 +33,7 @@ MEMBER_FIELDS = (
 )
 """Attributes that are read by default: a page of whole members is several times as large."""
 
-_ALWAYS = ("id", "last_changed")
+_ALWAYS = ("id", "email_address", "last_changed")
 _TIE_OVERLAP = 10
 """Of a page whose members all changed in one second, a tenth is read again with the next page: that many may
 leave this second while it is read."""
@@ -42,7 +46,7 @@ def walk_members(
     page_size: int,
     filters: Mapping[str, str],
 ) -> Iterator[dict[str, Any]]:
-    """Yield each member once.
+    """Yield each member with an e-mail address once; an empty page alone ends the walk.
 
     Args:
         page: Reads one page of the listing.
@@ -51,28 +55,30 @@ def walk_members(
         filters: Further parameters; `since_last_changed` is where the walk begins.
     """
     wanted = ",".join(f"members.{name}" for name in dict.fromkeys((*fields, *_ALWAYS)))
+    order = {"sort_field": "last_changed", "sort_dir": "ASC"}
     since = filters.get("since_last_changed")
     offset = 0
     seen: set[str] = set()
+    without_address = 0
     while True:
-        bounds = {**filters, **({"since_last_changed": since} if since else {})}
-        rows = page(
-            {
-                **bounds,
-                "fields": wanted,
-                "count": page_size,
-                "offset": offset,
-                "sort_field": "last_changed",
-                "sort_dir": "ASC",
-            }
-        )
+        bounds = {**filters, **({"since_last_changed": since} if since else {}), **order}
+        rows = page({**bounds, "fields": wanted, "count": page_size, "offset": offset})
         for row in rows:
-            if row["id"] not in seen:
-                seen.add(row["id"])
+            if not row.get("email_address"):
+                without_address += 1
+            elif (key := str(row.get("id") or email_key(row["email_address"]))) not in seen:
+                seen.add(key)
                 yield row
-        if len(rows) < page_size:
-            return
+        # A page may hold fewer rows than it was asked for: only one that follows tells.
+        more = len(rows) >= page_size or (
+            rows and page({**bounds, "fields": "members.id", "count": 1, "offset": offset + len(rows)})
+        )
+        if not more:
+            break
+        page_size = len(rows)
         since, offset = _next_page(since, offset, rows)
+    if without_address:
+        logger.warning("Contacts without an e-mail address, passed over: %d.", without_address)
 
 
 def _next_page(since: str | None, offset: int, rows: Sequence[Mapping[str, Any]]) -> tuple[str | None, int]:

@@ -6,7 +6,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -41,7 +41,7 @@ class OAuthApplication:
     """
 
     client_id: str
-    client_secret: str
+    client_secret: str = field(repr=False)
     redirect_uri: str = DEFAULT_REDIRECT
     authorize_url: str = AUTHORIZE_URL
     token_url: str = TOKEN_URL
@@ -184,8 +184,15 @@ _TOKEN_ERRORS = {
 }
 
 
+def _holds_token(answer: Answer) -> bool:
+    try:
+        return isinstance(answer.document["access_token"], str)
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
 def _classify_token(request: Request, answer: Answer) -> ConnectorError | None:
-    if answer.status == HTTPStatus.OK and answer.is_json and "access_token" in answer.document:
+    if answer.status == HTTPStatus.OK and answer.is_json and _holds_token(answer):
         return None
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         return TransientError(f"{request}: Mailchimp cannot answer now.", status=answer.status)

@@ -19,6 +19,11 @@ class Refusal(StrEnum):
 
     COMPLIANCE_STATE = "compliance_state"
     FORGOTTEN = "permanently_deleted"
+    REMOVED = "removed"
+    MUST_RESUBSCRIBE = "must_resubscribe"
+    UNSUBSCRIBED = "unsubscribed"
+    BOUNCED = "bounced"
+    PENDING = "not_confirmed_by_person"
     MEMBER_EXISTS = "address_taken"
     SIGNUP_THROTTLED = "signup_throttled"
     FAKE_ADDRESS = "fake_address"
@@ -27,7 +32,22 @@ class Refusal(StrEnum):
     CANNOT_ARCHIVE = "cannot_archive"
     DUPLICATE_FIELD = "merge_field_exists"
     UNCONFIRMED = "not_confirmed"
+    UNANSWERED = "no_answer_about_it"
     OTHER = "refused_by_mailchimp"
+
+
+PERSON_LEFT = frozenset(
+    {
+        Refusal.COMPLIANCE_STATE,
+        Refusal.FORGOTTEN,
+        Refusal.REMOVED,
+        Refusal.MUST_RESUBSCRIBE,
+        Refusal.UNSUBSCRIBED,
+        Refusal.BOUNCED,
+        Refusal.PENDING,
+    }
+)
+"""Mailchimp refuses for the person's sake: nothing to correct, and nothing to replay."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +81,7 @@ class RefusedError(DataError):
 
 @dataclass(frozen=True)
 class _Meaning:
-    """A part of a text that Mailchimp sends (lower case), and what it means."""
+    """A pattern of texts that Mailchimp sends (lower case, without addresses), and what it means."""
 
     says: str
     reason: Refusal
@@ -69,21 +89,28 @@ class _Meaning:
     advice: str = ""
 
 
+_BY_FORM = "Only the person can subscribe again, with a form of the audience."
 _MEANINGS = (
     _Meaning(
-        "compliance state",
-        Refusal.COMPLIANCE_STATE,
-        "The person unsubscribed, complained or bounced, and Mailchimp lets nobody but them change that.",
-        "Only the person can subscribe again, with a form of the audience.",
+        "already exists for this list",
+        Refusal.DUPLICATE_FIELD,
+        "The audience already has a merge field of this tag.",
     ),
     _Meaning(
-        "permanently deleted",
+        r"compliance (state|review)",
+        Refusal.COMPLIANCE_STATE,
+        "The person unsubscribed, complained or bounced, and Mailchimp lets nobody but them change that.",
+        _BY_FORM,
+    ),
+    _Meaning(
+        r"permanently deleted|re-?import",
         Refusal.FORGOTTEN,
         "The person was permanently deleted from the audience.",
         "Only the person can come back, with a form of the audience.",
     ),
     _Meaning(
-        "is already a list member",
+        r"already (a|an) (list |audience )?member|already (subscribed|(on|in) (this|the|your))\b"
+        r"|\b(on|in) (this|the|your) (list|audience) already",
         Refusal.MEMBER_EXISTS,
         "Another member of the audience already has this address.",
     ),
@@ -117,9 +144,35 @@ _MEANINGS = (
         "A member that bounced, is pending or is archived cannot be archived.",
     ),
     _Meaning(
-        "already exists for this list",
-        Refusal.DUPLICATE_FIELD,
-        "The audience already has a merge field of this tag.",
+        r"\b(was|is|were|been) (removed|deleted)",
+        Refusal.REMOVED,
+        "The person was removed from the audience, and Mailchimp takes nobody back.",
+        _BY_FORM,
+    ),
+    _Meaning(
+        r"re-?subscri|(sign|subscribe)s? up again|opts? (back )?in again",
+        Refusal.MUST_RESUBSCRIBE,
+        "The person left, and must subscribe again.",
+        _BY_FORM,
+    ),
+    _Meaning(
+        r"unsubscri|opt(ed|s)?[ -]?out|no longer (a )?subscribe",
+        Refusal.UNSUBSCRIBED,
+        "The person unsubscribed.",
+        _BY_FORM,
+    ),
+    _Meaning(r"bounc|\bcleaned\b|undeliverable", Refusal.BOUNCED, "Mail to the address bounced.", _BY_FORM),
+    _Meaning(
+        r"\bpending\b|\b(not|never|yet to|n't)\b.{0,20}\bconfirm|unconfirmed|await\w* confirmation",
+        Refusal.PENDING,
+        "The person has not confirmed the subscription.",
+        "Only the person can, by the mail that Mailchimp sent.",
+    ),
+    _Meaning(
+        r"complain|suppress|report\w* .{0,20}(spam|abuse)",
+        Refusal.COMPLIANCE_STATE,
+        "The person complained, and Mailchimp lets nobody but them change that.",
+        _BY_FORM,
     ),
     _Meaning(
         "merge fields were invalid",
@@ -144,6 +197,8 @@ def item_error(item: Mapping[str, Any]) -> RefusedError:
         (FieldError(str(item["field"]), without_addresses(complaint)),) if item.get("field") else ()
     )
     text = str(item.get("error") or "")
+    if not field_errors:
+        text = f"{text} {complaint}".rstrip()
     if field_errors and not _meaning(text):
         text = "Your merge fields were invalid."
     return refusal_error(text, field_errors, code=str(item.get("error_code") or "") or None)
@@ -155,8 +210,12 @@ def without_addresses(text: str) -> str:
 
 
 def _meaning(text: str) -> _Meaning | None:
-    lowered = text.lower()
-    return next((meaning for meaning in _MEANINGS if meaning.says in lowered), None)
+    lowered = without_addresses(text).lower()
+    return next((meaning for meaning in _MEANINGS if re.search(meaning.says, lowered)), None)
+
+
+def _names_address(field: str) -> bool:
+    return re.sub(r"[^a-z]", "", field.lower()) in {"", "email", "emailaddress"}
 
 
 def refusal_error(text: str, field_errors: tuple[FieldError, ...], **details: Any) -> RefusedError:  # noqa: ANN401 (those of the error)
@@ -168,6 +227,10 @@ def refusal_error(text: str, field_errors: tuple[FieldError, ...], **details: An
         details: Those of the error: `status`, `code`, `request_id`.
     """
     meaning = _meaning(text)
+    if meaning is None or meaning.reason is Refusal.INVALID_FIELDS:
+        # What is wrong with the person may stand in a complaint about the address.
+        about_address = (_meaning(error.message) for error in field_errors if _names_address(error.field))
+        meaning = next(filter(None, about_address), meaning)
     complaints = " ".join(f"{error.field}: {error.message}." for error in field_errors if error.field)
     field = next((error.field for error in field_errors if error.field), None)
     if meaning is None:

@@ -10,6 +10,9 @@ from kinetic_mailchimp.kit.http_call import HttpCall
 from kinetic_mailchimp.mailchimp.identity import subscriber_hash
 from kinetic_mailchimp.mailchimp.refusals import Refusal, RefusedError, item_error
 
+Outcome = Literal["created", "updated", "refused"]
+_OUTCOMES: tuple[tuple[str, Outcome], ...] = (("new_members", "created"), ("updated_members", "updated"))
+
 
 @dataclass(frozen=True)
 class ItemResult:
@@ -21,7 +24,7 @@ class ItemResult:
         error: Why it was refused.
     """
 
-    outcome: Literal["created", "updated", "refused"]
+    outcome: Outcome
     member: Mapping[str, Any]
     error: RefusedError | None = None
 
@@ -49,10 +52,11 @@ def results_by_hash(sent: Iterable[str], document: Mapping[str, Any]) -> dict[st
         document: The answer of the batch.
     """
     found: dict[str, ItemResult] = {}
-    for member in document.get("new_members") or ():
-        found[_hash_of(member)] = ItemResult("created", member)
-    for member in document.get("updated_members") or ():
-        found[_hash_of(member)] = ItemResult("updated", member)
+    for name, outcome in _OUTCOMES:
+        for member in document.get(name) or ():
+            # The address may be shown in another spelling than it was sent, and the id be one of its own.
+            for key in {member_key(member), str(member.get("id") or "")}:
+                found[key] = ItemResult(outcome, member)
     for error in document.get("errors") or ():
         found[subscriber_hash(str(error.get("email_address") or ""))] = ItemResult(
             "refused", {}, item_error(error)
@@ -69,5 +73,7 @@ def results_by_hash(sent: Iterable[str], document: Mapping[str, Any]) -> dict[st
     return {key: found.get(key, missing) for key in map(subscriber_hash, sent)}
 
 
-def _hash_of(member: Mapping[str, Any]) -> str:
-    return str(member.get("id") or subscriber_hash(str(member["email_address"])))
+def member_key(member: Mapping[str, Any]) -> str:
+    """The key of a member that Mailchimp shows: made of its address, because its `id` may be another one."""
+    address = str(member.get("email_address") or "")
+    return subscriber_hash(address) if address else str(member.get("id") or "")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.settings import json_schema, read, setting
+from kinetic_mailchimp.kit.web_url import web_url
 
 MOST_CONNECTIONS = 10
 """Simultaneous connections that Mailchimp grants to a user, over all of the user's keys and programs."""
@@ -27,9 +28,8 @@ def _text(value: object) -> str:
 
 
 def _base_url(text: str) -> str:
-    url = text.strip().rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or not parts.path.endswith("/3.0"):
+    url = web_url(text, "base_url").rstrip("/")
+    if not url.endswith("/3.0"):
         raise ConfigurationError(
             "`base_url` is not the URL of the Marketing API.",
             advice="It looks like https://us6.api.mailchimp.com/3.0: with its scheme, and ending in /3.0.",
@@ -69,8 +69,9 @@ class MailchimpSettings:
     metadata_url: str = setting(
         METADATA_URL,
         title="OAuth2 metadata URL",
-        description="Where the data centre of an access token is asked for.",
-        parse=_text,
+        description="Where the data centre of an access token is asked for. The API must be a host of "
+        "Mailchimp's, or this host.",
+        parse=partial(web_url, setting="metadata_url"),
     )
     request_timeout: float = setting(
         120,

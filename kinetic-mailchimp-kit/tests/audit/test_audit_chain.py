@@ -188,7 +188,7 @@ def test_a_removed_run_is_named(trail: AuditTrail, decision: Make) -> None:
     ]
 
 
-def test_an_anchor_kept_elsewhere_finds_a_trail_that_was_written_anew(
+def test_an_anchor_kept_elsewhere_finds_a_rewritten_trail(
     trail: AuditTrail, decision: Make, url: str, new_postgres_url: Callable[[], str], tmp_path: Path
 ) -> None:
     fill(trail, decision)
@@ -203,7 +203,7 @@ def test_an_anchor_kept_elsewhere_finds_a_trail_that_was_written_anew(
 
 
 @pytest.mark.parametrize("written", [None, b"1"])
-def test_a_trail_with_digests_of_another_kind_is_told_apart(
+def test_a_trail_with_digests_of_another_kind_is_not_called_changed(
     trail: AuditTrail, decision: Make, written: bytes | None
 ) -> None:
     fill(trail, decision)

@@ -151,7 +151,7 @@ def test_retention_takes_what_is_closed_and_no_opt_out(filled: AuditTrail, clock
     assert verify(filled).problems == ()
 
 
-def test_an_erasure_takes_a_closed_letter_without_being_told_to(filled: AuditTrail) -> None:
+def test_an_erasure_takes_a_closed_letter_without_an_option(filled: AuditTrail) -> None:
     close_at(filled, OPT_OUT)
     outcome = erase(filled, "person2@example.com", vendor_hash=subscriber_hash)
     assert (outcome.records, outcome.open_dead_letters) == (1, 0)
@@ -182,7 +182,7 @@ def test_a_user_without_a_name_is_a_number(
     assert closing.detail == f"Closed by user {os.getuid()}: Gone."
 
 
-def test_whoever_closes_an_opt_out_is_asked(sync_audit: Command, filled: AuditTrail) -> None:
+def test_closing_an_opt_out_asks_for_confirmation(sync_audit: Command, filled: AuditTrail) -> None:
     command = ("close", "1/1", "1/2", "--because", "The person left.")
     for answer in ("", "n\n"):
         refused = sync_audit(*command, answer=answer)

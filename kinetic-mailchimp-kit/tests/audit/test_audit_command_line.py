@@ -344,7 +344,9 @@ def test_dead_letters_of_two_targets_do_not_mix(
     assert len(sync_audit("replay", "--plugin", "target-mailchimp").stdout.splitlines()) == 2
 
 
-def test_verify_tells_by_its_exit_status(filled: AuditTrail, sync_audit: Command, sqlite_url: str) -> None:
+def test_the_exit_status_of_verify_shows_the_result(
+    filled: AuditTrail, sync_audit: Command, sqlite_url: str
+) -> None:
     whole = sync_audit("verify")
     assert (whole.exit_code, whole.output.splitlines()[0]) == (0, "6 entries of 2 runs checked, 0 problems.")
     anchor = whole.output.split("Anchor: ")[1].strip()
@@ -356,7 +358,7 @@ def test_verify_tells_by_its_exit_status(filled: AuditTrail, sync_audit: Command
 @pytest.mark.parametrize(
     ("changed", "more"), [(100, ""), (101, "… and 1 more problem."), (1_200, "… and 1,100 more problems.")]
 )
-def test_verify_tells_the_first_hundred_problems(
+def test_verify_prints_the_first_hundred_problems(
     sqlite_trail: AuditTrail, sync_audit: Command, decision: Make, changed: int, more: str
 ) -> None:
     run = sqlite_trail.start_run(plugin="target-mailchimp", version="0.1.0")
@@ -376,7 +378,7 @@ def test_erase_asks_first_and_leaves_the_proof(filled: AuditTrail, sync_audit: C
     assert "FNAME: Ada" in sync_audit("person", ADA).output
     erased = sync_audit("erase", "--email", ADA, "--yes")
     assert erased.exit_code == 0
-    assert "Erased: 4 entries" in erased.output
+    assert "Erased in the trail: 4 entries" in erased.output
     told = sync_audit("person", ADA).output
     assert "Consent, as last told: unsubscribed" in told
     assert "FNAME" not in told
@@ -398,7 +400,7 @@ def test_prune_removes_what_is_old(filled: AuditTrail, sync_audit: Command) -> N
         (["search", "EPIC06/1", "--source-key", "EPIC06/2"], 2, "TEXT counts as --source-key here"),
     ],
 )
-def test_wrong_use_is_told(
+def test_wrong_usage_is_reported(
     filled: AuditTrail, sync_audit: Command, arguments: list[str], status: int, told: str
 ) -> None:
     outcome = sync_audit(*arguments)
@@ -407,7 +409,7 @@ def test_wrong_use_is_told(
 
 
 @pytest.mark.parametrize("error", ["RuntimeError", "ConfigurationError"])
-def test_no_error_tells_the_password_of_the_database(error: str) -> None:
+def test_no_error_shows_the_password_of_the_database(error: str) -> None:
     program = (
         "from kinetic_mailchimp.kit.errors import ConfigurationError\n"
         "from kinetic_mailchimp.audit.cli import common\n"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import sqlite3
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -143,7 +146,7 @@ def test_a_trail_of_a_newer_version_is_left_alone(url: str) -> None:
         ("sqlite:////proc/nowhere/audit.sqlite3", "cannot be made"),
     ],
 )
-def test_a_url_that_cannot_work_is_told_with_the_setting(url: str, told: str) -> None:
+def test_a_url_that_cannot_work_is_reported_with_the_setting(url: str, told: str) -> None:
     with pytest.raises(ConfigurationError, match=told) as raised:
         AuditTrail.open(url)
     assert "audit_database_url" in str(raised.value)
@@ -156,7 +159,7 @@ def test_a_url_that_cannot_work_is_told_with_the_setting(url: str, told: str) ->
         "postgresql://127.0.0.1:1/audit?connect_timeout=2&user=audit&password=made-up-word",
     ],
 )
-def test_a_server_that_does_not_answer_is_told_without_the_password(url: str) -> None:
+def test_a_server_that_does_not_answer_is_reported_without_the_password(url: str) -> None:
     with pytest.raises(ConfigurationError, match="cannot be opened") as raised:
         AuditTrail.open(url)
     assert "made-up-word" not in str(raised.value)
@@ -171,13 +174,13 @@ def test_a_server_that_does_not_answer_is_told_without_the_password(url: str) ->
         "postgresql://audit:made-up-word/audit",
     ],
 )
-def test_no_part_of_a_password_that_is_written_wrongly_is_told(url: str) -> None:
+def test_no_part_of_a_malformed_password_is_shown(url: str) -> None:
     with pytest.raises(ConfigurationError, match="%40") as raised:
         AuditTrail.open(url)
     assert "made-up-word" not in "".join(traceback.format_exception(raised.value))
 
 
-def test_a_missing_driver_is_told_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_driver_is_reported_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kit_database, "find_spec", lambda _name: None)
     with pytest.raises(ConfigurationError, match=r"kinetic-mailchimp-kit\[postgres\]"):
         AuditTrail.open("postgresql://localhost/audit")
@@ -194,11 +197,11 @@ def test_sqlite_is_durable_and_read_while_it_is_written(sqlite_url: str) -> None
     database.close()
 
 
-def test_a_writer_that_waits_too_long_for_another_one_is_told(
+def test_a_writer_that_waits_too_long_for_another_one_fails(
     sqlite_url: str,
 ) -> None:
     database = Database(sqlite_url, replace(PROFILE, busy_seconds=0))
-    with database.writing(), pytest.raises(TransientError, match="did not answer"), database.writing():
+    with database.writing(), pytest.raises(TransientError, match="locked for 0 s"), database.writing():
         pass
     with database.writing() as connection:
         assert connection.exec_driver_sql("SELECT 1").scalar() == 1
@@ -220,6 +223,75 @@ def test_a_full_database_is_transient_and_nothing_is_half(sqlite_url: str, decis
             connection.exec_driver_sql("PRAGMA max_page_count=1000000")
         run.record([decision(n) for n in range(2_000)])
         assert run.finish().status == "succeeded"
+
+
+@pytest.mark.rule("R3")
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_run_whose_database_was_removed_does_not_succeed(
+    sqlite_url: str, decision: Make, replaced: bool
+) -> None:
+    file = Path(str(sa.make_url(sqlite_url).database))
+    with AuditTrail.open(sqlite_url) as trail:
+        run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
+        run.read()
+        run.record([decision(1)])
+        file.unlink()
+        if replaced:
+            file.touch()
+        with pytest.raises(TransientError, match="removed or replaced"):
+            run.finish()
+
+
+def test_a_full_disk_at_the_start_is_told_as_one(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "kinetic_mailchimp.audit.storage.database.PROFILE",
+        replace(PROFILE, pragmas={**PROFILE.pragmas, "max_page_count": 4}),
+    )
+    with pytest.raises(TransientError, match="the disk is full") as caught:
+        AuditTrail.open(sqlite_url)
+    assert "may create tables" not in str(caught.value)
+
+
+def test_a_locked_database_is_given_up_after_the_seconds_of_the_setting(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUDIT_LOCK_SECONDS", "1")
+    with AuditTrail.open(sqlite_url) as trail:
+        holder = sqlite3.connect(str(trail.database.url.database), isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        begun = time.monotonic()
+        with pytest.raises(TransientError, match=r"locked for 1 s .`AUDIT_LOCK_SECONDS`"):
+            trail.start_run(plugin="target-mailchimp", version="0.1.0")
+        assert 1 <= time.monotonic() - begun < 20  # the driver waits, and the machine may be busy
+        holder.close()
+
+
+@pytest.mark.parametrize("seconds", ["x", "-1", "1.5", "9999999", "²"])
+def test_a_number_of_seconds_that_is_none_is_named(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, seconds: str
+) -> None:
+    monkeypatch.setenv("AUDIT_LOCK_SECONDS", seconds)
+    with pytest.raises(ConfigurationError, match="AUDIT_LOCK_SECONDS"):
+        Database(sqlite_url)
+
+
+@pytest.mark.rule("R9")
+def test_the_files_of_the_database_are_for_their_owner_alone(
+    sqlite_url: str, decision: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = Path(str(sa.make_url(sqlite_url).database))
+    before = os.umask(0)
+    try:
+        with AuditTrail.open(sqlite_url) as trail:
+            trail.start_run(plugin="target-mailchimp", version="0.1.0").record([decision(1)])
+            modes = {path.name: path.stat().st_mode & 0o777 for path in file.parent.glob(f"{file.name}*")}
+    finally:
+        os.umask(before)
+    assert len(modes) == 3  # the database, its log and its index
+    assert set(modes.values()) == {0o600}
+    file.chmod(0o644)
+    Database(sqlite_url).close()
+    assert f"chmod 600 {file}" in caplog.text
 
 
 def test_dead_letters_and_payloads_are_encrypted_with_the_key(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision
 from kinetic_mailchimp.audit.integrity.verification import verify
-from kinetic_mailchimp.audit.privacy.erasure import erase
+from kinetic_mailchimp.audit.privacy.erasure import erase, export_person
 from kinetic_mailchimp.audit.storage.schema import decisions
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
 from kinetic_mailchimp.mailchimp import subscriber_hash
@@ -155,3 +156,21 @@ def test_failures_keep_their_action_when_the_person_is_erased(trail: AuditTrail,
     query = sa.select(decisions.c.action).where(decisions.c.person == trail.person(ADA))
     with trail.database.reading() as connection:
         assert connection.execute(query).scalars().all() == ["failed"]
+
+
+def test_the_erasure_lists_what_it_found_where(trail: AuditTrail, decision: Make) -> None:
+    fill(trail, decision, dead_letter=True)
+    outcome = erase(trail, ADA, vendor_hash=subscriber_hash, with_open_dead_letters=True)
+    assert (outcome.dead_letters, outcome.open_dead_letters, outcome.payloads) == (1, 1, 0)
+    assert outcome.namespaces == ("members", "rows")
+
+
+def test_an_export_of_a_person_holds_what_an_erasure_would_remove(trail: AuditTrail, decision: Make) -> None:
+    fill(trail, decision, dead_letter=True)
+    found = list(export_person(trail, ADA.upper(), vendor_hash=subscriber_hash))
+    assert [item["where"] for item in found] == ["trail"] * 6 + ["ledger members"] + ["ledger rows"] * 2
+    assert json.loads(next(item["dead_letter"] for item in found if "dead_letter" in item)) == {
+        "email_address": ADA
+    }
+    erase(trail, ADA, vendor_hash=subscriber_hash, with_open_dead_letters=True)
+    assert list(export_person(trail, ADA, vendor_hash=subscriber_hash)) == []

@@ -38,7 +38,7 @@ def known(trail: AuditTrail, namespace: str) -> dict[str, Any]:
     return dict(trail.ledger(namespace).items())
 
 
-def test_the_address_that_somebody_moved_to_goes_with_the_move(trail: AuditTrail) -> None:
+def test_the_address_that_a_person_moved_to_goes_with_the_move(trail: AuditTrail) -> None:
     remember(trail, **{CONTACTS: {OLD: {"moved": {**AT, "to": NEW}}, NEW: {**STATUS, "settled": AT}}})
     assert erase(trail, NEW.title(), vendor_hash=subscriber_hash).ledger_keys == 2
     assert known(trail, CONTACTS) == {}
@@ -81,7 +81,7 @@ def test_everything_that_is_known_of_a_member_goes(trail: AuditTrail) -> None:
     assert trail.ledger(f"{LIST}/audience").count() == 1
 
 
-def test_what_waits_about_somebody_else_loses_only_the_mention(trail: AuditTrail) -> None:
+def test_a_dead_letter_about_another_person_loses_only_the_mention(trail: AuditTrail) -> None:
     waiting = {"EPIC06/9": {"stream": "customers", "raw": raw(OTHER, MANAGER=f"Ada <{NEW}>")}}
     sent = {
         "address": OTHER,
@@ -136,7 +136,7 @@ def test_what_a_run_wrote_meanwhile_is_not_lost(trail: AuditTrail) -> None:
     assert known(trail, CONTACTS) == newer
 
 
-def test_an_object_that_no_run_registered_keeps_what_is_about_somebody_else(trail: AuditTrail) -> None:
+def test_an_object_that_no_run_registered_keeps_what_is_about_another_person(trail: AuditTrail) -> None:
     remember(trail, **{CONTACTS: {OLD: {**STATUS, "works_for": {**AT, "chief": NEW}}}})
     erase(trail, NEW, vendor_hash=subscriber_hash)
     assert known(trail, CONTACTS) == {OLD: {**STATUS, "works_for": AT}}

@@ -144,7 +144,7 @@ def test_runs_of_one_meltano_command_share_a_correlation() -> None:
     assert correlation({}) != correlation({})
 
 
-def test_a_run_tells_what_meltano_runs_it_in(trail: AuditTrail, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_records_its_meltano_context(trail: AuditTrail, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MELTANO_ENVIRONMENT", "prod")
     assert pipeline() == ""
     monkeypatch.setenv("MELTANO_EXTRACTOR_NAME", "tap-one")
@@ -154,7 +154,7 @@ def test_a_run_tells_what_meltano_runs_it_in(trail: AuditTrail, monkeypatch: pyt
     assert pipeline({"MELTANO_EXTRACTOR_NAME": "tap-one"}) == "tap-one"
 
 
-def test_an_error_of_the_database_tells_nobodys_data(trail: AuditTrail, decision: Make) -> None:
+def test_an_error_of_the_database_shows_no_personal_data(trail: AuditTrail, decision: Make) -> None:
     run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
     run.record([decision()])
     with trail.database.writing() as connection:

@@ -89,7 +89,7 @@ def test_a_kept_entry_that_vanishes_or_changes_is_found(filled: AuditTrail) -> N
     ]
 
 
-def test_a_removal_that_no_pruning_tells_of_is_found(filled: AuditTrail) -> None:
+def test_a_removal_that_no_pruning_recorded_is_found(filled: AuditTrail) -> None:
     with filled.database.writing() as connection:
         connection.execute(sa.delete(decisions).where(decisions.c.seq == 1))
     assert not verify(filled).is_whole

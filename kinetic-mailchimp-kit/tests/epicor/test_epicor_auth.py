@@ -50,7 +50,7 @@ def test_every_way_to_log_in(start_epicor: Any, connect: Any, changes: dict[str,
 
 
 @pytest.mark.parametrize("changes", ALL)
-def test_a_wrong_password_is_told_with_its_setting(
+def test_a_wrong_password_is_reported_with_its_setting(
     start_epicor: Any, connect: Any, changes: dict[str, Any]
 ) -> None:
     epicor = start_epicor(customers=3)
@@ -178,7 +178,7 @@ def test_a_token_comes_in_json_or_xml(make_answer: Callable[..., Any], body: Any
     assert read_token(make_answer(200, body)) == Token("abc", lifetime)
 
 
-@pytest.mark.parametrize("body", [{}, {"AccessToken": ""}, "nothing", "<Token/>"])
+@pytest.mark.parametrize("body", [{}, {"AccessToken": ""}, "nothing", "<Token/>", ["x"], "[7]"])
 def test_an_answer_without_a_token(make_answer: Callable[..., Any], body: Any) -> None:
     with pytest.raises(ConfigurationError, match="`token_url`"):
         read_token(make_answer(200, body))
@@ -190,7 +190,7 @@ def test_an_answer_without_a_token(make_answer: Callable[..., Any], body: Any) -
         (400, {"error": "invalid_client"}, CredentialsError, "`client_secret`"),
         (400, {"error": "invalid_scope"}, ConfigurationError, "`oauth_scope`"),
         (401, "", CredentialsError, "`token_request`"),
-        (404, "", ConfigurationError, "`token_url`"),
+        (404, "", CredentialsError, "`token_url`"),
         (503, "", TransientError, "busy"),
         (500, "", TransientError, "failed"),
     ],

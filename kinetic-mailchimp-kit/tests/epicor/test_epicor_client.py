@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
+from kinetic_mailchimp.epicor.errors import UrlTooLongError
 from kinetic_mailchimp.epicor.odata import and_, eq, fits_in_path
 from kinetic_mailchimp.kit.errors import (
     AmbiguousWriteError,
@@ -14,6 +15,7 @@ from kinetic_mailchimp.kit.errors import (
     NotFoundError,
     TransientError,
 )
+from kinetic_mailchimp.kit.http_call import Request
 
 CUSTOMERS = "Erp.BO.CustomerSvc/Customers"
 CONTACTS = "Erp.BO.CustCntSvc/CustCnts"
@@ -182,7 +184,7 @@ def test_a_change_is_repeated_because_its_values_are_absolute(start_epicor: Any,
     assert row_by_key(client, CUSTOMERS, key)["Name"] == "Twice the same"
 
 
-def test_a_maintenance_page_is_waited_for_and_then_told(start_epicor: Any, connect: Any) -> None:
+def test_a_maintenance_page_is_retried_and_then_reported(start_epicor: Any, connect: Any) -> None:
     epicor = start_epicor(customers=3)
     epicor.control.faults({"effect": {"kind": "maintenance", "status": 503, "body": "html"}})
     with pytest.raises(TransientError, match="web page"):
@@ -227,10 +229,43 @@ def test_an_address_without_tls_is_warned_about(
     url: str,
     warns: bool,
 ) -> None:
-    EpicorClient(EpicorSettings(url, ("EPIC06",), "made-up-key")).close()
-    assert ("travel in clear" in caplog.text) is warns
+    client = EpicorClient(EpicorSettings(url, ("EPIC06",), "made-up-key"))
+    for _ in range(2):
+        client.transport._check_origin(Request("GET", f"{url}/api/v2"))
+    client.close()
+    assert caplog.text.count("travel in clear") == int(warns)
 
 
 def test_a_path_that_gives_no_rows(start_epicor: Any, connect: Any) -> None:
     with pytest.raises(ConfigurationError, match="holds no rows"):
         connect(start_epicor(customers=3)).read("EPIC06", CUSTOMERS + "(Company='EPIC06',CustNum=1)")
+
+
+def test_a_page_is_as_large_as_the_server_takes(start_epicor: Any, connect: Any) -> None:
+    epicor = start_epicor(customers=60, top_refused_above=25)
+    client = connect(epicor)
+    sizes = [len(client.read("EPIC06", CUSTOMERS, orderby=("CustNum",), top=1000)) for _ in range(3)]
+    assert sizes == [25, 25, 25]
+    # It is told once, and remembered for the run.
+    assert [request["status"] for request in epicor.control.requests()] == [400, 200, 200, 200]
+
+
+def test_no_content_is_no_rows(start_epicor: Any, connect: Any) -> None:
+    client = connect(start_epicor(customers=2, empty_is_204=True))
+    assert client.read("EPIC06", CUSTOMERS, filter=eq("CustNum", -1)) == []
+
+
+def test_half_a_surrogate_pair_is_read_as_a_replacement_character(start_epicor: Any, connect: Any) -> None:
+    epicor = start_epicor(customers=2)
+    client = connect(epicor)
+    row = client.read("EPIC06", CONTACTS, top=1)[0]
+    client.patch("EPIC06", CONTACTS, contact_key(row), {"FirstName": "Yankee"})
+    epicor.control.switches(broken_text={"Yankee": "Yan\\ud83dkee \\ud83d\\ude00"})
+    assert row_by_key(client, CONTACTS, contact_key(row))["FirstName"] == "Yan\ufffdkee \U0001f600"
+
+
+def test_a_query_that_is_too_long_is_remembered(start_epicor: Any, connect: Any) -> None:
+    client = connect(start_epicor(customers=2, max_query=2048))
+    with pytest.raises(UrlTooLongError, match="`maxQueryString`"):
+        client.read("EPIC06", CUSTOMERS, filter=" or ".join(["CustNum eq 1"] * 200))
+    assert client.longest_url < 4000

@@ -7,11 +7,16 @@ from typing import Any
 import pytest
 from kinetic_mailchimp.epicor.errors import (
     RULES,
+    BodyTooLargeError,
     CompanyAccessError,
+    FilterTooLargeError,
     PageRequest,
     PageTimeoutError,
+    PageTooLargeError,
+    PathRefusedError,
     ProbeRequest,
     QueryRefusedError,
+    UrlTooLongError,
     classify,
 )
 from kinetic_mailchimp.epicor.problem import LONGEST_MESSAGE, read_problem
@@ -29,6 +34,7 @@ from kinetic_mailchimp.kit.redaction import MASKER
 
 READ = Request("GET", "https://erp.example.com/erp/api/v2/odata/EPIC06/Erp.BO.PartSvc/Parts")
 BUSINESS = "Ice.Common.BusinessObjectException"
+ODATA = "Microsoft.OData.ODataException"
 HTML = "<!DOCTYPE html><html><body>Down for maintenance</body></html>"
 
 
@@ -48,7 +54,15 @@ CASES: list[tuple[int, Any, type[ConnectorError], str]] = [
     (503, "", TransientError, "busy"),
     (504, "upstream timed out", TransientError, "busy"),
     (404, kinetic("Record not found.", "Ice.Common.RecordNotFoundException"), NotFoundError, "Record"),
+    (404, kinetic("Record not found."), NotFoundError, "Record"),
     (401, kinetic("Credit limit exceeded.", BUSINESS), DataError, "Credit limit"),
+    (
+        400,
+        kinetic("Could not find a property named 'ChangeDate' on type 'Erp.Part'.", ODATA),
+        ConfigurationError,
+        "no column ChangeDate",
+    ),
+    (400, kinetic("Invalid company expression.", ODATA), ConfigurationError, "query was refused"),
     (
         403,
         kinetic("Access denied: Erp.BO.PartSvc is not in the access scope"),
@@ -73,8 +87,15 @@ CASES: list[tuple[int, Any, type[ConnectorError], str]] = [
     (404, HTML, ConfigurationError, "`base_url`"),
     (404, "", ConfigurationError, "does not exist"),
     (400, kinetic("Customer not available", BUSINESS), NotFoundError, "Customer not available"),
+    (400, kinetic("Customer not available"), NotFoundError, "Customer not available"),
     (400, kinetic("An identifier was expected at position 16."), ConfigurationError, "filter"),
-    (414, HTML, ConfigurationError, "fewer columns"),
+    (414, HTML, UrlTooLongError, "fewer columns"),
+    (404, f"{HTML} HTTP Error 404.15 - Not Found", UrlTooLongError, "`maxQueryString`"),
+    (400, kinetic("The limit of '100' for Top query has been exceeded.", ODATA), PageTooLargeError, "100"),
+    (400, kinetic("The node count limit of '100' has been exceeded.", ODATA), FilterTooLargeError, "Max"),
+    (400, f"{HTML} The plain HTTP request was sent to HTTPS port", ConfigurationError, "`https://`"),
+    (413, HTML, BodyTooLargeError, "too large"),
+    (400, f"{HTML} potentially dangerous Request.Path value", PathRefusedError, "`write_mode`"),
     (410, kinetic("Expired", "Ice.Common.InvalidSessionException"), TransientError, "session"),
     (500, kinetic("Credit hold.", "Ice.BLException"), DataError, "Credit hold"),
     (500, kinetic("We apologize, but an unexpected internal problem occurred."), TransientError, "apologize"),
@@ -90,16 +111,37 @@ CASES: list[tuple[int, Any, type[ConnectorError], str]] = [
 def test_an_answer_becomes_the_error_that_helps(
     make_answer: Any, status: int, body: Any, error: type[ConnectorError], says: str
 ) -> None:
-    found = classify(READ, make_answer(status, body, "text/html" if body == HTML else ""))
+    found = classify(READ, make_answer(status, body, "text/html" if HTML in body else ""))
     assert type(found) is error
     assert says in str(found)
     assert found.status == status
 
 
+@pytest.mark.rule("R10")
+@pytest.mark.parametrize("status", [400, 401, 403, 500])
+@pytest.mark.parametrize("error_type", [BUSINESS, "Ice.BLException", "Ice.Bpm.BpmException"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Contacts of a parent company can be changed only by users with access to credit data.",
+        "Company EPIC06 is not valid for this territory.",
+        "Maximum users exceeded on license type: DefaultUser.",
+        "Syntax error in the phone number.",
+        "The API key of the customer's portal is missing.",
+    ],
+)
+def test_the_type_of_a_business_rule_decides_and_not_its_words(
+    make_answer: Any, status: int, error_type: str, words: str
+) -> None:
+    error = classify(READ, make_answer(status, kinetic(words, error_type)))
+    assert type(error) is DataError
+    assert (error.message, error.advice, error.retry_after) == (words, "", None)
+
+
 def test_every_row_of_the_table_is_reached(make_answer: Any) -> None:
     reached = set()
     for status, body, _, _ in CASES:
-        problem = read_problem(make_answer(status, body, "text/html" if body == HTML else ""))
+        problem = read_problem(make_answer(status, body, "text/html" if HTML in body else ""))
         reached.add(next(number for number, rule in enumerate(RULES) if rule.match(problem) is not None))
     assert reached == set(range(len(RULES)))
 
@@ -185,13 +227,13 @@ def test_a_long_text_is_cut(make_answer: Any) -> None:
 
 
 @pytest.mark.parametrize("status", [408, 504])
-def test_a_page_that_took_too_long_is_told_at_once(make_answer: Any, status: int) -> None:
+def test_a_page_that_timed_out_is_reported_at_once(make_answer: Any, status: int) -> None:
     page = PageRequest("GET", READ.url)
     assert type(classify(page, make_answer(status))) is PageTimeoutError
     assert type(classify(page, make_answer(503))) is TransientError
 
 
-def test_a_probe_tells_a_refused_query_from_a_refused_caller(make_answer: Any) -> None:
+def test_a_probe_distinguishes_a_refused_query_from_a_refused_caller(make_answer: Any) -> None:
     probe = ProbeRequest("GET", READ.url)
     apology = kinetic("We apologize, but an unexpected internal problem occurred.")
     for status in (400, 500):

@@ -71,7 +71,7 @@ def test_what_is_no_metadata_is_said_to_be_none(text: str) -> None:
 
 
 @pytest.mark.parametrize("service", ["Erp.BO.CustomerSvc", "Erp.BO.POSvc", "Erp.BO.PerConSvc"])
-def test_json_and_xml_tell_the_same(start_epicor: Any, service: str) -> None:
+def test_json_and_xml_give_the_same_schema(start_epicor: Any, service: str) -> None:
     epicor = start_epicor(customers=1)
     forms = [
         epicor.request("GET", f"{service}/$metadata", headers={"Accept": f"application/{kind}"}).text
@@ -87,3 +87,43 @@ def test_json_and_xml_tell_the_same(start_epicor: Any, service: str) -> None:
 def test_a_byte_order_mark_before_json_is_no_part_of_it() -> None:
     service = parse_metadata("Erp.BO.PartSvc", "\ufeff" + json.dumps(NESTED))
     assert service.entity("Parts").key == ("Company", "PartNum")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"$EntityContainer": "D", "D": {"$Kind": "EntityContainer", "Rows": {"$Type": {"a": 1}}}}',
+        '{"T": {"$Kind": "EntityType", "A": {"$Type": ["Edm.String"]}}}',
+        '{"T": {"$Kind": "EntityType", "$Key": 7}}',
+        '["x"]',
+        "[" * 200_000,
+        '{"a":' * 200_000,
+    ],
+)
+def test_a_document_of_another_shape_is_an_error_in_words(text):
+    with pytest.raises(TransientError, match="cannot be read"):
+        parse_metadata("Svc", text)
+
+
+def test_types_derived_in_a_circle_end():
+    circle = (
+        '{"A": {"$Kind": "EntityType", "$BaseType": "B"}, "B": {"$Kind": "EntityType", "$BaseType": "A"}}'
+    )
+    assert set(parse_metadata("Svc", circle).types) == {"A", "B"}
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_the_length_of_a_column_is_known_where_it_is_told(as_json: bool) -> None:
+    document = (
+        '{"$EntityContainer": "D.C", "Erp": {"CustCnt": {"$Kind": "EntityType", "$Key": ["ConNum"],'
+        ' "FirstName": {"$MaxLength": 50}, "Comment": {}}}, "D": {"C": {"$Kind": "EntityContainer",'
+        ' "CustCnts": {"$Collection": true, "$Type": "Erp.CustCnt"}}}}'
+        if as_json
+        else '<edmx:Edmx xmlns:edmx="e"><Schema Namespace="Erp"><EntityType Name="CustCnt">'
+        '<Property Name="FirstName" Type="Edm.String" MaxLength="50"/>'
+        '<Property Name="Comment" Type="Edm.String" MaxLength="max"/></EntityType>'
+        '<EntityContainer><EntitySet Name="CustCnts" EntityType="Erp.CustCnt"/></EntityContainer>'
+        "</Schema></edmx:Edmx>"
+    )
+    columns = parse_metadata("Erp.BO.CustCntSvc", document).entity("CustCnts").properties
+    assert (columns["FirstName"].max_length, columns["Comment"].max_length) == (50, None)

@@ -99,7 +99,7 @@ def test_a_licence_has_a_name_or_a_guid(given: str, guid: str | None) -> None:
     assert EpicorSettings.from_config({**BASIC, "license_type": given}).license_guid == guid
 
 
-def test_tokens_come_from_the_usual_place_unless_told_otherwise() -> None:
+def test_the_token_url_has_a_default() -> None:
     def token_url(**change: Any) -> str:
         return EpicorSettings.from_config({**OAUTH2, **change}).token_url
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 
 import pytest
 from hypothesis import given
@@ -103,3 +104,26 @@ def test_reading_an_address_again_changes_nothing(typed):
 
 def test_two_spellings_have_one_key():
     assert email_key(" JÜRGEN@Example.com ") == email_key("jürgen@example.COM")
+
+
+@pytest.mark.parametrize("middle", [" ", ";", "<", "@ ", "a@b,"])
+def test_the_work_does_not_grow_with_a_field_that_is_too_long(middle):
+    """Counts the steps of the interpreter, which are the same on every machine."""
+
+    def steps(field: str) -> int:
+        count = 0
+
+        def trace(*_):
+            nonlocal count
+            count += 1
+            return trace
+
+        sys.settrace(trace)
+        try:
+            with contextlib.suppress(InvalidEmailError):
+                parse_email(field)
+        finally:
+            sys.settrace(None)
+        return count
+
+    assert steps(f"a@{middle * 200_000}b") == steps(f"a@{middle * 400}b") < 50

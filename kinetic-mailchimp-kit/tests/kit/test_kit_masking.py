@@ -136,7 +136,7 @@ def test_a_message_about_a_wrong_setting_names_it_without_its_value(tmp_path, wr
     done = run(tmp_path, {**SETTINGS, name: value})
 
     assert done.returncode == 1
-    assert f"config['{name}']" in done.stderr
+    assert f"config['{name}']" in done.stderr or f"Setting `{name}`" in done.stderr
     assert secret not in done.stderr
 
 

@@ -34,7 +34,7 @@ def test_a_fraction_is_a_number_of_json(text: str, number: Any) -> None:
 @given(st.integers(-(10**60), 10**60))
 def test_integers_stay_exact(number: int) -> None:
     assert exact_number(f"{number}.0") == number
-    assert MessageReader().deserialize_json(json.dumps({"n": number}))["n"] == number
+    assert MessageReader().deserialize_json(json.dumps({"type": "RECORD", "n": number}))["n"] == number
 
 
 def test_a_line_that_is_not_json_is_not_shown() -> None:

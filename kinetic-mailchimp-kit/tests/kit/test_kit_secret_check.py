@@ -162,7 +162,7 @@ def test_says_why_something_is_a_secret(findings):
         "AUDIT_ALERT_URLS",
     ],
 )
-def test_a_name_tells_a_secret(name):
+def test_a_name_marks_a_secret(name):
     assert named_as_secret(name)
 
 
@@ -178,7 +178,7 @@ def test_a_name_tells_a_secret(name):
         "AWS_ACCESS_KEY_ID",
     ],
 )
-def test_a_name_tells_no_secret(name):
+def test_a_name_marks_no_secret(name):
     assert not named_as_secret(name)
 
 

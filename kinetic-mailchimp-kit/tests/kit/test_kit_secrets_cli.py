@@ -482,7 +482,7 @@ def test_a_list_that_is_encrypted_in_part_is_named_and_left(run, arguments, text
     assert ".env:1: `URLS` is encrypted in part." in err
 
 
-def test_what_only_tells_of_an_encrypted_value_is_none(run):
+def test_a_mention_of_an_encrypted_value_is_not_one(run):
     Path("meltano.yml").write_text(f"description: A list such as {VALUE} there\n")
 
     assert run("rotate", CONNECTOR_SECRET_KEY=f"{NEW},{OLD}")[0] == 0

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it publishes no types
-from kinetic_mailchimp.kit.settings import REQUIRED, json_schema, read, setting
+from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.settings import REQUIRED, from_text, json_schema, read, setting
 
 
 class Mode(StrEnum):
@@ -109,3 +110,67 @@ def test_a_type_without_a_schema_is_refused():
 
     with pytest.raises(TypeError, match="JSON schema of its own"):
         json_schema(Odd)
+
+
+SCHEMA = {
+    "properties": {
+        "companies": {"type": ["array"], "items": {"type": ["string"]}},
+        "evidence": {"type": ["array", "null"], "items": {"type": ["string"], "enum": ["memo", "crm_call"]}},
+        "cursors": {"type": ["object", "null"]},
+        "page_size": {"type": ["integer", "null"]},
+        "wait": {"type": ["number", "null"]},
+        "dry_run": {"type": ["boolean", "null"]},
+        "auth_method": {"type": ["string", "null"], "enum": ["basic", "oauth2"]},
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("companies", "EPIC06", ["EPIC06"]),
+        ("companies", "EPIC06, EPIC07", ["EPIC06", "EPIC07"]),
+        ("companies", '["EPIC06", "EPIC07"]', ["EPIC06", "EPIC07"]),
+        ("companies", "10", ["10"]),
+        ("companies", 10, ["10"]),
+        ("companies", "[10, 20]", ["10", "20"]),
+        ("companies", [10], ["10"]),
+        ("companies", "EPIC06,", ["EPIC06"]),
+        ("evidence", "memo,crm_call", ["memo", "crm_call"]),
+        ("cursors", '{"customers": "SysRevID"}', {"customers": "SysRevID"}),
+        ("page_size", "500", 500),
+        ("wait", "0.5", 0.5),
+        ("dry_run", "True", True),
+        ("dry_run", "off", False),
+        ("auth_method", "oauth2", "oauth2"),
+        ("auth_method", None, None),
+        ("auth_method", "", ""),
+        ("of_nobody", "1", "1"),
+    ],
+)
+def test_a_value_that_came_as_text_has_the_type_of_its_setting(name, text, value):
+    assert from_text({name: text}, SCHEMA) == {name: value}
+
+
+@pytest.mark.rule("R10")
+@pytest.mark.parametrize(
+    ("name", "text", "advice"),
+    [
+        ("companies", "[EPIC06", "words between commas"),
+        ("companies", {"a": 1}, "JSON list"),
+        ("evidence", "memo,letter", "`memo`, `crm_call`"),
+        ("cursors", "customers", "JSON object"),
+        ("page_size", "many", "whole number"),
+        ("wait", "long", "a number"),
+        ("dry_run", "flase", "`true` or `false`"),
+        ("auth_method", "basik", "Use `basic`, `oauth2`."),
+    ],
+)
+def test_a_bad_value_names_its_setting_and_its_variable(monkeypatch, name, text, advice):
+    if isinstance(text, str):
+        monkeypatch.setenv(f"EPICOR_{name.upper()}", text)
+    with pytest.raises(ConfigurationError) as caught:
+        from_text({name: text}, SCHEMA)
+    assert f"Setting `{name}`" in caught.value.message
+    assert (f"EPICOR_{name.upper()}" in caught.value.message) == isinstance(text, str)
+    assert advice in caught.value.advice

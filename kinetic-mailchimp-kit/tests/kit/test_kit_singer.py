@@ -75,7 +75,7 @@ def test_writes_everything_then_emits_the_last_state(tmp_path):
     assert (status, written, states) == (0, list(range(1, 13)), [12])
 
 
-def test_emits_state_with_every_message_when_told_to(tmp_path):
+def test_emits_state_with_every_message_on_request(tmp_path):
     status, written, states = Running(tmp_path, "--eager").end(json.dumps(SCHEMA) + "\n" + messages(1, 3))
 
     assert (status, written, states[-1]) == (0, [1, 2, 3], 3)
@@ -134,7 +134,7 @@ def test_a_signal_ends_a_wait_between_attempts_and_the_state_stays(tmp_path):
 @pytest.mark.parametrize(
     ("config", "ended"), [({}, "succeeded NoneType"), ({"refuse": True}, "failed ConfigurationError")]
 )
-def test_the_end_of_a_run_is_told_once(tmp_path, config, ended):
+def test_the_end_of_a_run_is_reported_once(tmp_path, config, ended):
     running = Running(tmp_path, **config)
     running.end(json.dumps(SCHEMA) + "\n" + messages(1, 7))
 
@@ -176,6 +176,17 @@ def test_the_connection_check_says_what_works(tmp_path, refuse, status):
     assert ("Unset `refuse`" in err) == refuse
 
 
+def test_the_connection_check_names_settings_that_do_not_fit(tmp_path):
+    running = Running(tmp_path, "--test", file=1, seconds="many")
+
+    out, err = running.process.communicate(timeout=60)
+
+    assert (running.process.returncode, out) == (1, "")
+    assert "file" in err
+    assert "seconds" in err
+    assert "Traceback" not in err
+
+
 def test_encrypted_settings_are_read_and_masked(tmp_path, monkeypatch):
     key = Fernet.generate_key().decode()
     monkeypatch.setenv("CONNECTOR_SECRET_KEY", key)
@@ -202,3 +213,10 @@ def test_a_wrong_secret_does_not_show_in_the_complaint_about_it(tmp_path):
 
     assert status == 1
     assert "file" in running.err
+
+
+def test_a_fraction_in_the_state_of_a_foreign_tap_is_emitted_as_it_came(tmp_path):
+    state = json.dumps({"type": "STATE", "value": {"last": 1.5}})
+    status, written, states = Running(tmp_path).end(json.dumps(SCHEMA) + "\n" + messages(1, 3) + state + "\n")
+
+    assert (status, written, states[-1]) == (0, [1, 2, 3], 1.5)

@@ -13,8 +13,9 @@ import requests
 from cryptography.fernet import Fernet
 from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.errors import ConfigurationError, CredentialsError, TransientError
+from kinetic_mailchimp.kit.http_call import Answer, Request
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
-from kinetic_mailchimp.mailchimp.oauth import Callback, OAuthApplication, exchange_code
+from kinetic_mailchimp.mailchimp.oauth import Callback, OAuthApplication, _classify_token, exchange_code
 from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp
 
 KEY = Fernet.generate_key().decode()
@@ -120,7 +121,7 @@ def test_without_a_key_nobody_is_asked_to_agree(
     assert "Agree here" not in out + err
 
 
-def test_a_person_who_refuses_is_told_apart(start_mailchimp: StartMailchimp, authorize: Authorize) -> None:
+def test_a_person_who_refuses_is_reported(start_mailchimp: StartMailchimp, authorize: Authorize) -> None:
     process = authorize(start_mailchimp())
     agree(process, "&deny=1")
     _, err = process.communicate(timeout=120)
@@ -178,3 +179,11 @@ def test_a_revoked_token_is_said_in_words(start_mailchimp: StartMailchimp) -> No
     settings = MailchimpSettings(access_token="revoked", metadata_url=mailchimp.hello["metadata_url"])
     with pytest.raises(CredentialsError, match="access_token"):
         MailchimpClient(settings).ping()
+
+
+@pytest.mark.parametrize("body", [b'["x"]', b'"access_token"', b'{"access_token": ["x"]}', b"[" * 200_000])
+def test_an_answer_that_holds_no_token_is_an_error_in_words(body: bytes) -> None:
+    answer = Answer(200, {"Content-Type": "application/json"}, body)
+    error = _classify_token(Request("POST", "https://login.example.com/token"), answer)
+    assert isinstance(error, CredentialsError)
+    assert "gives no token" in str(error)

@@ -133,7 +133,7 @@ def test_webhooks_are_registered_changed_and_removed(
     assert client.webhooks(mailchimp.list_id) == []
 
 
-def test_a_wrong_key_is_told_once_and_not_retried(mailchimp: RunningMailchimp) -> None:
+def test_a_wrong_key_is_reported_once_and_not_retried(mailchimp: RunningMailchimp) -> None:
     settings = MailchimpSettings.from_config({"api_key": "wrong-us1", "base_url": mailchimp.base_url})
     client = MailchimpClient(settings)
     with pytest.raises(CredentialsError):
@@ -187,7 +187,9 @@ def _moving_audience(
         stamped = [(name, f"2026-01-01T00:{at // 60:02d}:{at % 60:02d}+00:00") for name, at in rows]
         kept = [row for row in stamped if since is None or row[1] > since]
         chosen = kept[params["offset"] : params["offset"] + params["count"]]
-        return [{"id": name, "last_changed": at} for name, at in chosen]
+        return [
+            {"id": name, "email_address": f"{name}@example.com", "last_changed": at} for name, at in chosen
+        ]
 
     return changed, page
 
@@ -203,3 +205,44 @@ def test_a_walk_misses_nobody_while_members_change(per_second: int) -> None:
             # Somebody who was read already changes, and moves to the end.
             changed[member["id"]] = 3000 + number
     assert sorted(seen) == sorted(changed)
+
+
+def test_an_empty_page_alone_ends_a_listing(client: MailchimpClient, mailchimp: RunningMailchimp) -> None:
+    control, list_id = mailchimp.control, mailchimp.list_id
+    people = [{"email": f"p{number}@example.com", "state": "unsubscribed_by_admin"} for number in range(7)]
+    control.put_members([*people, *({**one, "state": "archived"} for one in ({"email": ANN},))])
+    for number in range(3):
+        control.complain(f"p{number}@example.com")
+    control.switch(largest_page=2, total_items="page")
+    assert len({member["id"] for member in client.members(list_id, page_size=5)}) == 7
+    assert [member["email_address"] for member in client.members(list_id, status="archived")] == [ANN]
+    assert len(list(client.lists())) == 3
+    assert len(client.merge_fields(list_id)) == 8
+    assert len(list(client.abuse_reports(list_id))) == 3
+
+
+def test_a_listing_without_pages_is_read_once(
+    client: MailchimpClient, mailchimp: RunningMailchimp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MailchimpClient, "get", lambda *_, **__: {"merge_fields": [{"tag": "FNAME"}]})
+    assert client.merge_fields(mailchimp.list_id) == [{"tag": "FNAME"}]
+
+
+@pytest.mark.parametrize("form", ["absent", "null", "empty"])
+def test_contacts_without_an_address_are_passed_over_and_counted(
+    client: MailchimpClient, mailchimp: RunningMailchimp, caplog: pytest.LogCaptureFixture, form: str
+) -> None:
+    mailchimp.control.put_members([{"email": ANN, "state": "subscribed"}])
+    mailchimp.control.switch(contacts_without_address=form)
+    assert [member["email_address"] for member in client.members(mailchimp.list_id)] == [ANN]
+    assert "Contacts without an e-mail address, passed over: 2." in caplog.text
+
+
+def test_results_of_a_batch_are_found_by_address_where_the_id_is_another(
+    client: MailchimpClient, mailchimp: RunningMailchimp
+) -> None:
+    mailchimp.control.switch(member_ids="other")
+    result = client.upsert_members(
+        mailchimp.list_id, [{"email_address": "Ann@Example.com", "status_if_new": "subscribed"}]
+    )
+    assert result.items[subscriber_hash(ANN)].outcome == "created"

@@ -179,3 +179,51 @@ def test_a_missing_part_of_an_audience_is_not(path: str) -> None:
 @pytest.mark.parametrize("given", [raw(204), raw(200, "{}", "application/json")])
 def test_success_means_nothing_wrong(given: Answer) -> None:
     assert classify(Request("GET", MEMBER), given) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (f"{SOMEBODY} has previously unsubscribed from this list.", Refusal.UNSUBSCRIBED),
+        (f"{SOMEBODY} is already unsubscribed.", Refusal.UNSUBSCRIBED),
+        (f"{SOMEBODY} opted out of this audience.", Refusal.UNSUBSCRIBED),
+        (f"{SOMEBODY} cannot be added; they need to resubscribe with your form.", Refusal.MUST_RESUBSCRIBE),
+        (f"The contact {SOMEBODY} must re-subscribe to get back.", Refusal.MUST_RESUBSCRIBE),
+        (f"{SOMEBODY} was removed from this audience.", Refusal.REMOVED),
+        (f"{SOMEBODY} has been deleted and cannot be imported.", Refusal.REMOVED),
+        (f"{SOMEBODY} cannot be re-imported.", Refusal.FORGOTTEN),
+        (f"{SOMEBODY} is under compliance review.", Refusal.COMPLIANCE_STATE),
+        (f"{SOMEBODY} complained about a campaign.", Refusal.COMPLIANCE_STATE),
+        (f"{SOMEBODY} was reported as abuse.", Refusal.COMPLIANCE_STATE),
+        (f"{SOMEBODY} has bounced, and cannot be added.", Refusal.BOUNCED),
+        (f"{SOMEBODY} was cleaned from the list.", Refusal.BOUNCED),
+        (f"{SOMEBODY} is pending confirmation.", Refusal.PENDING),
+        (f"{SOMEBODY} has not yet confirmed the subscription.", Refusal.PENDING),
+        (f"{SOMEBODY} is on this list already, as unsubscribed.", Refusal.MEMBER_EXISTS),
+        ("unsubscribe@example.com looks fake or invalid", Refusal.FAKE_ADDRESS),
+        ("Something new about bounce@example.com", Refusal.OTHER),
+    ],
+)
+def test_refusals_of_people_who_left_are_known_by_kind(text: str, reason: Refusal) -> None:
+    in_batch = item_error({"email_address": SOMEBODY, "error": text, "error_code": "ERROR_GENERIC"})
+    alone = meaning(answer(400, "Invalid Resource", text))
+    about_address = meaning(
+        answer(
+            400,
+            "Invalid Resource",
+            "The resource submitted could not be validated.",
+            errors=[{"field": "email address", "message": text}],
+        )
+    )
+    assert isinstance(alone, RefusedError)
+    assert isinstance(about_address, RefusedError)
+    expected = [reason, reason, Refusal.INVALID_FIELDS if reason is Refusal.OTHER else reason]
+    assert [in_batch.reason, alone.reason, about_address.reason] == expected
+    assert SOMEBODY not in str(in_batch)
+
+
+def test_a_key_of_another_data_centre_is_told_as_such() -> None:
+    error = meaning(answer(403, "Wrong Datacenter", "This API key belongs to another datacenter."))
+    assert isinstance(error, CredentialsError)
+    assert "another data centre" in str(error)
+    assert "Manager" not in str(error)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.mailchimp import MailchimpSettings, subscriber_hash
+from kinetic_mailchimp.mailchimp.client import _check_endpoint
 
 
 def test_the_data_centre_is_the_end_of_the_key() -> None:
@@ -43,3 +44,34 @@ def test_mailchimp_grants_ten_connections(connections: int) -> None:
 
 def test_spelling_does_not_change_the_hash() -> None:
     assert subscriber_hash(" Ümläut@Example.COM ") == subscriber_hash("ümläut@example.com")
+
+
+ASKED = "https://login.mailchimp.com/oauth2/metadata"
+
+
+@pytest.mark.rule("R9")
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "https://us6.api.mailchimp.com.evil.example",
+        "https://evil.example",
+        "http://us6.api.mailchimp.com",
+        "https://a@us6.api.mailchimp.com",
+        "https://mailchimp.com.",
+        "http://[",
+        "{'a': 1}",
+    ],
+)
+def test_the_token_goes_to_no_other_host_that_the_metadata_names(endpoint: str) -> None:
+    with pytest.raises(ConfigurationError, match="`metadata_url`"):
+        _check_endpoint(endpoint, ASKED)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "asked"),
+    [("https://us6.api.mailchimp.com", ASKED), ("http://127.0.0.1:8", "http://127.0.0.1:9/oauth2/metadata")],
+)
+def test_the_token_goes_to_mailchimp_and_to_the_host_that_the_setting_names(
+    endpoint: str, asked: str
+) -> None:
+    _check_endpoint(endpoint, asked)

@@ -11,6 +11,7 @@ from kinetic_mailchimp.epicor import EntityType, EpicorClient, ServiceMetadata
 from kinetic_mailchimp.epicor.errors import CompanyAccessError
 from kinetic_mailchimp.kit.errors import (
     ConfigurationError,
+    ConnectorError,
     CredentialsError,
     DataError,
     PermissionDeniedError,
@@ -35,6 +36,8 @@ class Discovery:
     def __init__(self, client: EpicorClient) -> None:
         self._client = client
         self._entities: dict[str, EntityType] = {}
+        self.failures: dict[str, ConnectorError] = {}
+        """By stream, why its `$metadata` could not be read and the base product stands for it."""
 
     def prepare(self, declarations: Sequence[StreamDeclaration]) -> None:
         """Ask for several streams at once: a service may take seconds to write its $metadata.
@@ -68,6 +71,7 @@ class Discovery:
             if known is None:
                 error.message = f"Stream {declaration.name}: {error.message}"
                 raise
+            self.failures[declaration.name] = error
             logger.warning(
                 "Stream %s: no $metadata of %s (%s) The columns of the base product are used.",
                 declaration.name,

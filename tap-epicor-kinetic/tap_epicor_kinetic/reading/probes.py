@@ -29,6 +29,16 @@ def newest(reader: SetReader, cursor: Cursor, among: str = "") -> Scalar | None:
     return _end(reader, cursor.column, and_(condition, among), descending=True)
 
 
+def has_unstamped(reader: SetReader, cursor: Cursor) -> bool:
+    """Tell whether rows have no cursor value; False where the service cannot tell."""
+    if not cursor.is_timestamp or not reader.key:
+        return False
+    try:
+        return reader.first(reader.key[0], f"{cursor.column} eq null", (), ProbeRequest) is not None
+    except QueryRefusedError:
+        return False
+
+
 def ends(reader: SetReader, column: str) -> tuple[int, int] | None:
     """The lowest and the highest value of a key column; None without rows, or if the service cannot tell.
 

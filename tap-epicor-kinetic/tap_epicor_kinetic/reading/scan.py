@@ -58,6 +58,13 @@ def read_scan(
         newest = probes.newest(
             reader, planner.cursor, f"{planner.cursor.column} le {format_timestamp(latest)}"
         )
+    if bookmark.value is not None and planner.cursor and probes.has_unstamped(reader, planner.cursor):
+        warn(
+            f"{reader.path}, company {reader.company}: rows have no {planner.cursor.column}, so nobody can"
+            " tell whether they changed: each run reads them. Follow another column by `cursors`, such as"
+            " SysRevID, to read them once."
+        )
+        planner = replace(planner, reads_unstamped=True)
     scan = planner.begin(bookmark, newest)
     if is_open and scan is not bookmark.unfinished:
         scan = replace(scan, is_open=True)

@@ -42,6 +42,7 @@ class Planner:
         start: The configured `start_date`.
         change_column: What `start` is compared with where the cursor is not a timestamp.
         by_offset: Whether pages are counted, so that none can begin after a row.
+        reads_unstamped: Whether rows without a cursor value come in every run: their changes leave no trace.
     """
 
     entity: EntityType
@@ -51,6 +52,7 @@ class Planner:
     start: dt.datetime | None = None
     change_column: str = ""
     by_offset: bool = False
+    reads_unstamped: bool = False
 
     @property
     def key_order(self) -> tuple[str, ...]:
@@ -156,10 +158,12 @@ class Planner:
                 upper = or_(upper, f"{cursor.column} eq null")
             return and_(self._start_condition(), self._since(part), upper)
         if part.after is not None or part.since is not None:
-            return and_(self._since(part), upper)
-        lower = cursor.before(bookmark.value, self.overlap)
-        word = "ge" if lower != bookmark.value else "gt"
-        return and_(f"{cursor.column} {word} {cursor.literal(lower)}", upper)
+            changed = and_(self._since(part), upper)
+        else:
+            lower = cursor.before(bookmark.value, self.overlap)
+            word = "ge" if lower != bookmark.value else "gt"
+            changed = and_(f"{cursor.column} {word} {cursor.literal(lower)}", upper)
+        return or_(changed, f"{cursor.column} eq null") if changed and self.reads_unstamped else changed
 
     def _since(self, part: KeyRange) -> str:
         if self.cursor is None or part.since is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from kinetic_mailchimp.epicor import EpicorClient, Row
 from kinetic_mailchimp.epicor.client import LONGEST_URL
-from kinetic_mailchimp.epicor.errors import PageRequest, PageTimeoutError
+from kinetic_mailchimp.epicor.errors import BodyTooLargeError, PageRequest, PageTimeoutError, UrlTooLongError
 from kinetic_mailchimp.epicor.odata import and_, typed_literal
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.http_call import Request
@@ -35,9 +35,10 @@ class PageSize:
         """True if fewer rows could be asked for."""
         return self.now > SMALLEST_PAGE
 
-    def shrink(self) -> None:
-        """Ask for half as many."""
+    def shrink(self, *, for_good: bool = False) -> None:
+        """Ask for half as many; `for_good` never for more again."""
         self.now = max(SMALLEST_PAGE, self.now // 2)
+        self._most = self.now if for_good else self._most
         self._good = 0
 
     def succeeded(self) -> None:
@@ -103,11 +104,20 @@ class SetReader:
                 rows = self._read(parts[0], condition, order, skip=skip, expand=self.expand, kind=kind)
                 for part in parts[1:]:
                     rows = self._completed(rows, part, condition, order, skip=skip)
-            except PageTimeoutError:
-                self.size.shrink()
+            except (PageTimeoutError, BodyTooLargeError) as error:
+                if not self.size.can_shrink:
+                    raise
+                self.size.shrink(for_good=isinstance(error, BodyTooLargeError))
                 logger.warning(
-                    "%s, company %s: out of time, now %d rows a page.", self.path, self.company, self.size.now
+                    "%s, company %s: %s Now %d rows a page.",
+                    self.path,
+                    self.company,
+                    error.message,
+                    self.size.now,
                 )
+            except UrlTooLongError:
+                if self._parts(condition, order) == parts:
+                    raise
             except ConfigurationError as error:
                 if error.field not in asked or error.field in self.needed:
                     raise
@@ -166,7 +176,8 @@ class SetReader:
             top=self.size.now,
             skip=1,
         )
-        parts = split_columns(self.columns, self.key, self.needed, self.longest_url - len(url))
+        longest = min(self.longest_url, self.client.longest_url)
+        parts = split_columns(self.columns, self.key, self.needed, longest - len(url))
         if len(parts) > 1 and not self.key:
             raise ConfigurationError(
                 f"{self.path} has more columns than fit a URL, and no key to join parts of a row.",

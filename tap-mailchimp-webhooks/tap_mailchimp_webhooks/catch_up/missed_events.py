@@ -12,13 +12,21 @@ from kinetic_mailchimp.kit.timestamps import parse_timestamp
 
 from tap_mailchimp_webhooks.events.event import (
     CATCH_UP,
+    WEBHOOK,
     Arrival,
     event_id_of,
     rfc3339,
     subject_of,
     to_arrival,
 )
-from tap_mailchimp_webhooks.events.member_status import ARCHIVED, CLEANED, EVENT_OF, SUBSCRIBED, UNSUBSCRIBED
+from tap_mailchimp_webhooks.events.member_status import (
+    ARCHIVED,
+    CLEANED,
+    EVENT_OF,
+    SUBSCRIBED,
+    UNSUBSCRIBED,
+    member_data,
+)
 from tap_mailchimp_webhooks.inbox.store import StoredEvent
 
 OPTED_OUT = (UNSUBSCRIBED, CLEANED, ARCHIVED)
@@ -122,14 +130,15 @@ def status_after(known: Sequence[StoredEvent]) -> str | None:
     return {"subscribe": SUBSCRIBED, "cleaned": CLEANED}.get(last.type)
 
 
-def superseded_by_webhook(known: Sequence[StoredEvent], read_at: datetime) -> bool:
-    """True if a webhook about a person arrived after the listing was read: then the listing is older.
+def superseded_by_webhook(known: Sequence[StoredEvent], last_sequence: int) -> bool:
+    """True if a webhook about a person arrived after the listing was asked for: then the listing is older.
 
     Args:
-        known: The events of the person, oldest first.
-        read_at: A time before the listing was read.
+        known: The events of the person.
+        last_sequence: The last one of the inbox before the listing was asked for. Times would not do: the
+            receiver's clock is another than Mailchimp's and than ours.
     """
-    return bool(known) and parse_timestamp(known[-1].received_at) > read_at
+    return any(event.origin == WEBHOOK and event.sequence > last_sequence for event in known)
 
 
 def not_before_last_event(known: Sequence[StoredEvent], occurred_at: datetime) -> datetime:
@@ -147,26 +156,6 @@ def not_before_last_event(known: Sequence[StoredEvent], occurred_at: datetime) -
     return max(occurred_at, parse_timestamp(known[-1].occurred_at) + timedelta(seconds=1))
 
 
-def member_data(member: Mapping[str, Any], list_id: str) -> dict[str, Any]:
-    """The `data` of a webhook about a member.
-
-    Args:
-        member: As Mailchimp lists it.
-        list_id: The audience.
-    """
-    address = str(member["email_address"])
-    merges = {tag: _as_text(value) for tag, value in (member.get("merge_fields") or {}).items()}
-    data: dict[str, Any] = {
-        "list_id": list_id,
-        "email": address,
-        "web_id": str(member.get("web_id") or ""),
-        "merges": {"EMAIL": address, **merges},
-    }
-    if member.get("unsubscribe_reason"):
-        data["unsubscribe_reason"] = str(member["unsubscribe_reason"])
-    return data
-
-
 def same_merges(of_event: Mapping[str, Any], of_member: Mapping[str, Any]) -> bool:
     """True if the merge fields of an event are those of a member; groups are in webhooks alone.
 
@@ -175,8 +164,3 @@ def same_merges(of_event: Mapping[str, Any], of_member: Mapping[str, Any]) -> bo
         of_member: As the member has them now.
     """
     return all(of_event.get(tag, "") == value for tag, value in of_member.items())
-
-
-def _as_text(value: object) -> object:
-    """A value as a webhook has it: numbers as text, an address part by part."""
-    return value if isinstance(value, (dict, list)) else str(value)

@@ -39,6 +39,12 @@ WITHOUT_BACKFILL = timedelta(days=1)
 MOST_LOOKUPS = 100
 """Activity feeds that one catch-up of an audience reads, one call each, to learn when a member left."""
 
+MOST_FAILED_LOOKUPS = 3
+"""Feeds that may fail; each costs all attempts of a call, and only details are missing without them."""
+
+BY_ADMIN = "N/A (Unsubscribed by admin)"
+"""Mailchimp's `unsubscribe_reason` of a member whom an admin or a program unsubscribed."""
+
 FIELDS = (
     "id",
     "email_address",
@@ -118,13 +124,13 @@ class CatchUp:
         audience = _Audience(self._client, self._inbox, list_id)
         found = 0
         for status in OPTED_OUT:
-            for read_at, members in self._members(list_id, since, status=status):
-                found += self._store(audience.opt_outs(members, read_at))
+            for mark, members in self._members(list_id, since, status=status):
+                found += self._store(audience.opt_outs(members, mark, until))
         if self._settings.all_changes:
             start = since or until - WITHOUT_BACKFILL
-            for read_at, members in self._members(list_id, start, status=SUBSCRIBED):
-                found += self._store(audience.changes(members, read_at, rfc3339(start)))
-        self._watermarks.put(list_id, until, self._now())
+            for mark, members in self._members(list_id, start, status=SUBSCRIBED):
+                found += self._store(audience.changes(members, mark, until, rfc3339(start)))
+        self._watermarks.put(list_id, min([until, *audience.skipped_at]), self._now())
         if found:
             logger.info("Catch-up of audience %s: %d events that no webhook reported.", list_id, found)
         return found
@@ -136,18 +142,22 @@ class CatchUp:
         return None if self._settings.backfill else until - WITHOUT_BACKFILL
 
     def _members(
-        self, list_id: str, since: datetime | None, **filters: str
-    ) -> Iterator[tuple[datetime, Sequence[Mapping[str, Any]]]]:
-        """Read pages of members, each with a timestamp before it was read."""
+        self,
+        list_id: str,
+        since: datetime | None,
+        **filters: Any,  # noqa: ANN401 (those of the listing)
+    ) -> Iterator[tuple[int, Sequence[Mapping[str, Any]]]]:
+        """Read pages of members, each with the last sequence of the inbox before it was asked for."""
         if since is not None:
             filters["since_last_changed"] = rfc3339(since)
         listed = self._client.members(list_id, fields=FIELDS, page_size=LARGEST_PAGE, **filters)
         # A member that has lost its address has none that an event could name.
         members = (member for member in listed if member.get("email_address"))
-        read_at = self._now()
+        before = mark = self._inbox.last_sequence()
         while some := [_in_utc(member) for member in itertools.islice(members, LARGEST_PAGE)]:
-            yield read_at, some
-            read_at = self._now()
+            # The first of them may be the rest of a page that was asked for with the ones before.
+            yield before, some
+            before, mark = mark, self._inbox.last_sequence()
 
     def _store(self, missed: Iterable[tuple[Missed, datetime]]) -> int:
         found_at = self._now()
@@ -165,33 +175,57 @@ class _Audience:
         self._inbox = inbox
         self._list_id = list_id
         self._lookups = MOST_LOOKUPS
+        self._failed_lookups = 0
+        self.skipped_at: list[datetime] = []
+        """Changes of members of whom a webhook knows more: the next catch-up must look at them again."""
 
     def opt_outs(
-        self, members: Sequence[Mapping[str, Any]], read_at: datetime
+        self, members: Sequence[Mapping[str, Any]], mark: int, until: datetime
     ) -> Iterator[tuple[Missed, datetime]]:
-        """The missing events of members who left, with their times; `read_at` is before they were read."""
+        """The missing events of members who left, with their times.
+
+        Args:
+            members: As Mailchimp lists them.
+            mark: The last sequence of the inbox before they were listed.
+            until: Mailchimp's time before they were listed, for a member without a time of its own.
+        """
         known = self._known(members)
         for member in members:
             events = known.get(member["email_address"], ())
             missed = missed_opt_out(member, self._list_id, events)
-            if missed is not None and not superseded_by_webhook(events, read_at):
+            if missed is not None and not self._skip(member, events, mark):
                 explained, occurred_at = self._explained(missed, member)
-                yield explained, not_before_last_event(events, occurred_at or read_at)
+                yield explained, not_before_last_event(events, occurred_at or until)
 
     def changes(
-        self, members: Sequence[Mapping[str, Any]], read_at: datetime, since: str
+        self, members: Sequence[Mapping[str, Any]], mark: int, until: datetime, since: str
     ) -> Iterator[tuple[Missed, datetime]]:
-        """The missing events of subscribed members that changed after `since`, with their times."""
+        """The missing events of subscribed members that changed after `since`, with their times.
+
+        Args:
+            members: As Mailchimp lists them.
+            mark: The last sequence of the inbox before they were listed.
+            until: Mailchimp's time before they were listed, for a member without a time of its own.
+            since: RFC 3339, UTC.
+        """
         known = self._known(members)
         unknown = [str(member["web_id"]) for member in members if member["email_address"] not in known]
         former = self._inbox.addresses_of(self._list_id, unknown)
         for member in members:
             events = known.get(member["email_address"], ())
-            if superseded_by_webhook(events, read_at):
+            if self._skip(member, events, mark):
                 continue
             before = former.get(str(member["web_id"]))
             for missed in missed_change(member, self._list_id, events, since=since, former_address=before):
-                yield missed, not_before_last_event(events, _changed_at(member) or read_at)
+                yield missed, not_before_last_event(events, _changed_at(member) or until)
+
+    def _skip(self, member: Mapping[str, Any], events: Sequence[StoredEvent], mark: int) -> bool:
+        """Skip a member of whom a webhook knows more, and note it for the next catch-up."""
+        if not superseded_by_webhook(events, mark):
+            return False
+        if changed_at := _changed_at(member):
+            self.skipped_at.append(changed_at)
+        return True
 
     def _known(self, members: Sequence[Mapping[str, Any]]) -> dict[str, list[StoredEvent]]:
         return self._inbox.about(self._list_id, [str(member["email_address"]) for member in members])
@@ -204,33 +238,50 @@ class _Audience:
         report = self._complaints.get(email_key(member["email_address"]))
         if report is not None:
             details = {"reason": "abuse", "campaign_id": str(report.get("campaign_id") or "")}
-            return Missed(missed.type, {**missed.data, **details}), occurred_at
+            return Missed(missed.type, {**missed.data, **details, "initiated_by": "person"}), occurred_at
         left = self._departure(member)
-        if left is None:
-            return missed, occurred_at
-        campaign = {"campaign_id": str(left["campaign_id"])} if left.get("campaign_id") else {}
-        return Missed(missed.type, {**missed.data, **campaign}), parse_timestamp(left["created_at_timestamp"])
+        found: dict[str, str] = {}
+        if member.get("unsubscribe_reason") == BY_ADMIN or left.get("is_admin_unsubscribed") is True:
+            found["initiated_by"] = "admin"
+        elif left.get("is_admin_unsubscribed") is False:
+            found["initiated_by"] = "person"
+        if left.get("campaign_id"):
+            found["campaign_id"] = str(left["campaign_id"])
+        return Missed(missed.type, {**missed.data, **found}), _time(
+            left, "created_at_timestamp"
+        ) or occurred_at
 
     @cached_property
     def _complaints(self) -> dict[str, Mapping[str, Any]]:
-        reports = self._client.abuse_reports(self._list_id)
         # A report about a person who was deleted permanently names no address.
-        return {
-            email_key(str(report["email_address"])): report
-            for report in reports
-            if report.get("email_address")
-        }
+        try:
+            return {
+                email_key(str(report["email_address"])): report
+                for report in self._client.abuse_reports(self._list_id)
+                if report.get("email_address")
+            }
+        except ConnectorError as error:
+            logger.warning("Complaints of audience %s are not told as such: %s", self._list_id, error)
+            return {}
 
-    def _departure(self, member: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        if not self._lookups:
-            return None
+    def _departure(self, member: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The feed's last line about a departure; an empty one where it does not show it.
+
+        It only has details: whatever it answers, the opt-out is told.
+        """
+        if not self._lookups or self._failed_lookups >= MOST_FAILED_LOOKUPS:
+            return {}
         self._lookups -= 1
         path = f"lists/{self._list_id}/members/{subscriber_hash(member['email_address'])}/activity-feed"
         try:
             feed = self._client.get(path, activity_filters="unsub", count=1).get("activity") or ()
         except NotFoundError:
-            return None
-        return next((item for item in feed if item.get("created_at_timestamp")), None)
+            return {}
+        except ConnectorError as error:
+            self._failed_lookups += 1
+            logger.warning("The activity of a member who left cannot be read: %s", error)
+            return {}
+        return next((item for item in feed if item.get("created_at_timestamp")), {})
 
 
 def reason_of(error: Exception) -> str:
@@ -239,11 +290,17 @@ def reason_of(error: Exception) -> str:
 
 
 def _in_utc(member: Mapping[str, Any]) -> dict[str, Any]:
-    """A member whose times compare with those of events."""
-    times = {name: member[name] for name in ("last_changed", "timestamp_opt") if member.get(name)}
-    return {**member, **{name: rfc3339(parse_timestamp(text)) for name, text in times.items()}}
+    """A member whose times compare with those of events; one that is not a time is left out."""
+    times = {name: _time(member, name) for name in ("last_changed", "timestamp_opt")}
+    return {**member, **{name: rfc3339(time) if time else "" for name, time in times.items()}}
+
+
+def _time(document: Mapping[str, Any], name: str) -> datetime | None:
+    try:
+        return parse_timestamp(str(document.get(name) or ""))
+    except ValueError:
+        return None
 
 
 def _changed_at(member: Mapping[str, Any]) -> datetime | None:
-    changed = member.get("last_changed")
-    return parse_timestamp(changed) if changed else None
+    return _time(member, "last_changed")

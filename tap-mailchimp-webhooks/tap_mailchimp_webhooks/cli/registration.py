@@ -1,4 +1,4 @@
-"""`mailchimp-webhooks register` and `unregister`: the webhooks of an account."""
+"""`mailchimp-webhooks register`, `rotate-secret` and `unregister`: the webhooks of an account."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 import click
+from kinetic_mailchimp.kit.errors import ConfigurationError
 
 from tap_mailchimp_webhooks.cli.options import (
     RegistrationOptions,
@@ -37,6 +38,30 @@ def register(*, include_api: bool, no_probe: bool, as_json: bool, **options: Any
     list_ids = registrar.list_ids(settings.list_ids)
     results = [registrar.register(list_id, url, include_api=include_api) for list_id in list_ids]
     _print(results, as_json=as_json)
+
+
+@click.command(name="rotate-secret")
+@options_of(RegistrationOptions)
+@json_option
+@click.option("--include-api", is_flag=True, help="Also report changes through the API, such as our own.")
+def rotate_secret(*, include_api: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
+    """Move the webhooks to the first path secret; the receiver must accept NEW,OLD already."""
+    settings = read_options(RegistrationOptions, options)
+    if len(settings.secret.values) == 1:
+        raise ConfigurationError(
+            "There is one path secret, and nothing to change it to.",
+            advice="`mailchimp-webhooks secret` makes a new one; set MAILCHIMP_WEBHOOKS_SECRET to NEW,OLD "
+            "for the receiver and here, restart the receiver, and run this again.",
+        )
+    url = public_url(settings.url, settings.secret.current)
+    probe(url)  # a receiver that does not know the new secret yet would lose what comes
+    registrar = _registrar(settings)
+    moved = [
+        registrar.rotate(list_id, url, include_api=include_api)
+        for list_id in registrar.list_ids(settings.list_ids)
+        if registrar.has_webhook(list_id, url)
+    ]
+    _print([result for results in moved for result in results], as_json=as_json)
 
 
 @click.command()

@@ -28,6 +28,7 @@ def serve(**options: Any) -> None:  # noqa: ANN401 (click's)
     import uvicorn  # noqa: PLC0415
 
     from tap_mailchimp_webhooks.receiver.app import create_app  # noqa: PLC0415
+    from tap_mailchimp_webhooks.receiver.connections import Limits, bounded_protocol  # noqa: PLC0415
 
     settings = read(ServeOptions, options)
     inbox = open_inbox(settings)
@@ -40,6 +41,10 @@ def serve(**options: Any) -> None:  # noqa: ANN401 (click's)
     gc.freeze()
     uvicorn.run(
         app,
+        http=bounded_protocol(Limits.of(settings)),
+        ws="none",
+        ssl_certfile=settings.tls_certificate or None,
+        ssl_keyfile=settings.tls_key or None,
         host=settings.host,
         port=settings.port,
         forwarded_allow_ips=settings.forwarded_allow_ips,

@@ -48,7 +48,7 @@ def status(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
     now = utc_now()
     list_ids = settings.list_ids or [str(found["id"]) for found in client.lists()]
     found = list(webhook_health(client, inbox, list_ids, now))
-    not_understood = quarantined(inbox.database, now - PERIOD)
+    not_understood = quarantined(inbox, now - PERIOD)
     watched = {hook.list_id for hook in found if hook.is_ours}
     # An account may have other audiences beside: only those that are named must have a webhook of ours.
     unwatched = sorted(set(list_ids) - watched) if settings.list_ids or not watched else []
@@ -63,7 +63,8 @@ def status(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
     else:
         _print_health(found, unwatched)
         _print_quarantined(not_understood)
-    if unwatched or not_understood or any(hook.verdict in PROBLEMS for hook in found):
+    alarming = any(delivery.names_somebody for delivery in not_understood)
+    if unwatched or alarming or any(hook.verdict in PROBLEMS for hook in found):
         sys.exit(2)
 
 
@@ -84,4 +85,5 @@ def _print_quarantined(deliveries: Sequence[Quarantined]) -> None:
     for delivery in deliveries[-MOST_LISTED:]:
         kind = delivery.type or "no type"
         click.echo(f"    event {delivery.sequence}  {delivery.received_at}  {delivery.note}  {kind}")
-    click.echo("    Look at these people in Mailchimp; an opt-out among them is found by the catch-up.")
+    if any(delivery.names_somebody for delivery in deliveries):
+        click.echo("    Look at these people in Mailchimp; an opt-out among them is found by the catch-up.")

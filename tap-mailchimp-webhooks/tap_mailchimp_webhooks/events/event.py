@@ -49,6 +49,9 @@ class Arrival:
         data: Mailchimp's data of the event, unabridged.
         note: The reason why it is not emitted.
         web_id: Mailchimp's number of the contact, which outlives a change of address.
+        claimed_at: The time that the event claims, where that is later than its receipt: then it occurred at
+            its receipt.
+        is_signed: True if Mailchimp's signature of the delivery was checked.
     """
 
     event_id: str
@@ -62,6 +65,8 @@ class Arrival:
     data: Mapping[str, Any] = field(repr=False)
     note: str | None = None
     web_id: str | None = None
+    claimed_at: str | None = None
+    is_signed: bool = False
 
     @property
     def is_quarantined(self) -> bool:
@@ -77,6 +82,7 @@ def to_arrival(
     occurred_at: datetime,
     received_at: datetime,
     origin: str,
+    is_signed: bool = False,
 ) -> Arrival:
     """Bring an event that was understood into the form of the inbox.
 
@@ -87,7 +93,11 @@ def to_arrival(
         occurred_at: Mailchimp's time of the event.
         received_at: The time at which it was received or found.
         origin: `webhook` or `catch_up`.
+        is_signed: True if Mailchimp's signature of the delivery was checked.
     """
+    # One dated in the future would supersede all that the person does until then. A catch-up takes its times
+    # from Mailchimp, whose clock may be ahead of ours.
+    is_impossible = origin == WEBHOOK and occurred_at > received_at
     subject = subject_of(event_type, data)
     named = (subject, *(text_of(data, name) for name in ("email", "old_email", "new_email")))
     forgotten = any(address and address.lower().endswith(FORGOTTEN_DOMAIN) for address in named)
@@ -97,12 +107,14 @@ def to_arrival(
         type=event_type,
         list_id=(text_of(data, "list_id") or "")[:LONGEST_NAME].replace("\0", "") or None,
         email=subject if event_type != "campaign" else None,
-        occurred_at=rfc3339(occurred_at),
+        occurred_at=rfc3339(received_at if is_impossible else occurred_at),
         received_at=rfc3339(received_at, precision="microseconds"),
         origin=origin,
         data=data,
         note=FORGOTTEN if forgotten else None,
         web_id=_number_of(data, "web_id"),
+        claimed_at=rfc3339(occurred_at) if is_impossible else None,
+        is_signed=is_signed,
     )
 
 

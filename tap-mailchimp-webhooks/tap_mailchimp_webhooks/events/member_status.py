@@ -1,8 +1,9 @@
-"""Mailchimp's statuses of a member, and the events that lead to them."""
+"""Mailchimp's statuses of a member, the events that lead to them, and a member in the shape of an event."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 SUBSCRIBED = "subscribed"
 UNSUBSCRIBED = "unsubscribed"
@@ -16,3 +17,28 @@ EVENT_OF: Mapping[str, tuple[str, Mapping[str, str]]] = {
     SUBSCRIBED: ("subscribe", {}),
 }
 """By the status that Mailchimp shows: the type and the further data of the event that leads to it."""
+
+
+def member_data(member: Mapping[str, Any], list_id: str) -> dict[str, Any]:
+    """The `data` of a webhook about a member.
+
+    Args:
+        member: As Mailchimp lists it.
+        list_id: The audience.
+    """
+    address = str(member["email_address"])
+    merges = {tag: _as_text(value) for tag, value in (member.get("merge_fields") or {}).items()}
+    data: dict[str, Any] = {
+        "list_id": list_id,
+        "email": address,
+        "web_id": str(member.get("web_id") or ""),
+        "merges": {"EMAIL": address, **merges},
+    }
+    if member.get("unsubscribe_reason"):
+        data["unsubscribe_reason"] = str(member["unsubscribe_reason"])
+    return data
+
+
+def _as_text(value: object) -> object:
+    """A value as a webhook has it: numbers as text, an address part by part."""
+    return value if isinstance(value, (dict, list)) else str(value)

@@ -10,6 +10,13 @@ from urllib.parse import unquote
 MOST_FIELDS = 2_000
 DEEPEST_KEY = 64
 """As PHP's own limit; Mailchimp sends no deeper key."""
+LONGEST_KEY = 2_000
+"""Characters of a key as it is sent. Mailchimp's longest ones, of nested groups, have some hundred."""
+LONGEST_INDEX = 18
+"""Digits of a number that counts in `a[]`; a longer one is a name, as it is in PHP."""
+
+_NO_INDEX = ":"
+"""Sorts after all that begins with a digit: names, as nearly all keys are, need no closer look."""
 
 _KEY = re.compile(r"(?P<root>[^\[]+)(?P<rest>(?:\[[^\[\]]*\])*)")
 _LONGEST_USUAL_KEY = 200
@@ -28,15 +35,19 @@ def parse_form(body: bytes) -> dict[str, Any]:
     Bytes that are not valid UTF-8 become U+FFFD.
 
     Raises:
-        MalformedFormError: More than MOST_FIELDS fields, or a key deeper than DEEPEST_KEY.
+        MalformedFormError: More than MOST_FIELDS fields, or a key that is too deep or too long.
     """
     fields = [field for field in body.decode("utf-8", "replace").replace("+", " ").split("&") if field]
     if len(fields) > MOST_FIELDS:
         raise MalformedFormError(f"more than {MOST_FIELDS} fields")
     root: dict[str, Any] = {}
+    indexes: dict[int, int] = {}
     for field in fields:
         name, _, value = field.partition("=")
-        _put(root, _usual_path(name) if len(name) < _LONGEST_USUAL_KEY else _path(name), _text(value))
+        if len(name) > LONGEST_KEY:
+            raise MalformedFormError(f"a key longer than {LONGEST_KEY}")
+        path = _usual_path(name) if len(name) < _LONGEST_USUAL_KEY else _path(name)
+        _put(root, path, _text(value), indexes)
     return {key: _with_lists(value) for key, value in root.items()}
 
 
@@ -59,23 +70,27 @@ _usual_path = lru_cache(maxsize=1024)(_path)
 """Deliveries have the same few keys, and taking keys apart is the most expensive part of reading one."""
 
 
-def _put(node: dict[str, Any], path: tuple[str, ...], value: str) -> None:
+def _put(node: dict[str, Any], path: tuple[str, ...], value: str, indexes: dict[int, int]) -> None:
+    """Put a value where its path says; `indexes` holds the number that `[]` stands for next in an object."""
     *parents, last = path
     for part in parents:
-        name = part or _next_index(node)
+        name = part if part > _NO_INDEX else _indexed(node, part, indexes)
         inner = node.get(name)
         if not isinstance(inner, dict):
             inner = node[name] = {}
+            indexes.pop(id(inner), None)  # one that this has taken the place of may have had the same id
         node = inner
-    node[last or _next_index(node)] = value
+    node[last if last > _NO_INDEX else _indexed(node, last, indexes)] = value
 
 
-def _next_index(node: dict[str, Any]) -> str:
-    return str(1 + max((int(key) for key in node if _is_index(key)), default=-1))
-
-
-def _is_index(key: str) -> bool:
-    return key.isascii() and key.isdigit()
+def _indexed(node: dict[str, Any], part: str, indexes: dict[int, int]) -> str:
+    following = indexes.get(id(node), 0)
+    if not part:
+        part = str(following)
+    elif not (part.isascii() and part.isdigit() and len(part) <= LONGEST_INDEX):
+        return part
+    indexes[id(node)] = max(following, int(part) + 1)
+    return part
 
 
 def _with_lists(value: Any) -> Any:  # noqa: ANN401 (text, or objects of it to any depth)

@@ -8,8 +8,10 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
+from tap_mailchimp_webhooks.events.delivery import names_somebody
 from tap_mailchimp_webhooks.events.event import CATCH_UP, FORGOTTEN, WEBHOOK, rfc3339
 from tap_mailchimp_webhooks.inbox.database import Database
+from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.inbox.tables import events
 
 _PLAIN_NAME = re.compile(r"[a-z_]{1,40}")
@@ -24,12 +26,14 @@ class Quarantined:
         received_at: RFC 3339, UTC.
         note: The reason.
         type: The type of event that it names; empty where that is not a plain name.
+        names_somebody: False for one that is about nobody, such as the empty one of a check.
     """
 
     sequence: int
     received_at: str
     note: str
     type: str
+    names_somebody: bool
 
 
 @dataclass(frozen=True)
@@ -73,16 +77,16 @@ def count_deliveries(database: Database, list_id: str, since: datetime) -> Deliv
     return DeliveryCounts(last_at, count, missed, last_missed_at)
 
 
-def quarantined(database: Database, since: datetime) -> list[Quarantined]:
+def quarantined(inbox: Inbox, since: datetime) -> list[Quarantined]:
     """The deliveries that could not be understood, oldest first.
 
     Args:
-        database: The inbox's.
+        inbox: Holds them.
         since: The beginning of the period.
     """
-    with database.reading() as connection:
+    with inbox.database.reading() as connection:
         rows = connection.execute(
-            select(events.c.sequence, events.c.received_at, events.c.note, events.c.type)
+            select(events.c.sequence, events.c.received_at, events.c.note, events.c.type, events.c.data)
             .where(
                 events.c.stream.is_(None),
                 events.c.note.is_not(None),
@@ -92,9 +96,13 @@ def quarantined(database: Database, since: datetime) -> list[Quarantined]:
             .order_by(events.c.sequence)
         ).all()
     return [
-        # A text that is not a name could hold anything, an address too.
         Quarantined(
-            row.sequence, row.received_at, row.note, row.type if _PLAIN_NAME.fullmatch(row.type) else ""
+            row.sequence,
+            row.received_at,
+            row.note,
+            # A text that is not a name could hold anything, an address too.
+            row.type if _PLAIN_NAME.fullmatch(row.type) else "",
+            names_somebody(row.note, inbox.data_of(row.data)),
         )
         for row in rows
     ]

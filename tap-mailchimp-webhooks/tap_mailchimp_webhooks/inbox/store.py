@@ -22,7 +22,11 @@ _LAST = select(func.max(events.c.sequence))
 
 @dataclass(frozen=True)
 class StoredEvent:
-    """One event as it waits in the inbox; the attributes are those of an Arrival."""
+    """One event as it waits in the inbox; the attributes are those of an Arrival.
+
+    Attributes:
+        confirmation: `confirmed` or `refuted` by a read of the member; None where it was not asked for.
+    """
 
     sequence: int
     event_id: str
@@ -32,6 +36,9 @@ class StoredEvent:
     received_at: str
     origin: str
     data: Mapping[str, Any] = field(repr=False)
+    claimed_at: str | None = None
+    is_signed: bool = False
+    confirmation: str | None = None
 
 
 class Inbox:
@@ -79,6 +86,18 @@ class Inbox:
                 connection.execute(events.insert(), new_rows)
         return fresh
 
+    def requeue(self, sequences: Sequence[int]) -> None:
+        """Give events new sequences, after all others: a reader comes to them once more."""
+        with self.database.writing() as connection:
+            wanted = events.c.sequence.in_(sequences)
+            rows = (
+                connection.execute(select(events).where(wanted).order_by(events.c.sequence)).mappings().all()
+            )
+            again = [{name: row[name] for name in row if name != "sequence"} for row in rows]
+            connection.execute(events.delete().where(wanted))
+            if again:
+                connection.execute(events.insert(), again)
+
     def read(
         self, stream: str, *, after: int, limit: int = 500, list_ids: Sequence[str] = ()
     ) -> list[StoredEvent]:
@@ -97,6 +116,18 @@ class Inbox:
             rows = connection.execute(
                 select(events).where(*wanted).order_by(events.c.sequence).limit(limit)
             ).all()
+        return [self._stored(row) for row in rows]
+
+    def page(self, *, after: int, limit: int = LOOKUP_CHUNK) -> list[StoredEvent]:
+        """The next events of all streams, and of none, in order.
+
+        Args:
+            after: The sequence of the last one that was read; 0 for all.
+            limit: The largest number of events.
+        """
+        query = select(events).where(events.c.sequence > after).order_by(events.c.sequence).limit(limit)
+        with self.database.reading() as connection:
+            rows = connection.execute(query).all()
         return [self._stored(row) for row in rows]
 
     def last_sequence(self) -> int:
@@ -132,7 +163,7 @@ class Inbox:
                 ).all()
                 for row in rows:
                     found.setdefault(asked[row.email_digest], []).append(self._stored(row))
-        return found
+        return {address: in_order(about) for address, about in found.items()}
 
     def addresses_of(self, list_id: str, web_ids: Sequence[str]) -> dict[str, str]:
         """The address in the last event of each contact.
@@ -161,6 +192,11 @@ class Inbox:
         """Events as the table has them."""
         return [self._row(arrival) for arrival in arrivals]
 
+    def data_of(self, stored: str) -> dict[str, Any]:
+        """The data of an event as it was before it was stored."""
+        data: dict[str, Any] = msgspec.json.decode(self.encryption.decrypt(stored))
+        return data
+
     def _row(self, arrival: Arrival) -> dict[str, Any]:
         digests = self.encryption.address_digests(arrival.email) if arrival.email else [None]
         return {
@@ -174,6 +210,8 @@ class Inbox:
             "received_at": arrival.received_at,
             "origin": arrival.origin,
             "note": arrival.note,
+            "claimed_at": arrival.claimed_at,
+            "is_signed": arrival.is_signed,
             "data": self.encryption.encrypt(msgspec.json.encode(arrival.data).decode()),
         }
 
@@ -186,8 +224,26 @@ class Inbox:
             occurred_at=row.occurred_at,
             received_at=row.received_at,
             origin=row.origin,
-            data=msgspec.json.decode(self.encryption.decrypt(row.data)),
+            data=self.data_of(row.data),
+            claimed_at=row.claimed_at,
+            is_signed=bool(row.is_signed),
         )
+
+
+def in_order(about: Sequence[StoredEvent]) -> list[StoredEvent]:
+    """The events of one person in the order in which they happened.
+
+    That is the order of Mailchimp's times. A time that was cut to the receipt is one of another clock, and
+    says nothing beside them: such an event stays where it arrived.
+    """
+    arrived = sorted(about, key=lambda event: event.sequence)
+    timed = iter(
+        sorted(
+            (event for event in arrived if not event.claimed_at),
+            key=lambda event: (event.occurred_at, event.sequence),
+        )
+    )
+    return [event if event.claimed_at else next(timed) for event in arrived]
 
 
 def _known_ids(connection: Connection, event_ids: Sequence[str]) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -24,6 +24,8 @@ events = Table(
     Column("origin", String(16), nullable=False),
     Column("note", String(32)),
     Column("data", Text, nullable=False),
+    Column("claimed_at", String(32)),
+    Column("is_signed", Boolean),
     Index("inbox_events_by_stream", "stream", "sequence"),
     Index("inbox_events_by_person", "email_digest", "list_id"),
     Index("inbox_events_by_list", "list_id", "origin", "received_at"),

@@ -15,12 +15,13 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from kinetic_mailchimp.kit.errors import ConnectorError
 from kinetic_mailchimp.kit.rate_limit import RateLimit
 from kinetic_mailchimp.kit.timestamps import utc_now
+from starlette.requests import ClientDisconnect
 
 from tap_mailchimp_webhooks.events.delivery import from_delivery
 from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS
 from tap_mailchimp_webhooks.inbox.readers import Readers
 from tap_mailchimp_webhooks.inbox.store import Inbox
-from tap_mailchimp_webhooks.receiver.authenticity import Authenticity
+from tap_mailchimp_webhooks.receiver.authenticity import Authenticity, UncheckableError
 from tap_mailchimp_webhooks.receiver.group_commit import GroupCommit
 from tap_mailchimp_webhooks.receiver.metrics import ReceiverMetrics
 from tap_mailchimp_webhooks.receiver.on_event import EventCommand
@@ -62,7 +63,7 @@ class Receiver:
         self.commits = GroupCommit(inbox.store)
         self.command = EventCommand(settings.on_event, delay=settings.on_event_delay)
         registry = WebhookRegistry(inbox.database, inbox.encryption, settings.secret.values)
-        self._authenticity = Authenticity(registry.signing_secrets, now, settings.signature_max_age)
+        self.authenticity = Authenticity(registry.signing_secrets, now, settings.signature_max_age)
         self._limit = RateLimit(settings.wrong_secrets_per_minute)
         self._now = now
 
@@ -77,11 +78,12 @@ class Receiver:
         try:
             self.admit(secret, request)
             body = await self._body(request)
-            await self._check_signature(request, body)
+            is_signed = await self._check_signature(request, body)
         except _RefusedError as refusal:
             return self._refuse(refusal)
         received_at = datetime.fromtimestamp(self._now(), UTC)
-        arrival = from_delivery(body, request.headers.get("content-type", ""), received_at)
+        content_type = request.headers.get("content-type", "")
+        arrival = from_delivery(body, content_type, received_at, is_signed=is_signed)
         try:
             is_new = await self.commits.put(arrival)
         except ConnectorError:
@@ -116,30 +118,38 @@ class Receiver:
             _RefusedError: It is wrong, or the client has sent too many wrong ones.
         """
         client = request.client.host if request.client else ""
+        # The right secret first: a webhook that still has an old one must not shut out another.
+        if self.settings.secret.accept(secret):
+            return
         if self._limit.wait(client):
             raise _RefusedError(HTTPStatus.TOO_MANY_REQUESTS, "too_many_wrong_secrets")
-        if not self.settings.secret.accept(secret):
-            self._limit.count(client)
-            raise _RefusedError(HTTPStatus.NOT_FOUND, "wrong_secret")
+        self._limit.count(client)
+        raise _RefusedError(HTTPStatus.NOT_FOUND, "wrong_secret")
 
     async def _body(self, request: Request) -> bytes:
         most = self.settings.max_body_bytes
         body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > most:
-                raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large")
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most:
+                    raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large")
+        except ClientDisconnect as error:
+            raise _RefusedError(HTTPStatus.BAD_REQUEST, "cut_off") from error
         return bytes(body)
 
-    async def _check_signature(self, request: Request, body: bytes) -> None:
+    async def _check_signature(self, request: Request, body: bytes) -> bool:
         try:
-            await self._authenticity.check(request.headers.get(signature.HEADER), body)
+            return await self.authenticity.check(request.headers.get(signature.HEADER), body)
         except SignatureError as error:
             raise _RefusedError(HTTPStatus.UNAUTHORIZED, "wrong_signature") from error
+        except UncheckableError as error:
+            raise _RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "unreadable_signing_secrets") from error
 
     def _refuse(self, refusal: _RefusedError) -> Response:
         self.metrics.refused(refusal.reason)
-        headers = RETRY_AFTER if refusal.status == HTTPStatus.TOO_MANY_REQUESTS else None
+        is_passing = refusal.status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+        headers = RETRY_AFTER if is_passing else None
         return PlainTextResponse(refusal.reason, refusal.status, headers)
 
 
@@ -220,6 +230,7 @@ def _operations(receiver: Receiver) -> APIRouter:
     @router.get("/readyz", responses={503: {"description": "Deliveries would not be stored."}})
     async def readyz() -> Response:
         problems = await asyncio.to_thread(readiness_problems, inbox, receiver.settings.min_free_bytes)
+        problems += (await receiver.authenticity.unreadable())[1]
         document = {
             "status": "not ready" if problems else "ready",
             "problems": problems,
@@ -235,6 +246,7 @@ def _operations(receiver: Receiver) -> APIRouter:
             unread = await asyncio.to_thread(Readers(inbox.database).unread, CONTACT_EVENTS, utc_now())
         except ConnectorError as error:
             return PlainTextResponse(str(error), 503)
+        receiver.metrics.unreadable_secrets((await receiver.authenticity.unreadable())[0])
         return Response(receiver.metrics.page(unread), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return router

@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from kinetic_mailchimp.kit.errors import ConnectorError
 
-from tap_mailchimp_webhooks.webhooks.signature import MAX_AGE_SECONDS, SignatureError, verify
+from tap_mailchimp_webhooks.webhooks.registry import SigningSecrets
+from tap_mailchimp_webhooks.webhooks.signature import (
+    MAX_AGE_SECONDS,
+    UNREADABLE_ADVICE,
+    SignatureError,
+    verify,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -18,46 +24,49 @@ STALE_AFTER_SECONDS = 30.0
 SHORTEST_RELOAD_SECONDS = 0.5
 
 
+class UncheckableError(Exception):
+    """A delivery whose signature cannot be checked, for a reason on this side."""
+
+
 @dataclass(frozen=True)
 class SigningPolicy:
     """Rules for signatures that follow from the registered webhooks.
 
     Attributes:
-        secrets: Signing secrets of all webhooks that have one.
-        all_signed: True if every webhook has one.
+        secrets: Of all registered webhooks.
         max_age: Seconds that a signature may be old.
     """
 
-    secrets: tuple[str, ...] = ()
-    all_signed: bool = False
+    secrets: SigningSecrets = field(default_factory=SigningSecrets)
     max_age: float = MAX_AGE_SECONDS
 
-    @classmethod
-    def of(cls, secrets: Sequence[str | None], max_age: float) -> SigningPolicy:
-        """The policy for the registered webhooks.
-
-        Args:
-            secrets: The signing secret of each; None stands for one whose deliveries are not signed.
-            max_age: Seconds that a signature may be old.
-        """
-        return cls(tuple(secret for secret in secrets if secret), None not in secrets, max_age)
-
-    def check(self, header: str | None, body: bytes, now: float) -> None:
+    def check(self, header: str | None, body: bytes, now: float) -> bool:
         """Check a delivery whose path secret is right.
 
         A signature that is there must be right wherever it can be checked. It may be missing only while a
-        webhook is registered that was made before Mailchimp signed.
+        webhook is registered that was made before Mailchimp signed, or none is.
 
         Args:
             header: The value of X-Mailchimp-Signature, None without one.
             body: As it was received.
             now: Unix seconds.
 
+        Returns:
+            True if its signature was checked, False if it may go without.
+
         Raises:
             SignatureError: The delivery is not authentic.
+            UncheckableError: None of the signing secrets can be read.
         """
-        if self.secrets and (header is not None or self.all_signed):
-            verify(header, body, self.secrets, now, self.max_age)
+        secrets = self.secrets
+        if header is None and (secrets.unsigned or not (secrets.readable or secrets.unreadable)):
+            return False
+        if secrets.readable:
+            verify(header, body, secrets.readable, now, self.max_age)
+            return True
+        if secrets.unreadable:
+            raise UncheckableError("None of the signing secrets can be read.")
+        return False
 
 
 class Authenticity:
@@ -69,39 +78,68 @@ class Authenticity:
         max_age: Seconds that a signature may be old.
     """
 
-    def __init__(
-        self, load: Callable[[], Sequence[str | None]], now: Callable[[], float], max_age: float
-    ) -> None:
+    def __init__(self, load: Callable[[], SigningSecrets], now: Callable[[], float], max_age: float) -> None:
         self._load = load
         self._now = now
         self._max_age = max_age
-        self._policy = SigningPolicy()
+        self._policy: SigningPolicy | None = None
         self._loaded_at = float("-inf")
+        self._first = asyncio.Lock()
 
-    async def check(self, header: str | None, body: bytes) -> None:
+    async def check(self, header: str | None, body: bytes) -> bool:
         """Check a delivery.
 
         Args:
             header: The value of X-Mailchimp-Signature, None without one.
             body: As it was received.
 
+        Returns:
+            True if its signature was checked, False if it may go without.
+
         Raises:
             SignatureError: It is not authentic.
+            UncheckableError: The secrets that it must be checked with cannot be read.
         """
-        if time.monotonic() - self._loaded_at > STALE_AFTER_SECONDS:
+        if self._policy is None:
+            async with self._first:
+                if self._policy is None and self._age() > SHORTEST_RELOAD_SECONDS:
+                    await self.reload()
+        elif self._age() > STALE_AFTER_SECONDS:
             await self.reload()
         try:
-            self._policy.check(header, body, self._now())
-        except SignatureError:
-            if time.monotonic() - self._loaded_at < SHORTEST_RELOAD_SECONDS:
+            return self._check(header, body)
+        except (SignatureError, UncheckableError):
+            if self._age() < SHORTEST_RELOAD_SECONDS:
                 raise
             await self.reload()
-            self._policy.check(header, body, self._now())
+            return self._check(header, body)
+
+    def _age(self) -> float:
+        return time.monotonic() - self._loaded_at
+
+    def _check(self, header: str | None, body: bytes) -> bool:
+        if self._policy is None:
+            raise UncheckableError("The registered webhooks were not read yet.")
+        return self._policy.check(header, body, self._now())
+
+    async def unreadable(self) -> tuple[int, list[str]]:
+        """The number of signing secrets that cannot be read, and a sentence if deliveries fail for that."""
+        await self.reload()
+        if self._policy is None:
+            return 0, ["The registered webhooks cannot be read. Check `inbox_database_url`."]
+        secrets = self._policy.secrets
+        if not secrets.unreadable or secrets.readable:
+            return secrets.unreadable, []
+        return secrets.unreadable, [f"None of the signing secrets can be read. {UNREADABLE_ADVICE}"]
 
     async def reload(self) -> None:
         """Read the registered webhooks again; those that were known stay where that fails."""
         self._loaded_at = time.monotonic()
         try:
-            self._policy = SigningPolicy.of(await asyncio.to_thread(self._load), self._max_age)
+            secrets = await asyncio.to_thread(self._load)
         except ConnectorError as error:
             logger.error("The registered webhooks cannot be read: %s", error)  # noqa: TRY400 (the advice is in it)
+            return
+        if secrets.unreadable and (self._policy is None or self._policy.secrets != secrets):
+            logger.error("%d signing secrets cannot be read. %s", secrets.unreadable, UNREADABLE_ADVICE)
+        self._policy = SigningPolicy(secrets, self._max_age)

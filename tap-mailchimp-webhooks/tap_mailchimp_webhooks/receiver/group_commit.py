@@ -18,6 +18,10 @@ MOST_PER_COMMIT = 500
 MOST_WAITING = 10_000
 """More means that the database has stopped: a quick refusal, which Mailchimp repeats, beats a time-out."""
 
+LONGEST_WAIT_SECONDS = 5.0
+"""Mailchimp gives up after 10 s, and counts a time-out against the webhook; what is stored after all is known
+when it comes again."""
+
 Store = Callable[[Sequence[Arrival]], Sequence[bool]]
 
 
@@ -34,6 +38,7 @@ class GroupCommit:
         self._waiting: deque[tuple[Arrival, asyncio.Future[bool]]] = deque()
         self._wake = asyncio.Event()
         self._closing = False
+        self._is_stalled = False
 
     async def put(self, arrival: Arrival) -> bool:
         """Wait until the event is durable.
@@ -44,7 +49,7 @@ class GroupCommit:
         Raises:
             TransientError: It was not stored.
         """
-        if self._closing or len(self._waiting) >= MOST_WAITING:
+        if self._closing or self._is_stalled or len(self._waiting) >= MOST_WAITING:
             raise TransientError("The inbox does not keep up, or is closing.")
         stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((arrival, stored))
@@ -59,11 +64,21 @@ class GroupCommit:
                 await self._wake.wait()
                 continue
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_PER_COMMIT))]
-            for outcome, (_, stored) in zip(
-                await self._commit([arrival for arrival, _ in batch]), batch, strict=True
-            ):
+            # One timer for a commit, not one for each delivery.
+            timer = asyncio.get_running_loop().call_later(LONGEST_WAIT_SECONDS, self._stall, batch)
+            outcomes = await self._commit([arrival for arrival, _ in batch])
+            timer.cancel()
+            self._is_stalled = False
+            for outcome, (_, stored) in zip(outcomes, batch, strict=True):
                 _settle(stored, outcome)
         self._thread.shutdown()
+
+    def _stall(self, batch: Sequence[tuple[Arrival, asyncio.Future[bool]]]) -> None:
+        """Refuse what waits for a commit that takes too long, and what comes until it ends."""
+        self._is_stalled = True
+        for _, stored in (*batch, *self._waiting):
+            _settle(stored, TransientError("The inbox did not take the event in time."))
+        self._waiting.clear()
 
     def close(self) -> None:
         """Let `run` end after what is waiting."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from kinetic_mailchimp.kit.receiver_metrics import INBOX_OLDEST_UNREAD_SECONDS, INBOX_UNREAD
+from kinetic_mailchimp.kit.receiver_metrics import (
+    INBOX_OLDEST_UNREAD_SECONDS,
+    INBOX_UNREAD,
+    UNREADABLE_SIGNING_SECRETS,
+)
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from tap_mailchimp_webhooks.events.event import STREAM_BY_TYPE, Arrival
@@ -20,6 +24,11 @@ class ReceiverMetrics:
             "mailchimp_webhooks_events",
             "Authentic deliveries by type and result.",
             ["type", "result"],
+            registry=self._registry,
+        )
+        self._future = Counter(
+            "mailchimp_webhooks_future_events",
+            "Events whose time was later than their receipt, and was cut to it.",
             registry=self._registry,
         )
         self._refused = Counter(
@@ -45,6 +54,16 @@ class ReceiverMetrics:
             registry=self._registry,
         )
 
+        self._unreadable = Gauge(
+            UNREADABLE_SIGNING_SECRETS,
+            "Signing secrets of registered webhooks that cannot be read.",
+            registry=self._registry,
+        )
+
+    def unreadable_secrets(self, count: int) -> None:
+        """Note the number of signing secrets that cannot be read."""
+        self._unreadable.set(count)
+
     def took(self, arrival: Arrival, *, is_new: bool, seconds: float) -> None:
         """Count a delivery that is durable.
 
@@ -58,6 +77,8 @@ class ReceiverMetrics:
         result = "duplicate" if not is_new else "quarantined" if arrival.is_quarantined else "stored"
         self._events.labels(kind, result).inc()
         self._seconds.observe(seconds)
+        if is_new and arrival.claimed_at:
+            self._future.inc()
 
     def refused(self, reason: str) -> None:
         """Count a request that was refused."""

@@ -24,6 +24,7 @@ def readiness_problems(inbox: Inbox, min_free_bytes: int) -> list[str]:
 
 def _database_problem(inbox: Inbox) -> list[str]:
     try:
+        inbox.database.check_file()
         inbox.last_sequence()
     except ConnectorError as error:
         return [str(error)]

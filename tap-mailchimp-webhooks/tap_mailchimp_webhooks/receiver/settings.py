@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 
+from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.settings import setting
 
 from tap_mailchimp_webhooks.webhooks.path_secret import PathSecretSettings
@@ -16,6 +18,27 @@ class ReceiverSettings(PathSecretSettings):
 
     host: str = setting("127.0.0.1", title="Host", description="The address to listen on.")
     port: int = setting(8080, title="Port", description="The port to listen on.")
+    behind_proxy: bool = setting(
+        default=False,
+        title="Behind a proxy",
+        description="Listen on another address than this machine's own without TLS: a proxy with HTTPS "
+        "stands in front, and nothing else reaches the port.",
+    )
+    tls_certificate: str = setting(
+        "",
+        title="TLS certificate",
+        description="PEM file with the certificate and its chain, to serve HTTPS.",
+    )
+    tls_key: str = setting("", title="TLS key", description="PEM file with the key of the certificate.")
+    max_connections: int = setting(
+        500, title="Connections", description="Connections that are open at once, in all.", minimum=1
+    )
+    max_connections_per_client: int = setting(
+        50,
+        title="Connections of a client",
+        description="Connections that one address has open at once; trusted proxies may have all of them.",
+        minimum=1,
+    )
     root_path: str = setting(
         "", title="Root path", description="The prefix under which a proxy publishes the receiver."
     )
@@ -55,7 +78,31 @@ class ReceiverSettings(PathSecretSettings):
         2.0, title="Delay of the command", description="Seconds to wait for more events before it runs."
     )
 
+    def __post_init__(self) -> None:
+        """Refuse to show secrets and addresses to everybody on the way."""
+        super().__post_init__()
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise ConfigurationError(
+                "`tls_certificate` and `tls_key` belong together, and one is missing.",
+                advice="Set both, or neither and `behind_proxy`.",
+            )
+        if not (self.behind_proxy or self.tls_certificate or is_loopback(self.host)):
+            raise ConfigurationError(
+                f"The receiver would listen on {self.host} without TLS: the path secret and people's "
+                "addresses would travel in clear.",
+                advice="Say `--behind-proxy` if a proxy with HTTPS stands in front, or name the files of "
+                "`--tls-certificate` and `--tls-key`.",
+            )
+
     @property
     def min_free_bytes(self) -> int:
         """Free disk space under which `/readyz` fails."""
         return self.min_free_mib * 1_048_576
+
+
+def is_loopback(host: str) -> bool:
+    """True for an address that only this machine reaches."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

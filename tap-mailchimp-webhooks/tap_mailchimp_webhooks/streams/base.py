@@ -77,6 +77,10 @@ class EventSource(ABC):
         """
 
     @abstractmethod
+    def confirmed(self, batch: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
+        """The events of a batch that can be emitted, those of unsigned deliveries confirmed or refuted."""
+
+    @abstractmethod
     def webhooks(self) -> Iterable[Mapping[str, Any]]:
         """Records of the stream `webhooks`."""
 
@@ -117,6 +121,10 @@ class EventStream(TapStream):
         """Read the events that are there."""
         return reader.drain()
 
+    def prepared(self, batch: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
+        """The events of a batch that are emitted."""
+        return batch
+
     @abstractmethod
     def details(self, event: StoredEvent) -> dict[str, Any]:
         """The properties that this stream alone has."""
@@ -126,7 +134,7 @@ class EventStream(TapStream):
         reader = self.source.reader(self.name, self.bookmark, self.stream_state.get(_INBOX_ID))
         self.stream_state[_INBOX_ID] = reader.inbox_id
         for batch in self.batches(reader):
-            for event in batch:
+            for event in self.prepared(batch):
                 yield {
                     "event_id": event.event_id,
                     "sequence": event.sequence,

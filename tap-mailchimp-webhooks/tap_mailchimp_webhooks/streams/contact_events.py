@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, subject_of, text_of
+from tap_mailchimp_webhooks.events.event import CATCH_UP, CONTACT_EVENTS, subject_of, text_of
 from tap_mailchimp_webhooks.inbox.store import StoredEvent
-from tap_mailchimp_webhooks.streams.base import EVENT_PROPERTIES, EventStream, texts
+from tap_mailchimp_webhooks.streams.base import EVENT_PROPERTIES, EventStream, texts, timestamps
 from tap_mailchimp_webhooks.streams.event_reader import EventReader
 
 
@@ -34,6 +34,14 @@ class ContactEventsStream(EventStream):
             new_email="For `upemail`.",
             campaign_id="The campaign that led to it.",
             unsubscribe_reason="The reason that the person gave when leaving; only the catch-up finds it.",
+            initiated_by="`person` or `admin`: who made the opt-out, where Mailchimp says it; only the "
+            "catch-up finds it.",
+            confirmation="`confirmed` or `refuted` by a read of the member, for an unsigned subscription, "
+            "profile or changed address. A refuted event must not be applied.",
+        ),
+        *timestamps(
+            claimed_at="The time in the event where that is later than its receipt; `occurred_at` is then "
+            "the receipt.",
         ),
         th.Property(
             "merges",
@@ -51,8 +59,18 @@ class ContactEventsStream(EventStream):
         return reader.drain() if seconds == 0 else reader.follow(seconds)
 
     @override
+    def prepared(self, batch: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
+        return batch if self.is_tried_only else self.source.confirmed(batch)
+
+    @override
     def details(self, event: StoredEvent) -> dict[str, Any]:
-        return contact_details(event.type, event.data)
+        return {
+            **contact_details(event.type, event.data),
+            "claimed_at": event.claimed_at,
+            "confirmation": event.confirmation,
+            # What a delivery says of it is not Mailchimp's.
+            "initiated_by": text_of(event.data, "initiated_by") if event.origin == CATCH_UP else None,
+        }
 
 
 def contact_details(event_type: str, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError
-from kinetic_mailchimp.kit.timestamps import Clock, utc_now
+from kinetic_mailchimp.kit.timestamps import Clock, parse_timestamp, utc_now
 from kinetic_mailchimp.mailchimp import MailchimpClient
 
 from tap_mailchimp_webhooks.events.event import STREAM_BY_TYPE
@@ -16,6 +17,10 @@ from tap_mailchimp_webhooks.webhooks.urls import PATH, mask_url
 
 EVENTS: Mapping[str, bool] = dict.fromkeys(STREAM_BY_TYPE, True)
 """All of them, written out: what Mailchimp does with those that are left out is not documented."""
+
+
+STRAGGLERS = timedelta(hours=2)
+"""Mailchimp repeats a delivery for 75 minutes, also that of a webhook which is gone by then."""
 
 
 def sources(*, include_api: bool) -> dict[str, bool]:
@@ -84,6 +89,26 @@ class Registrar:
         action = "confirmed" if is_as_wanted(existing, wanted) else "updated"
         return _result(self._client.update_webhook(list_id, webhook_id, wanted), list_id, action)
 
+    def rotate(self, list_id: str, url: str, *, include_api: bool = False) -> list[Registration]:
+        """Register a URL with a new secret, and only then remove the webhooks with older ones.
+
+        Both report while both are there: a delivery that comes twice is stored once. Signing secrets of those
+        that are gone are forgotten by a later call: Mailchimp may still repeat what it signed with them.
+
+        Args:
+            list_id: The audience.
+            url: The whole URL, with the new secret.
+            include_api: Report changes through the API too.
+        """
+        made = self.register(list_id, url, include_api=include_api)
+        older = [hook for hook in self._ours(list_id, url) if str(hook["id"]) != made.webhook_id]
+        for hook in older:
+            self._client.delete_webhook(list_id, str(hook["id"]))
+        new = self._registry.find(made.webhook_id, list_id)
+        if new and self._now() - parse_timestamp(new.registered_at) > STRAGGLERS:
+            self._registry.keep(list_id, [str(hook["id"]) for hook in self._client.webhooks(list_id)])
+        return [made, *(_result(hook, list_id, "deleted") for hook in older)]
+
     def unregister(self, list_id: str, url: str) -> list[Registration]:
         """Remove all webhooks of an audience that lead to this receiver, those of older secrets included.
 
@@ -91,11 +116,23 @@ class Registrar:
             list_id: The audience.
             url: The whole URL, with any secret.
         """
-        base = url.partition(PATH)[0] + PATH + "/"
-        ours = [hook for hook in self._client.webhooks(list_id) if str(hook["url"]).startswith(base)]
+        ours = self._ours(list_id, url)
         for hook in ours:
             self._delete(list_id, str(hook["id"]))
         return [_result(hook, list_id, "deleted") for hook in ours]
+
+    def has_webhook(self, list_id: str, url: str) -> bool:
+        """True if a webhook of an audience leads to this receiver, with any secret.
+
+        Args:
+            list_id: The audience.
+            url: The whole URL, with any secret.
+        """
+        return bool(self._ours(list_id, url))
+
+    def _ours(self, list_id: str, url: str) -> list[dict[str, Any]]:
+        base = url.partition(PATH)[0] + PATH + "/"
+        return [hook for hook in self._client.webhooks(list_id) if str(hook["url"]).startswith(base)]
 
     def _create(self, list_id: str, url: str, wanted: Mapping[str, Any], action: str) -> Registration:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,6 +16,21 @@ from tap_mailchimp_webhooks.events.event import rfc3339
 from tap_mailchimp_webhooks.inbox.database import Database
 from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.tables import hooks
+
+
+@dataclass(frozen=True)
+class SigningSecrets:
+    """The signing secrets of all registered webhooks.
+
+    Attributes:
+        readable: In clear.
+        unreadable: The number of those that were stored under another key and another path secret.
+        unsigned: The number of webhooks whose deliveries are not signed.
+    """
+
+    readable: tuple[str, ...] = field(default=(), repr=False)
+    unreadable: int = 0
+    unsigned: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,14 +94,17 @@ class WebhookRegistry:
             None,
         )
 
-    def signing_secrets(self) -> list[str | None]:
-        """The signing secret of each webhook, None for one whose deliveries are not signed.
-
-        Raises:
-            ConfigurationError: One was stored under other secrets.
-        """
+    def signing_secrets(self) -> SigningSecrets:
+        """The signing secrets of all webhooks; one that cannot be read does not keep the others from use."""
         found = registered_webhooks(self._database)
-        return [self._reveal(hook.encrypted_secret) if hook.encrypted_secret else None for hook in found]
+        encrypted = [hook.encrypted_secret for hook in found if hook.encrypted_secret]
+        readable = []
+        for secret in encrypted:
+            try:
+                readable.append(self._box.decrypt(secret))
+            except (ConfigurationError, UnicodeError):
+                continue
+        return SigningSecrets(tuple(readable), len(encrypted) - len(readable), len(found) - len(encrypted))
 
     def put(
         self, webhook_id: str, list_id: str, url: str, now: datetime, *, signing_secret: str | None
@@ -112,6 +131,17 @@ class WebhookRegistry:
                 )
             )
 
+    def keep(self, list_id: str, webhook_ids: Sequence[str]) -> None:
+        """Forget the other webhooks of an audience.
+
+        Args:
+            list_id: The audience.
+            webhook_ids: Mailchimp's ids of those that stay.
+        """
+        others = hooks.c.webhook_id.not_in(webhook_ids)
+        with self._database.writing() as connection:
+            connection.execute(hooks.delete().where(hooks.c.list_id == list_id, others))
+
     def remove(self, webhook_id: str, list_id: str) -> None:
         """Forget a webhook that was deleted.
 
@@ -121,16 +151,6 @@ class WebhookRegistry:
         """
         with self._database.writing() as connection:
             connection.execute(_delete(webhook_id, list_id))
-
-    def _reveal(self, encrypted: str) -> str:
-        try:
-            return self._box.decrypt(encrypted)
-        except ConfigurationError as error:
-            raise ConfigurationError(
-                "A signing secret cannot be read: it was stored under another key and another path secret.",
-                advice="Set the CONNECTOR_SECRET_KEY and MAILCHIMP_WEBHOOKS_SECRET of that time (several are "
-                "accepted, separated by commas), or run `mailchimp-webhooks unregister` and `register`.",
-            ) from error
 
 
 def _delete(webhook_id: str, list_id: str) -> Delete:

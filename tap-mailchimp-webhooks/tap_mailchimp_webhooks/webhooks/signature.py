@@ -15,8 +15,18 @@ MAX_AGE_SECONDS = 7_200
 """Seconds that a signature may be old. Mailchimp repeats a delivery for 75 minutes and may send the first
 signature again: a refusal would lose the event. A replay does no harm, as the same content is stored once."""
 
+LONGEST_HEADER = 2_000
+MOST_DIGESTS = 10
+"""Digests in one header: one is usual, two while a secret is changed."""
+
 _TIME = re.compile(r"[0-9]{1,15}")
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
+
+
+UNREADABLE_ADVICE = (
+    "Set the CONNECTOR_SECRET_KEY and MAILCHIMP_WEBHOOKS_SECRET of the time of the registration (several are "
+    "accepted, separated by commas), or run `mailchimp-webhooks unregister` and `register`."
+)
 
 
 class SignatureError(ValueError):
@@ -47,18 +57,19 @@ def verify(
         raise SignatureError(
             f"the signature's time is more than {max_age:g} s before or {CLOCK_SECONDS} s after this clock"
         )
-    matches = [
-        hmac.compare_digest(_sign(secret, stamp, body), digest) for secret in secrets for digest in digests
-    ]
+    expected = [_sign(secret, stamp, body) for secret in secrets]
+    matches = [hmac.compare_digest(right, digest) for right in expected for digest in digests]
     if not any(matches):
         raise SignatureError("the signature was not made with a signing secret that is known here")
 
 
 def _parts(header: str) -> tuple[str, list[str]]:
+    if len(header) > LONGEST_HEADER:
+        raise SignatureError(f"the header {HEADER} is longer than {LONGEST_HEADER} characters")
     pairs = [part.strip().partition("=") for part in header.split(",")]
     stamps = [value for name, _, value in pairs if name == "t" and _TIME.fullmatch(value)]
     digests = [value.lower() for name, _, value in pairs if name == "v1" and _DIGEST.fullmatch(value)]
-    if len(stamps) != 1 or not digests:
+    if len(stamps) != 1 or not 0 < len(digests) <= MOST_DIGESTS:
         raise SignatureError(f"the header {HEADER} is malformed")
     return stamps[0], digests
 

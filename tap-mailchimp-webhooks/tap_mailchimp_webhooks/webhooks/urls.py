@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from urllib.parse import urlsplit, urlunsplit
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.redaction import MASK
+from kinetic_mailchimp.kit.web_url import IN_CLEAR, travels_in_clear, web_url
+
+logger = logging.getLogger(__name__)
 
 PATH = "/webhooks/mailchimp"
 
@@ -20,12 +24,14 @@ def public_url(receiver_url: str, secret: str) -> str:
     Raises:
         ConfigurationError: It is not the URL of a receiver.
     """
-    parts = urlsplit(receiver_url)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+    parts = urlsplit(web_url(receiver_url, "--url"))
+    if parts.query or parts.fragment:
         raise ConfigurationError(
             "`--url` is not the URL of a receiver.",
             advice="It looks like https://hooks.example.com or https://example.com/prefix, without a query.",
         )
+    if travels_in_clear(receiver_url):
+        logger.warning("`--url` %s", IN_CLEAR)
     prefix = parts.path.partition(PATH)[0].rstrip("/")
     return urlunsplit((parts.scheme, parts.netloc, f"{prefix}{PATH}/{secret}", "", ""))
 

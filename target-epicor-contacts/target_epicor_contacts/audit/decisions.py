@@ -17,20 +17,29 @@ from target_epicor_contacts.epicor.entities import EMAIL
 from target_epicor_contacts.epicor.row_write import NotStoredError
 from target_epicor_contacts.rules.event_plan import EventPlan, PlannedChange
 from target_epicor_contacts.rules.policy import Rules
+from target_epicor_contacts.rules.row_owner import CUSTOMER_COLUMNS, SHARED_ADDRESS
 from target_epicor_contacts.settings import OnInvalid, Unmatched
 
 RUN_ABORTED = "run_aborted"
+_WITHHELD = {
+    SHARED_ADDRESS: "Written to no row, because several people share the address",
+    CUSTOMER_COLUMNS: "Only customers have the address, and `write_customer_columns` is off",
+}
 FOUND_WRITTEN = "No usable answer came; a look found it written."
 
 
 def decide_unapplied(
-    stream: str, records: Sequence[Mapping[str, Any]], on_invalid: OnInvalid
+    stream: str,
+    records: Sequence[Mapping[str, Any]],
+    merge_fields: Mapping[str, str],
+    on_invalid: OnInvalid,
 ) -> tuple[dict[int, ContactUpdate], dict[int, Decision]]:
     """Decide about records that are not valid or ask for nothing.
 
     Args:
         stream: The stream that they came on.
         records: In the order of arrival.
+        merge_fields: The setting of that name.
         on_invalid: The setting of that name.
 
     Returns:
@@ -38,12 +47,16 @@ def decide_unapplied(
     """
     updates: dict[int, ContactUpdate] = {}
     decisions: dict[int, Decision] = {}
-    for index, (record, update) in enumerate(zip(records, parse_updates(stream, records), strict=True)):
+    parsed = parse_updates(stream, records, merge_fields)
+    for index, (record, update) in enumerate(zip(records, parsed, strict=True)):
         if isinstance(update, InvalidUpdateError):
             decisions[index] = _invalid(stream, record, update, keep=on_invalid == "dead_letter")
         elif update.is_empty:
             detail = "The record has no status, no new address and no column to set."
-            decisions[index] = _decision(update, Action.IGNORED, "nothing_to_write", detail)
+            reason = "nothing_to_write"
+            if record.get("confirmation") == "refuted":
+                reason, detail = "refuted", "Mailchimp does not show what the unsigned event says."
+            decisions[index] = _decision(update, Action.IGNORED, reason, detail)
         else:
             updates[index] = update
     return updates, decisions
@@ -61,11 +74,12 @@ def decide(event: EventPlan, batch: BatchResult, rules: Rules, unmatched: Unmatc
     result = EventResult(event, batch)
     decision = _failure(result) or _success(result, rules) or _nothing_written(result, unmatched)
     keep = decision.action is Action.FAILED and not (decision.reason == RUN_ABORTED and batch.comes_again)
-    keep = keep or (decision.action is Action.UNMATCHED and unmatched == "dead_letter")
+    is_lost = event.lost and bool(event.update.status and rules.opts_out(event.update.status))
+    keep = keep or (decision.action is Action.UNMATCHED and (unmatched == "dead_letter" or is_lost))
     return replace(
         decision,
         dead_letter=event.update.record if keep else None,
-        parts=(*_created(result), *_parts(result)),
+        parts=(*_created(result), *_parts(result), *_kept(result)),
     )
 
 
@@ -128,7 +142,7 @@ def _failure(result: EventResult) -> Decision | None:
 
 
 def _success(result: EventResult, rules: Rules) -> Decision | None:
-    update, call = result.update, result.only_call
+    event, update, call = result.event, result.update, result.only_call
     if result.has_new_row:
         call = result.new_contact.call if result.new_contact else call
         return _decision(
@@ -138,31 +152,33 @@ def _success(result: EventResult, rules: Rules) -> Decision | None:
         return None
     rows = len({change.row_id for change in result.stored})
     written = f"{rows} row{'s' if rows > 1 else ''} written."
-    detail = _notes(result.event, written)
+    detail = _notes(event, written)
     columns = {change.column: change.after for change in result.stored}
     if EMAIL in columns:
         return _decision(update, Action.MOVED, "address_changed", detail, call)
     if columns.get(rules.flag_column) is rules.flag_value:
-        detail = _notes(result.event, f"{written} {_cause(update)}".rstrip())
-        reason = update.status.value if update.status else "pending_status"
+        detail = _notes(event, f"{written} {_cause(update)}".rstrip())
+        reason = event.reason or (update.status.value if update.status else "pending_status")
         return _decision(update, Action.FLAGGED, reason, detail, call)
     if rules.flag_column in columns:
-        return _decision(update, Action.CLEARED, "subscribed_again", detail, call)
+        return _decision(update, Action.CLEARED, event.reason or "subscribed_again", detail, call)
     return _decision(update, Action.UPDATED, "fields_differ", detail, call)
 
 
 def _nothing_written(result: EventResult, unmatched: Unmatched) -> Decision:
     event = result.event
-    if not result.rows and not event.superseded:
+    if not result.rows and not event.superseded and not event.ignored:
         reason = "row_gone" if event.matched else "no_row"
         action = {"ignore": Action.IGNORED, "create": Action.CREATED}.get(unmatched, Action.UNMATCHED)
         return _decision(event.update, action, reason, "No row in Epicor has this address.")
     table = (
+        (event.ignored, Action.IGNORED, event.ignored),
         (event.overtaken, Action.SUPERSEDED, "newer_event_in_batch"),
         (event.superseded, Action.SUPERSEDED, next(iter(event.superseded.values()), "")),
         (event.flag_kept, Action.REFUSED, "flag_set_by_others"),
         (event.refused, Action.REFUSED, "would_clear"),
         (event.kept, Action.SKIPPED, "epicor_value_kept"),
+        (event.withheld, Action.SKIPPED, next(iter(event.withheld.values()), "")),
         (True, Action.UNCHANGED, "already_so"),
     )
     action, reason = next((action, reason) for fits, action, reason in table if fits)
@@ -191,6 +207,18 @@ def _parts(result: EventResult) -> Iterable[Decision]:
     changes = sorted(result.event.changes, key=lambda change: (change.row_id, change in result.refused))
     groups = groupby(changes, key=lambda change: (change.row_id, change in result.refused))
     return (_part(result, row_id, list(group)) for (row_id, _), group in groups)
+
+
+def _kept(result: EventResult) -> Iterable[Decision]:
+    """One part for each row that kept its values in a conflict, with those and Mailchimp's."""
+    for row_id, cells in groupby(sorted(result.event.kept), key=lambda cell: cell[0]):
+        yield Decision(
+            stream=result.update.stream,
+            action=Action.SKIPPED,
+            reason="epicor_value_kept",
+            changes={column: result.event.kept[row_id, column] for _, column in cells},
+            targets=_target(row_id),
+        )
 
 
 def _part(result: EventResult, row_id: str, changes: Sequence[PlannedChange]) -> Decision:
@@ -227,12 +255,22 @@ def _target(row_id: str) -> str:
 
 def _notes(event: EventPlan, first: str = "") -> str:
     notes = [first] if first else []
+    if claimed := event.update.event_time.claimed:
+        notes.append(f"The event says {format_timestamp(claimed)}, which was in the future.")
+    if event.followed and event.matched:
+        notes.append("No row has this address any more: applied to the rows that had it.")
     if event.superseded:
         notes.append(f"Something else holds already: {_listed(event.superseded)}.")
     if event.refused:
         notes.append(f"Not cleared, because `allow_clear` is off: {_listed(event.refused)}.")
     if event.kept:
-        notes.append(f"Changed on both sides, Epicor's value kept: {_listed(event.kept)}.")
+        columns = {column for _, column in event.kept}
+        notes.append(f"Changed on both sides, Epicor's value kept: {_listed(columns)}.")
+    if event.conflicts:
+        notes.append(f"Changed on both sides, Mailchimp's value taken: {_listed(event.conflicts)}.")
+    for reason, sentence in _WITHHELD.items():
+        if columns := {column for column, why in event.withheld.items() if why == reason}:
+            notes.append(f"{sentence}: {_listed(columns)}.")
     if event.flag_kept:
         notes.append(f"Flag kept, set by a user of Epicor: {_listed(event.flag_kept)}.")
     return " ".join(notes)

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from kinetic_mailchimp.kit.email_address import InvalidEmailError, email_key, parse_email
+from kinetic_mailchimp.audit.state.member_state import CarriedOptOut
+from kinetic_mailchimp.kit.email_address import InvalidEmailError, email_key, find_address, parse_email
 from kinetic_mailchimp.kit.errors import DataError
-from kinetic_mailchimp.kit.timestamps import parse_timestamp
+from kinetic_mailchimp.kit.timestamps import Clock, parse_timestamp, utc_now
 
 from target_epicor_contacts.contract.event_order import EventTime
 
@@ -35,6 +36,19 @@ STATUSLESS_TYPES = frozenset({"profile", "upemail"})
 """Events without a status, whatever a mapping made of them."""
 
 
+_OF_REFUTED = (
+    "email",
+    "event_id",
+    "occurred_at",
+    "claimed_at",
+    "sequence",
+    "type",
+    "list_id",
+    "confirmation",
+)
+"""Properties of an event that was refuted which are still read."""
+
+
 @dataclass(frozen=True, slots=True)
 class ContactUpdate:
     """One record.
@@ -47,10 +61,13 @@ class ContactUpdate:
         status: The person's consent, or None where the event is not about it.
         new_email: The address that takes the place of `email`, or None.
         columns: Epicor columns to set; none of the values is None.
+        merges: Value by tag of the merge fields that the declared ones of the columns come from.
         reason: Mailchimp's reason.
         campaign_id: The campaign that caused it.
         list_id: The audience that it happened in.
-        sent: The last value of these columns that Mailchimp accepted, where one is known.
+        sent: The value of these columns that both sides last had in common, where one is known.
+        opted_in_at: When the person opted in last, where Mailchimp shows the member as subscribed.
+        echo: The rep's opt-out that the event comes from, where this software carried it to Mailchimp.
         source_key: Key of the record at its source.
         record: The whole record, as JSON, for a dead letter.
     """
@@ -62,10 +79,13 @@ class ContactUpdate:
     status: Status | None = None
     new_email: str | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
+    merges: Mapping[str, Any] = field(default_factory=dict)
     reason: str | None = None
     campaign_id: str | None = None
     list_id: str | None = None
     sent: Mapping[str, Any] = field(default_factory=dict)
+    opted_in_at: datetime | None = None
+    echo: CarriedOptOut | None = None
     source_key: str | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
 
@@ -93,35 +113,55 @@ class InvalidUpdateError(DataError):
 
 
 def parse_updates(
-    stream: str, records: Sequence[Mapping[str, Any]]
+    stream: str, records: Sequence[Mapping[str, Any]], merge_fields: Mapping[str, str]
 ) -> list[ContactUpdate | InvalidUpdateError]:
     """The contact update of each record of a batch, or the error of a record that is not a valid one.
 
     Args:
         stream: The stream that they came on.
         records: In the order of arrival.
+        merge_fields: The setting of that name.
     """
-    return [_parse_or_refuse(stream, record) for record in records]
+    return [_parse_or_refuse(stream, record, merge_fields) for record in records]
 
 
-def parse_update(stream: str, record: Mapping[str, Any]) -> ContactUpdate:
+def parse_update(
+    stream: str,
+    record: Mapping[str, Any],
+    merge_fields: Mapping[str, str] | None = None,
+    clock: Clock = utc_now,
+) -> ContactUpdate:
     """The contact update in a record of any stream.
 
-    Properties that begin with a capital letter are Epicor columns; all others are metadata and are never
-    written. None means "leave as it is".
+    Columns come out of `merges` as `merge_fields` declares them. Properties that begin with a capital letter
+    are Epicor columns too, which a mapping derived; all others are metadata and are never written. None means
+    "leave as it is".
 
     Args:
         stream: The stream that it came on.
         record: Its properties, as the mapping made them.
+        merge_fields: The setting of that name.
+        clock: Gives the present time, which no event can be later than.
 
     Raises:
         InvalidUpdateError: A property that is needed is missing or not valid.
     """
+    if record.get("confirmation") == "refuted":
+        # Mailchimp does not show what the event says: nothing of it is applied, and that is its decision.
+        record = {name: record.get(name) for name in _OF_REFUTED}
     email = _address(record, "email")
     status = _status(record)
     new_email = _address(record, "new_email") if record.get("new_email") else None
+    given = record.get("merges")
+    merges: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
+    derived = {name: value for name, value in record.items() if name[:1].isupper() and value is not None}
+    occurred_at, now = _time(record, "occurred_at"), clock()
+    claimed = _time(record, "claimed_at") if record.get("claimed_at") else None
+    if occurred_at > now:
+        # A clock ahead of this one must not make an event the newest for as long as it is ahead.
+        occurred_at, claimed = now, claimed or occurred_at
     event_time = EventTime(
-        _occurred_at(record), _sequence(record), _text(record, "event_id") or digest(record)
+        occurred_at, _sequence(record), _text(record, "event_id") or digest(record), claimed
     )
     return ContactUpdate(
         stream=stream,
@@ -130,7 +170,8 @@ def parse_update(stream: str, record: Mapping[str, Any]) -> ContactUpdate:
         event_time=event_time,
         status=None if record.get("type") in STATUSLESS_TYPES else status,
         new_email=new_email,
-        columns={name: value for name, value in record.items() if name[:1].isupper() and value is not None},
+        columns={**declared_columns(merges, merge_fields or {}), **derived},
+        merges=merges,
         reason=_text(record, "reason") or _text(record, "action"),
         campaign_id=_text(record, "campaign_id"),
         list_id=_text(record, "list_id"),
@@ -139,11 +180,42 @@ def parse_update(stream: str, record: Mapping[str, Any]) -> ContactUpdate:
     )
 
 
-def _parse_or_refuse(stream: str, record: Mapping[str, Any]) -> ContactUpdate | InvalidUpdateError:
+def _parse_or_refuse(
+    stream: str, record: Mapping[str, Any], merge_fields: Mapping[str, str]
+) -> ContactUpdate | InvalidUpdateError:
     try:
-        return parse_update(stream, record)
+        return parse_update(stream, record, merge_fields)
     except InvalidUpdateError as error:
         return error
+
+
+def declared_columns(merges: Mapping[str, Any], merge_fields: Mapping[str, str]) -> dict[str, Any]:
+    """The columns that merge fields have values for.
+
+    Args:
+        merges: Value by tag.
+        merge_fields: The setting of that name.
+    """
+    found = {column: value_of(merges, merge_field) for column, merge_field in merge_fields.items()}
+    return {column: value for column, value in found.items() if value is not None}
+
+
+def value_of(merges: Mapping[str, Any], merge_field: str) -> Any:  # noqa: ANN401 (any JSON)
+    """The value of a merge field, or of a part of one; None where there is none.
+
+    An address that is not whole comes as a text, whose parts are not known; an empty text has empty parts.
+
+    Args:
+        merges: Value by tag.
+        merge_field: Its tag, or tag and part: `ADDRESS.city`.
+    """
+    tag, _, part = merge_field.partition(".")
+    value = merges.get(tag)
+    if not part:
+        return value
+    if isinstance(value, Mapping):
+        return value.get(part)
+    return "" if value == "" else None
 
 
 def digest(record: Mapping[str, Any]) -> str:
@@ -153,8 +225,10 @@ def digest(record: Mapping[str, Any]) -> str:
 
 def _address(record: Mapping[str, Any], name: str) -> str:
     value = record.get(name)
+    # Rows are found by the same text, valid or not; an address that is written must be valid.
+    read = find_address if name == "email" else parse_email
     try:
-        return parse_email(value if isinstance(value, str) else None)
+        return read(value if isinstance(value, str) else None)
     except InvalidEmailError as error:
         reason = error.reason if name == "email" else f"{name}_{error.reason}"
         raise InvalidUpdateError(reason, f"`{name}` is not a single e-mail address.", field=name) from error
@@ -174,15 +248,15 @@ def _status(record: Mapping[str, Any]) -> Status | None:
         ) from error
 
 
-def _occurred_at(record: Mapping[str, Any]) -> datetime:
-    value = record.get("occurred_at")
+def _time(record: Mapping[str, Any], name: str) -> datetime:
+    value = record.get(name)
     if not value:
-        raise InvalidUpdateError("no_time", "`occurred_at` is missing.", field="occurred_at")
+        raise InvalidUpdateError("no_time", f"`{name}` is missing.", field=name)
     try:
         return parse_timestamp(str(value)).astimezone(UTC)
     except ValueError as error:
         raise InvalidUpdateError(
-            "invalid_time", "`occurred_at` is not a valid ISO 8601 timestamp.", field="occurred_at"
+            "invalid_time", f"`{name}` is not a valid ISO 8601 timestamp.", field=name
         ) from error
 
 

@@ -27,11 +27,18 @@ class EventTime:
         at: UTC. Mailchimp has whole seconds, so equal times are common.
         sequence: The order of arrival at the source, where it numbers its events.
         event_id: Distinguishes a repetition of an event from another event of the same second.
+        claimed: The time that the source claimed, where it was in the future and `at` was cut to the receipt.
     """
 
     at: datetime
     sequence: int | None
     event_id: str
+    claimed: datetime | None = None
+
+    @property
+    def by_source(self) -> datetime:
+        """The time by the clock of the source."""
+        return self.claimed or self.at
 
     def age(self, than: EventTime | None) -> Age:
         """The age of this event beside another one; equal times are decided by the sequence.
@@ -42,17 +49,30 @@ class EventTime:
             return Age.NEWER
         if self.event_id == than.event_id:
             return Age.SAME
-        if self.at != than.at:
-            return Age.NEWER if self.at > than.at else Age.OLDER
+        mine, other = self.at, than.at
+        if self.claimed and than.claimed:
+            mine, other = self.claimed, than.claimed
+        # Where the clock of one of them was wrong, only the order of arrival is known.
+        one_was_cut = (self.claimed is None) is not (than.claimed is None)
+        if mine != other and not (one_was_cut and self.sequence is not None and than.sequence is not None):
+            return Age.NEWER if mine > other else Age.OLDER
         if self.sequence is None or than.sequence is None or self.sequence == than.sequence:
             return Age.SAME
         return Age.NEWER if self.sequence > than.sequence else Age.OLDER
 
     def to_json(self) -> dict[str, Any]:
         """A form to store."""
-        return {"at": format_timestamp(self.at), "sequence": self.sequence, "event_id": self.event_id}
+        claimed = {"claimed": format_timestamp(self.claimed)} if self.claimed else {}
+        stored = {"at": format_timestamp(self.at), "sequence": self.sequence, "event_id": self.event_id}
+        return {**stored, **claimed}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> EventTime:
         """Read what `to_json` made."""
-        return cls(parse_timestamp(stored["at"]), stored["sequence"], stored["event_id"])
+        claimed = stored.get("claimed")
+        return cls(
+            parse_timestamp(stored["at"]),
+            stored["sequence"],
+            stored["event_id"],
+            parse_timestamp(claimed) if claimed else None,
+        )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from kinetic_mailchimp.kit.email_address import InvalidEmailError, email_key, parse_email
+from kinetic_mailchimp.kit.email_address import InvalidEmailError, email_key, find_address
 
 from target_epicor_contacts.epicor.entities import PERSON
 
@@ -18,11 +18,11 @@ _BETWEEN_ADDRESSES = re.compile(r"[;,\s]+")
 
 @lru_cache(maxsize=REMEMBERED_FIELDS)
 def addresses_in(text: object) -> tuple[str, ...]:
-    """The addresses in a field, in the form in which they are compared: none, one, or several."""
+    """The addresses in a field, valid or not, in the form in which they are compared."""
     if not isinstance(text, str) or "@" not in text:
         return ()
     try:
-        return (email_key(parse_email(text)),)
+        return (email_key(find_address(text)),)
     except InvalidEmailError as error:
         if error.reason != "several_addresses":
             return ()

@@ -2,13 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
-from kinetic_mailchimp.kit.errors import ConnectorError, DataError
+from kinetic_mailchimp.epicor.errors import ServerLimitError
+from kinetic_mailchimp.kit.errors import (
+    ConnectorError,
+    CredentialsError,
+    DataError,
+    PermissionDeniedError,
+    TransientError,
+)
 from kinetic_mailchimp.kit.http_call import HttpCall, Reply
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 Clock = Callable[[], float]
 """Monotonic seconds."""
+
+
+class Portions:
+    """Asks about many things at once; about fewer from then on where the server takes fewer.
+
+    Args:
+        most: Things that one call may be about.
+    """
+
+    def __init__(self, most: int = sys.maxsize) -> None:
+        self._most = most
+
+    def collect(self, things: Sequence[T], call: Callable[[Sequence[T]], Iterable[R]]) -> list[R]:
+        """The answers to all things, in as many calls as it takes.
+
+        Raises:
+            ServerLimitError: One thing is too much.
+        """
+        found: list[R] = []
+        start = 0
+        while start < len(things):
+            part = things[start : start + self._most]
+            try:
+                found += call(part)
+            except ServerLimitError as error:
+                if len(part) == 1:
+                    raise
+                self._most = min(self._most, len(part) // 2)
+                logger.warning("%s From now on %d at once.", error.message, self._most)
+            else:
+                start += len(part)
+        return found
 
 
 def make_call(send: Callable[[], Reply], note: Callable[[HttpCall], None], clock: Clock) -> Reply:
@@ -35,6 +82,13 @@ def make_call(send: Callable[[], Reply], note: Callable[[HttpCall], None], clock
 def is_server_error(error: ConnectorError) -> bool:
     """True if the server itself failed over what was sent, and is not just busy or away."""
     return error.status == 500  # noqa: PLR2004 (HTTP)
+
+
+def is_passing(error: ConnectorError) -> bool:
+    """True if the same call can be expected to work in a later run."""
+    if isinstance(error, TransientError):
+        return not is_server_error(error)
+    return isinstance(error, CredentialsError | PermissionDeniedError)
 
 
 def as_permanent_failure(error: ConnectorError, attempts: int) -> DataError:

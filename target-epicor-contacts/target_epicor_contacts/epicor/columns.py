@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from html.entities import html5
 from typing import Any
 
+from kinetic_mailchimp.kit.countries import country_code, country_name
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
+from kinetic_mailchimp.kit.numbers import bounded_decimal
 from kinetic_mailchimp.kit.timestamps import parse_timestamp
 
 from target_epicor_contacts.epicor.entities import CONTACT, EMAIL, Entity
@@ -32,10 +36,17 @@ OF_CONTACTS_ONLY = frozenset({"Name", "FirstName", "MiddleName", "LastName"})
 """A person's name never becomes the name of a company."""
 
 
+_BROKEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffd-\uffff]")
+_ENTITY = re.compile(r"&(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+
 CHANGE_TIMESTAMPS = ("UpdatedOn", "ChangedOn")
 """Columns with the time of a row's last change, best first."""
 CHANGE_COLUMNS = (*CHANGE_TIMESTAMPS, "ChangeDate", "ChangeTime")
 """All columns that are needed for it; ChangeDate and ChangeTime are the last resort."""
+
+
+COUNTRY = "country"
+"""The type of a text that names a country: a code and a name mean the same."""
 
 
 class InvalidValueError(DataError):
@@ -48,15 +59,44 @@ class Columns:
 
     Attributes:
         types: Name of an entity to its columns and their OData types.
+        lengths: Name of an entity to the most characters of its columns, where `$metadata` tells.
+        countries: Columns whose text names a country.
     """
 
     types: Mapping[str, Mapping[str, str]]
+    lengths: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    countries: frozenset[str] = frozenset()
+
+    def coerced(self, entity: Entity, column: str, value: Any) -> Any:  # noqa: ANN401 (any JSON)
+        """The value in the form that the column takes.
+
+        Raises:
+            InvalidValueError: It is damaged or over-long, or cannot be brought into that form.
+        """
+        coerced = coerce(column, value, self.edm_type(entity, column) or "")
+        if not isinstance(coerced, str):
+            return coerced
+        if is_damaged(coerced):
+            raise InvalidValueError(
+                f"The value for `{column}` is damaged: nobody can have typed it.",
+                advice="Correct it in Mailchimp; Epicor keeps what it has.",
+                field=column,
+            )
+        length, most = _units(coerced), self.lengths.get(entity.name, {}).get(column)
+        if most is not None and length > most:
+            raise InvalidValueError(
+                f"The value for `{column}` is too long: {length} characters, the column takes {most}.",
+                advice="Shorten it in Mailchimp, or cut it in the mapping.",
+                field=column,
+            )
+        return coerced
 
     def edm_type(self, entity: Entity, column: str) -> str | None:
         """The type of a column, or None where the entity has no such column or must not get it."""
         if column in OF_CONTACTS_ONLY and entity is not CONTACT:
             return None
-        return self.types.get(entity.name, {}).get(column)
+        edm_type = self.types.get(entity.name, {}).get(column)
+        return COUNTRY if edm_type == "Edm.String" and column in self.countries else edm_type
 
     def holders(self, column: str, entities: Iterable[Entity]) -> list[Entity]:
         """Those of the entities that take the column."""
@@ -112,6 +152,17 @@ def _how_to_add(column: str, tables: Iterable[str]) -> str:
         f"Add it in Extended UD Table Maintenance to {' and '.join(tables)}, then regenerate the data model "
         "and restart the application server; on SaaS ask Epicor for the regeneration."
     )
+
+
+def is_damaged(text: str) -> bool:
+    """True if a text was broken on its way: it has a lost character, half of one, or an HTML entity."""
+    entities = (found[1] for found in _ENTITY.finditer(text))
+    return bool(_BROKEN.search(text)) or any(name[0] == "#" or f"{name};" in html5 for name in entities)
+
+
+def _units(text: str) -> int:
+    """The length of a text as SQL Server counts it: an emoji is two."""
+    return len(text) + sum(character > "\uffff" for character in text)
 
 
 def coerce(column: str, value: Any, edm_type: str) -> Any:  # noqa: ANN401 (any JSON)
@@ -170,6 +221,8 @@ def _canonical(value: Any, edm_type: str) -> str | None:  # noqa: ANN401 (any JS
         return str(value)
     if edm_type in {"Edm.Decimal", "Edm.Double", "Edm.Single"}:
         return str(Decimal(str(converted)).normalize())
+    if edm_type == COUNTRY:
+        return country_code(converted) or str(converted)
     return str(converted)
 
 
@@ -179,6 +232,10 @@ def _text(value: Any) -> str:  # noqa: ANN401 (any JSON)
     if isinstance(value, dict | list):
         raise TypeError("not a text")
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _country(value: Any) -> str:  # noqa: ANN401 (any JSON)
+    return country_name(_text(value))
 
 
 def _conversion(edm_type: str) -> Callable[[Any], Any]:
@@ -198,14 +255,14 @@ def _boolean(value: Any) -> bool:  # noqa: ANN401 (any JSON)
 
 
 def _integer(value: Any) -> int:  # noqa: ANN401 (any JSON)
-    number = Decimal(str(value))
+    number = bounded_decimal(value)
     if number != number.to_integral_value():
         raise ValueError("not a whole number")
     return int(number)
 
 
 def _number(value: Any) -> float | int:  # noqa: ANN401 (any JSON)
-    number = Decimal(str(value))
+    number = bounded_decimal(value)
     return int(number) if number == number.to_integral_value() else float(number)
 
 
@@ -230,6 +287,7 @@ def _date(value: Any) -> str | None:  # noqa: ANN401 (any JSON)
 
 _CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
     "Edm.String": _text,
+    COUNTRY: _country,
     "Edm.Boolean": _boolean,
     **dict.fromkeys(("Edm.Byte", "Edm.Int16", "Edm.Int32", "Edm.Int64"), _integer),
     **dict.fromkeys(("Edm.Decimal", "Edm.Double", "Edm.Single"), _number),

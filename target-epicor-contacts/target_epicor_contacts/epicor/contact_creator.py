@@ -10,11 +10,13 @@ from typing import Any
 
 from kinetic_mailchimp.epicor import EpicorClient
 from kinetic_mailchimp.epicor.odata import eq
+from kinetic_mailchimp.kit.email_address import InvalidEmailError, parse_email
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError, ConfigurationError, DataError
 from kinetic_mailchimp.kit.http_call import HttpCall
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate
 from target_epicor_contacts.epicor.calls import Clock, as_permanent_failure, is_server_error, make_call
+from target_epicor_contacts.epicor.columns import is_damaged
 from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, EpicorRow
 from target_epicor_contacts.epicor.row_finder import RowFinder
 
@@ -135,11 +137,16 @@ def new_contact(update: ContactUpdate, customer_number: int) -> dict[str, Any]:
         update: The event that it is created for.
         customer_number: CustNum of its customer.
     """
-    parts = {name: str(update.columns[name]) for name in NAME_PARTS if update.columns.get(name)}
+    try:
+        parse_email(update.email)
+    except InvalidEmailError as error:
+        raise DataError("The address is not valid: no contact is made for it.") from error
+    columns = {name: value for name, value in update.columns.items() if not is_damaged(str(value))}
+    parts = {name: str(columns[name]) for name in NAME_PARTS if columns.get(name)}
     return {
         "CustNum": customer_number,
         "ShipToNum": "",
-        "Name": _name(update.columns, parts) or update.email,
+        "Name": _name(columns, parts) or update.email,
         **parts,
         EMAIL: update.email,
     }

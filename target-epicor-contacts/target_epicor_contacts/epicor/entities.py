@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from kinetic_mailchimp.epicor.row_name import row_name
+
 EMAIL = "EMailAddress"
 PERSON = "PerConID"
 SYNC_EMAIL = "SyncEmailToPerCon"
@@ -86,6 +88,34 @@ class EpicorRow:
         company, *rest = (str(value) for value in self.key.values())
         return "/".join([company, self.entity.name, *rest])
 
+    @cached_property
+    def name(self) -> str:
+        """The name that all plugins use for it: `CustCnt EPIC06/12//3`."""
+        return row_name(self.entity.name, *self.key.values())
+
     def with_changes(self, changes: Mapping[str, Any]) -> EpicorRow:
         """The row after these changes."""
         return replace(self, values={**self.values, **changes})
+
+
+def named_row(name: str) -> EpicorRow | None:
+    """A row of which only the key is known; None for a name that is not of a contact or a customer.
+
+    Args:
+        name: As `row_name` makes it.
+    """
+    table, _, rest = name.partition(" ")
+    parts = rest.split("/")
+    for entity in ENTITIES:
+        extra = len(parts) - len(entity.key)
+        if entity.name != table or extra < 0 or (extra and entity is CUSTOMER):
+            continue
+        # A ShipToNum may have slashes of its own.
+        texts = [*parts[:2], "/".join(parts[2:-1]), parts[-1]] if entity is CONTACT else parts
+        if texts[1].isdecimal() and texts[-1].isdecimal():
+            values = {
+                column: int(text) if column in {"CustNum", "ConNum"} else text
+                for column, text in zip(entity.key, texts, strict=True)
+            }
+            return EpicorRow(entity, values)
+    return None

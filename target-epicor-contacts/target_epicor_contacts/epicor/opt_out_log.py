@@ -18,6 +18,7 @@ from kinetic_mailchimp.kit.errors import (
 from kinetic_mailchimp.kit.timestamps import format_timestamp
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate
+from target_epicor_contacts.epicor.calls import Portions
 from target_epicor_contacts.epicor.entities import CONTACT, SYSTEM_ID, EpicorRow
 
 ATTEMPTS = 3
@@ -145,6 +146,7 @@ class EvidenceWriter:
     def __init__(self, client: EpicorClient, journals: Sequence[Journal]) -> None:
         self._client = client
         self._journals = journals
+        self._portions = Portions(ENTRIES_PER_QUERY)
 
     def write(self, opt_outs: Sequence[OptOut]) -> dict[tuple[str, str], ConnectorError]:
         """Log opt-outs; returns the errors, by row and event."""
@@ -180,9 +182,7 @@ class EvidenceWriter:
                 failed[entry.row.id, entry.update.event_time.event_id] = fatal
 
     def _missing(self, journal: Journal, company: str, opt_outs: Sequence[OptOut]) -> list[OptOut]:
-        missing: list[OptOut] = []
-        for start in range(0, len(opt_outs), ENTRIES_PER_QUERY):
-            entries = opt_outs[start : start + ENTRIES_PER_QUERY]
+        def missing(entries: Sequence[OptOut]) -> list[OptOut]:
             conditions = [
                 and_(
                     journal.about(entry.row),
@@ -191,8 +191,9 @@ class EvidenceWriter:
                 for entry in entries
             ]
             rows = self._client.read(company, journal.path, filter=or_(*conditions), top=100)
-            missing += [entry for entry in entries if not any(_is_of(journal, row, entry) for row in rows)]
-        return missing
+            return [entry for entry in entries if not any(_is_of(journal, row, entry) for row in rows)]
+
+        return self._portions.collect(opt_outs, missing)
 
     def _write(self, journal: Journal, company: str, entry: OptOut) -> None:
         for _ in range(ATTEMPTS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,14 +11,20 @@ from concurrent.futures import Executor
 from enum import StrEnum
 from urllib.parse import quote
 
-from kinetic_mailchimp.epicor import EpicorClient
-from kinetic_mailchimp.epicor.client import LONGEST_URL
+from kinetic_mailchimp.epicor import EpicorClient, Row
+from kinetic_mailchimp.epicor.errors import ProbeRequest, QueryRefusedError, UrlTooLongError
 from kinetic_mailchimp.epicor.odata import after, and_, eq, literal, or_
+from kinetic_mailchimp.kit.errors import ConfigurationError
 
 from target_epicor_contacts.epicor.addresses import addresses_in, person_of
+from target_epicor_contacts.epicor.calls import Portions
 from target_epicor_contacts.epicor.entities import CONTACT, EMAIL, PERSON, Entity, EpicorRow
 
+logger = logging.getLogger(__name__)
+
 PAGE = 1_000
+PROBED_ROWS = 100
+"""Rows among which an address with capitals is looked for, where `tolower` is refused."""
 SURELY_LAST = 10
 """A page with fewer rows is the last one; a longer one may be cut off by a cap of the server."""
 KEYSET_RESERVE = 400
@@ -30,17 +37,22 @@ class AddressFilter(StrEnum):
     """Ways to ask the server for an address; its answer is compared again here."""
 
     CONTAINS = "contains"
-    """Finds `mailto:`, display names and spaces too; capitals as the database's collation has it."""
+    """Finds `mailto:`, display names and spaces too."""
     TOLOWER = "tolower"
-    """The same in a database with a case-sensitive collation."""
+    """The same, in a database that is known to tell capitals apart."""
     EQUALS = "equals"
     """Clean columns only; the fastest."""
 
-    def condition(self, address: str) -> str:
-        """The OData condition for an address."""
+    def condition(self, address: str, *, by_case: bool = False) -> str:
+        """The OData condition for an address.
+
+        Args:
+            address: As `email_key` makes it.
+            by_case: Whether the database tells capitals apart.
+        """
+        column = f"tolower({EMAIL})" if by_case or self is AddressFilter.TOLOWER else EMAIL
         if self is AddressFilter.EQUALS:
-            return eq(EMAIL, address)
-        column = EMAIL if self is AddressFilter.CONTAINS else f"tolower({EMAIL})"
+            return eq(column, address)
         return f"contains({column},{literal(address)})"
 
 
@@ -72,9 +84,11 @@ class RowFinder:
         self._selected = selected
         self._executor = executor
         self._address_filter = address_filter
+        self._by_case: bool | None = True if address_filter is AddressFilter.TOLOWER else None
         self._keep_seconds = keep_seconds
         self._cached_addresses = cached_addresses
         self._clock = clock
+        self._portions = Portions()
         self._rows: dict[str, EpicorRow] = {}
         self._found: dict[str, tuple[float, frozenset[str]]] = {}
 
@@ -140,7 +154,10 @@ class RowFinder:
             self._rows.clear()
 
     def _ask(self, addresses: Sequence[str], keep_until: float) -> None:
-        conditions = [self._address_filter.condition(address) for address in addresses]
+        if self._by_case is None:
+            self._by_case = self._tells_capitals_apart()
+        by_case = self._by_case
+        conditions = [self._address_filter.condition(address, by_case=by_case) for address in addresses]
         asked = set(addresses)
         rows = [
             row
@@ -155,6 +172,48 @@ class RowFinder:
                 found[address].update(linked.get(person_of(row.values), ()))
         self._found.update({address: (keep_until, frozenset(ids)) for address, ids in found.items()})
         self._rows.update({row.id: row for row in rows})
+
+    def _tells_capitals_apart(self) -> bool:
+        """Find out whether the database takes `Pat@` and `pat@` for different texts.
+
+        Raises:
+            ConfigurationError: It does, and cannot be asked for addresses in lower case.
+        """
+        return any(self._has_other_spellings(company, entity) for company, entity in self._everywhere([]))
+
+    def _has_other_spellings(self, company: str, entity: Entity) -> bool:
+        try:
+            found = self._first(company, entity, f"tolower({EMAIL}) ne {EMAIL}")
+        except QueryRefusedError as error:
+            rows = self._first(company, entity, f"contains({EMAIL},'@')", PROBED_ROWS)
+            row = next(
+                (row for row in rows if row[EMAIL].isascii() and row[EMAIL] != row[EMAIL].lower()), None
+            )
+            if row is None:
+                return False
+            lower = self._address_filter.condition(row[EMAIL].lower())
+            key = [eq(column, row[column]) for column in entity.key[1:]]
+            if self._first(company, entity, and_(lower, *key)):
+                return False
+            raise ConfigurationError(
+                "The database tells capitals apart, and its service knows no `tolower`: addresses with "
+                "capitals would not be found.",
+                advice="Write addresses in lower case in Epicor, or ask for a collation without case.",
+            ) from error
+        if found:
+            logger.info("The database tells capitals apart: addresses are asked for with `tolower`.")
+        return bool(found)
+
+    def _first(self, company: str, entity: Entity, condition: str, top: int = 1) -> list[Row]:
+        return self._client.read(
+            company,
+            entity.path,
+            filter=condition,
+            orderby=entity.key[1:],
+            select=(*entity.key, EMAIL),
+            top=top,
+            kind=ProbeRequest,
+        )
 
     def _linked(self, rows: Iterable[EpicorRow]) -> dict[tuple[str, int] | None, set[str]]:
         """Ids of the contacts of the people that these rows are linked to."""
@@ -191,7 +250,7 @@ class RowFinder:
         empty = self._client.url(
             company, entity.path, filter="-", orderby=entity.key, select=self._selected[entity], top=PAGE
         )
-        room = LONGEST_URL - KEYSET_RESERVE - len(empty)
+        room = self._client.longest_url - KEYSET_RESERVE - len(empty)
         chunk: list[str] = []
         used = 0
         for condition in conditions:
@@ -205,6 +264,20 @@ class RowFinder:
             yield chunk
 
     def _read_all(self, company: str, entity: Entity, conditions: Sequence[str]) -> list[EpicorRow]:
+        def read(part: Sequence[str]) -> list[EpicorRow]:
+            try:
+                return self._read_pages(company, entity, part, self._selected[entity])
+            except UrlTooLongError:
+                if len(part) > 1:
+                    raise
+                # The names of the columns are what can still be left out.
+                return self._read_pages(company, entity, part, ())
+
+        return self._portions.collect(conditions, read)
+
+    def _read_pages(
+        self, company: str, entity: Entity, conditions: Sequence[str], select: Sequence[str]
+    ) -> list[EpicorRow]:
         rows: list[EpicorRow] = []
         order = entity.key[1:]
         wanted = or_(*conditions)
@@ -215,10 +288,10 @@ class RowFinder:
                 entity.path,
                 filter=and_(wanted, beyond),
                 orderby=order,
-                select=self._selected[entity],
+                select=select,
                 top=PAGE,
             )
             rows += [EpicorRow(entity, values) for values in page]
-            if len(page) < SURELY_LAST:
+            if not page or (len(page) < SURELY_LAST and self._client.most_rows is None):
                 return rows
             beyond = after(order, [page[-1][name] for name in order], {})

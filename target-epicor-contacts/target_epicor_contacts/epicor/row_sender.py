@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from kinetic_mailchimp.epicor import EpicorClient
+from kinetic_mailchimp.epicor.errors import PathRefusedError
 from kinetic_mailchimp.epicor.odata import fits_in_path
 from kinetic_mailchimp.kit.errors import DataError, NotFoundError
 from kinetic_mailchimp.kit.http_call import HttpCall
@@ -59,7 +60,10 @@ class RowSender:
             self._send_by_methods(write, changes)
             return
         patch = partial(self._client.patch, row.company, row.entity.path, row.key, changes, repeatable=False)
-        make_call(patch, partial(_note, [write], changes), self._clock)
+        try:
+            make_call(patch, partial(_note, [write], changes), self._clock)
+        except PathRefusedError:
+            self._send_by_methods(write, changes)
 
     def _send_by_methods(self, write: RowWrite, changes: Mapping[str, Any]) -> None:
         """GetByID, edit, Update: the way of Kinetic's own screens, for tenants whose rules refuse PATCH."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import defaultdict
@@ -10,14 +11,23 @@ from concurrent.futures import Executor
 from typing import Any
 
 from kinetic_mailchimp.epicor import EpicorClient
+from kinetic_mailchimp.epicor.errors import BodyTooLargeError
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError, ConnectorError, DataError, NotFoundError
 
-from target_epicor_contacts.epicor.calls import Clock, as_permanent_failure, is_server_error
+from target_epicor_contacts.epicor.calls import (
+    Clock,
+    Portions,
+    as_permanent_failure,
+    is_passing,
+    is_server_error,
+)
 from target_epicor_contacts.epicor.columns import Columns, same
 from target_epicor_contacts.epicor.entities import EpicorRow
 from target_epicor_contacts.epicor.row_finder import RowFinder
 from target_epicor_contacts.epicor.row_sender import ATTEMPTS, RowSender, WriteMode
 from target_epicor_contacts.epicor.row_write import NotStoredError, RowWrite
+
+logger = logging.getLogger(__name__)
 
 ROWS_PER_BATCH = 50
 
@@ -57,6 +67,7 @@ class RowWriter:
         self._verify = verify
         self._first = first
         self._stopped = threading.Event()
+        self._portions = Portions(ROWS_PER_BATCH)
 
     def write(self, writes: Sequence[RowWrite]) -> None:
         """Write rows; each write has its result afterwards, also a failure that ends the run."""
@@ -130,6 +141,8 @@ class RowWriter:
                 if isinstance(error, NotFoundError) and self._now(write.row) is None:
                     raise
                 return error
+            except BodyTooLargeError as error:
+                return DataError(error.message, status=error.status, advice="Shorten its values.")
             else:
                 break
         return None
@@ -167,7 +180,7 @@ class RowWriter:
             if self._stopped.is_set():
                 raise _not_tried()
             try:
-                return self._sender.send_batch(rest)
+                return set(self._portions.collect(rest, self._sender.send_batch))
             except AmbiguousWriteError as error:
                 if attempt == ATTEMPTS and not is_server_error(error):
                     raise
@@ -195,8 +208,12 @@ class RowWriter:
         try:
             found = self._finder.current([write.row for write in written])
         except ConnectorError as error:
-            for write in written:
-                write.fatal = error
+            if is_passing(error):
+                for write in written:
+                    write.fatal = error
+            else:
+                # The writes succeeded: that no question about them is answered is no failure of theirs.
+                logger.warning("%d rows are written, and cannot be read back: %s", len(written), error)
             return
         for write in written:
             write.now = found.get(write.row.id)
@@ -204,7 +221,9 @@ class RowWriter:
                 write.gone = True
                 continue
             for column in self._differing(write.changes, write.now):
-                write.refused.setdefault(column, _not_stored(column))
+                write.refused.setdefault(
+                    column, _not_stored(column, write.changes[column], write.now.values.get(column))
+                )
 
     def _differing(self, changes: Mapping[str, Any], now: EpicorRow) -> list[str]:
         types = self._columns.types.get(now.entity.name, {})
@@ -219,7 +238,13 @@ def _not_tried() -> ConnectorError:
     return ConnectorError("Not tried: the run was ending.")
 
 
-def _not_stored(column: str) -> NotStoredError:
+def _not_stored(column: str, sent: object, stored: object) -> NotStoredError:
+    if isinstance(sent, str) and isinstance(stored, str) and stored and sent.startswith(stored):
+        return NotStoredError(
+            f"The value for {column} is too long: Epicor kept {len(stored)} of {len(sent)} characters.",
+            advice="Shorten it in Mailchimp, or cut it in the mapping.",
+            field=column,
+        )
     return NotStoredError(
         f"Epicor accepted the change of {column} and did not store it.",
         advice="Look for a BPM or a business rule that drops it; `write_mode` `rpc` may show its message.",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from kinetic_mailchimp.audit import Run
+from kinetic_mailchimp.audit import AuditTrail, Run
+from kinetic_mailchimp.audit.state.flag_state import FlagState
 from kinetic_mailchimp.kit.errors import ConnectorError
 
 from target_epicor_contacts.audit.decisions import decide, decide_unapplied
@@ -19,20 +20,24 @@ from target_epicor_contacts.rules.matching import AddressBook, LinkedPeople
 from target_epicor_contacts.rules.plan import plan
 from target_epicor_contacts.rules.policy import Rules
 from target_epicor_contacts.settings import WriteSettings
-from target_epicor_contacts.state.person_state import PersonState
+from target_epicor_contacts.state.known_members import read_known_members, with_echo
 
 
 class Comparer:
     """Takes the place of the event processor where records have present states, to compare and no more.
 
     Args:
+        trail: Knows the opt-outs that this software carried to Mailchimp.
         run: The present run.
         finder: Reads rows.
         rules: The configured rules, for a comparison.
         settings: The other settings, for a comparison.
     """
 
-    def __init__(self, run: Run, finder: RowFinder, rules: Rules, settings: WriteSettings) -> None:
+    def __init__(
+        self, trail: AuditTrail, run: Run, finder: RowFinder, rules: Rules, settings: WriteSettings
+    ) -> None:
+        self._trail = trail
         self._run = run
         self._finder = finder
         self._rules = rules
@@ -45,10 +50,14 @@ class Comparer:
             ConnectorError: The rows could not be read; the records of the batch are recorded as failed.
         """
         self._run.read(len(records))
-        updates, decisions = decide_unapplied(stream, records, self._settings.on_invalid)
+        updates, decisions = decide_unapplied(
+            stream, records, self._settings.merge_fields, self._settings.on_invalid
+        )
         result = BatchResult()
         try:
-            events = compare(list(updates.values()), self._rows(updates.values()), self._rules)
+            known = read_known_members(self._trail, updates.values())
+            echoes = [with_echo(update, known) for update in updates.values()]
+            events = compare(echoes, self._rows(echoes), self._rules)
         except ConnectorError as error:
             result = BatchResult(fatal=error, untried=True)
             events = [EventPlan(update, update.key) for update in updates.values()]
@@ -90,6 +99,7 @@ def compare(updates: Sequence[ContactUpdate], rows: Iterable[EpicorRow], rules: 
         keys = [key for key in (update.key, update.new_key) if key]
         involved = sorted({row_id for key in keys for row_id in book.match(key)})
         # No stored state decides, and the owner of a flag least of all.
-        states = dict.fromkeys(keys, PersonState(flagged=frozenset(involved)))
-        events += plan([update], [by_id[row_id] for row_id in involved], states, rules).events
+        involved_rows = [by_id[row_id] for row_id in involved]
+        flags = {row.name: FlagState(update.key) for row in involved_rows}
+        events += plan([update], involved_rows, {}, rules, flags).events
     return events

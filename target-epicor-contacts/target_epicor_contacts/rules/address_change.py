@@ -59,6 +59,9 @@ def apply_move(working: WorkingCopy, event: EventPlan, matches: dict[str, MatchK
     working.states[old] = PersonState(moved=Moved(update.event_time, update.new_key))
     working.states[new] = joined
     event.person = new
+    for row_id in own:
+        if (flag := working.flag_of(row_id)) and flag.address == old:
+            working.flags[working.rows[row_id].name] = replace(flag, address=new)
     moved = working.match(new)
     if joined.status and moved:
         # The newest status of both addresses holds for all rows of the new one.

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from kinetic_mailchimp.audit.state.flag_state import FlagCause, FlagState
+from kinetic_mailchimp.kit.timestamps import format_timestamp
+
 from target_epicor_contacts.contract.contact_update import ContactUpdate, Status
 from target_epicor_contacts.contract.event_order import Age
 from target_epicor_contacts.epicor.addresses import addresses_in
-from target_epicor_contacts.epicor.columns import coerce
+from target_epicor_contacts.epicor.columns import InvalidValueError
 from target_epicor_contacts.epicor.entities import EMAIL
 from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.matching import MatchKind
@@ -17,20 +20,50 @@ from target_epicor_contacts.state.person_state import StatusSeen
 
 COMPLAINT_OUTRANKS = "complaint_outranks"
 OTHER_AUDIENCE = "opted_out_of_other_audience"
+OPT_OUT_OF_REP = "opt_out_of_rep"
+OWN_OPT_OUT = "own_opt_out"
+ADDRESS_CORRECTED = "address_corrected"
+_CAUSES = {
+    Status.UNSUBSCRIBED: FlagCause.PERSON,
+    Status.COMPLAINT: FlagCause.COMPLAINT,
+    Status.CLEANED: FlagCause.BOUNCE,
+}
+_BY_WEIGHT = (FlagCause.REP, FlagCause.BOUNCE, FlagCause.PERSON, FlagCause.COMPLAINT)
 _WEAKER_THAN_COMPLAINT = frozenset({Status.UNSUBSCRIBED, Status.CLEANED})
 
 
 def apply_status(working: WorkingCopy, event: EventPlan, matches: Mapping[str, MatchKind]) -> None:
     """Bring the matched rows to the newest status; an event without one brings only what is pending."""
-    if event.update.status:
+    event.ignored = _ignored(event)
+    if event.update.status and not event.ignored and not _is_known(working, event):
         _remember(working, event, event.update.status, matched=bool(matches))
     seen = working.state(event.person).status
-    has_news = event.update.status and event.superseded.get("status") in {None, COMPLAINT_OUTRANKS}
+    has_news = (
+        event.update.status
+        and not event.ignored
+        and event.superseded.get("status") in {None, COMPLAINT_OUTRANKS}
+    )
     if seen is None or not matches or not (has_news or seen.pending):
         return
+    event.reason = OPT_OUT_OF_REP if seen.origins else ""
     write_status(working, event, matches, seen)
     state = working.state(event.person)
     working.states[event.person] = replace(state, status=replace(seen, pending=False))
+
+
+def _is_known(working: WorkingCopy, event: EventPlan) -> bool:
+    """True in a repair for an opt-out that is known: what is remembered of it stays, and each row gets it."""
+    known, status = working.state(event.person).status, event.update.status
+    opts_out = working.rules.opts_out
+    return bool(working.rules.repair and known and status and opts_out(known.value) and opts_out(status))
+
+
+def _ignored(event: EventPlan) -> str:
+    """Why a status says nothing about the person; empty where it does."""
+    update = event.update
+    if update.status is Status.CLEANED and event.followed:
+        return ADDRESS_CORRECTED
+    return OWN_OPT_OUT if update.echo and update.echo.withdrawn else ""
 
 
 def write_status(
@@ -41,10 +74,17 @@ def write_status(
     for row_id, kind in matches.items():
         if not working.rules.opts_out(seen.value) and not _may_clear_flag(working, row_id, kind):
             continue
-        _write_flag(working, event, row_id, seen.value)
+        _write_flag(working, event, row_id, seen)
         for column, value in particulars.items():
-            if edm_type := working.edm_type(row_id, column):
-                working.write_if_other(event, row_id, column, coerce(column, value, edm_type), edm_type)
+            edm_type = working.edm_type(row_id, column)
+            if edm_type is None:
+                continue
+            try:
+                coerced = working.rules.columns.coerced(working.rows[row_id].entity, column, value)
+            except InvalidValueError as error:
+                event.error = event.error or error
+            else:
+                working.write_if_other(event, row_id, column, coerced, edm_type)
 
 
 def _may_clear_flag(working: WorkingCopy, row_id: str, kind: MatchKind) -> bool:
@@ -67,9 +107,21 @@ def _remember(working: WorkingCopy, event: EventPlan, status: Status, *, matched
         update.campaign_id,
         pending=not matched,
         audiences=audiences,
+        origins=update.echo.rows if update.echo else (),
     )
     if known:
+        is_out = working.rules.opts_out(status) and working.rules.opts_out(known.value)
         age = update.event_time.age(known.event_time)
+        if is_out and known.origins and not seen.origins:
+            # The person's own opt-out holds, also one from before that of the rep.
+            newest = known.event_time if age is Age.OLDER else update.event_time
+            working.states[event.person] = replace(state, status=replace(seen, event_time=newest))
+            return
+        if is_out and seen.origins and not known.origins and age is not Age.OLDER:
+            working.states[event.person] = replace(
+                state, status=replace(known, event_time=update.event_time, audiences=audiences)
+            )
+            return
         if age is Age.OLDER:
             event.superseded["status"] = "newer_event"
             return
@@ -100,18 +152,33 @@ def _audiences(
     return before - mine if mine else frozenset()
 
 
-def _write_flag(working: WorkingCopy, event: EventPlan, row_id: str, status: Status) -> None:
-    rules, state = working.rules, working.state(event.person)
-    flagged = bool(working.values(row_id).get(rules.flag_column)) == rules.flag_value
-    is_ours = flagged and row_id in state.flagged
-    if rules.opts_out(status) and not flagged:
-        working.write(event, row_id, rules.flag_column, rules.flag_value)
-        is_ours = True
-    elif status is Status.SUBSCRIBED and flagged:
-        if is_ours and rules.clear_on_subscribe:
+def _write_flag(working: WorkingCopy, event: EventPlan, row_id: str, seen: StatusSeen) -> None:
+    rules, name, flag = working.rules, working.rows[row_id].name, working.flag_of(row_id)
+    is_flagged = working.is_flagged(row_id)
+    if not is_flagged:
+        working.flags.pop(name, None)
+    if rules.opts_out(seen.value):
+        if name in seen.origins or (is_flagged and flag is None):
+            # The wish of a rep, which is not ours to take back.
+            return
+        if not is_flagged:
+            working.write(event, row_id, rules.flag_column, rules.flag_value)
+        new = _flag(event, seen)
+        if not (is_flagged and flag and _BY_WEIGHT.index(flag.cause) >= _BY_WEIGHT.index(new.cause)):
+            working.flags[name] = new
+    elif seen.value is Status.SUBSCRIBED and is_flagged:
+        if flag and flag.cause is not FlagCause.REP and rules.clear_on_subscribe:
             working.write(event, row_id, rules.flag_column, not rules.flag_value)
-            is_ours = False
+            del working.flags[name]
         else:
             event.flag_kept.add(row_id)
-    flags = state.flagged | {row_id} if is_ours else state.flagged - {row_id}
-    working.states[event.person] = replace(state, flagged=flags)
+
+
+def _flag(event: EventPlan, seen: StatusSeen) -> FlagState:
+    return FlagState(
+        event.person,
+        FlagCause.REP if seen.origins else _CAUSES[seen.value],
+        seen.origins[0] if seen.origins else "",
+        event.update.list_id or "",
+        format_timestamp(seen.cause.by_source),
+    )

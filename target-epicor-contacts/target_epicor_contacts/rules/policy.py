@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal
 
+from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from kinetic_mailchimp.kit.settings import setting
 
 from target_epicor_contacts.contract.contact_update import Status
@@ -17,14 +17,6 @@ from target_epicor_contacts.rules.matching import LinkedPeople
 from target_epicor_contacts.state.person_state import StatusSeen
 
 Match = Literal["contacts", "customers"]
-
-
-class ConflictPolicy(StrEnum):
-    """Side whose value stays when both changed a field since they last agreed."""
-
-    MAILCHIMP_WINS = "mailchimp_wins"
-    EPICOR_WINS = "epicor_wins"
-    NEWEST_WINS = "newest_wins"
 
 
 OPT_OUTS = (Status.UNSUBSCRIBED, Status.COMPLAINT, Status.CLEANED)
@@ -38,6 +30,23 @@ class Policy:
         ("contacts", "customers"),
         title="Rows to match",
         description="Which rows an address is looked for in: `contacts` (CustCnt), `customers`, or both.",
+    )
+    merge_fields: Mapping[str, str] = setting(
+        {},
+        title="Merge fields",
+        description=(
+            "What goes back: Epicor's column → the merge field it takes, `ADDRESS.city` for a part. Parts of "
+            "one field move together. The value that both sides last had in common, which is kept in the "
+            "audit database, tells an edit from a stale value."
+        ),
+    )
+    write_customer_columns: bool = setting(
+        default=False,
+        title="Write customers' columns",
+        description=(
+            "Whether merge fields change customers too, whose columns are master data. Contacts take them "
+            "in any case; a flag and a status reach both."
+        ),
     )
     linked_people: LinkedPeople = setting(
         LinkedPeople.NO_OTHER_ADDRESS,
@@ -99,6 +108,14 @@ class Policy:
             "needs a change date on the row; without one the event counts as newer."
         ),
     )
+    repair: bool = setting(
+        default=False,
+        title="Repair",
+        description=(
+            "Take records as the present state, as the job `repair` does: an opt-out is written to each row "
+            "that lacks it, whatever was remembered. No state is saved."
+        ),
+    )
     allow_clear: bool = setting(
         default=False,
         title="Allow clearing",
@@ -131,6 +148,7 @@ class Rules(Policy):
             clear_on_subscribe=True,
             conflict_policy=ConflictPolicy.MAILCHIMP_WINS,
             allow_clear=True,
+            repair=False,
         )
 
     def opts_out(self, status: Status) -> bool:

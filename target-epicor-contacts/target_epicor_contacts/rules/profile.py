@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+
+from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 
 from target_epicor_contacts.contract.event_order import Age
 from target_epicor_contacts.epicor.columns import (
     CHANGE_TIMESTAMPS,
     OF_CONTACTS_ONLY,
     InvalidValueError,
-    coerce,
     fingerprint,
     is_empty,
     same,
@@ -21,7 +23,7 @@ from target_epicor_contacts.epicor.columns import (
 from target_epicor_contacts.epicor.entities import CONTACT
 from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.matching import MatchKind
-from target_epicor_contacts.rules.policy import ConflictPolicy
+from target_epicor_contacts.rules.row_owner import RowsToWrite, rows_to_write
 from target_epicor_contacts.rules.three_way_merge import MergeResult, merge_field
 from target_epicor_contacts.rules.working_copy import WorkingCopy
 from target_epicor_contacts.state.person_state import FieldSeen
@@ -32,33 +34,52 @@ NAME_PARTS = ("FirstName", "MiddleName", "LastName")
 
 
 @dataclass(frozen=True)
-class _Field:
-    """A column that changed in Mailchimp.
+class _Cell:
+    """A column of a field.
 
     Attributes:
-        column: Its name.
-        values: Its new value by entity, in the form that each takes.
-        agreed: The value seen last, where Mailchimp accepted no other one since.
-        sent: Fingerprint of the last value that Mailchimp accepted, where one is known.
+        values: Its value in Mailchimp by entity, in the form that each takes.
+        seen: The same, to remember.
+        agreed: The value seen last, where both sides had no other one in common since.
     """
 
-    column: str
     values: Mapping[str, Any]
+    seen: FieldSeen
     agreed: FieldSeen | None
-    sent: str | None
+
+    @property
+    def known(self) -> str | None:
+        """Fingerprint of the value that Mailchimp had last."""
+        return self.agreed.value if self.agreed else self.seen.sent
+
+    @property
+    def is_empty(self) -> bool:
+        """True if Mailchimp has nothing in it."""
+        return all(is_empty(value) for value in self.values.values())
+
+
+_Field = Mapping[str, _Cell]
+"""By column: one, or all parts of an address, which move together."""
 
 
 def apply_profile(working: WorkingCopy, event: EventPlan, matches: Mapping[str, MatchKind]) -> None:
-    """Set the columns of an event in the rows that hold its address alone.
+    """Set the columns of an event in the rows of the person who has its address, but values that do not fit.
 
-    Raises:
-        InvalidValueError: A value does not fit, or no entity has the column.
+    The event's error is that of the first such value.
     """
-    wanted = {column: _typed(working, column, value) for column, value in event.update.columns.items()}
-    own = [row_id for row_id, kind in matches.items() if kind is MatchKind.ONLY_ADDRESS]
-    for column, values in wanted.items() if own else ():
-        _apply_column(working, event, own, column, values)
-    for row_id in own:
+    wanted: dict[str, dict[str, Any]] = {}
+    for column, value in event.update.columns.items():
+        try:
+            wanted[column] = _typed(working, column, value)
+        except InvalidValueError as error:
+            event.error = event.error or error
+    rows = rows_to_write(working, matches)
+    fields: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    for column, values in wanted.items() if rows.all else ():
+        fields[_field_of(working, column)][column] = values
+    for name, columns in fields.items():
+        _apply_field(working, event, rows, name, columns)
+    for row_id in rows.own:
         _derive_name(working, event, row_id)
 
 
@@ -82,60 +103,110 @@ def _typed(working: WorkingCopy, column: str, value: Any) -> dict[str, Any]:  # 
             advice="Let the stream's schema name it, so that it is checked at the start.",
             field=column,
         )
-    return {
-        entity.name: coerce(column, value, rules.columns.edm_type(entity, column) or "") for entity in holders
-    }
+    return {entity.name: rules.columns.coerced(entity, column, value) for entity in holders}
 
 
-def _apply_column(
-    working: WorkingCopy, event: EventPlan, own: list[str], column: str, values: Mapping[str, Any]
+def _field_of(working: WorkingCopy, column: str) -> str:
+    """The name of the field that a column is part of: of parts of one merge field, its tag."""
+    tag, _, part = working.rules.merge_fields.get(column, "").partition(".")
+    return tag if part else column
+
+
+def _apply_field(
+    working: WorkingCopy,
+    event: EventPlan,
+    rows: RowsToWrite,
+    name: str,
+    columns: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    update, rules = event.update, working.rules
-    known = working.state(event.person).fields.get(column)
-    if update.event_time.age(known.event_time if known else None) is Age.OLDER:
+    update = event.update
+    known = working.state(event.person).fields
+    times = [known[column].event_time for column in columns if column in known]
+    if any(update.event_time.age(time) is Age.OLDER for time in times):
         event.superseded["profile"] = "newer_event"
         return
+    field = {column: _cell(working, event, column, values) for column, values in columns.items()}
+    is_news = any(cell.known != cell.seen.value for cell in field.values())
+    is_declared = not columns.keys().isdisjoint(working.rules.merge_fields)
+    if is_declared and all(cell.is_empty and cell.known is None for cell in field.values()):
+        # A field that Mailchimp never had has nothing to take.
+        is_news = False
+    if rows.withheld:
+        differs = any(_differs(working, row_id, field) for row_id in rows.all)
+        event.withheld |= dict.fromkeys(columns if is_news and differs else (), rows.withheld)
+        return
+    for row_id in rows.own if is_news else ():
+        _write_field(working, event, row_id, field)
+    state = working.state(event.person)
+    seen = {column: cell.seen for column, cell in field.items()}
+    working.states[event.person] = replace(state, fields={**state.fields, **seen})
+    if is_declared and not any(_differs(working, row_id, field) for row_id in rows.all):
+        event.agreed[working.rules.merge_fields.get(name, name)] = tuple(columns)
+
+
+def _cell(working: WorkingCopy, event: EventPlan, column: str, values: Mapping[str, Any]) -> _Cell:
+    update, rules = event.update, working.rules
     entity = rules.columns.holders(column, rules.entities)[0]
     edm_type = rules.columns.edm_type(entity, column) or ""
     sent = fingerprint(update.sent[column], edm_type) if column in update.sent else None
-    seen = FieldSeen(update.event_time, fingerprint(values[entity.name], edm_type), sent)
-    agreed = known if known and known.still_holds(sent) else None
-    if (agreed.value if agreed else sent) != seen.value:
-        field = _Field(column, values, agreed, sent)
-        for row_id in own:
-            _write_field(working, event, row_id, field)
-    state = working.state(event.person)
-    working.states[event.person] = replace(state, fields={**state.fields, column: seen})
+    known = working.state(event.person).fields.get(column)
+    return _Cell(
+        values,
+        FieldSeen(update.event_time, fingerprint(values[entity.name], edm_type), sent),
+        known if known and known.still_holds(sent) else None,
+    )
+
+
+def _differs(working: WorkingCopy, row_id: str, field: _Field) -> bool:
+    """True if a row has another value in one of the columns that it takes."""
+    row, values = working.rows[row_id], working.values(row_id)
+    return any(
+        not same(cell.values[row.entity.name], values.get(column), edm_type)
+        for column, cell in field.items()
+        if (edm_type := working.edm_type(row_id, column))
+    )
 
 
 def _write_field(working: WorkingCopy, event: EventPlan, row_id: str, field: _Field) -> None:
-    rules, row, column = working.rules, working.rows[row_id], field.column
-    edm_type = working.edm_type(row_id, column)
-    if edm_type is None:
+    rules, row, values = working.rules, working.rows[row_id], working.values(row_id)
+    types = {column: edm_type for column in field if (edm_type := working.edm_type(row_id, column))}
+    if not types:
         return
-    value, current = field.values[row.entity.name], working.values(row_id).get(column)
     state = working.state(event.person)
     noted = state.rows.get(row_id, {})
+    current = {column: fingerprint(values.get(column), edm_type) for column, edm_type in types.items()}
     # The row's value when both sides last agreed: as noted, as Mailchimp had it, or as it was sent.
-    then = noted.get(column, field.agreed.value) if field.agreed else field.sent
+    then = {
+        column: noted.get(column, field[column].known) if field[column].agreed else field[column].known
+        for column in types
+    }
+    was_seen = any(value is not None for value in then.values())
+    changed = any(value is not None and value != current[column] for column, value in then.items())
     verdict = merge_field(
-        is_same=same(value, current, edm_type),
-        would_clear=is_empty(value) and not rules.allow_clear,
-        epicor_is_empty=is_empty(current),
-        epicor_changed=None if then is None else fingerprint(current, edm_type) != then,
+        is_same=not _differs(working, row_id, field),
+        would_clear=all(field[column].is_empty for column in types) and not rules.allow_clear,
+        epicor_is_empty=all(is_empty(values.get(column)) for column in types),
+        epicor_changed=changed if was_seen else None,
         policy=rules.conflict_policy,
         event_at=event.update.event_time.at,
         row_changed_at=changed_at(row.values) if rules.conflict_policy is NEWEST_WINS else None,
     )
+    wanted = {column: field[column].values[row.entity.name] for column in types}
     if verdict is MergeResult.WRITE:
-        working.write(event, row_id, column, value)
+        event.conflicts |= {column for column in types if was_seen and changed}
+        for column, edm_type in types.items():
+            working.write_if_other(event, row_id, column, wanted[column], edm_type)
     elif verdict is MergeResult.KEEP:
-        event.kept.add(column)
+        event.kept |= {
+            (row_id, column): (values.get(column), wanted[column])
+            for column, edm_type in types.items()
+            if not same(wanted[column], values.get(column), edm_type)
+        }
     elif verdict is MergeResult.REFUSE:
-        event.refused.add(column)
+        event.refused |= types.keys()
     agrees = verdict in {MergeResult.WRITE, MergeResult.SAME}
-    note = {} if agrees else {column: fingerprint(current, edm_type)}
-    others = {name: kept for name, kept in noted.items() if name != column}
+    others = {column: kept for column, kept in noted.items() if column not in types}
+    note = {} if agrees else current
     working.states[event.person] = replace(state, rows={**state.rows, row_id: {**others, **note}})
 
 

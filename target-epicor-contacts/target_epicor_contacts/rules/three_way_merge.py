@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import Enum
 
-from target_epicor_contacts.rules.policy import ConflictPolicy
+from kinetic_mailchimp.audit.state.three_way import NO_BASELINE, ConflictPolicy, Side, three_way
 
 
 class MergeResult(Enum):
@@ -45,10 +45,12 @@ def merge_field(
         return MergeResult.SAME
     if would_clear:
         return MergeResult.REFUSE
-    if epicor_changed is False or (epicor_changed is None and epicor_is_empty):
-        return MergeResult.WRITE
-    if policy is ConflictPolicy.EPICOR_WINS:
-        return MergeResult.KEEP
-    if policy is ConflictPolicy.NEWEST_WINS and row_changed_at is not None and row_changed_at > event_at:
-        return MergeResult.KEEP
-    return MergeResult.WRITE
+    epicor, mailchimp, agreed = "" if epicor_is_empty else "Epicor's", "Mailchimp's", "agreed"
+    side = three_way(
+        epicor,
+        mailchimp,
+        NO_BASELINE if epicor_changed is None else agreed if epicor_changed else epicor,
+        policy,
+        epicor_is_newer=row_changed_at is not None and row_changed_at > event_at,
+    ).side
+    return MergeResult.WRITE if side is Side.MAILCHIMP else MergeResult.KEEP

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from kinetic_mailchimp.audit.state.flag_state import FlagState
+
+from target_epicor_contacts.epicor.addresses import addresses_in
 from target_epicor_contacts.epicor.columns import same
 from target_epicor_contacts.epicor.entities import EMAIL, EpicorRow
 from target_epicor_contacts.rules.event_plan import EventPlan, PlannedChange
@@ -21,12 +25,24 @@ class WorkingCopy:
         rows: As they were read.
         states: By address; an address that is not there is not known.
         rules: The configured rules.
+        flags: The flags that are ours, by the names of their rows.
+        followed: Rows that an address had, by address: they stand in where no row has it any more.
     """
 
-    def __init__(self, rows: Iterable[EpicorRow], states: Mapping[str, PersonState], rules: Rules) -> None:
+    def __init__(
+        self,
+        rows: Iterable[EpicorRow],
+        states: Mapping[str, PersonState],
+        rules: Rules,
+        flags: Mapping[str, FlagState] | None = None,
+        followed: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
         self.rules = rules
         self.rows = {row.id: row for row in rows}
         self.states = dict(states)
+        self.flags = dict(flags or {})
+        self._followed = followed or {}
+        self._take_over_flags()
         self._values = {row_id: dict(row.values) for row_id, row in self.rows.items()}
         self._book = AddressBook(self._values, rules.linked_people)
         self._writers: dict[str, dict[str, int]] = defaultdict(dict)
@@ -34,7 +50,25 @@ class WorkingCopy:
 
     def match(self, address: str) -> dict[str, MatchKind]:
         """The rows that belong to an address at this point, and the kind of the match."""
-        return self._book.match(address)
+        return self._book.match(address) or self.follow(address) or {}
+
+    def follow(self, address: str) -> dict[str, MatchKind] | None:
+        """The rows that had an address which no row has any more; None for any other address."""
+        if address not in self._followed:
+            return None
+        return {
+            row_id: MatchKind.ONLY_ADDRESS
+            for row_id in self._followed[address]
+            if len(addresses_in(self._values[row_id].get(EMAIL))) == 1
+        }
+
+    def is_flagged(self, row_id: str) -> bool:
+        """True if a row has the flag, whoever set it."""
+        return bool(self._values[row_id].get(self.rules.flag_column)) == self.rules.flag_value
+
+    def flag_of(self, row_id: str) -> FlagState | None:
+        """The flag of a row, where it is ours."""
+        return self.flags.get(self.rows[row_id].name)
 
     def contacts_of_same_person(self, row_id: str) -> list[str]:
         """The contacts that Kinetic links as one person with this one, itself included."""
@@ -84,6 +118,14 @@ class WorkingCopy:
             if column in writes.get(row_id, {})
         )
         event.overtaken = len(cells) - len(own)
+
+    def _take_over_flags(self) -> None:
+        """Earlier versions kept the flags with the person."""
+        for address, state in self.states.items():
+            for row_id in state.flagged & self.rows.keys():
+                self.flags.setdefault(self.rows[row_id].name, FlagState(address))
+            if state.flagged:
+                self.states[address] = replace(state, flagged=state.flagged - self.rows.keys())
 
     def _differing(self, row_id: str) -> dict[str, Any]:
         before, now = self.rows[row_id].values, self._values[row_id]

@@ -22,6 +22,7 @@ class StatusSeen:
         campaign_id: The campaign that caused it.
         pending: No row was there to take it; the first row that appears does.
         audiences: Ids of those in which an opt-out holds, as far as they are known.
+        origins: Names of the rows on which a rep opted the person out, where Mailchimp had it from us.
     """
 
     event_time: EventTime
@@ -31,6 +32,7 @@ class StatusSeen:
     campaign_id: str | None = None
     pending: bool = False
     audiences: frozenset[str] = frozenset()
+    origins: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A form to store."""
@@ -42,6 +44,7 @@ class StatusSeen:
             "campaign_id": self.campaign_id,
             "pending": self.pending,
             "audiences": sorted(self.audiences),
+            **({"origins": list(self.origins)} if self.origins else {}),
         }
 
     @classmethod
@@ -55,6 +58,7 @@ class StatusSeen:
             stored["campaign_id"],
             stored["pending"],
             frozenset(stored.get("audiences", ())),
+            tuple(stored.get("origins", ())),
         )
 
 
@@ -93,7 +97,7 @@ class PersonState:
         status: The newest status, if any.
         fields: By column.
         rows: Row id to the fingerprints of fields in which that row differs from what Mailchimp has.
-        flagged: Ids of rows whose flag this connector set; only these are ever cleared again.
+        flagged: Ids of rows whose flag this connector set, as earlier versions kept it: see `FlagState`.
         moved: The address that the person went on to.
         settled: Time of the move that brought the person to this address, if any: older moves are overtaken.
     """
@@ -129,11 +133,9 @@ class PersonState:
         known = {column: seen for column, seen in before.fields.items() if column in columns}
         return replace(self, fields={**fields, **known})
 
-    def claiming(self, rows: frozenset[str]) -> PersonState:
-        """This state with more rows whose flag is ours: kept before they are written, so that a crash in
-        between leaves no flag without an owner.
-        """
-        return replace(self, flagged=self.flagged | rows)
+    def without_status(self) -> PersonState:
+        """This state after an opt-out was withdrawn."""
+        return replace(self, status=None)
 
     def to_json(self) -> dict[str, Any]:
         """A form to store, without empty parts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import math
 import re
@@ -16,6 +17,7 @@ LONGEST_TEXT = 255
 
 _ADDRESS_PARTS = ("addr1", "addr2", "city", "state", "zip", "country")
 _ADDRESS_REQUIRED = ("addr1", "city", "state", "zip")
+_ADDRESS_OF_SOME_COUNTRIES = frozenset({"state", "zip"})
 _US_DIGITS = 10
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _DATE_FORMS = ("%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%d-%m-%Y")
@@ -24,17 +26,19 @@ _HOST = re.compile(r"[^\s/:@]+\.[^\s/:@]+(/\S*)?")
 
 
 class UnfitValueError(ValueError):
-    """A value that its merge field cannot take.
+    """A value that its merge field cannot take as it is.
 
     Attributes:
         reason: A stable code.
         detail: A sentence without the value.
+        instead: The value that travels in its place; None for none.
     """
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str, instead: Any = None) -> None:  # noqa: ANN401 (JSON)
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+        self.instead = instead
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,9 @@ class MergeField:
         type: As Mailchimp names it.
         choices: Of a radio or dropdown.
         phone_format: `US` or `none`.
+        date_format: Of a date or birthday, such as `DD/MM`.
+        placeholder: Stands for a state and a zip that an address does not have; empty for none.
+        merge_id: Mailchimp's number of the field: a field made again under its tag has another.
         signature: Tells this definition of the field from an earlier or later one.
     """
 
@@ -53,18 +60,30 @@ class MergeField:
     type: str = "text"
     choices: tuple[str, ...] = ()
     phone_format: str = "none"
+    date_format: str = ""
+    placeholder: str = ""
+    merge_id: int = 0
     signature: str = ""
 
     @classmethod
-    def from_api(cls, field: Mapping[str, Any]) -> MergeField:
-        """Read an entry of the audience's merge fields."""
+    def from_api(cls, field: Mapping[str, Any], *, placeholder: str = "") -> MergeField:
+        """Read an entry of the audience's merge fields.
+
+        Args:
+            field: The entry.
+            placeholder: As the attribute.
+        """
         options = field.get("options") or {}
         definition = json.dumps([field.get("merge_id"), field["type"], options], sort_keys=True)
         return cls(
             tag=str(field["tag"]).upper(),
             type=str(field["type"]),
-            choices=tuple(map(str, options.get("choices") or ())),
+            # Some texts are shown with entities, as a page would have them.
+            choices=tuple(html.unescape(str(choice)) for choice in options.get("choices") or ()),
             phone_format=str(options.get("phone_format") or "none"),
+            date_format=str(options.get("date_format") or ""),
+            placeholder=placeholder,
+            merge_id=int(field.get("merge_id") or 0),
             signature=hashlib.sha256(definition.encode()).hexdigest()[:16],
         )
 
@@ -113,26 +132,28 @@ def _number(value: Any, _: MergeField) -> int | float:  # noqa: ANN401 (JSON)
     return int(number) if number.is_integer() else number
 
 
-def _date(value: Any, _: MergeField) -> str:  # noqa: ANN401 (JSON)
+def _date(value: Any, field: MergeField) -> str:  # noqa: ANN401 (JSON)
     text = _text_of(value).strip()
     # Of a timestamp, the date that the source shows is meant, whatever the zone.
     day = text[:10] if _ISO_DATE.match(text) else text
-    for form in _DATE_FORMS:
+    for form in ("%d/%m/%Y", *_DATE_FORMS) if field.date_format == "DD/MM/YYYY" else _DATE_FORMS:
         parsed = _parsed(day, form)
         if parsed:
             return parsed.date().isoformat()
     raise UnfitValueError("not_a_date", "the value is not a date")
 
 
-def _birthday(value: Any, _: MergeField) -> str:  # noqa: ANN401 (JSON)
+def _birthday(value: Any, field: MergeField) -> str:  # noqa: ANN401 (JSON)
     text = _text_of(value).strip()
+    day_first = field.date_format == "DD/MM"
+    forms = ("%Y/%d/%m", "%Y/%m-%d") if day_first else _BIRTHDAY_FORMS
     if _ISO_DATE.match(text):
         text = text[5:10]
-    for form in _BIRTHDAY_FORMS:
+    for form in forms:
         # A leap year, because people are born on 29 February.
         parsed = _parsed(f"2000/{text}", form)
         if parsed:
-            return f"{parsed:%m/%d}"
+            return f"{parsed:%d/%m}" if day_first else f"{parsed:%m/%d}"
     raise UnfitValueError("not_a_birthday", "the value is not a day of a year")
 
 
@@ -181,7 +202,7 @@ def _choice(value: Any, field: MergeField) -> str:  # noqa: ANN401 (JSON)
     raise UnfitValueError("not_a_choice", "the value is not one of the field's choices")
 
 
-def _address(value: Any, _: MergeField) -> Any:  # noqa: ANN401 (JSON)
+def _address(value: Any, field: MergeField) -> Any:  # noqa: ANN401 (JSON)
     if not isinstance(value, Mapping):
         raise UnfitValueError(
             "not_an_address_object", "an address is an object with addr1, city, state and zip"
@@ -191,12 +212,17 @@ def _address(value: Any, _: MergeField) -> Any:  # noqa: ANN401 (JSON)
     }
     if not any(given.values()):
         return ""
-    missing = [part for part in _ADDRESS_REQUIRED if not given[part]]
-    if missing:
-        raise UnfitValueError("incomplete_address", f"the address lacks {', '.join(missing)}")
     if not given["country"]:
         del given["country"]
-    return given
+    missing = [part for part in _ADDRESS_REQUIRED if not given[part]]
+    if not missing:
+        return given
+    lacks = f"the address lacks {', '.join(missing)}"
+    if not field.placeholder or not _ADDRESS_OF_SOME_COUNTRIES.issuperset(missing):
+        # The address before is not the present one.
+        raise UnfitValueError("incomplete_address", lacks, "")
+    filled = given | dict.fromkeys(missing, field.placeholder)
+    raise UnfitValueError("address_placeholder", f"{lacks}, so that `{field.placeholder}` is sent", filled)
 
 
 _BY_TYPE: Mapping[str, Callable[[Any, MergeField], Any]] = {

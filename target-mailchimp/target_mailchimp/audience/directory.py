@@ -10,7 +10,7 @@ from typing import Any
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
 from kinetic_mailchimp.mailchimp import MailchimpClient, RefusedError
 
-from target_mailchimp.audience.audience import Audience
+from target_mailchimp.audience.audience import Audience, interest_key
 from target_mailchimp.audience.coercion import MergeField
 from target_mailchimp.audience.merge_fields import missing_fields
 
@@ -23,11 +23,15 @@ class AudienceDirectory:
     Args:
         client: The account.
         create_merge_fields: Whether fields that a stream has and an audience lacks are made.
+        address_placeholder: Stands for a state and a zip that an address does not have.
     """
 
-    def __init__(self, client: MailchimpClient, *, create_merge_fields: bool) -> None:
+    def __init__(
+        self, client: MailchimpClient, *, create_merge_fields: bool, address_placeholder: str = ""
+    ) -> None:
         self._client = client
         self._create = create_merge_fields
+        self._placeholder = address_placeholder
         self._schemas: dict[str, Mapping[str, Any]] = {}
         self._named: dict[str, str] = {}
         self._audiences: dict[str, Audience] = {}
@@ -71,13 +75,16 @@ class AudienceDirectory:
         )
 
     def _read(self, found: Mapping[str, Any]) -> Audience:
-        fields = map(MergeField.from_api, self._client.merge_fields(str(found["id"])))
+        fields = map(self._field, self._client.merge_fields(str(found["id"])))
         return Audience(
             id=str(found["id"]),
             name=str(found["name"]),
             double_optin=bool(found.get("double_optin")),
             fields={entry.tag: entry for entry in fields},
         )
+
+    def _field(self, entry: Mapping[str, Any]) -> MergeField:
+        return MergeField.from_api(entry, placeholder=self._placeholder)
 
     def _prepared(self, audience: Audience, schemas: Iterable[Mapping[str, Any]]) -> Audience:
         for schema in schemas:
@@ -91,7 +98,7 @@ class AudienceDirectory:
         fields = dict(audience.fields)
         for new in missing_fields(schema, fields):
             try:
-                made = MergeField.from_api(self._client.create_merge_field(audience.id, new.as_body()))
+                made = self._field(self._client.create_merge_field(audience.id, new.as_body()))
             except RefusedError as error:
                 # The values of this field are left out and audited; all others still travel.
                 logger.warning("Merge field %s cannot be made: %s", new.tag, error)
@@ -105,11 +112,11 @@ class AudienceDirectory:
         ambiguous: set[str] = set()
         for category in self._client.interest_categories(list_id):
             for interest in self._client.interests(list_id, str(category["id"])):
-                interest_id, name = str(interest["id"]), str(interest["name"]).strip().lower()
+                interest_id, name = str(interest["id"]), interest_key(str(interest["name"]))
                 if name in ids:
                     ambiguous.add(name)
                 ids[interest_id] = ids[name] = interest_id
-                ids[f"{str(category['title']).strip().lower()}/{name}"] = interest_id
+                ids[f"{interest_key(str(category['title']))}/{name}"] = interest_id
         return {name: interest_id for name, interest_id in ids.items() if name not in ambiguous}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from target_mailchimp.audience.audience import MERGE_FIELD, Audience
+from target_mailchimp.audience.audience import MERGE_FIELD, Audience, interest_key
 from target_mailchimp.audience.coercion import UnfitValueError, coerce
 from target_mailchimp.audience.merge_fields import RESERVED_TAGS, tag_of
 from target_mailchimp.contract.member_record import MemberRecord
@@ -23,11 +23,13 @@ PERMISSION = "marketing_permissions."
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A field that does not travel; the member does."""
+    """A field that does not travel as the record has it; the member does."""
 
     field: str
     reason: str
     detail: str
+    fate: str = "Left out"
+    """The word for what became of it."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,12 @@ def wanted_values(record: MemberRecord, audience: Audience) -> Wanted:
         try:
             values[f"{MERGE_FIELD}{tag}"] = coerce(value, field)
         except UnfitValueError as unfit:
-            left_out.append(LeftOut(name, unfit.reason, unfit.detail))
+            fate = "Left out" if unfit.instead is None else "Filled in" if unfit.instead else "Cleared"
+            left_out.append(LeftOut(name, unfit.reason, unfit.detail, fate))
+            if unfit.instead is not None:
+                values[f"{MERGE_FIELD}{tag}"] = unfit.instead
     for name, chosen in record.interests.items():
-        interest_id = audience.interests.get(name) or audience.interests.get(name.strip().lower())
+        interest_id = audience.interests.get(name) or audience.interests.get(interest_key(name))
         if interest_id is None:
             left_out.append(
                 LeftOut(name, "no_such_interest", "the audience has no one interest of this name")
@@ -81,9 +86,11 @@ def wanted_values(record: MemberRecord, audience: Audience) -> Wanted:
 
 
 def describe_left_out(left_out: Iterable[LeftOut]) -> str:
-    """Name the fields that do not travel, in a sentence; empty for none."""
-    fields = "; ".join(f"{entry.field} ({entry.reason}: {entry.detail})" for entry in left_out)
-    return f"Left out: {fields}." if fields else ""
+    """Name the fields that do not travel as the record has them; empty for none."""
+    said: dict[str, list[str]] = {}
+    for entry in left_out:
+        said.setdefault(entry.fate, []).append(f"{entry.field} ({entry.reason}: {entry.detail})")
+    return " ".join(f"{fate}: {'; '.join(fields)}." for fate, fields in said.items())
 
 
 def member_body(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+_ISO_LETTERS = 2
+
 
 def is_stored(shown: Any, sent: Any) -> bool:  # noqa: ANN401 (values of merge fields)
     """Tell whether Mailchimp shows a value as it was sent, but for the form that it gives to some.
@@ -27,6 +29,24 @@ def is_stored(shown: Any, sent: Any) -> bool:  # noqa: ANN401 (values of merge f
     if isinstance(sent, Sequence) and not isinstance(sent, str):
         return list(sent) == list(shown or ())
     return _text(shown) == _text(sent) or _are_one_number(shown, sent)
+
+
+def is_same(shown: Any, wanted: Any) -> bool:  # noqa: ANN401 (values of merge fields)
+    """Compare as `is_stored` does, with regard to Mailchimp's own names of countries.
+
+    Args:
+        shown: The value as Mailchimp shows it, or as it was sent.
+        wanted: The value in the form of its field.
+    """
+    if shown == wanted:
+        return True
+    if isinstance(wanted, Mapping) and isinstance(shown, Mapping):
+        countries = [str(value.get("country") or "") for value in (shown, wanted)]
+        if any(len(country) != _ISO_LETTERS for country in countries):
+            wanted = {part: inner for part, inner in wanted.items() if part != "country"}
+    elif isinstance(shown, Mapping) and not wanted:
+        return not any(value for part, value in shown.items() if part != "country")
+    return is_stored(shown, wanted)
 
 
 def _are_one_number(shown: Any, sent: Any) -> bool:  # noqa: ANN401 (values of merge fields)

@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from kinetic_mailchimp.audit import Action, Decision, Drift
+from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE
 from kinetic_mailchimp.audit.state.member_state import MemberState
 
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord
 from target_mailchimp.membership import Membership
-from target_mailchimp.rules.plan import NoWrite
+from target_mailchimp.rules.consent import LEFT_ROW_OPTED_OUT
+from target_mailchimp.rules.plan import LEFT_BEHIND, RESTORED, NoWrite
 from target_mailchimp.writing.write_result import NO_LONGER_A_MEMBER, WriteResult
 
 LedgerChanges = dict[str, dict[str, Mapping[str, Any] | None]]
@@ -86,6 +88,22 @@ def of_gone_row(stream: str, source_key: str, member: MemberState, list_id: str)
     )
 
 
+def of_left_behind(source: str, member: MemberState, list_id: str) -> Decision:
+    """The finding about a member whose row has the address of another member now.
+
+    Args:
+        source: The row, behind its stream.
+        member: The member.
+        list_id: The audience.
+    """
+    stream, _, source_key = source.partition("/")
+    return replace(
+        of_gone_row(stream, source_key, member, list_id),
+        reason=Drift.MEMBER_LEFT_BEHIND.value,
+        detail=Drift.MEMBER_LEFT_BEHIND.sentence,
+    )
+
+
 def of_comparison(decision: Decision) -> Decision:
     """The same decision of a comparison: no proof of consent, and nothing to replay."""
     set_aside = decision.action is Action.QUARANTINED
@@ -130,33 +148,66 @@ def ledger_changes(membership: Membership, results: Iterable[WriteResult | NoWri
         membership: Knows the namespaces of the audience.
         results: Each with the state of its member from now on, if that changes.
     """
-    members: dict[str, Mapping[str, Any] | None] = {}
-    sources: dict[str, Mapping[str, Any] | None] = {}
-    waiting: dict[str, Mapping[str, Any] | None] = {}
-    for result in results:
-        record, after = result.record, result.after
-        if isinstance(result, NoWrite):
-            if result.waits:
-                waiting[record.member] = {
-                    row.source or row.stream: {"stream": row.stream, "raw": row.raw} for row in record.rows
-                }
-                sources |= {source: {"member": record.member} for source in _sources(record)}
-        elif result.reason == NO_LONGER_A_MEMBER:
-            members[record.member] = None
-        elif after is not None:
-            if result.write.state is None:
-                waiting[record.member] = None
-            if result.write.former and result.action is not Action.ARCHIVED:
-                members[result.write.former.member] = None
-        if after is not None:
-            members[record.member] = after.to_json()
-            sources |= {source: {"member": record.member} for source in _sources(record)}
-            members |= {left.member: left.state.to_json() for left in result.detached}
-    return {
-        membership.members_namespace: members,
-        membership.sources_namespace: sources,
-        membership.waiting_namespace: waiting,
+    changes: LedgerChanges = {
+        namespace: {}
+        for namespace in (
+            membership.members_namespace,
+            membership.sources_namespace,
+            membership.waiting_namespace,
+            membership.edited_namespace,
+            membership.left_namespace,
+            HANDOVER_NAMESPACE,
+        )
     }
+    for result in results:
+        if result.handovers:
+            changes[HANDOVER_NAMESPACE].update(
+                {row: handover.to_json() for row, handover in result.handovers.items()}
+            )
+        if isinstance(result, WriteResult) and result.write.reason == RESTORED:
+            # Tried once: what fails is tried again after another edit.
+            changes[membership.edited_namespace][result.record.member] = None
+        if result.after is not None and result.reason in {LEFT_BEHIND, LEFT_ROW_OPTED_OUT}:
+            _note_left(changes, membership, result.record.member, result.after)
+        else:
+            _note_member(changes, membership, result)
+    return changes
+
+
+def _note_member(changes: LedgerChanges, membership: Membership, result: WriteResult | NoWrite) -> None:
+    record, after = result.record, result.after
+    members, waiting = changes[membership.members_namespace], changes[membership.waiting_namespace]
+    sources = {source: {"member": record.member} for source in _sources(record)}
+    if isinstance(result, NoWrite):
+        if result.waits:
+            waiting[record.member] = {
+                row.source or row.stream: {"stream": row.stream, "raw": row.raw} for row in record.rows
+            }
+            changes[membership.sources_namespace].update(sources)
+    elif result.reason == NO_LONGER_A_MEMBER:
+        members[record.member] = None
+    elif after is not None:
+        if result.write.state is None:
+            waiting[record.member] = None
+        if result.write.former and result.action is not Action.ARCHIVED:
+            members[result.write.former.member] = None
+    if after is not None:
+        members[record.member] = after.to_json()
+        changes[membership.sources_namespace].update(sources)
+        for other in result.detached:
+            _note_left(changes, membership, other.member, other.state)
+
+
+def _note_left(changes: LedgerChanges, membership: Membership, member: str, state: MemberState) -> None:
+    """Note a member that rows left; those that have no row are found by the row that left them."""
+    if any(row.opted_out for row in state.rows.values()) and state.left_by:
+        # The opt-out of such a row has reached the member: what comes after it is the person's own.
+        state = replace(state, rows={}, left_by=frozenset())
+    changes[membership.members_namespace][member] = state.to_json()
+    known = membership.left_behind(state.left_by) if state.left_by else {}
+    for source in state.left_by:
+        everyone = sorted({member, *known.get(source, ())})
+        changes[membership.left_namespace][source] = {"members": everyone}
 
 
 def _sources(record: MemberRecord) -> list[str]:
@@ -172,7 +223,7 @@ def _decision(record: MemberRecord, action: Action, reason: str, detail: str, **
         subject=record.address,
         source_key=record.source_key,
         source_updated_on=record.source_updated_on,
-        consent="unsubscribed" if record.opted_out else None,
+        consent="unsubscribed" if record.wished_out else None,
         **more,
     )
 

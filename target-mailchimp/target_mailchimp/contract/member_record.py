@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kinetic_mailchimp.audit.state.flag_state import FlagState
 from kinetic_mailchimp.kit.email_address import InvalidEmailError, parse_email
 from kinetic_mailchimp.mailchimp import subscriber_hash
 
@@ -61,6 +62,7 @@ class MemberRecord:
         permissions: Given or not, by id or text.
         tags: Names, or None when the record says nothing about tags.
         others: Older rows with the same address in the same batch, the oldest first.
+        carried: Our own flag on the row, where the record's opt-out is that: it is no wish of a rep.
     """
 
     stream: str
@@ -79,11 +81,23 @@ class MemberRecord:
     permissions: Mapping[str, bool] = field(default_factory=dict)
     tags: tuple[str, ...] | None = None
     others: tuple[MemberRecord, ...] = ()
+    carried: FlagState | None = None
+
+    @property
+    def wished_out(self) -> bool:
+        """Tell whether a rep wants no mail for the person."""
+        return self.opted_out and self.carried is None
 
     @property
     def rows(self) -> tuple[MemberRecord, ...]:
         """All rows that this record stands for, the newest last."""
         return (*self.others, self)
+
+    def with_flags(self, flags: Mapping[str, FlagState]) -> MemberRecord:
+        """The record with the flags that this software has set on its rows, by the name of the row."""
+        others = tuple(row.with_flags(flags) for row in self.others)
+        flag = flags.get(self.source_key or "") if self.opted_out else None
+        return replace(self, others=others, carried=flag)
 
     @property
     def source(self) -> str:

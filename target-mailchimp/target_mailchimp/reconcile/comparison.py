@@ -60,9 +60,15 @@ class Comparison(Loader):
             "or reads no full tables, or lacks its setting `emit_activate_version_messages`."
         )
 
+    @override
     def expect(self, stream: str) -> None:
         """Prepare for the rows of a stream."""
+        super().expect(stream)
         self._incomplete.add(stream)
+
+    @override
+    def restore(self) -> None:
+        """Restore nothing: what a run would put back is drift of the row that comes."""
 
     def complete(self, stream: str) -> None:
         """Find the members whose rows came once and do not any more.
@@ -80,6 +86,10 @@ class Comparison(Loader):
         if not self._makes_members(stream):
             return
         for list_id, membership in self._memberships.items():
+            for left in membership.all_left_behind():
+                found = {source: member for source, member in left.items() if source.startswith(f"{stream}/")}
+                self._run.read(len(found))
+                self._record([report.of_left_behind(*entry, list_id) for entry in found.items()])
             for rows in membership.rows_of(stream):
                 gone = self._without_any_row(rows)
                 self._run.read(len(gone))

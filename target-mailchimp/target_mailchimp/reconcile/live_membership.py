@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from kinetic_mailchimp.audit import AuditTrail, LedgerChanges
 from kinetic_mailchimp.audit.state.member_state import MemberState
-from kinetic_mailchimp.mailchimp import MailchimpClient
+from kinetic_mailchimp.mailchimp import MailchimpClient, member_key
 from kinetic_mailchimp.mailchimp.client import LARGEST_PAGE
 from typing_extensions import override
 
+from target_mailchimp.audience.audience import Audience
 from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.membership import Membership, read_rows
 from target_mailchimp.reconcile.snapshot import Snapshot
@@ -34,11 +35,11 @@ class LiveMembership(Membership):
         self._snapshot = snapshot
 
     @override
-    def prepare(self) -> None:
+    def prepare(self, audience: Audience) -> None:
         """Read the whole audience."""
         listing = self._client.members(self._list_id)
         while page := list(itertools.islice(listing, LARGEST_PAGE)):
-            members = {member["id"]: state_of_member(member) for member in page}
+            members = {member_key(member): state_of_member(member) for member in page}
             self._snapshot.add({self._entry(key): member.to_json() for key, member in members.items()})
             self._snapshot.add({self._of_contact(member.contact_id): key for key, member in members.items()})
 
@@ -76,11 +77,6 @@ class LiveMembership(Membership):
             found[member] = list((earlier | {row.source: row for row in read_rows(rows or {})}).values())
         return found
 
-    @override
-    def verified(self, states: Mapping[str, MemberState | None]) -> dict[str, MemberState | None]:
-        """The same people: their states were read just now."""
-        return dict(states)
-
     def _learned(self, namespace: str, keys: Iterable[str]) -> dict[str, Any]:
         """The entries that a run would have made in the ledger for the records so far."""
         names = {f"{namespace}/{key}": key for key in keys}
@@ -103,7 +99,16 @@ def _observed(remembered: MemberState | None, now: MemberState) -> MemberState:
     if remembered is None:
         return now
     sent = {**remembered.sent, **now.sent}
-    return replace(remembered, address=now.address, status=now.status, contact_id=now.contact_id, sent=sent)
+    return replace(
+        remembered,
+        address=now.address,
+        status=now.status,
+        contact_id=now.contact_id,
+        own_id=now.own_id,
+        sent=sent,
+        shown={},
+        changed_at=now.changed_at,
+    )
 
 
 def _save_nothing(changes: LedgerChanges) -> None:

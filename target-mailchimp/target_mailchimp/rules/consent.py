@@ -16,22 +16,13 @@ from target_mailchimp.audience.audience import Audience
 from target_mailchimp.audience.member_values import describe_left_out
 from target_mailchimp.audience.tags import TagPlan, plan_tags
 from target_mailchimp.contract.member_record import NEW_STATUSES, MemberRecord
+from target_mailchimp.rules.hand_over import is_of_former_address, withdraw
 from target_mailchimp.rules.merge_rows import NEWER_ROW, MergedRows, merge_rows
-from target_mailchimp.rules.plan import Former, NoWrite, Write, with_tags
+from target_mailchimp.rules.plan import RESTORED, Former, NoWrite, Write, with_tags
 from target_mailchimp.rules.policy import Policy
 
-
-def membership_matters(record: MemberRecord, state: MemberState | None, settings: Policy) -> bool:
-    """Tell whether Mailchimp must be asked if the person is a member now, and with which status.
-
-    Args:
-        record: The source row.
-        state: The state of the member with its address, if one is known.
-        settings: The user's choices.
-    """
-    if state is None:
-        return _opted_out(record) or not _creates(record, settings)
-    return _opts_out_now(record, state) or (not record.active and settings.inactive_action == "unsubscribe")
+LEFT_ROW_OPTED_OUT = "row_that_left_opted_out"
+WITHDRAWN = "The rep's opt-out is taken back; the member stays unsubscribed until the person returns."
 
 
 def plan(
@@ -66,7 +57,7 @@ def plan(
 def _not_created(record: MemberRecord, settings: Policy) -> NoWrite | None:
     """The reason for which a person who is not a member does not become one."""
     refusals = (
-        (_opted_out(record), "opted_out_at_source", "The source says that the person wants no mail."),
+        (_kept_out(record), "opted_out_at_source", "The source says that the person wants no mail."),
         (not _creating_rows(record, settings), "not_a_member", "The stream only updates members."),
         (not _creates(record, settings), "inactive_at_source", "An inactive customer is not made a member."),
         (
@@ -86,7 +77,7 @@ def _not_created(record: MemberRecord, settings: Policy) -> NoWrite | None:
 
 
 def _creation(record: MemberRecord, audience: Audience, settings: Policy) -> Write:
-    merged = merge_rows(record, MemberState(record.address), audience)
+    merged = merge_rows(record, MemberState(record.address), audience, settings)
     tags = plan_tags(merged.tags, {}, replaces=settings.tags == "replace", inactive_tag=None)
     status = _new_status(record, settings)
     return Write(
@@ -104,7 +95,8 @@ def _creation(record: MemberRecord, audience: Audience, settings: Policy) -> Wri
 def _update(
     record: MemberRecord, base: MemberState, audience: Audience, settings: Policy, former: Former | None
 ) -> NoWrite | Write:
-    merged = merge_rows(record, base, audience)
+    merged = merge_rows(record, base, audience, settings)
+    state, handovers = withdraw(record, merged.state, audience.id)
     inactive = "nothing" if merged.state.active else settings.inactive_action
     if inactive == "archive":
         return Write(
@@ -118,10 +110,13 @@ def _update(
         replaces=settings.tags == "replace",
         inactive_tag=settings.inactive_tag if inactive == "tag" else None,
     )
-    state = replace(merged.state, address=record.address)
+    state = replace(state, address=record.address)
     if not (merged.changed or lower or tags.batch is not None or tags.single or former):
         after = with_tags(state, tags.sent)
-        return _nothing_to_write(record, merged, after if after != base else None)
+        unchanged = _nothing_to_write(record, merged, after if after != base else None)
+        if not handovers:
+            return unchanged
+        return replace(unchanged, reason="opt_out_withdrawn", detail=WITHDRAWN, handovers=handovers)
     return Write(
         record,
         audience,
@@ -136,7 +131,28 @@ def _update(
         tag_changes=tags.single,
         former=former,
         left_out=merged.left_out,
-        reason=_reason(record, lower=lower, inactive=inactive),
+        handovers=handovers,
+        reason=_reason(record, lower=lower, inactive=inactive, restored=merged.restored),
+    )
+
+
+def opt_out_of_left(record: MemberRecord, state: MemberState, audience: Audience) -> Write:
+    """The opt-out of a member that a row left behind, which no other row has.
+
+    Args:
+        record: The row, under the member's address.
+        state: The member.
+        audience: Where it is.
+    """
+    row = SourceRow(active=record.active, opted_out=True)
+    return Write(
+        record,
+        audience,
+        state,
+        replace(state, rows={record.source: row}),
+        new_status="unsubscribed",
+        lower=True,
+        reason=LEFT_ROW_OPTED_OUT,
     )
 
 
@@ -154,19 +170,27 @@ def _batch_tags(tags: TagPlan) -> dict[str, Any]:
     return {} if tags.batch is None else {"tags": tags.batch}
 
 
-def _reason(record: MemberRecord, *, lower: bool, inactive: str) -> str:
-    if lower and _opted_out(record):
+def _reason(record: MemberRecord, *, lower: bool, inactive: str, restored: bool) -> str:
+    if lower and any(row.wished_out for row in record.rows):
         return "opted_out_at_source"
-    return "fields_differ" if inactive == "nothing" else "inactive_at_source"
+    if inactive != "nothing":
+        return "inactive_at_source"
+    return RESTORED if restored else "fields_differ"
 
 
 def _opts_out_now(record: MemberRecord, state: MemberState) -> bool:
     """Tell whether an opt-out is new: the person may have resubscribed after one that was sent before."""
-    return any(row.opted_out and not state.rows.get(row.source, SourceRow()).opted_out for row in record.rows)
+    return any(
+        row.wished_out
+        and not state.rows.get(row.source, SourceRow()).opted_out
+        and not state.returned_after(row.source_updated_on or "")
+        for row in record.rows
+    )
 
 
-def _opted_out(record: MemberRecord) -> bool:
-    return any(row.opted_out for row in record.rows)
+def _kept_out(record: MemberRecord) -> bool:
+    """Tell whether a flag, a rep's or our own, keeps the person from becoming a member."""
+    return any(row.opted_out and not is_of_former_address(row) for row in record.rows)
 
 
 def _creating_rows(record: MemberRecord, settings: Policy) -> list[MemberRecord]:

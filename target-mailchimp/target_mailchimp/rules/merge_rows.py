@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from kinetic_mailchimp.audit.state.member_state import MemberState, RefusedValue, SourceRow
+from kinetic_mailchimp.audit.state.three_way import NO_BASELINE, ConflictPolicy, Side, three_way
 
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience
 from target_mailchimp.audience.member_values import LeftOut, wanted_values
+from target_mailchimp.audience.stored_form import is_same
 from target_mailchimp.contract.member_record import MemberRecord
+from target_mailchimp.rules.policy import Policy
 
 NEWER_ROW = "a newer row of the source has the same address, and decides"
 REFUSED = "refused_by_mailchimp"
@@ -26,6 +30,7 @@ class MergedRows:
         changed: The values to send: those that differ from the accepted ones, and were not refused before.
         tags: The tags of the newest row that names some, or None.
         left_out: Fields that do not travel.
+        restored: Whether they are only values that somebody edited in Mailchimp, and the source owns.
         blocked: Whether a newer row kept a value from being changed.
         agreed: Whether any value was changed, or was as it should be.
     """
@@ -34,17 +39,19 @@ class MergedRows:
     changed: dict[str, Any]
     tags: tuple[str, ...] | None
     left_out: tuple[LeftOut, ...]
+    restored: bool
     blocked: bool
     agreed: bool
 
 
-def merge_rows(record: MemberRecord, base: MemberState, audience: Audience) -> MergedRows:
+def merge_rows(record: MemberRecord, base: MemberState, audience: Audience, settings: Policy) -> MergedRows:
     """Merge a record, and the older rows that it stands for, into the state of their member.
 
     Args:
         record: The newest row.
         base: The state before.
         audience: Gives the values their forms.
+        settings: The user's choices.
     """
     state = base
     wanted, owner = dict(base.sent), dict(base.field_owner)
@@ -54,7 +61,7 @@ def merge_rows(record: MemberRecord, base: MemberState, audience: Audience) -> M
     blocked = False
     for row in record.rows:
         is_first = not state.rows
-        source_row = SourceRow(row.active, row.opted_out, row.source_updated_on or "")
+        source_row = _source_row(row, state.rows.get(row.source))
         state = replace(state, sent=wanted, field_owner=owner).with_row(row.source, source_row)
         owner = dict(state.field_owner)
         of_row = wanted_values(row, audience)
@@ -77,18 +84,88 @@ def merge_rows(record: MemberRecord, base: MemberState, audience: Audience) -> M
     changed = {
         name: value for name, value in wanted.items() if name not in base.sent or base.sent[name] != value
     }
+    edits = _merge_edits(
+        {name: wanted[name] for name in base.shown if name in decided}, record, base, settings
+    )
+    changed = {name: value for name, value in changed.items() if name not in edits.left} | edits.sent
+    left_out += edits.left_out
     # A value that was refused is not news until another one comes; one that is accepted already replaces it.
     again = {name for name, value in base.refused.items() if _is_same(value, name, changed, audience)}
     left_out += (LeftOut(name.removeprefix(MERGE_FIELD), REFUSED, REFUSED_BEFORE) for name in sorted(again))
     refused = {name: value for name, value in base.refused.items() if name in changed or name not in decided}
+    changed = {name: value for name, value in changed.items() if name not in again}
+    state = replace(state, sent=base.sent, field_owner=owner, refused=refused)
     return MergedRows(
-        replace(state, sent=base.sent, field_owner=owner, refused=refused),
-        {name: value for name, value in changed.items() if name not in again},
+        state.with_answer(edits.agreed) if edits.agreed else state,
+        changed,
         tags,
         tuple(left_out),
+        bool(changed) and changed.keys() <= edits.restored,
         blocked,
         bool(decided),
     )
+
+
+@dataclass(frozen=True)
+class _Edits:
+    """The fields of a record that somebody edited in Mailchimp.
+
+    Attributes:
+        agreed: Both sides have the value by now.
+        sent: The source's value goes.
+        restored: The names of those that the source owns and did not change.
+        left: The names of those that stay as Mailchimp has them, or agree.
+        left_out: What is said about them.
+    """
+
+    agreed: dict[str, Any]
+    sent: dict[str, Any]
+    restored: set[str]
+    left: set[str]
+    left_out: list[LeftOut]
+
+
+def _merge_edits(
+    wanted: Mapping[str, Any], record: MemberRecord, base: MemberState, settings: Policy
+) -> _Edits:
+    edits = _Edits({}, {}, set(), set(), [])
+    for name, value in wanted.items():
+        tag, shown = name.removeprefix(MERGE_FIELD), base.shown[name]
+        baseline = base.sent.get(name, NO_BASELINE)
+        is_two_way = tag in settings.two_way_fields
+        merged = three_way(
+            value,
+            shown,
+            baseline,
+            settings.conflict_policy if is_two_way else ConflictPolicy.EPICOR_WINS,
+            epicor_is_newer=base.changed_before(record.source_updated_on or ""),
+            same=lambda one, other: is_same(other, one),
+        )
+        if merged.side is Side.AGREE:
+            edits.agreed[name] = value
+            edits.left.add(name)
+        elif is_two_way and merged.side is Side.MAILCHIMP:
+            edits.left.add(name)
+            reason, detail = (
+                ("conflict", f"both sides changed it: Mailchimp has {shown!r}, Epicor {value!r}")
+                if merged.conflict
+                else ("edited_in_mailchimp", "the other direction brings it to Epicor")
+            )
+            edits.left_out.append(LeftOut(tag, reason, detail))
+        else:
+            edits.sent[name] = value
+            if merged.side is Side.MAILCHIMP and baseline is not NO_BASELINE:
+                edits.restored.add(name)
+    return edits
+
+
+def _source_row(row: MemberRecord, before: SourceRow | None) -> SourceRow:
+    """The row to remember: one whose values are the same is no newer, whoever touched it."""
+    content = (row.merge_values, row.attributes, row.interests, row.tags)
+    digest = zlib.crc32(repr(content).encode())
+    is_touched = before is not None and before.digest == digest and before.updated_on
+    updated_on = before.updated_on if before and is_touched else row.source_updated_on or ""
+    return SourceRow(row.active, row.wished_out, updated_on, digest)
 
 
 def _is_same(refused: RefusedValue, name: str, changed: Mapping[str, Any], audience: Audience) -> bool:

@@ -6,13 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kinetic_mailchimp.audit.state.member_state import MemberState, RefusedValue
+from kinetic_mailchimp.audit.state.handover import Handover
+from kinetic_mailchimp.audit.state.member_state import CarriedOptOut, MemberState, RefusedValue
 from kinetic_mailchimp.audit.trail.decision import Action
 
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience
 from target_mailchimp.audience.member_values import LeftOut
 from target_mailchimp.audience.tags import INACTIVE
 from target_mailchimp.contract.member_record import MemberRecord
+
+RESTORED = "restored"
+"""The reason of a write that puts back what somebody edited in Mailchimp, and the source owns."""
+
+LEFT_BEHIND = "left_behind"
+"""The reason of a decision about a member whose row has the address of another member now."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +28,11 @@ class Former:
 
     member: str
     state: MemberState
+
+    @property
+    def path(self) -> str:
+        """The id by which the API knows the member."""
+        return self.state.own_id or self.member
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,7 @@ class NoWrite:
         detached: The states from now on of members that the source rows left.
         waits: Whether the record is kept until another row makes the person a member.
         changes: In a comparison, the differences: field → (value in Mailchimp, value at the source).
+        handovers: Flags for the other direction to write, by the name of the row.
     """
 
     record: MemberRecord
@@ -46,6 +59,7 @@ class NoWrite:
     detached: tuple[Former, ...] = ()
     waits: bool = False
     changes: Mapping[str, tuple[Any, Any]] | None = None
+    handovers: Mapping[str, Handover] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,6 +83,7 @@ class Write:
         refused: Values that Mailchimp did not accept in this write.
         reason: The reason in the audit trail.
         detached: The states from now on of members that the source rows left.
+        handovers: Flags for the other direction to write, by the name of the row.
     """
 
     record: MemberRecord
@@ -87,6 +102,13 @@ class Write:
     refused: Mapping[str, RefusedValue] = field(default_factory=dict)
     reason: str = ""
     detached: tuple[Former, ...] = ()
+    handovers: Mapping[str, Handover] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """The id by which the API knows the member of the record's address."""
+        own_id = self.state.own_id if self.state and not self.former else ""
+        return own_id or self.record.member
 
     @property
     def needs_single_calls(self) -> bool:
@@ -103,7 +125,7 @@ class Write:
     @property
     def changes(self) -> dict[str, tuple[Any, Any]]:
         """Field → (value before, value after), as far as it is known here."""
-        sent = self.state.sent if self.state else {}
+        sent = {**self.state.sent, **self.state.shown} if self.state else {}
         changed = {name: (sent.get(name), value) for name, value in self.values.items()}
         if self.lower:
             changed["status"] = (self.state.status if self.state else None, "unsubscribed")
@@ -114,6 +136,17 @@ class Write:
         """The state of the member once Mailchimp has accepted every value that is left here."""
         accepted = {name: value for name, value in self.values.items() if name != "tags"}
         return with_tags(self.merged, self.tags).with_answer(accepted, self.refused)
+
+    def carried(self, at: str) -> CarriedOptOut:
+        """The opt-out that this write has sent, for the rows that wish it.
+
+        Args:
+            at: When Mailchimp took it, by its clock.
+        """
+        rows = self.merged.rows.items()
+        names = tuple(sorted(source.partition("/")[2] for source, row in rows if row.opted_out))
+        # An inactive customer has opted out of nothing: no row is flagged for it.
+        return CarriedOptOut(names, at, withdrawn=not names)
 
     def without(self, complaints: Mapping[str, str], reason: str) -> Write:
         """The same write without values that Mailchimp did not accept; they are remembered as refused.
@@ -137,6 +170,43 @@ class Write:
             left_out=(*self.left_out, *left_out),
             refused={**self.refused, **refused},
         )
+
+
+def restoration(
+    member: str, state: MemberState, audience: Audience, two_way_fields: frozenset[str]
+) -> Write | None:
+    """The write that puts back the fields of a member that the source owns; None where none was edited.
+
+    Args:
+        member: The subscriber hash.
+        state: The member.
+        audience: Where it is.
+        two_way_fields: Tags of the fields that both sides own.
+    """
+    names = [
+        name
+        for name in state.shown
+        if name in state.sent
+        and name.removeprefix(MERGE_FIELD) in audience.fields.keys() - two_way_fields
+        # None stands for a value that Mailchimp had, and no row decided about.
+        and state.field_owner.get(name, "") is not None
+        and name not in state.refused
+    ]
+    if not names or not state.rows:
+        return None
+    stream, _, key = (state.field_owner.get(names[0]) or next(iter(state.rows))).partition("/")
+    values = {name: state.sent[name] for name in names}
+    by_tag = {name.removeprefix(MERGE_FIELD): value for name, value in values.items()}
+    raw = {"email_address": state.address, "source_key": key or None, **by_tag}
+    record = MemberRecord(
+        stream=stream,
+        raw=raw,
+        address=state.address,
+        member=member,
+        source_key=key or None,
+        merge_values=by_tag,
+    )
+    return Write(record, audience, state, state, values, new_status="unsubscribed", reason=RESTORED)
 
 
 def with_tags(state: MemberState, tags: Mapping[str, Any] | None) -> MemberState:

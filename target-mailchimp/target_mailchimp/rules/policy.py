@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
+from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
+
 InactiveAction = Literal["nothing", "tag", "unsubscribe", "archive"]
 TagMode = Literal["add", "replace"]
 
@@ -22,6 +24,14 @@ class Policy(Protocol):
     @property
     def tags(self) -> TagMode:
         """The use of a record's tags: added to others, or the whole set."""
+
+    @property
+    def two_way_fields(self) -> frozenset[str]:
+        """Tags of the merge fields that both sides own."""
+
+    @property
+    def conflict_policy(self) -> ConflictPolicy:
+        """The side whose value stays where both changed it."""
 
     @property
     def inactive_action(self) -> InactiveAction:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
-from kinetic_mailchimp.audit.state.member_state import MemberState
+from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState
+from kinetic_mailchimp.mailchimp import member_key
+
+from target_mailchimp.audience.audience import MERGE_FIELD
+from target_mailchimp.audience.stored_form import is_same
 
 
 def state_of_member(member: Mapping[str, Any]) -> MemberState:
@@ -19,9 +24,93 @@ def state_of_member(member: Mapping[str, Any]) -> MemberState:
     sent |= {name: member[name] for name in ("language", "vip") if name in member}
     if "tags" in member:
         sent["tags"] = sorted(str(tag["name"]) for tag in member["tags"])
+    reason = str(member.get("unsubscribe_reason") or "").lower()
     return MemberState(
         address=str(member["email_address"]),
         status=str(member["status"]),
         contact_id=str(member.get("contact_id") or ""),
         sent=sent,
+        changed_at=str(member.get("last_changed") or ""),
+        complained=member["status"] == "unsubscribed" and ("spam" in reason or "abuse" in reason),
+        own_id=own_id(member),
     )
+
+
+def own_id(member: Mapping[str, Any]) -> str:
+    """The id of a member by which the API knows it, where that is not the hash of its address."""
+    shown = str(member.get("id") or "")
+    return "" if shown == member_key(member) else shown
+
+
+def without_baseline(state: MemberState, names: Collection[str]) -> MemberState:
+    """The member without what is known of some fields.
+
+    Args:
+        state: The member, with the values that the other direction found agreed.
+        names: The flat names of the fields.
+    """
+
+    def without(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if name not in names}
+
+    return replace(
+        state, sent=without(state.sent), shown=without(state.shown), refused=without(state.refused)
+    )
+
+
+def seen_member(
+    state: MemberState | None, member: Mapping[str, Any], *, is_first_look: bool = False
+) -> MemberState:
+    """The state after a look at Mailchimp: the values sent before stay, and the others are noted beside them.
+
+    Args:
+        state: The state before.
+        member: A member of `GET /lists/{list_id}/members`.
+        is_first_look: Whether nothing is known of the audience: then the values that Mailchimp has are the
+            baseline. A member that appears later has none: it may be a contact that has another address now.
+    """
+    now = state_of_member(member)
+    if state is None:
+        return now if is_first_look else replace(now, sent={}, shown=_edits(now.sent, {}))
+    sent = state.sent
+    if state.contact_id and now.contact_id and state.contact_id != now.contact_id:
+        # Another contact under the address: both sides never agreed about it.
+        sent = {}
+    elif state.sending:
+        # The answer to this write was not stored: values that Mailchimp shows, it took.
+        taken = {name: value for name, value in state.sending.items() if is_same(now.sent.get(name), value)}
+        sent = {**sent, **taken}
+    shown = _edits(now.sent, sent)
+    has_returned = state.opted_out and now.status in CONSENTING_STATUSES
+    return replace(
+        state,
+        status=now.status,
+        contact_id=now.contact_id,
+        own_id=now.own_id,
+        sent=sent,
+        shown=shown,
+        sending={},
+        changed_at=now.changed_at,
+        returned_at=str(member.get("timestamp_opt") or "") if has_returned else state.returned_at,
+        complained=now.complained,
+        carried_opt_out=None if now.status in CONSENTING_STATUSES else state.carried_opt_out,
+    )
+
+
+def carried_over(before: MemberState, here: MemberState) -> MemberState:
+    """The member under the address that the person chose in Mailchimp, with the baseline of the former one.
+
+    Args:
+        before: The member under its former address.
+        here: The same contact, as it was listed under the new one.
+    """
+    return replace(here, sent=before.sent, shown=_edits(here.sent, before.sent), refused=before.refused)
+
+
+def _edits(shown: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
+    """The merge fields that Mailchimp shows with other values than those sent."""
+    return {
+        name: value
+        for name, value in shown.items()
+        if name.startswith(MERGE_FIELD) and not is_same(value, sent.get(name, ""))
+    }

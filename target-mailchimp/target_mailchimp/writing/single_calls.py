@@ -8,7 +8,7 @@ from typing import Any
 
 from kinetic_mailchimp.audit import Action
 from kinetic_mailchimp.audit.state.member_state import MemberState
-from kinetic_mailchimp.kit.errors import AmbiguousWriteError, DataError, NotFoundError
+from kinetic_mailchimp.kit.errors import AmbiguousWriteError, DataError, NotFoundError, TransientError
 from kinetic_mailchimp.kit.http_call import HttpCall, Reply
 from kinetic_mailchimp.mailchimp import MailchimpClient, Refusal, RefusedError
 
@@ -16,7 +16,9 @@ from target_mailchimp.audience.member_values import PERMISSION, describe_left_ou
 from target_mailchimp.rules.plan import Former, Write
 from target_mailchimp.writing.acceptance import without_refused
 from target_mailchimp.writing.bodies import address_body, single_body
+from target_mailchimp.writing.isolation import Isolation
 from target_mailchimp.writing.write_result import (
+    ADDRESS_TAKEN,
     WriteResult,
     member_gone,
     nothing_left,
@@ -30,12 +32,21 @@ class SingleCalls:
 
     Args:
         client: The account.
+        isolation: Tells a failure about one member from one about all.
         skip_merge_validation: Whether members may lack the merge fields that the audience requires.
         keep_payloads: Whether results keep what was sent.
     """
 
-    def __init__(self, client: MailchimpClient, *, skip_merge_validation: bool, keep_payloads: bool) -> None:
+    def __init__(
+        self,
+        client: MailchimpClient,
+        isolation: Isolation,
+        *,
+        skip_merge_validation: bool,
+        keep_payloads: bool,
+    ) -> None:
         self._client = client
+        self._isolation = isolation
         self._skip = skip_merge_validation
         self._keep = keep_payloads
 
@@ -47,7 +58,8 @@ class SingleCalls:
             if write.former:
                 return self._move(write, write.former)
             return self.follow_up(self._put_or_patch(write))
-        except DataError as error:
+        except (DataError, TransientError) as failure:
+            error = self._isolation.blame(failure, write.audience.id)
             smaller = without_refused(write, error)
             if smaller:
                 return (
@@ -58,9 +70,24 @@ class SingleCalls:
             moves = write.former and not write.archive
             return refused(write, error, sent=self.kept(address_body(write)) if moves else None)
 
-    def rearchive(self, write: Write) -> WriteResult:
+    def rearchive(self, result: WriteResult) -> WriteResult:
         """Archive a person who was known, had left, and came back unsubscribed through the batch."""
-        return member_gone(write, self._client.archive_member(write.audience.id, write.record.member))
+        write = result.write
+        return member_gone(write, self._client.archive_member(write.audience.id, result.path))
+
+    def write_fields(self, result: WriteResult) -> WriteResult:
+        """Write the fields of a member who left, in a call that says nothing about the status."""
+        write = replace(result.write, lower=False)
+        if write.state is None:
+            status = self._status(write.audience.id, write.path)
+            if status in {None, "archived"}:
+                return result
+            write = replace(write, state=MemberState(write.record.address, status=str(status)))
+        fields = self.write(write)
+        if not fields.written:
+            return result
+        detail = f"{result.detail} The other fields are written. {fields.detail}".rstrip()
+        return replace(fields, action=Action.REFUSED, reason=result.reason, detail=detail)
 
     def kept(self, body: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The body, where it is kept: a whole run's bodies are too much to hold for nothing."""
@@ -73,13 +100,14 @@ class SingleCalls:
             return result
         try:
             if write.tag_changes:
-                self._client.set_tags(write.audience.id, write.record.member, write.tag_changes)
-        except DataError as error:
+                self._client.set_tags(write.audience.id, result.path, write.tag_changes)
+        except (DataError, TransientError) as failure:
+            error = self._isolation.blame(failure, write.audience.id)
             return _failed_after(result, {"tags"}, error)
         return self._with_permissions(result)
 
     def _put_or_patch(self, write: Write) -> WriteResult:
-        list_id, member_hash = write.audience.id, write.record.member
+        list_id, member_hash = write.audience.id, write.path
         exists = write.state is not None or self._status(list_id, member_hash) is not None
         if exists:
             body = single_body(write)
@@ -109,13 +137,14 @@ class SingleCalls:
         changes = dict.fromkeys(write.values["tags"], True)
         try:
             if write.replaces_tags:
-                document = self._client.member(write.audience.id, write.record.member, fields=("tags",))
+                document = self._client.member(write.audience.id, result.path, fields=("tags",))
                 wanted = {tag.lower() for tag in changes}
                 changes |= {
                     tag["name"]: False for tag in document["tags"] if str(tag["name"]).lower() not in wanted
                 }
-            self._client.set_tags(write.audience.id, write.record.member, changes)
-        except DataError as error:
+            self._client.set_tags(write.audience.id, result.path, changes)
+        except (DataError, TransientError) as failure:
+            error = self._isolation.blame(failure, write.audience.id)
             return _failed_after(result, {"tags"}, error)
         return result
 
@@ -127,7 +156,7 @@ class SingleCalls:
 
     def _archive(self, write: Write) -> WriteResult:
         try:
-            member = write.former.member if write.former else write.record.member
+            member = write.former.path if write.former else write.path
             call = self._client.archive_member(write.audience.id, member)
         except NotFoundError as error:
             return member_gone(write, HttpCall.of_failure(error))
@@ -156,32 +185,30 @@ class SingleCalls:
         except RefusedError as error:
             if error.reason is not Refusal.MEMBER_EXISTS:
                 raise
-            return self._after_failed_move(write, "address_taken", error)
+            return self._after_failed_move(write, ADDRESS_TAKEN, error)
         return self.follow_up(self._with_tags(self._succeeded(write, reply, body)))
 
     def _patch_address(self, write: Write, former: Former, body: Mapping[str, Any]) -> Reply:
         list_id = write.audience.id
         try:
-            return self._client.patch_member(list_id, former.member, body, skip_merge_validation=self._skip)
+            return self._client.patch_member(list_id, former.path, body, skip_merge_validation=self._skip)
         except AmbiguousWriteError:
             moved = self._moved_member(write, former)
             if moved:
                 return Reply(HttpCall(), moved)
-        return self._client.patch_member(list_id, former.member, body, skip_merge_validation=self._skip)
+        return self._client.patch_member(list_id, former.path, body, skip_merge_validation=self._skip)
 
     def _moved_member(self, write: Write, former: Former) -> dict[str, Any] | None:
         """The member under its new address, if it is the one that was to be moved."""
         try:
-            member = self._client.member(
-                write.audience.id, write.record.member, fields=("id", "contact_id", "status")
-            )
+            member = self._client.member(write.audience.id, write.path, fields=("id", "contact_id", "status"))
         except NotFoundError:
             return None
         return member if member["contact_id"] == former.state.contact_id else None
 
     def _after_failed_move(self, write: Write, reason: str, error: DataError) -> WriteResult:
         """Update the new address if it is a member of its own; create nobody in its place."""
-        status = self._status(write.audience.id, write.record.member)
+        status = self._status(write.audience.id, write.path)
         if status is None or status == "archived":
             return WriteResult(
                 write,
@@ -195,7 +222,12 @@ class SingleCalls:
         # Another member: it has none of the values that the former one was sent.
         state = MemberState(write.record.address, status=status)
         merged = replace(state, rows=write.merged.rows, field_owner=write.merged.field_owner)
-        result = self.follow_up(self._put_or_patch(replace(write, state=state, merged=merged, former=None)))
+        here = replace(write, state=state, merged=merged, former=None)
+        if reason == ADDRESS_TAKEN and write.former:
+            sources = frozenset(row.source for row in write.record.rows if row.source)
+            stays = Former(write.former.member, replace(write.former.state, rows={}, left_by=sources))
+            here = replace(here, detached=(*write.detached, stays))
+        result = self.follow_up(self._put_or_patch(here))
         return replace(result, reason=reason) if result.written else result
 
     # Permissions
@@ -229,11 +261,12 @@ class SingleCalls:
         try:
             self._client.patch_member(
                 write.audience.id,
-                write.record.member,
+                result.path,
                 {"marketing_permissions": changes},
                 skip_merge_validation=self._skip,
             )
-        except DataError as error:
+        except (DataError, TransientError) as failure:
+            error = self._isolation.blame(failure, write.audience.id)
             return _failed_after(result, wanted, error)
         return result
 

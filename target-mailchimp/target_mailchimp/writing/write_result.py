@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kinetic_mailchimp.audit import Action
+from kinetic_mailchimp.audit.state.handover import Handover
 from kinetic_mailchimp.audit.state.member_state import MemberState
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.kit.http_call import HttpCall
-from kinetic_mailchimp.mailchimp import Refusal, RefusedError
+from kinetic_mailchimp.mailchimp import PERSON_LEFT, Refusal, RefusedError
 
 from target_mailchimp.audience.member_values import describe_left_out
 from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.rules.plan import Former, Write
+from target_mailchimp.state.api_member import own_id
 from target_mailchimp.writing.acceptance import without_unstored
 
 NO_LONGER_A_MEMBER = "no_longer_a_member"
-
-REFUSED_BY_RULE = frozenset({Refusal.COMPLIANCE_STATE, Refusal.FORGOTTEN})
-"""Mailchimp refuses for the person's sake: nothing to correct, and nothing to replay."""
+ADDRESS_TAKEN = "address_taken"
 
 NO_CALL = HttpCall()
 
@@ -57,9 +57,19 @@ class WriteResult:
         return self.write.record
 
     @property
+    def path(self) -> str:
+        """The id by which the API knows the member from now on."""
+        return own_id(self.member or {}) or self.write.path
+
+    @property
     def detached(self) -> tuple[Former, ...]:
         """The states from now on of members that the source rows left."""
         return self.write.detached
+
+    @property
+    def handovers(self) -> Mapping[str, Handover]:
+        """Flags for the other direction to write."""
+        return self.write.handovers
 
     @property
     def archived(self) -> str:
@@ -77,11 +87,19 @@ class WriteResult:
         after = self.write.after
         if not self.member:
             return after
-        return replace(
-            after,
-            status=str(self.member.get("status") or after.status),
-            contact_id=str(self.member.get("contact_id") or after.contact_id),
-        )
+        status = str(self.member.get("status") or after.status)
+        at = str(self.member.get("last_changed") or after.changed_at)
+        if self.write.lower and status == "unsubscribed" and self._by_us:
+            after = replace(after, carried_opt_out=self.write.carried(at))
+        contact_id = str(self.member.get("contact_id") or after.contact_id)
+        known = own_id(self.member) if "email_address" in self.member else after.own_id
+        return replace(after, status=status, contact_id=contact_id, own_id=known, changed_at=at)
+
+    @property
+    def _by_us(self) -> bool:
+        """Tell whether the answer shows the opt-out as one of an API, and not as the person's own."""
+        reason = str((self.member or {}).get("unsubscribe_reason") or "")
+        return not reason or "admin" in reason.lower()
 
 
 def succeeded(
@@ -119,7 +137,7 @@ def refused(
         sent: The part of the call about the member, where it is kept.
     """
     reason = error.reason if isinstance(error, RefusedError) else Refusal.OTHER
-    by_rule = reason in REFUSED_BY_RULE
+    by_rule = reason in PERSON_LEFT
     return WriteResult(
         write,
         Action.REFUSED if by_rule else Action.FAILED,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from kinetic_mailchimp.audit import Action
-from kinetic_mailchimp.mailchimp import MailchimpClient, Refusal, RefusedError
+from kinetic_mailchimp.kit.errors import TransientError
+from kinetic_mailchimp.mailchimp import PERSON_LEFT, MailchimpClient, RefusedError
 
 from target_mailchimp.rules.plan import Write
 from target_mailchimp.writing.acceptance import without_refused
 from target_mailchimp.writing.bodies import batch_item
+from target_mailchimp.writing.isolation import FEW_ATTEMPTS, Isolation
 from target_mailchimp.writing.single_calls import SingleCalls
 from target_mailchimp.writing.write_result import WriteResult, nothing_left, refused, succeeded
 
@@ -40,8 +42,12 @@ class MailchimpWriter:
     ) -> None:
         self._client = client
         self._skip = skip_merge_validation
+        self._isolation = Isolation(client)
         self._single = SingleCalls(
-            client, skip_merge_validation=skip_merge_validation, keep_payloads=keep_payloads
+            client,
+            self._isolation,
+            skip_merge_validation=skip_merge_validation,
+            keep_payloads=keep_payloads,
         )
 
     def write_batch(self, writes: Sequence[Write]) -> list[WriteResult]:
@@ -76,22 +82,38 @@ class MailchimpWriter:
         return results
 
     def _upsert_group(self, writes: Sequence[Write], *, replaces_tags: bool) -> list[WriteResult]:
+        """Write members in one call; in smaller ones where it is refused, or fails, as a whole."""
+        results: list[WriteResult] = []
+        groups = deque([writes])
+        attempts = None
+        while groups:
+            group = groups.popleft()
+            list_id = group[0].audience.id
+            try:
+                results += self._call(group, replaces_tags=replaces_tags, attempts=attempts)
+            except (RefusedError, TransientError) as error:
+                if len(group) == 1:
+                    sent = self._single.kept(batch_item(group[0]))
+                    results.append(refused(group[0], self._isolation.blame(error, list_id), sent=sent))
+                    continue
+                if isinstance(error, TransientError):
+                    self._isolation.require_answers(error, list_id)
+                    attempts = FEW_ATTEMPTS
+                middle = len(group) // 2
+                groups += [group[:middle], group[middle:]]
+        return results
+
+    def _call(
+        self, writes: Sequence[Write], *, replaces_tags: bool, attempts: int | None
+    ) -> list[WriteResult]:
         items = [batch_item(write) for write in writes]
-        try:
-            answer = self._client.upsert_members(
-                writes[0].audience.id,
-                items,
-                sync_tags=replaces_tags,
-                skip_merge_validation=self._skip,
-            )
-        except RefusedError as error:
-            if len(writes) == 1:
-                return [refused(writes[0], error, sent=self._single.kept(items[0]))]
-            middle = len(writes) // 2
-            return [
-                *self._upsert_group(writes[:middle], replaces_tags=replaces_tags),
-                *self._upsert_group(writes[middle:], replaces_tags=replaces_tags),
-            ]
+        answer = self._client.upsert_members(
+            writes[0].audience.id,
+            items,
+            sync_tags=replaces_tags,
+            skip_merge_validation=self._skip,
+            max_attempts=attempts,
+        )
         results = []
         for write, item in zip(writes, items, strict=True):
             of_item, sent = answer.items[write.record.member], self._single.kept(item)
@@ -102,16 +124,17 @@ class MailchimpWriter:
                 results.append(
                     succeeded(write, created=created, member=of_item.member, call=answer.call, sent=sent)
                 )
+        known = next((result for result in results if result.written), None)
+        if known:
+            self._isolation.note(known)
         return results
 
     def _follow_up(self, result: WriteResult) -> WriteResult:
         write = result.write
         if result.action is Action.CREATED and write.state is not None:
-            return self._single.rearchive(write)
-        if result.reason == Refusal.COMPLIANCE_STATE.value and write.values and write.state is not None:
-            # The fields may still be written, as long as the call says nothing about the status.
-            fields_alone = self._single.write(replace(write, lower=False))
-            return fields_alone if fields_alone.written else result
+            return self._single.rearchive(result)
+        if result.reason in PERSON_LEFT and write.values:
+            return self._single.write_fields(result)
         return self._single.follow_up(result)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 import click
 import sqlalchemy as sa
@@ -20,6 +20,7 @@ from kinetic_mailchimp.audit.reading.queries import EntryView
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.environment import default_database_url
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.private_files import open_private
 from kinetic_mailchimp.kit.timestamps import format_timestamp, parse_timestamp, utc_now
 
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
@@ -113,3 +114,23 @@ def show_or_export(
         console.print(table if table.row_count else nothing)
     else:
         (write_json if style == "json" else write_csv)(found, sys.stdout)
+
+
+@contextmanager
+def writing_to(path: Path) -> Iterator[TextIO]:
+    """A file for its owner alone, or standard output for `-`.
+
+    Raises:
+        ConfigurationError: It cannot be written.
+    """
+    if str(path) == "-":
+        yield sys.stdout
+        return
+    try:
+        file = open_private(path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be written: {error.strerror}.", advice="Name another file."
+        ) from error
+    with file:
+        yield file

@@ -1,4 +1,4 @@
-"""The commands `search`, `failures` and `export`: entries that match a filter."""
+"""The commands `search` and `failures`: entries that match a filter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from kinetic_mailchimp.audit.cli.common import (
     until_option,
 )
 from kinetic_mailchimp.audit.cli.tables import entries_table, failures_table
-from kinetic_mailchimp.audit.reading.export import write_csv, write_json
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
 from kinetic_mailchimp.audit.trail.decision import Action
 
@@ -63,21 +62,3 @@ def failures(ctx: click.Context, style: str, plugin: str | None, limit: int) -> 
     with opened(ctx) as trail:
         found = entries(trail, EntryFilter(waiting=True, plugin=plugin, limit=limit))
         show_or_export(found, style, failures_table, "No dead letter waits.")
-
-
-@click.command()
-@since_option
-@until_option
-@plugin_option
-@click.option("--format", "style", type=click.Choice(["json", "csv"]), default="json", show_default=True)
-@click.option(
-    "--output",
-    type=click.File("w", encoding="utf-8", lazy=False),
-    default="-",
-    help="A file; default stdout.",
-)
-@click.pass_context
-def export(ctx: click.Context, /, style: str, output: Any, **criteria: Any) -> None:  # noqa: ANN401 - click hands them over
-    """Write every decision, oldest first."""
-    with opened(ctx) as trail:
-        (write_json if style == "json" else write_csv)(entries(trail, EntryFilter(**criteria)), output)

@@ -12,8 +12,8 @@ from kinetic_mailchimp.audit.storage.schema import ENTRY_JOIN, dead_letters, dec
 from kinetic_mailchimp.audit.trail.administration import administrative_run
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
+from kinetic_mailchimp.audit.trail.letter_states import CLOSED, IN_FLIGHT, OPEN
 from kinetic_mailchimp.audit.trail.notes import EntryNote
-from kinetic_mailchimp.audit.trail.run import CLOSED, IN_FLIGHT, OPEN
 from kinetic_mailchimp.kit.errors import ConfigurationError
 
 _SEE_FAILURES = "`sync-audit failures` lists the dead letters that wait, each with its run and entry."

@@ -23,8 +23,9 @@ from kinetic_mailchimp.audit.storage.schema import (
 )
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
+from kinetic_mailchimp.audit.trail.letter_states import FAILED_AGAIN, IN_FLIGHT, OPEN, RESOLVED
 from kinetic_mailchimp.audit.trail.notes import EntryNote
-from kinetic_mailchimp.audit.trail.run import FAILED_AGAIN, IN_FLIGHT, OPEN, RESOLVED, Run
+from kinetic_mailchimp.audit.trail.run import Run
 from kinetic_mailchimp.kit.batches import in_batches
 from kinetic_mailchimp.kit.errors import TransientError
 
@@ -188,8 +189,11 @@ KEEP: Final = -1
 
 def _decisions_since(letter: DeadLetter) -> sa.Select[Any]:
     dispatched = runs.alias("dispatched")
-    taken = (dead_letters.c.result_run_id == decisions.c.run_id) & (
-        dead_letters.c.result_seq == decisions.c.seq
+    # A decision may also have closed dead letters that nobody dispatched.
+    taken = (
+        dead_letters.c.replay_run_id.is_not(None)
+        & (dead_letters.c.result_run_id == decisions.c.run_id)
+        & (dead_letters.c.result_seq == decisions.c.seq)
     )
     return (
         sa.select(decisions.c.run_id, decisions.c.seq, decisions.c.action, decisions.c.dead_letter)

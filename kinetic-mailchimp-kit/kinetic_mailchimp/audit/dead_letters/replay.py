@@ -8,14 +8,16 @@ import shlex
 import subprocess
 import uuid
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import Any, TextIO
 
 from kinetic_mailchimp.audit.dead_letters.dispatch import DeadLetter, dispatch, resolve, waiting
+from kinetic_mailchimp.audit.storage.json_text import to_json
 from kinetic_mailchimp.audit.trail.administration import administrative_run
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
-from kinetic_mailchimp.audit.trail.run import FAILED_AGAIN, IN_FLIGHT, OPEN, RESOLVED
+from kinetic_mailchimp.audit.trail.letter_states import FAILED_AGAIN, IN_FLIGHT, OPEN, RESOLVED
 from kinetic_mailchimp.kit.errors import ConfigurationError
 
 
@@ -119,6 +121,24 @@ def replay_into(
             dispatched = [letter for letter in waiting(trail, state=IN_FLIGHT) if letter.note in mine]
             results = resolve(trail, run, dispatched, requeue=True)
     return ReplayOutcome(dispatched=len(letters), results=results, exit_status=exit_status)
+
+
+def send_records(command: str, stream: str, records: Sequence[Mapping[str, Any]]) -> int:
+    """Run a target over records that no tap made; its exit status.
+
+    Args:
+        command: The command that starts the target.
+        stream: The name that its decisions have in the trail.
+        records: Its records.
+
+    Raises:
+        ConfigurationError: If the command cannot be started.
+    """
+    properties: dict[str, Any] = {name: {} for record in records for name in record}
+    schema = {"type": "object", "properties": properties}
+    lines = [{"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": ["event_id"]}]
+    lines += [{"type": "RECORD", "stream": stream, "record": record} for record in records]
+    return _run(command, "".join(f"{to_json(line)}\n" for line in lines))
 
 
 def _run(command: str, messages: str) -> int:

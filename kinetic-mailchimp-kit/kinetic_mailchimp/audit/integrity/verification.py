@@ -24,8 +24,10 @@ from kinetic_mailchimp.audit.trail import journal
 from kinetic_mailchimp.audit.trail.administration import PLUGIN
 from kinetic_mailchimp.audit.trail.audit_trail import PERSON_KEY_PROPERTY, AuditTrail
 from kinetic_mailchimp.audit.trail.chain import link, person_digest, private_digest
+from kinetic_mailchimp.audit.trail.decision import Action
+from kinetic_mailchimp.audit.trail.letter_states import OPEN, WAITING_STATES
 from kinetic_mailchimp.audit.trail.notes import NOTED, EntryNote, Notes
-from kinetic_mailchimp.audit.trail.run import HOUR_LENGTH, OPEN, RUNNING, WAITING_STATES
+from kinetic_mailchimp.audit.trail.run import HOUR_LENGTH, RUNNING
 from kinetic_mailchimp.kit.errors import DataError
 
 _PAGE: Final = 2_000
@@ -184,7 +186,12 @@ class _Verifier:
                 decisions.c.seq,
             )
             .join(runs, runs.c.id == decisions.c.run_id)
-            .where(runs.c.plugin == PLUGIN, decisions.c.action.in_([action.value for action in NOTED]))
+            .where(
+                decisions.c.action.in_([action.value for action in NOTED]),
+                # A target closes the earlier dead letters of a row in parts of its decision about the row.
+                (runs.c.plugin == PLUGIN)
+                | ((decisions.c.action == Action.REPLAYED.value) & decisions.c.part_of.is_not(None)),
+            )
             .order_by(decisions.c.run_id, decisions.c.seq)
         )
         for row in self._select(query):
@@ -293,9 +300,11 @@ class _Verifier:
         )
         for row in self._select(missing):
             self._report(f"run {row['run_id']} entry {row['seq']}", "its dead letter is not listed any more")
+        closing = runs.alias("closing")
         listed = (
             sa.select(
                 dead_letters,
+                (closing.c.pruned_entries >= dead_letters.c.result_seq).label("proof_is_pruned"),
                 decisions.c.digest,
                 decisions.c.recorded_at,
                 decisions.c.stream.label("of_stream"),
@@ -304,6 +313,7 @@ class _Verifier:
             )
             .outerjoin(decisions, ENTRY_JOIN & decisions.c.dead_letter.is_not(None))
             .outerjoin(runs, runs.c.id == dead_letters.c.run_id)
+            .outerjoin(closing, closing.c.id == dead_letters.c.result_run_id)
         )
         for row in self._select(listed):
             where = f"dead letter of run {row['run_id']} entry {row['seq']}"
@@ -312,7 +322,8 @@ class _Verifier:
                 self._report(where, "does not match its entry")
                 continue
             note = EntryNote(row["run_id"], row["seq"], row["digest"])
-            if (row["state"], row["replay_run_id"]) != self._notes.replayed.get(note, (OPEN, None)):
+            said = self._notes.replayed.get(note, (OPEN, None))
+            if (row["state"], row["replay_run_id"]) != said and not row["proof_is_pruned"]:
                 self._report(where, f"is marked as {row['state']}, and its entries say otherwise")
             is_over = row["state"] not in WAITING_STATES
             result = (row["result_run_id"], row["result_seq"])

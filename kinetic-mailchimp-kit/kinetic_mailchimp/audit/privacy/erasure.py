@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -25,8 +26,8 @@ from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.chain import normalise_address
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
 from kinetic_mailchimp.audit.trail.environment import ENCRYPTED_PREFIX
+from kinetic_mailchimp.audit.trail.letter_states import WAITING_STATES
 from kinetic_mailchimp.audit.trail.notes import EntryNote
-from kinetic_mailchimp.audit.trail.run import WAITING_STATES
 from kinetic_mailchimp.kit.batches import in_batches
 from kinetic_mailchimp.kit.errors import DataError
 
@@ -43,14 +44,20 @@ class Erasure:
         run_id: The administrative run that proves it.
         records: How many entries lost their personal data.
         open_dead_letters: How many of them still waited to be replayed.
+        dead_letters: How many of them kept the whole record.
+        payloads: How many of them kept a request.
         ledger_keys: How many entries of the ledger were forgotten, or lost what they said about the person.
+        namespaces: Which parts of the ledger those are in.
         cleaned_up: Whether old copies are gone from the database's files, too.
     """
 
     run_id: int
     records: int
     open_dead_letters: int
+    dead_letters: int
+    payloads: int
     ledger_keys: int
+    namespaces: tuple[str, ...]
     cleaned_up: bool
 
 
@@ -79,8 +86,8 @@ def erase(
     """
     hashes = hashes_of(address, vendor_hash)
     is_about = mentions(address, hashes)
-    found = _find_entries(trail, address, is_about, hashes)
-    waiting = _count_open(trail, found)
+    found = _count_kinds(find_entries(trail, address, is_about, hashes))
+    waiting = _count_open(trail, found.notes)
     if waiting and not with_open_dead_letters:
         raise DataError(
             f"{waiting} dead letters about this person wait for replay; an opt-out may be among them.",
@@ -88,7 +95,7 @@ def erase(
         )
     known = find_in_ledger(trail, is_about)
     with administrative_run(trail, "erase") as run:
-        for batch in in_batches(found, _BATCH):
+        for batch in in_batches(found.notes, _BATCH):
             notes = [
                 Decision(stream="trail", action=Action.ERASED, reason="asked_for", refers_to=str(note))
                 for note in batch
@@ -98,16 +105,71 @@ def erase(
         run.record([], ledger=forgotten(known), alongside=partial(blank, trail, run.id, known))
     return Erasure(
         run_id=run.id,
-        records=len(found),
+        records=len(found.notes),
         open_dead_letters=waiting,
+        dead_letters=found.dead_letters,
+        payloads=found.payloads,
         ledger_keys=len(known),
+        namespaces=tuple(sorted({entry.namespace for entry in known})),
         cleaned_up=trail.database.clean_up(),
     )
 
 
-def _find_entries(
+@dataclass(slots=True)
+class _Found:
+    notes: list[EntryNote] = field(default_factory=list)
+    dead_letters: int = 0
+    payloads: int = 0
+
+
+def _count_kinds(entries: Iterator[FoundEntry]) -> _Found:
+    found = _Found()
+    for entry in entries:
+        found.notes.append(entry.note)
+        found.dead_letters += entry.private["dead_letter"] is not None
+        found.payloads += entry.private["payload"] is not None
+    return found
+
+
+def export_person(trail: AuditTrail, address: str, *, vendor_hash: VendorHash) -> Iterator[dict[str, Any]]:
+    """Everything that `erase` would remove, each with the place that it was found in.
+
+    Args:
+        trail: Where to look.
+        address: The person's e-mail address, in any spelling.
+        vendor_hash: The hash by which the vendor knows an address.
+
+    Raises:
+        ConfigurationError: If encrypted records must be read to find the person, and the key is not set.
+    """
+    hashes = hashes_of(address, vendor_hash)
+    is_about = mentions(address, hashes)
+    for entry in find_entries(trail, address, is_about, hashes):
+        values = {name: value for name, value in entry.private.items() if value is not None}
+        yield {"where": "trail", "run": entry.note.run_id, "entry": entry.note.seq, **values}
+    for known in find_in_ledger(trail, is_about):
+        yield {"where": f"ledger {known.namespace}", "key": known.key, "value": json.loads(known.stored)}
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEntry:
+    """An entry about the person: its note, and its personal columns in clear."""
+
+    note: EntryNote
+    private: Mapping[str, str | None]
+
+
+def find_entries(
     trail: AuditTrail, address: str, is_about: IsAbout, hashes: Collection[str]
-) -> list[EntryNote]:
+) -> Iterator[FoundEntry]:
+    """Entries whose personal data is about a person, or names the person.
+
+    Args:
+        trail: Where to look.
+        address: The person's e-mail address.
+        is_about: Tells whether a text names the person.
+        hashes: By which the vendor knows the address.
+    """
     person = trail.person(address)
     names = ("run_id", "seq", "digest", "person", "former_person", *PRIVATE_COLUMNS)
     query = (
@@ -115,13 +177,15 @@ def _find_entries(
         .join(runs, runs.c.id == decisions.c.run_id)
         .where(decisions.c.salt.is_not(None), runs.c.plugin != PLUGIN, _may_be_about(address, person, hashes))
     )
-    found = []
     with trail.database.reading() as connection:
         for row in connection.execute(query.execution_options(yield_per=_PAGE)):
-            texts = (trail.encryption.decrypt(text) for text in row[5:] if text is not None)
-            if person in (row.person, row.former_person) or any(is_about(text) for text in texts):
-                found.append(EntryNote(row.run_id, row.seq, row.digest))
-    return found
+            private = {
+                name: None if text is None else trail.encryption.decrypt(text)
+                for name, text in zip(PRIVATE_COLUMNS, row[5:], strict=True)
+            }
+            texts = (text for text in private.values() if text is not None)
+            if person in (row.person, row.former_person) or any(map(is_about, texts)):
+                yield FoundEntry(EntryNote(row.run_id, row.seq, row.digest), private)
 
 
 def _may_be_about(address: str, person: bytes, hashes: Collection[str]) -> sa.ColumnElement[bool]:

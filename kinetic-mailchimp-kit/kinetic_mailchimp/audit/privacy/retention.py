@@ -13,8 +13,9 @@ from kinetic_mailchimp.audit.trail.administration import PLUGIN, administrative_
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
 from kinetic_mailchimp.audit.trail.journal import header_digest
+from kinetic_mailchimp.audit.trail.letter_states import WAITING_STATES
 from kinetic_mailchimp.audit.trail.notes import EntryNote, delete_entries
-from kinetic_mailchimp.audit.trail.run import WAITING_STATES, Run
+from kinetic_mailchimp.audit.trail.run import Run
 from kinetic_mailchimp.kit.errors import TransientError
 from kinetic_mailchimp.kit.timestamps import format_timestamp
 

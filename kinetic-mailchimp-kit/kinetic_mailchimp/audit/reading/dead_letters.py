@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.storage.schema import dead_letters
 from kinetic_mailchimp.audit.trail.decision import OPT_OUTS
-from kinetic_mailchimp.audit.trail.run import WAITING_STATES
+from kinetic_mailchimp.audit.trail.letter_states import WAITING_STATES
 
 MOST_COUNTED: Final = 10_000
 """Dead letters that are counted; of more, the pages say that there are more."""

@@ -12,6 +12,7 @@ from typing import TextIO
 
 from kinetic_mailchimp.audit.reading.formatting import spreadsheet_cell
 from kinetic_mailchimp.audit.reading.queries import EntryView
+from kinetic_mailchimp.kit.plain_text import plain
 
 
 def write_json(entries: Iterable[EntryView], output: TextIO) -> None:
@@ -52,6 +53,6 @@ def csv_lines(names: Sequence[str], rows: Iterable[object]) -> Iterator[str]:
 
 def _cell(value: object) -> object:
     if isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False)
+        return plain(json.dumps(value, ensure_ascii=False))
     # An entry that proves something is named as the pages name it.
     return "run {} entry {}".format(*value) if isinstance(value, tuple) else spreadsheet_cell(value)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kinetic_mailchimp.audit.reading.queries import EntryView
+from kinetic_mailchimp.kit.plain_text import plain
 from kinetic_mailchimp.kit.timestamps import parse_timestamp
 
 TONES: Final[Mapping[str, str]] = {
@@ -30,6 +31,9 @@ TONES: Final[Mapping[str, str]] = {
     "archived": "good",
 }
 """Action or state → how it is coloured. The word itself is always there: colour alone says nothing."""
+
+LONGEST_CELL: Final = 500
+"""Characters of a value in a terminal."""
 
 ERASED: Final = "(erased)"
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -111,12 +115,17 @@ def format_value(value: object) -> str:
 def printable(value: object) -> str:
     """A value as one line of text that cannot steer a terminal."""
     text = "" if value is None else str(value)
+    if len(text) > LONGEST_CELL:
+        text = f"{text[:LONGEST_CELL]}… ({len(text):,} characters)"
     return "".join(" " if unicodedata.category(letter).startswith("C") else letter for letter in text)
 
 
 def spreadsheet_cell(value: object) -> object:
     """A value with an apostrophe in front where a spreadsheet would take it for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    text = plain(value)
+    return f"'{text}" if value.startswith(_FORMULA) else text
 
 
 def describe_entry(entry: EntryView) -> str:

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from kinetic_mailchimp.audit.reading.dead_letters import waiting_plugins
 from kinetic_mailchimp.audit.reading.runs import RunView
 from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, same_person
-from kinetic_mailchimp.audit.trail.run import WAITING_STATES
+from kinetic_mailchimp.audit.trail.letter_states import WAITING_STATES
 
 PAGE: Final = 50
 KEY_COLUMNS: Final = (decisions.c.recorded_at, decisions.c.run_id, decisions.c.seq)

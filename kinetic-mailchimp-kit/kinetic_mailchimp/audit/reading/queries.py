@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, disable_index, runs, same_person
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
-from kinetic_mailchimp.audit.trail.run import CLOSED, WAITING_STATES
+from kinetic_mailchimp.audit.trail.letter_states import CLOSED, WAITING_STATES
 
 _PAGE: Final = 1_000
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from kinetic_mailchimp.audit.state.ledger import Ledger
+from kinetic_mailchimp.kit.timestamps import parse_timestamp
 
 OPTED_OUT: Final = frozenset({"unsubscribed", "cleaned", "archived"})
 CONSENTING_STATUSES: Final = frozenset({"subscribed", "pending", "transactional"})
@@ -20,17 +21,24 @@ class SourceRow:
     Attributes:
         active: Whether the customer still is one.
         opted_out: Whether the person wants no mail.
-        updated_on: When the row changed, as the source writes it: a revision or a timestamp.
+        updated_on: When the row's values changed, as the source writes it: a revision or a timestamp.
+        digest: Of these values: a row that is merely touched, as by our flag, gets no newer.
     """
 
     active: bool = True
     opted_out: bool = False
     updated_on: str = ""
+    digest: int = 0
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> SourceRow:
         """Read what `to_json` made."""
-        return cls(stored.get("active", True), stored.get("out", False), stored.get("at", ""))
+        return cls(
+            stored.get("active", True),
+            stored.get("out", False),
+            stored.get("at", ""),
+            stored.get("of", 0),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The entry of the ledger, without what a row has anyway when nothing is known of it."""
@@ -39,6 +47,8 @@ class SourceRow:
             stored["out"] = True
         if self.updated_on:
             stored["at"] = self.updated_on
+        if self.digest:
+            stored["of"] = self.digest
         return stored
 
 
@@ -65,6 +75,31 @@ class RefusedValue:
 
 
 @dataclass(frozen=True)
+class CarriedOptOut:
+    """An opt-out that this software sent to Mailchimp: it is the rep's statement, not the person's.
+
+    Attributes:
+        rows: The names of the rows on which the rep wants no mail; empty where the customer became inactive,
+            which flags nobody.
+        at: When Mailchimp took it, by its clock: an unsubscribe from then on is the echo.
+        withdrawn: Whether the rep has taken it back; the member stays unsubscribed until the person returns.
+    """
+
+    rows: tuple[str, ...]
+    at: str
+    withdrawn: bool = False
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> CarriedOptOut:
+        """Read what `to_json` made."""
+        return cls(tuple(stored["rows"]), stored["at"], stored.get("withdrawn", False))
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry of the ledger."""
+        return {"rows": list(self.rows), "at": self.at, **({"withdrawn": True} if self.withdrawn else {})}
+
+
+@dataclass(frozen=True)
 class MemberState:
     """A member, as the ledger keeps it.
 
@@ -72,11 +107,21 @@ class MemberState:
         address: As it was spelled last.
         status: As it was seen last.
         contact_id: Mailchimp's id of the contact, which survives a change of the address.
+        own_id: Mailchimp's id of the member, where it is another one than the hash of the address.
         sent: The last value that Mailchimp accepted or showed, by flat name (`merge_fields.FNAME`, `vip`).
         rows: The source rows with this address, by source.
         field_owner: Which row decided about a field, where there are several; None where the value is one
             that Mailchimp had. With one row, it decided about all others.
         refused: The last value that Mailchimp did not accept, by flat name, until another one is accepted.
+        shown: The values that Mailchimp showed last and that differ from those sent, by flat name.
+        sending: The values of a write whose answer was not stored yet, by flat name: one that Mailchimp shows
+            was accepted.
+        changed_at: When Mailchimp changed the member, as it was seen last.
+        returned_at: When a person who had opted out came back, by Mailchimp's `timestamp_opt`.
+        complained: Whether the opt-out is a complaint.
+        carried_opt_out: The opt-out that this software sent, until the person returns.
+        left_by: Source rows that have another address now, which was a member of its own: this one stayed.
+        merged_version: The newest version of agreed values that `sent` has: see `agreed.with_agreed`.
     """
 
     address: str
@@ -86,6 +131,15 @@ class MemberState:
     rows: Mapping[str, SourceRow] = field(default_factory=dict)
     field_owner: Mapping[str, str | None] = field(default_factory=dict)
     refused: Mapping[str, RefusedValue] = field(default_factory=dict)
+    own_id: str = ""
+    shown: Mapping[str, Any] = field(default_factory=dict)
+    sending: Mapping[str, Any] = field(default_factory=dict)
+    changed_at: str = ""
+    returned_at: str = ""
+    complained: bool = False
+    carried_opt_out: CarriedOptOut | None = None
+    left_by: frozenset[str] = frozenset()
+    merged_version: int = 0
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> MemberState:
@@ -100,6 +154,15 @@ class MemberState:
             refused={
                 name: RefusedValue.from_json(value) for name, value in stored.get("refused", {}).items()
             },
+            own_id=stored.get("id", ""),
+            shown=stored.get("shown", {}),
+            sending=stored.get("sending", {}),
+            changed_at=stored.get("changed", ""),
+            returned_at=stored.get("returned", ""),
+            complained=stored.get("complained", False),
+            carried_opt_out=CarriedOptOut.from_json(carried) if (carried := stored.get("carried")) else None,
+            left_by=frozenset(stored.get("left", ())),
+            merged_version=stored.get("merged", 0),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -112,6 +175,15 @@ class MemberState:
             "rows": {source: row.to_json() for source, row in self.rows.items()},
             "by": self.field_owner,
             "refused": {name: value.to_json() for name, value in self.refused.items()},
+            "id": self.own_id,
+            "shown": self.shown,
+            "sending": self.sending,
+            "changed": self.changed_at,
+            "returned": self.returned_at,
+            "complained": self.complained,
+            "carried": self.carried_opt_out and self.carried_opt_out.to_json(),
+            "left": sorted(self.left_by),
+            "merged": self.merged_version,
         }
         return {name: value for name, value in stored.items() if value}
 
@@ -125,6 +197,18 @@ class MemberState:
         """True when any source row of the member is active, or no row is known."""
         return any(row.active for row in self.rows.values()) or not self.rows
 
+    def changed_after(self, at: str) -> bool:
+        """Tell whether Mailchimp shows the member as of later than a time of its clock."""
+        return _is_before(at, self.changed_at)
+
+    def changed_before(self, updated_on: str) -> bool:
+        """Tell whether Mailchimp changed the member before a row changed; a revision tells no time."""
+        return _is_before(self.changed_at, updated_on)
+
+    def returned_after(self, updated_on: str) -> bool:
+        """Tell whether the person is known to have come back after a row changed."""
+        return _is_before(updated_on, self.returned_at)
+
     def with_row(self, source: str, row: SourceRow) -> MemberState:
         """The member with a row, in place of what was known about that row.
 
@@ -136,7 +220,8 @@ class MemberState:
         if len(self.rows) == 1 and source not in self.rows:
             first = next(iter(self.rows))
             owner = {**dict.fromkeys((*self.sent, *self.refused), first), **owner}
-        return replace(self, rows={**self.rows, source: row}, field_owner=owner)
+        rows = {**self.rows, source: row}
+        return replace(self, rows=rows, field_owner=owner, left_by=frozenset())
 
     def without_row(self, source: str) -> MemberState:
         """The member without a row; any other row may set what it decided about."""
@@ -158,6 +243,7 @@ class MemberState:
             self,
             sent={**self.sent, **accepted},
             refused={name: value for name, value in left.items() if name not in accepted},
+            shown={name: value for name, value in self.shown.items() if name not in accepted},
         )
 
     def may_set(self, source: str, field_name: str) -> bool:
@@ -174,6 +260,16 @@ class MemberState:
         if owner is None or owner == source or owner not in self.rows:
             return True
         return age(source, self.rows[source].updated_on) > age(owner, self.rows[owner].updated_on)
+
+
+def _is_before(earlier: str, later: str) -> bool:
+    """Compare timestamps; False where one is missing or none."""
+    if not (earlier and later) or earlier.isdecimal() or later.isdecimal():
+        return False
+    try:
+        return parse_timestamp(earlier) < parse_timestamp(later)
+    except ValueError:
+        return False
 
 
 def age(source: str, updated_on: str) -> tuple[int, str, str]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from kinetic_mailchimp.kit import database as kit_database
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, TransientError
+
+_MOST_DIGITS: Final = 6
 
 PROFILE: Final = kit_database.Profile(
     name="audit database",
@@ -20,14 +24,28 @@ PROFILE: Final = kit_database.Profile(
     version_table="alembic_version",
     lock=7_310_582_467_119_001,
     writers_queue=False,
-    busy_seconds=60,
+    busy_seconds=30,
     pragmas={
         "cache_size": -64 * 1024,  # KiB
         "wal_autocheckpoint": 8_000,  # 32 MB: with the default of 4 MB a bulk load waits for checkpoints
         "secure_delete": "ON",  # erased is overwritten, not only forgotten
     },
-    file_mode=0o644,
+    file_mode=0o600,  # it holds people's addresses
+    lock_setting="AUDIT_LOCK_SECONDS",
 )
+
+
+def _profile() -> kit_database.Profile:
+    """The profile with the seconds of the variable, where it is set."""
+    text = os.environ.get(PROFILE.lock_setting, "").strip()
+    if not text:
+        return PROFILE
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < _MOST_DIGITS):
+        raise ConfigurationError(
+            f"`{PROFILE.lock_setting}` is not a number of seconds.",
+            advice=f"Leave it out ({PROFILE.busy_seconds}), or write a whole number.",
+        )
+    return replace(PROFILE, busy_seconds=int(text))
 
 
 class Database(kit_database.Database):
@@ -41,12 +59,14 @@ class Database(kit_database.Database):
         ConfigurationError: The URL, the driver, the folder, the account or the schema is not usable.
     """
 
-    def __init__(self, url: str, profile: kit_database.Profile = PROFILE) -> None:
-        super().__init__(url, profile)
+    def __init__(self, url: str, profile: kit_database.Profile | None = None) -> None:
+        super().__init__(url, profile or _profile())
         try:
             self.migrate()
         except TransientError as error:
             self.close()
+            if error.code is not None:  # the words say what to do
+                raise
             raise ConfigurationError(
                 f"The audit database {self} cannot be opened: {error.message}",
                 advice="Check `audit_database_url`, and that the account may create tables there.",

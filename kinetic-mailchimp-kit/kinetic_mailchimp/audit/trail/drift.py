@@ -14,6 +14,7 @@ class Drift(enum.StrEnum):
 
     MEMBER_MISSING = "member_missing"
     MEMBER_ARCHIVED = "member_archived"
+    MEMBER_LEFT_BEHIND = "member_left_behind"
     ROW_GONE = "row_gone"
     ROW_MISSING = "row_missing"
     FIELDS_DIFFER = "fields_differ"
@@ -31,6 +32,7 @@ class Drift(enum.StrEnum):
 _SENTENCES: Final = {
     Drift.MEMBER_MISSING: "Epicor has the customer, the audience has no such member.",
     Drift.MEMBER_ARCHIVED: "Epicor has the customer, the member is archived in the audience, and stays so.",
+    Drift.MEMBER_LEFT_BEHIND: "The member's row has the address of another member now, and this one stayed.",
     Drift.ROW_GONE: "The member is there, no row of Epicor stands behind it any more.",
     Drift.ROW_MISSING: "Epicor has no row for the person, and the settings ask for one.",
     Drift.FIELDS_DIFFER: "Mapped fields have different values.",

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions
 from kinetic_mailchimp.audit.trail.decision import Action
-from kinetic_mailchimp.audit.trail.run import CLOSED, IN_FLIGHT, OPEN
+from kinetic_mailchimp.audit.trail.letter_states import CLOSED, IN_FLIGHT, OPEN
 
 NOTED: Final = (Action.ERASED, Action.PRUNED, Action.KEPT, Action.REPLAYED, Action.CLOSED)
 """The actions of entries that refer to others."""

@@ -19,18 +19,13 @@ from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, run_
 from kinetic_mailchimp.audit.trail import journal
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
 from kinetic_mailchimp.audit.trail.entries import COLUMNS, EntryWriter, Row
+from kinetic_mailchimp.audit.trail.letter_states import OPEN
+from kinetic_mailchimp.audit.trail.open_letters import OpenLetters
 from kinetic_mailchimp.audit.trail.summary import RunSummary, Status
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError
 from kinetic_mailchimp.kit.timestamps import Clock, format_timestamp
 
 RUNNING = "running"
-OPEN = "open"
-IN_FLIGHT = "in_flight"
-RESOLVED = "resolved"
-FAILED_AGAIN = "failed_again"
-CLOSED = "closed"
-WAITING_STATES = (OPEN, IN_FLIGHT)
-"""The states of a dead letter in which its record may not have reached its destination."""
 HOUR_LENGTH = len("2026-03-01T09")
 _SEQ, _PART_OF, _STREAM, _ACTION, _CONSENT, _DEAD_LETTER = map(
     COLUMNS.index, ("seq", "part_of", "stream", "action", "consent", "dead_letter")
@@ -76,6 +71,7 @@ class Run:
         self._counts: Counter[Action] = Counter()
         self._hours: Counter[tuple[str, str]] = Counter()
         self._summary: RunSummary | None = None
+        self._letters = OpenLetters(self.id, self.plugin)
 
     @property
     def counts(self) -> Counter[Action]:
@@ -140,6 +136,9 @@ class Run:
                 raise RuntimeError(message)
             now = format_timestamp(self._clock())
             hour = now[:HOUR_LENGTH]
+            if not self.dry_run:
+                self._letters.load(self._database)
+                made = self._letters.closing(made)
             rows, head = self._writer.rows(made, after=self._entries, head=self._head, now=now)
             if not (rows or alongside or any((ledger or {}).values())):
                 return
@@ -149,6 +148,7 @@ class Run:
             with self._only_writer(), self._database.writing() as connection:
                 if rows:
                     insert_rows(connection, decisions, COLUMNS, rows)
+                    self._letters.close(connection, rows)
                     self._open_dead_letters(connection, rows, now)
                     self._add_counts(connection, counts, hour)
                 if ledger:
@@ -157,6 +157,7 @@ class Run:
                     alongside(connection)
                 progress = {"active_at": now, "records_read": self._read, "entries": total, "head": head}
                 connection.execute(_PROGRESS, {"of_run": self.id, **progress})
+            self._letters.follow(rows)
             self._entries, self._head = total, head
             self._counts += counts
             self._hours.update({(hour, action.value): count for action, count in counts.items()})

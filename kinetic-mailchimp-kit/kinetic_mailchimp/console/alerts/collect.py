@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from collections.abc import Callable
@@ -16,8 +15,9 @@ from kinetic_mailchimp.audit.trail.administration import PLUGIN
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import OPT_OUTS, Action
 from kinetic_mailchimp.audit.trail.drift import RECONCILE
-from kinetic_mailchimp.audit.trail.run import WAITING_STATES
+from kinetic_mailchimp.audit.trail.letter_states import WAITING_STATES
 from kinetic_mailchimp.console.alerts.facts import DeadLettersFact, RunFact, WebhookFact
+from kinetic_mailchimp.kit.json_reading import parse_json
 
 _MOST_RUNS: Final = 5_000
 _FAILURES: Final = tuple(action.value for action in Action if action.is_failure)
@@ -123,7 +123,7 @@ def collect_dead_letters(trail: AuditTrail) -> tuple[DeadLettersFact, ...]:
 def read_webhook_status(text: str) -> tuple[WebhookFact, ...] | None:
     """Read the output of `mailchimp-webhooks status --json`; None for anything else: that command failed."""
     try:
-        document = json.loads(text)
+        document = parse_json(text)
         registered = [
             WebhookFact(
                 list_id=str(hook["list_id"]),

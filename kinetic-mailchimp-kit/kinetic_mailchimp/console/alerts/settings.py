@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from kinetic_mailchimp.audit.cli.common import parse_age
 from kinetic_mailchimp.audit.trail.drift import Drift
 from kinetic_mailchimp.kit.settings import setting
+from kinetic_mailchimp.kit.web_url import web_url
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class AlertSettings:
         "",
         title="Receiver",
         description="The receiver of webhooks, whose health and inbox are probed: http://127.0.0.1:8080.",
+        parse=partial(web_url, setting="--receiver-url"),
     )
     inactive: timedelta = setting(
         timedelta(minutes=30),

@@ -19,7 +19,7 @@ from kinetic_mailchimp.audit.reading.listings import PAGE, Key, is_number, of_pe
 from kinetic_mailchimp.audit.reading.opt_out_report import OptOut, all_opt_outs, list_opt_outs
 from kinetic_mailchimp.audit.reading.runs import find_run, list_runs, read_directions
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
-from kinetic_mailchimp.audit.trail.run import OPEN
+from kinetic_mailchimp.audit.trail.letter_states import OPEN
 from kinetic_mailchimp.console.pages.overview import build_overview
 from kinetic_mailchimp.console.pages.plots import SPANS
 from kinetic_mailchimp.console.pages.site import Site

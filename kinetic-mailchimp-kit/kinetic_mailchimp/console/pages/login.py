@@ -6,7 +6,7 @@ import base64
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from hmac import compare_digest
 from typing import Final
@@ -30,7 +30,7 @@ class Visitor:
     """
 
     name: str
-    form_token: str
+    form_token: str = field(repr=False)
 
     def is_form_token(self, text: str) -> bool:
         """Check the token of a form."""
@@ -41,7 +41,7 @@ class Login:
     """Checks tokens and sessions.
 
     Sessions are kept in the cookie alone, encrypted and signed with a key derived from the token: they
-    outlast a restart, and a new token ends them all.
+    outlast a restart, and a new token ends them all. Those that were ended by a logout are remembered.
 
     Args:
         settings: The token and the proxies that log people in.
@@ -52,6 +52,7 @@ class Login:
         self._settings = settings
         self._clock = clock
         origin = settings.token.encode() or secrets.token_bytes(_KEY_SIZE)
+        self._ended: dict[bytes, float] = {}
         self._form_key = _derived(origin, b"forms")
         self._sessions = Fernet(base64.urlsafe_b64encode(_derived(origin, b"sessions")))
 
@@ -69,6 +70,27 @@ class Login:
         """The value of the cookie for a new session."""
         return self._sessions.encrypt_at_time(secrets.token_bytes(16), int(self._clock())).decode()
 
+    def end_session(self, cookie: str | None) -> None:
+        """End a session before its time, so that a copy of its cookie opens nothing.
+
+        Remembered by this process: after a restart a copy counts again, until its twelve hours are over.
+        """
+        session = self._session_of(cookie)
+        if session is not None:
+            now = self._clock()
+            self._ended = {ended: until for ended, until in self._ended.items() if until > now}
+            self._ended[session] = now + SESSION_SECONDS
+
+    def _session_of(self, cookie: str | None) -> bytes | None:
+        """The id of a session that has not ended."""
+        if not self.takes_tokens or not cookie:
+            return None
+        try:
+            session = self._sessions.decrypt_at_time(cookie, SESSION_SECONDS, int(self._clock()))
+        except (InvalidToken, ValueError):
+            return None
+        return None if session in self._ended else session
+
     def visitor(self, peer: str, headers: Mapping[str, str], cookie: str | None) -> Visitor | None:
         """The visitor of a request; None without a login.
 
@@ -81,13 +103,8 @@ class Login:
         name = headers.get(header, "").strip() if header and self._settings.trusts(peer) else ""
         if name:
             return Visitor(name, self._form_token(b"user:" + name.encode()))
-        if not self.takes_tokens or not cookie:
-            return None
-        try:
-            session = self._sessions.decrypt_at_time(cookie, SESSION_SECONDS, int(self._clock()))
-        except (InvalidToken, ValueError):
-            return None
-        return Visitor("", self._form_token(b"session:" + session))
+        session = self._session_of(cookie)
+        return None if session is None else Visitor("", self._form_token(b"session:" + session))
 
     def _form_token(self, visitor: bytes) -> str:
         return blake2b(visitor, key=self._form_key, digest_size=_KEY_SIZE).hexdigest()

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote
 
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kinetic_mailchimp.console.pages.login import COOKIE, Login, Visitor
 from kinetic_mailchimp.console.pages.settings import PagesSettings
 from kinetic_mailchimp.console.pages.views import Views
+from kinetic_mailchimp.kit.web_url import split_url
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ HEALTH: Final = "/healthz"
 STATIC: Final = "/static/"
 FORM_TOKEN: Final = "form_token"  # noqa: S105 - the name of a field
 _MOST_BODY: Final = 16_384
+_MOST_FIELDS: Final = 20
 _HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none';"
@@ -86,11 +88,9 @@ class SecurityMiddleware:
 
         try:
             await self._check(request)
+            await self._app(scope, receive, send_with_headers)
         except _RefusedError as refusal:
             await refusal.response(scope, receive, send_with_headers)
-            return
-        try:
-            await self._app(scope, receive, send_with_headers)
         except Exception as error:
             # Neither the message nor the URL of the page: both could name a person.
             logger.error("A page broke off: %s", type(error).__name__)  # noqa: TRY400 - see above
@@ -126,7 +126,10 @@ class SecurityMiddleware:
 
     def _check_host(self, request: Request) -> None:
         # Another name may be a web page whose name points here, so that it can read the responses.
-        if (urlsplit(f"//{request.headers.get('host', '')}").hostname or "") not in self._settings.hosts:
+        parts = split_url(f"//{request.headers.get('host', '')}")
+        if parts is None:
+            raise _RefusedError(self._views.plain(HTTPStatus.BAD_REQUEST, "This is not a name.\n"))
+        if (parts.hostname or "") not in self._settings.hosts:
             raise _RefusedError(self._views.plain(HTTPStatus.MISDIRECTED_REQUEST, "This is not my name.\n"))
 
     async def _form(self, request: Request) -> Mapping[str, str]:
@@ -135,7 +138,10 @@ class SecurityMiddleware:
             body += chunk
             if len(body) > _MOST_BODY:
                 raise _RefusedError(self._views.problem(request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
-        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=20)
+        try:
+            fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
+        except ValueError:
+            raise _RefusedError(self._views.problem(request, HTTPStatus.BAD_REQUEST)) from None
         return {name: values[0] for name, values in fields.items()}
 
     def _ask_to_log_in(self, request: Request, path: str) -> Response:

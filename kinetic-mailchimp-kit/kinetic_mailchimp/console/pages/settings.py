@@ -6,13 +6,14 @@ import ipaddress
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from shutil import which
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.settings import setting
+from kinetic_mailchimp.kit.web_url import web_url
 
 SHORTEST_TOKEN: Final = 20
 _HOW_TO_MAKE_ONE: Final = 'Make one with: python -c "import secrets; print(secrets.token_urlsafe())"'
@@ -86,6 +87,7 @@ class PagesSettings:
         "",
         title="Receiver",
         description="The receiver of webhooks, to show its health: http://127.0.0.1:8080.",
+        parse=partial(web_url, setting="--receiver-url"),
     )
     replay_commands: Mapping[str, str] = field(default_factory=dict)
     wrong_tokens_per_minute: int = 5

@@ -15,6 +15,7 @@ from dotenv.parser import Binding, parse_stream
 
 from kinetic_mailchimp.kit.encryption import PREFIX
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.private_files import warn_if_shared
 
 DEFINITION_SUFFIX = ".lock"
 YAML_SUFFIXES = frozenset({".yml", ".yaml", ".json", DEFINITION_SUFFIX})
@@ -117,6 +118,8 @@ def read_text(path: Path) -> str:
     Raises:
         ConfigurationError: It cannot be read.
     """
+    if not _is_yaml(path):
+        warn_if_shared(path)
     try:
         return path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -133,7 +133,9 @@ def test_nothing_is_sent_where_nothing_is_wrong(alert: Command, trail: AuditTrai
     assert site.received == []
 
 
-def test_a_failed_run_is_told_once_and_its_end_too(alert: Command, trail: AuditTrail, site: Site) -> None:
+def test_a_failed_run_is_reported_once_and_its_recovery_too(
+    alert: Command, trail: AuditTrail, site: Site
+) -> None:
     fail_a_run(trail)
     fail_a_run(trail)
     assert [alert().exit_code, alert().exit_code] == [1, 1]
@@ -216,7 +218,7 @@ def test_a_receiver_that_is_away(alert: Command, site: Site) -> None:
     assert "It cannot be reached." in site.received[0]["message"]
 
 
-def test_the_webhooks_are_told_of_by_their_own_command(alert: Command, site: Site) -> None:
+def test_the_webhooks_are_reported_by_their_own_command(alert: Command, site: Site) -> None:
     hooks = [
         {"list_id": "1a2b3c", "verdict": "looks_disabled", "last_event_at": "2026-02-27T08:00:00Z"},
         {"list_id": "4d5e6f", "verdict": "alive", "last_event_at": None},
@@ -232,7 +234,7 @@ def test_the_webhooks_are_told_of_by_their_own_command(alert: Command, site: Sit
     assert site.titles[2:] == ["The webhooks cannot be watched"]
 
 
-def test_no_message_tells_anything_personal(
+def test_no_message_holds_personal_data(
     alert: Command, trail: AuditTrail, site: Site, decision: Make
 ) -> None:
     letter = {"email_address": "ada@example.com", "FNAME": "Ada", "payload": "the letter"}
@@ -272,13 +274,13 @@ def test_several_addresses_may_be_encrypted_at_once(
     assert site.titles == ["A run failed"] * 2
 
 
-def test_an_address_that_cannot_be_decrypted_is_told_with_its_variable(alert: Command) -> None:
+def test_a_url_that_cannot_be_decrypted_is_reported_with_its_variable(alert: Command) -> None:
     outcome = alert(to="enc:cut-off")
     assert outcome.exit_code == 2
     assert "AUDIT_ALERT_URLS" in outcome.stderr
 
 
-def test_what_a_channel_did_not_take_is_told_without_its_address(
+def test_a_channel_that_fails_is_reported_without_its_url(
     alert: Command, trail: AuditTrail, site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -302,7 +304,7 @@ def test_an_address_that_is_none(alert: Command, caplog: pytest.LogCaptureFixtur
     assert "made-up" not in outcome.output + caplog.text
 
 
-def test_without_a_channel_nobody_would_be_told(alert: Command, trail: AuditTrail) -> None:
+def test_no_channel_is_a_configuration_error(alert: Command, trail: AuditTrail) -> None:
     fail_a_run(trail)
     outcome = alert(to=None)
     assert (outcome.exit_code, "AUDIT_ALERT_URLS" in outcome.stderr) == (3, True)

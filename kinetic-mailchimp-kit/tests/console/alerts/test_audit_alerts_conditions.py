@@ -128,7 +128,7 @@ def test_failures_above_the_limit(failures: int, waiting: int, told: str | None)
     assert [condition.what for condition in found] == ([f"{EPICOR}: {told}"] if told else [])
 
 
-def test_an_older_failure_is_told_no_more() -> None:
+def test_an_older_failure_is_not_reported() -> None:
     assert conditions_of(runs=(make_run(3), make_run(2, failures=99))) == []
     assert (
         conditions_of(runs=(make_run(3, "stopped"), make_run(2, "stopped"), make_run(1, failures=99))) == []

@@ -64,7 +64,7 @@ def look(
     return send_due(store, evaluation, [channel], now=NOW + after, quiet=QUIET)
 
 
-def test_a_cause_is_told_once_then_after_the_quiet_time_then_when_it_is_over(
+def test_a_condition_is_reported_once_then_after_the_quiet_time_then_when_it_is_over(
     store: AlertStore, channel: Channel
 ) -> None:
     for minutes in (0, 5, 10):
@@ -113,7 +113,7 @@ def test_good_news_that_nobody_took_is_sent_at_the_next_look(store: AlertStore, 
     assert channel.titles[1:] == ["Over: Epicor and Mailchimp differ"]
 
 
-def test_what_nobody_was_told_ends_in_silence(store: AlertStore, channel: Channel) -> None:
+def test_the_end_of_an_unreported_condition_is_not_reported(store: AlertStore, channel: Channel) -> None:
     channel.is_broken = True
     look(store, BAD, channel)
     channel.is_broken = False
@@ -121,7 +121,7 @@ def test_what_nobody_was_told_ends_in_silence(store: AlertStore, channel: Channe
     assert (channel.messages, store.known()) == ([], {})
 
 
-def test_one_broken_channel_of_two_is_named_and_the_other_is_not_told_twice(store: AlertStore) -> None:
+def test_one_broken_channel_of_two_is_named_and_the_other_gets_no_repetition(store: AlertStore) -> None:
     channels = [Channel(), Channel("2 (slack)")]
     channels[1].is_broken = True
     outcome = send_due(store, BAD, channels, now=NOW, quiet=QUIET)
@@ -130,7 +130,7 @@ def test_one_broken_channel_of_two_is_named_and_the_other_is_not_told_twice(stor
     assert len(channels[0].messages) == 1
 
 
-def test_two_alerters_tell_once(database: Database, url: str) -> None:
+def test_two_alerters_report_once(database: Database, url: str) -> None:
     other = Database(url)
     channel = Channel()
     start = threading.Barrier(2)
@@ -150,7 +150,7 @@ def test_two_alerters_tell_once(database: Database, url: str) -> None:
     assert channel.titles == [name, f"Still: {name}", f"Over: {name}"]
 
 
-def test_another_alerter_tells_what_a_killed_one_had_taken(store: AlertStore, channel: Channel) -> None:
+def test_another_alerter_reports_what_a_killed_one_had_claimed(store: AlertStore, channel: Channel) -> None:
     assert len(store.claim(BAD, NOW, QUIET)) == 1
     look(store, BAD, channel, CLAIM - MINUTE)
     assert channel.messages == []
@@ -172,7 +172,7 @@ def test_a_channel_that_breaks_off_leaves_its_messages_to_the_next_look(
     assert channel.titles == ["Epicor and Mailchimp differ"]
 
 
-def test_the_age_is_that_of_the_first_look_where_nothing_else_tells_it(
+def test_the_age_counts_from_the_first_evaluation_where_nothing_else_dates_it(
     store: AlertStore, channel: Channel
 ) -> None:
     look(store, BAD, channel)

@@ -130,7 +130,7 @@ def test_a_place_that_is_none_does_no_harm(
     assert logged_in(filled).get(path + place).status_code == 200
 
 
-def test_the_first_page_tells_how_things_stand(filled: AuditTrail, logged_in: Open) -> None:
+def test_the_overview_shows_the_present_state(filled: AuditTrail, logged_in: Open) -> None:
     html = logged_in(filled).get("/").text
     text = text_of(html)
     assert "Opt-outs waiting for Epicor 2 the oldest for 10 h 20 min" in text
@@ -181,7 +181,7 @@ def test_a_former_address_leads_to_the_history(filled: AuditTrail, logged_in: Op
 
 
 @pytest.mark.parametrize("email", ["nobody@example.org", "", "x" * 5000, ATTACK])
-def test_somebody_whom_the_trail_does_not_know(filled: AuditTrail, logged_in: Open, email: str) -> None:
+def test_a_person_who_is_not_in_the_trail(filled: AuditTrail, logged_in: Open, email: str) -> None:
     answer = logged_in(filled).look_up(email)
     assert answer.status_code == 404
     assert "The trail has no decision about this person." in answer.text
@@ -333,7 +333,7 @@ def test_the_report_has_everyone_who_opted_out_and_whether_epicor_knows(
     assert shown == set(said)
 
 
-def test_the_report_tells_when_how_and_where_the_proof_is(
+def test_the_report_shows_when_how_and_where_the_proof_is(
     trail: AuditTrail, logged_in: Open, record_run: Record, clock: Any
 ) -> None:
     happened = "2026-03-01T08:00:00Z"
@@ -391,7 +391,7 @@ def test_a_broken_page_says_so_and_nothing_about_anybody(
     ] == ["A page broke off: JSONDecodeError"]
 
 
-def test_a_database_that_does_not_answer_is_told(filled: AuditTrail, logged_in: Open) -> None:
+def test_a_database_that_does_not_answer_is_reported(filled: AuditTrail, logged_in: Open) -> None:
     reader = logged_in(filled)
     with filled.database.writing() as connection:
         connection.exec_driver_sql("ALTER TABLE run_counts RENAME TO gone")

@@ -230,7 +230,7 @@ def test_the_first_tab_skips_to_the_content(pages: str, browser: Browser, token:
     assert seen[:6] == ["Audit trail", "Overview", "Runs", "People", "Failures", "Consent"]
 
 
-def test_a_screen_reader_is_told_what_there_is(pages: str, browser: Browser, token: str) -> None:
+def test_a_screen_reader_gets_names_and_roles(pages: str, browser: Browser, token: str) -> None:
     browser.log_in(pages, token)
     nodes = browser.nodes()
     roles = [role for role, _ in nodes]

@@ -31,7 +31,7 @@ def test_pages_that_anybody_could_read_are_not_served(settings: dict[str, Any], 
         PagesSettings(**settings)
 
 
-def test_the_token_is_not_told_by_the_settings() -> None:
+def test_the_settings_do_not_show_the_token() -> None:
     assert "secret-of-somebody" not in repr(PagesSettings(token="the-secret-of-somebody"))
 
 
@@ -103,6 +103,37 @@ def test_logging_out_ends_a_session(sqlite_trail: AuditTrail, logged_in: Open) -
     reader = logged_in(sqlite_trail)
     assert reader.post("/logout", {"form_token": reader.form_token}).status_code == 303
     assert reader.get("/", allow_redirects=False).status_code == 303
+
+
+@pytest.mark.rule("R9")
+def test_a_copy_of_the_cookie_opens_nothing_after_the_logout(
+    sqlite_trail: AuditTrail, logged_in: Open, clock: Any
+) -> None:
+    reader = logged_in(sqlite_trail)
+    copied = {"Cookie": f"{COOKIE}={reader.session.cookies[COOKIE]}"}
+    reader.post("/logout", {"form_token": reader.form_token})
+
+    assert reader.get("/", headers=copied, allow_redirects=False).status_code == 303
+    reader.log_in()
+    assert reader.get("/", allow_redirects=False).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "127.0.0.1:x", "]"])
+def test_a_host_that_is_no_name_is_refused_inside_the_gate(
+    sqlite_trail: AuditTrail, open_pages: Open, host: str
+) -> None:
+    answer = open_pages(sqlite_trail).get("/", headers={"Host": host})
+    assert answer.status_code in (400, 421)
+    assert answer.headers["x-frame-options"] == "DENY"
+
+
+@pytest.mark.parametrize("path", ["/login", "/people"])
+def test_a_form_of_too_many_fields_is_refused_inside_the_gate(
+    sqlite_trail: AuditTrail, logged_in: Open, path: str
+) -> None:
+    answer = logged_in(sqlite_trail).post(path, {f"field{number}": "x" for number in range(30)})
+    assert answer.status_code == 400
+    assert answer.headers["x-frame-options"] == "DENY"
 
 
 def test_only_sessions_made_with_this_token_count() -> None:

@@ -72,7 +72,7 @@ def replay(reader: Any, plugin: str = "target-mailchimp") -> requests.Response:
     return answer
 
 
-def test_a_closed_dead_letter_is_told_and_waits_no_more(
+def test_a_closed_dead_letter_is_shown_and_no_longer_waits(
     waiting: AuditTrail, record_run: Callable[..., int], logged_in: Open
 ) -> None:
     email = "p4@example.com"
@@ -183,7 +183,9 @@ def test_the_receiver_is_understood(
         assert watch.health.asked_at == clock.now
 
 
-def test_a_receiver_that_is_not_there_is_told(sqlite_trail: AuditTrail, logged_in: Open, wait: Wait) -> None:
+def test_a_receiver_that_does_not_answer_is_reported(
+    sqlite_trail: AuditTrail, logged_in: Open, wait: Wait
+) -> None:
     reader = logged_in(sqlite_trail, receiver_url="http://127.0.0.1:9")
     wait(lambda: "not ready" in reader.get("/").text)
 
@@ -232,7 +234,7 @@ def test_the_first_page_shows_what_no_run_has_read(
     assert '<div class="warn">\n<dt>Opt-outs waiting for Epicor</dt>\n<dd>0</dd>' in shown
 
 
-def test_an_address_that_is_none_is_told(sqlite_trail: AuditTrail, logged_in: Open, wait: Wait) -> None:
+def test_an_invalid_address_is_reported(sqlite_trail: AuditTrail, logged_in: Open, wait: Wait) -> None:
     reader = logged_in(sqlite_trail, receiver_url="receiver:8080")
     wait(lambda: "not ready" in reader.get("/").text)
 
@@ -256,9 +258,7 @@ def test_the_command_refuses_what_is_not_safe(sqlite_url: str, options: list[str
     assert told in outcome.stderr
 
 
-def test_the_command_serves_until_it_is_told_to_stop(
-    waiting: AuditTrail, sqlite_url: str, token: str
-) -> None:
+def test_the_command_serves_until_a_signal(waiting: AuditTrail, sqlite_url: str, token: str) -> None:
     environment = {**os.environ, "AUDIT_PAGES_TOKEN": token, "AUDIT_DATABASE_URL": sqlite_url}
     program = [
         sys.executable,

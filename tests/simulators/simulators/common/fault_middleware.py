@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
 
@@ -42,6 +42,7 @@ class FaultMiddleware:
         error_body: The vendor's own form of an error in JSON.
         wait: How to spend seconds; a test hands in its own.
         exempt: A prefix of paths that never go wrong.
+        now: The server's clock, in seconds since the epoch; by default the system's with the plan's skew.
     """
 
     def __init__(
@@ -51,12 +52,14 @@ class FaultMiddleware:
         error_body: ErrorBody,
         wait: Wait = asyncio.sleep,
         exempt: str = "/__control",
+        now: Callable[[], float] | None = None,
     ) -> None:
         self._app = app
         self._plan = plan
         self._error_body = error_body
         self._wait = wait
         self._exempt = exempt
+        self._now = now or (lambda: time.time() + plan.clock_skew())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -80,8 +83,8 @@ class FaultMiddleware:
     def _with_date(self, send: Send) -> Send:
         async def dated(message: Message) -> None:
             if message["type"] == "http.response.start":
-                now = datetime.now(UTC) + timedelta(seconds=self._plan.clock_skew())
-                headers = [*message.get("headers", []), (b"date", format_datetime(now, usegmt=True).encode())]
+                date = formatdate(self._now(), usegmt=True).encode()
+                headers = [*message.get("headers", []), (b"date", date)]
                 message = {**message, "headers": headers}
             await send(message)
 

@@ -64,7 +64,7 @@ def build_world(
     declared = tables(with_updated_on=profile == "updated-on")
 
     def skewed() -> int:
-        return max(clock(), SEEDED_UNTIL) + int(plan.clock_skew() * TICKS_PER_SECOND)
+        return max(clock(), SEEDED_UNTIL) + int((plan.clock_skew() + world.advanced) * TICKS_PER_SECOND)
 
     store = Store(declared, skewed, SERVER_ZONE, lambda: world.switches.updated_on_decimals)
     world = Kinetic(
@@ -134,7 +134,7 @@ def build_app(world: Kinetic) -> ASGIApp:
     @app.api_route(f"/{INSTANCE}/api/v2/odata/{{company}}/{{path:path}}", methods=_METHODS)
     async def odata(request: Request, company: str, path: str) -> Response:
         try:
-            return _response(await answer(world, await _call(world, request, company, path)))
+            return _response(world, await answer(world, await _call(world, request, company, path)))
         except EpicorError as error:
             return _refusal(world, request, error)
 
@@ -142,7 +142,13 @@ def build_app(world: Kinetic) -> ASGIApp:
     async def nothing_here(request: Request, path: str) -> Response:
         return _refusal(world, request, errors.no_such_segment(path.rpartition("/")[2]))
 
-    faulty = FaultMiddleware(app, world.plan, errors.gateway_body, world.wait)
+    faulty = FaultMiddleware(
+        app,
+        world.plan,
+        errors.gateway_body,
+        world.wait,
+        now=lambda: world.clock() / TICKS_PER_SECOND,
+    )
     return RequestLogMiddleware(faulty, world.log)
 
 
@@ -155,9 +161,12 @@ async def _call(world: Kinetic, request: Request, company: str, path: str) -> Ca
     raw = request.scope["raw_path"] + b"?" + request.scope["query_string"]
     if len(request.method) + len(raw) + len("  HTTP/1.1") > world.switches.max_request_line:
         raise EpicorError(HTTPStatus.REQUEST_URI_TOO_LONG, "Request-URI Too Long")
+    _check_limits(world, request, await request.body())
     body = await request.body()
     try:
         parsed = json.loads(body) if body else None
+        # Half a surrogate pair is JSON, and no text.
+        json.dumps(parsed, ensure_ascii=False).encode()
     except ValueError as error:
         raise EpicorError(
             400, "Unable to deserialize entity. Input data is not in correct format."
@@ -175,16 +184,38 @@ async def _call(world: Kinetic, request: Request, company: str, path: str) -> Ca
     )
 
 
-def _response(given: Answer) -> Response:
+def _check_limits(world: Kinetic, request: Request, body: bytes) -> None:
+    """Refuse what the web server refuses before Kinetic sees it."""
+    switches = world.switches
+    if switches.max_query is not None and len(request.scope["query_string"]) > switches.max_query:
+        raise EpicorError(404, errors.IIS_QUERY_TOO_LONG, errors.WEB_PAGE)
+    if set(request.scope["path"]) & set(switches.refused_path_characters):
+        raise EpicorError(400, errors.DANGEROUS_PATH, errors.WEB_PAGE)
+    if switches.max_body is not None and len(body) > switches.max_body:
+        raise EpicorError(
+            413, "<html><body><h1>413 Request Entity Too Large</h1></body></html>", errors.WEB_PAGE
+        )
+
+
+def _response(world: Kinetic, given: Answer) -> Response:
+    switches = world.switches
+    if switches.empty_is_204 and isinstance(given.document, Mapping) and given.document.get("value") == []:
+        return Response(status_code=204)
     if given.text is not None:
         return Response(given.text, given.status, media_type=given.media_type)
     if given.document is None:
         return Response(status_code=given.status)
-    return _json(given.document, given.status)
+    response = _json(given.document, given.status, switches.broken_text)
+    if switches.odata_version:
+        response.headers["OData-Version"] = switches.odata_version
+    return response
 
 
-def _json(document: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(document), status, media_type="application/json")
+def _json(document: Any, status: int = 200, broken: Mapping[str, str] | None = None) -> Response:
+    body = msgspec.json.encode(document)
+    for text, instead in (broken or {}).items():
+        body = body.replace(text.encode(), instead.encode())
+    return Response(body, status, media_type="application/json")
 
 
 def _refusal(world: Kinetic, request: Request, error: EpicorError) -> Response:
@@ -195,6 +226,8 @@ def _refusal(world: Kinetic, request: Request, error: EpicorError) -> Response:
         return Response(
             "<html><body><h1>414 Request-URI Too Large</h1></body></html>", 414, media_type="text/html"
         )
+    if error.error_type == errors.WEB_PAGE:
+        return Response(error.message, error.status, media_type="text/html")
     accept = request.headers.get("accept", "")
     asks_for_xml = "xml" in accept and "json" not in accept
     if asks_for_xml or (world.switches.xml_errors and "json" not in accept):

@@ -11,7 +11,7 @@ import msgspec
 from fastapi import APIRouter, HTTPException, Response
 
 from simulators.common.control import PREFIX
-from simulators.epicor import rules
+from simulators.epicor import moments, rules
 from simulators.epicor.errors import EpicorError
 from simulators.epicor.schema import Table
 from simulators.epicor.storage import Row
@@ -25,7 +25,8 @@ def epicor_control(world: Kinetic) -> APIRouter:
 
     `GET /truth` · `GET /tables/{table}` · `POST /tables/{table}/edit` with `{key, changes, hold?}` ·
     `POST /tables/{table}/insert` with a row · `POST /tables/{table}/delete` with `{key}` ·
-    `POST /commit` · `GET`, `PUT`, `DELETE /switches` · `POST /tokens/expire` · `GET /state`.
+    `POST /commit` · `GET`, `PUT`, `DELETE /switches` · `POST /tokens/expire` ·
+    `POST /clock/advance` with `{seconds}` · `GET /state`.
     """
     router = APIRouter(prefix=PREFIX)
     _add_tables(router, world)
@@ -44,6 +45,11 @@ def epicor_control(world: Kinetic) -> APIRouter:
         expired = len(world.tokens)
         world.tokens.update(dict.fromkeys(world.tokens, 0))
         return {"expired": expired}
+
+    @router.post("/clock/advance")
+    async def advance(given: dict[str, float]) -> dict[str, str]:
+        world.advanced += given["seconds"]
+        return {"now": moments.utc_text(world.clock())}
 
     @router.get("/state")
     async def state() -> dict[str, Any]:

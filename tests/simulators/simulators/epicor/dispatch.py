@@ -8,7 +8,7 @@ from simulators.epicor import metadata, rpc, rules
 from simulators.epicor.auth import admit, license_seat
 from simulators.epicor.baq import baq_service
 from simulators.epicor.calls import Answer, Call
-from simulators.epicor.errors import no_such_segment
+from simulators.epicor.errors import UNAUTHORIZED, EpicorError, no_such_segment
 from simulators.epicor.options import QueryOptions, parse_options
 from simulators.epicor.reads import SetReader, key_of, read_children, read_row, split_segment, table_of_set
 from simulators.epicor.schema import Service
@@ -57,9 +57,12 @@ async def _of_service(world: Kinetic, service: Service, call: Call) -> Answer:
 
 
 def _metadata(world: Kinetic, service: Service, call: Call) -> Answer:
+    if world.switches.metadata_forbidden:
+        raise EpicorError(403, "Access denied.", UNAUTHORIZED)
+    lengths = world.switches.column_lengths if world.switches.metadata_max_length else {}
     if "json" in call.headers.get("accept", ""):
-        return Answer(document=metadata.json_csdl(service, world.tables))
-    return Answer(text=metadata.xml_csdl(service, world.tables), media_type="application/xml")
+        return Answer(document=metadata.json_csdl(service, world.tables, lengths))
+    return Answer(text=metadata.xml_csdl(service, world.tables, lengths), media_type="application/xml")
 
 
 async def _of_set(world: Kinetic, service: Service, set_name: str, rest: list[str], call: Call) -> Answer:

@@ -17,6 +17,18 @@ NOT_FOUND = "Ice.Common.RecordNotFoundException"
 ODATA = "Microsoft.OData.ODataException"
 UNAUTHORIZED = "Ice.Common.UnauthorizedAccessException"
 
+WEB_PAGE = "text/html"
+"""In place of a type: the web server in front answers, with a page."""
+
+IIS_QUERY_TOO_LONG = (
+    "<!DOCTYPE html><html><head><title>IIS Detailed Error - 404.15 - Not Found</title></head><body>"
+    "<h2>HTTP Error 404.15 - Not Found</h2><h3>The request filtering module is configured to deny a request"
+    " where the query string is too long.</h3></body></html>"
+)
+DANGEROUS_PATH = (
+    "<!DOCTYPE html><html><head><title>A potentially dangerous Request.Path value was detected from the"
+    " client.</title></head><body>Server Error in Application</body></html>"
+)
 APOLOGY = (
     "We apologize, but an unexpected internal problem occurred. Please provide your System Administrator or"
     " Technical Support with the Correlation Id for further details."

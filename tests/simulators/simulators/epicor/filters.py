@@ -60,6 +60,15 @@ _FUNCTIONS: Mapping[str, _Function] = {
 }
 
 
+_BY_CASE: Mapping[str, Callable[..., str]] = {
+    "contains": lambda a, b: f"instr({a}, {b}) > 0",
+    "startswith": lambda a, b: f"instr({a}, {b}) = 1",
+    "endswith": lambda a, b: f"substr({a}, -length({b})) = {b}",
+    "indexof": lambda a, b: f"(instr({a}, {b}) - 1)",
+}
+"""The same functions in a database with a case-sensitive collation."""
+
+
 @dataclass(frozen=True)
 class _Typed:
     """A piece of SQL and the OData type of its value; `Edm.Null` for null."""
@@ -87,6 +96,19 @@ def parse(text: str) -> ast._Node:
     if not isinstance(tree, ast._Node):
         raise odata_error(f"Expression expected at position 0 in '{text}'.")
     return tree
+
+
+_COUNTED = (ast.Compare, ast.BoolOp, ast.BinOp, ast.UnaryOp, ast.Call, ast.Identifier, ast._Literal)
+
+
+def nodes(tree: Any) -> int:
+    """The nodes of a syntax tree: an operator, a function, a column and a literal are one each."""
+    if isinstance(tree, list):
+        return sum(map(nodes, tree))
+    if not isinstance(tree, ast._Node):
+        return 0
+    inner = [value for name, value in vars(tree).items() if name != "func"]
+    return isinstance(tree, _COUNTED) + sum(map(nodes, inner))
 
 
 def _in_lower_case(tokens: Iterable[Any], text: str) -> Iterator[Any]:
@@ -204,6 +226,10 @@ class _Translator(NodeVisitor):
         operator = _COMPARATORS[type(node.comparator)]
         if operator == "=" and "Edm.Null" in (left.edm_type, right.edm_type):
             operator = "IS"
+        if self._switches.ignore_trailing_blanks and operator in ("=", "<>", "!=") and left.edm_type == _TEXT:
+            left, right = (
+                _Typed(Sql(f"rtrim({one.sql.text})", one.sql.parameters), _TEXT) for one in (left, right)
+            )
         return _joined(left, operator, right, "Edm.Boolean")
 
     def _within(self, node: ast.Compare) -> _Typed:
@@ -233,6 +259,8 @@ class _Translator(NodeVisitor):
         function = _FUNCTIONS.get(_full_name(node.func))
         if function is None:
             raise odata_error(f"An unknown function with name '{_full_name(node.func)}' was found.")
+        if node.func.name in self._switches.refused_functions:
+            raise internal_error()
         arguments: list[_Typed] = [self.visit(argument) for argument in node.args]
         if tuple(argument.edm_type for argument in arguments) != function.takes:
             given = ", ".join(argument.edm_type for argument in arguments)
@@ -242,7 +270,8 @@ class _Translator(NodeVisitor):
         if node.func.name == "endswith":
             # Its second argument stands twice in the SQL.
             parameters += arguments[1].sql.parameters
-        return _Typed(Sql(f"({function.sql(*texts)})", parameters), function.gives)
+        sql = _BY_CASE.get(node.func.name, function.sql) if self._switches.case_sensitive else function.sql
+        return _Typed(Sql(f"({sql(*texts)})", parameters), function.gives)
 
     def visit_CollectionLambda(self, node: ast.CollectionLambda) -> _Typed:  # noqa: N802 - named by the visitor
         name = _full_name(node.owner) if isinstance(node.owner, ast.Identifier) else "?"

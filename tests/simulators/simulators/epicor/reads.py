@@ -15,7 +15,7 @@ from simulators.epicor.errors import (
     no_such_segment,
     odata_error,
 )
-from simulators.epicor.filters import parse, to_sql
+from simulators.epicor.filters import nodes, parse, to_sql
 from simulators.epicor.options import QueryOptions, order_sql, parse_key, selected_columns
 from simulators.epicor.schema import Child, Service, Table
 from simulators.epicor.storage import Row, ticks_column
@@ -85,6 +85,13 @@ class SetReader:
 
     def page(self, options: QueryOptions, context: str) -> Mapping[str, Any]:
         """The envelope of a page of rows."""
+        refused_above = self._world.switches.top_refused_above
+        if refused_above is not None and (options.top or 0) > refused_above:
+            raise odata_error(
+                "The query specified in the URI is not valid."
+                f" The limit of '{refused_above}' for Top query has been exceeded. The value from the"
+                f" incoming request is '{options.top}'."
+            )
         limit = self._limit(options.top)
         where = self._where(options, limit)
         rows = read_rows(self._world, self._table, where, options, limit)
@@ -134,6 +141,13 @@ def filter_sql(world: Kinetic, table: Table, options: QueryOptions) -> Sql:
     if options.filter is None:
         return Sql()
     tree = parse(options.filter)
+    most_nodes = world.switches.max_filter_nodes
+    if most_nodes is not None and nodes(tree) > most_nodes:
+        raise odata_error(
+            f"The query specified in the URI is not valid. The node count limit of '{most_nodes}' has been"
+            " exceeded. To increase the limit, set the 'MaxNodeCount' property on EnableQueryAttribute or"
+            " ODataValidationSettings."
+        )
     condition = to_sql(tree, table, world.switches, world.tables)
     first = order_sql(options.order_by, table)[0][0]
     bound = lower_bounds(tree).get(first)

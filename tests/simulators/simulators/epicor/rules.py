@@ -7,7 +7,7 @@ from typing import Any
 
 from simulators.epicor.errors import EpicorError, business_error
 from simulators.epicor.schema import Table
-from simulators.epicor.storage import Row, checked
+from simulators.epicor.storage import BAD_INPUT, Row, checked
 from simulators.epicor.store import Change, Sql, equal
 from simulators.epicor.world import Kinetic
 
@@ -68,6 +68,7 @@ def create(world: Kinetic, company: str, table: Table, given: Row) -> Row:
     _refused_by_bpm(world, table)
     values = {name: value for name, value in given.items() if name not in SYSTEM_COLUMNS}
     checked(table, values)
+    values = _fitting(world, table, values)
     values["Company"] = company
     for name, message in _REQUIRED.get(table.name, ()):
         if not values.get(name):
@@ -131,7 +132,7 @@ def update(world: Kinetic, table: Table, key: Mapping[str, Any], given: Row, *, 
     if by_api:
         _refused_by_bpm(world, table)
         _refused_when_locked(world, table, row)
-        changes = _kept(world, table, row, changes)
+        changes = _kept(world, table, row, _fitting(world, table, changes))
     for name, message in _REQUIRED.get(table.name, ()):
         if name in changes and not changes[name]:
             raise business_error(message, table.name, name)
@@ -254,6 +255,22 @@ def _refused_when_locked(world: Kinetic, table: Table, row: Row) -> None:
         raise business_error("Contact is globally locked and cannot be changed.", table.name)
     if table.name == "Customer" and row["Inactive"]:
         raise business_error("Customer is inactive and cannot be changed.", table.name)
+
+
+def _fitting(world: Kinetic, table: Table, changes: Row) -> Row:
+    """The changes in the form that their columns take, or a refusal."""
+    switches = world.switches
+    fitting = dict(changes)
+    for name, value in changes.items():
+        if switches.bare_date_refused and name in table.moments and value and "T" not in value:
+            raise EpicorError(400, BAD_INPUT)
+        length = switches.column_lengths.get(f"{table.name}.{name}")
+        if length is None or not isinstance(value, str) or len(value) <= length:
+            continue
+        if switches.over_long == "refused":
+            raise business_error(f"{name} is too long: at most {length} characters.", table.name, name)
+        fitting[name] = value[:length]
+    return fitting
 
 
 def _kept(world: Kinetic, table: Table, row: Row, changes: Row) -> Row:

@@ -37,6 +37,28 @@ class Switches:
     hidden_territories: tuple[str, ...] = ()
     """Territories whose customers the account may not see."""
     max_request_line: int = 8192
+    max_query: int | None = None
+    """Bytes of a query that IIS takes (2,048 by default there); a longer one is 404.15, as HTML."""
+    top_refused_above: int | None = None
+    """The largest `$top`; a larger one is not cut (`max_top`) but refused."""
+    max_filter_nodes: int | None = None
+    """Nodes that a `$filter` may have (100 by default in ASP.NET); four are about one condition."""
+    empty_is_204: bool = False
+    """Whether an answer without rows is 204 without a body."""
+    refused_path_characters: str = ""
+    """Characters that ASP.NET takes for dangerous in a path (`<>*%&:\\?` by default there)."""
+    ignore_trailing_blanks: bool = False
+    """Whether `eq` and `ne` take no account of blanks at the end, as SQL Server does."""
+    refused_functions: tuple[str, ...] = ()
+    """Functions of `$filter` whose use ends in the generic 500."""
+    broken_text: dict[str, str] = field(default_factory=dict)
+    """Text in answers → JSON text in its place, such as `Yankee` → `Yan\\ud83dkee`: half a surrogate pair."""
+    metadata_forbidden: bool = False
+    """Whether the scope of the key leaves `$metadata` out."""
+    metadata_max_length: bool = False
+    """Whether `$metadata` tells `column_lengths`."""
+    odata_version: str = "4.0"
+    """The header `OData-Version` of answers; none without."""
     refused_filter_columns: tuple[str, ...] = ()
     """Columns whose use in `$filter` ends in the generic 500."""
     updated_on_decimals: int = 3
@@ -44,6 +66,13 @@ class Switches:
     get_rows_page_size_zero: Literal["refused", "unlimited"] = "refused"
 
     # Writing
+    max_body: int | None = None
+    """Bytes of a request that the gateway takes; a larger one is 413, as HTML."""
+    column_lengths: dict[str, int] = field(default_factory=dict)
+    """Characters that a column (`CustCnt.FirstName`) takes."""
+    over_long: Literal["refused", "cut"] = "refused"
+    bare_date_refused: bool = False
+    """Whether a date without a time is refused for an `Edm.DateTimeOffset`."""
     silent_discard: tuple[str, ...] = ()
     """Columns (`CustCnt.NoContact`) that a PATCH accepts and does not store."""
     keep_cleared_email: bool = False

@@ -68,6 +68,9 @@ class EpicorControl(ControlClient):
     def expire_tokens(self) -> None:
         self.call("POST", "/tokens/expire")
 
+    def advance_clock(self, seconds: float) -> None:
+        self.call("POST", "/clock/advance", {"seconds": seconds})
+
     def state(self) -> dict[str, Any]:
         """`revision`, `held`, `rows` per table, `profile`, `seed`."""
         found: dict[str, Any] = self.call("GET", "/state")

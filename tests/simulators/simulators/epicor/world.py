@@ -69,6 +69,8 @@ class Kinetic:
     held: list[Change] = field(default_factory=list)
     """Writes that have their revision and are not committed yet."""
     edits: int = 0
+    advanced: float = 0
+    """Seconds by which a test has moved the clock."""
     tokens: dict[str, int] = field(default_factory=dict)
     """Bearer tokens and the moments at which they expire."""
     sessions: set[str] = field(default_factory=set)

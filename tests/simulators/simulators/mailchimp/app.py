@@ -71,10 +71,12 @@ def build(
     simulator = Simulator(url, seed, switches or Switches(), now)
     if member_count:
         seed_members(simulator, member_count)
-    return _application(simulator), _greeting(simulator)
+    return application(simulator), greeting(simulator)
 
 
-def _application(simulator: Simulator) -> ASGIApp:
+def application(simulator: Simulator) -> ASGIApp:
+    """The HTTP side of a simulator."""
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
@@ -116,7 +118,8 @@ def _error_body(status: int, phrase: str) -> Mapping[str, Any]:
     }
 
 
-def _greeting(simulator: Simulator) -> Mapping[str, Any]:
+def greeting(simulator: Simulator) -> Mapping[str, Any]:
+    """What a client needs to know."""
     account = simulator.account
     named = {audience.name: audience.id for audience in account.audiences.values()}
     return {

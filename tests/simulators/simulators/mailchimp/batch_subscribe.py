@@ -9,7 +9,7 @@ from typing import Any
 from simulators.mailchimp import problems
 from simulators.mailchimp.account import Account, Actor
 from simulators.mailchimp.consent import Standing, Way
-from simulators.mailchimp.members import Write, write
+from simulators.mailchimp.members import Write, break_on, write
 from simulators.mailchimp.model import Audience
 from simulators.mailchimp.problems import FieldError, Problem
 from simulators.mailchimp.rendering import Json, links, member_json
@@ -43,6 +43,7 @@ def batch_subscribe(
             [FieldError("members", f"This collection should contain {MOST_MEMBERS} or less.")]
         )
     items = _without_duplicates(items, skip_duplicate_check=skip_duplicate_check)
+    break_on(account, map(_address, items))
     update_existing = bool(body.get("update_existing"))
     # Replacing all tags works only for contacts that may be updated.
     sync_tags = bool(body.get("sync_tags")) and update_existing

@@ -117,6 +117,8 @@ class Credentials:
         await self._app(scope, receive, send)
 
     def _complaint(self, headers: Headers) -> Problem | None:
+        if self._simulator.account.switches.wrong_datacenter:
+            return problems.wrong_datacenter()
         secret = _secret(headers.get("authorization", ""))
         if not secret:
             return problems.key_missing()

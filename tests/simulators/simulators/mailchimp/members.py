@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from simulators.mailchimp import problems
 from simulators.mailchimp.account import Account, Actor
-from simulators.mailchimp.consent import Decision, Standing, Verdict, Way, decide
+from simulators.mailchimp.consent import LOCKED, Decision, Standing, Verdict, Way, decide
 from simulators.mailchimp.email_addresses import complaint_about
 from simulators.mailchimp.identity import subscriber_hash
 from simulators.mailchimp.merge_fields import json_complaints, merge
 from simulators.mailchimp.model import Activity, Audience, Member, archived, standing_for
 from simulators.mailchimp.problems import FieldError, Problem
-from simulators.mailchimp.validation import parse_time
+from simulators.mailchimp.validation import LANGUAGE, is_odd_time, parse_time
 
 BY_ADMIN = "N/A (Unsubscribed by admin)"
 
@@ -24,6 +24,9 @@ _REFUSALS = {
     Verdict.FORGOTTEN: problems.forgotten_email,
 }
 _ASKS_FOR_CONSENT = frozenset({"subscribed", "pending", "transactional"})
+_LEFT = frozenset(
+    {*LOCKED, Standing.UNSUBSCRIBED_BY_ADMIN, Standing.CLEANED, Standing.PENDING, Standing.FORGOTTEN}
+)
 _PLAIN = ("email_type", "language", "vip", "ip_signup", "ip_opt")
 _TIMES = ("timestamp_signup", "timestamp_opt")
 
@@ -52,6 +55,17 @@ class Write:
     body: Mapping[str, Any]
     skip_merge_validation: bool = False
     sync_tags: bool | None = None
+
+
+def break_on(account: Account, addresses: Iterable[object]) -> None:
+    """Fail as the vendor does where something about one contact breaks it, whatever else the call holds.
+
+    Raises:
+        Problem: An address ends with the one of the switch.
+    """
+    end = account.switches.breaking_address
+    if end and any(isinstance(address, str) and address.lower().endswith(end) for address in addresses):
+        raise problems.TRIGGERED["InternalServerError"]
 
 
 def write(account: Account, audience: Audience, current: Member | None, request: Write) -> Written:
@@ -83,6 +97,7 @@ def write(account: Account, audience: Audience, current: Member | None, request:
             account.note_raise(audience, email_address, standing, asked, by, outcome, request.actor.request)
 
     try:
+        _refuse_who_left(account, standing, request.way, email_address)
         _refuse(decision, request.way, email_address)
         is_re_add = decision.status == "subscribed" and standing is not Standing.ABSENT
         if is_re_add and audience.re_adds[subscriber_hash(email_address)] >= account.switches.signup_throttle:
@@ -131,6 +146,13 @@ def _target_address(account: Account, audience: Audience, current: Member | None
     return str(given)
 
 
+def _refuse_who_left(account: Account, standing: Standing, way: Way, email_address: str) -> None:
+    """Refuse, by a switch, everything that a batch says about somebody who left, in the switch's words."""
+    words = account.switches.refuses_people_who_left
+    if words and way is Way.BATCH and standing in _LEFT:
+        raise problems.invalid_resource(words.replace("{email}", email_address))
+
+
 def _refuse(decision: Decision, way: Way, email_address: str) -> None:
     """Raise the problem that a decision stands for, if it stands for one."""
     if decision.verdict in _REFUSALS:
@@ -148,8 +170,22 @@ def _blank(account: Account, email_address: str, way: Way) -> Member:
     return Member(email_address, contact_id, web_id, Standing.ABSENT, source=source)
 
 
+def _refuse_attributes(account: Account, body: Mapping[str, Any]) -> None:
+    """Raise the problems that the switches ask for."""
+    switches = account.switches
+    demanded = switches.demanded_merge_field
+    if demanded not in ("", *body.get("merge_fields", {})):
+        raise problems.invalid_merge_fields([FieldError(demanded, "Please enter a value")])
+    if switches.unknown_languages == "refused" and not LANGUAGE.fullmatch(body.get("language", "")):
+        raise problems.not_valid([FieldError("language", "This value is not a language that is supported.")])
+    odd = [name for name in _TIMES if switches.odd_times == "refused" and is_odd_time(body.get(name, ""))]
+    if odd:
+        raise problems.not_valid([FieldError(odd[0], "This value is not a valid datetime.")])
+
+
 def _field_changes(account: Account, audience: Audience, member: Member, request: Write) -> dict[str, Any]:
     body = request.body
+    _refuse_attributes(account, body)
     changes: dict[str, Any] = {name: body[name] for name in _PLAIN if name in body}
     for name in _TIMES:
         if name in body:
@@ -161,6 +197,8 @@ def _field_changes(account: Account, audience: Audience, member: Member, request
     if "marketing_permissions" in body:
         changes["marketing_permissions"] = _permissions(audience, member, body["marketing_permissions"])
     given = body.get("merge_fields", {})
+    if account.switches.unstored_updates and member.standing is not Standing.ABSENT:
+        given = {}
     bad_types = json_complaints(given, account.switches)
     if bad_types:
         raise problems.not_valid(bad_types)

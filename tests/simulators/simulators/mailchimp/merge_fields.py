@@ -38,7 +38,7 @@ class MergeField:
     options: Mapping[str, Any] = field(default_factory=dict)
     help_text: str = ""
 
-    def as_json(self, list_id: str) -> dict[str, object]:
+    def as_json(self, list_id: str) -> dict[str, Any]:
         return {
             "merge_id": self.merge_id,
             "tag": self.tag,
@@ -82,18 +82,20 @@ def _number(value: object, _: MergeField) -> object:
     return int(number) if number.is_integer() else number
 
 
-def _date(value: object, _: MergeField) -> object:
+def _date(value: object, merge_field: MergeField) -> object:
     text = _as_text(value)
-    for form in _DATE_FORMATS:
+    day_first = merge_field.options.get("date_format") == "DD/MM/YYYY"
+    for form in (*(("%d/%m/%Y",) if day_first else ()), *_DATE_FORMATS):
         with contextlib.suppress(ValueError):
             return datetime.strptime(text, form).date().isoformat()  # noqa: DTZ007 a date has no zone
     raise _RefusedError("Please enter a valid date")
 
 
-def _birthday(value: object, _: MergeField) -> object:
+def _birthday(value: object, merge_field: MergeField) -> object:
+    form = "%Y/%d/%m" if merge_field.options.get("date_format") == "DD/MM" else "%Y/%m/%d"
     try:
         # A leap year, because people are born on 29 February.
-        datetime.strptime(f"2000/{_as_text(value)}", "%Y/%m/%d")  # noqa: DTZ007 a date has no zone
+        datetime.strptime(f"2000/{_as_text(value)}", form)  # noqa: DTZ007 a date has no zone
     except ValueError:
         raise _RefusedError("Please enter a valid birthday") from None
     return _as_text(value)

@@ -73,6 +73,10 @@ def key_invalid() -> Problem:
     )
 
 
+def wrong_datacenter() -> Problem:
+    return Problem(403, "Wrong Datacenter", "The API key provided is linked to a different datacenter.")
+
+
 def too_many_connections(limit: int) -> Problem:
     return Problem(
         429, "Too Many Requests", f"You have exceeded the limit of {limit} simultaneous connections."

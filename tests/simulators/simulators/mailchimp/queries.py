@@ -115,7 +115,9 @@ def _drop(value: Any, tree: Tree) -> Any:
 
 
 # Parts of a member that are there only in some states or lists.
-_SOMETIMES = frozenset({"unsubscribe_reason", "interests", "marketing_permissions", "last_note"})
+_SOMETIMES = frozenset(
+    {"unsubscribe_reason", "interests", "marketing_permissions", "last_note", "id", "email_address"}
+)
 
 
 def _refuse(path: str) -> bool:

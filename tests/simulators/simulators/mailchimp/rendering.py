@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 from collections import Counter
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 from simulators.mailchimp.account import Account
+from simulators.mailchimp.identity import derived_id
 from simulators.mailchimp.model import Audience, Member, Webhook
 
 _MOST_TAGS_SHOWN = 50
@@ -36,9 +38,21 @@ def shown_tags(account: Account, audience: Audience, member: Member) -> list[Jso
     return [{"id": tag_id, "name": name.lower() if lower else name} for tag_id, name in names]
 
 
+def shown_id(account: Account, member: Member) -> str:
+    """The id of a contact: the MD5 of its address, or by a switch something else of the same form."""
+    if account.switches.member_ids == "md5":
+        return member.id
+    return derived_id(32, "member", member.email_address.lower())
+
+
+def shown_text(account: Account, value: Any) -> Any:
+    """A text as answers show it: by a switch with entities, as a page would have it."""
+    return html.escape(value) if account.switches.escapes_entities and isinstance(value, str) else value
+
+
 def member_json(account: Account, audience: Audience, member: Member) -> Json:
-    member_id = member.id
-    values = merge_values(audience, member)
+    member_id = shown_id(account, member)
+    values = {tag: shown_text(account, value) for tag, value in merge_values(audience, member).items()}
     body: Json = {
         "id": member_id,
         "email_address": member.email_address,

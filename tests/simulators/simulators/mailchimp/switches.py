@@ -35,14 +35,26 @@ class Switches:
     unstored_merge_value: str = ""
     signup_throttle: int = 12
     lower_case_tag_names: bool = False
+    odd_times: Literal["accepted", "refused"] = "accepted"
+    unknown_languages: Literal["refused", "accepted"] = "refused"
+    demanded_merge_field: str = ""
+    unstored_updates: bool = False
+    breaking_address: str = ""
+    refuses_people_who_left: str = ""
 
     # Reading.
     since_offset_ignored: bool = True
+    largest_page: int = 1000
+    total_items: Literal["all", "page"] = "all"
+    contacts_without_address: Literal["none", "absent", "null", "empty"] = "none"
+    member_ids: Literal["md5", "other"] = "md5"
+    escapes_entities: bool = False
 
     # Limits of the account.
     connection_limit: int = 10
     connection_limit_answer: Literal["json", "empty_429", "empty_403"] = "json"
     edge_block: Literal["off", "403", "503"] = "off"
+    wrong_datacenter: bool = False
     pending_batch_limit: int = 500
     batch_seconds: float = 0.0
 

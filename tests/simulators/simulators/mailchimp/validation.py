@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -102,6 +103,21 @@ def parse_time(text: str) -> datetime:
     moment = datetime.fromisoformat(tidy.removesuffix("Z") + "+00:00" if tidy.endswith("Z") else tidy)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
+
+def is_odd_time(text: str) -> bool:
+    """A time without a zone, or from before there were any contacts."""
+    if not text:
+        return False
+    moment = datetime.fromisoformat(text.removesuffix("Z") + "+00:00" if text.endswith("Z") else text)
+    return moment.tzinfo is None or moment.year < _FIRST_YEAR
+
+
+_FIRST_YEAR = 1970
+LANGUAGE = re.compile(
+    r"(|en|ar|af|be|bg|ca|zh|hr|cs|da|nl|et|fa|fi|fr|fr_CA|de|el|he|hi|hu|is|id|ga|it|ja|km|ko|lv|lt|mt|ms|mk|no"
+    r"|pl|pt|pt_PT|ro|ru|sr|sk|sl|es|es_ES|sw|sv|ta|th|tr|uk|vi)"
+)
+"""The codes of languages that the vendor's documentation lists."""
 
 _MEMBER_COMMON: Shape = {
     "email_address": STRING,

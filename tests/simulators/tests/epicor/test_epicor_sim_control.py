@@ -4,10 +4,12 @@ import json
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import requests
+from simulators.epicor.moments import from_datetime
 from simulators.epicor.testing import RunningEpicor, StartEpicor, running_epicor
 
 CUSTOMERS = "Erp.BO.CustomerSvc/Customers"
@@ -30,6 +32,14 @@ def test_a_user_edits_inserts_and_deletes(epicor: RunningEpicor) -> None:
     assert inserted["ConNum"] >= 1
     epicor.control.delete("CustCnt", {n: inserted[n] for n in ("Company", "CustNum", "ShipToNum", "ConNum")})
     assert inserted not in epicor.control.rows("CustCnt")
+
+
+def test_the_clock_of_answers_and_rows_is_moved(start_epicor: StartEpicor) -> None:
+    epicor = start_epicor(customers=1, clock=lambda: from_datetime(datetime(2026, 3, 1, 12, tzinfo=UTC)))
+    epicor.control.advance_clock(90)
+    edited = epicor.control.edit("Customer", ONE, Name="Renamed")
+    assert edited["UpdatedOn"] == "2026-03-01T12:01:30.000Z"
+    assert epicor.request("GET", CUSTOMERS).headers["Date"] == "Sun, 01 Mar 2026 12:01:30 GMT"
 
 
 @pytest.mark.parametrize(

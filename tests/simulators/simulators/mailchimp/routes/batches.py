@@ -21,7 +21,7 @@ def _json(call: Call, batch: Batch) -> Json:
 def _all(call: Call) -> Json:
     found = list(call.simulator.batches.known.values())
     return {
-        "batches": [_json(call, batch) for batch in queries.page(found, call.query)],
+        "batches": [_json(call, batch) for batch in call.page(found)],
         "total_items": len(found),
         "_links": links(call.account, "/batches"),
     }

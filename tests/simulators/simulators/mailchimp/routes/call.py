@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -12,15 +12,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from simulators.common.request_log import UNKNOWN
-from simulators.mailchimp import problems
+from simulators.mailchimp import problems, queries
 from simulators.mailchimp.account import Account, Actor
 from simulators.mailchimp.model import Audience, Member
 from simulators.mailchimp.problems import Problem
 from simulators.mailchimp.queries import FIELDS, select
+from simulators.mailchimp.rendering import shown_id
 from simulators.mailchimp.simulator import Simulator
 from simulators.mailchimp.validation import Shape, complaints
 
 PREFIX = "/3.0"
+Item = TypeVar("Item")
 
 
 class Call:
@@ -40,6 +42,10 @@ class Call:
     def actor(self) -> Actor:
         return Actor("api", f"{self.request.method} {self.request.url.path}")
 
+    def page(self, items: Sequence[Item]) -> Sequence[Item]:
+        """The rows that a listing shows, which may be fewer than it was asked for."""
+        return queries.page(items, self.query)[: self.account.switches.largest_page]
+
     def name(self, parameter: str) -> str:
         value: str = self.request.path_params[parameter]
         return value
@@ -51,7 +57,13 @@ class Call:
         return audience
 
     def find_member(self) -> Member | None:
-        return self.audience().find(self.name("subscriber_hash"))
+        audience, key = self.audience(), self.name("subscriber_hash")
+        if self.account.switches.member_ids == "other" and len(key) == _ID_LENGTH and "@" not in key:
+            members = audience.members.values()
+            return next(
+                (one for one in members if key in {shown_id(self.account, one), one.contact_id}), None
+            )
+        return audience.find(key)
 
     def member(self) -> Member:
         member = self.find_member()
@@ -95,6 +107,8 @@ class Call:
             )
 
 
+_ID_LENGTH = 32
+
 Answer = Mapping[str, Any] | None
 """The body of a success; None answers 204."""
 Handler = Callable[[Call], "Answer | Awaitable[Answer]"]
@@ -133,7 +147,13 @@ class Resource:
         call.know_parameters(self._parameters)
         answer = handler(call)
         answer = await answer if inspect.isawaitable(answer) else answer
-        return None if answer is None else select(dict(answer), call.query)
+        if answer is None:
+            return None
+        document = dict(answer)
+        if call.account.switches.total_items == "page" and "total_items" in document:
+            rows = (value for name, value in document.items() if isinstance(value, list) and name != "_links")
+            document["total_items"] = len(next(rows, ()))
+        return select(document, call.query)
 
 
 def _success(answer: Answer) -> Response:

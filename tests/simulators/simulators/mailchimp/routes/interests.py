@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from simulators.mailchimp import problems, queries
 from simulators.mailchimp.model import Audience, Interest, InterestCategory
-from simulators.mailchimp.rendering import Json, links
+from simulators.mailchimp.rendering import Json, links, shown_text
 from simulators.mailchimp.routes.call import Call, Resource
 from simulators.mailchimp.validation import INTEGER, STRING, Shape, one_of
 
@@ -27,7 +27,7 @@ def _category_json(call: Call, audience: Audience, category: InterestCategory) -
     return {
         "list_id": audience.id,
         "id": category.id,
-        "title": category.title,
+        "title": shown_text(call.account, category.title),
         "display_order": category.display_order,
         "type": category.type,
         "_links": links(call.account, f"/lists/{audience.id}/interest-categories/{category.id}"),
@@ -41,7 +41,7 @@ def _interest_json(call: Call, audience: Audience, interest: Interest) -> Json:
         "category_id": interest.category_id,
         "list_id": audience.id,
         "id": interest.id,
-        "name": interest.name,
+        "name": shown_text(call.account, interest.name),
         # The vendor's schema has this number as text.
         "subscriber_count": str(chosen),
         "display_order": interest.display_order,
@@ -68,7 +68,7 @@ def _categories(call: Call) -> Json:
     found = list(audience.categories.values())
     return {
         "list_id": audience.id,
-        "categories": [_category_json(call, audience, one) for one in queries.page(found, call.query)],
+        "categories": [_category_json(call, audience, one) for one in call.page(found)],
         "total_items": len(found),
         "_links": links(call.account, f"/lists/{audience.id}/interest-categories"),
     }
@@ -105,7 +105,7 @@ def _interests(call: Call) -> Json:
     audience, category = call.audience(), _category(call)
     found = [interest for interest in audience.interests.values() if interest.category_id == category.id]
     return {
-        "interests": [_interest_json(call, audience, one) for one in queries.page(found, call.query)],
+        "interests": [_interest_json(call, audience, one) for one in call.page(found)],
         "list_id": audience.id,
         "category_id": category.id,
         "total_items": len(found),

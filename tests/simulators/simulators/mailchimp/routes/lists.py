@@ -43,7 +43,7 @@ def _lists(call: Call) -> Json:
     email = call.query.get("email")
     if email:
         audiences = [audience for audience in audiences if audience.find(email)]
-    shown = queries.page(audiences, call.query)
+    shown = call.page(audiences)
     return {
         "lists": [_shown(call, audience) for audience in shown],
         "total_items": len(audiences),

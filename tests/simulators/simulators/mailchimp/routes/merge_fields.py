@@ -9,7 +9,7 @@ from simulators.mailchimp import problems, queries
 from simulators.mailchimp.merge_fields import LONGEST_TAG, RESERVED_TAGS, TYPES, MergeField
 from simulators.mailchimp.model import Audience
 from simulators.mailchimp.problems import FieldError
-from simulators.mailchimp.rendering import Json, links
+from simulators.mailchimp.rendering import Json, links, shown_text
 from simulators.mailchimp.routes.call import Call, Resource
 from simulators.mailchimp.validation import BOOLEAN, INTEGER, OBJECT, STRING, Shape, one_of
 
@@ -35,11 +35,19 @@ def _all(call: Call) -> Json:
         required = queries.flag(call.query, "required")
         found = [field for field in found if field.required is required]
     return {
-        "merge_fields": [field.as_json(audience.id) for field in queries.page(found, call.query)],
+        "merge_fields": [_shown(call, audience, field) for field in call.page(found)],
         "list_id": audience.id,
         "total_items": len(found),
         "_links": links(call.account, f"/lists/{audience.id}/merge-fields"),
     }
+
+
+def _shown(call: Call, audience: Audience, field: MergeField) -> Json:
+    document = field.as_json(audience.id)
+    options: Json = document["options"]
+    if "choices" in options:
+        options = {**options, "choices": [shown_text(call.account, choice) for choice in options["choices"]]}
+    return {**document, "options": options}
 
 
 def _create(call: Call) -> Json:

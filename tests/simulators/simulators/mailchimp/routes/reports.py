@@ -41,7 +41,7 @@ def _activity_feed(call: Call) -> Json:
         _line(activity) for activity in reversed(member.activity) if not wanted or activity.type in wanted
     ]
     return {
-        "activity": list(queries.page(lines, call.query)),
+        "activity": list(call.page(lines)),
         "email_id": member.id,
         "list_id": audience.id,
         "total_items": len(lines),
@@ -66,7 +66,7 @@ def _abuse_report_json(call: Call, audience: Audience, report: AbuseReport) -> J
 
 def _abuse_reports(call: Call) -> Json:
     audience = call.audience()
-    shown = queries.page(audience.abuse_reports, call.query)
+    shown = call.page(audience.abuse_reports)
     return {
         "abuse_reports": [_abuse_report_json(call, audience, report) for report in shown],
         "list_id": audience.id,
@@ -98,7 +98,7 @@ def _list_activity(call: Call) -> Json:
             days[iso(activity.at)[:10]][_counter_of(activity)] += 1
     found = [{"day": day, **days[day]} for day in sorted(days, reverse=True)[:_DAYS_KEPT]]
     return {
-        "activity": list(queries.page(found, call.query)),
+        "activity": list(call.page(found)),
         "list_id": audience.id,
         "total_items": len(found),
         "_links": links(call.account, f"/lists/{audience.id}/activity"),
@@ -135,7 +135,7 @@ def _campaigns(call: Call) -> Json:
     if call.query.get("sort_field") == "send_time":
         found.sort(key=lambda one: one.sent_at, reverse=call.query.get("sort_dir") == "DESC")
     return {
-        "campaigns": [_campaign_json(call, campaign) for campaign in queries.page(found, call.query)],
+        "campaigns": [_campaign_json(call, campaign) for campaign in call.page(found)],
         "total_items": len(found),
         "_links": links(call.account, "/campaigns"),
     }
@@ -176,7 +176,7 @@ def _opt_outs(call: Call) -> Json:
         for line in member.activity
         if line.type == "unsub" and line.campaign_id == campaign.id
     ]
-    shown = queries.page(found, call.query)
+    shown = call.page(found)
     return {
         "unsubscribes": [_opt_out(call, audience, campaign, member, line) for member, line in shown],
         "campaign_id": campaign.id,

@@ -20,7 +20,7 @@ def _all(call: Call) -> Json:
     tags = shown_tags(call.account, audience, member)
     added = iso(member.last_changed)
     return {
-        "tags": [{**tag, "date_added": added} for tag in queries.page(tags, call.query)],
+        "tags": [{**tag, "date_added": added} for tag in call.page(tags)],
         "total_items": len(tags),
         "_links": links(call.account, f"/lists/{audience.id}/members/{member.id}/tags"),
     }

@@ -1,0 +1,78 @@
+"""The opt-out flags in Epicor that this software has set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from kinetic_mailchimp.audit.state.ledger import Ledger
+from kinetic_mailchimp.kit.email_address import email_key
+
+FLAGS_NAMESPACE: Final = "consent/flags"
+"""By `row_name`. Written by target-epicor-contacts alone."""
+
+
+class FlagCause(StrEnum):
+    """The origin of the opt-out that a flag carries."""
+
+    PERSON = "person"
+    BOUNCE = "bounce"
+    COMPLAINT = "complaint"
+    REP = "rep"
+
+
+@dataclass(frozen=True, slots=True)
+class FlagState:
+    """A flag that this software has set and not taken back: it is no wish of a rep.
+
+    Attributes:
+        address: The email key of the person for whom it was set.
+        cause: The origin of the opt-out.
+        origin: For a cause `rep`, the name of the row on which the rep set the flag.
+        list_id: The audience that told of the opt-out; empty where none did.
+        at: The time of the opt-out by Mailchimp's clock.
+    """
+
+    address: str
+    cause: FlagCause = FlagCause.PERSON
+    origin: str = ""
+    list_id: str = ""
+    at: str = ""
+
+    def is_for(self, address: str) -> bool:
+        """Tell whether the flag was set for an address, however it is spelled."""
+        return email_key(self.address) == email_key(address)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> FlagState:
+        """Read what `to_json` made."""
+        return cls(
+            stored["address"],
+            FlagCause(stored.get("cause", FlagCause.PERSON)),
+            stored.get("origin", ""),
+            stored.get("list", ""),
+            stored.get("at", ""),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry of the ledger; what is empty is left out."""
+        stored = {
+            "address": self.address,
+            "cause": self.cause.value,
+            "origin": self.origin,
+            "list": self.list_id,
+            "at": self.at,
+        }
+        return {name: value for name, value in stored.items() if value}
+
+
+def read_flags(ledger: Ledger, rows: Iterable[str]) -> dict[str, FlagState]:
+    """The flags of rows that this software has set.
+
+    Args:
+        ledger: The namespace `FLAGS_NAMESPACE` of the trail.
+        rows: Names of rows.
+    """
+    return {row: FlagState.from_json(value) for row, value in ledger.get_many(rows).items()}

@@ -1,0 +1,80 @@
+"""Changes of flags in Epicor that target-mailchimp found, and only target-epicor-contacts can write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from kinetic_mailchimp.audit.state.flag_state import FlagCause
+from kinetic_mailchimp.audit.state.ledger import Ledger
+
+HANDOVER_NAMESPACE: Final = "consent/handover"
+"""By `row_name`. target-mailchimp writes, target-epicor-contacts deletes, each together with its decision."""
+
+
+class HandoverAction(StrEnum):
+    """The change of the row's flag."""
+
+    FLAG = "flag"
+    CLEAR = "clear"
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """A flag to set on a row, or to take back.
+
+    Attributes:
+        address: The address of the row, as the record has it.
+        action: The change.
+        status: For `flag`, the member's status: `unsubscribed`, `complaint` or `cleaned`.
+        cause: The origin of the opt-out.
+        origin: For a cause `rep`, the row on which the rep set the flag. In a `clear`, every flag with this
+            origin falls, and the row's own is not touched; without an origin, the row's own flag falls.
+        list_id: The audience of the member.
+        at: The time of the opt-out by Mailchimp's clock, where it is known.
+    """
+
+    address: str
+    action: HandoverAction
+    status: str = ""
+    cause: FlagCause = FlagCause.PERSON
+    origin: str = ""
+    list_id: str = ""
+    at: str = ""
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Handover:
+        """Read what `to_json` made."""
+        return cls(
+            stored["address"],
+            HandoverAction(stored["action"]),
+            stored.get("status", ""),
+            FlagCause(stored.get("cause", FlagCause.PERSON)),
+            stored.get("origin", ""),
+            stored.get("list", ""),
+            stored.get("at", ""),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry of the ledger; what is empty is left out."""
+        stored = {
+            "address": self.address,
+            "action": self.action.value,
+            "status": self.status,
+            "cause": self.cause.value,
+            "origin": self.origin,
+            "list": self.list_id,
+            "at": self.at,
+        }
+        return {name: value for name, value in stored.items() if value}
+
+
+def read_handovers(ledger: Ledger) -> dict[str, Handover]:
+    """Every handover that waits, by the name of its row.
+
+    Args:
+        ledger: The namespace `HANDOVER_NAMESPACE` of the trail.
+    """
+    return {row: Handover.from_json(value) for row, value in ledger.items()}

@@ -1,0 +1,161 @@
+"""Closes the dead letters of a source row: the newest stands for the row, and a success ends its wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from kinetic_mailchimp.audit.storage.database import Database
+from kinetic_mailchimp.audit.storage.json_text import storable
+from kinetic_mailchimp.audit.storage.schema import ENTRY_JOIN, dead_letters, decisions
+from kinetic_mailchimp.audit.trail.decision import Action, Decision
+from kinetic_mailchimp.audit.trail.entries import COLUMNS, Row
+from kinetic_mailchimp.audit.trail.letter_states import FAILED_AGAIN, OPEN, RESOLVED
+from kinetic_mailchimp.kit.errors import TransientError
+
+_Source = tuple[str, str, str | None]
+"""Stream, key of the row, and event: of a row that came with an event, another event says nothing."""
+
+_WRITTEN: Final = frozenset(
+    {
+        Action.CREATED,
+        Action.UPDATED,
+        Action.UNCHANGED,
+        Action.FLAGGED,
+        Action.CLEARED,
+        Action.MOVED,
+        Action.ARCHIVED,
+    }
+)
+_SEQ, _PART_OF, _STREAM, _REASON, _REFERS_TO, _DIGEST, _SOURCE_KEY, _EVENT, _DEAD_LETTER = (
+    COLUMNS.index(name)
+    for name in (
+        "seq",
+        "part_of",
+        "stream",
+        "reason",
+        "refers_to",
+        "digest",
+        "source_key",
+        "event_id",
+        "dead_letter",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    run_id: int
+    seq: int
+    source: _Source
+
+
+class OpenLetters:
+    """The open dead letters of a plugin by source row, as far as this run knows them.
+
+    Args:
+        run_id: This run.
+        plugin: Whose dead letters they are.
+    """
+
+    def __init__(self, run_id: int, plugin: str) -> None:
+        self._run_id = run_id
+        self._plugin = plugin
+        self._is_loaded = False
+        self._letters: dict[str, _Letter] = {}
+        self._of_source: dict[_Source, set[str]] = {}
+
+    def load(self, database: Database) -> None:
+        """Read the open dead letters, once."""
+        if self._is_loaded:
+            return
+        query = (
+            sa.select(
+                *(dead_letters.c[name] for name in ("run_id", "seq")),
+                *(decisions.c[name] for name in ("digest", "stream", "source_key", "event_id")),
+            )
+            .join(decisions, ENTRY_JOIN)
+            .where(
+                dead_letters.c.state == OPEN,
+                dead_letters.c.plugin == self._plugin,
+                decisions.c.source_key.is_not(None),
+            )
+        )
+        with database.reading() as connection:
+            for run_id, seq, digest, stream, source_key, event_id in connection.execute(query):
+                self._add(run_id, seq, digest, (stream, source_key, event_id))
+        self._is_loaded = True
+
+    def closing(self, made: Iterable[Decision]) -> Iterator[Decision]:
+        """The decisions, each with one part more for every dead letter that it closes."""
+        closed: set[str] = set()
+        for decision in made:
+            notes = self._closed_by(decision) - closed if self._letters else set()
+            if not notes:
+                yield decision
+                continue
+            closed |= notes
+            state = RESOLVED if decision.dead_letter is None else FAILED_AGAIN
+            parts = (
+                Decision(stream="trail", action=Action.REPLAYED, reason=state, refers_to=note)
+                for note in sorted(notes)
+            )
+            yield replace(decision, parts=(*decision.parts, *parts))
+
+    def close(self, connection: sa.Connection, rows: Sequence[Row]) -> None:
+        """Mark the dead letters that entries close.
+
+        Args:
+            connection: The transaction that stores the entries.
+            rows: The entries.
+
+        Raises:
+            TransientError: A replay or a person was faster.
+        """
+        for note, row in self._closed_in(rows):
+            letter = self._letters[note]
+            is_open = (
+                dead_letters.c.run_id == letter.run_id,
+                dead_letters.c.seq == letter.seq,
+                dead_letters.c.state == OPEN,
+            )
+            result = {"state": row[_REASON], "result_run_id": self._run_id, "result_seq": row[_PART_OF]}
+            if connection.execute(sa.update(dead_letters).where(*is_open).values(**result)).rowcount != 1:
+                self._is_loaded, self._letters, self._of_source = False, {}, {}
+                raise TransientError(
+                    f"The dead letter {letter.run_id}/{letter.seq} is not open any more.",
+                    advice="A replay is at work: run the pipeline again.",
+                )
+
+    def follow(self, rows: Sequence[Row]) -> None:
+        """Take note of what entries closed and opened, once they are stored."""
+        for note, _ in self._closed_in(rows):
+            self._of_source[self._letters.pop(note).source].discard(note)
+        for row in rows:
+            if row[_DEAD_LETTER] is not None and row[_SOURCE_KEY] is not None:
+                source: Any = (row[_STREAM], row[_SOURCE_KEY], row[_EVENT])
+                self._add(self._run_id, row[_SEQ], row[_DIGEST], source)
+
+    def _closed_by(self, decision: Decision) -> set[str]:
+        if decision.dead_letter is None and decision.action not in _WRITTEN:
+            return set()
+        source = (
+            storable(decision.stream),
+            storable(decision.source_key or ""),
+            storable(decision.event_id),
+        )
+        return self._of_source.get(source, set())
+
+    def _closed_in(self, rows: Sequence[Row]) -> list[tuple[str, Row]]:
+        if not self._letters:
+            return []
+        referring = ((str(row[_REFERS_TO]), row) for row in rows if row[_PART_OF] is not None)
+        return [(note, row) for note, row in referring if note in self._letters]
+
+    def _add(self, run_id: Any, seq: Any, digest: Any, source: _Source) -> None:  # noqa: ANN401 (columns)
+        note = f"{run_id}:{seq}:{digest.hex()}"
+        self._letters[note] = _Letter(run_id, seq, source)
+        self._of_source.setdefault(source, set()).add(note)

@@ -1,0 +1,47 @@
+"""URLs of servers in settings: without a login, and not in clear over a network."""
+
+from __future__ import annotations
+
+from urllib.parse import SplitResult, urlsplit
+
+from kinetic_mailchimp.kit.errors import ConfigurationError
+
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+IN_CLEAR = "is not https: secrets and people's data travel in clear."
+
+
+def web_url(text: str, setting: str) -> str:
+    """The URL of a server as a setting has it, without spaces around it.
+
+    Raises:
+        ConfigurationError: It is not an http(s) URL, or it holds a login, which logs and proxies would show.
+    """
+    url = text.strip()
+    parts = split_url(url)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigurationError(
+            f"`{setting}` is not a valid web address.",
+            advice="It begins with https:// and a host.",
+        )
+    if "@" in parts.netloc:
+        raise ConfigurationError(
+            f"`{setting}` holds a login before the host.",
+            advice="Leave it out: credentials have settings of their own, which logs do not show.",
+        )
+    return url
+
+
+def split_url(url: str) -> SplitResult | None:
+    """The parts of a URL; None where it is not one, such as `http://[`."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 (checks)
+    except ValueError:
+        return None
+    return parts
+
+
+def travels_in_clear(url: str) -> bool:
+    """Tell whether what is sent to a URL can be read on the way."""
+    parts = split_url(url)
+    return parts is not None and parts.scheme == "http" and parts.hostname not in _THIS_MACHINE

@@ -1,0 +1,63 @@
+"""All events of one person: found, and removed for good."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+from kinetic_mailchimp.kit.email_address import email_key
+from kinetic_mailchimp.kit.errors import TransientError
+from sqlalchemy import func, select
+
+from tap_mailchimp_webhooks.inbox.store import LOOKUP_CHUNK, Inbox, StoredEvent, chunks
+from tap_mailchimp_webhooks.inbox.tables import events, readers
+
+
+def events_of(inbox: Inbox, address: str) -> list[StoredEvent]:
+    """Every event that is about an address or names it, oldest first.
+
+    Encrypted data cannot be searched by the database, so that each event is read: minutes for millions.
+
+    Args:
+        inbox: Where to look.
+        address: In any spelling.
+    """
+    named = re.compile(rf"(?<![\w.+%-]){re.escape(email_key(address))}(?![\w-]|\.\w)")
+    found: list[StoredEvent] = []
+    after = 0
+    while page := inbox.page(after=after):
+        found += [
+            event for event in page if named.search(email_key(msgspec.json.encode(event.data).decode()))
+        ]
+        after = page[-1].sequence
+    return found
+
+
+def unread(inbox: Inbox, found: Sequence[StoredEvent]) -> int:
+    """Number of these events that a reader, or a first one, has not confirmed yet."""
+    with inbox.database.reading() as connection:
+        confirmed = connection.execute(select(func.min(readers.c.confirmed))).scalar() or 0
+    return sum(event.sequence > confirmed for event in found)
+
+
+def remove(inbox: Inbox, found: Sequence[StoredEvent]) -> None:
+    """Delete events for good: SQLite overwrites them and empties its log.
+
+    Raises:
+        TransientError: They are deleted, but another process still reads an older state of the file.
+    """
+    database = inbox.database
+    with database.writing() as connection:
+        if database.is_sqlite:
+            connection.exec_driver_sql("PRAGMA secure_delete=ON")
+        for some in chunks([event.sequence for event in found], LOOKUP_CHUNK):
+            connection.execute(events.delete().where(events.c.sequence.in_(some)))
+    with database.autocommit() as connection:
+        if not database.is_sqlite:
+            connection.exec_driver_sql("VACUUM inbox_events")
+        elif connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]:
+            raise TransientError(
+                "The events are removed, but another process still reads: copies are in the file's log.",
+                advice="Run the command again.",
+            )

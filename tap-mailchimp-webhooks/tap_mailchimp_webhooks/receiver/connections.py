@@ -1,0 +1,206 @@
+"""Bounds on connections, heads and time, so that no client keeps deliveries of others waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Container
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from typing_extensions import override
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tap_mailchimp_webhooks.receiver.settings import ReceiverSettings
+
+LARGEST_HEAD = 32_768
+"""Bytes of a request line and its headers. Mailchimp and a proxy need some 1,000."""
+MOST_HEADERS = 100
+HEAD_SECONDS = 10.0
+REQUEST_SECONDS = 30.0
+"""From the first byte of a request to its last. Mailchimp itself waits 10 s for an answer."""
+SWEEP_SECONDS = 1.0
+
+_REASONS = {408: "Request Timeout", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one server.
+
+    Attributes:
+        connections: In all.
+        per_client: Of one address.
+        proxies: Addresses that stand for many clients: only the bound on all holds for them.
+        head_seconds: From the beginning of a request to the end of its headers.
+        request_seconds: From the beginning of a request to its end.
+    """
+
+    connections: int
+    per_client: int
+    proxies: Container[str] = ()
+    head_seconds: float = HEAD_SECONDS
+    request_seconds: float = REQUEST_SECONDS
+
+    @classmethod
+    def of(cls, settings: ReceiverSettings) -> Limits:
+        """The bounds that are set."""
+        proxies = {name.strip() for name in settings.forwarded_allow_ips.split(",")}
+        return cls(settings.max_connections, settings.max_connections_per_client, proxies)
+
+
+class Connections:
+    """The open connections of one server.
+
+    Where there are too many, the oldest that has no whole request gives way to a new one: a delivery comes at
+    once and whole, and what is only held open must not keep it out.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._all: dict[BoundedProtocol, None] = {}
+        self._by_client: dict[str, dict[BoundedProtocol, None]] = {}
+        self._sweep: asyncio.TimerHandle | None = None
+
+    def add(self, connection: BoundedProtocol) -> None:
+        """Take a new connection in, or close it where all others are at work."""
+        limits, client = self.limits, connection.client_host
+        same = self._by_client.setdefault(client, {})
+        self._all[connection] = same[connection] = None
+        if len(same) > limits.per_client and client not in limits.proxies:
+            _make_room(same)
+        elif len(self._all) > limits.connections:
+            _make_room(self._all)
+        if self._sweep is None:
+            self._sweep = connection.loop.call_later(SWEEP_SECONDS, self._close_late, connection.loop)
+
+    def remove(self, connection: BoundedProtocol) -> None:
+        """Forget a connection that is closed."""
+        self._all.pop(connection, None)
+        same = self._by_client.get(connection.client_host, {})
+        same.pop(connection, None)
+        if not same:
+            self._by_client.pop(connection.client_host, None)
+
+    def _close_late(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = time.monotonic()
+        for connection in list(self._all):
+            if connection.is_late(now, self.limits):
+                connection.refuse(408)
+        self._sweep = loop.call_later(SWEEP_SECONDS, self._close_late, loop) if self._all else None
+
+
+def _make_room(connections: dict[BoundedProtocol, None]) -> None:
+    *others, newest = connections
+    next((other for other in others if other.may_give_way), newest).refuse(503)
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's connection, within the bounds of `opened`, which a subclass brings."""
+
+    opened: ClassVar[Connections]
+
+    @property
+    def client_host(self) -> str:
+        """The address at the other end."""
+        return self.client[0] if self.client else ""
+
+    @property
+    def may_give_way(self) -> bool:
+        """True for a connection without a whole request that waits for its answer."""
+        is_at_work = self._began is None and self.cycle is not None and not self.cycle.response_complete
+        return not (is_at_work or self.transport.is_closing())
+
+    def is_late(self, now: float, limits: Limits) -> bool:
+        """True if a request has begun too long ago and is not whole.
+
+        Args:
+            now: Monotonic seconds.
+            limits: The bounds.
+        """
+        if self._began is None:
+            return False
+        return now - self._began > (limits.head_seconds if self._is_in_head else limits.request_seconds)
+
+    def refuse(self, status: int) -> None:
+        """Answer with a status and close."""
+        if self.transport.is_closing():
+            return
+        head = f"HTTP/1.1 {status} {_REASONS[status]}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        self.transport.write(head.encode())
+        self.transport.close()
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._began: float | None = time.monotonic()
+        self._is_in_head = True
+        self._head_bytes = self._unread_bytes = 0
+        self.opened.add(self)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.opened.remove(self)
+        super().connection_lost(exc)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        if self._began is None:
+            self._began = time.monotonic()
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        if self._is_in_head:
+            # A header that does not end reaches no callback, and is kept by the parser.
+            self._unread_bytes += len(data)
+            if self._unread_bytes > LARGEST_HEAD:
+                self.refuse(431)
+
+    @override
+    def on_message_begin(self) -> None:
+        self._is_in_head = True
+        self._head_bytes = self._unread_bytes = 0
+        super().on_message_begin()
+
+    @override
+    def on_url(self, url: bytes) -> None:
+        self._head_bytes += len(url)
+        super().on_url(url)
+
+    @override
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > LARGEST_HEAD or len(self.headers) > MOST_HEADERS:
+            self._check_head()
+        super().on_header(name, value)
+
+    @override
+    def on_headers_complete(self) -> None:
+        self._check_head()
+        self._is_in_head = False
+        super().on_headers_complete()
+
+    @override
+    def on_message_complete(self) -> None:
+        self._began = None
+        super().on_message_complete()
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        if self._is_head_too_large():
+            self.refuse(431)
+        elif not self.transport.is_closing():
+            super().send_400_response(msg)
+
+    def _check_head(self) -> None:
+        if self._is_head_too_large():
+            raise ValueError("the head of a request is too large")  # the parser makes it one of its errors
+
+    def _is_head_too_large(self) -> bool:
+        return self._head_bytes > LARGEST_HEAD or len(self.headers or ()) > MOST_HEADERS
+
+
+def bounded_protocol(limits: Limits) -> type[asyncio.Protocol]:
+    """The protocol of a server with some bounds."""
+    members: dict[str, Any] = {"opened": Connections(limits)}
+    return type("ReceiverProtocol", (BoundedProtocol,), members)

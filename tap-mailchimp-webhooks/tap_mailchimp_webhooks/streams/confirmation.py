@@ -1,0 +1,212 @@
+"""Confirms events of deliveries that nobody signed, by what Mailchimp shows of the person at present.
+
+Whoever knows the path secret can post an event. An opt-out that was made up does little harm; a subscription
+takes back a flag, and a changed address or profile overwrites what another system has.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from kinetic_mailchimp.kit.email_address import email_key
+from kinetic_mailchimp.kit.errors import ConnectorError, NotFoundError
+from kinetic_mailchimp.kit.timestamps import Clock, parse_timestamp, utc_now
+from kinetic_mailchimp.mailchimp import MailchimpClient, subscriber_hash
+
+from tap_mailchimp_webhooks.events.event import (
+    CATCH_UP,
+    WEBHOOK,
+    rfc3339,
+    subject_of,
+    text_of,
+)
+from tap_mailchimp_webhooks.events.member_status import ARCHIVED, SUBSCRIBED, member_data
+from tap_mailchimp_webhooks.inbox.store import Inbox, StoredEvent
+
+logger = logging.getLogger(__name__)
+
+CONFIRMED = "confirmed"
+REFUTED = "refuted"
+TYPES = frozenset({"subscribe", "profile", "upemail"})
+"""Types of events that are irreversible, or take a flag back."""
+
+MOST_SINGLE = 25
+"""People who are asked for one by one; more of them are read as a listing of those that changed lately."""
+LATELY = timedelta(hours=4)
+"""Before the first of them arrived: Mailchimp repeats a delivery for 75 minutes, and clocks differ."""
+MOST_FAILURES = 3
+"""Members that cannot be read before the others are left for the next time."""
+MOST_CHANGES = 5
+"""Changes of one address that are followed, each by a query of the inbox."""
+LONGEST_WAIT = timedelta(days=7)
+"""An event waits for Mailchimp's answer for so long; then it is refuted."""
+
+FIELDS = ("id", "email_address", "web_id", "status", "merge_fields", "last_changed")
+
+Members = dict[str, Mapping[str, Any] | None]
+"""By lower-cased address: the member, None for nobody; none while Mailchimp does not answer."""
+
+
+class Confirmer:
+    """Reads the members that unsigned events are about.
+
+    Args:
+        client: Of the account.
+        inbox: Holds the events.
+        now: The clock.
+    """
+
+    def __init__(self, client: MailchimpClient, inbox: Inbox, now: Clock = utc_now) -> None:
+        self._client = client
+        self._inbox = inbox
+        self._now = now
+        self.failure: ConnectorError | None = None
+        """The first one for which an event was postponed."""
+
+    def confirm(self, batch: Sequence[StoredEvent]) -> list[StoredEvent]:
+        """The events of a batch that can be emitted.
+
+        One that is confirmed has the values that Mailchimp shows, whatever it said. One about which Mailchimp
+        does not answer goes to the end of the inbox: it must not keep an opt-out behind it waiting.
+        """
+        by_list: dict[str, list[StoredEvent]] = defaultdict(list)
+        for event in batch:
+            if needs_confirmation(event) and event.list_id:
+                by_list[event.list_id].append(event)
+        judged: dict[int, StoredEvent] = {}
+        for list_id, some in by_list.items():
+            judged.update(self._judge(list_id, some))
+        ready, postponed = [], []
+        for event in batch:
+            if not needs_confirmation(event):
+                ready.append(event)
+            elif not event.list_id:
+                ready.append(replace(event, confirmation=REFUTED))
+            elif event.sequence in judged:
+                ready.append(judged[event.sequence])
+            elif self._now() - parse_timestamp(event.received_at) > LONGEST_WAIT:
+                ready.append(replace(event, confirmation=REFUTED))
+            else:
+                postponed.append(event.sequence)
+        if postponed:
+            logger.warning("%d unsigned events wait for the next run: %s", len(postponed), self.failure)
+            self._inbox.requeue(postponed)
+        return ready
+
+    def _judge(self, list_id: str, some: Sequence[StoredEvent]) -> dict[int, StoredEvent]:
+        final = self._final_addresses(list_id, some)
+        subjects = {event.sequence: str(subject_of(event.type, event.data)) for event in some}
+        members = self._members(list_id, [*subjects.values(), *final.values()], some)
+        known = self._inbox.about(list_id, [subjects[sequence] for sequence in final])
+        judged: dict[int, StoredEvent] = {}
+        for event in some:
+            subject = subjects[event.sequence]
+            asked = {email_key(address) for address in (subject, final.get(event.sequence, subject))}
+            if not asked <= members.keys():
+                continue
+            member = members[email_key(subject)]
+            if event.type == "upemail":
+                moved = members[email_key(final[event.sequence])]
+                web_ids = _web_ids(known.get(subject, ()), event)
+                judged[event.sequence] = _with(event, is_true=is_moved(member, moved, web_ids))
+            else:
+                judged[event.sequence] = _as_shown(event, member, list_id)
+        return judged
+
+    def _final_addresses(self, list_id: str, some: Iterable[StoredEvent]) -> dict[int, str]:
+        """The address that each change led to in the end, since a person may have changed it again."""
+        final = {
+            event.sequence: text_of(event.data, "new_email") or ""
+            for event in some
+            if event.type == "upemail"
+        }
+        for _ in range(MOST_CHANGES if final else 0):
+            later = self._inbox.about(list_id, {address for address in final.values() if address})
+            for sequence, address in final.items():
+                final[sequence] = next(
+                    (
+                        str(text_of(event.data, "new_email"))
+                        for event in reversed(later.get(address, ()))
+                        if event.type == "upemail" and event.sequence > sequence
+                    ),
+                    address,
+                )
+        return final
+
+    def _members(self, list_id: str, addresses: Iterable[str], some: Sequence[StoredEvent]) -> Members:
+        missing = {email_key(address): address for address in addresses if address}
+        found: Members = {"": None}
+        failures = 0
+        if len(missing) > MOST_SINGLE:
+            found.update(self._changed_lately(list_id, missing, some))
+        for key, address in missing.items():
+            if key in found or failures >= MOST_FAILURES:
+                continue
+            try:
+                found[key] = self._client.member(list_id, subscriber_hash(address), fields=FIELDS)
+            except NotFoundError:
+                found[key] = None
+            except ConnectorError as error:
+                failures += 1
+                self.failure = self.failure or error
+        return found
+
+    def _changed_lately(self, list_id: str, wanted: Iterable[str], some: Sequence[StoredEvent]) -> Members:
+        since = min(parse_timestamp(event.received_at) for event in some) - LATELY
+        keys = set(wanted)
+        try:
+            listed = self._client.members(list_id, fields=FIELDS, since_last_changed=rfc3339(since))
+            return {
+                key: member
+                for member in listed
+                if (key := email_key(str(member.get("email_address") or ""))) in keys
+            }
+        except ConnectorError as error:
+            self.failure = self.failure or error
+            return {}
+
+
+def needs_confirmation(event: StoredEvent) -> bool:
+    """True for an event that Mailchimp must confirm before it is applied."""
+    return event.origin == WEBHOOK and not event.is_signed and event.type in TYPES
+
+
+def is_moved(former: Mapping[str, Any] | None, moved: Mapping[str, Any] | None, web_ids: set[str]) -> bool:
+    """True if a member is under its new address and under no other, as far as is known the same contact.
+
+    Args:
+        former: The member under the old address.
+        moved: The member under the new address.
+        web_ids: Mailchimp's numbers of the contact under the old address; none where it is not known.
+    """
+    if moved is None or moved.get("status") == ARCHIVED:
+        return False
+    if former is not None and former.get("status") != ARCHIVED:
+        return False
+    return not web_ids or str(moved.get("web_id")) in web_ids
+
+
+def _web_ids(known: Sequence[StoredEvent], event: StoredEvent) -> set[str]:
+    """The numbers that earlier events have, those of trusted ones where there are any."""
+    earlier = [one for one in known if one.sequence < event.sequence and one.data.get("web_id")]
+    trusted = [one for one in earlier if one.is_signed or one.origin == CATCH_UP]
+    return {str(one.data["web_id"]) for one in trusted or earlier}
+
+
+def _as_shown(event: StoredEvent, member: Mapping[str, Any] | None, list_id: str) -> StoredEvent:
+    """A subscription or a profile with the values that Mailchimp shows; groups are not among them."""
+    if member is None or member.get("status") != SUBSCRIBED:
+        return _with(event, is_true=False)
+    shown = member_data(member, list_id)["merges"]
+    told = event.data.get("merges")
+    merges = {tag: shown[tag] for tag in (told if isinstance(told, dict) else ()) if tag in shown}
+    return replace(_with(event, is_true=True), data={**event.data, "merges": merges})
+
+
+def _with(event: StoredEvent, *, is_true: bool) -> StoredEvent:
+    return replace(event, confirmation=CONFIRMED if is_true else REFUTED)

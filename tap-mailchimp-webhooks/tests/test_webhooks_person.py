@@ -1,0 +1,91 @@
+"""What the inbox holds about one person: found in any spelling, and removed from the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner, Result
+from cryptography.fernet import Fernet
+from kinetic_mailchimp.kit.errors import DataError
+from tap_mailchimp_webhooks.cli.main import commands
+from tap_mailchimp_webhooks.events.event import to_arrival
+from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
+from tap_mailchimp_webhooks.inbox.person import events_of
+from tap_mailchimp_webhooks.inbox.store import Inbox
+
+ADA = "Ada.Lovelace@example.com"
+DATA: list[dict[str, Any]] = [
+    {"email": ADA, "list_id": "a"},
+    {"old_email": ADA.upper(), "new_email": "new@example.com", "list_id": "a"},
+    {"email": "boss@example.com", "merges": {"ASSISTANT": f"<{ADA}>"}},
+    {"email": f"not.{ADA}", "list_id": "a"},
+    {"email": f"{ADA}.au", "list_id": "a"},
+]
+
+
+def fill(inbox: Inbox, now) -> None:
+    inbox.store(
+        [
+            to_arrival(
+                f"event-{number}",
+                "upemail" if "old_email" in data else "unsubscribe",
+                data,
+                occurred_at=now,
+                received_at=now,
+                origin="webhook",
+            )
+            for number, data in enumerate(DATA)
+        ]
+    )
+
+
+@pytest.fixture
+def run(sqlite_url: str) -> Callable[..., Result]:
+    def call(*arguments: str) -> Result:
+        url = ("--inbox-database-url", sqlite_url)
+        return CliRunner().invoke(commands, [*arguments, *url], catch_exceptions=True)
+
+    return call
+
+
+@pytest.mark.parametrize("encryption", [FieldEncryption(), None], ids=["clear", "encrypted"])
+def test_every_event_that_names_the_person_is_found(
+    open_inbox, sqlite_url, now, encryption, monkeypatch
+) -> None:
+    monkeypatch.setenv("CONNECTOR_SECRET_KEY", Fernet.generate_key().decode())
+    inbox = open_inbox(sqlite_url, encryption or FieldEncryption.from_environment())
+    fill(inbox, now)
+    assert [event.event_id for event in events_of(inbox, ADA.swapcase())] == ["event-0", "event-1", "event-2"]
+
+
+def test_the_export_lists_what_it_found(inbox, now, run) -> None:
+    fill(inbox, now)
+    result = run("export", "--email", ADA)
+    assert [json.loads(line)["where"] for line in result.stdout.splitlines()] == ["inbox"] * 3
+    assert "3 events (2 unsubscribe, 1 upemail)" in result.stderr
+
+
+@pytest.mark.rule("R2")
+def test_events_that_wait_to_be_read_are_given_up_only_on_purpose(inbox, now, run) -> None:
+    fill(inbox, now)
+    result = run("erase", "--yes", "--email", ADA)
+    assert isinstance(result.exception, DataError)
+    assert "3 events about this person wait" in str(result.exception)
+    assert len(events_of(inbox, ADA)) == 3
+
+
+@pytest.mark.rule("R9")
+def test_an_erased_person_is_not_in_the_file_any_more(inbox, now, run, sqlite_url) -> None:
+    fill(inbox, now)
+    result = run("erase", "--yes", "--with-unread", "--email", ADA)
+    assert "Erased in the inbox: 3 events" in result.output
+    assert len(inbox.page(after=0)) == 2
+    file = Path(str(sa.make_url(sqlite_url).database))
+    stored = b"".join(path.read_bytes() for path in file.parent.glob(f"{file.name}*"))
+    assert b"boss@example.com" not in stored
+    assert f'"{ADA}"'.encode() not in stored

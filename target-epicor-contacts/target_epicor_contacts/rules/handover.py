@@ -1,0 +1,146 @@
+"""Plans what target-mailchimp hands over: a flag to set on one row, or flags to take back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from kinetic_mailchimp.audit.state.flag_state import FlagCause, FlagState
+from kinetic_mailchimp.audit.state.handover import Handover, HandoverAction
+from kinetic_mailchimp.kit.email_address import email_key
+from kinetic_mailchimp.kit.timestamps import format_timestamp, utc_now
+
+from target_epicor_contacts.contract.contact_update import ContactUpdate, Status, parse_update
+from target_epicor_contacts.contract.event_order import Age
+from target_epicor_contacts.rules.consent import OPT_OUT_OF_REP, apply_status, write_status
+from target_epicor_contacts.rules.event_plan import EventPlan
+from target_epicor_contacts.rules.plan import BatchPlan, finish
+from target_epicor_contacts.rules.working_copy import WorkingCopy
+from target_epicor_contacts.state.person_state import StatusSeen
+
+STREAM = "consent_handover"
+WITHDRAWN = "opt_out_withdrawn"
+FORMER_ADDRESS = "flag_of_former_address"
+
+
+@dataclass(frozen=True)
+class HandedOver:
+    """A handover, as a contact update.
+
+    Attributes:
+        row: The name of its row.
+        handover: As target-mailchimp wrote it.
+        update: The same for the audit trail and the rules.
+    """
+
+    row: str
+    handover: Handover
+    update: ContactUpdate
+
+
+def read_handover(row: str, handover: Handover) -> HandedOver:
+    """A handover as a contact update.
+
+    Args:
+        row: The name of its row.
+        handover: As target-mailchimp wrote it.
+    """
+    status = Status.SUBSCRIBED.value if not handover.origin else None
+    if handover.action is HandoverAction.FLAG:
+        status = handover.status or Status.UNSUBSCRIBED.value
+    record = {
+        "email": handover.address,
+        "contact_status": status,
+        "occurred_at": handover.at or format_timestamp(utc_now()),
+        "list_id": handover.list_id,
+        "source_key": row,
+    }
+    return HandedOver(row, handover, parse_update(STREAM, record))
+
+
+def plan_handovers(handed_over: Iterable[HandedOver], working: WorkingCopy) -> BatchPlan:
+    """Plan the flags to set and to take back.
+
+    Args:
+        handed_over: Each with the update that stands for it.
+        working: The rows, the states and our flags.
+    """
+    events = []
+    ids = {row.name: row_id for row_id, row in working.rows.items()}
+    for number, given in enumerate(handed_over):
+        event = EventPlan(given.update, given.update.key, number)
+        if given.handover.action is HandoverAction.FLAG:
+            _set(working, event, given, ids.get(given.row))
+        elif given.handover.origin:
+            _withdraw(working, event, given.handover, ids)
+        else:
+            _take_back(working, event, given, ids.get(given.row))
+        events.append(event)
+    return finish(working, events)
+
+
+def _set(working: WorkingCopy, event: EventPlan, given: HandedOver, row_id: str | None) -> None:
+    update, handover = given.update, given.handover
+    matches = {name: kind for name, kind in working.match(update.key).items() if name == row_id}
+    event.matched = tuple(matches)
+    known = working.state(update.key).status
+    status = update.status or Status.UNSUBSCRIBED
+    returned = known is not None and known.value is Status.SUBSCRIBED and bool(handover.at)
+    if returned and known and update.event_time.age(known.event_time) is Age.OLDER:
+        event.superseded["status"] = "newer_event"
+        return
+    origins = (handover.origin,) if handover.cause is FlagCause.REP else ()
+    seen = StatusSeen(update.event_time, status, update.event_time, origins=origins)
+    if known and known.value is not Status.SUBSCRIBED:
+        # Reason, campaign and time are those of the opt-out that this row did not get.
+        seen = known
+    event.reason = OPT_OUT_OF_REP if seen.origins else ""
+    write_status(working, event, matches, seen)
+
+
+def _take_back(working: WorkingCopy, event: EventPlan, given: HandedOver, row_id: str | None) -> None:
+    """The row's own flag: the person came back, or it belongs to an address that the row had before."""
+    update, handover = given.update, given.handover
+    matches = {name: kind for name, kind in working.match(update.key).items() if name == row_id}
+    event.matched = tuple(matches)
+    known = working.state(update.key).status
+    flag = working.flags.get(given.row)
+    is_former = flag is not None and flag.address != update.key
+    if known and working.rules.opts_out(known.value) and (is_former or not handover.at):
+        event.superseded["status"] = "newer_event"
+        return
+    for name in matches if working.rules.clear_on_subscribe else ():
+        if is_former and working.is_flagged(name):
+            event.reason = FORMER_ADDRESS
+            working.write(event, name, working.rules.flag_column, not working.rules.flag_value)
+            del working.flags[given.row]
+    if is_former:
+        # Nobody said anything about the address that the row has now.
+        event.update = replace(update, status=None)
+        return
+    for name in matches:
+        if working.is_flagged(name):
+            working.flags.setdefault(given.row, FlagState(update.key, handover.cause))
+    apply_status(working, event, matches)
+
+
+def _withdraw(working: WorkingCopy, event: EventPlan, handover: Handover, ids: Mapping[str, str]) -> None:
+    """Every flag that came from a rep's flag on another row."""
+    rules, event.reason = working.rules, WITHDRAWN
+    carried = {name: flag for name, flag in working.flags.items() if flag.origin == handover.origin}
+    event.matched = tuple(ids[name] for name in carried if name in ids)
+    for name in carried:
+        row_id = ids.get(name)
+        if row_id is None:
+            del working.flags[name]
+            continue
+        if working.is_flagged(row_id) and not rules.clear_on_subscribe:
+            event.flag_kept.add(row_id)
+            continue
+        if working.is_flagged(row_id):
+            working.write(event, row_id, rules.flag_column, not rules.flag_value)
+        del working.flags[name]
+    for address in {email_key(handover.address), *(flag.address for flag in carried.values())}:
+        state = working.state(address)
+        if state.status and handover.origin in state.status.origins:
+            working.states[address] = state.without_status()

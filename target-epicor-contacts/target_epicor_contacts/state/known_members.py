@@ -1,0 +1,210 @@
+"""Members as both targets know them: the values that both sides last had in common, and whose opt-out it was.
+
+A profile event of Mailchimp holds every field, changed or not, and no webhook reports fields that were set
+over the API. target-mailchimp keeps the last value of each field in the same audit database.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from kinetic_mailchimp.audit import AuditTrail
+from kinetic_mailchimp.audit.state.agreed import (
+    Agreed,
+    AgreedValue,
+    agreed_namespace,
+    agreed_to_json,
+    next_version,
+    read_agreed,
+    with_agreed,
+)
+from kinetic_mailchimp.audit.state.member_state import (
+    CarriedOptOut,
+    MemberState,
+    members_namespace,
+    read_members,
+)
+from kinetic_mailchimp.kit.countries import same_country
+from kinetic_mailchimp.kit.timestamps import parse_timestamp
+from kinetic_mailchimp.mailchimp import subscriber_hash
+
+from target_epicor_contacts.contract.contact_update import (
+    ContactUpdate,
+    Status,
+    declared_columns,
+    value_of,
+)
+
+PREFIX = "merge_fields."
+"""Before a tag, in the flat names of values."""
+
+MemberKey = tuple[str, str]
+"""Id of the audience, and address as `email_key` makes it."""
+
+
+@dataclass(frozen=True)
+class KnownMember:
+    """A member of an audience.
+
+    Attributes:
+        state: As target-mailchimp knows it; None where it does not.
+        agreed: The values on which this target found both sides to agree.
+    """
+
+    state: MemberState | None = None
+    agreed: Agreed = field(default_factory=dict)
+
+    @property
+    def baseline(self) -> dict[str, Any]:
+        """Value by tag on which both sides agreed last."""
+        sent = with_agreed(self.state or MemberState(""), self.agreed).sent
+        return {name.removeprefix(PREFIX): value for name, value in sent.items() if name.startswith(PREFIX)}
+
+    def at_present(self, update: ContactUpdate) -> Mapping[str, Any]:
+        """Value by tag that Mailchimp has now, where it is known to have changed after an event."""
+        state = self.state
+        if state is None or not state.changed_at:
+            return {}
+        if parse_timestamp(state.changed_at) <= update.event_time.by_source:
+            return {}
+        shown = {
+            name.removeprefix(PREFIX): value for name, value in state.shown.items() if name.startswith(PREFIX)
+        }
+        return {**self.baseline, **shown}
+
+    def with_values(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The entry to store after both sides were seen to agree; None where that is known already.
+
+        Args:
+            values: Value by tag, as Mailchimp has it.
+        """
+        baseline = self.baseline
+        news = {
+            f"{PREFIX}{tag}": _spelled(value, baseline.get(tag))
+            for tag, value in values.items()
+            if not _same(value, baseline.get(tag))
+        }
+        if not news:
+            return None
+        version = next_version(self.agreed, self.state)
+        entries = {name: AgreedValue(value, version) for name, value in news.items()}
+        return agreed_to_json({**self.agreed, **entries})
+
+
+KnownMembers = Mapping[MemberKey, KnownMember]
+
+
+def read_known_members(trail: AuditTrail, updates: Iterable[ContactUpdate]) -> dict[MemberKey, KnownMember]:
+    """The members that events are about, as far as anything is known.
+
+    Args:
+        trail: The audit trail, whose ledger has them.
+        updates: The events.
+    """
+    wanted: dict[str, dict[str, str]] = defaultdict(dict)
+    for update in updates:
+        if update.list_id:
+            wanted[update.list_id][update.key] = subscriber_hash(update.key)
+    known: dict[MemberKey, KnownMember] = {}
+    for list_id, hashes in wanted.items():
+        states = read_members(trail.ledger(members_namespace(list_id)), hashes.values())
+        agreed = read_agreed(trail.ledger(agreed_namespace(list_id)), hashes.values())
+        for key, name in hashes.items():
+            if name in states or name in agreed:
+                known[list_id, key] = KnownMember(states.get(name), agreed.get(name, {}))
+    return known
+
+
+def complete(
+    updates: Sequence[ContactUpdate], known: KnownMembers, merge_fields: Mapping[str, str]
+) -> list[ContactUpdate]:
+    """The updates with what is known about their members.
+
+    Args:
+        updates: As they were parsed.
+        known: From `read_known_members`.
+        merge_fields: The setting of that name.
+    """
+    return [
+        _completed(update, member, merge_fields)
+        if (member := known.get((update.list_id or "", update.key)))
+        else update
+        for update in updates
+    ]
+
+
+def with_echo(update: ContactUpdate, known: KnownMembers) -> ContactUpdate:
+    """The update with the rep's opt-out that it comes from, and nothing else that is known.
+
+    Args:
+        update: As it was parsed.
+        known: From `read_known_members`.
+    """
+    member = known.get((update.list_id or "", update.key))
+    return replace(update, echo=_echo(update, member.state)) if member else update
+
+
+def agreed_entries(
+    agreed: Mapping[MemberKey, Mapping[str, Any]], known: KnownMembers
+) -> dict[str, dict[str, dict[str, Any] | None]]:
+    """The changes of the ledger after both sides were seen to agree.
+
+    Args:
+        agreed: Value by tag, by member.
+        known: From `read_known_members`.
+    """
+    changes: dict[str, dict[str, dict[str, Any] | None]] = defaultdict(dict)
+    for (list_id, key), values in agreed.items():
+        if entry := known.get((list_id, key), KnownMember()).with_values(values):
+            changes[agreed_namespace(list_id)][subscriber_hash(key)] = entry
+    return changes
+
+
+def _completed(update: ContactUpdate, member: KnownMember, merge_fields: Mapping[str, str]) -> ContactUpdate:
+    state, baseline = member.state, member.baseline
+    declared = {column: tag for column, tag in merge_fields.items() if column in update.columns}
+    sent = {column: _part(baseline, merge_field) for column, merge_field in declared.items()}
+    now = member.at_present(update)
+    merges = {tag: now.get(tag, value) for tag, value in update.merges.items()}
+    is_in = state is not None and state.status == Status.SUBSCRIBED and state.returned_at
+    return replace(
+        update,
+        merges=merges,
+        columns={**update.columns, **declared_columns(merges, declared)},
+        sent={column: value for column, value in sent.items() if value is not None},
+        opted_in_at=parse_timestamp(state.returned_at) if state and is_in else None,
+        echo=_echo(update, state),
+    )
+
+
+def _echo(update: ContactUpdate, state: MemberState | None) -> CarriedOptOut | None:
+    """The opt-out of a rep that an unsubscribe of ours in Mailchimp carried, where the event is its echo."""
+    carried = state.carried_opt_out if state else None
+    if carried is None or update.status is not Status.UNSUBSCRIBED or update.campaign_id:
+        return None
+    return carried if update.event_time.by_source >= parse_timestamp(carried.at) else None
+
+
+def _part(baseline: Mapping[str, Any], merge_field: str) -> Any:  # noqa: ANN401 (any JSON)
+    value = value_of(baseline, merge_field)
+    tag, _, part = merge_field.partition(".")
+    # A part that an address never had is empty.
+    return "" if value is None and part and isinstance(baseline.get(tag), Mapping) else value
+
+
+def _spelled(value: Any, known: Any) -> Any:  # noqa: ANN401 (any JSON)
+    """A value with the country as it was spelled before, where it is the same one."""
+    if not (isinstance(value, Mapping) and isinstance(known, Mapping) and known.get("country")):
+        return value
+    same = same_country(str(value.get("country") or ""), str(known["country"]))
+    return {**value, "country": known["country"]} if same else value
+
+
+def _same(one: Any, other: Any) -> bool:  # noqa: ANN401 (any JSON)
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        spelled = _spelled(one, other)
+        return all((spelled.get(part) or "") == (other.get(part) or "") for part in {*one, *other})
+    return bool(one == other)

@@ -1,0 +1,160 @@
+"""Servers that take less at once than is asked: smaller questions, and no write that is taken for lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from kinetic_mailchimp.epicor.errors import UrlTooLongError
+from kinetic_mailchimp.kit.errors import ConnectorError, TransientError
+from target_epicor_contacts.epicor.row_finder import RowFinder
+
+Update = Callable[..., dict[str, Any]]
+
+PEOPLE = [f"dock{number}@example.com" for number in range(40)]
+AWKWARD = ["DOCK/2", "O'HARE", "N&S", "50%", "C#1", "X+Y", "K:1", "<1>", "A*", "Q?", "back\\s", "Ü 1"]
+LIMITS = pytest.mark.parametrize(
+    "limits",
+    [
+        {"max_query": 2048},
+        {"max_filter_nodes": 100},
+        {"top_refused_above": 100},
+        {"top_refused_above": 10},
+        {"empty_is_204": True},
+        {"max_query": 1000, "max_filter_nodes": 40, "top_refused_above": 3},
+    ],
+    ids=str,
+)
+
+
+def docks(bench: Any) -> list[str]:
+    """Those of the contacts of these tests that are flagged."""
+    return [
+        name
+        for name, row in bench.all_rows().items()
+        if row["NoContact"] and row["EMailAddress"].startswith("dock")
+    ]
+
+
+@pytest.fixture
+def crowd(bench: Any) -> Any:
+    """Forty people, each with a contact of one customer."""
+    for number, address in enumerate(PEOPLE):
+        bench.epicor.control.insert(
+            "CustCnt", Company="EPIC06", CustNum=1, ShipToNum=f"D{number}", Name="Dock", EMailAddress=address
+        )
+    return bench
+
+
+@pytest.mark.rule("R2")
+@LIMITS
+def test_every_opt_out_arrives_whatever_the_server_takes_at_once(
+    crowd: Any, update: Update, limits: dict[str, Any]
+) -> None:
+    crowd.epicor.control.switches(**limits)
+    crowd.deliver(*(update(address, "unsubscribed") for address in PEOPLE))
+    assert crowd.actions() == [("flagged", "unsubscribed")] * len(PEOPLE)
+    assert len(docks(crowd)) == len(PEOPLE)
+
+
+def test_what_the_server_takes_is_remembered_for_the_run(crowd: Any, update: Update) -> None:
+    crowd.epicor.control.switches(max_filter_nodes=100)
+    crowd.deliver(*(update(address, "unsubscribed") for address in PEOPLE), batch_size=10)
+    refused = [request for request in crowd.epicor.control.requests() if request["status"] == 400]
+    assert len(refused) <= 3
+
+
+@pytest.mark.parametrize("characters", ["", "<>*%&:\\?"])
+@pytest.mark.rule("R2")
+def test_a_key_that_no_path_carries_is_written_all_the_same(
+    bench: Any, update: Update, characters: str
+) -> None:
+    for number, place in enumerate(AWKWARD):
+        bench.epicor.control.insert(
+            "CustCnt", Company="EPIC06", CustNum=1, ShipToNum=place, Name="Dock", EMailAddress=PEOPLE[number]
+        )
+    bench.epicor.control.switches(refused_path_characters=characters)
+    bench.deliver(*(update(PEOPLE[number], "unsubscribed") for number in range(len(AWKWARD))))
+    assert len(docks(bench)) == len(AWKWARD)
+
+
+def test_a_path_that_the_web_server_refuses_is_given_up_for_a_method(crowd: Any, update: Update) -> None:
+    crowd.epicor.control.switches(refused_path_characters="(")
+    crowd.deliver(update(PEOPLE[0], "unsubscribed"))
+    assert crowd.actions() == [("flagged", "unsubscribed")]
+
+
+def test_a_batch_that_is_too_large_for_the_gateway_is_halved(crowd: Any, update: Update) -> None:
+    crowd.epicor.control.switches(max_body=2_000)
+    crowd.deliver(*(update(address, "unsubscribed") for address in PEOPLE), write_mode="update_ext")
+    assert len(docks(crowd)) == len(PEOPLE)
+    assert crowd.calls("PATCH") == 0
+
+
+def test_one_row_that_is_too_large_costs_no_other(crowd: Any, update: Update) -> None:
+    crowd.epicor.control.switches(max_body=500)
+    crowd.deliver(update(PEOPLE[0], "unsubscribed", Comment="x" * 600), update(PEOPLE[1], "unsubscribed"))
+    assert [action for action, _ in crowd.actions()] == ["failed", "flagged"]
+    # The columns that matter most went on their own.
+    assert len(docks(crowd)) == 2
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize(
+    "error", [UrlTooLongError("Too long.", status=404), TransientError("We apologize.", status=500)], ids=str
+)
+def test_a_write_that_cannot_be_read_back_is_no_failure(
+    crowd: Any, update: Update, monkeypatch: Any, error: ConnectorError
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(RowFinder, "current", fail)
+    crowd.deliver(update(PEOPLE[0], "unsubscribed"))
+    assert crowd.actions() == [("flagged", "unsubscribed")]
+
+
+@pytest.fixture
+def spellings(bench: Any) -> Any:
+    """Twenty people, every second one with capitals in the address."""
+    for number in range(20):
+        address = PEOPLE[number].title() if number % 2 else PEOPLE[number]
+        bench.epicor.control.insert("CustCnt", Company="EPIC06", CustNum=1, Name="D", EMailAddress=address)
+    return bench
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("address_filter", ["contains", "tolower", "equals"])
+@pytest.mark.parametrize("by_case", [True, False])
+def test_capitals_are_found_in_every_database(
+    spellings: Any, update: Update, address_filter: str, by_case: bool
+) -> None:
+    spellings.epicor.control.switches(case_sensitive=by_case)
+    spellings.deliver(
+        *(update(address, "unsubscribed") for address in PEOPLE[:20]), address_filter=address_filter
+    )
+    assert spellings.actions() == [("flagged", "unsubscribed")] * 20
+
+
+def test_the_database_is_asked_once(spellings: Any, update: Update) -> None:
+    spellings.epicor.control.switches(case_sensitive=True)
+    spellings.deliver(*(update(address, "unsubscribed") for address in PEOPLE[:20]), batch_size=5)
+    asked = [
+        request for request in spellings.epicor.control.requests() if " ne " in unquote(request["query"])
+    ]
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(("by_case", "fails"), [(True, True), (False, False)])
+@pytest.mark.rule("R2")
+def test_a_database_that_cannot_be_asked_for_capitals_is_no_silent_miss(
+    spellings: Any, update: Update, by_case: bool, fails: bool
+) -> None:
+    spellings.epicor.control.switches(case_sensitive=by_case, refused_functions=["tolower"])
+    _, error = spellings.attempt(update(PEOPLE[1], "unsubscribed"))
+    assert ("tells capitals apart" in str(error)) == fails
+    assert len(
+        [name for name, row in spellings.all_rows().items() if row["NoContact"] and row["Name"] == "D"]
+    ) == (0 if fails else 1)

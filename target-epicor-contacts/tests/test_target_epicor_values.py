@@ -1,0 +1,133 @@
+"""Values that no column may get: damaged on their way, or longer than the column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from target_epicor_contacts.epicor.columns import is_damaged
+
+Update = Callable[..., dict[str, Any]]
+
+PAT, ROW = "pat@example.com", "EPIC06/CustCnt/1//1"
+
+
+@pytest.fixture
+def pat(bench: Any) -> Any:
+    bench.edit(ROW, EMailAddress=PAT, PerConID=0, FirstName="Pat", City="Berlin")
+    return bench
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Andr\ufffd",
+        "Pat\ud83d",
+        "\ude00Pat",
+        "Smith &amp; Sons",
+        "O&#39;Hare",
+        "Andr&eacute;",
+        "&#x41;nn",
+        "A\x00nn",
+        "A\x1bnn",
+        "Andr\x82",
+        "A\ufffenn",
+    ],
+    ids=ascii,
+)
+@pytest.mark.rule("R8")
+def test_a_damaged_text_is_recorded_and_not_written(pat: Any, update: Update, text: str) -> None:
+    pat.deliver(update(PAT, "unsubscribed", FirstName=text, City="Hamburg"))
+    [decision] = pat.decisions()
+    row = pat.all_rows()[ROW]
+    assert (decision["action"], decision["reason"]) == ("failed", "invalid_value")
+    assert "`FirstName` is damaged" in decision["detail"]
+    assert (row["FirstName"], row["City"], row["NoContact"]) == ("Pat", "Hamburg", True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Smith & Sons",
+        "AT&T; Ltd",
+        "Zoë 😀",
+        "R&D;",
+        "Line\r\nbreak\t",
+        "\u200dJoiner",
+        "Ümit",
+        "a&b",
+        "&;",
+        "",
+    ],
+    ids=ascii,
+)
+def test_what_somebody_can_have_typed_is_not_damaged(text: str) -> None:
+    assert not is_damaged(text)
+
+
+def test_a_new_contact_takes_no_damaged_name(bench: Any, update: Update) -> None:
+    customer = bench.all_rows()["EPIC06/Customer/2"]["CustID"]
+    bench.deliver(
+        update("new@example.com", "subscribed", FirstName="Andr\ufffd", LastName="Roe"),
+        unmatched="create",
+        create_under_customer=customer,
+    )
+    [row] = [row for row in bench.all_rows().values() if row["EMailAddress"] == "new@example.com"]
+    assert (row["FirstName"], row["LastName"], row["Name"]) == ("", "Roe", "Roe")
+
+
+def test_an_over_long_value_is_told_with_the_length_before_it_is_sent(pat: Any, update: Update) -> None:
+    pat.epicor.control.switches(column_lengths={"CustCnt.FirstName": 30}, metadata_max_length=True)
+    pat.deliver(update(PAT, "unsubscribed", FirstName="x" * 60, City="Hamburg"))
+    [decision] = pat.decisions()
+    assert decision["reason"] == "invalid_value"
+    assert "60 characters, the column takes 30" in decision["detail"]
+    row = pat.all_rows()[ROW]
+    assert (row["FirstName"], row["City"], row["NoContact"]) == ("Pat", "Hamburg", True)
+
+
+def test_a_length_is_counted_as_the_server_counts(pat: Any, update: Update) -> None:
+    pat.epicor.control.switches(column_lengths={"CustCnt.FirstName": 3}, metadata_max_length=True)
+    pat.deliver(update(PAT, FirstName="a😀"))
+    assert pat.all_rows()[ROW]["FirstName"] == "a😀"
+    pat.deliver(update(PAT, FirstName="ab😀", second=1))
+    assert pat.decisions()[-1]["reason"] == "invalid_value"
+
+
+def test_a_text_that_the_server_cuts_without_saying_is_told_as_over_long(pat: Any, update: Update) -> None:
+    pat.epicor.control.switches(column_lengths={"CustCnt.FirstName": 30}, over_long="cut")
+    pat.deliver(update(PAT, FirstName="x" * 60))
+    [decision] = pat.decisions()
+    assert (decision["action"], decision["reason"]) == ("failed", "not_stored")
+    assert "Epicor kept 30 of 60 characters" in decision["detail"]
+
+
+@pytest.mark.rule("R2")
+def test_a_particular_that_does_not_fit_costs_no_opt_out(pat: Any, update: Update) -> None:
+    pat.epicor.control.switches(column_lengths={"CustCnt.MC_StatusReason_c": 5}, metadata_max_length=True)
+    pat.deliver(
+        update(PAT, "unsubscribed", type="unsubscribe", reason="manually"), reason_column="MC_StatusReason_c"
+    )
+    assert ROW in pat.flagged()
+    assert "the column takes 5" in pat.decisions()[-1]["detail"]
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("address", ["a..b.@carrier.example", "no-dot@carrier", ".first@carrier.example"])
+def test_an_opt_out_needs_no_valid_address(bench: Any, update: Update, address: str) -> None:
+    bench.edit(ROW, EMailAddress=address, PerConID=0)
+    bench.edit("EPIC06/Customer/2", EMailAddress=f"Dock <{address.title()}>")
+    bench.deliver(update(address, "unsubscribed"))
+    assert {ROW, "EPIC06/Customer/2"} <= bench.flagged()
+    assert bench.actions() == [("flagged", "unsubscribed")]
+
+
+def test_no_contact_is_made_for_an_address_that_is_not_valid(bench: Any, update: Update) -> None:
+    before = len(bench.all_rows())
+    customer = bench.all_rows()["EPIC06/Customer/2"]["CustID"]
+    bench.deliver(
+        update("a..b.@carrier.example", "subscribed"), unmatched="create", create_under_customer=customer
+    )
+    assert len(bench.all_rows()) == before
+    assert bench.decisions()[-1]["action"] == "failed"

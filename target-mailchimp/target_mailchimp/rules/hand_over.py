@@ -1,0 +1,127 @@
+"""Finds the flags in Epicor that a member's opt-out, or its end, asks for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kinetic_mailchimp.audit.state.flag_state import FlagCause, FlagState
+from kinetic_mailchimp.audit.state.handover import Handover, HandoverAction
+from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState
+
+from target_mailchimp.contract.member_record import MemberRecord
+
+_STAYS_BEHIND = frozenset({FlagCause.BOUNCE, FlagCause.REP})
+"""An opt-out of one address or row: a corrected address is a new wish. All others move with the person."""
+
+LOST_FLAG_AT = "1970-01-01T00:00:00+00:00"
+"""The time of a flag that must be ours, and of which nothing is known: before every return."""
+
+
+def lost_flag(address: str, list_id: str) -> FlagState:
+    """The flag of a row that this software must have set, although nothing is noted about it.
+
+    Args:
+        address: The address of the row.
+        list_id: The audience.
+    """
+    return FlagState(address, FlagCause.PERSON, list_id=list_id, at=LOST_FLAG_AT)
+
+
+def is_lost(flag: FlagState | None) -> bool:
+    """Tell whether a flag is one of `lost_flag`."""
+    return flag is not None and flag.at == LOST_FLAG_AT
+
+
+def is_of_former_address(row: MemberRecord) -> bool:
+    """Tell whether our flag on a row says nothing about the address that the row has now."""
+    flag = row.carried
+    return flag is not None and flag.cause in _STAYS_BEHIND and not flag.is_for(row.address)
+
+
+def flags_to_write(record: MemberRecord, member: MemberState | None, list_id: str) -> dict[str, Handover]:
+    """The flags to set on the rows of a record, or to take back, by the name of the row.
+
+    Args:
+        record: The rows.
+        member: The member with their address, if there is one.
+        list_id: The audience.
+    """
+    found = {}
+    opt_out = _opt_out_of(member, list_id) if member else None
+    for row in record.rows:
+        if not row.source_key:
+            continue
+        flag = row.carried
+        if opt_out and (not row.opted_out or is_of_former_address(row)):
+            found[row.source_key] = replace(opt_out, address=row.address)
+        elif flag and (is_of_former_address(row) or (member and _came_back(member, flag, row, list_id))):
+            found[row.source_key] = Handover(
+                row.address,
+                HandoverAction.CLEAR,
+                cause=flag.cause,
+                list_id=list_id,
+                at=member.changed_at if member else "",
+            )
+    return found
+
+
+def withdraw(
+    record: MemberRecord, member: MemberState, list_id: str
+) -> tuple[MemberState, dict[str, Handover]]:
+    """Take back the opt-out that was sent for a rep once no row has it; the member stays unsubscribed.
+
+    Args:
+        record: The rows.
+        member: The member, with these rows.
+        list_id: The audience.
+    """
+    carried = member.carried_opt_out
+    if (
+        carried is None
+        or carried.withdrawn
+        or any(row.opted_out for row in member.rows.values())
+        or not any(row.source_key in carried.rows for row in record.rows)
+    ):
+        return member, {}
+    cleared = {
+        row: Handover(
+            record.address,
+            HandoverAction.CLEAR,
+            cause=FlagCause.REP,
+            origin=row,
+            list_id=list_id,
+            at=carried.at,
+        )
+        for row in carried.rows
+    }
+    return replace(member, carried_opt_out=replace(carried, withdrawn=True)), cleared
+
+
+def _opt_out_of(member: MemberState, list_id: str) -> Handover | None:
+    """The flag for rows of a member who opted out; None while no opt-out holds that rows should have."""
+    status, cause, origin, carried = member.status, FlagCause.PERSON, "", member.carried_opt_out
+    if status == "cleaned":
+        cause = FlagCause.BOUNCE
+    elif status != "unsubscribed" or (carried and carried.withdrawn):
+        return None
+    elif member.complained:
+        status, cause = "complaint", FlagCause.COMPLAINT
+    elif carried:
+        cause, origin = FlagCause.REP, next(iter(carried.rows), "")
+    return Handover(
+        member.address,
+        HandoverAction.FLAG,
+        status,
+        cause,
+        origin,
+        list_id,
+        carried.at if carried else member.changed_at,
+    )
+
+
+def _came_back(member: MemberState, flag: FlagState, row: MemberRecord, list_id: str) -> bool:
+    """Tell whether Mailchimp shows a subscriber after the opt-out of a flag, both by its own clock."""
+    if flag.cause not in {FlagCause.PERSON, FlagCause.BOUNCE} or flag.list_id not in {"", list_id}:
+        return False
+    is_subscriber = member.status in CONSENTING_STATUSES
+    return flag.is_for(row.address) and is_subscriber and member.changed_after(flag.at)

@@ -1,0 +1,81 @@
+"""Tells one member that Mailchimp never answers about from a Mailchimp that answers nobody."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from kinetic_mailchimp.kit.errors import ConnectorError, DataError, TransientError
+from kinetic_mailchimp.mailchimp import MailchimpClient, Refusal, RefusedError
+
+from target_mailchimp.writing.write_result import WriteResult
+
+FEW_ATTEMPTS = 2
+"""Attempts of a call that takes apart one which failed for good."""
+
+_ABOUT_NOBODY = frozenset({"throttled", "access_denied"})
+
+
+class Isolation:
+    """Decides about failures that outlasted every attempt. Shared by threads.
+
+    Args:
+        client: The account.
+    """
+
+    def __init__(self, client: MailchimpClient) -> None:
+        self._client = client
+        self._written: WriteResult | None = None
+
+    def note(self, result: WriteResult) -> None:
+        """Take note of a member that was written: a later call about it tells whether Mailchimp answers."""
+        self._written = result
+
+    def require_answers(self, error: TransientError, list_id: str) -> None:
+        """Go on only if the cause is among the members of the failed call.
+
+        Args:
+            error: The failure that remained after all attempts.
+            list_id: The audience.
+
+        Raises:
+            TransientError: The failure itself: a call about somebody else fails as well.
+        """
+        if error.status == HTTPStatus.TOO_MANY_REQUESTS or error.code in _ABOUT_NOBODY:
+            raise error
+        known = self._written
+        # Nothing about a member that exists is changed by a call that only creates.
+        members = [{"email_address": known.record.address, "status_if_new": "unsubscribed"}] if known else []
+        try:
+            self._client.upsert_members(
+                known.write.audience.id if known else list_id,
+                members,
+                update_existing=False,
+                skip_merge_validation=True,
+                max_attempts=FEW_ATTEMPTS,
+            )
+        except DataError:
+            return
+        except ConnectorError:
+            raise error from None
+
+    def blame(self, error: DataError | TransientError, list_id: str) -> DataError:
+        """The refusal that a failure of a call about one member amounts to.
+
+        Args:
+            error: The failure.
+            list_id: The audience.
+
+        Raises:
+            TransientError: Mailchimp answers nobody.
+        """
+        if isinstance(error, DataError):
+            return error
+        self.require_answers(error, list_id)
+        return RefusedError(
+            f"Every call with this member fails, and one about another member does not. {error.message}",
+            advice="Look at the member in Mailchimp, or ask its support; then replay the record.",
+            reason=Refusal.UNANSWERED,
+            status=error.status,
+            code=error.code,
+            request_id=error.request_id,
+        )

@@ -1,0 +1,289 @@
+"""Plays scenes that are written in words: the tables of docs/consent.md and the scenes of these tests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipelines import FORWARD, REVERSE, Kill
+from truth import Truth
+from world import RowName, World, contact, customer, key_of
+
+PEOPLE: Mapping[str, int] = {"Ann": 1, "Bob": 2, "Eve": 3, "Zed": 9}
+DOMAIN = "example.com"
+_PERSON = r"(Ann|Bob|Eve)"
+_ADDRESS = r"(\w+)@"
+
+
+def address_of(word: str) -> str:
+    """`ann` or `Ann` → the whole address."""
+    return f"{word.lower()}@{DOMAIN}"
+
+
+@dataclass
+class Scene:
+    """A world in which Ann and Bob are customers and subscribers, and what is told of it.
+
+    Zed is one too, whom no story names: he must come through untouched.
+
+    Attributes:
+        world: In which it plays.
+        truth: Watches.
+        held: Whether webhooks wait instead of arriving before the next reverse run.
+        last: The last known address of each person, and the contact of Mailchimp that is the person.
+    """
+
+    world: World
+    truth: Truth = field(init=False)
+    held: bool = False
+    last: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.truth = Truth(self.world)
+        for name in ("Ann", "Bob", "Zed"):
+            self.world.person(PEOPLE[name], address_of(name), name)
+            self.last[name] = (address_of(name), "")
+        self.world.forward()
+        self.world.reverse()
+        self.truth.listen()
+        for name in ("Ann", "Bob", "Zed"):
+            self.at(name)
+        self._zed = self._bystander()
+
+    def at(self, name: str) -> str:
+        """The present address of a person in Mailchimp, or the last that was known."""
+        address, contact_id = self.last[name]
+        audience = self.world.vendors.audience()
+        member = audience.find(contact_id) if contact_id else audience.find(address)
+        if member is None or member.status == "cleaned":
+            row = self.world.vendors.row("Customer", key_of(customer(PEOPLE[name])))
+            member = (audience.find(row["EMailAddress"]) if row else None) or member
+        if member is not None:
+            self.last[name] = (member.email_address, member.contact_id)
+        return self.last[name][0]
+
+    def _bystander(self) -> list[Any]:
+        return [self.world.member(self.at("Zed")), *(self.world.row(row) for row in self.rows("Zed"))]
+
+    def play(self, story: str) -> None:
+        """Play the steps of a story, which are separated by arrows or semicolons."""
+        for step in re.split(r"\s*(?:→|;)\s*", story.strip()):
+            self.step(step)
+
+    def step(self, words: str) -> None:
+        """Play one step.
+
+        Raises:
+            LookupError: Nobody knows these words.
+        """
+        for pattern, act in STEPS:
+            found = re.fullmatch(pattern, words)
+            if found:
+                act(self, *found.groups())
+                self.truth.listen()
+                return
+        raise LookupError(f"No step is called {words!r}.")
+
+    def arrive(self) -> None:
+        """Let webhooks arrive, unless they are held."""
+        if not self.held:
+            self.world.deliver()
+
+    def settle(self) -> list[str]:
+        """Two quiet rounds, then a third one that must write nothing; what is wrong."""
+        self.world.settle()
+        self.truth.listen()
+        self.world.vendors.clear_logs()
+        self.world.settle(rounds=1)
+        wrong = [f"R8: a third round writes: {write}" for write in self.world.vendors.writes()]
+        if self._bystander() != self._zed:
+            wrong.append("Zed was touched, whom nobody has named")
+        return [*self.truth.complaints(), *wrong]
+
+    def rows(self, who: str) -> list[RowName]:
+        """`Ann` (both rows), `Ann's customer`, `Ann's contact` or `Ann's second contact`."""
+        name, _, which = who.partition("'s ")
+        number = PEOPLE[name]
+        found = {
+            "customer": [customer(number)],
+            "contact": [contact(number)],
+            "second contact": [contact(number, 2)],
+            "": [customer(number), contact(number)],
+        }
+        return found[which]
+
+    def flag(self, who: str) -> str:
+        """`set`, `clear` or `differs` for rows."""
+        flags = {self.world.is_flagged(row) for row in self.rows(who)}
+        return "differs" if len(flags) > 1 else "set" if flags.pop() else "clear"
+
+
+def told(world: World, story: str) -> list[str]:
+    """What is wrong after a story and quiet."""
+    scene = Scene(world)
+    scene.play(story)
+    return scene.settle()
+
+
+def shortened(story: Sequence[str], fails: Callable[[Sequence[str]], bool]) -> Sequence[str]:
+    """A story of which no step can be left out without its failure going away.
+
+    Args:
+        story: One that fails.
+        fails: Plays a story anew.
+    """
+    at = len(story) - 1
+    while at >= 0:
+        without = [*story[:at], *story[at + 1 :]]
+        if fails(without):
+            story = without
+        at = min(at - 1, len(story) - 1)
+    return story
+
+
+Steps = list[tuple[str, Callable[..., Any]]]
+
+
+def _edits(columns: Mapping[str, Any]) -> Callable[[Scene, str], None]:
+    return lambda scene, who: scene.world.edit(*scene.rows(who), **columns)
+
+
+def _profile(scene: Scene, name: str, first: str) -> None:
+    scene.world.profile(scene.at(name), FNAME=first)
+
+
+def _moves(scene: Scene, name: str, new: str) -> None:
+    scene.world.change_address(scene.at(name), address_of(new))
+
+
+def _is_corrected(scene: Scene, who: str, new: str) -> None:
+    scene.world.edit(*scene.rows(who), EMailAddress=address_of(new))
+
+
+def _adds_eve(scene: Scene, word: str) -> None:
+    scene.last["Eve"] = (address_of(word), "")
+    scene.world.person(PEOPLE["Eve"], address_of(word), "Eve")
+
+
+def _swap(scene: Scene) -> None:
+    scene.world.swap(1, 2)
+
+
+def _hold(scene: Scene) -> None:
+    scene.held = True
+
+
+def _arrive(scene: Scene, order: str | None) -> None:
+    scene.held = False
+    scene.world.deliver("reversed" if order else "as told")
+
+
+def _reverse(scene: Scene) -> None:
+    scene.arrive()
+    scene.world.reverse()
+
+
+def _killed(scene: Scene, pipeline: str, write: str | None) -> None:
+    scene.arrive()
+    kill = Kill(int(write)) if write else scene.world.after_a_write()
+    scene.world.run(FORWARD if pipeline == "forward" else REVERSE, kill)
+
+
+def _lose_audit_database(scene: Scene) -> None:
+    scene.world.lose_audit_database()
+    scene.truth.forget()
+
+
+def _lose_all(scene: Scene) -> None:
+    scene.world.lose()
+
+
+def _skew(scene: Scene, whose: str, hours: str) -> None:
+    seconds = float(hours) * 3600
+    if whose == "receiver":
+        scene.world.receiver_skew = seconds
+    else:
+        scene.world.skew = seconds
+
+
+STEPS: Steps = [
+    ("forward", lambda scene: scene.world.forward()),
+    ("reverse", _reverse),
+    ("forward begins", lambda scene: scene.world.begin(FORWARD)),
+    ("forward ends", lambda scene: scene.world.finish(FORWARD)),
+    ("reverse begins", lambda scene: scene.world.begin(REVERSE)),
+    ("reverse ends", lambda scene: scene.world.finish(REVERSE)),
+    (r"(forward|reverse) is killed (?:at write (\d+)|after its first write)", _killed),
+    ("forward starts from an older bookmark", lambda scene: scene.world.restore_bookmark(FORWARD)),
+    ("reverse starts from an older bookmark", lambda scene: scene.world.restore_bookmark(REVERSE)),
+    ("the audit database is lost", _lose_audit_database),
+    ("webhooks are held", _hold),
+    ("webhooks arrive( reversed)?", _arrive),
+    ("the oldest webhook arrives", lambda scene: scene.world.deliver("first")),
+    ("webhooks arrive twice", lambda scene: scene.world.deliver(times=2)),
+    ("webhooks are lost", _lose_all),
+    (r"the (receiver|pipelines)'s? clocks? (?:is|are) off by (-?\d+) h", _skew),
+    (rf"{_PERSON} leaves", lambda scene, name: scene.world.leave(scene.at(name))),
+    (
+        rf"{_PERSON} leaves the second audience",
+        lambda scene, name: scene.world.leave(scene.at(name), scene.world.vendors.second),
+    ),
+    (
+        rf"{_PERSON} joins the second audience",
+        lambda scene, name: scene.world.join(scene.at(name), scene.world.vendors.second),
+    ),
+    (rf"{_PERSON} returns", lambda scene, name: scene.world.join(scene.at(name))),
+    (
+        rf"{_PERSON} returns, told as profile",
+        lambda scene, name: scene.world.join(scene.at(name), told="profile"),
+    ),
+    (
+        rf"{_PERSON} returns as (\w+)",
+        lambda scene, name, first: scene.world.join(scene.at(name), FNAME=first, LNAME="Example"),
+    ),
+    (rf"{_PERSON} complains", lambda scene, name: scene.world.complain(scene.at(name))),
+    (rf"{_PERSON} bounces", lambda scene, name: scene.world.bounce(scene.at(name))),
+    (rf"{_PERSON} moves to {_ADDRESS}", _moves),
+    (rf"{_PERSON} writes (\w+)", _profile),
+    (
+        rf"{_PERSON} writes company (\w+)",
+        lambda scene, name, value: scene.world.profile(scene.at(name), COMPANY=value),
+    ),
+    (rf"an admin archives {_PERSON}", lambda scene, name: scene.world.act("archive", scene.at(name))),
+    (
+        rf"an admin deletes {_PERSON} for good",
+        lambda scene, name: scene.world.act("delete_permanently", scene.at(name)),
+    ),
+    (
+        rf"an admin unsubscribes {_PERSON}",
+        lambda scene, name: scene.world.leave(scene.at(name), by="admin"),
+    ),
+    (r"a rep flags (\w+(?:'s [a-z ]+)?)", _edits({"NoContact": True})),
+    (r"a rep clears (\w+(?:'s [a-z ]+)?)", _edits({"NoContact": False})),
+    (
+        r"a rep writes (\w+) for (\w+'s (?:second )?contact)",
+        lambda scene, first, who: scene.world.edit(*scene.rows(who), FirstName=first),
+    ),
+    (
+        r"a rep writes company (\w+) for (\w+'s customer)",
+        lambda scene, value, who: scene.world.edit(*scene.rows(who), Name=value),
+    ),
+    (
+        r"a rep writes phone (\d+) for (\w+'s customer)",
+        lambda scene, value, who: scene.world.edit(*scene.rows(who), PhoneNum=value),
+    ),
+    (rf"a rep corrects (\w+(?:'s [a-z ]+)?) to {_ADDRESS}", _is_corrected),
+    ("a rep swaps Ann's and Bob's addresses", _swap),
+    (rf"a rep adds Eve with {_ADDRESS}", _adds_eve),
+    (
+        rf"a rep adds a second contact (\w+) to Ann with {_ADDRESS}",
+        lambda scene, name, word: scene.world.colleague(1, address_of(word), name),
+    ),
+    (rf"a rep deletes {_PERSON}", lambda scene, name: scene.world.remove(PEOPLE[name])),
+    (
+        rf"a rep makes {_PERSON} inactive",
+        lambda scene, name: scene.world.edit(customer(PEOPLE[name]), Inactive=True),
+    ),
+]

@@ -1,0 +1,232 @@
+"""What once went wrong where both directions meet, each as its shortest story.
+
+The lines of docs/consent.md are played beside these; here is what does not fit into a line.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from play import Scene, told
+from vendors import COMPANY
+from world import HOME, World, contact, customer
+
+ANN = "ann@example.com"
+
+
+def open_item(number: int) -> pytest.MarkDecorator:
+    """Mark what must fail until an item of issue 13 is done."""
+    return pytest.mark.xfail(strict=True, reason=f"issue 13, item {number}")
+
+
+def columns(world: World, row: Any, *names: str) -> tuple[Any, ...]:
+    """Some columns of a row."""
+    found = world.row(row)
+    return tuple(found[name] for name in names)
+
+
+# Consent
+
+
+STORIES = {
+    "the first word": "Ann leaves → webhooks are lost",
+    "after an event": "Ann writes Cyd → reverse → Ann leaves → webhooks are lost",
+    "for the second time": "Ann leaves → reverse → Ann returns → reverse → Ann leaves",
+}
+CLOCKS = [hours for hours in itertools.product((-2, 0, 2), repeat=2) if hours != (0, 0)]
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize(
+    ("story", "receivers", "pipelines"),
+    [
+        pytest.param(story, *hours, id=f"{name}, {hours[0]} h and {hours[1]} h")
+        for name, story in STORIES.items()
+        for hours in CLOCKS
+    ],
+)
+def test_no_clock_decides_whether_an_opt_out_arrives(world, story, receivers, pipelines):
+    skewed = f"the receiver's clock is off by {receivers} h → the pipelines' clocks are off by {pipelines} h"
+    assert told(world, f"{skewed} → {story}") == []
+    assert world.is_flagged(contact(1))
+
+
+@pytest.mark.rule("R2")
+def test_a_clock_that_is_set_back_between_two_runs_forgets_no_opt_out(world):
+    story = (
+        "the pipelines' clocks are off by 2 h → Ann writes Cyd → reverse →"
+        " the pipelines' clocks are off by -2 h → Ann leaves → webhooks are lost → reverse"
+    )
+    assert told(world, story) == []
+    assert world.is_flagged(contact(1))
+
+
+@pytest.mark.rule("R2")
+def test_a_receiver_that_is_twenty_minutes_ahead_hides_no_opt_out_from_the_catch_up(world):
+    scene = Scene(world)
+    world.receiver_skew = 20 * 60
+    scene.play("Ann writes Cyd → reverse → Ann leaves → webhooks are lost → reverse → forward")
+    assert scene.settle() == []
+    assert world.is_flagged(contact(1))
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize(
+    "story",
+    [
+        pytest.param("a rep corrects Ann to anna@ → Ann leaves → reverse → forward", id="unsubscribe"),
+        pytest.param("a rep corrects Ann to anna@ → Ann complains → reverse → forward", id="complaint"),
+        pytest.param("Ann leaves → webhooks are held → a rep corrects Ann to anna@ → forward", id="late"),
+    ],
+)
+def test_an_opt_out_under_an_old_address_follows_the_person(world, story):
+    scene = Scene(world)
+    scene.play(story)
+    assert scene.settle() == []
+    letters = str(world.dead_letters())
+    assert world.is_flagged(contact(1)) or ANN in letters
+
+
+@pytest.mark.rule("R2")
+@open_item(6)
+def test_an_opt_out_follows_the_contact_that_left_its_customers_address_after_it(world):
+    assert told(world, "Ann leaves → a rep corrects Ann's contact to anna@ → forward → reverse") == []
+    assert world.is_flagged(contact(1))
+
+
+@pytest.mark.rule("R8")
+def test_a_profile_under_an_old_address_follows_the_person(world):
+    assert told(world, "a rep corrects Ann to anna@ → Ann writes Cyd → reverse → forward") == []
+    assert columns(world, contact(1), "FirstName", "EMailAddress") == ("Cyd", "anna@example.com")
+
+
+@pytest.mark.rule("R8")
+def test_where_both_sides_change_the_address_one_person_is_left(world):
+    assert told(world, "a rep corrects Ann to anna@ → Ann moves to annie@ → reverse → forward") == []
+    (address,) = columns(world, contact(1), "EMailAddress")
+    subscribed = [word for word in (ANN, "anna@example.com", "annie@example.com") if world.member(word)]
+    assert subscribed == [address]
+
+
+@pytest.mark.rule("R2")
+def test_a_wish_about_one_of_two_customers_with_one_address_reaches_the_other_and_falls_with_it(world):
+    scene = Scene(world)
+    scene.play("a rep adds Eve with ann@ → forward → reverse → a rep flags Eve → forward → reverse")
+    assert (scene.flag("Ann"), scene.flag("Eve"), world.status(ANN)) == ("set", "set", "unsubscribed")
+    scene.play("a rep clears Eve")
+    assert scene.settle() == []
+    assert (scene.flag("Ann"), scene.flag("Eve"), world.status(ANN)) == ("clear", "clear", "unsubscribed")
+
+
+@pytest.mark.rule("R2")
+def test_a_wish_falls_only_with_the_last_rep_that_has_it(world):
+    scene = Scene(world)
+    scene.play("a rep adds Eve with ann@ → forward → reverse → a rep flags Eve → a rep flags Ann's contact")
+    scene.play("forward → reverse → a rep clears Eve")
+    assert scene.settle() == []
+    assert (scene.flag("Ann's contact"), world.status(ANN)) == ("set", "unsubscribed")
+
+
+@pytest.mark.rule("R1")
+def test_a_flag_set_twice_by_a_rep_around_a_return_holds_the_second_time(world):
+    scene = Scene(world)
+    scene.play("a rep flags Ann → forward → reverse → Ann returns → reverse → forward → a rep clears Ann")
+    scene.play("forward → reverse")
+    assert (scene.flag("Ann"), world.status(ANN)) == ("clear", "subscribed")
+    scene.play("a rep flags Ann's contact")
+    assert scene.settle() == []
+    assert (scene.flag("Ann"), world.status(ANN)) == ("set", "unsubscribed")
+
+
+# Fields
+
+
+@pytest.mark.rule("R8")
+def test_a_persons_profile_changes_contacts_and_no_customer(world):
+    scene = Scene(world)
+    home = {"addr1": "2 New St", "city": "Berlin", "state": "BE", "zip": "10115", "country": "DE"}
+    world.profile(ANN, PHONE="555 0199", ADDRESS=home)
+    before = columns(world, customer(1), "PhoneNum", *HOME)
+    assert scene.settle() == []
+    assert columns(world, customer(1), "PhoneNum", *HOME) == before
+
+
+@pytest.mark.rule("R8")
+def test_an_address_moves_as_a_whole_with_its_country(world):
+    scene = Scene(world)
+    home = {"addr1": "2 New St", "city": "Berlin", "state": "BE", "zip": "10115", "country": "DE"}
+    world.profile(ANN, ADDRESS=home)
+    assert scene.settle() == []
+    row = world.row(contact(1))
+    assert (row["Address1"], row["City"], row["Zip"]) == ("2 New St", "Berlin", "10115")
+    assert row["Country"].lower() in ("germany", "de")
+
+
+@pytest.mark.rule("R8")
+def test_names_of_several_people_with_one_address_stay_as_they_are(world):
+    scene = Scene(world)
+    scene.play("a rep adds a second contact Zoe to Ann with ann@ → forward → reverse → Ann writes Cyd")
+    assert scene.settle() == []
+    names = [columns(world, contact(1, position), "FirstName") for position in (1, 2)]
+    assert names == [("Ann",), ("Zoe",)]
+    assert "shared_address" in str(world.decisions())
+
+
+@pytest.mark.rule("R2")
+def test_an_opt_out_of_a_shared_address_reaches_every_row(world):
+    scene = Scene(world)
+    scene.play("a rep adds a second contact Zoe to Ann with ann@ → forward → Ann leaves → reverse")
+    assert scene.settle() == []
+    assert (scene.flag("Ann"), scene.flag("Ann's second contact")) == ("set", "set")
+
+
+@pytest.mark.rule("R8")
+def test_our_flag_does_not_change_which_company_a_member_shows(world):
+    scene = Scene(world)
+    scene.play("a rep adds Eve with ann@ → forward → reverse")
+    scene.play("a rep writes phone 5551 for Ann's customer → forward")
+    assert world.fields(ANN)["COMPANY"] == "Company 1"
+    scene.play("Ann leaves → reverse → forward → Ann returns → reverse → forward")
+    assert scene.settle() == []
+    assert world.fields(ANN)["COMPANY"] == "Company 1"
+
+
+@pytest.mark.rule("R8")
+@open_item(11)
+@pytest.mark.parametrize(
+    "edit",
+    ["a rep flags Ann", "a rep writes Bea for Ann's contact", "a rep writes company Acme for Ann's customer"],
+)
+def test_whom_mailchimp_refuses_is_not_sent_again_with_every_run(world, edit):
+    assert told(world, f"an admin deletes Ann for good → {edit}") == []
+
+
+@pytest.mark.rule("R8")
+def test_two_people_who_swap_addresses_keep_their_names(world):
+    scene = Scene(world)
+    scene.play("a rep swaps Ann's and Bob's addresses → forward → reverse")
+    assert scene.settle() == []
+    assert columns(world, contact(1), "FirstName", "EMailAddress") == ("Ann", "bob@example.com")
+    assert columns(world, contact(2), "FirstName", "EMailAddress") == ("Bob", ANN)
+    assert (world.fields(ANN)["FNAME"], world.fields("bob@example.com")["FNAME"]) == ("Bob", "Ann")
+
+
+@pytest.mark.rule("R6")
+def test_every_run_of_a_long_story_accounts_for_every_record(world):
+    scene = Scene(world)
+    scene.play(
+        "Ann leaves → webhooks arrive twice → reverse → forward is killed after its first write → forward →"
+        " reverse starts from an older bookmark → reverse → Bob moves to bobby@ → reverse → forward"
+    )
+    assert scene.settle() == []
+    assert world.query("SELECT count(*) AS runs FROM runs")[0]["runs"] > 8
+
+
+def test_the_world_runs_the_mapping_of_the_project(world):
+    Scene(world)
+    member = world.member(ANN)
+    assert member is not None
+    assert dict(member.merge_values)["ADDRESS"]["addr1"] == HOME["Address1"]
+    assert {decision["source_key"] for decision in world.decisions()} >= {f"Customer {COMPANY}/1"}

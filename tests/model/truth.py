@@ -1,0 +1,272 @@
+"""What must be true after quiet: a small reference model of consent and of names, on its own.
+
+It knows what people and reps have done and what both vendors show, and nothing of the plugins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from simulators.mailchimp.consent import OPTED_OUT, Standing
+from world import RowName, Said, World
+
+SAYS = {
+    "unsubscribe": "out",
+    "complain": "out",
+    "bounce": "bounce",
+    "subscribe": "in",
+    "delete_permanently": "out",
+    "archive": "silent",
+}
+NAME = "FirstName"
+
+
+@dataclass(frozen=True)
+class Word:
+    """What a person said last, or what an address turned out to be: `in`, `out`, `bounce` or `silent`."""
+
+    says: str
+    at: float
+
+
+@dataclass
+class Name:
+    """A contact's first name since both sides had the same.
+
+    Attributes:
+        agreed: What both had; None where they never had the same.
+        rep: What the rep has written since, in order.
+        person: What the person has written since.
+    """
+
+    agreed: str | None = None
+    rep: list[str] = field(default_factory=list)
+    person: list[str] = field(default_factory=list)
+
+    def expected(self) -> str | None:
+        """What both must show; None where more than one answer is right."""
+        if self.agreed is None or (self.rep and len(self.person) > 1):
+            return None
+        if self.person and self.person[-1] != self.agreed:
+            return self.person[-1]
+        return self.rep[-1] if self.rep else self.agreed
+
+
+@dataclass
+class Truth:
+    """Everything that people and reps have said so far, and what follows.
+
+    Attributes:
+        words: The last word about each address of an audience.
+        wishes: The rows that a rep has flagged, with the time.
+        wished: When a rep last wished, or withdrew a wish, about an address.
+        inherited: Addresses that a person's opt-out followed to, with the address that it came from.
+        tangled: Addresses of which more than one answer is right: only safety is asked of them.
+    """
+
+    world: World
+    words: dict[tuple[str, str], Word] = field(default_factory=dict)
+    wishes: dict[RowName, float] = field(default_factory=dict)
+    wished: dict[str, float] = field(default_factory=dict)
+    inherited: dict[str, str] = field(default_factory=dict)
+    tangled: set[str] = field(default_factory=set)
+    names: dict[RowName, Name] = field(default_factory=dict)
+    _heard: int = 0
+    _steps: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    def listen(self) -> None:
+        """Take in what was said since the last time, and look at every step that was made meanwhile."""
+        for said in self.world.story[self._heard :]:
+            self._look_at_steps(said.at)
+            self._hear(said)
+        self._heard = len(self.world.story)
+        self._look_at_steps(float("inf"))
+
+    def forget(self) -> None:
+        """Expect no more than what the vendors can tell: the audit database is lost."""
+        self.listen()
+        self.tangled |= {*self.wished, *self.inherited}
+        self.inherited.clear()
+        self.names.clear()
+
+    # What was said
+
+    def _hear(self, said: Said) -> None:
+        if said.what == "run":
+            self._agree(said)
+        elif said.row is not None:
+            self._hear_rep(said, said.row)
+        else:
+            self._hear_person(said)
+
+    def _hear_person(self, said: Said) -> None:
+        address = said.address.lower()
+        at = (said.list_id, address)
+        if said.what == "change_address":
+            self._follow(said, address, said.details["new_email"].lower())
+            return
+        if said.what in SAYS:
+            if said.what in ("archive", "delete_permanently"):
+                self.tangled.add(address)
+                before = self.words.get(at)
+                if before and before.says == "out":
+                    return
+            self.words[at] = Word(SAYS[said.what], said.at)
+        name = said.details.get("merge_fields", {}).get("FNAME")
+        for row in self._rows_at(address):
+            if said.what == "subscribe":
+                # A form may bring another name, to a contact that may be a new one.
+                self.names.pop(row, None)
+            elif name and row in self.names:
+                self.names[row].person.append(name)
+
+    def _follow(self, said: Said, address: str, new: str) -> None:
+        # What is known at either address may be about two people from now on.
+        if self._word(new) or self._rows_at(new) or self._word(address):
+            self.tangled |= {address, new}
+        word = self.words.pop((said.list_id, address), None)
+        if word:
+            self.words[said.list_id, new] = word
+        for row in self._rows_at(address):
+            self.names.pop(row, None)
+
+    def _hear_rep(self, said: Said, row: RowName) -> None:
+        if said.what == "remove":
+            self.tangled.add(said.before["EMailAddress"].lower())
+            self.wishes.pop(row, None)
+            self.names.pop(row, None)
+            return
+        if said.what == "insert":
+            return
+        before, after = said.before, said.details
+        address = before["EMailAddress"].lower()
+        if "NoContact" in after and after["NoContact"] != before["NoContact"]:
+            self.wished[address] = said.at
+            if after["NoContact"]:
+                self.wishes[row] = said.at
+            elif self.wishes.pop(row, None) is None:
+                # The rep took away what the person had said, or what another rep's wish had caused.
+                self.tangled.add(address)
+        if "EMailAddress" in after and after["EMailAddress"].lower() != address:
+            self._move(row, address, after["EMailAddress"].lower())
+        if after.get(NAME, before.get(NAME)) != before.get(NAME) and row in self.names:
+            self.names[row].rep.append(after[NAME])
+        if after.get("Inactive"):
+            self.tangled.add(address)
+
+    def _move(self, row: RowName, address: str, new: str) -> None:
+        self.names.pop(row, None)
+        word = self._word(address)
+        if (word and word.says == "out") or address in self.inherited:
+            self.inherited[new] = address
+        if self._word(new) or address in self.tangled or row in self.wishes or self.world.member(new):
+            self.tangled.add(new)
+        if len(self._rows_at(new)) > 2 or address in self.wished:
+            self.tangled.add(new)
+        self.tangled.add(address)
+
+    def _word(self, address: str) -> Word | None:
+        found = [word for (_, about), word in self.words.items() if about == address]
+        return max(found, key=lambda word: word.at) if found else None
+
+    def _rows_at(self, address: str) -> list[RowName]:
+        return [
+            row for row in self.world.rows() if self.world.row(row)["EMailAddress"].lower() == address.lower()
+        ]
+
+    def _agree(self, said: Said) -> None:
+        for row, (ours, theirs) in said.details.items():
+            if ours == theirs:
+                self.names[row] = Name(agreed=ours)
+
+    # Safety, at every step
+
+    def _look_at_steps(self, until: float) -> None:
+        """R1: nobody who is out becomes a subscriber by what this software does."""
+        history = self.world.vendors.history
+        while self._steps < len(history) and history[self._steps].at < until:
+            step = history[self._steps]
+            self._steps += 1
+            if step.source != "api" or step.after is not Standing.SUBSCRIBED:
+                continue
+            address = step.address.lower()
+            word = self.words.get((step.list_id, address))
+            if step.before in OPTED_OUT:
+                self.faults.append(f"R1: {address} was {step.before.name} and was subscribed by the API")
+            elif word and word.says in ("out", "bounce"):
+                self.faults.append(f"R1: {address} said {word.says} and was subscribed by the API")
+            elif address in self.inherited and not (word and word.says == "in"):
+                self.faults.append(f"R1: the opt-out that followed to {address} was undone by the API")
+
+    # After quiet
+
+    def complaints(self) -> list[str]:
+        """What is not as it must be, once everything has settled."""
+        self.listen()
+        return [*self.faults, *self._consent(), *self._fields(), *self._counts()]
+
+    def _consent(self) -> Iterator[str]:
+        world = self.world
+        letters = str([letter["dead_letter"] for letter in world.dead_letters()]).lower()
+        for address in sorted({world.row(row)["EMailAddress"].lower() for row in world.rows()} - {""}):
+            rows = self._rows_at(address)
+            flagged = [row for row in rows if world.is_flagged(row)]
+            mine = self.words.get((world.vendors.main, address))
+            outs = [word for (_, about), word in self.words.items() if about == address]
+            is_out = any(word.says in ("out", "bounce") for word in outs)
+            wishes = [at for row, at in self.wishes.items() if row in rows]
+            status = world.status(address)
+            if mine and mine.says in ("out", "bounce") and status == "subscribed":
+                yield f"R1: {address} said {mine.says} and is subscribed"
+            if address in self.tangled:
+                continue
+            returned = mine.at if mine and mine.says == "in" else 0.0
+            if wishes and max(wishes) > returned and status == "subscribed":
+                yield f"item 1: a rep flagged {address} and it is subscribed"
+            if is_out and len(flagged) < len(rows) and address not in letters:
+                missing = sorted(set(rows) - set(flagged))
+                yield f"R2: {address} is out and not flagged are {missing}"
+            former = self.inherited.get(address)
+            if former and not returned and len(flagged) < len(rows) and former not in letters:
+                yield f"R2: the opt-out of {former} followed to {address}, which is not flagged"
+            if is_out or wishes or former:
+                continue
+            if flagged:
+                yield f"items 2, 3: nobody wants {address} flagged, and flagged are {flagged}"
+            silent = mine is not None and mine.says == "silent"
+            # A contact alone makes nobody a member.
+            may_be = any(row[0] == "Customer" for row in rows) and not silent
+            if may_be and returned >= self.wished.get(address, 0.0) and status != "subscribed":
+                yield f"item 2: nobody wants {address} out, and it is {status}"
+
+    def _fields(self) -> Iterator[str]:
+        world = self.world
+        for row in world.rows():
+            columns = world.row(row)
+            address = columns["EMailAddress"].lower()
+            same = [other for other in self._rows_at(address) if other[0] == row[0]]
+            if address in self.tangled or world.status(address) != "subscribed" or len(same) > 1:
+                continue
+            shown = world.fields(address)
+            if row[0] == "Customer":
+                pairs = [("COMPANY", columns["Name"])]
+            else:
+                pairs = [("FNAME", columns["FirstName"]), ("LNAME", columns["LastName"])]
+            for tag, value in pairs:
+                if shown.get(tag, "") != value:
+                    yield f"R8: {address} has {tag} {shown.get(tag)!r} in Mailchimp and {value!r} in Epicor"
+            name = self.names.get(row)
+            expected = name.expected() if name else None
+            if expected is not None and shown.get("FNAME") != expected:
+                yield f"R8: {address} shows {shown.get('FNAME')!r} and ought to show {expected!r}"
+
+    def _counts(self) -> Iterator[str]:
+        """R6: every record that a finished run has read has one decision."""
+        for run in self.world.query(
+            "SELECT r.id, r.plugin, r.records_read, count(d.seq) AS decided FROM runs r LEFT JOIN decisions d"
+            " ON d.run_id = r.id AND d.part_of IS NULL WHERE r.status = 'succeeded' GROUP BY r.id"
+        ):
+            if run["records_read"] != run["decided"]:
+                yield f"R6: {run['plugin']} read {run['records_read']} and decided {run['decided']}"

@@ -1,0 +1,428 @@
+"""A small world: people, sales reps, both vendors and both pipelines, in one process and minute by minute."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import receiver
+from kinetic_mailchimp.audit import AuditTrail
+from pipelines import FORWARD, REVERSE, Kill, Pipeline, Runner
+from simulators.mailchimp.model import Member
+from tap_mailchimp_webhooks.inbox.store import Inbox
+from vendors import COMPANY, Row, Vendors
+
+MINUTE = 60.0
+ADDRESS = ("Address1", "City", "State", "Zip", "Country")
+HOME = {"Address1": "1 Main St", "City": "Springfield", "State": "IL", "Zip": "62701", "Country": "USA"}
+Key = Mapping[str, Any]
+RowName = tuple[str, int, int]
+"""Table, customer and contact; a customer's own row has the contact 0."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a person or a rep has done; runs are in it too, as `run`, when they have ended.
+
+    Attributes:
+        at: The true time, in seconds since the epoch.
+        what: An act of `people.ACTS` of somebody in Mailchimp; `edit`, `insert` or `remove` of a rep.
+        address: Of whom in Mailchimp it is about.
+        list_id: The audience.
+        row: The row of a rep's act.
+        before: The row as it was before.
+        details: What else belongs to the act: a new address, merge fields, columns.
+    """
+
+    at: float
+    what: str
+    address: str = ""
+    list_id: str = ""
+    row: RowName | None = None
+    before: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[Any, Any] = field(default_factory=dict)
+
+
+def customer(number: int) -> RowName:
+    """The row of a customer."""
+    return ("Customer", number, 0)
+
+
+def contact(number: int, position: int = 1) -> RowName:
+    """The row of one of a customer's contacts."""
+    return ("CustCnt", number, position)
+
+
+def key_of(row: RowName) -> Key:
+    """The key of a row in Kinetic."""
+    table, number, position = row
+    key: dict[str, Any] = {"Company": COMPANY, "CustNum": number}
+    return key if table == "Customer" else {**key, "ShipToNum": "", "ConNum": position}
+
+
+def source_key(row: RowName) -> str:
+    """The name of a row in the audit trail."""
+    table, number, position = row
+    end = "" if table == "Customer" else f"//{position}"
+    return f"{table} {COMPANY}/{number}{end}"
+
+
+@functools.cache
+def _templates() -> Path:
+    """Databases that have their tables and nothing else: to make them takes longer than a run."""
+    folder = Path(tempfile.mkdtemp(prefix="model-templates-"))
+    AuditTrail.open(f"sqlite:///{folder / 'audit.sqlite3'}").close()
+    Inbox.open(f"sqlite:///{folder / 'inbox.sqlite3'}").database.close()
+    return folder
+
+
+@dataclass(repr=False)
+class World:
+    """Everything, from the first moment on.
+
+    Each action takes a minute of all clocks, and so does each run.
+
+    Attributes:
+        vendors: Both simulators, empty.
+        folder: Where the databases of this world lie.
+        skew: Seconds by which the clocks of the pipelines' processes are off.
+        receiver_skew: Seconds by which the receiver's clock is off.
+        told: Deliveries of Mailchimp that were not posted yet.
+        anything_lost: Whether deliveries were lost since the last look at all changes.
+    """
+
+    vendors: Vendors
+    folder: Path
+    skew: float = 0
+    receiver_skew: float = 0
+    told: list[bytes] = field(default_factory=list)
+    anything_lost: bool = False
+    states: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    begun: dict[str, list[str]] = field(default_factory=dict)
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    story: list[Said] = field(default_factory=list)
+    _taken: int = 0
+
+    def __post_init__(self) -> None:
+        self.vendors.reset()
+        self.states = {pipeline.name: [{}] for pipeline in (FORWARD, REVERSE)}
+        self.settings = {pipeline.name: {} for pipeline in (FORWARD, REVERSE)}
+        shutil.copy(_templates() / "inbox.sqlite3", self.inbox)
+        self.lose_audit_database()
+        self._runner = _runner(self.vendors, self.folder)
+
+    @property
+    def audit(self) -> Path:
+        """The file of the audit database."""
+        return self.folder / "audit.sqlite3"
+
+    @property
+    def inbox(self) -> Path:
+        """The file of the inbox."""
+        return self.folder / "inbox.sqlite3"
+
+    def wait(self, minutes: float = 1) -> None:
+        """Let time pass."""
+        self.vendors.clock.now += minutes * MINUTE
+
+    # What people in sales do
+
+    def person(self, number: int, address: str, name: str = "Ann", **columns: Any) -> None:
+        """Add a customer with one contact; both have the address."""
+        self.vendors.insert(
+            "Customer",
+            CustNum=number,
+            CustID=f"C{number}",
+            Name=f"Company {number}",
+            CustomerType="CUS",
+            EMailAddress=address,
+            **HOME,
+            **columns,
+        )
+        self._tell("insert", row=customer(number), address=address)
+        self.colleague(number, address, name)
+
+    def colleague(self, number: int, address: str, name: str = "Ann") -> RowName:
+        """Add a contact to a customer."""
+        row = self.vendors.insert(
+            "CustCnt",
+            CustNum=number,
+            ShipToNum="",
+            Name=f"{name} Example",
+            FirstName=name,
+            LastName="Example",
+            EMailAddress=address,
+        )
+        self._tell("insert", row=contact(number, row["ConNum"]), address=address)
+        self.wait()
+        return contact(number, row["ConNum"])
+
+    def edit(self, *rows: RowName, **columns: Any) -> None:
+        """Set columns of rows."""
+        for row in rows:
+            self._edit(row, **columns)
+        self.wait()
+
+    def _edit(self, row: RowName, **columns: Any) -> None:
+        before = self.row(row)
+        self.vendors.edit(row[0], key_of(row), **columns)
+        self._tell("edit", row=row, before=before, details=columns)
+
+    def _tell(self, what: str, **more: Any) -> None:
+        self.story.append(Said(self.vendors.clock.now, what, **more))
+
+    def flag(self, *rows: RowName) -> None:
+        """A rep sets NoContact."""
+        self.edit(*rows, NoContact=True)
+
+    def unflag(self, *rows: RowName) -> None:
+        """A rep clears NoContact."""
+        self.edit(*rows, NoContact=False)
+
+    def correct(self, number: int, address: str) -> None:
+        """A rep gives a customer and its first contact another address."""
+        self.edit(customer(number), contact(number), EMailAddress=address)
+
+    def swap(self, one: int, other: int) -> None:
+        """A rep puts right that two people had each other's address."""
+        first, second = (self.row(customer(number))["EMailAddress"] for number in (one, other))
+        for number, address in ((one, second), (other, first)):
+            for row in (customer(number), contact(number)):
+                self._edit(row, EMailAddress=address)
+        self.wait()
+
+    def remove(self, number: int) -> None:
+        """A rep deletes a customer with its contacts."""
+        for row in self.rows():
+            if row[1] == number and row[0] == "CustCnt":
+                self._remove(row)
+        self._remove(customer(number))
+        self.wait()
+
+    def _remove(self, row: RowName) -> None:
+        self._tell("remove", row=row, before=self.row(row))
+        self.vendors.delete(row[0], key_of(row))
+
+    # What people do in Mailchimp
+
+    def act(self, action: str, address: str, list_id: str = "", **details: Any) -> None:
+        """Let a person or an admin act (`people.ACTS`)."""
+        self.vendors.act(action, address, list_id, **details)
+        self._tell(action, address=address, list_id=list_id or self.vendors.main, details=details)
+        self.wait()
+
+    def leave(self, address: str, list_id: str = "", **details: Any) -> None:
+        """Somebody unsubscribes."""
+        self.act("unsubscribe", address, list_id, **details)
+
+    def complain(self, address: str) -> None:
+        """Somebody marks a mail as spam."""
+        self.act("complain", address)
+
+    def bounce(self, address: str) -> None:
+        """An address turns out not to exist."""
+        self.act("bounce", address)
+
+    def join(self, address: str, list_id: str = "", told: str = "subscribe", **fields: str) -> None:
+        """Somebody fills in the form: for the first time or to come back, which is told in either way."""
+        self.vendors.switch(resubscribe_fires=told)
+        self.act("subscribe", address, list_id, merge_fields=fields)
+
+    def profile(self, address: str, **fields: str) -> None:
+        """Somebody edits their profile."""
+        self.act("edit_profile", address, merge_fields=fields)
+
+    def change_address(self, address: str, new: str) -> None:
+        """Somebody changes their address."""
+        self.act("change_address", address, new_email=new)
+
+    # Webhooks
+
+    def collect(self) -> list[bytes]:
+        """What Mailchimp wants to post, the oldest first."""
+        deliveries = self.vendors.mailchimp.courier.deliveries
+        self.told += [delivery.body for delivery in deliveries[self._taken :]]
+        self._taken = len(deliveries)
+        return self.told
+
+    def deliver(self, order: str = "as told", times: int = 1) -> None:
+        """Let all deliveries arrive.
+
+        Args:
+            order: `as told`, `reversed`, or `first` for the oldest alone.
+            times: How often each arrives.
+        """
+        waiting = self.collect()
+        chosen = {"as told": waiting, "reversed": waiting[::-1], "first": waiting[:1]}[order]
+        self._post([body for body in chosen for _ in range(times)])
+        self.told = waiting[1:] if order == "first" else []
+
+    def lose(self) -> None:
+        """Let all deliveries be lost that did not arrive yet."""
+        self.anything_lost = self.anything_lost or bool(self.collect())
+        self.told = []
+
+    def _post(self, bodies: Sequence[bytes]) -> None:
+        if bodies:
+            now = self.vendors.clock.now + self.receiver_skew
+            statuses = receiver.deliver(bodies, f"sqlite:///{self.inbox}", lambda: now)
+            assert set(statuses) == {200}
+
+    # Runs
+
+    def forward(self, **options: Any) -> None:
+        """Run the forward pipeline (see `run`)."""
+        self.run(FORWARD, **options)
+
+    def reverse(self, **options: Any) -> None:
+        """Run the reverse pipeline (see `run`)."""
+        self.run(REVERSE, **options)
+
+    def run(self, pipeline: Pipeline, kill: Kill | None = None, **tap_settings: Any) -> None:
+        """Run a pipeline to its end, or until its target is killed."""
+        self.begin(pipeline, **tap_settings)
+        self.finish(pipeline, kill)
+
+    def begin(self, pipeline: Pipeline, **tap_settings: Any) -> None:
+        """Let the tap of a pipeline read; its target has not begun."""
+        settings = {**self.settings[pipeline.name], **tap_settings}
+        self.begun[pipeline.name] = self._runner.extract(
+            pipeline, self.states[pipeline.name][-1], skew=self.skew, **settings
+        )
+        self.wait()
+
+    def finish(self, pipeline: Pipeline, kill: Kill | None = None) -> None:
+        """Let the target of a pipeline write what its tap has read."""
+        lines = self.begun.pop(pipeline.name)
+        state = self._runner.load(pipeline, lines, skew=self.skew, kill=kill or Kill())
+        if state:
+            self.states[pipeline.name].append(state)
+        self._tell("run", details=self._names())
+        self.wait()
+
+    def after_a_write(self) -> Kill:
+        """Kills a run between the first answer to a write and what the run would have noted about it."""
+        before = len(self.vendors.writes())
+        return Kill(is_due=lambda: len(self.vendors.writes()) > before)
+
+    def restore_bookmark(self, pipeline: Pipeline) -> None:
+        """Go back to the bookmark before the last."""
+        if len(self.states[pipeline.name]) > 1:
+            self.states[pipeline.name].pop()
+
+    def lose_audit_database(self) -> None:
+        """Begin with an empty audit database."""
+        for file in self.folder.glob("audit.sqlite3*"):
+            file.unlink()
+        shutil.copy(_templates() / "audit.sqlite3", self.audit)
+
+    def settle(self, rounds: int = 2) -> None:
+        """Quiet: no more actions, everything that waits arrives, then rounds of both pipelines."""
+        for name in list(self.begun):
+            self.finish(FORWARD if name == FORWARD.name else REVERSE)
+        for _ in range(rounds):
+            self.forward()
+            self.deliver()
+            self.reverse(**({"catch_up_scope": "all_changes"} if self.anything_lost else {}))
+
+    # What is seen
+
+    def _names(self) -> dict[RowName, tuple[Any, Any]]:
+        """First name of each contact, in Epicor and in Mailchimp."""
+        return {
+            contact(row["CustNum"], row["ConNum"]): (
+                row["FirstName"],
+                self.fields(row["EMailAddress"]).get("FNAME"),
+            )
+            for row in self.vendors.rows("CustCnt")
+        }
+
+    def rows(self) -> list[RowName]:
+        """All rows of customers and contacts."""
+        found = [customer(row["CustNum"]) for row in self.vendors.rows("Customer")]
+        return found + [contact(row["CustNum"], row["ConNum"]) for row in self.vendors.rows("CustCnt")]
+
+    def row(self, row: RowName) -> Row:
+        """The columns of a row."""
+        found = self.vendors.row(row[0], key_of(row))
+        assert found is not None
+        return found
+
+    def is_flagged(self, row: RowName) -> bool:
+        """Whether a row must not be contacted."""
+        return bool(self.row(row)["NoContact"])
+
+    def member(self, address: str, list_id: str = "") -> Member | None:
+        """Who has an address in an audience."""
+        return self.vendors.member(address, list_id)
+
+    def status(self, address: str, list_id: str = "") -> str:
+        """The status of an address in Mailchimp; `none` for nobody."""
+        member = self.member(address, list_id)
+        return member.status if member else "none"
+
+    def fields(self, address: str) -> dict[str, Any]:
+        """The merge fields of a member."""
+        member = self.member(address)
+        return dict(member.merge_values) if member else {}
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of the audit database."""
+        connection = sqlite3.connect(self.audit)
+        connection.row_factory = sqlite3.Row
+        try:
+            return [dict(row) for row in connection.execute(sql)]
+        finally:
+            connection.close()
+
+    def decisions(self) -> list[dict[str, Any]]:
+        """All decisions about records, the oldest first."""
+        return self.query("SELECT * FROM decisions WHERE part_of IS NULL ORDER BY run_id, seq")
+
+    def last_decisions(self) -> list[str]:
+        """What the last run decided: `action/reason`."""
+        return [
+            f"{row['action']}/{row['reason']} {row['subject'] or ''}".rstrip()
+            for row in self.query(
+                "SELECT * FROM decisions WHERE run_id = (SELECT max(id) FROM runs) AND part_of IS NULL"
+                " ORDER BY seq"
+            )
+        ]
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        """Decisions that keep a record for replay."""
+        return [
+            {**row, "dead_letter": json.loads(row["dead_letter"])}
+            for row in self.decisions()
+            if row["dead_letter"]
+        ]
+
+
+def _runner(vendors: Vendors, folder: Path) -> Runner:
+    kinetic, mailchimp = vendors.kinetic_hello, vendors.mailchimp_hello
+    variables = {
+        "EPICOR_BASE_URL": kinetic["base_url"],
+        "EPICOR_COMPANIES": [COMPANY],
+        "EPICOR_API_KEY": kinetic["api_key"],
+        "EPICOR_USERNAME": kinetic["username"],
+        "EPICOR_PASSWORD": kinetic["password"],
+        "MAILCHIMP_API_KEY": mailchimp["api_key"],
+        "MAILCHIMP_BASE_URL": mailchimp["base_url"],
+        "MAILCHIMP_LIST_ID": vendors.main,
+        "MAILCHIMP_LIST_IDS": [vendors.main, vendors.second],
+        "MAILCHIMP_WEBHOOKS_INBOX_DATABASE_URL": f"sqlite:///{folder / 'inbox.sqlite3'}",
+        "AUDIT_DATABASE_URL": f"sqlite:///{folder / 'audit.sqlite3'}",
+    }
+    return Runner(variables, vendors.clock, _catalogs())
+
+
+@functools.cache
+def _catalogs() -> dict[str, Any]:
+    return {}
