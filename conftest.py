@@ -1,4 +1,4 @@
-"""What all tests share: no example of a property fails because the machine is busy."""
+"""Settings that all tests share: no example of a property fails because the machine is busy."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ CODE = (
     ".ci",
 )
 PATIENCE = {False: 600, True: 60}
-"""Whether it is quick → seconds for one tool."""
+"""By quick or not: seconds for one tool."""
 
 FREE = re.compile(
     r"\b(MIT|MIT-0|BSD|0BSD|Apache|ISC|MPL|PSF|Python|Unlicense|CNRI|HPND|ZPL|Zope|LGPL|Lesser General Public"
