@@ -58,7 +58,7 @@ check: install ## What CI checks beside the tests: lint, format, types, imports,
 audit: install ## Known vulnerabilities and licences of dependencies, findings of bandit; tells what cannot be reached
 	$(BIN)/python .ci/audit.py
 
-fuzz: export HYPOTHESIS_PROFILE := fuzz
+fuzz: export HYPOTHESIS_PROFILE := search
 fuzz: install ## Odd inputs for everything that parses, with a bound on CPU per byte; FUZZ_EXAMPLES=N sets how many
 	$(BIN)/pytest tests/fuzz --override-ini python_files='fuzz_*.py'
 

@@ -1,8 +1,14 @@
-"""Settings that all tests share: no example of a property fails because the machine is busy."""
+"""Settings that all tests share: no example of a property fails because the machine is busy, or by chance.
+
+The same examples are tried in every run; `HYPOTHESIS_PROFILE=search` tries others each time.
+"""
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("patient", settings.get_profile("search"), derandomize=True)
+settings.load_profile("search" if os.environ.get("HYPOTHESIS_PROFILE") == "search" else "patient")
