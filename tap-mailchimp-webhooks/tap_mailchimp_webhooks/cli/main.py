@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import secrets
 import sys
+from pathlib import Path
 
 import click
 from dotenv import load_dotenv
 from kinetic_mailchimp.kit.errors import ConnectorError
+from kinetic_mailchimp.kit.private_files import warn_if_shared
 from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
 
 from tap_mailchimp_webhooks.cli.person import erase, export
@@ -25,6 +27,7 @@ def main() -> None:
     """Run the command line; an error that is understood ends it with one readable line and status 1."""
     mask_logs()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    warn_if_shared(Path.cwd() / ".env")
     try:
         load_dotenv(".env")  # as Meltano does; what the process was given comes first
     except OSError as error:

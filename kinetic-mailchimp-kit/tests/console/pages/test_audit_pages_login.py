@@ -118,7 +118,9 @@ def test_a_copy_of_the_cookie_opens_nothing_after_the_logout(
     assert reader.get("/", allow_redirects=False).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["[", "[::1", "127.0.0.1:x", "]"])
+@pytest.mark.parametrize(
+    "host", ["[", "[::1", "127.0.0.1:x", "]", "127.0.0.1/x", "x@127.0.0.1", "127.0.0.1?x", "127.0.0.1#x"]
+)
 def test_a_host_that_is_no_name_is_refused_inside_the_gate(
     sqlite_trail: AuditTrail, open_pages: Open, host: str
 ) -> None:
