@@ -1,6 +1,6 @@
 """Bounds on connections, heads and time, so that no client of a web server keeps others waiting.
 
-Needs uvicorn and httptools, which the extra `pages` and the receiver bring.
+Needs the extra `server`.
 """
 
 from __future__ import annotations
