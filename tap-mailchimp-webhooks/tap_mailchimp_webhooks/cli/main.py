@@ -16,7 +16,7 @@ from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
 from tap_mailchimp_webhooks.cli.person import erase, export
 from tap_mailchimp_webhooks.cli.registration import register, rotate_secret, unregister
 from tap_mailchimp_webhooks.cli.serve import serve
-from tap_mailchimp_webhooks.cli.watch import catch_up, status
+from tap_mailchimp_webhooks.cli.watch import catch_up, events, status
 
 logger = logging.getLogger(__name__)
 
@@ -54,5 +54,5 @@ def secret() -> None:
     click.echo(secrets.token_urlsafe(SECRET_BYTES))
 
 
-for command in (serve, register, rotate_secret, unregister, catch_up, status, export, erase):
+for command in (serve, register, rotate_secret, unregister, catch_up, status, events, export, erase):
     commands.add_command(command)
