@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Executor
 from functools import cached_property
 
-from kinetic_mailchimp.audit import AuditTrail, Run, default_database_url, encryption_key
+from kinetic_mailchimp.audit import AuditTrail, Run
 from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
 from kinetic_mailchimp.epicor import EpicorClient
@@ -30,16 +30,6 @@ _TYPES_OF_PARTICULARS: Mapping[str, tuple[str, ...]] = {
     "date_column": ("Edm.DateTimeOffset", "Edm.Date", "Edm.String"),
     "campaign_column": _TEXT,
 }
-
-
-def open_trail(settings: WriteSettings) -> AuditTrail:
-    """The trail, encrypting with the key that `sync-audit` reads it with, where there is one.
-
-    Raises:
-        ConfigurationError: The database or the key is not usable.
-    """
-    url = settings.audit_database_url or default_database_url()
-    return AuditTrail.open(url, encryption_key=encryption_key(), keep_payloads=settings.keep_payloads)
 
 
 class Assembly:
@@ -139,7 +129,7 @@ class Assembly:
         if settings.unmatched == "create":
             self._creator(self._finder()).customer_number()
             yield "The customer for new contacts exists."
-        with open_trail(settings):
+        with settings.open_trail():
             yield "The audit database can be written."
 
     def _finder(self, written_columns: Collection[str] = ()) -> RowFinder:
