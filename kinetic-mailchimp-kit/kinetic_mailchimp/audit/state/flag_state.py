@@ -29,7 +29,6 @@ class FlagState:
 
     Attributes:
         address: The email key of the person for whom it was set.
-        cause: The origin of the opt-out.
         origin: For a cause `rep`, the name of the row on which the rep set the flag.
         list_id: The audience that told of the opt-out; empty where none did.
         at: The time of the opt-out by Mailchimp's clock.

@@ -27,12 +27,9 @@ class Handover:
 
     Attributes:
         address: The address of the row, as the record has it.
-        action: The change.
         status: For `flag`, the member's status: `unsubscribed`, `complaint` or `cleaned`.
-        cause: The origin of the opt-out.
         origin: For a cause `rep`, the row on which the rep set the flag. In a `clear`, every flag with this
             origin falls, and the row's own is not touched; without an origin, the row's own flag falls.
-        list_id: The audience of the member.
         at: The time of the opt-out by Mailchimp's clock, where it is known.
     """
 

@@ -19,7 +19,6 @@ class SourceRow:
     """A source row with the member's address.
 
     Attributes:
-        active: Whether the customer still is one.
         opted_out: Whether the person wants no mail.
         updated_on: When the row's values changed, as the source writes it: a revision or a timestamp.
         digest: Of these values: a row that is merely touched, as by our flag, gets no newer.
@@ -57,7 +56,6 @@ class RefusedValue:
     """A value that Mailchimp did not take or did not store.
 
     Attributes:
-        value: As it was sent.
         signature: Of the audience's field at that time; empty for attributes, which have no definition.
     """
 
@@ -104,8 +102,6 @@ class MemberState:
     """A member, as the ledger keeps it.
 
     Attributes:
-        address: As it was spelled last.
-        status: As it was seen last.
         contact_id: Mailchimp's id of the contact, which survives a change of the address.
         own_id: Mailchimp's id of the member, where it is another one than the hash of the address.
         sent: The last value that Mailchimp accepted or showed, by flat name (`merge_fields.FNAME`, `vip`).
@@ -118,7 +114,6 @@ class MemberState:
             was accepted.
         changed_at: When Mailchimp changed the member, as it was seen last.
         returned_at: When a person who had opted out came back, by Mailchimp's `timestamp_opt`.
-        complained: Whether the opt-out is a complaint.
         carried_opt_out: The opt-out that this software sent, until the person returns.
         left_by: Source rows that have another address now, which was a member of its own: this one stayed.
         merged_version: The newest version of agreed values that `sent` has: see `agreed.with_agreed`.
@@ -210,12 +205,7 @@ class MemberState:
         return _is_before(updated_on, self.returned_at)
 
     def with_row(self, source: str, row: SourceRow) -> MemberState:
-        """The member with a row, in place of what was known about that row.
-
-        Args:
-            source: The key of the row at its source.
-            row: The row.
-        """
+        """The member with a row, in place of what was known about that row."""
         owner = self.field_owner
         if len(self.rows) == 1 and source not in self.rows:
             first = next(iter(self.rows))
@@ -251,10 +241,6 @@ class MemberState:
 
         The newest row may; rows of one age differ by their keys, so that two rows with one address
         do not take turns in every run. Records that name no row are of one row, with an empty key.
-
-        Args:
-            source: The key of the row at its source.
-            field_name: The flat name of the field.
         """
         owner = self.field_owner.get(field_name)
         if owner is None or owner == source or owner not in self.rows:

@@ -51,10 +51,6 @@ def _profile() -> kit_database.Profile:
 class Database(kit_database.Database):
     """The database of a trail, with its schema up to date.
 
-    Args:
-        url: An SQLAlchemy URL of SQLite or PostgreSQL.
-        profile: Its words, schema and options.
-
     Raises:
         ConfigurationError: The URL, the driver, the folder, the account or the schema is not usable.
     """

@@ -21,8 +21,6 @@ class EntryNote:
     """Names one entry: administrative entries refer to others so.
 
     Args:
-        run_id: The entry's run.
-        seq: Its number in the run.
         digest: Its digest.
         previous: The digest before it, in `KEPT` notes alone: it is gone with the neighbours.
     """

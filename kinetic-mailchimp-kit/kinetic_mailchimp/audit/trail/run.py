@@ -47,9 +47,7 @@ class Run:
     Made by `AuditTrail.start_run`.
 
     Args:
-        database: Where the trail is.
         header: The run's row as it was when the run started.
-        writer: Makes the rows of this run.
         clock: Returns the present time.
     """
 
@@ -93,13 +91,7 @@ class Run:
     def describe_stream(
         self, stream: str, schema: Mapping[str, Any], key_properties: Sequence[str] = ()
     ) -> None:
-        """Keep the schema of a stream, so that its dead letters can be replayed under it.
-
-        Args:
-            stream: The stream's name.
-            schema: Its JSON schema.
-            key_properties: The names of its keys.
-        """
+        """Keep the schema of a stream, so that its dead letters can be replayed under it."""
         message = {
             "type": "SCHEMA",
             "stream": stream,
