@@ -99,7 +99,7 @@ class TargetEpicorContacts(AuditedTarget):
 
     @property
     def processor(self) -> EventProcessor | Comparer:
-        """Applies records; made anew when a stream brings other columns."""
+        """Applies records; made again when a stream brings other columns."""
         if self._processor is None:
             self._processor = self.assembly.processor(self.trail, self.run, self._written_columns)
         return self._processor

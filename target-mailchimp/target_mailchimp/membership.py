@@ -155,7 +155,7 @@ class Membership:
         return any(not line.get("is_admin_unsubscribed", True) for line in feed)
 
     def edited(self) -> Iterator[dict[str, MemberState]]:
-        """Members whom somebody edited in Mailchimp where the source owns the field, in pages."""
+        """Members that were edited in Mailchimp where the source owns the field, in pages."""
         edited = (member for member, _ in self._edited.items())
         while page := list(itertools.islice(edited, LARGEST_PAGE)):
             yield self.states(page)

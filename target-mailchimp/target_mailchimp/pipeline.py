@@ -106,7 +106,7 @@ class Loader:
         self._settings.check_failures(self._run)
 
     def restore(self) -> None:
-        """Send again what the source owns and somebody edited in Mailchimp, where no record did.
+        """Send again what the source owns and was edited in Mailchimp, where no record did.
 
         Each is a decision of its own, and counts as a record read.
 

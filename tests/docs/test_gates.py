@@ -21,10 +21,11 @@ from plugin_definitions import PLUGINS, ROOT
         ('"""What it is."""', ["1: a docstring opens with `What`"]),
         ('def f():\n    """Whether it is."""', ["2: a docstring opens with `Whether`"]),
         ('x = 1\n"""How many."""', ["2: a docstring opens with `How`"]),
-        ('raise ValueError(f"`{x}` is no URL.")', ["1: `is no` in a text"]),
-        ('text = "Mend it."', ["1: `Mend` in a text"]),
-        ('"""Whatever comes, and a list that is no tuple."""\ntext = "It is no longer there."', []),
-        ("# what a comment says is not read: is no\n", []),
+        ('raise ValueError(f"`{x}` is no URL.")', ["1: `is no`"]),
+        ('text = "Mend it."', ["1: `Mend`"]),
+        ('"""Whatever comes."""\ntext = "It is no longer there."', []),
+        ('"""A list.\n\nIt is no tuple."""', ["3: `is no`"]),
+        ("x = 1  # somebody set it\n", ["1: `somebody`"]),
     ],
 )
 def test_words_that_must_not_come_back_are_found(source, told):

@@ -78,7 +78,7 @@ def filled(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
 def test_a_person_is_one_story_in_both_directions(filled: AuditTrail, sync_audit: Command) -> None:
     told = sync_audit("person", "Ada@Example.com").output
     assert "2 decisions from 2026-03-01" in told
-    assert "Consent, as last told: unsubscribed" in told
+    assert "Last known consent: unsubscribed" in told
     order = [
         "Epicor → Mailchimp  updated",
         "FNAME: Ada → Eda",
@@ -348,7 +348,7 @@ def test_erase_asks_first_and_leaves_the_proof(filled: AuditTrail, sync_audit: C
     assert erased.exit_code == 0
     assert "Erased in the trail: 4 entries" in erased.output
     told = sync_audit("person", ADA).output
-    assert "Consent, as last told: unsubscribed" in told
+    assert "Last known consent: unsubscribed" in told
     assert "FNAME" not in told
     assert sync_audit("verify").exit_code == 0
 

@@ -16,7 +16,7 @@ from target_mailchimp.audience.tags import INACTIVE
 from target_mailchimp.contract.member_record import MemberRecord
 
 RESTORED = "restored"
-"""The reason of a write that puts back what somebody edited in Mailchimp, and the source owns."""
+"""The reason of a write that puts back what was edited in Mailchimp, and the source owns."""
 
 LEFT_BEHIND = "left_behind"
 """The reason of a decision about a member whose row has the address of another member now."""

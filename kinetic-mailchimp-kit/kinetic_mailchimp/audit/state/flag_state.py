@@ -25,7 +25,7 @@ class FlagCause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FlagState:
-    """A flag that this software has set and not taken back: it is no wish of a rep.
+    """A flag that this software has set and not taken back: no rep wished it.
 
     Attributes:
         address: The email key of the person for whom it was set.
