@@ -76,7 +76,9 @@ bench-smoke: install ## Every benchmark at a size that shows only that it runs
 bench: install ## Benchmarks: ratios against a floor measured in the same run
 	$(BIN)/pytest tests/bench --capture=no --override-ini python_files='bench_*.py' --override-ini timeout=3600
 
-release: check ## Build the distributions of the version in VERSION and tag them; uploads nothing
+release: install ## Build the distributions of the version in VERSION and tag them; uploads nothing
+	$(BIN)/python .ci/release.py --check-only
+	$(MAKE) check
 	$(BIN)/python .ci/release.py
 
 clean: ## Remove what make made; data/, output/ and the state in .meltano/ stay

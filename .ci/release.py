@@ -1,6 +1,7 @@
 """Makes a release up to the upload: checks, builds, lists what is inside, tags, and prints the last command.
 
-`make release` starts it after `make check`. The version is the one in the file VERSION.
+`make release` starts it with `--check-only` before the long `make check`, and without it after. The version
+is the one in the file VERSION.
 """
 
 from __future__ import annotations
@@ -119,6 +120,8 @@ def main() -> None:
     """Make the release."""
     version = (ROOT / "VERSION").read_text(encoding="utf-8").strip()
     check(version)
+    if "--check-only" in sys.argv:
+        return
     committed = git("show", "--no-patch", "--format=%ct")
     build(committed)
     validate(version)

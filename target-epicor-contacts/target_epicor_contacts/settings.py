@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
-from kinetic_mailchimp.audit.target.settings import RunSettings
+from kinetic_mailchimp.audit.targets.settings import RunSettings
 from kinetic_mailchimp.epicor import with_epicor_settings
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.settings import json_schema, read, setting

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from kinetic_mailchimp.audit import Direction
 from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE
-from kinetic_mailchimp.audit.target.audited_target import AuditedTarget
+from kinetic_mailchimp.audit.targets.audited_target import AuditedTarget
 from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
 from kinetic_mailchimp.kit.retry import INTERACTIVE_RETRY_POLICY

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kinetic_mailchimp.audit.target.settings import TooManyFailuresError
+from kinetic_mailchimp.audit.targets.settings import TooManyFailuresError
 from kinetic_mailchimp.audit.trail.environment import record_encryption
 from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.errors import (

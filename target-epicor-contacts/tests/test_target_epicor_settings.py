@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from kinetic_mailchimp.audit.target.settings import TooManyFailuresError
+from kinetic_mailchimp.audit.targets.settings import TooManyFailuresError
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
 from kinetic_mailchimp.kit.http_call import HttpCall, Reply

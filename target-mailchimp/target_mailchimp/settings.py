@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
-from kinetic_mailchimp.audit.target.settings import RunSettings
+from kinetic_mailchimp.audit.targets.settings import RunSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.settings import json_schema, read, setting
 from kinetic_mailchimp.mailchimp import MAILCHIMP_SETTINGS

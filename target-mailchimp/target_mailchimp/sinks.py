@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kinetic_mailchimp.audit.target.audited_target import AuditedSink
+from kinetic_mailchimp.audit.targets.audited_target import AuditedSink
 from singer_sdk.sinks import RecordSink
 from typing_extensions import override
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from kinetic_mailchimp.audit import Direction
-from kinetic_mailchimp.audit.target.audited_target import AuditedTarget
+from kinetic_mailchimp.audit.targets.audited_target import AuditedTarget
 from kinetic_mailchimp.kit.singer import RunStatus
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities

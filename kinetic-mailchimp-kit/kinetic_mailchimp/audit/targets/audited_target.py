@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from singer_sdk.sinks import Sink
 from typing_extensions import override
 
-from kinetic_mailchimp.audit.target.settings import RunSettings
+from kinetic_mailchimp.audit.targets.settings import RunSettings
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.direction import Direction
 from kinetic_mailchimp.audit.trail.drift import RECONCILE
