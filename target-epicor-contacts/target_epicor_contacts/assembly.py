@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from functools import cached_property
 
 from kinetic_mailchimp.audit import AuditTrail, Run
+from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE
 from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
 from kinetic_mailchimp.epicor import EpicorClient
@@ -110,6 +111,12 @@ class Assembly:
             is_replay=CORRELATION_VARIABLE in os.environ,
         )
         return EventProcessor(dependencies, rules, settings)
+
+    def has_handovers(self, trail: AuditTrail) -> bool:
+        """True if flags that target-mailchimp found out about wait for a run of this kind."""
+        if self._settings.reconcile or CORRELATION_VARIABLE in os.environ:
+            return False
+        return trail.ledger(HANDOVER_NAMESPACE).count() > 0
 
     def check_connection(self) -> Iterator[str]:
         """Try what a run needs: one readable line for each thing that works.

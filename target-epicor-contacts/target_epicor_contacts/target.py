@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kinetic_mailchimp.audit import Direction
-from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE
 from kinetic_mailchimp.audit.targets.audited_target import AuditedTarget
-from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
 from kinetic_mailchimp.kit.retry import INTERACTIVE_RETRY_POLICY
 from kinetic_mailchimp.kit.singer import RunStatus
@@ -19,11 +16,13 @@ from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from singer_sdk.sinks import Sink
 from typing_extensions import override
 
-from target_epicor_contacts.assembly import Assembly
-from target_epicor_contacts.pipeline import EventProcessor
-from target_epicor_contacts.reconcile.comparison import Comparer, shortfall
 from target_epicor_contacts.settings import JSON_SCHEMA, WriteSettings
 from target_epicor_contacts.sinks import ContactUpdateSink
+
+if TYPE_CHECKING:
+    from target_epicor_contacts.assembly import Assembly
+    from target_epicor_contacts.pipeline import EventProcessor
+    from target_epicor_contacts.reconcile.comparison import Comparer
 
 
 class TargetEpicorContacts(AuditedTarget):
@@ -68,6 +67,8 @@ class TargetEpicorContacts(AuditedTarget):
     @cached_property
     def assembly(self) -> Assembly:
         """Builds the other things that a run works with."""
+        from target_epicor_contacts.assembly import Assembly  # noqa: PLC0415 (slow to import: `--about` needs none of it)
+
         return Assembly(self.client, self.settings, self.executor)
 
     @property
@@ -120,9 +121,7 @@ class TargetEpicorContacts(AuditedTarget):
 
     def _take_handovers(self) -> None:
         """Set and take back the flags that target-mailchimp found out about, also in a run without events."""
-        if self.settings.reconcile or CORRELATION_VARIABLE in os.environ:
-            return
-        if self.trail.ledger(HANDOVER_NAMESPACE).count() and isinstance(self.processor, EventProcessor):
+        if self.assembly.has_handovers(self.trail):
             self.processor.take_handovers()
 
     @override
@@ -132,7 +131,12 @@ class TargetEpicorContacts(AuditedTarget):
     @property
     @override
     def shortfall(self) -> str:
-        return shortfall(self._incomplete) if self.settings.reconcile and self._incomplete else ""
+        if not (self.settings.reconcile and self._incomplete):
+            return ""
+        return (
+            f"Not all of {', '.join(sorted(self._incomplete))} may have been read (no ACTIVATE_VERSION "
+            "message after the last record): the tap ended early, or lists no present states."
+        )
 
     @override
     def end_run(self, status: RunStatus, error: Exception | None = None) -> None:

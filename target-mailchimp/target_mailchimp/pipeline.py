@@ -105,6 +105,14 @@ class Loader:
             self._settle(wait(self._in_flight, return_when=FIRST_COMPLETED).done)
         self._settings.check_failures(self._run)
 
+    def complete(self, stream: str) -> None:
+        """Take note that every record of a stream came: only a comparison needs to know."""
+
+    @property
+    def shortfall(self) -> str:
+        """The reason, in words, why not all of the work was done; empty where it was."""
+        return ""
+
     def restore(self) -> None:
         """Send again what the source owns and was edited in Mailchimp, where no record did.
 

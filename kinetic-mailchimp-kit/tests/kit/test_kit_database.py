@@ -71,7 +71,8 @@ def test_a_database_of_an_earlier_version_keeps_its_rows_and_gets_the_new_step(
     later = Database(url, replace(profile, head="2"))
     later.migrate()
     with later.reading() as connection:
-        assert connection.exec_driver_sql("SELECT name, town FROM people").all() == [("Ada", None)]
+        (row,) = connection.exec_driver_sql("SELECT name, town FROM people")
+        assert tuple(row) == ("Ada", None)
         assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == "2"
     later.close()
     (profile.migrations / "versions" / "2.py").unlink()

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from kinetic_mailchimp.audit.state.ledger import Ledger
 from kinetic_mailchimp.kit.email_address import email_key
+
+if TYPE_CHECKING:
+    from kinetic_mailchimp.audit.state.ledger import Ledger
 
 FLAGS_NAMESPACE: Final = "consent/flags"
 """By `row_name`. Written by target-epicor-contacts alone."""

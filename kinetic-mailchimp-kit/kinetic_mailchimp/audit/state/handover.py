@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kinetic_mailchimp.audit.state.flag_state import FlagCause
-from kinetic_mailchimp.audit.state.ledger import Ledger
+
+if TYPE_CHECKING:
+    from kinetic_mailchimp.audit.state.ledger import Ledger
 
 HANDOVER_NAMESPACE: Final = "consent/handover"
 """By `row_name`. target-mailchimp writes, target-epicor-contacts deletes, each together with its decision."""

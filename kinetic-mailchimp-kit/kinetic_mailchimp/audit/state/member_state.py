@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from kinetic_mailchimp.audit.state.ledger import Ledger
 from kinetic_mailchimp.kit.timestamps import parse_timestamp
+
+if TYPE_CHECKING:
+    from kinetic_mailchimp.audit.state.ledger import Ledger
 
 OPTED_OUT: Final = frozenset({"unsubscribed", "cleaned", "archived"})
 CONSENTING_STATUSES: Final = frozenset({"subscribed", "pending", "transactional"})

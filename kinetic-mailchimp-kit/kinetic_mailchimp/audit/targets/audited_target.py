@@ -6,18 +6,20 @@ import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk.sinks import Sink
 from typing_extensions import override
 
 from kinetic_mailchimp.audit.targets.settings import RunSettings
-from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.direction import Direction
 from kinetic_mailchimp.audit.trail.drift import RECONCILE
-from kinetic_mailchimp.audit.trail.run import Run
 from kinetic_mailchimp.kit.errors import text_to_keep
 from kinetic_mailchimp.kit.singer import DurableTarget, RunStatus
+
+if TYPE_CHECKING:
+    from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
+    from kinetic_mailchimp.audit.trail.run import Run
 
 PROGRESS_SECONDS = 10.0
 _NOT_HONOURED = ("add_record_metadata", "load_method", "batch_size_rows", "validate_records")

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
-from kinetic_mailchimp.audit.trail.decision import Action
-from kinetic_mailchimp.audit.trail.environment import default_database_url, encryption_key
-from kinetic_mailchimp.audit.trail.run import Run
+from kinetic_mailchimp import audit  # what needs a database is imported when it is used
 from kinetic_mailchimp.kit.errors import ConnectorError
 from kinetic_mailchimp.kit.settings import setting
 
@@ -62,16 +59,19 @@ class RunSettings:
         """False for a run after which the records must come again."""
         return not self.dry_run
 
-    def open_trail(self) -> AuditTrail:
+    def open_trail(self) -> audit.AuditTrail:
         """The trail, encrypting with the key that `sync-audit` reads it with, where there is one.
 
         Raises:
             ConfigurationError: The database or the key is not usable.
         """
-        url = self.audit_database_url or default_database_url()
-        return AuditTrail.open(url, encryption_key=encryption_key(), keep_payloads=self.keep_payloads)
+        url = self.audit_database_url or audit.default_database_url()
+        key = audit.encryption_key()
+        return audit.AuditTrail.open(url, encryption_key=key, keep_payloads=self.keep_payloads)
 
-    def check_failures(self, run: Run, *, share: bool = True, failures: Collection[Action] = ()) -> None:
+    def check_failures(
+        self, run: audit.Run, *, share: bool = True, failures: Collection[audit.Action] = ()
+    ) -> None:
         """Stop a run in which too many records failed.
 
         Args:
