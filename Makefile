@@ -1,12 +1,13 @@
 # Every target installs what it needs first. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test model check audit fuzz docs format bench-smoke bench release clean
+.PHONY: help install lock demo test model check audit fuzz docs format bench-smoke bench wheels release clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
 MEMBERS := kinetic-mailchimp-kit tap-epicor-kinetic tap-mailchimp-webhooks target-epicor-contacts \
            target-mailchimp tests/simulators
+PUBLISHED := $(filter-out tests/simulators,$(MEMBERS))
 PACKAGES := $(patsubst %/py.typed,%,$(wildcard $(addsuffix /*/py.typed,$(MEMBERS))))
 
 help: ## Show this list
@@ -76,8 +77,13 @@ bench-smoke: install ## Every benchmark at a size that shows only that it runs
 bench: install ## Benchmarks: ratios against a floor measured in the same run
 	$(BIN)/pytest tests/bench --capture=no --override-ini python_files='bench_*.py' --override-ini timeout=3600
 
+wheels: install ## Build the wheel of each distribution into dist/, for `pip install --find-links dist`
+	rm -rf dist
+	@for member in $(PUBLISHED); do \
+	    $(UV) build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist $$member || exit 1; done
+
 release: check ## Build the distributions of the version in VERSION and tag them; uploads nothing
-	$(BIN)/python .ci/release.py
+	PYTHONPATH=tests/docs $(BIN)/python .ci/release.py
 
 clean: ## Remove what make made; data/, output/ and the state in .meltano/ stay
 	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
