@@ -1,6 +1,6 @@
 # Every target installs what it needs first. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test model check audit fuzz docs format bench-smoke bench wheels release clean
+.PHONY: help install lock demo test model check audit fuzz docs format bench-smoke bench wheels release stranger clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -46,7 +46,7 @@ check: install ## What CI checks beside the tests: lint, format, types, imports,
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(PACKAGES)
 	@# Tests are held to the same, but for annotations of their fixtures.
-	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench tests/docs tests/fuzz tests/model .ci; do \
+	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench tests/docs tests/fuzz tests/model tests/stranger .ci; do \
 	    $(BIN)/mypy --allow-untyped-defs --allow-incomplete-defs $$tests || exit 1; done
 	$(BIN)/lint-imports
 	@for member in $(MEMBERS); do \
@@ -84,6 +84,9 @@ wheels: install ## Build the wheel of each distribution into dist/, for `pip ins
 
 release: check ## Build the distributions of the version in VERSION and tag them; uploads nothing
 	PYTHONPATH=tests/docs $(BIN)/python .ci/release.py
+
+stranger: ## Follow the READMEs in an empty home, and install each plugin into projects of somebody else
+	$(PYTHON) tests/stranger/walk.py
 
 clean: ## Remove what make made; data/, output/ and the state in .meltano/ stay
 	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis

@@ -140,7 +140,8 @@ def test_install_lines_follow_the_version_and_the_address(monkeypatch):
 
     text = "$ REPOSITORY=https://old.example.com/y.git\n$ pip install --find-links dist a-b==0.1.0 c==0.1.0\n"
     assert other_projects.with_version_and_repository(text) == (
-        "$ REPOSITORY=https://git.example.org/x.git\n$ pip install --find-links dist a-b==1.2.3rc1 c==1.2.3rc1\n"
+        "$ REPOSITORY=https://git.example.org/x.git\n"
+        "$ pip install --find-links dist a-b==1.2.3rc1 c==1.2.3rc1\n"
     )
 
 
