@@ -1,6 +1,6 @@
 # Every target installs what it needs first. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test model check audit fuzz docs format bench-smoke bench wheels release stranger clean
+.PHONY: help install lock demo test model check audit fuzz docs format bench-smoke bench wheels release stranger clean purge
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -92,3 +92,9 @@ clean: ## Remove what make made; data/, output/ and the state in .meltano/ stay
 	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
 	rm -rf $(wildcard .meltano/*/*/venv)
 	find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +
+
+# Whoever is asked must type the word: an empty answer, or no terminal, deletes nothing.
+purge: ## Delete data/, output/ and .meltano/ too, after a question: audit trail, inbox, key store, bookmarks
+	@printf 'This deletes data/, output/ and .meltano/ in $(CURDIR), for good: who opted out, what was sent, the bookmarks.\nType "delete" to go on: '
+	@read -r answer && [ "$$answer" = delete ] || { echo "Nothing was deleted."; exit 1; }
+	rm -rf data output .meltano
