@@ -82,11 +82,10 @@ wheels: install ## Build the wheel of each distribution into dist/, for `pip ins
 	@for member in $(PUBLISHED); do \
 	    $(UV) build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist $$member || exit 1; done
 
-release: export PYTHONPATH := tests/docs
 release: install ## Build the distributions of the version in VERSION and tag them; uploads nothing
-	$(BIN)/python .ci/release.py --check-only
+	PYTHONPATH=tests/docs $(BIN)/python .ci/release.py --check-only
 	$(MAKE) check
-	$(BIN)/python .ci/release.py
+	PYTHONPATH=tests/docs $(BIN)/python .ci/release.py
 
 stranger: ## Follow the READMEs in an empty home, and install each plugin into projects of somebody else
 	$(PYTHON) tests/stranger/walk.py
