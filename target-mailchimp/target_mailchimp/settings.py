@@ -136,6 +136,12 @@ class LoadSettings:
         title="Dry run",
         description="Do everything but write; the audit trail says what would be done. No state is saved.",
     )
+    repair: bool = setting(
+        default=False,
+        title="Repair",
+        description="Look at the whole audience, as the job `repair` does, and send values again that "
+        "Mailchimp once did not take or store. No state is saved.",
+    )
     reconcile: bool = setting(
         default=False,
         title="Reconcile",

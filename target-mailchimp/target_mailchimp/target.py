@@ -95,7 +95,7 @@ class TargetMailchimp(DurableTarget):
         return self.trail.start_run(
             plugin=self.name,
             version=self.plugin_version,
-            pipeline=RECONCILE if self.settings.reconcile else "",
+            pipeline=RECONCILE if self.settings.reconcile else "repair" if self.settings.repair else "",
             dry_run=self.settings.dry_run,
             direction=Direction("Epicor", "Mailchimp"),
         )
@@ -120,7 +120,11 @@ class TargetMailchimp(DurableTarget):
             self.settings,
             self.directory,
             lambda audience: Membership(
-                self.client, self.trail, lambda ledger: self.run.record([], ledger=ledger), audience.id
+                self.client,
+                self.trail,
+                lambda ledger: self.run.record([], ledger=ledger),
+                audience.id,
+                looks_at_all=self.settings.repair,
             ),
             self.writer,
             self.run,
@@ -176,9 +180,9 @@ class TargetMailchimp(DurableTarget):
 
     @override
     def _write_state_message(self, state: dict[str, Any]) -> None:
-        """Emit the state once everything before it is written; a dry run writes nothing, so it emits none."""
+        """Emit the state once everything before it is written; a dry run and a repair emit none."""
         self.loader.flush()
-        if not self.settings.dry_run:
+        if not (self.settings.dry_run or self.settings.repair):
             super()._write_state_message(state)
 
     @override
