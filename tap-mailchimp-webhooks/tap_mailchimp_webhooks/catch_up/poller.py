@@ -37,7 +37,7 @@ OVERLAP = timedelta(minutes=10)
 
 WITHOUT_BACKFILL = timedelta(days=1)
 NOTED_AGAIN = timedelta(days=30)
-"""What is noted of contacts expires like events, after a year as a rule."""
+"""Notes about contacts expire like events, after a year as a rule."""
 
 MOST_LOOKUPS = 100
 """Activity feeds that one catch-up of an audience reads, one call each, to learn when a member left."""
