@@ -1,10 +1,12 @@
 # Every target installs what it needs first. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test model check audit fuzz docs format bench-smoke bench wheels release stranger clean purge
+.PHONY: help install lock demo test model check audit fuzz docs docs-site format bench-smoke bench wheels release stranger clean \
+        purge
 
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
+SITE := .venv/site
 MEMBERS := kinetic-mailchimp-kit tap-epicor-kinetic tap-mailchimp-webhooks target-epicor-contacts \
            target-mailchimp tests/simulators
 PUBLISHED := $(filter-out tests/simulators,$(MEMBERS))
@@ -29,6 +31,9 @@ lock: ## Write requirements.lock again (needs the network)
 	    --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 	    $(foreach member,$(MEMBERS),--no-emit-package $(notdir $(member))) --no-emit-package connector-simulators \
 	    --group run --group dev pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS)) --output-file requirements.lock
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	    --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+	    --group site --constraint requirements.lock --output-file tests/docs/requirements.lock
 
 demo: install ## Both pipelines against the simulators; DEMO_CUSTOMERS=N sets the size
 	$(BIN)/python tests/e2e/demo.py
@@ -66,6 +71,16 @@ fuzz: install ## Odd inputs for everything that parses, with a bound on CPU per 
 docs: install ## Write what follows from the code: settings, definitions, rule table, versions
 	$(BIN)/python tests/docs/generate.py --write
 
+docs-site: $(SITE)/installed ## Build the documentation into site/, which opens without a server; a dead link fails
+	NO_MKDOCS_2_WARNING=1 PYTHONDONTWRITEBYTECODE=1 $(SITE)/bin/mkdocs build --strict --quiet
+	@echo "Open site/index.html"
+
+# An environment of its own: nothing else needs what builds the site.
+$(SITE)/installed: .venv/installed tests/docs/requirements.lock
+	$(UV) venv --quiet --clear $(SITE)
+	$(UV) pip sync --quiet --python $(SITE)/bin/python --require-hashes tests/docs/requirements.lock
+	@touch $@
+
 format: install ## Format, and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -91,7 +106,7 @@ stranger: ## Follow the READMEs in an empty home, and install each plugin into p
 	$(PYTHON) tests/stranger/walk.py
 
 clean: ## Remove what make made; data/, output/ and the state in .meltano/ stay
-	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf .venv site dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
 	rm -rf $(wildcard .meltano/*/*/venv)
 	find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +
 

@@ -1,7 +1,7 @@
 """Writes everything in the repository that follows from the code, or checks it.
 
-These are the settings and install lines in the READMEs, the definitions under plugins/ and hub/, the
-tables of docs/rules.md and docs/mappings.md, and the version, addresses and licence of each distribution.
+These are the settings and install lines in the READMEs, the definitions under plugins/ and hub/, the tables of
+docs/rules.md, docs/mappings.md and docs/reference, and the version, addresses and licence of each distribution.
 `python tests/docs/generate.py` checks and names what differs; with `--write` it brings the files up to date.
 """
 
@@ -16,6 +16,7 @@ import distributions
 import field_table
 import other_projects
 import plugin_definitions
+import reference_pages
 import rule_table
 from plugin_definitions import OTHERS, PLUGINS, ROOT
 
@@ -63,6 +64,12 @@ def wanted() -> dict[Path, str]:
         "<!-- /fields -->",
         f"\n{field_table.table()}\n\n",
     )
+    for page, tables in reference_pages.tables().items():
+        file = ROOT / "docs" / "reference" / f"{page}.md"
+        text = file.read_text(encoding="utf-8")
+        for name, table in tables.items():
+            text = between(text, f"<!-- {name} -->", f"<!-- /{name} -->", f"\n{table.strip()}\n\n")
+        files[file] = text
     return files | distributions.wanted()
 
 
