@@ -302,7 +302,7 @@ class Transport:
 
 
 def _speaks_no_tls(error: failures.RequestException) -> bool:
-    """Tell whether what came in a TLS handshake was no TLS: the words of OpenSSL differ by version."""
+    """Tell whether the bytes in a TLS handshake were not TLS: the words of OpenSSL differ by version."""
     words = str(error).upper().replace(" ", "_")
     return any(told in words for told in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"))
 

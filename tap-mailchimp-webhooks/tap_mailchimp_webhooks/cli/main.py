@@ -13,6 +13,7 @@ from kinetic_mailchimp.kit.errors import ConnectorError
 from kinetic_mailchimp.kit.private_files import warn_if_shared
 from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
 
+from tap_mailchimp_webhooks.cli.copy import copy
 from tap_mailchimp_webhooks.cli.person import erase, export
 from tap_mailchimp_webhooks.cli.registration import register, rotate_secret, unregister
 from tap_mailchimp_webhooks.cli.serve import serve
@@ -54,5 +55,5 @@ def secret() -> None:
     click.echo(secrets.token_urlsafe(SECRET_BYTES))
 
 
-for command in (serve, register, rotate_secret, unregister, catch_up, status, events, export, erase):
+for command in (serve, register, rotate_secret, unregister, catch_up, status, events, export, erase, copy):
     commands.add_command(command)

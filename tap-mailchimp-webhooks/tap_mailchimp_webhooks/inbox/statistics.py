@@ -63,7 +63,7 @@ def count_deliveries(database: Database, list_id: str, since: datetime) -> Deliv
         since: The beginning of the period.
     """
     reported = (events.c.list_id == list_id) & (events.c.origin == WEBHOOK)
-    found = (events.c.list_id == list_id) & (events.c.origin == CATCH_UP)
+    found = (events.c.list_id == list_id) & (events.c.origin == CATCH_UP) & events.c.stream.is_not(None)
     since_text = rfc3339(since)
     with database.reading() as connection:
         last_at = connection.execute(select(func.max(events.c.received_at)).where(reported)).scalar()

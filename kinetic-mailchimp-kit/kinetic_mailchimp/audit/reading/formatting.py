@@ -91,12 +91,7 @@ def format_duration(start: str, end: str | None) -> str:
 
 
 def count_of(number: int, thing: str) -> str:
-    """A number and what it counts: `1 record`, `2 records`.
-
-    Args:
-        number: The number.
-        thing: The noun in the singular.
-    """
+    """A number and what it counts: `1 record`, `2 records`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 

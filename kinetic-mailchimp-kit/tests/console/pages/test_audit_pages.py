@@ -161,7 +161,7 @@ def test_a_person_is_one_history_in_both_directions(filled: AuditTrail, logged_i
     text = text_of(answer.text)
     order = [
         ADA,
-        "Consent, as last told: unsubscribed",
+        "Last known consent: unsubscribed",
         "Epicor → Mailchimp moved",
         "LNAME King → Lovelace",
         "HTTP 200 · id 5c1d9a20 · 184 ms",
