@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.settings import setting
-from kinetic_mailchimp.kit.web_url import web_url
+from kinetic_mailchimp.kit.web_url import IN_CLEAR, travels_in_clear, web_url
+
+logger = logging.getLogger(__name__)
 
 SHORTEST_TOKEN: Final = 20
 _HOW_TO_MAKE_ONE: Final = 'Make one with: python -c "import secrets; print(secrets.token_urlsafe())"'
@@ -104,16 +107,15 @@ class PagesSettings:
                 f"--host {self.host} opens the pages to other machines, under a URL that is not set.",
                 advice="Set --public-url to the URL at which a reverse proxy with TLS publishes them.",
             )
-        if self.public_url and (self._public.scheme not in ("http", "https") or not self._public.hostname):
-            raise ConfigurationError(
-                f"--public-url {self.public_url!r} is not a valid URL.",
-                advice="Write it whole, such as https://audit.example.com or https://example.com/audit.",
-            )
+        if self.public_url:
+            web_url(self.public_url, "--public-url")
+            if travels_in_clear(self.public_url):
+                logger.warning("`--public-url` %s", IN_CLEAR)
         _ = self._networks  # so that a mistyped address is an error at the start
 
     @property
     def _public(self) -> SplitResult:
-        return urlsplit(self.public_url)
+        return urlsplit(self.public_url.strip())
 
     @property
     def is_https(self) -> bool:

@@ -23,12 +23,22 @@ PAGES = ["/", "/runs", "/runs/1", "/people", f"/people/{'0' * 32}", "/failures",
         ({"token": "short"}, "AUDIT_PAGES_TOKEN"),
         ({"token": "x" * 32, "host": "0.0.0.0"}, "--public-url"),  # noqa: S104 - refused
         ({"token": "x" * 32, "public_url": "audit.example.com"}, "--public-url"),
+        ({"token": "x" * 32, "public_url": "https://["}, "--public-url"),
+        ({"token": "x" * 32, "public_url": "https://ann:word@audit.example.com"}, "holds a login"),
         ({"user_header": "X-User", "trusted_proxies": ("the proxy",)}, "--trusted-proxy"),
     ],
 )
 def test_pages_that_anybody_could_read_are_not_served(settings: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigurationError, match=named):
         PagesSettings(**settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_warned"), [("http://audit.example.com", True), ("https://a.example", False), ("", False)]
+)
+def test_pages_in_clear_are_warned_of(caplog: pytest.LogCaptureFixture, url: str, is_warned: bool) -> None:
+    PagesSettings(token="x" * 32, public_url=url)
+    assert ("`--public-url` is not https" in caplog.text) is is_warned
 
 
 def test_the_settings_do_not_show_the_token() -> None:
