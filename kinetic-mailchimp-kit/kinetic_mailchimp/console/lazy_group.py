@@ -33,12 +33,7 @@ class LazyCommand:
 
 
 class LazyGroup(click.Group):
-    """Imports a command when it runs, and turns errors into a message and an exit status.
-
-    Args:
-        lazy: The commands by name.
-        **settings: Arguments of `click.Group`.
-    """
+    """Imports a command when it runs, and turns errors into a message and an exit status."""
 
     def __init__(self, *, lazy: Mapping[str, LazyCommand], **settings: Any) -> None:  # noqa: ANN401 - click's
         super().__init__(**settings)

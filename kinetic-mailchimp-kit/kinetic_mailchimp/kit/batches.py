@@ -9,10 +9,5 @@ Item = TypeVar("Item")
 
 
 def in_batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    """A sequence in pieces.
-
-    Args:
-        items: The sequence.
-        size: The most items of a piece.
-    """
+    """A sequence in pieces."""
     return (items[start : start + size] for start in range(0, len(items), size))

@@ -114,13 +114,7 @@ class _BoundedStream(io.RawIOBase):
 
 
 class BoundedAdapter(HTTPAdapter):
-    """Holds answers to limits.
-
-    Args:
-        limits: Bounds of one answer.
-        clock: Monotonic seconds.
-        **arguments: Those of `HTTPAdapter`.
-    """
+    """Holds answers to limits."""
 
     def __init__(
         self,
@@ -147,13 +141,7 @@ class BoundedAdapter(HTTPAdapter):
 def bounded_session(
     limits: ResponseLimits, *, clock: Callable[[], float] = time.monotonic, max_connections: int = 1
 ) -> requests.Session:
-    """A session without cookies whose answers have bounds.
-
-    Args:
-        limits: Bounds of one answer.
-        clock: Monotonic seconds.
-        max_connections: Connections that are kept to a server.
-    """
+    """A session without cookies whose answers have bounds."""
     session = requests.Session()
     adapter = BoundedAdapter(limits, clock=clock, pool_connections=4, pool_maxsize=max_connections)
     session.mount("https://", adapter)

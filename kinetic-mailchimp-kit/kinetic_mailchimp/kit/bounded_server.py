@@ -119,12 +119,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return not (is_at_work or self.transport.is_closing())
 
     def is_late(self, now: float, limits: Limits) -> bool:
-        """True if a request has begun too long ago and is not whole.
-
-        Args:
-            now: Monotonic seconds.
-            limits: The bounds.
-        """
+        """True if a request has begun too long ago and is not whole."""
         if self._began is None:
             return False
         return now - self._began > (limits.head_seconds if self._is_in_head else limits.request_seconds)

@@ -327,10 +327,6 @@ def _quiet_alembic() -> Iterator[None]:
 def parse_url(url: str, profile: Profile) -> sa.URL:
     """The URL of a database that can be used, with the driver that is installed.
 
-    Args:
-        url: As the setting has it.
-        profile: Names the setting in messages.
-
     Raises:
         ConfigurationError: It is not the URL of a SQLite file or of PostgreSQL, or the driver is missing.
     """
@@ -414,12 +410,7 @@ def _sqlite_engine(
 
 
 def prepare_sqlite(connection: sqlite3.Connection, pragmas: Mapping[str, object]) -> None:
-    """Make a new connection durable, and begin transactions where this module says so.
-
-    Args:
-        connection: The driver's connection.
-        pragmas: PRAGMAs beside those that make it durable.
-    """
+    """Make a new connection durable, and begin transactions where this module says so."""
     connection.isolation_level = None  # else the driver guesses where transactions begin
     for name, value in {**_DURABLE, **pragmas}.items():
         connection.execute(f"PRAGMA {name}={value}")

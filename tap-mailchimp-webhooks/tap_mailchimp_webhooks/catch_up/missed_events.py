@@ -67,13 +67,7 @@ def from_catch_up(
 
 
 def missed_opt_out(member: Mapping[str, Any], list_id: str, known: Sequence[StoredEvent]) -> Missed | None:
-    """The event that is missing for a member who opted out, bounced or was archived.
-
-    Args:
-        member: As Mailchimp lists it.
-        list_id: The audience.
-        known: The events of the person, oldest first.
-    """
+    """The event that is missing for a member who opted out, bounced or was archived."""
     status = str(member.get("status"))
     if status not in SATISFIED_BY or status_after(known) in SATISFIED_BY[status]:
         return None

@@ -76,14 +76,7 @@ class CatchUpSettings:
 
 
 class CatchUp:
-    """Looks for missed events.
-
-    Args:
-        client: Of the account.
-        inbox: Holds the events that are known, and takes those that are missing.
-        settings: The scope.
-        now: The clock.
-    """
+    """Looks for missed events."""
 
     def __init__(
         self,

@@ -67,10 +67,6 @@ def options_of(cls: type) -> Callable[[Command], Command]:
 def read_options(cls: type[Options], options: Mapping[str, Any]) -> Options:
     """Fill a dataclass with the options of the command that runs.
 
-    Args:
-        cls: A dataclass of settings.
-        options: As click hands them in.
-
     Raises:
         click.BadParameter: An audience is empty. Without any, all audiences are meant: a variable of a script
             that came out empty must not lead there.

@@ -18,10 +18,6 @@ def events_of(inbox: Inbox, address: str) -> list[StoredEvent]:
     """Every event that is about an address or names it, oldest first.
 
     Encrypted data cannot be searched by the database, so that each event is read: minutes for millions.
-
-    Args:
-        inbox: Where to look.
-        address: In any spelling.
     """
     named = re.compile(rf"(?<![\w.+%-]){re.escape(email_key(address))}(?![\w-]|\.\w)")
     found: list[StoredEvent] = []

@@ -49,12 +49,7 @@ class Readers:
                 connection.execute(readers.insert().values(name=name, stream=stream, **values))
 
     def unread(self, stream: str, now: datetime) -> Unread:
-        """Count what the slowest reader of a stream has not emitted; everything, where there is no reader.
-
-        Args:
-            stream: The stream's name.
-            now: The time, for the age of the oldest event.
-        """
+        """Count what the slowest reader of a stream has not emitted; everything, where there is no reader."""
         slowest = select(func.coalesce(func.min(readers.c.emitted), 0)).where(readers.c.stream == stream)
         with self._database.reading() as connection:
             count, oldest = connection.execute(
@@ -70,10 +65,6 @@ class Readers:
 
         An event that no stream emits goes by age alone. The newest event stays, so that no sequence is given
         out twice and a bookmark from another inbox can be noticed.
-
-        Args:
-            now: The time.
-            days: The least age.
 
         Returns:
             The number of events that were deleted.

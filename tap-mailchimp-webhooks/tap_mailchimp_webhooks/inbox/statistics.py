@@ -55,13 +55,7 @@ class DeliveryCounts:
 
 
 def count_deliveries(database: Database, list_id: str, since: datetime) -> DeliveryCounts:
-    """Count what arrived for an audience.
-
-    Args:
-        database: The inbox's.
-        list_id: The audience.
-        since: The beginning of the period.
-    """
+    """Count what arrived for an audience."""
     reported = (events.c.list_id == list_id) & (events.c.origin == WEBHOOK)
     found = (events.c.list_id == list_id) & (events.c.origin == CATCH_UP) & events.c.stream.is_not(None)
     since_text = rfc3339(since)
@@ -100,12 +94,7 @@ def delivered_events(
 
 
 def quarantined(inbox: Inbox, since: datetime) -> list[Quarantined]:
-    """The deliveries that could not be understood, oldest first.
-
-    Args:
-        inbox: Holds them.
-        since: The beginning of the period.
-    """
+    """The deliveries that could not be understood, oldest first."""
     with inbox.database.reading() as connection:
         rows = connection.execute(
             select(events.c.sequence, events.c.received_at, events.c.note, events.c.type, events.c.data)

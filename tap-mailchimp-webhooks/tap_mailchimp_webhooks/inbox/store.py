@@ -143,10 +143,6 @@ class Inbox:
     def about(self, list_id: str, addresses: Iterable[str]) -> dict[str, list[StoredEvent]]:
         """All events about some addresses in an audience, oldest first.
 
-        Args:
-            list_id: The audience.
-            addresses: In any spelling.
-
         Returns:
             By address as it was given; an address without events is missing.
         """
@@ -167,10 +163,6 @@ class Inbox:
 
     def addresses_of(self, list_id: str, web_ids: Sequence[str]) -> dict[str, str]:
         """The address in the last event of each contact.
-
-        Args:
-            list_id: The audience.
-            web_ids: Mailchimp's numbers of the contacts.
 
         Returns:
             By number; a contact without events is missing.

@@ -73,12 +73,7 @@ class Receiver:
         self._now = now
 
     async def take(self, secret: str, request: Request) -> Response:
-        """Answer a delivery: with 2xx only when it is durable.
-
-        Args:
-            secret: The last part of its path.
-            request: The rest of it.
-        """
+        """Answer a delivery: with 2xx only when it is durable."""
         started = time.perf_counter()
         try:
             self.admit(secret, request)
@@ -100,12 +95,7 @@ class Receiver:
         return PlainTextResponse("stored" if is_new else "known")
 
     def validate(self, secret: str, request: Request) -> Response:
-        """Answer Mailchimp's validation of the URL.
-
-        Args:
-            secret: The last part of its path.
-            request: The rest of it.
-        """
+        """Answer Mailchimp's validation of the URL."""
         try:
             self.admit(secret, request)
         except _RefusedError as refusal:
@@ -114,10 +104,6 @@ class Receiver:
 
     def admit(self, secret: str, request: Request) -> None:
         """Admit a request whose path secret is right.
-
-        Args:
-            secret: The last part of its path.
-            request: The rest of it.
 
         Raises:
             _RefusedError: It is wrong, or the client has sent too many wrong ones.
@@ -210,12 +196,7 @@ def create_app(settings: ReceiverSettings, inbox: Inbox, now: Callable[[], float
 
 
 class _Application(FastAPI):
-    """The application, with a short way for deliveries: FastAPI's own takes longer than all else of one.
-
-    Args:
-        receiver: Takes the deliveries.
-        options: FastAPI's.
-    """
+    """The application, with a short way for deliveries: FastAPI's own takes longer than all else of one."""
 
     def __init__(self, receiver: Receiver, **options: Any) -> None:  # noqa: ANN401 (passed on)
         self._receiver = receiver

@@ -46,11 +46,6 @@ class SigningPolicy:
         A signature that is there must be right wherever it can be checked. It may be missing only while a
         webhook is registered that was made before Mailchimp signed, or none is.
 
-        Args:
-            header: The value of X-Mailchimp-Signature, None without one.
-            body: As it was received.
-            now: Unix seconds.
-
         Returns:
             True if its signature was checked, False if it may go without.
 
@@ -88,10 +83,6 @@ class Authenticity:
 
     async def check(self, header: str | None, body: bytes) -> bool:
         """Check a delivery.
-
-        Args:
-            header: The value of X-Mailchimp-Signature, None without one.
-            body: As it was received.
 
         Returns:
             True if its signature was checked, False if it may go without.

@@ -65,13 +65,7 @@ class ReceiverMetrics:
         self._unreadable.set(count)
 
     def took(self, arrival: Arrival, *, is_new: bool, seconds: float) -> None:
-        """Count a delivery that is durable.
-
-        Args:
-            arrival: Its event.
-            is_new: False for a duplicate.
-            seconds: From its arrival to its answer.
-        """
+        """Count a delivery that is durable."""
         # Only known names become labels: a sender must not decide how many time series there are.
         kind = arrival.type if arrival.type in STREAM_BY_TYPE else "other"
         result = "duplicate" if not is_new else "quarantined" if arrival.is_quarantined else "stored"

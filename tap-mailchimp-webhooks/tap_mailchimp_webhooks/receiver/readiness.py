@@ -12,10 +12,6 @@ from tap_mailchimp_webhooks.inbox.store import Inbox
 def readiness_problems(inbox: Inbox, min_free_bytes: int) -> list[str]:
     """Ask the database and look at the disk. Blocks while it does.
 
-    Args:
-        inbox: Open.
-        min_free_bytes: Free space that the disk of a SQLite file should have.
-
     Returns:
         A sentence for each reason why deliveries would not be stored; none when they would.
     """

@@ -17,12 +17,7 @@ PAUSE_SECONDS = 3600.0
 
 
 async def purge_expired_events(inbox: Inbox, retention_days: int) -> None:
-    """Delete old events every hour, until cancelled.
-
-    Args:
-        inbox: Open.
-        retention_days: The least age of an event that is deleted; 0 to delete none.
-    """
+    """Delete old events every hour, until cancelled."""
     while retention_days:
         try:
             deleted = await asyncio.to_thread(

@@ -53,13 +53,7 @@ Members = dict[str, Mapping[str, Any] | None]
 
 
 class Confirmer:
-    """Reads the members that unsigned events are about.
-
-    Args:
-        client: Of the account.
-        inbox: Holds the events.
-        now: The clock.
-    """
+    """Reads the members that unsigned events are about."""
 
     def __init__(self, client: MailchimpClient, inbox: Inbox, now: Clock = utc_now) -> None:
         self._client = client
@@ -177,13 +171,7 @@ def needs_confirmation(event: StoredEvent) -> bool:
 
 
 def is_moved(former: Mapping[str, Any] | None, moved: Mapping[str, Any] | None, web_ids: set[str]) -> bool:
-    """True if a member is under its new address and under no other, as far as is known the same contact.
-
-    Args:
-        former: The member under the old address.
-        moved: The member under the new address.
-        web_ids: Mailchimp's numbers of the contact under the old address; none where it is not known.
-    """
+    """True if a member is under its new address and under no other, as far as is known the same contact."""
     if moved is None or moved.get("status") == ARCHIVED:
         return False
     if former is not None and former.get("status") != ARCHIVED:

@@ -87,9 +87,6 @@ class EventReader:
 
         An empty batch means that an event of another stream arrived. While the database does not answer, it
         waits.
-
-        Args:
-            seconds: The time; None without an end.
         """
         end = float("inf") if seconds is None else self._clock() + seconds
         seen = -1

@@ -87,14 +87,7 @@ def verdict(signs: Signs, now: datetime, *, complete: bool) -> str:
 def webhook_health(
     client: MailchimpClient, inbox: Inbox, list_ids: Iterable[str], now: datetime
 ) -> Iterator[WebhookHealth]:
-    """Judge every webhook of some audiences.
-
-    Args:
-        client: Of the account.
-        inbox: Where deliveries are stored.
-        list_ids: The audiences.
-        now: With a time zone.
-    """
+    """Judge every webhook of some audiences."""
     registered = {
         (hook.list_id, hook.webhook_id): hook.registered_at for hook in registered_webhooks(inbox.database)
     }

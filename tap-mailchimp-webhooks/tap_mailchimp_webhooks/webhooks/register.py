@@ -48,13 +48,7 @@ class Registration:
 
 
 class Registrar:
-    """Keeps the webhooks of an account as they should be.
-
-    Args:
-        client: Of the account.
-        registry: Keeps the signing secrets.
-        now: The clock.
-    """
+    """Keeps the webhooks of an account as they should be."""
 
     def __init__(self, client: MailchimpClient, registry: WebhookRegistry, now: Clock = utc_now) -> None:
         self._client = client
@@ -110,24 +104,14 @@ class Registrar:
         return [made, *(_result(hook, list_id, "deleted") for hook in older)]
 
     def unregister(self, list_id: str, url: str) -> list[Registration]:
-        """Remove all webhooks of an audience that lead to this receiver, those of older secrets included.
-
-        Args:
-            list_id: The audience.
-            url: The whole URL, with any secret.
-        """
+        """Remove all webhooks of an audience that lead to this receiver, those of older secrets included."""
         ours = self._ours(list_id, url)
         for hook in ours:
             self._delete(list_id, str(hook["id"]))
         return [_result(hook, list_id, "deleted") for hook in ours]
 
     def has_webhook(self, list_id: str, url: str) -> bool:
-        """True if a webhook of an audience leads to this receiver, with any secret.
-
-        Args:
-            list_id: The audience.
-            url: The whole URL, with any secret.
-        """
+        """True if a webhook of an audience leads to this receiver, with any secret."""
         return bool(self._ours(list_id, url))
 
     def _ours(self, list_id: str, url: str) -> list[dict[str, Any]]:
@@ -159,12 +143,7 @@ class Registrar:
 
 
 def is_as_wanted(hook: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """True if a webhook reports the events of the sources that it should.
-
-    Args:
-        hook: As Mailchimp shows it.
-        wanted: `events` and `sources`, each with a flag per name.
-    """
+    """True if a webhook reports the events of the sources that it should."""
     return all(
         bool(hook.get(part, {}).get(name, False)) == value
         for part in ("events", "sources")

@@ -56,9 +56,6 @@ class AppriseChannel(Channel):
 def open_channels(urls: Sequence[str]) -> list[AppriseChannel]:
     """Open the channels behind apprise URLs.
 
-    Args:
-        urls: In clear.
-
     Raises:
         ConfigurationError: If apprise is not installed, or does not know a URL.
     """

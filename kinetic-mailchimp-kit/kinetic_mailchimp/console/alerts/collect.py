@@ -27,12 +27,7 @@ IsAlive = Callable[[str, int], "bool | None"]
 
 
 def is_alive(host: str, process: int) -> bool | None:
-    """Look for a process on this machine; None for one on another.
-
-    Args:
-        host: The name of the host on which the process was started.
-        process: Its number.
-    """
+    """Look for a process on this machine; None for one on another."""
     if os.name != "posix" or host != socket.gethostname():
         return None
     try:
@@ -48,10 +43,6 @@ def collect_runs(trail: AuditTrail, alive: IsAlive = is_alive) -> tuple[RunFact,
     """Of each plugin and pipeline, the last run that succeeded and all after it, newest first.
 
     Dry runs are left out, unless they compare: a comparison writes nothing.
-
-    Args:
-        trail: The trail to read.
-        alive: Looks for the process of a run that has not ended.
     """
     last_good = (
         sa.select(runs.c.plugin, runs.c.pipeline, sa.func.max(runs.c.id).label("id"))

@@ -64,13 +64,7 @@ Rule = Callable[[Facts, AlertSettings, datetime], "Iterable[AlertCondition] | No
 
 
 def evaluate(facts: Facts, limits: AlertSettings, now: datetime) -> Evaluation:
-    """Apply every rule.
-
-    Args:
-        facts: The facts that were collected.
-        limits: The limits above which a fact is worth a message.
-        now: The time at which they were collected.
-    """
+    """Apply every rule."""
     results = {kind: rule(facts, limits, now) for kind, rule in RULES.items()}
     found = {kind: conditions for kind, conditions in results.items() if conditions is not None}
     return Evaluation(tuple(chain.from_iterable(found.values())), frozenset(found))

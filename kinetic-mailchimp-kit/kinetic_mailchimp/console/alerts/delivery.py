@@ -38,13 +38,6 @@ def send_due(
 ) -> Delivery:
     """Send the messages that are due, and store which were sent.
 
-    Args:
-        store: The stored conditions.
-        evaluation: The conditions that hold now.
-        channels: The channels that each message goes to.
-        now: The time at which the facts were collected.
-        quiet: The time after a message in which none about the same condition is due.
-
     Raises:
         TransientError: If the audit database did not answer.
     """

@@ -37,13 +37,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message for a channel.
-
-    Args:
-        title: One line.
-        body: A few lines.
-        is_good: True for good news.
-    """
+    """A message for a channel."""
 
     title: str
     body: str
@@ -63,12 +57,7 @@ _TITLES = {
 
 
 def compose(notice: Notice, now: str) -> Message:
-    """Write the message about a condition.
-
-    Args:
-        notice: The message that is due.
-        now: The present time, as stored.
-    """
+    """Write the message about a condition."""
     kind = notice.key.partition(":")[0]
     title = _TITLES.get(kind, kind)
     since = f"{format_time(notice.since)} UTC"

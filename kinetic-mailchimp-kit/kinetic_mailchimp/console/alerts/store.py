@@ -86,11 +86,7 @@ def _may_end(key: str, before: StoredCondition, evaluation: Evaluation, now: dat
 
 
 class AlertStore:
-    """The table `alerts`.
-
-    Args:
-        database: The audit database.
-    """
+    """The table `alerts`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -102,11 +98,6 @@ class AlertStore:
 
     def claim(self, evaluation: Evaluation, now: datetime, quiet: timedelta) -> list[Notice]:
         """Store the conditions that hold, and claim the messages that are due.
-
-        Args:
-            evaluation: The conditions that hold now.
-            now: The time at which the facts were collected.
-            quiet: The time after a message in which none about the same condition is due.
 
         Raises:
             TransientError: If the database did not take it; nothing is claimed.
@@ -120,12 +111,7 @@ class AlertStore:
             return notices
 
     def mark_sent(self, notice: Notice, now: datetime) -> None:
-        """Store that a message was sent; a condition that is over is deleted.
-
-        Args:
-            notice: The message.
-            now: The time at which the facts were collected.
-        """
+        """Store that a message was sent; a condition that is over is deleted."""
         with self._locked() as connection:
             if notice.state is State.OVER:
                 connection.execute(sa.delete(alerts).where(alerts.c.cause == notice.key))

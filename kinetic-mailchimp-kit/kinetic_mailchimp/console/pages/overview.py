@@ -55,13 +55,7 @@ class Overview:
 
 
 def build_overview(trail: AuditTrail, span: Span, now: datetime) -> Overview:
-    """Read the numbers of the first page.
-
-    Args:
-        trail: The trail to read.
-        span: The stretch of time of the plots.
-        now: The end of that stretch.
-    """
+    """Read the numbers of the first page."""
     with trail.database.reading() as connection:
         labels = span.labels(now)
         plots = _plots(connection, labels)

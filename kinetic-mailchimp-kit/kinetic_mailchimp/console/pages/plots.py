@@ -52,15 +52,7 @@ SPANS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar, in the plot's own units.
-
-    Args:
-        x: Its left edge.
-        y: Its top.
-        width: Its width.
-        height: Its height.
-        title: Its step and its number.
-    """
+    """One bar, in the plot's own units."""
 
     x: int
     y: float

@@ -38,12 +38,7 @@ class Replay:
 
 
 class Replays:
-    """Starts replays in a thread, and remembers the last one.
-
-    Args:
-        trail: The trail with the dead letters.
-        commands: Target → the command that starts it.
-    """
+    """Starts replays in a thread, and remembers the last one."""
 
     def __init__(self, trail: AuditTrail, commands: Mapping[str, str]) -> None:
         self._trail = trail

@@ -54,14 +54,7 @@ class _RefusedError(Exception):
 
 
 class SecurityMiddleware:
-    """Checks the host, the login and the token of forms, and puts the security headers on every answer.
-
-    Args:
-        app: The application behind it.
-        settings: The names and proxies that are trusted.
-        login: Finds the visitor of a request.
-        views: Renders the pages of refusals.
-    """
+    """Checks the host, the login and the token of forms, and puts the security headers on every answer."""
 
     def __init__(self, app: ASGIApp, settings: PagesSettings, login: Login, views: Views) -> None:
         self._app = app

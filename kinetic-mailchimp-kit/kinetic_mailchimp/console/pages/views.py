@@ -54,12 +54,7 @@ _PROBLEMS: Final = {
 
 
 class Views:
-    """Renders pages.
-
-    Args:
-        settings: The URL prefix.
-        clock: Returns the present time.
-    """
+    """Renders pages."""
 
     def __init__(self, settings: PagesSettings, clock: Clock) -> None:
         self._clock = clock
@@ -86,14 +81,7 @@ class Views:
     def page(
         self, request: Request, template: str, status: int = HTTPStatus.OK, **values: object
     ) -> HTMLResponse:
-        """Render a page.
-
-        Args:
-            request: The request that it responds to.
-            template: The template's name without its ending.
-            status: The HTTP status.
-            **values: Values for the template.
-        """
+        """Render a page."""
         now = self._clock()
         html = self._environment.get_template(f"{template}.html").render(
             visitor=request.state.visitor,
@@ -104,22 +92,12 @@ class Views:
         return HTMLResponse(html, status)
 
     def problem(self, request: Request, status: HTTPStatus) -> HTMLResponse:
-        """Render a page about an error.
-
-        Args:
-            request: The request that it responds to.
-            status: The HTTP status.
-        """
+        """Render a page about an error."""
         title, text = _PROBLEMS.get(status, (status.phrase, status.description))
         return self.page(request, "problem", status, title=title, text=text)
 
     def plain(self, status: HTTPStatus, text: str) -> PlainTextResponse:
-        """A line of plain text, for a program.
-
-        Args:
-            status: The HTTP status.
-            text: The line.
-        """
+        """A line of plain text, for a program."""
         return PlainTextResponse(text, status)
 
 

@@ -64,12 +64,7 @@ class Declarations:
             yield from ((plugin, setting) for owner, setting in self.secret if owner in family)
 
     def is_secret(self, plugin: str, setting: str) -> bool:
-        """Check whether a setting, or its object, is secret: as declared, else by its name.
-
-        Args:
-            plugin: The plugin of the setting.
-            setting: Its name, with dots between the keys of objects.
-        """
+        """Check whether a setting, or its object, is secret: as declared, else by its name."""
         parts = setting.split(".")
         for length in range(len(parts), 0, -1):
             for owner in self._family(plugin):
@@ -87,10 +82,6 @@ class Declarations:
 
 def secret_variables(values: Sequence[Value], declarations: Declarations) -> dict[str, str]:
     """The variables that hold the value of a secret setting, each with the setting that it is for.
-
-    Args:
-        values: The values of every meltano.yml.
-        declarations: Tell which settings are secret.
 
     They are those that its configuration refers to, its `env`, and the one that Meltano and the Singer SDK
     look at by themselves.

@@ -263,10 +263,6 @@ def replace_files(texts: Mapping[Path, str], *, rename: Callable[[Path, Path], N
     Each is written beside its file and renamed over it, so that a reader sees the old text or the new one.
     Mode and owner stay; a symbolic link stays one.
 
-    Args:
-        texts: The new text of each file.
-        rename: Renames a file over another one.
-
     Raises:
         ConfigurationError: A file cannot be written; every file is as it was.
     """
