@@ -387,4 +387,6 @@ def _agreed(planned: BatchPlan, result: BatchResult) -> dict[MemberKey, dict[str
             stored = not any(write.gone or not write.refused.keys().isdisjoint(columns) for write in writes)
             if stored and tag in update.merges:
                 found[update.list_id, update.key][tag] = update.merges[tag]
+        if update.new_key and event.person != update.key:
+            found.setdefault((update.list_id, update.new_key), {})
     return found

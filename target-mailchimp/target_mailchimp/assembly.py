@@ -54,7 +54,11 @@ class Assembly:
             settings,
             self.directory,
             lambda audience: Membership(
-                client, trail, lambda ledger: run.record([], ledger=ledger), audience.id
+                client,
+                trail,
+                lambda ledger: run.record([], ledger=ledger),
+                audience.id,
+                looks_at_all=settings.repair,
             ),
             DryRunWriter() if settings.dry_run else writer,
             run,

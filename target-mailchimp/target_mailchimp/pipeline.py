@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kinetic_mailchimp.audit import Decision, LedgerChanges, Run
+from kinetic_mailchimp.audit.state.member_state import STATUS
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError
 
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience
@@ -268,15 +269,17 @@ class Loader:
         )
 
     def _claim(self, writes: Sequence[Write]) -> None:
-        """Note what is sent in fields of both sides: a crash before the answer is stored makes it no edit."""
+        """Note what is sent: a crash before the answer is stored makes it nobody's edit or opt-out."""
         membership = self._memberships[writes[0].audience.id]
         claims = {}
         for write in writes:
-            sending = {
+            sending: dict[str, Any] = {
                 name: value
                 for name, value in write.values.items()
                 if name.removeprefix(MERGE_FIELD) in self._settings.two_way_fields
             }
+            if (rows := write.lowered_for) is not None:
+                sending[STATUS] = rows
             if sending and write.state and not write.former:
                 claims[write.record.member] = replace(write.state, sending=sending).to_json()
         if claims:

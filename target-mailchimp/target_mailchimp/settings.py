@@ -13,6 +13,7 @@ from kinetic_mailchimp.kit.settings import json_schema, read, setting
 from kinetic_mailchimp.mailchimp import MAILCHIMP_SETTINGS
 from kinetic_mailchimp.mailchimp.client import LARGEST_BATCH
 from kinetic_mailchimp.mailchimp.settings import DEFAULT_CONNECTIONS, MOST_CONNECTIONS
+from typing_extensions import override
 
 from target_mailchimp.rules.policy import InactiveAction, TagMode
 
@@ -96,6 +97,16 @@ class LoadSettings(RunSettings):
         title="Records without a usable address",
         description="`skip` records why; `dead_letter` also keeps it for replay and counts it as failed.",
     )
+    repair: bool = setting(
+        default=False,
+        description="Look at the whole audience, as the job `repair` does, and send values again that "
+        "Mailchimp once did not take or store. No state is saved.",
+    )
+
+    @property
+    @override
+    def saves_state(self) -> bool:
+        return super().saves_state and not self.repair
 
     def audience_of(self, stream: str, named_by_record: str = "") -> str:
         """The audience that a record goes to, as it is named: an id or a name.

@@ -59,6 +59,11 @@ class TargetMailchimp(AuditedTarget):
 
     @property
     @override
+    def pipeline(self) -> str:
+        return "repair" if self.settings.repair and not self.settings.reconcile else super().pipeline
+
+    @property
+    @override
     def calls(self) -> int:
         return sum(self.client.transport.calls.values())
 

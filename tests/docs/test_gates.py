@@ -6,12 +6,14 @@ import ast
 import json
 
 import distributions
+import other_projects
 import plugin_definitions
 import pytest
 import references
 import rule_table
 import sbom
 import words
+import yaml
 from plugin_definitions import PLUGINS, ROOT
 
 
@@ -118,6 +120,30 @@ def test_a_definition_declares_each_setting_and_which_are_secret():
         "password",
         "client_secret",
     }
+
+
+def test_a_definition_for_other_projects_installs_from_git_alone():
+    tap = next(plugin for plugin in PLUGINS if plugin.name == "tap-mailchimp-webhooks")
+    document = yaml.safe_load(other_projects.hub_file(tap))
+
+    address = f"git+{distributions.urls()['Repository']}"
+    assert document["pip_url"].split() == [
+        f"kinetic-mailchimp-kit@{address}#subdirectory=kinetic-mailchimp-kit",
+        f"tap-mailchimp-webhooks[postgres]@{address}#subdirectory=tap-mailchimp-webhooks",
+    ]
+    assert document["commands"]["serve"] == {"args": "serve", "executable": "mailchimp-webhooks"}
+    assert document["settings"] == plugin_definitions.definition(tap)["settings"]
+
+
+def test_install_lines_follow_the_version_and_the_address(monkeypatch):
+    monkeypatch.setattr(other_projects, "version", lambda: "1.2.3rc1")
+    monkeypatch.setattr(other_projects, "urls", lambda: {"Repository": "https://git.example.org/x.git"})
+
+    text = "$ REPOSITORY=https://old.example.com/y.git\n$ pip install --find-links dist a-b==0.1.0 c==0.1.0\n"
+    assert other_projects.with_version_and_repository(text) == (
+        "$ REPOSITORY=https://git.example.org/x.git\n"
+        "$ pip install --find-links dist a-b==1.2.3rc1 c==1.2.3rc1\n"
+    )
 
 
 @pytest.mark.parametrize(

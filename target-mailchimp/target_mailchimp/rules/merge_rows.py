@@ -61,7 +61,7 @@ def merge_rows(record: MemberRecord, base: MemberState, audience: Audience, sett
     blocked = False
     for row in record.rows:
         is_first = not state.rows
-        source_row = _source_row(row, state.rows.get(row.source))
+        source_row = source_row_of(row, state.rows.get(row.source))
         state = replace(state, sent=wanted, field_owner=owner).with_row(row.source, source_row)
         owner = dict(state.field_owner)
         of_row = wanted_values(row, audience)
@@ -159,7 +159,7 @@ def _merge_edits(
     return edits
 
 
-def _source_row(row: MemberRecord, before: SourceRow | None) -> SourceRow:
+def source_row_of(row: MemberRecord, before: SourceRow | None) -> SourceRow:
     """The row to remember: one whose values are the same does not get newer by a save."""
     content = (row.merge_values, row.attributes, row.interests, row.tags)
     digest = zlib.crc32(repr(content).encode())

@@ -42,6 +42,11 @@ class FlagState:
     list_id: str = ""
     at: str = ""
 
+    @property
+    def moves_along(self) -> bool:
+        """Tell whether the opt-out is the person's, and not of an address or a row: it goes where they go."""
+        return self.cause in {FlagCause.PERSON, FlagCause.COMPLAINT}
+
     def is_for(self, address: str) -> bool:
         """Tell whether the flag was set for an address, however it is spelled."""
         return email_key(self.address) == email_key(address)

@@ -370,6 +370,16 @@ def test_the_report_goes_on_past_what_is_old(
     assert pages >= 3
 
 
+def test_no_character_of_others_turns_or_steers_a_page(
+    sqlite_trail: AuditTrail, logged_in: Open, record_run: Record
+) -> None:
+    odd = "a\x1b[2J\u202emoc.elpmaxe@b"
+    run = record_run(sqlite_trail, REVERSE, [told(odd, detail=odd, changes={odd: (odd, odd)})])
+    html = logged_in(sqlite_trail).get(f"/runs/{run}").text
+    assert "moc.elpmaxe" in html
+    assert not {"\x1b", "\u202e"} & set(html)
+
+
 def test_the_report_is_no_formula(sqlite_trail: AuditTrail, logged_in: Open, record_run: Record) -> None:
     record_run(sqlite_trail, REVERSE, [opt_out("=cmd()@example.com", event_id="+1")])
     row = rows(logged_in(sqlite_trail))["'=cmd()@example.com"]
