@@ -154,16 +154,16 @@ def test_output_fits_the_terminal_and_cannot_steer_it(
     assert "\x1b" not in outcome.output
 
 
-def test_the_newest_run_needs_no_number(
-    sqlite_trail: AuditTrail, decision: Make, clock: Any, sync_audit: Command
-) -> None:
-    assert sync_audit("run").exit_code == 3
-    fill(sqlite_trail, decision, clock)
-
+@pytest.mark.usefixtures("filled")
+def test_the_newest_run_needs_no_number(sync_audit: Command) -> None:
     newest = sync_audit("run").output
-
     assert newest == sync_audit("run", "2").output
     assert newest.startswith("Run 2: ")
+
+
+@pytest.mark.usefixtures("sqlite_trail")
+def test_the_newest_of_no_runs_is_an_error(sync_audit: Command) -> None:
+    assert sync_audit("run").exit_code == 3
 
 
 def test_a_run_is_a_story_with_its_counts(filled: AuditTrail, sync_audit: Command) -> None:
