@@ -51,8 +51,6 @@ class Receiver:
     """Takes deliveries: checks them, stores them, answers.
 
     Args:
-        settings: Its behaviour.
-        inbox: Takes the events.
         now: Unix seconds; tests hand in their own.
     """
 
@@ -70,12 +68,7 @@ class Receiver:
         self._now = now
 
     async def take(self, secret: str, request: Request) -> Response:
-        """Answer a delivery: with 2xx only when it is durable.
-
-        Args:
-            secret: The last part of its path.
-            request: The rest of it.
-        """
+        """Answer a delivery: with 2xx only when it is durable."""
         started = time.perf_counter()
         try:
             self.admit(secret, request)
@@ -97,12 +90,7 @@ class Receiver:
         return PlainTextResponse("stored" if is_new else "known")
 
     def validate(self, secret: str, request: Request) -> Response:
-        """Answer Mailchimp's validation of the URL.
-
-        Args:
-            secret: The last part of its path.
-            request: The rest of it.
-        """
+        """Answer Mailchimp's validation of the URL."""
         try:
             self.admit(secret, request)
         except _RefusedError as refusal:
@@ -111,10 +99,6 @@ class Receiver:
 
     def admit(self, secret: str, request: Request) -> None:
         """Admit a request whose path secret is right.
-
-        Args:
-            secret: The last part of its path.
-            request: The rest of it.
 
         Raises:
             _RefusedError: It is wrong, or the client has sent too many wrong ones.

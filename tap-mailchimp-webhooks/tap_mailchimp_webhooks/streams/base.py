@@ -51,13 +51,7 @@ class EventSource(ABC):
 
     @abstractmethod
     def reader(self, stream: str, after: int, inbox_id: str | None) -> EventReader:
-        """Read a stream of events after a bookmark.
-
-        Args:
-            stream: Its name.
-            after: The sequence in the bookmark.
-            inbox_id: The inbox that the bookmark was taken for.
-        """
+        """Read a stream of events after a bookmark."""
 
     @abstractmethod
     def follow_seconds(self) -> float | None:

@@ -76,12 +76,7 @@ class ContactEventsStream(EventStream):
 
 
 def contact_details(event_type: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a record that comes from the event's type and data.
-
-    Args:
-        event_type: Mailchimp's.
-        data: As it was stored.
-    """
+    """The part of a record that comes from the event's type and data."""
     merges = data.get("merges")
     return {
         "type": event_type,
