@@ -1,6 +1,7 @@
 # Every target installs what it needs first. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test model check audit fuzz docs docs-site format bench-smoke bench release clean
+.PHONY: help install lock demo test model check audit fuzz docs docs-site format bench-smoke bench wheels release stranger clean \
+        purge
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,6 +9,7 @@ UV := $(BIN)/uv
 SITE := .venv/site
 MEMBERS := kinetic-mailchimp-kit tap-epicor-kinetic tap-mailchimp-webhooks target-epicor-contacts \
            target-mailchimp tests/simulators
+PUBLISHED := $(filter-out tests/simulators,$(MEMBERS))
 PACKAGES := $(patsubst %/py.typed,%,$(wildcard $(addsuffix /*/py.typed,$(MEMBERS))))
 
 help: ## Show this list
@@ -49,7 +51,7 @@ check: install ## What CI checks beside the tests: lint, format, types, imports,
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(PACKAGES)
 	@# Tests are held to the same, but for annotations of their fixtures.
-	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench tests/docs tests/fuzz tests/model .ci; do \
+	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench tests/docs tests/fuzz tests/model tests/stranger .ci; do \
 	    $(BIN)/mypy --allow-untyped-defs --allow-incomplete-defs $$tests || exit 1; done
 	$(BIN)/lint-imports
 	@for member in $(MEMBERS); do \
@@ -90,10 +92,26 @@ bench-smoke: install ## Every benchmark at a size that shows only that it runs
 bench: install ## Benchmarks: ratios against a floor measured in the same run
 	$(BIN)/pytest tests/bench --capture=no --override-ini python_files='bench_*.py' --override-ini timeout=3600
 
-release: check ## Build the distributions of the version in VERSION and tag them; uploads nothing
-	$(BIN)/python .ci/release.py
+wheels: install ## Build the wheel of each distribution into dist/, for `pip install --find-links dist`
+	rm -rf dist
+	@for member in $(PUBLISHED); do \
+	    $(UV) build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist $$member || exit 1; done
+
+release: install ## Build the distributions of the version in VERSION and tag them; uploads nothing
+	PYTHONPATH=tests/docs $(BIN)/python .ci/release.py --check-only
+	$(MAKE) check
+	PYTHONPATH=tests/docs $(BIN)/python .ci/release.py
+
+stranger: ## Follow the READMEs in an empty home, and install each plugin into projects of somebody else
+	$(PYTHON) tests/stranger/walk.py
 
 clean: ## Remove what make made; data/, output/ and the state in .meltano/ stay
 	rm -rf .venv site dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
 	rm -rf $(wildcard .meltano/*/*/venv)
 	find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +
+
+# Whoever is asked must type the word: an empty answer, or no terminal, deletes nothing.
+purge: ## Delete data/, output/ and .meltano/ too, after a question: audit trail, inbox, key store, bookmarks
+	@printf 'This deletes data/, output/ and .meltano/ in $(CURDIR), for good: who opted out, what was sent, the bookmarks.\nType "delete" to go on: '
+	@read -r answer && [ "$$answer" = delete ] || { echo "Nothing was deleted."; exit 1; }
+	rm -rf data output .meltano

@@ -39,7 +39,7 @@ def person(ctx: click.Context, email: str) -> None:
     if last_consent:
         recorded_at, run_id, seq = astuple(last_consent.key)
         console.print(
-            f"Consent, as last told: {last_consent.consent} ({format_time(recorded_at)};"
+            f"Last known consent: {last_consent.consent} ({format_time(recorded_at)};"
             f" {last_consent.action}, run {run_id} entry {seq})",
             markup=False,
         )
