@@ -206,7 +206,8 @@ class Transport:
             raise self._connection_error(request, error) from error
         except OSError as error:
             raise ConfigurationError(
-                "The file with CA certificates cannot be read.", advice="Check `ca_bundle`."
+                "The file with CA certificates cannot be read.",
+                advice="Check `ca_bundle`, and the variable REQUESTS_CA_BUNDLE.",
             ) from error
         except UnicodeError as error:
             raise ConfigurationError(
