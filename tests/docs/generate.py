@@ -1,7 +1,7 @@
 """Writes everything in the repository that follows from the code, or checks it.
 
 These are the settings in the READMEs, the definitions under plugins/, the table of docs/rules.md,
-the table of fields in docs/mappings.md,
+the table of fields in docs/mappings.md, those of docs/faults.md,
 and the version and licence of each distribution.
 `python tests/docs/generate.py` checks and names what differs; with `--write` it brings the files up to date.
 """
@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import distributions
+import fault_table
 import field_table
 import plugin_definitions
 import rule_table
@@ -55,6 +56,13 @@ def wanted() -> dict[Path, str]:
         "<!-- fields -->",
         "<!-- /fields -->",
         f"\n{field_table.table()}\n\n",
+    )
+    faults = ROOT / "docs" / "faults.md"
+    files[faults] = between(
+        faults.read_text(encoding="utf-8"),
+        "<!-- faults -->",
+        "<!-- /faults -->",
+        f"\n{fault_table.tables()}\n\n",
     )
     return files | distributions.wanted()
 

@@ -56,8 +56,8 @@ _KINDS: Final = {
 }
 """Errors that a person can do something about, by how the names begin that the drivers give them."""
 
-_FIRST_WAIT: Final = 3
-"""Seconds after which somebody who watches is told that the database is locked."""
+_FIRST_WAIT: Final = 1
+"""Seconds after which the log tells that the database is locked."""
 _HOLDERS: Final = "another run, a backup, a database browser"
 
 _migrating = threading.Lock()  # Alembic keeps the migration at work in a global proxy
