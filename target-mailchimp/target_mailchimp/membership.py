@@ -157,22 +157,25 @@ class Membership:
         """Take note of people who were archived since the archived ones were listed."""
         self._archived_now.update(members)
 
-    def unsubscribed_before(self, member: str) -> bool:
-        """Tell whether the person ever unsubscribed by their own act: Mailchimp's history remembers it.
+    def returned_at(self, member: str) -> str:
+        """When a person came back who once unsubscribed by their own act: Mailchimp's history remembers it.
 
-        Asked where the audit database is lost, or the member is new to it.
+        Asked where the audit database is lost, or the member is new to it; empty where nothing shows it.
         """
         path = f"lists/{self._list_id}/members/{member}/activity-feed"
         try:
             feed = self._client.get(path, activity_filters="unsub", count=LARGEST_PAGE).get("activity") or ()
+            if all(line.get("is_admin_unsubscribed", True) for line in feed):
+                return ""
+            shown = self._client.member(self._list_id, member, fields=("timestamp_opt",))
         except DataError as error:
             # A doubt keeps the opt-out.
             logger.warning("The history of a member cannot be read: %s", error)
-            return False
-        return any(not line.get("is_admin_unsubscribed", True) for line in feed)
+            return ""
+        return str(shown.get("timestamp_opt") or "")
 
     def edited(self) -> Iterator[dict[str, MemberState]]:
-        """Members whom somebody edited in Mailchimp where the source owns the field, in pages."""
+        """Members that were edited in Mailchimp where the source owns the field, in pages."""
         edited = (member for member, _ in self._edited.items())
         while page := list(itertools.islice(edited, LARGEST_PAGE)):
             yield self.states(page)
