@@ -87,10 +87,14 @@ class EventReader:
 
         Args:
             seconds: The time; None without an end.
+
+        Raises:
+            TransientError: The inbox file was removed or replaced: no event would come any more.
         """
         end = float("inf") if seconds is None else self._clock() + seconds
         seen = -1
         while not self._stop.is_set() and self._clock() < end:
+            self._inbox.database.check_file()
             try:
                 last = self._inbox.last_sequence()
                 batch = self._next() if last != seen else None
