@@ -23,7 +23,6 @@ class LazyCommand:
 
     Args:
         module: The module that has it, under the name of the command.
-        summary: The first sentence of its help.
         extra: The extra of the distribution that installs what the module needs.
     """
 

@@ -43,7 +43,6 @@ class SecretBox:
 
     Attributes:
         keys: Fernet keys, as `connector-secrets keygen` prints them.
-        source: Where they come from, for messages.
         prefix: Marks what is encrypted.
     """
 

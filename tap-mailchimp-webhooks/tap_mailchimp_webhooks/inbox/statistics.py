@@ -23,9 +23,7 @@ class Quarantined:
     """A delivery that could not be understood, without its content.
 
     Attributes:
-        sequence: Its number in the inbox.
         received_at: RFC 3339, UTC.
-        note: The reason.
         type: The type of event that it names; empty where that is not a plain name.
         names_somebody: False for one that is about nobody, such as the empty one of a check.
     """
@@ -45,7 +43,6 @@ class DeliveryCounts:
         last_at: When a webhook last arrived, ever; RFC 3339, UTC.
         count: Webhooks that arrived in the period.
         missed: Events of the period that only the catch-up found.
-        last_missed_at: When the last of those happened.
     """
 
     last_at: str | None

@@ -54,8 +54,6 @@ class Receiver:
     """Takes deliveries: checks them, stores them, answers.
 
     Args:
-        settings: Its behaviour.
-        inbox: Takes the events.
         now: Unix seconds; tests hand in their own.
     """
 

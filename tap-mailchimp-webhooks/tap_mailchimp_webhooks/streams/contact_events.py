@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
 from typing_extensions import override
 
 from tap_mailchimp_webhooks.events.event import CATCH_UP, CONTACT_EVENTS, subject_of, text_of
-from tap_mailchimp_webhooks.inbox.store import StoredEvent
 from tap_mailchimp_webhooks.streams.base import EVENT_PROPERTIES, EventStream, texts, timestamps
-from tap_mailchimp_webhooks.streams.event_reader import EventReader
+
+if TYPE_CHECKING:
+    from tap_mailchimp_webhooks.inbox.store import StoredEvent
+    from tap_mailchimp_webhooks.streams.event_reader import EventReader
 
 
 class ContactEventsStream(EventStream):

@@ -33,11 +33,8 @@ class Registration:
     """The result for one webhook of an audience.
 
     Attributes:
-        list_id: The audience.
-        webhook_id: Mailchimp's id of the webhook.
         action: `created`, `updated`, `confirmed`, `replaced` or `deleted`.
         url: With its secret masked.
-        signed: True if Mailchimp signs its deliveries.
     """
 
     list_id: str

@@ -38,8 +38,6 @@ class RegisteredWebhook:
     """A webhook that this software made.
 
     Attributes:
-        webhook_id: Mailchimp's id of it.
-        list_id: The audience whose events it reports.
         registered_at: RFC 3339, UTC.
         encrypted_secret: The signing secret of its deliveries, encrypted; None where they are not signed.
     """
@@ -66,8 +64,6 @@ class WebhookRegistry:
     the path secret, which the same two programs know: so it is never stored in clear.
 
     Args:
-        database: The inbox's.
-        encryption: Holds the configured keys.
         path_secrets: All that are accepted; the first one encrypts where no key is configured.
     """
 

@@ -21,9 +21,6 @@ class Notice:
     """A message that is due.
 
     Args:
-        key: The key of the condition.
-        state: Its state.
-        what: The problem in one sentence.
         since: Its beginning, as stored.
         advice: What to do; empty when it is over.
     """

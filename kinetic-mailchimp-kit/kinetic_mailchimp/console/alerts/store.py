@@ -25,9 +25,6 @@ class StoredCondition:
     """A condition as it is stored, with its times.
 
     Args:
-        what: The problem in one sentence.
-        since: Its beginning.
-        seen_at: The last time at which it held.
         sent_at: The last message about it; None before the first.
         claimed_until: The end of the time in which one process sends a message about it.
     """

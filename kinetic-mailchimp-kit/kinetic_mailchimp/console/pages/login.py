@@ -50,7 +50,6 @@ class Login:
     outlast a restart, and a new token ends them all. So does the logout that ended one.
 
     Args:
-        settings: The token and the proxies that log people in.
         clock: Unix seconds.
         database: Remembers the sessions that were ended; without one, this process does.
     """

@@ -20,8 +20,6 @@ class Replay:
     """A replay that a page has started.
 
     Args:
-        plugin: The target.
-        started: The time of its start.
         outcome: Its result in words; empty while it runs.
         is_good: True if every record was written.
     """
