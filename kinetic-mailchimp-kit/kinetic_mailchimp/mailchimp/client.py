@@ -172,11 +172,6 @@ class MailchimpClient:
 
         return walk_members(page, fields=fields, page_size=page_size, filters=_given(filters))
 
-    def count_members(self, list_id: str, **filters: str | None) -> int:
-        """Count the members that a listing with these filters would give."""
-        page = self.get(f"lists/{_part(list_id)}/members", **_given(filters), fields="total_items", count=1)
-        return int(page["total_items"])
-
     def member(self, list_id: str, member_hash: str, *, fields: Sequence[str] = ()) -> Document:
         """One member by subscriber hash; an archived one has the status `archived`.
 
