@@ -7,16 +7,14 @@ import secrets
 import sys
 
 import click
-from dotenv import load_dotenv
 from kinetic_mailchimp.kit.errors import ConnectorError
+from kinetic_mailchimp.kit.project import load_env_file
 from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
 
 from tap_mailchimp_webhooks.cli.person import erase, export
 from tap_mailchimp_webhooks.cli.registration import register, rotate_secret, unregister
 from tap_mailchimp_webhooks.cli.serve import serve
 from tap_mailchimp_webhooks.cli.watch import catch_up, status
-
-logger = logging.getLogger(__name__)
 
 SECRET_BYTES = 32
 
@@ -26,10 +24,7 @@ def main() -> None:
     mask_logs()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        load_dotenv(".env")  # as Meltano does; what the process was given comes first
-    except OSError as error:
-        logger.warning("The .env of this folder cannot be read: %s", error.strerror)
-    try:
+        load_env_file()
         commands.main(standalone_mode=True)
     except ConnectorError as error:
         click.echo(MASKER.mask(f"Error: {error}"), err=True)
@@ -41,7 +36,7 @@ def main() -> None:
 def commands() -> None:
     """Receive Mailchimp's webhooks and look after them.
 
-    Every setting can be given as a variable, also in the .env of this folder.
+    Every setting can be given as a variable, also in the .env of the project.
     """
 
 
