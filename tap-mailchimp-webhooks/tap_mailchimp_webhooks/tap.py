@@ -12,18 +12,21 @@ from functools import cached_property
 from types import FrameType
 from typing import Any, ClassVar
 
+from kinetic_mailchimp.kit.checks import Check, Finding
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, TransientError
+from kinetic_mailchimp.kit.retry import INTERACTIVE_RETRY_POLICY
 from kinetic_mailchimp.kit.settings import json_schema, read
-from kinetic_mailchimp.kit.singer import EXIT_BY_SIGNAL, SecretSettings
+from kinetic_mailchimp.kit.singer import EXIT_BY_SIGNAL, CheckedTap
 from kinetic_mailchimp.kit.timestamps import utc_now
 from kinetic_mailchimp.mailchimp import MAILCHIMP_SETTINGS, MailchimpClient, MailchimpSettings
-from singer_sdk import Stream, Tap
+from singer_sdk import Stream
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 from typing_extensions import override
 
 from tap_mailchimp_webhooks.catch_up.poller import CatchUp, CatchUpSettings
 from tap_mailchimp_webhooks.catch_up.scheduler import PeriodicCatchUp
+from tap_mailchimp_webhooks.connection_check import look_at_inbox, look_at_path_secret, look_at_webhooks
 from tap_mailchimp_webhooks.inbox.database import default_url
 from tap_mailchimp_webhooks.inbox.store import Inbox, StoredEvent
 from tap_mailchimp_webhooks.settings import TapSettings, names_in
@@ -39,7 +42,7 @@ from tap_mailchimp_webhooks.webhooks.health import webhook_health
 _SCHEMA = json_schema(TapSettings)
 
 
-class TapMailchimpWebhooks(SecretSettings, Tap, EventSource):
+class TapMailchimpWebhooks(CheckedTap, EventSource):
     """Reads Mailchimp's webhooks out of the inbox that the receiver fills."""
 
     name = "tap-mailchimp-webhooks"
@@ -89,6 +92,21 @@ class TapMailchimpWebhooks(SecretSettings, Tap, EventSource):
         if isinstance(given, str) and not given.startswith("["):
             self._config["list_ids"] = list(names_in([given]))
         return super()._validate_config(raise_errors=raise_errors)
+
+    @override
+    def checks(self) -> Sequence[Check]:
+        return [
+            *super().checks(),
+            Check("inbox", lambda: look_at_inbox(self.inbox)),
+            Check("path secret", look_at_path_secret),
+        ]
+
+    @override
+    def check_connection(self) -> Iterator[Finding | str]:
+        # A person is waiting.
+        settings = MailchimpSettings.from_config(self.config)
+        client = MailchimpClient(settings, retry=INTERACTIVE_RETRY_POLICY, sleep=self._pause)
+        return look_at_webhooks(client, self.inbox, self.settings.list_ids)
 
     # The streams' EventSource
 

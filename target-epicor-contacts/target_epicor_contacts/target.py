@@ -13,9 +13,11 @@ from kinetic_mailchimp.audit import RECONCILE, AuditTrail, Direction, Run
 from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE
 from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
+from kinetic_mailchimp.kit.checks import Check, FieldType, Finding, clock_finding
 from kinetic_mailchimp.kit.errors import text_to_keep
 from kinetic_mailchimp.kit.retry import INTERACTIVE_RETRY_POLICY
 from kinetic_mailchimp.kit.singer import DurableTarget, RunStatus
+from kinetic_mailchimp.kit.web_url import check_is_local
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from singer_sdk.sinks import Sink
 from typing_extensions import override
@@ -119,6 +121,8 @@ class TargetEpicorContacts(DurableTarget):
         """
         # Before Kinetic is asked for anything: a run that ends there must be in the trail, as failed.
         run = self.run
+        if self.write_settings.local_servers_only and not self.write_settings.dry_run:
+            check_is_local(self.client.settings.base_url)
         rules = self.assembly.rules
         names = [name for name in schema.get("properties", {}) if name[:1].isupper()]
         for name in names:
@@ -199,8 +203,26 @@ class TargetEpicorContacts(DurableTarget):
         self.client.close()
 
     @override
-    def check_connection(self) -> Iterator[str]:
+    def checks(self) -> Sequence[Check]:
+        return [*super().checks(), Check("audit database", self._check_trail)]
+
+    @override
+    def check_connection(self) -> Iterator[Finding | str]:
         # A person is waiting.
         settings = EpicorSettings.from_config(self.config)
         self.client = EpicorClient(settings, retry=INTERACTIVE_RETRY_POLICY, sleep=self.pause)
-        return self.assembly.check_connection()
+        yield from self.assembly.check_connection()
+        yield clock_finding("Epicor Kinetic", self.client.server_time)
+
+    @override
+    def fields(self) -> Mapping[str, FieldType]:
+        columns = self.assembly.rules.columns
+        return {
+            name: FieldType(edm_type, columns.lengths.get(entity, {}).get(name))
+            for entity in reversed(list(columns.types))
+            for name, edm_type in columns.types[entity].items()
+        }
+
+    def _check_trail(self) -> Iterator[str]:
+        with open_trail(self.write_settings):
+            yield "The audit database can be written."

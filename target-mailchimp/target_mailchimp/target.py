@@ -15,8 +15,11 @@ from kinetic_mailchimp.audit import (
     default_database_url,
     encryption_key,
 )
-from kinetic_mailchimp.kit.errors import text_to_keep
+from kinetic_mailchimp.kit.checks import Check, FieldType, Finding, clock_finding
+from kinetic_mailchimp.kit.errors import ConfigurationError, text_to_keep
+from kinetic_mailchimp.kit.retry import INTERACTIVE_RETRY_POLICY
 from kinetic_mailchimp.kit.singer import DurableTarget, RunStatus
+from kinetic_mailchimp.kit.web_url import check_is_local
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from typing_extensions import override
@@ -148,22 +151,49 @@ class TargetMailchimp(DurableTarget):
             schema: The JSON schema of its records.
             key_properties: The names of its key.
         """
+        if self.settings.local_servers_only and not self.settings.dry_run:
+            check_is_local(self.client.base_url)
         self.directory.expect(stream, schema)
         self.run.describe_stream(stream, schema, key_properties)
         if "email_address" in schema.get("properties", {}):  # else it brings no members
             self.loader.expect(stream)
 
     @override
-    def check_connection(self) -> Iterator[str]:
-        """Try everything that a run needs."""
-        self.client.ping()
+    def checks(self) -> Sequence[Check]:
+        return [*super().checks(), Check("audit database", self._check_trail)]
+
+    @override
+    def check_connection(self) -> Iterator[Finding | str]:
+        settings = MailchimpSettings.from_config(self.config)
+        self.client = MailchimpClient(settings, retry=INTERACTIVE_RETRY_POLICY, sleep=self.pause)
+        server_time = self.client.server_time()
         account = self.client.account()
         yield f"Mailchimp answers: account {account['account_name']}, role {account['role']}."
-        for named in {self.settings.list_id, *(self.settings.list_id_by_stream or {}).values()} - {""}:
-            audience = self.directory.get(named)
+        yield clock_finding("Mailchimp", server_time)
+        named = {self.settings.list_id, *(self.settings.list_id_by_stream or {}).values()} - {""}
+        if not named:
+            raise ConfigurationError(
+                "Setting `list_id` is empty, so that no audience is named.",
+                advice="Set it to the id or the name of an audience of this account: "
+                f"{self.directory.listed()}.",
+            )
+        for audience in map(self.directory.get, sorted(named)):
             opt_in = "double" if audience.double_optin else "single"
             fields = len(audience.fields)
             yield f"Audience {audience.name} ({audience.id}): {fields} merge fields, {opt_in} opt-in."
+            unknown = sorted(self.settings.two_way_fields - audience.fields.keys())
+            if unknown and not self.settings.create_merge_fields:
+                raise ConfigurationError(
+                    f"`two_way_fields` names {unknown[0]}, which audience {audience.name} does not have.",
+                    advice="Correct its tag, make the merge field, or set `create_merge_fields`.",
+                )
+
+    @override
+    def fields(self) -> Mapping[str, FieldType]:
+        audience = self.directory.get(self.settings.list_id)
+        return {tag: FieldType(field.type, field.most_bytes) for tag, field in audience.fields.items()}
+
+    def _check_trail(self) -> Iterator[str]:
         self.trail.ledger("connection-check").count()
         yield "The audit database answers."
 

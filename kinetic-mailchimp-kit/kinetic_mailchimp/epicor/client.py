@@ -74,7 +74,7 @@ class EpicorClient:
         self.most_rows: int | None = None
         """Rows that a page may have, where the server has refused a larger one."""
         self.server_time: dt.datetime | None = None
-        """The time of the server's clock with the last rows; None before any, or where it does not say."""
+        """The time of the server's clock with its last answer to a query; None where it did not say."""
 
     def close(self) -> None:
         """Close idle connections."""
@@ -169,6 +169,7 @@ class EpicorClient:
         """
         url = self._url(company, path, "$count")
         answer = self.transport.send(Request("GET", url, params=_query(filter=filter)))
+        self.server_time = _date(answer)
         if answer.status == HTTPStatus.NO_CONTENT:
             return 0
         try:

@@ -117,8 +117,9 @@ class Transport:
     ) -> None:
         self._classify = classify
         self._authorization = authorization
-        self._timeout = timeout
         self._retry = retry or RetryPolicy()
+        self._connect_timeout = min(timeout, self._retry.connect_seconds)
+        self._timeout = min(timeout, self._retry.answer_seconds)
         self._slots = threading.BoundedSemaphore(max_connections)
         self._sleep = sleep
         self._clock = clock
@@ -156,10 +157,10 @@ class Transport:
                 pause = max(next(pauses), error.retry_after or 0.0)
                 if attempt >= max_attempts or self._clock() + pause > give_up_at:
                     raise
+                told = str(error)
                 logger.warning(
-                    "%s: %s Trying again in %.1f s (attempt %d of %d).",
-                    request,
-                    error,
+                    "%s Trying again in %.1f s (attempt %d of %d).",
+                    told if str(request) in told else f"{request}: {told}",
                     pause,
                     attempt + 1,
                     max_attempts,
@@ -200,7 +201,7 @@ class Transport:
             ) from error
         except failures.ConnectTimeout as error:
             raise TransientError(
-                f"{request}: no connection within {self._timeout:g} s.",
+                f"{request}: no connection within {self._connect_timeout:g} s.",
                 advice=f"{self._check_url} and the network.",
             ) from error
         except failures.RequestException as error:
@@ -266,7 +267,7 @@ class Transport:
                 json=request.json,
                 data=request.form,
                 auth=_no_netrc,
-                timeout=self._timeout,
+                timeout=(self._connect_timeout, self._timeout),
                 verify=self._verify,
                 allow_redirects=False,
                 stream=True,
