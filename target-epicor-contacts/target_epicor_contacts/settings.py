@@ -9,6 +9,7 @@ from typing import Any, Literal
 from kinetic_mailchimp.epicor import with_epicor_settings
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.settings import json_schema, read, setting
+from kinetic_mailchimp.kit.web_url import LOCAL_SERVERS_ONLY
 
 from target_epicor_contacts.epicor.columns import Columns
 from target_epicor_contacts.epicor.entities import CONTACT
@@ -127,6 +128,9 @@ class WriteSettings(Policy):
         default=False,
         title="Dry run",
         description="Do everything but write; the audit trail shows what would be done. No state is saved.",
+    )
+    local_servers_only: bool = setting(
+        default=False, title="Local servers only", description=LOCAL_SERVERS_ONLY
     )
     reconcile: bool = setting(
         default=False,

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.settings import json_schema, read, setting
+from kinetic_mailchimp.kit.web_url import LOCAL_SERVERS_ONLY
 from kinetic_mailchimp.mailchimp import MAILCHIMP_SETTINGS
 from kinetic_mailchimp.mailchimp.client import LARGEST_BATCH
 from kinetic_mailchimp.mailchimp.settings import DEFAULT_CONNECTIONS, MOST_CONNECTIONS
@@ -135,6 +136,9 @@ class LoadSettings:
         default=False,
         title="Dry run",
         description="Do everything but write; the audit trail says what would be done. No state is saved.",
+    )
+    local_servers_only: bool = setting(
+        default=False, title="Local servers only", description=LOCAL_SERVERS_ONLY
     )
     reconcile: bool = setting(
         default=False,
