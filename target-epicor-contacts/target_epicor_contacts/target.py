@@ -156,7 +156,7 @@ class TargetEpicorContacts(DurableTarget):
         if now - self._progress_at >= PROGRESS_SECONDS:
             self._progress_at = now
             counts = ", ".join(f"{count} {action}" for action, count in self.run.counts.most_common())
-            self.logger.info("%d records so far: %s.", self.run.records_read, counts)
+            self.summary_logger.info("%d records so far: %s.", self.run.records_read, counts)
 
     @override
     def after_input(self) -> None:
@@ -197,7 +197,7 @@ class TargetEpicorContacts(DurableTarget):
             # Half of a listing may agree with Epicor where the whole does not.
             status, reason = "stopped", shortfall(self._incomplete)
             self.logger.warning("%s", reason)
-        self.logger.info("%s", self._run.finish(status, reason))
+        self.summary_logger.info("%s", self._run.finish(status, reason))
         self.trail.close()
         self.executor.shutdown()
         self.client.close()

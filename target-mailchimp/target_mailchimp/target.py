@@ -241,7 +241,9 @@ class TargetMailchimp(DurableTarget):
             # Half of a source may agree with the audience where the whole does not.
             status, error_text = "stopped", self.comparison.shortfall
         summary = self.run.finish(status, error=error_text)
-        self.logger.info("%s; %d calls to Mailchimp.", summary, sum(self.client.transport.calls.values()))
+        self.summary_logger.info(
+            "%s; %d calls to Mailchimp.", summary, sum(self.client.transport.calls.values())
+        )
         self.trail.close()
 
     def _show_progress(self) -> None:
@@ -252,7 +254,7 @@ class TargetMailchimp(DurableTarget):
         if "run" not in vars(self):
             return
         decided = sum(self.run.counts.values())
-        self.logger.info(
+        self.summary_logger.info(
             "%d records read, %d decided, %.0f per second; %d calls to Mailchimp.",
             self.run.records_read,
             decided,

@@ -104,7 +104,7 @@ OTHERS = (
         "kinetic-mailchimp-kit[postgres,pages,alerts]",
         commands=(
             *("person", "search", "runs", "run", "failures", "replay", "close", "export", "verify"),
-            *("erase", "prune", "serve", "alert", "drift"),
+            *("erase", "prune", "serve", "alert", "drift", "diff", "skipped"),
         ),
         has_about=False,
     ),

@@ -23,6 +23,9 @@ COMMANDS: Final = {
         "alerts",
     ),
     "close": LazyCommand(f"{_AUDIT}.close", "Close dead letters that can never be written, such as 12/34."),
+    "diff": LazyCommand(
+        f"{_AUDIT}.differences", "Show what run NUMBER, or the last one, changed or would change."
+    ),
     "drift": LazyCommand(
         f"{_AUDIT}.drift",
         "Show how far both systems differed when they were compared last (`meltano run reconcile`).",
@@ -42,6 +45,9 @@ COMMANDS: Final = {
     "search": LazyCommand(f"{_AUDIT}.search", "Find decisions, newest first."),
     "serve": LazyCommand(
         f"{_CONSOLE}.pages.command", "Show the trail in a browser, to those who log in.", "pages"
+    ),
+    "skipped": LazyCommand(
+        f"{_AUDIT}.differences", "Show whom run NUMBER, or the last one, left out, and why."
     ),
     "undo": LazyCommand(
         f"{_AUDIT}.undo",

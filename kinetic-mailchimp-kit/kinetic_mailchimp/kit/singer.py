@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import math
+import os
 import re
 import sys
 import threading
@@ -14,6 +16,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import chain
+from pathlib import Path
 from types import FrameType
 from typing import Any, ClassVar, Literal, NoReturn, Self, cast
 
@@ -31,7 +34,7 @@ from kinetic_mailchimp.kit.encryption import reveal, secret_values
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, DataError, TransientError
 from kinetic_mailchimp.kit.json_reading import parse_json
 from kinetic_mailchimp.kit.private_files import warn_if_shared
-from kinetic_mailchimp.kit.project import env_file, load_env_file, with_origins
+from kinetic_mailchimp.kit.project import env_file, load_env_file, own_variable, with_origins
 from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
 from kinetic_mailchimp.kit.settings import from_text
 
@@ -49,6 +52,7 @@ def run_plugin(plugin: type[PluginBase]) -> None:
     """
     mask_logs()
     load_env_file()
+    _quiet_under_meltano(plugin)
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")  # one byte that is not UTF-8 stops no run
     warn_if_shared(env_file())
@@ -60,6 +64,19 @@ def run_plugin(plugin: type[PluginBase]) -> None:
         _end(plugin, [str(error)])
     except ConfigValidationError as error:
         _end(plugin, setting_errors(error))
+
+
+def _quiet_under_meltano(plugin: type[PluginBase]) -> None:
+    """Leave out the routine of the SDK, unless Meltano asks for everything (`--log-level=debug`)."""
+    try:
+        asked = json.loads(Path(os.environ["SINGER_SDK_LOG_CONFIG"]).read_text(encoding="utf-8"))
+        is_wanted = asked["root"]["level"] == "DEBUG"
+    except (KeyError, OSError, TypeError, ValueError):
+        return  # it was not Meltano that started this process, or it has a configuration of its own
+    if not is_wanted:
+        os.environ.setdefault(own_variable(plugin.name, "loglevel"), "WARNING")  # of its metrics
+        for name in (plugin.name, "singer_sdk"):
+            logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _end(plugin: type[PluginBase], messages: Iterable[str]) -> NoReturn:
@@ -277,6 +294,13 @@ class DurableTarget(SecretSettings, Target):
             )
         )
         return command
+
+    @property
+    def summary_logger(self) -> logging.Logger:
+        """For progress and the last line of a run, which are shown however quiet the rest is."""
+        logger: logging.Logger = self.logger.getChild("summary")
+        logger.setLevel(logging.INFO)
+        return logger
 
     def pause(self, seconds: float) -> None:
         """Wait, for a transport that tries again; a signal ends the wait.
