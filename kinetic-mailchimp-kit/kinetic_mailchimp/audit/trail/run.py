@@ -243,7 +243,7 @@ class Run:
         )
 
     def _updated_fields(self) -> Counter[str]:
-        """How many updates changed each field, of the last ones."""
+        """The number of updates that changed each field, of the last updates."""
         if not self._counts[Action.UPDATED]:
             return Counter()
         query = (
