@@ -100,7 +100,7 @@ class TapEpicorKinetic(CheckedTap):
             yield clock_finding("Epicor Kinetic", client.server_time)
 
     @override
-    def check_connection(self) -> Iterator[Finding | str]:
+    def check_connection(self) -> Iterator[str]:
         selected = self.selected_streams
         declarations = [
             declaration
