@@ -17,7 +17,7 @@ GIVEN = (
 
 
 @pytest.fixture
-def bare(project) -> Project:
+def bare(project: Project) -> Project:
     """A project without a .env, as it is cloned."""
     answers = "".join(f"{name}={project.variables[name]}\n" for name in GIVEN)
     project.write()
