@@ -42,12 +42,6 @@ def split_url(url: str) -> SplitResult | None:
     return parts
 
 
-LOCAL_SERVERS_ONLY = (
-    "Refuse to write to a server that is not on this machine, where only simulators are meant."
-)
-"""Describes the setting `local_servers_only`, which both targets have."""
-
-
 def check_is_local(url: str) -> None:
     """Make sure that a server is on this machine, as `local_servers_only` wants it.
 

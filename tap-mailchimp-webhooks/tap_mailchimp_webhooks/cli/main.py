@@ -8,13 +8,15 @@ import sys
 
 import click
 from kinetic_mailchimp.kit.errors import ConnectorError
-from kinetic_mailchimp.kit.project import load_env_file
+from kinetic_mailchimp.kit.private_files import warn_if_shared
+from kinetic_mailchimp.kit.project import env_file, load_env_file
 from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
 
+from tap_mailchimp_webhooks.cli.copy import copy
 from tap_mailchimp_webhooks.cli.person import erase, export
 from tap_mailchimp_webhooks.cli.registration import register, rotate_secret, unregister
 from tap_mailchimp_webhooks.cli.serve import serve
-from tap_mailchimp_webhooks.cli.watch import catch_up, status
+from tap_mailchimp_webhooks.cli.watch import catch_up, events, status
 
 SECRET_BYTES = 32
 
@@ -23,6 +25,7 @@ def main() -> None:
     """Run the command line; an error that is understood ends it with one readable line and status 1."""
     mask_logs()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    warn_if_shared(env_file())
     try:
         load_env_file()
         commands.main(standalone_mode=True)
@@ -46,5 +49,5 @@ def secret() -> None:
     click.echo(secrets.token_urlsafe(SECRET_BYTES))
 
 
-for command in (serve, register, rotate_secret, unregister, catch_up, status, export, erase):
+for command in (serve, register, rotate_secret, unregister, catch_up, status, events, export, erase, copy):
     commands.add_command(command)

@@ -14,7 +14,7 @@ from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord
 from target_mailchimp.membership import Membership
 from target_mailchimp.rules.consent import LEFT_ROW_OPTED_OUT
 from target_mailchimp.rules.plan import LEFT_BEHIND, RESTORED, NoWrite
-from target_mailchimp.writing.write_result import NO_LONGER_A_MEMBER, WriteResult
+from target_mailchimp.writing.write_result import WriteResult
 
 LedgerChanges = dict[str, dict[str, Mapping[str, Any] | None]]
 
@@ -184,8 +184,6 @@ def _note_member(changes: LedgerChanges, membership: Membership, result: WriteRe
                 row.source or row.stream: {"stream": row.stream, "raw": row.raw} for row in record.rows
             }
             changes[membership.sources_namespace].update(sources)
-    elif result.reason == NO_LONGER_A_MEMBER:
-        members[record.member] = None
     elif after is not None:
         if result.write.state is None:
             waiting[record.member] = None

@@ -19,6 +19,7 @@ from target_mailchimp.writing.bodies import address_body, single_body
 from target_mailchimp.writing.isolation import Isolation
 from target_mailchimp.writing.write_result import (
     ADDRESS_TAKEN,
+    FORMER_MEMBER_GONE,
     WriteResult,
     member_gone,
     nothing_left,
@@ -181,7 +182,7 @@ class SingleCalls:
         try:
             reply = self._patch_address(write, former, body)
         except NotFoundError as error:
-            return self._after_failed_move(write, "former_member_gone", error)
+            return self._after_failed_move(write, FORMER_MEMBER_GONE, error)
         except RefusedError as error:
             if error.reason is not Refusal.MEMBER_EXISTS:
                 raise

@@ -53,7 +53,7 @@ def evaluate(facts: Facts, limits: AlertSettings, now: datetime) -> Evaluation:
 def _failures(facts: Facts, limits: AlertSettings, _now: datetime) -> Iterator[AlertCondition]:
     letters = {letter.plugin: letter for letter in facts.dead_letters}
     newest: dict[str, RunFact] = {}
-    last_runs = (run for runs in facts.lanes.values() for run in _newest(runs))
+    last_runs = (run for runs in facts.series.values() for run in _newest(runs))
     for run in sorted(last_runs, key=attrgetter("failures")):
         if run.failures > limits.failures:
             newest[run.plugin] = run

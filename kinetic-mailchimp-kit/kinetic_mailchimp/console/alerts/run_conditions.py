@@ -14,9 +14,9 @@ from kinetic_mailchimp.kit.timestamps import format_timestamp
 
 
 def failed_runs(facts: Facts, limits: AlertSettings, now: datetime) -> Iterator[AlertCondition]:
-    """Runs that failed or were killed, after the last good one of their lane."""
+    """Runs that failed or were killed, after the last good one of their series."""
     silent_since = format_timestamp(now - limits.inactive)
-    for lane, runs in facts.lanes.items():
+    for series, runs in facts.series.items():
         last_good = next((run.id for run in runs if run.status == "succeeded"), 0)
         bad = [run for run in runs if run.id > last_good and _needs_person(run, silent_since)]
         if not bad:
@@ -30,8 +30,8 @@ def failed_runs(facts: Facts, limits: AlertSettings, now: datetime) -> Iterator[
         repeated = f" It is number {len(bad)} in a row." if len(bad) > 1 else ""
         yield AlertCondition(
             kind="run_failed",
-            scope=lane,
-            what=f"Run {newest.id} of {lane} {outcome}.{repeated}",
+            scope=series,
+            what=f"Run {newest.id} of {series} {outcome}.{repeated}",
             since=first.finished_at or first.active_at,
             advice=f"`sync-audit run {newest.id}` tells how far it came and why it ended. Start the pipeline "
             "again: it goes on where the state is, and what is written already is recognised.",
