@@ -89,7 +89,7 @@ class MergeField:
 
     @property
     def most_bytes(self) -> int | None:
-        """Bytes that a value may have; None where it is no text."""
+        """Bytes that a value may have; None where it is another type."""
         return LONGEST_TEXT if self.type == "text" else None
 
 
