@@ -216,7 +216,9 @@ class TapMailchimpWebhooks(CheckedTap, EventSource):
 
     def _pause(self, seconds: float) -> None:
         if self._stop.wait(seconds):
-            raise TransientError("Stopped while waiting to try again.")
+            raise TransientError(
+                "Stopped while waiting to try again.", advice="Start again: a run goes on where its state is."
+            )
 
     def _emit_campaigns(self) -> None:
         """Sync `campaign_events` again, beside the stream that is being followed."""

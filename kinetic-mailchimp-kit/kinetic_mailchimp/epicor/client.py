@@ -86,7 +86,9 @@ class EpicorClient:
 
     def _pause(self, seconds: float) -> None:
         if self._stopped.wait(seconds):
-            raise TransientError("Stopped while waiting to try again.")
+            raise TransientError(
+                "Stopped while waiting to try again.", advice="Start again: a run goes on where its state is."
+            )
 
     def metadata(self, company: str, service: str) -> ServiceMetadata:
         """The sets and types of a service; asked for once, because they are the same in every company.
@@ -175,7 +177,11 @@ class EpicorClient:
         try:
             return int(answer.text.strip().lstrip("\ufeff"))
         except ValueError:
-            raise TransientError("The server's count is not a number.", status=answer.status) from None
+            raise TransientError(
+                "The server's count is not a number.",
+                advice="Look at what answers at `base_url`.",
+                status=answer.status,
+            ) from None
 
     def patch(
         self,

@@ -141,7 +141,9 @@ class SecretSettings(PluginBase):
         try:
             return cls(config=dict(config), validate_config=True)
         except ConfigValidationError as error:
-            raise ConfigurationError(" ".join(setting_errors(error))) from error
+            raise ConfigurationError(
+                " ".join(setting_errors(error)), advice="`--about` describes every setting."
+            ) from error
 
     @classmethod
     def run_checks(cls, given: Any, **arguments: Any) -> None:  # noqa: ANN401 (a private type of the SDK)
@@ -309,7 +311,9 @@ class DurableTarget(SecretSettings, Target):
             TransientError: The process was asked to stop.
         """
         if self._stop_requested.wait(seconds):
-            raise TransientError("Stopped while waiting to try again.")
+            raise TransientError(
+                "Stopped while waiting to try again.", advice="Start again: a run goes on where its state is."
+            )
 
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
         self._uninterrupted(super()._process_schema_message, message_dict)

@@ -255,7 +255,8 @@ class Transport:
             return _ambiguous_if_write(request, request.timeout_error(f"{request}: no answer in time."))
         advice = f"If the server speaks TLS at this port: {self._check_url} for `https://`."
         in_clear = request.url.startswith("http://")
-        broken = TransientError(f"{request}: the connection broke.", advice=advice if in_clear else "")
+        advice = advice if in_clear else "If it lasts, look for a firewall or a proxy on the way."
+        broken = TransientError(f"{request}: the connection broke.", advice=advice)
         return _ambiguous_if_write(request, broken)
 
     def _call(self, request: Request, identity: Mapping[str, str]) -> tuple[requests.Response, bytes]:
@@ -295,11 +296,10 @@ class Transport:
 
     def _too_large(self, request: Request) -> ConnectorError:
         message = f"{request}: the answer has more than {self._limits.mib:g} MiB (`{MAX_MIB}`)."
+        advice = f"Read less at once, or set the variable `{MAX_MIB}` higher if it is right so."
         if not request.may_repeat:
-            return _ambiguous_if_write(request, TransientError(message))
-        return ConfigurationError(
-            message, advice=f"Read less at once, or set the variable `{MAX_MIB}` higher if it is right so."
-        )
+            return _ambiguous_if_write(request, TransientError(message, advice=advice))
+        return ConfigurationError(message, advice=advice)
 
 
 def _speaks_no_tls(error: failures.RequestException) -> bool:
@@ -321,7 +321,11 @@ def _unreadable(answer: Answer) -> ConnectorError | None:
     try:
         answer.document  # noqa: B018 (parses)
     except ValueError:
-        return TransientError("The answer is cut off or is not valid JSON.", status=answer.status)
+        return TransientError(
+            "The answer is cut off or is not valid JSON.",
+            advice="If it lasts, look for a proxy that cuts answers.",
+            status=answer.status,
+        )
     return None
 
 

@@ -60,4 +60,7 @@ class Database(kit_database.Database):
             try:
                 yield
             except (RefusedValueError, IntegrityError) as error:
-                raise DataError(f"The webhook inbox refuses a value ({type(error).__name__}).") from error
+                raise DataError(
+                    f"The webhook inbox refuses a value ({type(error).__name__}).",
+                    advice="Please report it, with the log of the receiver.",
+                ) from error
