@@ -39,7 +39,7 @@ class Message:
         if not _SENTENCE.fullmatch(self.text) or (
             len(self.text.split()) < FEWEST_WORDS and "…" not in self.text
         ):
-            yield f"{self.place}: {self.kind}: {self.text!r} does not name a thing and its cause in a sentence."
+            yield f"{self.place}: {self.kind}: {self.text!r} names no thing and cause in a sentence."
         if not self.advice:
             yield f"{self.place}: {self.kind}: {self.text!r} has no advice: say what to do."
         elif not _SENTENCE.fullmatch(self.advice):

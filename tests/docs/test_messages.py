@@ -30,8 +30,8 @@ def test_every_message_of_the_code_says_what_to_do():
         ('DataError("Setting `x` is missing.")', ["no advice"]),
         ('DataError("Setting `x` is missing.", advice="")', ["no advice"]),
         ('DataError("Setting `x` is missing.", advice="fix it")', ["is not a sentence"]),
-        ('DataError("Failed.", advice="Try again.")', ["does not name a thing"]),
-        ('DataError("something went wrong", advice="Try again.")', ["does not name a thing"]),
+        ('DataError("Failed.", advice="Try again.")', ["names no thing and cause"]),
+        ('DataError("something went wrong", advice="Try again.")', ["names no thing and cause"]),
     ],
 )
 def test_what_a_message_lacks(raised, missing):
