@@ -27,9 +27,7 @@ class ConnectionCheck:
 
     Attributes:
         client: Of the instance, with few attempts, because a person is waiting.
-        declarations: The streams.
-        settings: How they are read.
-        is_selected: Whether a run reads each of them: then none may be refused.
+        is_selected: Whether a run reads each of the streams: then none may be refused.
     """
 
     client: EpicorClient

@@ -64,6 +64,9 @@ def run_plugin(plugin: type[PluginBase]) -> None:
         _end(plugin, [str(error)])
     except ConfigValidationError as error:
         _end(plugin, setting_errors(error))
+    except RecursionError:
+        # From Python 3.12 on, JSON is read that is nested more deeply than anything can be worked on.
+        _end(plugin, ["A record or an answer is nested too deeply to be worked on."])
 
 
 def _quiet_under_meltano(plugin: type[PluginBase]) -> None:

@@ -29,7 +29,6 @@ class Evaluation:
     """The result of all rules.
 
     Args:
-        conditions: The conditions that hold.
         kinds: The rules that had the facts they need: of the others, nothing is known to be over.
     """
 
