@@ -37,8 +37,6 @@ class Assembly:
     """Builds what a run works with.
 
     Args:
-        client: Kinetic.
-        settings: The settings.
         executor: Runs requests at the same time.
     """
 

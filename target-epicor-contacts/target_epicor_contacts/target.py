@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from kinetic_mailchimp.audit import Direction
 from kinetic_mailchimp.audit.targets.audited_target import AuditedTarget
+from kinetic_mailchimp.audit.trail.direction import EPICOR, MAILCHIMP, Direction
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
 from kinetic_mailchimp.kit.retry import INTERACTIVE_RETRY_POLICY
 from kinetic_mailchimp.kit.singer import RunStatus
@@ -37,7 +37,7 @@ class TargetEpicorContacts(AuditedTarget):
         PluginCapabilities.FLATTENING,
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
-    direction = Direction("Mailchimp", "Epicor")
+    direction = Direction(MAILCHIMP, EPICOR)
     personal_fields = ("moved",)
     # A STATE message follows each page of a backlog and each event that arrives alone: write with each.
     state_interval: ClassVar[float] = 0.0

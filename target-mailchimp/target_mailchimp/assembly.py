@@ -18,11 +18,7 @@ from target_mailchimp.writing.writer import DryRunWriter, MailchimpWriter
 
 
 class Assembly:
-    """Builds what a run works with.
-
-    Attributes:
-        directory: Finds the audiences of the account.
-    """
+    """Builds what a run works with."""
 
     def __init__(self, client: MailchimpClient, settings: LoadSettings) -> None:
         self._client = client

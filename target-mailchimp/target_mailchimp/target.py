@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from kinetic_mailchimp.audit import Direction
 from kinetic_mailchimp.audit.targets.audited_target import AuditedTarget
+from kinetic_mailchimp.audit.trail.direction import EPICOR, MAILCHIMP, Direction
 from kinetic_mailchimp.kit.singer import RunStatus
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
@@ -32,7 +32,7 @@ class TargetMailchimp(AuditedTarget):
         PluginCapabilities.STREAM_MAPS,
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
-    direction = Direction("Epicor", "Mailchimp")
+    direction = Direction(EPICOR, MAILCHIMP)
 
     @cached_property
     @override

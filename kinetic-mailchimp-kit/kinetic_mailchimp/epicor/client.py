@@ -39,7 +39,6 @@ class EpicorClient:
     Every call raises the ConnectorError that the table in `kinetic_mailchimp.epicor.errors` gives.
 
     Args:
-        settings: Where and as whom.
         retry: Bounds on trying again.
         sleep: Waits between two attempts; by default until `stop` is called, at most.
         clock: Monotonic seconds; tests hand in their own.

@@ -96,7 +96,6 @@ class Transport:
         retry: Bounds on trying again.
         max_connections: Requests in flight at once; more wait.
         ca_bundle: A file of CA certificates to trust instead of the usual ones.
-        url_from: The setting that the addresses come from, for advice.
         sleep: Waits; tests hand in their own.
         clock: Monotonic seconds; tests hand in their own.
     """

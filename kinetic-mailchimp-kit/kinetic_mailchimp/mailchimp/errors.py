@@ -41,12 +41,7 @@ _MEMBER = re.compile(r"/lists/[^/]+/members/[^/]+")
 
 
 def classify(request: Request, answer: Answer) -> ConnectorError | None:
-    """The error that an answer of the Marketing API means; None for success.
-
-    Args:
-        request: What was sent.
-        answer: What came back.
-    """
+    """The error that an answer of the Marketing API means; None for success."""
     if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         return _strange_success(answer)
     problem = _problem(answer)

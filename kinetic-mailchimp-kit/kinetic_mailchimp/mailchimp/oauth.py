@@ -32,11 +32,7 @@ class OAuthApplication:
     """An application that is registered in Mailchimp, and where to speak to it.
 
     Attributes:
-        client_id: From the registration.
-        client_secret: From the registration.
         redirect_uri: Registered word for word; on this machine.
-        authorize_url: Where a person agrees.
-        token_url: Where a code becomes a token.
         metadata_url: Where the data centre of a token is asked for.
     """
 

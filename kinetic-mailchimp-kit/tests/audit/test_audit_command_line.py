@@ -33,8 +33,7 @@ def sync_audit(sqlite_url: str) -> Command:
     return run
 
 
-@pytest.fixture
-def filled(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
+def fill(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
     forward, reverse = Direction("Epicor", "Mailchimp"), Direction("Mailchimp", "Epicor")
     run = sqlite_trail.start_run(
         plugin="target-mailchimp",
@@ -73,6 +72,11 @@ def filled(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
     )
     run.finish()
     return sqlite_trail
+
+
+@pytest.fixture
+def filled(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
+    return fill(sqlite_trail, decision, clock)
 
 
 def test_a_person_is_one_story_in_both_directions(filled: AuditTrail, sync_audit: Command) -> None:

@@ -27,10 +27,7 @@ class AlertCondition:
     """A condition that needs a person.
 
     Args:
-        kind: The rule that found it.
         scope: Its subject, such as a target: two conditions of one kind differ in it.
-        what: The problem in one sentence.
-        advice: What to do.
         since: Its beginning, as stored; None where it began with the first alert about it.
     """
 
@@ -51,7 +48,6 @@ class Evaluation:
     """The result of all rules.
 
     Args:
-        conditions: The conditions that hold.
         kinds: The rules that had the facts they need: of the others, nothing is known to be over.
     """
 
