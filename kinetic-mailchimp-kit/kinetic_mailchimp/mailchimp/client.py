@@ -407,7 +407,10 @@ def _date_of(answer: Answer) -> datetime:
     try:
         return email.utils.parsedate_to_datetime(answer.headers.get("Date", ""))
     except ValueError as error:
-        raise TransientError("Mailchimp's answer carries no date.") from error
+        raise TransientError(
+            "Mailchimp's answer carries no date.",
+            advice="Look at what answers at `base_url`, such as a proxy.",
+        ) from error
 
 
 def _merge_rule(*, skip: bool) -> dict[str, str | int]:

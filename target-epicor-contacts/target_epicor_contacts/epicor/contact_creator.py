@@ -132,7 +132,9 @@ def new_contact(update: ContactUpdate, customer_number: int) -> dict[str, Any]:
     try:
         parse_email(update.email)
     except InvalidEmailError as error:
-        raise DataError("The address is not valid: no contact is made for it.") from error
+        raise DataError(
+            "The address is not valid: no contact is made for it.", advice="Correct it in Mailchimp."
+        ) from error
     columns = {name: value for name, value in update.columns.items() if not is_damaged(str(value))}
     parts = {name: str(columns[name]) for name in NAME_PARTS if columns.get(name)}
     return {
