@@ -38,10 +38,6 @@ class Membership:
     """The states of the members of one audience.
 
     Args:
-        client: The account.
-        trail: Holds the ledger.
-        save: Stores changes of the ledger.
-        list_id: The audience.
         looks_at_all: Whether every member is looked at, and what Mailchimp once refused may be sent again.
     """
 

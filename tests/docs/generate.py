@@ -1,8 +1,8 @@
 """Writes everything in the repository that follows from the code, or checks it.
 
 These are the settings and install lines in the READMEs, the definitions under plugins/ and hub/, the tables
-of docs/rules.md, docs/mappings.md and docs/reference, and the version, addresses and licence of each
-distribution.
+of docs/rules.md, docs/mappings.md, docs/faults.md and docs/reference, and the version, addresses and
+licence of each distribution.
 `python tests/docs/generate.py` checks and names what differs; with `--write` it brings the files up to date.
 """
 
@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import distributions
+import fault_table
 import field_table
 import other_projects
 import plugin_definitions
@@ -64,6 +65,13 @@ def wanted() -> dict[Path, str]:
         "<!-- fields -->",
         "<!-- /fields -->",
         f"\n{field_table.table()}\n\n",
+    )
+    faults = ROOT / "docs" / "faults.md"
+    files[faults] = between(
+        faults.read_text(encoding="utf-8"),
+        "<!-- faults -->",
+        "<!-- /faults -->",
+        f"\n{fault_table.tables()}\n\n",
     )
     for page, tables in reference_pages.tables().items():
         file = ROOT / "docs" / "reference" / f"{page}.md"

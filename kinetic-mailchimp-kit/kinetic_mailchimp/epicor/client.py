@@ -39,7 +39,6 @@ class EpicorClient:
     Every call raises the ConnectorError that the table in `kinetic_mailchimp.epicor.errors` gives.
 
     Args:
-        settings: Where and as whom.
         retry: Bounds on trying again.
         sleep: Waits between two attempts; by default until `stop` is called, at most.
         clock: Monotonic seconds; tests hand in their own.
@@ -74,7 +73,7 @@ class EpicorClient:
         self.most_rows: int | None = None
         """Rows that a page may have, where the server has refused a larger one."""
         self.server_time: dt.datetime | None = None
-        """The time of the server's clock with the last rows; None before any, or where it does not say."""
+        """The time of the server's clock with its last answer to a query; None where it did not say."""
 
     def close(self) -> None:
         """Close idle connections."""
@@ -86,7 +85,9 @@ class EpicorClient:
 
     def _pause(self, seconds: float) -> None:
         if self._stopped.wait(seconds):
-            raise TransientError("Stopped while waiting to try again.")
+            raise TransientError(
+                "Stopped while waiting to try again.", advice="Start again: a run goes on where its state is."
+            )
 
     def metadata(self, company: str, service: str) -> ServiceMetadata:
         """The sets and types of a service; asked for once, because they are the same in every company.
@@ -169,12 +170,17 @@ class EpicorClient:
         """
         url = self._url(company, path, "$count")
         answer = self.transport.send(Request("GET", url, params=_query(filter=filter)))
+        self.server_time = _date(answer)
         if answer.status == HTTPStatus.NO_CONTENT:
             return 0
         try:
             return int(answer.text.strip().lstrip("\ufeff"))
         except ValueError:
-            raise TransientError("The server's count is not a number.", status=answer.status) from None
+            raise TransientError(
+                "The server's count is not a number.",
+                advice="Look at what answers at `base_url`.",
+                status=answer.status,
+            ) from None
 
     def patch(
         self,

@@ -82,9 +82,7 @@ class Rule:
         statuses: HTTP statuses, or any.
         of_type: A pattern in the error type.
         says: A pattern in the message, or in the error type; its group `name` is a column or a set.
-        html: Whether the body is a web page.
         message: Instead of the server's own words; `{name}` is that group.
-        advice: What a person can do.
         retry_after: Seconds that this kind of failure needs.
     """
 
@@ -311,20 +309,17 @@ RULES: tuple[Rule, ...] = (
 
 
 def classify(request: Request, answer: Answer) -> ConnectorError | None:
-    """The error that an answer means; None for success.
-
-    Args:
-        request: What was sent.
-        answer: What came back.
-    """
+    """The error that an answer means; None for success."""
     problem = read_problem(answer)
     if answer.status < HTTPStatus.MULTIPLE_CHOICES and not problem.is_html:
         return None
     if isinstance(request, PageRequest) and answer.status in {408, 504}:
-        return PageTimeoutError("The server ran out of time over a page.", status=answer.status)
+        return PageTimeoutError(
+            "The server ran out of time over a page.", advice="Lower `page_size`.", status=answer.status
+        )
     error = to_error(problem, answer)
     if isinstance(request, ProbeRequest) and _refuses_query(error):
-        return QueryRefusedError(error.message, status=error.status, code=error.code)
+        return QueryRefusedError(error.message, advice=error.advice, status=error.status, code=error.code)
     return error
 
 

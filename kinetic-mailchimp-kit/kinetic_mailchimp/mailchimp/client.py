@@ -38,9 +38,7 @@ class MailchimpClient:
     resource is a `RefusedError`, a missing one a `NotFoundError`, a missing audience a `ConfigurationError`.
 
     Args:
-        settings: Where the account is and who we are.
         retry: Bounds on trying again.
-        sleep: Waits between attempts.
         clock: Monotonic seconds.
     """
 
@@ -139,12 +137,7 @@ class MailchimpClient:
         return list(self._all(f"lists/{_part(list_id)}/interest-categories", "categories"))
 
     def interests(self, list_id: str, category_id: str) -> list[Document]:
-        """The interests of a group: `id`, `name`.
-
-        Args:
-            list_id: The audience.
-            category_id: The group.
-        """
+        """The interests of a group: `id`, `name`."""
         path = f"lists/{_part(list_id)}/interest-categories/{_part(category_id)}/interests"
         return list(self._all(path, "interests"))
 
@@ -344,23 +337,12 @@ class MailchimpClient:
         return self._write("POST", f"lists/{_part(list_id)}/webhooks", webhook)
 
     def update_webhook(self, list_id: str, webhook_id: str, changes: Mapping[str, Any]) -> Document:
-        """Change the events, sources or URL of a webhook.
-
-        Args:
-            list_id: The audience.
-            webhook_id: The webhook.
-            changes: Attributes to change.
-        """
+        """Change the events, sources or URL of a webhook."""
         path = f"lists/{_part(list_id)}/webhooks/{_part(webhook_id)}"
         return self._write("PATCH", path, changes, repeatable=True)
 
     def delete_webhook(self, list_id: str, webhook_id: str) -> None:
-        """Remove a webhook.
-
-        Args:
-            list_id: The audience.
-            webhook_id: The webhook.
-        """
+        """Remove a webhook."""
         self._send("DELETE", f"lists/{_part(list_id)}/webhooks/{_part(webhook_id)}")
 
     # Below: how a call is made
@@ -430,7 +412,10 @@ def _date_of(answer: Answer) -> datetime:
     try:
         return email.utils.parsedate_to_datetime(answer.headers.get("Date", ""))
     except ValueError as error:
-        raise TransientError("Mailchimp's answer carries no date.") from error
+        raise TransientError(
+            "Mailchimp's answer carries no date.",
+            advice="Look at what answers at `base_url`, such as a proxy.",
+        ) from error
 
 
 def _merge_rule(*, skip: bool) -> dict[str, str | int]:

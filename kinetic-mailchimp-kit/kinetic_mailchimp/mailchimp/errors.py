@@ -31,6 +31,8 @@ _OF_NOBODY_IN_PARTICULAR = frozenset(range(HTTPStatus.BAD_REQUEST, HTTPStatus.IN
 """Statuses that say nothing about a member when Mailchimp's own document is missing. One that a call is too
 large does: a batch is halved for it."""
 
+_ASK_SUPPORT = "Correct what it names; else ask Mailchimp's support, who find the call by its id."
+
 BLOCKED_PAUSE = 60.0
 """Seconds to wait when the network in front of Mailchimp turned us away: a quick repeat prolongs it."""
 
@@ -41,12 +43,7 @@ _MEMBER = re.compile(r"/lists/[^/]+/members/[^/]+")
 
 
 def classify(request: Request, answer: Answer) -> ConnectorError | None:
-    """The error that an answer of the Marketing API means; None for success.
-
-    Args:
-        request: What was sent.
-        answer: What came back.
-    """
+    """The error that an answer of the Marketing API means; None for success."""
     if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         return _strange_success(answer)
     problem = _problem(answer)
@@ -130,13 +127,16 @@ def _by_kind(request: Request, answer: Answer, problem: Mapping[str, Any]) -> Co
     )
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.REQUEST_TIMEOUT:
         return TransientError(
-            f"Mailchimp cannot answer now: {said}", retry_after=answer.retry_after, **details
+            f"Mailchimp cannot answer now: {said}",
+            advice="If it lasts, see https://status.mailchimp.com.",
+            retry_after=answer.retry_after,
+            **details,
         )
     if answer.status < HTTPStatus.BAD_REQUEST or answer.status == HTTPStatus.UPGRADE_REQUIRED:
         return ConfigurationError(
             f"{request} leads elsewhere.", advice="Set `base_url` to the https address of the API.", **details
         )
-    return RefusedError(f"Mailchimp refused the call: {said}", **details)
+    return RefusedError(f"Mailchimp refused the call: {said}", advice=_ASK_SUPPORT, **details)
 
 
 def _bad_request(request: Request, answer: Answer, problem: Mapping[str, Any]) -> ConnectorError:  # noqa: ARG001 (a row of the table)
@@ -184,7 +184,8 @@ def _not_found(request: Request, answer: Answer, problem: Mapping[str, Any]) -> 
             **details,
         )
     what = "The member" if _MEMBER.search(path) else "What was asked for"
-    return NotFoundError(f"{what} does not exist.", **details)
+    advice = "It may have been deleted meanwhile; the next run looks again."
+    return NotFoundError(f"{what} does not exist.", advice=advice, **details)
 
 
 def _method_not_allowed(request: Request, answer: Answer, problem: Mapping[str, Any]) -> ConnectorError:

@@ -62,7 +62,6 @@ class RefusedError(DataError):
     """Mailchimp refuses one member or one resource; everything else can go on.
 
     Attributes:
-        reason: Which refusal it is.
         field_errors: What is wrong with which field, where Mailchimp says so.
     """
 
@@ -237,6 +236,7 @@ def refusal_error(text: str, field_errors: tuple[FieldError, ...], **details: An
         said = without_addresses(text).strip(": ") or "no reason was given"
         return RefusedError(
             f"Mailchimp refused it: {said} {complaints}".rstrip(),
+            advice="Correct the fields that it names at the source.",
             field_errors=field_errors,
             field=field,
             **details,

@@ -33,8 +33,7 @@ def sync_audit(sqlite_url: str) -> Command:
     return run
 
 
-@pytest.fixture
-def filled(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
+def fill(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
     forward, reverse = Direction("Epicor", "Mailchimp"), Direction("Mailchimp", "Epicor")
     run = sqlite_trail.start_run(
         plugin="target-mailchimp",
@@ -73,6 +72,11 @@ def filled(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
     )
     run.finish()
     return sqlite_trail
+
+
+@pytest.fixture
+def filled(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
+    return fill(sqlite_trail, decision, clock)
 
 
 def test_a_person_is_one_story_in_both_directions(filled: AuditTrail, sync_audit: Command) -> None:
@@ -150,16 +154,16 @@ def test_output_fits_the_terminal_and_cannot_steer_it(
     assert "\x1b" not in outcome.output
 
 
-def test_the_newest_run_needs_no_number(
-    sqlite_trail: AuditTrail, decision: Make, clock: Any, sync_audit: Command
-) -> None:
-    assert sync_audit("run").exit_code == 3
-    fill(sqlite_trail, decision, clock)
-
+@pytest.mark.usefixtures("filled")
+def test_the_newest_run_needs_no_number(sync_audit: Command) -> None:
     newest = sync_audit("run").output
-
     assert newest == sync_audit("run", "2").output
     assert newest.startswith("Run 2: ")
+
+
+@pytest.mark.usefixtures("sqlite_trail")
+def test_the_newest_of_no_runs_is_an_error(sync_audit: Command) -> None:
+    assert sync_audit("run").exit_code == 3
 
 
 def test_a_run_is_a_story_with_its_counts(filled: AuditTrail, sync_audit: Command) -> None:

@@ -34,10 +34,6 @@ def keyset_pages(reader: SetReader, query: RangeQuery) -> Iterator[Page]:
 
     Only an empty page ends it: some sets give fewer rows than are asked for.
 
-    Args:
-        reader: Of the company.
-        query: The rows to read.
-
     Raises:
         ConfigurationError: The server does not do what it is asked for.
     """
@@ -92,10 +88,6 @@ def offset_pages(reader: SetReader, query: RangeQuery) -> Iterator[Page]:
     """Pages of a query by `$skip`, for services that refuse the conditions of a keyset.
 
     A row that moves while it is read shifts the others, and one of them slips by.
-
-    Args:
-        reader: Of the company.
-        query: The rows to read.
     """
     skip = 0
     last: Row | None = None

@@ -29,9 +29,7 @@ class NewContact:
     """A contact that was created for an event, or the reason why it was not.
 
     Attributes:
-        update: The event.
         row: The contact; None where Epicor refused it.
-        refused: The refusal.
         call: The end of the call that created it, or of the one that showed why it cannot be created; None
             where the contact was there before any call.
         sent: The columns that were sent; empty without a call that could create it.
@@ -48,7 +46,6 @@ class ContactCreator:
     """Creates contacts.
 
     Args:
-        client: Kinetic.
         finder: Looks for the contact, before and after.
         company: The company of the customer.
         customer: Its CustID.
@@ -131,16 +128,13 @@ class ContactCreator:
 
 
 def new_contact(update: ContactUpdate, customer_number: int) -> dict[str, Any]:
-    """The row of a new contact: its name and address. Everything else is written as to any other row.
-
-    Args:
-        update: The event that it is created for.
-        customer_number: CustNum of its customer.
-    """
+    """The row of a new contact: its name and address. Everything else is written as to any other row."""
     try:
         parse_email(update.email)
     except InvalidEmailError as error:
-        raise DataError("The address is not valid: no contact is made for it.") from error
+        raise DataError(
+            "The address is not valid: no contact is made for it.", advice="Correct it in Mailchimp."
+        ) from error
     columns = {name: value for name, value in update.columns.items() if not is_damaged(str(value))}
     parts = {name: str(columns[name]) for name in NAME_PARTS if columns.get(name)}
     return {

@@ -60,9 +60,7 @@ class RowFinder:
     """Reads rows, several requests at a time, and keeps the answers for a while.
 
     Args:
-        client: Kinetic.
         selected: The columns to read, by kind of row; the kinds are those that are matched.
-        executor: Runs the requests.
         address_filter: The way to ask the server for an address.
         keep_seconds: Seconds for which an answer may be used again.
         cached_addresses: Number of answers that are kept.
@@ -143,6 +141,16 @@ class RowFinder:
             touched = set() if held == touched else touched | held
         for address in touched:
             self._found.pop(address, None)
+
+    def describe_capitals(self) -> str:
+        """Find out, and say, whether the database takes `Pat@` and `pat@` for different texts.
+
+        Raises:
+            ConfigurationError: It does, and cannot be asked for addresses in lower case.
+        """
+        if self._tells_capitals_apart():
+            return "The database tells capitals apart: addresses are asked for in lower case."
+        return "The database finds addresses in any spelling."
 
     def forget(self, address: str) -> None:
         """Ask Kinetic again when this address is needed next."""

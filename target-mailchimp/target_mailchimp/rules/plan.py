@@ -43,10 +43,6 @@ class NoWrite:
     """A decision that needs no call.
 
     Attributes:
-        record: The record.
-        action: Its kind.
-        reason: A stable code.
-        detail: A sentence.
         after: The state of the member from now on, where that changes.
         detached: The states from now on of members that the source rows left.
         waits: Whether the record is kept until another row makes the person a member.
@@ -70,8 +66,6 @@ class Write:
     """A write that is to be made, or was: then without what Mailchimp did not accept.
 
     Attributes:
-        record: The record.
-        audience: Where it goes.
         state: The state of the member; None for a person who is not a member, as far as is known.
         merged: The same with the source rows of the record, before any value is accepted.
         values: The values to send, by flat name.
@@ -81,10 +75,8 @@ class Write:
         archive: Whether the member is archived instead.
         replaces_tags: Whether the tags among the values are all that the member shall have.
         tag_changes: Tags to add (True) or take away (False) in a call of their own.
-        former: The member to move to this address.
         left_out: Fields that do not travel.
         refused: Values that Mailchimp did not accept in this write.
-        reason: The reason in the audit trail.
         detached: The states from now on of members that the source rows left.
         handovers: Flags for the other direction to write, by the name of the row.
     """
@@ -149,12 +141,7 @@ class Write:
         return sorted(source.partition("/")[2] for source, row in rows if row.opted_out)
 
     def without(self, complaints: Mapping[str, str], reason: str) -> Write:
-        """The same write without values that Mailchimp did not accept; they are remembered as refused.
-
-        Args:
-            complaints: By flat name, a sentence that says why.
-            reason: A stable code.
-        """
+        """The same write without values that Mailchimp did not accept; they are remembered as refused."""
         if not complaints:
             return self
         refused = {

@@ -32,10 +32,8 @@ class SingleCalls:
     """Writes single members. Shared by threads.
 
     Args:
-        client: The account.
         isolation: Tells a failure about one member from one about all.
         skip_merge_validation: Whether members may lack the merge fields that the audience requires.
-        keep_payloads: Whether results keep what was sent.
     """
 
     def __init__(
