@@ -44,11 +44,10 @@ def _parse_rare_form(text: str) -> datetime:
     """Read what the standard library does not: ordinal dates and fractions of minutes and hours."""
     # It takes a tenth of a second to import, which hardly any run needs.
     import pendulum  # noqa: PLC0415 (said above)
-    from pendulum.parsing.exceptions import ParserError  # noqa: PLC0415
 
     try:
         parsed = pendulum.parse(text, strict=True)
-    except ParserError as error:
+    except ValueError as error:
         raise ValueError("not a valid ISO 8601 timestamp") from error
     if not isinstance(parsed, datetime):
         raise ValueError("not a valid ISO 8601 timestamp")  # noqa: TRY004 (an interval is a wrong value)
