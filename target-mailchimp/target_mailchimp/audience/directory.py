@@ -64,11 +64,11 @@ class AudienceDirectory:
     def _find(self, named: str) -> Mapping[str, Any]:
         audiences = list(self._client.lists())
         by_id = [found for found in audiences if found["id"] == named]
-        by_name = [found for found in audiences if _same(str(found["name"]), named)]
+        by_name = [found for found in audiences if _same(str(found.get("name")), named)]
         found = by_id or by_name
         if len(found) == 1:
             return found[0]
-        existing = ", ".join(f"{entry['name']} ({entry['id']})" for entry in audiences) or "none"
+        existing = ", ".join(f"{entry.get('name')} ({entry['id']})" for entry in audiences) or "none"
         what = "several audiences are named" if found else "the account has no audience"
         raise ConfigurationError(
             f"`list_id`: {what} {named!r}.", advice=f"Use an id. The account has: {existing}."
@@ -78,7 +78,7 @@ class AudienceDirectory:
         fields = map(self._field, self._client.merge_fields(str(found["id"])))
         return Audience(
             id=str(found["id"]),
-            name=str(found["name"]),
+            name=str(found.get("name") or found["id"]),
             double_optin=bool(found.get("double_optin")),
             fields={entry.tag: entry for entry in fields},
         )
@@ -112,11 +112,11 @@ class AudienceDirectory:
         ambiguous: set[str] = set()
         for category in self._client.interest_categories(list_id):
             for interest in self._client.interests(list_id, str(category["id"])):
-                interest_id, name = str(interest["id"]), interest_key(str(interest["name"]))
+                interest_id, name = str(interest["id"]), interest_key(str(interest.get("name")))
                 if name in ids:
                     ambiguous.add(name)
                 ids[interest_id] = ids[name] = interest_id
-                ids[f"{interest_key(str(category['title']))}/{name}"] = interest_id
+                ids[f"{interest_key(str(category.get('title')))}/{name}"] = interest_id
         return {name: interest_id for name, interest_id in ids.items() if name not in ambiguous}
 
 
