@@ -27,8 +27,6 @@ class ConnectionCheck:
 
     Attributes:
         client: Of the instance, with few attempts, because a person is waiting.
-        declarations: The streams.
-        settings: How they are read.
     """
 
     client: EpicorClient

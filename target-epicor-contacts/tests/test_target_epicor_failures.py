@@ -15,6 +15,7 @@ import pytest
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.dead_letters.dispatch import waiting
 from kinetic_mailchimp.audit.integrity.verification import verify
+from kinetic_mailchimp.audit.targets.settings import TooManyFailuresError
 from kinetic_mailchimp.audit.trail.environment import record_encryption
 from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.errors import (
@@ -24,7 +25,6 @@ from kinetic_mailchimp.kit.errors import (
     TransientError,
 )
 from target_epicor_contacts.epicor.row_sender import ATTEMPTS
-from target_epicor_contacts.pipeline import TooManyFailuresError
 
 Update = Callable[..., dict[str, Any]]
 

@@ -6,18 +6,22 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kinetic_mailchimp.audit import Action
-from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState
+from kinetic_mailchimp.audit.state.handover import Handover
+from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, GONE, MemberState, is_before
 
 from target_mailchimp.audience.audience import Audience
 from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.membership import Membership
 from target_mailchimp.rules.consent import opt_out_of_left, plan
 from target_mailchimp.rules.deduplicate import with_waiting, without_duplicates
-from target_mailchimp.rules.hand_over import flags_to_write, is_lost, lost_flag
-from target_mailchimp.rules.plan import LEFT_BEHIND, Former, NoWrite, Write
+from target_mailchimp.rules.hand_over import brings_opt_out, flags_to_write, is_lost, lost_flag
+from target_mailchimp.rules.plan import FORMER_OPTED_OUT, LEFT_BEHIND, Former, NoWrite, Write
 from target_mailchimp.settings import LoadSettings
 from target_mailchimp.state.api_member import carried_over
 
+FORMER_OPTED_OUT_DETAIL = (
+    "The person opted out, or left, under a former address, and is not subscribed under a new one."
+)
 LEFT_BEHIND_DETAIL = (
     "The row has another address now, which is a member of its own. "
     "This member stays, without a row; an opt-out of the row reaches it."
@@ -29,7 +33,6 @@ class Planned:
     """The decisions about a batch.
 
     Attributes:
-        merged: The records that newer ones stand for.
         entries: One for each other record.
         states: The states of the people, by subscriber hash; None for a person who is not a member.
         extra: The number of entries that no record asked for: each is a decision of its own.
@@ -55,9 +58,6 @@ class Planner:
     """Plans for one audience.
 
     Args:
-        settings: How records are written.
-        audience: Where they go.
-        membership: Tells who is a member.
         settle: Finishes the writes that are on their way about some people and rows: planning reads what
             they leave behind.
     """
@@ -76,9 +76,6 @@ class Planner:
 
     def plan(self, records: Sequence[MemberRecord]) -> Planned:
         """Decide about records.
-
-        Args:
-            records: In the order in which they came.
 
         Raises:
             ConnectorError: Mailchimp or the ledger cannot be asked.
@@ -160,14 +157,18 @@ class Planner:
     def _with_lost_flags(
         self, record: MemberRecord, state: MemberState | None, member_of: Mapping[str, str]
     ) -> MemberRecord:
-        """Take a flag for ours where nothing is known of a subscriber's rows, and the person left once."""
-        wished = [row.source_key for row in record.rows if row.wished_out and row.source_key]
-        is_known = any(row.source in member_of for row in record.rows) or (
-            state is None or state.rows or state.status not in CONSENTING_STATUSES
-        )
-        if not wished or is_known or not self._membership.unsubscribed_before(record.member):
+        """Take a flag for ours where no row of a subscriber is known, and the person came back since."""
+        wished = [row for row in record.rows if row.wished_out and row.source_key]
+        is_known = any(row.source in member_of for row in record.rows)
+        if not wished or is_known or not state or state.rows or state.status not in CONSENTING_STATUSES:
             return record
-        return record.with_flags(dict.fromkeys(wished, lost_flag(record.address, self._audience.id)))
+        returned = self._membership.returned_at(record.member)
+        ours = [
+            row.source_key or ""
+            for row in wished
+            if returned and not is_before(returned, row.source_updated_on or "")
+        ]
+        return record.with_flags(dict.fromkeys(ours, lost_flag(record.address, self._audience.id)))
 
     def _planned(
         self,
@@ -184,11 +185,15 @@ class Planner:
         sources = frozenset(row.source for row in record.rows if row.source)
         left = tuple(_left(former, sources, here) for former in formers if former.member not in wanted)
         if here is not None or not formers:
-            return replace(self._plan_here(record, _with_baseline(here, formers)), detached=left)
+            brings = here is not None and brings_opt_out(record, here, (former.state for former in formers))
+            planned = self._plan_here(record, _with_baseline(here, formers), brings=brings)
+            return replace(planned, detached=left)
         # A bounce stays with the address: the corrected one is a new wish.
         formers = [former for former in formers if former.state.status != "cleaned"]
-        if any(self._membership.is_archived(former.member) for former in formers):
-            return _former_opted_out(record)
+        if any(
+            former.state.status == GONE or self._membership.is_archived(former.member) for former in formers
+        ):
+            return self._former_opted_out(record, formers)
         movable = [
             former
             for former in formers
@@ -200,8 +205,15 @@ class Planner:
             stay = tuple(rest for rest in left if rest.member != movable[0].member)
             return replace(self._plan_here(record, None, movable[0]), detached=stay)
         if any(former.state.opted_out for former in formers):
-            return _former_opted_out(record)
+            return self._former_opted_out(record, formers)
         return replace(self._plan_here(record, None), detached=left)
+
+    def _former_opted_out(self, record: MemberRecord, formers: Iterable[Former]) -> NoWrite:
+        """Subscribe nobody under a new address; the opt-out reaches the rows that have it now."""
+        found: dict[str, Handover] = {}
+        for former in formers:
+            found |= flags_to_write(record, former.state, self._audience.id)
+        return NoWrite(record, Action.REFUSED, FORMER_OPTED_OUT, FORMER_OPTED_OUT_DETAIL, handovers=found)
 
     def _with_handovers(self, planned: NoWrite | Write, state: MemberState | None) -> NoWrite | Write:
         record = planned.record
@@ -219,8 +231,10 @@ class Planner:
         record: MemberRecord,
         state: MemberState | None,
         former: Former | None = None,
+        *,
+        brings: bool = False,
     ) -> NoWrite | Write:
-        planned = plan(record, state, self._audience, self._settings, former=former)
+        planned = plan(record, state, self._audience, self._settings, former=former, brings_opt_out=brings)
         # The listing of archived people is read when something would be written, and not before.
         if isinstance(planned, Write) and self._membership.is_archived(record.member):
             return plan(record, state, self._audience, self._settings, archived=True)
@@ -268,12 +282,3 @@ def _without(state: MemberState, sources: Iterable[str]) -> MemberState:
     for source in sources:
         state = state.without_row(source)
     return state
-
-
-def _former_opted_out(record: MemberRecord) -> NoWrite:
-    return NoWrite(
-        record,
-        Action.REFUSED,
-        "former_address_opted_out",
-        "The person opted out, or left, under a former address, and is not subscribed under a new one.",
-    )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kinetic_mailchimp.audit import Decision, LedgerChanges, Run
+from kinetic_mailchimp.audit.state.member_state import STATUS
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError
 
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience
@@ -22,9 +23,6 @@ from target_mailchimp.rules.plan import Write, restoration
 from target_mailchimp.settings import LoadSettings
 from target_mailchimp.writing.write_result import WriteResult
 from target_mailchimp.writing.writer import Writer
-
-ENOUGH_FOR_A_RATIO = 100
-"""Records after which a share of failures means something."""
 
 SINGLES_PER_JOB = 10
 
@@ -41,13 +39,6 @@ class Loader:
     """Loads records into audiences.
 
     Used by one thread; it starts others for calls. Nothing counts as done before `flush` returns.
-
-    Args:
-        settings: How records are written.
-        directory: Finds audiences.
-        membership_of: Opens the states of the members of an audience.
-        writer: Carries out writes.
-        run: Takes the decisions.
     """
 
     def __init__(
@@ -106,10 +97,18 @@ class Loader:
         self._submit_all()
         while self._in_flight:
             self._settle(wait(self._in_flight, return_when=FIRST_COMPLETED).done)
-        self._check_limits(at_end=True)
+        self._settings.check_failures(self._run)
+
+    def complete(self, stream: str) -> None:
+        """Take note that every record of a stream came: only a comparison needs to know."""
+
+    @property
+    def shortfall(self) -> str:
+        """The reason, in words, why not all of the work was done; empty where it was."""
+        return ""
 
     def restore(self) -> None:
-        """Send again what the source owns and somebody edited in Mailchimp, where no record did.
+        """Send again what the source owns and was edited in Mailchimp, where no record did.
 
         Each is a decision of its own, and counts as a record read.
 
@@ -179,7 +178,7 @@ class Loader:
             ):
                 while len(self._pending.get(group, ())) >= size:
                     self._submit(group, size)
-        self._check_limits()
+        self._settings.check_failures(self._run, share=False)
 
     def _record_invalid(self) -> None:
         keep = self._settings.on_invalid == "dead_letter"
@@ -263,15 +262,17 @@ class Loader:
         )
 
     def _claim(self, writes: Sequence[Write]) -> None:
-        """Note what is sent in fields of both sides: a crash before the answer is stored makes it no edit."""
+        """Note what is sent: a crash before the answer is stored makes it nobody's edit or opt-out."""
         membership = self._memberships[writes[0].audience.id]
         claims = {}
         for write in writes:
-            sending = {
+            sending: dict[str, Any] = {
                 name: value
                 for name, value in write.values.items()
                 if name.removeprefix(MERGE_FIELD) in self._settings.two_way_fields
             }
+            if (rows := write.lowered_for) is not None:
+                sending[STATUS] = rows
             if sending and write.state and not write.former:
                 claims[write.record.member] = replace(write.state, sending=sending).to_json()
         if claims:
@@ -296,16 +297,6 @@ class Loader:
             if error is not None:
                 raise error
             del self._in_flight[future]
-
-    def _check_limits(self, *, at_end: bool = False) -> None:
-        ratio = self._settings.max_failed_ratio if at_end else None
-        if self._run.records_read < ENOUGH_FOR_A_RATIO:
-            ratio = None
-        if self._run.exceeds(self._settings.max_failed, ratio):
-            raise DataError(
-                "Too many records failed, so the run ends here and its state is not saved.",
-                advice="See `sync-audit failures`. Correct them, or raise `max_failed`, `max_failed_ratio`.",
-            )
 
 
 def _keys(write: Write) -> set[str]:

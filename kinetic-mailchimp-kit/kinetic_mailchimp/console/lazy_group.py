@@ -23,7 +23,6 @@ class LazyCommand:
 
     Args:
         module: The module that has it, under the name of the command.
-        summary: The first sentence of its help.
         extra: The extra of the distribution that installs what the module needs.
     """
 
@@ -36,7 +35,6 @@ class LazyGroup(click.Group):
     """Imports a command when it runs, and turns errors into a message and an exit status.
 
     Args:
-        lazy: The commands by name.
         **settings: Arguments of `click.Group`.
     """
 

@@ -18,12 +18,7 @@ from kinetic_mailchimp.kit.http_call import Answer, Request
 
 
 def classify(request: Request, answer: Answer) -> ConnectorError | None:
-    """The error that an answer means; None for success.
-
-    Args:
-        request: What was sent.
-        answer: What came back.
-    """
+    """The error that an answer means; None for success."""
     problem = read_problem(answer)
     if answer.status < HTTPStatus.MULTIPLE_CHOICES and not problem.is_html:
         return None

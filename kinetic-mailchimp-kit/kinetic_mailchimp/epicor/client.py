@@ -60,7 +60,6 @@ class EpicorClient:
     call raises the ConnectorError that the table in `kinetic_mailchimp.epicor.error_rules` gives.
 
     Args:
-        settings: Where and as whom.
         retry: Bounds on trying again.
         sleep: Waits between two attempts; by default until `stop` is called, at most.
         clock: Monotonic seconds; tests hand in their own.

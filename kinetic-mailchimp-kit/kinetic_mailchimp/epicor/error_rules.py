@@ -39,9 +39,7 @@ class Rule:
         statuses: HTTP statuses, or any.
         of_type: A pattern in the error type.
         says: A pattern in the message, or in the error type; its group `name` is a column or a set.
-        html: Whether the body is a web page.
         message: Instead of the server's own words; `{name}` is that group.
-        advice: What a person can do.
         retry_after: Seconds that this kind of failure needs.
     """
 

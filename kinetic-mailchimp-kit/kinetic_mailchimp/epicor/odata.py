@@ -35,12 +35,7 @@ def literal(value: Value) -> str:
 
 
 def typed_literal(value: Value, edm_type: str) -> str:
-    """A value out of a JSON row as the literal that its column's type needs.
-
-    Args:
-        value: Out of a JSON row.
-        edm_type: The type of its column in $metadata.
-    """
+    """A value out of a JSON row as the literal that its column's type needs."""
     if isinstance(value, str) and edm_type in _UNQUOTED:
         return literal(Raw(with_zone(value) if edm_type == "Edm.DateTimeOffset" else value))
     return literal(value)

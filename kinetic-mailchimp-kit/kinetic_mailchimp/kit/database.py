@@ -9,15 +9,17 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
+from kinetic_mailchimp.kit.database_failures import GONE, HOLDERS, LOCKED, Words, failure, kind_of
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 from kinetic_mailchimp.kit.private_files import warn_if_shared
 from kinetic_mailchimp.kit.secret_names import named_as_secret
@@ -35,18 +37,10 @@ _DURABLE: Final = {
 _HIDE: Final = True
 """An error message must not show the values of a row: they are personal data."""
 
-FULL: Final = "disk_full"
-LOCKED: Final = "locked"
-GONE: Final = "file_gone"
-_KINDS: Final = {
-    "SQLITE_FULL": FULL,
-    "SQLITE_IOERR_SHMSIZE": FULL,
-    "SQLITE_BUSY": LOCKED,
-    "SQLITE_LOCKED": LOCKED,
-    "53100": FULL,  # PostgreSQL
-    "55P03": LOCKED,
-}
-"""Errors that a person can do something about, by the names that the drivers give them."""
+logger = logging.getLogger(__name__)
+
+_FIRST_WAIT: Final = 1
+"""Seconds after which the log tells that the database is locked."""
 
 _migrating = threading.Lock()  # Alembic keeps the migration at work in a global proxy
 
@@ -57,20 +51,15 @@ class Profile:
 
     Attributes:
         name: Its name in messages, such as `audit database`.
-        setting: The setting that holds its URL.
-        example: A URL of a SQLite file, for messages.
         software: The software to install where the schema is newer than this version.
         shared_by: The programs that share it, for the same message.
         driver: The distribution and extra that brings the PostgreSQL driver.
-        migrations: The folder of Alembic's scripts.
         head: The newest revision, so that a database that is up to date opens without importing Alembic.
         version_table: The table that holds the revision.
         lock: The key of the PostgreSQL advisory lock under which migrations run.
         writers_queue: Whether PostgreSQL's writers take turns at the lock, as SQLite's always do: then
             numbers that are given out in a transaction become visible in the order of their size.
         busy_seconds: How long a writer of SQLite waits for another one.
-        pragmas: PRAGMAs of SQLite, beside those that make it durable.
-        file_mode: Permissions of a new SQLite file.
         lock_setting: The variable that sets `busy_seconds`; empty where none does.
     """
 
@@ -106,7 +95,6 @@ class Database:
 
     Args:
         url: An SQLAlchemy URL of SQLite or PostgreSQL. A SQLite file and its folder are made where missing.
-        profile: Its words, schema and options.
 
     Raises:
         ConfigurationError: The URL, the driver or the folder is not usable.
@@ -122,10 +110,15 @@ class Database:
             self._reader: sa.Engine = _sqlite_engine(self.url, profile)
             self._autocommit = self._reader.execution_options(sqlite_begin=None)
             # All writing through one connection: a second one would have to read what the first one changed.
-            writer = _sqlite_engine(
-                self.url, profile, pool_size=1, max_overflow=0, pool_timeout=profile.busy_seconds
+            self._writer: sa.Engine = _sqlite_engine(
+                self.url,
+                replace(profile, busy_seconds=min(profile.busy_seconds, _FIRST_WAIT)),
+                begin=self._begin_writing,
+                pool_size=1,
+                max_overflow=0,
+                pool_timeout=profile.busy_seconds,
             )
-            self._writer: sa.Engine = writer.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+            self._gave_up = False
         else:
             self._writer = sa.create_engine(self.url, hide_parameters=_HIDE, pool_pre_ping=True)
             # One state for the whole transaction, as SQLite gives by itself.
@@ -159,6 +152,30 @@ class Database:
                 self._lock(connection)
             yield connection
         self.check_file()
+
+    def _begin_writing(self, connection: sa.Connection) -> None:
+        """Wait for other writers, and say so in time; not again once it was in vain: then a run is ending."""
+        give_up_at = time.monotonic() + (0 if self._gave_up else self.profile.busy_seconds)
+        was_told = False
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            except sa.exc.OperationalError as error:
+                self._gave_up = time.monotonic() >= give_up_at
+                if self._gave_up or kind_of(error) != LOCKED:
+                    raise
+                if not was_told:
+                    was_told = True
+                    logger.warning(
+                        "The %s %s is locked by another program (%s). Waiting for up to %d s.",
+                        self.profile.name,
+                        self,
+                        HOLDERS,
+                        self.profile.busy_seconds,
+                    )
+            else:
+                self._gave_up = False
+                return
 
     def check_file(self) -> None:
         """Check that what is committed can be found: SQLite goes on writing into a file without a name.
@@ -239,30 +256,11 @@ class Database:
         except (sa.exc.IntegrityError, sa.exc.DataError):
             raise  # the caller knows which value it is
         except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
-            raise self._failure(error) from error
-
-    def _failure(self, error: sa.exc.DBAPIError | sa.exc.TimeoutError) -> TransientError:
-        name = f"The {self.profile.name} {self}"
-        kind = _kind_of(error)
-        if kind == FULL:
-            return TransientError(
-                f"{name} cannot grow: the disk is full.",
-                advice="Make space there, then start again. Nothing of this step was written.",
-                code=FULL,
+            profile = self.profile
+            words = Words(
+                f"The {profile.name} {self}", profile.setting, profile.lock_setting, profile.busy_seconds
             )
-        if kind == LOCKED:
-            setting = f" (`{self.profile.lock_setting}`)" if self.profile.lock_setting else ""
-            return TransientError(
-                f"{name} was locked for {self.profile.busy_seconds} s{setting}.",
-                advice="Find what holds it: another run, a backup, a database browser. Nothing of this step "
-                "was written.",
-                code=LOCKED,
-            )
-        return TransientError(
-            f"{name} did not answer as it should: {_first_line(error)}.",
-            advice=f"Check `{self.profile.setting}`, that the disk is not full and that the server runs. "
-            "Nothing of this step was written.",
-        )
+            raise failure(error, words) from error
 
 
 @contextmanager
@@ -279,10 +277,6 @@ def _quiet_alembic() -> Iterator[None]:
 
 def parse_url(url: str, profile: Profile) -> sa.URL:
     """The URL of a database that can be used, with the driver that is installed.
-
-    Args:
-        url: As the setting has it.
-        profile: Names the setting in messages.
 
     Raises:
         ConfigurationError: It is not the URL of a SQLite file or of PostgreSQL, or the driver is missing.
@@ -344,15 +338,9 @@ def _identity(url: sa.URL) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _kind_of(error: sa.exc.DBAPIError | sa.exc.TimeoutError) -> str:
-    """`FULL`, `LOCKED`, or an empty text for anything else."""
-    if isinstance(error, sa.exc.TimeoutError):
-        return LOCKED  # the one writer of this process is busy
-    name = str(getattr(error.orig, "sqlite_errorname", None) or getattr(error.orig, "sqlstate", None))
-    return _KINDS.get(name.partition("_SNAPSHOT")[0], "")
-
-
-def _sqlite_engine(url: sa.URL, profile: Profile, **pool: int) -> sa.Engine:
+def _sqlite_engine(
+    url: sa.URL, profile: Profile, begin: Callable[[sa.Connection], None] | None = None, **pool: int
+) -> sa.Engine:
     connect = {"timeout": profile.busy_seconds, "check_same_thread": False}
     engine = sa.create_engine(url, hide_parameters=_HIDE, connect_args=connect, **pool)
 
@@ -360,17 +348,12 @@ def _sqlite_engine(url: sa.URL, profile: Profile, **pool: int) -> sa.Engine:
         prepare_sqlite(connection, profile.pragmas)
 
     sa.event.listen(engine, "connect", prepare)
-    sa.event.listen(engine, "begin", _begin_sqlite)
+    sa.event.listen(engine, "begin", begin or _begin_sqlite)
     return engine
 
 
 def prepare_sqlite(connection: sqlite3.Connection, pragmas: Mapping[str, object]) -> None:
-    """Make a new connection durable, and begin transactions where this module says so.
-
-    Args:
-        connection: The driver's connection.
-        pragmas: PRAGMAs beside those that make it durable.
-    """
+    """Make a new connection durable, and begin transactions where this module says so."""
     connection.isolation_level = None  # else the driver guesses where transactions begin
     for name, value in {**_DURABLE, **pragmas}.items():
         connection.execute(f"PRAGMA {name}={value}")
@@ -380,8 +363,3 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     statement = connection.get_execution_options().get("sqlite_begin", "BEGIN")
     if statement is not None:
         connection.exec_driver_sql(statement)
-
-
-def _first_line(error: sa.exc.SQLAlchemyError) -> str:
-    cause: Any = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-    return next(iter(str(cause).splitlines()), type(cause).__name__).rstrip(".")

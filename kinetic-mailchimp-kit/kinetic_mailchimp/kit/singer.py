@@ -59,6 +59,10 @@ def run_plugin(plugin: type[PluginBase]) -> None:
         for message in error.errors:
             plugin.logger.error("%s", message)  # noqa: TRY400 (as above)
         sys.exit(1)
+    except RecursionError:
+        # From Python 3.12 on, JSON is read that is nested more deeply than anything can be worked on.
+        plugin.logger.error("A record or an answer is nested too deeply to be worked on.")  # noqa: TRY400 (as above)
+        sys.exit(1)
 
 
 _FIRST_INEXACT_FLOAT = 2**53

@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from http.cookiejar import DefaultCookiePolicy
 from typing import Protocol
 
 import requests
@@ -18,10 +17,10 @@ from requests import exceptions as failures
 from kinetic_mailchimp.kit.bounded_http import (
     MAX_MIB,
     MAX_SECONDS,
-    BoundedAdapter,
     ResponseLimits,
     TooLargeError,
     TooSlowError,
+    bounded_session,
 )
 from kinetic_mailchimp.kit.errors import (
     AmbiguousWriteError,
@@ -97,7 +96,6 @@ class Transport:
         retry: Bounds on trying again.
         max_connections: Requests in flight at once; more wait.
         ca_bundle: A file of CA certificates to trust instead of the usual ones.
-        url_from: The setting that the addresses come from, for advice.
         sleep: Waits; tests hand in their own.
         clock: Monotonic seconds; tests hand in their own.
     """
@@ -124,7 +122,8 @@ class Transport:
         self._clock = clock
         self._verify = ca_bundle or True
         self._limits = ResponseLimits.from_environment()
-        self._session = _session(max_connections, self._limits, clock)
+        self._session = bounded_session(self._limits, clock=clock, max_connections=max_connections)
+        self._session.headers["Accept"] = "application/json"
         self._origins: set[str] = set()
         self._check_url = f"Check `{url_from}`"
         self._count_lock = threading.Lock()
@@ -207,7 +206,8 @@ class Transport:
             raise self._connection_error(request, error) from error
         except OSError as error:
             raise ConfigurationError(
-                "The file with CA certificates cannot be read.", advice="Check `ca_bundle`."
+                "The file with CA certificates cannot be read.",
+                advice="Check `ca_bundle`, and the variable REQUESTS_CA_BUNDLE.",
             ) from error
         except UnicodeError as error:
             raise ConfigurationError(
@@ -301,18 +301,8 @@ class Transport:
         )
 
 
-def _session(max_connections: int, limits: ResponseLimits, clock: Callable[[], float]) -> requests.Session:
-    session = requests.Session()
-    adapter = BoundedAdapter(limits, clock=clock, pool_connections=4, pool_maxsize=max_connections)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.headers["Accept"] = "application/json"
-    return session
-
-
 def _speaks_no_tls(error: failures.RequestException) -> bool:
-    """Tell whether what came in a TLS handshake was no TLS: the words of OpenSSL differ by version."""
+    """Tell whether the bytes in a TLS handshake were not TLS: the words of OpenSSL differ by version."""
     words = str(error).upper().replace(" ", "_")
     return any(told in words for told in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"))
 

@@ -29,9 +29,7 @@ class MailchimpApi:
     """The Marketing API of one account. Shared by threads.
 
     Args:
-        settings: Where the account is and who we are.
         retry: Bounds on trying again.
-        sleep: Waits between attempts.
         clock: Monotonic seconds.
     """
 

@@ -47,12 +47,7 @@ class DocumentRequest(Request):
 
 
 def classify(request: Request, answer: Answer) -> ConnectorError | None:
-    """The error that an answer of the Marketing API means; None for success.
-
-    Args:
-        request: What was sent.
-        answer: What came back.
-    """
+    """The error that an answer of the Marketing API means; None for success."""
     if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         return _strange_success(request, answer)
     problem = _problem(answer)

@@ -32,11 +32,7 @@ class OAuthApplication:
     """An application that is registered in Mailchimp, and where to speak to it.
 
     Attributes:
-        client_id: From the registration.
-        client_secret: From the registration.
         redirect_uri: Registered word for word; on this machine.
-        authorize_url: Where a person agrees.
-        token_url: Where a code becomes a token.
         metadata_url: Where the data centre of a token is asked for.
     """
 
@@ -125,7 +121,7 @@ class Callback:
         answer = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if parts.path != self._path:
             return HTTPStatus.NOT_FOUND, "There is nothing here."
-        # Whoever does not know the state did not come from our question, and decides nothing.
+        # A call without the state is not the answer to our question, and decides nothing.
         if not hmac.compare_digest(answer.get("state", "").encode(), self._state.encode()):
             return HTTPStatus.BAD_REQUEST, "This answer belongs to no question of ours."
         if "code" in answer:

@@ -65,7 +65,6 @@ class RefusedError(DataError):
     """Mailchimp refuses one member or one resource; everything else can go on.
 
     Attributes:
-        reason: Which refusal it is.
         field_errors: What is wrong with which field, where Mailchimp says so.
     """
 

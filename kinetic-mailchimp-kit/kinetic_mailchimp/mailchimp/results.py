@@ -20,9 +20,7 @@ class ItemResult:
     """The result of one member.
 
     Attributes:
-        outcome: What Mailchimp says it did.
         member: The member as Mailchimp now has it; empty when it was refused.
-        error: Why it was refused.
     """
 
     outcome: Outcome

@@ -32,11 +32,7 @@ class Page:
 def keyset_pages(reader: SetReader, query: RangeQuery) -> Iterator[Page]:
     """Pages of a query, each beginning after the last row of the one before: no row slips by while it moves.
 
-    A short page is no sign of the end, because some sets give fewer rows than are asked for; an empty one is.
-
-    Args:
-        reader: Of the company.
-        query: The rows to read.
+    Only an empty page ends it: some sets give fewer rows than are asked for.
 
     Raises:
         ConfigurationError: The server does not do what it is asked for.
@@ -111,10 +107,6 @@ def offset_pages(reader: SetReader, query: RangeQuery) -> Iterator[Page]:
     """Pages of a query by `$skip`, for services that refuse the conditions of a keyset.
 
     A row that moves while it is read shifts the others, and one of them slips by.
-
-    Args:
-        reader: Of the company.
-        query: The rows to read.
     """
     skip = 0
     last: Row | None = None

@@ -52,7 +52,6 @@ class RowShaper:
     Attributes:
         columns: Those to emit, in the order of the schema.
         company: Put into every record: a BAQ does not tell it.
-        nested: Navigation properties to emit.
         activity: The rule for `Active`, where it is emitted.
     """
 

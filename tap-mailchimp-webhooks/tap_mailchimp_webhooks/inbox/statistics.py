@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true
 
 from tap_mailchimp_webhooks.events.delivery import names_somebody
 from tap_mailchimp_webhooks.events.event import CATCH_UP, FORGOTTEN, WEBHOOK, rfc3339
@@ -22,9 +23,7 @@ class Quarantined:
     """A delivery that could not be understood, without its content.
 
     Attributes:
-        sequence: Its number in the inbox.
         received_at: RFC 3339, UTC.
-        note: The reason.
         type: The type of event that it names; empty where that is not a plain name.
         names_somebody: False for one that is about nobody, such as the empty one of a check.
     """
@@ -44,7 +43,6 @@ class DeliveryCounts:
         last_at: When a webhook last arrived, ever; RFC 3339, UTC.
         count: Webhooks that arrived in the period.
         missed: Events of the period that only the catch-up found.
-        last_missed_at: When the last of those happened.
     """
 
     last_at: str | None
@@ -54,15 +52,9 @@ class DeliveryCounts:
 
 
 def count_deliveries(database: Database, list_id: str, since: datetime) -> DeliveryCounts:
-    """Count what arrived for an audience.
-
-    Args:
-        database: The inbox's.
-        list_id: The audience.
-        since: The beginning of the period.
-    """
+    """Count what arrived for an audience."""
     reported = (events.c.list_id == list_id) & (events.c.origin == WEBHOOK)
-    found = (events.c.list_id == list_id) & (events.c.origin == CATCH_UP)
+    found = (events.c.list_id == list_id) & (events.c.origin == CATCH_UP) & events.c.stream.is_not(None)
     since_text = rfc3339(since)
     with database.reading() as connection:
         last_at = connection.execute(select(func.max(events.c.received_at)).where(reported)).scalar()
@@ -77,13 +69,29 @@ def count_deliveries(database: Database, list_id: str, since: datetime) -> Deliv
     return DeliveryCounts(last_at, count, missed, last_missed_at)
 
 
-def quarantined(inbox: Inbox, since: datetime) -> list[Quarantined]:
-    """The deliveries that could not be understood, oldest first.
+def delivered_events(
+    database: Database, since: datetime, list_ids: Sequence[str] = (), *, only_unsigned: bool = False
+) -> list[str]:
+    """The ids of the events that webhooks delivered, in the order of their arrival.
 
     Args:
-        inbox: Holds them.
-        since: The beginning of the period.
+        database: The inbox's.
+        since: The beginning of the period, by their receipt.
+        list_ids: The audiences whose webhooks are meant; all without any.
+        only_unsigned: Leaves out what Mailchimp signed.
     """
+    wanted = [events.c.origin == WEBHOOK, events.c.received_at >= rfc3339(since)]
+    if list_ids:
+        wanted.append(events.c.list_id.in_(list_ids))
+    if only_unsigned:
+        wanted.append(events.c.is_signed.is_not(true()))
+    with database.reading() as connection:
+        found = connection.scalars(select(events.c.event_id).where(*wanted).order_by(events.c.sequence))
+        return list(found)
+
+
+def quarantined(inbox: Inbox, since: datetime) -> list[Quarantined]:
+    """The deliveries that could not be understood, oldest first."""
     with inbox.database.reading() as connection:
         rows = connection.execute(
             select(events.c.sequence, events.c.received_at, events.c.note, events.c.type, events.c.data)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
+from kinetic_mailchimp.kit.bounded_server import Limits
 from kinetic_mailchimp.kit.errors import ConnectorError
 from kinetic_mailchimp.kit.rate_limit import RateLimit
 from kinetic_mailchimp.kit.timestamps import utc_now
 from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+from typing_extensions import override
 
 from tap_mailchimp_webhooks.events.delivery import from_delivery
 from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS
@@ -49,8 +54,6 @@ class Receiver:
     """Takes deliveries: checks them, stores them, answers.
 
     Args:
-        settings: Its behaviour.
-        inbox: Takes the events.
         now: Unix seconds; tests hand in their own.
     """
 
@@ -68,12 +71,7 @@ class Receiver:
         self._now = now
 
     async def take(self, secret: str, request: Request) -> Response:
-        """Answer a delivery: with 2xx only when it is durable.
-
-        Args:
-            secret: The last part of its path.
-            request: The rest of it.
-        """
+        """Answer a delivery: with 2xx only when it is durable."""
         started = time.perf_counter()
         try:
             self.admit(secret, request)
@@ -95,12 +93,7 @@ class Receiver:
         return PlainTextResponse("stored" if is_new else "known")
 
     def validate(self, secret: str, request: Request) -> Response:
-        """Answer Mailchimp's validation of the URL.
-
-        Args:
-            secret: The last part of its path.
-            request: The rest of it.
-        """
+        """Answer Mailchimp's validation of the URL."""
         try:
             self.admit(secret, request)
         except _RefusedError as refusal:
@@ -109,10 +102,6 @@ class Receiver:
 
     def admit(self, secret: str, request: Request) -> None:
         """Admit a request whose path secret is right.
-
-        Args:
-            secret: The last part of its path.
-            request: The rest of it.
 
         Raises:
             _RefusedError: It is wrong, or the client has sent too many wrong ones.
@@ -153,6 +142,12 @@ class Receiver:
         return PlainTextResponse(refusal.reason, refusal.status, headers)
 
 
+def limits_of(settings: ReceiverSettings) -> Limits:
+    """The bounds of a server that are set."""
+    proxies = {name.strip() for name in settings.forwarded_allow_ips.split(",")}
+    return Limits(settings.max_connections, settings.max_connections_per_client, proxies)
+
+
 def create_app(settings: ReceiverSettings, inbox: Inbox, now: Callable[[], float] = time.time) -> FastAPI:
     """The application. It owns the inbox from its start to its end.
 
@@ -182,10 +177,12 @@ def create_app(settings: ReceiverSettings, inbox: Inbox, now: Callable[[], float
             await asyncio.gather(*others, return_exceptions=True)
             inbox.database.close()
 
-    app = FastAPI(
+    app = _Application(
+        receiver,
         title="Mailchimp webhook receiver",
         lifespan=lifespan,
         openapi_url=None,  # a server that faces the Internet reveals no more than it must
+        redirect_slashes=False,  # a redirect would lead to whatever the Host header names
     )
     router = _deliveries(receiver)
     app.include_router(router)
@@ -194,6 +191,31 @@ def create_app(settings: ReceiverSettings, inbox: Inbox, now: Callable[[], float
         app.include_router(router, prefix=f"/{prefix}", include_in_schema=False)
     app.include_router(_operations(receiver))
     return app
+
+
+class _Application(FastAPI):
+    """The application, with a short way for deliveries: FastAPI's own takes longer than all else of one.
+
+    Args:
+        receiver: Takes the deliveries.
+        options: FastAPI's.
+    """
+
+    def __init__(self, receiver: Receiver, **options: Any) -> None:  # noqa: ANN401 (passed on)
+        self._receiver = receiver
+        prefix = receiver.settings.root_path.strip("/")
+        self._paths = frozenset({PATH, f"/{prefix}{PATH}" if prefix else PATH})
+        super().__init__(**options)
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "POST":
+            path, _, secret = scope["path"].rpartition("/")
+            if secret and path in self._paths:
+                answer = await self._receiver.take(secret, Request(scope, receive))
+                await answer(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
 
 
 def _deliveries(receiver: Receiver) -> APIRouter:
@@ -227,7 +249,11 @@ def _operations(receiver: Receiver) -> APIRouter:
     async def healthz() -> dict[str, str]:
         return {"status": "alive"}
 
-    @router.get("/readyz", responses={503: {"description": "Deliveries would not be stored."}})
+    inside = [Depends(_refuse_internet)]
+
+    @router.get(
+        "/readyz", dependencies=inside, responses={503: {"description": "Deliveries would not be stored."}}
+    )
     async def readyz() -> Response:
         problems = await asyncio.to_thread(readiness_problems, inbox, receiver.settings.min_free_bytes)
         problems += (await receiver.authenticity.unreadable())[1]
@@ -239,7 +265,10 @@ def _operations(receiver: Receiver) -> APIRouter:
         return JSONResponse(document, 503 if problems else 200)
 
     @router.get(
-        "/metrics", response_class=PlainTextResponse, responses={503: {"description": "No database."}}
+        "/metrics",
+        dependencies=inside,
+        response_class=PlainTextResponse,
+        responses={503: {"description": "No database."}},
     )
     async def metrics() -> Response:
         try:
@@ -250,6 +279,17 @@ def _operations(receiver: Receiver) -> APIRouter:
         return Response(receiver.metrics.page(unread), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return router
+
+
+def _refuse_internet(request: Request) -> None:
+    """Keep from the Internet what costs a look into the database, where no proxy does so."""
+    try:
+        client = ipaddress.ip_address(request.client.host) if request.client else None
+    except ValueError:
+        raise HTTPException(HTTPStatus.NOT_FOUND) from None
+    client = getattr(client, "ipv4_mapped", None) or client
+    if client and client.is_global:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
 
 
 def _has_unread(inbox: Inbox) -> bool:

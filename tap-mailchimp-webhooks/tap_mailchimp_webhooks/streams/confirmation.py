@@ -1,7 +1,7 @@
 """Confirms events of deliveries that nobody signed, by what Mailchimp shows of the person at present.
 
-Whoever knows the path secret can post an event. An opt-out that was made up does little harm; a subscription
-takes back a flag, and a changed address or profile overwrites what another system has.
+Anyone who knows the path secret can post an event. An opt-out that was made up does little harm; a
+subscription takes back a flag, and a changed address or profile overwrites what another system has.
 """
 
 from __future__ import annotations
@@ -53,13 +53,7 @@ Members = dict[str, Mapping[str, Any] | None]
 
 
 class Confirmer:
-    """Reads the members that unsigned events are about.
-
-    Args:
-        client: Of the account.
-        inbox: Holds the events.
-        now: The clock.
-    """
+    """Reads the members that unsigned events are about."""
 
     def __init__(self, client: MailchimpClient, inbox: Inbox, now: Clock = utc_now) -> None:
         self._client = client

@@ -59,10 +59,6 @@ class OptOutsStream(TapStream):
 def present_opt_outs(client: MailchimpClient, list_ids: Iterable[str]) -> Iterator[dict[str, Any]]:
     """One record for each member of the audiences who is unsubscribed or cleaned, a page at a time.
 
-    Args:
-        client: Of the account.
-        list_ids: The audiences.
-
     Raises:
         ConnectorError: An audience could not be read to its end: the records so far are not all.
     """
@@ -80,12 +76,7 @@ def has_address(member: Mapping[str, Any]) -> bool:
 
 
 def opt_out_record(member: Mapping[str, Any], list_id: str) -> dict[str, Any]:
-    """The record of a member, in the shape of the contact event that leads to its status.
-
-    Args:
-        member: As Mailchimp lists it.
-        list_id: The audience.
-    """
+    """The record of a member, in the shape of the contact event that leads to its status."""
     event_type, details = EVENT_OF[member["status"]]
     changed = str(member.get("last_changed") or "")
     state = {"list_id": list_id, "member": member.get("id"), "status": member["status"], "at": changed}

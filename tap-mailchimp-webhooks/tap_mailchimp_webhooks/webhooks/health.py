@@ -55,7 +55,6 @@ class Signs:
     """Signs of life of one audience's webhook.
 
     Attributes:
-        arrived: Events of the audience in the inbox.
         counted_days: Days since the last delivery on which Mailchimp counted people who came or left.
         registered_at: RFC 3339, UTC; None if unknown.
     """

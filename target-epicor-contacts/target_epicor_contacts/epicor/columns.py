@@ -61,7 +61,6 @@ class Columns:
     Attributes:
         types: Name of an entity to its columns and their OData types.
         lengths: Name of an entity to the most characters of its columns, where `$metadata` tells.
-        countries: Columns whose text names a country.
     """
 
     types: Mapping[str, Mapping[str, str]]

@@ -30,9 +30,7 @@ class NewContact:
     """A contact that was created for an event, or the reason why it was not.
 
     Attributes:
-        update: The event.
         row: The contact; None where Epicor refused it.
-        refused: The refusal.
         call: The end of the call that created it, or of the one that showed why it cannot be created; None
             where the contact was there before any call.
         sent: The columns that were sent; empty without a call that could create it.
@@ -49,7 +47,6 @@ class ContactCreator:
     """Creates contacts.
 
     Args:
-        client: Kinetic.
         finder: Looks for the contact, before and after.
         columns: Their types and lengths.
         company: The company of the customer.
@@ -136,11 +133,6 @@ class ContactCreator:
 
 def new_contact(update: ContactUpdate, customer_number: int, columns: Columns) -> dict[str, Any]:
     """The row of a new contact: its name and address. Everything else is written as to any other row.
-
-    Args:
-        update: The event that it is created for.
-        customer_number: CustNum of its customer.
-        columns: Their types and lengths.
 
     Raises:
         DataError: The address is not valid, or too long for its column.

@@ -136,12 +136,7 @@ def crm_call(call_type: str | None) -> Journal:
 
 
 class EvidenceWriter:
-    """Writes entries that are not there yet.
-
-    Args:
-        client: Kinetic.
-        journals: The kinds of evidence.
-    """
+    """Writes entries that are not there yet."""
 
     def __init__(self, client: EpicorClient, journals: Sequence[Journal]) -> None:
         self._client = client

@@ -59,9 +59,7 @@ class RowFinder:
     """Reads rows, several requests at a time, and keeps the answers for a while.
 
     Args:
-        client: Kinetic.
         selected: The columns to read, by kind of row; the kinds are those that are matched.
-        executor: Runs the requests.
         address_filter: The way to ask the server for an address.
         keep_seconds: Seconds for which an answer may be used again.
         cached_addresses: Number of answers that are kept.

@@ -35,8 +35,6 @@ class RowSender:
     """Sends changes and notes in each write how the call ended; every failure is a ConnectorError.
 
     Args:
-        client: Kinetic.
-        mode: The way to write.
         clock: Measures a call that failed.
     """
 

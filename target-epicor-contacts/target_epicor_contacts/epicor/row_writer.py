@@ -36,12 +36,6 @@ class RowWriter:
     """Writes many rows, some at the same time.
 
     Args:
-        client: Kinetic.
-        finder: Reads rows back.
-        columns: Their types, to compare values.
-        executor: Runs the requests.
-        mode: The way to write.
-        verify: Whether rows are read back and compared.
         first: Columns that are written by themselves when the row as a whole is refused, so that a street
             name that a business rule dislikes never stops an opt-out.
         clock: Measures a call that failed.
@@ -212,7 +206,7 @@ class RowWriter:
                 for write in written:
                     write.fatal = error
             else:
-                # The writes succeeded: that no question about them is answered is no failure of theirs.
+                # The writes succeeded: a read that fails after them does not make them fail.
                 logger.warning("%d rows are written, and cannot be read back: %s", len(written), error)
             return
         for write in written:

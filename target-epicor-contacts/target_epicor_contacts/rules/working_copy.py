@@ -22,9 +22,7 @@ class WorkingCopy:
     """The rows and states of a batch while its events are applied.
 
     Args:
-        rows: As they were read.
         states: By address; an address that is not there is not known.
-        rules: The configured rules.
         flags: The flags that are ours, by the names of their rows.
         followed: Rows that an address had, by address: they stand in where no row has it any more.
     """
@@ -63,7 +61,7 @@ class WorkingCopy:
         }
 
     def is_flagged(self, row_id: str) -> bool:
-        """True if a row has the flag, whoever set it."""
+        """True if a row has the flag, set by this software or by a rep."""
         return bool(self._values[row_id].get(self.rules.flag_column)) == self.rules.flag_value
 
     def flag_of(self, row_id: str) -> FlagState | None:

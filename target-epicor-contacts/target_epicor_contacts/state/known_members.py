@@ -7,7 +7,7 @@ over the API. target-mailchimp keeps the last value of each field in the same au
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -52,14 +52,20 @@ class KnownMember:
     Attributes:
         state: As target-mailchimp knows it; None where it does not.
         agreed: The values on which this target found both sides to agree.
+        inherited: The same of the address that the person gave up for this one, by tag.
     """
 
     state: MemberState | None = None
     agreed: Agreed = field(default_factory=dict)
+    inherited: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def baseline(self) -> dict[str, Any]:
         """Value by tag on which both sides agreed last."""
+        return {**self.inherited, **self._own_baseline}
+
+    @property
+    def _own_baseline(self) -> dict[str, Any]:
         sent = with_agreed(self.state or MemberState(""), self.agreed).sent
         return {name.removeprefix(PREFIX): value for name, value in sent.items() if name.startswith(PREFIX)}
 
@@ -81,10 +87,10 @@ class KnownMember:
         Args:
             values: Value by tag, as Mailchimp has it.
         """
-        baseline = self.baseline
+        baseline = self._own_baseline
         news = {
             f"{PREFIX}{tag}": _spelled(value, baseline.get(tag))
-            for tag, value in values.items()
+            for tag, value in {**self.inherited, **values}.items()
             if not _same(value, baseline.get(tag))
         }
         if not news:
@@ -97,17 +103,18 @@ class KnownMember:
 KnownMembers = Mapping[MemberKey, KnownMember]
 
 
-def read_known_members(trail: AuditTrail, updates: Iterable[ContactUpdate]) -> dict[MemberKey, KnownMember]:
+def read_known_members(trail: AuditTrail, updates: Collection[ContactUpdate]) -> dict[MemberKey, KnownMember]:
     """The members that events are about, as far as anything is known.
 
     Args:
         trail: The audit trail, whose ledger has them.
-        updates: The events.
+        updates: The events; a person who gives up an address takes along what is known about them.
     """
     wanted: dict[str, dict[str, str]] = defaultdict(dict)
     for update in updates:
         if update.list_id:
-            wanted[update.list_id][update.key] = subscriber_hash(update.key)
+            keys = (update.key, update.new_key) if update.new_key else (update.key,)
+            wanted[update.list_id] |= {key: subscriber_hash(key) for key in keys}
     known: dict[MemberKey, KnownMember] = {}
     for list_id, hashes in wanted.items():
         states = read_members(trail.ledger(members_namespace(list_id)), hashes.values())
@@ -115,6 +122,11 @@ def read_known_members(trail: AuditTrail, updates: Iterable[ContactUpdate]) -> d
         for key, name in hashes.items():
             if name in states or name in agreed:
                 known[list_id, key] = KnownMember(states.get(name), agreed.get(name, {}))
+    for update in updates:
+        before = known.get((update.list_id or "", update.key))
+        if before and update.list_id and update.new_key:
+            here = known.get((update.list_id, update.new_key), KnownMember())
+            known[update.list_id, update.new_key] = replace(here, inherited=before.baseline)
     return known
 
 
@@ -182,7 +194,7 @@ def _completed(update: ContactUpdate, member: KnownMember, merge_fields: Mapping
 
 def _echo(update: ContactUpdate, state: MemberState | None) -> CarriedOptOut | None:
     """The opt-out of a rep that an unsubscribe of ours in Mailchimp carried, where the event is its echo."""
-    carried = state.carried_opt_out if state else None
+    carried = state.own_opt_out if state else None
     if carried is None or update.status is not Status.UNSUBSCRIBED or update.campaign_id:
         return None
     return carried if update.event_time.by_source >= parse_timestamp(carried.at) else None

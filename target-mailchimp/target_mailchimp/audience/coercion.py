@@ -29,7 +29,6 @@ class UnfitValueError(ValueError):
     """A value that its merge field cannot take as it is.
 
     Attributes:
-        reason: A stable code.
         detail: A sentence without the value.
         instead: The value that travels in its place; None for none.
     """
@@ -47,8 +46,6 @@ class MergeField:
 
     Attributes:
         tag: Upper-case, at most ten characters.
-        type: As Mailchimp names it.
-        choices: Of a radio or dropdown.
         phone_format: `US` or `none`.
         date_format: Of a date or birthday, such as `DD/MM`.
         placeholder: Stands for a state and a zip that an address does not have; empty for none.

@@ -21,7 +21,6 @@ class AudienceDirectory:
     """Finds audiences by id or name, and reads each once.
 
     Args:
-        client: The account.
         create_merge_fields: Whether fields that a stream has and an audience lacks are made.
         address_placeholder: Stands for a state and a zip that an address does not have.
     """
@@ -37,12 +36,7 @@ class AudienceDirectory:
         self._audiences: dict[str, Audience] = {}
 
     def expect(self, stream: str, schema: Mapping[str, Any]) -> None:
-        """Prepare the audiences that were read for the records of a stream, and all later ones.
-
-        Args:
-            stream: The name of the stream.
-            schema: The JSON schema of its records.
-        """
+        """Prepare the audiences that were read for the records of a stream, and all later ones."""
         self._schemas[stream] = schema
         for audience in list(self._audiences.values()):
             self._audiences[audience.id] = self._prepared(audience, [schema])

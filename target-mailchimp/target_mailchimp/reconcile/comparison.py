@@ -30,10 +30,7 @@ class Comparison(Loader):
     """Compares records with audiences as they are.
 
     Args:
-        settings: How records would be written.
-        directory: Finds audiences.
         membership_of: Opens the present states of the members of an audience.
-        run: Takes the decisions.
         snapshot: Keeps the rows that came and the states that a run would remember; it is closed at the end.
     """
 
@@ -51,6 +48,7 @@ class Comparison(Loader):
         self._complete: set[str] = set()
 
     @property
+    @override
     def shortfall(self) -> str:
         """The reason, in words, why not everything was compared; empty where it was."""
         if not self._incomplete:
@@ -70,6 +68,7 @@ class Comparison(Loader):
     def restore(self) -> None:
         """Restore nothing: what a run would put back is drift of the row that comes."""
 
+    @override
     def complete(self, stream: str) -> None:
         """Find the members whose rows came once and do not any more.
 

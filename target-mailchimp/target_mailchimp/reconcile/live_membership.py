@@ -24,9 +24,7 @@ class LiveMembership(Membership):
     """The members of an audience as they are now, with what is remembered of their source rows.
 
     Args:
-        client: The account.
         trail: Holds the ledger, which stays as it is.
-        list_id: The audience.
         snapshot: Keeps the members that were read, and has what a run would have remembered.
     """
 

@@ -17,11 +17,12 @@ from target_mailchimp.audience.member_values import describe_left_out
 from target_mailchimp.audience.tags import TagPlan, plan_tags
 from target_mailchimp.contract.member_record import NEW_STATUSES, MemberRecord
 from target_mailchimp.rules.hand_over import is_of_former_address, withdraw
-from target_mailchimp.rules.merge_rows import NEWER_ROW, MergedRows, merge_rows
-from target_mailchimp.rules.plan import RESTORED, Former, NoWrite, Write, with_tags
+from target_mailchimp.rules.merge_rows import NEWER_ROW, MergedRows, merge_rows, source_row_of
+from target_mailchimp.rules.plan import FORMER_OPTED_OUT, RESTORED, Former, NoWrite, Write, with_tags
 from target_mailchimp.rules.policy import Policy
 
 LEFT_ROW_OPTED_OUT = "row_that_left_opted_out"
+STILL_REFUSED = "Mailchimp refused the person before, and no row of theirs has changed since."
 WITHDRAWN = "The rep's opt-out is taken back; the member stays unsubscribed until the person returns."
 
 
@@ -33,6 +34,7 @@ def plan(
     *,
     archived: bool = False,
     former: Former | None = None,
+    brings_opt_out: bool = False,
 ) -> NoWrite | Write:
     """Decide about a record, and the older rows that it stands for.
 
@@ -43,15 +45,24 @@ def plan(
         settings: The user's choices.
         archived: Whether the address is archived in the audience.
         former: The member that the same source row had under another address, if it may be moved.
+        brings_opt_out: Whether the person opted out under an address that the row had before.
     """
     if archived:
         return NoWrite(
             record, Action.REFUSED, "archived", "The person is archived in the audience, and stays so."
         )
     base = former.state if former else state
+    if base and base.refused_for and _is_known(record, base):
+        return NoWrite(record, Action.REFUSED, base.refused_for, STILL_REFUSED)
     if base is None:
         return _not_created(record, settings) or _creation(record, audience, settings)
-    return _update(record, base, audience, settings, former)
+    return _update(record, base, audience, settings, former, brings_opt_out=brings_opt_out)
+
+
+def _is_known(record: MemberRecord, state: MemberState) -> bool:
+    """Tell whether the rows of a record are as they were."""
+    rows = state.rows
+    return all(source_row_of(row, rows.get(row.source)) == rows.get(row.source) for row in record.rows)
 
 
 def _not_created(record: MemberRecord, settings: Policy) -> NoWrite | None:
@@ -93,7 +104,13 @@ def _creation(record: MemberRecord, audience: Audience, settings: Policy) -> Wri
 
 
 def _update(
-    record: MemberRecord, base: MemberState, audience: Audience, settings: Policy, former: Former | None
+    record: MemberRecord,
+    base: MemberState,
+    audience: Audience,
+    settings: Policy,
+    former: Former | None,
+    *,
+    brings_opt_out: bool,
 ) -> NoWrite | Write:
     merged = merge_rows(record, base, audience, settings)
     state, handovers = withdraw(record, merged.state, audience.id)
@@ -103,6 +120,7 @@ def _update(
             record, audience, base, merged.state, archive=True, former=former, reason="inactive_at_source"
         )
     goes_now = inactive == "unsubscribe" and (base.active or not base.rows)
+    goes_now = goes_now or brings_opt_out
     lower = (_opts_out_now(record, base) or goes_now) and base.status in CONSENTING_STATUSES
     tags = plan_tags(
         merged.tags,
@@ -132,18 +150,14 @@ def _update(
         former=former,
         left_out=merged.left_out,
         handovers=handovers,
-        reason=_reason(record, lower=lower, inactive=inactive, restored=merged.restored),
+        reason=FORMER_OPTED_OUT
+        if lower and brings_opt_out
+        else _reason(record, lower=lower, inactive=inactive, restored=merged.restored),
     )
 
 
 def opt_out_of_left(record: MemberRecord, state: MemberState, audience: Audience) -> Write:
-    """The opt-out of a member that a row left behind, which no other row has.
-
-    Args:
-        record: The row, under the member's address.
-        state: The member.
-        audience: Where it is.
-    """
+    """The opt-out of a member that a row left behind, which no other row has."""
     row = SourceRow(active=record.active, opted_out=True)
     return Write(
         record,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from kinetic_mailchimp.audit.state.flag_state import FlagCause, FlagState
@@ -10,20 +11,12 @@ from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, Memb
 
 from target_mailchimp.contract.member_record import MemberRecord
 
-_STAYS_BEHIND = frozenset({FlagCause.BOUNCE, FlagCause.REP})
-"""An opt-out of one address or row: a corrected address is a new wish. All others move with the person."""
-
 LOST_FLAG_AT = "1970-01-01T00:00:00+00:00"
 """The time of a flag that must be ours, and of which nothing is known: before every return."""
 
 
 def lost_flag(address: str, list_id: str) -> FlagState:
-    """The flag of a row that this software must have set, although nothing is noted about it.
-
-    Args:
-        address: The address of the row.
-        list_id: The audience.
-    """
+    """The flag of a row that this software must have set, although nothing is noted about it."""
     return FlagState(address, FlagCause.PERSON, list_id=list_id, at=LOST_FLAG_AT)
 
 
@@ -35,7 +28,24 @@ def is_lost(flag: FlagState | None) -> bool:
 def is_of_former_address(row: MemberRecord) -> bool:
     """Tell whether our flag on a row says nothing about the address that the row has now."""
     flag = row.carried
-    return flag is not None and flag.cause in _STAYS_BEHIND and not flag.is_for(row.address)
+    return flag is not None and not flag.moves_along and not flag.is_for(row.address)
+
+
+def brings_opt_out(record: MemberRecord, here: MemberState, formers: Iterable[MemberState]) -> bool:
+    """Tell whether a row that is new at an address comes from one where its person opted out.
+
+    Args:
+        record: The rows.
+        here: The member with their address.
+        formers: The members that they had before.
+    """
+    flags = (row.carried for row in record.rows if row.source not in here.rows)
+    return any(flag and flag.moves_along and not flag.is_for(record.address) for flag in flags) or any(
+        (former.contact_id != here.contact_id or not here.contact_id)
+        and (opt_out := _opt_out_of(former, ""))
+        and opt_out.cause in {FlagCause.PERSON, FlagCause.COMPLAINT}
+        for former in formers
+    )
 
 
 def flags_to_write(record: MemberRecord, member: MemberState | None, list_id: str) -> dict[str, Handover]:

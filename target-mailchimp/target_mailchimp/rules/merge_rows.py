@@ -30,7 +30,7 @@ class MergedRows:
         changed: The values to send: those that differ from the accepted ones, and were not refused before.
         tags: The tags of the newest row that names some, or None.
         left_out: Fields that do not travel.
-        restored: Whether they are only values that somebody edited in Mailchimp, and the source owns.
+        restored: Whether they are only values that were edited in Mailchimp, and the source owns.
         blocked: Whether a newer row kept a value from being changed.
         agreed: Whether any value was changed, or was as it should be.
     """
@@ -61,7 +61,7 @@ def merge_rows(record: MemberRecord, base: MemberState, audience: Audience, sett
     blocked = False
     for row in record.rows:
         is_first = not state.rows
-        source_row = _source_row(row, state.rows.get(row.source))
+        source_row = source_row_of(row, state.rows.get(row.source))
         state = replace(state, sent=wanted, field_owner=owner).with_row(row.source, source_row)
         owner = dict(state.field_owner)
         of_row = wanted_values(row, audience)
@@ -108,14 +108,12 @@ def merge_rows(record: MemberRecord, base: MemberState, audience: Audience, sett
 
 @dataclass(frozen=True)
 class _Edits:
-    """The fields of a record that somebody edited in Mailchimp.
+    """The fields of a record that were edited in Mailchimp.
 
     Attributes:
         agreed: Both sides have the value by now.
-        sent: The source's value goes.
         restored: The names of those that the source owns and did not change.
         left: The names of those that stay as Mailchimp has them, or agree.
-        left_out: What is said about them.
     """
 
     agreed: dict[str, Any]
@@ -159,8 +157,8 @@ def _merge_edits(
     return edits
 
 
-def _source_row(row: MemberRecord, before: SourceRow | None) -> SourceRow:
-    """The row to remember: one whose values are the same is no newer, whoever touched it."""
+def source_row_of(row: MemberRecord, before: SourceRow | None) -> SourceRow:
+    """The row to remember: one whose values are the same does not get newer by a save."""
     content = (row.merge_values, row.attributes, row.interests, row.tags)
     digest = zlib.crc32(repr(content).encode())
     is_touched = before is not None and before.digest == digest and before.updated_on

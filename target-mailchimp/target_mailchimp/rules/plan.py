@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kinetic_mailchimp.audit.state.handover import Handover
-from kinetic_mailchimp.audit.state.member_state import CarriedOptOut, MemberState, RefusedValue
+from kinetic_mailchimp.audit.state.member_state import MemberState, RefusedValue
 from kinetic_mailchimp.audit.trail.decision import Action
 
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience
@@ -16,7 +16,10 @@ from target_mailchimp.audience.tags import INACTIVE
 from target_mailchimp.contract.member_record import MemberRecord
 
 RESTORED = "restored"
-"""The reason of a write that puts back what somebody edited in Mailchimp, and the source owns."""
+"""The reason of a write that puts back what was edited in Mailchimp, and the source owns."""
+
+FORMER_OPTED_OUT = "former_address_opted_out"
+"""The reason where a row comes from an address whose person opted out: consent moves with the person."""
 
 LEFT_BEHIND = "left_behind"
 """The reason of a decision about a member whose row has the address of another member now."""
@@ -40,10 +43,6 @@ class NoWrite:
     """A decision that needs no call.
 
     Attributes:
-        record: The record.
-        action: Its kind.
-        reason: A stable code.
-        detail: A sentence.
         after: The state of the member from now on, where that changes.
         detached: The states from now on of members that the source rows left.
         waits: Whether the record is kept until another row makes the person a member.
@@ -67,8 +66,6 @@ class Write:
     """A write that is to be made, or was: then without what Mailchimp did not accept.
 
     Attributes:
-        record: The record.
-        audience: Where it goes.
         state: The state of the member; None for a person who is not a member, as far as is known.
         merged: The same with the source rows of the record, before any value is accepted.
         values: The values to send, by flat name.
@@ -78,10 +75,8 @@ class Write:
         archive: Whether the member is archived instead.
         replaces_tags: Whether the tags among the values are all that the member shall have.
         tag_changes: Tags to add (True) or take away (False) in a call of their own.
-        former: The member to move to this address.
         left_out: Fields that do not travel.
         refused: Values that Mailchimp did not accept in this write.
-        reason: The reason in the audit trail.
         detached: The states from now on of members that the source rows left.
         handovers: Flags for the other direction to write, by the name of the row.
     """
@@ -137,16 +132,13 @@ class Write:
         accepted = {name: value for name, value in self.values.items() if name != "tags"}
         return with_tags(self.merged, self.tags).with_answer(accepted, self.refused)
 
-    def carried(self, at: str) -> CarriedOptOut:
-        """The opt-out that this write has sent, for the rows that wish it.
-
-        Args:
-            at: When Mailchimp took it, by its clock.
-        """
+    @property
+    def lowered_for(self) -> list[str] | None:
+        """The names of the rows for which the status is lowered; None where the opt-out is the person's."""
+        if not self.lower or self.reason == FORMER_OPTED_OUT:
+            return None
         rows = self.merged.rows.items()
-        names = tuple(sorted(source.partition("/")[2] for source, row in rows if row.opted_out))
-        # An inactive customer has opted out of nothing: no row is flagged for it.
-        return CarriedOptOut(names, at, withdrawn=not names)
+        return sorted(source.partition("/")[2] for source, row in rows if row.opted_out)
 
     def without(self, complaints: Mapping[str, str], reason: str, *, again: bool = False) -> Write:
         """The same write without values that Mailchimp did not accept.

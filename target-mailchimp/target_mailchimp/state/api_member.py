@@ -6,7 +6,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState
+from kinetic_mailchimp.audit.state.member_state import (
+    CONSENTING_STATUSES,
+    STATUS,
+    CarriedOptOut,
+    MemberState,
+    carried_opt_out,
+)
 from kinetic_mailchimp.mailchimp import member_key
 
 from target_mailchimp.audience.audience import MERGE_FIELD
@@ -40,6 +46,12 @@ def own_id(member: Mapping[str, Any]) -> str:
     """The id of a member by which the API knows it, where that is not the hash of its address."""
     shown = str(member.get("id") or "")
     return "" if shown == member_key(member) else shown
+
+
+def is_by_program(member: Mapping[str, Any]) -> bool:
+    """Tell whether Mailchimp shows an opt-out as one of an API, and not as the person's own."""
+    reason = str(member.get("unsubscribe_reason") or "")
+    return not reason or "admin" in reason.lower()
 
 
 def without_baseline(state: MemberState, names: Collection[str]) -> MemberState:
@@ -93,8 +105,19 @@ def seen_member(
         changed_at=now.changed_at,
         returned_at=str(member.get("timestamp_opt") or "") if has_returned else state.returned_at,
         complained=now.complained,
-        carried_opt_out=None if now.status in CONSENTING_STATUSES else state.carried_opt_out,
+        carried_opt_out=_carried(state, now, member),
+        refused_for="",
     )
+
+
+def _carried(state: MemberState, now: MemberState, member: Mapping[str, Any]) -> CarriedOptOut | None:
+    """The opt-out of ours that holds, also one whose answer was not stored."""
+    if now.status in CONSENTING_STATUSES:
+        return None
+    rows = state.sending.get(STATUS)
+    if rows is None or now.status != "unsubscribed" or not is_by_program(member):
+        return state.carried_opt_out
+    return carried_opt_out(rows, now.changed_at)
 
 
 def carried_over(before: MemberState, here: MemberState) -> MemberState:

@@ -18,12 +18,7 @@ _ABOUT_FIELDS = frozenset({Refusal.INVALID_FIELDS, Refusal.OTHER})
 
 
 def without_refused(write: Write, error: DataError | None) -> Write | None:
-    """The same write without the fields that Mailchimp names in an error; None when that is not the cause.
-
-    Args:
-        write: The write that was refused.
-        error: Mailchimp's reason.
-    """
+    """The same write without the fields that Mailchimp names in an error; None when that is not the cause."""
     if not isinstance(error, RefusedError) or error.reason not in _ABOUT_FIELDS:
         return None
     complaints = {

@@ -19,6 +19,7 @@ from target_mailchimp.writing.bodies import address_body, single_body
 from target_mailchimp.writing.isolation import Isolation
 from target_mailchimp.writing.write_result import (
     ADDRESS_TAKEN,
+    FORMER_MEMBER_GONE,
     WriteResult,
     member_gone,
     nothing_left,
@@ -31,10 +32,8 @@ class SingleCalls:
     """Writes single members. Shared by threads.
 
     Args:
-        client: The account.
         isolation: Tells a failure about one member from one about all.
         skip_merge_validation: Whether members may lack the merge fields that the audience requires.
-        keep_payloads: Whether results keep what was sent.
     """
 
     def __init__(
@@ -183,7 +182,7 @@ class SingleCalls:
         try:
             reply = self._patch_address(write, former, body)
         except NotFoundError as error:
-            return self._after_failed_move(write, "former_member_gone", error)
+            return self._after_failed_move(write, FORMER_MEMBER_GONE, error)
         except RefusedError as error:
             if error.reason is not Refusal.MEMBER_EXISTS:
                 raise

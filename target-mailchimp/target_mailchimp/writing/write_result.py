@@ -8,7 +8,7 @@ from typing import Any
 
 from kinetic_mailchimp.audit import Action
 from kinetic_mailchimp.audit.state.handover import Handover
-from kinetic_mailchimp.audit.state.member_state import MemberState
+from kinetic_mailchimp.audit.state.member_state import GONE, MemberState, carried_opt_out
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.kit.http_call import HttpCall
 from kinetic_mailchimp.mailchimp import PERSON_LEFT, Refusal, RefusedError
@@ -16,11 +16,14 @@ from kinetic_mailchimp.mailchimp import PERSON_LEFT, Refusal, RefusedError
 from target_mailchimp.audience.member_values import describe_left_out
 from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.rules.plan import Former, Write
-from target_mailchimp.state.api_member import own_id
+from target_mailchimp.state.api_member import is_by_program, own_id
 from target_mailchimp.writing.acceptance import without_unstored
 
 NO_LONGER_A_MEMBER = "no_longer_a_member"
 ADDRESS_TAKEN = "address_taken"
+FORMER_MEMBER_GONE = "former_member_gone"
+REMEMBERED = PERSON_LEFT | {NO_LONGER_A_MEMBER, FORMER_MEMBER_GONE}
+"""The reasons for which a person is not sent again, until a row of theirs changes."""
 
 NO_CALL = HttpCall()
 
@@ -31,14 +34,10 @@ class WriteResult:
 
     Attributes:
         write: The write, without what Mailchimp did not accept.
-        action: The kind of decision that it ends in.
-        reason: A stable code.
-        detail: A sentence.
         member: The member as Mailchimp now has it, as far as the answer says.
         error: The cause of a failure; set for failures alone.
         call: The end of the call that carried the member.
         sent: The part of that call about the member, where it is kept.
-        written: Whether Mailchimp accepted what the write has.
     """
 
     write: Write
@@ -83,23 +82,26 @@ class WriteResult:
     def after(self) -> MemberState | None:
         """The state of the member from now on: the one before with what was accepted; None if nothing was."""
         if not self.written:
-            return None
+            return self._gone
         after = self.write.after
         if not self.member:
             return after
         status = str(self.member.get("status") or after.status)
         at = str(self.member.get("last_changed") or after.changed_at)
-        if self.write.lower and status == "unsubscribed" and self._by_us:
-            after = replace(after, carried_opt_out=self.write.carried(at))
+        rows = self.write.lowered_for
+        if rows is not None and status == "unsubscribed" and is_by_program(self.member):
+            after = replace(after, carried_opt_out=carried_opt_out(rows, at))
         contact_id = str(self.member.get("contact_id") or after.contact_id)
         known = own_id(self.member) if "email_address" in self.member else after.own_id
         return replace(after, status=status, contact_id=contact_id, own_id=known, changed_at=at)
 
     @property
-    def _by_us(self) -> bool:
-        """Tell whether the answer shows the opt-out as one of an API, and not as the person's own."""
-        reason = str((self.member or {}).get("unsubscribe_reason") or "")
-        return not reason or "admin" in reason.lower()
+    def _gone(self) -> MemberState | None:
+        """The person whom Mailchimp refuses for their own sake; None after any other failure."""
+        if self.action is not Action.REFUSED or self.reason not in REMEMBERED:
+            return None
+        write = self.write
+        return replace(write.merged, address=write.record.address, status=GONE, refused_for=self.reason)
 
 
 def succeeded(

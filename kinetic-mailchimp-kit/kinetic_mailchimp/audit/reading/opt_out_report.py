@@ -16,8 +16,7 @@ from kinetic_mailchimp.audit.reading.runs import read_directions
 from kinetic_mailchimp.audit.storage.schema import decisions, disable_index, runs, same_person
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import OPT_OUTS
-from kinetic_mailchimp.audit.trail.direction import Direction
-from kinetic_mailchimp.kit.systems import EPICOR
+from kinetic_mailchimp.audit.trail.direction import EPICOR, Direction
 
 _CHUNK: Final = 200
 _MOST_READ: Final = 2_000
@@ -58,13 +57,10 @@ class OptOut:
         address: The e-mail address; None where it was erased.
         since: The time of the first record of the opt-out, as stored.
         happened: The time of the opt-out by the source's clock; None where the source does not have it.
-        how: In words.
         epicor: `yes` or `no` for whether Epicor has it, else `no row` or `see entry`.
         epicor_detail: Why, in words.
-        confirmed: The time at which that was recorded.
         proof: The first entry about it: run and number.
         latest: The latest: run and number.
-        event_id: The event that the first entry came from.
     """
 
     person: str

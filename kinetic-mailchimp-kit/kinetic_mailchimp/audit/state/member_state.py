@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from kinetic_mailchimp.audit.state.ledger import Ledger
 from kinetic_mailchimp.kit.timestamps import parse_timestamp
 
-OPTED_OUT: Final = frozenset({"unsubscribed", "cleaned", "archived"})
+if TYPE_CHECKING:
+    from kinetic_mailchimp.audit.state.ledger import Ledger
+
+GONE: Final = "gone"
+"""In place of a status: Mailchimp refuses the person, who is not a member and alone can come back."""
+
+STATUS: Final = "status"
+"""Flat name of the status among the values that are sent."""
+
+OPTED_OUT: Final = frozenset({"unsubscribed", "cleaned", "archived", GONE})
 CONSENTING_STATUSES: Final = frozenset({"subscribed", "pending", "transactional"})
 """Statuses that an opt-out at the source lowers; every other status is kept."""
 
@@ -19,7 +27,6 @@ class SourceRow:
     """A source row with the member's address.
 
     Attributes:
-        active: Whether the customer still is one.
         opted_out: Whether the person wants no mail.
         updated_on: When the row's values changed, as the source writes it: a revision or a timestamp.
         digest: Of these values: a row that is merely touched, as by our flag, gets no newer.
@@ -57,7 +64,6 @@ class RefusedValue:
     """A value that Mailchimp did not take or did not store.
 
     Attributes:
-        value: As it was sent.
         signature: Of the audience's field at that time; empty for attributes, which have no definition.
     """
 
@@ -99,13 +105,17 @@ class CarriedOptOut:
         return {"rows": list(self.rows), "at": self.at, **({"withdrawn": True} if self.withdrawn else {})}
 
 
+def carried_opt_out(rows: Iterable[str], at: str) -> CarriedOptOut:
+    """An opt-out that was sent for rows; without any, an inactive customer's, which flags nobody."""
+    names = tuple(rows)
+    return CarriedOptOut(names, at, withdrawn=not names)
+
+
 @dataclass(frozen=True)
 class MemberState:
     """A member, as the ledger keeps it.
 
     Attributes:
-        address: As it was spelled last.
-        status: As it was seen last.
         contact_id: Mailchimp's id of the contact, which survives a change of the address.
         own_id: Mailchimp's id of the member, where it is another one than the hash of the address.
         sent: The last value that Mailchimp accepted or showed, by flat name (`merge_fields.FNAME`, `vip`).
@@ -115,11 +125,11 @@ class MemberState:
         refused: The last value that Mailchimp did not accept, by flat name, until another one is accepted.
         shown: The values that Mailchimp showed last and that differ from those sent, by flat name.
         sending: The values of a write whose answer was not stored yet, by flat name: one that Mailchimp shows
-            was accepted.
+            was accepted. For an opt-out, `status` has the names of the rows that ask for it.
         changed_at: When Mailchimp changed the member, as it was seen last.
         returned_at: When a person who had opted out came back, by Mailchimp's `timestamp_opt`.
-        complained: Whether the opt-out is a complaint.
         carried_opt_out: The opt-out that this software sent, until the person returns.
+        refused_for: Why Mailchimp refused the person when the rows were as they are here.
         left_by: Source rows that have another address now, which was a member of its own: this one stayed.
         merged_version: The newest version of agreed values that `sent` has: see `agreed.with_agreed`.
     """
@@ -138,6 +148,7 @@ class MemberState:
     returned_at: str = ""
     complained: bool = False
     carried_opt_out: CarriedOptOut | None = None
+    refused_for: str = ""
     left_by: frozenset[str] = frozenset()
     merged_version: int = 0
 
@@ -161,6 +172,7 @@ class MemberState:
             returned_at=stored.get("returned", ""),
             complained=stored.get("complained", False),
             carried_opt_out=CarriedOptOut.from_json(carried) if (carried := stored.get("carried")) else None,
+            refused_for=stored.get("refused_for", ""),
             left_by=frozenset(stored.get("left", ())),
             merged_version=stored.get("merged", 0),
         )
@@ -182,6 +194,7 @@ class MemberState:
             "returned": self.returned_at,
             "complained": self.complained,
             "carried": self.carried_opt_out and self.carried_opt_out.to_json(),
+            "refused_for": self.refused_for,
             "left": sorted(self.left_by),
             "merged": self.merged_version,
         }
@@ -197,25 +210,28 @@ class MemberState:
         """True when any source row of the member is active, or no row is known."""
         return any(row.active for row in self.rows.values()) or not self.rows
 
+    @property
+    def own_opt_out(self) -> CarriedOptOut | None:
+        """The opt-out that this software sent: noted, or on its way when a run broke off."""
+        rows = self.sending.get(STATUS)
+        if self.carried_opt_out or rows is None or not self.changed_at:
+            return self.carried_opt_out
+        return carried_opt_out(rows, self.changed_at)
+
     def changed_after(self, at: str) -> bool:
         """Tell whether Mailchimp shows the member as of later than a time of its clock."""
-        return _is_before(at, self.changed_at)
+        return is_before(at, self.changed_at)
 
     def changed_before(self, updated_on: str) -> bool:
         """Tell whether Mailchimp changed the member before a row changed; a revision tells no time."""
-        return _is_before(self.changed_at, updated_on)
+        return is_before(self.changed_at, updated_on)
 
     def returned_after(self, updated_on: str) -> bool:
         """Tell whether the person is known to have come back after a row changed."""
-        return _is_before(updated_on, self.returned_at)
+        return is_before(updated_on, self.returned_at)
 
     def with_row(self, source: str, row: SourceRow) -> MemberState:
-        """The member with a row, in place of what was known about that row.
-
-        Args:
-            source: The key of the row at its source.
-            row: The row.
-        """
+        """The member with a row, in place of what was known about that row."""
         owner = self.field_owner
         if len(self.rows) == 1 and source not in self.rows:
             first = next(iter(self.rows))
@@ -251,10 +267,6 @@ class MemberState:
 
         The newest row may; rows of one age differ by their keys, so that two rows with one address
         do not take turns in every run. Records that name no row are of one row, with an empty key.
-
-        Args:
-            source: The key of the row at its source.
-            field_name: The flat name of the field.
         """
         owner = self.field_owner.get(field_name)
         if owner is None or owner == source or owner not in self.rows:
@@ -262,7 +274,7 @@ class MemberState:
         return age(source, self.rows[source].updated_on) > age(owner, self.rows[owner].updated_on)
 
 
-def _is_before(earlier: str, later: str) -> bool:
+def is_before(earlier: str, later: str) -> bool:
     """Compare timestamps; False where one is missing or none."""
     if not (earlier and later) or earlier.isdecimal() or later.isdecimal():
         return False

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+EPICOR: Final = "Epicor"
+MAILCHIMP: Final = "Mailchimp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +15,6 @@ class Direction:
 
     Args:
         source: The system that the records come from, as a person calls it, such as `Epicor`.
-        destination: The system that they are written to.
     """
 
     source: str

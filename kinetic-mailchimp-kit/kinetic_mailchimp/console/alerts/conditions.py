@@ -27,10 +27,7 @@ class AlertCondition:
     """A condition that needs a person.
 
     Args:
-        kind: The rule that found it.
         scope: Its subject, such as a target: two conditions of one kind differ in it.
-        what: The problem in one sentence.
-        advice: What to do.
         since: Its beginning, as stored; None where it began with the first alert about it.
     """
 
@@ -51,7 +48,6 @@ class Evaluation:
     """The result of all rules.
 
     Args:
-        conditions: The conditions that hold.
         kinds: The rules that had the facts they need: of the others, nothing is known to be over.
     """
 
@@ -78,7 +74,7 @@ def evaluate(facts: Facts, limits: AlertSettings, now: datetime) -> Evaluation:
 
 def _failed_runs(facts: Facts, limits: AlertSettings, now: datetime) -> Iterator[AlertCondition]:
     silent_since = format_timestamp(now - limits.inactive)
-    for lane, runs in facts.lanes.items():
+    for series, runs in facts.series.items():
         last_good = next((run.id for run in runs if run.status == "succeeded"), 0)
         bad = [run for run in runs if run.id > last_good and _needs_person(run, silent_since)]
         if not bad:
@@ -92,8 +88,8 @@ def _failed_runs(facts: Facts, limits: AlertSettings, now: datetime) -> Iterator
         repeated = f" It is number {len(bad)} in a row." if len(bad) > 1 else ""
         yield AlertCondition(
             kind="run_failed",
-            scope=lane,
-            what=f"Run {newest.id} of {lane} {outcome}.{repeated}",
+            scope=series,
+            what=f"Run {newest.id} of {series} {outcome}.{repeated}",
             since=first.finished_at or first.active_at,
             advice=f"`sync-audit run {newest.id}` tells how far it came and why it ended. Start the pipeline "
             "again: it goes on where the state is, and what is written already is recognised.",
@@ -110,7 +106,7 @@ def _needs_person(run: RunFact, silent_since: str) -> bool:
 def _failures(facts: Facts, limits: AlertSettings, _now: datetime) -> Iterator[AlertCondition]:
     letters = {letter.plugin: letter for letter in facts.dead_letters}
     newest: dict[str, RunFact] = {}
-    last_runs = (run for runs in facts.lanes.values() for run in _newest(runs))
+    last_runs = (run for runs in facts.series.values() for run in _newest(runs))
     for run in sorted(last_runs, key=attrgetter("failures")):
         if run.failures > limits.failures:
             newest[run.plugin] = run

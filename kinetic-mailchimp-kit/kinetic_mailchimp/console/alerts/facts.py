@@ -14,11 +14,7 @@ class RunFact:
     """A run.
 
     Args:
-        id: Its number.
-        plugin: The plugin that ran.
-        pipeline: The pipeline that it ran in.
         status: As stored: `running`, `succeeded`, `failed` or `stopped`.
-        started_at: As stored.
         active_at: The time at which it last wrote to the trail, as stored.
         finished_at: As stored; None while it runs or after it was killed.
         is_alive: True if its process exists; None where that cannot be known, as on another host.
@@ -36,7 +32,7 @@ class RunFact:
     failures: int = 0
 
     @property
-    def lane(self) -> str:
+    def series(self) -> str:
         """Plugin and pipeline: the series of runs that it belongs to."""
         return f"{self.plugin} in {self.pipeline}" if self.pipeline else self.plugin
 
@@ -46,8 +42,6 @@ class DeadLettersFact:
     """The dead letters of one target that wait.
 
     Args:
-        plugin: The target.
-        waiting: Their number.
         oldest: The time since which the oldest waits, as stored.
         opt_outs: The number of them that are opt-outs.
         oldest_opt_out: The time since which the oldest of those waits; None where there is none.
@@ -67,7 +61,6 @@ class WebhookFact:
     """A webhook, or the lack of one, as `mailchimp-webhooks status --json` prints it.
 
     Args:
-        list_id: The audience.
         verdict: `alive`, `quiet`, `incomplete`, `looks_disabled`, `foreign`; `missing` where there is none.
         last_event_at: The time of its last event, RFC 3339; None if there was none.
     """
@@ -83,8 +76,6 @@ class Facts:
 
     Args:
         runs: Of each plugin and pipeline the last run that succeeded and all after it, newest first.
-        dead_letters: By target.
-        comparisons: Of both systems, those of the last job.
         receiver: None where it was not probed.
         webhooks: None where their status was not given, or is not readable.
         webhooks_unknown: True if their status was given and is not readable.
@@ -98,9 +89,9 @@ class Facts:
     webhooks_unknown: bool = False
 
     @property
-    def lanes(self) -> Mapping[str, tuple[RunFact, ...]]:
-        """The runs of each lane, newest first."""
-        lanes: dict[str, tuple[RunFact, ...]] = {}
+    def series(self) -> Mapping[str, tuple[RunFact, ...]]:
+        """The runs of each series, newest first."""
+        series: dict[str, tuple[RunFact, ...]] = {}
         for run in self.runs:
-            lanes[run.lane] = (*lanes.get(run.lane, ()), run)
-        return lanes
+            series[run.series] = (*series.get(run.series, ()), run)
+        return series

@@ -21,9 +21,6 @@ class Notice:
     """A message that is due.
 
     Args:
-        key: The key of the condition.
-        state: Its state.
-        what: The problem in one sentence.
         since: Its beginning, as stored.
         advice: What to do; empty when it is over.
     """
@@ -37,13 +34,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message for a channel.
-
-    Args:
-        title: One line.
-        body: A few lines.
-        is_good: True for good news.
-    """
+    """A message for a channel."""
 
     title: str
     body: str

@@ -57,10 +57,7 @@ class SecurityMiddleware:
     """Checks the host, the login and the token of forms, and puts the security headers on every answer.
 
     Args:
-        app: The application behind it.
         settings: The names and proxies that are trusted.
-        login: Finds the visitor of a request.
-        views: Renders the pages of refusals.
     """
 
     def __init__(self, app: ASGIApp, settings: PagesSettings, login: Login, views: Views) -> None:
@@ -126,8 +123,9 @@ class SecurityMiddleware:
 
     def _check_host(self, request: Request) -> None:
         # Another name may be a web page whose name points here, so that it can read the responses.
-        parts = split_url(f"//{request.headers.get('host', '')}")
-        if parts is None:
+        host = request.headers.get("host", "")
+        parts = split_url(f"//{host}")
+        if parts is None or parts.netloc != host or "@" in host:
             raise _RefusedError(self._views.plain(HTTPStatus.BAD_REQUEST, "This is not a name.\n"))
         if (parts.hostname or "") not in self._settings.hosts:
             raise _RefusedError(self._views.plain(HTTPStatus.MISDIRECTED_REQUEST, "This is not my name.\n"))

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from kinetic_mailchimp.audit.reading import formatting
 from kinetic_mailchimp.console.pages.plots import SPANS, number, step
 from kinetic_mailchimp.console.pages.settings import PagesSettings
+from kinetic_mailchimp.kit.plain_text import plain
 from kinetic_mailchimp.kit.timestamps import Clock
 
 _FOLDER: Final = Path(__file__).parent
@@ -56,7 +57,6 @@ class Views:
     """Renders pages.
 
     Args:
-        settings: The URL prefix.
         clock: Returns the present time.
     """
 
@@ -66,6 +66,8 @@ class Views:
             loader=FileSystemLoader(_FOLDER / "templates"),
             autoescape=True,
             undefined=StrictUndefined,
+            # What turns the direction of writing could show an address as another one.
+            finalize=lambda value: plain(value) if type(value) is str else value,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -101,22 +103,12 @@ class Views:
         return HTMLResponse(html, status)
 
     def problem(self, request: Request, status: HTTPStatus) -> HTMLResponse:
-        """Render a page about an error.
-
-        Args:
-            request: The request that it responds to.
-            status: The HTTP status.
-        """
+        """Render a page about an error."""
         title, text = _PROBLEMS.get(status, (status.phrase, status.description))
         return self.page(request, "problem", status, title=title, text=text)
 
     def plain(self, status: HTTPStatus, text: str) -> PlainTextResponse:
-        """A line of plain text, for a program.
-
-        Args:
-            status: The HTTP status.
-            text: The line.
-        """
+        """A line of plain text, for a program."""
         return PlainTextResponse(text, status)
 
 
