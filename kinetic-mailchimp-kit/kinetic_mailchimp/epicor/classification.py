@@ -23,10 +23,12 @@ def classify(request: Request, answer: Answer) -> ConnectorError | None:
     if answer.status < HTTPStatus.MULTIPLE_CHOICES and not problem.is_html:
         return None
     if isinstance(request, PageRequest) and answer.status in {408, 504}:
-        return PageTimeoutError("The server ran out of time over a page.", status=answer.status)
+        return PageTimeoutError(
+            "The server ran out of time over a page.", advice="Lower `page_size`.", status=answer.status
+        )
     error = to_error(problem, answer)
     if isinstance(request, ProbeRequest) and _refuses_query(error):
-        return QueryRefusedError(error.message, status=error.status, code=error.code)
+        return QueryRefusedError(error.message, advice=error.advice, status=error.status, code=error.code)
     return error
 
 

@@ -29,6 +29,7 @@ Row = dict[str, Any]
 
 LONGEST_URL = 7_500
 """Gateways in front of Kinetic refuse a request line of about 8,192 characters."""
+_WHO_ANSWERS = "Look at what answers at `base_url`."
 
 
 class Query(TypedDict, total=False):
@@ -94,7 +95,7 @@ class EpicorClient:
         self.most_rows: int | None = None
         """Rows that a page may have, where the server has refused a larger one."""
         self.server_time: dt.datetime | None = None
-        """The time of the server's clock with the last rows; None before any, or where it does not say."""
+        """The time of the server's clock with its last answer to a query; None where it did not say."""
 
     def close(self) -> None:
         """Close idle connections."""
@@ -106,7 +107,9 @@ class EpicorClient:
 
     def _pause(self, seconds: float) -> None:
         if self._stopped.wait(seconds):
-            raise TransientError("Stopped while waiting to try again.")
+            raise TransientError(
+                "Stopped while waiting to try again.", advice="Start again: a run goes on where its state is."
+            )
 
     def metadata(self, company: str, service: str) -> ServiceMetadata:
         """The sets and types of a service (`Erp.BO.CustomerSvc`): asked for once, for every company."""
@@ -150,12 +153,17 @@ class EpicorClient:
         """Count the rows of a set. Servers have been seen to be wrong about it: for people, not for logic."""
         url = self._url(company, path, "$count")
         answer = self.transport.send(Request("GET", url, params=_parameters({"filter": filter})))
+        self.server_time = _date(answer)
         if answer.status == HTTPStatus.NO_CONTENT:
             return 0
         try:
             return int(answer.text.strip().lstrip("\ufeff"))
         except ValueError:
-            raise TransientError("The server's count is not a number.", status=answer.status) from None
+            raise TransientError(
+                "The server's count is not a number.",
+                advice=_WHO_ANSWERS,
+                status=answer.status,
+            ) from None
 
     def patch(
         self,
@@ -264,7 +272,7 @@ def _rows(answer: Answer) -> list[Row]:
     if answer.status == HTTPStatus.NO_CONTENT:
         return []
     if not answer.body:
-        raise TransientError("The answer is empty.", status=answer.status)
+        raise TransientError("The answer is empty.", advice=_WHO_ANSWERS, status=answer.status)
     document = _document(answer)
     rows = document.get("value", document.get("d"))
     if isinstance(rows, dict):  # as OData wrote it before its version 4
@@ -272,5 +280,7 @@ def _rows(answer: Answer) -> list[Row]:
     if not isinstance(rows, list):
         raise ConfigurationError("The answer holds no rows.", advice="Is the path an entity set or a BAQ?")
     if not all(isinstance(row, dict) for row in rows):
-        raise TransientError("The answer holds rows that are not JSON objects.", status=answer.status)
+        raise TransientError(
+            "The answer holds rows that are not JSON objects.", advice=_WHO_ANSWERS, status=answer.status
+        )
     return rows

@@ -1,4 +1,4 @@
-"""What the failures of Kinetic, and of the gateway before it, mean: one table."""
+"""The meaning of failures of Kinetic, and of the gateway before it: one table."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from kinetic_mailchimp.kit.redaction import MASKER
 from kinetic_mailchimp.kit.retry import RetryPolicy
 from kinetic_mailchimp.kit.transport import Transport
 from kinetic_mailchimp.kit.web_url import split_url
-from kinetic_mailchimp.mailchimp.errors import DocumentRequest, classify
+from kinetic_mailchimp.mailchimp.errors import WHO_ANSWERS, DocumentRequest, classify
 from kinetic_mailchimp.mailchimp.identity import authorization
 from kinetic_mailchimp.mailchimp.settings import MailchimpSettings
 
@@ -135,7 +135,7 @@ def rows_of(document: Mapping[str, Any], key: str) -> list[Any]:
     rows = document.get(key, "")
     if rows is None or isinstance(rows, list):
         return rows or []
-    raise TransientError(f"Mailchimp's answer has no list of `{key}`.")
+    raise TransientError(f"Mailchimp's answer has no list of `{key}`.", advice=WHO_ANSWERS)
 
 
 def date_of(answer: Answer) -> datetime:
@@ -147,7 +147,7 @@ def date_of(answer: Answer) -> datetime:
     try:
         date = email.utils.parsedate_to_datetime(answer.headers.get("Date", ""))
     except ValueError as error:
-        raise TransientError("Mailchimp's answer carries no date.") from error
+        raise TransientError("Mailchimp's answer carries no date.", advice=WHO_ANSWERS) from error
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 

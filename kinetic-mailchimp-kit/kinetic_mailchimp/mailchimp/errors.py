@@ -32,6 +32,10 @@ _OF_NOBODY_IN_PARTICULAR = frozenset(range(HTTPStatus.BAD_REQUEST, HTTPStatus.IN
 """Statuses that say nothing about a member when Mailchimp's own document is missing. One that a call is too
 large does: a batch is halved for it."""
 
+_ASK_SUPPORT = "Correct what it names; else ask Mailchimp's support, who find the call by its id."
+
+WHO_ANSWERS = "Look at what answers at `base_url`, such as a proxy."
+
 BLOCKED_PAUSE = 60.0
 """Seconds to wait when the network in front of Mailchimp turned us away: a quick repeat prolongs it."""
 
@@ -141,13 +145,16 @@ def _by_kind(request: Request, answer: Answer, problem: Mapping[str, Any]) -> Co
     )
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.REQUEST_TIMEOUT:
         return TransientError(
-            f"Mailchimp cannot answer now: {said}", retry_after=answer.retry_after, **details
+            f"Mailchimp cannot answer now: {said}",
+            advice="If it lasts, see https://status.mailchimp.com.",
+            retry_after=answer.retry_after,
+            **details,
         )
     if answer.status < HTTPStatus.BAD_REQUEST or answer.status == HTTPStatus.UPGRADE_REQUIRED:
         return ConfigurationError(
             f"{request} leads elsewhere.", advice="Set `base_url` to the https address of the API.", **details
         )
-    return RefusedError(f"Mailchimp refused the call: {said}", **details)
+    return RefusedError(f"Mailchimp refused the call: {said}", advice=_ASK_SUPPORT, **details)
 
 
 def _bad_request(request: Request, answer: Answer, problem: Mapping[str, Any]) -> ConnectorError:  # noqa: ARG001 (a row of the table)
@@ -196,7 +203,8 @@ def _not_found(request: Request, answer: Answer, problem: Mapping[str, Any]) -> 
             **details,
         )
     what = "The member" if _MEMBER.search(path) else "What was asked for"
-    return NotFoundError(f"{what} does not exist.", **details)
+    advice = "It may have been deleted meanwhile; the next run looks again."
+    return NotFoundError(f"{what} does not exist.", advice=advice, **details)
 
 
 def _method_not_allowed(request: Request, answer: Answer, problem: Mapping[str, Any]) -> ConnectorError:

@@ -72,7 +72,10 @@ def walk_members(
         rows = page({**bounds, "fields": wanted, "count": count, "offset": offset})
         if offset and rows and rows == before:
             if len(rows) >= page_size:
-                raise TransientError("Mailchimp gives the same page of members again.")
+                raise TransientError(
+                    "Mailchimp gives the same page of members again.",
+                    advice="Look at what answers at `base_url`, such as a proxy.",
+                )
             break  # all there are, of a listing without pages
         members = [normalized_member(row) for row in rows if isinstance(row, dict)]
         for member in members:
@@ -94,7 +97,7 @@ def walk_members(
 
 
 def _next_page(since: str | None, offset: int, changed: Sequence[str]) -> tuple[str | None, int]:
-    """Where the next page begins, after one whose members changed at these times."""
+    """The start of the next page, after one whose members changed at these times."""
     after = offset + max(1, len(changed) - len(changed) // _TIE_OVERLAP)
     if any(later < earlier for earlier, later in itertools.pairwise(changed)):
         return since, after  # not in the order that was asked for: no time is behind us

@@ -251,6 +251,7 @@ def refusal_error(text: str, field_errors: tuple[FieldError, ...], **details: An
         said = without_addresses(text).strip(": ") or "no reason was given"
         return RefusedError(
             f"Mailchimp refused it: {said} {complaints}".rstrip(),
+            advice="Correct the fields that it names at the source.",
             field_errors=field_errors,
             field=field,
             **details,

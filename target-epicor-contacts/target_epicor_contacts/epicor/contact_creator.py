@@ -140,7 +140,9 @@ def new_contact(update: ContactUpdate, customer_number: int, columns: Columns) -
     try:
         parse_email(update.email)
     except InvalidEmailError as error:
-        raise DataError("The address is not valid: no contact is made for it.") from error
+        raise DataError(
+            "The address is not valid: no contact is made for it.", advice="Correct it in Mailchimp."
+        ) from error
     given: dict[str, str] = {}
     for name in ("Name", *NAME_PARTS):
         # A part that does not fit is told with the other columns of the event; the contact is made.

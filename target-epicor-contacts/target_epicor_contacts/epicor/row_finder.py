@@ -141,6 +141,16 @@ class RowFinder:
         for address in touched:
             self._found.pop(address, None)
 
+    def describe_capitals(self) -> str:
+        """Find out, and say, whether the database takes `Pat@` and `pat@` for different texts.
+
+        Raises:
+            ConfigurationError: It does, and cannot be asked for addresses in lower case.
+        """
+        if self._tells_capitals_apart():
+            return "The database tells capitals apart: addresses are asked for in lower case."
+        return "The database finds addresses in any spelling."
+
     def forget(self, address: str) -> None:
         """Ask Kinetic again when this address is needed next."""
         self._found.pop(address, None)

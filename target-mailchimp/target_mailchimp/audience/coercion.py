@@ -86,6 +86,11 @@ class MergeField:
             signature=hashlib.sha256(definition.encode()).hexdigest()[:16],
         )
 
+    @property
+    def most_bytes(self) -> int | None:
+        """Bytes that a value may have; None where it is another type."""
+        return LONGEST_TEXT if self.type == "text" else None
+
 
 def coerce(value: Any, field: MergeField) -> Any:  # noqa: ANN401 (JSON in, JSON out)
     """The value in the form of its field; an empty text stays, because it clears any field.

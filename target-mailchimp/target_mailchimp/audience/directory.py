@@ -55,17 +55,23 @@ class AudienceDirectory:
                 self._audiences[list_id] = self._prepared(self._read(found), self._schemas.values())
         return self._audiences[list_id]
 
+    def listed(self) -> str:
+        """The audiences of the account, for a message: names, and ids in parentheses."""
+        return ", ".join(f"{found.get('name')} ({found['id']})" for found in self._all()) or "none"
+
+    def _all(self) -> list[Mapping[str, Any]]:
+        return list(self._client.lists())
+
     def _find(self, named: str) -> Mapping[str, Any]:
-        audiences = list(self._client.lists())
+        audiences = self._all()
         by_id = [found for found in audiences if found["id"] == named]
         by_name = [found for found in audiences if _same(str(found.get("name")), named)]
         found = by_id or by_name
         if len(found) == 1:
             return found[0]
-        existing = ", ".join(f"{entry.get('name')} ({entry['id']})" for entry in audiences) or "none"
         what = "several audiences are named" if found else "the account has no audience"
         raise ConfigurationError(
-            f"`list_id`: {what} {named!r}.", advice=f"Use an id. The account has: {existing}."
+            f"`list_id`: {what} {named!r}.", advice=f"Use an id. The account has: {self.listed()}."
         )
 
     def _read(self, found: Mapping[str, Any]) -> Audience:
