@@ -12,12 +12,14 @@ from functools import cached_property
 from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from kinetic_mailchimp.kit.checks import Check, Finding
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, TransientError
+from kinetic_mailchimp.kit.retry import INTERACTIVE_RETRY_POLICY
 from kinetic_mailchimp.kit.settings import json_schema, read
-from kinetic_mailchimp.kit.singer import EXIT_BY_SIGNAL, SecretSettings
+from kinetic_mailchimp.kit.singer import EXIT_BY_SIGNAL, CheckedTap
 from kinetic_mailchimp.kit.timestamps import utc_now
 from kinetic_mailchimp.mailchimp import MAILCHIMP_SETTINGS, MailchimpClient, MailchimpSettings
-from singer_sdk import Stream, Tap
+from singer_sdk import Stream
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 from typing_extensions import override
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 _SCHEMA = json_schema(TapSettings)
 
 
-class TapMailchimpWebhooks(SecretSettings, Tap, EventSource):
+class TapMailchimpWebhooks(CheckedTap, EventSource):
     """Reads Mailchimp's webhooks out of the inbox that the receiver fills."""
 
     name = "tap-mailchimp-webhooks"
@@ -92,6 +94,25 @@ class TapMailchimpWebhooks(SecretSettings, Tap, EventSource):
         if isinstance(given, str) and not given.startswith("["):
             self._config["list_ids"] = list(names_in([given]))
         return super()._validate_config(raise_errors=raise_errors)
+
+    @override
+    def checks(self) -> Sequence[Check]:
+        from tap_mailchimp_webhooks import connection_check as look  # noqa: PLC0415 (needs a database)
+
+        return [
+            *super().checks(),
+            Check("inbox", lambda: look.look_at_inbox(self.inbox)),
+            Check("path secret", look.look_at_path_secret),
+        ]
+
+    @override
+    def check_connection(self) -> Iterator[Finding | str]:
+        from tap_mailchimp_webhooks.connection_check import look_at_webhooks  # noqa: PLC0415 (likewise)
+
+        # A person is waiting.
+        settings = MailchimpSettings.from_config(self.config)
+        client = MailchimpClient(settings, retry=INTERACTIVE_RETRY_POLICY, sleep=self._pause)
+        return look_at_webhooks(client, self.inbox, self.settings.list_ids)
 
     # The streams' EventSource
 
@@ -213,7 +234,9 @@ class TapMailchimpWebhooks(SecretSettings, Tap, EventSource):
 
     def _pause(self, seconds: float) -> None:
         if self._stop.wait(seconds):
-            raise TransientError("Stopped while waiting to try again.")
+            raise TransientError(
+                "Stopped while waiting to try again.", advice="Start again: a run goes on where its state is."
+            )
 
     def _emit_campaigns(self) -> None:
         """Sync `campaign_events` again, beside the stream that is being followed."""

@@ -191,7 +191,9 @@ def _classify_token(request: Request, answer: Answer) -> ConnectorError | None:
     if answer.status == HTTPStatus.OK and answer.is_json and _holds_token(answer):
         return None
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return TransientError(f"{request}: Mailchimp cannot answer now.", status=answer.status)
+        return TransientError(
+            f"{request}: Mailchimp cannot answer now.", advice="Run the command again.", status=answer.status
+        )
     try:
         error = str(answer.document["error"])
     except (ValueError, KeyError, TypeError):

@@ -229,7 +229,7 @@ class RowWriter:
 
 
 def _not_tried() -> ConnectorError:
-    return ConnectorError("Not tried: the run was ending.")
+    return ConnectorError("Not tried: the run was ending.", advice="The next run tries it.")
 
 
 def _not_stored(column: str, sent: object, stored: object) -> NotStoredError:

@@ -71,6 +71,21 @@ class WebhookFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobFact:
+    """The last run of a job that has ended, as Meltano's own database has it.
+
+    Args:
+        name: As `prod:tap-one-to-target-two`.
+        is_failed: Whether it failed, or was killed.
+        ended_at: As stored in the trail; None where Meltano does not say.
+    """
+
+    name: str
+    is_failed: bool
+    ended_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """Everything that was collected.
 
@@ -79,6 +94,7 @@ class Facts:
         receiver: None where it was not probed.
         webhooks: None where their status was not given, or is not readable.
         webhooks_unknown: True if their status was given and is not readable.
+        jobs: Of each job of Meltano the last run that ended; None where its database was not read.
     """
 
     runs: tuple[RunFact, ...] = ()
@@ -87,6 +103,7 @@ class Facts:
     receiver: ReceiverStatus | None = None
     webhooks: tuple[WebhookFact, ...] | None = None
     webhooks_unknown: bool = False
+    jobs: tuple[JobFact, ...] | None = None
 
     @property
     def series(self) -> Mapping[str, tuple[RunFact, ...]]:

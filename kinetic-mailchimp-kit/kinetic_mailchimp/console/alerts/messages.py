@@ -43,6 +43,9 @@ class Message:
 
 _TITLES = {
     "run_failed": "A run failed",
+    "run_overdue": "A pipeline does not run",
+    "job_failed": "A run broke on its way",
+    "refused": "Deliveries are refused",
     "failures": "Too many records failed",
     "opt_out_waiting": "Opt-outs do not arrive",
     "events_unread": "Events from Mailchimp wait",
