@@ -9,7 +9,10 @@ import sys
 from kinetic_mailchimp import kit
 
 NEEDS_AN_EXTRA = {
+    "kinetic_mailchimp.kit.bounded_server": "uvicorn",
     "kinetic_mailchimp.kit.database": "sqlalchemy",
+    "kinetic_mailchimp.kit.database_copy": "sqlalchemy",
+    "kinetic_mailchimp.kit.database_failures": "sqlalchemy",
     "kinetic_mailchimp.kit.singer": "singer_sdk",
 }
 
