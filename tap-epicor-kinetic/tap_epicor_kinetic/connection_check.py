@@ -27,13 +27,13 @@ class ConnectionCheck:
 
     Attributes:
         client: Of the instance, with few attempts, because a person is waiting.
-        declarations: The streams.
-        settings: How they are read.
+        is_selected: Whether a run reads each of the streams: then none may be refused.
     """
 
     client: EpicorClient
     declarations: Sequence[StreamDeclaration]
     settings: ReadSettings
+    is_selected: bool = False
     _failures: list[ConnectorError] = field(default_factory=list)
     _readable: int = 0
     _refused: list[ConnectorError] = field(default_factory=list)
@@ -89,7 +89,8 @@ class ConnectionCheck:
                 f"Company {company}, {declaration.service} (stream {declaration.name}): {error.message}"
             )
             is_refused = isinstance(error, PermissionDeniedError)
-            (self._refused if is_refused and declaration in STREAMS else self._failures).append(error)
+            may_be_refused = is_refused and declaration in STREAMS and not self.is_selected
+            (self._refused if may_be_refused else self._failures).append(error)
             return f"{what}: {'no permission' if is_refused else 'not readable'}."
         self._readable += 1
         return f"{what}: {count} rows."

@@ -26,13 +26,8 @@ class StreamReader:
     """Reads one stream, company by company.
 
     Attributes:
-        client: Of the instance.
-        declaration: The service and set of the rows.
-        entity: The type of the rows.
         key: The key columns, the company among them.
         cursor: The change column; None for a full table.
-        settings: The way to read.
-        chosen: The columns to emit.
         warn: Takes what a person should know.
     """
 

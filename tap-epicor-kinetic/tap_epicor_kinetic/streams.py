@@ -37,11 +37,7 @@ class EpicorStream(Stream):
     """Rows of one set, company by company.
 
     Args:
-        tap: The tap.
         declaration: What is known of the stream without asking.
-        discovery: Tells the columns and keys.
-        client: Of the instance.
-        settings: How to read.
     """
 
     is_sorted = True

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import click
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
-from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.checks import Check, FieldType, Finding, clock_finding
+from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
 from kinetic_mailchimp.kit.retry import INTERACTIVE_RETRY_POLICY
-from kinetic_mailchimp.kit.singer import EXIT_BY_SIGNAL, SecretSettings
-from singer_sdk import Stream, Tap
+from kinetic_mailchimp.kit.singer import EXIT_BY_SIGNAL, CheckedTap
+from singer_sdk import Stream
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 from typing_extensions import override
 
 from tap_epicor_kinetic.catalog.declarations import STREAMS, StreamDeclaration, custom_streams
 from tap_epicor_kinetic.catalog.discovery import Discovery
 from tap_epicor_kinetic.connection_check import ConnectionCheck
+from tap_epicor_kinetic.records.activity import ACTIVE
 from tap_epicor_kinetic.records.message_writer import BlockWriter
 from tap_epicor_kinetic.settings import CONFIG_JSONSCHEMA, ReadSettings
 from tap_epicor_kinetic.streams import EpicorStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import FrameType
 
 
-class TapEpicorKinetic(SecretSettings, Tap):
+class TapEpicorKinetic(CheckedTap):
     """Reads an Epicor Kinetic ERP through its REST API v2."""
 
     name = "tap-epicor-kinetic"
@@ -87,29 +89,45 @@ class TapEpicorKinetic(SecretSettings, Tap):
         else:
             sys.exit(EXIT_BY_SIGNAL + signum)
 
-    def check_connection(self) -> Iterator[str]:
-        """Try what a run needs, for `--test`: one readable line for each thing that works.
-
-        Raises:
-            ConnectorError: In words, what does not work and what to do.
-        """
-        client = EpicorClient(EpicorSettings.from_config(self.config), retry=INTERACTIVE_RETRY_POLICY)
-        return ConnectionCheck(client, self.declarations, self.settings).lines()
-
-    @classmethod
     @override
-    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
-        """Run the connection check for `--test`; `--test=schema` writes the schemas, as the SDK does."""
-        if value != "all":
-            super().cb_test(ctx, param, value)
-            return
-        given = ctx.params["config"]
-        tap = cls(
-            config=given.config,
-            parse_env_config=given.parse_env,
-            validate_config=True,
-            setup_mapper=False,
-        )
-        for line in tap.check_connection():
-            click.echo(line)
-        ctx.exit()
+    def checks(self) -> Sequence[Check]:
+        return [Check("clock", self._check_clock), *super().checks()]
+
+    def _check_clock(self) -> Iterator[Finding]:
+        client, stream = self._impatient_client, self.declarations[0]
+        with suppress(ConnectorError):  # the other check says more about it
+            client.count(client.settings.companies[0], stream.path)
+            yield clock_finding("Epicor Kinetic", client.server_time)
+
+    @override
+    def check_connection(self) -> Iterator[str]:
+        selected = self.selected_streams
+        declarations = [
+            declaration
+            for declaration in self.declarations
+            if selected is None or declaration.name in selected
+        ]
+        is_selected = selected is not None
+        return ConnectionCheck(
+            self._impatient_client, declarations, self.settings, is_selected=is_selected
+        ).lines()
+
+    @override
+    def fields(self) -> Mapping[str, FieldType]:
+        discovery = Discovery(self._impatient_client)
+        found: dict[str, FieldType] = {}
+        for declaration in self.declarations:
+            if self.selected_streams is not None and declaration.name not in self.selected_streams:
+                continue
+            entity = discovery.entity(declaration)
+            if declaration.derives_active:
+                found[f"{declaration.name}.{ACTIVE}"] = FieldType("Edm.Boolean")
+            for name, column in entity.properties.items():
+                is_key = name in entity.key
+                found[f"{declaration.name}.{name}"] = FieldType(column.edm_type, column.max_length, is_key)
+        return found
+
+    @cached_property
+    def _impatient_client(self) -> EpicorClient:
+        """Made for a person who waits."""
+        return EpicorClient(EpicorSettings.from_config(self.config), retry=INTERACTIVE_RETRY_POLICY)

@@ -10,36 +10,38 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
 from types import FrameType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from kinetic_mailchimp.kit.checks import Check, Finding
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, TransientError
+from kinetic_mailchimp.kit.retry import INTERACTIVE_RETRY_POLICY
 from kinetic_mailchimp.kit.settings import json_schema, read
-from kinetic_mailchimp.kit.singer import EXIT_BY_SIGNAL, SecretSettings
+from kinetic_mailchimp.kit.singer import EXIT_BY_SIGNAL, CheckedTap
 from kinetic_mailchimp.kit.timestamps import utc_now
 from kinetic_mailchimp.mailchimp import MAILCHIMP_SETTINGS, MailchimpClient, MailchimpSettings
-from singer_sdk import Stream, Tap
+from singer_sdk import Stream
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 from typing_extensions import override
 
-from tap_mailchimp_webhooks.catch_up.poller import CatchUp, CatchUpSettings
-from tap_mailchimp_webhooks.catch_up.scheduler import PeriodicCatchUp
-from tap_mailchimp_webhooks.inbox.database import default_url
-from tap_mailchimp_webhooks.inbox.store import Inbox, StoredEvent
 from tap_mailchimp_webhooks.settings import TapSettings, names_in
 from tap_mailchimp_webhooks.streams.base import EventSource
 from tap_mailchimp_webhooks.streams.campaign_events import CampaignEventsStream
-from tap_mailchimp_webhooks.streams.confirmation import Confirmer, needs_confirmation
 from tap_mailchimp_webhooks.streams.contact_events import ContactEventsStream
-from tap_mailchimp_webhooks.streams.event_reader import EventReader, Position
 from tap_mailchimp_webhooks.streams.opt_outs import OptOutsStream, present_opt_outs
 from tap_mailchimp_webhooks.streams.webhooks import WebhooksStream
-from tap_mailchimp_webhooks.webhooks.health import webhook_health
+
+# What works with the inbox is imported where it is used: `--about` and `--help` go without a database.
+if TYPE_CHECKING:
+    from tap_mailchimp_webhooks.catch_up.poller import CatchUp
+    from tap_mailchimp_webhooks.inbox.store import Inbox, StoredEvent
+    from tap_mailchimp_webhooks.streams.confirmation import Confirmer
+    from tap_mailchimp_webhooks.streams.event_reader import EventReader
 
 _SCHEMA = json_schema(TapSettings)
 
 
-class TapMailchimpWebhooks(SecretSettings, Tap, EventSource):
+class TapMailchimpWebhooks(CheckedTap, EventSource):
     """Reads Mailchimp's webhooks out of the inbox that the receiver fills."""
 
     name = "tap-mailchimp-webhooks"
@@ -72,6 +74,9 @@ class TapMailchimpWebhooks(SecretSettings, Tap, EventSource):
     @cached_property
     def inbox(self) -> Inbox:
         """The inbox, opened when it is first needed, and closed with the tap."""
+        from tap_mailchimp_webhooks.inbox.database import default_url  # noqa: PLC0415 (as above)
+        from tap_mailchimp_webhooks.inbox.store import Inbox  # noqa: PLC0415 (as above)
+
         inbox = Inbox.open(self.settings.inbox_database_url or default_url())
         # The SDK's ways to run (a sync, a test, one stream) are final: none has an end to add to.
         weakref.finalize(self, inbox.database.close)
@@ -90,10 +95,31 @@ class TapMailchimpWebhooks(SecretSettings, Tap, EventSource):
             self._config["list_ids"] = list(names_in([given]))
         return super()._validate_config(raise_errors=raise_errors)
 
+    @override
+    def checks(self) -> Sequence[Check]:
+        from tap_mailchimp_webhooks import connection_check as look  # noqa: PLC0415 (needs a database)
+
+        return [
+            *super().checks(),
+            Check("inbox", lambda: look.look_at_inbox(self.inbox)),
+            Check("path secret", look.look_at_path_secret),
+        ]
+
+    @override
+    def check_connection(self) -> Iterator[Finding | str]:
+        from tap_mailchimp_webhooks.connection_check import look_at_webhooks  # noqa: PLC0415 (likewise)
+
+        # A person is waiting.
+        settings = MailchimpSettings.from_config(self.config)
+        client = MailchimpClient(settings, retry=INTERACTIVE_RETRY_POLICY, sleep=self._pause)
+        return look_at_webhooks(client, self.inbox, self.settings.list_ids)
+
     # The streams' EventSource
 
     @override
     def reader(self, stream: str, after: int, inbox_id: str | None) -> EventReader:
+        from tap_mailchimp_webhooks.streams.event_reader import EventReader, Position  # noqa: PLC0415 (as above)
+
         position = Position(self.settings.reader, stream, after, self.settings.list_ids, inbox_id)
         return EventReader(self.inbox, position, self._stop)
 
@@ -108,6 +134,8 @@ class TapMailchimpWebhooks(SecretSettings, Tap, EventSource):
         if catch_up is None:
             return
         if self.settings.follow:
+            from tap_mailchimp_webhooks.catch_up.scheduler import PeriodicCatchUp  # noqa: PLC0415 (as above)
+
             PeriodicCatchUp(catch_up, self.settings.catch_up_interval, self._stop).start()
             return
         try:
@@ -141,6 +169,8 @@ class TapMailchimpWebhooks(SecretSettings, Tap, EventSource):
     def confirmed(self, batch: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
         if self._confirmer is not None:
             return self._confirmer.confirm(batch)
+        from tap_mailchimp_webhooks.streams.confirmation import needs_confirmation  # noqa: PLC0415 (as above)
+
         if self.settings.confirm_unsigned and any(map(needs_confirmation, batch)):
             self.logger.warning(
                 "Unsigned events go out unconfirmed: neither `api_key` nor `access_token` is set."
@@ -151,6 +181,8 @@ class TapMailchimpWebhooks(SecretSettings, Tap, EventSource):
     def _confirmer(self) -> Confirmer | None:
         if not self.settings.confirm_unsigned or self._client is None:
             return None
+        from tap_mailchimp_webhooks.streams.confirmation import Confirmer  # noqa: PLC0415 (as above)
+
         return Confirmer(self._client, self.inbox)
 
     @override
@@ -158,6 +190,8 @@ class TapMailchimpWebhooks(SecretSettings, Tap, EventSource):
         client = None if self._stop.is_set() else self._client
         if client is None:
             return
+        from tap_mailchimp_webhooks.webhooks.health import webhook_health  # noqa: PLC0415 (as above)
+
         for hook in webhook_health(client, self.inbox, self._audiences(client), utc_now()):
             yield asdict(hook)
 
@@ -192,13 +226,17 @@ class TapMailchimpWebhooks(SecretSettings, Tap, EventSource):
         if self._client is None:
             self.logger.warning("No catch-up: neither `api_key` nor `access_token` is set.")
             return None
+        from tap_mailchimp_webhooks.catch_up.poller import CatchUp, CatchUpSettings  # noqa: PLC0415 (as above)
+
         is_wide = settings.catch_up_scope == "all_changes"
         scope = CatchUpSettings(settings.list_ids, is_wide, settings.backfill)
         return CatchUp(self._client, self.inbox, scope)
 
     def _pause(self, seconds: float) -> None:
         if self._stop.wait(seconds):
-            raise TransientError("Stopped while waiting to try again.")
+            raise TransientError(
+                "Stopped while waiting to try again.", advice="Start again: a run goes on where its state is."
+            )
 
     def _emit_campaigns(self) -> None:
         """Sync `campaign_events` again, beside the stream that is being followed."""

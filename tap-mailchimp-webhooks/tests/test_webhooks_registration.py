@@ -474,6 +474,7 @@ def test_reads_the_env_file_of_the_folder_unless_the_process_was_given_the_varia
     monkeypatch.setenv(variable, given or "to be put back")
     if given is None:
         monkeypatch.delenv(variable)
+    monkeypatch.delenv("CONNECTOR_ENV_FILE")  # which keeps all other tests from such a file
     (tmp_path / ".env").write_text(f"{variable}=changeme\n")
     (tmp_path / ".env").chmod(0o644)
     monkeypatch.chdir(tmp_path)

@@ -431,11 +431,14 @@ def test_without_credentials_it_warns_that_it_does_not_catch_up(
     assert "neither `api_key` nor `access_token`" in run.errors
 
 
+@pytest.mark.parametrize("has_account", [True, False])
 def test_a_connection_test_ends_although_it_should_follow(
-    tap: Tap, inbox: Inbox, make_arrival: MakeArrival
+    tap: Tap, inbox: Inbox, make_arrival: MakeArrival, start_mailchimp: Any, *, has_account: bool
 ) -> None:
+    mailchimp = start_mailchimp() if has_account else None
+    account = {"api_key": mailchimp.api_key, "base_url": mailchimp.base_url} if mailchimp else {}
     inbox.store([make_arrival(), make_arrival()])
-    (tap.folder / "config.json").write_text(json.dumps({**tap.config, "follow": True}))
+    (tap.folder / "config.json").write_text(json.dumps({**tap.config, "follow": True, **account}))
 
     done = subprocess.run(
         [
@@ -452,8 +455,11 @@ def test_a_connection_test_ends_although_it_should_follow(
         timeout=60,
     )
 
-    assert done.returncode == 0
-    assert done.stdout.count('"RECORD"') == 1
+    assert done.returncode == (0 if account else 1)
+    assert ("Mailchimp answers" in done.stdout) == bool(account)
+    assert "The inbox answers, and is in clear." in done.stdout
+    assert ("Set exactly one of `api_key` and `access_token`." in done.stderr) != bool(account)
+    assert '"RECORD"' not in done.stdout
 
 
 @pytest.mark.parametrize("option", ["--about", "--discover"])

@@ -37,8 +37,6 @@ class Assembly:
     """Builds what a run works with.
 
     Args:
-        client: Kinetic.
-        settings: The settings.
         executor: Runs requests at the same time.
     """
 
@@ -129,6 +127,8 @@ class Assembly:
             client.metadata(client.settings.companies[0], entity.service)
         yield f"Logged in at {client.settings.base_url} with `auth_method` `{client.settings.auth_method}`."
         yield f"The columns for status exist: {', '.join(sorted(self.rules.status_group()))}."
+        for name in settings.merge_fields:
+            self.rules.columns.check(name, settings.entities, origin="`merge_fields`")
         for company in client.settings.companies:
             for entity in settings.entities:
                 client.read(company, entity.path, select=entity.key, top=1)
@@ -136,8 +136,7 @@ class Assembly:
         if settings.unmatched == "create":
             self._creator(self._finder()).customer_number()
             yield "The customer for new contacts exists."
-        with settings.open_trail():
-            yield "The audit database can be written."
+        yield self._finder().describe_capitals()
 
     def _finder(self, written_columns: Collection[str] = ()) -> RowFinder:
         return RowFinder(
@@ -163,6 +162,7 @@ class Assembly:
         return ContactCreator(
             self._client,
             finder,
+            self.rules.columns,
             company=self._settings.create_in_company or self._client.settings.companies[0],
             customer=self._settings.create_under_customer or "",
         )

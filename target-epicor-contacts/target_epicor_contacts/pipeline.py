@@ -65,10 +65,7 @@ class Dependencies:
     """Everything that the processing of a batch works with.
 
     Attributes:
-        trail: Decisions and person states.
         run: The present run.
-        finder: Reads rows.
-        writer: Writes rows.
         evidence: Logs opt-outs; None without the setting.
         creator: Creates contacts; None without the setting.
         is_replay: Whether the records are dead letters, which no later run reads again.
@@ -88,7 +85,6 @@ class EventProcessor:
 
     Args:
         dependencies: Reading, writing and storing.
-        rules: The configured rules.
         settings: The other settings.
     """
 

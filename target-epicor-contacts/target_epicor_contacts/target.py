@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from kinetic_mailchimp.audit import Direction
 from kinetic_mailchimp.audit.targets.audited_target import AuditedTarget
+from kinetic_mailchimp.audit.trail.direction import EPICOR, MAILCHIMP, Direction
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
+from kinetic_mailchimp.kit.checks import FieldType, Finding, clock_finding
 from kinetic_mailchimp.kit.retry import INTERACTIVE_RETRY_POLICY
 from kinetic_mailchimp.kit.singer import RunStatus
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
@@ -37,7 +38,7 @@ class TargetEpicorContacts(AuditedTarget):
         PluginCapabilities.FLATTENING,
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
-    direction = Direction("Mailchimp", "Epicor")
+    direction = Direction(MAILCHIMP, EPICOR)
     personal_fields = ("moved",)
     # A STATE message follows each page of a backlog and each event that arrives alone: write with each.
     state_interval: ClassVar[float] = 0.0
@@ -75,6 +76,11 @@ class TargetEpicorContacts(AuditedTarget):
     @override
     def calls(self) -> int:
         return sum(self.client.transport.calls.values())
+
+    @property
+    @override
+    def server(self) -> str:
+        return self.client.settings.base_url
 
     @property
     @override
@@ -145,8 +151,18 @@ class TargetEpicorContacts(AuditedTarget):
         self.client.close()
 
     @override
-    def check_connection(self) -> Iterator[str]:
+    def check_connection(self) -> Iterator[Finding | str]:
         # A person is waiting.
         settings = EpicorSettings.from_config(self.config)
         self.client = EpicorClient(settings, retry=INTERACTIVE_RETRY_POLICY, sleep=self.pause)
-        return self.assembly.check_connection()
+        yield from self.assembly.check_connection()
+        yield clock_finding("Epicor Kinetic", self.client.server_time)
+
+    @override
+    def fields(self) -> Mapping[str, FieldType]:
+        columns = self.assembly.rules.columns
+        return {
+            name: FieldType(edm_type, columns.lengths.get(entity, {}).get(name))
+            for entity in reversed(list(columns.types))
+            for name, edm_type in columns.types[entity].items()
+        }

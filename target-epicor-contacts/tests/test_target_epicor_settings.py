@@ -88,6 +88,17 @@ def test_the_connection_check_names_what_does_not_work(pat: Any) -> None:
     assert "`status_column` sets `MC_Bounced_c`" in done.stderr
 
 
+def test_an_environment_for_simulators_writes_to_no_real_system(pat: Any, update: Update) -> None:
+    pat.deliver(update(PAT, "unsubscribed"), local_servers_only=True)  # the simulator is on this machine
+    flagged = pat.flagged()
+    with pytest.raises(ConfigurationError, match=r"erp\.example\.com is a real system"):
+        pat.deliver(
+            update(PAT, "subscribed"), local_servers_only=True, base_url="https://erp.example.com/kinetic"
+        )
+    assert pat.flagged() == flagged != []
+    assert pat.runs()[-1]["status"] == "failed"
+
+
 def test_about_lists_no_setting_that_has_no_effect() -> None:
     program = [sys.executable, "-m", "target_epicor_contacts", "--about"]
     done = subprocess.run(program, capture_output=True, text=True, check=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kinetic_mailchimp.audit import AuditTrail, Run
+from kinetic_mailchimp.kit.checks import Finding, clock_finding
+from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.mailchimp import MailchimpClient
 
 from target_mailchimp.audience.directory import AudienceDirectory
@@ -18,11 +20,7 @@ from target_mailchimp.writing.writer import DryRunWriter, MailchimpWriter
 
 
 class Assembly:
-    """Builds what a run works with.
-
-    Attributes:
-        directory: Finds the audiences of the account.
-    """
+    """Builds what a run works with."""
 
     def __init__(self, client: MailchimpClient, settings: LoadSettings) -> None:
         self._client = client
@@ -64,19 +62,31 @@ class Assembly:
             run,
         )
 
-    def check_connection(self, trail: AuditTrail) -> Iterator[str]:
+    def check_connection(self) -> Iterator[Finding | str]:
         """Try what a run needs: one readable line for each thing that works.
 
         Raises:
             ConnectorError: In words, what does not work and what to do.
         """
-        self._client.ping()
+        settings = self._settings
+        server_time = self._client.server_time()
         account = self._client.account()
         yield f"Mailchimp answers: account {account['account_name']}, role {account['role']}."
-        for named in {self._settings.list_id, *(self._settings.list_id_by_stream or {}).values()} - {""}:
-            audience = self.directory.get(named)
+        yield clock_finding("Mailchimp", server_time)
+        named = {settings.list_id, *(settings.list_id_by_stream or {}).values()} - {""}
+        if not named:
+            raise ConfigurationError(
+                "Setting `list_id` is empty, so that no audience is named.",
+                advice="Set it to the id or the name of an audience of this account: "
+                f"{self.directory.listed()}.",
+            )
+        for audience in map(self.directory.get, sorted(named)):
             opt_in = "double" if audience.double_optin else "single"
             fields = len(audience.fields)
             yield f"Audience {audience.name} ({audience.id}): {fields} merge fields, {opt_in} opt-in."
-        trail.ledger("connection-check").count()
-        yield "The audit database answers."
+            unknown = sorted(settings.two_way_fields - audience.fields.keys())
+            if unknown and not settings.create_merge_fields:
+                raise ConfigurationError(
+                    f"`two_way_fields` names {unknown[0]}, which audience {audience.name} does not have.",
+                    advice="Correct its tag, make the merge field, or set `create_merge_fields`.",
+                )

@@ -33,7 +33,6 @@ class Planned:
     """The decisions about a batch.
 
     Attributes:
-        merged: The records that newer ones stand for.
         entries: One for each other record.
         states: The states of the people, by subscriber hash; None for a person who is not a member.
         extra: The number of entries that no record asked for: each is a decision of its own.
@@ -59,9 +58,6 @@ class Planner:
     """Plans for one audience.
 
     Args:
-        settings: How records are written.
-        audience: Where they go.
-        membership: Tells who is a member.
         settle: Finishes the writes that are on their way about some people and rows: planning reads what
             they leave behind.
     """
@@ -80,9 +76,6 @@ class Planner:
 
     def plan(self, records: Sequence[MemberRecord]) -> Planned:
         """Decide about records.
-
-        Args:
-            records: In the order in which they came.
 
         Raises:
             ConnectorError: Mailchimp or the ledger cannot be asked.

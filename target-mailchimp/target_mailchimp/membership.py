@@ -17,7 +17,7 @@ from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE, Handover,
 from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace, read_members
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.mailchimp import MailchimpClient, member_key
-from kinetic_mailchimp.mailchimp.client import LARGEST_PAGE
+from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE
 
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience
 from target_mailchimp.contract.member_record import MemberRecord, read_record
@@ -38,10 +38,6 @@ class Membership:
     """The states of the members of one audience.
 
     Args:
-        client: The account.
-        trail: Holds the ledger.
-        save: Stores changes of the ledger.
-        list_id: The audience.
         looks_at_all: Whether every member is looked at, and what Mailchimp once refused may be sent again.
     """
 

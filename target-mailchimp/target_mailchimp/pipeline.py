@@ -39,13 +39,6 @@ class Loader:
     """Loads records into audiences.
 
     Used by one thread; it starts others for calls. Nothing counts as done before `flush` returns.
-
-    Args:
-        settings: How records are written.
-        directory: Finds audiences.
-        membership_of: Opens the states of the members of an audience.
-        writer: Carries out writes.
-        run: Takes the decisions.
     """
 
     def __init__(

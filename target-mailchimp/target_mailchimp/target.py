@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from kinetic_mailchimp.audit import Direction
 from kinetic_mailchimp.audit.targets.audited_target import AuditedTarget
+from kinetic_mailchimp.audit.trail.direction import EPICOR, MAILCHIMP, Direction
+from kinetic_mailchimp.kit.checks import FieldType, Finding
+from kinetic_mailchimp.kit.retry import INTERACTIVE_RETRY_POLICY
 from kinetic_mailchimp.kit.singer import RunStatus
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
@@ -32,7 +34,7 @@ class TargetMailchimp(AuditedTarget):
         PluginCapabilities.STREAM_MAPS,
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
-    direction = Direction("Epicor", "Mailchimp")
+    direction = Direction(EPICOR, MAILCHIMP)
 
     @cached_property
     @override
@@ -64,13 +66,18 @@ class TargetMailchimp(AuditedTarget):
 
     @property
     @override
+    def server(self) -> str:
+        return self.client.base_url
+
+    @property
+    @override
     def calls(self) -> int:
         return sum(self.client.transport.calls.values())
 
     @override
     def open_stream(self, stream: str, schema: Mapping[str, Any], key_properties: Sequence[str]) -> None:
-        self.assembly.directory.expect(stream, schema)
         super().open_stream(stream, schema, key_properties)
+        self.assembly.directory.expect(stream, schema)
         if "email_address" in schema.get("properties", {}):  # else it brings no members
             self.loader.expect(stream)
 
@@ -84,8 +91,16 @@ class TargetMailchimp(AuditedTarget):
         self.loader.flush()
 
     @override
-    def check_connection(self) -> Iterator[str]:
-        return self.assembly.check_connection(self.trail)
+    def check_connection(self) -> Iterator[Finding | str]:
+        # A person is waiting.
+        settings = MailchimpSettings.from_config(self.config)
+        self.client = MailchimpClient(settings, retry=INTERACTIVE_RETRY_POLICY, sleep=self.pause)
+        return self.assembly.check_connection()
+
+    @override
+    def fields(self) -> Mapping[str, FieldType]:
+        audience = self.assembly.directory.get(self.settings.list_id)
+        return {tag: FieldType(field.type, field.most_bytes) for tag, field in audience.fields.items()}
 
     @override
     def process_endofpipe(self) -> None:

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.storage.schema import decisions
+from kinetic_mailchimp.audit.targets.settings import TooManyFailuresError
 from kinetic_mailchimp.audit.trail.environment import record_encryption
 from kinetic_mailchimp.kit.encryption import SecretBox
-from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
+from kinetic_mailchimp.kit.errors import ConfigurationError
 
 PERSON = "person@example.com"
 
@@ -52,10 +53,10 @@ def test_many_failures_end_the_run_before_its_state(start_bench: Any) -> None:
         *({"type": "RECORD", "stream": "customers", "record": person} for person in people),
         {"type": "STATE", "value": {"done": True}},
     ]
-    with pytest.raises(DataError, match="max_failed"):
+    with pytest.raises(TooManyFailuresError, match="max_failed"):
         bench.states(lines, max_failed=100)
     assert bench.last_run()["status"] == "failed"
-    with pytest.raises(DataError, match="max_failed_ratio"):
+    with pytest.raises(TooManyFailuresError, match="max_failed_ratio"):
         bench.states(lines, max_failed_ratio=0.5)
     assert bench.states(lines) == [{"done": True}]
 

@@ -32,6 +32,14 @@ def test_new_people_become_members(bench: Any) -> None:
     assert members["ann@example.com"]["merge_fields"]["COMPANY"] == "Acme"
 
 
+def test_an_environment_for_simulators_writes_to_no_real_system(bench: Any) -> None:
+    bench.run([ANN], local_servers_only=True)  # the simulator is on this machine
+    bench.run([BOB], local_servers_only=True, dry_run=True)
+    with pytest.raises(ConfigurationError, match=r"us1\.api\.mailchimp\.com is a real system"):
+        bench.run([BOB], local_servers_only=True, base_url="https://us1.api.mailchimp.com/3.0")
+    assert "bob@example.com" not in bench.members()
+
+
 @pytest.mark.rule("R8")
 def test_a_second_run_makes_no_call_for_unchanged_members(bench: Any) -> None:
     bench.run(people(20))

@@ -120,7 +120,7 @@ OTHERS = (
         "kinetic-mailchimp-kit[postgres,pages,alerts]",
         commands=(
             *("person", "search", "runs", "run", "failures", "replay", "close", "export", "verify"),
-            *("erase", "prune", "serve", "alert", "drift"),
+            *("erase", "prune", "serve", "alert", "drift", "diff", "skipped"),
         ),
         keywords=("audit",),
         has_about=False,

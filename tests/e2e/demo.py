@@ -241,3 +241,6 @@ if __name__ == "__main__":
     except PipelineError as error:
         console.print(f"\n[red]The demo failed.[/] {escape(str(error))}")
         sys.exit(1)
+    except KeyboardInterrupt:
+        console.print("\nStopped; nothing is left running.")
+        sys.exit(130)

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,14 +57,14 @@ class Project:
 
     folder: Path
     stage: Stage
-    instead: Mapping[str, str] = field(default_factory=dict)
+    instead: dict[str, str] = field(default_factory=dict)
     said: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def make(cls, folder: Path, stage: Stage, instead: Mapping[str, str]) -> Project:
+    def make(cls, folder: Path, stage: Stage) -> Project:
         """Copy what belongs to a project, and give it the stage's settings."""
         folder.mkdir()
-        for name in ("meltano.yml", ".env.example", "requirements.lock"):
+        for name in ("meltano.yml", ".env.example", "logging.yaml", "requirements.lock"):
             shutil.copy(ROOT / name, folder / name)
         shutil.copytree(ROOT / "plugins", folder / "plugins")
         settings = {name: value for name, value in stage.environment.items() if name.startswith(OURS)}
@@ -72,11 +72,12 @@ class Project:
         settings = {name: "" if "DATABASE_URL" in name else value for name, value in settings.items()}
         lines = [f"{name}='{value}'" for name, value in settings.items()]
         (folder / ".env").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (folder / ".env").chmod(0o600)
         (folder / "bin").mkdir()
         shim = folder / "bin" / "meltano"
         shim.write_text(MELTANO.format(meltano=PROGRAMS / "meltano"), encoding="utf-8")
         shim.chmod(0o755)
-        return cls(folder, stage, instead)
+        return cls(folder, stage)
 
     def follow(self, page: Path) -> None:
         """Do everything that a page says, in its order."""
@@ -91,7 +92,8 @@ class Project:
     def run(self, command: Command) -> None:
         """Type one command, and compare what it says with the page."""
         line = self._with_instead(command.line)
-        if any(word in NOT_HERE for word in re.split(r"[\s|;&()\"]+", line)) or "…" in line:
+        words = set(re.split(r"[\s|;&()\"]+", line))
+        if words & NOT_HERE or re.search(r"…|https://", line):
             return
         inherited = {
             name: value for name, value in self.stage.environment.items() if not name.startswith(OURS)
@@ -125,7 +127,9 @@ class Project:
 
     def _change(self, block: str) -> None:
         file = self.folder / "meltano.yml"
-        project = merged(yaml.safe_load(file.read_text(encoding="utf-8")), yaml.safe_load(block))
+        project = merged(
+            yaml.safe_load(file.read_text(encoding="utf-8")), yaml.safe_load(self._with_instead(block))
+        )
         file.write_text(yaml.safe_dump(project, sort_keys=False), encoding="utf-8")
 
     def _with_instead(self, text: str) -> str:

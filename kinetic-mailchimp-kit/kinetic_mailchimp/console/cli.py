@@ -27,6 +27,9 @@ COMMANDS: Final = {
         f"{_AUDIT}.copy",
         "Copy the trail and the ledger into an empty database, such as PostgreSQL; it verifies there too.",
     ),
+    "diff": LazyCommand(
+        f"{_AUDIT}.differences", "Show what run NUMBER, or the last one, changed or would change."
+    ),
     "drift": LazyCommand(
         f"{_AUDIT}.drift",
         "Show how far both systems differed when they were compared last (`meltano run reconcile`).",
@@ -46,6 +49,9 @@ COMMANDS: Final = {
     "search": LazyCommand(f"{_AUDIT}.search", "Find decisions, newest first."),
     "serve": LazyCommand(
         f"{_CONSOLE}.pages.command", "Show the trail in a browser, to those who log in.", "pages"
+    ),
+    "skipped": LazyCommand(
+        f"{_AUDIT}.differences", "Show whom run NUMBER, or the last one, left out, and why."
     ),
     "undo": LazyCommand(
         f"{_AUDIT}.undo",

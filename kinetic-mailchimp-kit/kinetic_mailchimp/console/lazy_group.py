@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -11,6 +12,7 @@ import click
 from typing_extensions import override
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
+from kinetic_mailchimp.kit.project import load_env_file
 from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
 
 _NOT_DONE: Final = 3
@@ -23,7 +25,6 @@ class LazyCommand:
 
     Args:
         module: The module that has it, under the name of the command.
-        summary: The first sentence of its help.
         extra: The extra of the distribution that installs what the module needs.
     """
 
@@ -36,7 +37,6 @@ class LazyGroup(click.Group):
     """Imports a command when it runs, and turns errors into a message and an exit status.
 
     Args:
-        lazy: The commands by name.
         **settings: Arguments of `click.Group`.
     """
 
@@ -72,6 +72,11 @@ class LazyGroup(click.Group):
     @override
     def main(self, *args: Any, **kwargs: Any) -> Any:
         mask_logs()
+        try:
+            load_env_file()
+        except ConnectorError as error:
+            click.echo(f"{self.name}: {error}", err=True)
+            sys.exit(_NOT_DONE)
         return super().main(*args, **kwargs)
 
     @override

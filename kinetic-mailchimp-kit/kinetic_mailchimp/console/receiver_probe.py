@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -13,6 +14,7 @@ from kinetic_mailchimp.kit.json_reading import parse_json
 from kinetic_mailchimp.kit.receiver_metrics import (
     INBOX_OLDEST_UNREAD_SECONDS,
     INBOX_UNREAD,
+    REFUSED,
     UNREADABLE_SIGNING_SECRETS,
 )
 from kinetic_mailchimp.kit.retry import RetryPolicy
@@ -30,11 +32,13 @@ class ReceiverStatus:
         problems: Its problems in its own words; empty when deliveries would be stored.
         unread: Events in its inbox that no run has read; None where it is unknown.
         oldest_unread_seconds: The age of the oldest of them; None where it is unknown.
+        refused: Requests that it refused since it started, by reason; None where it is unknown.
     """
 
     problems: tuple[str, ...] = ()
     unread: int | None = None
     oldest_unread_seconds: float | None = None
+    refused: Mapping[str, int] | None = None
 
 
 def make_transport(*, timeout: float = 10.0, max_attempts: int = 2) -> Transport:
@@ -76,6 +80,7 @@ def probe_receiver(url: str, transport: Transport) -> ReceiverStatus:
         problems=problems,
         unread=None if unread is None else int(unread),
         oldest_unread_seconds=_gauge(page, INBOX_OLDEST_UNREAD_SECONDS),
+        refused=_refused(page) if page else None,
     )
 
 
@@ -86,6 +91,13 @@ def _problems(text: str) -> tuple[str, ...]:
         return ()
     problems = document.get("problems") if isinstance(document, dict) else None
     return tuple(str(problem) for problem in problems) if isinstance(problems, list) else ()
+
+
+def _refused(page: str) -> dict[str, int]:
+    lines = re.findall(
+        rf'^{REFUSED}_total{{reason="([a-z_]{{1,40}})"}} (\d{{1,9}})(?:\.0)?$', page, re.MULTILINE
+    )
+    return {reason: int(count) for reason, count in lines}
 
 
 def _gauge(page: str, name: str) -> float | None:

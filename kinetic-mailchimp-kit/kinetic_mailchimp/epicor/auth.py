@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from kinetic_mailchimp.epicor.errors import BUSY, Rule, host_of, to_error
+from kinetic_mailchimp.epicor.classification import to_error
+from kinetic_mailchimp.epicor.error_rules import BUSY, Rule
+from kinetic_mailchimp.epicor.errors import host_of
 from kinetic_mailchimp.epicor.problem import read_problem
 from kinetic_mailchimp.epicor.settings import EpicorSettings, default_token_url
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, CredentialsError, TransientError
@@ -45,8 +47,6 @@ class TokenAuthorization:
     """Headers with a bearer token; threads share it, and one of them renews it.
 
     Args:
-        fixed: The headers beside it.
-        fetch: Gets a fresh token.
         clock: Monotonic seconds.
     """
 
@@ -164,10 +164,6 @@ def _token_resource(
 def read_token(answer: Answer, url_from: str = "token_url") -> Token:
     """The token in an answer of TokenResource.svc (JSON or XML) or of an OAuth2 server.
 
-    Args:
-        answer: What came back.
-        url_from: The setting that the address came from.
-
     Raises:
         ConfigurationError: There is none in it.
     """
@@ -232,13 +228,7 @@ def classify_token(
     *,
     url_from: str = "token_url",
 ) -> ConnectorError | None:
-    """The error that an answer of a token service means; None for success.
-
-    Args:
-        request: What was sent.
-        answer: What came back.
-        url_from: The setting that the address came from.
-    """
+    """The error that an answer of a token service means; None for success."""
     problem = read_problem(answer)
     if answer.status < 300 and not problem.is_html:  # noqa: PLR2004 (every 2xx)
         return None

@@ -72,12 +72,7 @@ class ServiceMetadata:
             ) from None
 
     def related(self, entity: EntityType, navigation: str) -> EntityType | None:
-        """The type that a navigation property leads to.
-
-        Args:
-            entity: The type that has the property.
-            navigation: The name of the property.
-        """
+        """The type that a navigation property leads to."""
         return self.types.get(entity.navigation.get(navigation, ""))
 
 

@@ -187,7 +187,9 @@ class EpicorSettings:
             if not config.get(name):
                 raise ConfigurationError(
                     f"Setting `{name}` is missing.",
-                    advice="" if name in _REQUIRED else f"It is needed with `auth_method` `{method}`.",
+                    advice="It is always needed."
+                    if name in _REQUIRED
+                    else f"It is needed with `auth_method` `{method}`.",
                 )
         settings = read(cls, config)
         _check_headers(settings)

@@ -117,7 +117,6 @@ class BoundedAdapter(HTTPAdapter):
     """Holds answers to limits.
 
     Args:
-        limits: Bounds of one answer.
         clock: Monotonic seconds.
         **arguments: Those of `HTTPAdapter`.
     """

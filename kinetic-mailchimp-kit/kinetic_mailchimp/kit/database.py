@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 _FIRST_WAIT: Final = 1
 """Seconds after which the log tells that the database is locked."""
+
 _migrating = threading.Lock()  # Alembic keeps the migration at work in a global proxy
 
 
@@ -50,20 +51,15 @@ class Profile:
 
     Attributes:
         name: Its name in messages, such as `audit database`.
-        setting: The setting that holds its URL.
-        example: A URL of a SQLite file, for messages.
         software: The software to install where the schema is newer than this version.
         shared_by: The programs that share it, for the same message.
         driver: The distribution and extra that brings the PostgreSQL driver.
-        migrations: The folder of Alembic's scripts.
         head: The newest revision, so that a database that is up to date opens without importing Alembic.
         version_table: The table that holds the revision.
         lock: The key of the PostgreSQL advisory lock under which migrations run.
         writers_queue: Whether PostgreSQL's writers take turns at the lock, as SQLite's always do: then
             numbers that are given out in a transaction become visible in the order of their size.
         busy_seconds: How long a writer of SQLite waits for another one.
-        pragmas: PRAGMAs of SQLite, beside those that make it durable.
-        file_mode: Permissions of a new SQLite file.
         lock_setting: The variable that sets `busy_seconds`; empty where none does.
     """
 
@@ -99,7 +95,6 @@ class Database:
 
     Args:
         url: An SQLAlchemy URL of SQLite or PostgreSQL. A SQLite file and its folder are made where missing.
-        profile: Its words, schema and options.
 
     Raises:
         ConfigurationError: The URL, the driver or the folder is not usable.
@@ -283,10 +278,6 @@ def _quiet_alembic() -> Iterator[None]:
 def parse_url(url: str, profile: Profile) -> sa.URL:
     """The URL of a database that can be used, with the driver that is installed.
 
-    Args:
-        url: As the setting has it.
-        profile: Names the setting in messages.
-
     Raises:
         ConfigurationError: It is not the URL of a SQLite file or of PostgreSQL, or the driver is missing.
     """
@@ -362,12 +353,7 @@ def _sqlite_engine(
 
 
 def prepare_sqlite(connection: sqlite3.Connection, pragmas: Mapping[str, object]) -> None:
-    """Make a new connection durable, and begin transactions where this module says so.
-
-    Args:
-        connection: The driver's connection.
-        pragmas: PRAGMAs beside those that make it durable.
-    """
+    """Make a new connection durable, and begin transactions where this module says so."""
     connection.isolation_level = None  # else the driver guesses where transactions begin
     for name, value in {**_DURABLE, **pragmas}.items():
         connection.execute(f"PRAGMA {name}={value}")

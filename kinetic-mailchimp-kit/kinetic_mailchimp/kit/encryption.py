@@ -43,7 +43,6 @@ class SecretBox:
 
     Attributes:
         keys: Fernet keys, as `connector-secrets keygen` prints them.
-        source: Where they come from, for messages.
         prefix: Marks what is encrypted.
     """
 
@@ -203,10 +202,6 @@ def reveal(settings: Mapping[str, Any], environment: Mapping[str, str] = os.envi
 
     What was encrypted is a secret, whatever its setting is declared as: it is masked from here on.
 
-    Args:
-        settings: As the configuration has them.
-        environment: Holds or names the keys.
-
     Raises:
         ConfigurationError: A value cannot be decrypted; the error names its setting.
     """
@@ -234,10 +229,6 @@ def secret_values(settings: Mapping[str, Any], schema: Mapping[str, Any]) -> Ite
     """The texts of all settings that a plugin's schema marks as secret, at any depth.
 
     A password inside a URL is one whatever the schema says of its setting.
-
-    Args:
-        settings: As the plugin uses them.
-        schema: The JSON schema of the plugin.
     """
     yield from _secret_values(settings, schema)
 

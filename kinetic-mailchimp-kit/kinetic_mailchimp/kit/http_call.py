@@ -23,14 +23,10 @@ class Request:
     """One call.
 
     Attributes:
-        method: The HTTP method.
         url: Without a query.
         params: The query; a space is sent as `%20`.
         headers: Beside those of the authorization.
-        json: A body to send as JSON.
-        form: A body to send form-encoded.
         repeatable: Whether it may be sent again when no usable answer came. By default, reads only.
-        authorized: Whether the authorization of the transport applies.
         max_attempts: Attempts at most, where the transport would make more.
     """
 

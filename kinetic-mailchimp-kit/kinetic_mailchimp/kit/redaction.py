@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import re
 import sys
 import threading
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,7 @@ from kinetic_mailchimp.kit.secret_names import passwords_in_url
 
 MASK = "********"
 SHORTEST_SECRET = 4
+LONGEST_WORD = 12
 LONGEST_RECORD = 20_000
 """Characters of one log record."""
 
@@ -27,22 +29,25 @@ class SecretMasker:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._forms: tuple[str, ...] = ()
+        self._words: re.Pattern[str] | None = None
 
-    def add(self, secrets: Iterable[str]) -> None:
+    def add(self, given: Iterable[str]) -> None:
         """Remember secrets, and the passwords inside those that are URLs.
 
-        Very short ones are left out: to mask them would garble every text.
+        Very short ones are left out: to mask them would garble every text. One that could be an ordinary word
+        is masked where it stands alone, and not inside of other words.
         """
-        whole = list(secrets)
+        whole = list(given)
         parts = [password for secret in whole for password in passwords_in_url(secret)]
-        found = {
-            form
-            for secret in (*whole, *parts)
-            if len(secret) >= SHORTEST_SECRET
-            for form in _forms(secret)
-            if len(form) >= SHORTEST_SECRET
-        }
+        secrets = {secret for secret in (*whole, *parts) if len(secret) >= SHORTEST_SECRET}
+        words = {secret for secret in secrets if secret.isalpha() and len(secret) <= LONGEST_WORD}
+        found = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST_SECRET}
+        found -= words
         with self._lock:
+            if words:
+                known = self._words.pattern.split("|") if self._words else []
+                ordered = sorted({*known, *(rf"\b{word}\b" for word in words)})
+                self._words = re.compile("|".join(ordered))
             # Longest first, so that no secret that contains another one is masked in part.
             self._forms = tuple(sorted({*self._forms, *found}, key=len, reverse=True))
 
@@ -50,7 +55,7 @@ class SecretMasker:
         """The text without any secret that is known."""
         for form in self._forms:
             text = text.replace(form, MASK)
-        return text
+        return self._words.sub(MASK, text) if self._words else text
 
 
 def _forms(secret: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,12 +18,16 @@ class RetryPolicy:
         max_seconds: No pause begins that would end later than this after the first attempt.
         first_pause: The longest first pause, in seconds; each further one may be twice as long.
         longest_pause: The longest pause of all, in seconds.
+        connect_seconds: Seconds to wait for a connection, where the time-out is longer.
+        answer_seconds: Seconds to wait for the next byte of an answer, likewise.
     """
 
     max_attempts: int = 6
     max_seconds: float = 300.0
     first_pause: float = 1.0
     longest_pause: float = 60.0
+    connect_seconds: float = math.inf
+    answer_seconds: float = math.inf
 
     def pauses(self) -> Iterator[float]:
         """Yield seconds to wait, without end."""
@@ -32,5 +37,5 @@ class RetryPolicy:
             yield backoff.full_jitter(longest)
 
 
-INTERACTIVE_RETRY_POLICY = RetryPolicy(max_attempts=2, max_seconds=10)
+INTERACTIVE_RETRY_POLICY = RetryPolicy(max_attempts=2, max_seconds=5, connect_seconds=3, answer_seconds=10)
 """A connection check rather fails than keeps a person waiting."""

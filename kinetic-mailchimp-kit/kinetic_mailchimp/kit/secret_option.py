@@ -25,13 +25,7 @@ class SecretText(click.types.StringParamType):
         self._environment = environment
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Decrypt the text; an error ends the call with status 2.
-
-        Args:
-            value: As it is given.
-            param: The option.
-            ctx: The call.
-        """
+        """Decrypt the text; an error ends the call with status 2."""
         text = str(super().convert(value, param, ctx))
         name = (param and param.name) or "value"
         # Imported here: a command line that only shows its help needs no cryptography.

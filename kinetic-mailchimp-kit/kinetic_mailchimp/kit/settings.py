@@ -39,7 +39,6 @@ class Declaration:
     """A setting, apart from its name, type and default.
 
     Attributes:
-        title: For forms and tables.
         description: One or two sentences, in Markdown.
         secret: Whether its value must never be shown.
         schema: JSON schema in place of the one that follows from the type, or constraints beside it.

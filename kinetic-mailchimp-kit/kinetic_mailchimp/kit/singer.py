@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import math
 import os
+import re
 import sys
 import threading
 import time
+import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 from types import FrameType
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, NoReturn, Self, cast
 
 import click
-from singer_sdk import Target
+from singer_sdk import Tap, Target
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._classproperty import classproperty
@@ -25,10 +29,12 @@ from singer_sdk.io_base import SingerReader
 from singer_sdk.plugin_base import PluginBase
 from typing_extensions import override
 
+from kinetic_mailchimp.kit.checks import Check, FieldType, Finding, Verdict
 from kinetic_mailchimp.kit.encryption import reveal, secret_values
-from kinetic_mailchimp.kit.errors import ConnectorError, DataError, TransientError
+from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, DataError, TransientError
 from kinetic_mailchimp.kit.json_reading import parse_json
 from kinetic_mailchimp.kit.private_files import warn_if_shared
+from kinetic_mailchimp.kit.project import env_file, load_env_file, own_variable, with_origins
 from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
 from kinetic_mailchimp.kit.settings import from_text
 
@@ -45,28 +51,115 @@ def run_plugin(plugin: type[PluginBase]) -> None:
     the schema with a line for each; logs are masked.
     """
     mask_logs()
+    load_env_file()
+    _quiet_under_meltano(plugin)
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")  # one byte that is not UTF-8 stops no run
-    warn_if_shared(Path(os.environ.get("MELTANO_PROJECT_ROOT", "")) / ".env")
+    warn_if_shared(env_file())
     # Its debug lines hold whole addresses of requests, and these the people that are looked up.
     logging.getLogger("urllib3").setLevel(logging.INFO)
     try:
         plugin.cli()
     except ConnectorError as error:
-        plugin.logger.error("%s", error)  # noqa: TRY400 (what to do is in the message; a traceback hides it)
-        sys.exit(1)
+        _end(plugin, [str(error)])
     except ConfigValidationError as error:
-        for message in error.errors:
-            plugin.logger.error("%s", message)  # noqa: TRY400 (as above)
-        sys.exit(1)
+        _end(plugin, setting_errors(error))
+    except RecursionError:
+        # From Python 3.12 on, JSON is read that is nested more deeply than anything can be worked on.
+        _end(plugin, ["A record or an answer is nested too deeply to be worked on."])
 
 
+def _quiet_under_meltano(plugin: type[PluginBase]) -> None:
+    """Leave out the routine of the SDK, unless Meltano asks for everything (`--log-level=debug`)."""
+    try:
+        asked = json.loads(Path(os.environ["SINGER_SDK_LOG_CONFIG"]).read_text(encoding="utf-8"))
+        is_wanted = asked["root"]["level"] == "DEBUG"
+    except (KeyError, OSError, TypeError, ValueError):
+        return  # it was not Meltano that started this process, or it has a configuration of its own
+    if not is_wanted:
+        os.environ.setdefault(own_variable(plugin.name, "loglevel"), "WARNING")  # of its metrics
+        for name in (plugin.name, "singer_sdk"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _end(plugin: type[PluginBase], messages: Iterable[str]) -> NoReturn:
+    """End with what is wrong as the last lines: a traceback or a warning of a library would hide it."""
+    warnings.simplefilter("ignore")
+    for message in messages:
+        plugin.logger.error("%s", with_origins(message, plugin.name, plugin.config_jsonschema["properties"]))
+    sys.exit(1)
+
+
+def setting_errors(error: ConfigValidationError) -> list[str]:
+    """The messages of a configuration that does not fit its schema, with their settings in backquotes."""
+    return [
+        _REQUIRED.sub(r"Setting `\1` is missing.", _PLACE.sub(r"Setting `\2`: \1.", message))
+        for message in error.errors
+    ]
+
+
+_REQUIRED = re.compile(r"'(\w+)' is a required property")
+_PLACE = re.compile(r"^(.*) in config\['(\w+)'.*\]$", re.DOTALL)
 _FIRST_INEXACT_FLOAT = 2**53
 """From here on, several integers are read as one float."""
 
 
 class SecretSettings(PluginBase):
-    """A plugin whose settings may be written as `enc:…` or as text, and whose secrets never show in a log."""
+    """A plugin whose settings may be written as `enc:…` or as text, and whose secrets never show in a log.
+
+    It is a `CheckedPlugin` of the doctor.
+    """
+
+    selected_streams: frozenset[str] | None = None
+    """The streams that a run reads; None where that is not known."""
+
+    @abstractmethod
+    def check_connection(self) -> Iterator[Finding | str]:
+        """Try what a run needs: a readable line for each thing that works.
+
+        Raises:
+            ConnectorError: In words, what does not work and what to do.
+        """
+
+    def checks(self) -> Sequence[Check]:
+        """The things that `--test` and the doctor look at."""
+        return [Check("connection", self.check_connection)]
+
+    def fields(self) -> Mapping[str, FieldType]:
+        """The fields of the system behind it, by name."""
+        return {}
+
+    def select_streams(self, rules: Sequence[str]) -> None:
+        """Leave out the streams that these rules, `stream.column`, do not select."""
+        wanted = {rule.partition(".")[0] for rule in rules if not rule.startswith("!")}
+        self.selected_streams = None if not wanted or "*" in wanted else frozenset(wanted)
+
+    @classmethod
+    def of_config(cls, config: Mapping[str, Any]) -> Self:
+        """Make a plugin of a configuration.
+
+        Raises:
+            ConfigurationError: It does not fit; the error names each setting.
+        """
+        try:
+            return cls(config=dict(config), validate_config=True)
+        except ConfigValidationError as error:
+            raise ConfigurationError(
+                " ".join(setting_errors(error)), advice="`--about` describes every setting."
+            ) from error
+
+    @classmethod
+    def run_checks(cls, given: Any, **arguments: Any) -> None:  # noqa: ANN401 (a private type of the SDK)
+        """Look at everything for `--test`: what works goes to stdout, and what does not ends the process."""
+        plugin = cls(config=given.config, parse_env_config=given.parse_env, validate_config=True, **arguments)
+        wrong = []
+        for found in chain.from_iterable(check.findings() for check in plugin.checks()):
+            if found.verdict is Verdict.WRONG:
+                wrong.append(str(found))
+            else:
+                click.echo(str(found))
+        if wrong:
+            _end(cls, wrong)
 
     @classproperty
     def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 (the SDK's form)
@@ -90,6 +183,27 @@ class SecretSettings(PluginBase):
 def _as_float(value: Any) -> Any:  # noqa: ANN401 (settings are JSON)
     """A fraction in a configuration file: the SDK reads it as a Decimal, which no clock understands."""
     return float(value) if isinstance(value, Decimal) else value
+
+
+class CheckedTap(SecretSettings, Tap):
+    """A tap whose `--test` runs its checks."""
+
+    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 (passed on as they are)
+        super().__init__(**arguments)
+        if self.input_catalog is not None:
+            self.selected_streams = frozenset(
+                name for name, entry in self.input_catalog.items() if entry.metadata.resolve_selection()[()]
+            )
+
+    @classmethod
+    @override
+    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        """Run the checks for `--test`; `--test=schema` writes the schemas, as the SDK does."""
+        if value != "all":
+            super().cb_test(ctx, param, value)
+            return
+        cls.run_checks(ctx.params["config"], catalog=ctx.params.get("catalog"), setup_mapper=False)
+        ctx.exit()
 
 
 class MessageReader(SingerReader):
@@ -169,21 +283,13 @@ class DurableTarget(SecretSettings, Target):
         self._stop_requested = threading.Event()
         self._drained_at = time.monotonic()
 
-    @abstractmethod
-    def check_connection(self) -> Iterator[str]:
-        """Try what a run needs, for `--test`: one readable line for each thing that works.
-
-        Raises:
-            ConnectorError: In words, what does not work and what to do.
-        """
-
     @classmethod
     def get_singer_command(cls) -> click.Command:
         """Add `--test` to the SDK's options: the SDK gives it to taps alone."""
 
         def test(context: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 (click's form)
             if wanted:
-                cls._run_connection_check(context.params["config"])
+                cls.run_checks(context.params["config"])
                 context.exit()
 
         command = super().get_singer_command()
@@ -194,11 +300,12 @@ class DurableTarget(SecretSettings, Target):
         )
         return command
 
-    @classmethod
-    def _run_connection_check(cls, given: Any) -> None:  # noqa: ANN401 (a private type of the SDK)
-        target = cls(config=given.config, parse_env_config=given.parse_env, validate_config=True)
-        for line in target.check_connection():
-            click.echo(line)
+    @property
+    def summary_logger(self) -> logging.Logger:
+        """For progress and the last line of a run, which are shown however quiet the rest is."""
+        logger: logging.Logger = self.logger.getChild("summary")
+        logger.setLevel(logging.INFO)
+        return logger
 
     def pause(self, seconds: float) -> None:
         """Wait, for a transport that tries again; a signal ends the wait.
@@ -207,7 +314,9 @@ class DurableTarget(SecretSettings, Target):
             TransientError: The process was asked to stop.
         """
         if self._stop_requested.wait(seconds):
-            raise TransientError("Stopped while waiting to try again.")
+            raise TransientError(
+                "Stopped while waiting to try again.", advice="Start again: a run goes on where its state is."
+            )
 
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
         self._uninterrupted(super()._process_schema_message, message_dict)

@@ -96,7 +96,6 @@ class Transport:
         retry: Bounds on trying again.
         max_connections: Requests in flight at once; more wait.
         ca_bundle: A file of CA certificates to trust instead of the usual ones.
-        url_from: The setting that the addresses come from, for advice.
         sleep: Waits; tests hand in their own.
         clock: Monotonic seconds; tests hand in their own.
     """
@@ -116,8 +115,9 @@ class Transport:
     ) -> None:
         self._classify = classify
         self._authorization = authorization
-        self._timeout = timeout
         self._retry = retry or RetryPolicy()
+        self._connect_timeout = min(timeout, self._retry.connect_seconds)
+        self._timeout = min(timeout, self._retry.answer_seconds)
         self._slots = threading.BoundedSemaphore(max_connections)
         self._sleep = sleep
         self._clock = clock
@@ -156,10 +156,10 @@ class Transport:
                 pause = max(next(pauses), error.retry_after or 0.0)
                 if attempt >= max_attempts or self._clock() + pause > give_up_at:
                     raise
+                told = str(error)
                 logger.warning(
-                    "%s: %s Trying again in %.1f s (attempt %d of %d).",
-                    request,
-                    error,
+                    "%s Trying again in %.1f s (attempt %d of %d).",
+                    told if str(request) in told else f"{request}: {told}",
                     pause,
                     attempt + 1,
                     max_attempts,
@@ -200,14 +200,15 @@ class Transport:
             ) from error
         except failures.ConnectTimeout as error:
             raise TransientError(
-                f"{request}: no connection within {self._timeout:g} s.",
+                f"{request}: no connection within {self._connect_timeout:g} s.",
                 advice=f"{self._check_url} and the network.",
             ) from error
         except failures.RequestException as error:
             raise self._connection_error(request, error) from error
         except OSError as error:
             raise ConfigurationError(
-                "The file with CA certificates cannot be read.", advice="Check `ca_bundle`."
+                "The file with CA certificates cannot be read.",
+                advice="Check `ca_bundle`, and the variable REQUESTS_CA_BUNDLE.",
             ) from error
         except UnicodeError as error:
             raise ConfigurationError(
@@ -254,7 +255,8 @@ class Transport:
             return _ambiguous_if_write(request, request.timeout_error(f"{request}: no answer in time."))
         advice = f"If the server speaks TLS at this port: {self._check_url} for `https://`."
         in_clear = request.url.startswith("http://")
-        broken = TransientError(f"{request}: the connection broke.", advice=advice if in_clear else "")
+        advice = advice if in_clear else "If it lasts, look for a firewall or a proxy on the way."
+        broken = TransientError(f"{request}: the connection broke.", advice=advice)
         return _ambiguous_if_write(request, broken)
 
     def _call(self, request: Request, identity: Mapping[str, str]) -> tuple[requests.Response, bytes]:
@@ -266,7 +268,7 @@ class Transport:
                 json=request.json,
                 data=request.form,
                 auth=_no_netrc,
-                timeout=self._timeout,
+                timeout=(self._connect_timeout, self._timeout),
                 verify=self._verify,
                 allow_redirects=False,
                 stream=True,
@@ -294,11 +296,10 @@ class Transport:
 
     def _too_large(self, request: Request) -> ConnectorError:
         message = f"{request}: the answer has more than {self._limits.mib:g} MiB (`{MAX_MIB}`)."
+        advice = f"Read less at once, or set the variable `{MAX_MIB}` higher if it is right so."
         if not request.may_repeat:
-            return _ambiguous_if_write(request, TransientError(message))
-        return ConfigurationError(
-            message, advice=f"Read less at once, or set the variable `{MAX_MIB}` higher if it is right so."
-        )
+            return _ambiguous_if_write(request, TransientError(message, advice=advice))
+        return ConfigurationError(message, advice=advice)
 
 
 def _speaks_no_tls(error: failures.RequestException) -> bool:
@@ -320,7 +321,11 @@ def _unreadable(answer: Answer) -> ConnectorError | None:
     try:
         answer.document  # noqa: B018 (parses)
     except ValueError:
-        return TransientError("The answer is cut off or is not valid JSON.", status=answer.status)
+        return TransientError(
+            "The answer is cut off or is not valid JSON.",
+            advice="If it lasts, look for a proxy that cuts answers.",
+            status=answer.status,
+        )
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
@@ -39,6 +40,28 @@ def split_url(url: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts
+
+
+def check_is_local(url: str) -> None:
+    """Make sure that a server is on this machine, as `local_servers_only` wants it.
+
+    Raises:
+        ConfigurationError: It is not.
+    """
+    parts = split_url(url)
+    host = (parts and parts.hostname) or url
+    if not _is_loopback(host):
+        raise ConfigurationError(
+            f"{host} is a real system, and `local_servers_only` lets nothing be written but to simulators.",
+            advice="Run with --environment=prod, or set `local_servers_only` to false.",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def travels_in_clear(url: str) -> bool:

@@ -13,6 +13,7 @@ from dotenv import set_key
 from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
 from kinetic_mailchimp.kit.private_files import warn_if_shared
+from kinetic_mailchimp.kit.project import load_env_file
 from kinetic_mailchimp.kit.redaction import mask_logs
 from kinetic_mailchimp.kit.secret_option import SecretText
 from kinetic_mailchimp.mailchimp.client import MailchimpClient
@@ -124,6 +125,7 @@ def main() -> None:
     """Run the command line; an error is one line on stderr, with status 2 for what a setting can fix."""
     mask_logs()
     try:
+        load_env_file()
         commands()
     except ConfigurationError as error:
         click.echo(str(error), err=True)

@@ -32,11 +32,7 @@ class OAuthApplication:
     """An application that is registered in Mailchimp, and where to speak to it.
 
     Attributes:
-        client_id: From the registration.
-        client_secret: From the registration.
         redirect_uri: Registered word for word; on this machine.
-        authorize_url: Where a person agrees.
-        token_url: Where a code becomes a token.
         metadata_url: Where the data centre of a token is asked for.
     """
 
@@ -195,7 +191,9 @@ def _classify_token(request: Request, answer: Answer) -> ConnectorError | None:
     if answer.status == HTTPStatus.OK and answer.is_json and _holds_token(answer):
         return None
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return TransientError(f"{request}: Mailchimp cannot answer now.", status=answer.status)
+        return TransientError(
+            f"{request}: Mailchimp cannot answer now.", advice="Run the command again.", status=answer.status
+        )
     try:
         error = str(answer.document["error"])
     except (ValueError, KeyError, TypeError):

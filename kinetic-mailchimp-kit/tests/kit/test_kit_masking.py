@@ -179,3 +179,16 @@ def test_the_password_in_a_url_is_a_secret_by_itself(url, passwords):
     for password in passwords:
         assert masker.mask(f"refused: {password}.") == f"refused: {MASK}."
     assert masker.mask("the user of the host") == "the user of the host"
+
+
+def test_a_secret_that_is_an_ordinary_word_leaves_other_words_alone():
+    masker = SecretMasker()
+    masker.add(["secret", "Winter", "winter2024"])
+    masker.add(["demo"])
+
+    told = "connector-secrets: wintertime, demonstration; secret, password=Winter&demo, winter2024"
+
+    assert masker.mask(told) == (
+        f"connector-secrets: wintertime, demonstration; {MASK}, password={MASK}&{MASK}, {MASK}"
+    )
+    assert b64encode(b"user:secret").decode()[8:-4] not in masker.mask(b64encode(b"user:secret").decode())

@@ -30,6 +30,7 @@ def run(monkeypatch, capsys, tmp_path) -> Run:
     monkeypatch.setitem(sys.modules, "keyring", None)
     monkeypatch.delenv("CONNECTOR_SECRET_KEY", raising=False)
     monkeypatch.delenv("CONNECTOR_SECRET_KEY_FILE", raising=False)
+    monkeypatch.delenv("CONNECTOR_ENV_FILE")
 
     def run(*arguments: str, stdin: str = "", **environment: str) -> tuple[int, str, str]:
         with monkeypatch.context() as patch:

@@ -220,3 +220,16 @@ def test_a_fraction_in_the_state_of_a_foreign_tap_is_emitted_as_it_came(tmp_path
     status, written, states = Running(tmp_path).end(json.dumps(SCHEMA) + "\n" + messages(1, 3) + state + "\n")
 
     assert (status, written, states[-1]) == (0, [1, 2, 3], 1.5)
+
+
+def test_what_is_nested_too_deeply_to_be_worked_on_is_told_in_words():
+    plugin = "import logging, types\nlogging.basicConfig()\ndef cli():\n    cli()\n"
+    run = f"{plugin}run_plugin(types.SimpleNamespace(cli=cli, logger=logging.getLogger('plugin')))"
+    ended = subprocess.run(
+        [sys.executable, "-c", f"from kinetic_mailchimp.kit.singer import run_plugin\n{run}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr == "ERROR:plugin:A record or an answer is nested too deeply to be worked on.\n"

@@ -199,6 +199,19 @@ def test_a_certificate_of_the_ca_bundle_is_trusted(tls_url, tls_certificate, clo
     assert transport(clock, ca_bundle=str(tls_certificate)).send(Request("GET", tls_url)).status == 200
 
 
+def test_one_bundle_for_everything_is_a_variable_and_a_bundle_of_its_own_comes_before_it(
+    tls_url, tls_certificate, clock, monkeypatch, tmp_path
+):
+    request = Request("GET", tls_url)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tls_certificate))
+    assert transport(clock).send(request).status == 200
+
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
+    assert transport(clock, ca_bundle=str(tls_certificate)).send(request).status == 200
+    with pytest.raises(ConfigurationError, match="REQUESTS_CA_BUNDLE"):
+        transport(clock).send(request)
+
+
 def test_a_ca_bundle_that_is_not_there_is_a_configuration_error(tls_url, clock):
     with pytest.raises(ConfigurationError, match="ca_bundle"):
         transport(clock, ca_bundle="/no/such/file").send(Request("GET", tls_url))

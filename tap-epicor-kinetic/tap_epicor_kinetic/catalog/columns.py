@@ -46,12 +46,7 @@ def is_secret(column: str) -> bool:
 
 
 def is_off_by_default(column: str, declared: frozenset[str]) -> bool:
-    """Tell whether a column is read only when it is selected by name.
-
-    Args:
-        column: Its name.
-        declared: Columns that the stream declares so.
-    """
+    """Tell whether a column is read only when it is selected by name."""
     return column in declared or column in _SYSTEM or bool(_SENSITIVE.match(column))
 
 
@@ -80,12 +75,7 @@ def row_schema(
 
 
 def column_schema(column: Property, *, nullable: bool) -> dict[str, Any]:
-    """The JSON schema of a column.
-
-    Args:
-        column: As $metadata has it.
-        nullable: Whether it may be null.
-    """
+    """The JSON schema of a column."""
     known = _JSON_TYPES.get(column.edm_type)
     if column.is_collection:
         return {"type": ["array", "null"], "items": dict(known or _ANYTHING)}
@@ -95,13 +85,7 @@ def column_schema(column: Property, *, nullable: bool) -> dict[str, Any]:
 
 
 def entity_of_schema(name: str, key: tuple[str, ...], schema: Mapping[str, Any]) -> EntityType:
-    """An entity type out of a JSON schema: the reverse of `row_schema`, as far as the types are known.
-
-    Args:
-        name: Of the type.
-        key: The key columns.
-        schema: Column to JSON schema.
-    """
+    """An entity type out of a JSON schema: the reverse of `row_schema`, as far as the types are known."""
     return EntityType(name, key, {column: Property(column, _edm_of(schema[column])) for column in schema})
 
 
@@ -122,13 +106,7 @@ _TIMESTAMP_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\
 
 
 def inferred_entity(name: str, key: tuple[str, ...], rows: Sequence[Mapping[str, Any]]) -> EntityType:
-    """An entity type out of rows, for a BAQ that shows no $metadata; what is null in all of them is text.
-
-    Args:
-        name: Of the type.
-        key: The key columns.
-        rows: As the server gave them.
-    """
+    """An entity type out of rows, for a BAQ that shows no $metadata; what is null in all of them is text."""
     types: dict[str, str | None] = {}
     for row in rows:
         for column, value in row.items():

@@ -16,19 +16,15 @@ class StreamDeclaration:
     """The knowledge of a stream before the server is asked.
 
     Attributes:
-        name: Of the stream.
         service: The business object: `Erp.BO.CustomerSvc`; `BaqSvc/<id>` for a BAQ.
         entity_set: The set in it; `Data` for a BAQ.
         key: The key columns where $metadata does not tell them.
         change_column: A column that the base product keeps up to date and `start_date` can be compared with
             where the cursor is not a timestamp.
-        expand: Navigation properties that come along as nested records.
         off_by_default: Columns that are read only when they are selected: computed one by one on the server,
             or sensitive.
         derives_active: Whether records carry `Active` (see `activity`).
-        cursor: The cursor column that the configuration names.
         filter: An OData condition that always applies.
-        parameters: Those of a BAQ.
         schema: Column to JSON schema, from the configuration; without it and without $metadata, rows tell.
     """
 

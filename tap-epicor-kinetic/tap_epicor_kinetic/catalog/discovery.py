@@ -27,11 +27,7 @@ ROWS_TO_INFER_FROM = 100
 
 
 class Discovery:
-    """Asks each service once; the first company that lets us in answers for all.
-
-    Args:
-        client: Of the instance.
-    """
+    """Asks each service once; the first company that lets us in answers for all."""
 
     def __init__(self, client: EpicorClient) -> None:
         self._client = client

@@ -46,12 +46,7 @@ _COLUMNS: Mapping[str, str] = {
 
 
 def fallback_entity(stream: str, key: tuple[str, ...]) -> EntityType | None:
-    """The type of a built-in stream's rows; None for other streams.
-
-    Args:
-        stream: Its name.
-        key: Its key columns.
-    """
+    """The type of a built-in stream's rows; None for other streams."""
     if stream not in _COLUMNS:
         return None
     properties = {}

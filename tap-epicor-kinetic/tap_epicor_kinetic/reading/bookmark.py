@@ -41,7 +41,6 @@ class Scan:
     """One reading of everything that changed.
 
     Attributes:
-        order: The columns that its rows are ordered by.
         through: The highest cursor value when it began.
         is_first: Whether nothing was read before it.
         ranges: One, or several that are read side by side.
@@ -55,12 +54,7 @@ class Scan:
     is_open: bool = False
 
     def at(self, index: int, position: Position | None) -> Scan:
-        """The scan after a page of a range; None is the end of the range.
-
-        Args:
-            index: The number of the range.
-            position: Of the last row of the page.
-        """
+        """The scan after a page of a range; None is the end of the range."""
         ranges = list(self.ranges)
         ranges[index] = (
             replace(ranges[index], done=True) if position is None else replace(ranges[index], after=position)
@@ -80,7 +74,6 @@ class Bookmark:
     Attributes:
         column: The cursor's column; None for a full table.
         value: Every row up to this cursor value was emitted.
-        unfinished: The scan that was interrupted.
         rows: The digest of the filter that it holds for; None in states that were written without one.
     """
 

@@ -28,7 +28,6 @@ class Overlap:
     """The distance behind the bookmark where the next run begins: rows commit later than they are stamped.
 
     Attributes:
-        seconds: For timestamps.
         revisions: For revisions. They count all writes of the database, not those of one table.
     """
 
@@ -53,12 +52,7 @@ class Cursor:
         return typed_literal(value, self.edm_type)
 
     def before(self, value: Scalar, overlap: Overlap) -> Scalar:
-        """The value where a run begins that must see again what committed late.
-
-        Args:
-            value: The bookmark.
-            overlap: The distance behind it.
-        """
+        """The value where a run begins that must see again what committed late."""
         if self.is_timestamp:
             return (
                 format_timestamp(parse_timestamp(value) - dt.timedelta(seconds=overlap.seconds))
@@ -104,11 +98,6 @@ class Cursor:
 
 def resolve_cursor(stream: str, entity: EntityType, configured: str | None) -> Cursor | None:
     """The change column of a stream: the configured one, else the first candidate that the service has.
-
-    Args:
-        stream: Its name, for messages.
-        entity: The type of its rows.
-        configured: The column that the configuration or the catalog names.
 
     Raises:
         ConfigurationError: The configured column does not exist, or cannot be a cursor.

@@ -39,7 +39,6 @@ class Deletion:
 
     Attributes:
         number: Of the finding; grows, and goes into the state once the record is out.
-        key: The values of the key columns.
         found_at: When it was found, in UTC.
     """
 

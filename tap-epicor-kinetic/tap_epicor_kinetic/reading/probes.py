@@ -17,11 +17,6 @@ logger = logging.getLogger(__name__)
 def newest(reader: SetReader, cursor: Cursor, among: str = "") -> Scalar | None:
     """The highest cursor value on the server, among the rows of a condition; None without rows.
 
-    Args:
-        reader: Of the company.
-        cursor: The change column.
-        among: An OData condition.
-
     Raises:
         QueryRefusedError: The service cannot order or filter by the column.
     """
@@ -40,12 +35,7 @@ def has_unstamped(reader: SetReader, cursor: Cursor) -> bool:
 
 
 def ends(reader: SetReader, column: str) -> tuple[int, int] | None:
-    """The lowest and the highest value of a key column; None without rows, or if the service cannot tell.
-
-    Args:
-        reader: Of the company.
-        column: A key column with whole numbers.
-    """
+    """The lowest and the highest value of a key column; None without rows, or if the service cannot tell."""
     try:
         low = _end(reader, column, "", descending=False)
         high = _end(reader, column, "", descending=True)

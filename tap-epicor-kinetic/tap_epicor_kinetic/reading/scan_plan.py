@@ -20,7 +20,6 @@ class RangeQuery:
     """The rows of one range of a scan, which are read one page after the other.
 
     Attributes:
-        order: The columns that they are ordered by.
         condition: The OData condition for all of them.
         start: The position that the first page begins after.
     """
@@ -35,10 +34,8 @@ class Planner:
     """Plans the scans of one stream.
 
     Attributes:
-        entity: The type of the rows.
         key: The key columns, with the company, which is the same in all rows of a scan.
         cursor: The change column; None for a full table.
-        overlap: How far behind the bookmark a scan begins.
         start: The configured `start_date`.
         change_column: What `start` is compared with where the cursor is not a timestamp.
         by_offset: Whether pages are counted, so that none can begin after a row.
@@ -88,12 +85,7 @@ class Planner:
         return newest is not None and bool(max(values) > int(newest) + self.overlap.revisions)
 
     def begin(self, bookmark: Bookmark, newest: Scalar | None) -> Scan:
-        """A scan over what changed since the bookmark, or the rest of the one that was interrupted.
-
-        Args:
-            bookmark: How far the stream was read.
-            newest: The highest cursor value on the server.
-        """
+        """A scan over what changed since the bookmark, or the rest of the one that was interrupted."""
         unfinished = bookmark.unfinished
         order = (self.cursor.column, *self._without_cursor()) if self.cursor else self.key_order
         if unfinished and unfinished.ranges[0].high is not None:
@@ -118,12 +110,7 @@ class Planner:
         return replace(whole, order=self.key_order, ranges=ranges)
 
     def queries(self, scan: Scan, bookmark: Bookmark) -> list[RangeQuery]:
-        """The query of each range of a scan.
-
-        Args:
-            scan: The scan.
-            bookmark: How far the stream was read.
-        """
+        """The query of each range of a scan."""
         return [
             RangeQuery(scan.order, and_(self._bounds(scan, part, bookmark), self._window(part)), part.after)
             for part in scan.ranges

@@ -54,8 +54,6 @@ class SetReader:
     """Reads rows of one set of one company.
 
     Attributes:
-        client: Of the instance.
-        company: In the URL.
         path: Service and set.
         key: The key columns, with which parts of a row are put together.
         columns: What to select; empty for all.
@@ -63,8 +61,6 @@ class SetReader:
         needed: Columns that must come, whatever is dropped.
         base: An OData condition that always applies.
         expand: OData's `$expand`.
-        parameters: Those of a BAQ.
-        page_size: Rows to ask for.
         longest_url: Characters that a URL may have.
     """
 
@@ -89,11 +85,6 @@ class SetReader:
         """The rows that fit a condition, as many as a page holds.
 
         A column that the service turns out not to know is left out from then on, with a warning.
-
-        Args:
-            condition: An OData condition.
-            order: Columns to order by.
-            skip: Rows to leave out first.
         """
         condition = and_(self.base, condition)
         while True:

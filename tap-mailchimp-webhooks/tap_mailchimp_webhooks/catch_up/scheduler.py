@@ -16,9 +16,7 @@ class PeriodicCatchUp:
     A process that ends does not wait for it: what it stored is durable, and the next one repeats the rest.
 
     Args:
-        catch_up: The catch-up to run.
         interval: Seconds between the end of one and the beginning of the next.
-        stop: Ends it.
     """
 
     def __init__(self, catch_up: CatchUp, interval: float, stop: threading.Event) -> None:

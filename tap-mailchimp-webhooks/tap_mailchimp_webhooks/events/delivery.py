@@ -79,12 +79,7 @@ def _read(body: bytes, content_type: str, received_at: datetime, *, is_signed: b
 
 
 def names_somebody(note: str, data: Mapping[str, Any]) -> bool:
-    """False for a delivery in quarantine that is about nobody, such as the empty one of a check.
-
-    Args:
-        note: The reason why it is there.
-        data: As it was stored.
-    """
+    """False for a delivery in quarantine that is about nobody, such as the empty one of a check."""
     if note not in {"not_an_event", "not_a_form", "unknown_type"}:
         return True
     body = base64.b64decode(data["body"])

@@ -40,7 +40,6 @@ class Arrival:
     Attributes:
         event_id: A digest of the content: the same event, delivered twice, has the same one.
         stream: The stream that emits it; None keeps it in the inbox without emitting it.
-        type: Mailchimp's name of the event.
         list_id: Mailchimp's id of the audience, where the event names one.
         email: The address that the event is about, by which the inbox finds it again.
         occurred_at: RFC 3339, UTC, whole seconds.

@@ -20,12 +20,7 @@ EVENT_OF: Mapping[str, tuple[str, Mapping[str, str]]] = {
 
 
 def member_data(member: Mapping[str, Any], list_id: str) -> dict[str, Any]:
-    """The `data` of a webhook about a member.
-
-    Args:
-        member: As Mailchimp lists it.
-        list_id: The audience.
-    """
+    """The `data` of a webhook about a member."""
     address = str(member["email_address"])
     merges = {tag: _as_text(value) for tag, value in (member.get("merge_fields") or {}).items()}
     data: dict[str, Any] = {

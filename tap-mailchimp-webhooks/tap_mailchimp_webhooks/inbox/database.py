@@ -10,6 +10,7 @@ from typing import Final
 
 from kinetic_mailchimp.kit import database as kit_database
 from kinetic_mailchimp.kit.errors import DataError
+from kinetic_mailchimp.kit.project import project_root
 from sqlalchemy.exc import DataError as RefusedValueError
 from sqlalchemy.exc import IntegrityError
 from typing_extensions import override
@@ -37,8 +38,7 @@ PROFILE: Final = kit_database.Profile(
 
 def default_url(environment: Mapping[str, str] = os.environ) -> str:
     """A SQLite file in the Meltano project, or in the working directory: the same for receiver and tap."""
-    root = Path(environment.get("MELTANO_PROJECT_ROOT") or Path.cwd())
-    return f"sqlite:///{root / DEFAULT_FILE}"
+    return f"sqlite:///{project_root(environment) / DEFAULT_FILE}"
 
 
 class Database(kit_database.Database):
@@ -60,4 +60,7 @@ class Database(kit_database.Database):
             try:
                 yield
             except (RefusedValueError, IntegrityError) as error:
-                raise DataError(f"The webhook inbox refuses a value ({type(error).__name__}).") from error
+                raise DataError(
+                    f"The webhook inbox refuses a value ({type(error).__name__}).",
+                    advice="Please report it, with the log of the receiver.",
+                ) from error

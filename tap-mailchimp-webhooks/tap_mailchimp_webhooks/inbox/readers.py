@@ -18,7 +18,6 @@ class Unread:
     """Events that wait in the inbox for the slowest reader.
 
     Attributes:
-        count: Their number.
         oldest_seconds: Age of the oldest; 0 without any.
     """
 

@@ -23,9 +23,7 @@ class Quarantined:
     """A delivery that could not be understood, without its content.
 
     Attributes:
-        sequence: Its number in the inbox.
         received_at: RFC 3339, UTC.
-        note: The reason.
         type: The type of event that it names; empty where that is not a plain name.
         names_somebody: False for one that is about nobody, such as the empty one of a check.
     """
@@ -45,7 +43,6 @@ class DeliveryCounts:
         last_at: When a webhook last arrived, ever; RFC 3339, UTC.
         count: Webhooks that arrived in the period.
         missed: Events of the period that only the catch-up found.
-        last_missed_at: When the last of those happened.
     """
 
     last_at: str | None
@@ -55,13 +52,7 @@ class DeliveryCounts:
 
 
 def count_deliveries(database: Database, list_id: str, since: datetime) -> DeliveryCounts:
-    """Count what arrived for an audience.
-
-    Args:
-        database: The inbox's.
-        list_id: The audience.
-        since: The beginning of the period.
-    """
+    """Count what arrived for an audience."""
     reported = (events.c.list_id == list_id) & (events.c.origin == WEBHOOK)
     found = (events.c.list_id == list_id) & (events.c.origin == CATCH_UP) & events.c.stream.is_not(None)
     since_text = rfc3339(since)
@@ -100,12 +91,7 @@ def delivered_events(
 
 
 def quarantined(inbox: Inbox, since: datetime) -> list[Quarantined]:
-    """The deliveries that could not be understood, oldest first.
-
-    Args:
-        inbox: Holds them.
-        since: The beginning of the period.
-    """
+    """The deliveries that could not be understood, oldest first."""
     with inbox.database.reading() as connection:
         rows = connection.execute(
             select(events.c.sequence, events.c.received_at, events.c.note, events.c.type, events.c.data)

@@ -168,10 +168,6 @@ class Inbox:
     def addresses_of(self, list_id: str, web_ids: Sequence[str]) -> dict[str, str]:
         """The address in the last event of each contact.
 
-        Args:
-            list_id: The audience.
-            web_ids: Mailchimp's numbers of the contacts.
-
         Returns:
             By number; a contact without events is missing.
         """

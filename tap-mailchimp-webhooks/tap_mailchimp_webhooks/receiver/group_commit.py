@@ -18,6 +18,8 @@ MOST_PER_COMMIT = 500
 MOST_WAITING = 10_000
 """More means that the database has stopped: a quick refusal, which Mailchimp repeats, beats a time-out."""
 
+_REPEATED = "Mailchimp repeats the delivery for 75 minutes."
+
 LONGEST_WAIT_SECONDS = 5.0
 """Mailchimp gives up after 10 s, and counts a time-out against the webhook; what is stored after all is known
 when it comes again."""
@@ -50,7 +52,7 @@ class GroupCommit:
             TransientError: It was not stored.
         """
         if self._closing or self._is_stalled or len(self._waiting) >= MOST_WAITING:
-            raise TransientError("The inbox does not keep up, or is closing.")
+            raise TransientError("The inbox does not keep up, or is closing.", advice=_REPEATED)
         stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((arrival, stored))
         self._wake.set()
@@ -77,7 +79,7 @@ class GroupCommit:
         """Refuse what waits for a commit that takes too long, and what comes until it ends."""
         self._is_stalled = True
         for _, stored in (*batch, *self._waiting):
-            _settle(stored, TransientError("The inbox did not take the event in time."))
+            _settle(stored, TransientError("The inbox did not take the event in time.", advice=_REPEATED))
         self._waiting.clear()
 
     def close(self) -> None:
@@ -95,7 +97,7 @@ class GroupCommit:
             if len(arrivals) > 1:
                 return [(await self._commit([arrival]))[0] for arrival in arrivals]
             logger.error("An event was not stored: %s", type(error).__name__)  # noqa: TRY400 (it could name a person)
-            return [TransientError("The event was not stored.")]
+            return [TransientError("The event was not stored.", advice=_REPEATED)]
 
 
 def _settle(stored: asyncio.Future[bool], outcome: bool | Exception) -> None:  # noqa: FBT001 (a result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kinetic_mailchimp.kit.receiver_metrics import (
     INBOX_OLDEST_UNREAD_SECONDS,
     INBOX_UNREAD,
+    REFUSED,
     UNREADABLE_SIGNING_SECRETS,
 )
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -32,7 +33,7 @@ class ReceiverMetrics:
             registry=self._registry,
         )
         self._refused = Counter(
-            "mailchimp_webhooks_refused",
+            REFUSED,
             "Requests that were refused, by reason.",
             ["reason"],
             registry=self._registry,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk import Stream
 from singer_sdk import typing as th
@@ -12,8 +12,10 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.helpers.types import Context, Record
 from typing_extensions import override
 
-from tap_mailchimp_webhooks.inbox.store import StoredEvent
-from tap_mailchimp_webhooks.streams.event_reader import EventReader
+if TYPE_CHECKING:
+    from tap_mailchimp_webhooks.inbox.store import StoredEvent
+    from tap_mailchimp_webhooks.streams.event_reader import EventReader
+
 
 _INBOX_ID = "inbox_id"
 """The name in the state of the inbox that its number belongs to."""
@@ -49,13 +51,7 @@ class EventSource(ABC):
 
     @abstractmethod
     def reader(self, stream: str, after: int, inbox_id: str | None) -> EventReader:
-        """Read a stream of events after a bookmark.
-
-        Args:
-            stream: Its name.
-            after: The sequence in the bookmark.
-            inbox_id: The inbox that the bookmark was taken for.
-        """
+        """Read a stream of events after a bookmark."""
 
     @abstractmethod
     def follow_seconds(self) -> float | None:

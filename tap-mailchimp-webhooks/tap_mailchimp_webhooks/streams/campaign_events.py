@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
 from typing_extensions import override
 
 from tap_mailchimp_webhooks.events.event import CAMPAIGN_EVENTS, text_of
-from tap_mailchimp_webhooks.inbox.store import StoredEvent
 from tap_mailchimp_webhooks.streams.base import EVENT_PROPERTIES, EventStream, texts
+
+if TYPE_CHECKING:
+    from tap_mailchimp_webhooks.inbox.store import StoredEvent
 
 
 class CampaignEventsStream(EventStream):

@@ -53,13 +53,7 @@ Members = dict[str, Mapping[str, Any] | None]
 
 
 class Confirmer:
-    """Reads the members that unsigned events are about.
-
-    Args:
-        client: Of the account.
-        inbox: Holds the events.
-        now: The clock.
-    """
+    """Reads the members that unsigned events are about."""
 
     def __init__(self, client: MailchimpClient, inbox: Inbox, now: Clock = utc_now) -> None:
         self._client = client

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
 from typing_extensions import override
 
 from tap_mailchimp_webhooks.events.event import CATCH_UP, CONTACT_EVENTS, subject_of, text_of
-from tap_mailchimp_webhooks.inbox.store import StoredEvent
 from tap_mailchimp_webhooks.streams.base import EVENT_PROPERTIES, EventStream, texts, timestamps
-from tap_mailchimp_webhooks.streams.event_reader import EventReader
+
+if TYPE_CHECKING:
+    from tap_mailchimp_webhooks.inbox.store import StoredEvent
+    from tap_mailchimp_webhooks.streams.event_reader import EventReader
 
 
 class ContactEventsStream(EventStream):
@@ -74,12 +76,7 @@ class ContactEventsStream(EventStream):
 
 
 def contact_details(event_type: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a record that comes from the event's type and data.
-
-    Args:
-        event_type: Mailchimp's.
-        data: As it was stored.
-    """
+    """The part of a record that comes from the event's type and data."""
     merges = data.get("merges")
     return {
         "type": event_type,

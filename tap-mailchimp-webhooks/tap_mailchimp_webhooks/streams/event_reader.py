@@ -33,7 +33,6 @@ class Position:
 
     Attributes:
         reader: Its name; each pipeline that reads an inbox has its own.
-        stream: The stream that it reads.
         after: The last sequence that its bookmark holds; 0 without one.
         list_ids: Only these audiences; all without any.
         inbox_id: The inbox that the bookmark was taken for; None where it does not name one.
@@ -50,8 +49,6 @@ class EventReader:
     """Reads one stream of an inbox from a position on.
 
     Args:
-        inbox: The inbox to read.
-        position: The position at which it begins.
         stop: Ends the reading after the batch in hand.
         clock: Monotonic seconds.
 

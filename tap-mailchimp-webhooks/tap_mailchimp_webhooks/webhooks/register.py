@@ -33,11 +33,8 @@ class Registration:
     """The result for one webhook of an audience.
 
     Attributes:
-        list_id: The audience.
-        webhook_id: Mailchimp's id of the webhook.
         action: `created`, `updated`, `confirmed`, `replaced` or `deleted`.
         url: With its secret masked.
-        signed: True if Mailchimp signs its deliveries.
     """
 
     list_id: str
@@ -51,9 +48,7 @@ class Registrar:
     """Keeps the webhooks of an account as they should be.
 
     Args:
-        client: Of the account.
         registry: Keeps the signing secrets.
-        now: The clock.
     """
 
     def __init__(self, client: MailchimpClient, registry: WebhookRegistry, now: Clock = utc_now) -> None:

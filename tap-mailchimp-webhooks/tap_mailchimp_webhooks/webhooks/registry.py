@@ -38,8 +38,6 @@ class RegisteredWebhook:
     """A webhook that this software made.
 
     Attributes:
-        webhook_id: Mailchimp's id of it.
-        list_id: The audience whose events it reports.
         registered_at: RFC 3339, UTC.
         encrypted_secret: The signing secret of its deliveries, encrypted; None where they are not signed.
     """
@@ -66,8 +64,6 @@ class WebhookRegistry:
     the path secret, which the same two programs know: so it is never stored in clear.
 
     Args:
-        database: The inbox's.
-        encryption: Holds the configured keys.
         path_secrets: All that are accepted; the first one encrypts where no key is configured.
     """
 
@@ -79,12 +75,7 @@ class WebhookRegistry:
         self._box = SecretBox((*configured, *(_derived_key(secret) for secret in path_secrets)))
 
     def find(self, webhook_id: str, list_id: str) -> RegisteredWebhook | None:
-        """A webhook that was registered here; None if it was not.
-
-        Args:
-            webhook_id: Mailchimp's id of it.
-            list_id: The audience.
-        """
+        """A webhook that was registered here; None if it was not."""
         return next(
             (
                 hook
@@ -132,23 +123,13 @@ class WebhookRegistry:
             )
 
     def keep(self, list_id: str, webhook_ids: Sequence[str]) -> None:
-        """Forget the other webhooks of an audience.
-
-        Args:
-            list_id: The audience.
-            webhook_ids: Mailchimp's ids of those that stay.
-        """
+        """Forget the other webhooks of an audience."""
         others = hooks.c.webhook_id.not_in(webhook_ids)
         with self._database.writing() as connection:
             connection.execute(hooks.delete().where(hooks.c.list_id == list_id, others))
 
     def remove(self, webhook_id: str, list_id: str) -> None:
-        """Forget a webhook that was deleted.
-
-        Args:
-            webhook_id: Mailchimp's id of it.
-            list_id: The audience.
-        """
+        """Forget a webhook that was deleted."""
         with self._database.writing() as connection:
             connection.execute(_delete(webhook_id, list_id))
 

@@ -39,7 +39,6 @@ class EventResult:
     """Result of one event.
 
     Args:
-        event: Its plan.
         batch: The result of the batch that it was part of.
 
     Attributes:

@@ -54,21 +54,15 @@ class ContactUpdate:
     """One record.
 
     Attributes:
-        stream: Its stream.
         email: The address as it was written, cleaned of `mailto:`, display names and spaces.
         key: The address in the form in which addresses are compared (`email_key`).
-        event_time: The time of the event.
         status: The person's consent, or None where the event is not about it.
         new_email: The address that takes the place of `email`, or None.
         columns: Epicor columns to set; none of the values is None.
         merges: Value by tag of the merge fields that the declared ones of the columns come from.
-        reason: Mailchimp's reason.
-        campaign_id: The campaign that caused it.
-        list_id: The audience that it happened in.
         sent: The value of these columns that both sides last had in common, where one is known.
         opted_in_at: When the person opted in last, where Mailchimp shows the member as subscribed.
         echo: The rep's opt-out that the event comes from, where this software carried it to Mailchimp.
-        source_key: Key of the record at its source.
         record: The whole record, as JSON, for a dead letter.
     """
 
@@ -101,11 +95,7 @@ class ContactUpdate:
 
 
 class InvalidUpdateError(DataError):
-    """The record is not a valid contact update.
-
-    Attributes:
-        reason: A stable code for the audit trail.
-    """
+    """The record is not a valid contact update."""
 
     def __init__(self, reason: str, message: str, *, field: str) -> None:
         super().__init__(message, advice=f"Check what the mapping puts into `{field}`.", field=field)

@@ -22,8 +22,6 @@ class Entity:
     Attributes:
         name: The table, as Kinetic's tablesets call it.
         setting: The word for it in the setting `match`.
-        service: Its business object.
-        set_name: Its entity set.
         key: Key columns, Company first.
         get_parameters: Key column to the parameter of GetByID.
     """
@@ -65,7 +63,6 @@ class EpicorRow:
     """A row as it was read.
 
     Attributes:
-        entity: The kind of row.
         values: Its columns; those that were not asked for are missing.
     """
 

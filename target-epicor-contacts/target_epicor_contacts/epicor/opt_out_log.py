@@ -136,12 +136,7 @@ def crm_call(call_type: str | None) -> Journal:
 
 
 class EvidenceWriter:
-    """Writes entries that are not there yet.
-
-    Args:
-        client: Kinetic.
-        journals: The kinds of evidence.
-    """
+    """Writes entries that are not there yet."""
 
     def __init__(self, client: EpicorClient, journals: Sequence[Journal]) -> None:
         self._client = client
@@ -204,7 +199,10 @@ class EvidenceWriter:
                     return
             else:
                 return
-        raise TransientError(f"It could not be found out whether the {journal.table} was written.")
+        raise TransientError(
+            f"It could not be found out whether the {journal.table} was written.",
+            advice="Look for it in Epicor; `sync-audit replay` sends the event again.",
+        )
 
     def _add(self, journal: Journal, company: str, entry: OptOut) -> None:
         prepared = self._client.call(
@@ -213,7 +211,10 @@ class EvidenceWriter:
         tables = (prepared.get("parameters") or {}).get("ds") or prepared.get("returnObj") or {}
         rows = tables.get(journal.table) or []
         if not rows:
-            raise NotFoundError(f"{journal.new_method} prepared no row.")
+            raise NotFoundError(
+                f"{journal.new_method} prepared no row.",
+                advice="Leave it out of `evidence`, or allow it in Epicor.",
+            )
         row = {**rows[-1], **journal.content(entry), "RowMod": "A"}
         self._client.call(company, journal.service, "Update", {"ds": {journal.table: [row]}})
 

@@ -35,8 +35,6 @@ class RowSender:
     """Sends changes and notes in each write how the call ended; every failure is a ConnectorError.
 
     Args:
-        client: Kinetic.
-        mode: The way to write.
         clock: Measures a call that failed.
     """
 
@@ -73,7 +71,10 @@ class RowSender:
             found = self._client.call(row.company, entity.service, "GetByID", key, get=True).document
             rows = found.get("returnObj", {}).get(entity.name) or []
             if not rows:
-                raise NotFoundError(f"{entity.name}: there is no row with this key.")
+                raise NotFoundError(
+                    f"{entity.name}: there is no row with this key.",
+                    advice="It may have been deleted meanwhile.",
+                )
             body = {"ds": {entity.name: [{**rows[0], **changes, "RowMod": "U"}]}}
             update = partial(self._client.call, row.company, entity.service, "Update", body)
             try:

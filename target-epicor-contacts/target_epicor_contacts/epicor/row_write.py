@@ -21,8 +21,6 @@ class RowWrite:
     """Columns to set in a row, and the result.
 
     Attributes:
-        row: The row as it was read.
-        changes: The columns to set.
         refused: By column, the reason why the row does not hold the value.
         calls: By column, the end of the last call that carried it; a column that was not tried is missing.
         fatal: The error that ends the run; the row may be written in part.

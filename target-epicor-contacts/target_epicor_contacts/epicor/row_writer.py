@@ -36,12 +36,6 @@ class RowWriter:
     """Writes many rows, some at the same time.
 
     Args:
-        client: Kinetic.
-        finder: Reads rows back.
-        columns: Their types, to compare values.
-        executor: Runs the requests.
-        mode: The way to write.
-        verify: Whether rows are read back and compared.
         first: Columns that are written by themselves when the row as a whole is refused, so that a street
             name that a business rule dislikes never stops an opt-out.
         clock: Measures a call that failed.
@@ -235,7 +229,7 @@ class RowWriter:
 
 
 def _not_tried() -> ConnectorError:
-    return ConnectorError("Not tried: the run was ending.")
+    return ConnectorError("Not tried: the run was ending.", advice="The next run tries it.")
 
 
 def _not_stored(column: str, sent: object, stored: object) -> NotStoredError:

@@ -27,10 +27,7 @@ class Comparer:
     """Takes the place of the event processor where records have present states, to compare and no more.
 
     Args:
-        trail: Knows the opt-outs that this software carried to Mailchimp.
         run: The present run.
-        finder: Reads rows.
-        rules: The configured rules, for a comparison.
         settings: The other settings, for a comparison.
     """
 

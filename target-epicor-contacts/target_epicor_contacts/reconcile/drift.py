@@ -27,12 +27,7 @@ _ADVICE: Mapping[Drift, str] = {
 
 
 def as_comparison(decision: Decision, rules: Rules) -> Decision:
-    """The decision of a comparison, which does not prove consent and leaves nothing to be replayed.
-
-    Args:
-        decision: The decision of a run.
-        rules: Name and value of the flag.
-    """
+    """The decision of a comparison, which does not prove consent and leaves nothing to be replayed."""
     compared = replace(decision, consent=None, dead_letter=None)
     parts = [_part(part, rules) for part in decision.parts]
     kind = _first_of({Drift(part.reason) for part in parts})

@@ -24,9 +24,7 @@ class EventPlan:
     """Changes that an event asks for, and the parts of it that are not applied.
 
     Attributes:
-        update: The event.
         person: The address whose state it went to, which is a later one where the person has moved on.
-        number: Its place among the events of the batch.
         matched: Ids of the rows that belong to the address.
         changes: The values that it sets and no later event of the batch sets again.
         overtaken: Number of its changes that a later event of the batch made void.

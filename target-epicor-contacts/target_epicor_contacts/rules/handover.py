@@ -28,8 +28,6 @@ class HandedOver:
     """A handover, as a contact update.
 
     Attributes:
-        row: The name of its row.
-        handover: As target-mailchimp wrote it.
         update: The same for the audit trail and the rules.
     """
 
@@ -39,12 +37,7 @@ class HandedOver:
 
 
 def read_handover(row: str, handover: Handover) -> HandedOver:
-    """A handover as a contact update.
-
-    Args:
-        row: The name of its row.
-        handover: As target-mailchimp wrote it.
-    """
+    """A handover as a contact update."""
     status = Status.SUBSCRIBED.value if not handover.origin else None
     if handover.action is HandoverAction.FLAG:
         status = handover.status or Status.UNSUBSCRIBED.value
@@ -59,12 +52,7 @@ def read_handover(row: str, handover: Handover) -> HandedOver:
 
 
 def plan_handovers(handed_over: Iterable[HandedOver], working: WorkingCopy) -> BatchPlan:
-    """Plan the flags to set and to take back.
-
-    Args:
-        handed_over: Each with the update that stands for it.
-        working: The rows, the states and our flags.
-    """
+    """Plan the flags to set and to take back."""
     events = []
     ids = {row.name: row_id for row_id, row in working.rows.items()}
     for number, given in enumerate(handed_over):

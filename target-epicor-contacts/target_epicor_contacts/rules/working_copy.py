@@ -22,9 +22,7 @@ class WorkingCopy:
     """The rows and states of a batch while its events are applied.
 
     Args:
-        rows: As they were read.
         states: By address; an address that is not there is not known.
-        rules: The configured rules.
         flags: The flags that are ours, by the names of their rows.
         followed: Rows that an address had, by address: they stand in where no row has it any more.
     """

@@ -16,10 +16,7 @@ class StatusSeen:
 
     Attributes:
         event_time: Of the newest event about status; a complaint keeps its value under weaker opt-outs.
-        value: The status that holds.
         cause: Time of the event that set the value.
-        reason: Its reason.
-        campaign_id: The campaign that caused it.
         pending: No row was there to take it; the first row that appears does.
         audiences: Ids of those in which an opt-out holds, as far as they are known.
         origins: Names of the rows on which a rep opted the person out, where Mailchimp had it from us.
@@ -67,8 +64,6 @@ class FieldSeen:
     """The newest value that Mailchimp had in a field, as fingerprints.
 
     Attributes:
-        event_time: Of the event that had it.
-        value: The value.
         sent: The value that Mailchimp had accepted from Epicor until then, where one was known.
     """
 

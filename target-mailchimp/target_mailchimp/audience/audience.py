@@ -22,8 +22,6 @@ class Audience:
     """An audience with its fields.
 
     Attributes:
-        id: Its id.
-        name: Its name.
         double_optin: Whether new members confirm by mail.
         fields: Merge fields by tag.
         interests: Ids of interests by id and by lower-case name, and by `group/name`.

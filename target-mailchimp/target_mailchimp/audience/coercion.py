@@ -29,7 +29,6 @@ class UnfitValueError(ValueError):
     """A value that its merge field cannot take as it is.
 
     Attributes:
-        reason: A stable code.
         detail: A sentence without the value.
         instead: The value that travels in its place; None for none.
     """
@@ -47,8 +46,6 @@ class MergeField:
 
     Attributes:
         tag: Upper-case, at most ten characters.
-        type: As Mailchimp names it.
-        choices: Of a radio or dropdown.
         phone_format: `US` or `none`.
         date_format: Of a date or birthday, such as `DD/MM`.
         placeholder: Stands for a state and a zip that an address does not have; empty for none.
@@ -73,19 +70,26 @@ class MergeField:
             field: The entry.
             placeholder: As the attribute.
         """
-        options = field.get("options") or {}
-        definition = json.dumps([field.get("merge_id"), field["type"], options], sort_keys=True)
+        options, merge_id = field.get("options"), field.get("merge_id")
+        options = options if isinstance(options, Mapping) else {}
+        kind = str(field.get("type") or "text")
+        definition = json.dumps([merge_id, kind, options], sort_keys=True)
         return cls(
             tag=str(field["tag"]).upper(),
-            type=str(field["type"]),
+            type=kind,
             # Some texts are shown with entities, as a page would have them.
             choices=tuple(html.unescape(str(choice)) for choice in options.get("choices") or ()),
             phone_format=str(options.get("phone_format") or "none"),
             date_format=str(options.get("date_format") or ""),
             placeholder=placeholder,
-            merge_id=int(field.get("merge_id") or 0),
+            merge_id=merge_id if isinstance(merge_id, int) else 0,
             signature=hashlib.sha256(definition.encode()).hexdigest()[:16],
         )
+
+    @property
+    def most_bytes(self) -> int | None:
+        """Bytes that a value may have; None where it is another type."""
+        return LONGEST_TEXT if self.type == "text" else None
 
 
 def coerce(value: Any, field: MergeField) -> Any:  # noqa: ANN401 (JSON in, JSON out)

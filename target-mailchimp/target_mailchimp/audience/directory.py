@@ -21,7 +21,6 @@ class AudienceDirectory:
     """Finds audiences by id or name, and reads each once.
 
     Args:
-        client: The account.
         create_merge_fields: Whether fields that a stream has and an audience lacks are made.
         address_placeholder: Stands for a state and a zip that an address does not have.
     """
@@ -37,12 +36,7 @@ class AudienceDirectory:
         self._audiences: dict[str, Audience] = {}
 
     def expect(self, stream: str, schema: Mapping[str, Any]) -> None:
-        """Prepare the audiences that were read for the records of a stream, and all later ones.
-
-        Args:
-            stream: The name of the stream.
-            schema: The JSON schema of its records.
-        """
+        """Prepare the audiences that were read for the records of a stream, and all later ones."""
         self._schemas[stream] = schema
         for audience in list(self._audiences.values()):
             self._audiences[audience.id] = self._prepared(audience, [schema])
@@ -61,24 +55,30 @@ class AudienceDirectory:
                 self._audiences[list_id] = self._prepared(self._read(found), self._schemas.values())
         return self._audiences[list_id]
 
+    def listed(self) -> str:
+        """The audiences of the account, for a message: names, and ids in parentheses."""
+        return ", ".join(f"{found.get('name')} ({found['id']})" for found in self._all()) or "none"
+
+    def _all(self) -> list[Mapping[str, Any]]:
+        return list(self._client.lists())
+
     def _find(self, named: str) -> Mapping[str, Any]:
-        audiences = list(self._client.lists())
+        audiences = self._all()
         by_id = [found for found in audiences if found["id"] == named]
-        by_name = [found for found in audiences if _same(str(found["name"]), named)]
+        by_name = [found for found in audiences if _same(str(found.get("name")), named)]
         found = by_id or by_name
         if len(found) == 1:
             return found[0]
-        existing = ", ".join(f"{entry['name']} ({entry['id']})" for entry in audiences) or "none"
         what = "several audiences are named" if found else "the account has no audience"
         raise ConfigurationError(
-            f"`list_id`: {what} {named!r}.", advice=f"Use an id. The account has: {existing}."
+            f"`list_id`: {what} {named!r}.", advice=f"Use an id. The account has: {self.listed()}."
         )
 
     def _read(self, found: Mapping[str, Any]) -> Audience:
         fields = map(self._field, self._client.merge_fields(str(found["id"])))
         return Audience(
             id=str(found["id"]),
-            name=str(found["name"]),
+            name=str(found.get("name") or found["id"]),
             double_optin=bool(found.get("double_optin")),
             fields={entry.tag: entry for entry in fields},
         )
@@ -112,11 +112,11 @@ class AudienceDirectory:
         ambiguous: set[str] = set()
         for category in self._client.interest_categories(list_id):
             for interest in self._client.interests(list_id, str(category["id"])):
-                interest_id, name = str(interest["id"]), interest_key(str(interest["name"]))
+                interest_id, name = str(interest["id"]), interest_key(str(interest.get("name")))
                 if name in ids:
                     ambiguous.add(name)
                 ids[interest_id] = ids[name] = interest_id
-                ids[f"{interest_key(str(category['title']))}/{name}"] = interest_id
+                ids[f"{interest_key(str(category.get('title')))}/{name}"] = interest_id
         return {name: interest_id for name, interest_id in ids.items() if name not in ambiguous}
 
 

@@ -46,12 +46,7 @@ class Wanted:
 
 
 def wanted_values(record: MemberRecord, audience: Audience) -> Wanted:
-    """Bring the values of a record into the forms of the audience's fields.
-
-    Args:
-        record: The source row.
-        audience: Where it goes.
-    """
+    """Bring the values of a record into the forms of the audience's fields."""
     values: dict[str, Any] = {}
     left_out: list[LeftOut] = []
     for name, value in record.merge_values.items():

@@ -54,12 +54,7 @@ def tag_of(property_name: str) -> str:
 
 
 def missing_fields(schema: Mapping[str, Any], known_tags: Iterable[str]) -> list[NewField]:
-    """The fields that a stream's schema has and the audience lacks, in the order of the schema.
-
-    Args:
-        schema: The JSON schema of the stream.
-        known_tags: The tags of the audience.
-    """
+    """The fields that a stream's schema has and the audience lacks, in the order of the schema."""
     known = set(known_tags)
     properties: dict[str, Mapping[str, Any]] = {
         name: definition for name, definition in schema.get("properties", {}).items() if is_tag(name)

@@ -52,12 +52,7 @@ def of_merged(record: MemberRecord) -> Decision:
 
 
 def of_no_write(decided: NoWrite, list_id: str) -> Decision:
-    """The decision about a record that needed no call.
-
-    Args:
-        decided: The plan for it.
-        list_id: The audience.
-    """
+    """The decision about a record that needed no call."""
     return _decision(
         decided.record,
         decided.action,
@@ -69,14 +64,7 @@ def of_no_write(decided: NoWrite, list_id: str) -> Decision:
 
 
 def of_gone_row(stream: str, source_key: str, member: MemberState, list_id: str) -> Decision:
-    """The finding about a row that made a member once and did not come in a whole read.
-
-    Args:
-        stream: The stream of the row.
-        source_key: Its key at the source.
-        member: The member that it made.
-        list_id: The audience.
-    """
+    """The finding about a row that made a member once and did not come in a whole read."""
     return Decision(
         stream=stream,
         action=Action.DRIFTED,
@@ -89,13 +77,7 @@ def of_gone_row(stream: str, source_key: str, member: MemberState, list_id: str)
 
 
 def of_left_behind(source: str, member: MemberState, list_id: str) -> Decision:
-    """The finding about a member whose row has the address of another member now.
-
-    Args:
-        source: The row, behind its stream.
-        member: The member.
-        list_id: The audience.
-    """
+    """The finding about a member whose row has the address of another member now."""
     stream, _, source_key = source.partition("/")
     return replace(
         of_gone_row(stream, source_key, member, list_id),
@@ -112,14 +94,7 @@ def of_comparison(decision: Decision) -> Decision:
 
 
 def of_failure(record: MemberRecord, reason: str, detail: str, *, keep: bool) -> Decision:
-    """The decision about a record that could not be brought to an end.
-
-    Args:
-        record: The record.
-        reason: A stable code.
-        detail: A sentence.
-        keep: Whether it becomes a dead letter.
-    """
+    """The decision about a record that could not be brought to an end."""
     return _decision(record, Action.FAILED, reason, detail, dead_letter=record.raw if keep else None)
 
 

@@ -46,17 +46,13 @@ class MemberRecord:
     """The values that a record has of a person; those that it leaves out stay as they are in Mailchimp.
 
     Attributes:
-        stream: Where it came from.
-        raw: The record as it was read, for a replay.
         address: The e-mail address, as it is spelled.
         member: The subscriber hash of the address.
         audience: The id or name of the audience that the record names; mostly empty.
-        source_key: The key of the row at its source.
         source_updated_on: When that row changed; texts of one source sort by time.
         active: False when the source says that the customer is no longer one.
         opted_out: Whether the source says that the person wants no mail.
         status_if_new: The status of a new member; empty for that of the settings.
-        attributes: Plain attributes by name.
         merge_values: Values as they were read, by tag.
         interests: Wanted or not, by id or name.
         permissions: Given or not, by id or text.
@@ -107,14 +103,7 @@ class MemberRecord:
 
 @dataclass(frozen=True)
 class InvalidRecord:
-    """A record that cannot be used.
-
-    Attributes:
-        stream: Where it came from.
-        raw: The record as it was read.
-        reason: A stable code.
-        detail: A sentence.
-    """
+    """A record that cannot be used."""
 
     stream: str
     raw: Mapping[str, Any]

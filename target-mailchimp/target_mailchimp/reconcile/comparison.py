@@ -30,10 +30,7 @@ class Comparison(Loader):
     """Compares records with audiences as they are.
 
     Args:
-        settings: How records would be written.
-        directory: Finds audiences.
         membership_of: Opens the present states of the members of an audience.
-        run: Takes the decisions.
         snapshot: Keeps the rows that came and the states that a run would remember; it is closed at the end.
     """
 

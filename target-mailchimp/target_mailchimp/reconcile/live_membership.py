@@ -10,7 +10,7 @@ from typing import Any
 from kinetic_mailchimp.audit import AuditTrail, LedgerChanges
 from kinetic_mailchimp.audit.state.member_state import MemberState
 from kinetic_mailchimp.mailchimp import MailchimpClient, member_key
-from kinetic_mailchimp.mailchimp.client import LARGEST_PAGE
+from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE
 from typing_extensions import override
 
 from target_mailchimp.audience.audience import Audience
@@ -24,9 +24,7 @@ class LiveMembership(Membership):
     """The members of an audience as they are now, with what is remembered of their source rows.
 
     Args:
-        client: The account.
         trail: Holds the ledger, which stays as it is.
-        list_id: The audience.
         snapshot: Keeps the members that were read, and has what a run would have remembered.
     """
 

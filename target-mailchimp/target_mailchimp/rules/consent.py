@@ -157,13 +157,7 @@ def _update(
 
 
 def opt_out_of_left(record: MemberRecord, state: MemberState, audience: Audience) -> Write:
-    """The opt-out of a member that a row left behind, which no other row has.
-
-    Args:
-        record: The row, under the member's address.
-        state: The member.
-        audience: Where it is.
-    """
+    """The opt-out of a member that a row left behind, which no other row has."""
     row = SourceRow(active=record.active, opted_out=True)
     return Write(
         record,

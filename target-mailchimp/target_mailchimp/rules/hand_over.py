@@ -16,12 +16,7 @@ LOST_FLAG_AT = "1970-01-01T00:00:00+00:00"
 
 
 def lost_flag(address: str, list_id: str) -> FlagState:
-    """The flag of a row that this software must have set, although nothing is noted about it.
-
-    Args:
-        address: The address of the row.
-        list_id: The audience.
-    """
+    """The flag of a row that this software must have set, although nothing is noted about it."""
     return FlagState(address, FlagCause.PERSON, list_id=list_id, at=LOST_FLAG_AT)
 
 

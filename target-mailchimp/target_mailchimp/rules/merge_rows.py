@@ -112,10 +112,8 @@ class _Edits:
 
     Attributes:
         agreed: Both sides have the value by now.
-        sent: The source's value goes.
         restored: The names of those that the source owns and did not change.
         left: The names of those that stay as Mailchimp has them, or agree.
-        left_out: What is said about them.
     """
 
     agreed: dict[str, Any]

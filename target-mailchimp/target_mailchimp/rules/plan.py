@@ -43,10 +43,6 @@ class NoWrite:
     """A decision that needs no call.
 
     Attributes:
-        record: The record.
-        action: Its kind.
-        reason: A stable code.
-        detail: A sentence.
         after: The state of the member from now on, where that changes.
         detached: The states from now on of members that the source rows left.
         waits: Whether the record is kept until another row makes the person a member.
@@ -70,8 +66,6 @@ class Write:
     """A write that is to be made, or was: then without what Mailchimp did not accept.
 
     Attributes:
-        record: The record.
-        audience: Where it goes.
         state: The state of the member; None for a person who is not a member, as far as is known.
         merged: The same with the source rows of the record, before any value is accepted.
         values: The values to send, by flat name.
@@ -81,10 +75,8 @@ class Write:
         archive: Whether the member is archived instead.
         replaces_tags: Whether the tags among the values are all that the member shall have.
         tag_changes: Tags to add (True) or take away (False) in a call of their own.
-        former: The member to move to this address.
         left_out: Fields that do not travel.
         refused: Values that Mailchimp did not accept in this write.
-        reason: The reason in the audit trail.
         detached: The states from now on of members that the source rows left.
         handovers: Flags for the other direction to write, by the name of the row.
     """
@@ -148,17 +140,19 @@ class Write:
         rows = self.merged.rows.items()
         return sorted(source.partition("/")[2] for source, row in rows if row.opted_out)
 
-    def without(self, complaints: Mapping[str, str], reason: str) -> Write:
-        """The same write without values that Mailchimp did not accept; they are remembered as refused.
+    def without(self, complaints: Mapping[str, str], reason: str, *, again: bool = False) -> Write:
+        """The same write without values that Mailchimp did not accept.
 
         Args:
             complaints: By flat name, a sentence that says why.
             reason: A stable code.
+            again: Whether the next record sends them again; otherwise they are remembered as refused.
         """
         if not complaints:
             return self
         refused = {
-            name: RefusedValue(self.values[name], self.audience.signature_of(name)) for name in complaints
+            name: RefusedValue(self.values[name], self.audience.signature_of(name))
+            for name in ([] if again else complaints)
         }
         left_out = (
             LeftOut(name.removeprefix(MERGE_FIELD), reason, detail) for name, detail in complaints.items()

@@ -16,11 +16,7 @@ _ABOUT_NOBODY = frozenset({"throttled", "access_denied"})
 
 
 class Isolation:
-    """Decides about failures that outlasted every attempt. Shared by threads.
-
-    Args:
-        client: The account.
-    """
+    """Decides about failures that outlasted every attempt. Shared by threads."""
 
     def __init__(self, client: MailchimpClient) -> None:
         self._client = client
@@ -60,10 +56,6 @@ class Isolation:
 
     def blame(self, error: DataError | TransientError, list_id: str) -> DataError:
         """The refusal that a failure of a call about one member amounts to.
-
-        Args:
-            error: The failure.
-            list_id: The audience.
 
         Raises:
             TransientError: Mailchimp answers nobody.

@@ -34,14 +34,10 @@ class WriteResult:
 
     Attributes:
         write: The write, without what Mailchimp did not accept.
-        action: The kind of decision that it ends in.
-        reason: A stable code.
-        detail: A sentence.
         member: The member as Mailchimp now has it, as far as the answer says.
         error: The cause of a failure; set for failures alone.
         call: The end of the call that carried the member.
         sent: The part of that call about the member, where it is kept.
-        written: Whether Mailchimp accepted what the write has.
     """
 
     write: Write

@@ -32,9 +32,7 @@ class MailchimpWriter:
     """Writes to Mailchimp. Shared by threads.
 
     Args:
-        client: The account.
         skip_merge_validation: Whether members may lack the merge fields that the audience requires.
-        keep_payloads: Whether results keep what was sent.
     """
 
     def __init__(

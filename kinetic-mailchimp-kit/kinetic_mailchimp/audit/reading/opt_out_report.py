@@ -16,8 +16,7 @@ from kinetic_mailchimp.audit.reading.runs import read_directions
 from kinetic_mailchimp.audit.storage.schema import decisions, disable_index, runs, same_person
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import OPT_OUTS
-from kinetic_mailchimp.audit.trail.direction import Direction
-from kinetic_mailchimp.kit.systems import EPICOR
+from kinetic_mailchimp.audit.trail.direction import EPICOR, Direction
 
 _CHUNK: Final = 200
 _MOST_READ: Final = 2_000

@@ -7,6 +7,7 @@ alike on every database.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -98,14 +99,6 @@ decisions = sa.Table(
     sa.Index(None, "recorded_at", "run_id", "seq"),
     comment="One row per decision and per part of one; digest chains them within a run.",
 )
-for _column in (decisions.c.former_person, decisions.c.consent):
-    sa.Index(
-        None,
-        _column,
-        decisions.c.recorded_at,
-        sqlite_where=_column.is_not(None),
-        postgresql_where=_column.is_not(None),
-    )
 
 
 def _beginning(person: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
@@ -116,6 +109,14 @@ def _beginning(person: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
 # A digest lands anywhere in its index, so each batch of decisions rewrites as many pages of it as it has
 # people. Its beginning is enough to find them, and fills a fifth of the pages.
 sa.Index("ix_decisions_person", _beginning(decisions.c.person))
+
+
+@cache
+def add_partial_indexes() -> None:
+    """Add the indexes with a condition, to make tables: SQLAlchemy imports every dialect for them."""
+    for column in (decisions.c.former_person, decisions.c.consent):
+        given = column.is_not(None)
+        sa.Index(None, column, decisions.c.recorded_at, sqlite_where=given, postgresql_where=given)
 
 
 def same_person(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,8 +14,10 @@ from typing_extensions import override
 from kinetic_mailchimp.audit.targets.settings import RunSettings
 from kinetic_mailchimp.audit.trail.direction import Direction
 from kinetic_mailchimp.audit.trail.drift import RECONCILE
+from kinetic_mailchimp.kit.checks import Check
 from kinetic_mailchimp.kit.errors import text_to_keep
 from kinetic_mailchimp.kit.singer import DurableTarget, RunStatus
+from kinetic_mailchimp.kit.web_url import check_is_local
 
 if TYPE_CHECKING:
     from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
@@ -94,6 +96,11 @@ class AuditedTarget(DurableTarget):
             personal_fields=self.personal_fields,
         )
 
+    @property
+    @abstractmethod
+    def server(self) -> str:
+        """The URL of the vendor's server."""
+
     def open_stream(self, stream: str, schema: Mapping[str, Any], key_properties: Sequence[str]) -> None:
         """Prepare for the records of a stream, and let its dead letters be replayed under its schema.
 
@@ -105,7 +112,17 @@ class AuditedTarget(DurableTarget):
         Raises:
             ConfigurationError: The stream does not fit the settings.
         """
+        if self.settings.local_servers_only and not (self.settings.dry_run or self.settings.reconcile):
+            check_is_local(self.server)
         self.run.describe_stream(stream, schema, key_properties)
+
+    @override
+    def checks(self) -> Sequence[Check]:
+        return [*super().checks(), Check("audit database", self._check_trail)]
+
+    def _check_trail(self) -> Iterator[str]:
+        with self.settings.open_trail():
+            yield "The audit database can be written."
 
     @classmethod
     @override
@@ -130,7 +147,7 @@ class AuditedTarget(DurableTarget):
         if now - self._progress_at >= PROGRESS_SECONDS and "run" in vars(self):
             self._progress_at = now
             decided = sum(self.run.counts.values())
-            self.logger.info(
+            self.summary_logger.info(
                 "%d records read, %d decided, %.0f per second; %d calls.",
                 self.run.records_read,
                 decided,
@@ -152,7 +169,7 @@ class AuditedTarget(DurableTarget):
             # Half of a source may agree with the other system where the whole does not.
             status, reason = "stopped", self.shortfall
             self.logger.warning("%s", reason)
-        self.logger.info("%s; %d calls.", self.run.finish(status, reason), self.calls)
+        self.summary_logger.info("%s; %d calls.", self.run.finish(status, reason), self.calls)
         self.trail.close()
 
 

@@ -48,6 +48,10 @@ class RunSettings:
         default=False,
         description="Do everything but write; the audit trail says what would be done. No state is saved.",
     )
+    local_servers_only: bool = setting(
+        default=False,
+        description="Refuse to write to a server that is not on this machine: only simulators are meant.",
+    )
     reconcile: bool = setting(
         default=False,
         description="Compare all records with what is there and write nothing; what differs is recorded as "

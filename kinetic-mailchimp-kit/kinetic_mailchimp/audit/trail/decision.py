@@ -72,6 +72,18 @@ class Action(enum.StrEnum):
         return self in _FAILURES
 
 
+LEFT: Final = frozenset(
+    {
+        Action.SKIPPED,
+        Action.REFUSED,
+        Action.UNMATCHED,
+        Action.IGNORED,
+        Action.SUPERSEDED,
+        Action.FAILED,
+        Action.QUARANTINED,
+    }
+)
+"""Actions after which the values of a record are not at the destination."""
 _FAILURES: Final = frozenset({Action.FAILED, Action.QUARANTINED})
 
 

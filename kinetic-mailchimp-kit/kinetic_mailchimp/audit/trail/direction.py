@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+EPICOR: Final = "Epicor"
+MAILCHIMP: Final = "Mailchimp"
 
 
 @dataclass(frozen=True, slots=True)

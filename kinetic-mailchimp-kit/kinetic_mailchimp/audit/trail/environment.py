@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 from kinetic_mailchimp.kit.encryption import FieldEncryption, SecretBox, reveal
 from kinetic_mailchimp.kit.encryption_keys import split_keys
+from kinetic_mailchimp.kit.project import project_root
 from kinetic_mailchimp.kit.redaction import MASKER
 
 ENCRYPTION_KEY_VARIABLE: Final = "AUDIT_ENCRYPTION_KEY"
@@ -28,8 +28,7 @@ _CORRELATION_VARIABLES: Final = (
 
 def default_database_url(environ: Mapping[str, str] = os.environ) -> str:
     """The URL of the SQLite file in the Meltano project, or else in the current folder."""
-    root = Path(environ.get("MELTANO_PROJECT_ROOT") or Path.cwd())
-    return f"sqlite:///{(root / 'data' / 'sync-audit.sqlite3').as_posix()}"
+    return f"sqlite:///{(project_root(environ) / 'data' / 'sync-audit.sqlite3').as_posix()}"
 
 
 def correlation(environ: Mapping[str, str] = os.environ) -> str:

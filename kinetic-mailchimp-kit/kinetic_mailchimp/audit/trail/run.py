@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,8 @@ from kinetic_mailchimp.kit.errors import AmbiguousWriteError
 from kinetic_mailchimp.kit.timestamps import Clock, format_timestamp
 
 RUNNING = "running"
+_MOST_UPDATES: Final = 20_000
+"""Updates whose fields are counted: a summary must not take longer than a part of the run."""
 HOUR_LENGTH = len("2026-03-01T09")
 _SEQ, _PART_OF, _STREAM, _ACTION, _CONSENT, _DEAD_LETTER = map(
     COLUMNS.index, ("seq", "part_of", "stream", "action", "consent", "dead_letter")
@@ -226,6 +229,7 @@ class Run:
                 now=format_timestamp(finished),
             )
         return RunSummary(
+            fields=self._updated_fields(),
             run_id=self.id,
             plugin=self.plugin,
             status=status,
@@ -234,6 +238,24 @@ class Run:
             counts=dict(self._counts),
             seconds=max((finished - self._started).total_seconds(), 0.0),
         )
+
+    def _updated_fields(self) -> Counter[str]:
+        """The number of updates that changed each field, of the last updates."""
+        if not self._counts[Action.UPDATED]:
+            return Counter()
+        query = (
+            sa.select(decisions.c.changes)
+            .where(decisions.c.run_id == self.id, decisions.c.action == Action.UPDATED.value)
+            .where(decisions.c.changes.is_not(None))
+            .order_by(decisions.c.seq.desc())
+            .limit(_MOST_UPDATES)
+        )
+        with self._database.reading() as connection:
+            return Counter(
+                name.rpartition(".")[2]
+                for text in connection.execute(query).scalars()
+                for name in json.loads(text)
+            )
 
     def _update(self, **values: object) -> sa.Update:
         return sa.update(runs).where(runs.c.id == self.id).values(**values)

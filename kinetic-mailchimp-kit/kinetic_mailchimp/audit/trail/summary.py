@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Final, Literal
 
-from kinetic_mailchimp.audit.trail.decision import Action
+from kinetic_mailchimp.audit.trail.decision import LEFT, Action
+
+_MOST_FIELDS: Final = 8
 
 Status = Literal["succeeded", "failed", "stopped"]
 """The end of a run: as it should be, with an error or too many failures, or because it was asked to stop."""
@@ -20,6 +22,7 @@ class RunSummary:
         dry_run: Whether it only said what it would do.
         read: How many records it read.
         counts: How many decisions of each action it made.
+        fields: How many updates changed each field.
     """
 
     run_id: int
@@ -29,6 +32,7 @@ class RunSummary:
     read: int
     counts: Mapping[Action, int]
     seconds: float
+    fields: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def decided(self) -> int:
@@ -60,8 +64,21 @@ class RunSummary:
         decided = f": {', '.join(parts)}" if parts else ""
         return (
             f"{self.plugin} run {self.run_id} {self.status}{dry}: {self.read:,} record{plural} read{decided};"
-            f" {_duration(self.seconds)}, {self.per_second:,.0f} per second"
+            f" {_duration(self.seconds)}, {self.per_second:,.0f} per second{self._more()}"
         )
+
+    def _more(self) -> str:
+        """The fields that updates changed, and the commands that tell the rest."""
+        more = ""
+        if self.fields:
+            named = sorted(self.fields.items(), key=lambda item: (-item[1], item[0]))
+            shown = ", ".join(f"{name} {count:,}" for name, count in named[:_MOST_FIELDS])
+            more += f"; updated {shown}{' …' if len(named) > _MOST_FIELDS else ''}"
+        if self.dry_run and self.decided:
+            more += f"; `sync-audit diff {self.run_id}` shows what would change"
+        if self.counts.keys() & LEFT:
+            more += f"; `sync-audit skipped {self.run_id}` says who was left out and why"
+        return more
 
 
 def _largest_first(item: tuple[Action, int]) -> tuple[int, str]:

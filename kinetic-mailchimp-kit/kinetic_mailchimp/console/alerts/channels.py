@@ -30,7 +30,6 @@ class AppriseChannel(Channel):
 
     Args:
         name: A name without secrets, for messages about the channel.
-        target: Apprise with the URL.
     """
 
     def __init__(self, name: str, target: Any) -> None:  # noqa: ANN401 - apprise is optional

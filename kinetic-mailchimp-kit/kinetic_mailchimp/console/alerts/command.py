@@ -13,9 +13,11 @@ from kinetic_mailchimp.audit.reading.formatting import count_of
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.console.alerts.channels import AppriseChannel, open_channels
 from kinetic_mailchimp.console.alerts.collect import collect_dead_letters, collect_runs, read_webhook_status
-from kinetic_mailchimp.console.alerts.conditions import AlertCondition, evaluate
+from kinetic_mailchimp.console.alerts.condition import AlertCondition
+from kinetic_mailchimp.console.alerts.conditions import evaluate
 from kinetic_mailchimp.console.alerts.delivery import Delivery, send_due
 from kinetic_mailchimp.console.alerts.facts import Facts
+from kinetic_mailchimp.console.alerts.jobs import collect_jobs
 from kinetic_mailchimp.console.alerts.settings import AlertSettings
 from kinetic_mailchimp.console.alerts.store import AlertStore
 from kinetic_mailchimp.console.receiver_probe import make_transport, probe_receiver
@@ -53,7 +55,7 @@ def alert(
     channels = _channels(settings.urls, dry_run=dry_run)
     with opened(ctx) as trail:
         now = trail.clock()
-        evaluation = evaluate(_collect(trail, settings.receiver_url, webhook_status), settings, now)
+        evaluation = evaluate(_collect(trail, settings, webhook_status), settings, now)
         _print(evaluation.conditions)
         if not dry_run:
             store = AlertStore(trail.database)
@@ -74,13 +76,14 @@ def _channels(urls: Sequence[str], *, dry_run: bool) -> list[AppriseChannel]:
     return open_channels(written)
 
 
-def _collect(trail: AuditTrail, receiver_url: str, webhook_status: IO[str] | None) -> Facts:
+def _collect(trail: AuditTrail, settings: AlertSettings, webhook_status: IO[str] | None) -> Facts:
     webhooks = read_webhook_status(webhook_status.read()) if webhook_status else None
     return Facts(
         runs=collect_runs(trail),
         dead_letters=collect_dead_letters(trail),
         comparisons=tuple(last_comparisons(trail)),
-        receiver=probe_receiver(receiver_url, make_transport()) if receiver_url else None,
+        receiver=probe_receiver(settings.receiver_url, make_transport()) if settings.receiver_url else None,
+        jobs=collect_jobs(settings.meltano_database),
         webhooks=webhooks,
         webhooks_unknown=webhook_status is not None and webhooks is None,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
@@ -12,9 +12,11 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Final
 
-from kinetic_mailchimp.audit.reading.formatting import count_of, format_counts, format_time
+from kinetic_mailchimp.audit.reading.formatting import count_of, format_counts
 from kinetic_mailchimp.audit.trail.drift import RECONCILE
+from kinetic_mailchimp.console.alerts.condition import AlertCondition, Rule
 from kinetic_mailchimp.console.alerts.facts import Facts, RunFact
+from kinetic_mailchimp.console.alerts.run_conditions import failed_jobs, failed_runs, overdue_runs
 from kinetic_mailchimp.console.alerts.settings import AlertSettings
 from kinetic_mailchimp.kit.timestamps import format_timestamp, parse_timestamp
 
@@ -22,45 +24,16 @@ _MOST_LETTERS: Final = 200
 _MOST_PROBLEMS: Final = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertCondition:
-    """A condition that needs a person.
-
-    Args:
-        kind: The rule that found it.
-        scope: Its subject, such as a target: two conditions of one kind differ in it.
-        what: The problem in one sentence.
-        advice: What to do.
-        since: Its beginning, as stored; None where it began with the first alert about it.
-    """
-
-    kind: str
-    scope: str
-    what: str
-    advice: str
-    since: str | None = None
-
-    @property
-    def key(self) -> str:
-        """Kind and scope: the name under which it is stored."""
-        return f"{self.kind}:{self.scope}"
-
-
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """The result of all rules.
 
     Args:
-        conditions: The conditions that hold.
         kinds: The rules that had the facts they need: of the others, nothing is known to be over.
     """
 
     conditions: tuple[AlertCondition, ...]
     kinds: frozenset[str]
-
-
-Rule = Callable[[Facts, AlertSettings, datetime], "Iterable[AlertCondition] | None"]
-"""Finds conditions; None where the facts it needs were not collected."""
 
 
 def evaluate(facts: Facts, limits: AlertSettings, now: datetime) -> Evaluation:
@@ -74,37 +47,6 @@ def evaluate(facts: Facts, limits: AlertSettings, now: datetime) -> Evaluation:
     results = {kind: rule(facts, limits, now) for kind, rule in RULES.items()}
     found = {kind: conditions for kind, conditions in results.items() if conditions is not None}
     return Evaluation(tuple(chain.from_iterable(found.values())), frozenset(found))
-
-
-def _failed_runs(facts: Facts, limits: AlertSettings, now: datetime) -> Iterator[AlertCondition]:
-    silent_since = format_timestamp(now - limits.inactive)
-    for series, runs in facts.series.items():
-        last_good = next((run.id for run in runs if run.status == "succeeded"), 0)
-        bad = [run for run in runs if run.id > last_good and _needs_person(run, silent_since)]
-        if not bad:
-            continue
-        newest, first = bad[0], bad[-1]
-        outcome = (
-            "failed"
-            if newest.status == "failed"
-            else f"was killed: it wrote last at {format_time(newest.active_at)} UTC"
-        )
-        repeated = f" It is number {len(bad)} in a row." if len(bad) > 1 else ""
-        yield AlertCondition(
-            kind="run_failed",
-            scope=series,
-            what=f"Run {newest.id} of {series} {outcome}.{repeated}",
-            since=first.finished_at or first.active_at,
-            advice=f"`sync-audit run {newest.id}` tells how far it came and why it ended. Start the pipeline "
-            "again: it goes on where the state is, and what is written already is recognised.",
-        )
-
-
-def _needs_person(run: RunFact, silent_since: str) -> bool:
-    if run.status == "running":
-        # One that follows may be idle for hours; where its process can be seen, it is asked for.
-        return run.active_at < silent_since and not run.is_alive
-    return run.status == "failed"
 
 
 def _failures(facts: Facts, limits: AlertSettings, _now: datetime) -> Iterator[AlertCondition]:
@@ -191,6 +133,30 @@ def _receiver(facts: Facts, _limits: AlertSettings, _now: datetime) -> list[Aler
     return [away]
 
 
+def _refused(facts: Facts, limits: AlertSettings, _now: datetime) -> list[AlertCondition] | None:
+    if facts.receiver is None or facts.receiver.refused is None:
+        return None
+    counts = {
+        reason: facts.receiver.refused[reason] for reason in _OURS if facts.receiver.refused.get(reason)
+    }
+    if sum(counts.values()) <= limits.refused:
+        return []
+    told = format_counts({reason.replace("_", " "): count for reason, count in counts.items()})
+    refusing = AlertCondition(
+        kind="refused",
+        scope="receiver",
+        what=f"The receiver refused {count_of(sum(counts.values()), 'request')} "
+        f"with the right path secret since it started ({told}); the limit is {limits.refused:,}.",
+        advice="A wrong signature: run `mailchimp-webhooks unregister` and `register`. Too large: raise "
+        "MAILCHIMP_WEBHOOKS_MAX_BODY_BYTES. Not stored: see its log. The catch-up finds opt-outs meanwhile.",
+    )
+    return [refusing]
+
+
+_OURS: Final = ("wrong_signature", "too_large", "not_stored")
+"""Reasons for which a delivery of Mailchimp is refused; others are those of strangers and broken lines."""
+
+
 def _webhooks(facts: Facts, _limits: AlertSettings, _now: datetime) -> list[AlertCondition] | None:
     if facts.webhooks is None:
         return None
@@ -254,11 +220,14 @@ def _drift(facts: Facts, limits: AlertSettings, _now: datetime) -> list[AlertCon
 
 RULES: Final[Mapping[str, Rule]] = MappingProxyType(
     {
-        "run_failed": _failed_runs,
+        "run_failed": failed_runs,
+        "run_overdue": overdue_runs,
+        "job_failed": failed_jobs,
         "failures": _failures,
         "opt_out_waiting": _late_opt_outs,
         "events_unread": _unread,
         "receiver": _receiver,
+        "refused": _refused,
         "webhook": _webhooks,
         "webhook_status": _webhook_status,
         "drift": _drift,

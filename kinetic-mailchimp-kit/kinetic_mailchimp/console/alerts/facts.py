@@ -14,11 +14,7 @@ class RunFact:
     """A run.
 
     Args:
-        id: Its number.
-        plugin: The plugin that ran.
-        pipeline: The pipeline that it ran in.
         status: As stored: `running`, `succeeded`, `failed` or `stopped`.
-        started_at: As stored.
         active_at: The time at which it last wrote to the trail, as stored.
         finished_at: As stored; None while it runs or after it was killed.
         is_alive: True if its process exists; None where that cannot be known, as on another host.
@@ -46,8 +42,6 @@ class DeadLettersFact:
     """The dead letters of one target that wait.
 
     Args:
-        plugin: The target.
-        waiting: Their number.
         oldest: The time since which the oldest waits, as stored.
         opt_outs: The number of them that are opt-outs.
         oldest_opt_out: The time since which the oldest of those waits; None where there is none.
@@ -67,7 +61,6 @@ class WebhookFact:
     """A webhook, or the lack of one, as `mailchimp-webhooks status --json` prints it.
 
     Args:
-        list_id: The audience.
         verdict: `alive`, `quiet`, `incomplete`, `looks_disabled`, `foreign`; `missing` where there is none.
         last_event_at: The time of its last event, RFC 3339; None if there was none.
     """
@@ -78,16 +71,30 @@ class WebhookFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobFact:
+    """The last run of a job that has ended, as Meltano's own database has it.
+
+    Args:
+        name: As `prod:tap-one-to-target-two`.
+        is_failed: Whether it failed, or was killed.
+        ended_at: As stored in the trail; None where Meltano does not say.
+    """
+
+    name: str
+    is_failed: bool
+    ended_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """Everything that was collected.
 
     Args:
         runs: Of each plugin and pipeline the last run that succeeded and all after it, newest first.
-        dead_letters: By target.
-        comparisons: Of both systems, those of the last job.
         receiver: None where it was not probed.
         webhooks: None where their status was not given, or is not readable.
         webhooks_unknown: True if their status was given and is not readable.
+        jobs: Of each job of Meltano the last run that ended; None where its database was not read.
     """
 
     runs: tuple[RunFact, ...] = ()
@@ -96,6 +103,7 @@ class Facts:
     receiver: ReceiverStatus | None = None
     webhooks: tuple[WebhookFact, ...] | None = None
     webhooks_unknown: bool = False
+    jobs: tuple[JobFact, ...] | None = None
 
     @property
     def series(self) -> Mapping[str, tuple[RunFact, ...]]:

@@ -21,9 +21,6 @@ class Notice:
     """A message that is due.
 
     Args:
-        key: The key of the condition.
-        state: Its state.
-        what: The problem in one sentence.
         since: Its beginning, as stored.
         advice: What to do; empty when it is over.
     """
@@ -37,13 +34,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message for a channel.
-
-    Args:
-        title: One line.
-        body: A few lines.
-        is_good: True for good news.
-    """
+    """A message for a channel."""
 
     title: str
     body: str
@@ -52,6 +43,9 @@ class Message:
 
 _TITLES = {
     "run_failed": "A run failed",
+    "run_overdue": "A pipeline does not run",
+    "job_failed": "A run broke on its way",
+    "refused": "Deliveries are refused",
     "failures": "Too many records failed",
     "opt_out_waiting": "Opt-outs do not arrive",
     "events_unread": "Events from Mailchimp wait",

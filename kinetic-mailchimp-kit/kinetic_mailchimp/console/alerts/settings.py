@@ -34,6 +34,24 @@ class AlertSettings:
         metavar="AGE",
         description="A run that has written nothing for so long, and whose process is not seen, was killed.",
     )
+    overdue: timedelta = setting(
+        timedelta(hours=24),
+        parse=parse_age,
+        schema={"type": ["string"], "default": "24h"},
+        metavar="AGE",
+        description="No run of a target has succeeded for so long.",
+    )
+    refused: int = setting(
+        10, minimum=0, description="More deliveries of Mailchimp that the receiver refused."
+    )
+    meltano_database: str = setting(
+        "",
+        title="Meltano's database",
+        secret=True,
+        variables=("MELTANO_DATABASE_URI",),
+        metavar="URL",
+        description="Where Meltano keeps its runs; by default .meltano/meltano.db of the project.",
+    )
     failures: int = setting(10, minimum=0, description="More failed records than this, in a run or waiting.")
     opt_out_age: timedelta = setting(
         timedelta(minutes=60),

@@ -25,9 +25,6 @@ class StoredCondition:
     """A condition as it is stored, with its times.
 
     Args:
-        what: The problem in one sentence.
-        since: Its beginning.
-        seen_at: The last time at which it held.
         sent_at: The last message about it; None before the first.
         claimed_until: The end of the time in which one process sends a message about it.
     """
@@ -86,11 +83,7 @@ def _may_end(key: str, before: StoredCondition, evaluation: Evaluation, now: dat
 
 
 class AlertStore:
-    """The table `alerts`.
-
-    Args:
-        database: The audit database.
-    """
+    """The table `alerts`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -120,12 +113,7 @@ class AlertStore:
             return notices
 
     def mark_sent(self, notice: Notice, now: datetime) -> None:
-        """Store that a message was sent; a condition that is over is deleted.
-
-        Args:
-            notice: The message.
-            now: The time at which the facts were collected.
-        """
+        """Store that a message was sent; a condition that is over is deleted."""
         with self._locked() as connection:
             if notice.state is State.OVER:
                 connection.execute(sa.delete(alerts).where(alerts.c.cause == notice.key))

@@ -50,7 +50,6 @@ class Login:
     outlast a restart, and a new token ends them all. So does the logout that ended one.
 
     Args:
-        settings: The token and the proxies that log people in.
         clock: Unix seconds.
         database: Remembers the sessions that were ended; without one, this process does.
     """
@@ -115,13 +114,7 @@ class Login:
         return None if session.hex() in self._ended else session
 
     def visitor(self, peer: str, headers: Mapping[str, str], cookie: str | None) -> Visitor | None:
-        """The visitor of a request; None without a login.
-
-        Args:
-            peer: The IP address that is connected.
-            headers: The headers of the request.
-            cookie: The value of the session cookie.
-        """
+        """The visitor of a request; None without a login."""
         header = self._settings.user_header
         name = headers.get(header, "").strip() if header and self._settings.trusts(peer) else ""
         if name:
@@ -133,12 +126,7 @@ class Login:
         return blake2b(visitor, key=self._form_key, digest_size=_KEY_SIZE).hexdigest()
 
     def client(self, peer: str, headers: Mapping[str, str]) -> str:
-        """The IP address that wrong tokens are counted for: the peer's, or one that a trusted proxy names.
-
-        Args:
-            peer: The IP address that is connected.
-            headers: The headers of the request.
-        """
+        """The IP address that wrong tokens are counted for: the peer's, or one that a trusted proxy names."""
         forwarded = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
         return forwarded if forwarded and self._settings.public_url and self._settings.trusts(peer) else peer
 

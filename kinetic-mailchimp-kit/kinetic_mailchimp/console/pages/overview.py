@@ -13,8 +13,8 @@ from kinetic_mailchimp.audit.reading.runs import RunView, list_runs, read_direct
 from kinetic_mailchimp.audit.storage.schema import run_counts, runs
 from kinetic_mailchimp.audit.trail.administration import PLUGIN
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
+from kinetic_mailchimp.audit.trail.direction import EPICOR
 from kinetic_mailchimp.console.pages.plots import Plot, Span, make_plot
-from kinetic_mailchimp.kit.systems import EPICOR
 
 LAST_RUNS: Final = 6
 
@@ -41,10 +41,7 @@ class Overview:
 
     Args:
         begin: The first step of the plots, such as `2026-03-01T09`.
-        plugins: The plugins, those with a direction first.
         opt_outs: Opt-outs that Epicor does not have yet.
-        opt_out_plugins: The targets that have them as dead letters.
-        letters: Dead letters that wait.
     """
 
     begin: str
@@ -55,13 +52,7 @@ class Overview:
 
 
 def build_overview(trail: AuditTrail, span: Span, now: datetime) -> Overview:
-    """Read the numbers of the first page.
-
-    Args:
-        trail: The trail to read.
-        span: The stretch of time of the plots.
-        now: The end of that stretch.
-    """
+    """Read the numbers of the first page."""
     with trail.database.reading() as connection:
         labels = span.labels(now)
         plots = _plots(connection, labels)

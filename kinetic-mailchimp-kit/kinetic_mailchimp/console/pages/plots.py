@@ -17,14 +17,7 @@ _LOWEST: Final = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of time that ends now, in equal steps.
-
-    Args:
-        name: Its name in a URL.
-        title: Its name on a page.
-        hours: Hours of one step.
-        steps: The number of steps.
-    """
+    """A stretch of time that ends now, in equal steps."""
 
     name: str
     title: str
@@ -52,15 +45,7 @@ SPANS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar, in the plot's own units.
-
-    Args:
-        x: Its left edge.
-        y: Its top.
-        width: Its width.
-        height: Its height.
-        title: Its step and its number.
-    """
+    """One bar, in the plot's own units."""
 
     x: int
     y: float
@@ -74,12 +59,7 @@ class Plot:
     """One action over time.
 
     Args:
-        action: The action.
-        total: The number of its decisions.
-        peak: The number of the highest bar.
         bars: The bars that are not zero.
-        width: The width of the whole plot.
-        height: The height of the whole plot.
         summary: The plot in words, for readers who cannot see it.
     """
 

@@ -21,7 +21,6 @@ class Health:
     """The receiver as it was when it was last probed.
 
     Args:
-        is_well: True if deliveries would be stored.
         problems: Its problems in words; empty where it has none.
         asked_at: The time of the probe; None before the first.
         unread: Events in its inbox that no run has read; None where it is unknown.

@@ -20,8 +20,6 @@ class Replay:
     """A replay that a page has started.
 
     Args:
-        plugin: The target.
-        started: The time of its start.
         outcome: Its result in words; empty while it runs.
         is_good: True if every record was written.
     """
@@ -41,7 +39,6 @@ class Replays:
     """Starts replays in a thread, and remembers the last one.
 
     Args:
-        trail: The trail with the dead letters.
         commands: Target → the command that starts it.
     """
 

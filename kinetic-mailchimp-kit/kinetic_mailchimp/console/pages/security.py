@@ -57,10 +57,7 @@ class SecurityMiddleware:
     """Checks the host, the login and the token of forms, and puts the security headers on every answer.
 
     Args:
-        app: The application behind it.
         settings: The names and proxies that are trusted.
-        login: Finds the visitor of a request.
-        views: Renders the pages of refusals.
     """
 
     def __init__(self, app: ASGIApp, settings: PagesSettings, login: Login, views: Views) -> None:

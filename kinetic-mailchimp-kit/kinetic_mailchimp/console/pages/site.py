@@ -21,12 +21,7 @@ class Site:
     """The collaborators of the routes.
 
     Args:
-        trail: The trail that is shown.
-        settings: Settings of the server.
-        views: Renders pages.
-        login: Makes sessions.
         wrong_tokens: Limits wrong tokens per client.
-        replays: Starts replays.
         watch: Watches the receiver, where there is one.
     """
 

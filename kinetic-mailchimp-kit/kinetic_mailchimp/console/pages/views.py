@@ -57,7 +57,6 @@ class Views:
     """Renders pages.
 
     Args:
-        settings: The URL prefix.
         clock: Returns the present time.
     """
 
@@ -104,22 +103,12 @@ class Views:
         return HTMLResponse(html, status)
 
     def problem(self, request: Request, status: HTTPStatus) -> HTMLResponse:
-        """Render a page about an error.
-
-        Args:
-            request: The request that it responds to.
-            status: The HTTP status.
-        """
+        """Render a page about an error."""
         title, text = _PROBLEMS.get(status, (status.phrase, status.description))
         return self.page(request, "problem", status, title=title, text=text)
 
     def plain(self, status: HTTPStatus, text: str) -> PlainTextResponse:
-        """A line of plain text, for a program.
-
-        Args:
-            status: The HTTP status.
-            text: The line.
-        """
+        """A line of plain text, for a program."""
         return PlainTextResponse(text, status)
 
 

@@ -20,7 +20,6 @@ class Finding:
     """A secret and how it stands in a file.
 
     Attributes:
-        place: File, line and name.
         reason: Why it is taken for a secret.
         state: CLEAR, ENCRYPTED, ELSEWHERE (a reference, or a URL without a password) or UNSET.
     """

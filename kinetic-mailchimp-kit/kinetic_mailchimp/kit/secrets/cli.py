@@ -1,7 +1,7 @@
 """Keep settings encrypted: make keys, encrypt, decrypt, change the key, find secrets in clear.
 
 The key comes from CONNECTOR_SECRET_KEY, from the file that CONNECTOR_SECRET_KEY_FILE names, or from the
-keyring of the system, in this order; the two variables may stand in the .env of the current folder.
+keyring of the system, in this order; the two variables may stand in the .env of the project.
 
 Exit status: 0 done; 1 `check` found a secret in clear; 2 the call, a key, a value or a file is wrong.
 """
@@ -15,7 +15,6 @@ from pathlib import Path
 
 import click
 from cryptography.fernet import Fernet
-from dotenv import dotenv_values
 
 from kinetic_mailchimp.kit.encryption import PREFIX, SecretBox, is_encrypted, is_encrypted_in_part
 from kinetic_mailchimp.kit.encryption_keys import (
@@ -26,6 +25,7 @@ from kinetic_mailchimp.kit.encryption_keys import (
     write_keyring,
 )
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.project import env_file, read_env_file
 from kinetic_mailchimp.kit.secret_names import references
 from kinetic_mailchimp.kit.secrets.check import CLEAR, count_states, find_secrets
 from kinetic_mailchimp.kit.secrets.files import SettingsFile, Value, find_files, read_text, replace_files
@@ -262,10 +262,10 @@ def _at(place: str, step: Callable[[str], str], text: str) -> str:
 
 
 def _environment() -> Mapping[str, str]:
-    """The environment; where it names no key, that of the .env in the current folder, as Meltano takes it."""
+    """The environment; where it names no key, that of the project's .env, as Meltano takes it."""
     if os.environ.get(KEY_VARIABLE) or os.environ.get(KEY_FILE_VARIABLE):
         return os.environ
-    in_file = dotenv_values(".env")
+    in_file = read_env_file(env_file())
     return {**os.environ, **{name: in_file.get(name) or "" for name in (KEY_VARIABLE, KEY_FILE_VARIABLE)}}
 
 

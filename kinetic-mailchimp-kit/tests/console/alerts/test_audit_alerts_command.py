@@ -6,12 +6,15 @@ import json
 import logging
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,9 +104,10 @@ def trail(sqlite_url: str) -> Iterator[AuditTrail]:
 
 
 @pytest.fixture
-def alert(trail: AuditTrail, sqlite_url: str, site: Site) -> Command:
+def alert(trail: AuditTrail, sqlite_url: str, site: Site, tmp_path: Path) -> Command:
     def run(*arguments: str, to: str | None = f"json://{site.address}/hook", **more: Any) -> Result:
-        environment = {"AUDIT_ALERT_URLS": to, **more.pop("env", {})}
+        elsewhere = {"MELTANO_PROJECT_ROOT": str(tmp_path)}  # whose Meltano has run nothing
+        environment = {"AUDIT_ALERT_URLS": to, **elsewhere, **more.pop("env", {})}
         return CliRunner(env=environment).invoke(
             main, ["--database", sqlite_url, "alert", *arguments], **more
         )
@@ -132,6 +136,42 @@ def test_nothing_is_sent_where_nothing_is_wrong(alert: Command, trail: AuditTrai
     outcome = alert("--receiver-url", f"http://{site.address}")
     assert (outcome.exit_code, outcome.stdout) == (0, "Nothing needs a person.\n")
     assert site.received == []
+
+
+def test_what_only_meltano_knows(alert: Command, trail: AuditTrail, tmp_path: Path, site: Site) -> None:
+    succeed(trail)
+    (tmp_path / ".meltano").mkdir()
+    with closing(sqlite3.connect(tmp_path / ".meltano" / "meltano.db")) as meltano:
+        meltano.execute("CREATE TABLE runs (id INTEGER, job_name TEXT, state TEXT, ended_at TEXT)")
+        meltano.executemany(
+            "INSERT INTO runs VALUES (?, ?, ?, ?)",
+            [
+                (1, "prod:forward", "FAIL", "2026-03-01 08:00:00.000000"),
+                (2, "prod:reverse", "FAIL", "2026-03-01 08:30:00.000000"),
+                (3, "prod:reverse", "SUCCESS", "2026-03-01 09:00:00.000000"),
+                (4, "dev:forward", "FAIL", "2026-03-01 09:00:00.000000"),
+                (5, "prod:forward", "STATE_EDIT", None),
+            ],
+        )
+        meltano.commit()
+    outcome = alert(env={"MELTANO_ENVIRONMENT": "prod"})
+    (line,) = outcome.stdout.splitlines()
+    assert line.startswith("job_failed:prod:forward: The last `meltano run` of prod:forward failed: a tap, ")
+    assert "Since: 2026-03-01 08:00:00 UTC" in site.received[0]["message"]
+
+
+def test_a_database_of_meltano_that_cannot_be_read_is_named(alert: Command, trail: AuditTrail) -> None:
+    outcome = alert("--meltano-database", "no-url-of-a-database")
+    assert outcome.exit_code == 3
+    assert "Meltano's database cannot be read" in outcome.stderr
+
+
+def test_refused_deliveries_are_read_from_the_receiver(alert: Command, trail: AuditTrail, site: Site) -> None:
+    succeed(trail)
+    page = 'mailchimp_webhooks_refused_total{reason="wrong_signature"} 11.0\n'
+    site.answers |= {"/readyz": (200, READY), "/metrics": (200, page)}
+    assert alert("--receiver-url", f"http://{site.address}").exit_code == 1
+    assert site.titles == ["Deliveries are refused"]
 
 
 def test_a_failed_run_is_reported_once_and_its_recovery_too(

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 from kinetic_mailchimp.audit import Drift
 from kinetic_mailchimp.audit.reading.comparisons import Comparison
-from kinetic_mailchimp.console.alerts.conditions import RULES, AlertCondition, evaluate
-from kinetic_mailchimp.console.alerts.facts import DeadLettersFact, Facts, RunFact, WebhookFact
+from kinetic_mailchimp.console.alerts.condition import AlertCondition
+from kinetic_mailchimp.console.alerts.conditions import RULES, evaluate
+from kinetic_mailchimp.console.alerts.facts import DeadLettersFact, Facts, JobFact, RunFact, WebhookFact
 from kinetic_mailchimp.console.alerts.messages import Notice, State, compose
 from kinetic_mailchimp.console.alerts.settings import AlertSettings
 from kinetic_mailchimp.console.receiver_probe import ReceiverStatus
 from kinetic_mailchimp.kit.timestamps import format_timestamp
 
+OF_RECEIVER = {"receiver", "refused", "events_unread"}
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 EPICOR = "target-epicor-contacts"
 
@@ -232,14 +234,60 @@ def test_a_part_that_was_compared_says_nothing_about_drift(status: str) -> None:
 @pytest.mark.parametrize(
     ("facts", "not_judged"),
     [
-        ({}, {"receiver", "events_unread", "webhook", "webhook_status"}),
-        ({"receiver": ReceiverStatus(problems=("Away.",))}, {"events_unread", "webhook", "webhook_status"}),
-        ({"webhooks": ()}, {"receiver", "events_unread"}),
-        ({"webhooks_unknown": True}, {"receiver", "events_unread", "webhook"}),
+        ({}, {*OF_RECEIVER, "webhook", "webhook_status", "job_failed"}),
+        (
+            {"receiver": ReceiverStatus(problems=("Away.",))},
+            {"events_unread", "refused", "webhook", "webhook_status", "job_failed"},
+        ),
+        ({"webhooks": ()}, {*OF_RECEIVER, "job_failed"}),
+        ({"webhooks_unknown": True}, {*OF_RECEIVER, "webhook", "job_failed"}),
+        ({"jobs": ()}, {*OF_RECEIVER, "webhook", "webhook_status"}),
     ],
 )
 def test_a_rule_without_its_facts_says_nothing(facts: dict[str, Any], not_judged: set[str]) -> None:
     assert evaluate(Facts(**facts), AlertSettings(), NOW).kinds == RULES.keys() - not_judged
+
+
+def test_a_target_that_nothing_has_reached_for_a_day_is_overdue() -> None:
+    old = make_run(1, finished_at=ago(hours=25))
+    (condition,) = conditions_of(runs=(old,))
+    assert condition.key == f"run_overdue:{EPICOR}"
+    assert condition.what == f"No run of {EPICOR} has succeeded for 1 d 1 h; the limit is 1 d."
+    assert condition.since == ago(hours=25)
+    comparison = make_run(2, pipeline="reconcile", finished_at=ago(hours=1))
+    assert [found.kind for found in conditions_of(runs=(comparison, old))] == ["run_overdue"]
+    other_lane = make_run(3, pipeline="prod:tap-one", finished_at=ago(hours=23))
+    assert conditions_of(runs=(other_lane, old)) == []
+
+
+def test_a_run_that_follows_is_not_overdue_and_one_that_was_stopped_is() -> None:
+    old = make_run(1, finished_at=ago(hours=25))
+    following = make_run(2, "running", is_alive=True, active_at=ago(hours=20))
+    assert conditions_of(runs=(following, old)) == []
+    stopped = make_run(2, "stopped", finished_at=ago(hours=20))
+    assert [found.kind for found in conditions_of(runs=(stopped, old))] == ["run_overdue"]
+
+
+def test_a_job_that_broke_while_its_target_ended_well() -> None:
+    name = "prod:tap-epicor-kinetic-to-target-mailchimp"
+    jobs = (JobFact(name=name, is_failed=True, ended_at=ago(hours=1)), JobFact(name="x", is_failed=False))
+    (condition,) = conditions_of(runs=(make_run(1),), jobs=jobs)
+    assert (condition.key, condition.since) == (f"job_failed:{name}", ago(hours=1))
+    assert "a tap, a mapper or a target of it broke" in condition.what
+
+
+@pytest.mark.parametrize(
+    ("refused", "kinds"),
+    [
+        ({"wrong_secret": 900, "cut_off": 5}, []),  # of strangers, and of broken lines
+        ({"wrong_signature": 10}, []),
+        ({"wrong_signature": 8, "too_large": 3}, ["refused"]),
+    ],
+)
+def test_deliveries_that_the_receiver_refuses(refused: dict[str, int], kinds: list[str]) -> None:
+    found = conditions_of(receiver=ReceiverStatus(refused=refused))
+    assert [condition.kind for condition in found] == kinds
+    assert not found or "11 requests with the right path secret" in found[0].what
 
 
 def test_a_status_that_cannot_be_read_is_a_condition() -> None:

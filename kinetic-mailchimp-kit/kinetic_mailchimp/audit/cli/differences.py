@@ -1,0 +1,72 @@
+"""The commands `diff` and `skipped`: what a run changed or would change, and whom it left."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+import click
+
+from kinetic_mailchimp.audit.cli.common import opened
+from kinetic_mailchimp.audit.reading.differences import (
+    COLUMNS,
+    Difference,
+    differences,
+    page_lines,
+    text_lines,
+)
+from kinetic_mailchimp.audit.reading.export import csv_lines
+from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
+from kinetic_mailchimp.audit.reading.runs import RunView, latest_runs
+from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
+from kinetic_mailchimp.audit.trail.decision import LEFT
+from kinetic_mailchimp.kit.errors import ConfigurationError
+
+number_argument = click.argument("number", type=int, required=False)
+format_option = click.option(
+    "--format", "style", type=click.Choice(["text", "csv", "html"]), default="text", show_default=True
+)
+
+
+@click.command()
+@number_argument
+@format_option
+@click.pass_context
+def diff(ctx: click.Context, number: int | None, style: str) -> None:
+    """Show what run NUMBER, or the last one, changed; of a dry run, what it would change."""
+    with opened(ctx) as trail:
+        run = _find(trail, number)
+        found = differences(entries(trail, EntryFilter(run_id=run.id)))
+        _write(run, "would change" if run.dry_run else "changed", found, style)
+
+
+@click.command()
+@number_argument
+@format_option
+@click.pass_context
+def skipped(ctx: click.Context, number: int | None, style: str) -> None:
+    """Show whom run NUMBER, or the last one, left out, and why."""
+    with opened(ctx) as trail:
+        run = _find(trail, number)
+        decided = (entry for entry in entries(trail, EntryFilter(run_id=run.id)) if entry.part_of is None)
+        found = (one for one in differences(decided) if one.action in LEFT)
+        _write(run, "left out", found, style)
+
+
+def _find(trail: AuditTrail, number: int | None) -> RunView:
+    found = latest_runs(trail, limit=1, run_id=number)
+    if not found:
+        missing = "no run" if number is None else f"no run {number}"
+        raise ConfigurationError(f"The trail has {missing}.", advice="`sync-audit runs` lists them.")
+    return found[0]
+
+
+def _write(run: RunView, verb: str, found: Iterable[Difference], style: str) -> None:
+    title = f"Run {run.id} of {run.plugin}{' (dry run)' if run.dry_run else ''}: what it {verb}"
+    if style == "csv":
+        sys.stdout.writelines(csv_lines(COLUMNS, found))
+    elif style == "html":
+        sys.stdout.writelines(page_lines(title, found))
+    else:
+        lines = list(text_lines(found))
+        click.echo("\n".join([title, *filter(None, lines)] if lines else [title, "Nothing."]))

@@ -1,0 +1,130 @@
+"""The command `connector-doctor`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from kinetic_mailchimp.doctor.examination import Examination, examine
+from kinetic_mailchimp.kit.checks import Finding, Verdict
+from kinetic_mailchimp.kit.errors import ConnectorError
+from kinetic_mailchimp.kit.json_reading import parse_json
+from kinetic_mailchimp.kit.project import Project, load_env_file
+from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
+
+GROUP: Final = "kinetic_mailchimp.doctor"
+"""The entry points under which installed plugins can be checked, each by its name in meltano.yml."""
+_SIGNS: Final = {Verdict.GOOD: ("✓", "green"), Verdict.NOTE: ("!", "yellow"), Verdict.WRONG: ("✗", "red")}
+_NOT_DONE: Final = 3
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("plugins", nargs=-1)
+@click.option("--environment", metavar="NAME", help="The Meltano environment; by default the project's.")
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The configuration of one PLUGIN, as its own --config; instead of that in meltano.yml.",
+)
+@click.option(
+    "--seconds", type=click.FloatRange(1), default=20, show_default=True, help="Time for all checks."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def doctor(
+    plugins: tuple[str, ...], environment: str | None, config: Path | None, *, seconds: float, as_json: bool
+) -> None:
+    """Look at everything that a run needs, and say what to do about what is wrong.
+
+    Without PLUGINS, all that are installed here. Nothing is written to Epicor or Mailchimp.
+
+    Exit status: 0 all is well; 1 something is wrong; 2 wrong usage; 3 it could not be looked at.
+    """
+    known = {point.name: point for point in entry_points(group=GROUP)}
+    if unknown := sorted(set(plugins) - known.keys()):
+        raise click.UsageError(f"{unknown[0]} is not installed here. There are: {', '.join(sorted(known))}.")
+    if config and len(plugins) != 1:
+        raise click.UsageError("--config needs the name of the one plugin that it is for.")
+    project = Project.find(environment)
+    result = examine(project, _configs(project, known, plugins, config), seconds)
+    click.echo(_as_json(result) if as_json else "\n".join(_as_text(result)))
+    sys.exit(0 if result.is_good else 1)
+
+
+def _configs(
+    project: Project, known: Mapping[str, EntryPoint], plugins: Sequence[str], config: Path | None
+) -> dict[EntryPoint, Mapping[str, Any]]:
+    """The configuration of each plugin that is looked at."""
+    if config:
+        return {known[plugins[0]]: parse_json(config.read_text(encoding="utf-8"))}
+    # Of a project, what it does not use is not looked at.
+    wanted = plugins or [name for name in known if name in project.plugins or not project.document]
+    return {known[name]: project.config(name) for name in sorted(wanted)}
+
+
+def _as_json(result: Examination) -> str:
+    document = {
+        "is_good": result.is_good,
+        "findings": [
+            {"about": about, "verdict": str(found.verdict), "text": found.text, "fix": found.fix}
+            for about, findings in result.findings.items()
+            for found in findings
+        ],
+        "fields": [asdict(field) for field in result.fields],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def _as_text(result: Examination) -> Iterator[str]:
+    for about, findings in result.findings.items():
+        yield click.style(about, bold=True)
+        yield from map(_line, findings)
+    if result.fields:
+        yield from _table(result)
+    wrong = sum(found.verdict is Verdict.WRONG for findings in result.findings.values() for found in findings)
+    yield ""
+    yield f"{wrong} to put right." if wrong else "All is well."
+
+
+def _line(found: Finding) -> str:
+    sign, colour = _SIGNS[found.verdict]
+    return f"  {click.style(sign, fg=colour)} {found}"
+
+
+def _table(result: Examination) -> Iterator[str]:
+    rows = [("Merge field", "Type", "From Epicor", "Back to", "Owner")]
+    rows += [
+        (
+            field.field,
+            result.tag_type(field.tag),
+            ", ".join(map(result.described, field.sources)) or "-",
+            ", ".join(field.targets) or "-",
+            field.owner,
+        )
+        for field in result.fields
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    yield ""
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def main() -> None:
+    """Run the command line; what cannot be looked at is one line on stderr."""
+    mask_logs()
+    logging.disable(logging.WARNING)  # what they say is in the findings
+    os.environ.setdefault("PGCONNECT_TIMEOUT", "3")
+    try:
+        load_env_file()
+        doctor()
+    except ConnectorError as error:
+        click.echo(MASKER.mask(f"connector-doctor: {error}"), err=True)
+        sys.exit(_NOT_DONE)

@@ -1,0 +1,155 @@
+"""Looks at a project and its plugins, all at once, and then at the mappings between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import EntryPoint
+from typing import Any
+
+from kinetic_mailchimp.doctor.mapping import BothSides, MappedField
+from kinetic_mailchimp.doctor.project_checks import project_checks, words_in
+from kinetic_mailchimp.doctor.runner import run_checks
+from kinetic_mailchimp.kit.checks import Check, CheckedPlugin, FieldType, Finding, Verdict
+from kinetic_mailchimp.kit.project import Project, with_origins
+
+PROJECT = "project"
+MAPPING = "mapping"
+_TAP_MAPPING_TARGET = 3
+
+
+@dataclass
+class Examination:
+    """The findings of an examination.
+
+    Attributes:
+        findings: By what they are about: the project, a plugin, the mapping.
+        fields: The mapped fields, where both sides could be asked.
+        types: The types of all fields that were asked for, by name.
+    """
+
+    findings: dict[str, list[Finding]] = field(default_factory=dict)
+    fields: list[MappedField] = field(default_factory=list)
+    types: dict[str, FieldType] = field(default_factory=dict)
+
+    @property
+    def is_good(self) -> bool:
+        """True if nothing is wrong."""
+        return all(self.is_good_about(about) for about in self.findings)
+
+    def is_good_about(self, about: str) -> bool:
+        """True if nothing is wrong with one thing."""
+        return all(found.verdict is not Verdict.WRONG for found in self.findings[about])
+
+    def tag_type(self, tag: str) -> str:
+        """The type of a merge field."""
+        return self.types[tag].type if tag in self.types else "new"
+
+    def described(self, column: str) -> str:
+        """A column with its type and length."""
+        known = self.types[column]
+        length = f" {known.length}" if known.length else ""
+        return f"{column} ({known.type.removeprefix('Edm.')}{length})"
+
+
+def examine(project: Project, configs: Mapping[EntryPoint, Mapping[str, Any]], seconds: float) -> Examination:
+    """Look at everything.
+
+    Args:
+        project: As its files are written.
+        configs: The configuration of each plugin.
+        seconds: The time for all checks.
+    """
+    patients = {point.name: _Patient(point, project, config) for point, config in configs.items()}
+    found = _examine(patients, seconds, {PROJECT: project_checks(project, list(patients))})
+    result = Examination(found)
+    if project.document and result.is_good:
+        looks = Check("mapping", lambda: _look_at_mapping(project, patients, result))
+        result.findings |= {
+            name: each for name, each in run_checks({MAPPING: [looks]}, seconds).items() if each
+        }
+    return result
+
+
+def examine_plugins(
+    project: Project, configs: Mapping[EntryPoint, Mapping[str, Any]], seconds: float
+) -> dict[str, list[Finding]]:
+    """Look at plugins alone, and give the findings by the name of the plugin.
+
+    Args:
+        project: As its files are written.
+        configs: The configuration of each plugin.
+        seconds: The time for all checks.
+    """
+    return _examine(
+        {point.name: _Patient(point, project, config) for point, config in configs.items()}, seconds, {}
+    )
+
+
+def _examine(
+    patients: Mapping[str, _Patient], seconds: float, others: Mapping[str, Sequence[Check]]
+) -> dict[str, list[Finding]]:
+    makes = {name: [Check("configuration", patient.make)] for name, patient in patients.items()}
+    made = run_checks(makes, seconds)
+    checks = {name: patient.plugin.checks() for name, patient in patients.items() if patient.plugin}
+    found = run_checks({**others, **checks}, seconds)
+    for name, patient in patients.items():
+        found[name] = [patient.with_origins(one) for one in (*made[name], *found.get(name, ()))]
+    return found
+
+
+class _Patient:
+    """A plugin with its configuration."""
+
+    def __init__(self, point: EntryPoint, project: Project, config: Mapping[str, Any]) -> None:
+        self._point = point
+        self._project = project
+        self._selected = project.selected(point.name)
+        self._settings: Sequence[str] = ()
+        self.config = config
+        self.plugin: CheckedPlugin | None = None
+
+    def make(self) -> Iterator[Finding | str]:
+        """Make the plugin, in a thread: its signal handlers stay away from this process."""
+        cls = self._point.load()
+        self._settings = list(cls.config_jsonschema["properties"])
+        self.plugin = plugin = cls.of_config(self.config)
+        plugin.select_streams(self._selected)
+        return iter(())
+
+    def with_origins(self, found: Finding) -> Finding:
+        """The finding, with where the settings that it names come from."""
+        if found.verdict is Verdict.GOOD:
+            return found
+        told = with_origins(str(found), self._point.name, self._settings, self._project)
+        return replace(found, fix=told.removeprefix(found.text).strip())
+
+
+def _look_at_mapping(
+    project: Project, patients: Mapping[str, _Patient], result: Examination
+) -> Iterator[Finding | str]:
+    """Compare what the mapping to Mailchimp sends, and what comes back, with the fields of both sides."""
+    fields = {name: patient.plugin.fields() for name, patient in patients.items() if patient.plugin}
+    mappings = {one["name"]: one["config"] for one in _mappings(project)}
+    tasks = (task.split() for job in project.document.get("jobs") or [] for task in job["tasks"])
+    for tap, mapping, target in (words for words in tasks if len(words) == _TAP_MAPPING_TARGET):
+        if not (fields.get(tap) and fields.get(target) and mapping in mappings):
+            continue
+        back = next((name for name in fields if "merge_fields" in patients[name].config), "")
+        sides = BothSides(
+            columns=fields[tap],
+            selected=project.selected(tap),
+            tags=fields[target],
+            makes_tags=bool(patients[target].config.get("create_merge_fields")),
+            two_way=words_in(patients[target].config.get("two_way_fields", "")),
+            back=patients[back].config["merge_fields"] if back else {},
+            written=fields.get(back, {}),
+        )
+        result.types |= {**sides.columns, **sides.tags}
+        yield from sides.look(mappings[mapping]["stream_maps"], result.fields)
+        return
+
+
+def _mappings(project: Project) -> Iterator[Mapping[str, Any]]:
+    for mapper in (project.document.get("plugins") or {}).get("mappers") or []:
+        yield from mapper.get("mappings") or []

@@ -1,0 +1,187 @@
+"""The command `connector-setup`: asks for what a project needs, tries each answer, and writes `.env`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Final
+
+import click
+from cryptography.fernet import Fernet
+from dotenv import set_key
+
+from kinetic_mailchimp.doctor.command import GROUP
+from kinetic_mailchimp.doctor.examination import examine_plugins
+from kinetic_mailchimp.doctor.questions import GROUPS, SECRETS, Question, generated
+from kinetic_mailchimp.kit.checks import Finding, Verdict
+from kinetic_mailchimp.kit.encryption import SecretBox, is_encrypted, reveal
+from kinetic_mailchimp.kit.encryption_keys import KEY_FILE_VARIABLE
+from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
+from kinetic_mailchimp.kit.private_files import MODE, open_private
+from kinetic_mailchimp.kit.project import Project, env_file, read_env_file
+from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
+
+DEFAULT_KEY_FILE: Final = "~/.config/kinetic-mailchimp/secret.key"
+_SECONDS: Final = 30.0
+_NOT_DONE: Final = 3
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--answers",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="SETUP_ANSWERS",
+    show_envvar=True,
+    help="A file with NAME=value lines, in place of questions.",
+)
+@click.option(
+    "--key-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=DEFAULT_KEY_FILE,
+    show_default=True,
+    help="Where the key of encrypted settings is made, if there is none yet.",
+)
+def setup(answers: Path | None, key_file: Path) -> None:
+    """Ask for what is needed, try each answer at the real system, and write .env with its secrets encrypted.
+
+    What .env has already is kept, and offered as the answer. Nothing is written to Epicor or Mailchimp.
+
+    Exit status: 0 done; 1 an answer of --answers does not work; 2 wrong usage; 3 it could not be done.
+    """
+    project = Project.find()
+    file = env_file(project.environ)
+    box = SecretBox.find(project.variables) or _new_box(key_file.expanduser())
+    known = {name: str(value) for name, value in reveal(project.written, project.variables).items()}
+    if answers:
+        known |= read_env_file(answers)
+        given = _given(project, known)
+    else:
+        given = _asked(project, known)
+    given |= generated(given)
+    if KEY_FILE_VARIABLE not in project.variables and box.source == KEY_FILE_VARIABLE:
+        given[KEY_FILE_VARIABLE] = str(key_file.expanduser().resolve())
+    _write(file, {name: value for name, value in given.items() if value}, box)
+    click.echo(f"{file} is written. `connector-doctor` looks at everything again; then `meltano install`.")
+
+
+def _given(project: Project, known: dict[str, str]) -> dict[str, str]:
+    """Try the answers of a file; what does not work ends the command."""
+    missing = [
+        question.variable
+        for question in _questions()
+        if not question.may_be_empty and question.is_asked(known) and not question.default_of(known)
+    ]
+    if missing:
+        raise ConfigurationError(
+            f"The file of --answers lacks {', '.join(missing)}.", advice="Add a line NAME=value for each."
+        )
+    known |= {
+        question.variable: question.default_of(known) for question in _questions() if question.is_asked(known)
+    }
+    wrong = [found for questions in GROUPS.values() for found in _tried(project, questions, known)]
+    if wrong:
+        sys.exit(1)
+    return known
+
+
+def _asked(project: Project, known: dict[str, str]) -> dict[str, str]:
+    """Ask a person; a group is asked again until it works."""
+    for title, questions in GROUPS.items():
+        wrong: Sequence[Finding] = [Finding(Verdict.WRONG, "")]
+        while wrong:
+            click.echo(click.style(f"\n{title}", bold=True))
+            for question in questions:
+                if question.is_asked(known):
+                    known[question.variable] = _ask(question, known)
+            wrong = _tried(project, questions, known)
+    return known
+
+
+def _ask(question: Question, known: Mapping[str, str]) -> str:
+    default = question.default_of(known)
+    if question.secret:
+        text = f"{question.text} (empty: as before)" if default else question.text
+        answer = click.prompt(text, default=default, hide_input=True, show_default=False)
+    else:
+        empty = "" if question.may_be_empty else None
+        answer = click.prompt(question.text, default=default or empty, show_default=bool(default))
+    return str(answer).strip()
+
+
+def _tried(project: Project, questions: Sequence[Question], known: Mapping[str, str]) -> list[Finding]:
+    """Print what the plugins that read the answers say of them; what is wrong is returned."""
+    tried = replace(project, written={**project.written, **known})
+    variables = {question.variable for question in questions}
+    points = [point for point in entry_points(group=GROUP) if variables & tried.read_variables(point.name)]
+    configs = {point: tried.config(point.name) for point in points}
+    wrong = []
+    for name, findings in examine_plugins(tried, configs, _SECONDS).items():
+        for found in findings:
+            if found.verdict is Verdict.WRONG:
+                wrong.append(found)
+                click.echo(click.style(MASKER.mask(f"  {name}: {found}"), fg="red"), err=True)
+    if not wrong:
+        click.echo("  These answers work.")
+    return wrong
+
+
+def _questions() -> Iterator[Question]:
+    for questions in GROUPS.values():
+        yield from questions
+
+
+def _new_box(key_file: Path) -> SecretBox:
+    """A key in a file of its own, which is made where it is missing."""
+    try:
+        if not key_file.exists():
+            key_file.parent.mkdir(parents=True, exist_ok=True)
+            with open_private(key_file) as written:
+                written.write(f"{Fernet.generate_key().decode()}\n")
+            click.echo(f"The key of encrypted settings is {key_file}: keep a copy of it elsewhere.")
+        return SecretBox.from_environment({KEY_FILE_VARIABLE: str(key_file)})
+    except OSError as error:
+        raise ConfigurationError(
+            f"{key_file} cannot be written: {error.strerror}.", advice="Name another file in --key-file."
+        ) from error
+
+
+def _write(file: Path, answers: Mapping[str, str], box: SecretBox) -> None:
+    """Write the answers into a file for its owner alone; everything else in it stays."""
+    try:
+        example = file.with_name(".env.example")
+        if not file.exists():
+            file.touch(MODE)
+            if example.is_file():
+                shutil.copyfile(example, file)
+        file.chmod(MODE)
+        before = read_env_file(file)
+        for name, value in answers.items():
+            if name in SECRETS and not is_encrypted(value):
+                if is_encrypted(before.get(name)) and box.decrypt(before[name]) == value:
+                    continue
+                set_key(file, name, box.encrypt(value), quote_mode="never")
+            elif before.get(name) != value:
+                set_key(file, name, value, quote_mode="auto")
+        file.chmod(MODE)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{file} cannot be written: {error.strerror}.", advice="Check its permissions and its folder."
+        ) from error
+
+
+def main() -> None:
+    """Run the command line; what cannot be done is one line on stderr."""
+    mask_logs()
+    logging.disable(logging.WARNING)  # what they say is in the findings
+    os.environ.setdefault("PGCONNECT_TIMEOUT", "3")
+    try:
+        setup()
+    except ConnectorError as error:
+        click.echo(MASKER.mask(f"connector-setup: {error}"), err=True)
+        sys.exit(_NOT_DONE)
