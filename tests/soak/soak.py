@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import processes as programs
 import random
 import sys
 import threading
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import processes as programs
 from load import Load, contacts
 from pipelines import FORWARD, REVERSE
 from rich import box
