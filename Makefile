@@ -1,6 +1,6 @@
 # Every target installs what it needs first. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help install lock setup doctor demo test model check audit bounds fuzz docs docs-site format bench-smoke bench wheels release stranger clean \
+.PHONY: help install lock setup doctor demo test model faults soak check audit bounds fuzz docs docs-site format bench-smoke bench wheels release stranger clean \
         purge
 
 PYTHON ?= python3
@@ -52,12 +52,20 @@ model: export MODEL_SECONDS ?= 3600
 model: install ## MODEL_SEQUENCES random stories of both directions, in MODEL_SECONDS at most
 	$(BIN)/pytest tests/model/test_both_ways.py --numprocesses auto --dist load --override-ini timeout=86400
 
+faults: export FAULTS := all
+faults: install ## Every process under every fault of docs/faults.md
+	$(BIN)/pytest tests/faults --numprocesses auto --dist loadfile
+
+soak: export PYTHONPATH := tests/e2e:tests/model
+soak: install ## Both directions under load and faults for SOAK_MINUTES (30); nothing may grow
+	$(BIN)/python tests/soak/soak.py
+
 check: install ## What CI checks beside the tests: lint, format, types, imports, dependencies, docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(PACKAGES)
 	@# Tests are held to the same, but for annotations of their fixtures.
-	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench tests/docs tests/doctor tests/faults tests/fuzz tests/model tests/stranger tests/upgrades .ci; do \
+	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench tests/docs tests/doctor tests/faults tests/fuzz tests/model tests/soak tests/stranger tests/upgrades .ci; do \
 	    $(BIN)/mypy --allow-untyped-defs --allow-incomplete-defs $$tests || exit 1; done
 	$(BIN)/lint-imports
 	@for member in $(MEMBERS); do \

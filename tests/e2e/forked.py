@@ -35,6 +35,10 @@ PRELOADED = (
 )
 _CAPABILITIES = 0x20080522
 """The version of the structures of capset(2)."""
+_DROP = 24
+"""PR_CAPBSET_DROP of prctl(2)."""
+_PAST_MODES = (1, 2)
+"""CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH, with which the modes of files do not bind."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +60,12 @@ class Conditions:
         if self.largest_file:
             resource.setrlimit(resource.RLIMIT_FSIZE, (self.largest_file, self.largest_file))
         if self.obeys_modes:
+            libc = ctypes.CDLL(None)
+            for capability in _PAST_MODES:
+                libc.prctl(_DROP, capability, 0, 0, 0)  # else root's have it back with the next program
             header = (ctypes.c_uint32 * 2)(_CAPABILITIES, 0)
             none = (ctypes.c_uint32 * 6)()
-            ctypes.CDLL(None).capset(header, none)
+            libc.capset(header, none)
         if self.clock_off_by:
             clock = time_machine.travel(time.time() + self.clock_off_by, tick=True).start()
             signal.signal(signal.SIGUSR1, lambda *_: clock.shift(-2 * self.clock_off_by))

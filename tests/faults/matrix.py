@@ -158,6 +158,24 @@ MATRIX: Table = {
         RESET_BEFORE: Outcome(("succeeded",), 0, LAST, COMPLETE),
         RESET_AFTER: Outcome(("succeeded",), 0, LAST, COMPLETE),
     },
+    MAPPER: {
+        **dict.fromkeys((FULL, LOCKED, DELETED, READ_ONLY, REPLACED), "it has no database and no file."),
+        **dict.fromkeys((RESET_BEFORE, RESET_AFTER, STORM, REVOKED), "it calls nobody."),
+        SIGTERM: Outcome(("Intermediate block (likely a mapper) failed",), 1, STAYS, NEXT_RUN),
+        SIGKILL: Outcome(("Intermediate block (likely a mapper) failed",), 1, STAYS, NEXT_RUN),
+        CLOCK: "it asks for no time.",
+    },
+    MELTANO: {
+        SIGTERM: Outcome(("The process was terminated",), 143, STAYS, NEXT_RUN),
+        SIGKILL: Outcome((), -9, STAYS, NEXT_RUN),
+        FULL: Outcome(("disk I/O error",), 1, STAYS, NEXT_RUN),
+        LOCKED: Outcome(("database is locked",), 1, STAYS, NEXT_RUN),
+        DELETED: Outcome(("no such table",), 1, STAYS, NEXT_RUN),
+        READ_ONLY: Outcome(("readonly database",), 1, STAYS, NEXT_RUN),
+        REPLACED: Outcome(("Run completed",), 0, LAST, COMPLETE),
+        **dict.fromkeys((RESET_BEFORE, RESET_AFTER, STORM, REVOKED), "it calls neither vendor."),
+        CLOCK: "no time decides about data; only whether a killed run still counts as one that goes on.",
+    },
 }
 
 
@@ -180,6 +198,12 @@ ABOUT: Mapping[str, str] = {
         "it follows."
     ),
     TO_EPICOR: "The database is the audit database, as for target-mailchimp.",
+    MAPPER: "Within `meltano run`, which it takes along.",
+    MELTANO: (
+        "The database is its own, with the states (`MELTANO_DATABASE_URI`). The plugins end with it. After "
+        "SIGKILL the next run of the same job says for five minutes that another one is running: "
+        "`meltano run --force` goes on."
+    ),
 }
 
 
