@@ -30,6 +30,7 @@ INCLUDED = {
 }
 """Page of the site → file of the repository that is outside of docs/."""
 CODE = re.compile(r"(^( *)(`{3,}).*?^\2\3$|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
+FOREIGN = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
 LINK = re.compile(r"(?P<image>!?)\[(?P<text>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<url>[^)\s]+)\)")
 
 
@@ -50,6 +51,17 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     source = Path(page.file.abs_src_path).resolve()
     pages = {Path(file.abs_src_path).resolve(): file.src_uri for file in files if file.abs_src_path}
     return rewrite_links(markdown, source, page.file.src_uri, pages, config.repo_url or "")
+
+
+def on_post_page(output: str, page: Any, config: Any) -> str:
+    """Stop the build where a page would load something from elsewhere.
+
+    Raises:
+        ValueError: The page names the first such element.
+    """
+    if found := FOREIGN.search(output):
+        raise ValueError(f"{page.file.src_uri} loads something from elsewhere: {found[0]}")
+    return output
 
 
 def rewrite_links(markdown: str, source: Path, page: str, pages: dict[Path, str], repository: str) -> str:

@@ -37,6 +37,18 @@ def test_a_link_leads_to_its_page_wherever_that_is_in_the_site(markdown, reposit
     assert site_hooks.rewrite_links(markdown, ROOT / "docs" / page, page, PAGES, repository) == expected
 
 
+@pytest.mark.parametrize(
+    ("element", "is_foreign"),
+    [
+        ('<script src="https://cdn.example.com/x.js"></script>', True),
+        ('<link rel="stylesheet" href="//cdn.example.com/x.css">', True),
+        ('<img alt="" src="images/a.png"> <a href="https://sdk.meltano.com">SDK</a>', False),
+    ],
+)
+def test_a_page_that_loads_something_from_elsewhere_stops_the_build(element, is_foreign):
+    assert bool(site_hooks.FOREIGN.search(f"<p>{element}</p>")) is is_foreign
+
+
 def test_every_page_of_the_repository_that_the_site_shows_exists():
     assert [source for source in site_hooks.INCLUDED.values() if not (ROOT / source).is_file()] == []
 

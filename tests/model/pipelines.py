@@ -17,8 +17,9 @@ from unittest import mock
 import time_machine
 import yaml
 from kinetic_mailchimp.audit import Run
+from kinetic_mailchimp.audit.targets.audited_target import AuditedTarget
 from meltano_map_transform.mapper import StreamTransform
-from singer_sdk import Tap, Target
+from singer_sdk import Tap
 from tap_epicor_kinetic.tap import TapEpicorKinetic
 from tap_mailchimp_webhooks.tap import TapMailchimpWebhooks
 from target_epicor_contacts.target import TargetEpicorContacts
@@ -47,7 +48,7 @@ class Pipeline:
     name: str
     tap: type[Tap]
     mapping: str
-    target: type[Target]
+    target: type[AuditedTarget]
 
 
 class Forward(TargetMailchimp):
@@ -152,8 +153,11 @@ class Runner:
         """Let the target read lines; the last state that it emitted."""
         config = settings_of(pipeline.target.name, self.variables) | settings
         with self._process(skew) as printed, kill.armed():
-            with contextlib.suppress(Killed):
-                pipeline.target(config=config).listen(io.StringIO("".join(lines)))
+            target = pipeline.target(config=config)
+            try:
+                target.listen(io.StringIO("".join(lines)))
+            except Killed:  # a process that is killed leaves no connection either
+                target.trail.close()
             states = [json.loads(line) for line in printed()]
         return states[-1] if states else None
 
