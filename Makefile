@@ -1,6 +1,6 @@
 # Every target installs what it needs first. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help install lock setup doctor demo test model check audit fuzz docs docs-site format bench-smoke bench wheels release stranger clean \
+.PHONY: help install lock setup doctor demo test model check audit bounds fuzz docs docs-site format bench-smoke bench wheels release stranger clean \
         purge
 
 PYTHON ?= python3
@@ -57,7 +57,7 @@ check: install ## What CI checks beside the tests: lint, format, types, imports,
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(PACKAGES)
 	@# Tests are held to the same, but for annotations of their fixtures.
-	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench tests/docs tests/doctor tests/faults tests/fuzz tests/model tests/stranger .ci; do \
+	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench tests/docs tests/doctor tests/faults tests/fuzz tests/model tests/stranger tests/upgrades .ci; do \
 	    $(BIN)/mypy --allow-untyped-defs --allow-incomplete-defs $$tests || exit 1; done
 	$(BIN)/lint-imports
 	@for member in $(MEMBERS); do \
@@ -69,6 +69,9 @@ check: install ## What CI checks beside the tests: lint, format, types, imports,
 
 audit: install ## Known vulnerabilities and licences of dependencies, findings of bandit; tells what cannot be reached
 	$(BIN)/python .ci/audit.py
+
+bounds: install ## A part of the tests with the lowest and the highest dependencies that are allowed
+	.ci/bounds
 
 fuzz: export HYPOTHESIS_PROFILE := search
 fuzz: install ## Odd inputs for everything that parses, with a bound on CPU per byte; FUZZ_EXAMPLES=N sets how many

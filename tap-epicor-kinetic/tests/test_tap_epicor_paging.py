@@ -88,6 +88,13 @@ def test_a_service_that_refuses_the_condition_of_the_next_page(status: int) -> N
         list(keyset_pages(Reader(answer), BY_KEY))
 
 
+@pytest.mark.parametrize("row", [{"Name": "x"}, {"PartNum": None}])
+def test_rows_without_their_key_are_told_and_not_taken_for_the_last(row: Row) -> None:
+    answers = iter([[row], []])
+    with pytest.raises(ConfigurationError, match="without PartNum"):
+        list(keyset_pages(Reader(lambda *_: next(answers)), BY_KEY))
+
+
 def test_offset_counts_the_rows_that_came() -> None:
     rows = [part(number) for number in range(7)]
     pages = offset_pages(Reader(lambda _, skip: rows[skip : skip + 3]), BY_KEY)

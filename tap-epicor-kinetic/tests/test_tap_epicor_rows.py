@@ -19,6 +19,10 @@ TYPES = {"At": "Edm.DateTimeOffset", "Revision": "Edm.Int64", "Note": "Edm.Strin
         ("2026-01-31T10:00:00.1234567", "2026-01-31T10:00:00.1234567Z"),
         ("2026-01-31T10:00:00-05:00", "2026-01-31T10:00:00-05:00"),
         ("2026-01-31T10:00:00Z", "2026-01-31T10:00:00Z"),
+        ("2026-01-31 10:00:00", "2026-01-31T10:00:00Z"),
+        ("2026-01-31", "2026-01-31T00:00:00Z"),
+        ("/Date(1767225600000)/", "2026-01-01T00:00:00Z"),
+        ("/Date(1767225600000+0200)/", "2026-01-01T00:00:00Z"),
         (None, None),
     ],
 )
@@ -26,6 +30,15 @@ def test_a_timestamp_has_a_zone(given: Any, normalized: Any) -> None:
     rows = [{"At": given, "Note": "2026-01-31T10:00:00"}]
     normalize_values(rows, TYPES)
     assert rows == [{"At": normalized, "Note": "2026-01-31T10:00:00"}]
+
+
+@pytest.mark.parametrize(
+    ("given", "normalized"), [("7", 7), ("", None), (" ", None), ("seven", "seven"), (7, 7)]
+)
+def test_a_number_in_quotes_is_one(given: Any, normalized: Any) -> None:
+    rows = [{"Revision": given}]
+    normalize_values(rows, TYPES)
+    assert rows == [{"Revision": normalized}]
 
 
 def test_a_column_that_the_first_row_leaves_out_is_emitted_and_normalized() -> None:

@@ -162,6 +162,7 @@ class Assembly:
         return ContactCreator(
             self._client,
             finder,
+            self.rules.columns,
             company=self._settings.create_in_company or self._client.settings.companies[0],
             customer=self._settings.create_under_customer or "",
         )

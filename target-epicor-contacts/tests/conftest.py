@@ -242,7 +242,7 @@ class Bench:
         """What was written to single rows, in order."""
         return [
             {**row, "changes": json.loads(row["changes"] or "{}")}
-            for row in self._stored("part_of IS NOT NULL")
+            for row in self._stored("part_of IS NOT NULL AND stream <> 'trail'")
         ]
 
     def decisions(self) -> list[Record]:

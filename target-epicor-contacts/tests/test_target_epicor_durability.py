@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from simulators.epicor.truth import judge_email
+from simulators.epicor.expectations import classify_email
 
 Update = Callable[..., dict[str, Any]]
 Messages = Callable[..., str]
@@ -29,7 +29,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def addresses(bench: Any) -> list[str]:
     """Addresses of the seed that are alone in their field, each once."""
-    found = {judge_email(row["EMailAddress"]).address for row in bench.all_rows().values()}
+    found = {classify_email(row["EMailAddress"]).address for row in bench.all_rows().values()}
     return sorted(address for address in found if address)
 
 
@@ -125,7 +125,7 @@ def rows_of(bench: Any, people: set[str]) -> set[str]:
     return {
         name
         for name, row in bench.all_rows().items()
-        if judge_email(row["EMailAddress"]).address in people
+        if classify_email(row["EMailAddress"]).address in people
         or any(address in row["EMailAddress"].lower() for address in people)
     }
 
@@ -187,4 +187,4 @@ def test_no_opt_out_is_lost_and_no_other_row_is_flagged(
 
 def shares_its_field(row: dict[str, Any]) -> bool:
     """Whether a row holds several addresses: its flag stays when one of them opts out and returns."""
-    return judge_email(row["EMailAddress"]).kind == "several"
+    return classify_email(row["EMailAddress"]).kind == "several"

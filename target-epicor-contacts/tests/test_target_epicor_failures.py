@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kinetic_mailchimp.audit import AuditTrail
+from kinetic_mailchimp.audit.dead_letters.dispatch import waiting
+from kinetic_mailchimp.audit.integrity.verification import verify
 from kinetic_mailchimp.audit.targets.settings import TooManyFailuresError
 from kinetic_mailchimp.audit.trail.environment import record_encryption
 from kinetic_mailchimp.kit.encryption import SecretBox
@@ -124,6 +127,29 @@ def test_a_dead_letter_can_be_sent_again_and_is_then_written(pat: Any, update: U
     assert ROW in pat.flagged()
     assert pat.all_rows()[ROW]["LastName"] == "New"
     assert pat.actions()[-1] == ("flagged", "unsubscribed")
+
+
+def test_one_dead_letter_stands_for_an_event_until_it_is_written(pat: Any, update: Update) -> None:
+    event = update(PAT, "unsubscribed", LastName="New")
+    other = update(PAT, "unsubscribed", second=5, LastName="Newer")
+
+    def waiting_events() -> list[str]:
+        with AuditTrail.open(pat.audit_url) as trail:
+            assert verify(trail).problems == ()
+            events = {row["event_id"] for row in pat.decisions()}
+            assert None not in events
+            return [str(letter.note.run_id) for letter in waiting(trail)]
+
+    pat.epicor.control.switches(business_errors={"CustCnt": "Not today."})
+    for run in ("1", "2", "3"):
+        pat.deliver(event)
+        assert waiting_events() == [run]
+    pat.deliver(other)
+    assert waiting_events() == ["3", "4"]
+    pat.epicor.control.switches(business_errors={})
+    pat.deliver(other)
+    assert waiting_events() == ["3"]
+    assert ROW in pat.flagged()
 
 
 @pytest.mark.rule("R2")
@@ -250,15 +276,15 @@ def test_update_ext_gives_up_a_batch_and_writes_its_rows_one_by_one(pat: Any, up
 
 def test_after_a_crash_between_write_and_record_the_flag_is_still_ours(pat: Any, update: Update) -> None:
     event = update(PAT, "unsubscribed")
-    # The write goes through and everything after two probes and two look-ups fails, as if the process had
-    # ended there.
+    # The write goes through and everything after two probes and two look-ups, one of two pages, fails, as if
+    # the process had ended there.
     pat.epicor.control.faults(
         {
             "match": {"path": "CustCnts", "method": "PATCH", "count": 10_000},
             "effect": {"kind": "status", "status": 503, "applied": True},
         },
         {
-            "match": {"path": "CustCnts", "method": "GET", "after": 4, "count": 10_000},
+            "match": {"path": "CustCnts", "method": "GET", "after": 5, "count": 10_000},
             "effect": {"kind": "status", "status": 503},
         },
     )

@@ -8,8 +8,9 @@ from urllib.parse import unquote
 
 import pytest
 from kinetic_mailchimp.epicor.errors import UrlTooLongError
-from kinetic_mailchimp.kit.errors import ConnectorError, TransientError
-from target_epicor_contacts.epicor.row_finder import RowFinder
+from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, TransientError
+from target_epicor_contacts.epicor.entities import CONTACT
+from target_epicor_contacts.epicor.row_finder import RowFinder, _require_keys
 
 Update = Callable[..., dict[str, Any]]
 
@@ -23,6 +24,7 @@ LIMITS = pytest.mark.parametrize(
         {"top_refused_above": 100},
         {"top_refused_above": 10},
         {"empty_is_204": True},
+        {"max_top": 2},
         {"max_query": 1000, "max_filter_nodes": 40, "top_refused_above": 3},
     ],
     ids=str,
@@ -57,6 +59,39 @@ def test_every_opt_out_arrives_whatever_the_server_takes_at_once(
     crowd.deliver(*(update(address, "unsubscribed") for address in PEOPLE))
     assert crowd.actions() == [("flagged", "unsubscribed")] * len(PEOPLE)
     assert len(docks(crowd)) == len(PEOPLE)
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("cap", [1, 3, 9])
+def test_a_short_page_does_not_end_the_rows_of_an_address(bench: Any, update: Update, cap: int) -> None:
+    for number in range(8):
+        bench.epicor.control.insert(
+            "CustCnt",
+            Company="EPIC06",
+            CustNum=1,
+            ShipToNum=f"D{number}",
+            Name="Dock",
+            EMailAddress=PEOPLE[0],
+        )
+    bench.epicor.control.switches(max_top=cap)
+    bench.deliver(update(PEOPLE[0], "unsubscribed"))
+    assert len(docks(bench)) == 8
+
+
+def test_rows_that_are_read_by_their_keys_need_no_further_page(crowd: Any, update: Update) -> None:
+    crowd.deliver(update(PEOPLE[0], "unsubscribed"))
+    calls = [call for call in crowd.epicor.control.requests() if call["method"] == "GET"]
+    # A probe, the look-up and the empty page that ends it; what is read back has no such page.
+    assert len([call for call in calls if call["path"].endswith("EPIC06/Erp.BO.CustCntSvc/CustCnts")]) == 4
+
+
+def test_rows_without_their_key_are_told_and_a_company_is_known_from_the_url() -> None:
+    page: list[dict[str, Any]] = [{"CustNum": 1, "ShipToNum": "", "ConNum": 1}]
+    _require_keys(page, CONTACT, "EPIC06")
+    assert page[0]["Company"] == "EPIC06"
+    for changes in ({"ConNum": None}, {"ConNum": 1, "ShipToNum": None}):
+        with pytest.raises(ConfigurationError, match=next(iter(reversed(changes)))):
+            _require_keys([{**page[0], **changes}], CONTACT, "EPIC06")
 
 
 def test_what_the_server_takes_is_remembered_for_the_run(crowd: Any, update: Update) -> None:

@@ -562,6 +562,39 @@ def test_an_address_that_both_sides_changed_is_never_mixed(update: Update) -> No
     assert event.kept[("A/CustCnt/1//1", "City")] == ("Bern", "Springfield")
 
 
+@pytest.mark.rule("R8")
+@pytest.mark.parametrize("policy", [ConflictPolicy.EPICOR_WINS, ConflictPolicy.MAILCHIMP_WINS])
+def test_a_placeholder_of_an_address_is_not_written_back(update: Update, policy: ConflictPolicy) -> None:
+    home = HOME | {"zip": "-"}
+    world = World(row(**AT_HOME | {"Zip": ""}), merge_fields=ADDRESS, conflict_policy=policy)
+    sent = {**AT_HOME, "Zip": "-"}
+    world.apply(update(PAT, merges={"ADDRESS": home}), sent=sent)
+    assert world.writes == {}
+    [event] = world.apply(
+        update(PAT, second=5, merges={"ADDRESS": home | {"addr1": "9 Other Street"}}), sent=sent
+    )
+    assert world.writes["A/CustCnt/1//1"] == {"Address1": "9 Other Street"}
+    assert event.conflicts == set()
+
+
+def test_what_a_person_puts_in_the_place_of_a_placeholder_is_written(update: Update) -> None:
+    world = World(row(**AT_HOME | {"Zip": ""}), merge_fields=ADDRESS)
+    sent = {**AT_HOME, "Zip": "-"}
+    world.apply(update(PAT, merges={"ADDRESS": HOME | {"zip": "-"}}), sent=sent)
+    world.apply(update(PAT, second=5, merges={"ADDRESS": HOME}), sent=sent)
+    assert world.writes["A/CustCnt/1//1"] == {"Zip": "62701"}
+
+
+@pytest.mark.rule("R8")
+@pytest.mark.parametrize("allow_clear", [True, False])
+def test_an_address_that_was_cleared_on_the_way_clears_nothing(update: Update, allow_clear: bool) -> None:
+    world = World(row(**AT_HOME), merge_fields=ADDRESS, allow_clear=allow_clear)
+    sent = dict.fromkeys(AT_HOME, "")
+    for second in (0, 5):
+        [event] = world.apply(update(PAT, second=second, merges={"ADDRESS": ""}), sent=sent)
+        assert (world.writes, event.refused) == ({}, set())
+
+
 def test_a_change_of_the_spelling_of_a_country_is_none(update: Update) -> None:
     world = World(row(**AT_HOME), merge_fields=ADDRESS)
     [event] = world.apply(update(PAT, merges={"ADDRESS": HOME}), sent={**AT_HOME, "Country": "United States"})

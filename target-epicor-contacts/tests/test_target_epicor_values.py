@@ -87,6 +87,37 @@ def test_an_over_long_value_is_told_with_the_length_before_it_is_sent(pat: Any, 
     assert (row["FirstName"], row["City"], row["NoContact"]) == ("Pat", "Hamburg", True)
 
 
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ({"FirstName": "Nina", "LastName": "Newington"}, ("Nina", "Newington", "Nina Newin")),
+        ({"FirstName": "N" * 30, "LastName": "New"}, ("", "New", "New")),
+        ({"Name": "N" * 30, "LastName": "New"}, ("", "New", "New")),
+        ({"FirstName": "Nina", "LastName": "Ne😀w"}, ("Nina", "Ne😀w", "Nina Ne😀w")),
+        ({}, ("", "", "new@exampl")),
+    ],
+)
+def test_the_names_of_a_new_contact_fit_their_columns(
+    bench: Any, update: Update, given: dict[str, str], stored: tuple[str, str, str]
+) -> None:
+    lengths = {"CustCnt.Name": 10, "CustCnt.FirstName": 10, "CustCnt.LastName": 10}
+    bench.epicor.control.switches(column_lengths=lengths, metadata_max_length=True)
+    customer = bench.all_rows()["EPIC06/Customer/2"]["CustID"]
+    bench.deliver(
+        update("new@example.com", "subscribed", **given), unmatched="create", create_under_customer=customer
+    )
+    [row] = [row for row in bench.all_rows().values() if row["EMailAddress"] == "new@example.com"]
+    assert (row["FirstName"], row["LastName"], row["Name"]) == stored
+
+
+def test_an_address_that_its_column_does_not_take_makes_no_contact(bench: Any, update: Update) -> None:
+    bench.epicor.control.switches(column_lengths={"CustCnt.EMailAddress": 10}, metadata_max_length=True)
+    customer = bench.all_rows()["EPIC06/Customer/2"]["CustID"]
+    bench.deliver(update("new@example.com", "subscribed"), unmatched="create", create_under_customer=customer)
+    [decision] = bench.decisions()
+    assert (decision["action"], "the column takes 10" in decision["detail"]) == ("failed", True)
+
+
 def test_a_length_is_counted_as_the_server_counts(pat: Any, update: Update) -> None:
     pat.epicor.control.switches(column_lengths={"CustCnt.FirstName": 3}, metadata_max_length=True)
     pat.deliver(update(PAT, FirstName="a😀"))

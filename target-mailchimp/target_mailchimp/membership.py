@@ -17,7 +17,7 @@ from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE, Handover,
 from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace, read_members
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.mailchimp import MailchimpClient, member_key
-from kinetic_mailchimp.mailchimp.client import LARGEST_PAGE
+from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE
 
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience
 from target_mailchimp.contract.member_record import MemberRecord, read_record

@@ -8,9 +8,13 @@ import pytest
 import requests
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace, read_members
-from kinetic_mailchimp.mailchimp import MailchimpClient, RefusedError, subscriber_hash
+from kinetic_mailchimp.mailchimp import FieldError, MailchimpClient, RefusedError, subscriber_hash
+from target_mailchimp.audience.audience import Audience
+from target_mailchimp.audience.coercion import MergeField
 from target_mailchimp.audience.stored_form import is_stored
+from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.rules.plan import Write
+from target_mailchimp.writing.acceptance import without_refused, without_unstored
 from target_mailchimp.writing.write_result import WriteResult
 from target_mailchimp.writing.writer import MailchimpWriter
 
@@ -59,12 +63,53 @@ def change_field(bench: Any, tag: str, **changes: Any) -> None:
         session.patch(f"{url}/{field['merge_id']}", json=changes, timeout=120).raise_for_status()
 
 
-@pytest.fixture(params=["refused_merge_value", "unstored_merge_value"])
-def half_taken(either_bench: Any, request: pytest.FixtureRequest) -> Any:
-    """An audience with PHONE 111 that does not take PHONE 222."""
+@pytest.fixture
+def half_taken(either_bench: Any) -> Any:
+    """An audience with PHONE 111 that refuses PHONE 222."""
     load(either_bench, {"PHONE": "111", "FNAME": "Ann"})
-    either_bench.mailchimp.control.switch(**{request.param: "222"})
+    either_bench.mailchimp.control.switch(refused_merge_value="222")
     return either_bench
+
+
+@pytest.mark.parametrize("before", ["111", ""], ids=["an old value stays", "it stays empty"])
+def test_a_value_that_was_passed_over_is_sent_again_with_the_next_record(
+    either_bench: Any, before: str
+) -> None:
+    load(either_bench, {"PHONE": before, "FNAME": "Ann"})
+    either_bench.mailchimp.control.switch(unstored_merge_value="222")
+    for name in ("Anna", "Anne"):
+        [decided] = load(either_bench, {"PHONE": "222", "FNAME": name})
+        assert (decided.action, set(decided.changes)) == ("updated", {"merge_fields.FNAME"})
+        assert "PHONE (not_stored_by_mailchimp: " in decided.detail
+        state = remembered(either_bench)
+        assert (state.sent.get("merge_fields.PHONE", ""), state.refused) == (before, {})
+    either_bench.mailchimp.control.switch(unstored_merge_value="")
+    load(either_bench, {"PHONE": "222", "FNAME": "Anne"})
+    assert either_bench.members()[PERSON]["merge_fields"]["PHONE"] == "222"
+    either_bench.clear()
+    [decided] = load(either_bench, {"PHONE": "222", "FNAME": "Anne"})
+    assert decided.action == "unchanged"
+    assert not [call for call in either_bench.calls() if not call.startswith("GET")]
+
+
+def test_a_new_member_gets_later_what_was_passed_over(either_bench: Any) -> None:
+    either_bench.mailchimp.control.switch(unstored_merge_value="222")
+    [decided] = load(either_bench, {"PHONE": "222", "FNAME": "Ann"})
+    assert (decided.action, "PHONE (not_stored" in decided.detail) == ("created", True)
+    either_bench.mailchimp.control.switch(unstored_merge_value="")
+    load(either_bench, {"PHONE": "222", "FNAME": "Ann"})
+    assert either_bench.members()[PERSON]["merge_fields"]["PHONE"] == "222"
+
+
+def test_a_value_that_mailchimp_keeps_in_a_form_of_its_own_is_not_sent_in_every_run() -> None:
+    audience = Audience("l", "List", fields={"PHONE": MergeField("PHONE")})
+    record = MemberRecord("customers", {}, PERSON, subscriber_hash(PERSON))
+    state = MemberState(PERSON, sent={"merge_fields.PHONE": "111"})
+    write = Write(record, audience, state, state, {"merge_fields.PHONE": "222"})
+    kept = without_unstored(write, {"merge_fields": {"PHONE": "+222"}})
+    assert (kept.values, set(kept.refused)) == ({}, {"merge_fields.PHONE"})
+    passed_over = without_unstored(write, {"merge_fields": {"PHONE": "111"}})
+    assert (passed_over.values, passed_over.refused) == ({}, {})
 
 
 def test_a_value_that_was_not_accepted_is_not_remembered_as_sent(half_taken: Any) -> None:
@@ -100,7 +145,7 @@ def test_another_value_is_tried(half_taken: Any) -> None:
 
 def test_the_same_value_is_tried_again_once_the_field_changed(half_taken: Any) -> None:
     load(half_taken, {"PHONE": "222"})
-    half_taken.mailchimp.control.switch(refused_merge_value="", unstored_merge_value="")
+    half_taken.mailchimp.control.switch(refused_merge_value="")
     [decided] = load(half_taken, {"PHONE": "222"})
     assert decided.action == "unchanged"
     change_field(half_taken, "PHONE", options={"size": 30})
@@ -268,3 +313,28 @@ def test_the_forms_that_mailchimp_gives_to_values_are_the_values(shown: Any, sen
 )
 def test_another_value_is_not_the_value(shown: Any, sent: Any) -> None:
     assert not is_stored(shown, sent)
+
+
+@pytest.mark.parametrize(
+    ("field", "message", "left_out"),
+    [
+        ("language", "is not supported", "language"),
+        ("members.item:3.language", "is not supported", "language"),
+        ("members.item:3.location.latitude", "is not a number", "location"),
+        ("merge_fields.FNAME", "is too long", "merge_fields.FNAME"),
+        ("fname", "is too long", "merge_fields.FNAME"),
+        ("MERGE7", "is too long", "merge_fields.FNAME"),
+        ("mmerge7", "is too long", "merge_fields.FNAME"),
+        ("", "Language xx is unsupported", "language"),
+        ("", "The value of FNAME or of language is wrong", ""),
+        ("", "Something else is wrong", ""),
+        ("other", "The language is wrong", ""),
+    ],
+)
+def test_a_refused_field_is_found_however_mailchimp_names_it(field: str, message: str, left_out: str) -> None:
+    audience = Audience("l", "List", fields={"FNAME": MergeField("FNAME", merge_id=7)})
+    record = MemberRecord("customers", {}, PERSON, subscriber_hash(PERSON))
+    values = {"merge_fields.FNAME": "Ann", "language": "xx", "location": {"latitude": 1}}
+    write = Write(record, audience, MemberState(PERSON), MemberState(PERSON), values)
+    smaller = without_refused(write, RefusedError("no", field_errors=(FieldError(field, message),)))
+    assert (values.keys() - smaller.values.keys() if smaller else set()) == {left_out} - {""}

@@ -21,8 +21,8 @@ from typing import Any
 
 import pytest
 import requests
+from simulators.epicor.expectations import classify_email
 from simulators.epicor.testing import EpicorControl
-from simulators.epicor.truth import judge_email
 from sizing import SMOKE, size
 
 EVENTS = size(10_000, 50, "BENCH_EVENTS")
@@ -67,7 +67,7 @@ def simulator() -> Iterator[Mapping[str, Any]]:
 
 def write_input(path: Path, control: EpicorControl) -> None:
     dice = random.Random(1)
-    held = {judge_email(row["EMailAddress"]).address for row in control.rows("CustCnt")}
+    held = {classify_email(row["EMailAddress"]).address for row in control.rows("CustCnt")}
     people = sorted(address for address in held if address)[:PEOPLE]
     with path.open("w", encoding="utf-8") as file:
         schema: dict[str, Any] = {"properties": {"email": {}, "PhoneNum": {}}}

@@ -64,7 +64,7 @@ class Project:
     def make(cls, folder: Path, stage: Stage) -> Project:
         """Copy what belongs to a project, and give it the stage's settings."""
         folder.mkdir()
-        for name in ("meltano.yml", ".env.example", "requirements.lock"):
+        for name in ("meltano.yml", ".env.example", "logging.yaml", "requirements.lock"):
             shutil.copy(ROOT / name, folder / name)
         shutil.copytree(ROOT / "plugins", folder / "plugins")
         settings = {name: value for name, value in stage.environment.items() if name.startswith(OURS)}
@@ -72,6 +72,7 @@ class Project:
         settings = {name: "" if "DATABASE_URL" in name else value for name, value in settings.items()}
         lines = [f"{name}='{value}'" for name, value in settings.items()]
         (folder / ".env").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (folder / ".env").chmod(0o600)
         (folder / "bin").mkdir()
         shim = folder / "bin" / "meltano"
         shim.write_text(MELTANO.format(meltano=PROGRAMS / "meltano"), encoding="utf-8")

@@ -18,8 +18,8 @@ import forked
 from forked import Conditions, Files
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.reading.runs import latest_runs
+from simulators.epicor.expectations import classify_email
 from simulators.epicor.testing import RunningEpicor
-from simulators.epicor.truth import judge_email
 from simulators.mailchimp.testing import RunningMailchimp
 from stage import FOREIGN
 
@@ -258,7 +258,7 @@ class ToEpicor(TargetBench):
         self.flagged_before = self.flagged()
         by_person: dict[str, list[dict[str, Any]]] = {}
         for row in self.rows().values():
-            judged = judge_email(row["EMailAddress"])
+            judged = classify_email(row["EMailAddress"])
             by_person.setdefault(judged.address or "", []).append(row)
         by_person.pop("")
         free = sorted(who for who, rows in by_person.items() if not any(row["NoContact"] for row in rows))
@@ -301,7 +301,9 @@ class ToEpicor(TargetBench):
 
     def written(self) -> set[int]:
         clear = {
-            judge_email(row["EMailAddress"]).address for row in self.rows().values() if not row["NoContact"]
+            classify_email(row["EMailAddress"]).address
+            for row in self.rows().values()
+            if not row["NoContact"]
         }
         return {number for number, person in enumerate(self.people) if person not in clear}
 

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kinetic_mailchimp.epicor.auth import read_token
-from kinetic_mailchimp.epicor.errors import classify as classify_epicor
+from kinetic_mailchimp.epicor.classification import classify as classify_epicor
 from kinetic_mailchimp.epicor.metadata import parse_metadata
 from kinetic_mailchimp.kit.email_address import InvalidEmailError, parse_email
 from kinetic_mailchimp.kit.errors import ConnectorError

@@ -9,6 +9,7 @@ import itertools
 from typing import Any
 
 import pytest
+from pipelines import PLUGINS
 from play import Scene, told
 from vendors import COMPANY
 from world import HOME, World, contact, customer
@@ -164,6 +165,22 @@ def test_an_address_moves_as_a_whole_with_its_country(world):
     row = world.row(contact(1))
     assert (row["Address1"], row["City"], row["Zip"]) == ("2 New St", "Berlin", "10115")
     assert row["Country"].lower() in ("germany", "de")
+
+
+@pytest.mark.rule("R8")
+@pytest.mark.parametrize("placeholder", ["-", ""], ids=["filled in", "cleared"])
+def test_an_address_that_mailchimp_does_not_take_stays_as_it_is_in_epicor(world, monkeypatch, placeholder):
+    monkeypatch.setitem(PLUGINS["target-mailchimp"]["config"], "address_placeholder", placeholder)
+    scene = Scene(world)
+    abroad = {**HOME, "Address1": "12 Harbour Way", "City": "Muscat", "State": "", "Country": "Oman"}
+    world.edit(customer(1), contact(1), **abroad)
+    assert scene.settle() == []
+    shown = world.fields(ANN).get("ADDRESS") or {}
+    assert shown.get("state", "") == placeholder
+    world.profile(ANN, FNAME="Anna", **({"ADDRESS": {**shown, "addr1": "9 Quay"}} if shown else {}))
+    assert scene.settle() == []
+    street = "9 Quay" if placeholder else "12 Harbour Way"
+    assert columns(world, contact(1), "FirstName", *HOME) == ("Anna", street, *list(abroad.values())[1:])
 
 
 @pytest.mark.rule("R8")

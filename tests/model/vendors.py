@@ -11,7 +11,7 @@ from typing import Any
 from simulators.common.serve import serve_in_thread
 from simulators.epicor import app as epicor_app
 from simulators.epicor import rules
-from simulators.epicor.moments import TICKS_PER_SECOND
+from simulators.epicor.timestamps import TICKS_PER_SECOND
 from simulators.epicor.world import Kinetic
 from simulators.mailchimp import app as mailchimp_app
 from simulators.mailchimp.account import Actor

@@ -37,10 +37,12 @@ NEEDED = ("CERT", "INDEX", "LANG", "LC_", "NO_PROXY", "PIP_", "PROXY", "SSL_", "
 LEFT_TO_CI = ("Work on it",)
 """Sections of README.md for who changes the project: the other steps of .ci/run run these lines."""
 
-FILL_IN = """
-cp .env.example .env && chmod 600 .env && cat ~/answers >> .env
-echo "MAILCHIMP_WEBHOOKS_SECRET=$(mailchimp-webhooks secret)" >> .env
-"""
+FILL_IN = {
+    "make setup": "SETUP_ANSWERS=~/answers make setup",
+    "cp .env.example .env": "cp .env.example .env && chmod 600 .env && cat ~/answers >> .env\n"
+    'echo "MAILCHIMP_WEBHOOKS_SECRET=$(mailchimp-webhooks secret)" >> .env',
+}
+"""What a person does at the line that the README has of these."""
 SERVE = """
 mailchimp-webhooks serve &
 until python3 -c 'import socket, sys; socket.create_connection(("127.0.0.1", sys.argv[1]))' $PORT; do
@@ -216,15 +218,16 @@ def follow_readme(walk: Walk) -> None:
         name = f"README {heading}"
         if "own" in heading.split():
             walk.run(name, walk.environment_of("own") + f"cd {checkout}\n" + script(lines, {}))
-        elif "cp .env.example .env" not in " ".join(lines):
+        elif not any(line.startswith("mailchimp-webhooks serve") for line in lines):
             walk.run(name, script(lines, {"make test": ": .ci/run does"}), "checkout", DEMO_CUSTOMERS="50")
         else:
             port = free_port()
             with simulators(checkout) as answers:
                 text = f"{answers}MAILCHIMP_WEBHOOKS_PORT={port}\n"
                 (walk.home / "answers").write_text(text, encoding="utf-8")
+                filled = {b: text for b, text in FILL_IN.items() if any(line.startswith(b) for line in lines)}
                 treated = {
-                    "cp .env.example .env": FILL_IN,
+                    **filled,
                     "mailchimp-webhooks serve": SERVE,
                     "mailchimp-webhooks register": f"mailchimp-webhooks register --url http://127.0.0.1:{port}",
                 }

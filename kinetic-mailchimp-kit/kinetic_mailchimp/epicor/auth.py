@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from kinetic_mailchimp.epicor.errors import BUSY, Rule, host_of, to_error
+from kinetic_mailchimp.epicor.classification import to_error
+from kinetic_mailchimp.epicor.error_rules import BUSY, Rule
+from kinetic_mailchimp.epicor.errors import host_of
 from kinetic_mailchimp.epicor.problem import read_problem
 from kinetic_mailchimp.epicor.settings import EpicorSettings, default_token_url
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, CredentialsError, TransientError

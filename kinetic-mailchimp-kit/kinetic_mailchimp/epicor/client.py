@@ -5,16 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import email.utils
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
 
 from kinetic_mailchimp.epicor.auth import authorization
-from kinetic_mailchimp.epicor.errors import PageTooLargeError, UrlTooLongError, classify
+from kinetic_mailchimp.epicor.classification import classify
+from kinetic_mailchimp.epicor.errors import PageTooLargeError, UrlTooLongError
 from kinetic_mailchimp.epicor.metadata import ServiceMetadata, parse_metadata
 from kinetic_mailchimp.epicor.odata import Value, key_segment
 from kinetic_mailchimp.epicor.settings import EpicorSettings
@@ -29,14 +29,36 @@ Row = dict[str, Any]
 
 LONGEST_URL = 7_500
 """Gateways in front of Kinetic refuse a request line of about 8,192 characters."""
-_HALF_OF_A_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_WHO_ANSWERS = "Look at what answers at `base_url`."
+
+
+class Query(TypedDict, total=False):
+    """The query options of a read.
+
+    Attributes:
+        filter: An OData condition.
+        orderby: Columns, each with ` desc` behind it where it descends.
+        select: Columns; all without.
+        expand: Navigation properties, in OData's form.
+        top: Rows at most. The server may give fewer although there are more.
+        skip: Rows to leave out first.
+        parameters: Those of a BAQ, by name.
+    """
+
+    filter: str
+    orderby: Sequence[str]
+    select: Sequence[str]
+    expand: str
+    top: int | None
+    skip: int
+    parameters: Mapping[str, str | int]
 
 
 class EpicorClient:
     """One Kinetic instance, as one identity. Shared by threads.
 
-    Every call raises the ConnectorError that the table in `kinetic_mailchimp.epicor.errors` gives.
+    `company` is the one in the URL, `path` a service and a set, such as `Erp.BO.CustomerSvc/Customers`. Every
+    call raises the ConnectorError that the table in `kinetic_mailchimp.epicor.error_rules` gives.
 
     Args:
         retry: Bounds on trying again.
@@ -90,70 +112,37 @@ class EpicorClient:
             )
 
     def metadata(self, company: str, service: str) -> ServiceMetadata:
-        """The sets and types of a service; asked for once, because they are the same in every company.
-
-        Args:
-            company: A company that this identity may work in.
-            service: `Erp.BO.CustomerSvc`.
-        """
+        """The sets and types of a service (`Erp.BO.CustomerSvc`): asked for once, for every company."""
         if service not in self._metadata:
             answer = self.transport.send(Request("GET", self._url(company, service, "$metadata")))
             self._metadata[service] = parse_metadata(service, answer.text)
         return self._metadata[service]
 
-    def read(  # noqa: PLR0913 (one argument for each query option)
-        self,
-        company: str,
-        path: str,
-        *,
-        filter: str = "",  # noqa: A002 (OData's own name)
-        orderby: Sequence[str] = (),
-        select: Sequence[str] = (),
-        expand: str = "",
-        top: int | None = None,
-        skip: int | None = None,
-        parameters: Mapping[str, str | int] | None = None,
-        kind: type[Request] = Request,
+    def read(
+        self, company: str, path: str, *, kind: type[Request] = Request, **query: Unpack[Query]
     ) -> list[Row]:
         """Rows of a set, such as `Erp.BO.CustomerSvc/Customers`; 100 of them where `top` is not given.
 
         Args:
             company: The company in the URL.
             path: Service and set, or a BAQ (`BaqSvc/MyQuery/Data`).
-            filter: An OData condition.
-            orderby: Columns, each with ` desc` behind it where it descends.
-            select: Columns; all without.
-            expand: Navigation properties, in OData's form.
-            top: Rows at most. The server may give fewer although there are more.
-            skip: Rows to leave out first.
-            parameters: Those of a BAQ, by name.
             kind: PageRequest raises PageTimeoutError at once where the server runs out of time, ProbeRequest
                 QueryRefusedError where it cannot run the query; a plain Request is tried again.
+            query: The query options.
         """
+        top = query.get("top")
         if top is not None and self.most_rows is not None:
-            top = min(top, self.most_rows)
-        params = _query(filter=filter, orderby=orderby, select=select, expand=expand, top=top, skip=skip)
-        request = kind("GET", self._url(company, path), params={**(parameters or {}), **params})
+            query["top"] = top = min(top, self.most_rows)
+        request = kind("GET", self._url(company, path), params=_parameters(query))
         try:
             answer = self.transport.send(request)
         except PageTooLargeError as error:
             if top is None or top <= 1:
                 raise
             told = int(error.field) if error.field else top
-            self.most_rows = told if 0 < told < top else top // 2
+            self.most_rows = query["top"] = told if 0 < told < top else top // 2
             logger.warning("%s: the server gives no more than %d rows at once.", path, self.most_rows)
-            return self.read(
-                company,
-                path,
-                filter=filter,
-                orderby=orderby,
-                select=select,
-                expand=expand,
-                top=self.most_rows,
-                skip=skip,
-                parameters=parameters,
-                kind=kind,
-            )
+            return self.read(company, path, kind=kind, **query)
         except UrlTooLongError:
             self.longest_url = min(self.longest_url, len(request.full_url) // 2)
             raise
@@ -161,15 +150,9 @@ class EpicorClient:
         return _rows(answer)
 
     def count(self, company: str, path: str, *, filter: str = "") -> int:  # noqa: A002 (OData's own name)
-        """Count the rows of a set. Servers have been seen to be wrong about it: for people, not for logic.
-
-        Args:
-            company: The company in the URL.
-            path: Service and set, such as `Erp.BO.CustomerSvc/Customers`.
-            filter: An OData condition.
-        """
+        """Count the rows of a set. Servers have been seen to be wrong about it: for people, not for logic."""
         url = self._url(company, path, "$count")
-        answer = self.transport.send(Request("GET", url, params=_query(filter=filter)))
+        answer = self.transport.send(Request("GET", url, params=_parameters({"filter": filter})))
         self.server_time = _date(answer)
         if answer.status == HTTPStatus.NO_CONTENT:
             return 0
@@ -178,7 +161,7 @@ class EpicorClient:
         except ValueError:
             raise TransientError(
                 "The server's count is not a number.",
-                advice="Look at what answers at `base_url`.",
+                advice=_WHO_ANSWERS,
                 status=answer.status,
             ) from None
 
@@ -196,13 +179,6 @@ class EpicorClient:
         Values are absolute, so it may be repeated; `repeatable=False` leaves it to the caller to look first.
         Kinetic has been seen to accept a change and not to store it: read the row back.
 
-        Args:
-            company: The company in the URL.
-            path: Service and set, such as `Erp.BO.CustomerSvc/Customers`.
-            key: Key columns with their values.
-            changes: Columns with their new values.
-            repeatable: False leaves it to the caller to look before it is sent again.
-
         Raises:
             AmbiguousWriteError: Not repeatable, and whether it was stored is not known.
             NotFoundError: There is no such row.
@@ -215,11 +191,6 @@ class EpicorClient:
 
     def create(self, company: str, path: str, row: Mapping[str, Any]) -> Reply:
         """Add a row; the document is the row as the server stored it, with the keys that it assigned.
-
-        Args:
-            company: The company in the URL.
-            path: Service and set, such as `Erp.BO.CustomerSvc/Customers`.
-            row: Columns with their values.
 
         Raises:
             AmbiguousWriteError: Whether it was added is not known: look before it is sent again.
@@ -249,37 +220,24 @@ class EpicorClient:
             return _reply(self.transport.send(Request("GET", url, params=dict(body or {}))))
         return _reply(self.transport.send(Request("POST", url, json=dict(body or {}))))
 
-    def url(self, company: str, path: str, **parts: Any) -> str:  # noqa: ANN401 (options of `read`)
-        """The URL that `read` would ask, to know its length.
-
-        Args:
-            company: The company in the URL.
-            path: Service and set, such as `Erp.BO.CustomerSvc/Customers`.
-            parts: The query options of `read`.
-        """
-        return Request("GET", self._url(company, path), params=_query(**parts)).full_url
+    def url(self, company: str, path: str, **query: Unpack[Query]) -> str:
+        """The URL that `read` would ask, to know its length."""
+        return Request("GET", self._url(company, path), params=_parameters(query)).full_url
 
     def _url(self, company: str, *segments: str) -> str:
         return "/".join([self._root, quote(company, safe=""), *(quote(part, safe="/$") for part in segments)])
 
 
-def _query(
-    *,
-    filter: str = "",  # noqa: A002 (OData's own name)
-    orderby: Sequence[str] = (),
-    select: Sequence[str] = (),
-    expand: str = "",
-    top: int | None = None,
-    skip: int | None = None,
-) -> dict[str, str | int]:
-    """The system query options that are given."""
+def _parameters(query: Query) -> dict[str, str | int]:
+    """The query options that are given, as they stand in a URL."""
     options: dict[str, str | int | None] = {
-        "$filter": filter or None,
-        "$orderby": ",".join(orderby) or None,
-        "$select": ",".join(select) or None,
-        "$expand": expand or None,
-        "$top": top,
-        "$skip": skip or None,
+        **query.get("parameters", {}),
+        "$filter": query.get("filter") or None,
+        "$orderby": ",".join(query.get("orderby", ())) or None,
+        "$select": ",".join(query.get("select", ())) or None,
+        "$expand": query.get("expand") or None,
+        "$top": query.get("top"),
+        "$skip": query.get("skip") or None,
     }
     return {name: value for name, value in options.items() if value is not None}
 
@@ -299,8 +257,6 @@ def _document(answer: Answer) -> Row:
         document = answer.document
     except ValueError:
         document = None
-    if _HALF_OF_A_PAIR.search(answer.body):
-        document = _whole(document)
     if not isinstance(document, dict):
         raise TransientError(
             "The answer is not a JSON object.", status=answer.status, advice="Is `base_url` a Kinetic server?"
@@ -312,19 +268,19 @@ def _reply(answer: Answer) -> Reply:
     return Reply(HttpCall.of_answer(answer), _document(answer))
 
 
-def _whole(value: Any) -> Any:  # noqa: ANN401 (any JSON)
-    """A document with U+FFFD in place of each half of a surrogate pair, which no encoding carries."""
-    if isinstance(value, str):
-        return _SURROGATE.sub("\ufffd", value)
-    if isinstance(value, list):
-        return [_whole(inner) for inner in value]
-    return {name: _whole(inner) for name, inner in value.items()} if isinstance(value, dict) else value
-
-
 def _rows(answer: Answer) -> list[Row]:
     if answer.status == HTTPStatus.NO_CONTENT:
         return []
-    rows = _document(answer).get("value")
+    if not answer.body:
+        raise TransientError("The answer is empty.", advice=_WHO_ANSWERS, status=answer.status)
+    document = _document(answer)
+    rows = document.get("value", document.get("d"))
+    if isinstance(rows, dict):  # as OData wrote it before its version 4
+        rows = rows.get("results")
     if not isinstance(rows, list):
         raise ConfigurationError("The answer holds no rows.", advice="Is the path an entity set or a BAQ?")
+    if not all(isinstance(row, dict) for row in rows):
+        raise TransientError(
+            "The answer holds rows that are not JSON objects.", advice=_WHO_ANSWERS, status=answer.status
+        )
     return rows

@@ -6,13 +6,17 @@ import datetime as dt
 import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
+from kinetic_mailchimp.kit.timestamps import parse_timestamp
+
 Value = str | int | float | bool | Decimal | dt.datetime | dt.date | uuid.UUID | None
 
 
+_DATE_LENGTH = len("2026-01-31")
 _NOT_IN_PATHS = re.compile(r"[/\\#%?&+:*<>\x00-\x1f]")
 
 
@@ -54,10 +58,15 @@ _UNQUOTED = frozenset(
 
 def with_zone(text: str) -> str:
     """The text of a timestamp with its zone; without one it is UTC."""
-    if "T" not in text:
-        return f"{text}T00:00:00Z"
-    clock = text.partition("T")[2]
-    return text if clock.endswith(("Z", "z")) or "+" in clock or "-" in clock else f"{text}Z"
+    day, clock = text[:_DATE_LENGTH], text[_DATE_LENGTH:]
+    if clock.endswith(("Z", "z")) or "+" in clock or "-" in clock:
+        return text
+    if not clock:
+        return f"{day}T00:00:00Z"
+    if day.startswith("/Date("):
+        with suppress(ValueError):
+            return _timestamp(parse_timestamp(text))
+    return f"{day}T{clock[1:]}Z"
 
 
 def _timestamp(value: dt.datetime) -> str:

@@ -62,28 +62,49 @@ def read_problem(answer: Answer) -> Problem:
 
 
 def _from_json(status: int, document: Mapping[str, Any]) -> Problem:
-    odata = document.get("error")
-    odata = odata if isinstance(odata, Mapping) else {}
-    inner = odata.get("innererror")
-    details = document.get("ErrorDetails")
-    first = details[0] if isinstance(details, list) and details and isinstance(details[0], Mapping) else {}
-    message = (
-        document.get("ErrorMessage")
-        or odata.get("message")
-        or document.get("Message")
-        or document.get("message")
-        or document.get("ReasonPhrase")
-        or ""
+    """Read Kinetic's own errors, those of OData 2 to 4, of ASP.NET and of gateways."""
+    found = document.get("error") or document.get("odata.error") or document.get("fault")
+    error = found if isinstance(found, Mapping) else {}
+    inner = _mapping(error.get("innererror"))
+    first = _first(document.get("ErrorDetails"))
+    words = (
+        document.get("ErrorMessage"),
+        error.get("message"),
+        error.get("faultstring"),
+        document.get("error_description"),
+        document.get("ExceptionMessage"),
+        document.get("Message"),
+        document.get("message"),
+        document.get("detail"),
+        _first(document.get("errors")).get("message"),
+        found,
+        first.get("Message"),
+        document.get("ReasonPhrase"),
+        document.get("title"),
     )
-    inner_type = inner.get("type", "") if isinstance(inner, Mapping) else ""
+    types = (document.get("ErrorType"), inner.get("type"), document.get("ExceptionType"))
     return Problem(
         status,
-        _shortened(str(message)),
-        error_type=str(document.get("ErrorType") or inner_type),
-        table=str(first.get("Table", "")),
-        field=str(first.get("Field", "")),
-        correlation_id=document.get("CorrelationId"),
+        _shortened(next(filter(None, map(_text, words)), "")),
+        error_type=next(filter(None, map(_text, types)), ""),
+        table=_text(first.get("Table")),
+        field=_text(first.get("Field")),
+        correlation_id=_text(document.get("CorrelationId")) or None,
     )
+
+
+def _text(value: object) -> str:
+    """A text; OData 2 and 3 put theirs beside its language."""
+    value = value.get("value") if isinstance(value, Mapping) else value
+    return value if isinstance(value, str) else ""
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _first(entries: object) -> Mapping[str, Any]:
+    return _mapping(entries[0]) if isinstance(entries, list) and entries else {}
 
 
 def _from_xml(status: int, text: str) -> Problem:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 Clock = Callable[[], datetime]
@@ -11,6 +12,10 @@ Clock = Callable[[], datetime]
 
 _LONGEST: Final = 64
 """Characters of the longest text that is looked at: no form of ISO 8601 with microseconds needs more."""
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TICKS: Final = re.compile(r"/Date\((-?\d{1,17})([+-]\d{4})?\)/")
 
 
 def utc_now() -> datetime:
@@ -21,7 +26,8 @@ def utc_now() -> datetime:
 def parse_timestamp(text: str) -> datetime:
     """A timestamp in any form of ISO 8601, with its offset; one without an offset is in UTC.
 
-    A date alone is midnight at its start.
+    A date alone is midnight at its start. `/Date(1767225600000)/`, as OData wrote it before its version 4, is
+    milliseconds since 1970 in UTC; an offset in it is for people.
 
     Raises:
         ValueError: The text is not a valid ISO 8601 timestamp.
@@ -41,14 +47,18 @@ def format_timestamp(value: datetime) -> str:
 
 
 def _parse_rare_form(text: str) -> datetime:
-    """Read what the standard library does not: ordinal dates and fractions of minutes and hours."""
+    """Read what the standard library does not: ordinal dates, fractions of minutes and hours, `/Date(0)/`."""
+    if found := _TICKS.fullmatch(text):
+        try:
+            return _EPOCH + timedelta(milliseconds=int(found[1]))
+        except OverflowError as error:
+            raise ValueError("not a valid timestamp") from error
     # It takes a tenth of a second to import, which hardly any run needs.
     import pendulum  # noqa: PLC0415 (said above)
-    from pendulum.parsing.exceptions import ParserError  # noqa: PLC0415
 
     try:
         parsed = pendulum.parse(text, strict=True)
-    except ParserError as error:
+    except ValueError as error:
         raise ValueError("not a valid ISO 8601 timestamp") from error
     if not isinstance(parsed, datetime):
         raise ValueError("not a valid ISO 8601 timestamp")  # noqa: TRY004 (an interval is a wrong value)

@@ -2,8 +2,9 @@
 
 from kinetic_mailchimp.mailchimp.client import MailchimpClient
 from kinetic_mailchimp.mailchimp.identity import subscriber_hash
+from kinetic_mailchimp.mailchimp.member import member_key
 from kinetic_mailchimp.mailchimp.refusals import PERSON_LEFT, FieldError, Refusal, RefusedError
-from kinetic_mailchimp.mailchimp.results import BatchResult, ItemResult, member_key
+from kinetic_mailchimp.mailchimp.results import BatchResult, ItemResult
 from kinetic_mailchimp.mailchimp.settings import MAILCHIMP_SETTINGS, MailchimpSettings
 
 __all__ = [

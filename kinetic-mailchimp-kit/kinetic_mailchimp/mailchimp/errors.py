@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,6 +34,8 @@ large does: a batch is halved for it."""
 
 _ASK_SUPPORT = "Correct what it names; else ask Mailchimp's support, who find the call by its id."
 
+WHO_ANSWERS = "Look at what answers at `base_url`, such as a proxy."
+
 BLOCKED_PAUSE = 60.0
 """Seconds to wait when the network in front of Mailchimp turned us away: a quick repeat prolongs it."""
 
@@ -42,23 +45,38 @@ _DATA_CENTRE = re.compile(r"data ?cent(er|re)", re.IGNORECASE)
 _MEMBER = re.compile(r"/lists/[^/]+/members/[^/]+")
 
 
+@dataclass(frozen=True)
+class DocumentRequest(Request):
+    """A call whose answer is of no use unless it is a JSON object."""
+
+
 def classify(request: Request, answer: Answer) -> ConnectorError | None:
     """The error that an answer of the Marketing API means; None for success."""
     if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-        return _strange_success(answer)
+        return _strange_success(request, answer)
     problem = _problem(answer)
     if problem is None:
         return _without_problem(request, answer)
     return _BY_STATUS.get(answer.status, _by_kind)(request, answer, problem)
 
 
-def _strange_success(answer: Answer) -> ConnectorError | None:
-    if not answer.body or answer.is_json:
+def _strange_success(request: Request, answer: Answer) -> ConnectorError | None:
+    """The error of an answer that is none: a page of a proxy, nothing, or half a document."""
+    is_json = answer.is_json or answer.body.lstrip()[:1] in {b"{", b"["}
+    if answer.body and not is_json:
+        return ConfigurationError(
+            "What answered is not the Mailchimp API.",
+            advice="Check `base_url` and any proxy.",
+            status=answer.status,
+        )
+    if not isinstance(request, DocumentRequest):
         return None
-    return ConfigurationError(
-        "What answered is not the Mailchimp API.",
-        advice="Check `base_url` and any proxy.",
-        status=answer.status,
+    try:
+        is_object = isinstance(answer.document, dict)
+    except ValueError:
+        is_object = False
+    return (
+        None if is_object else TransientError("The answer is not a whole JSON object.", status=answer.status)
     )
 
 
@@ -140,9 +158,10 @@ def _by_kind(request: Request, answer: Answer, problem: Mapping[str, Any]) -> Co
 
 
 def _bad_request(request: Request, answer: Answer, problem: Mapping[str, Any]) -> ConnectorError:  # noqa: ARG001 (a row of the table)
+    listed = problem.get("errors")
     errors = tuple(
         FieldError(str(error.get("field") or ""), without_addresses(str(error.get("message") or "")))
-        for error in problem.get("errors") or ()
+        for error in (listed if isinstance(listed, list) else ())
         if isinstance(error, dict)
     )
     text = f"{problem.get('title') or ''}: {problem.get('detail') or ''}"

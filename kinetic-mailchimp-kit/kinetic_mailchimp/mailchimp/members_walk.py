@@ -6,13 +6,16 @@ slides into its place. So each page begins at the last change that was seen; wha
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from kinetic_mailchimp.kit.email_address import email_key
+from kinetic_mailchimp.kit.errors import TransientError
 from kinetic_mailchimp.kit.timestamps import parse_timestamp
+from kinetic_mailchimp.mailchimp.member import normalized_member
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +43,7 @@ leave this second while it is read."""
 
 
 def walk_members(
-    page: Callable[[Mapping[str, str | int]], list[dict[str, Any]]],
+    page: Callable[[Mapping[str, str | int]], list[Any]],
     *,
     fields: Sequence[str],
     page_size: int,
@@ -53,38 +56,55 @@ def walk_members(
         fields: Attributes to read.
         page_size: Members per page.
         filters: Further parameters; `since_last_changed` is where the walk begins.
+
+    Raises:
+        TransientError: The same full page comes again and again.
     """
     wanted = ",".join(f"members.{name}" for name in dict.fromkeys((*fields, *_ALWAYS)))
     order = {"sort_field": "last_changed", "sort_dir": "ASC"}
     since = filters.get("since_last_changed")
-    offset = 0
+    offset, count = 0, page_size
     seen: set[str] = set()
     without_address = 0
+    before: list[Any] = []
     while True:
         bounds = {**filters, **({"since_last_changed": since} if since else {}), **order}
-        rows = page({**bounds, "fields": wanted, "count": page_size, "offset": offset})
-        for row in rows:
-            if not row.get("email_address"):
+        rows = page({**bounds, "fields": wanted, "count": count, "offset": offset})
+        if offset and rows and rows == before:
+            if len(rows) >= page_size:
+                raise TransientError(
+                    "Mailchimp gives the same page of members again.",
+                    advice="Look at what answers at `base_url`, such as a proxy.",
+                )
+            break  # all there are, of a listing without pages
+        members = [normalized_member(row) for row in rows if isinstance(row, dict)]
+        for member in members:
+            if not member.get("email_address"):
                 without_address += 1
-            elif (key := str(row.get("id") or email_key(row["email_address"]))) not in seen:
+            elif (key := member.get("id") or email_key(member["email_address"])) not in seen:
                 seen.add(key)
-                yield row
+                yield member
         # A page may hold fewer rows than it was asked for: only one that follows tells.
-        more = len(rows) >= page_size or (
+        more = len(rows) >= count or (
             rows and page({**bounds, "fields": "members.id", "count": 1, "offset": offset + len(rows)})
         )
         if not more:
             break
-        page_size = len(rows)
-        since, offset = _next_page(since, offset, rows)
+        count, before = len(rows), rows
+        since, offset = _next_page(since, offset, [str(member.get("last_changed", "")) for member in members])
     if without_address:
         logger.warning("Contacts without an e-mail address, passed over: %d.", without_address)
 
 
-def _next_page(since: str | None, offset: int, rows: Sequence[Mapping[str, Any]]) -> tuple[str | None, int]:
+def _next_page(since: str | None, offset: int, changed: Sequence[str]) -> tuple[str | None, int]:
+    """The start of the next page, after one whose members changed at these times."""
+    after = offset + max(1, len(changed) - len(changed) // _TIE_OVERLAP)
+    if any(later < earlier for earlier, later in itertools.pairwise(changed)):
+        return since, after  # not in the order that was asked for: no time is behind us
     # `since_last_changed` is exclusive and changes have whole seconds: one second earlier includes all ties.
-    last = parse_timestamp(rows[-1]["last_changed"])
-    anchor = (last - timedelta(seconds=1)).isoformat()
-    if since is None or parse_timestamp(since) < last - timedelta(seconds=1):
-        return anchor, 0
-    return since, offset + max(1, len(rows) - len(rows) // _TIE_OVERLAP)
+    try:
+        anchor = parse_timestamp(changed[-1]) - timedelta(seconds=1)
+        is_later = since is None or parse_timestamp(since) < anchor
+    except (IndexError, ValueError):
+        return since, after
+    return (anchor.isoformat(), 0) if is_later else (since, after)

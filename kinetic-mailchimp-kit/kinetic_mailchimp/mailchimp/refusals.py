@@ -52,7 +52,10 @@ PERSON_LEFT = frozenset(
 
 @dataclass(frozen=True)
 class FieldError:
-    """A refused field: its name as Mailchimp says it (a merge tag or a path), and why."""
+    """A refused field: its name as Mailchimp says it (a merge tag or a path), and why.
+
+    Without a name, it is all that Mailchimp says.
+    """
 
     field: str
     message: str
@@ -96,13 +99,19 @@ _MEANINGS = (
         "The audience already has a merge field of this tag.",
     ),
     _Meaning(
-        r"compliance (state|review)",
+        r"\b(field|tag|group|interest|segment|choice)s?\b( \S+)? (was|were|is|are|ha(s|ve) been) "
+        r"(removed|deleted|archived|blocked)",
+        Refusal.INVALID_FIELDS,
+        "A field of the audience is gone.",
+    ),
+    _Meaning(
+        "compliance",
         Refusal.COMPLIANCE_STATE,
         "The person unsubscribed, complained or bounced, and Mailchimp lets nobody but them change that.",
         _BY_FORM,
     ),
     _Meaning(
-        r"permanently deleted|re-?import",
+        r"permanently deleted|re-?import|forgotten|\berased\b",
         Refusal.FORGOTTEN,
         "The person was permanently deleted from the audience.",
         "Only the person can come back, with a form of the audience.",
@@ -143,32 +152,38 @@ _MEANINGS = (
         "A member that bounced, is pending or is archived cannot be archived.",
     ),
     _Meaning(
-        r"\b(was|is|were|been) (removed|deleted)",
+        r"\b(was|is|were|be|been) (\w+ )?(removed|deleted|archived)|\bremoved (them|him|her)sel"
+        r"|\bleft (this|the|your)\b",
         Refusal.REMOVED,
         "The person was removed from the audience, and Mailchimp takes nobody back.",
         _BY_FORM,
     ),
     _Meaning(
-        r"re-?subscri|(sign|subscribe)s? up again|opts? (back )?in again",
+        r"\bre-?(subscri|opt|add|join|activat)|(sign|subscribe)s? up again|opts? (back )?in again"
+        r"|(must|needs? to|has to) (first )?(opt[ -]?in|subscribe)",
         Refusal.MUST_RESUBSCRIBE,
         "The person left, and must subscribe again.",
         _BY_FORM,
     ),
     _Meaning(
-        r"unsubscri|opt(ed|s)?[ -]?out|no longer (a )?subscribe",
+        r"unsubscri|opt(ed|s)?[ -]?out|no longer (a )?subscribe|\b(non|not)[ -]?subscribed\b"
+        r"|(cancell?|end|stopp|revok|withdr[ae]w)\w*\b.{0,20}(subscription|consent|permission)"
+        r"|(not|n't) (to |wish to |want to |want )?(be )?(contact|e?-?mail|receiv)|inactive|deactivated by",
         Refusal.UNSUBSCRIBED,
         "The person unsubscribed.",
         _BY_FORM,
     ),
     _Meaning(r"bounc|\bcleaned\b|undeliverable", Refusal.BOUNCED, "Mail to the address bounced.", _BY_FORM),
     _Meaning(
-        r"\bpending\b|\b(not|never|yet to|n't)\b.{0,20}\bconfirm|unconfirmed|await\w* confirmation",
+        r"\bpending\b|\b(not|never|yet to|n't)\b.{0,20}\bconfirm|unconfirmed|await\w* confirmation"
+        r"|wait\w* .{0,30}\bconfirm|\bopt-?in\b.{0,20}\b(not|incomplete|missing|required)\b",
         Refusal.PENDING,
         "The person has not confirmed the subscription.",
         "Only the person can, by the mail that Mailchimp sent.",
     ),
     _Meaning(
-        r"complain|suppress|report\w* .{0,20}(spam|abuse)",
+        r"complain|suppress|report\w* .{0,20}(spam|abuse)|\b(block|black|deny)[ -]?list"
+        r"|\bblocked\b|\bbanned\b|quarantin|\b(as|marked) .{0,20}(spam|junk)",
         Refusal.COMPLIANCE_STATE,
         "The person complained, and Mailchimp lets nobody but them change that.",
         _BY_FORM,
@@ -192,14 +207,13 @@ _ADDRESS = re.compile(r"\S+@\S+")
 def item_error(item: Mapping[str, Any]) -> RefusedError:
     """The refusal that an entry of `errors` in the answer of a batch means."""
     complaint = str(item.get("field_message") or "")
-    field_errors = (
-        (FieldError(str(item["field"]), without_addresses(complaint)),) if item.get("field") else ()
-    )
     text = str(item.get("error") or "")
-    if not field_errors:
+    field_errors: tuple[FieldError, ...] = ()
+    if item.get("field"):
+        field_errors = (FieldError(str(item["field"]), without_addresses(complaint or text)),)
+        text = text if _meaning(text) else "Your merge fields were invalid."
+    else:
         text = f"{text} {complaint}".rstrip()
-    if field_errors and not _meaning(text):
-        text = "Your merge fields were invalid."
     return refusal_error(text, field_errors, code=str(item.get("error_code") or "") or None)
 
 
@@ -225,6 +239,7 @@ def refusal_error(text: str, field_errors: tuple[FieldError, ...], **details: An
         field_errors: The complaints about single fields.
         details: Those of the error: `status`, `code`, `request_id`.
     """
+    field_errors = field_errors or (FieldError("", without_addresses(text)),)
     meaning = _meaning(text)
     if meaning is None or meaning.reason is Refusal.INVALID_FIELDS:
         # What is wrong with the person may stand in a complaint about the address.

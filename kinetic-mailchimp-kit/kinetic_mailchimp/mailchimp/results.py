@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from kinetic_mailchimp.kit.http_call import HttpCall
 from kinetic_mailchimp.mailchimp.identity import subscriber_hash
+from kinetic_mailchimp.mailchimp.member import member_key, normalized_member
 from kinetic_mailchimp.mailchimp.refusals import Refusal, RefusedError, item_error
 
 Outcome = Literal["created", "updated", "refused"]
@@ -50,28 +51,37 @@ def results_by_hash(sent: Iterable[str], document: Mapping[str, Any]) -> dict[st
         document: The answer of the batch.
     """
     found: dict[str, ItemResult] = {}
+    named: list[tuple[set[str], ItemResult]] = []
     for name, outcome in _OUTCOMES:
-        for member in document.get(name) or ():
+        for shown in _entries(document, name):
+            member = normalized_member(shown)
             # The address may be shown in another spelling than it was sent, and the id be one of its own.
-            for key in {member_key(member), str(member.get("id") or "")}:
-                found[key] = ItemResult(outcome, member)
-    for error in document.get("errors") or ():
-        found[subscriber_hash(str(error.get("email_address") or ""))] = ItemResult(
-            "refused", {}, item_error(error)
-        )
-    missing = ItemResult(
-        "refused",
-        {},
-        RefusedError(
-            "Mailchimp's answer does not say what became of this member.",
-            advice="Replay the record.",
-            reason=Refusal.UNCONFIRMED,
-        ),
-    )
-    return {key: found.get(key, missing) for key in map(subscriber_hash, sent)}
+            named.append(({member_key(member), str(member.get("id") or "")}, ItemResult(outcome, member)))
+    for error in _entries(document, "errors"):
+        key = subscriber_hash(str(error.get("email_address") or ""))
+        named.append(({key}, ItemResult("refused", {}, item_error(error))))
+    for keys, result in named:
+        found.update(dict.fromkeys(keys, result))
+    wanted = [subscriber_hash(address) for address in sent]
+    unanswered = [key for key in wanted if key not in found]
+    if len(unanswered) == 1:
+        # One result that names no address that was sent, and one address without a result.
+        others = [result for keys, result in named if keys.isdisjoint(wanted)]
+        found.update(dict.fromkeys(unanswered, others[0]) if len(others) == 1 else {})
+    return {key: found.get(key, _UNANSWERED) for key in wanted}
 
 
-def member_key(member: Mapping[str, Any]) -> str:
-    """The key of a member that Mailchimp shows: made of its address, because its `id` may be another one."""
-    address = str(member.get("email_address") or "")
-    return subscriber_hash(address) if address else str(member.get("id") or "")
+def _entries(document: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    entries = document.get(name)
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+
+
+_UNANSWERED = ItemResult(
+    "refused",
+    {},
+    RefusedError(
+        "Mailchimp's answer does not say what became of this member.",
+        advice="Replay the record.",
+        reason=Refusal.UNCONFIRMED,
+    ),
+)

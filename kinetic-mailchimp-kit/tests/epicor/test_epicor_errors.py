@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from kinetic_mailchimp.epicor.classification import classify
+from kinetic_mailchimp.epicor.error_rules import RULES
 from kinetic_mailchimp.epicor.errors import (
-    RULES,
     BodyTooLargeError,
     CompanyAccessError,
     FilterTooLargeError,
@@ -17,7 +18,6 @@ from kinetic_mailchimp.epicor.errors import (
     ProbeRequest,
     QueryRefusedError,
     UrlTooLongError,
-    classify,
 )
 from kinetic_mailchimp.epicor.problem import LONGEST_MESSAGE, read_problem
 from kinetic_mailchimp.kit.errors import (
@@ -241,3 +241,33 @@ def test_a_probe_distinguishes_a_refused_query_from_a_refused_caller(make_answer
     assert type(classify(probe, make_answer(401, kinetic("Invalid API Key")))) is CredentialsError
     assert type(classify(probe, make_answer(400, kinetic("Maximum users exceeded")))) is TransientError
     assert type(classify(probe, make_answer(503))) is TransientError
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"odata.error": {"code": "", "message": {"lang": "en-US", "value": "Not so."}}},
+        {"error": {"code": "", "message": {"lang": "en-US", "value": "Not so."}}},
+        {"error": {"code": None, "message": "Not so.", "details": None, "innererror": None}},
+        {"error": "Not so."},
+        {"error": "invalid", "error_description": "Not so."},
+        {"Message": "Not so.", "MessageDetail": None},
+        {"Message": "An error has occurred.", "ExceptionMessage": "Not so.", "ExceptionType": "X"},
+        {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": "Not so."},
+        {"title": "Not so.", "errors": {"CustNum": ["wrong"]}},
+        {"errors": [{"message": "Not so."}]},
+        {"fault": {"faultstring": "Not so.", "detail": {"errorcode": "x"}}},
+        {"ErrorMessage": None, "ErrorDetails": [{"Message": "Not so."}], "ErrorType": None},
+        {"ErrorMessage": "Not so.", "ErrorDetails": [None], "CorrelationId": 7},
+    ],
+    ids=str,
+)
+def test_the_words_of_an_error_are_found_in_every_shape(make_answer: Any, body: dict[str, Any]) -> None:
+    assert read_problem(make_answer(400, body)).message == "Not so."
+
+
+@pytest.mark.parametrize(
+    "body", [{}, [], None, 7, {"error": []}, {"error": {"message": 7}}, {"ErrorType": {}}], ids=str
+)
+def test_a_body_that_says_nothing_is_a_failure_all_the_same(make_answer: Any, body: Any) -> None:
+    assert classify(READ, make_answer(400, body)) is not None

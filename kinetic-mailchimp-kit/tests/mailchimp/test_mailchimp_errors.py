@@ -15,8 +15,8 @@ from kinetic_mailchimp.kit.errors import (
     TransientError,
 )
 from kinetic_mailchimp.kit.http_call import Answer, Request
-from kinetic_mailchimp.mailchimp import Refusal, RefusedError
-from kinetic_mailchimp.mailchimp.errors import classify
+from kinetic_mailchimp.mailchimp import PERSON_LEFT, Refusal, RefusedError
+from kinetic_mailchimp.mailchimp.errors import DocumentRequest, classify
 from kinetic_mailchimp.mailchimp.refusals import item_error
 from requests.structures import CaseInsensitiveDict
 
@@ -90,6 +90,52 @@ def test_a_refused_member_has_its_reason_and_no_address_in_the_text(
     in_batch = item_error({"email_address": SOMEBODY, "error": detail, "error_code": "ERROR_GENERIC"})
     assert in_batch.reason is reason
     assert SOMEBODY not in str(in_batch)
+
+
+@pytest.mark.rule("R1")
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{} was previously removed from this audience", Refusal.REMOVED),
+        ("{} has left the list", Refusal.REMOVED),
+        ("The subscriber has asked to be removed", Refusal.REMOVED),
+        ("The member is archived and cannot be updated", Refusal.REMOVED),
+        ("{} can't be re-added", Refusal.MUST_RESUBSCRIBE),
+        ("The contact must opt in", Refusal.MUST_RESUBSCRIBE),
+        ("{} requested not to be contacted", Refusal.UNSUBSCRIBED),
+        ("{} does not want to receive email", Refusal.UNSUBSCRIBED),
+        ("{} cancelled their subscription", Refusal.UNSUBSCRIBED),
+        ("{} withdrew consent", Refusal.UNSUBSCRIBED),
+        ("{} is non-subscribed", Refusal.UNSUBSCRIBED),
+        ("{} is inactive in this audience", Refusal.UNSUBSCRIBED),
+        ("{} has been deactivated due to bounces", Refusal.BOUNCED),
+        ("waiting for {} to confirm", Refusal.PENDING),
+        ("The double opt-in has not been completed", Refusal.PENDING),
+        ("{} is blocked", Refusal.COMPLIANCE_STATE),
+        ("{} is on the blacklist", Refusal.COMPLIANCE_STATE),
+        ("{} marked your mail as junk", Refusal.COMPLIANCE_STATE),
+        ("{} was forgotten", Refusal.FORGOTTEN),
+        ("{} was deleted and can't be imported", Refusal.REMOVED),
+    ],
+)
+def test_people_who_left_are_known_in_any_wording(text: str, reason: Refusal) -> None:
+    assert item_error({"email_address": SOMEBODY, "error": text.format(SOMEBODY)}).reason is reason
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The merge field FNAME was removed",
+        "This interest group was deleted",
+        "The tag is archived",
+        "Please enter a value",
+        "This audience has reached its limit",
+        "Language xx is unsupported",
+        "The contact is not a valid record",
+    ],
+)
+def test_what_is_wrong_with_a_value_is_not_taken_for_a_person_who_left(text: str) -> None:
+    assert item_error({"email_address": SOMEBODY, "error": text}).reason not in PERSON_LEFT
 
 
 def test_the_signup_throttle_is_for_another_day() -> None:
@@ -227,3 +273,22 @@ def test_a_key_of_another_data_centre_is_told_as_such() -> None:
     assert isinstance(error, CredentialsError)
     assert "another data centre" in str(error)
     assert "Manager" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "body", ["", "null", "[]", '"a text"', '{"members": [', '{"a": 1'], ids=lambda text: text or "none"
+)
+def test_an_answer_that_is_no_object_is_asked_for_again(body: str) -> None:
+    given = raw(200, body, "application/json")
+    assert isinstance(classify(DocumentRequest("GET", HOST), given), TransientError)
+
+
+def test_json_under_another_content_type_is_read() -> None:
+    assert classify(DocumentRequest("GET", HOST), raw(200, '{"a": 1}', "text/plain")) is None
+
+
+@pytest.mark.parametrize("errors", [None, "text", {"FNAME": "bad"}, [None, "text", 1], 7])
+def test_errors_of_another_type_end_nothing(errors: Any) -> None:
+    error = meaning(answer(400, "Invalid Resource", "Your merge fields were invalid.", errors=errors))
+    assert isinstance(error, RefusedError)
+    assert error.reason is Refusal.INVALID_FIELDS

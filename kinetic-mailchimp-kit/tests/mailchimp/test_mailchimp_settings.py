@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.mailchimp import MailchimpSettings, subscriber_hash
-from kinetic_mailchimp.mailchimp.client import _check_endpoint
+from kinetic_mailchimp.mailchimp.api import check_endpoint
 
 
 def test_the_data_centre_is_the_end_of_the_key() -> None:
@@ -64,7 +64,7 @@ ASKED = "https://login.mailchimp.com/oauth2/metadata"
 )
 def test_the_token_goes_to_no_other_host_that_the_metadata_names(endpoint: str) -> None:
     with pytest.raises(ConfigurationError, match="`metadata_url`"):
-        _check_endpoint(endpoint, ASKED)
+        check_endpoint(endpoint, ASKED)
 
 
 @pytest.mark.parametrize(
@@ -74,4 +74,4 @@ def test_the_token_goes_to_no_other_host_that_the_metadata_names(endpoint: str) 
 def test_the_token_goes_to_mailchimp_and_to_the_host_that_the_setting_names(
     endpoint: str, asked: str
 ) -> None:
-    _check_endpoint(endpoint, asked)
+    check_endpoint(endpoint, asked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -50,6 +50,7 @@ def keyset_pages(reader: SetReader, query: RangeQuery) -> Iterator[Page]:
         if not rows:
             return
         reached = tuple(rows[-1].get(name) for name in query.order)
+        _require_keys(reader, reached, query.order)
         if not beyond and reached == position and _may_hide_digits(reader, query, rows, reached):
             # Rows of this timestamp lie after what is shown of it and come for ever: key by key they end.
             yield from _pages_of_timestamp(reader, query, reached)
@@ -62,6 +63,24 @@ def keyset_pages(reader: SetReader, query: RangeQuery) -> Iterator[Page]:
             )
         yield Page(rows, reached)
         position, beyond = reached, ""
+
+
+def _require_keys(reader: SetReader, position: Position, order: Sequence[str]) -> None:
+    """Make sure that a position has rows behind it: a comparison with null is true of none.
+
+    Raises:
+        ConfigurationError: A column of the key is null or missing.
+    """
+    missing = [
+        name
+        for name, value in zip(order, position, strict=True)
+        if value is None and (name in reader.key or name != order[0])
+    ]
+    if missing:
+        raise ConfigurationError(
+            f"{reader.path} has rows without {missing[0]}, a column of its key.",
+            advice="Set `pagination` to `offset`, or name other `keys` for the stream.",
+        )
 
 
 def _may_hide_digits(reader: SetReader, query: RangeQuery, rows: list[Row], reached: Position) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from kinetic_mailchimp.epicor import Row
@@ -13,9 +14,18 @@ from tap_epicor_kinetic.catalog.columns import INTEGERS, NUMBERS, TIMESTAMP, is_
 from tap_epicor_kinetic.catalog.declarations import COMPANY
 from tap_epicor_kinetic.records.activity import ACTIVE, ActivityRule
 
+
+def _number(kind: Callable[[str], Any], text: str) -> Any:  # noqa: ANN401 (a value of a row)
+    """The number in a text, null for a blank one; anything else is left to the schema."""
+    try:
+        return kind(text)
+    except ValueError:
+        return text if text.strip() else None
+
+
 _FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
-    **dict.fromkeys(INTEGERS, int),
-    **dict.fromkeys(NUMBERS, float),
+    **dict.fromkeys(INTEGERS, partial(_number, int)),
+    **dict.fromkeys(NUMBERS, partial(_number, float)),
     TIMESTAMP: with_zone,
 }
 

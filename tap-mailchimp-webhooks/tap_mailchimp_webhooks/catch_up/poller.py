@@ -14,7 +14,7 @@ from kinetic_mailchimp.kit.email_address import email_key
 from kinetic_mailchimp.kit.errors import ConnectorError, NotFoundError
 from kinetic_mailchimp.kit.timestamps import Clock, parse_timestamp, utc_now
 from kinetic_mailchimp.mailchimp import MailchimpClient, subscriber_hash
-from kinetic_mailchimp.mailchimp.client import LARGEST_PAGE
+from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE
 
 from tap_mailchimp_webhooks.catch_up.missed_events import (
     OPTED_OUT,
@@ -237,13 +237,17 @@ class _Audience:
             since: RFC 3339, UTC.
         """
         known = self._known(members)
-        unknown = [str(member["web_id"]) for member in members if member["email_address"] not in known]
+        unknown = [
+            str(member["web_id"])
+            for member in members
+            if member["email_address"] not in known and member.get("web_id")
+        ]
         former = self._inbox.addresses_of(self._list_id, unknown)
         for member in members:
             events = known.get(member["email_address"], ())
             if self._skip(member, events, mark):
                 continue
-            before = former.get(str(member["web_id"]))
+            before = former.get(str(member.get("web_id")))
             for missed in missed_change(member, self._list_id, events, since=since, former_address=before):
                 yield missed, not_before_last_event(events, _changed_at(member) or until)
 
@@ -309,7 +313,9 @@ class _Audience:
             self._failed_lookups += 1
             logger.warning("The activity of a member who left cannot be read: %s", error)
             return {}
-        return next((item for item in feed if item.get("created_at_timestamp")), {})
+        return next(
+            (item for item in feed if isinstance(item, dict) and item.get("created_at_timestamp")), {}
+        )
 
 
 def reason_of(error: Exception) -> str:

@@ -79,13 +79,20 @@ def opt_out_record(member: Mapping[str, Any], list_id: str) -> dict[str, Any]:
     """The record of a member, in the shape of the contact event that leads to its status."""
     event_type, details = EVENT_OF[member["status"]]
     changed = str(member.get("last_changed") or "")
-    state = {"list_id": list_id, "member": member["id"], "status": member["status"], "at": changed}
+    state = {"list_id": list_id, "member": member.get("id"), "status": member["status"], "at": changed}
     return {
         "event_id": event_id_of({"origin": OPT_OUTS, **state}),
         "type": event_type,
         "reason": details["reason"],
         "email": member["email_address"],
         "list_id": list_id,
-        "occurred_at": rfc3339(parse_timestamp(changed)) if changed else None,
+        "occurred_at": _utc(changed),
         "unsubscribe_reason": member.get("unsubscribe_reason") or None,
     }
+
+
+def _utc(text: str) -> str | None:
+    try:
+        return rfc3339(parse_timestamp(text))
+    except ValueError:
+        return None

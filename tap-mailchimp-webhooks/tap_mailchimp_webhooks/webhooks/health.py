@@ -102,7 +102,7 @@ def webhook_health(
         if not hooks:
             continue
         arrived = count_deliveries(inbox.database, list_id, now - PERIOD)
-        activity = client.get(f"lists/{list_id}/activity", count=PERIOD.days + 1)["activity"]
+        activity = client.get(f"lists/{list_id}/activity", count=PERIOD.days + 1).get("activity") or ()
         for hook in hooks:
             made_at = registered.get((list_id, str(hook["id"])))
             is_ours = made_at is not None or f"{PATH}/" in str(hook["url"])
@@ -129,7 +129,7 @@ def counted_days(
     return sum(
         1
         for day in activity
-        if max(last_sign, oldest) < str(day["day"])[:10] < today
+        if max(last_sign, oldest) < str(day.get("day"))[:10] < today
         and int(day.get("subs") or 0) + int(day.get("unsubs") or 0) > 0
     )
 

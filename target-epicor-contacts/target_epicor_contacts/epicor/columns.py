@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -81,14 +82,24 @@ class Columns:
                 advice="Correct it in Mailchimp; Epicor keeps what it has.",
                 field=column,
             )
-        length, most = _units(coerced), self.lengths.get(entity.name, {}).get(column)
-        if most is not None and length > most:
+        length, most = _units(coerced), self._most(entity, column)
+        if length > most:
             raise InvalidValueError(
                 f"The value for `{column}` is too long: {length} characters, the column takes {most}.",
                 advice="Shorten it in Mailchimp, or cut it in the mapping.",
                 field=column,
             )
         return coerced
+
+    def cut(self, entity: Entity, column: str, text: str) -> str:
+        """As much of a text as the column takes, for one that this software made."""
+        text = text[: self._most(entity, column)]
+        while _units(text) > self._most(entity, column):
+            text = text[:-1]
+        return text.rstrip()
+
+    def _most(self, entity: Entity, column: str) -> int:
+        return self.lengths.get(entity.name, {}).get(column, sys.maxsize)
 
     def edm_type(self, entity: Entity, column: str) -> str | None:
         """The type of a column, or None where the entity has no such column or must not get it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ from kinetic_mailchimp.kit.http_call import HttpCall
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate
 from target_epicor_contacts.epicor.calls import Clock, as_permanent_failure, is_server_error, make_call
-from target_epicor_contacts.epicor.columns import is_damaged
+from target_epicor_contacts.epicor.columns import Columns, InvalidValueError
 from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, EpicorRow
 from target_epicor_contacts.epicor.row_finder import RowFinder
 
@@ -47,6 +48,7 @@ class ContactCreator:
 
     Args:
         finder: Looks for the contact, before and after.
+        columns: Their types and lengths.
         company: The company of the customer.
         customer: Its CustID.
         clock: Measures a call that failed.
@@ -56,6 +58,7 @@ class ContactCreator:
         self,
         client: EpicorClient,
         finder: RowFinder,
+        columns: Columns,
         *,
         company: str,
         customer: str,
@@ -63,6 +66,7 @@ class ContactCreator:
     ) -> None:
         self._client = client
         self._finder = finder
+        self._columns = columns
         self._company = company
         self._customer = customer
         self._clock = clock
@@ -77,7 +81,7 @@ class ContactCreator:
         content: Mapping[str, Any] = {}
         calls: list[HttpCall] = []
         try:
-            content = new_contact(update, self.customer_number())
+            content = new_contact(update, self.customer_number(), self._columns)
             row = self._created(update.key, content, calls)
         except DataError as error:
             call = calls[-1] if calls else HttpCall.of_failure(error)
@@ -127,24 +131,28 @@ class ContactCreator:
         return self._number
 
 
-def new_contact(update: ContactUpdate, customer_number: int) -> dict[str, Any]:
-    """The row of a new contact: its name and address. Everything else is written as to any other row."""
+def new_contact(update: ContactUpdate, customer_number: int, columns: Columns) -> dict[str, Any]:
+    """The row of a new contact: its name and address. Everything else is written as to any other row.
+
+    Raises:
+        DataError: The address is not valid, or too long for its column.
+    """
     try:
         parse_email(update.email)
     except InvalidEmailError as error:
         raise DataError(
             "The address is not valid: no contact is made for it.", advice="Correct it in Mailchimp."
         ) from error
-    columns = {name: value for name, value in update.columns.items() if not is_damaged(str(value))}
-    parts = {name: str(columns[name]) for name in NAME_PARTS if columns.get(name)}
+    given: dict[str, str] = {}
+    for name in ("Name", *NAME_PARTS):
+        # A part that does not fit is told with the other columns of the event; the contact is made.
+        with suppress(InvalidValueError):
+            given[name] = str(columns.coerced(CONTACT, name, update.columns.get(name) or ""))
+    full = " ".join(given[name] for name in NAME_PARTS if given.get(name)) or update.email
     return {
         "CustNum": customer_number,
         "ShipToNum": "",
-        "Name": _name(columns, parts) or update.email,
-        **parts,
-        EMAIL: update.email,
+        "Name": given.pop("Name", "") or columns.cut(CONTACT, "Name", full),
+        **{name: value for name, value in given.items() if value},
+        EMAIL: columns.coerced(CONTACT, EMAIL, update.email),
     }
-
-
-def _name(columns: Mapping[str, Any], parts: Mapping[str, str]) -> str:
-    return str(columns.get("Name") or " ".join(parts[name] for name in NAME_PARTS if name in parts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,8 +26,6 @@ logger = logging.getLogger(__name__)
 PAGE = 1_000
 PROBED_ROWS = 100
 """Rows among which an address with capitals is looked for, where `tolower` is refused."""
-SURELY_LAST = 10
-"""A page with fewer rows is the last one; a longer one may be cut off by a cap of the server."""
 KEYSET_RESERVE = 400
 """Characters that a second page adds to the condition."""
 CACHED_ADDRESSES = 20_000
@@ -121,7 +120,7 @@ class RowFinder:
             groups[row.company, row.entity].append(
                 and_(*(eq(column, value) for column, value in row.key.items() if column != "Company"))
             )
-        found = {row.id: row for row in self._read(groups, one_by_one=one_by_one)}
+        found = {row.id: row for row in self._read(groups, one_by_one=one_by_one, by_key=True)}
         wanted = {row.id for row in rows}
         return {row_id: row for row_id, row in found.items() if row_id in wanted}
 
@@ -194,9 +193,7 @@ class RowFinder:
             found = self._first(company, entity, f"tolower({EMAIL}) ne {EMAIL}")
         except QueryRefusedError as error:
             rows = self._first(company, entity, f"contains({EMAIL},'@')", PROBED_ROWS)
-            row = next(
-                (row for row in rows if row[EMAIL].isascii() and row[EMAIL] != row[EMAIL].lower()), None
-            )
+            row = next((row for row in rows if _has_capitals(row.get(EMAIL))), None)
             if row is None:
                 return False
             lower = self._address_filter.condition(row[EMAIL].lower())
@@ -242,16 +239,26 @@ class RowFinder:
         return {(company, entity): conditions for company in companies for entity in self._selected}
 
     def _read(
-        self, groups: Mapping[tuple[str, Entity], Sequence[str]], *, one_by_one: bool = False
+        self,
+        groups: Mapping[tuple[str, Entity], Sequence[str]],
+        *,
+        one_by_one: bool = False,
+        by_key: bool = False,
     ) -> Iterator[EpicorRow]:
-        """Rows that fit any of the conditions, by company and kind of row."""
+        """Rows that fit any of the conditions, by company and kind of row.
+
+        Args:
+            groups: The conditions.
+            one_by_one: Without the executor.
+            by_key: Whether each condition fits no more than one row, so that as many rows are all.
+        """
         calls = [
             (company, entity, chunk)
             for (company, entity), conditions in groups.items()
             for chunk in self._chunks(company, entity, conditions)
         ]
         run = map if one_by_one else self._executor.map
-        for rows in run(lambda call: self._read_all(*call), calls):
+        for rows in run(lambda call: self._read_all(*call, by_key=by_key), calls):
             yield from rows
 
     def _chunks(self, company: str, entity: Entity, conditions: Sequence[str]) -> Iterator[list[str]]:
@@ -271,21 +278,25 @@ class RowFinder:
         if chunk:
             yield chunk
 
-    def _read_all(self, company: str, entity: Entity, conditions: Sequence[str]) -> list[EpicorRow]:
+    def _read_all(
+        self, company: str, entity: Entity, conditions: Sequence[str], *, by_key: bool
+    ) -> list[EpicorRow]:
         def read(part: Sequence[str]) -> list[EpicorRow]:
+            most = len(part) if by_key else sys.maxsize
             try:
-                return self._read_pages(company, entity, part, self._selected[entity])
+                return self._read_pages(company, entity, part, self._selected[entity], most)
             except UrlTooLongError:
                 if len(part) > 1:
                     raise
                 # The names of the columns are what can still be left out.
-                return self._read_pages(company, entity, part, ())
+                return self._read_pages(company, entity, part, (), most)
 
         return self._portions.collect(conditions, read)
 
     def _read_pages(
-        self, company: str, entity: Entity, conditions: Sequence[str], select: Sequence[str]
+        self, company: str, entity: Entity, conditions: Sequence[str], select: Sequence[str], most: int
     ) -> list[EpicorRow]:
+        """All rows: an empty page ends them, or the last that there can be; a short page does not."""
         rows: list[EpicorRow] = []
         order = entity.key[1:]
         wanted = or_(*conditions)
@@ -299,7 +310,35 @@ class RowFinder:
                 select=select,
                 top=PAGE,
             )
+            _require_keys(page, entity, company)
             rows += [EpicorRow(entity, values) for values in page]
-            if not page or (len(page) < SURELY_LAST and self._client.most_rows is None):
+            if not page or len(rows) >= most:
                 return rows
-            beyond = after(order, [page[-1][name] for name in order], {})
+            reached = after(order, [page[-1][name] for name in order], {})
+            if reached == beyond:
+                raise ConfigurationError(
+                    f"{entity.path} gives the same rows again: it ignores the condition of the next page.",
+                    advice="Ask the administrators of the server.",
+                )
+            beyond = reached
+
+
+def _has_capitals(address: object) -> bool:
+    return isinstance(address, str) and address.isascii() and address != address.lower()
+
+
+def _require_keys(page: Sequence[Row], entity: Entity, company: str) -> None:
+    """Make sure that rows have their key; the company is also in the URL.
+
+    Raises:
+        ConfigurationError: A column of the key is null or missing.
+    """
+    for row in page:
+        if not row.get("Company"):
+            row["Company"] = company
+        missing = [name for name in entity.key if row.get(name) is None]
+        if missing:
+            raise ConfigurationError(
+                f"{entity.path} has rows without {missing[0]}, a column of their key.",
+                advice="Check the user's access to the columns of contacts and customers in Kinetic.",
+            )

@@ -57,6 +57,10 @@ class _Cell:
         """True if Mailchimp has nothing in it."""
         return all(is_empty(value) for value in self.values.values())
 
+    def stands_in_for(self, value: Any) -> bool:  # noqa: ANN401 (any JSON)
+        """True if Mailchimp has what it was sent, for a row that has nothing: a placeholder."""
+        return is_empty(value) and not self.is_empty and self.seen.sent == self.seen.value
+
 
 _Field = Mapping[str, _Cell]
 """By column: one, or all parts of an address, which move together."""
@@ -163,13 +167,17 @@ def _differs(working: WorkingCopy, row_id: str, field: _Field) -> bool:
     return any(
         not same(cell.values[row.entity.name], values.get(column), edm_type)
         for column, cell in field.items()
-        if (edm_type := working.edm_type(row_id, column))
+        if (edm_type := working.edm_type(row_id, column)) and not cell.stands_in_for(values.get(column))
     )
 
 
 def _write_field(working: WorkingCopy, event: EventPlan, row_id: str, field: _Field) -> None:
     rules, row, values = working.rules, working.rows[row_id], working.values(row_id)
-    types = {column: edm_type for column in field if (edm_type := working.edm_type(row_id, column))}
+    types = {
+        column: edm_type
+        for column, cell in field.items()
+        if (edm_type := working.edm_type(row_id, column)) and not cell.stands_in_for(values.get(column))
+    }
     if not types:
         return
     state = working.state(event.person)

@@ -70,17 +70,19 @@ class MergeField:
             field: The entry.
             placeholder: As the attribute.
         """
-        options = field.get("options") or {}
-        definition = json.dumps([field.get("merge_id"), field["type"], options], sort_keys=True)
+        options, merge_id = field.get("options"), field.get("merge_id")
+        options = options if isinstance(options, Mapping) else {}
+        kind = str(field.get("type") or "text")
+        definition = json.dumps([merge_id, kind, options], sort_keys=True)
         return cls(
             tag=str(field["tag"]).upper(),
-            type=str(field["type"]),
+            type=kind,
             # Some texts are shown with entities, as a page would have them.
             choices=tuple(html.unescape(str(choice)) for choice in options.get("choices") or ()),
             phone_format=str(options.get("phone_format") or "none"),
             date_format=str(options.get("date_format") or ""),
             placeholder=placeholder,
-            merge_id=int(field.get("merge_id") or 0),
+            merge_id=merge_id if isinstance(merge_id, int) else 0,
             signature=hashlib.sha256(definition.encode()).hexdigest()[:16],
         )
 

@@ -57,7 +57,7 @@ class AudienceDirectory:
 
     def listed(self) -> str:
         """The audiences of the account, for a message: names, and ids in parentheses."""
-        return ", ".join(f"{found['name']} ({found['id']})" for found in self._all()) or "none"
+        return ", ".join(f"{found.get('name')} ({found['id']})" for found in self._all()) or "none"
 
     def _all(self) -> list[Mapping[str, Any]]:
         return list(self._client.lists())
@@ -65,7 +65,7 @@ class AudienceDirectory:
     def _find(self, named: str) -> Mapping[str, Any]:
         audiences = self._all()
         by_id = [found for found in audiences if found["id"] == named]
-        by_name = [found for found in audiences if _same(str(found["name"]), named)]
+        by_name = [found for found in audiences if _same(str(found.get("name")), named)]
         found = by_id or by_name
         if len(found) == 1:
             return found[0]
@@ -78,7 +78,7 @@ class AudienceDirectory:
         fields = map(self._field, self._client.merge_fields(str(found["id"])))
         return Audience(
             id=str(found["id"]),
-            name=str(found["name"]),
+            name=str(found.get("name") or found["id"]),
             double_optin=bool(found.get("double_optin")),
             fields={entry.tag: entry for entry in fields},
         )
@@ -112,11 +112,11 @@ class AudienceDirectory:
         ambiguous: set[str] = set()
         for category in self._client.interest_categories(list_id):
             for interest in self._client.interests(list_id, str(category["id"])):
-                interest_id, name = str(interest["id"]), interest_key(str(interest["name"]))
+                interest_id, name = str(interest["id"]), interest_key(str(interest.get("name")))
                 if name in ids:
                     ambiguous.add(name)
                 ids[interest_id] = ids[name] = interest_id
-                ids[f"{interest_key(str(category['title']))}/{name}"] = interest_id
+                ids[f"{interest_key(str(category.get('title')))}/{name}"] = interest_id
         return {name: interest_id for name, interest_id in ids.items() if name not in ambiguous}
 
 

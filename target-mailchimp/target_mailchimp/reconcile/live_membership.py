@@ -10,7 +10,7 @@ from typing import Any
 from kinetic_mailchimp.audit import AuditTrail, LedgerChanges
 from kinetic_mailchimp.audit.state.member_state import MemberState
 from kinetic_mailchimp.mailchimp import MailchimpClient, member_key
-from kinetic_mailchimp.mailchimp.client import LARGEST_PAGE
+from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE
 from typing_extensions import override
 
 from target_mailchimp.audience.audience import Audience

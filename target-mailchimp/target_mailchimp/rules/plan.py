@@ -140,12 +140,19 @@ class Write:
         rows = self.merged.rows.items()
         return sorted(source.partition("/")[2] for source, row in rows if row.opted_out)
 
-    def without(self, complaints: Mapping[str, str], reason: str) -> Write:
-        """The same write without values that Mailchimp did not accept; they are remembered as refused."""
+    def without(self, complaints: Mapping[str, str], reason: str, *, again: bool = False) -> Write:
+        """The same write without values that Mailchimp did not accept.
+
+        Args:
+            complaints: By flat name, a sentence that says why.
+            reason: A stable code.
+            again: Whether the next record sends them again; otherwise they are remembered as refused.
+        """
         if not complaints:
             return self
         refused = {
-            name: RefusedValue(self.values[name], self.audience.signature_of(name)) for name in complaints
+            name: RefusedValue(self.values[name], self.audience.signature_of(name))
+            for name in ([] if again else complaints)
         }
         left_out = (
             LeftOut(name.removeprefix(MERGE_FIELD), reason, detail) for name, detail in complaints.items()

@@ -33,11 +33,11 @@ def state_of_member(member: Mapping[str, Any]) -> MemberState:
     reason = str(member.get("unsubscribe_reason") or "").lower()
     return MemberState(
         address=str(member["email_address"]),
-        status=str(member["status"]),
+        status=member.get("status", ""),
         contact_id=str(member.get("contact_id") or ""),
         sent=sent,
         changed_at=str(member.get("last_changed") or ""),
-        complained=member["status"] == "unsubscribed" and ("spam" in reason or "abuse" in reason),
+        complained=member.get("status") == "unsubscribed" and ("spam" in reason or "abuse" in reason),
         own_id=own_id(member),
     )
 

@@ -139,7 +139,9 @@ class SingleCalls:
                 document = self._client.member(write.audience.id, result.path, fields=("tags",))
                 wanted = {tag.lower() for tag in changes}
                 changes |= {
-                    tag["name"]: False for tag in document["tags"] if str(tag["name"]).lower() not in wanted
+                    tag["name"]: False
+                    for tag in document.get("tags", ())
+                    if str(tag["name"]).lower() not in wanted
                 }
             self._client.set_tags(write.audience.id, result.path, changes)
         except (DataError, TransientError) as failure:
@@ -149,7 +151,7 @@ class SingleCalls:
 
     def _status(self, list_id: str, member_hash: str) -> str | None:
         try:
-            return str(self._client.member(list_id, member_hash, fields=("status",))["status"])
+            return str(self._client.member(list_id, member_hash, fields=("status",)).get("status", ""))
         except NotFoundError:
             return None
 
@@ -203,7 +205,7 @@ class SingleCalls:
             member = self._client.member(write.audience.id, write.path, fields=("id", "contact_id", "status"))
         except NotFoundError:
             return None
-        return member if member["contact_id"] == former.state.contact_id else None
+        return member if member.get("contact_id") == former.state.contact_id else None
 
     def _after_failed_move(self, write: Write, reason: str, error: DataError) -> WriteResult:
         """Update the new address if it is a member of its own; create nobody in its place."""
@@ -286,5 +288,5 @@ def _permission_ids(member: Mapping[str, Any]) -> dict[str, str]:
     ids: dict[str, str] = {}
     for entry in member.get("marketing_permissions") or ():
         permission_id = str(entry["marketing_permission_id"])
-        ids[permission_id.lower()] = ids[str(entry["text"]).strip().lower()] = permission_id
+        ids[permission_id.lower()] = ids[str(entry.get("text")).strip().lower()] = permission_id
     return ids

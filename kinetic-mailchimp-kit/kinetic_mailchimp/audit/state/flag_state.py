@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
 from kinetic_mailchimp.kit.email_address import email_key
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class FlagCause(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class FlagState:
+class FlagState(LedgerValue):
     """A flag that this software has set and not taken back: no rep wished it.
 
     Attributes:
@@ -50,28 +51,6 @@ class FlagState:
     def is_for(self, address: str) -> bool:
         """Tell whether the flag was set for an address, however it is spelled."""
         return email_key(self.address) == email_key(address)
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> FlagState:
-        """Read what `to_json` made."""
-        return cls(
-            stored["address"],
-            FlagCause(stored.get("cause", FlagCause.PERSON)),
-            stored.get("origin", ""),
-            stored.get("list", ""),
-            stored.get("at", ""),
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """The entry of the ledger; what is empty is left out."""
-        stored = {
-            "address": self.address,
-            "cause": self.cause.value,
-            "origin": self.origin,
-            "list": self.list_id,
-            "at": self.at,
-        }
-        return {name: value for name, value in stored.items() if value}
 
 
 def read_flags(ledger: Ledger, rows: Iterable[str]) -> dict[str, FlagState]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from kinetic_mailchimp.audit.state.flag_state import FlagCause
+from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
 
 if TYPE_CHECKING:
     from kinetic_mailchimp.audit.state.ledger import Ledger
@@ -24,7 +24,7 @@ class HandoverAction(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Handover:
+class Handover(LedgerValue):
     """A flag to set on a row, or to take back.
 
     Attributes:
@@ -42,32 +42,6 @@ class Handover:
     origin: str = ""
     list_id: str = ""
     at: str = ""
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Handover:
-        """Read what `to_json` made."""
-        return cls(
-            stored["address"],
-            HandoverAction(stored["action"]),
-            stored.get("status", ""),
-            FlagCause(stored.get("cause", FlagCause.PERSON)),
-            stored.get("origin", ""),
-            stored.get("list", ""),
-            stored.get("at", ""),
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """The entry of the ledger; what is empty is left out."""
-        stored = {
-            "address": self.address,
-            "action": self.action.value,
-            "status": self.status,
-            "cause": self.cause.value,
-            "origin": self.origin,
-            "list": self.list_id,
-            "at": self.at,
-        }
-        return {name: value for name, value in stored.items() if value}
 
 
 def read_handovers(ledger: Ledger) -> dict[str, Handover]:

@@ -1,4 +1,4 @@
-"""Closes the dead letters of a source row: the newest stands for the row, and a success ends its wait."""
+"""Closes the dead letters of a source row or an event: the newest stands for it, a success ends its wait."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kinetic_mailchimp.audit.trail.letter_states import FAILED_AGAIN, OPEN, RESO
 from kinetic_mailchimp.kit.errors import TransientError
 
 _Source = tuple[str, str, str | None]
-"""Stream, key of the row, and event: of a row that came with an event, another event says nothing."""
+"""Stream, key of the row or empty, and event: of what came with an event, another event says nothing."""
 
 _WRITTEN: Final = frozenset(
     {
@@ -54,7 +54,7 @@ class _Letter:
 
 
 class OpenLetters:
-    """The open dead letters of a plugin by source row, as far as this run knows them."""
+    """The open dead letters of a plugin by source row and event, as far as this run knows them."""
 
     def __init__(self, run_id: int, plugin: str) -> None:
         self._run_id = run_id
@@ -76,12 +76,12 @@ class OpenLetters:
             .where(
                 dead_letters.c.state == OPEN,
                 dead_letters.c.plugin == self._plugin,
-                decisions.c.source_key.is_not(None),
+                sa.or_(decisions.c.source_key.is_not(None), decisions.c.event_id.is_not(None)),
             )
         )
         with database.reading() as connection:
             for run_id, seq, digest, stream, source_key, event_id in connection.execute(query):
-                self._add(run_id, seq, digest, (stream, source_key, event_id))
+                self._add(run_id, seq, digest, (stream, source_key or "", event_id))
         self._is_loaded = True
 
     def closing(self, made: Iterable[Decision]) -> Iterator[Decision]:
@@ -130,8 +130,8 @@ class OpenLetters:
         for note, _ in self._closed_in(rows):
             self._of_source[self._letters.pop(note).source].discard(note)
         for row in rows:
-            if row[_DEAD_LETTER] is not None and row[_SOURCE_KEY] is not None:
-                source: Any = (row[_STREAM], row[_SOURCE_KEY], row[_EVENT])
+            source: Any = (row[_STREAM], row[_SOURCE_KEY] or "", row[_EVENT])
+            if row[_DEAD_LETTER] is not None and any(source[1:]):
                 self._add(self._run_id, row[_SEQ], row[_DIGEST], source)
 
     def _closed_by(self, decision: Decision) -> set[str]:

@@ -102,7 +102,7 @@ class RequestLogMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
             elif not message.get("more_body") and not written:
-                # Before the last byte leaves: whoever has the answer finds its request in the log.
+                # Before the last byte leaves: who has the answer finds its request in the log.
                 written = True
                 write()
             await send(message)

@@ -26,19 +26,19 @@ from simulators.epicor.cdc import CdcService
 from simulators.epicor.control import epicor_control
 from simulators.epicor.dispatch import answer
 from simulators.epicor.errors import EpicorError
-from simulators.epicor.moments import TICKS_PER_SECOND, Clock
-from simulators.epicor.scribe import SEEDED_UNTIL
 from simulators.epicor.seed import COMPANIES, seed_rows
+from simulators.epicor.seed_rows import SEEDED_UNTIL
 from simulators.epicor.store import Store
 from simulators.epicor.switches import Switches
 from simulators.epicor.tables import tables
+from simulators.epicor.timestamps import TICKS_PER_SECOND, Clock
 from simulators.epicor.world import INSTANCE, SERVER_ZONE, Credentials, Kinetic
 
 _METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS"]
 
 
 def system_clock() -> int:
-    """The current moment in ticks."""
+    """The current time in ticks."""
     return time.time_ns() // 100
 
 

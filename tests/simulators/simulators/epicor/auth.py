@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from simulators.epicor.errors import INVALID_SESSION, LICENSE, UNAUTHORIZED, EpicorError
-from simulators.epicor.moments import TICKS_PER_SECOND
+from simulators.epicor.timestamps import TICKS_PER_SECOND
 from simulators.epicor.world import Kinetic
 
 WEB_SERVICE_LICENSE = "00000003-9439-4B30-A6F4-6D2FD4B9FD0F"

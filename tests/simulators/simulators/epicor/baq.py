@@ -67,5 +67,5 @@ def query_table(table: Table) -> Table:
 def view_columns(view: Table, table: Table) -> dict[str, str]:
     """The columns of the view and the columns of the table that they show."""
     shown = {mine.name: theirs.name for mine, theirs in zip(view.columns, table.columns, strict=True)}
-    ticks = {ticks_column(f"{table.name}_{name}"): ticks_column(name) for name in table.moments}
+    ticks = {ticks_column(f"{table.name}_{name}"): ticks_column(name) for name in table.timestamps}
     return {**shown, **ticks}

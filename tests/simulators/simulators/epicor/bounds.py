@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from odata_query import ast
 
-from simulators.epicor import moments
+from simulators.epicor import timestamps
 
 
 def lower_bounds(tree: ast._Node) -> Mapping[str, int]:
@@ -27,6 +27,6 @@ def lower_bounds(tree: ast._Node) -> Mapping[str, int]:
         and isinstance(tree.right, (ast.Integer, ast.DateTime))
     ):
         literal = tree.right
-        bound = int(literal.val) if isinstance(literal, ast.Integer) else moments.parse(literal.val)
+        bound = int(literal.val) if isinstance(literal, ast.Integer) else timestamps.parse(literal.val)
         return {tree.left.name: bound}
     return {}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from simulators.epicor import moments
+from simulators.epicor import timestamps
 from simulators.epicor.calls import Answer, Call
 from simulators.epicor.errors import NOT_FOUND, EpicorError, no_such_segment
 from simulators.epicor.schema import Table
@@ -105,5 +105,5 @@ def _captured(table: Table, change: Change, rule: Mapping[str, str]) -> dict[str
         "ruleID": rule["ruleID"],
         "data": change.row,
         "metadata": {"changeType": change.kind},
-        "occurredWhenUtc": moments.utc_text(change.ticks),
+        "occurredWhenUtc": timestamps.utc_text(change.ticks),
     }

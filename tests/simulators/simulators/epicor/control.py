@@ -11,12 +11,12 @@ import msgspec
 from fastapi import APIRouter, HTTPException, Response
 
 from simulators.common.control import PREFIX
-from simulators.epicor import moments, rules
+from simulators.epicor import rules, timestamps
 from simulators.epicor.errors import EpicorError
+from simulators.epicor.expectations import expectations_document
 from simulators.epicor.schema import Table
 from simulators.epicor.storage import Row
 from simulators.epicor.switches import InvalidSwitchError, Switches
-from simulators.epicor.truth import truth_document
 from simulators.epicor.world import Kinetic
 
 
@@ -34,7 +34,7 @@ def epicor_control(world: Kinetic) -> APIRouter:
 
     @router.get("/truth")
     async def truth() -> Response:
-        return _json(truth_document(world.store.select(world.table("Customer"))))
+        return _json(expectations_document(world.store.select(world.table("Customer"))))
 
     @router.post("/commit")
     async def commit() -> dict[str, int]:
@@ -49,7 +49,7 @@ def epicor_control(world: Kinetic) -> APIRouter:
     @router.post("/clock/advance")
     async def advance(given: dict[str, float]) -> dict[str, str]:
         world.advanced += given["seconds"]
-        return {"now": moments.utc_text(world.clock())}
+        return {"now": timestamps.utc_text(world.clock())}
 
     @router.get("/state")
     async def state() -> dict[str, Any]:

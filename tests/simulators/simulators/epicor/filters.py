@@ -11,7 +11,7 @@ from odata_query.exceptions import FunctionCallException, ODataException, Tokeni
 from odata_query.grammar import ODataLexer, ODataParser
 from odata_query.visitor import NodeVisitor
 
-from simulators.epicor import moments
+from simulators.epicor import timestamps
 from simulators.epicor.errors import internal_error, no_such_property, odata_error
 from simulators.epicor.schema import Table
 from simulators.epicor.storage import ticks_column
@@ -187,7 +187,7 @@ class _Translator(NodeVisitor):
     def visit_DateTime(self, node: ast.DateTime) -> _Typed:  # noqa: N802 - named by the visitor
         if node.val[-1] not in "Zz" and node.val[-6] not in "+-":
             raise odata_error(f"Unrecognized 'Edm.String' literal '{node.val}': the zone is missing.")
-        return _Typed(Sql("?", (moments.parse(node.val),)), "Edm.DateTimeOffset")
+        return _Typed(Sql("?", (timestamps.parse(node.val),)), "Edm.DateTimeOffset")
 
     def visit_Date(self, node: ast.Date) -> _Typed:  # noqa: N802 - named by the visitor
         # A bare 2024-01-01 is planned as the sum 2024 - 1 - 1 and breaks further down.

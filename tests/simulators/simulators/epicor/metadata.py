@@ -21,7 +21,7 @@ def json_csdl(service: Service, tables: Mapping[str, Table], lengths: Mapping[st
     Args:
         service: The business object.
         tables: By name.
-        lengths: `CustCnt.FirstName` to its `$MaxLength`; the tenant that was looked at told none.
+        lengths: `CustCnt.FirstName` to its `$MaxLength`; the tenant that was looked at gave none.
     """
     document: dict[str, Any] = {"$Version": "4.0", "$EntityContainer": "Default.Container"}
     for table in _types(service, tables):

@@ -163,7 +163,7 @@ def order_sql(order_by: str | None, table: Table) -> tuple[list[str], str]:
         column = table.by_name.get(name)
         if column is None:
             raise no_such_property(name, table.type_name)
-        shown = ticks_column(name) if name in table.moments else name
+        shown = ticks_column(name) if name in table.timestamps else name
         names.append(name)
         parts.append(f'"{shown}" {"DESC" if direction == "desc" else "ASC"}')
     return names, ", ".join(parts)

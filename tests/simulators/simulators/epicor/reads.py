@@ -152,7 +152,7 @@ def filter_sql(world: Kinetic, table: Table, options: QueryOptions) -> Sql:
     first = order_sql(options.order_by, table)[0][0]
     bound = lower_bounds(tree).get(first)
     if bound is not None and options.order_by is not None:
-        column = ticks_column(first) if first in table.moments else first
+        column = ticks_column(first) if first in table.timestamps else first
         condition = Sql(f'"{table.name}"."{column}" >= ?', (bound,)) & condition
     return condition
 

@@ -262,7 +262,7 @@ def _fitting(world: Kinetic, table: Table, changes: Row) -> Row:
     switches = world.switches
     fitting = dict(changes)
     for name, value in changes.items():
-        if switches.bare_date_refused and name in table.moments and value and "T" not in value:
+        if switches.bare_date_refused and name in table.timestamps and value and "T" not in value:
             raise EpicorError(400, BAD_INPUT)
         length = switches.column_lengths.get(f"{table.name}.{name}")
         if length is None or not isinstance(value, str) or len(value) <= length:

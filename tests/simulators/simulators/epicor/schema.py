@@ -56,7 +56,7 @@ class Table:
         return {column.name: column for column in self.columns}
 
     @cached_property
-    def moments(self) -> tuple[str, ...]:
+    def timestamps(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns if column.edm_type == "Edm.DateTimeOffset")
 
     @property

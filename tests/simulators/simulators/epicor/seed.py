@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from simulators.epicor.scribe import Scribe, SeedRow
 from simulators.epicor.seed_customers import CustomerSide
+from simulators.epicor.seed_rows import SeedRow, SeedRowMaker
 from simulators.epicor.seed_supply import SupplySide
 
 COMPANIES = ("EPIC06", "EPIC07")
@@ -20,7 +20,7 @@ def seed_rows(customers: int, seed: int) -> Iterator[SeedRow]:
 
     Args:
         customers: How many, over all companies; five in six are in the first.
-        seed: Of all dice.
+        seed: Of all rng.
     """
     shares = {COMPANIES[0]: customers - customers // 6, COMPANIES[1]: customers // 6}
     # Packed while they wait for their turn: half a million rows as dicts would be the peak of the process.
@@ -35,7 +35,7 @@ def seed_rows(customers: int, seed: int) -> Iterator[SeedRow]:
         yield table, msgspec.msgpack.decode(values), ticks
 
 
-def _company_rows(company: str, customers: int, dice: random.Random) -> Iterator[SeedRow]:
-    scribe = Scribe(company, customers, dice)
-    yield from CustomerSide(scribe, customers).rows()
-    yield from SupplySide(scribe, customers).rows()
+def _company_rows(company: str, customers: int, rng: random.Random) -> Iterator[SeedRow]:
+    maker = SeedRowMaker(company, customers, rng)
+    yield from CustomerSide(maker, customers).rows()
+    yield from SupplySide(maker, customers).rows()

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from simulators.epicor import moments
-from simulators.epicor.moments import TICKS_PER_SECOND
-from simulators.epicor.scribe import BEGIN, SPAN, Scribe, SeedRow
+from simulators.epicor import timestamps
+from simulators.epicor.seed_rows import BEGIN, SPAN, SeedRow, SeedRowMaker
 from simulators.epicor.seed_words import (
     CITIES,
     EMAIL_FORMS,
@@ -20,6 +19,7 @@ from simulators.epicor.seed_words import (
     Place,
     ascii_slug,
 )
+from simulators.epicor.timestamps import TICKS_PER_SECOND
 
 _SHARED = 1_000_000
 """People from this number on buy for several customers."""
@@ -40,10 +40,10 @@ class _Person:
 class CustomerSide:
     """The customers of one company and everybody around them."""
 
-    def __init__(self, scribe: Scribe, customers: int) -> None:
-        self._scribe = scribe
-        self._dice = scribe.dice
-        self._company = scribe.company
+    def __init__(self, maker: SeedRowMaker, customers: int) -> None:
+        self._maker = maker
+        self._rng = maker.rng
+        self._company = maker.company
         self._customers = customers
         self._people = 0
 
@@ -53,28 +53,28 @@ class CustomerSide:
 
     def _email(self, first: str, last: str, number: int) -> str:
         local = f"{ascii_slug(first)}.{ascii_slug(last)}.{self._company.lower()}.{number}"
-        return f"{local}@{self._dice.choice(PROVIDERS)}"
+        return f"{local}@{self._rng.choice(PROVIDERS)}"
 
     def _written(self, email: str, name: str) -> str:
         """The address as people have typed it."""
-        form = self._dice.choices(list(EMAIL_FORMS), weights=[w for w, _ in EMAIL_FORMS.values()])[0]
+        form = self._rng.choices(list(EMAIL_FORMS), weights=[w for w, _ in EMAIL_FORMS.values()])[0]
         return EMAIL_FORMS[form][1].format(email=email, EMAIL=email.upper(), name=name)
 
     def _customer(self, number: int) -> Iterator[SeedRow]:
-        dice = self._dice
-        place: Place = dice.choice(CITIES)
-        first, last = dice.choice(FIRST_NAMES), dice.choice(SURNAMES)
-        name = f"{dice.choice(SURNAMES)} {dice.choice(PRODUCTS)} {dice.choice(LEGAL_FORMS)} {number}"
+        rng = self._rng
+        place: Place = rng.choice(CITIES)
+        first, last = rng.choice(FIRST_NAMES), rng.choice(SURNAMES)
+        name = f"{rng.choice(SURNAMES)} {rng.choice(PRODUCTS)} {rng.choice(LEGAL_FORMS)} {number}"
         email = self._email(first, last, number)
         if number % 23 == 0:
             # The same address on several customers: a group buys through one office.
             email = f"office.{self._company.lower()}@example.com"
-        ticks = self._scribe.moment(number)
-        kind = dice.choices(("CUS", "PRO", "SUS"), weights=(85, 10, 5))[0]
-        industry = dice.choice(INDUSTRIES)
-        contacts = dice.choices((0, 1, 2, 3), weights=(15, 45, 25, 15))[0]
+        ticks = self._maker.change_ticks(number)
+        kind = rng.choices(("CUS", "PRO", "SUS"), weights=(85, 10, 5))[0]
+        industry = rng.choice(INDUSTRIES)
+        contacts = rng.choices((0, 1, 2, 3), weights=(15, 45, 25, 15))[0]
         cust_id = f"{ascii_slug(last)[:5].upper()}{number:06d}"
-        yield self._scribe.row(
+        yield self._maker.row(
             "Customer",
             ticks,
             CustNum=number,
@@ -93,9 +93,9 @@ class CustomerSide:
             CurrencyCode=place.currency,
             CreditHold=number % 41 == 0,
             CreditLimit=float(1_000 * (number % 50)),
-            NoContact=dice.random() < 0.04,
-            Inactive=dice.random() < 0.08,
-            EstDate=moments.utc_text(ticks - SPAN, 0)[:10] + "T00:00:00",
+            NoContact=rng.random() < 0.04,
+            Inactive=rng.random() < 0.08,
+            EstDate=timestamps.utc_text(ticks - SPAN, 0)[:10] + "T00:00:00",
             PrimPCon=1 if contacts else 0,
             PrimBCon=1 if contacts else 0,
             PrimSCon=1 if contacts else 0,
@@ -114,7 +114,7 @@ class CustomerSide:
         for ship_to in ship_tos[1:]:
             yield self._ship_to(number, ship_to, place, ticks)
         shared = _Person(
-            "Sam", dice.choice(SURNAMES), f"buyer.{number // 10}@example.net", number // 10 + _SHARED
+            "Sam", rng.choice(SURNAMES), f"buyer.{number // 10}@example.net", number // 10 + _SHARED
         )
         for position in range(contacts):
             person = self._person(number, position, first, last, email)
@@ -131,8 +131,8 @@ class CustomerSide:
         if position == 0:
             # The first contact uses the address of the customer.
             return _Person(first, last, email, self._people)
-        dice = self._dice
-        first, last = dice.choice(FIRST_NAMES), dice.choice(SURNAMES)
+        rng = self._rng
+        first, last = rng.choice(FIRST_NAMES), rng.choice(SURNAMES)
         return _Person(first, last, self._email(first, last, number * 10 + position), self._people)
 
     def _contact(
@@ -145,10 +145,10 @@ class CustomerSide:
         person: _Person,
         place: Place,
     ) -> Iterator[SeedRow]:
-        dice = self._dice
-        ticks = self._scribe.moment(number) + (position + 1) * TICKS_PER_SECOND
-        created = moments.utc_text(BEGIN, 0)
-        yield self._scribe.row(
+        rng = self._rng
+        ticks = self._maker.change_ticks(number) + (position + 1) * TICKS_PER_SECOND
+        created = timestamps.utc_text(BEGIN, 0)
+        yield self._maker.row(
             "CustCnt",
             ticks,
             CustNum=number,
@@ -157,15 +157,15 @@ class CustomerSide:
             Name=person.name,
             FirstName=person.first,
             LastName=person.last,
-            ContactTitle=dice.choice(("Buyer", "Owner", "Manager", "")),
-            Func=dice.choice(("Purchasing", "Finance", "Quality")),
+            ContactTitle=rng.choice(("Buyer", "Owner", "Manager", "")),
+            Func=rng.choice(("Purchasing", "Finance", "Quality")),
             RoleCode="BUY",
             EMailAddress=self._written(person.email, person.name),
             PhoneNum=f"555-01{(number + position) % 100:02d}",
             **place.columns(number),
             Zip=f"{10_000 + number % 89_999}",
-            NoContact=dice.random() < 0.05,
-            Inactive=dice.random() < 0.06,
+            NoContact=rng.random() < 0.05,
+            Inactive=rng.random() < 0.06,
             CreateDate=created,
             CreateDcdUserID="seed",
             ChangeDate=created,
@@ -185,7 +185,7 @@ class CustomerSide:
             yield self._per_con(person, ticks)
 
     def _per_con(self, person: _Person, ticks: int) -> SeedRow:
-        return self._scribe.row(
+        return self._maker.row(
             "PerCon",
             ticks,
             PerConID=person.per_con_id,
@@ -196,7 +196,7 @@ class CustomerSide:
         )
 
     def _ship_to(self, number: int, ship_to: str, place: Place, ticks: int) -> SeedRow:
-        return self._scribe.row(
+        return self._maker.row(
             "ShipTo",
             ticks,
             CustNum=number,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from simulators.epicor import moments
-from simulators.epicor.scribe import BEGIN, Scribe, SeedRow
+from simulators.epicor import timestamps
+from simulators.epicor.seed_rows import BEGIN, SeedRow, SeedRowMaker
 from simulators.epicor.seed_words import CITIES, FIRST_NAMES, PRODUCTS, SURNAMES, Place
 
 
 class SupplySide:
     """The rows of one company that have nothing to do with its customers, sized by their number."""
 
-    def __init__(self, scribe: Scribe, customers: int) -> None:
-        self._scribe = scribe
+    def __init__(self, maker: SeedRowMaker, customers: int) -> None:
+        self._maker = maker
         self._customers = customers
 
     def rows(self) -> Iterator[SeedRow]:
@@ -29,15 +29,15 @@ class SupplySide:
             yield self._gl_account(number)
 
     def _vendor(self, number: int) -> Iterator[SeedRow]:
-        dice = self._scribe.dice
-        place: Place = dice.choice(CITIES)
-        ticks = self._scribe.moment(number)
-        yield self._scribe.row(
+        rng = self._maker.rng
+        place: Place = rng.choice(CITIES)
+        ticks = self._maker.change_ticks(number)
+        yield self._maker.row(
             "Vendor",
             ticks,
             VendorNum=number,
             VendorID=f"V{number:05d}",
-            Name=f"{dice.choice(SURNAMES)} Supply {number}",
+            Name=f"{rng.choice(SURNAMES)} Supply {number}",
             **place.columns(number),
             ZIP=f"{10_000 + number % 89_999}",
             EMailAddress=f"sales.{number}@example.org",
@@ -49,24 +49,24 @@ class SupplySide:
             Inactive=number % 11 == 0,
             TaxPayerID="00-0000000",
         )
-        yield self._scribe.row(
+        yield self._maker.row(
             "VendCnt",
             ticks,
             VendorNum=number,
             PurPoint="",
             ConNum=1,
-            Name=f"{dice.choice(FIRST_NAMES)} {dice.choice(SURNAMES)}",
+            Name=f"{rng.choice(FIRST_NAMES)} {rng.choice(SURNAMES)}",
             EMailAddress=f"contact.{number}@example.org",
-            CreateDate=moments.utc_text(BEGIN, 0),
+            CreateDate=timestamps.utc_text(BEGIN, 0),
         )
 
     def _part(self, number: int) -> SeedRow:
-        return self._scribe.row(
+        return self._maker.row(
             "Part",
-            self._scribe.moment(number),
+            self._maker.change_ticks(number),
             # Characters that break the URL of a key, in some of them.
             PartNum=f"P{number:05d}" if number % 9 else f"P{number:05d}/A #{number}%",
-            PartDescription=f"{self._scribe.dice.choice(PRODUCTS)} Nº {number}",
+            PartDescription=f"{self._maker.rng.choice(PRODUCTS)} Nº {number}",
             SearchWord=f"P{number}",
             TypeCode="MPKB"[number % 4],
             ClassID="GEN",
@@ -74,19 +74,19 @@ class SupplySide:
             IUM="EA",
             PUM="EA",
             SalesUM="EA",
-            UnitPrice=round(1 + self._scribe.dice.random() * 500, 2),
+            UnitPrice=round(1 + self._maker.rng.random() * 500, 2),
             InActive=number % 13 == 0,
-            NetWeight=round(self._scribe.dice.random() * 20, 3),
+            NetWeight=round(self._maker.rng.random() * 20, 3),
             CreatedBy="seed",
-            CreatedOn=moments.utc_text(BEGIN, 0),
+            CreatedOn=timestamps.utc_text(BEGIN, 0),
         )
 
     def _purchase_order(self, number: int, vendor: int, parts: int) -> Iterator[SeedRow]:
-        dice = self._scribe.dice
-        ticks = self._scribe.moment(number)
-        ordered = moments.utc_text(ticks, 0)[:10] + "T00:00:00"
-        lines = dice.randint(1, 3)
-        yield self._scribe.row(
+        rng = self._maker.rng
+        ticks = self._maker.change_ticks(number)
+        ordered = timestamps.utc_text(ticks, 0)[:10] + "T00:00:00"
+        lines = rng.randint(1, 3)
+        yield self._maker.row(
             "POHeader",
             ticks,
             PONum=number,
@@ -108,8 +108,8 @@ class SupplySide:
             HasLines=True,
         )
         for line in range(1, lines + 1):
-            part = f"P{1 + dice.randrange(min(parts, 8)):05d}"
-            yield self._scribe.row(
+            part = f"P{1 + rng.randrange(min(parts, 8)):05d}"
+            yield self._maker.row(
                 "PODetail",
                 ticks,
                 PONUM=number,
@@ -126,7 +126,7 @@ class SupplySide:
                 OpenLine=number % 3 != 0,
                 VendorNum=vendor,
             )
-            yield self._scribe.row(
+            yield self._maker.row(
                 "PORel",
                 ticks,
                 PONum=number,
@@ -142,9 +142,9 @@ class SupplySide:
     def _gl_account(self, number: int) -> SeedRow:
         account = f"{1000 + number * 10}-00-{10 + number % 3}"
         natural, department, division = account.split("-")
-        return self._scribe.row(
+        return self._maker.row(
             "GLAccount",
-            self._scribe.moment(number),
+            self._maker.change_ticks(number),
             COACode="MAIN",
             GLAccount1=account.replace("-", "|"),
             AccountDesc=f"Account {natural}",
@@ -152,7 +152,7 @@ class SupplySide:
             SegValue2=department,
             SegValue3=division,
             Active=number % 8 != 0,
-            EffFrom=moments.utc_text(BEGIN, 0)[:10] + "T00:00:00",
+            EffFrom=timestamps.utc_text(BEGIN, 0)[:10] + "T00:00:00",
             GLAcctDispGLAcctDisp=account,
             GLAcctDispGLShortAcct=account,
         )

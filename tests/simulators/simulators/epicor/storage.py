@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from simulators.epicor import moments
+from simulators.epicor import timestamps
 from simulators.epicor.errors import EpicorError
 from simulators.epicor.schema import Column, Table
 
@@ -44,7 +44,7 @@ _INDEXED = ("EMailAddress", "PerConID", "SysRowID")
 
 
 def ticks_column(name: str) -> str:
-    """The hidden column that holds a moment as a number, so that offsets do not disturb comparisons."""
+    """The hidden column that holds a timestamp as a number, so that offsets do not disturb comparisons."""
     return f"{name}__ticks"
 
 
@@ -76,7 +76,7 @@ def _fits(column: Column, value: Any) -> bool:
 
 def _is_moment(text: str) -> bool:
     try:
-        moments.parse(text)
+        timestamps.parse(text)
     except ValueError:
         return False
     return True
@@ -88,18 +88,18 @@ def defaults(table: Table) -> tuple[tuple[str, Any], ...]:
 
 
 def stored_names(table: Table) -> list[str]:
-    return [*(column.name for column in table.columns), *map(ticks_column, table.moments)]
+    return [*(column.name for column in table.columns), *map(ticks_column, table.timestamps)]
 
 
 def stored(table: Table, row: Row) -> tuple[Any, ...]:
     shown = [row.get(name, default) for name, default in defaults(table)]
-    ticks = [moments.parse(row[name]) if row.get(name) else None for name in table.moments]
+    ticks = [timestamps.parse(row[name]) if row.get(name) else None for name in table.timestamps]
     return (*shown, *ticks)
 
 
 def create(table: Table) -> str:
     declared = [f'"{column.name}" {_SQL_TYPES[column.edm_type]}' for column in table.columns]
-    declared += [f'"{ticks_column(name)}" INTEGER' for name in table.moments]
+    declared += [f'"{ticks_column(name)}" INTEGER' for name in table.timestamps]
     key = ", ".join(f'"{name}"' for name in table.key)
     return f'CREATE TABLE "{table.name}" ({", ".join(declared)}, PRIMARY KEY ({key}))'
 
@@ -107,8 +107,8 @@ def create(table: Table) -> str:
 def create_indexes(table: Table) -> Iterator[str]:
     company = ['"Company"']
     rest = [f'"{name}"' for name in table.key if name != "Company"]
-    for name in ("SysRevID", *_INDEXED, *(set(table.moments) & {"UpdatedOn", "ChangedOn"})):
+    for name in ("SysRevID", *_INDEXED, *(set(table.timestamps) & {"UpdatedOn", "ChangedOn"})):
         if name in table.by_name:
-            column = ticks_column(name) if name in table.moments else name
+            column = ticks_column(name) if name in table.timestamps else name
             indexed = ", ".join([*company, f'"{column}"', *rest])
             yield f'CREATE INDEX "{table.name}_{name}" ON "{table.name}" ({indexed})'

@@ -10,11 +10,11 @@ from datetime import tzinfo
 from typing import Any
 from uuid import UUID
 
-from simulators.epicor import moments, storage
+from simulators.epicor import storage, timestamps
 from simulators.epicor.errors import DUPLICATE, EpicorError
-from simulators.epicor.moments import Clock
 from simulators.epicor.schema import Table
 from simulators.epicor.storage import Row
+from simulators.epicor.timestamps import Clock
 
 Key = Mapping[str, Any]
 
@@ -272,13 +272,13 @@ class Store:
         if "UD_SysRevID" in table.by_name and (custom or every or "UD_SysRevID" not in row):
             row["UD_SysRevID"] = str(self._revision)
         if "UpdatedOn" in table.by_name:
-            row["UpdatedOn"] = moments.utc_text(ticks, self._decimals())
+            row["UpdatedOn"] = timestamps.utc_text(ticks, self._decimals())
         maintained = {*table.change_columns, *stamps}
         if "ChangeDate" in maintained:
-            midnight, seconds = moments.local_midnight(ticks, self._zone)
+            midnight, seconds = timestamps.local_midnight(ticks, self._zone)
             row["ChangeDate"] = midnight
             if "ChangeTime" in maintained:
                 row["ChangeTime"] = seconds
         if "ChangedOn" in maintained:
-            row["ChangedOn"] = moments.utc_text(ticks, 0)
+            row["ChangedOn"] = timestamps.utc_text(ticks, 0)
         return row

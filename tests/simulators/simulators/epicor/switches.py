@@ -112,7 +112,7 @@ class Switches:
     web_service_licenses: int | None = None
     """Free seats of the web service licence; beyond them calls get the slow shared licence."""
     shared_license_seconds: float = 0.2
-    """The penalty of the shared licence; 20 s in truth, scaled."""
+    """The penalty of the shared licence; 20 s in reality, scaled."""
 
     # Errors
     error_shape: Literal["epicor", "odata"] = "epicor"

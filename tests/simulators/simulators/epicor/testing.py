@@ -16,8 +16,8 @@ from simulators.common.control_client import ControlClient, unknown_report
 from simulators.common.fault_middleware import Wait
 from simulators.common.serve import serve_in_thread
 from simulators.epicor.app import builder, system_clock
-from simulators.epicor.moments import Clock
 from simulators.epicor.switches import Switches
+from simulators.epicor.timestamps import Clock
 
 Row = dict[str, Any]
 

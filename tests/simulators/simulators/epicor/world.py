@@ -11,10 +11,10 @@ from simulators.common.fault_middleware import Wait
 from simulators.common.faults import FaultPlan
 from simulators.common.request_log import RequestLog
 from simulators.epicor.cdc import CdcService
-from simulators.epicor.moments import Clock
 from simulators.epicor.schema import Table
 from simulators.epicor.store import Change, Store
 from simulators.epicor.switches import Switches
+from simulators.epicor.timestamps import Clock
 
 SERVER_ZONE = ZoneInfo("America/Chicago")
 INSTANCE = "kinetic"
@@ -32,13 +32,13 @@ class Credentials:
 
     @classmethod
     def of_seed(cls, seed: int) -> Credentials:
-        dice = random.Random(f"credentials/{seed}")
+        rng = random.Random(f"credentials/{seed}")
         return cls(
-            api_key=f"sim-key-{dice.getrandbits(64):016x}",
+            api_key=f"sim-key-{rng.getrandbits(64):016x}",
             username="integration",
-            password=f"sim-password-{dice.getrandbits(32):08x}",
+            password=f"sim-password-{rng.getrandbits(32):08x}",
             client_id="simulated-client",
-            client_secret=f"sim-secret-{dice.getrandbits(32):08x}",
+            client_secret=f"sim-secret-{rng.getrandbits(32):08x}",
         )
 
 
@@ -72,7 +72,7 @@ class Kinetic:
     advanced: float = 0
     """Seconds by which a test has moved the clock."""
     tokens: dict[str, int] = field(default_factory=dict)
-    """Bearer tokens and the moments at which they expire."""
+    """Bearer tokens and the times at which they expire."""
     sessions: set[str] = field(default_factory=set)
     logins: int = 0
     seats: Seats = field(default_factory=Seats)

@@ -26,7 +26,7 @@ _FIRST_WEB_ID = 400_000_000
 
 @dataclass(frozen=True)
 class Actor:
-    """Who causes a change: `user` (the contact), `admin` (somebody in the vendor's app) or `api`."""
+    """Who causes a change: `user` (the contact), `admin` (a user of the vendor's app) or `api`."""
 
     source: str
     request: str = ""

@@ -32,7 +32,7 @@ def batch_subscribe(
 
     Raises:
         Problem: The body as a whole is wrong, or names an address twice. What is wrong with one member is
-            told in the answer and does not touch the others.
+            named in the answer and does not touch the others.
     """
     errors = complaints(body, _SHAPE, required=("members",), strict=account.switches.strict_bodies)
     if errors:

@@ -1,6 +1,6 @@
 """What `status` and `status_if_new` do to a contact, for each state and each way to write.
 
-This is the rule that matters most here: which writes raise somebody who opted out.
+This is the rule that matters most here: which writes raise a person who opted out.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Way(Enum):
     BATCH = "POST list"
 
 
-class Verdict(Enum):
+class Outcome(Enum):
     CREATE = "create"
     KEEP = "keep the status"
     SET = "set the status"
@@ -49,7 +49,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Decision:
-    verdict: Verdict
+    outcome: Outcome
     status: str | None = None
 
 
@@ -78,7 +78,7 @@ _ALREADY = {
     (Standing.TRANSACTIONAL, "transactional"),
 }
 
-_KEEP = Decision(Verdict.KEEP)
+_KEEP = Decision(Outcome.KEEP)
 
 
 def decide(
@@ -94,14 +94,14 @@ def decide(
         switches: The unconfirmed behaviours.
     """
     if standing is Standing.FORGOTTEN:
-        return Decision(Verdict.NOT_FOUND if way is Way.PATCH else Verdict.FORGOTTEN)
+        return Decision(Outcome.NOT_FOUND if way is Way.PATCH else Outcome.FORGOTTEN)
     if standing is Standing.ABSENT:
         return _decide_for_new(way, status, status_if_new)
     if standing in _ARCHIVED:
         return _decide_for_archived(standing, way, status, status_if_new, switches)
     if way is Way.POST:
         locked = standing in LOCKED and switches.post_on_locked == "compliance"
-        return Decision(Verdict.COMPLIANCE if locked else Verdict.EXISTS)
+        return Decision(Outcome.COMPLIANCE if locked else Outcome.EXISTS)
     if status is None or (standing, status) in _ALREADY:
         return _KEEP
     exception = _batch_exception(standing, status, switches) if way is Way.BATCH else None
@@ -110,10 +110,10 @@ def decide(
 
 def _decide_for_new(way: Way, status: str | None, status_if_new: str | None) -> Decision:
     if way is Way.PATCH:
-        return Decision(Verdict.NOT_FOUND)
-    # A PUT that carries only `status` is refused for somebody new; the other ways take either.
+        return Decision(Outcome.NOT_FOUND)
+    # A PUT that carries only `status` is refused for a new person; the other ways take either.
     wanted = status if way is Way.POST else status_if_new or (status if way is Way.BATCH else None)
-    return Decision(Verdict.CREATE, wanted) if wanted else Decision(Verdict.NO_STATUS)
+    return Decision(Outcome.CREATE, wanted) if wanted else Decision(Outcome.NO_STATUS)
 
 
 def _decide_for_archived(
@@ -124,8 +124,8 @@ def _decide_for_archived(
         return _KEEP
     remembered = standing is Standing.ARCHIVED_LOCKED and not switches.archive_forgets_opt_out
     if wanted in _RAISING and remembered:
-        return Decision(Verdict.COMPLIANCE)
-    return Decision(Verdict.SET, wanted)
+        return Decision(Outcome.COMPLIANCE)
+    return Decision(Outcome.SET, wanted)
 
 
 def _status_if_new_for_archived(way: Way, status_if_new: str | None, switches: Switches) -> str | None:
@@ -143,7 +143,7 @@ def _batch_exception(standing: Standing, status: str, switches: Switches) -> Dec
         return {
             "subscribed": None,
             "ignored": _KEEP,
-            "error": Decision(Verdict.COMPLIANCE),
+            "error": Decision(Outcome.COMPLIANCE),
         }[switches.batch_status_on_admin_unsubscribed]
     if standing in LOCKED and switches.batch_status_on_locked == "ignored":
         return _KEEP
@@ -154,8 +154,8 @@ def _batch_exception(standing: Standing, status: str, switches: Switches) -> Dec
 
 def _decide_for_status(standing: Standing, status: str) -> Decision:
     if status in _RAISING and standing in LOCKED:
-        return Decision(Verdict.COMPLIANCE)
-    # Somebody who opted out may be asked again (`pending`); an address that bounced may not.
+        return Decision(Outcome.COMPLIANCE)
+    # A person who opted out may be asked again (`pending`); an address that bounced may not.
     if status == "pending" and standing is Standing.CLEANED:
-        return Decision(Verdict.COMPLIANCE)
-    return Decision(Verdict.SET, status)
+        return Decision(Outcome.COMPLIANCE)
+    return Decision(Outcome.SET, status)

@@ -34,7 +34,7 @@ class Control:
     # People.
 
     def act(self, action: str, email: str, list_id: str | None = None, **details: Any) -> None:
-        """Let somebody do something; the actions are those of `people.ACTS`."""
+        """Let a person do something; the actions are those of `people.ACTS`."""
         body = {"list_id": list_id or self.list_id, "email": email, **details}
         self._call("POST", f"/people/{action}", json=body)
 

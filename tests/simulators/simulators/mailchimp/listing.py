@@ -93,9 +93,9 @@ def _tests(query: Mapping[str, str], *, offset_ignored: bool) -> list[Test]:
         ("before_timestamp_opt", "timestamp_opt", False),
         ("unsubscribed_since", "last_changed", True),
     ):
-        moment = queries.moment(query, name, offset_ignored=offset_ignored)
-        if moment is not None:
-            tests.append(_time_test(field, moment, after=after))
+        time = queries.timestamp(query, name, offset_ignored=offset_ignored)
+        if time is not None:
+            tests.append(_time_test(field, time, after=after))
     if "unique_email_id" in query:
         tests.append(lambda member: member.unique_email_id == query["unique_email_id"])
     if "email_type" in query:
@@ -117,8 +117,8 @@ def _status_is(status: str) -> Test:
     return lambda member: member.status == status
 
 
-def _time_test(field: str, moment: float, *, after: bool) -> Test:
+def _time_test(field: str, time: float, *, after: bool) -> Test:
     """Both bounds are exclusive."""
     if after:
-        return lambda member: getattr(member, field) > moment
-    return lambda member: getattr(member, field) < moment
+        return lambda member: getattr(member, field) > time
+    return lambda member: getattr(member, field) < time

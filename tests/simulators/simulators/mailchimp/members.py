@@ -8,7 +8,7 @@ from typing import Any
 
 from simulators.mailchimp import problems
 from simulators.mailchimp.account import Account, Actor
-from simulators.mailchimp.consent import LOCKED, Decision, Standing, Verdict, Way, decide
+from simulators.mailchimp.consent import LOCKED, Decision, Outcome, Standing, Way, decide
 from simulators.mailchimp.email_addresses import complaint_about
 from simulators.mailchimp.identity import subscriber_hash
 from simulators.mailchimp.merge_fields import json_complaints, merge
@@ -19,9 +19,9 @@ from simulators.mailchimp.validation import LANGUAGE, is_odd_time, parse_time
 BY_ADMIN = "N/A (Unsubscribed by admin)"
 
 _REFUSALS = {
-    Verdict.EXISTS: problems.member_exists,
-    Verdict.COMPLIANCE: problems.in_compliance_state,
-    Verdict.FORGOTTEN: problems.forgotten_email,
+    Outcome.EXISTS: problems.member_exists,
+    Outcome.COMPLIANCE: problems.in_compliance_state,
+    Outcome.FORGOTTEN: problems.forgotten_email,
 }
 _ASKS_FOR_CONSENT = frozenset({"subscribed", "pending", "transactional"})
 _LEFT = frozenset(
@@ -90,8 +90,8 @@ def write(account: Account, audience: Audience, current: Member | None, request:
     decision = decide(standing, request.way, status, if_new, account.switches)
 
     def note(outcome: str) -> None:
-        asked = status or decision.status or (if_new if decision.verdict in _REFUSALS else None)
-        is_repeated = decision.verdict is Verdict.KEEP and asked == "pending"
+        asked = status or decision.status or (if_new if decision.outcome in _REFUSALS else None)
+        is_repeated = decision.outcome is Outcome.KEEP and asked == "pending"
         if asked in _ASKS_FOR_CONSENT and not is_repeated:
             by = "status" if status else "status_if_new"
             account.note_raise(audience, email_address, standing, asked, by, outcome, request.actor.request)
@@ -111,9 +111,9 @@ def write(account: Account, audience: Audience, current: Member | None, request:
     if is_re_add:
         audience.re_adds[subscriber_hash(email_address)] += 1
     saved = account.save(audience, current, changed, request.actor)
-    note("ignored" if decision.verdict is Verdict.KEEP else "raised")
+    note("ignored" if decision.outcome is Outcome.KEEP else "raised")
     is_archived = standing in (Standing.ARCHIVED, Standing.ARCHIVED_LOCKED)
-    return Written(saved, current is None or (is_archived and decision.verdict is Verdict.SET))
+    return Written(saved, current is None or (is_archived and decision.outcome is Outcome.SET))
 
 
 def _changed(
@@ -147,7 +147,7 @@ def _target_address(account: Account, audience: Audience, current: Member | None
 
 
 def _refuse_who_left(account: Account, standing: Standing, way: Way, email_address: str) -> None:
-    """Refuse, by a switch, everything that a batch says about somebody who left, in the switch's words."""
+    """Refuse, by a switch, everything that a batch says about a person who left, in the switch's words."""
     words = account.switches.refuses_people_who_left
     if words and way is Way.BATCH and standing in _LEFT:
         raise problems.invalid_resource(words.replace("{email}", email_address))
@@ -155,11 +155,11 @@ def _refuse_who_left(account: Account, standing: Standing, way: Way, email_addre
 
 def _refuse(decision: Decision, way: Way, email_address: str) -> None:
     """Raise the problem that a decision stands for, if it stands for one."""
-    if decision.verdict in _REFUSALS:
-        raise _REFUSALS[decision.verdict](email_address)
-    if decision.verdict is Verdict.NOT_FOUND:
+    if decision.outcome in _REFUSALS:
+        raise _REFUSALS[decision.outcome](email_address)
+    if decision.outcome is Outcome.NOT_FOUND:
         raise problems.not_found()
-    if decision.verdict is Verdict.NO_STATUS:
+    if decision.outcome is Outcome.NO_STATUS:
         missing = "status" if way is Way.POST else "status_if_new"
         raise problems.not_valid([FieldError("", f"Required fields were not provided: {missing}")])
 

@@ -37,7 +37,7 @@ def flag(parameters: Parameters, name: str) -> bool:
     return text in {"true", "1"}
 
 
-def moment(parameters: Parameters, name: str, *, offset_ignored: bool) -> float | None:
+def timestamp(parameters: Parameters, name: str, *, offset_ignored: bool) -> float | None:
     """A time in seconds since the epoch.
 
     Args:

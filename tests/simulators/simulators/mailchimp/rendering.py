@@ -17,9 +17,9 @@ Json = dict[str, Any]
 
 
 @lru_cache(maxsize=4096)
-def iso(moment: int) -> str:
+def iso(time: int) -> str:
     """A time of the API; the empty string where there is none."""
-    return datetime.fromtimestamp(moment, UTC).isoformat() if moment else ""
+    return datetime.fromtimestamp(time, UTC).isoformat() if time else ""
 
 
 def links(account: Account, path: str) -> list[Json]:
@@ -117,7 +117,7 @@ def member_json(account: Account, audience: Audience, member: Member) -> Json:
 
 
 def audience_json(account: Account, audience: Audience, *, total_contacts: bool = False) -> Json:
-    """A list; the number of contacts in any state is told only on request."""
+    """A list; the number of contacts in any state is given only on request."""
     counts = Counter(member.status for member in audience.members.values())
     subscribe_page = f"{account.url}/subscribe?u={account.data_centre}&id={audience.id}"
     return {

@@ -85,8 +85,8 @@ def starting_mailchimp() -> Iterator[StartMailchimp]:
             for request in running.control.unknown_requests()
         ]
     if unknown:
-        told = "\n".join(unknown)
-        pytest.fail(f"The Mailchimp simulator was asked what it does not know:\n{told}", pytrace=False)
+        listed = "\n".join(unknown)
+        pytest.fail(f"The Mailchimp simulator was asked what it does not know:\n{listed}", pytrace=False)
 
 
 @pytest.fixture

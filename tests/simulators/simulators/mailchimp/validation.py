@@ -100,16 +100,16 @@ def parse_time(text: str) -> datetime:
     """
     # A plus sign in a query that was not encoded arrives as a space.
     tidy = text[:-6] + "+" + text[-5:] if len(text) > 6 and text[-6] == " " and text[-3] == ":" else text
-    moment = datetime.fromisoformat(tidy.removesuffix("Z") + "+00:00" if tidy.endswith("Z") else tidy)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    time = datetime.fromisoformat(tidy.removesuffix("Z") + "+00:00" if tidy.endswith("Z") else tidy)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def is_odd_time(text: str) -> bool:
     """A time without a zone, or from before there were any contacts."""
     if not text:
         return False
-    moment = datetime.fromisoformat(text.removesuffix("Z") + "+00:00" if text.endswith("Z") else text)
-    return moment.tzinfo is None or moment.year < _FIRST_YEAR
+    time = datetime.fromisoformat(text.removesuffix("Z") + "+00:00" if text.endswith("Z") else text)
+    return time.tzinfo is None or time.year < _FIRST_YEAR
 
 
 _FIRST_YEAR = 1970

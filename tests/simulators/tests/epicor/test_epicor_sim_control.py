@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from simulators.epicor.moments import from_datetime
 from simulators.epicor.testing import RunningEpicor, StartEpicor, running_epicor
+from simulators.epicor.timestamps import from_datetime
 
 CUSTOMERS = "Erp.BO.CustomerSvc/Customers"
 ONE = {"Company": "EPIC06", "CustNum": 1}

@@ -4,13 +4,13 @@ import json
 from collections import Counter
 
 import pytest
-from simulators.epicor import moments, tables
-from simulators.epicor.scribe import MASS_UPDATE
+from simulators.epicor import tables, timestamps
+from simulators.epicor.expectations import classify_email, expected_customers
 from simulators.epicor.seed import seed_rows
+from simulators.epicor.seed_rows import MASS_UPDATE
 from simulators.epicor.seed_words import EMAIL_FORMS
 from simulators.epicor.storage import Row
 from simulators.epicor.testing import RunningEpicor
-from simulators.epicor.truth import customer_truth, judge_email
 
 
 def of(table: str, customers: int = 400, seed: int = 1) -> list[Row]:
@@ -45,7 +45,7 @@ def test_a_quarter_of_the_customers_changed_in_one_moment() -> None:
 
 
 def test_every_way_of_typing_an_address_is_there() -> None:
-    kinds = Counter(judge_email(row["EMailAddress"]).kind for row in of("Customer"))
+    kinds = Counter(classify_email(row["EMailAddress"]).kind for row in of("Customer"))
     assert set(kinds) == set(EMAIL_FORMS)
 
 
@@ -89,8 +89,8 @@ def test_what_real_data_has() -> None:
     ],
 )
 def test_the_judge_of_addresses(text: str | None, kind: str, address: str | None, *, valid: bool) -> None:
-    verdict = judge_email(text)
-    assert (verdict.kind, verdict.address, verdict.valid) == (kind, address, valid)
+    content = classify_email(text)
+    assert (content.kind, content.address, content.valid) == (kind, address, valid)
 
 
 def test_truth_is_a_function_of_the_rows() -> None:
@@ -101,10 +101,10 @@ def test_truth_is_a_function_of_the_rows() -> None:
         {**base, "CustNum": 3, "EMailAddress": "a@example.com", "Inactive": True},
         {**base, "CustNum": 4, "EMailAddress": "PURCHASING"},
     ]
-    judged = customer_truth(rows)
-    assert [t.reason for t in judged] == [None, None, "inactive", "word"]
-    assert [t.shares_address_with for t in judged] == [1, 1, 0, 0]
-    assert [t.active for t in judged] == [True, True, False, True]
+    expected = expected_customers(rows)
+    assert [t.reason for t in expected] == [None, None, "inactive", "word"]
+    assert [t.shares_address_with for t in expected] == [1, 1, 0, 0]
+    assert [t.active for t in expected] == [True, True, False, True]
 
 
 def test_the_control_api_tells_the_truth_also_after_edits(epicor: RunningEpicor) -> None:
@@ -131,10 +131,10 @@ def test_the_control_api_tells_the_truth_also_after_edits(epicor: RunningEpicor)
     ],
 )
 def test_moments_are_read_in_every_form(text: str, ticks: int) -> None:
-    assert moments.parse(text) == ticks
+    assert timestamps.parse(text) == ticks
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2026-13-01", "2026-01-01T25:00:00Z"])
 def test_what_is_no_moment(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        moments.parse(text)
+        timestamps.parse(text)

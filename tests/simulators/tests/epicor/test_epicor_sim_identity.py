@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import requests
-from simulators.epicor import moments
+from simulators.epicor import timestamps
 from simulators.epicor.app import system_clock
 from simulators.epicor.auth import WEB_SERVICE_LICENSE, WEB_SERVICE_SHARED_LICENSE
 from simulators.epicor.testing import RunningEpicor, StartEpicor
@@ -113,9 +113,9 @@ def test_tokens_expire_by_the_clock(start_epicor: StartEpicor) -> None:
     now = [system_clock()]
     epicor = start_epicor(customers=10, clock=lambda: now[0], token_seconds=60)
     token = token_requests(epicor, epicor.password)[0].json()["AccessToken"]
-    now[0] += 59 * moments.TICKS_PER_SECOND
+    now[0] += 59 * timestamps.TICKS_PER_SECOND
     assert with_token(epicor, token) == 200
-    now[0] += 2 * moments.TICKS_PER_SECOND
+    now[0] += 2 * timestamps.TICKS_PER_SECOND
     assert with_token(epicor, token) == 401
 
 

@@ -83,5 +83,5 @@ def test_the_bound_that_speeds_up_a_page_changes_no_result(
 
 def test_ties_of_the_change_column_are_longer_than_a_page(world: Kinetic) -> None:
     tied = [row["UpdatedOn"] for row in world.store.select(world.table("Customer"))]
-    largest = max(tied.count(moment) for moment in set(tied))
+    largest = max(tied.count(time) for time in set(tied))
     assert largest > 15

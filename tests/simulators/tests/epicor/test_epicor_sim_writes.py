@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 import requests
-from simulators.epicor import moments
+from simulators.epicor import timestamps
 from simulators.epicor.testing import Row, RunningEpicor, StartEpicor
 
 CUSTOMERS = "Erp.BO.CustomerSvc/Customers"
@@ -146,7 +146,7 @@ def test_one_counter_for_all_tables(epicor: RunningEpicor, contact: Row) -> None
 
 
 def test_change_columns_that_are_maintained_and_one_that_is_not(start_epicor: StartEpicor) -> None:
-    now = [moments.parse("2026-07-04T03:30:00Z")]
+    now = [timestamps.parse("2026-07-04T03:30:00Z")]
     epicor = start_epicor(customers=60, clock=lambda: now[0])
     contact = epicor.rows(CONTACTS, top=1)[0]
     epicor.request("PATCH", f"{CUSTOMERS}('EPIC06',1)", json={"City": "Elsewhere"})
@@ -161,7 +161,7 @@ def test_change_columns_that_are_maintained_and_one_that_is_not(start_epicor: St
     assert part["ChangedOn"] == "2026-07-04T03:30:00Z"
     assert customer["UpdatedOn"] == "2026-07-04T03:30:00.000Z"
 
-    now[0] = moments.parse("2026-12-24T12:00:00.1234567Z")
+    now[0] = timestamps.parse("2026-12-24T12:00:00.1234567Z")
     epicor.control.switches(updated_on_decimals=7, maintain_contact_change_date=True)
     epicor.request("PATCH", contact_path(contact), json={"City": "Again"})
     after = read(epicor, contact_path(contact))
@@ -174,7 +174,7 @@ def test_change_date_plus_change_time_is_the_instant_when_clocks_change(
     start_epicor: StartEpicor, day: str
 ) -> None:
     instant = f"{day}T20:15:00Z"
-    epicor = start_epicor(customers=10, clock=lambda: moments.parse(instant))
+    epicor = start_epicor(customers=10, clock=lambda: timestamps.parse(instant))
     epicor.request("PATCH", f"{CUSTOMERS}('EPIC06',1)", json={"City": "Elsewhere"})
     row = read(epicor, f"{CUSTOMERS}('EPIC06',1)")
     told = datetime.fromisoformat(row["ChangeDate"]) + timedelta(seconds=row["ChangeTime"])

@@ -8,7 +8,7 @@ import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
-from simulators.mailchimp.consent import OPTED_OUT, Decision, Standing, Verdict, Way, decide
+from simulators.mailchimp.consent import OPTED_OUT, Decision, Outcome, Standing, Way, decide
 from simulators.mailchimp.plain_client import PlainClient, member_path
 from simulators.mailchimp.switches import Switches
 
@@ -223,11 +223,11 @@ def test_only_accepted_writes_set_a_status(
     standing: Standing, way: Way, status: str | None, if_new: str | None
 ) -> None:
     decision = decide(standing, way, status, if_new, Switches())
-    assert (decision.status is not None) == (decision.verdict in (Verdict.CREATE, Verdict.SET))
+    assert (decision.status is not None) == (decision.outcome in (Outcome.CREATE, Outcome.SET))
     assert decision.status in (None, status, if_new)
 
 
 def test_who_has_complained_is_never_subscribed_by_a_request() -> None:
     for way in Way:
         decision = decide(Standing.COMPLAINED, way, "subscribed", "subscribed", Switches())
-        assert decision in (Decision(Verdict.COMPLIANCE), Decision(Verdict.EXISTS))
+        assert decision in (Decision(Outcome.COMPLIANCE), Decision(Outcome.EXISTS))

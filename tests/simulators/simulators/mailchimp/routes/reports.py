@@ -125,8 +125,8 @@ def _campaigns(call: Call) -> Json:
     if call.query.get("status", "sent") != "sent":
         found = []
     ignored = call.account.switches.since_offset_ignored
-    since = queries.moment(call.query, "since_send_time", offset_ignored=ignored)
-    before = queries.moment(call.query, "before_send_time", offset_ignored=ignored)
+    since = queries.timestamp(call.query, "since_send_time", offset_ignored=ignored)
+    before = queries.timestamp(call.query, "before_send_time", offset_ignored=ignored)
     found = [
         one
         for one in found

@@ -1,4 +1,4 @@
-"""Tells the truth about customers: who is active, who can be written to, and why not."""
+"""Expectations about customers: which are active, which can be written to, and why not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za
 
 
 @dataclass(frozen=True)
-class EmailVerdict:
+class EmailContent:
     """What an e-mail column holds.
 
     `kind` is `clean`, `upper_case`, `padded`, `empty`, `mailto`, `display_name`, `several` or `word`;
@@ -28,25 +28,25 @@ class EmailVerdict:
         return self.kind in ("clean", "upper_case", "padded")
 
 
-def judge_email(text: str | None) -> EmailVerdict:
+def classify_email(text: str | None) -> EmailContent:
     """Say what an e-mail column holds."""
     given = text or ""
     stripped = given.strip()
     found = _ADDRESS.findall(stripped)
     if not stripped:
-        return EmailVerdict("empty", None)
+        return EmailContent("empty", None)
     if len(found) != 1:
-        return EmailVerdict("several" if found else "word", None)
+        return EmailContent("several" if found else "word", None)
     address = found[0].lower()
     if stripped == found[0]:
         if given != stripped:
-            return EmailVerdict("padded", address)
-        return EmailVerdict("clean" if stripped == address else "upper_case", address)
-    return EmailVerdict("mailto" if stripped.lower().startswith("mailto:") else "display_name", address)
+            return EmailContent("padded", address)
+        return EmailContent("clean" if stripped == address else "upper_case", address)
+    return EmailContent("mailto" if stripped.lower().startswith("mailto:") else "display_name", address)
 
 
 @dataclass(frozen=True)
-class CustomerTruth:
+class ExpectedCustomer:
     """One customer as a careful reader sees it."""
 
     company: str
@@ -66,16 +66,16 @@ class CustomerTruth:
     """How many other listed customers, over all companies, have the same address."""
 
 
-def customer_truth(customers: Iterable[Mapping[str, Any]]) -> list[CustomerTruth]:
-    """Judge rows of the Customer table; a pure function of them, so it holds after edits too."""
+def expected_customers(customers: Iterable[Mapping[str, Any]]) -> list[ExpectedCustomer]:
+    """Expectations about rows of the Customer table; a pure function of them, so it holds after edits too."""
     rows = list(customers)
-    verdicts = [judge_email(row["EMailAddress"]) for row in rows]
-    reasons = [_reason(row, verdict) for row, verdict in zip(rows, verdicts, strict=True)]
+    contents = [classify_email(row["EMailAddress"]) for row in rows]
+    reasons = [_reason(row, content) for row, content in zip(rows, contents, strict=True)]
     listed = Counter(
-        verdict.address for verdict, reason in zip(verdicts, reasons, strict=True) if reason is None
+        content.address for content, reason in zip(contents, reasons, strict=True) if reason is None
     )
     return [
-        CustomerTruth(
+        ExpectedCustomer(
             company=row["Company"],
             cust_num=row["CustNum"],
             cust_id=row["CustID"],
@@ -83,27 +83,29 @@ def customer_truth(customers: Iterable[Mapping[str, Any]]) -> list[CustomerTruth
             active=not row["Inactive"],
             no_contact=row["NoContact"],
             email=row["EMailAddress"],
-            email_kind=verdict.kind,
-            address=verdict.address,
-            valid=verdict.valid,
+            email_kind=content.kind,
+            address=content.address,
+            valid=content.valid,
             reason=reason,
-            shares_address_with=listed[verdict.address] - 1 if reason is None else 0,
+            shares_address_with=listed[content.address] - 1 if reason is None else 0,
         )
-        for row, verdict, reason in zip(rows, verdicts, reasons, strict=True)
+        for row, content, reason in zip(rows, contents, reasons, strict=True)
     ]
 
 
-def _reason(row: Mapping[str, Any], verdict: EmailVerdict) -> str | None:
+def _reason(row: Mapping[str, Any], content: EmailContent) -> str | None:
     if row["Inactive"]:
         return "inactive"
-    return None if verdict.valid else verdict.kind
+    return None if content.valid else content.kind
 
 
-def truth_document(customers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def expectations_document(customers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """What the control API answers: `customers`, the `addresses` a list must have, `counts` per reason."""
-    judged = customer_truth(customers)
+    expected = expected_customers(customers)
     return {
-        "customers": [asdict(truth) for truth in judged],
-        "addresses": sorted({truth.address for truth in judged if truth.reason is None and truth.address}),
-        "counts": dict(Counter(truth.reason or "listed" for truth in judged)),
+        "customers": [asdict(customer) for customer in expected],
+        "addresses": sorted(
+            {customer.address for customer in expected if customer.reason is None and customer.address}
+        ),
+        "counts": dict(Counter(customer.reason or "listed" for customer in expected)),
     }

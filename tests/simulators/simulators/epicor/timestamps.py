@@ -1,6 +1,6 @@
-"""Moments in the forms that Kinetic shows them in.
+"""Timestamps in the forms that Kinetic shows them in.
 
-Inside, a moment is a count of ticks of 100 ns since 1970 UTC.
+Inside, a timestamp is a count of ticks of 100 ns since 1970 UTC.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import lru_cache
 TICKS_PER_SECOND = 10_000_000
 
 Clock = Callable[[], int]
-"""Tells the current moment in ticks."""
+"""Tells the current time in ticks."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO = re.compile(
@@ -21,9 +21,9 @@ _ISO = re.compile(
 )
 
 
-def from_datetime(moment: datetime) -> int:
+def from_datetime(time: datetime) -> int:
     """Ticks of an aware datetime."""
-    delta = moment - _EPOCH
+    delta = time - _EPOCH
     return (delta.days * 86_400 + delta.seconds) * TICKS_PER_SECOND + delta.microseconds * 10
 
 
@@ -35,7 +35,7 @@ def parse(text: str) -> int:
     """
     match = _ISO.match(text)
     if match is None:
-        raise ValueError(f"not an ISO 8601 moment: {text}")
+        raise ValueError(f"not an ISO 8601 timestamp: {text}")
     day, clock, decimals, zone = match.groups()
     offset = "+00:00" if zone in (None, "Z", "z") else zone
     whole = datetime.fromisoformat(f"{day}T{clock or '00:00'}{offset}")
@@ -59,8 +59,8 @@ def local_midnight(ticks: int, zone: tzinfo) -> tuple[str, int]:
 
     Their sum is the true instant, also on a day whose clock is changed.
     """
-    moment = _EPOCH + timedelta(seconds=ticks // TICKS_PER_SECOND)
-    midnight, start = _midnight(moment.astimezone(zone).date().isoformat(), zone)
+    time = _EPOCH + timedelta(seconds=ticks // TICKS_PER_SECOND)
+    midnight, start = _midnight(time.astimezone(zone).date().isoformat(), zone)
     return midnight, ticks // TICKS_PER_SECOND - start
 
 

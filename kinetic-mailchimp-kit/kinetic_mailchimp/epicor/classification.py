@@ -1,0 +1,78 @@
+"""Finds the error that an answer of Kinetic means."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from kinetic_mailchimp.epicor.error_rules import RULES, Rule
+from kinetic_mailchimp.epicor.errors import (
+    PageRequest,
+    PageTimeoutError,
+    ProbeRequest,
+    QueryRefusedError,
+    ServerLimitError,
+)
+from kinetic_mailchimp.epicor.problem import Problem, read_problem
+from kinetic_mailchimp.kit.errors import ConnectorError, CredentialsError, PermissionDeniedError
+from kinetic_mailchimp.kit.http_call import Answer, Request
+
+
+def classify(request: Request, answer: Answer) -> ConnectorError | None:
+    """The error that an answer means; None for success."""
+    problem = read_problem(answer)
+    if answer.status < HTTPStatus.MULTIPLE_CHOICES and not problem.is_html:
+        return None
+    if isinstance(request, PageRequest) and answer.status in {408, 504}:
+        return PageTimeoutError(
+            "The server ran out of time over a page.", advice="Lower `page_size`.", status=answer.status
+        )
+    error = to_error(problem, answer)
+    if isinstance(request, ProbeRequest) and _refuses_query(error):
+        return QueryRefusedError(error.message, advice=error.advice, status=error.status, code=error.code)
+    return error
+
+
+def _refuses_query(error: ConnectorError) -> bool:
+    """Tell whether the query itself fails; the server hides the cause behind an apology, as 400 or 500."""
+    return (
+        error.status in {400, 500, 501}
+        and not isinstance(error, CredentialsError | PermissionDeniedError | ServerLimitError)
+        and error.retry_after is None
+    )
+
+
+def to_error(problem: Problem, answer: Answer, rules: tuple[Rule, ...] = RULES) -> ConnectorError:
+    """The error of the first rule that fits.
+
+    Args:
+        problem: The failure, read out of the body.
+        answer: What came back.
+        rules: The table; the first rule that fits decides.
+    """
+    rule, found = next((rule, found) for rule in rules if (found := rule.match(problem)) is not None)
+    message = rule.message.format(**found) if rule.message else _sentence(problem.message)
+    return rule.error(
+        message or _reason(answer.status),
+        advice=rule.advice,
+        status=answer.status,
+        code=problem.error_type or None,
+        request_id=problem.correlation_id,
+        retry_after=_longest(answer.retry_after, rule.retry_after),
+        field=found.get("name") or problem.field or None,
+    )
+
+
+def _sentence(text: str) -> str:
+    """The server's words with a full stop, for others follow them."""
+    return f"{text}." if text and (text[-1].isalnum() or text[-1] in "'\")]") else text
+
+
+def _longest(*seconds: float | None) -> float | None:
+    return max((value for value in seconds if value is not None), default=None)
+
+
+def _reason(status: int) -> str:
+    try:
+        return f"{HTTPStatus(status).phrase}."
+    except ValueError:
+        return "The server refused."

@@ -1,0 +1,37 @@
+"""A member as Mailchimp shows it, in the form that everything else counts on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kinetic_mailchimp.mailchimp.identity import subscriber_hash
+
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("id", "email_address", "contact_id", "status", "unsubscribe_reason"), str),
+    **dict.fromkeys(("language", "timestamp_opt", "last_changed"), str),
+    **dict.fromkeys(("merge_fields", "interests"), dict),
+    **dict.fromkeys(("tags", "marketing_permissions"), list),
+    "vip": bool,
+}
+_NAMED_BY = {"tags": "name", "marketing_permissions": "marketing_permission_id"}
+
+
+def normalized_member(member: Mapping[str, Any]) -> dict[str, Any]:
+    """The member without attributes that are null or of another type than the reference gives them."""
+    shown: dict[str, Any] = {
+        name: value
+        for name, value in member.items()
+        if value is not None and isinstance(value, _TYPES.get(name, object))
+    }
+    for name, key in _NAMED_BY.items():
+        entries = shown.get(name)
+        if isinstance(entries, list):
+            shown[name] = [entry for entry in entries if isinstance(entry, dict) and entry.get(key)]
+    return shown
+
+
+def member_key(member: Mapping[str, Any]) -> str:
+    """The key of a member that Mailchimp shows: made of its address, because its `id` may be another one."""
+    address = str(member.get("email_address") or "")
+    return subscriber_hash(address) if address else str(member.get("id") or "")
