@@ -79,8 +79,8 @@ def back(**columns: str) -> Change:
 MISTAKES: dict[str, tuple[Change, str, str]] = {
     "the API key of Epicor is missing": (
         unset("EPICOR_API_KEY"),
-        "tap-epicor-kinetic: Setting `api_key` is missing. `api_key` comes from EPICOR_API_KEY in {env}.",
-        "",
+        "tap-epicor-kinetic: Setting `api_key` is missing. ",
+        "`api_key` comes from EPICOR_API_KEY in {env}.",
     ),
     "a variable is misspelled": (
         rename("EPICOR_BASE_URL", "EPICOR_BASEURL"),

@@ -157,7 +157,15 @@ def _run_pipelines(stage: Stage) -> None:
     """Both pipelines at debug level, with records that fail; then with a login that is refused."""
 
     def run(job: str, log: str, *, status: int = 0, **variables: str) -> None:
-        command = ("meltano", "--environment=dev", "--log-level=debug", "run", "--no-install", job)
+        command = (
+            "meltano",
+            "--environment=dev",
+            "--log-config=none",
+            "--log-level=debug",
+            "run",
+            "--no-install",
+            job,
+        )
         stage.run(*command, log=log, status=status, variables=DEBUG | variables)
 
     run("forward", "forward")

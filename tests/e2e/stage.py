@@ -18,7 +18,6 @@ from typing import Any
 
 import requests
 import yaml
-from dotenv import dotenv_values
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(sys.executable).parent
@@ -83,8 +82,8 @@ class Stage:
         return text
 
     def meltano(self, *arguments: str, log: str) -> str:
-        """Run Meltano in the environment `dev`."""
-        return self.run("meltano", "--environment=dev", *arguments, log=log)
+        """Run Meltano in the environment `dev`, without the .env of whoever works here."""
+        return self.run("meltano", "--environment=dev", "--env-file", os.devnull, *arguments, log=log)
 
     def forward(self, log: str = "forward", *options: str) -> str:
         """Run the forward pipeline."""
@@ -268,32 +267,24 @@ def borrow_plugins(folder: Path) -> None:
 def _environment(
     folder: Path, plugins: Path, epicor: Mapping[str, Any], mailchimp: Mapping[str, Any]
 ) -> dict[str, str]:
-    """The variables of .env.example, and a Meltano database of this stage's own.
-
-    What a real .env sets beside them is set to nothing, because Meltano reads that file whatever we say.
-    """
+    """The variables of .env.example, and a Meltano database of this stage's own."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-    foreign = dict.fromkeys(dotenv_values(ROOT / ".env"), "")
-    return (
-        inherited
-        | foreign
-        | {
-            "CONNECTOR_ENV_FILE": os.devnull,
-            "EPICOR_BASE_URL": str(epicor["base_url"]),
-            "EPICOR_COMPANIES": json.dumps(epicor["companies"]),
-            "EPICOR_AUTH_METHOD": "basic",
-            "EPICOR_API_KEY": str(epicor["api_key"]),
-            "EPICOR_USERNAME": str(epicor["username"]),
-            "EPICOR_PASSWORD": str(epicor["password"]),
-            "MAILCHIMP_API_KEY": str(mailchimp["api_key"]),
-            "MAILCHIMP_BASE_URL": str(mailchimp["base_url"]),
-            "MAILCHIMP_LIST_ID": str(mailchimp["list_id"]),
-            "MAILCHIMP_LIST_IDS": json.dumps([mailchimp["list_id"]]),
-            "MAILCHIMP_WEBHOOKS_SECRET": RECEIVER_SECRET,
-            "MAILCHIMP_WEBHOOKS_INBOX_DATABASE_URL": f"sqlite:///{folder / 'inbox.sqlite3'}",
-            "AUDIT_DATABASE_URL": f"sqlite:///{folder / 'audit.sqlite3'}",
-            "MELTANO_SYS_DIR_ROOT": str(plugins),
-            "MELTANO_DATABASE_URI": f"sqlite:///{folder / 'meltano.sqlite3'}",
-            "NO_COLOR": "1",
-        }
-    )
+    return inherited | {
+        "CONNECTOR_ENV_FILE": os.devnull,
+        "EPICOR_BASE_URL": str(epicor["base_url"]),
+        "EPICOR_COMPANIES": json.dumps(epicor["companies"]),
+        "EPICOR_AUTH_METHOD": "basic",
+        "EPICOR_API_KEY": str(epicor["api_key"]),
+        "EPICOR_USERNAME": str(epicor["username"]),
+        "EPICOR_PASSWORD": str(epicor["password"]),
+        "MAILCHIMP_API_KEY": str(mailchimp["api_key"]),
+        "MAILCHIMP_BASE_URL": str(mailchimp["base_url"]),
+        "MAILCHIMP_LIST_ID": str(mailchimp["list_id"]),
+        "MAILCHIMP_LIST_IDS": json.dumps([mailchimp["list_id"]]),
+        "MAILCHIMP_WEBHOOKS_SECRET": RECEIVER_SECRET,
+        "MAILCHIMP_WEBHOOKS_INBOX_DATABASE_URL": f"sqlite:///{folder / 'inbox.sqlite3'}",
+        "AUDIT_DATABASE_URL": f"sqlite:///{folder / 'audit.sqlite3'}",
+        "MELTANO_SYS_DIR_ROOT": str(plugins),
+        "MELTANO_DATABASE_URI": f"sqlite:///{folder / 'meltano.sqlite3'}",
+        "NO_COLOR": "1",
+    }

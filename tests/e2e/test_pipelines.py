@@ -73,7 +73,9 @@ def key_of(text: str | None) -> str | None:
 @pytest.mark.rule("R6")
 @pytest.mark.rule("R8")
 def test_every_active_customer_is_a_member_and_nothing_is_sent_twice(stage):
-    stage.forward()
+    said = stage.forward().splitlines()
+    assert "target-mailchimp run 1 succeeded: " in said[-1]
+    assert not [line for line in said if "METRIC" in line or "Beginning sync" in line]
 
     members = stage.members()
     wanted = listed(stage)

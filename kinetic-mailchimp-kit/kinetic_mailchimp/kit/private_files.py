@@ -26,7 +26,7 @@ def warn_if_shared(path: Path, *, readers: int = stat.S_IROTH) -> None:
         mode = path.stat().st_mode
     except OSError:
         return
-    if mode & readers and path not in _warned:
+    if stat.S_ISREG(mode) and mode & readers and path not in _warned:
         _warned.add(path)
         logger.warning("Others can read %s (mode %03o): run `chmod 600 %s`.", path, stat.S_IMODE(mode), path)
 

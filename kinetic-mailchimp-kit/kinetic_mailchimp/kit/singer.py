@@ -66,7 +66,8 @@ def run_plugin(plugin: type[PluginBase]) -> None:
         _end(plugin, setting_errors(error))
     except RecursionError:
         # From Python 3.12 on, JSON is read that is nested more deeply than anything can be worked on.
-        _end(plugin, ["A record or an answer is nested too deeply to be worked on."])
+        plugin.logger.error("A record or an answer is nested too deeply to be worked on.")  # noqa: TRY400 (a traceback would hide it)
+        sys.exit(1)
 
 
 def _quiet_under_meltano(plugin: type[PluginBase]) -> None:

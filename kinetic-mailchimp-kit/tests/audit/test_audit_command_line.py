@@ -88,7 +88,7 @@ def test_a_person_is_one_story_in_both_directions(filled: AuditTrail, sync_audit
         "FNAME: Ada → Eda",
         "HTTP 200 · id 0f1e2d",
         "Mailchimp → Epicor  flagged",
-        "consent: unsubscribed",
+        "  consent: unsubscribed",
     ]
     order += ["CustCnt EPIC06/3", "NoContact: false → true", "CustCnt EPIC06/4"]
     history = told.partition("\n\n")[2]
