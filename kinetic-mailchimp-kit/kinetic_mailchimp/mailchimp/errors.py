@@ -76,7 +76,11 @@ def _strange_success(request: Request, answer: Answer) -> ConnectorError | None:
     except ValueError:
         is_object = False
     return (
-        None if is_object else TransientError("The answer is not a whole JSON object.", status=answer.status)
+        None
+        if is_object
+        else TransientError(
+            "The answer is not a whole JSON object.", advice=WHO_ANSWERS, status=answer.status
+        )
     )
 
 
