@@ -29,6 +29,7 @@ SYSTEM = frozenset(
         "cd",
         "chmod",
         "cp",
+        "crontab",
         "curl",
         "echo",
         "export",

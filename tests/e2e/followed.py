@@ -95,10 +95,10 @@ class Project:
         words = set(re.split(r"[\s|;&()\"]+", line))
         if words & NOT_HERE or re.search(r"…|https://", line):
             return
+        own = (*OURS, "CONNECTOR_ENV_FILE", "MELTANO_DATABASE_URI")
         inherited = {
-            name: value for name, value in self.stage.environment.items() if not name.startswith(OURS)
+            name: value for name, value in self.stage.environment.items() if not name.startswith(own)
         }
-        inherited.pop("MELTANO_DATABASE_URI", None)
         ended = subprocess.run(
             ["/bin/bash", "-ec", line],
             cwd=self.folder,

@@ -141,7 +141,10 @@ def test_a_persons_requests_are_answered(project, stage):
 def test_every_key_is_changed(project):
     keys = "CONNECTOR_SECRET_KEY_FILE=$HOME/.config/connector.key"
     project.run(
-        Command(f'connector-secrets keygen --file ~/.config/connector.key && echo "{keys}" >> .env', ())
+        Command(
+            f'mkdir -p ~/.config && connector-secrets keygen --file ~/.config/connector.key && echo "{keys}" >> .env',
+            (),
+        )
     )
     names = ("EPICOR_API_KEY", "EPICOR_PASSWORD", "MAILCHIMP_API_KEY", "MAILCHIMP_WEBHOOKS_SECRET")
     named = " ".join(f"--name {name}" for name in names)
