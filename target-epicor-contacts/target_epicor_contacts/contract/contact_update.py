@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from kinetic_mailchimp.audit.state.member_state import CarriedOptOut
+from kinetic_mailchimp.audit.state.member_state import CarriedOptOut, OpenWrite
 from kinetic_mailchimp.kit.email_address import InvalidEmailError, email_key, find_address, parse_email
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.kit.timestamps import Clock, parse_timestamp, utc_now
@@ -66,6 +66,7 @@ class ContactUpdate:
         campaign_id: The campaign that caused it.
         list_id: The audience that it happened in.
         sent: The value of these columns that both sides last had in common, where one is known.
+        writing: By column, the values of a run that broke off while it wrote them.
         opted_in_at: When the person opted in last, where Mailchimp shows the member as subscribed.
         echo: The rep's opt-out that the event comes from, where this software carried it to Mailchimp.
         source_key: Key of the record at its source.
@@ -84,6 +85,7 @@ class ContactUpdate:
     campaign_id: str | None = None
     list_id: str | None = None
     sent: Mapping[str, Any] = field(default_factory=dict)
+    writing: Mapping[str, OpenWrite] = field(default_factory=dict)
     opted_in_at: datetime | None = None
     echo: CarriedOptOut | None = None
     source_key: str | None = None
