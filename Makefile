@@ -1,12 +1,15 @@
 # Every target installs what it needs first. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test model check audit fuzz docs format bench-smoke bench release clean
+.PHONY: help install lock demo test model check audit fuzz docs docs-site format bench-smoke bench wheels release stranger clean \
+        purge
 
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
+SITE := .venv/site
 MEMBERS := kinetic-mailchimp-kit tap-epicor-kinetic tap-mailchimp-webhooks target-epicor-contacts \
            target-mailchimp tests/simulators
+PUBLISHED := $(filter-out tests/simulators,$(MEMBERS))
 PACKAGES := $(patsubst %/py.typed,%,$(wildcard $(addsuffix /*/py.typed,$(MEMBERS))))
 
 help: ## Show this list
@@ -28,6 +31,9 @@ lock: ## Write requirements.lock again (needs the network)
 	    --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 	    $(foreach member,$(MEMBERS),--no-emit-package $(notdir $(member))) --no-emit-package connector-simulators \
 	    --group run --group dev pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS)) --output-file requirements.lock
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	    --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+	    --group site --constraint requirements.lock --output-file tests/docs/requirements.lock
 
 demo: install ## Both pipelines against the simulators; DEMO_CUSTOMERS=N sets the size
 	$(BIN)/python tests/e2e/demo.py
@@ -45,7 +51,7 @@ check: install ## What CI checks beside the tests: lint, format, types, imports,
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(PACKAGES)
 	@# Tests are held to the same, but for annotations of their fixtures.
-	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench tests/docs tests/fuzz tests/model .ci; do \
+	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench tests/docs tests/fuzz tests/model tests/stranger .ci; do \
 	    $(BIN)/mypy --allow-untyped-defs --allow-incomplete-defs $$tests || exit 1; done
 	$(BIN)/lint-imports
 	@for member in $(MEMBERS); do \
@@ -65,6 +71,16 @@ fuzz: install ## Odd inputs for everything that parses, with a bound on CPU per 
 docs: install ## Write what follows from the code: settings, definitions, rule table, versions
 	$(BIN)/python tests/docs/generate.py --write
 
+docs-site: $(SITE)/installed ## Build the documentation into site/, which opens without a server; a dead link fails
+	NO_MKDOCS_2_WARNING=1 PYTHONDONTWRITEBYTECODE=1 $(SITE)/bin/mkdocs build --strict --quiet
+	@echo "Open site/index.html"
+
+# An environment of its own: nothing else needs what builds the site.
+$(SITE)/installed: .venv/installed tests/docs/requirements.lock
+	$(UV) venv --quiet --clear $(SITE)
+	$(UV) pip sync --quiet --python $(SITE)/bin/python --require-hashes tests/docs/requirements.lock
+	@touch $@
+
 format: install ## Format, and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -76,10 +92,26 @@ bench-smoke: install ## Every benchmark at a size that shows only that it runs
 bench: install ## Benchmarks: ratios against a floor measured in the same run
 	$(BIN)/pytest tests/bench --capture=no --override-ini python_files='bench_*.py' --override-ini timeout=3600
 
-release: check ## Build the distributions of the version in VERSION and tag them; uploads nothing
-	$(BIN)/python .ci/release.py
+wheels: install ## Build the wheel of each distribution into dist/, for `pip install --find-links dist`
+	rm -rf dist
+	@for member in $(PUBLISHED); do \
+	    $(UV) build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist $$member || exit 1; done
+
+release: install ## Build the distributions of the version in VERSION and tag them; uploads nothing
+	PYTHONPATH=tests/docs $(BIN)/python .ci/release.py --check-only
+	$(MAKE) check
+	PYTHONPATH=tests/docs $(BIN)/python .ci/release.py
+
+stranger: ## Follow the READMEs in an empty home, and install each plugin into projects of somebody else
+	$(PYTHON) tests/stranger/walk.py
 
 clean: ## Remove what make made; data/, output/ and the state in .meltano/ stay
-	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf .venv site dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
 	rm -rf $(wildcard .meltano/*/*/venv)
 	find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +
+
+# Whoever is asked must type the word: an empty answer, or no terminal, deletes nothing.
+purge: ## Delete data/, output/ and .meltano/ too, after a question: audit trail, inbox, key store, bookmarks
+	@printf 'This deletes data/, output/ and .meltano/ in $(CURDIR), for good: who opted out, what was sent, the bookmarks.\nType "delete" to go on: '
+	@read -r answer && [ "$$answer" = delete ] || { echo "Nothing was deleted."; exit 1; }
+	rm -rf data output .meltano

@@ -1,6 +1,7 @@
 """Makes a release up to the upload: checks, builds, lists what is inside, tags, and prints the last command.
 
-`make release` starts it after `make check`. The version is the one in the file VERSION.
+`make release` starts it with `--check-only` before the long `make check`, and without it after. The version
+is the one in the file VERSION.
 """
 
 from __future__ import annotations
@@ -17,17 +18,11 @@ import zipfile
 from pathlib import Path
 
 import sbom
+from distributions import PUBLISHED, urls
 from packaging.metadata import Metadata
 
 ROOT = Path(__file__).resolve().parents[1]
 DIST = ROOT / "dist"
-PUBLISHED = (
-    "kinetic-mailchimp-kit",
-    "tap-epicor-kinetic",
-    "tap-mailchimp-webhooks",
-    "target-epicor-contacts",
-    "target-mailchimp",
-)
 
 
 def git(*arguments: str) -> str:
@@ -102,6 +97,8 @@ def validate(version: str) -> None:
             *([] if str(found.version) == version else [f"has the version {found.version}"]),
             *([] if found.license_expression == "Apache-2.0" else ["has another licence"]),
             *([] if described else ["has no description"]),
+            *([] if found.project_urls == urls() else ["has other addresses"]),
+            *([] if found.keywords else ["has no keywords"]),
             *([] if f"{stem}.dist-info/licenses/LICENSE" in names else ["lacks LICENSE"]),
             *([] if f"{package}/py.typed" in names else ["lacks py.typed"]),
             *(
@@ -119,6 +116,8 @@ def main() -> None:
     """Make the release."""
     version = (ROOT / "VERSION").read_text(encoding="utf-8").strip()
     check(version)
+    if "--check-only" in sys.argv:
+        return
     committed = git("show", "--no-patch", "--format=%ct")
     build(committed)
     validate(version)
@@ -133,6 +132,10 @@ def main() -> None:
         f"{sums}\nTagged v{version}. Nothing was uploaded; this does it:\n\n"
         f"  git push origin v{version}\n  .venv/bin/uv publish dist/*.whl dist/*.tar.gz\n"
     )
+    if "example." in urls()["Homepage"]:
+        sys.stdout.write(
+            "\nNot yet: put the real addresses under [project.urls] in pyproject.toml, then `make docs`.\n"
+        )
 
 
 if __name__ == "__main__":

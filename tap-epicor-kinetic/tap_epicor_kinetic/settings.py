@@ -62,7 +62,6 @@ class ReadSettings:
 
     start_date: dt.datetime | None = setting(
         None,
-        title="Start date",
         description="Rows changed earlier are not read in the first run. Where a stream follows revisions, "
         "its change date is compared, if Kinetic maintains one; else the setting has no effect on it.",
         schema={"type": ["string"], "format": "date-time"},
@@ -70,61 +69,51 @@ class ReadSettings:
     )
     page_size: int = setting(
         1000,
-        title="Page size",
         description="Rows to ask for at once; fewer for a while after the server ran out of time.",
         minimum=1,
         maximum=10_000,
     )
     pagination: Literal["keyset", "offset"] = setting(
         KEYSET,
-        title="Pagination",
         description="`keyset` begins each page after the last row of the one before and misses nothing; "
         "`offset` counts rows with `$skip`, for services that refuse such conditions, and may miss rows that "
         "change meanwhile.",
     )
     overlap_seconds: float = setting(
         60,
-        title="Overlap in seconds",
         description="How far behind the bookmark a run begins where timestamps are followed: rows commit "
         "late.",
         minimum=0,
     )
     overlap_revisions: int = setting(
         1000,
-        title="Overlap in revisions",
         description="The same where `SysRevID` is followed, which counts all writes of the database.",
         minimum=0,
     )
     cursors: Mapping[str, str] | None = setting(
         None,
-        title="Cursors",
         description="Stream to the column that its changes are followed by. Without an entry: the first of "
         "`UpdatedOn`, `SysRevID` and `ChangedOn` that the service has.",
     )
     customer_types: tuple[str, ...] = setting(
         ("CUS",),
-        title="Customer types",
         description="Customers to read: `CUS` customers, `PRO` prospects, `SUS` suspects; none: all.",
     )
     inactive_customers: Literal["skip", "flag"] = setting(
         "skip",
-        title="Inactive customers",
         description="`skip` leaves out customers marked inactive; `flag` reads them, with `Active` false.",
     )
     on_company_error: Literal["fail", "skip"] = setting(
         "fail",
-        title="Company without access",
         description="`fail` ends the run at a company without access; `skip` logs it and reads on.",
     )
     report_deletions: frozenset[str] | None = setting(
         None,
-        title="Report deletions",
         description="Streams whose rows that are gone are reported, as records with their key and "
         "`_sdc_deleted_at`. Each run then reads all keys of these streams.",
     )
     key_store: str = setting(
         "",
-        title="Key store",
         description="SQLite file that keeps the keys between two runs, for `report_deletions`.",
     )
     emit_activate_version_messages: bool = setting(
@@ -135,7 +124,6 @@ class ReadSettings:
     )
     custom_streams: Sequence[Mapping[str, Any]] | None = setting(
         None,
-        title="Custom streams",
         description="Further sets of services, and BAQs.",
         schema={"type": ["array"], "items": _CUSTOM_STREAM},
         parse=tuple,

@@ -38,44 +38,35 @@ class TapSettings(InboxSettings, AudienceSettings):
 
     follow: bool = setting(
         default=False,
-        title="Follow",
         description="Stay and emit each event as it arrives, instead of ending when the inbox is read.",
     )
     follow_max_seconds: float | None = setting(
         None,
-        title="Longest following",
         description="End after so many seconds of following; without it, only a signal ends it.",
     )
     catch_up: bool = setting(
         default=True,
-        title="Catch up",
         description="Ask Mailchimp for opt-outs that no webhook reported, before the inbox is read. "
         "Needs `api_key` or `access_token`; is left out without.",
     )
     catch_up_scope: Literal["opt_outs", "all_changes"] = setting(
         "opt_outs",
-        title="Scope of the catch-up",
         description="`all_changes` also finds new subscriptions, changed profiles and changed addresses. It "
         "cannot tell them from changes that another program wrote, such as target-mailchimp.",
     )
-    catch_up_interval: float = setting(
-        900, title="Catch-up interval", description="Seconds between two catch-ups while following."
-    )
+    catch_up_interval: float = setting(900, description="Seconds between two catch-ups while following.")
     confirm_unsigned: bool = setting(
         default=True,
-        title="Confirm unsigned events",
         description="Read the member before a subscription, a profile or a changed address is emitted whose "
         "delivery was not signed. Needs `api_key` or `access_token`; is left out without.",
     )
     backfill: bool = setting(
         default=True,
-        title="Backfill",
         description="Let the first catch-up find all opt-outs that Mailchimp knows, however old. "
         "Otherwise it begins one day before.",
     )
     reader: str = setting(
         "default",
-        title="Reader",
         description="The name of this pipeline in the inbox, if several read it: events are deleted only "
         "after all have read them.",
     )

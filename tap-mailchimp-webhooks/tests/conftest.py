@@ -6,21 +6,27 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 import uvicorn
+from cryptography import x509
 from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from fastapi import FastAPI
+from kinetic_mailchimp.kit.bounded_server import BoundedServer, Limits, bounded_protocol
 from kinetic_mailchimp.kit.redaction import MASKER
 from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
 from tap_mailchimp_webhooks.events.event import Arrival
 from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.store import Inbox
-from tap_mailchimp_webhooks.receiver.app import create_app
-from tap_mailchimp_webhooks.receiver.connections import Limits, bounded_protocol
+from tap_mailchimp_webhooks.receiver.app import create_app, limits_of
 from tap_mailchimp_webhooks.receiver.settings import ReceiverSettings
 from tap_mailchimp_webhooks.webhooks.path_secret import PathSecrets
 
@@ -124,7 +130,7 @@ def new_key() -> Callable[[], str]:
 @contextmanager
 def serving(app: FastAPI, **options: Any) -> Iterator[str]:
     """Serve an application from a thread; hands out its address."""
-    server = uvicorn.Server(
+    server = BoundedServer(
         uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, **options)
     )
     thread = threading.Thread(target=server.run)
@@ -139,6 +145,28 @@ def serving(app: FastAPI, **options: Any) -> Iterator[str]:
         thread.join()
 
 
+@pytest.fixture(scope="session")
+def tls_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for 127.0.0.1, its key in the same file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    addresses = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder(subject_name=name, issuer_name=name, public_key=key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2120, 1, 1, tzinfo=UTC))
+        .add_extension(addresses, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    file.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        + certificate.public_bytes(Encoding.PEM)
+    )
+    return file
+
+
 @pytest.fixture
 def start_receiver(open_inbox: Callable[..., Inbox], sqlite_url: str) -> Iterator[Callable[..., str]]:
     """Starts a receiver; hands out its address. Keywords are those of ReceiverSettings."""
@@ -148,12 +176,13 @@ def start_receiver(open_inbox: Callable[..., Inbox], sqlite_url: str) -> Iterato
             url: str = sqlite_url,
             now: Callable[[], float] = time.time,
             limits: Limits | None = None,
+            server: Mapping[str, Any] | None = None,
             **settings: Any,
         ) -> str:
             values: Mapping[str, Any] = {"secret": PathSecrets((SECRET,)), **settings}
             chosen = ReceiverSettings(**values)
-            app = create_app(chosen, open_inbox(url), now)
-            return stack.enter_context(serving(app, http=bounded_protocol(limits or Limits.of(chosen))))
+            options = {"http": bounded_protocol(limits or limits_of(chosen)), **(server or {})}
+            return stack.enter_context(serving(create_app(chosen, open_inbox(url), now), **options))
 
         yield start
 

@@ -27,6 +27,8 @@ from tap_mailchimp_webhooks.catch_up.poller import CatchUp, CatchUpSettings
 from tap_mailchimp_webhooks.catch_up.scheduler import PeriodicCatchUp
 from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
 from tap_mailchimp_webhooks.events.event import CATCH_UP, CONTACT_EVENTS, Arrival, text_of
+from tap_mailchimp_webhooks.inbox.person import events_of, unread
+from tap_mailchimp_webhooks.inbox.statistics import count_deliveries
 from tap_mailchimp_webhooks.inbox.store import Inbox, StoredEvent
 from tap_mailchimp_webhooks.streams.contact_events import contact_details
 from tap_mailchimp_webhooks.webhooks.urls import public_url
@@ -183,6 +185,35 @@ def test_finds_changes_of_subscribed_people_when_told_to(
     ]
     assert ("upemail", PEOPLE[1], "new@example.com") in found
     assert catch_up(all_changes=True) == 0
+
+
+def test_finds_a_changed_address_of_somebody_whom_no_event_was_about(
+    mailchimp: RunningMailchimp, inbox: Inbox, catch_up: Callable[..., int]
+) -> None:
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    mailchimp.control.put_members(
+        {"email": person, "state": "subscribed", "last_changed": long_ago.timestamp()}
+        for person in PEOPLE[:3]
+    )
+    assert catch_up(all_changes=True) == 0
+    assert emitted(inbox) == []
+
+    mailchimp.control.change_address(PEOPLE[0], "new@example.com")
+    mailchimp.control.edit_profile(PEOPLE[1], merge_fields={"FNAME": "Augusta"})
+    mailchimp.control.unsubscribe(PEOPLE[2])
+    catch_up(all_changes=True)
+
+    found = {(record["type"], record["email"], record["new_email"]) for record in emitted(inbox)}
+    assert found == {
+        ("upemail", PEOPLE[0], "new@example.com"),
+        ("profile", "new@example.com", None),
+        ("profile", PEOPLE[1], None),
+        ("unsubscribe", PEOPLE[2], None),
+    }
+    # What is noted about people is not taken for what webhooks missed, nor for events that wait.
+    assert count_deliveries(inbox.database, mailchimp.list_id, long_ago).missed == len(found)
+    noted = events_of(inbox, PEOPLE[1])[:1]
+    assert (noted[0].type, unread(inbox, noted)) == ("profile", 0)
 
 
 def test_begins_again_where_a_failed_one_began(

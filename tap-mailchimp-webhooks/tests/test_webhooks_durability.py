@@ -218,24 +218,6 @@ def test_the_migrations_lead_to_the_tables_that_the_code_expects(database_url: s
     assert ScriptDirectory.from_config(PROFILE.alembic_config()).get_current_head() == PROFILE.head
 
 
-def test_an_inbox_of_an_earlier_version_keeps_its_events_and_gets_an_id(
-    open_inbox: OpenInbox, database_url: str, make_arrival: MakeArrival
-) -> None:
-    earlier = open_inbox(database_url)
-    earlier.store([make_arrival()])
-    with earlier.database.writing() as connection:
-        connection.execute(text("DROP TABLE inbox_identity"))
-        for column in ("claimed_at", "is_signed"):
-            connection.execute(text(f"ALTER TABLE inbox_events DROP COLUMN {column}"))
-        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0001'"))  # noqa: S608 (a constant)
-
-    upgraded, again = open_inbox(database_url), open_inbox(database_url)
-
-    assert upgraded.last_sequence() == 1
-    assert len(upgraded.inbox_id()) == 32
-    assert again.inbox_id() == upgraded.inbox_id()
-
-
 def test_an_inbox_of_a_newer_version_is_left_alone(database_url: str) -> None:
     database = Database.connect(database_url)
     database.migrate()

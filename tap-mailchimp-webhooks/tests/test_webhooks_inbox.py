@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from click.testing import CliRunner
 from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError, TransientError
 from sqlalchemy import select, text
+from tap_mailchimp_webhooks.cli.main import commands
 from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, Arrival
 from tap_mailchimp_webhooks.inbox.database import Database, default_url
 from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
@@ -38,6 +40,25 @@ def test_stores_once_and_reads_in_order(
     assert inbox.read(CONTACT_EVENTS, after=0, limit=2) == found[:2]
     assert inbox.last_sequence() == found[-1].sequence
     assert found[0].data == first.data
+
+
+def test_an_inbox_is_the_same_in_another_database_and_goes_on_there(
+    open_inbox: OpenInbox, sqlite_url: str, postgres_url: str, make_arrival: MakeArrival
+) -> None:
+    inbox = open_inbox(sqlite_url)
+    inbox.store([make_arrival() for _ in range(3)])
+
+    command = ["copy", "--inbox-database-url", sqlite_url, "--to", postgres_url]
+    told = CliRunner().invoke(commands, command)
+    again = CliRunner().invoke(commands, command)
+
+    assert told.exit_code == 0, told.output
+    assert isinstance(again.exception, ConfigurationError)
+    copied = open_inbox(postgres_url)
+    assert copied.inbox_id() == inbox.inbox_id()
+    assert copied.page(after=0) == inbox.page(after=0)
+    copied.store([make_arrival()])
+    assert copied.last_sequence() > inbox.last_sequence()
 
 
 def test_reads_some_audiences_and_events_that_name_none(inbox: Inbox, make_arrival: MakeArrival) -> None:

@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
+from kinetic_mailchimp.kit import bounded_server
+from kinetic_mailchimp.kit.bounded_server import LARGEST_HEAD, MOST_HEADERS, Limits
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from tap_mailchimp_webhooks.events.delivery import FORM
-from tap_mailchimp_webhooks.receiver import connections
-from tap_mailchimp_webhooks.receiver.connections import LARGEST_HEAD, MOST_HEADERS, Limits
 from tap_mailchimp_webhooks.receiver.settings import ReceiverSettings
 from tap_mailchimp_webhooks.webhooks.path_secret import PathSecrets
 
@@ -78,6 +79,103 @@ def test_a_head_without_an_end_is_not_kept(
         connection.sendall(b"x" * 60_000_000)
 
 
+@pytest.mark.parametrize(
+    "never_ending",
+    [b"1;", b"", b"0\r\nX: ", b"0\r\n"],
+    ids=["an extension", "a size", "a trailer's value", "a trailer's name"],
+)
+def test_what_surrounds_a_body_has_an_end(
+    start_receiver: Callable[..., str], connect: Callable[[str], socket.socket], never_ending: bytes
+) -> None:
+    connection = connect(start_receiver())
+    connection.sendall(HALF_OF_A_HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + never_ending)
+
+    with pytest.raises(ConnectionError):
+        connection.sendall(b"0" * 60_000_000)
+
+
+def test_a_body_that_goes_on_after_its_answer_is_cut_off(
+    start_receiver: Callable[..., str], connect: Callable[[str], socket.socket]
+) -> None:
+    connection = connect(start_receiver())
+    head = HALF_OF_A_HEAD.replace(b"-of-the-tests", b"-of-nobody") + b"Transfer-Encoding: chunked\r\n\r\n"
+    connection.sendall(head)
+
+    with pytest.raises(ConnectionError):
+        connection.sendall(head + (b"1000\r\n" + b"x" * 0x1000 + b"\r\n") * 15_000)
+
+
+@pytest.mark.parametrize(
+    "following",
+    [b"\0", b"GET / HTTP/9\r\n\r\n", HALF_OF_A_HEAD + b"X: " + b"x" * 20 * LARGEST_HEAD],
+)
+def test_nobody_outside_writes_into_the_log(
+    start_receiver: Callable[..., str],
+    connect: Callable[[str], socket.socket],
+    caplog: pytest.LogCaptureFixture,
+    following: bytes,
+) -> None:
+    url = start_receiver()
+    caplog.clear()
+    connection = connect(url)
+    upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    connection.sendall(f"GET {PATH} HTTP/1.1\r\nHost: x\r\n".encode() + upgrade)
+    assert connection.recv(12) == b"HTTP/1.1 200"
+
+    connection = connect(url)
+    with suppress(ConnectionError):
+        connection.sendall(f"GET {PATH} HTTP/1.1\r\nHost: x\r\n\r\n".encode() + following)
+
+    answer_of(connection)
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")] == []
+    assert "Traceback" not in caplog.text
+
+
+def test_a_redirect_leads_nowhere_else(start_receiver: Callable[..., str]) -> None:
+    answer = requests.post(
+        f"{start_receiver()}{PATH}/", headers={"Host": "evil.example"}, allow_redirects=False, timeout=60
+    )
+    assert (answer.status_code, answer.headers.get("Location")) == (404, None)
+
+
+@pytest.mark.parametrize(
+    ("client", "status"),
+    [
+        ("8.8.8.8", 404),
+        ("2001:4860:4860::8888", 404),
+        ("::ffff:8.8.8.8", 404),
+        ("somebody", 404),
+        ("10.1.2.3", 200),
+        ("127.0.0.1", 200),
+        ("fd00::1", 200),
+    ],
+)
+@pytest.mark.parametrize("path", ["/readyz", "/metrics"])
+def test_what_tells_about_the_inbox_is_not_for_the_internet(
+    start_receiver: Callable[..., str], path: str, client: str, status: int
+) -> None:
+    answer = requests.get(start_receiver() + path, headers={"X-Forwarded-For": client}, timeout=60)
+    assert answer.status_code == status
+
+
+def test_a_tls_handshake_has_an_end(
+    start_receiver: Callable[..., str],
+    connect: Callable[[str], socket.socket],
+    tls_certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bounded_server, "HEAD_SECONDS", 0.2)
+    url = start_receiver(server={"ssl_certfile": tls_certificate})
+    connection = connect(url)
+    connection.settimeout(30)  # asyncio itself waits for 60 s
+
+    connection.sendall(b"\x16\x03\x01")
+
+    assert answer_of(connection) == b""
+    answer = requests.get(url.replace("http:", "https:") + PATH, verify=str(tls_certificate), timeout=60)
+    assert answer.text == "ready"
+
+
 @pytest.mark.parametrize("beginning", [b"", b"\r\n", HALF_OF_A_HEAD, HALF_OF_A_BODY])
 def test_a_request_that_does_not_end_is_cut_off(
     start_receiver: Callable[..., str],
@@ -86,7 +184,7 @@ def test_a_request_that_does_not_end_is_cut_off(
     caplog: pytest.LogCaptureFixture,
     beginning: bytes,
 ) -> None:
-    monkeypatch.setattr(connections, "SWEEP_SECONDS", 0.02)
+    monkeypatch.setattr(bounded_server, "SWEEP_SECONDS", 0.02)
     url = start_receiver(limits=Limits(500, 50, head_seconds=0.1, request_seconds=0.2))
     connection = connect(url)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
 from kinetic_mailchimp.kit.errors import DataError
 from tap_mailchimp_webhooks.cli.main import commands
-from tap_mailchimp_webhooks.events.event import to_arrival
+from tap_mailchimp_webhooks.events.event import CATCH_UP, WEBHOOK, to_arrival
 from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.person import events_of
 from tap_mailchimp_webhooks.inbox.store import Inbox
@@ -68,6 +69,33 @@ def test_the_export_lists_what_it_found(inbox, now, run) -> None:
     result = run("export", "--email", ADA)
     assert [json.loads(line)["where"] for line in result.stdout.splitlines()] == ["inbox"] * 3
     assert "3 events (2 unsubscribe, 1 upemail)" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ([], ["event-0", "event-1", "event-2", "event-3", "event-4", "signed"]),
+        (["--list-id", "a"], ["event-0", "event-1", "event-3", "event-4"]),
+        (["--unsigned"], ["event-0", "event-1", "event-2", "event-3", "event-4"]),
+        (["--list-id", "b", "--unsigned"], []),
+    ],
+)
+def test_the_events_of_a_webhook_are_told_by_their_ids(inbox, now, run, options, found) -> None:
+    fill(inbox, now)
+    given = {"occurred_at": now, "received_at": now}
+    inbox.store(
+        [
+            to_arrival(
+                "signed", "unsubscribe", {**DATA[0], "list_id": "b"}, origin=WEBHOOK, is_signed=True, **given
+            ),
+            to_arrival("polled", "unsubscribe", DATA[0], origin=CATCH_UP, **given),
+        ]
+    )
+    result = run("events", "--since", now.isoformat(), *options)
+    assert result.stdout.splitlines() == found
+    later = run("events", "--since", (now + timedelta(seconds=1)).isoformat(), *options)
+    assert later.stdout == ""
+    assert run("events", "--since", "yesterday").exit_code == 2
 
 
 @pytest.mark.rule("R2")

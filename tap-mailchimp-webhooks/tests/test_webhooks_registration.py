@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import hmac
 import json
+import socket
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -258,6 +260,36 @@ def test_a_failed_probe_names_the_cause(status: int, says: str) -> None:
             server.shutdown()
 
 
+@pytest.mark.parametrize(
+    ("endless", "says"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 25_000_000, ""),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000_000, "no connection"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 4_000_000, "no connection"),
+    ],
+    ids=["body", "continue", "headers"],
+)
+def test_a_probe_reads_no_answer_without_an_end(endless: bytes, says: str) -> None:
+    left: list[int] = []
+
+    def answer() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(65_536)
+            try:
+                connection.sendall(endless)
+            except ConnectionError:
+                left.append(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = Thread(target=answer)
+        thread.start()
+        with pytest.raises(ConfigurationError, match=says) if says else nullcontext():
+            probe(f"http://127.0.0.1:{listening.getsockname()[1]}/")
+        thread.join()
+    assert left
+
+
 def test_a_probe_of_a_closed_port_names_the_cause() -> None:
     with pytest.raises(ConfigurationError, match="no connection"):
         probe("http://127.0.0.1:1/")
@@ -435,6 +467,7 @@ def test_reads_the_env_file_of_the_folder_unless_the_process_was_given_the_varia
     says: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
     tmp_path: Path,
 ) -> None:
     variable = "MAILCHIMP_WEBHOOKS_SECRET"
@@ -442,6 +475,7 @@ def test_reads_the_env_file_of_the_folder_unless_the_process_was_given_the_varia
     if given is None:
         monkeypatch.delenv(variable)
     (tmp_path / ".env").write_text(f"{variable}=changeme\n")
+    (tmp_path / ".env").chmod(0o644)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["mailchimp-webhooks", "serve"])
 
@@ -449,6 +483,7 @@ def test_reads_the_env_file_of_the_folder_unless_the_process_was_given_the_varia
         cli.main()
 
     assert capsys.readouterr().err.startswith(f"Error: {says}")
+    assert f"Others can read {tmp_path / '.env'}" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["register", "unregister", "status", "catch-up"])

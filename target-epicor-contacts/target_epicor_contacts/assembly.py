@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Executor
 from functools import cached_property
 
-from kinetic_mailchimp.audit import AuditTrail, Run, default_database_url, encryption_key
+from kinetic_mailchimp.audit import AuditTrail, Run
+from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE
 from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
 from kinetic_mailchimp.epicor import EpicorClient
@@ -30,16 +31,6 @@ _TYPES_OF_PARTICULARS: Mapping[str, tuple[str, ...]] = {
     "date_column": ("Edm.DateTimeOffset", "Edm.Date", "Edm.String"),
     "campaign_column": _TEXT,
 }
-
-
-def open_trail(settings: WriteSettings) -> AuditTrail:
-    """The trail, encrypting with the key that `sync-audit` reads it with, where there is one.
-
-    Raises:
-        ConfigurationError: The database or the key is not usable.
-    """
-    url = settings.audit_database_url or default_database_url()
-    return AuditTrail.open(url, encryption_key=encryption_key(), keep_payloads=settings.keep_payloads)
 
 
 class Assembly:
@@ -121,6 +112,12 @@ class Assembly:
         )
         return EventProcessor(dependencies, rules, settings)
 
+    def has_handovers(self, trail: AuditTrail) -> bool:
+        """True if flags that target-mailchimp found out about wait for a run of this kind."""
+        if self._settings.reconcile or CORRELATION_VARIABLE in os.environ:
+            return False
+        return trail.ledger(HANDOVER_NAMESPACE).count() > 0
+
     def check_connection(self) -> Iterator[str]:
         """Try what a run needs: one readable line for each thing that works.
 
@@ -139,7 +136,7 @@ class Assembly:
         if settings.unmatched == "create":
             self._creator(self._finder()).customer_number()
             yield "The customer for new contacts exists."
-        with open_trail(settings):
+        with settings.open_trail():
             yield "The audit database can be written."
 
     def _finder(self, written_columns: Collection[str] = ()) -> RowFinder:

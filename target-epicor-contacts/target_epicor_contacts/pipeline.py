@@ -42,8 +42,6 @@ from target_epicor_contacts.state.known_members import (
 from target_epicor_contacts.state.person_state import PersonState
 
 LEDGER = "target-epicor-contacts"
-RATIO_FROM = 100
-"""Records that must be read before a share of failures means anything."""
 
 PersonStates = Mapping[str, PersonState]
 """By address."""
@@ -62,10 +60,6 @@ class Before:
     states: PersonStates = field(default_factory=dict)
     rows: Mapping[str, EpicorRow] = field(default_factory=dict)
     flags: Mapping[str, FlagState] = field(default_factory=dict)
-
-
-class TooManyFailuresError(ConnectorError):
-    """More records failed than the settings allow."""
 
 
 @dataclass(frozen=True)
@@ -129,30 +123,9 @@ class EventProcessor:
         self._check_failures()
 
     def _check_failures(self) -> None:
-        """Stop when too much failed.
-
-        Raises:
-            TooManyFailuresError: More than `max_failed` or `max_failed_ratio` allow.
-        """
-        run, settings = self._dependencies.run, self._settings
-        ratio = settings.max_failed_ratio if run.records_read >= RATIO_FROM else None
-        failed = sum(count for action, count in run.counts.items() if self._counts_as_failed(action))
-        most = min(
-            float("inf") if settings.max_failed is None else settings.max_failed,
-            float("inf") if ratio is None else ratio * run.records_read,
-        )
-        if failed > most:
-            raise TooManyFailuresError(
-                f"{failed} of {run.records_read} records failed.",
-                advice=(
-                    "`sync-audit failures` shows them and `sync-audit replay` sends them again; the limits "
-                    "are `max_failed` and `max_failed_ratio`."
-                ),
-            )
-
-    def _counts_as_failed(self, action: Action) -> bool:
-        """Also a person without a row, where that is set to leave a dead letter."""
-        return action.is_failure or (action is Action.UNMATCHED and self._settings.unmatched == "dead_letter")
+        # Also a person without a row, where that is set to leave a dead letter.
+        unmatched = (Action.UNMATCHED,) if self._settings.unmatched == "dead_letter" else ()
+        self._settings.check_failures(self._dependencies.run, failures=unmatched)
 
     def _apply_updates(
         self, by_index: Mapping[int, ContactUpdate], decisions: dict[int, Decision]

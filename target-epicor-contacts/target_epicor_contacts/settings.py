@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
+from kinetic_mailchimp.audit.targets.settings import RunSettings
 from kinetic_mailchimp.epicor import with_epicor_settings
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.settings import json_schema, read, setting
+from typing_extensions import override
 
 from target_epicor_contacts.epicor.columns import Columns
 from target_epicor_contacts.epicor.entities import CONTACT
@@ -22,12 +24,11 @@ Evidence = Literal["memo", "crm_call"]
 
 
 @dataclass(frozen=True)
-class WriteSettings(Policy):
+class WriteSettings(Policy, RunSettings):
     """Settings of the target beside those of the connection to Kinetic."""
 
     address_filter: AddressFilter = setting(
         AddressFilter.CONTAINS,
-        title="How addresses are searched",
         description=(
             "`contains` finds `mailto:`, names and spaces around an address; `equals` is for clean columns. "
             "Whether the database tells capitals apart is found out; `tolower` takes it as known."
@@ -35,7 +36,6 @@ class WriteSettings(Policy):
     )
     unmatched: Unmatched = setting(
         "record",
-        title="People without a row",
         description=(
             "`record` only notes it; `dead_letter` keeps the record for replay and counts it as failed; "
             "`create` makes a contact under `create_under_customer`; `ignore` counts it as of no interest."
@@ -43,17 +43,14 @@ class WriteSettings(Policy):
     )
     create_under_customer: str | None = setting(
         None,
-        title="Customer of new contacts",
         description="CustID of the customer under which `unmatched: create` makes contacts.",
     )
     create_in_company: str | None = setting(
         None,
-        title="Company of new contacts",
         description="The company of that customer. Default: the first of `companies`.",
     )
     write_mode: WriteMode = setting(
         WriteMode.PATCH,
-        title="Way to write",
         description=(
             "`patch` sets single columns; `rpc` reads and updates the whole row, where rules refuse `patch`; "
             "`update_ext` sends up to 50 rows in a call."
@@ -61,29 +58,24 @@ class WriteSettings(Policy):
     )
     verify_writes: bool = setting(
         default=True,
-        title="Read back",
         description="Read written rows back and compare; Epicor can accept a change and not store it.",
     )
     evidence: tuple[Evidence, ...] = setting(
         (),
-        title="Evidence",
         description="Log opt-outs in Epicor too: as a `memo` on the row, as a `crm_call` of the customer.",
     )
     crm_call_type: str | None = setting(
         None,
-        title="Type of CRM calls",
         description="CallTypeCode for `crm_call`; it must exist in Epicor.",
     )
     batch_size: int = setting(
         500,
-        title="Batch size",
         description="Records worked on together; a STATE message ends a batch early.",
         minimum=1,
         maximum=5000,
     )
     cache_seconds: float = setting(
         60,
-        title="Seconds to remember rows",
         description="How long a found row is used again without asking Epicor.",
         minimum=0,
     )
@@ -94,44 +86,6 @@ class WriteSettings(Policy):
             "`dead_letter` keeps the record for replay and counts it as failed: it may hold an opt-out. "
             "`skip` only records why."
         ),
-    )
-    max_failed: int | None = setting(
-        None,
-        title="Most failed records",
-        description="More failed records than this end the run with an error before its state moves on.",
-        minimum=0,
-    )
-    max_failed_ratio: float | None = setting(
-        None,
-        title="Largest share of failed records",
-        description="The same as a share of the records read, from 0 to 1; looked at from 100 records on.",
-        minimum=0,
-        maximum=1,
-    )
-    audit_database_url: str | None = setting(
-        None,
-        title="Audit database",
-        description=(
-            "`sqlite:///file` or `postgresql://…`. Default: `data/sync-audit.sqlite3` in the Meltano project."
-        ),
-        secret=True,
-    )
-    keep_payloads: bool = setting(
-        default=False,
-        title="Keep what was sent",
-        description=(
-            "Store what was sent completely in the audit trail, encrypted where AUDIT_ENCRYPTION_KEY is set."
-        ),
-    )
-    dry_run: bool = setting(
-        default=False,
-        title="Dry run",
-        description="Do everything but write; the audit trail shows what would be done. No state is saved.",
-    )
-    reconcile: bool = setting(
-        default=False,
-        title="Compare",
-        description="Compare and write nothing: each difference is recorded as drift. No state is saved.",
     )
 
     @classmethod
@@ -156,6 +110,11 @@ class WriteSettings(Policy):
             )
         return settings.comparing() if settings.reconcile else settings
 
+    @property
+    @override
+    def saves_state(self) -> bool:
+        return super().saves_state and not self.repair
+
     def comparing(self) -> WriteSettings:
         """The same for a comparison, which writes nothing and keeps no record for replay."""
         unmatched: Unmatched = "record" if self.unmatched == "dead_letter" else self.unmatched
@@ -168,4 +127,4 @@ class WriteSettings(Policy):
         return rules.comparing() if self.reconcile else rules
 
 
-JSON_SCHEMA: dict[str, Any] = with_epicor_settings(json_schema(WriteSettings))
+JSON_SCHEMA: dict[str, Any] = with_epicor_settings(json_schema(Policy, WriteSettings))

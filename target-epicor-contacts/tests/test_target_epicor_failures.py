@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kinetic_mailchimp.audit.targets.settings import TooManyFailuresError
 from kinetic_mailchimp.audit.trail.environment import record_encryption
 from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.errors import (
@@ -21,7 +22,6 @@ from kinetic_mailchimp.kit.errors import (
     TransientError,
 )
 from target_epicor_contacts.epicor.row_sender import ATTEMPTS
-from target_epicor_contacts.pipeline import TooManyFailuresError
 
 Update = Callable[..., dict[str, Any]]
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from kinetic_mailchimp.audit.targets.settings import TooManyFailuresError
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
 from kinetic_mailchimp.kit.http_call import HttpCall, Reply
@@ -17,7 +18,6 @@ from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, PER
 from target_epicor_contacts.epicor.row_finder import RowFinder
 from target_epicor_contacts.epicor.row_write import RowWrite
 from target_epicor_contacts.epicor.row_writer import RowWriter
-from target_epicor_contacts.pipeline import TooManyFailuresError
 from target_epicor_contacts.settings import WriteSettings
 
 Update = Callable[..., dict[str, Any]]

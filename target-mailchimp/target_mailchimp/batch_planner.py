@@ -113,28 +113,21 @@ class Planner:
             for record in winners
         ]
         extra: list[NoWrite | Write] = [
-            *self._left_behind(entries, states),
+            *self._left_behind(entries),
             *self._lowered_too(winners, states),
         ]
         return Planned(merged, [*entries, *extra], states, len(extra))
 
-    def _left_behind(
-        self, entries: Sequence[NoWrite | Write], states: Mapping[str, MemberState | None]
-    ) -> list[NoWrite]:
+    def _left_behind(self, entries: Sequence[NoWrite | Write]) -> list[NoWrite]:
         """The members without a row, because the new address of their row is a member of its own."""
-        found = []
-        for entry in entries:
-            for left in entry.detached:
-                here = states[entry.record.member]
-                if here is None or left.state.rows or left.state.status not in CONSENTING_STATUSES:
-                    continue
-                if left.state.contact_id and left.state.contact_id == here.contact_id:
-                    continue
-                record = _as_of(entry.record, left)
-                sources = frozenset(row.source for row in entry.record.rows if row.source)
-                after = replace(left.state, left_by=left.state.left_by | sources)
-                found.append(NoWrite(record, Action.SKIPPED, LEFT_BEHIND, LEFT_BEHIND_DETAIL, after=after))
-        return found
+        return [
+            NoWrite(
+                _as_of(entry.record, left), Action.SKIPPED, LEFT_BEHIND, LEFT_BEHIND_DETAIL, after=left.state
+            )
+            for entry in entries
+            for left in entry.detached
+            if not left.state.left_by.isdisjoint(row.source for row in entry.record.rows)
+        ]
 
     def _lowered_too(
         self, records: Sequence[MemberRecord], states: dict[str, MemberState | None]
@@ -196,12 +189,8 @@ class Planner:
         A member whose address another record of the batch has is not given up: it stays where it is.
         """
         here = states[record.member]
-        sources = {row.source for row in record.rows}
-        left = tuple(
-            Former(former.member, _without(former.state, sources))
-            for former in formers
-            if former.member not in wanted
-        )
+        sources = frozenset(row.source for row in record.rows if row.source)
+        left = tuple(_left(former, sources, here) for former in formers if former.member not in wanted)
         if here is not None or not formers:
             brings = here is not None and brings_opt_out(record, here, (former.state for former in formers))
             planned = self._plan_here(record, _with_baseline(here, formers), brings=brings)
@@ -270,6 +259,15 @@ def _formers(
         if member != record.member and state is not None and row.source in state.rows:
             found[member] = Former(member, state)
     return list(found.values())
+
+
+def _left(former: Former, sources: frozenset[str], here: MemberState | None) -> Former:
+    """A member without the rows that left it; where they went to another member, it knows them."""
+    state = _without(former.state, sources)
+    same = here is not None and state.contact_id and state.contact_id == here.contact_id
+    if here is not None and not (same or state.rows) and state.status in CONSENTING_STATUSES:
+        state = replace(state, left_by=state.left_by | sources)
+    return Former(former.member, state)
 
 
 def _as_of(record: MemberRecord, member: Former) -> MemberRecord:

@@ -6,6 +6,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -41,9 +42,18 @@ class Membership:
         trail: Holds the ledger.
         save: Stores changes of the ledger.
         list_id: The audience.
+        looks_at_all: Whether every member is looked at, and what Mailchimp once refused may be sent again.
     """
 
-    def __init__(self, client: MailchimpClient, trail: AuditTrail, save: SaveLedger, list_id: str) -> None:
+    def __init__(
+        self,
+        client: MailchimpClient,
+        trail: AuditTrail,
+        save: SaveLedger,
+        list_id: str,
+        *,
+        looks_at_all: bool = False,
+    ) -> None:
         prefix = f"target-mailchimp/{list_id}"
         self.members_namespace = members_namespace(list_id)
         self.sources_namespace = f"{prefix}/sources"
@@ -54,6 +64,7 @@ class Membership:
         self._client = client
         self._save = save
         self._list_id = list_id
+        self._looks_at_all = looks_at_all
         self._members = trail.ledger(self.members_namespace)
         self._sources = trail.ledger(self.sources_namespace)
         self._waiting = trail.ledger(self.waiting_namespace)
@@ -73,6 +84,12 @@ class Membership:
 
     def states(self, members: Iterable[str]) -> dict[str, MemberState]:
         """The states that the ledger has, by subscriber hash, with what the other direction learned."""
+        found = self._known(members)
+        if self._looks_at_all:
+            return {member: replace(state, refused={}) for member, state in found.items()}
+        return found
+
+    def _known(self, members: Iterable[str]) -> dict[str, MemberState]:
         found = read_members(self._members, members)
         agreed = read_agreed(self._agreed, found)
         return found | {member: with_agreed(found[member], values) for member, values in agreed.items()}
@@ -158,7 +175,7 @@ class Membership:
         return str(shown.get("timestamp_opt") or "")
 
     def edited(self) -> Iterator[dict[str, MemberState]]:
-        """Members whom somebody edited in Mailchimp where the source owns the field, in pages."""
+        """Members that were edited in Mailchimp where the source owns the field, in pages."""
         edited = (member for member, _ in self._edited.items())
         while page := list(itertools.islice(edited, LARGEST_PAGE)):
             yield self.states(page)
@@ -169,7 +186,7 @@ class Membership:
         remade = {f"{MERGE_FIELD}{tag}" for tag, number in known.items() if fields.get(tag, number) != number}
         members = (member for member, _ in self._members.items()) if remade else iter(())
         while page := list(itertools.islice(members, LARGEST_PAGE)):
-            states = {member: without_baseline(state, remade) for member, state in self.states(page).items()}
+            states = {member: without_baseline(state, remade) for member, state in self._known(page).items()}
             self._save(
                 {self.members_namespace: {member: state.to_json() for member, state in states.items()}}
             )
@@ -188,10 +205,12 @@ class Membership:
             # The first page was read some time before its answer was dated.
             dates.append(date - timedelta(seconds=time.monotonic() - asked) - _OVERLAP)
 
-        listing = self._client.members(self._list_id, since_last_changed=since, on_date=note)
+        listing = self._client.members(
+            self._list_id, since_last_changed=None if self._looks_at_all else since, on_date=note
+        )
         for page in iter(lambda: list(itertools.islice(listing, LARGEST_PAGE)), []):
             shown = {member_key(member): member for member in page}
-            states = self.states(shown)
+            states = self._known(shown)
             seen = {
                 key: seen_member(states.get(key), member, is_first_look=since is None)
                 for key, member in shown.items()

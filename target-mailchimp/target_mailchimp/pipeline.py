@@ -24,9 +24,6 @@ from target_mailchimp.settings import LoadSettings
 from target_mailchimp.writing.write_result import WriteResult
 from target_mailchimp.writing.writer import Writer
 
-ENOUGH_FOR_A_RATIO = 100
-"""Records after which a share of failures means something."""
-
 SINGLES_PER_JOB = 10
 
 
@@ -107,10 +104,18 @@ class Loader:
         self._submit_all()
         while self._in_flight:
             self._settle(wait(self._in_flight, return_when=FIRST_COMPLETED).done)
-        self._check_limits(at_end=True)
+        self._settings.check_failures(self._run)
+
+    def complete(self, stream: str) -> None:
+        """Take note that every record of a stream came: only a comparison needs to know."""
+
+    @property
+    def shortfall(self) -> str:
+        """The reason, in words, why not all of the work was done; empty where it was."""
+        return ""
 
     def restore(self) -> None:
-        """Send again what the source owns and somebody edited in Mailchimp, where no record did.
+        """Send again what the source owns and was edited in Mailchimp, where no record did.
 
         Each is a decision of its own, and counts as a record read.
 
@@ -180,7 +185,7 @@ class Loader:
             ):
                 while len(self._pending.get(group, ())) >= size:
                     self._submit(group, size)
-        self._check_limits()
+        self._settings.check_failures(self._run, share=False)
 
     def _record_invalid(self) -> None:
         keep = self._settings.on_invalid == "dead_letter"
@@ -299,16 +304,6 @@ class Loader:
             if error is not None:
                 raise error
             del self._in_flight[future]
-
-    def _check_limits(self, *, at_end: bool = False) -> None:
-        ratio = self._settings.max_failed_ratio if at_end else None
-        if self._run.records_read < ENOUGH_FOR_A_RATIO:
-            ratio = None
-        if self._run.exceeds(self._settings.max_failed, ratio):
-            raise DataError(
-                "Too many records failed, so the run ends here and its state is not saved.",
-                advice="See `sync-audit failures`. Correct them, or raise `max_failed`, `max_failed_ratio`.",
-            )
 
 
 def _keys(write: Write) -> set[str]:

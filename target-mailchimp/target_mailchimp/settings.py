@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
+from kinetic_mailchimp.audit.targets.settings import RunSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.settings import json_schema, read, setting
 from kinetic_mailchimp.mailchimp import MAILCHIMP_SETTINGS
 from kinetic_mailchimp.mailchimp.client import LARGEST_BATCH
 from kinetic_mailchimp.mailchimp.settings import DEFAULT_CONNECTIONS, MOST_CONNECTIONS
+from typing_extensions import override
 
 from target_mailchimp.rules.policy import InactiveAction, TagMode
 
@@ -20,7 +22,7 @@ OnInvalid = Literal["skip", "dead_letter"]
 
 
 @dataclass(frozen=True)
-class LoadSettings:
+class LoadSettings(RunSettings):
     """The settings of a load."""
 
     list_id: str = setting(
@@ -35,48 +37,40 @@ class LoadSettings:
     )
     batch_size: int = setting(
         LARGEST_BATCH,
-        title="Batch size",
         description="Members in one call; Mailchimp takes 500 at most.",
         minimum=1,
         maximum=LARGEST_BATCH,
     )
     concurrency: int = setting(
         DEFAULT_CONNECTIONS,
-        title="Concurrency",
         description="Calls in flight at once. Mailchimp grants ten to a user, over all programs.",
         minimum=1,
         maximum=MOST_CONNECTIONS,
     )
     status_if_new: NewStatus = setting(
         "subscribed",
-        title="Status of new members",
         description="For a record that brings none. With double opt-in, `subscribed` becomes `pending`.",
     )
     update_only_streams: frozenset[str] = setting(
         frozenset(),
-        title="Streams that only update",
         description="Records of these streams update members and never create one.",
     )
     create_merge_fields: bool = setting(
         default=False,
-        title="Create merge fields",
         description="Make merge fields that the audience lacks, with type and name from the stream's schema.",
     )
     skip_merge_validation: bool = setting(
         default=True,
-        title="Skip the check of required merge fields",
         description="Take members without the merge fields that the audience's forms require.",
     )
     address_placeholder: str = setting(
         "",
-        title="Placeholder in addresses",
         description="What is sent for the state and the zip that an address does not have, such as `-`: "
         "Mailchimp takes no address without them. By default, such an address clears the one there. "
         "A placeholder comes back with the address, so the way to Epicor must leave it out.",
     )
     tags: TagMode = setting(
         "add",
-        title="Tags",
         description="Whether a record's `tags` are added, or are all that the member shall have.",
     )
     two_way_fields: frozenset[str] = setting(
@@ -87,18 +81,15 @@ class LoadSettings:
     )
     conflict_policy: ConflictPolicy = setting(
         ConflictPolicy.MAILCHIMP_WINS,
-        title="Conflicts",
         description="Whose value stays in a field of both sides that both changed since they last agreed. "
         "`newest_wins` needs a timestamp in `source_updated_on`.",
     )
     inactive_action: InactiveAction = setting(
         "nothing",
-        title="Inactive customers",
         description="What happens to a member whose records all say `source_active: false`.",
     )
     inactive_tag: str = setting(
         "Inactive",
-        title="Tag of inactive customers",
         description="What `inactive_action: tag` adds, and removes when the customer is active again.",
     )
     on_invalid: OnInvalid = setting(
@@ -106,42 +97,16 @@ class LoadSettings:
         title="Records without a usable address",
         description="`skip` records why; `dead_letter` also keeps it for replay and counts it as failed.",
     )
-    max_failed: int | None = setting(
-        None,
-        title="Most failed records",
-        description="More failed records than this end the run with an error, and its state is not saved.",
-        minimum=0,
-    )
-    max_failed_ratio: float | None = setting(
-        None,
-        title="Largest share of failed records",
-        description="The same as a share of the records read, from 0 to 1, once 100 were read.",
-        minimum=0,
-        maximum=1,
-    )
-    audit_database_url: str = setting(
-        "",
-        title="Audit database",
-        description="`sqlite:///…` or `postgresql://…`; by default `data/sync-audit.sqlite3` in the project.",
-        secret=True,
-    )
-    keep_payloads: bool = setting(
+    repair: bool = setting(
         default=False,
-        title="Keep what was sent",
-        description="Store what was sent completely in the audit trail, encrypted where "
-        "AUDIT_ENCRYPTION_KEY is set.",
+        description="Look at the whole audience, as the job `repair` does, and send values again that "
+        "Mailchimp once did not take or store. No state is saved.",
     )
-    dry_run: bool = setting(
-        default=False,
-        title="Dry run",
-        description="Do everything but write; the audit trail says what would be done. No state is saved.",
-    )
-    reconcile: bool = setting(
-        default=False,
-        title="Reconcile",
-        description="Compare all records with the whole audience and write nothing; what differs is recorded "
-        "as `drifted`. Wants a full read, as the job `reconcile` makes it.",
-    )
+
+    @property
+    @override
+    def saves_state(self) -> bool:
+        return super().saves_state and not self.repair
 
     def audience_of(self, stream: str, named_by_record: str = "") -> str:
         """The audience that a record goes to, as it is named: an id or a name.

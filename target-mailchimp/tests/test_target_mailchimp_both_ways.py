@@ -284,6 +284,18 @@ def test_an_opt_out_reaches_the_member_that_the_row_left_behind(bench: Any) -> N
     assert status(bench, OTHER) == "subscribed"
 
 
+@pytest.mark.rule("R2")
+def test_a_member_that_was_left_behind_is_reached_where_the_new_one_was_written_at_once(bench: Any) -> None:
+    bench.run([{**ROW, "email_address": OTHER}])
+    pass_time(bench)
+    bench.mailchimp.control.put_members([{"email": PERSON, "state": "subscribed"}])
+    pass_time(bench)
+    decided = bench.run([{**ROW, "LNAME": "New"}])
+    assert {entry.reason for entry in decided} == {"left_behind", "fields_differ"}
+    bench.run([OUT])
+    assert (status(bench), status(bench, OTHER)) == ("unsubscribed", "unsubscribed")
+
+
 def test_a_member_that_was_left_behind_and_has_another_row_is_not_lowered(bench: Any) -> None:
     left_behind(bench)
     bench.run([{"email_address": OTHER, "source_key": SECOND}])

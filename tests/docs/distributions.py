@@ -1,8 +1,10 @@
-"""Gives every distribution the version of the file VERSION, bounds that follow from it, and the licence."""
+"""Gives every distribution its version, bounds that follow from it, addresses and the licence."""
 
 from __future__ import annotations
 
+import functools
 import re
+import tomllib
 from pathlib import Path
 
 from plugin_definitions import ROOT
@@ -41,9 +43,19 @@ def bounds(version: str) -> str:
     return f">={lower},<{upper}"
 
 
+@functools.cache
+def urls() -> dict[str, str]:
+    """The addresses of the project, by their names in the metadata; the root's pyproject.toml has them."""
+    found: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "urls"
+    ]
+    return found
+
+
 def wanted() -> dict[Path, str]:
     """The pyproject.toml and the LICENSE of each distribution, as they should be."""
     number = version()
+    addresses = "".join(f'{name} = "{url}"\n' for name, url in urls().items())
     licence = (ROOT / "LICENSE").read_text(encoding="utf-8")
     files = {}
     for member in (*PUBLISHED, "tests/simulators"):
@@ -55,6 +67,7 @@ def wanted() -> dict[Path, str]:
             count=1,
             flags=re.MULTILINE,
         )
-        files[file] = re.sub(rf'("{LIBRARY}\[[^\]]*\])[<>=][^"]*"', rf'\g<1>{bounds(number)}"', text)
+        text = re.sub(rf'("{LIBRARY}\[[^\]]*\])[<>=][^"]*"', rf'\g<1>{bounds(number)}"', text)
+        files[file] = re.sub(r"(?<=^\[project\.urls\]\n)(?:.+\n)*", addresses, text, flags=re.MULTILINE)
     files |= {ROOT / member / "LICENSE": licence for member in PUBLISHED}
     return files

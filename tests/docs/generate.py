@@ -1,8 +1,8 @@
 """Writes everything in the repository that follows from the code, or checks it.
 
-These are the settings in the READMEs, the definitions under plugins/, the table of docs/rules.md,
-the table of fields in docs/mappings.md,
-and the version and licence of each distribution.
+These are the settings and install lines in the READMEs, the definitions under plugins/ and hub/, the tables
+of docs/rules.md, docs/mappings.md and docs/reference, and the version, addresses and licence of each
+distribution.
 `python tests/docs/generate.py` checks and names what differs; with `--write` it brings the files up to date.
 """
 
@@ -15,9 +15,14 @@ from pathlib import Path
 
 import distributions
 import field_table
+import other_projects
 import plugin_definitions
+import reference_pages
 import rule_table
 from plugin_definitions import OTHERS, PLUGINS, ROOT
+
+IN_HUB = tuple(plugin for plugin in (*PLUGINS, *OTHERS) if plugin.source)
+"""Those of this project: other projects find the rest in Meltano Hub."""
 
 
 def between(text: str, begin: str, end: str, content: str) -> str:
@@ -39,12 +44,16 @@ def between(text: str, begin: str, end: str, content: str) -> str:
 def wanted() -> dict[Path, str]:
     """Each generated file with the text that it should have."""
     files = {plugin.file: plugin_definitions.lock_file(plugin) for plugin in (*PLUGINS, *OTHERS)}
+    files |= {other_projects.hub_path(plugin): other_projects.hub_file(plugin) for plugin in IN_HUB}
     for plugin in PLUGINS:
         readme = ROOT / plugin.name / "README.md"
-        content = f"\n{plugin_definitions.table(plugin_definitions.about(plugin.name))}\n\n"
-        files[readme] = between(
-            readme.read_text(encoding="utf-8"), "<!-- settings -->", "<!-- /settings -->", content
-        )
+        text = readme.read_text(encoding="utf-8")
+        settings = plugin_definitions.table(plugin_definitions.about(plugin.name))
+        text = between(text, "<!-- settings -->", "<!-- /settings -->", f"\n{settings}\n\n")
+        install = other_projects.install_section(plugin)
+        files[readme] = between(text, "<!-- install -->", "<!-- /install -->", f"\n{install}\n")
+    readme = ROOT / "README.md"
+    files[readme] = other_projects.with_version_and_repository(readme.read_text(encoding="utf-8"))
     rules = ROOT / "docs" / "rules.md"
     files[rules] = between(
         rules.read_text(encoding="utf-8"), "<!-- tests -->", "<!-- /tests -->", f"\n{rule_table.table()}\n\n"
@@ -56,12 +65,21 @@ def wanted() -> dict[Path, str]:
         "<!-- /fields -->",
         f"\n{field_table.table()}\n\n",
     )
+    for page, tables in reference_pages.tables().items():
+        file = ROOT / "docs" / "reference" / f"{page}.md"
+        text = file.read_text(encoding="utf-8")
+        for name, table in tables.items():
+            text = between(text, f"<!-- {name} -->", f"<!-- /{name} -->", f"\n{table.strip()}\n\n")
+        files[file] = text
     return files | distributions.wanted()
 
 
 def unexpected() -> list[Path]:
     """Definitions that no plugin has any more."""
-    return sorted(set((ROOT / "plugins").glob("*/*.lock")) - {plugin.file for plugin in (*PLUGINS, *OTHERS)})
+    found = {*ROOT.glob("plugins/*/*.lock"), *ROOT.glob("hub/*/*/*.yml")}
+    return sorted(
+        found - {plugin.file for plugin in (*PLUGINS, *OTHERS)} - set(map(other_projects.hub_path, IN_HUB))
+    )
 
 
 def main() -> None:

@@ -41,6 +41,8 @@ class Plugin:
         source: The folder of its distribution, with extras; empty for one from the index.
         groups: Which settings are needed together; any one group is enough.
         commands: What `meltano invoke NAME:COMMAND` calls.
+        program: The program of these commands; the plugin's own without one.
+        keywords: What Meltano Hub finds it by.
         has_about: Tells whether it is a Singer plugin, which states its settings.
     """
 
@@ -50,6 +52,8 @@ class Plugin:
     source: str = ""
     groups: tuple[tuple[str, ...], ...] = ()
     commands: tuple[str, ...] = ()
+    program: str = ""
+    keywords: tuple[str, ...] = ()
     has_about: bool = True
 
     @property
@@ -72,13 +76,23 @@ EPICOR_GROUPS = (
     ("base_url", "companies", "api_key", "auth_method"),
 )
 PLUGINS = (
-    Plugin("tap-epicor-kinetic", "extractors", "Epicor Kinetic", "tap-epicor-kinetic", EPICOR_GROUPS),
+    Plugin(
+        "tap-epicor-kinetic",
+        "extractors",
+        "Epicor Kinetic",
+        "tap-epicor-kinetic",
+        EPICOR_GROUPS,
+        keywords=("epicor", "erp", "odata"),
+    ),
     Plugin(
         "tap-mailchimp-webhooks",
         "extractors",
         "Mailchimp webhooks",
         "tap-mailchimp-webhooks[postgres]",
         (("api_key",), ("access_token",)),
+        commands=("serve", "register", "status", "unregister", "secret", "rotate-secret", "catch-up"),
+        program="mailchimp-webhooks",
+        keywords=("mailchimp", "webhooks"),
     ),
     Plugin(
         "target-mailchimp",
@@ -86,6 +100,7 @@ PLUGINS = (
         "Mailchimp",
         "target-mailchimp[postgres]",
         (("api_key", "list_id"), ("access_token", "list_id")),
+        keywords=("mailchimp", "consent"),
     ),
     Plugin(
         "target-epicor-contacts",
@@ -93,6 +108,7 @@ PLUGINS = (
         "Epicor Kinetic contacts",
         "target-epicor-contacts[postgres]",
         EPICOR_GROUPS,
+        keywords=("epicor", "erp", "consent"),
     ),
 )
 OTHERS = (
@@ -106,6 +122,7 @@ OTHERS = (
             *("person", "search", "runs", "run", "failures", "replay", "close", "export", "verify"),
             *("erase", "prune", "serve", "alert", "drift"),
         ),
+        keywords=("audit",),
         has_about=False,
     ),
 )
@@ -158,9 +175,9 @@ def table(document: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def lock_file(plugin: Plugin) -> str:
-    """The definition of a plugin, in the form in which `meltano add` keeps it."""
-    definition: dict[str, Any] = {
+def definition(plugin: Plugin) -> dict[str, Any]:
+    """The definition of a plugin, as this project uses it."""
+    found: dict[str, Any] = {
         "plugin_type": plugin.kind,
         "name": plugin.name,
         "namespace": plugin.name.replace("-", "_"),
@@ -172,16 +189,22 @@ def lock_file(plugin: Plugin) -> str:
     if plugin.has_about:
         document = about(plugin.name)
         settings = settings_of(document) if plugin.source else document["settings"]["properties"]
-        definition["description"] = one_line(document["description"])
-        definition["capabilities"] = sorted(document["capabilities"])
-        definition["settings"] = [
+        found["description"] = one_line(document["description"])
+        found["capabilities"] = sorted(document["capabilities"])
+        found["settings"] = [
             _definition(name, setting, is_own=bool(plugin.source)) for name, setting in settings.items()
         ]
     if plugin.groups:
-        definition["settings_group_validation"] = [list(group) for group in plugin.groups]
+        found["settings_group_validation"] = [list(group) for group in plugin.groups]
     if plugin.commands:
-        definition["commands"] = {name: {"args": name} for name in plugin.commands}
-    return json.dumps(definition, indent=2, ensure_ascii=False) + "\n"
+        program = {"executable": plugin.program} if plugin.program else {}
+        found["commands"] = {name: {"args": name, **program} for name in plugin.commands}
+    return found
+
+
+def lock_file(plugin: Plugin) -> str:
+    """The definition of a plugin for this project, in the form in which `meltano add` keeps it."""
+    return json.dumps(definition(plugin), indent=2, ensure_ascii=False) + "\n"
 
 
 def _definition(name: str, setting: Setting, *, is_own: bool) -> Setting:

@@ -8,12 +8,14 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import click
+import instructions
 import yaml
 from plugin_definitions import OTHERS, ROOT
 
@@ -24,6 +26,7 @@ OWN = ("sync-audit", "mailchimp-webhooks", "mailchimp-auth", "connector-secrets"
 SYSTEM = frozenset(
     {
         "az",
+        "cd",
         "chmod",
         "cp",
         "curl",
@@ -32,10 +35,15 @@ SYSTEM = frozenset(
         "gcloud",
         "git",
         "head",
+        "journalctl",
+        "mkdir",
         "mv",
         "pass",
         "pip",
         "source",
+        "ssh",
+        "sudo",
+        "systemctl",
         "target-jsonl",
     }
 )
@@ -119,12 +127,12 @@ def make_targets() -> frozenset[str]:
 def console_commands(file: Path) -> Iterator[tuple[int, list[str]]]:
     """Each command that a person is shown to type, with its line; a pipe has several."""
     text = file.read_text(encoding="utf-8")
-    for block in re.finditer(r"^```(?:console)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
-        first = text.count("\n", 0, block.start(1)) + 1
+    for block in re.finditer(r"^( *)```console\n(.*?)^\1```$", text, re.DOTALL | re.MULTILINE):
+        first = text.count("\n", 0, block.start(2)) + 1
         # A line that goes on is joined with the next one; the number of the first one is good enough.
-        for number, line in enumerate(re.sub(r"\\\n\s*", " ", block[1]).splitlines(), first):
-            if line.startswith("$ "):
-                lexer = shlex.shlex(line[2:], posix=True, punctuation_chars="|;&")
+        for number, line in enumerate(re.sub(r"\\\n\s*", " ", block[2]).splitlines(), first):
+            if line.lstrip().startswith("$ "):
+                lexer = shlex.shlex(line.lstrip()[2:], posix=True, punctuation_chars="|;&")
                 lexer.whitespace_split = True
                 words: list[str] = []
                 for word in [*lexer, ";"]:
@@ -139,18 +147,18 @@ def unknown_commands(file: Path) -> Iterator[str]:
     """Each console line of a file that names a command which does not exist."""
     for line, words in console_commands(file):
         command = [word for word in words if not re.match(r"[A-Z_]+=", word)]
-        if command and (wrong := _wrong(command)):
+        if command and (wrong := _wrong(command, instructions.added_names(file))):
             yield f"{name_of(file)}:{line}: {wrong}"
 
 
-def _wrong(command: list[str]) -> str:
+def _wrong(command: list[str], added: AbstractSet[str]) -> str:
     program = Path(command[0]).name
     arguments = [word for word in command[1:] if not word.startswith("-")]
     first = arguments[0] if arguments else ""
     if program == "make":
         return "" if not arguments or first in make_targets() else f"`make {first}` does not exist."
     if program == "meltano":
-        return _wrong_for_meltano(first, arguments[1:])
+        return _wrong_for_meltano(first, arguments[1:], added)
     if program in OWN:
         named = [word for word in arguments if word in subcommands(program)]
         return "" if named or not arguments else f"`{program}` has no command among `{' '.join(arguments)}`."
@@ -158,9 +166,9 @@ def _wrong(command: list[str]) -> str:
     return "" if known else f"`{program}` does not exist."
 
 
-def _wrong_for_meltano(command: str, arguments: list[str]) -> str:
+def _wrong_for_meltano(command: str, arguments: list[str], added: AbstractSet[str]) -> str:
     plugins = project()["plugins"]
-    names = {plugin["name"] for kind in plugins.values() for plugin in kind}
+    names = added | {plugin["name"] for kind in plugins.values() for plugin in kind}
     names |= {job["name"] for job in project()["jobs"]}
     names |= {mapping["name"] for mapper in plugins["mappers"] for mapping in mapper["mappings"]}
     commands = {f"{plugin.name}:{name}" for plugin in OTHERS for name in plugin.commands}
@@ -208,6 +216,7 @@ def main() -> None:
     wrong = [
         *(text for file in documents() for text in broken_links(file)),
         *(text for file in documents() for text in unknown_commands(file)),
+        *(text for file in documents() for text in instructions.problems(file)),
         *wrong_variables((ROOT / ".env.example").read_text(encoding="utf-8")),
     ]
     for text in wrong:

@@ -10,11 +10,11 @@ import audit
 import pytest
 
 
-def of_licence(**headers: str) -> SimpleNamespace:
+def of_licence(file: str | None = None, **headers: str) -> SimpleNamespace:
     metadata = Message()
     for name, value in headers.items():
         metadata[name.replace("_", "-")] = value
-    return SimpleNamespace(metadata=metadata)
+    return SimpleNamespace(metadata=metadata, read_text=lambda _: file)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,10 @@ def of_licence(**headers: str) -> SimpleNamespace:
         ({"License": "GNU Affero General Public License"}, False),
         ({"License": "Proprietary"}, False),
         ({}, False),
+        ({"License": "UNKNOWN"}, False),
+        ({"License": "UNKNOWN", "file": "MIT License\n\nPermission is"}, True),
+        ({"file": "A Licence of Somebody\n\nMIT"}, False),
+        ({"file": f"{next(iter(audit.READ))}\n"}, True),
     ],
 )
 def test_a_licence_that_asks_more_than_ours_or_is_unknown_is_a_problem(monkeypatch, headers, is_free):

@@ -6,12 +6,14 @@ import ast
 import json
 
 import distributions
+import other_projects
 import plugin_definitions
 import pytest
 import references
 import rule_table
 import sbom
 import words
+import yaml
 from plugin_definitions import PLUGINS, ROOT
 
 
@@ -21,10 +23,11 @@ from plugin_definitions import PLUGINS, ROOT
         ('"""What it is."""', ["1: a docstring opens with `What`"]),
         ('def f():\n    """Whether it is."""', ["2: a docstring opens with `Whether`"]),
         ('x = 1\n"""How many."""', ["2: a docstring opens with `How`"]),
-        ('raise ValueError(f"`{x}` is no URL.")', ["1: `is no` in a text"]),
-        ('text = "Mend it."', ["1: `Mend` in a text"]),
-        ('"""Whatever comes, and a list that is no tuple."""\ntext = "It is no longer there."', []),
-        ("# what a comment says is not read: is no\n", []),
+        ('raise ValueError(f"`{x}` is no URL.")', ["1: `is no`"]),
+        ('text = "Mend it."', ["1: `Mend`"]),
+        ('"""Whatever comes."""\ntext = "It is no longer there."', []),
+        ('"""A list.\n\nIt is no tuple."""', ["3: `is no`"]),
+        ("x = 1  # somebody set it\n", ["1: `somebody`"]),
     ],
 )
 def test_words_that_must_not_come_back_are_found(source, told):
@@ -117,6 +120,30 @@ def test_a_definition_declares_each_setting_and_which_are_secret():
         "password",
         "client_secret",
     }
+
+
+def test_a_definition_for_other_projects_installs_from_git_alone():
+    tap = next(plugin for plugin in PLUGINS if plugin.name == "tap-mailchimp-webhooks")
+    document = yaml.safe_load(other_projects.hub_file(tap))
+
+    address = f"git+{distributions.urls()['Repository']}"
+    assert document["pip_url"].split() == [
+        f"kinetic-mailchimp-kit@{address}#subdirectory=kinetic-mailchimp-kit",
+        f"tap-mailchimp-webhooks[postgres]@{address}#subdirectory=tap-mailchimp-webhooks",
+    ]
+    assert document["commands"]["serve"] == {"args": "serve", "executable": "mailchimp-webhooks"}
+    assert document["settings"] == plugin_definitions.definition(tap)["settings"]
+
+
+def test_install_lines_follow_the_version_and_the_address(monkeypatch):
+    monkeypatch.setattr(other_projects, "version", lambda: "1.2.3rc1")
+    monkeypatch.setattr(other_projects, "urls", lambda: {"Repository": "https://git.example.org/x.git"})
+
+    text = "$ REPOSITORY=https://old.example.com/y.git\n$ pip install --find-links dist a-b==0.1.0 c==0.1.0\n"
+    assert other_projects.with_version_and_repository(text) == (
+        "$ REPOSITORY=https://git.example.org/x.git\n"
+        "$ pip install --find-links dist a-b==1.2.3rc1 c==1.2.3rc1\n"
+    )
 
 
 @pytest.mark.parametrize(

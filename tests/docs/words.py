@@ -1,18 +1,19 @@
-"""Holds production code to words that an engineer of this field would use.
+"""Holds production code and documentation to words that an engineer of this field would use.
 
-`python tests/docs/words.py` names each place that has a word which must not come back; `--count` adds them up
-by package. Tests and simulators are not read.
+`python tests/docs/words.py` names each place that has a word which must not come back: in texts, docstrings
+and comments of the packages, in their templates, and in Markdown. Tests and simulators are not read.
 """
 
 from __future__ import annotations
 
 import ast
+import io
 import re
+import subprocess
 import sys
-from collections import Counter
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeGuard
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (
@@ -22,16 +23,18 @@ PACKAGES = (
     "target-epicor-contacts/target_epicor_contacts",
     "target-mailchimp/target_mailchimp",
 )
-BASELINE: dict[str, int] = {}
-"""How many places each package may still have; to be empty."""
+WRITTEN_BY_TESTS = ("docs/consent.md",)
 DOCSTRING = re.compile(r"\s*(What|Whether|How|Where|Who|Whoever|Whom|Whose)\b")
 # Each with the form that the field uses instead.
-MESSAGES = {
+WORDS = {
     r"(?<![Tt]here )\b(is|was|are) no\b(?! (longer|more|need)\b)": "write `is not a valid …` or `has no …`",
     r"\b[Mm]end(s|ed|ing)?\b": "write `fix` or `repair`",
     r"\banew\b": "write `again`",
-    r"\b([Ss]omebody|[Ww]hoever)\b": "name the part: the person, the member, the caller",
+    r"\b([Ss]omebody|[Ww]ho(m)?ever)\b": "name the person, the member or the caller",
     r"\bthe other side\b": "name the vendor",
+    r"\b[Mm]oments?\b": "write `timestamp` or `time`",
+    r"\b([Ll]anes?|[Gg]lance[ds]?|[Ss]tumbl\w+|[Oo]vertook)\b": "see docs/glossary.md",
+    r"\blast told\b": "write `last known`",
 }
 
 
@@ -42,46 +45,43 @@ def offences(source: str, place: str) -> Iterator[str]:
         source: The text of the module.
         place: Its path, for the message.
     """
-    tree = ast.parse(source)
-    docstrings = {id(node.value): node.value for node in ast.walk(tree) if _is_docstring(node)}
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
-            continue
-        if id(node) in docstrings:
-            found = DOCSTRING.match(node.value)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            found = DOCSTRING.match(str(node.value.value))  # or a text that stands alone below an attribute
             if found:
                 yield f"{place}:{node.lineno}: a docstring opens with `{found[1]}`: use a verb or a noun."
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from _words(node.value, place, node.lineno)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield from _words(token.string, place, token.start[0])
+
+
+def _words(text: str, place: str, first_line: int) -> Iterator[str]:
+    for pattern, advice in WORDS.items():
+        for match in re.finditer(pattern, text):
+            line = first_line + text.count("\n", 0, match.start())
+            yield f"{place}:{line}: `{match[0]}`: {advice}."
+
+
+def _all_offences() -> Iterator[str]:
+    command = ["git", "ls-files", *PACKAGES, "*.md"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for place in listed.splitlines():
+        if not (ROOT / place).is_file() or place in WRITTEN_BY_TESTS:
             continue
-        for pattern, advice in MESSAGES.items():
-            for match in re.finditer(pattern, node.value):
-                yield f"{place}:{node.lineno}: `{match[0]}` in a text: {advice}."
-
-
-def _is_docstring(node: ast.AST) -> TypeGuard[ast.Expr]:
-    """Any text that stands alone: of a module, a class, a function, or below an attribute."""
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if place.endswith(".py"):
+            yield from offences((ROOT / place).read_text(encoding="utf-8"), place)
+        elif place.endswith((".md", ".html")):
+            yield from _words((ROOT / place).read_text(encoding="utf-8"), place, 1)
 
 
 def main() -> None:
-    """Name every place, or count them."""
-    found = {
-        package: [
-            text
-            for file in sorted((ROOT / package).rglob("*.py"))
-            for text in offences(file.read_text(encoding="utf-8"), str(file.relative_to(ROOT)))
-        ]
-        for package in PACKAGES
-    }
-    if "--count" in sys.argv:
-        for package, places in found.items():
-            kinds = Counter(re.sub(r".*?:\d+: (a docstring|`[^`]+`).*", r"\1", place) for place in places)
-            sys.stdout.write(f"{len(places):5} {package}: {dict(kinds.most_common())}\n")
-        return
-    over = {package: places for package, places in found.items() if len(places) > BASELINE.get(package, 0)}
-    for place in (place for places in over.values() for place in places):
-        sys.stdout.write(f"{place}\n")
-    if over:
-        raise SystemExit(f"{sum(map(len, over.values()))} places have words that must not come back.")
+    """Name every place."""
+    found = sorted(_all_offences())
+    sys.stdout.writelines(f"{place}\n" for place in found)
+    if found:
+        raise SystemExit(f"{len(found)} places have words that must not come back.")
 
 
 if __name__ == "__main__":

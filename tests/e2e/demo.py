@@ -29,6 +29,7 @@ ACTS = {
 }
 PEOPLE_PER_ACT = 3
 EDITED_NAME = "Robin"
+NAME_IN_EPICOR = "Alex"
 
 STYLE: dict[str, Any] = {"title_justify": "left", "box": box.SIMPLE_HEAD, "pad_edge": False}
 
@@ -43,6 +44,19 @@ class Act:
     act: str
     address: str
     new_address: str | None = None
+
+
+@dataclass(frozen=True)
+class BothWays:
+    """The people with whom the two directions must agree.
+
+    Attributes:
+        returns: Leaves, and returns once Epicor knows it.
+        is_named_twice: Gets another first name in Mailchimp and in Epicor at once.
+    """
+
+    returns: str
+    is_named_twice: str
 
 
 @contextmanager
@@ -68,16 +82,23 @@ def show_forward(stage: Stage) -> None:
     console.print(f"The audience now has {len(stage.members())} members: {told}.\n")
 
 
-def let_people_act(stage: Stage) -> list[Act]:
+def let_people_act(stage: Stage) -> tuple[list[Act], BothWays]:
     """Let some members who are contacts too do something, and wait until the webhooks are delivered."""
-    contacts = {email_key(row["EMailAddress"]) for row in stage.epicor_control("GET", "/tables/CustCnt")}
+    rows = rows_by_address(stage)
     members = stage.members()
-    people = [a for a in sorted(members) if a in contacts and members[a]["status"] == "subscribed"]
+    people = [
+        address
+        for address in sorted(members)
+        if members[address]["status"] == "subscribed"
+        and any("ConNum" in row for row in rows.get(address, ()))
+    ]
+    if len(people) <= len(ACTS):
+        raise PipelineError("Too few contacts are subscribers: `DEMO_CUSTOMERS` needs a larger number.")
+    both_ways = BothWays(people.pop(), people.pop())
+    stage.person("unsubscribe", both_ways.returns)
     acts = []
     for act in ACTS:
-        for _ in range(min(PEOPLE_PER_ACT, len(people) // len(ACTS) or 1)):
-            if not people:
-                break
+        for _ in range(min(PEOPLE_PER_ACT, len(people) // len(ACTS) or 1) if people else 0):
             address = people.pop(0)
             acts.append(Act(act, address, f"new.{address}" if act == "change_address" else None))
     for done in acts:
@@ -88,15 +109,33 @@ def let_people_act(stage: Stage) -> list[Act]:
             details["new_email"] = done.new_address
         stage.person(done.act, done.address, **details)
     stage.mailchimp_control("POST", "/webhooks/flush")
-    return acts
+    return acts, both_ways
+
+
+def meet_halfway(stage: Stage, people: BothWays) -> None:
+    """Let one person return, and a field be edited on both sides before any run."""
+    for row in rows_by_address(stage)[people.is_named_twice]:
+        if "FirstName" in row:
+            key = {name: row[name] for name in ("Company", "CustNum", "ShipToNum", "ConNum")}
+            body = {"key": key, "changes": {"FirstName": NAME_IN_EPICOR}}
+            stage.epicor_control("POST", "/tables/CustCnt/edit", json=body)
+    stage.person("edit_profile", people.is_named_twice, merge_fields={"FNAME": EDITED_NAME})
+    stage.person("subscribe", people.returns)
+    stage.mailchimp_control("POST", "/webhooks/flush")
+
+
+def rows_by_address(stage: Stage) -> dict[str, list[Row]]:
+    """Every contact and customer of Epicor, by address."""
+    found: dict[str, list[Row]] = {}
+    for name in ("Customer", "CustCnt"):
+        for row in stage.epicor_control("GET", f"/tables/{name}"):
+            found.setdefault(email_key(row["EMailAddress"]), []).append(row)
+    return found
 
 
 def show_reverse(stage: Stage, acts: list[Act]) -> None:
     """Print what Epicor says now about everybody who did something."""
-    by_address: dict[str, list[Row]] = {}
-    for name in ("Customer", "CustCnt"):
-        for row in stage.epicor_control("GET", f"/tables/{name}"):
-            by_address.setdefault(email_key(row["EMailAddress"]), []).append(row)
+    by_address = rows_by_address(stage)
     table = Table("Person", "What happened", "Epicor rows that say so", **STYLE, title="Mailchimp → Epicor")
     table.columns[0].overflow = "fold"
     for done in acts:
@@ -126,6 +165,38 @@ def says_so(done: Act, row: Row) -> bool:
     return done.act == "change_address" or bool(row["NoContact"])
 
 
+def flags(rows: list[Row]) -> str:
+    """The flag of each row, as one reads it."""
+    return ", ".join("set" if row["NoContact"] else "clear" for row in rows)
+
+
+def show_both_ways(stage: Stage, people: BothWays, flags_before: str) -> None:
+    """Print what both sides show about the people whom both directions met.
+
+    Args:
+        stage: Where they are.
+        people: Who they are.
+        flags_before: Those of the person who returned, before that.
+    """
+    rows, members = rows_by_address(stage), stage.members()
+    names = sorted({row["FirstName"] for row in rows[people.is_named_twice] if "FirstName" in row})
+    table = Table("Person", "What happened", "Epicor", "Mailchimp", **STYLE, title="Both ways")
+    table.columns[0].overflow = "fold"
+    table.add_row(
+        escape(people.returns),
+        f"left (flags: {flags_before}), then returned",
+        f"flags: {flags(rows[people.returns])}",
+        members[people.returns]["status"],
+    )
+    table.add_row(
+        escape(people.is_named_twice),
+        f"{NAME_IN_EPICOR} in Epicor, {EDITED_NAME} in Mailchimp at once",
+        ", ".join(names),
+        members[people.is_named_twice]["merge_fields"]["FNAME"],
+    )
+    console.print(table)
+
+
 def main() -> None:
     """Run the demo."""
     console.print(
@@ -142,13 +213,19 @@ def main() -> None:
             stage.forward()
         with step("meltano run forward, again: nothing has changed, so nothing is sent"):
             stage.forward("forward-again")
-        with step("People unsubscribe, complain, bounce, edit their profile and change their address"):
-            acts = let_people_act(stage)
+        with step("People opt out, bounce, edit their profile, change their address"):
+            acts, both_ways = let_people_act(stage)
         with step("meltano run reverse"):
             stage.reverse()
+        flags_before = flags(rows_by_address(stage)[both_ways.returns])
+        with step("One of them returns, and a name is edited on both sides"):
+            meet_halfway(stage, both_ways)
+        with step("meltano run forward reverse: both sides agree, Mailchimp's name wins"):
+            stage.meltano("run", "forward", "reverse", log="both-ways")
         console.print()
         show_forward(stage)
         show_reverse(stage, acts)
+        show_both_ways(stage, both_ways, flags_before)
     audit = (FOLDER / "audit.sqlite3").relative_to(ROOT)
     console.print(
         f"\nDone in {time.monotonic() - begun:.0f} s. Logs: {FOLDER.relative_to(ROOT)}/*.log. Every decision:"

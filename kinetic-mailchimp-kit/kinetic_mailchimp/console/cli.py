@@ -23,6 +23,10 @@ COMMANDS: Final = {
         "alerts",
     ),
     "close": LazyCommand(f"{_AUDIT}.close", "Close dead letters that can never be written, such as 12/34."),
+    "copy": LazyCommand(
+        f"{_AUDIT}.copy",
+        "Copy the trail and the ledger into an empty database, such as PostgreSQL; it verifies there too.",
+    ),
     "drift": LazyCommand(
         f"{_AUDIT}.drift",
         "Show how far both systems differed when they were compared last (`meltano run reconcile`).",
@@ -37,7 +41,7 @@ COMMANDS: Final = {
     ),
     "prune": LazyCommand(f"{_AUDIT}.prune", "Remove old entries; the trail still verifies."),
     "replay": LazyCommand(f"{_AUDIT}.replay", "Dispatch every open dead letter again, once."),
-    "run": LazyCommand(f"{_AUDIT}.history", "Show run NUMBER and its decisions."),
+    "run": LazyCommand(f"{_AUDIT}.history", "Show run NUMBER, or the newest one, and its decisions."),
     "runs": LazyCommand(f"{_AUDIT}.history", "List the newest runs."),
     "search": LazyCommand(f"{_AUDIT}.search", "Find decisions, newest first."),
     "serve": LazyCommand(

@@ -99,19 +99,16 @@ class EpicorSettings:
     """The way to a Kinetic instance, and the identity that calls it. Build it with `from_config`."""
 
     base_url: str = setting(
-        title="Base URL",
         description="Address of the Kinetic instance, the part before `/api/v2`: "
         "`https://<tenant>.epicorsaas.com/<instance>`, or `https://<host>/<instance>` on premises.",
         parse=_base_url,
     )
     companies: tuple[str, ...] = setting(
-        title="Companies",
         description="IDs of the companies to work with, as they stand in Kinetic (`EPIC06`).",
         parse=_companies,
         minItems=1,
     )
     api_key: str = setting(
-        title="API key",
         description="From API Key Maintenance in this environment; sent with every other identity.",
         secret=True,
     )
@@ -121,27 +118,22 @@ class EpicorSettings:
         description="Who calls, beside the API key: a Kinetic user by `basic`, the same user by a token "
         "(`token_resource`), an application at an identity provider (`oauth2`), or nobody else (`api_key`).",
     )
-    username: str = setting("", title="User", description="Kinetic user, for `basic` and `token_resource`.")
-    password: str = setting("", title="Password", description="Password of that user.", secret=True)
-    client_id: str = setting(
-        "", title="Client ID", description="Of the application at the identity provider, for `oauth2`."
-    )
+    username: str = setting("", description="Kinetic user, for `basic` and `token_resource`.")
+    password: str = setting("", description="Password of that user.", secret=True)
+    client_id: str = setting("", description="Of the application at the identity provider, for `oauth2`.")
     client_secret: str = setting(
         "",
-        title="Client secret",
         description="Of the application at the identity provider, for `oauth2`.",
         secret=True,
     )
     token_url: str = setting(
         "",
-        title="Token URL",
         description="Where tokens come from. Without it: Epicor's identity provider for `oauth2`, "
         "`TokenResource.svc` of the instance for `token_resource`.",
         parse=partial(web_url, setting="token_url"),
     )
     token_request: TokenRequest = setting(
         "headers",
-        title="Token request",
         description="The form in which `token_resource` sends user and password: in headers of their own, "
         "as a Basic login, or as a form. Servers differ in what they take.",
     )
@@ -158,7 +150,7 @@ class EpicorSettings:
         "user's seat for each call.",
         parse=_license_type,
     )
-    plant: str = setting("", title="Plant", description="Site to work in, for services that depend on it.")
+    plant: str = setting("", description="Site to work in, for services that depend on it.")
     ca_bundle: str | None = setting(
         None,
         title="CA bundle",
@@ -167,13 +159,11 @@ class EpicorSettings:
     )
     request_timeout: float = setting(
         120,
-        title="Request timeout",
         description="Seconds to wait for a connection, and for the next byte of an answer.",
         exclusiveMinimum=0,
     )
     concurrency: int = setting(
         2,
-        title="Concurrency",
         description="Requests at the same time. Each may take a licence seat: keep it low.",
         parse=int,
         minimum=1,

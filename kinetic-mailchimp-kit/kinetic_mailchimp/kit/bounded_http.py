@@ -13,8 +13,10 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
 
+import requests
 from requests.adapters import HTTPAdapter
 from typing_extensions import override
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -140,6 +142,24 @@ class BoundedAdapter(HTTPAdapter):
         manager = super().proxy_manager_for(*args, **kwargs)
         manager.pool_classes_by_scheme = self._pools
         return manager
+
+
+def bounded_session(
+    limits: ResponseLimits, *, clock: Callable[[], float] = time.monotonic, max_connections: int = 1
+) -> requests.Session:
+    """A session without cookies whose answers have bounds.
+
+    Args:
+        limits: Bounds of one answer.
+        clock: Monotonic seconds.
+        max_connections: Connections that are kept to a server.
+    """
+    session = requests.Session()
+    adapter = BoundedAdapter(limits, clock=clock, pool_connections=4, pool_maxsize=max_connections)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return session
 
 
 def _bounded_pools(limits: ResponseLimits, clock: Callable[[], float]) -> dict[str, type[HTTPConnectionPool]]:

@@ -9,9 +9,10 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -35,18 +36,29 @@ _DURABLE: Final = {
 _HIDE: Final = True
 """An error message must not show the values of a row: they are personal data."""
 
+logger = logging.getLogger(__name__)
+
 FULL: Final = "disk_full"
 LOCKED: Final = "locked"
 GONE: Final = "file_gone"
+READ_ONLY: Final = "read_only"
 _KINDS: Final = {
     "SQLITE_FULL": FULL,
     "SQLITE_IOERR_SHMSIZE": FULL,
+    "SQLITE_IOERR_WRITE": FULL,  # a quota, or a limit on the size of files
     "SQLITE_BUSY": LOCKED,
     "SQLITE_LOCKED": LOCKED,
+    "SQLITE_READONLY": READ_ONLY,
+    "SQLITE_CANTOPEN": READ_ONLY,
     "53100": FULL,  # PostgreSQL
     "55P03": LOCKED,
+    "25006": READ_ONLY,
 }
-"""Errors that a person can do something about, by the names that the drivers give them."""
+"""Errors that a person can do something about, by how the names begin that the drivers give them."""
+
+_FIRST_WAIT: Final = 3
+"""Seconds after which somebody who watches is told that the database is locked."""
+_HOLDERS: Final = "another run, a backup, a database browser"
 
 _migrating = threading.Lock()  # Alembic keeps the migration at work in a global proxy
 
@@ -122,10 +134,15 @@ class Database:
             self._reader: sa.Engine = _sqlite_engine(self.url, profile)
             self._autocommit = self._reader.execution_options(sqlite_begin=None)
             # All writing through one connection: a second one would have to read what the first one changed.
-            writer = _sqlite_engine(
-                self.url, profile, pool_size=1, max_overflow=0, pool_timeout=profile.busy_seconds
+            self._writer: sa.Engine = _sqlite_engine(
+                self.url,
+                replace(profile, busy_seconds=min(profile.busy_seconds, _FIRST_WAIT)),
+                begin=self._begin_writing,
+                pool_size=1,
+                max_overflow=0,
+                pool_timeout=profile.busy_seconds,
             )
-            self._writer: sa.Engine = writer.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+            self._gave_up = False
         else:
             self._writer = sa.create_engine(self.url, hide_parameters=_HIDE, pool_pre_ping=True)
             # One state for the whole transaction, as SQLite gives by itself.
@@ -159,6 +176,30 @@ class Database:
                 self._lock(connection)
             yield connection
         self.check_file()
+
+    def _begin_writing(self, connection: sa.Connection) -> None:
+        """Wait for other writers, and say so in time; not again once it was in vain: then a run is ending."""
+        give_up_at = time.monotonic() + (0 if self._gave_up else self.profile.busy_seconds)
+        was_told = False
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            except sa.exc.OperationalError as error:
+                self._gave_up = time.monotonic() >= give_up_at
+                if self._gave_up or _kind_of(error) != LOCKED:
+                    raise
+                if not was_told:
+                    was_told = True
+                    logger.warning(
+                        "The %s %s is locked by another program (%s). Waiting for up to %d s.",
+                        self.profile.name,
+                        self,
+                        _HOLDERS,
+                        self.profile.busy_seconds,
+                    )
+            else:
+                self._gave_up = False
+                return
 
     def check_file(self) -> None:
         """Check that what is committed can be found: SQLite goes on writing into a file without a name.
@@ -246,7 +287,7 @@ class Database:
         kind = _kind_of(error)
         if kind == FULL:
             return TransientError(
-                f"{name} cannot grow: the disk is full.",
+                f"{name} cannot grow: the disk is full, or a quota or a limit of the file size is reached.",
                 advice="Make space there, then start again. Nothing of this step was written.",
                 code=FULL,
             )
@@ -254,9 +295,15 @@ class Database:
             setting = f" (`{self.profile.lock_setting}`)" if self.profile.lock_setting else ""
             return TransientError(
                 f"{name} was locked for {self.profile.busy_seconds} s{setting}.",
-                advice="Find what holds it: another run, a backup, a database browser. Nothing of this step "
-                "was written.",
+                advice=f"Find what holds it: {_HOLDERS}. Nothing of this step was written.",
                 code=LOCKED,
+            )
+        if kind == READ_ONLY:
+            return TransientError(
+                f"{name} cannot be written: it, its folder or its disk is read-only for this user.",
+                advice=f"Grant the right to write, or change `{self.profile.setting}`. Nothing of this step "
+                "was written.",
+                code=READ_ONLY,
             )
         return TransientError(
             f"{name} did not answer as it should: {_first_line(error)}.",
@@ -345,14 +392,16 @@ def _identity(url: sa.URL) -> tuple[int, int] | None:
 
 
 def _kind_of(error: sa.exc.DBAPIError | sa.exc.TimeoutError) -> str:
-    """`FULL`, `LOCKED`, or an empty text for anything else."""
+    """The kind of an error that a person can do something about; an empty text for any other."""
     if isinstance(error, sa.exc.TimeoutError):
         return LOCKED  # the one writer of this process is busy
     name = str(getattr(error.orig, "sqlite_errorname", None) or getattr(error.orig, "sqlstate", None))
-    return _KINDS.get(name.partition("_SNAPSHOT")[0], "")
+    return next((kind for beginning, kind in _KINDS.items() if name.startswith(beginning)), "")
 
 
-def _sqlite_engine(url: sa.URL, profile: Profile, **pool: int) -> sa.Engine:
+def _sqlite_engine(
+    url: sa.URL, profile: Profile, begin: Callable[[sa.Connection], None] | None = None, **pool: int
+) -> sa.Engine:
     connect = {"timeout": profile.busy_seconds, "check_same_thread": False}
     engine = sa.create_engine(url, hide_parameters=_HIDE, connect_args=connect, **pool)
 
@@ -360,7 +409,7 @@ def _sqlite_engine(url: sa.URL, profile: Profile, **pool: int) -> sa.Engine:
         prepare_sqlite(connection, profile.pragmas)
 
     sa.event.listen(engine, "connect", prepare)
-    sa.event.listen(engine, "begin", _begin_sqlite)
+    sa.event.listen(engine, "begin", begin or _begin_sqlite)
     return engine
 
 

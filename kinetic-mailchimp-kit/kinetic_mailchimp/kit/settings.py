@@ -2,7 +2,7 @@
 
     @dataclass(frozen=True)
     class ReadSettings:
-        page_size: int = setting(1000, title="Page size", description="Rows of a page.", minimum=1)
+        page_size: int = setting(1000, description="Rows of a page.", minimum=1)
 
 `json_schema(ReadSettings)` is what the plugin publishes, and with it what the README, Meltano's definition
 and the options of a command line are made from; `read(ReadSettings, config)` is what the plugin works with.
@@ -30,6 +30,7 @@ REQUIRED: Any = MISSING
 
 _DECLARATION = "setting"
 _ABSENT = (None, "")
+_ACRONYMS = frozenset({"api", "ca", "crm", "id", "ids", "tls", "url"})
 _TYPES: Mapping[type, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
 
@@ -74,8 +75,8 @@ class Setting:
 def setting(
     default: Any = REQUIRED,  # noqa: ANN401 (of the type of the attribute)
     *,
-    title: str,
     description: str,
+    title: str = "",
     secret: bool = False,
     schema: Mapping[str, Any] | None = None,
     parse: Callable[[Any], Any] | None = None,
@@ -87,8 +88,8 @@ def setting(
 
     Args:
         default: The value without the setting; `REQUIRED` where there must be one.
-        title: For forms and tables.
         description: One or two sentences, in Markdown.
+        title: For forms and tables; by default it follows from the name.
         secret: Whether its value must never be shown; it is left out of the `repr` of the settings too.
         schema: JSON schema of a value, where the type of the attribute does not say it.
         parse: Turns the value of a configuration into that of the attribute, likewise; raises `ValueError`.
@@ -229,14 +230,16 @@ def declarations(cls: type) -> dict[str, Declaration]:
 
 
 def declared_settings(cls: type) -> Sequence[Setting]:
-    """The settings of a dataclass in the order of their declaration; other attributes are left out."""
+    """The settings of a dataclass, its own before inherited ones; other attributes are left out."""
     kinds = typing.get_type_hints(cls)
+    declared = [field for field in dataclasses.fields(cls) if _DECLARATION in field.metadata]
+    owners = [vars(owner).get("__annotations__", {}) for owner in cls.__mro__]
+    declared.sort(key=lambda field: next(depth for depth, own in enumerate(owners) if field.name in own))
     return [
         Setting(
             field.name, field.metadata[_DECLARATION], _without_none(kinds[field.name]), _default_of(field)
         )
-        for field in dataclasses.fields(cls)
-        if _DECLARATION in field.metadata
+        for field in declared
     ]
 
 
@@ -246,12 +249,18 @@ def _property(found: Setting) -> Schema:
     of_value |= declared.schema
     if found.default is not REQUIRED:
         of_value["type"] = [*of_value["type"], "null"]
-    of_value |= {"title": declared.title, "description": declared.description}
+    of_value |= {"title": declared.title or _title(found.name), "description": declared.description}
     if default not in (REQUIRED, *_ABSENT):
         of_value["default"] = default
     if declared.secret:
         of_value |= {"secret": True, "writeOnly": True}
     return of_value
+
+
+def _title(name: str) -> str:
+    words = name.split("_")
+    title = [word.upper() if word in _ACRONYMS else word for word in words]
+    return " ".join([title[0][:1].upper() + title[0][1:], *title[1:]])
 
 
 def _schema_of(kind: Any) -> Schema:  # noqa: ANN401 (a type)

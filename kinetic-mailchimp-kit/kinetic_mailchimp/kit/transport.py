@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from http.cookiejar import DefaultCookiePolicy
 from typing import Protocol
 
 import requests
@@ -18,10 +17,10 @@ from requests import exceptions as failures
 from kinetic_mailchimp.kit.bounded_http import (
     MAX_MIB,
     MAX_SECONDS,
-    BoundedAdapter,
     ResponseLimits,
     TooLargeError,
     TooSlowError,
+    bounded_session,
 )
 from kinetic_mailchimp.kit.errors import (
     AmbiguousWriteError,
@@ -124,7 +123,8 @@ class Transport:
         self._clock = clock
         self._verify = ca_bundle or True
         self._limits = ResponseLimits.from_environment()
-        self._session = _session(max_connections, self._limits, clock)
+        self._session = bounded_session(self._limits, clock=clock, max_connections=max_connections)
+        self._session.headers["Accept"] = "application/json"
         self._origins: set[str] = set()
         self._check_url = f"Check `{url_from}`"
         self._count_lock = threading.Lock()
@@ -301,18 +301,8 @@ class Transport:
         )
 
 
-def _session(max_connections: int, limits: ResponseLimits, clock: Callable[[], float]) -> requests.Session:
-    session = requests.Session()
-    adapter = BoundedAdapter(limits, clock=clock, pool_connections=4, pool_maxsize=max_connections)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.headers["Accept"] = "application/json"
-    return session
-
-
 def _speaks_no_tls(error: failures.RequestException) -> bool:
-    """Tell whether what came in a TLS handshake was no TLS: the words of OpenSSL differ by version."""
+    """Tell whether the bytes in a TLS handshake were not TLS: the words of OpenSSL differ by version."""
     words = str(error).upper().replace(" ", "_")
     return any(told in words for told in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"))
 

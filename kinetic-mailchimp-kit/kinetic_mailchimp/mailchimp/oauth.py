@@ -125,7 +125,7 @@ class Callback:
         answer = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if parts.path != self._path:
             return HTTPStatus.NOT_FOUND, "There is nothing here."
-        # Whoever does not know the state did not come from our question, and decides nothing.
+        # A call without the state is not the answer to our question, and decides nothing.
         if not hmac.compare_digest(answer.get("state", "").encode(), self._state.encode()):
             return HTTPStatus.BAD_REQUEST, "This answer belongs to no question of ours."
         if "code" in answer:

@@ -48,7 +48,6 @@ class MailchimpSettings:
 
     api_key: str = setting(
         "",
-        title="API key",
         description="Ends in its data centre (`…-us6`). Either this or `access_token`.",
         secret=True,
         parse=_text,
@@ -62,7 +61,6 @@ class MailchimpSettings:
     )
     base_url: str = setting(
         "",
-        title="Base URL",
         description="Where the API is, ending in `/3.0`. By default it follows from the data centre.",
         parse=_base_url,
     )
@@ -75,7 +73,6 @@ class MailchimpSettings:
     )
     request_timeout: float = setting(
         120,
-        title="Request timeout",
         description="Seconds to wait for an answer. Mailchimp itself gives up after 120.",
         exclusiveMinimum=0,
     )

@@ -16,7 +16,6 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Direction
-from kinetic_mailchimp.audit.dead_letters import dispatch, replay
 from kinetic_mailchimp.audit.integrity.verification import verify
 from kinetic_mailchimp.audit.storage.schema import decisions
 from kinetic_mailchimp.console.cli import main
@@ -34,13 +33,14 @@ def sync_audit(sqlite_url: str) -> Command:
     return run
 
 
-def fill(sqlite_trail: AuditTrail, decision: Make, clock: Any, *, with_directions: bool = True) -> AuditTrail:
+@pytest.fixture
+def filled(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
     forward, reverse = Direction("Epicor", "Mailchimp"), Direction("Mailchimp", "Epicor")
     run = sqlite_trail.start_run(
         plugin="target-mailchimp",
         version="0.1.0",
         pipeline="dev:forward",
-        direction=forward if with_directions else None,
+        direction=forward,
     )
     run.read(3)
     run.record(
@@ -61,7 +61,7 @@ def fill(sqlite_trail: AuditTrail, decision: Make, clock: Any, *, with_direction
         plugin="target-epicor-contacts",
         version="0.1.0",
         pipeline="dev:reverse",
-        direction=reverse if with_directions else None,
+        direction=reverse,
     )
     run.read(1)
     rows = [
@@ -75,21 +75,10 @@ def fill(sqlite_trail: AuditTrail, decision: Make, clock: Any, *, with_direction
     return sqlite_trail
 
 
-@pytest.fixture
-def filled(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
-    return fill(sqlite_trail, decision, clock)
-
-
-@pytest.fixture
-def filled_earlier(sqlite_trail: AuditTrail, decision: Make, clock: Any) -> AuditTrail:
-    """A trail as an earlier version filled it: no run has a direction."""
-    return fill(sqlite_trail, decision, clock, with_directions=False)
-
-
 def test_a_person_is_one_story_in_both_directions(filled: AuditTrail, sync_audit: Command) -> None:
     told = sync_audit("person", "Ada@Example.com").output
     assert "2 decisions from 2026-03-01" in told
-    assert "Consent, as last told: unsubscribed" in told
+    assert "Last known consent: unsubscribed" in told
     order = [
         "Epicor → Mailchimp  updated",
         "FNAME: Ada → Eda",
@@ -159,6 +148,18 @@ def test_output_fits_the_terminal_and_cannot_steer_it(
     assert outcome.exit_code == 0
     assert max(len(line) for line in outcome.output.splitlines()) <= width
     assert "\x1b" not in outcome.output
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_newest_run_needs_no_number(sync_audit: Command) -> None:
+    newest = sync_audit("run").output
+    assert newest == sync_audit("run", "2").output
+    assert newest.startswith("Run 2: ")
+
+
+@pytest.mark.usefixtures("sqlite_trail")
+def test_the_newest_of_no_runs_is_an_error(sync_audit: Command) -> None:
+    assert sync_audit("run").exit_code == 3
 
 
 def test_a_run_is_a_story_with_its_counts(filled: AuditTrail, sync_audit: Command) -> None:
@@ -252,27 +253,6 @@ def test_a_replay_works_across_a_change_of_key(sqlite_url: str, decision: Make, 
     # The dead letter of the replay was written with the new key, which is enough from now on.
     assert "1 resolved" in replay_with(new, "updated").stderr
     with AuditTrail.open(sqlite_url) as trail:
-        assert verify(trail).problems == ()
-
-
-def test_a_replay_of_an_earlier_version_is_resolved_and_verifies(
-    filled_earlier: AuditTrail, sqlite_url: str, decision: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as earlier:
-        for module in (dispatch, replay):
-            earlier.setattr(module, "IN_FLIGHT", "handed_out")
-        assert replay.replay_to(filled_earlier, io.StringIO()).dispatched == 1
-    with filled_earlier.database.writing() as connection:
-        connection.execute(sa.text("ALTER TABLE runs DROP COLUMN source_system"))
-        connection.execute(sa.text("ALTER TABLE runs DROP COLUMN destination_system"))
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
-    with AuditTrail.open(sqlite_url) as trail:
-        assert verify(trail).problems == ()
-        run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
-        run.read()
-        run.record([decision(2)])
-        run.finish()
-        assert replay.replay_to(trail, io.StringIO()).results == {"resolved": 1}
         assert verify(trail).problems == ()
 
 
@@ -380,7 +360,7 @@ def test_erase_asks_first_and_leaves_the_proof(filled: AuditTrail, sync_audit: C
     assert erased.exit_code == 0
     assert "Erased in the trail: 4 entries" in erased.output
     told = sync_audit("person", ADA).output
-    assert "Consent, as last told: unsubscribed" in told
+    assert "Last known consent: unsubscribed" in told
     assert "FNAME" not in told
     assert sync_audit("verify").exit_code == 0
 

@@ -19,52 +19,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from cryptography.fernet import Fernet
 from kinetic_mailchimp.audit import AuditTrail, Decision, Direction
-from kinetic_mailchimp.audit.integrity.verification import verify
-from kinetic_mailchimp.audit.reading.runs import latest_runs
 from kinetic_mailchimp.audit.storage.database import PROFILE, Database
 from kinetic_mailchimp.audit.storage.schema import decisions, metadata, runs, same_person
-from kinetic_mailchimp.audit.trail import journal
-from kinetic_mailchimp.audit.trail.chain import link
 from kinetic_mailchimp.audit.trail.environment import record_encryption
 from kinetic_mailchimp.kit import database as kit_database
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 
 Make = Callable[..., Decision]
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
-
-
-def build_as_of(url: str, revision: str) -> None:
-    """A database as an earlier version left it."""
-    engine = sa.create_engine(sa.make_url(url).set(drivername=DRIVERS[sa.make_url(url).get_backend_name()]))
-    with engine.begin() as connection:
-        config = PROFILE.alembic_config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-    engine.dispose()
-
-
-def test_runs_of_an_earlier_version_stay_readable_and_whole(url: str, tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    build_as_of(url, "0002")
-    header = dict.fromkeys(journal.HEADER_COLUMNS, "old") | {"id": 1, "dry_run": False, "process": 7}
-    header |= {"plugin": "target-epicor-contacts", "started_at": "2026-01-01T00:00:00.000000Z"}
-    head = link(journal.GENESIS, [header[name] for name in journal.HEADER_COLUMNS])
-    progress = {"active_at": header["started_at"], "status": "running", "records_read": 0, "entries": 0}
-    engine = sa.create_engine(sa.make_url(url).set(drivername=DRIVERS[sa.make_url(url).get_backend_name()]))
-    with engine.begin() as connection:
-        row = {**header, **progress, "head": head, "pruned_entries": 0}
-        old_runs = sa.table("runs", *(sa.column(name) for name in row))
-        connection.execute(sa.insert(old_runs).values(row))
-        journal.append(
-            connection, run_id=1, kind=journal.STARTED, content=head, now=str(header["started_at"])
-        )
-    engine.dispose()
-    with AuditTrail.open(url) as trail:
-        assert verify(trail).problems == ()
-        assert [(run.id, run.plugin) for run in latest_runs(trail)] == [(1, "target-epicor-contacts")]
-        assert dict(trail.ledger("personal_fields").items()) == {
-            "target-epicor-contacts": {"fields": ["moved"]}
-        }
 
 
 def test_a_run_has_its_direction(trail: AuditTrail) -> None:

@@ -105,6 +105,18 @@ def test_what_came_without_an_event_or_on_another_stream_stays(undo: Callable[..
     assert [update["email"] for update in updates(undo([]))] == ["bob@example.com"]
 
 
+def test_only_the_named_events_are_undone(undo: Callable[..., Result], tmp_path: Path) -> None:
+    named = tmp_path / "events"
+    named.write_text("forged\nanother\n")
+    made = [
+        event("ada@example.com", part("row 1", City=("London", "P")), event_id="forged"),
+        event("bob@example.com", part("row 2", City=("London", "P")), event_id="genuine"),
+    ]
+    assert [update["email"] for update in updates(undo(made, "--events", str(named)))] == ["ada@example.com"]
+    named.write_text("")
+    assert updates(undo([], "--events", str(named))) == []
+
+
 def test_corrections_go_to_the_target_on_request(undo: Callable[..., Result], tmp_path: Path) -> None:
     taken = tmp_path / "taken.jsonl"
     program = f"import sys, pathlib; pathlib.Path({str(taken)!r}).write_text(sys.stdin.read())"

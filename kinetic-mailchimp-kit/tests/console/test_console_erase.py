@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from click.testing import CliRunner, Result
 from kinetic_mailchimp.audit import AuditTrail, Decision
 from kinetic_mailchimp.console.cli import main
@@ -78,11 +79,40 @@ def test_a_target_that_fails_leaves_everything(sync_audit: Callable[..., Result]
     assert "1 in trail" in sync_audit("export", "--email", ADA).stderr
 
 
+@pytest.mark.parametrize("spelling", [ADA, "ADA@Example.com"])
 def test_a_person_is_deleted_permanently_in_mailchimp_on_request(
-    sync_audit: Callable[..., Result], start_mailchimp: Any
+    sync_audit: Callable[..., Result], start_mailchimp: Any, spelling: str
 ) -> None:
     mailchimp = start_mailchimp()
+    mailchimp.control.subscribe(ADA)
+    mailchimp.control.subscribe("bob@example.com")
     hello = mailchimp.hello
+    access = {"MAILCHIMP_API_KEY": hello["api_key"], "MAILCHIMP_BASE_URL": hello["base_url"]}
+    arguments = ("erase", "--yes", "--email", spelling, "--delete-in-mailchimp", hello["list_id"])
+
+    first, second = sync_audit(*arguments, **access), sync_audit(*arguments, **access)
+
+    assert "deleted permanently" in first.output
+    assert "1 ledger keys (members)" in first.output
+    assert (first.exit_code, second.exit_code) == (0, 0), second.output
+    listed = requests.get(
+        f"{hello['base_url']}/lists/{hello['list_id']}/members", auth=("", hello["api_key"]), timeout=60
+    )
+    assert [member["email_address"] for member in listed.json()["members"]] == ["bob@example.com"]
+
+
+def test_nothing_is_erased_where_mailchimp_refuses(
+    sync_audit: Callable[..., Result], start_mailchimp: Any
+) -> None:
+    hello = start_mailchimp().hello
+    access = {"MAILCHIMP_API_KEY": "wrong-us1", "MAILCHIMP_BASE_URL": hello["base_url"]}
+    option = ("--delete-in-mailchimp", hello["list_id"])
+    assert sync_audit("erase", "--yes", "--email", ADA, *option, **access).exit_code == 3
+    assert "1 in trail" in sync_audit("export", "--email", ADA).stderr
+
+
+def test_an_address_that_nobody_has_is_told(sync_audit: Callable[..., Result], start_mailchimp: Any) -> None:
+    hello = start_mailchimp().hello
     access = {"MAILCHIMP_API_KEY": hello["api_key"], "MAILCHIMP_BASE_URL": hello["base_url"]}
     option = ("--delete-in-mailchimp", hello["list_id"])
     result = sync_audit("erase", "--yes", "--email", ADA, *option, **access)

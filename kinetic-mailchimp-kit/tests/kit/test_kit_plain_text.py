@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from kinetic_mailchimp.audit.reading.export import csv_lines
-from kinetic_mailchimp.audit.reading.formatting import printable
+from kinetic_mailchimp.audit.reading.formatting import printable, spreadsheet_cell
 from kinetic_mailchimp.epicor.problem import read_problem
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.kit.http_call import Answer
@@ -77,3 +77,11 @@ def test_a_csv_cell_and_a_cell_of_a_table_are_plain() -> None:
     assert "'=1" in line
     assert len(printable("a" * 500_000)) < 600
     assert "\x1b" not in printable("\x1b[2J")
+
+
+@pytest.mark.parametrize(
+    "beginning", ["=", "+", "-", "@", "\t=", "\r=", "\n=", " =", "\u2003=", "\uff1d", "\uff20"]
+)
+def test_no_cell_of_a_spreadsheet_is_a_formula(beginning: str) -> None:
+    assert str(spreadsheet_cell(f"{beginning}1")).startswith("'")
+    assert spreadsheet_cell("a=1") == "a=1"

@@ -75,7 +75,7 @@ class KeyStore:
     def remember(self, stream: str, company: str, keys: Iterable[Key], now: dt.datetime) -> int:
         """Take the keys that are there now as the known ones; those that are gone become deletions.
 
-        A key that is there again is no finding any more, even if its record is not out yet.
+        A key that is there again is not a finding any more, even if its record is not out yet.
         A read without any row is not believed: it is rather an access that was lost.
 
         Args:

@@ -32,7 +32,7 @@ class Page:
 def keyset_pages(reader: SetReader, query: RangeQuery) -> Iterator[Page]:
     """Pages of a query, each beginning after the last row of the one before: no row slips by while it moves.
 
-    A short page is no sign of the end, because some sets give fewer rows than are asked for; an empty one is.
+    Only an empty page ends it: some sets give fewer rows than are asked for.
 
     Args:
         reader: Of the company.

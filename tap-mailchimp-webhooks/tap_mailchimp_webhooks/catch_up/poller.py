@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -27,7 +27,7 @@ from tap_mailchimp_webhooks.catch_up.missed_events import (
 )
 from tap_mailchimp_webhooks.catch_up.watermarks import Watermarks
 from tap_mailchimp_webhooks.events.event import rfc3339
-from tap_mailchimp_webhooks.events.member_status import SUBSCRIBED
+from tap_mailchimp_webhooks.events.member_status import SUBSCRIBED, member_data
 from tap_mailchimp_webhooks.inbox.store import Inbox, StoredEvent
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,9 @@ OVERLAP = timedelta(minutes=10)
 """Read again each time: what Mailchimp dates before the last catch-up but showed only after it."""
 
 WITHOUT_BACKFILL = timedelta(days=1)
+NOTED_AGAIN = timedelta(days=30)
+"""Notes about contacts expire like events, after a year as a rule."""
+
 MOST_LOOKUPS = 100
 """Activity feeds that one catch-up of an audience reads, one call each, to learn when a member left."""
 
@@ -130,10 +133,35 @@ class CatchUp:
             start = since or until - WITHOUT_BACKFILL
             for mark, members in self._members(list_id, start, status=SUBSCRIBED):
                 found += self._store(audience.changes(members, mark, until, rfc3339(start)))
+            self._note_contacts(list_id, start, until)
         self._watermarks.put(list_id, min([until, *audience.skipped_at]), self._now())
         if found:
             logger.info("Catch-up of audience %s: %d events that no webhook reported.", list_id, found)
         return found
+
+    def _note_contacts(self, list_id: str, start: datetime, until: datetime) -> None:
+        """Note contacts that no event is about, without emitting them: a later change of address shows then.
+
+        Args:
+            list_id: The audience.
+            start: What changed since then is an event.
+            until: Mailchimp's time of this catch-up.
+        """
+        noted = f"{list_id}/contacts"
+        last = self._watermarks.get(noted)
+        if last is not None and until - last < NOTED_AGAIN:
+            return
+        before = {"status": SUBSCRIBED, "before_last_changed": rfc3339(start)}
+        for _, members in self._members(list_id, None, **before):
+            known = self._inbox.about(list_id, [str(member["email_address"]) for member in members])
+            found_at = self._now()
+            arrivals = [
+                from_catch_up("profile", member_data(member, list_id), _changed_at(member) or start, found_at)
+                for member in members
+                if member["email_address"] not in known
+            ]
+            self._inbox.store([replace(arrival, stream=None) for arrival in arrivals])
+        self._watermarks.put(noted, until, self._now())
 
     def _since(self, list_id: str, until: datetime) -> datetime | None:
         watermark = self._watermarks.get(list_id)

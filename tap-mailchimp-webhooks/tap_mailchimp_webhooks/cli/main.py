@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 import secrets
 import sys
+from pathlib import Path
 
 import click
 from dotenv import load_dotenv
 from kinetic_mailchimp.kit.errors import ConnectorError
+from kinetic_mailchimp.kit.private_files import warn_if_shared
 from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
 
+from tap_mailchimp_webhooks.cli.copy import copy
 from tap_mailchimp_webhooks.cli.person import erase, export
 from tap_mailchimp_webhooks.cli.registration import register, rotate_secret, unregister
 from tap_mailchimp_webhooks.cli.serve import serve
-from tap_mailchimp_webhooks.cli.watch import catch_up, status
+from tap_mailchimp_webhooks.cli.watch import catch_up, events, status
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +28,7 @@ def main() -> None:
     """Run the command line; an error that is understood ends it with one readable line and status 1."""
     mask_logs()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    warn_if_shared(Path.cwd() / ".env")
     try:
         load_dotenv(".env")  # as Meltano does; what the process was given comes first
     except OSError as error:
@@ -51,5 +55,5 @@ def secret() -> None:
     click.echo(secrets.token_urlsafe(SECRET_BYTES))
 
 
-for command in (serve, register, rotate_secret, unregister, catch_up, status, export, erase):
+for command in (serve, register, rotate_secret, unregister, catch_up, status, events, export, erase, copy):
     commands.add_command(command)

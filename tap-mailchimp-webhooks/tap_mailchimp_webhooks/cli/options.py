@@ -31,21 +31,18 @@ class AccountOptions(InboxSettings, AudienceSettings):
 
     api_key: str = setting(
         "",
-        title="API key",
         description="Of the Mailchimp account.",
         secret=True,
         variables=["MAILCHIMP_API_KEY"],
     )
     access_token: str = setting(
         "",
-        title="Access token",
         description="Instead of a key.",
         secret=True,
         variables=["MAILCHIMP_ACCESS_TOKEN"],
     )
     base_url: str = setting(
         "",
-        title="Base URL",
         description="Where the API is, ending in /3.0. By default it follows from the data centre.",
         variables=["MAILCHIMP_BASE_URL"],
     )
@@ -59,7 +56,7 @@ class AccountOptions(InboxSettings, AudienceSettings):
 class RegistrationOptions(PathSecretSettings, AccountOptions):
     """The receiver whose webhooks are registered or removed."""
 
-    url: str = setting(title="URL", description="The public URL of the receiver.")
+    url: str = setting(description="The public URL of the receiver.")
 
 
 def options_of(cls: type) -> Callable[[Command], Command]:

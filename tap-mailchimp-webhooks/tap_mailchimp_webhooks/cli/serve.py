@@ -25,10 +25,9 @@ class ServeOptions(ReceiverSettings, InboxSettings):
 def serve(**options: Any) -> None:  # noqa: ANN401 (click's)
     """Receive webhooks: store each, then answer."""
     # The web server is imported where it is needed: the other commands start faster without.
-    import uvicorn  # noqa: PLC0415
+    from kinetic_mailchimp.kit import bounded_server  # noqa: PLC0415
 
-    from tap_mailchimp_webhooks.receiver.app import create_app  # noqa: PLC0415
-    from tap_mailchimp_webhooks.receiver.connections import Limits, bounded_protocol  # noqa: PLC0415
+    from tap_mailchimp_webhooks.receiver.app import create_app, limits_of  # noqa: PLC0415
 
     settings = read(ServeOptions, options)
     inbox = open_inbox(settings)
@@ -39,17 +38,13 @@ def serve(**options: Any) -> None:  # noqa: ANN401 (click's)
     # time deliveries wait for some 50 ms.
     gc.collect()
     gc.freeze()
-    uvicorn.run(
+    bounded_server.serve(
         app,
-        http=bounded_protocol(Limits.of(settings)),
-        ws="none",
+        limits_of(settings),
         ssl_certfile=settings.tls_certificate or None,
         ssl_keyfile=settings.tls_key or None,
         host=settings.host,
         port=settings.port,
         forwarded_allow_ips=settings.forwarded_allow_ips,
-        access_log=False,  # its lines would hold the secret
-        log_config=None,
         timeout_graceful_shutdown=20,
-        server_header=False,
     )

@@ -1,4 +1,4 @@
-"""`mailchimp-webhooks status` and `catch-up`: find webhooks that fail, and events that none reported."""
+"""`mailchimp-webhooks status`, `catch-up` and `events`: what webhooks report, and what none did."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 import click
-from kinetic_mailchimp.kit.timestamps import utc_now
+from kinetic_mailchimp.kit.settings import read
+from kinetic_mailchimp.kit.timestamps import parse_timestamp, utc_now
 
 from tap_mailchimp_webhooks.catch_up.poller import CatchUp, CatchUpSettings
 from tap_mailchimp_webhooks.cli.options import (
@@ -19,7 +20,8 @@ from tap_mailchimp_webhooks.cli.options import (
     options_of,
     read_options,
 )
-from tap_mailchimp_webhooks.inbox.statistics import Quarantined, quarantined
+from tap_mailchimp_webhooks.inbox.settings import InboxSettings
+from tap_mailchimp_webhooks.inbox.statistics import Quarantined, delivered_events, quarantined
 from tap_mailchimp_webhooks.webhooks.health import ADVICE, PERIOD, PROBLEMS, WebhookHealth, webhook_health
 
 MOST_LISTED = 20
@@ -66,6 +68,22 @@ def status(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
     alarming = any(delivery.names_somebody for delivery in not_understood)
     if unwatched or alarming or any(hook.verdict in PROBLEMS for hook in found):
         sys.exit(2)
+
+
+@click.command()
+@options_of(InboxSettings)
+@click.option("--since", required=True, metavar="TIME", help="By their receipt: 2026-03-01T09:30 (UTC).")
+@click.option("--list-id", "list_ids", multiple=True, help="Only of this audience's webhook; several times.")
+@click.option("--unsigned", is_flag=True, help="Only those that Mailchimp did not sign.")
+def events(*, since: str, list_ids: Sequence[str], unsigned: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
+    """Print the ids of the events that webhooks delivered, for `sync-audit undo --events -`."""
+    try:
+        start = parse_timestamp(since)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.", param_hint="'--since'") from error
+    database = open_inbox(read(InboxSettings, options)).database
+    for event_id in delivered_events(database, start, list_ids, only_unsigned=unsigned):
+        click.echo(event_id)
 
 
 def _print_health(found: Sequence[WebhookHealth], unwatched: Sequence[str]) -> None:

@@ -38,7 +38,13 @@ def unread(inbox: Inbox, found: Sequence[StoredEvent]) -> int:
     """Number of these events that a reader, or a first one, has not confirmed yet."""
     with inbox.database.reading() as connection:
         confirmed = connection.execute(select(func.min(readers.c.confirmed))).scalar() or 0
-    return sum(event.sequence > confirmed for event in found)
+        waiting = [event.sequence for event in found if event.sequence > confirmed]
+        return sum(
+            connection.execute(
+                select(func.count()).where(events.c.sequence.in_(some), events.c.stream.is_not(None))
+            ).scalar_one()
+            for some in chunks(waiting, LOOKUP_CHUNK)
+        )
 
 
 def remove(inbox: Inbox, found: Sequence[StoredEvent]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true
 
 from tap_mailchimp_webhooks.events.delivery import names_somebody
 from tap_mailchimp_webhooks.events.event import CATCH_UP, FORGOTTEN, WEBHOOK, rfc3339
@@ -62,7 +63,7 @@ def count_deliveries(database: Database, list_id: str, since: datetime) -> Deliv
         since: The beginning of the period.
     """
     reported = (events.c.list_id == list_id) & (events.c.origin == WEBHOOK)
-    found = (events.c.list_id == list_id) & (events.c.origin == CATCH_UP)
+    found = (events.c.list_id == list_id) & (events.c.origin == CATCH_UP) & events.c.stream.is_not(None)
     since_text = rfc3339(since)
     with database.reading() as connection:
         last_at = connection.execute(select(func.max(events.c.received_at)).where(reported)).scalar()
@@ -75,6 +76,27 @@ def count_deliveries(database: Database, list_id: str, since: datetime) -> Deliv
             )
         ).one()
     return DeliveryCounts(last_at, count, missed, last_missed_at)
+
+
+def delivered_events(
+    database: Database, since: datetime, list_ids: Sequence[str] = (), *, only_unsigned: bool = False
+) -> list[str]:
+    """The ids of the events that webhooks delivered, in the order of their arrival.
+
+    Args:
+        database: The inbox's.
+        since: The beginning of the period, by their receipt.
+        list_ids: The audiences whose webhooks are meant; all without any.
+        only_unsigned: Leaves out what Mailchimp signed.
+    """
+    wanted = [events.c.origin == WEBHOOK, events.c.received_at >= rfc3339(since)]
+    if list_ids:
+        wanted.append(events.c.list_id.in_(list_ids))
+    if only_unsigned:
+        wanted.append(events.c.is_signed.is_not(true()))
+    with database.reading() as connection:
+        found = connection.scalars(select(events.c.event_id).where(*wanted).order_by(events.c.sequence))
+        return list(found)
 
 
 def quarantined(inbox: Inbox, since: datetime) -> list[Quarantined]:

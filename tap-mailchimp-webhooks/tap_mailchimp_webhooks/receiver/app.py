@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,8 +11,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from http import HTTPStatus
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
+from kinetic_mailchimp.kit.bounded_server import Limits
 from kinetic_mailchimp.kit.errors import ConnectorError
 from kinetic_mailchimp.kit.rate_limit import RateLimit
 from kinetic_mailchimp.kit.timestamps import utc_now
@@ -153,6 +155,12 @@ class Receiver:
         return PlainTextResponse(refusal.reason, refusal.status, headers)
 
 
+def limits_of(settings: ReceiverSettings) -> Limits:
+    """The bounds of a server that are set."""
+    proxies = {name.strip() for name in settings.forwarded_allow_ips.split(",")}
+    return Limits(settings.max_connections, settings.max_connections_per_client, proxies)
+
+
 def create_app(settings: ReceiverSettings, inbox: Inbox, now: Callable[[], float] = time.time) -> FastAPI:
     """The application. It owns the inbox from its start to its end.
 
@@ -186,6 +194,7 @@ def create_app(settings: ReceiverSettings, inbox: Inbox, now: Callable[[], float
         title="Mailchimp webhook receiver",
         lifespan=lifespan,
         openapi_url=None,  # a server that faces the Internet reveals no more than it must
+        redirect_slashes=False,  # a redirect would lead to whatever the Host header names
     )
     router = _deliveries(receiver)
     app.include_router(router)
@@ -227,7 +236,11 @@ def _operations(receiver: Receiver) -> APIRouter:
     async def healthz() -> dict[str, str]:
         return {"status": "alive"}
 
-    @router.get("/readyz", responses={503: {"description": "Deliveries would not be stored."}})
+    inside = [Depends(_refuse_internet)]
+
+    @router.get(
+        "/readyz", dependencies=inside, responses={503: {"description": "Deliveries would not be stored."}}
+    )
     async def readyz() -> Response:
         problems = await asyncio.to_thread(readiness_problems, inbox, receiver.settings.min_free_bytes)
         problems += (await receiver.authenticity.unreadable())[1]
@@ -239,7 +252,10 @@ def _operations(receiver: Receiver) -> APIRouter:
         return JSONResponse(document, 503 if problems else 200)
 
     @router.get(
-        "/metrics", response_class=PlainTextResponse, responses={503: {"description": "No database."}}
+        "/metrics",
+        dependencies=inside,
+        response_class=PlainTextResponse,
+        responses={503: {"description": "No database."}},
     )
     async def metrics() -> Response:
         try:
@@ -250,6 +266,17 @@ def _operations(receiver: Receiver) -> APIRouter:
         return Response(receiver.metrics.page(unread), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return router
+
+
+def _refuse_internet(request: Request) -> None:
+    """Keep from the Internet what costs a look into the database, where no proxy does so."""
+    try:
+        client = ipaddress.ip_address(request.client.host) if request.client else None
+    except ValueError:
+        raise HTTPException(HTTPStatus.NOT_FOUND) from None
+    client = getattr(client, "ipv4_mapped", None) or client
+    if client and client.is_global:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
 
 
 def _has_unread(inbox: Inbox) -> bool:

@@ -16,67 +16,49 @@ from tap_mailchimp_webhooks.webhooks.signature import MAX_AGE_SECONDS
 class ReceiverSettings(PathSecretSettings):
     """The behaviour of one receiver."""
 
-    host: str = setting("127.0.0.1", title="Host", description="The address to listen on.")
-    port: int = setting(8080, title="Port", description="The port to listen on.")
+    host: str = setting("127.0.0.1", description="The address to listen on.")
+    port: int = setting(8080, description="The port to listen on.")
     behind_proxy: bool = setting(
         default=False,
-        title="Behind a proxy",
         description="Listen on another address than this machine's own without TLS: a proxy with HTTPS "
         "stands in front, and nothing else reaches the port.",
     )
     tls_certificate: str = setting(
         "",
-        title="TLS certificate",
         description="PEM file with the certificate and its chain, to serve HTTPS.",
     )
-    tls_key: str = setting("", title="TLS key", description="PEM file with the key of the certificate.")
-    max_connections: int = setting(
-        500, title="Connections", description="Connections that are open at once, in all.", minimum=1
-    )
+    tls_key: str = setting("", description="PEM file with the key of the certificate.")
+    max_connections: int = setting(500, description="Connections that are open at once, in all.", minimum=1)
     max_connections_per_client: int = setting(
         50,
-        title="Connections of a client",
         description="Connections that one address has open at once; trusted proxies may have all of them.",
         minimum=1,
     )
-    root_path: str = setting(
-        "", title="Root path", description="The prefix under which a proxy publishes the receiver."
-    )
+    root_path: str = setting("", description="The prefix under which a proxy publishes the receiver.")
     forwarded_allow_ips: str = setting(
         "127.0.0.1",
-        title="Trusted proxies",
         description="Proxies that are trusted to name the address of a client.",
     )
     signature_max_age: int = setting(
         MAX_AGE_SECONDS,
-        title="Age of a signature",
         description="Seconds that a signature may be old; Mailchimp repeats deliveries for 75 minutes.",
         minimum=1,
     )
-    max_body_bytes: int = setting(
-        1_048_576, title="Size of a delivery", description="Refuse a longer delivery, with status 413."
-    )
+    max_body_bytes: int = setting(1_048_576, description="Refuse a longer delivery, with status 413.")
     retention_days: int = setting(
         400,
-        title="Retention",
         description="Delete events that every reader has confirmed after so many days; 0 keeps them.",
     )
-    min_free_mib: int = setting(
-        100, title="Free disk space", description="MiB of free disk space under which `/readyz` fails."
-    )
+    min_free_mib: int = setting(100, description="MiB of free disk space under which `/readyz` fails.")
     wrong_secrets_per_minute: int = setting(
         0,
-        title="Wrong secrets",
         description="Refuse a client that sends more wrong secrets for a minute; 0 for no limit.",
     )
     on_event: str = setting(
         "",
-        title="Command",
         description='A command to run after new events, such as "meltano run reverse".',
     )
-    on_event_delay: float = setting(
-        2.0, title="Delay of the command", description="Seconds to wait for more events before it runs."
-    )
+    on_event_delay: float = setting(2.0, description="Seconds to wait for more events before it runs.")
 
     def __post_init__(self) -> None:
         """Refuse to show secrets and addresses to everybody on the way."""

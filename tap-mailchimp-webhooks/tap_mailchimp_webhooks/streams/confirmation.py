@@ -1,7 +1,7 @@
 """Confirms events of deliveries that nobody signed, by what Mailchimp shows of the person at present.
 
-Whoever knows the path secret can post an event. An opt-out that was made up does little harm; a subscription
-takes back a flag, and a changed address or profile overwrites what another system has.
+Anyone who knows the path secret can post an event. An opt-out that was made up does little harm; a
+subscription takes back a flag, and a changed address or profile overwrites what another system has.
 """
 
 from __future__ import annotations

@@ -58,7 +58,6 @@ class PathSecretSettings:
 
     secret: PathSecrets = setting(
         PathSecrets(()),
-        title="Path secret",
         description="The last part of the webhook's URL; `NEW,OLD` while one replaces another.",
         secret=True,
         schema={"type": ["string"], "default": ""},

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import requests
+from kinetic_mailchimp.kit.bounded_http import ResponseLimits, TooLargeError, TooSlowError, bounded_session
 from kinetic_mailchimp.kit.errors import ConfigurationError
 
 TIMEOUT_SECONDS = 10.0
 """As long as Mailchimp waits."""
+LARGEST_MIB = 1
+"""Of what comes before the body, which is not read."""
 
 _NO_RECEIVER = (
     "the proxy does not reach the receiver: check that `mailchimp-webhooks serve` runs, "
@@ -32,14 +35,18 @@ def probe(url: str) -> None:
         ConfigurationError: It does not; the advice says what to do.
     """
     try:
-        response = requests.get(url, timeout=TIMEOUT_SECONDS, allow_redirects=False)
+        with (
+            bounded_session(ResponseLimits(LARGEST_MIB, TIMEOUT_SECONDS)) as session,
+            session.get(url, timeout=TIMEOUT_SECONDS, allow_redirects=False, stream=True) as response,
+        ):
+            pass
     except requests.exceptions.SSLError as error:
         raise _failure("its TLS certificate is not one that Mailchimp would trust") from error
-    except requests.exceptions.Timeout as error:
+    except (requests.exceptions.Timeout, TooSlowError) as error:
         raise _failure(
             f"there is no answer within {TIMEOUT_SECONDS:g} s: check the firewall and the proxy"
         ) from error
-    except requests.exceptions.RequestException as error:
+    except (requests.exceptions.RequestException, TooLargeError) as error:
         raise _failure(
             "no connection can be made: check the host name, the port and that the receiver runs"
         ) from error

@@ -212,7 +212,7 @@ class RowWriter:
                 for write in written:
                     write.fatal = error
             else:
-                # The writes succeeded: that no question about them is answered is no failure of theirs.
+                # The writes succeeded: a read that fails after them does not make them fail.
                 logger.warning("%d rows are written, and cannot be read back: %s", len(written), error)
             return
         for write in written:

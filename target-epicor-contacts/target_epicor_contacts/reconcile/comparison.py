@@ -67,21 +67,12 @@ class Comparer:
         if result.fatal is not None:
             raise result.fatal
 
+    def take_handovers(self) -> None:
+        """Leave what target-mailchimp found out about to a run that writes."""
+
     def _rows(self, updates: Iterable[ContactUpdate]) -> list[EpicorRow]:
         addresses = {key for update in updates for key in (update.key, update.new_key) if key}
         return self._finder.find(sorted(addresses), fresh=addresses)
-
-
-def shortfall(streams: Iterable[str]) -> str:
-    """The reason why a comparison is not complete, in words.
-
-    Args:
-        streams: Those without an ACTIVATE_VERSION message.
-    """
-    return (
-        f"It is not known whether all of {', '.join(sorted(streams))} was read (no ACTIVATE_VERSION message "
-        "after the last record): the tap ended early, or lists no present states."
-    )
 
 
 def compare(updates: Sequence[ContactUpdate], rows: Iterable[EpicorRow], rules: Rules) -> list[EventPlan]:

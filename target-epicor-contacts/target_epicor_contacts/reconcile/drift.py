@@ -27,7 +27,7 @@ _ADVICE: Mapping[Drift, str] = {
 
 
 def as_comparison(decision: Decision, rules: Rules) -> Decision:
-    """The decision of a comparison, which is no proof of consent and leaves nothing to be replayed.
+    """The decision of a comparison, which does not prove consent and leaves nothing to be replayed.
 
     Args:
         decision: The decision of a run.

@@ -28,12 +28,10 @@ class Policy:
 
     match: tuple[Match, ...] = setting(
         ("contacts", "customers"),
-        title="Rows to match",
         description="Which rows an address is looked for in: `contacts` (CustCnt), `customers`, or both.",
     )
     merge_fields: Mapping[str, str] = setting(
         {},
-        title="Merge fields",
         description=(
             "What goes back: Epicor's column → the merge field it takes, `ADDRESS.city` for a part. Parts of "
             "one field move together. The value that both sides last had in common, which is kept in the "
@@ -42,7 +40,6 @@ class Policy:
     )
     write_customer_columns: bool = setting(
         default=False,
-        title="Write customers' columns",
         description=(
             "Whether merge fields change customers too, whose columns are master data. Contacts take them "
             "in any case; a flag and a status reach both."
@@ -50,7 +47,6 @@ class Policy:
     )
     linked_people: LinkedPeople = setting(
         LinkedPeople.NO_OTHER_ADDRESS,
-        title="Contacts of the same person",
         description=(
             "Which further contacts of a person (PerConID) a status reaches: none but those with the address "
             "(`same_address`), also those without any (`no_other_address`), or `all`."
@@ -58,51 +54,40 @@ class Policy:
     )
     flag_column: str = setting(
         "NoContact",
-        title="Flag column",
         description="The yes-or-no column that keeps a row out of marketing; all matched rows must have it.",
     )
     flag_value: bool = setting(
         default=True,
-        title="Value of the flag",
         description="Value of the flag column for a person who opted out; false for a column of consent.",
     )
     flag_statuses: tuple[Status, ...] = setting(
         OPT_OUTS,
-        title="Statuses that set the flag",
         description="`cleaned` is an address that bounced.",
         items={"type": ["string"], "enum": [status.value for status in OPT_OUTS]},
     )
-    status_column: str | None = setting(
-        None, title="Status column", description="Column for the status, such as `MC_Status_c`."
-    )
+    status_column: str | None = setting(None, description="Column for the status, such as `MC_Status_c`.")
     status_values: Mapping[str, str] | None = setting(
         None,
-        title="Words for a status",
         description="Status → what the status column gets instead, such as `unsubscribed` → `OPTOUT`.",
     )
     reason_column: str | None = setting(
         None,
-        title="Reason column",
         description="Column for Mailchimp's reason, such as `MC_StatusReason_c`.",
     )
     date_column: str | None = setting(
         None,
-        title="Date column",
         description="Column for the time of the status, such as `MC_StatusDate_c`.",
     )
     campaign_column: str | None = setting(
         None,
-        title="Campaign column",
         description="Column for the campaign that caused it, such as `MC_Campaign_c`.",
     )
     clear_on_subscribe: bool = setting(
         default=True,
-        title="Take the flag back",
         description="Whether a newer `subscribed` clears a flag; never one that a user of Epicor set.",
     )
     conflict_policy: ConflictPolicy = setting(
         ConflictPolicy.MAILCHIMP_WINS,
-        title="Conflicts",
         description=(
             "Whose value stays in a field that both sides changed since they last agreed. `newest_wins` "
             "needs a change date on the row; without one the event counts as newer."
@@ -110,7 +95,6 @@ class Policy:
     )
     repair: bool = setting(
         default=False,
-        title="Repair",
         description=(
             "Take records as the present state, as the job `repair` does: an opt-out is written to each row "
             "that lacks it, whatever was remembered. No state is saved."
@@ -118,7 +102,6 @@ class Policy:
     )
     allow_clear: bool = setting(
         default=False,
-        title="Allow clearing",
         description="Whether an empty value from Mailchimp may replace a value in Epicor.",
     )
 

@@ -187,7 +187,7 @@ def _write_field(working: WorkingCopy, event: EventPlan, row_id: str, field: _Fi
         then |= written
     was_seen = any(value is not None for value in then.values())
     changed = any(value is not None and value != current[column] for column, value in then.items())
-    verdict = merge_field(
+    merged = merge_field(
         is_same=not _differs(working, row_id, field),
         would_clear=all(field[column].is_empty for column in types) and not rules.allow_clear,
         epicor_is_empty=all(is_empty(values.get(column)) for column in types),
@@ -197,19 +197,19 @@ def _write_field(working: WorkingCopy, event: EventPlan, row_id: str, field: _Fi
         row_changed_at=changed_at(row.values) if rules.conflict_policy is NEWEST_WINS else None,
     )
     wanted = {column: field[column].values[row.entity.name] for column in types}
-    if verdict is MergeResult.WRITE:
+    if merged is MergeResult.WRITE:
         event.conflicts |= {column for column in types if was_seen and changed}
         for column, edm_type in types.items():
             working.write_if_other(event, row_id, column, wanted[column], edm_type)
-    elif verdict is MergeResult.KEEP:
+    elif merged is MergeResult.KEEP:
         event.kept |= {
             (row_id, column): (values.get(column), wanted[column])
             for column, edm_type in types.items()
             if not same(wanted[column], values.get(column), edm_type)
         }
-    elif verdict is MergeResult.REFUSE:
+    elif merged is MergeResult.REFUSE:
         event.refused |= types.keys()
-    agrees = verdict in {MergeResult.WRITE, MergeResult.SAME}
+    agrees = merged in {MergeResult.WRITE, MergeResult.SAME}
     others = {column: kept for column, kept in noted.items() if column not in types}
     note = {} if agrees else current
     working.states[event.person] = replace(state, rows={**state.rows, row_id: {**others, **note}})

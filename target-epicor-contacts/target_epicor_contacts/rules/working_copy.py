@@ -63,7 +63,7 @@ class WorkingCopy:
         }
 
     def is_flagged(self, row_id: str) -> bool:
-        """True if a row has the flag, whoever set it."""
+        """True if a row has the flag, set by this software or by a rep."""
         return bool(self._values[row_id].get(self.rules.flag_column)) == self.rules.flag_value
 
     def flag_of(self, row_id: str) -> FlagState | None:

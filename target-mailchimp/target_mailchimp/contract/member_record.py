@@ -62,7 +62,7 @@ class MemberRecord:
         permissions: Given or not, by id or text.
         tags: Names, or None when the record says nothing about tags.
         others: Older rows with the same address in the same batch, the oldest first.
-        carried: Our own flag on the row, where the record's opt-out is that: it is no wish of a rep.
+        carried: Our own flag on the row, where the record's opt-out is that: no rep wished it.
     """
 
     stream: str

@@ -51,6 +51,7 @@ class Comparison(Loader):
         self._complete: set[str] = set()
 
     @property
+    @override
     def shortfall(self) -> str:
         """The reason, in words, why not everything was compared; empty where it was."""
         if not self._incomplete:
@@ -70,6 +71,7 @@ class Comparison(Loader):
     def restore(self) -> None:
         """Restore nothing: what a run would put back is drift of the row that comes."""
 
+    @override
     def complete(self, stream: str) -> None:
         """Find the members whose rows came once and do not any more.
 

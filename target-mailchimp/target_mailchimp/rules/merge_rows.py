@@ -30,7 +30,7 @@ class MergedRows:
         changed: The values to send: those that differ from the accepted ones, and were not refused before.
         tags: The tags of the newest row that names some, or None.
         left_out: Fields that do not travel.
-        restored: Whether they are only values that somebody edited in Mailchimp, and the source owns.
+        restored: Whether they are only values that were edited in Mailchimp, and the source owns.
         blocked: Whether a newer row kept a value from being changed.
         agreed: Whether any value was changed, or was as it should be.
     """
@@ -131,7 +131,7 @@ def _with_open_writes(base: MemberState, record: MemberRecord, audience: Audienc
 
 @dataclass(frozen=True)
 class _Edits:
-    """The fields of a record that somebody edited in Mailchimp.
+    """The fields of a record that were edited in Mailchimp.
 
     Attributes:
         agreed: Both sides have the value by now.
@@ -183,7 +183,7 @@ def _merge_edits(
 
 
 def source_row_of(row: MemberRecord, before: SourceRow | None) -> SourceRow:
-    """The row to remember: one whose values are the same is no newer, whoever touched it."""
+    """The row to remember: one whose values are the same does not get newer by a save."""
     content = (row.merge_values, row.attributes, row.interests, row.tags)
     digest = zlib.crc32(repr(content).encode())
     is_touched = before is not None and before.digest == digest and before.updated_on

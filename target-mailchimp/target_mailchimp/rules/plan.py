@@ -16,7 +16,7 @@ from target_mailchimp.audience.tags import INACTIVE
 from target_mailchimp.contract.member_record import MemberRecord
 
 RESTORED = "restored"
-"""The reason of a write that puts back what somebody edited in Mailchimp, and the source owns."""
+"""The reason of a write that puts back what was edited in Mailchimp, and the source owns."""
 
 FORMER_OPTED_OUT = "former_address_opted_out"
 """The reason where a row comes from an address whose person opted out: consent moves with the person."""

@@ -38,7 +38,7 @@ class Isolation:
             list_id: The audience.
 
         Raises:
-            TransientError: The failure itself: a call about somebody else fails as well.
+            TransientError: The failure itself: a call about another member fails as well.
         """
         if error.status == HTTPStatus.TOO_MANY_REQUESTS or error.code in _ABOUT_NOBODY:
             raise error

@@ -39,7 +39,7 @@ def person(ctx: click.Context, email: str) -> None:
     if last_consent:
         recorded_at, run_id, seq = astuple(last_consent.key)
         console.print(
-            f"Consent, as last told: {last_consent.consent} ({format_time(recorded_at)};"
+            f"Last known consent: {last_consent.consent} ({format_time(recorded_at)};"
             f" {last_consent.action}, run {run_id} entry {seq})",
             markup=False,
         )
@@ -60,20 +60,22 @@ def runs(ctx: click.Context, plugin: str | None, limit: int) -> None:
 
 
 @click.command()
-@click.argument("number", type=int)
+@click.argument("number", type=int, required=False)
 @click.option(
     "--limit", type=click.IntRange(1), default=50, show_default=True, help="The first that it decided."
 )
 @click.pass_context
-def run(ctx: click.Context, number: int, limit: int) -> None:
-    """Show run NUMBER and its decisions."""
+def run(ctx: click.Context, number: int | None, limit: int) -> None:
+    """Show run NUMBER, or the newest one, and its decisions."""
     with opened(ctx) as trail:
-        found = latest_runs(trail, run_id=number)
+        found = latest_runs(trail, run_id=number, limit=1)
+        if not found and number is None:
+            raise ConfigurationError("The trail has no run.", advice="A target makes one.")
         if not found:
             raise ConfigurationError(
                 f"The trail has no run {number}.", advice="`sync-audit runs` lists them."
             )
-        shown = list(entries(trail, EntryFilter(run_id=number, limit=limit)))
+        shown = list(entries(trail, EntryFilter(run_id=found[0].id, limit=limit)))
         with trail.database.reading() as connection:
             directions = read_directions(connection)
     one = found[0]

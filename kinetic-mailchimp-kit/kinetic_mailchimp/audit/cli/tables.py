@@ -112,12 +112,7 @@ def _entry_cells(entry: EntryView) -> tuple[str | Text, ...]:
 
 
 def failures_table(entries: Iterable[EntryView], *, width: int) -> Table:
-    """A table of dead letters that wait; an entry is named as `sync-audit close` takes it.
-
-    Args:
-        entries: The entries with a dead letter.
-        width: Columns of the terminal.
-    """
+    """A table of dead letters that wait; an entry is named as `sync-audit close` takes it."""
     return _FAILURES.table(map(_failure_cells, entries), width=width)
 
 
@@ -135,12 +130,7 @@ def _failure_cells(entry: EntryView) -> tuple[str | Text, ...]:
 
 
 def runs_table(runs: Iterable[RunView], *, width: int) -> Table:
-    """A table of runs.
-
-    Args:
-        runs: The runs.
-        width: Columns of the terminal.
-    """
+    """A table of runs."""
     return _RUNS.table(map(_run_cells, runs), width=width)
 
 

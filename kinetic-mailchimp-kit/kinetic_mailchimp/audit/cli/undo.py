@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TextIO
 
 import click
 
@@ -24,6 +25,11 @@ from kinetic_mailchimp.kit.timestamps import format_timestamp, utc_now
 @until_option
 @click.option("--plugin", required=True, help="The target that wrote, such as target-epicor-contacts.")
 @click.option("--stream", help="Only events of this stream.")
+@click.option(
+    "--events",
+    type=click.File(encoding="utf-8"),
+    help="Only these events: a file with an id a line, or -, as `mailchimp-webhooks events` prints them.",
+)
 @click.option("--with-opt-outs", is_flag=True, help="Undo opt-outs, too: look at each of them first.")
 @click.option(
     "--into", metavar="COMMAND", help='Send them to this target: "meltano invoke target-epicor-contacts".'
@@ -36,6 +42,7 @@ def undo(
     until: str | None,
     plugin: str,
     stream: str | None,
+    events: TextIO | None,
     with_opt_outs: bool,
     into: str | None,
 ) -> None:
@@ -44,10 +51,15 @@ def undo(
     For a webhook whose secret others knew. Values are put back by the target, which decides and records as
     it does for any contact update.
     """
+    event_ids = None if events is None else set(events.read().split())
     with opened(ctx) as trail:
         of_time = entries(trail, EntryFilter(plugin=plugin, since=since, until=until))
-        of_stream = (entry for entry in of_time if stream in (None, entry.stream))
-        found, left_out = corrections(of_stream, with_opt_outs=with_opt_outs)
+        wanted = (
+            entry
+            for entry in of_time
+            if stream in (None, entry.stream) and (event_ids is None or entry.event_id in event_ids)
+        )
+        found, left_out = corrections(wanted, with_opt_outs=with_opt_outs)
     now = format_timestamp(utc_now())
     records = [correction.record(now) for correction in found]
     for correction, record in zip(found, records, strict=True):

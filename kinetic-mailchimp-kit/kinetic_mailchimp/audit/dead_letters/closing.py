@@ -21,12 +21,7 @@ _SEE_FAILURES = "`sync-audit failures` lists the dead letters that wait, each wi
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Place of an entry. As text: `12/34`.
-
-    Args:
-        run_id: Its run.
-        seq: Its number in the run.
-    """
+    """Place of an entry. As text: `12/34`."""
 
     run_id: int
     seq: int
@@ -38,12 +33,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class OpenLetter:
-    """A dead letter that waits.
-
-    Args:
-        note: The entry that it belongs to.
-        consent: What its record states about the person's consent.
-    """
+    """A dead letter that waits."""
 
     note: EntryNote
     consent: str | None
@@ -56,10 +46,6 @@ class OpenLetter:
 
 def find_open(trail: AuditTrail, places: Collection[Place]) -> list[OpenLetter]:
     """The open dead letters of entries, each once, in the order of their places.
-
-    Args:
-        trail: Where they are.
-        places: Which entries.
 
     Raises:
         ConfigurationError: If one of them does not exist, has no dead letter, or has one that is not open.

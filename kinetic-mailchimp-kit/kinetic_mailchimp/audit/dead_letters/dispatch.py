@@ -38,15 +38,9 @@ class DeadLetter:
     """A record that waits, or that is in flight: it was dispatched and has no result yet.
 
     Args:
-        note: The entry that it belongs to.
-        stored: The record as it is stored.
         person: The digest of the person it is about.
-        source_key: The record's key at its source.
-        event_id: The event that led to it.
         plugin: The target that could not write it.
-        stream: The stream it came on.
         state: `open` or `in_flight`.
-        dispatched_in: The run that dispatched it.
     """
 
     note: EntryNote
@@ -97,12 +91,6 @@ def dispatch(trail: AuditTrail, run: Run, letters: Sequence[DeadLetter], output:
 
     A batch is marked as in flight in the transaction in which it is written: if the output breaks, it
     stays open.
-
-    Args:
-        trail: Where they are.
-        run: The administrative run that records it.
-        letters: Open dead letters.
-        output: Where the messages go.
 
     Raises:
         TransientError: If another replay took one of them.

@@ -60,12 +60,6 @@ def replay_to(
 ) -> ReplayOutcome:
     """Write open dead letters as Singer messages, and resolve those of earlier replays.
 
-    Args:
-        trail: Where they are.
-        output: Where the messages go.
-        plugin: Only those of one target.
-        stream: Only those of one stream.
-
     Raises:
         ConfigurationError: If dead letters of several targets would mix: a target takes its own.
     """
@@ -83,9 +77,6 @@ def requeue(trail: AuditTrail) -> ReplayOutcome:
     """Resolve what was dispatched before, and open again what got no decision.
 
     For messages that went to a target which ended early: nobody else knows that it takes no more of them.
-
-    Args:
-        trail: Where they are.
     """
     before = waiting(trail, state=IN_FLIGHT)
     if not before:
@@ -125,11 +116,6 @@ def replay_into(
 
 def send_records(command: str, stream: str, records: Sequence[Mapping[str, Any]]) -> int:
     """Run a target over records that no tap made; its exit status.
-
-    Args:
-        command: The command that starts the target.
-        stream: The name that its decisions have in the trail.
-        records: Its records.
 
     Raises:
         ConfigurationError: If the command cannot be started.

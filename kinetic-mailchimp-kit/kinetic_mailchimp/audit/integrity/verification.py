@@ -38,12 +38,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is not as it was written.
-
-    Args:
-        where: The run, the entry or the table.
-        what: What is wrong with it.
-    """
+    """Something that is not as it was written."""
 
     where: str
     what: str

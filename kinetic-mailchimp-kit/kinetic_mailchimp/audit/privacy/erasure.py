@@ -41,13 +41,11 @@ class Erasure:
     """Result of an erasure.
 
     Args:
-        run_id: The administrative run that proves it.
         records: How many entries lost their personal data.
         open_dead_letters: How many of them still waited to be replayed.
         dead_letters: How many of them kept the whole record.
         payloads: How many of them kept a request.
         ledger_keys: How many entries of the ledger were forgotten, or lost what they said about the person.
-        namespaces: Which parts of the ledger those are in.
         cleaned_up: Whether old copies are gone from the database's files, too.
     """
 
@@ -162,14 +160,7 @@ class FoundEntry:
 def find_entries(
     trail: AuditTrail, address: str, is_about: IsAbout, hashes: Collection[str]
 ) -> Iterator[FoundEntry]:
-    """Entries whose personal data is about a person, or names the person.
-
-    Args:
-        trail: Where to look.
-        address: The person's e-mail address.
-        is_about: Tells whether a text names the person.
-        hashes: By which the vendor knows the address.
-    """
+    """Entries whose personal data is about a person, or names the person."""
     person = trail.person(address)
     names = ("run_id", "seq", "digest", "person", "former_person", *PRIVATE_COLUMNS)
     query = (

@@ -55,8 +55,6 @@ class LedgerEntry:
     """An entry of the ledger that names the person.
 
     Args:
-        namespace: Whose it is.
-        key: Its key.
         stored: Its value, as it is stored.
         left: What is left of it without the person; None where nothing is.
     """
@@ -68,12 +66,7 @@ class LedgerEntry:
 
 
 def find_in_ledger(trail: AuditTrail, is_about: IsAbout) -> list[LedgerEntry]:
-    """Every entry of the ledger that names a person, by its key or anywhere in its value.
-
-    Args:
-        trail: Where the ledger is.
-        is_about: Tells whether a text names the person.
-    """
+    """Every entry of the ledger that names a person, by its key or anywhere in its value."""
     registered = trail.ledger(PERSONAL_FIELDS).items()
     indivisible = {name for _, value in registered for name in value["fields"]}
     query = sa.select(ledger_entries.c.namespace, ledger_entries.c.key, ledger_entries.c.value)

@@ -28,7 +28,6 @@ class Pruning:
     """Result of a pruning.
 
     Args:
-        run_id: The administrative run that proves it.
         removed: How many entries are gone.
         kept: How many entries past their age stay, as a proof of consent or because they wait for replay.
     """
@@ -43,10 +42,6 @@ def prune(trail: AuditTrail, older_than: timedelta) -> Pruning:
 
     Runs, their counts and the journal stay: they hold nothing personal. So do decisions about consent with
     their parts, because they prove why a person is written to or not, and dead letters that wait for replay.
-
-    Args:
-        trail: Where to prune.
-        older_than: The age.
 
     Raises:
         TransientError: If the database did not take it; what is pruned so far verifies, and the call can

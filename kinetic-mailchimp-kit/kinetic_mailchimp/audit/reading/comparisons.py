@@ -21,11 +21,8 @@ class Comparison:
     """A run that compared both systems.
 
     Args:
-        run_id: Its number.
-        plugin: The target that compared.
         status: As stored: `running`, `succeeded`, `failed` or `stopped`.
         finished_at: As stored; None while it runs or after it was killed.
-        records_read: The number of records that it compared.
         kinds: Kind of difference → number found.
     """
 
@@ -52,11 +49,7 @@ class Comparison:
 
 
 def last_comparisons(trail: AuditTrail) -> list[Comparison]:
-    """The comparisons of the last job, and the last of each target that it left out.
-
-    Args:
-        trail: The trail to search.
-    """
+    """The comparisons of the last job, and the last of each target that it left out."""
     query = sa.select(runs).where(runs.c.pipeline == RECONCILE).order_by(runs.c.id.desc()).limit(_MOST_RUNS)
     with trail.database.reading() as connection:
         newest_first = connection.execute(query).all()

@@ -17,13 +17,7 @@ _WITHOUT_EFFECT: Final = ("superseded", "failed", "quarantined")
 
 @dataclass(frozen=True, slots=True)
 class LastConsent:
-    """The newest consent of a person.
-
-    Args:
-        consent: In the source's word.
-        key: The entry that has it.
-        action: The action of that entry.
-    """
+    """The newest consent of a person."""
 
     consent: str
     key: Key

@@ -23,7 +23,6 @@ class Waiting:
 
     Args:
         count: Their number, at most `MOST_COUNTED`.
-        is_more: True if there are more than were counted.
         oldest: The time since which the oldest waits, as stored; None where nothing waits.
     """
 

@@ -39,7 +39,6 @@ class DecisionDetail:
     """A decision and its parts.
 
     Args:
-        entry: The decision.
         parts: Its parts, as many as a page shows.
         person: The digest of the address, for a URL; None where the decision is about nobody.
         changes_size: Characters of its fields where they are too many to show, else 0.

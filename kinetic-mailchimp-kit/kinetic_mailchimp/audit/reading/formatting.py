@@ -36,7 +36,8 @@ LONGEST_CELL: Final = 500
 """Characters of a value in a terminal."""
 
 ERASED: Final = "(erased)"
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""Beginnings of a formula, in full width too, as a spreadsheet in Japanese takes them."""
 _SHORT: Final = timedelta(seconds=10)
 _UNITS: Final = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s"))
 
@@ -90,12 +91,7 @@ def format_duration(start: str, end: str | None) -> str:
 
 
 def count_of(number: int, thing: str) -> str:
-    """A number and what it counts: `1 record`, `2 records`.
-
-    Args:
-        number: The number.
-        thing: The noun in the singular.
-    """
+    """A number and what it counts: `1 record`, `2 records`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
@@ -125,7 +121,7 @@ def spreadsheet_cell(value: object) -> object:
     if not isinstance(value, str):
         return value
     text = plain(value)
-    return f"'{text}" if value.startswith(_FORMULA) else text
+    return f"'{text}" if value.startswith(_FORMULA) or value.lstrip().startswith(_FORMULA) else text
 
 
 def describe_entry(entry: EntryView) -> str:

@@ -56,7 +56,6 @@ class Listing:
     """One page of a list.
 
     Args:
-        keys: The decisions on it.
         next: The key after which the next page begins; None on the last one.
     """
 
@@ -71,22 +70,12 @@ def _first_page(keys: Iterable[Key], most: int = PAGE) -> Listing:
 
 
 def before(key: Key, columns: Sequence[sa.ColumnElement[Any]] = KEY_COLUMNS) -> sa.ColumnElement[bool]:
-    """A condition for rows before a key.
-
-    Args:
-        key: The key.
-        columns: The columns of time, run and number.
-    """
+    """A condition for rows before a key."""
     return sa.tuple_(*columns) < sa.tuple_(*map(sa.literal, (key.recorded_at, key.run_id, key.seq)))
 
 
 def after(key: Key, columns: Sequence[sa.ColumnElement[Any]] = KEY_COLUMNS) -> sa.ColumnElement[bool]:
-    """A condition for rows after a key.
-
-    Args:
-        key: The key.
-        columns: The columns of time, run and number.
-    """
+    """A condition for rows after a key."""
     return sa.tuple_(*columns) > sa.tuple_(*map(sa.literal, (key.recorded_at, key.run_id, key.seq)))
 
 

@@ -58,13 +58,10 @@ class OptOut:
         address: The e-mail address; None where it was erased.
         since: The time of the first record of the opt-out, as stored.
         happened: The time of the opt-out by the source's clock; None where the source does not have it.
-        how: In words.
         epicor: `yes` or `no` for whether Epicor has it, else `no row` or `see entry`.
         epicor_detail: Why, in words.
-        confirmed: The time at which that was recorded.
         proof: The first entry about it: run and number.
         latest: The latest: run and number.
-        event_id: The event that the first entry came from.
     """
 
     person: str

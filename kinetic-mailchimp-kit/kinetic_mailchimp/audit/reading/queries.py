@@ -23,13 +23,9 @@ class EntryFilter:
     Args:
         email: A person's address, present or former, in any spelling.
         source_key: A record's key at its source.
-        run_id: The run that decided.
-        action: The action that was decided.
-        plugin: The plugin that decided.
         since: The earliest time, as stored.
         until: The time before which, as stored.
         waiting: Only dead letters that wait for replay or for their result.
-        newest_first: The order.
         limit: The most to return.
     """
 
@@ -107,12 +103,7 @@ RUN_COLUMNS: Final = (
 
 
 def entries(trail: AuditTrail, wanted: EntryFilter) -> Iterator[EntryView]:
-    """The entries that match a filter, by time, streamed.
-
-    Args:
-        trail: The trail to search.
-        wanted: The criteria, the order and the limit.
-    """
+    """The entries that match a filter, by time, streamed."""
     with trail.database.reading() as connection:
         rows = connection.execute(_entries_query(trail, wanted).execution_options(yield_per=_PAGE))
         for row in rows.mappings():

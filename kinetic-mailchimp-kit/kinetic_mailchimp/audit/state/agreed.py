@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kinetic_mailchimp.audit.state.ledger import Ledger
 from kinetic_mailchimp.audit.state.member_state import MemberState, OpenWrite
+
+if TYPE_CHECKING:
+    from kinetic_mailchimp.audit.state.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from kinetic_mailchimp.audit.state.ledger import Ledger
 from kinetic_mailchimp.kit.email_address import email_key
+
+if TYPE_CHECKING:
+    from kinetic_mailchimp.audit.state.ledger import Ledger
 
 FLAGS_NAMESPACE: Final = "consent/flags"
 """By `row_name`. Written by target-epicor-contacts alone."""
@@ -25,11 +27,10 @@ class FlagCause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FlagState:
-    """A flag that this software has set and not taken back: it is no wish of a rep.
+    """A flag that this software has set and not taken back: no rep wished it.
 
     Attributes:
         address: The email key of the person for whom it was set.
-        cause: The origin of the opt-out.
         origin: For a cause `rep`, the name of the row on which the rep set the flag.
         list_id: The audience that told of the opt-out; empty where none did.
         at: The time of the opt-out by Mailchimp's clock.

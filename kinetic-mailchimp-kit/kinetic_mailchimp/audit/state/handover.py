@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kinetic_mailchimp.audit.state.flag_state import FlagCause
-from kinetic_mailchimp.audit.state.ledger import Ledger
+
+if TYPE_CHECKING:
+    from kinetic_mailchimp.audit.state.ledger import Ledger
 
 HANDOVER_NAMESPACE: Final = "consent/handover"
 """By `row_name`. target-mailchimp writes, target-epicor-contacts deletes, each together with its decision."""
@@ -27,12 +29,9 @@ class Handover:
 
     Attributes:
         address: The address of the row, as the record has it.
-        action: The change.
         status: For `flag`, the member's status: `unsubscribed`, `complaint` or `cleaned`.
-        cause: The origin of the opt-out.
         origin: For a cause `rep`, the row on which the rep set the flag. In a `clear`, every flag with this
             origin falls, and the row's own is not touched; without an origin, the row's own flag falls.
-        list_id: The audience of the member.
         at: The time of the opt-out by Mailchimp's clock, where it is known.
     """
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from kinetic_mailchimp.audit.state.ledger import Ledger
 from kinetic_mailchimp.kit.timestamps import parse_timestamp
+
+if TYPE_CHECKING:
+    from kinetic_mailchimp.audit.state.ledger import Ledger
 
 GONE: Final = "gone"
 """In place of a status: Mailchimp refuses the person, who is not a member and alone can come back."""
@@ -25,7 +27,6 @@ class SourceRow:
     """A source row with the member's address.
 
     Attributes:
-        active: Whether the customer still is one.
         opted_out: Whether the person wants no mail.
         updated_on: When the row's values changed, as the source writes it: a revision or a timestamp.
         digest: Of these values: a row that is merely touched, as by our flag, gets no newer.
@@ -63,7 +64,6 @@ class RefusedValue:
     """A value that Mailchimp did not take or did not store.
 
     Attributes:
-        value: As it was sent.
         signature: Of the audience's field at that time; empty for attributes, which have no definition.
     """
 
@@ -138,8 +138,6 @@ class MemberState:
     """A member, as the ledger keeps it.
 
     Attributes:
-        address: As it was spelled last.
-        status: As it was seen last.
         contact_id: Mailchimp's id of the contact, which survives a change of the address.
         own_id: Mailchimp's id of the member, where it is another one than the hash of the address.
         sent: The last value that Mailchimp accepted or showed, by flat name (`merge_fields.FNAME`, `vip`).
@@ -153,7 +151,6 @@ class MemberState:
         writing: The same of the other direction, which writes to Epicor, by flat name.
         changed_at: When Mailchimp changed the member, as it was seen last.
         returned_at: When a person who had opted out came back, by Mailchimp's `timestamp_opt`.
-        complained: Whether the opt-out is a complaint.
         carried_opt_out: The opt-out that this software sent, until the person returns.
         refused_for: Why Mailchimp refused the person when the rows were as they are here.
         left_by: Source rows that have another address now, which was a member of its own: this one stayed.
@@ -260,12 +257,7 @@ class MemberState:
         return is_before(updated_on, self.returned_at)
 
     def with_row(self, source: str, row: SourceRow) -> MemberState:
-        """The member with a row, in place of what was known about that row.
-
-        Args:
-            source: The key of the row at its source.
-            row: The row.
-        """
+        """The member with a row, in place of what was known about that row."""
         owner = self.field_owner
         if len(self.rows) == 1 and source not in self.rows:
             first = next(iter(self.rows))
@@ -302,10 +294,6 @@ class MemberState:
 
         The newest row may; rows of one age differ by their keys, so that two rows with one address
         do not take turns in every run. Records that name no row are of one row, with an empty key.
-
-        Args:
-            source: The key of the row at its source.
-            field_name: The flat name of the field.
         """
         owner = self.field_owner.get(field_name)
         if owner is None or owner == source or owner not in self.rows:

@@ -30,7 +30,6 @@ class MergeResult:
     """The value that holds.
 
     Attributes:
-        side: Its side.
         conflict: Whether both sides had changed the field, and the policy decided.
     """
 

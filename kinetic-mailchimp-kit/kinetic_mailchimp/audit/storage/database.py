@@ -20,7 +20,7 @@ PROFILE: Final = kit_database.Profile(
     shared_by="every plugin that shares the database",
     driver="kinetic-mailchimp-kit[postgres]",
     migrations=Path(__file__).parent / "migrations",
-    head="0004",
+    head="0001",
     version_table="alembic_version",
     lock=7_310_582_467_119_001,
     writers_queue=False,
@@ -50,10 +50,6 @@ def _profile() -> kit_database.Profile:
 
 class Database(kit_database.Database):
     """The database of a trail, with its schema up to date.
-
-    Args:
-        url: An SQLAlchemy URL of SQLite or PostgreSQL.
-        profile: Its words, schema and options.
 
     Raises:
         ConfigurationError: The URL, the driver, the folder, the account or the schema is not usable.

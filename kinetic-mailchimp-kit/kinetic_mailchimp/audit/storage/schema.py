@@ -52,7 +52,7 @@ runs = sa.Table(
     sa.Column("head", sa.LargeBinary(32), nullable=False),
     sa.Column("pruned_entries", _BIG, nullable=False),
     sa.Column("pruned_head", sa.LargeBinary(32)),
-    # NULL for runs of earlier versions, and for those that carry no records.
+    # NULL for runs that carry no records.
     sa.Column("source_system", sa.Text),
     sa.Column("destination_system", sa.Text),
     sa.Index(None, "started_at"),

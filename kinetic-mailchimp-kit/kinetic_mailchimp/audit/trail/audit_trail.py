@@ -33,8 +33,6 @@ class AuditTrail:
 
     Args:
         database: Where the trail is; its schema is up to date.
-        encryption: Encrypts complete records.
-        keep_payloads: Whether complete requests are stored.
         clock: Returns the present time.
     """
 

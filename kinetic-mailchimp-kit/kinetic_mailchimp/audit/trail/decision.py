@@ -83,20 +83,16 @@ class Decision:
     each write is one of its `parts`, a decision too. Parts are stored and shown, and enter no sum.
 
     Args:
-        stream: The stream the record came on.
-        action: What became of it.
         reason: Why, as a stable snake_case code such as `no_field_differs`.
         detail: Why, as a sentence for a person. Personal data is allowed: it is erased with the person.
         subject: The e-mail address of the person it is about, as the record has it.
         former_subject: The address the person had before, where the record changes it.
         source_key: The record's key at its source, such as `EPIC06/12//3`.
         source_updated_on: When the source changed it, or its revision, as the source says it.
-        event_id: The id of the event that led to it.
         consent: What the record says about the person's consent (`subscribed`, `unsubscribed`, `complaint`,
             `cleaned`). A decision with one is kept by retention as a proof.
         changes: What was written: field → (before, after).
         targets: Which row was written, such as `CustCnt EPIC06/12//3` or `list 1a2b3c`.
-        http_status: The HTTP status of the vendor's answer.
         request_id: The vendor's own id of the call.
         duration_ms: How long the call took.
         dead_letter: The complete record, to be replayed once its cause is fixed.

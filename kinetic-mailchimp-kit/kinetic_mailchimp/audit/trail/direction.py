@@ -11,7 +11,6 @@ class Direction:
 
     Args:
         source: The system that the records come from, as a person calls it, such as `Epicor`.
-        destination: The system that they are written to.
     """
 
     source: str

@@ -25,11 +25,7 @@ class EntryWriter:
     """Makes rows of the table `decisions`, each linked to the one before.
 
     Args:
-        run_id: The run that they belong to.
         person_key: The key of the trail's person digests.
-        encryption: Encrypts complete records.
-        keep_payloads: Whether complete requests are stored.
-        random_bytes: Where salts come from.
     """
 
     run_id: int

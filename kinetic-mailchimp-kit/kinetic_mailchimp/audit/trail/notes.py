@@ -15,17 +15,12 @@ from kinetic_mailchimp.audit.trail.letter_states import CLOSED, IN_FLIGHT, OPEN
 NOTED: Final = (Action.ERASED, Action.PRUNED, Action.KEPT, Action.REPLAYED, Action.CLOSED)
 """The actions of entries that refer to others."""
 
-_RENAMED: Final = {"handed_out": IN_FLIGHT}
-"""States as notes of earlier versions have them: those are inside the chain and stay as they are."""
-
 
 @dataclass(frozen=True, slots=True)
 class EntryNote:
     """Names one entry: administrative entries refer to others so.
 
     Args:
-        run_id: The entry's run.
-        seq: Its number in the run.
         digest: Its digest.
         previous: The digest before it, in `KEPT` notes alone: it is gone with the neighbours.
     """
@@ -95,7 +90,6 @@ class Notes:
 
     def _follow(self, note: EntryNote, state: str, run_id: int) -> None:
         """Follow a dead letter: its state, and the run that dispatched it."""
-        state = _RENAMED.get(state, state)
         dispatched_in = run_id if state == IN_FLIGHT else self.replayed.get(note, (OPEN, None))[1]
         self.replayed[note] = (state, None if state == OPEN else dispatched_in)
 

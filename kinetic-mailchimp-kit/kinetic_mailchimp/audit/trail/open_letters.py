@@ -54,12 +54,7 @@ class _Letter:
 
 
 class OpenLetters:
-    """The open dead letters of a plugin by source row, as far as this run knows them.
-
-    Args:
-        run_id: This run.
-        plugin: Whose dead letters they are.
-    """
+    """The open dead letters of a plugin by source row, as far as this run knows them."""
 
     def __init__(self, run_id: int, plugin: str) -> None:
         self._run_id = run_id

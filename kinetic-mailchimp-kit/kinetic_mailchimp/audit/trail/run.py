@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
@@ -47,9 +47,7 @@ class Run:
     Made by `AuditTrail.start_run`.
 
     Args:
-        database: Where the trail is.
         header: The run's row as it was when the run started.
-        writer: Makes the rows of this run.
         clock: Returns the present time.
     """
 
@@ -93,13 +91,7 @@ class Run:
     def describe_stream(
         self, stream: str, schema: Mapping[str, Any], key_properties: Sequence[str] = ()
     ) -> None:
-        """Keep the schema of a stream, so that its dead letters can be replayed under it.
-
-        Args:
-            stream: The stream's name.
-            schema: Its JSON schema.
-            key_properties: The names of its keys.
-        """
+        """Keep the schema of a stream, so that its dead letters can be replayed under it."""
         message = {
             "type": "SCHEMA",
             "stream": stream,
@@ -173,16 +165,21 @@ class Run:
                 advice="Run the pipeline again; what is written already is recognised as unchanged.",
             ) from error
 
-    def exceeds(self, max_failed: int | None, max_failed_ratio: float | None) -> bool:
+    def exceeds(
+        self, max_failed: int | None, max_failed_ratio: float | None, failures: Collection[Action] = ()
+    ) -> bool:
         """Check whether more records failed than the settings allow.
 
         Args:
             max_failed: The most decisions that may be failures; None for no limit.
             max_failed_ratio: The largest share of the records read so far that may be failures, from 0 to 1;
                 None for no limit. Ask at the end, or once enough records were read for a share to mean much.
+            failures: Actions that count beside those that are failures always.
         """
         with self._lock:
-            failed = sum(count for action, count in self._counts.items() if action.is_failure)
+            failed = sum(
+                count for action, count in self._counts.items() if action.is_failure or action in failures
+            )
             if max_failed is not None and failed > max_failed:
                 return True
             return max_failed_ratio is not None and failed > max_failed_ratio * max(self._read, 1)

@@ -17,13 +17,9 @@ class RunSummary:
     """The end of a run.
 
     Args:
-        run_id: The run's number in the trail.
-        plugin: Which plugin ran.
-        status: How it ended.
         dry_run: Whether it only said what it would do.
         read: How many records it read.
         counts: How many decisions of each action it made.
-        seconds: How long it took.
     """
 
     run_id: int

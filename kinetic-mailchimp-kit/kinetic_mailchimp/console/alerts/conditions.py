@@ -78,7 +78,7 @@ def evaluate(facts: Facts, limits: AlertSettings, now: datetime) -> Evaluation:
 
 def _failed_runs(facts: Facts, limits: AlertSettings, now: datetime) -> Iterator[AlertCondition]:
     silent_since = format_timestamp(now - limits.inactive)
-    for lane, runs in facts.lanes.items():
+    for series, runs in facts.series.items():
         last_good = next((run.id for run in runs if run.status == "succeeded"), 0)
         bad = [run for run in runs if run.id > last_good and _needs_person(run, silent_since)]
         if not bad:
@@ -92,8 +92,8 @@ def _failed_runs(facts: Facts, limits: AlertSettings, now: datetime) -> Iterator
         repeated = f" It is number {len(bad)} in a row." if len(bad) > 1 else ""
         yield AlertCondition(
             kind="run_failed",
-            scope=lane,
-            what=f"Run {newest.id} of {lane} {outcome}.{repeated}",
+            scope=series,
+            what=f"Run {newest.id} of {series} {outcome}.{repeated}",
             since=first.finished_at or first.active_at,
             advice=f"`sync-audit run {newest.id}` tells how far it came and why it ended. Start the pipeline "
             "again: it goes on where the state is, and what is written already is recognised.",
@@ -110,7 +110,7 @@ def _needs_person(run: RunFact, silent_since: str) -> bool:
 def _failures(facts: Facts, limits: AlertSettings, _now: datetime) -> Iterator[AlertCondition]:
     letters = {letter.plugin: letter for letter in facts.dead_letters}
     newest: dict[str, RunFact] = {}
-    last_runs = (run for runs in facts.lanes.values() for run in _newest(runs))
+    last_runs = (run for runs in facts.series.values() for run in _newest(runs))
     for run in sorted(last_runs, key=attrgetter("failures")):
         if run.failures > limits.failures:
             newest[run.plugin] = run

@@ -36,7 +36,7 @@ class RunFact:
     failures: int = 0
 
     @property
-    def lane(self) -> str:
+    def series(self) -> str:
         """Plugin and pipeline: the series of runs that it belongs to."""
         return f"{self.plugin} in {self.pipeline}" if self.pipeline else self.plugin
 
@@ -98,9 +98,9 @@ class Facts:
     webhooks_unknown: bool = False
 
     @property
-    def lanes(self) -> Mapping[str, tuple[RunFact, ...]]:
-        """The runs of each lane, newest first."""
-        lanes: dict[str, tuple[RunFact, ...]] = {}
+    def series(self) -> Mapping[str, tuple[RunFact, ...]]:
+        """The runs of each series, newest first."""
+        series: dict[str, tuple[RunFact, ...]] = {}
         for run in self.runs:
-            lanes[run.lane] = (*lanes.get(run.lane, ()), run)
-        return lanes
+            series[run.series] = (*series.get(run.series, ()), run)
+        return series

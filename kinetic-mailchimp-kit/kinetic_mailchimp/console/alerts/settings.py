@@ -18,42 +18,33 @@ class AlertSettings:
 
     urls: tuple[str, ...] = setting(
         (),
-        title="Channels",
         secret=True,
         metavar="URL",
         description="An apprise URL; may be given several times. In the variable, spaces stand between them.",
     )
     receiver_url: str = setting(
         "",
-        title="Receiver",
         description="The receiver of webhooks, whose health and inbox are probed: http://127.0.0.1:8080.",
         parse=partial(web_url, setting="--receiver-url"),
     )
     inactive: timedelta = setting(
         timedelta(minutes=30),
-        title="Inactive",
         parse=parse_age,
         schema={"type": ["string"], "default": "30m"},
         metavar="AGE",
         description="A run that has written nothing for so long, and whose process is not seen, was killed.",
     )
-    failures: int = setting(
-        10, title="Failures", minimum=0, description="More failed records than this, in a run or waiting."
-    )
+    failures: int = setting(10, minimum=0, description="More failed records than this, in a run or waiting.")
     opt_out_age: timedelta = setting(
         timedelta(minutes=60),
-        title="Age of opt-outs",
         parse=parse_age,
         schema={"type": ["string"], "default": "60m"},
         metavar="AGE",
         description="Opt-outs that have waited for so long.",
     )
-    drift: int = setting(
-        0, title="Drift", minimum=0, description="More differences in the last comparison than this."
-    )
+    drift: int = setting(0, minimum=0, description="More differences in the last comparison than this.")
     accept: frozenset[Drift] = setting(
         frozenset(),
-        title="Accepted differences",
         variables=("AUDIT_DRIFT_ACCEPT",),
         metavar="KIND",
         description="Differences of this kind do not count; several times. "
@@ -61,7 +52,6 @@ class AlertSettings:
     )
     quiet: timedelta = setting(
         timedelta(hours=12),
-        title="Quiet time",
         parse=parse_age,
         schema={"type": ["string"], "default": "12h"},
         metavar="AGE",

@@ -33,7 +33,7 @@ def create_app(trail: AuditTrail, settings: PagesSettings, wrong_tokens: RateLim
         wrong_tokens: Limits wrong tokens per client; by default as the settings have it.
     """
     views = Views(settings, trail.clock)
-    login = Login(settings, lambda: trail.clock().timestamp())
+    login = Login(settings, lambda: trail.clock().timestamp(), trail.database)
     watch = ReceiverWatch(settings.receiver_url, trail.clock) if settings.receiver_url else None
     replays = Replays(trail, settings.replay_commands)
     site = Site(

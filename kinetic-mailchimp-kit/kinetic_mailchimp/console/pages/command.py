@@ -8,14 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 import click
-import uvicorn
 
 from kinetic_mailchimp.audit.cli.common import opened
 from kinetic_mailchimp.console.pages.app import create_app
 from kinetic_mailchimp.console.pages.settings import PagesSettings, parse_replay_commands
+from kinetic_mailchimp.kit.bounded_server import Limits
+from kinetic_mailchimp.kit.bounded_server import serve as serve_bounded
 from kinetic_mailchimp.kit.options import options_of
 from kinetic_mailchimp.kit.redaction import mask_logs
 from kinetic_mailchimp.kit.settings import read
+
+LIMITS = Limits(connections=200, per_client=200)
 
 
 def _to_commands(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -52,14 +55,11 @@ def serve(
     # After its graceful end uvicorn raises the signal again; the exit status shall be that of a success.
     signal.signal(signal.SIGTERM, lambda *_: None)
     with opened(ctx) as trail:
-        # Without an access log: it would show who was looked up, and when. Without proxy headers: only
-        # those of trusted proxies count, and the middleware reads them.
-        uvicorn.run(
+        # Without proxy headers: only those of trusted proxies count, and the middleware reads them.
+        serve_bounded(
             create_app(trail, settings),
+            LIMITS,
             host=settings.host,
             port=settings.port,
-            access_log=False,
             proxy_headers=False,
-            server_header=False,
-            log_config=None,
         )

@@ -7,16 +7,22 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from hashlib import blake2b
 from hmac import compare_digest
 from typing import Final
 
 from cryptography.fernet import Fernet, InvalidToken
 
+from kinetic_mailchimp.audit.state.ledger import Ledger, apply_changes
+from kinetic_mailchimp.audit.storage.database import Database
 from kinetic_mailchimp.console.pages.settings import PagesSettings
+from kinetic_mailchimp.kit.timestamps import format_timestamp
 
 COOKIE: Final = "sync_audit_session"
 SESSION_SECONDS: Final = 12 * 3_600
+ENDED_SESSIONS: Final = "ended_sessions"
+"""The namespace of the ledger that holds them until they would have ended by themselves."""
 _KEY_SIZE: Final = 32
 
 
@@ -41,18 +47,26 @@ class Login:
     """Checks tokens and sessions.
 
     Sessions are kept in the cookie alone, encrypted and signed with a key derived from the token: they
-    outlast a restart, and a new token ends them all. Those that were ended by a logout are remembered.
+    outlast a restart, and a new token ends them all. So does the logout that ended one.
 
     Args:
         settings: The token and the proxies that log people in.
         clock: Unix seconds.
+        database: Remembers the sessions that were ended; without one, this process does.
     """
 
-    def __init__(self, settings: PagesSettings, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        settings: PagesSettings,
+        clock: Callable[[], float] = time.time,
+        database: Database | None = None,
+    ) -> None:
         self._settings = settings
         self._clock = clock
         origin = settings.token.encode() or secrets.token_bytes(_KEY_SIZE)
-        self._ended: dict[bytes, float] = {}
+        self._database = database
+        known = Ledger(database, ENDED_SESSIONS).items() if database else ()
+        self._ended: dict[str, float] = {session: value["until"] for session, value in known}
         self._form_key = _derived(origin, b"forms")
         self._sessions = Fernet(base64.urlsafe_b64encode(_derived(origin, b"sessions")))
 
@@ -73,13 +87,22 @@ class Login:
     def end_session(self, cookie: str | None) -> None:
         """End a session before its time, so that a copy of its cookie opens nothing.
 
-        Remembered by this process: after a restart a copy counts again, until its twelve hours are over.
+        Raises:
+            TransientError: The database did not take it: after a restart the session would count again.
         """
         session = self._session_of(cookie)
-        if session is not None:
-            now = self._clock()
-            self._ended = {ended: until for ended, until in self._ended.items() if until > now}
-            self._ended[session] = now + SESSION_SECONDS
+        if session is None:
+            return
+        now = self._clock()
+        over = [ended for ended, until in self._ended.items() if until <= now]
+        for ended in over:
+            del self._ended[ended]
+        self._ended[session.hex()] = now + SESSION_SECONDS
+        if self._database:
+            changes = {**dict.fromkeys(over), session.hex(): {"until": now + SESSION_SECONDS}}
+            stored_at = format_timestamp(datetime.fromtimestamp(now, UTC))
+            with self._database.writing() as connection:
+                apply_changes(connection, {ENDED_SESSIONS: changes}, run_id=0, now=stored_at)
 
     def _session_of(self, cookie: str | None) -> bytes | None:
         """The id of a session that has not ended."""
@@ -89,7 +112,7 @@ class Login:
             session = self._sessions.decrypt_at_time(cookie, SESSION_SECONDS, int(self._clock()))
         except (InvalidToken, ValueError):
             return None
-        return None if session in self._ended else session
+        return None if session.hex() in self._ended else session
 
     def visitor(self, peer: str, headers: Mapping[str, str], cookie: str | None) -> Visitor | None:
         """The visitor of a request; None without a login.

@@ -20,17 +20,16 @@ LAST_RUNS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class PluginOverview:
     """A plugin with its runs and decisions.
 
     Args:
-        plugin: Its name.
         title: Its direction, or its name where it has none.
         runs: Its last runs, newest first.
         plots: Its decisions over time, the most frequent first.
     """
 
-    plugin: str
+    name: str
     title: str
     runs: list[RunView]
     plots: list[Plot]
@@ -42,14 +41,14 @@ class Overview:
 
     Args:
         begin: The first step of the plots, such as `2026-03-01T09`.
-        lanes: The plugins, those with a direction first.
+        plugins: The plugins, those with a direction first.
         opt_outs: Opt-outs that Epicor does not have yet.
         opt_out_plugins: The targets that have them as dead letters.
         letters: Dead letters that wait.
     """
 
     begin: str
-    lanes: list[Lane]
+    plugins: list[PluginOverview]
     opt_outs: Waiting
     opt_out_plugins: list[str]
     letters: Waiting
@@ -75,8 +74,8 @@ def build_overview(trail: AuditTrail, span: Span, now: datetime) -> Overview:
         ]
         return Overview(
             begin=labels[0],
-            lanes=[
-                Lane(
+            plugins=[
+                PluginOverview(
                     plugin,
                     str(direction or plugin),
                     list_runs(connection, plugin=plugin, limit=LAST_RUNS),

@@ -53,7 +53,7 @@ def post_router(site: Site) -> APIRouter:
         return answer
 
     @router.post("/logout")
-    async def log_out(request: Request) -> Response:
+    def log_out(request: Request) -> Response:
         site.login.end_session(request.cookies.get(COOKIE))
         answer = site.redirect("/login")
         answer.delete_cookie(

@@ -126,8 +126,9 @@ class SecurityMiddleware:
 
     def _check_host(self, request: Request) -> None:
         # Another name may be a web page whose name points here, so that it can read the responses.
-        parts = split_url(f"//{request.headers.get('host', '')}")
-        if parts is None:
+        host = request.headers.get("host", "")
+        parts = split_url(f"//{host}")
+        if parts is None or parts.netloc != host or "@" in host:
             raise _RefusedError(self._views.plain(HTTPStatus.BAD_REQUEST, "This is not a name.\n"))
         if (parts.hostname or "") not in self._settings.hosts:
             raise _RefusedError(self._views.plain(HTTPStatus.MISDIRECTED_REQUEST, "This is not my name.\n"))

@@ -62,30 +62,25 @@ class PagesSettings:
 
     token: str = setting(
         "",
-        title="Token",
         secret=True,
         description="What one types to log in. Set the variable: arguments are visible to others.",
     )
     user_header: str = setting(
         "",
-        title="User header",
         description="The header in which a reverse proxy names who is logged in, such as X-Forwarded-User.",
     )
     trusted_proxies: tuple[str, ...] = setting(
         ("127.0.0.1", "::1"),
-        title="Trusted proxies",
         description="An IP address or network whose headers are believed; may be given several times.",
     )
     public_url: str = setting(
         "",
-        title="Public URL",
         description="Where people reach the pages: https://audit.example.com, or with a prefix.",
     )
-    host: str = setting("127.0.0.1", title="Host", description="Where to listen.")
-    port: int = setting(8090, title="Port", description="Where to listen.")
+    host: str = setting("127.0.0.1", description="Where to listen.")
+    port: int = setting(8090, description="Where to listen.")
     receiver_url: str = setting(
         "",
-        title="Receiver",
         description="The receiver of webhooks, to show its health: http://127.0.0.1:8080.",
         parse=partial(web_url, setting="--receiver-url"),
     )

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from kinetic_mailchimp.audit.reading import formatting
 from kinetic_mailchimp.console.pages.plots import SPANS, number, step
 from kinetic_mailchimp.console.pages.settings import PagesSettings
+from kinetic_mailchimp.kit.plain_text import plain
 from kinetic_mailchimp.kit.timestamps import Clock
 
 _FOLDER: Final = Path(__file__).parent
@@ -66,6 +67,8 @@ class Views:
             loader=FileSystemLoader(_FOLDER / "templates"),
             autoescape=True,
             undefined=StrictUndefined,
+            # What turns the direction of writing could show an address as another one.
+            finalize=lambda value: plain(value) if type(value) is str else value,
             trim_blocks=True,
             lstrip_blocks=True,
         )

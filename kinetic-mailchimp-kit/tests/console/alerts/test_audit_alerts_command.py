@@ -24,6 +24,7 @@ from kinetic_mailchimp.console.alerts.store import AlertStore
 from kinetic_mailchimp.console.cli import main
 from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.encryption_keys import KEY_VARIABLE
+from kinetic_mailchimp.kit.receiver_metrics import UNREADABLE_SIGNING_SECRETS
 from kinetic_mailchimp.kit.redaction import MASKER
 from kinetic_mailchimp.kit.timestamps import utc_now
 
@@ -199,6 +200,11 @@ def test_dry_runs_do_not_count(alert: Command, trail: AuditTrail, decision: Make
         ),
         ("/readyz", (502, "<html>"), "It answers HTTP 502."),
         ("/metrics", (200, METRICS.format(unread=2, seconds=3.7e3)), "inbox: 2 events;"),
+        (
+            "/metrics",
+            (200, f"{METRICS.format(unread=0, seconds=0)}{UNREADABLE_SIGNING_SECRETS} 2.0\n"),
+            "2 of its signing secrets cannot be read",
+        ),
     ],
 )
 def test_a_receiver_that_needs_a_person(

@@ -15,7 +15,9 @@ import uvicorn
 from fastapi import FastAPI
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Direction
 from kinetic_mailchimp.console.pages.app import create_app
+from kinetic_mailchimp.console.pages.command import LIMITS
 from kinetic_mailchimp.console.pages.settings import PagesSettings
+from kinetic_mailchimp.kit.bounded_server import bounded_protocol
 
 DIRECTIONS = {
     "target-mailchimp": Direction("Epicor", "Mailchimp"),
@@ -36,8 +38,9 @@ def wait_until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
 
 @contextmanager
 def serving(app: FastAPI) -> Iterator[str]:
+    options: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "log_config": None, "access_log": False}
     server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, proxy_headers=False)
+        uvicorn.Config(app, http=bounded_protocol(LIMITS), proxy_headers=False, **options)
     )
     thread = threading.Thread(target=server.run)
     thread.start()

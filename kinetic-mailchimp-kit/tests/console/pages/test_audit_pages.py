@@ -161,7 +161,7 @@ def test_a_person_is_one_history_in_both_directions(filled: AuditTrail, logged_i
     text = text_of(answer.text)
     order = [
         ADA,
-        "Consent, as last told: unsubscribed",
+        "Last known consent: unsubscribed",
         "Epicor → Mailchimp moved",
         "LNAME King → Lovelace",
         "HTTP 200 · id 5c1d9a20 · 184 ms",
@@ -368,6 +368,16 @@ def test_the_report_goes_on_past_what_is_old(
         here, pages = next_of(html) or "", pages + 1
     assert len(seen) == len(set(seen)) == 61
     assert pages >= 3
+
+
+def test_no_character_of_others_turns_or_steers_a_page(
+    sqlite_trail: AuditTrail, logged_in: Open, record_run: Record
+) -> None:
+    odd = "a\x1b[2J\u202emoc.elpmaxe@b"
+    run = record_run(sqlite_trail, REVERSE, [told(odd, detail=odd, changes={odd: (odd, odd)})])
+    html = logged_in(sqlite_trail).get(f"/runs/{run}").text
+    assert "moc.elpmaxe" in html
+    assert not {"\x1b", "\u202e"} & set(html)
 
 
 def test_the_report_is_no_formula(sqlite_trail: AuditTrail, logged_in: Open, record_run: Record) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from kinetic_mailchimp.audit import AuditTrail
-from kinetic_mailchimp.console.pages.login import COOKIE, Login
+from kinetic_mailchimp.console.pages.login import COOKIE, ENDED_SESSIONS, Login
 from kinetic_mailchimp.console.pages.post_routes import local_path
 from kinetic_mailchimp.console.pages.settings import PagesSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError
@@ -118,7 +118,34 @@ def test_a_copy_of_the_cookie_opens_nothing_after_the_logout(
     assert reader.get("/", allow_redirects=False).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["[", "[::1", "127.0.0.1:x", "]"])
+@pytest.mark.rule("R9")
+def test_a_logout_outlasts_a_restart(
+    sqlite_trail: AuditTrail, logged_in: Open, open_pages: Open, clock: Any
+) -> None:
+    reader = logged_in(sqlite_trail)
+    copied = {"Cookie": f"{COOKIE}={reader.session.cookies[COOKIE]}"}
+    reader.post("/logout", {"form_token": reader.form_token})
+
+    after_restart = open_pages(sqlite_trail)
+    assert after_restart.get("/", headers=copied, allow_redirects=False).status_code == 303
+
+    clock.advance(hours=12, minutes=1)
+    after_restart.log_in()
+    after_restart.post("/logout", {"form_token": after_restart.form_token})
+    assert sqlite_trail.ledger(ENDED_SESSIONS).count() == 1
+
+
+def test_a_logout_that_is_not_remembered_is_told(sqlite_trail: AuditTrail, logged_in: Open) -> None:
+    reader = logged_in(sqlite_trail)
+    form_token = reader.form_token
+    with sqlite_trail.database.writing() as connection:
+        connection.exec_driver_sql("ALTER TABLE ledger_entries RENAME TO gone")
+    assert reader.post("/logout", {"form_token": form_token}).status_code == 503
+
+
+@pytest.mark.parametrize(
+    "host", ["[", "[::1", "127.0.0.1:x", "]", "127.0.0.1/x", "x@127.0.0.1", "127.0.0.1?x", "127.0.0.1#x"]
+)
 def test_a_host_that_is_no_name_is_refused_inside_the_gate(
     sqlite_trail: AuditTrail, open_pages: Open, host: str
 ) -> None:

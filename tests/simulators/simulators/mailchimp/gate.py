@@ -122,8 +122,9 @@ class Credentials:
         secret = _secret(headers.get("authorization", ""))
         if not secret:
             return problems.key_missing()
-        known = secret == self._simulator.account.api_key or secret in self._simulator.grants.tokens
-        return None if known else problems.key_invalid()
+        account = self._simulator.account
+        is_key = secret == account.api_key and account.switches.api_key_valid
+        return None if is_key or secret in self._simulator.grants.tokens else problems.key_invalid()
 
 
 def _secret(authorization: str) -> str:

@@ -55,6 +55,7 @@ class Switches:
     connection_limit_answer: Literal["json", "empty_429", "empty_403"] = "json"
     edge_block: Literal["off", "403", "503"] = "off"
     wrong_datacenter: bool = False
+    api_key_valid: bool = True
     pending_batch_limit: int = 500
     batch_seconds: float = 0.0
 

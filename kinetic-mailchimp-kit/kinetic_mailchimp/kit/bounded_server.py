@@ -1,17 +1,24 @@
-"""Bounds on connections, heads and time, so that no client keeps deliveries of others waiting."""
+"""Bounds on connections, heads and time, so that no client of a web server keeps others waiting.
+
+Needs the extra `server`.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import socket
+import sys
 import time
 from collections.abc import Container
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
+import uvicorn
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-from tap_mailchimp_webhooks.receiver.settings import ReceiverSettings
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 LARGEST_HEAD = 32_768
 """Bytes of a request line and its headers. Mailchimp and a proxy need some 1,000."""
@@ -20,6 +27,12 @@ HEAD_SECONDS = 10.0
 REQUEST_SECONDS = 30.0
 """From the first byte of a request to its last. Mailchimp itself waits 10 s for an answer."""
 SWEEP_SECONDS = 1.0
+MOST_DISCARDED = 1_048_576
+"""Bytes of a body that are read after its answer, so that the sender finds it."""
+TLS_SHUTDOWN_SECONDS = 2.0
+
+_OUTSIDERS = logging.getLogger(f"{__name__}.requests")
+_OUTSIDERS.setLevel(logging.ERROR)  # a line for each malformed request would let anybody fill the disk
 
 _REASONS = {408: "Request Timeout", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}
 
@@ -41,12 +54,6 @@ class Limits:
     proxies: Container[str] = ()
     head_seconds: float = HEAD_SECONDS
     request_seconds: float = REQUEST_SECONDS
-
-    @classmethod
-    def of(cls, settings: ReceiverSettings) -> Limits:
-        """The bounds that are set."""
-        proxies = {name.strip() for name in settings.forwarded_allow_ips.split(",")}
-        return cls(settings.max_connections, settings.max_connections_per_client, proxies)
 
 
 class Connections:
@@ -126,21 +133,31 @@ class BoundedProtocol(HttpToolsProtocol):
         """Answer with a status and close."""
         if self.transport.is_closing():
             return
+        self._stop_answering()
         head = f"HTTP/1.1 {status} {_REASONS[status]}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
         self.transport.write(head.encode())
         self.transport.close()
 
+    def _stop_answering(self) -> None:
+        """Let a request at work end without an answer: what it wrote to a closed connection were an error."""
+        if self._running is not None:
+            self._running.disconnected = True
+
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.logger = _OUTSIDERS
         self._began: float | None = time.monotonic()
+        self._running: RequestResponseCycle | None = None
         self._is_in_head = True
-        self._head_bytes = self._unread_bytes = 0
+        self._is_moving = False
+        self._head_bytes = self._unread_bytes = self._discarded_bytes = 0
         self.opened.add(self)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self.opened.remove(self)
+        self._stop_answering()  # with pipelined requests, uvicorn tells only the newest
         super().connection_lost(exc)
 
     @override
@@ -149,9 +166,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self._began = time.monotonic()
         if self.transport.is_closing():
             return
+        self._is_moving = False
         super().data_received(data)
-        if self._is_in_head:
-            # A header that does not end reaches no callback, and is kept by the parser.
+        if not self._is_moving:
+            # A header, a trailer or the size of a chunk that does not end reaches no callback, and is kept by
+            # the parser.
             self._unread_bytes += len(data)
             if self._unread_bytes > LARGEST_HEAD:
                 self.refuse(431)
@@ -159,7 +178,7 @@ class BoundedProtocol(HttpToolsProtocol):
     @override
     def on_message_begin(self) -> None:
         self._is_in_head = True
-        self._head_bytes = self._unread_bytes = 0
+        self._head_bytes = self._unread_bytes = self._discarded_bytes = 0
         super().on_message_begin()
 
     @override
@@ -181,15 +200,36 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     @override
+    def on_body(self, body: bytes) -> None:
+        self._is_moving = True
+        self._unread_bytes = 0
+        if self.cycle.response_complete:
+            self._discarded_bytes += len(body)
+            if self._discarded_bytes > MOST_DISCARDED:
+                self.transport.close()
+        super().on_body(body)
+
+    @override
     def on_message_complete(self) -> None:
         self._began = None
+        self._is_moving = True
         super().on_message_complete()
+
+    @override
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    @override
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: the request is answered as any other."""
 
     @override
     def send_400_response(self, msg: str) -> None:
         if self._is_head_too_large():
             self.refuse(431)
         elif not self.transport.is_closing():
+            self._stop_answering()
             super().send_400_response(msg)
 
     def _check_head(self) -> None:
@@ -203,4 +243,45 @@ class BoundedProtocol(HttpToolsProtocol):
 def bounded_protocol(limits: Limits) -> type[asyncio.Protocol]:
     """The protocol of a server with some bounds."""
     members: dict[str, Any] = {"opened": Connections(limits)}
-    return type("ReceiverProtocol", (BoundedProtocol,), members)
+    return type("ServerProtocol", (BoundedProtocol,), members)
+
+
+class BoundedServer(uvicorn.Server):
+    """uvicorn's server, with an end to TLS handshakes too: asyncio waits a minute for each."""
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.config.is_ssl:
+            loop: Any = asyncio.get_running_loop()
+            loop.create_server = partial(
+                loop.create_server,
+                ssl_handshake_timeout=HEAD_SECONDS,
+                ssl_shutdown_timeout=TLS_SHUTDOWN_SECONDS,
+            )
+        await super().startup(sockets)
+
+
+def serve(app: Any, limits: Limits, **options: Any) -> None:  # noqa: ANN401 (an ASGI application; uvicorn's)
+    """Serve an application until the process is told to end.
+
+    No access log is kept: its lines would hold path secrets, and who was looked up.
+
+    Args:
+        app: The application.
+        limits: Bounds on its clients.
+        options: Further ones of `uvicorn.Config`.
+    """
+    config = uvicorn.Config(
+        app,
+        http=bounded_protocol(limits),
+        ws="none",
+        access_log=False,
+        server_header=False,
+        log_config=None,
+        **options,
+    )
+    server = BoundedServer(config)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(1)

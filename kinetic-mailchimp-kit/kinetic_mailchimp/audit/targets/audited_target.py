@@ -1,0 +1,191 @@
+"""A target that accounts for every record in the audit trail, and the sinks that hand it the records."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk.sinks import Sink
+from typing_extensions import override
+
+from kinetic_mailchimp.audit.targets.settings import RunSettings
+from kinetic_mailchimp.audit.trail.direction import Direction
+from kinetic_mailchimp.audit.trail.drift import RECONCILE
+from kinetic_mailchimp.kit.errors import text_to_keep
+from kinetic_mailchimp.kit.singer import DurableTarget, RunStatus
+
+if TYPE_CHECKING:
+    from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
+    from kinetic_mailchimp.audit.trail.run import Run
+
+PROGRESS_SECONDS = 10.0
+_NOT_HONOURED = ("add_record_metadata", "load_method", "batch_size_rows", "validate_records")
+
+
+class AuditedTarget(DurableTarget):
+    """A target each of whose records ends as a decision in the audit trail.
+
+    Its sinks are `AuditedSink`s; it takes what they hand on in `apply`.
+    """
+
+    direction: ClassVar[Direction]
+    personal_fields: ClassVar[Sequence[str]] = ()
+    """Objects within its ledger values that an erasure takes as a whole."""
+
+    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 (passed on as they are)
+        super().__init__(**arguments)
+        self._started_at = self._progress_at = time.monotonic()
+
+    @property
+    @abstractmethod
+    def settings(self) -> RunSettings:
+        """The settings beside those of the connection."""
+
+    @abstractmethod
+    def apply(self, stream: str, records: Sequence[Mapping[str, Any]]) -> None:
+        """Take records in the order of their arrival; `flush` makes them durable.
+
+        Raises:
+            ConnectorError: The run cannot go on.
+        """
+
+    def flush(self) -> None:
+        """Write everything that was taken; every record has a durable decision when this returns.
+
+        Raises:
+            ConnectorError: The run cannot go on.
+        """
+
+    def complete_stream(self, stream: str) -> None:
+        """Take note that every record of a stream was read: only a comparison needs to know."""
+
+    @property
+    def shortfall(self) -> str:
+        """The reason why a run that ended well has not done all of its work; empty where it has."""
+        return ""
+
+    @property
+    def pipeline(self) -> str:
+        """The name of the run's pipeline, where it is another one than Meltano's."""
+        return RECONCILE if self.settings.reconcile else ""
+
+    @property
+    @abstractmethod
+    def calls(self) -> int:
+        """Number of calls to the vendor so far."""
+
+    @cached_property
+    def trail(self) -> AuditTrail:
+        """The audit trail, with the ledger."""
+        return self.settings.open_trail()
+
+    @cached_property
+    def run(self) -> Run:
+        """This run in the audit trail; it starts when it is first asked for."""
+        return self.trail.start_run(
+            plugin=self.name,
+            version=self.plugin_version,
+            pipeline=self.pipeline,
+            dry_run=self.settings.dry_run,
+            direction=self.direction,
+            personal_fields=self.personal_fields,
+        )
+
+    def open_stream(self, stream: str, schema: Mapping[str, Any], key_properties: Sequence[str]) -> None:
+        """Prepare for the records of a stream, and let its dead letters be replayed under its schema.
+
+        Args:
+            stream: Its name.
+            schema: Its JSON schema, from the SCHEMA message.
+            key_properties: From the same message.
+
+        Raises:
+            ConfigurationError: The stream does not fit the settings.
+        """
+        self.run.describe_stream(stream, schema, key_properties)
+
+    @classmethod
+    @override
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        """Leave out the SDK's settings that mean nothing here."""
+        super().append_builtin_config(config_jsonschema)
+        for name in _NOT_HONOURED:
+            config_jsonschema["properties"].pop(name, None)
+
+    @override
+    def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
+        def complete(message: dict[str, Any]) -> None:
+            for stream_map in self.mapper.stream_maps[message["stream"]]:
+                self.complete_stream(stream_map.stream_alias)
+
+        self._uninterrupted(complete, message_dict)
+
+    @override
+    def _process_record_message(self, message_dict: dict[str, Any]) -> None:
+        super()._process_record_message(message_dict)
+        now = time.monotonic()
+        if now - self._progress_at >= PROGRESS_SECONDS and "run" in vars(self):
+            self._progress_at = now
+            decided = sum(self.run.counts.values())
+            self.logger.info(
+                "%d records read, %d decided, %.0f per second; %d calls.",
+                self.run.records_read,
+                decided,
+                decided / (now - self._started_at),
+                self.calls,
+            )
+
+    @override
+    def _write_state_message(self, state: dict[str, Any]) -> None:
+        """Emit the state once everything before it is written."""
+        self.flush()
+        if self.settings.saves_state:
+            super()._write_state_message(state)
+
+    @override
+    def end_run(self, status: RunStatus, error: Exception | None = None) -> None:
+        reason = text_to_keep(error) if error else None
+        if status == "succeeded" and self.shortfall:
+            # Half of a source may agree with the other system where the whole does not.
+            status, reason = "stopped", self.shortfall
+            self.logger.warning("%s", reason)
+        self.logger.info("%s; %d calls.", self.run.finish(status, reason), self.calls)
+        self.trail.close()
+
+
+class AuditedSink(Sink):
+    """Hands records on as they came: an error in one is a decision in the audit trail, and ends no run."""
+
+    def __init__(self, target: AuditedTarget, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 (passed on as they are)
+        super().__init__(target, *arguments, **named)
+        self.target = target
+
+    @override
+    def setup(self) -> None:
+        super().setup()
+        self.target.open_stream(self.stream_name, self.schema, self.key_properties)
+
+    @override
+    def clean_up(self) -> None:
+        """Finish all writes at the end of the input, whether a state follows or not."""
+        self.target.flush()
+        super().clean_up()
+
+    @override
+    def get_validator(self) -> None:
+        return None
+
+    @override
+    def _validate_and_parse(self, record: dict[str, Any]) -> dict[str, Any]:
+        return record
+
+    @override
+    def _singer_validate_message(self, record: dict[str, Any]) -> None:
+        """Let a record without its key pass: the target decides about it."""
+
+    @override
+    def _after_process_record(self, context: dict[str, Any]) -> None:
+        """Log nothing: the SDK would write the whole batch into the log."""

@@ -1,0 +1,164 @@
+"""Follows a page of the documentation: types its commands, writes its blocks into .env and meltano.yml."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from stage import PROGRAMS, ROOT, Stage
+
+NOT_HERE = frozenset({"cp", "curl", "git", "make", "ssh", "sudo", "systemctl", "journalctl"})
+"""Commands that would leave the project's folder, or the machine."""
+OURS = ("EPICOR_", "MAILCHIMP_", "AUDIT_")
+MELTANO = """#!/bin/sh
+# Meltano with the plugins that are installed already.
+for word; do
+    shift
+    set -- "$@" "$word"
+    case "$word" in
+        install) exit 0 ;;
+        run | invoke) set -- "$@" --no-install ;;
+    esac
+done
+exec '{meltano}' "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A line that a page shows after `$`.
+
+    Attributes:
+        line: What is typed.
+        output: The lines that the page shows below it.
+    """
+
+    line: str
+    output: tuple[str, ...]
+
+
+@dataclass
+class Project:
+    """A project's folder of its own, in which a page is followed.
+
+    Attributes:
+        folder: With meltano.yml, the definitions of the plugins and a .env.
+        stage: The simulators that it works with.
+        instead: What stands in the place of a text of the page, such as a URL.
+        said: What each command printed, by its line.
+    """
+
+    folder: Path
+    stage: Stage
+    instead: Mapping[str, str] = field(default_factory=dict)
+    said: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def make(cls, folder: Path, stage: Stage, instead: Mapping[str, str]) -> Project:
+        """Copy what belongs to a project, and give it the stage's settings."""
+        folder.mkdir()
+        for name in ("meltano.yml", ".env.example", "requirements.lock"):
+            shutil.copy(ROOT / name, folder / name)
+        shutil.copytree(ROOT / "plugins", folder / "plugins")
+        settings = {name: value for name, value in stage.environment.items() if name.startswith(OURS)}
+        # Databases where they are by default.
+        settings = {name: "" if "DATABASE_URL" in name else value for name, value in settings.items()}
+        lines = [f"{name}='{value}'" for name, value in settings.items()]
+        (folder / ".env").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (folder / "bin").mkdir()
+        shim = folder / "bin" / "meltano"
+        shim.write_text(MELTANO.format(meltano=PROGRAMS / "meltano"), encoding="utf-8")
+        shim.chmod(0o755)
+        return cls(folder, stage, instead)
+
+    def follow(self, page: Path) -> None:
+        """Do everything that a page says, in its order."""
+        for step in steps(page.read_text(encoding="utf-8")):
+            if isinstance(step, Command):
+                self.run(step)
+            elif step.startswith("# .env\n"):
+                self._set(step)
+            else:
+                self._change(step)
+
+    def run(self, command: Command) -> None:
+        """Type one command, and compare what it says with the page."""
+        line = self._with_instead(command.line)
+        if any(word in NOT_HERE for word in re.split(r"[\s|;&()\"]+", line)) or "…" in line:
+            return
+        inherited = {
+            name: value for name, value in self.stage.environment.items() if not name.startswith(OURS)
+        }
+        inherited.pop("MELTANO_DATABASE_URI", None)
+        ended = subprocess.run(
+            ["/bin/bash", "-ec", line],
+            cwd=self.folder,
+            env={
+                **inherited,
+                "HOME": str(self.folder),
+                "PATH": f"{self.folder}/bin:{PROGRAMS}:{os.environ['PATH']}",
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        said = self.said[command.line] = ended.stdout
+        assert ended.returncode == 0, f"{line}\n{said}"
+        for expected in command.output:
+            assert re.search(_pattern(self._with_instead(expected)), said), f"{line}\n{said}\nnot: {expected}"
+
+    def _set(self, block: str) -> None:
+        lines = [line for line in block.splitlines()[1:] if not re.search(r"example\.com|/etc/", line)]
+        with (self.folder / ".env").open("a", encoding="utf-8") as file:
+            file.writelines(
+                f"{self._with_instead(line)}\n" for line in lines if "…" not in self._with_instead(line)
+            )
+
+    def _change(self, block: str) -> None:
+        file = self.folder / "meltano.yml"
+        project = merged(yaml.safe_load(file.read_text(encoding="utf-8")), yaml.safe_load(block))
+        file.write_text(yaml.safe_dump(project, sort_keys=False), encoding="utf-8")
+
+    def _with_instead(self, text: str) -> str:
+        for former, latter in self.instead.items():
+            text = text.replace(former, latter)
+        return text
+
+
+def steps(text: str) -> Iterator[Command | str]:
+    """The commands of a page, and the blocks that belong into a file, in their order."""
+    for match in re.finditer(r"^( *)```(console|ini|yaml)\n(.*?)^\1```$", text, re.DOTALL | re.MULTILINE):
+        lines = [line[len(match[1]) :] for line in match[3].splitlines()]
+        if match[2] != "console":
+            if lines[0] in ("# .env", "# meltano.yml"):
+                yield "\n".join(lines)
+            continue
+        typed = [number for number, line in enumerate(lines) if line.startswith("$ ")]
+        for number, end in zip(typed, [*typed[1:], len(lines)], strict=True):
+            shown = [line for line in lines[number + 1 : end] if line.strip() not in ("", "…")]
+            yield Command(lines[number][2:], tuple(shown))
+
+
+def merged(there: Any, added: Any) -> Any:
+    """What a person has who adds a block of a page in its place: what has a name goes to its namesake."""
+    if isinstance(there, dict) and isinstance(added, dict):
+        return {**there, **{key: merged(there.get(key), value) for key, value in added.items()}}
+    if isinstance(there, list) and isinstance(added, list):
+        named = {one["name"]: one for one in added if isinstance(one, dict)}
+        kept = [merged(one, named.pop(one["name"], {})) if isinstance(one, dict) else one for one in there]
+        return [*kept, *named.values(), *(one for one in added if not isinstance(one, dict))]
+    return added
+
+
+def _pattern(expected: str) -> str:
+    escaped = re.escape(expected).replace("…", ".*")
+    return re.sub(r"\d[\d,]*", r"[\\d,]+", escaped)
