@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Ledger, Run
-from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState, read_flags
+from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState, read_flags, still_set
 from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE, read_handovers
 from kinetic_mailchimp.audit.state.ledger import LedgerChanges
 from kinetic_mailchimp.audit.state.member_state import OpenWrite
@@ -181,7 +181,9 @@ class EventProcessor:
         origins = {handover.origin for handover in waiting.values()} - {""}
         stored = trail.ledger(FLAGS_NAMESPACE).items() if origins else ()
         carried = {
-            name: flag for name, value in stored if (flag := FlagState.from_json(value)).origin in origins
+            name: flag
+            for name, value in stored
+            if (flag := FlagState.from_json(value)).origin in origins and not flag.cleared_at
         }
         updates = [given.update for given in handed_over]
         before = Before()
@@ -249,7 +251,8 @@ class EventProcessor:
         return {row.id: row for row in self._dependencies.finder.find(sorted(addresses), fresh=fresh)}
 
     def _flags(self, rows: Iterable[EpicorRow]) -> dict[str, FlagState]:
-        return read_flags(self._dependencies.trail.ledger(FLAGS_NAMESPACE), [row.name for row in rows])
+        ledger = self._dependencies.trail.ledger(FLAGS_NAMESPACE)
+        return still_set(read_flags(ledger, [row.name for row in rows]))
 
     def _followed(
         self, updates: Iterable[ContactUpdate], known: KnownMembers, rows: dict[str, EpicorRow]
@@ -360,7 +363,8 @@ class EventProcessor:
             write = result.writes.get(ids.get(name, ""))
             failed = write is not None and (write.gone or self._rules.flag_column in write.refused)
             if flag is None and not failed and not (write and write.fatal):
-                stored[name] = None
+                changed_at = write.now.updated_on if write and write.now else ""
+                stored[name] = replace(was, cleared_at=changed_at).to_json() if was and changed_at else None
             elif flag is not None and flag != was and failed:
                 stored[name] = was.to_json() if was else None
         return stored

@@ -34,6 +34,8 @@ class FlagState:
         origin: For a cause `rep`, the name of the row on which the rep set the flag.
         list_id: The audience that told of the opt-out; empty where none did.
         at: The time of the opt-out by Mailchimp's clock.
+        cleared_at: The row's revision, or time of change, when the flag was taken back: a reader may still
+            hold the row from before. Empty while it is set.
     """
 
     address: str
@@ -41,6 +43,7 @@ class FlagState:
     origin: str = ""
     list_id: str = ""
     at: str = ""
+    cleared_at: str = ""
 
     @property
     def moves_along(self) -> bool:
@@ -60,6 +63,7 @@ class FlagState:
             stored.get("origin", ""),
             stored.get("list", ""),
             stored.get("at", ""),
+            stored.get("cleared", ""),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -70,15 +74,21 @@ class FlagState:
             "origin": self.origin,
             "list": self.list_id,
             "at": self.at,
+            "cleared": self.cleared_at,
         }
         return {name: value for name, value in stored.items() if value}
 
 
 def read_flags(ledger: Ledger, rows: Iterable[str]) -> dict[str, FlagState]:
-    """The flags of rows that this software has set.
+    """The flags of rows that this software has set, with those that it has taken back.
 
     Args:
         ledger: The namespace `FLAGS_NAMESPACE` of the trail.
         rows: Names of rows.
     """
     return {row: FlagState.from_json(value) for row, value in ledger.get_many(rows).items()}
+
+
+def still_set(flags: Mapping[str, FlagState]) -> dict[str, FlagState]:
+    """The flags that were not taken back, by the name of the row."""
+    return {row: flag for row, flag in flags.items() if not flag.cleared_at}

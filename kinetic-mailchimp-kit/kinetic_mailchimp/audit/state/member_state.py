@@ -311,6 +311,13 @@ def is_before(earlier: str, later: str) -> bool:
         return False
 
 
+def is_older(updated_on: str, other: str) -> bool:
+    """Tell whether a row is known to be older than another state of it: by revision, or by time of change."""
+    if updated_on.isdecimal() and other.isdecimal():
+        return int(updated_on) < int(other)
+    return is_before(updated_on, other)
+
+
 def age(source: str, updated_on: str) -> tuple[int, str, str]:
     """Order of rows: revisions by number, timestamps by text, rows of one age by their keys.
 
