@@ -293,8 +293,8 @@ def test_two_people_who_swap_addresses_keep_their_names(world):
 @pytest.mark.rule("R8")
 def test_a_value_that_reached_the_wrong_member_before_a_kill_is_put_right_under_another_address(world):
     story = (
-        "a rep swaps Ann's and Bob's addresses → forward is killed after its first write → Ann moves to info@ →"
-        " Ann returns as Ann → a rep swaps Ann's and Bob's addresses"
+        "a rep swaps Ann's and Bob's addresses → forward is killed after its first write →"
+        " Ann moves to info@ → Ann returns as Ann → a rep swaps Ann's and Bob's addresses"
     )
     assert told(world, story) == []
 
