@@ -15,7 +15,15 @@ from kinetic_mailchimp.epicor import EpicorClient
 
 from target_epicor_contacts.epicor.columns import CHANGE_COLUMNS, Columns
 from target_epicor_contacts.epicor.contact_creator import ContactCreator
-from target_epicor_contacts.epicor.entities import CONTACT, EMAIL, PERSON, SYNC_EMAIL, SYSTEM_ID, Entity
+from target_epicor_contacts.epicor.entities import (
+    CONTACT,
+    CURSORS,
+    EMAIL,
+    PERSON,
+    SYNC_EMAIL,
+    SYSTEM_ID,
+    Entity,
+)
 from target_epicor_contacts.epicor.opt_out_log import MEMO, EvidenceWriter, crm_call
 from target_epicor_contacts.epicor.row_finder import RowFinder
 from target_epicor_contacts.epicor.row_writer import RowWriter
@@ -150,7 +158,7 @@ class Assembly:
     def _selected(self, entity: Entity, written_columns: Collection[str]) -> tuple[str, ...]:
         """The columns to read: those that identify a row, and those that may be written or compared."""
         known = self.rules.columns.types[entity.name]
-        wanted = [*entity.key, EMAIL, SYSTEM_ID, *sorted(self.rules.status_group())]
+        wanted = [*entity.key, EMAIL, SYSTEM_ID, *CURSORS, *sorted(self.rules.status_group())]
         if entity is CONTACT:
             wanted += [PERSON, SYNC_EMAIL, "Name", "FirstName", "MiddleName", "LastName"]
         if self.rules.conflict_policy is ConflictPolicy.NEWEST_WINS:

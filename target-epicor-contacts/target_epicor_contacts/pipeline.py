@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Ledger, Run
-from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState, read_flags
+from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState, read_flags, still_set
 from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE, read_handovers
 from kinetic_mailchimp.audit.state.ledger import LedgerChanges
+from kinetic_mailchimp.audit.state.member_state import OpenWrite
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError
 
 from target_epicor_contacts.audit.decisions import decide, decide_unapplied
@@ -36,6 +37,7 @@ from target_epicor_contacts.state.known_members import (
     agreed_entries,
     complete,
     read_known_members,
+    writing,
 )
 from target_epicor_contacts.state.person_state import PersonState
 
@@ -133,7 +135,7 @@ class EventProcessor:
             return {}, None
         known = read_known_members(self._dependencies.trail, by_index.values())
         updates = complete(list(by_index.values()), known, self._settings.merge_fields)
-        before, rows = Before(), {}
+        before, rows, writes = Before(), {}, {}
         try:
             states = self._person_states(updates)
             rows = self._rows(updates, states)
@@ -141,7 +143,9 @@ class EventProcessor:
             new_contacts = self._create_missing(updates, rows, states, followed)
             before = Before(states, rows, self._flags(rows.values()))
             planned = plan(updates, rows.values(), states, self._rules, before.flags, followed)
-            self._claim_flags(before.flags, planned)
+            writes = open_writes(planned, rows, self._settings.merge_fields)
+            known, claims = writing(known, writes)
+            self._claim(before.flags, planned, claims)
         except ConnectorError as error:
             # Nothing of the batch is written yet: all of it comes again.
             planned = BatchPlan([EventPlan(update, update.key) for update in updates], {}, {}, before.flags)
@@ -153,7 +157,10 @@ class EventProcessor:
         if self._settings.dry_run:
             return {}, result.fatal
         changes = self._changes(before, planned, result)
-        return {**changes, **agreed_entries(_agreed(planned, result), known)}, result.fatal
+        return {
+            **changes,
+            **agreed_entries(_agreed(planned, result), known, _ended(planned, result, writes)),
+        }, result.fatal
 
     def take_handovers(self) -> None:
         """Set and take back the flags that target-mailchimp found out about; each is one decision.
@@ -170,7 +177,9 @@ class EventProcessor:
         origins = {handover.origin for handover in waiting.values()} - {""}
         stored = trail.ledger(FLAGS_NAMESPACE).items() if origins else ()
         carried = {
-            name: flag for name, value in stored if (flag := FlagState.from_json(value)).origin in origins
+            name: flag
+            for name, value in stored
+            if (flag := FlagState.from_json(value)).origin in origins and not flag.cleared_at
         }
         updates = [given.update for given in handed_over]
         before = Before()
@@ -182,7 +191,7 @@ class EventProcessor:
             planned = plan_handovers(
                 handed_over, WorkingCopy(rows.values(), before.states, self._rules, flags)
             )
-            self._claim_flags(flags, planned)
+            self._claim(flags, planned)
         except ConnectorError as error:
             planned = BatchPlan([EventPlan(update, update.key) for update in updates], {}, {}, before.flags)
             result = self._result(fatal=error, untried=True)
@@ -238,7 +247,8 @@ class EventProcessor:
         return {row.id: row for row in self._dependencies.finder.find(sorted(addresses), fresh=fresh)}
 
     def _flags(self, rows: Iterable[EpicorRow]) -> dict[str, FlagState]:
-        return read_flags(self._dependencies.trail.ledger(FLAGS_NAMESPACE), [row.name for row in rows])
+        ledger = self._dependencies.trail.ledger(FLAGS_NAMESPACE)
+        return still_set(read_flags(ledger, [row.name for row in rows]))
 
     def _followed(
         self, updates: Iterable[ContactUpdate], known: KnownMembers, rows: dict[str, EpicorRow]
@@ -285,11 +295,14 @@ class EventProcessor:
 
     # Writing
 
-    def _claim_flags(self, before: Mapping[str, FlagState], planned: BatchPlan) -> None:
-        """Store which flags are ours before they are set: a crash leaves none that may never be cleared."""
-        claims = {name: flag.to_json() for name, flag in planned.flags.items() if before.get(name) != flag}
+    def _claim(
+        self, before: Mapping[str, FlagState], planned: BatchPlan, writes: LedgerChanges | None = None
+    ) -> None:
+        """Store what is ours before it is written: after a crash, it is nobody else's."""
+        flags = {name: flag.to_json() for name, flag in planned.flags.items() if before.get(name) != flag}
+        claims = {**(writes or {}), **({FLAGS_NAMESPACE: flags} if flags else {})}
         if claims and not self._settings.dry_run:
-            self._dependencies.run.record([], ledger={FLAGS_NAMESPACE: claims})
+            self._dependencies.run.record([], ledger=claims)
 
     def _write(
         self, planned: BatchPlan, rows: Mapping[str, EpicorRow], new_contacts: Mapping[str, NewContact]
@@ -346,7 +359,8 @@ class EventProcessor:
             write = result.writes.get(ids.get(name, ""))
             failed = write is not None and (write.gone or self._rules.flag_column in write.refused)
             if flag is None and not failed and not (write and write.fatal):
-                stored[name] = None
+                changed_at = write.now.updated_on if write and write.now else ""
+                stored[name] = replace(was, cleared_at=changed_at).to_json() if was and changed_at else None
             elif flag is not None and flag != was and failed:
                 stored[name] = was.to_json() if was else None
         return stored
@@ -371,6 +385,45 @@ class EventProcessor:
         }
 
 
+def open_writes(
+    planned: BatchPlan, rows: Mapping[str, EpicorRow], merge_fields: Mapping[str, str]
+) -> dict[MemberKey, dict[str, OpenWrite]]:
+    """The merge fields that a batch is about to write, with what they replace: by member and tag.
+
+    Args:
+        planned: The plan.
+        rows: As they were read, by id.
+        merge_fields: The setting of that name.
+    """
+    found: dict[MemberKey, dict[str, OpenWrite]] = defaultdict(dict)
+    for event in sorted(planned.events, key=lambda event: event.update.event_time.at):
+        update = event.update
+        cells = {
+            (change.row_id, merge_fields.get(change.column, "").partition(".")[0]) for change in event.changes
+        }
+        for row_id, tag in sorted(cells) if update.list_id else ():
+            if tag not in update.merges:
+                continue
+            of_member, row = found[update.list_id or "", update.key], rows[row_id]
+            before = {
+                **(of_member[tag].before if tag in of_member else {}),
+                row.name: _value_in(row, tag, merge_fields),
+            }
+            of_member[tag] = OpenWrite(update.merges[tag], before)
+    return found
+
+
+def _value_in(row: EpicorRow, tag: str, merge_fields: Mapping[str, str]) -> Any:  # noqa: ANN401 (any JSON)
+    """The value of a row, in the form of a merge field: a text, or its parts."""
+    parts = {
+        part: row.values.get(column)
+        for column, merge_field in merge_fields.items()
+        for name, _, part in [merge_field.partition(".")]
+        if name == tag
+    }
+    return parts.get("", parts)
+
+
 def _agreed(planned: BatchPlan, result: BatchResult) -> dict[MemberKey, dict[str, Any]]:
     """The merge fields in which both sides agree after a batch: value by tag, by member."""
     found: dict[MemberKey, dict[str, Any]] = defaultdict(dict)
@@ -386,3 +439,15 @@ def _agreed(planned: BatchPlan, result: BatchResult) -> dict[MemberKey, dict[str
         if update.new_key and event.person != update.key:
             found.setdefault((update.list_id, update.new_key), {})
     return found
+
+
+def _ended(
+    planned: BatchPlan, result: BatchResult, writes: Mapping[MemberKey, Mapping[str, OpenWrite]]
+) -> dict[MemberKey, Mapping[str, OpenWrite]]:
+    """The writes of a batch whose end is known."""
+    still_open = {
+        (event.update.list_id or "", event.update.key)
+        for event in planned.events
+        if EventResult(event, result).is_open
+    }
+    return {member: of_tags for member, of_tags in writes.items() if member not in still_open}

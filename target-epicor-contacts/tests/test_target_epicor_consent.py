@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 from kinetic_mailchimp.audit import AuditTrail
-from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagCause, FlagState, read_flags
+from kinetic_mailchimp.audit.state.flag_state import (
+    FLAGS_NAMESPACE,
+    FlagCause,
+    FlagState,
+    read_flags,
+    still_set,
+)
 from kinetic_mailchimp.audit.state.handover import (
     HANDOVER_NAMESPACE,
     Handover,
@@ -42,7 +48,7 @@ def pat(bench: Any) -> Any:
 
 def flags(bench: Any) -> dict[str, FlagState]:
     with AuditTrail.open(bench.audit_url) as trail:
-        return read_flags(trail.ledger(FLAGS_NAMESPACE), [NAME, OTHER_NAME])
+        return still_set(read_flags(trail.ledger(FLAGS_NAMESPACE), [NAME, OTHER_NAME]))
 
 
 def store(bench: Any, namespace: str, entries: dict[str, dict[str, Any] | None]) -> None:

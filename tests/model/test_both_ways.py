@@ -261,10 +261,6 @@ def _settings() -> settings:
     return settings(common, max_examples=sequences, stateful_step_count=2 * STEPS)
 
 
-STILL_OPEN = pytest.mark.xfail(not SEQUENCES, strict=True, reason="issue 13, what open_items.py names")
-
-
-@STILL_OPEN
 @pytest.mark.rule("R1")
 @pytest.mark.rule("R2")
 @pytest.mark.rule("R6")

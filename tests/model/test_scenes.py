@@ -143,7 +143,67 @@ def test_a_flag_set_twice_by_a_rep_around_a_return_holds_the_second_time(world):
     assert (scene.flag("Ann"), world.status(ANN)) == ("set", "unsubscribed")
 
 
+@pytest.mark.rule("R1")
+@pytest.mark.parametrize(
+    "story",
+    [
+        "Ann leaves → reverse → Ann returns → forward begins → reverse → forward ends",
+        (
+            "Ann leaves → reverse → forward → Ann returns → a rep writes phone 5551 for Ann's customer →"
+            " forward begins → reverse → forward ends"
+        ),
+    ],
+)
+def test_a_flag_of_ours_that_was_taken_back_while_a_run_held_the_row_is_no_wish(world, story):
+    scene = Scene(world)
+    scene.play(story)
+    assert scene.settle() == []
+    assert (scene.flag("Ann"), world.status(ANN)) == ("clear", "subscribed")
+
+
+@pytest.mark.rule("R1")
+def test_a_flag_that_a_rep_sets_where_ours_was_taken_back_is_a_wish(world):
+    scene = Scene(world)
+    scene.play("Ann leaves → reverse → Ann returns → reverse → a rep flags Ann's contact")
+    assert scene.settle() == []
+    assert (scene.flag("Ann"), world.status(ANN)) == ("set", "unsubscribed")
+
+
 # Fields
+
+
+@pytest.mark.rule("R8")
+def test_a_phone_becomes_the_persons_own_and_leaves_the_customers_alone(world):
+    scene = Scene(world)
+    world.profile(ANN, PHONE="555 0199")
+    assert scene.settle() == []
+    shown = (columns(world, customer(1), "PhoneNum"), columns(world, contact(1), "PhoneNum"))
+    assert (*shown, world.fields(ANN)["PHONE"]) == (("",), ("555 0199",), "555 0199")
+
+
+@pytest.mark.rule("R8")
+@pytest.mark.parametrize(("policy", "shown"), [("mailchimp_wins", "555 0199"), ("epicor_wins", "5551")])
+def test_a_customers_phone_after_the_persons_own_is_a_conflict_that_is_recorded(world, policy, shown):
+    scene = Scene(world)
+    world.targets = {name: {"conflict_policy": policy} for name in world.targets}
+    world.profile(ANN, PHONE="555 0199")
+    scene.play("reverse → forward → a rep writes phone 5551 for Ann's customer → forward")
+    assert any("555 0199" in told and "5551" in told for told in map(str, world.decisions()))
+    assert scene.settle() == []
+    assert world.fields(ANN)["PHONE"] == shown
+
+
+@pytest.mark.rule("R8")
+def test_an_empty_field_that_was_never_agreed_on_clears_nothing(world):
+    world.targets["reverse"]["allow_clear"] = True
+    scene = Scene(world)
+    world.edit(contact(1), PhoneNum="5559")
+    world.join("eve@example.com")
+    scene.play("a rep adds Eve with eve@ → reverse → Ann writes Cyd → reverse")
+    assert columns(world, contact(3), "FirstName", "LastName") == ("Eve", "Example")
+    assert scene.settle() == []
+    assert columns(world, contact(3), "FirstName", "LastName") == ("Eve", "Example")
+    assert columns(world, contact(1), "PhoneNum") == ("5559",)
 
 
 @pytest.mark.rule("R8")
@@ -245,6 +305,15 @@ def test_two_people_who_swap_addresses_keep_their_names(world):
     assert columns(world, contact(1), "FirstName", "EMailAddress") == ("Ann", "bob@example.com")
     assert columns(world, contact(2), "FirstName", "EMailAddress") == ("Bob", ANN)
     assert (world.fields(ANN)["FNAME"], world.fields("bob@example.com")["FNAME"]) == ("Bob", "Ann")
+
+
+@pytest.mark.rule("R8")
+def test_a_value_that_reached_the_wrong_member_before_a_kill_is_put_right_under_another_address(world):
+    story = (
+        "a rep swaps Ann's and Bob's addresses → forward is killed after its first write →"
+        " Ann moves to info@ → Ann returns as Ann → a rep swaps Ann's and Bob's addresses"
+    )
+    assert told(world, story) == []
 
 
 @pytest.mark.rule("R6")

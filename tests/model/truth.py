@@ -62,6 +62,8 @@ class Truth:
         wishes: The rows that a rep has flagged, with the time.
         wished: When a rep last wished, or withdrew a wish, about an address.
         inherited: Addresses that a person's opt-out followed to, with the address that it came from.
+        came: When a rep gave a row its present address.
+        ran: When a run ended last: what came and went between two runs, nobody has seen.
         tangled: Addresses of which more than one answer is right: only safety is asked of them.
     """
 
@@ -70,6 +72,8 @@ class Truth:
     wishes: dict[RowName, float] = field(default_factory=dict)
     wished: dict[str, float] = field(default_factory=dict)
     inherited: dict[str, str] = field(default_factory=dict)
+    came: dict[RowName, float] = field(default_factory=dict)
+    ran: float = 0
     tangled: set[str] = field(default_factory=set)
     names: dict[RowName, Name] = field(default_factory=dict)
     _heard: int = 0
@@ -95,6 +99,7 @@ class Truth:
 
     def _hear(self, said: Said) -> None:
         if said.what == "run":
+            self.ran = said.at
             self._agree(said)
         elif said.row is not None:
             self._hear_rep(said, said.row)
@@ -114,6 +119,11 @@ class Truth:
                 if before and before.says == "out":
                     return
             self.words[at] = Word(SAYS[said.what], said.at)
+        if said.what == "subscribe":
+            # Whose opt-out followed from here to another address has come back: nothing tells whom it was.
+            followed = {new for new, former in self.inherited.items() if former == address}
+            self.tangled |= followed
+            self.inherited = {new: former for new, former in self.inherited.items() if new not in followed}
         name = said.details.get("merge_fields", {}).get("FNAME")
         for row in self._rows_at(address):
             if said.what == "subscribe":
@@ -150,16 +160,18 @@ class Truth:
                 # The rep took away what the person had said, or what another rep's wish had caused.
                 self.tangled.add(address)
         if "EMailAddress" in after and after["EMailAddress"].lower() != address:
-            self._move(row, address, after["EMailAddress"].lower())
+            self._move(row, address, after["EMailAddress"].lower(), said.at)
         if after.get(NAME, before.get(NAME)) != before.get(NAME) and row in self.names:
             self.names[row].rep.append(after[NAME])
         if after.get("Inactive"):
             self.tangled.add(address)
 
-    def _move(self, row: RowName, address: str, new: str) -> None:
+    def _move(self, row: RowName, address: str, new: str, at: float) -> None:
         self.names.pop(row, None)
         word = self._word(address)
-        if (word and word.says == "out") or address in self.inherited:
+        came, self.came[row] = self.came.get(row, 0.0), at
+        was_seen = came < self.ran or (word is not None and came <= word.at)
+        if was_seen and ((word and word.says == "out") or address in self.inherited):
             self.inherited[new] = address
         if self._word(new) or address in self.tangled or row in self.wishes or self.world.member(new):
             self.tangled.add(new)

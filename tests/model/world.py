@@ -96,6 +96,8 @@ class World:
         receiver_skew: Seconds by which the receiver's clock is off.
         told: Deliveries of Mailchimp that were not posted yet.
         anything_lost: Whether deliveries were lost since the last look at all changes.
+        settings: Of the taps, by pipeline, beside those of meltano.yml.
+        targets: The same of the targets.
     """
 
     vendors: Vendors
@@ -107,6 +109,7 @@ class World:
     states: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     begun: dict[str, list[str]] = field(default_factory=dict)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    targets: dict[str, dict[str, Any]] = field(default_factory=dict)
     story: list[Said] = field(default_factory=list)
     _taken: int = 0
 
@@ -114,6 +117,7 @@ class World:
         self.vendors.reset()
         self.states = {pipeline.name: [{}] for pipeline in (FORWARD, REVERSE)}
         self.settings = {pipeline.name: {} for pipeline in (FORWARD, REVERSE)}
+        self.targets = {pipeline.name: {} for pipeline in (FORWARD, REVERSE)}
         shutil.copy(_templates() / "inbox.sqlite3", self.inbox)
         self.lose_audit_database()
         self._runner = _runner(self.vendors, self.folder)
@@ -301,7 +305,8 @@ class World:
     def finish(self, pipeline: Pipeline, kill: Kill | None = None) -> None:
         """Let the target of a pipeline write what its tap has read."""
         lines = self.begun.pop(pipeline.name)
-        state = self._runner.load(pipeline, lines, skew=self.skew, kill=kill or Kill())
+        settings = self.targets[pipeline.name]
+        state = self._runner.load(pipeline, lines, skew=self.skew, kill=kill or Kill(), **settings)
         if state:
             self.states[pipeline.name].append(state)
         self._tell("run", details=self._names())

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from kinetic_mailchimp.audit.state.member_state import CarriedOptOut
+from kinetic_mailchimp.audit.state.member_state import CarriedOptOut, OpenWrite
 from kinetic_mailchimp.kit.email_address import InvalidEmailError, email_key, find_address, parse_email
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.kit.timestamps import Clock, parse_timestamp, utc_now
@@ -61,6 +61,7 @@ class ContactUpdate:
         columns: Epicor columns to set; none of the values is None.
         merges: Value by tag of the merge fields that the declared ones of the columns come from.
         sent: The value of these columns that both sides last had in common, where one is known.
+        writing: By column, the values of a run that broke off while it wrote them.
         opted_in_at: When the person opted in last, where Mailchimp shows the member as subscribed.
         echo: The rep's opt-out that the event comes from, where this software carried it to Mailchimp.
         record: The whole record, as JSON, for a dead letter.
@@ -78,6 +79,7 @@ class ContactUpdate:
     campaign_id: str | None = None
     list_id: str | None = None
     sent: Mapping[str, Any] = field(default_factory=dict)
+    writing: Mapping[str, OpenWrite] = field(default_factory=dict)
     opted_in_at: datetime | None = None
     echo: CarriedOptOut | None = None
     source_key: str | None = None

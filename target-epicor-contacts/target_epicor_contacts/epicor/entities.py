@@ -13,6 +13,8 @@ EMAIL = "EMailAddress"
 PERSON = "PerConID"
 SYNC_EMAIL = "SyncEmailToPerCon"
 SYSTEM_ID = "SysRowID"
+CURSORS = ("UpdatedOn", "SysRevID")
+"""Columns that tell which of two states of a row is older; the first that a row has is what records name."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,11 @@ class EpicorRow:
     def name(self) -> str:
         """The name that all plugins use for it: `CustCnt EPIC06/12//3`."""
         return row_name(self.entity.name, *self.key.values())
+
+    @property
+    def updated_on(self) -> str:
+        """The row's time of change, or revision; empty where neither was read."""
+        return next((str(value) for name in CURSORS if (value := self.values.get(name))), "")
 
     def with_changes(self, changes: Mapping[str, Any]) -> EpicorRow:
         """The row after these changes."""

@@ -188,6 +188,11 @@ def _write_field(working: WorkingCopy, event: EventPlan, row_id: str, field: _Fi
         column: noted.get(column, field[column].known) if field[column].agreed else field[column].known
         for column in types
     }
+    if written := _written(working, event, row_id, types, current):
+        if all(value == field[column].seen.value for column, value in written.items()):
+            # Mailchimp says nothing new, and Epicor has something newer.
+            return
+        then |= written
     was_seen = any(value is not None for value in then.values())
     changed = any(value is not None and value != current[column] for column, value in then.items())
     merged = merge_field(
@@ -216,6 +221,32 @@ def _write_field(working: WorkingCopy, event: EventPlan, row_id: str, field: _Fi
     others = {column: kept for column, kept in noted.items() if column not in types}
     note = {} if agrees else current
     working.states[event.person] = replace(state, rows={**state.rows, row_id: {**others, **note}})
+
+
+def _written(
+    working: WorkingCopy,
+    event: EventPlan,
+    row_id: str,
+    types: Mapping[str, str],
+    current: Mapping[str, str],
+) -> dict[str, str]:
+    """The values that a run which broke off has written to a row, where the row was changed again since."""
+    row, columns = working.rows[row_id], working.rules.columns
+    writes = {
+        column: write
+        for column, write in event.update.writing.items()
+        if column in types and row.name in write.before
+    }
+    if all(
+        fingerprint(write.before[row.name], types[column]) == current[column]
+        for column, write in writes.items()
+    ):
+        return {}
+    values = {
+        column: fingerprint(columns.coerced(row.entity, column, write.value), types[column])
+        for column, write in writes.items()
+    }
+    return values if any(value != current[column] for column, value in values.items()) else {}
 
 
 def _derive_name(working: WorkingCopy, event: EventPlan, row_id: str) -> None:

@@ -7,9 +7,9 @@ over the API. target-mailchimp keeps the last value of each field in the same au
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.state.agreed import (
@@ -19,11 +19,13 @@ from kinetic_mailchimp.audit.state.agreed import (
     agreed_to_json,
     next_version,
     read_agreed,
+    settled,
     with_agreed,
 )
 from kinetic_mailchimp.audit.state.member_state import (
     CarriedOptOut,
     MemberState,
+    OpenWrite,
     members_namespace,
     read_members,
 )
@@ -37,6 +39,8 @@ from target_epicor_contacts.contract.contact_update import (
     declared_columns,
     value_of,
 )
+
+V = TypeVar("V")
 
 PREFIX = "merge_fields."
 """Before a tag, in the flat names of values."""
@@ -66,8 +70,25 @@ class KnownMember:
 
     @property
     def _own_baseline(self) -> dict[str, Any]:
-        sent = with_agreed(self.state or MemberState(""), self.agreed).sent
-        return {name.removeprefix(PREFIX): value for name, value in sent.items() if name.startswith(PREFIX)}
+        return _by_tag(with_agreed(self.state or MemberState(""), self.agreed).sent)
+
+    @property
+    def open_writes(self) -> dict[str, OpenWrite]:
+        """By tag, the values of a run that broke off while it wrote them to Epicor."""
+        return _by_tag(with_agreed(self.state or MemberState(""), self.agreed).writing)
+
+    def writing(self, writes: Mapping[str, OpenWrite]) -> KnownMember:
+        """The member while values are written to Epicor.
+
+        Args:
+            writes: By tag.
+        """
+        version, known = next_version(self.agreed, self.state), settled(self.agreed)
+        entries = {
+            name: AgreedValue(write.value, version, write.before, known.get(name))
+            for name, write in ((f"{PREFIX}{tag}", write) for tag, write in writes.items())
+        }
+        return replace(self, agreed={**self.agreed, **entries})
 
     def at_present(self, update: ContactUpdate) -> Mapping[str, Any]:
         """Value by tag that Mailchimp has now, where it is known to have changed after an event."""
@@ -76,16 +97,14 @@ class KnownMember:
             return {}
         if parse_timestamp(state.changed_at) <= update.event_time.by_source:
             return {}
-        shown = {
-            name.removeprefix(PREFIX): value for name, value in state.shown.items() if name.startswith(PREFIX)
-        }
-        return {**self.baseline, **shown}
+        return {**self.baseline, **_by_tag(state.shown)}
 
-    def with_values(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
+    def with_values(self, values: Mapping[str, Any], written: Iterable[str] = ()) -> dict[str, Any] | None:
         """The entry to store after both sides were seen to agree; None where that is known already.
 
         Args:
             values: Value by tag, as Mailchimp has it.
+            written: The tags of `writing` whose end is known.
         """
         baseline = self._own_baseline
         news = {
@@ -93,14 +112,19 @@ class KnownMember:
             for tag, value in {**self.inherited, **values}.items()
             if not _same(value, baseline.get(tag))
         }
-        if not news:
+        done = {f"{PREFIX}{tag}" for tag in written}
+        if not (news or done):
             return None
-        version = next_version(self.agreed, self.state)
+        version, known = next_version(self.agreed, self.state), settled(self.agreed)
         entries = {name: AgreedValue(value, version) for name, value in news.items()}
-        return agreed_to_json({**self.agreed, **entries})
+        left = {name: entry for name, entry in self.agreed.items() if name not in done}
+        return agreed_to_json({**known, **left, **entries})
 
 
 KnownMembers = Mapping[MemberKey, KnownMember]
+OpenWrites = Mapping[MemberKey, Mapping[str, OpenWrite]]
+Entries = dict[str, dict[str, dict[str, Any] | None]]
+"""Changes of the ledger: namespace → key → value."""
 
 
 def read_known_members(trail: AuditTrail, updates: Collection[ContactUpdate]) -> dict[MemberKey, KnownMember]:
@@ -160,19 +184,37 @@ def with_echo(update: ContactUpdate, known: KnownMembers) -> ContactUpdate:
 
 
 def agreed_entries(
-    agreed: Mapping[MemberKey, Mapping[str, Any]], known: KnownMembers
-) -> dict[str, dict[str, dict[str, Any] | None]]:
+    agreed: Mapping[MemberKey, Mapping[str, Any]], known: KnownMembers, written: OpenWrites
+) -> Entries:
     """The changes of the ledger after both sides were seen to agree.
 
     Args:
         agreed: Value by tag, by member.
-        known: From `read_known_members`.
+        known: From `read_known_members`, or `writing`.
+        written: What was written meanwhile, and is known to have ended.
     """
-    changes: dict[str, dict[str, dict[str, Any] | None]] = defaultdict(dict)
-    for (list_id, key), values in agreed.items():
-        if entry := known.get((list_id, key), KnownMember()).with_values(values):
-            changes[agreed_namespace(list_id)][subscriber_hash(key)] = entry
+    changes: Entries = defaultdict(dict)
+    for member in {*agreed, *written}:
+        entry = known.get(member, KnownMember()).with_values(agreed.get(member, {}), written.get(member, ()))
+        if entry is not None:
+            changes[agreed_namespace(member[0])][subscriber_hash(member[1])] = entry
     return changes
+
+
+def writing(known: KnownMembers, writes: OpenWrites) -> tuple[dict[MemberKey, KnownMember], Entries]:
+    """The members while values are written to Epicor, and the changes of the ledger that say so.
+
+    Args:
+        known: From `read_known_members`.
+        writes: By member and tag.
+    """
+    members = {
+        member: known.get(member, KnownMember()).writing(of_tags) for member, of_tags in writes.items()
+    }
+    changes: Entries = defaultdict(dict)
+    for (list_id, key), member in members.items():
+        changes[agreed_namespace(list_id)][subscriber_hash(key)] = agreed_to_json(member.agreed)
+    return {**known, **members}, changes
 
 
 def _completed(update: ContactUpdate, member: KnownMember, merge_fields: Mapping[str, str]) -> ContactUpdate:
@@ -187,6 +229,7 @@ def _completed(update: ContactUpdate, member: KnownMember, merge_fields: Mapping
         merges=merges,
         columns={**update.columns, **declared_columns(merges, declared)},
         sent={column: value for column, value in sent.items() if value is not None},
+        writing=_of_columns(member.open_writes, declared),
         opted_in_at=parse_timestamp(state.returned_at) if state and is_in else None,
         echo=_echo(update, state),
     )
@@ -198,6 +241,21 @@ def _echo(update: ContactUpdate, state: MemberState | None) -> CarriedOptOut | N
     if carried is None or update.status is not Status.UNSUBSCRIBED or update.campaign_id:
         return None
     return carried if update.event_time.by_source >= parse_timestamp(carried.at) else None
+
+
+def _of_columns(writes: Mapping[str, OpenWrite], merge_fields: Mapping[str, str]) -> dict[str, OpenWrite]:
+    """Open writes by column instead of by tag."""
+    found = {}
+    for column, merge_field in merge_fields.items():
+        tag = merge_field.partition(".")[0]
+        if write := writes.get(tag):
+            before = {row: value_of({tag: value}, merge_field) for row, value in write.before.items()}
+            found[column] = OpenWrite(value_of({tag: write.value}, merge_field), before)
+    return found
+
+
+def _by_tag(values: Mapping[str, V]) -> dict[str, V]:
+    return {name.removeprefix(PREFIX): value for name, value in values.items() if name.startswith(PREFIX)}
 
 
 def _part(baseline: Mapping[str, Any], merge_field: str) -> Any:  # noqa: ANN401 (any JSON)

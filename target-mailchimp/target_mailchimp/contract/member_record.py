@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kinetic_mailchimp.audit.state.flag_state import FlagState
+from kinetic_mailchimp.audit.state.member_state import is_older
 from kinetic_mailchimp.kit.email_address import InvalidEmailError, parse_email
 from kinetic_mailchimp.mailchimp import subscriber_hash
 
@@ -93,6 +94,9 @@ class MemberRecord:
         """The record with the flags that this software has set on its rows, by the name of the row."""
         others = tuple(row.with_flags(flags) for row in self.others)
         flag = flags.get(self.source_key or "") if self.opted_out else None
+        if flag and flag.cleared_at and not is_older(self.source_updated_on or "", flag.cleared_at):
+            # Ours was taken back before: this one is a rep's.
+            flag = None
         return replace(self, others=others, carried=flag)
 
     @property

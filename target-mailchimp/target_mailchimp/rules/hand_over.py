@@ -64,7 +64,11 @@ def flags_to_write(record: MemberRecord, member: MemberState | None, list_id: st
         flag = row.carried
         if opt_out and (not row.opted_out or is_of_former_address(row)):
             found[row.source_key] = replace(opt_out, address=row.address)
-        elif flag and (is_of_former_address(row) or (member and _came_back(member, flag, row, list_id))):
+        elif (
+            flag
+            and not flag.cleared_at
+            and (is_of_former_address(row) or (member and _came_back(member, flag, row, list_id)))
+        ):
             found[row.source_key] = Handover(
                 row.address,
                 HandoverAction.CLEAR,

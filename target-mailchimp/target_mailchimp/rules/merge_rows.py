@@ -81,6 +81,7 @@ def merge_rows(record: MemberRecord, base: MemberState, audience: Audience, sett
             # A row that says nothing about a value that Mailchimp had keeps no other row from setting it.
             kept = (wanted if is_first else owner).keys() - of_row.values.keys()
             owner = {name: None for name in sorted(kept) if owner.get(name) is None}
+    base = _with_open_writes(base, record, audience)
     changed = {
         name: value for name, value in wanted.items() if name not in base.sent or base.sent[name] != value
     }
@@ -94,7 +95,9 @@ def merge_rows(record: MemberRecord, base: MemberState, audience: Audience, sett
     left_out += (LeftOut(name.removeprefix(MERGE_FIELD), REFUSED, REFUSED_BEFORE) for name in sorted(again))
     refused = {name: value for name, value in base.refused.items() if name in changed or name not in decided}
     changed = {name: value for name, value in changed.items() if name not in again}
-    state = replace(state, sent=base.sent, field_owner=owner, refused=refused)
+    state = replace(
+        state, sent=base.sent, shown=base.shown, writing=base.writing, field_owner=owner, refused=refused
+    )
     return MergedRows(
         state.with_answer(edits.agreed) if edits.agreed else state,
         changed,
@@ -104,6 +107,26 @@ def merge_rows(record: MemberRecord, base: MemberState, audience: Audience, sett
         blocked,
         bool(decided),
     )
+
+
+def _with_open_writes(base: MemberState, record: MemberRecord, audience: Audience) -> MemberState:
+    """The member with what the other direction wrote and could not note: the row changed."""
+    done: dict[str, Any] = {}
+    for row in record.rows if base.writing else ():
+        values = wanted_values(row, audience).values
+        for name, write in base.writing.items():
+            before = write.before.get(row.source_key or "", values.get(name))
+            if name in values and not is_same(before, values[name]):
+                done[name] = write.value
+    if not done:
+        return base
+    shown = {
+        name: value
+        for name, value in base.shown.items()
+        if name not in done or not is_same(value, done[name])
+    }
+    writing = {name: write for name, write in base.writing.items() if name not in done}
+    return replace(base, sent={**base.sent, **done}, shown=shown, writing=writing)
 
 
 @dataclass(frozen=True)

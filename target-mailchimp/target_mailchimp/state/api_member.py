@@ -127,7 +127,8 @@ def carried_over(before: MemberState, here: MemberState) -> MemberState:
         before: The member under its former address.
         here: The same contact, as it was listed under the new one.
     """
-    return replace(here, sent=before.sent, shown=_edits(here.sent, before.sent), refused=before.refused)
+    shown = _edits({**here.sent, **here.shown}, before.sent)
+    return replace(here, sent=before.sent, shown=shown, refused=before.refused)
 
 
 def _edits(shown: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from kinetic_mailchimp.audit.state.member_state import MemberState
+from kinetic_mailchimp.audit.state.member_state import MemberState, OpenWrite
 
 if TYPE_CHECKING:
     from kinetic_mailchimp.audit.state.ledger import Ledger
@@ -19,10 +19,35 @@ class AgreedValue:
     Attributes:
         value: As Mailchimp showed it: of a merge field with parts, the whole of it.
         version: Counts the entries of one member: see `next_version`.
+        before: Of a write whose end is not noted, the values that it replaces, by the names of their rows: a
+            row that shows another one was written. None where both sides are known to agree.
+        earlier: What was agreed before such a write.
     """
 
     value: Any
     version: int
+    before: Mapping[str, Any] | None = None
+    earlier: AgreedValue | None = None
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> AgreedValue:
+        """Read what `to_json` made."""
+        earlier = stored.get("earlier")
+        return cls(
+            stored["value"],
+            stored["version"],
+            stored.get("before"),
+            cls.from_json(earlier) if earlier else None,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry of the ledger; what is empty is left out."""
+        stored: dict[str, Any] = {"value": self.value, "version": self.version}
+        if self.before is not None:
+            stored["before"] = dict(self.before)
+        if self.earlier:
+            stored["earlier"] = self.earlier.to_json()
+        return stored
 
 
 Agreed = Mapping[str, AgreedValue]
@@ -36,12 +61,12 @@ def agreed_namespace(list_id: str) -> str:
 
 def agreed_from_json(stored: Mapping[str, Any]) -> dict[str, AgreedValue]:
     """Read what `agreed_to_json` made."""
-    return {name: AgreedValue(entry["value"], entry["version"]) for name, entry in stored.items()}
+    return {name: AgreedValue.from_json(entry) for name, entry in stored.items()}
 
 
 def agreed_to_json(agreed: Agreed) -> dict[str, Any]:
     """The entry of the ledger."""
-    return {name: {"value": entry.value, "version": entry.version} for name, entry in agreed.items()}
+    return {name: entry.to_json() for name, entry in agreed.items()}
 
 
 def read_agreed(ledger: Ledger, members: Iterable[str]) -> dict[str, dict[str, AgreedValue]]:
@@ -52,6 +77,12 @@ def read_agreed(ledger: Ledger, members: Iterable[str]) -> dict[str, dict[str, A
         members: Their subscriber hashes.
     """
     return {member: agreed_from_json(value) for member, value in ledger.get_many(members).items()}
+
+
+def settled(agreed: Agreed) -> dict[str, AgreedValue]:
+    """The values on which both sides are known to agree, without writes whose end is not noted."""
+    known = {name: entry if entry.before is None else entry.earlier for name, entry in agreed.items()}
+    return {name: entry for name, entry in known.items() if entry}
 
 
 def next_version(agreed: Agreed, state: MemberState | None) -> int:
@@ -71,11 +102,19 @@ def with_agreed(state: MemberState, agreed: Agreed) -> MemberState:
         state: The member, as target-mailchimp knows it.
         agreed: What the reverse direction learned.
     """
-    news = {name: entry for name, entry in agreed.items() if entry.version > state.merged_version}
-    if not news:
+    known, now = settled(agreed), state.merged_version
+    values = {name: entry.value for name, entry in known.items() if entry.version > now}
+    open_writes = {
+        name: OpenWrite(entry.value, entry.before)
+        for name, entry in agreed.items()
+        if entry.before is not None and entry.version > now
+    }
+    if not (values or open_writes):
         return state
-    values = {name: entry.value for name, entry in news.items()}
     # The listing showed the agreed value earlier, where that is the difference it noted.
-    shown = {name: value for name, value in state.shown.items() if name not in news or value != values[name]}
-    version = max(entry.version for entry in news.values())
-    return replace(state, sent={**state.sent, **values}, shown=shown, merged_version=version)
+    shown = {
+        name: value for name, value in state.shown.items() if name not in values or value != values[name]
+    }
+    version = max(entry.version for entry in agreed.values())
+    writing = {name: write for name, write in state.writing.items() if name not in values} | open_writes
+    return replace(state, sent={**state.sent, **values}, shown=shown, writing=writing, merged_version=version)

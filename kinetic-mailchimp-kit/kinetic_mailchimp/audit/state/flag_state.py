@@ -35,6 +35,8 @@ class FlagState(LedgerValue):
         origin: For a cause `rep`, the name of the row on which the rep set the flag.
         list_id: The audience that told of the opt-out; empty where none did.
         at: The time of the opt-out by Mailchimp's clock.
+        cleared_at: The row's revision, or time of change, when the flag was taken back: a reader may still
+            hold the row from before. Empty while it is set.
     """
 
     address: str
@@ -42,6 +44,7 @@ class FlagState(LedgerValue):
     origin: str = ""
     list_id: str = ""
     at: str = ""
+    cleared_at: str = ""
 
     @property
     def moves_along(self) -> bool:
@@ -54,10 +57,15 @@ class FlagState(LedgerValue):
 
 
 def read_flags(ledger: Ledger, rows: Iterable[str]) -> dict[str, FlagState]:
-    """The flags of rows that this software has set.
+    """The flags of rows that this software has set, with those that it has taken back.
 
     Args:
         ledger: The namespace `FLAGS_NAMESPACE` of the trail.
         rows: Names of rows.
     """
     return {row: FlagState.from_json(value) for row, value in ledger.get_many(rows).items()}
+
+
+def still_set(flags: Mapping[str, FlagState]) -> dict[str, FlagState]:
+    """The flags that were not taken back, by the name of the row."""
+    return {row: flag for row, flag in flags.items() if not flag.cleared_at}

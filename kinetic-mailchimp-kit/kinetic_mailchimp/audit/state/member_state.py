@@ -105,6 +105,28 @@ class CarriedOptOut:
         return {"rows": list(self.rows), "at": self.at, **({"withdrawn": True} if self.withdrawn else {})}
 
 
+@dataclass(frozen=True, slots=True)
+class OpenWrite:
+    """A value of Mailchimp that the other direction was writing to Epicor when it broke off.
+
+    Attributes:
+        value: As Mailchimp showed it.
+        before: What it replaces, by the names of the rows: one that shows another value was written.
+    """
+
+    value: Any
+    before: Mapping[str, Any]
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> OpenWrite:
+        """Read what `to_json` made."""
+        return cls(stored["value"], stored["before"])
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry of the ledger."""
+        return {"value": self.value, "before": dict(self.before)}
+
+
 def carried_opt_out(rows: Iterable[str], at: str) -> CarriedOptOut:
     """An opt-out that was sent for rows; without any, an inactive customer's, which flags nobody."""
     names = tuple(rows)
@@ -126,6 +148,7 @@ class MemberState:
         shown: The values that Mailchimp showed last and that differ from those sent, by flat name.
         sending: The values of a write whose answer was not stored yet, by flat name: one that Mailchimp shows
             was accepted. For an opt-out, `status` has the names of the rows that ask for it.
+        writing: The same of the other direction, which writes to Epicor, by flat name.
         changed_at: When Mailchimp changed the member, as it was seen last.
         returned_at: When a person who had opted out came back, by Mailchimp's `timestamp_opt`.
         carried_opt_out: The opt-out that this software sent, until the person returns.
@@ -144,6 +167,7 @@ class MemberState:
     own_id: str = ""
     shown: Mapping[str, Any] = field(default_factory=dict)
     sending: Mapping[str, Any] = field(default_factory=dict)
+    writing: Mapping[str, OpenWrite] = field(default_factory=dict)
     changed_at: str = ""
     returned_at: str = ""
     complained: bool = False
@@ -168,6 +192,7 @@ class MemberState:
             own_id=stored.get("id", ""),
             shown=stored.get("shown", {}),
             sending=stored.get("sending", {}),
+            writing={name: OpenWrite.from_json(write) for name, write in stored.get("writing", {}).items()},
             changed_at=stored.get("changed", ""),
             returned_at=stored.get("returned", ""),
             complained=stored.get("complained", False),
@@ -190,6 +215,7 @@ class MemberState:
             "id": self.own_id,
             "shown": self.shown,
             "sending": self.sending,
+            "writing": {name: write.to_json() for name, write in self.writing.items()},
             "changed": self.changed_at,
             "returned": self.returned_at,
             "complained": self.complained,
@@ -260,6 +286,7 @@ class MemberState:
             sent={**self.sent, **accepted},
             refused={name: value for name, value in left.items() if name not in accepted},
             shown={name: value for name, value in self.shown.items() if name not in accepted},
+            writing={name: write for name, write in self.writing.items() if name not in accepted},
         )
 
     def may_set(self, source: str, field_name: str) -> bool:
@@ -282,6 +309,13 @@ def is_before(earlier: str, later: str) -> bool:
         return parse_timestamp(earlier) < parse_timestamp(later)
     except ValueError:
         return False
+
+
+def is_older(updated_on: str, other: str) -> bool:
+    """Tell whether a row is known to be older than another state of it: by revision, or by time of change."""
+    if updated_on.isdecimal() and other.isdecimal():
+        return int(updated_on) < int(other)
+    return is_before(updated_on, other)
 
 
 def age(source: str, updated_on: str) -> tuple[int, str, str]:
