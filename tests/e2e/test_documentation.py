@@ -142,7 +142,8 @@ def test_every_key_is_changed(project):
     keys = "CONNECTOR_SECRET_KEY_FILE=$HOME/.config/connector.key"
     project.run(
         Command(
-            f'mkdir -p ~/.config && connector-secrets keygen --file ~/.config/connector.key && echo "{keys}" >> .env',
+            "mkdir -p ~/.config && connector-secrets keygen --file ~/.config/connector.key"
+            f' && echo "{keys}" >> .env',
             (),
         )
     )
