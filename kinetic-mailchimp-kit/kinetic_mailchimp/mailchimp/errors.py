@@ -76,7 +76,13 @@ def _strange_success(request: Request, answer: Answer) -> ConnectorError | None:
     except ValueError:
         is_object = False
     return (
-        None if is_object else TransientError("The answer is not a whole JSON object.", status=answer.status)
+        None
+        if is_object
+        else TransientError(
+            "The answer is not a whole JSON object.",
+            advice="If it lasts, look for a proxy that cuts answers.",
+            status=answer.status,
+        )
     )
 
 
