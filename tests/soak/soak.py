@@ -53,7 +53,7 @@ class Limit:
 
 
 MEMORY = Limit(0.1, 4 * MIB)
-FILES = Limit(0.0, 1.0)
+FILES = Limit(0.0, 3.0)
 LATENCY = Limit(1.0, 0.5)
 
 
