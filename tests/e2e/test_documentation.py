@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -115,43 +114,3 @@ def test_what_is_there_moves_to_postgresql_and_comes_back_from_a_backup(project,
 
     assert "0 problems" in project.said[verify.line]
     assert " 0 differences" in project.said["meltano --environment=prod run reconcile"]
-
-
-def test_a_persons_requests_are_answered(project, stage):
-    project.run(FORWARD)
-    contacts = {email_key(row["EMailAddress"]) for row in rows(stage, "CustCnt") if row["EMailAddress"]}
-    person = next(address for address in sorted(stage.members()) if address in contacts)
-    project.instead = {"person@example.com": person}
-    stage.person("edit_profile", person, merge_fields={"FNAME": "Robin"})
-    project.run(Command("mailchimp-webhooks catch-up --all-changes", ()))
-
-    project.follow(HOW_TO / "data-subjects.md")
-
-    exported = (project.folder / "person-trail.json").read_text(encoding="utf-8")
-    assert person in {json.loads(line).get("subject") for line in exported.splitlines()}
-    assert person not in stage.members()
-    assert all(
-        row["NoContact"] for row in rows(stage, "CustCnt") if email_key(row["EMailAddress"] or "") == person
-    )
-    again = Command(f"sync-audit person {person}", ())
-    project.run(again)
-    assert "no decision" in project.said[again.line]
-
-
-def test_every_key_is_changed(project):
-    keys = "CONNECTOR_SECRET_KEY_FILE=$HOME/.config/connector.key"
-    project.run(
-        Command(
-            "mkdir -p ~/.config && connector-secrets keygen --file ~/.config/connector.key"
-            f' && echo "{keys}" >> .env',
-            (),
-        )
-    )
-    names = ("EPICOR_API_KEY", "EPICOR_PASSWORD", "MAILCHIMP_API_KEY", "MAILCHIMP_WEBHOOKS_SECRET")
-    named = " ".join(f"--name {name}" for name in names)
-    project.run(Command(f"connector-secrets encrypt --env-file .env {named}", ()))
-
-    project.follow(HOW_TO / "rotate-keys.md")
-
-    assert len((project.folder / ".config" / "connector.key").read_text(encoding="utf-8").split()) == 2
-    assert "Everything that is configured" in project.said["meltano invoke tap-epicor-kinetic --test"]

@@ -203,7 +203,9 @@ class CheckedTap(SecretSettings, Tap):
         if value != "all":
             super().cb_test(ctx, param, value)
             return
-        cls.run_checks(ctx.params["config"], catalog=ctx.params.get("catalog"), setup_mapper=False)
+        given = ctx.params.get("catalog")  # opened by click; the SDK takes a path
+        catalog = given.name if given else None
+        cls.run_checks(ctx.params["config"], catalog=catalog, setup_mapper=False)
         ctx.exit()
 
 
