@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 from kinetic_mailchimp.audit import AuditTrail, Run
 from kinetic_mailchimp.kit.checks import Finding, clock_finding
@@ -16,7 +17,7 @@ from target_mailchimp.reconcile.comparison import Comparison
 from target_mailchimp.reconcile.live_membership import LiveMembership
 from target_mailchimp.reconcile.snapshot import Snapshot
 from target_mailchimp.settings import LoadSettings
-from target_mailchimp.writing.writer import DryRunWriter, MailchimpWriter
+from target_mailchimp.writing.writer import DryRunWriter, MailchimpWriter, Writer
 
 
 class Assembly:
@@ -31,6 +32,17 @@ class Assembly:
             address_placeholder=settings.address_placeholder,
         )
 
+    @cached_property
+    def writer(self) -> Writer:
+        """Carries out writes."""
+        if self._settings.dry_run:
+            return DryRunWriter()
+        return MailchimpWriter(
+            self._client,
+            skip_merge_validation=self._settings.skip_merge_validation,
+            keep_payloads=self._settings.keep_payloads,
+        )
+
     def loader(self, trail: AuditTrail, run: Run) -> Loader:
         """The loader of all streams, or with `reconcile` the comparison that takes its place."""
         client, settings = self._client, self._settings
@@ -43,11 +55,6 @@ class Assembly:
                 run,
                 snapshot,
             )
-        writer = MailchimpWriter(
-            client,
-            skip_merge_validation=settings.skip_merge_validation,
-            keep_payloads=settings.keep_payloads,
-        )
         return Loader(
             settings,
             self.directory,
@@ -58,7 +65,7 @@ class Assembly:
                 audience.id,
                 looks_at_all=settings.repair,
             ),
-            DryRunWriter() if settings.dry_run else writer,
+            self.writer,
             run,
         )
 

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.storage.schema import decisions, runs
 from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp, running_mailchimp
+from target_mailchimp.assembly import Assembly
 from target_mailchimp.rules.plan import Write
 from target_mailchimp.target import TargetMailchimp
 from target_mailchimp.writing.write_result import WriteResult
@@ -83,9 +84,12 @@ class SingleCallTarget(HurriedTarget):
     """The target, without batches."""
 
     @cached_property
-    def writer(self) -> OneByOne:
+    def assembly(self) -> Assembly:
+        assembly = super().assembly
         keep_payloads = self.settings.keep_payloads
-        return OneByOne(MailchimpWriter(self.client, skip_merge_validation=True, keep_payloads=keep_payloads))
+        writer = MailchimpWriter(self.client, skip_merge_validation=True, keep_payloads=keep_payloads)
+        assembly.writer = OneByOne(writer)
+        return assembly
 
 
 @pytest.fixture

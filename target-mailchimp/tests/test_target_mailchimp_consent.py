@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import pytest
+from target_mailchimp.assembly import Assembly
 
 PERSON = "person@example.com"
 
@@ -247,8 +248,10 @@ def test_somebody_who_leaves_while_a_write_is_on_its_way_is_not_brought_back(ben
 
     class Overtaken(bench.target_class):  # type: ignore[misc]
         @cached_property
-        def writer(self) -> Meanwhile:
-            return Meanwhile(super().writer, lambda: bench.mailchimp.control.act(act, PERSON))
+        def assembly(self) -> Assembly:
+            assembly: Assembly = super().assembly
+            assembly.writer = Meanwhile(assembly.writer, lambda: bench.mailchimp.control.act(act, PERSON))
+            return assembly
 
     bench.target_class = Overtaken
     [decided] = bench.run([{"email_address": PERSON, "FNAME": "B"}])
