@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from target_epicor_contacts.pipeline import EventProcessor
     from target_epicor_contacts.reconcile.comparison import Comparer
 
+HANDOVER_SECONDS = 60.0
+"""Between two looks for handovers while records come without an end, as from a tap that follows."""
+
 
 class TargetEpicorContacts(AuditedTarget):
     """Writes contact status and contact fields back to Epicor Kinetic."""
@@ -47,7 +52,7 @@ class TargetEpicorContacts(AuditedTarget):
         super().__init__(**arguments)
         self._written_columns: set[str] = set()
         self._incomplete: set[str] = set()
-        self._took_handovers = False
+        self._handovers_due_at = -math.inf  # by the monotonic clock
         self._processor: EventProcessor | Comparer | None = None
 
     @cached_property
@@ -114,19 +119,20 @@ class TargetEpicorContacts(AuditedTarget):
     @override
     def apply(self, stream: str, records: Sequence[Mapping[str, Any]]) -> None:
         """Apply a batch; its decisions are durable when this returns."""
-        if not self._took_handovers:
-            self._took_handovers = True
+        if time.monotonic() >= self._handovers_due_at:
             self._take_handovers()
         self.processor.apply(stream, records)
 
     @override
     def after_input(self) -> None:
-        # target-mailchimp may have found something in the meantime. A dry run has told of it already.
-        if not (self.settings.dry_run and self._took_handovers):
+        # target-mailchimp may have found something in the meantime.
+        if self._handovers_due_at < math.inf:
             self._take_handovers()
 
     def _take_handovers(self) -> None:
         """Set and take back the flags that target-mailchimp found out about, also in a run without events."""
+        # A dry run leaves them where they are, and tells of them once.
+        self._handovers_due_at = math.inf if self.settings.dry_run else time.monotonic() + HANDOVER_SECONDS
         if self.assembly.has_handovers(self.trail):
             self.processor.take_handovers()
 

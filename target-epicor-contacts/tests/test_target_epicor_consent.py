@@ -140,6 +140,20 @@ def test_a_row_that_appeared_after_the_opt_out_is_flagged_by_a_run_without_event
     assert pat.runs()[-1]["records_read"] == 1
 
 
+@pytest.mark.rule("R2")
+def test_a_handover_does_not_wait_for_the_end_of_a_tap_that_follows(
+    pat: Any, update: Update, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("target_epicor_contacts.target.HANDOVER_SECONDS", 0)
+    pat.deliver_between(
+        [update("first@example.com", "unsubscribed", second=1)],
+        lambda: hand_over(pat, NAME, HandoverAction.FLAG, status="unsubscribed", list_id=LIST),
+        [update("second@example.com", "unsubscribed", second=2)],
+        batch_size=1,
+    )
+    assert [action for action, _ in pat.actions()] == ["unmatched", "flagged", "unmatched"]
+
+
 @pytest.mark.rule("R6")
 def test_a_handover_for_a_row_that_has_the_flag_or_is_gone_is_one_decision(pat: Any) -> None:
     pat.edit(ROW, NoContact=True)
