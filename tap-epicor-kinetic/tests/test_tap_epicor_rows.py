@@ -23,6 +23,8 @@ TYPES = {"At": "Edm.DateTimeOffset", "Revision": "Edm.Int64", "Note": "Edm.Strin
         ("2026-01-31", "2026-01-31T00:00:00Z"),
         ("/Date(1767225600000)/", "2026-01-01T00:00:00Z"),
         ("/Date(1767225600000+0200)/", "2026-01-01T00:00:00Z"),
+        ("/Date(0)/", "1970-01-01T00:00:00Z"),
+        ("/Date(x)/", "/Date(x)/"),
         (None, None),
     ],
 )
@@ -33,7 +35,9 @@ def test_a_timestamp_has_a_zone(given: Any, normalized: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "normalized"), [("7", 7), ("", None), (" ", None), ("seven", "seven"), (7, 7)]
+    ("given", "normalized"),
+    [("7", 7), ("", None), (" ", None), ("seven", "seven"), (7, 7)],
+    ids=["text", "empty", "blank", "word", "number"],
 )
 def test_a_number_in_quotes_is_one(given: Any, normalized: Any) -> None:
     rows = [{"Revision": given}]

@@ -58,14 +58,15 @@ _UNQUOTED = frozenset(
 
 def with_zone(text: str) -> str:
     """The text of a timestamp with its zone; without one it is UTC."""
+    if text.startswith("/Date("):
+        with suppress(ValueError):
+            return _timestamp(parse_timestamp(text))
+        return text
     day, clock = text[:_DATE_LENGTH], text[_DATE_LENGTH:]
     if clock.endswith(("Z", "z")) or "+" in clock or "-" in clock:
         return text
     if not clock:
         return f"{day}T00:00:00Z"
-    if day.startswith("/Date("):
-        with suppress(ValueError):
-            return _timestamp(parse_timestamp(text))
     return f"{day}T{clock[1:]}Z"
 
 

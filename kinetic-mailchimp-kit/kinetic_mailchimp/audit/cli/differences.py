@@ -33,7 +33,7 @@ format_option = click.option(
 @format_option
 @click.pass_context
 def diff(ctx: click.Context, number: int | None, style: str) -> None:
-    """Show what run NUMBER, or the last one, changed; of a dry run, what it would change."""
+    """Show what run NUMBER, or the last one, changed or would change."""
     with opened(ctx) as trail:
         run = _find(trail, number)
         found = differences(entries(trail, EntryFilter(run_id=run.id)))
