@@ -152,9 +152,13 @@ class TargetEpicorContacts(AuditedTarget):
 
     @override
     def end_run(self, status: RunStatus, error: Exception | None = None) -> None:
-        super().end_run(status, error)
-        self.executor.shutdown()
-        self.client.close()
+        try:
+            super().end_run(status, error)
+        finally:
+            if "executor" in vars(self):
+                self.executor.shutdown()
+            if "client" in vars(self):
+                self.client.close()
 
     @override
     def check_connection(self) -> Iterator[Finding | str]:

@@ -122,9 +122,16 @@ def main() -> None:
     mask_logs()
     logging.disable(logging.WARNING)  # what they say is in the findings
     os.environ.setdefault("PGCONNECT_TIMEOUT", "3")
+    status = 0
     try:
         load_env_file()
         doctor()
+    except SystemExit as ended:
+        status = int(ended.code or 0)
     except ConnectorError as error:
         click.echo(MASKER.mask(f"connector-doctor: {error}"), err=True)
-        sys.exit(_NOT_DONE)
+        status = _NOT_DONE
+    # Threads of a check that was not done in time may wait for minutes: they do not keep the process.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

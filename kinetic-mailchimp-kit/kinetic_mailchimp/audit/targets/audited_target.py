@@ -169,8 +169,14 @@ class AuditedTarget(DurableTarget):
             # Half of a source may agree with the other system where the whole does not.
             status, reason = "stopped", self.shortfall
             self.logger.warning("%s", reason)
-        self.summary_logger.info("%s; %d calls.", self.run.finish(status, reason), self.calls)
-        self.trail.close()
+        try:
+            summary = self.run.finish(status, reason)
+            # Without a client, its settings are what ended the run.
+            calls = self.calls if "client" in vars(self) else 0
+            self.summary_logger.info("%s; %d calls.", summary, calls)
+        finally:
+            if "trail" in vars(self):
+                self.trail.close()
 
 
 class AuditedSink(Sink):
