@@ -1,6 +1,6 @@
 # Every target installs what it needs first. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help install lock setup doctor demo test model faults soak check audit bounds fuzz docs docs-site format bench-smoke bench wheels release stranger clean \
+.PHONY: help install lock setup doctor demo test model faults soak check audit bounds fuzz docs docs-follow docs-site format bench-smoke bench wheels release stranger clean \
         purge
 
 PYTHON ?= python3
@@ -87,6 +87,9 @@ fuzz: install ## Odd inputs for everything that parses, with a bound on CPU per 
 
 docs: install ## Write what follows from the code: settings, definitions, rule table, versions
 	$(BIN)/python tests/docs/generate.py --write
+
+docs-follow: install ## Follow the tutorial and how-tos from their own words, against the simulators
+	$(BIN)/pytest tests/e2e --override-ini python_files='follow_*.py'
 
 docs-site: $(SITE)/installed ## Build the documentation into site/, which opens without a server; a dead link fails
 	NO_MKDOCS_2_WARNING=1 PYTHONDONTWRITEBYTECODE=1 $(SITE)/bin/mkdocs build --strict --quiet
