@@ -145,8 +145,12 @@ class Bench:
         """Run the target; the states that it emitted."""
         target = self.target_class(config=self.config(**settings))
         out = io.StringIO()
-        with redirect_stdout(out):
-            target.listen(io.StringIO("".join(json.dumps(line) + "\n" for line in lines)))
+        try:
+            with redirect_stdout(out):
+                target.listen(io.StringIO("".join(json.dumps(line) + "\n" for line in lines)))
+        except KeyboardInterrupt:  # stands for a process that is killed: that leaves no connection either
+            target.trail.close()
+            raise
         return [json.loads(line) for line in out.getvalue().splitlines()]
 
     def last_run(self) -> Mapping[str, Any]:

@@ -133,7 +133,7 @@ def _call_receiver(stage: Stage, secret: str) -> None:
     signed = form | {"X-Mailchimp-Signature": f"t={int(time.time())},v1={'0' * 64}"}
     calls = (
         ("GET", right, form, b"", 200),
-        ("GET", f"{right}/", form, b"", 307),
+        ("GET", f"{right}/", form, b"", 404),
         ("GET", wrong, form, b"", 404),
         ("PUT", right, form, b"", 405),
         ("POST", wrong, form, b"type=unsubscribe", 404),
