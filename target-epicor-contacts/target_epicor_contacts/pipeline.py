@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,9 +10,9 @@ from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Ledger, Run
 from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState, read_flags, still_set
 from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE, read_handovers
 from kinetic_mailchimp.audit.state.ledger import LedgerChanges
-from kinetic_mailchimp.audit.state.member_state import OpenWrite
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError
 
+from target_epicor_contacts.audit.agreement import agreed_values, ended_writes, open_writes
 from target_epicor_contacts.audit.decisions import decide, decide_unapplied
 from target_epicor_contacts.audit.event_result import BatchResult, EventResult
 from target_epicor_contacts.contract.contact_update import ContactUpdate
@@ -33,7 +32,6 @@ from target_epicor_contacts.rules.working_copy import WorkingCopy
 from target_epicor_contacts.settings import WriteSettings
 from target_epicor_contacts.state.known_members import (
     KnownMembers,
-    MemberKey,
     agreed_entries,
     complete,
     read_known_members,
@@ -159,7 +157,7 @@ class EventProcessor:
         changes = self._changes(before, planned, result)
         return {
             **changes,
-            **agreed_entries(_agreed(planned, result), known, _ended(planned, result, writes)),
+            **agreed_entries(agreed_values(planned, result), known, ended_writes(planned, result, writes)),
         }, result.fatal
 
     def take_handovers(self) -> None:
@@ -383,71 +381,3 @@ class EventProcessor:
             for address, state in states.items()
             if address not in undecided and state != before.get(address, PersonState())
         }
-
-
-def open_writes(
-    planned: BatchPlan, rows: Mapping[str, EpicorRow], merge_fields: Mapping[str, str]
-) -> dict[MemberKey, dict[str, OpenWrite]]:
-    """The merge fields that a batch is about to write, with what they replace: by member and tag.
-
-    Args:
-        planned: The plan.
-        rows: As they were read, by id.
-        merge_fields: The setting of that name.
-    """
-    found: dict[MemberKey, dict[str, OpenWrite]] = defaultdict(dict)
-    for event in sorted(planned.events, key=lambda event: event.update.event_time.at):
-        update = event.update
-        cells = {
-            (change.row_id, merge_fields.get(change.column, "").partition(".")[0]) for change in event.changes
-        }
-        for row_id, tag in sorted(cells) if update.list_id else ():
-            if tag not in update.merges:
-                continue
-            of_member, row = found[update.list_id or "", update.key], rows[row_id]
-            before = {
-                **(of_member[tag].before if tag in of_member else {}),
-                row.name: _value_in(row, tag, merge_fields),
-            }
-            of_member[tag] = OpenWrite(update.merges[tag], before)
-    return found
-
-
-def _value_in(row: EpicorRow, tag: str, merge_fields: Mapping[str, str]) -> Any:  # noqa: ANN401 (any JSON)
-    """The value of a row, in the form of a merge field: a text, or its parts."""
-    parts = {
-        part: row.values.get(column)
-        for column, merge_field in merge_fields.items()
-        for name, _, part in [merge_field.partition(".")]
-        if name == tag
-    }
-    return parts.get("", parts)
-
-
-def _agreed(planned: BatchPlan, result: BatchResult) -> dict[MemberKey, dict[str, Any]]:
-    """The merge fields in which both sides agree after a batch: value by tag, by member."""
-    found: dict[MemberKey, dict[str, Any]] = defaultdict(dict)
-    for event in sorted(planned.events, key=lambda event: event.update.event_time.at):
-        update = event.update
-        writes = [write for row_id in event.matched if (write := result.writes.get(row_id))]
-        if not update.list_id or EventResult(event, result).is_open:
-            continue
-        for tag, columns in event.agreed.items():
-            stored = not any(write.gone or not write.refused.keys().isdisjoint(columns) for write in writes)
-            if stored and tag in update.merges:
-                found[update.list_id, update.key][tag] = update.merges[tag]
-        if update.new_key and event.person != update.key:
-            found.setdefault((update.list_id, update.new_key), {})
-    return found
-
-
-def _ended(
-    planned: BatchPlan, result: BatchResult, writes: Mapping[MemberKey, Mapping[str, OpenWrite]]
-) -> dict[MemberKey, Mapping[str, OpenWrite]]:
-    """The writes of a batch whose end is known."""
-    still_open = {
-        (event.update.list_id or "", event.update.key)
-        for event in planned.events
-        if EventResult(event, result).is_open
-    }
-    return {member: of_tags for member, of_tags in writes.items() if member not in still_open}

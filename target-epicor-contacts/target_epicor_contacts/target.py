@@ -61,6 +61,7 @@ class TargetEpicorContacts(AuditedTarget):
         return WriteSettings.from_config(self.config)
 
     @cached_property
+    @override
     def client(self) -> EpicorClient:
         """Kinetic."""
         return EpicorClient(EpicorSettings.from_config(self.config), sleep=self.pause)
@@ -76,11 +77,6 @@ class TargetEpicorContacts(AuditedTarget):
         from target_epicor_contacts.assembly import Assembly  # noqa: PLC0415 (slow to import: `--about` needs none of it)
 
         return Assembly(self.client, self.settings, self.executor)
-
-    @property
-    @override
-    def calls(self) -> int:
-        return sum(self.client.transport.calls.values())
 
     @property
     @override

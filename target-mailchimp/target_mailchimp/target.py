@@ -42,6 +42,7 @@ class TargetMailchimp(AuditedTarget):
         return load_settings(self.config)
 
     @cached_property
+    @override
     def client(self) -> MailchimpClient:
         """The account."""
         settings = MailchimpSettings.from_config(self.config, max_connections=self.settings.concurrency)
@@ -68,11 +69,6 @@ class TargetMailchimp(AuditedTarget):
     @override
     def server(self) -> str:
         return self.client.base_url
-
-    @property
-    @override
-    def calls(self) -> int:
-        return sum(self.client.transport.calls.values())
 
     @override
     def open_stream(self, stream: str, schema: Mapping[str, Any], key_properties: Sequence[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -284,13 +283,14 @@ def test_it_ends_in_a_bounded_time(project):
         port = silent.getsockname()[1]
         project.variables["EPICOR_BASE_URL"] = f"http://127.0.0.1:{port}/kinetic"
         project.variables["AUDIT_DATABASE_URL"] = f"postgresql://nobody:nothing@127.0.0.1:{port}/audit"
+        # To wait for an answer takes longer than a test may last.
+        for plugin in ("TAP_EPICOR_KINETIC", "TARGET_EPICOR_CONTACTS"):
+            project.variables[f"{plugin}_REQUEST_TIMEOUT"] = "3600"
         project.write()
-        begun = time.monotonic()
         ended = project.run("connector-doctor", "--seconds", "2")
 
     assert ended.returncode == 1
     assert "was not done within 2 s" in ended.stdout
-    assert time.monotonic() - begun < 120  # what it takes to start on a busy machine
 
 
 def test_a_plugin_alone_needs_no_project(project, tmp_path):

@@ -38,3 +38,15 @@ class SecretText(click.types.StringParamType):
         if not is_address_alone(clear):
             MASKER.add([clear])
         return clear
+
+
+empty_database_option = click.option(
+    "--to",
+    "url",
+    type=SecretText(),
+    required=True,
+    metavar="URL",
+    help="An empty database: postgresql://user@host/name, with the password in PGPASSWORD or ~/.pgpass;"
+    " arguments are visible to others.",
+)
+"""The option of commands that copy a database."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import math
 import os
 import re
 import sys
@@ -18,25 +17,24 @@ from decimal import Decimal
 from itertools import chain
 from pathlib import Path
 from types import FrameType
-from typing import Any, ClassVar, Literal, NoReturn, Self, cast
+from typing import Any, ClassVar, Literal, NoReturn, Self
 
 import click
 from singer_sdk import Tap, Target
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._classproperty import classproperty
-from singer_sdk.io_base import SingerReader
 from singer_sdk.plugin_base import PluginBase
 from typing_extensions import override
 
 from kinetic_mailchimp.kit.checks import Check, FieldType, Finding, Verdict
 from kinetic_mailchimp.kit.encryption import reveal, secret_values
-from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, DataError, TransientError
-from kinetic_mailchimp.kit.json_reading import parse_json
+from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, TransientError
 from kinetic_mailchimp.kit.private_files import warn_if_shared
 from kinetic_mailchimp.kit.project import env_file, load_env_file, own_variable, with_origins
 from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
 from kinetic_mailchimp.kit.settings import from_text
+from kinetic_mailchimp.kit.singer_messages import MessageReader
 
 RunStatus = Literal["succeeded", "failed", "stopped"]
 
@@ -101,8 +99,6 @@ def setting_errors(error: ConfigValidationError) -> list[str]:
 
 _REQUIRED = re.compile(r"'(\w+)' is a required property")
 _PLACE = re.compile(r"^(.*) in config\['(\w+)'.*\]$", re.DOTALL)
-_FIRST_INEXACT_FLOAT = 2**53
-"""From here on, several integers are read as one float."""
 
 
 class SecretSettings(PluginBase):
@@ -207,61 +203,6 @@ class CheckedTap(SecretSettings, Tap):
         catalog = given.name if given else None
         cls.run_checks(ctx.params["config"], catalog=catalog, setup_mapper=False)
         ctx.exit()
-
-
-class MessageReader(SingerReader):
-    """Reads messages with the numbers of JSON, where the SDK makes a Decimal of every fraction."""
-
-    @override
-    def deserialize_json(self, line: str) -> dict[str, Any]:
-        """Read a line; one that is not a message is never shown, because it may hold people.
-
-        Raises:
-            DataError: The line is not a JSON object.
-        """
-        try:
-            message = parse_json(line, parse_float=exact_number)
-        except ValueError as error:
-            raise _not_a_message(line) from error
-        # The SDK quotes the whole of a message without a type, and a type that it does not know.
-        kind = message.get("type") if isinstance(message, dict) else None
-        if not (isinstance(kind, str) and kind.isidentifier()):
-            raise _not_a_message(line)
-        return cast("dict[str, Any]", message)
-
-    @staticmethod
-    @override
-    def assert_line_requires(line_dict: dict[str, Any], requires: set[str]) -> None:
-        """Name the keys that a message lacks, and nothing that it holds."""
-        if missing := requires - line_dict.keys():
-            raise DataError(
-                f"A Singer message lacks {', '.join(f'`{name}`' for name in sorted(missing))}.",
-                advice="The tap or the mapper in front is at fault.",
-            )
-
-
-def _not_a_message(line: str) -> DataError:
-    return DataError(
-        f"A line of {len(line)} characters on standard input is not a Singer message.",
-        advice="Only a tap or a mapper may write there: look for a program that prints.",
-    )
-
-
-def exact_number(text: str) -> int | float | str:
-    """The number that a JSON text with a fraction or an exponent means: `3.0` is the integer 3.
-
-    Integers stay exact at any size that a float can name; what exceeds it stays text, which no field of a
-    number takes.
-    """
-    number = float(text)
-    if math.isinf(number):
-        return text
-    if not number.is_integer():
-        return number
-    if abs(number) < _FIRST_INEXACT_FLOAT:
-        return int(number)
-    decimal = Decimal(text)
-    return int(decimal) if decimal == decimal.to_integral_value() else number
 
 
 class DurableTarget(SecretSettings, Target):

@@ -14,6 +14,7 @@ NEEDS_AN_EXTRA = {
     "kinetic_mailchimp.kit.database_copy": "sqlalchemy",
     "kinetic_mailchimp.kit.database_failures": "sqlalchemy",
     "kinetic_mailchimp.kit.singer": "singer_sdk",
+    "kinetic_mailchimp.kit.singer_messages": "singer_sdk",
 }
 
 

@@ -9,7 +9,7 @@ from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.kit.http_call import Answer
 from kinetic_mailchimp.kit.json_reading import parse_json
 from kinetic_mailchimp.kit.numbers import bounded_decimal
-from kinetic_mailchimp.kit.singer import MessageReader
+from kinetic_mailchimp.kit.singer_messages import MessageReader
 
 DEEP = "[" * 200_000 + "]" * 200_000
 

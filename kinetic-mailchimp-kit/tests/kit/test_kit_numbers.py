@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kinetic_mailchimp.kit.errors import DataError
-from kinetic_mailchimp.kit.singer import MessageReader, exact_number
+from kinetic_mailchimp.kit.singer_messages import MessageReader, exact_number
 
 
 @pytest.mark.parametrize(

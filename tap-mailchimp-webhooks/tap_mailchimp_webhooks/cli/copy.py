@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 from kinetic_mailchimp.kit.database_copy import copy_rows
-from kinetic_mailchimp.kit.secret_option import SecretText
+from kinetic_mailchimp.kit.secret_option import empty_database_option
 
 from tap_mailchimp_webhooks.cli.options import open_inbox, options_of, read_options
 from tap_mailchimp_webhooks.inbox.settings import InboxSettings
@@ -16,15 +16,7 @@ from tap_mailchimp_webhooks.inbox.tables import identity, metadata
 
 @click.command()
 @options_of(InboxSettings)
-@click.option(
-    "--to",
-    "url",
-    type=SecretText(),
-    required=True,
-    metavar="URL",
-    help="An empty database: postgresql://user@host/name, with the password in PGPASSWORD or ~/.pgpass;"
-    " arguments are visible to others.",
-)
+@empty_database_option
 def copy(*, url: str, **options: Any) -> None:  # noqa: ANN401 (click's)
     """Copy the inbox into an empty database, such as PostgreSQL; bookmarks stay valid.
 

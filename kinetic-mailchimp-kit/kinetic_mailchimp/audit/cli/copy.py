@@ -8,19 +8,11 @@ from kinetic_mailchimp.audit.cli.common import opened
 from kinetic_mailchimp.audit.storage.database import Database
 from kinetic_mailchimp.audit.storage.schema import metadata, properties
 from kinetic_mailchimp.kit.database_copy import copy_rows
-from kinetic_mailchimp.kit.secret_option import SecretText
+from kinetic_mailchimp.kit.secret_option import empty_database_option
 
 
 @click.command()
-@click.option(
-    "--to",
-    "url",
-    type=SecretText(),
-    required=True,
-    metavar="URL",
-    help="An empty database: postgresql://user@host/name, with the password in PGPASSWORD or ~/.pgpass;"
-    " arguments are visible to others.",
-)
+@empty_database_option
 @click.pass_context
 def copy(ctx: click.Context, url: str) -> None:
     """Copy the trail and the ledger into an empty database, such as PostgreSQL; it verifies there too.

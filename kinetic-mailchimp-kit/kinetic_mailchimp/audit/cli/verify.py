@@ -15,7 +15,9 @@ _MOST_PROBLEMS: Final = 100
 
 @click.command()
 @click.option(
-    "--anchor", metavar="ANCHOR", help="What an earlier verify printed: nothing up to there was rewritten."
+    "--anchor",
+    metavar="ANCHOR",
+    help="The anchor that an earlier verify printed: nothing up to there was rewritten.",
 )
 @click.pass_context
 def verify(ctx: click.Context, anchor: str | None) -> None:

@@ -6,7 +6,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from singer_sdk.sinks import Sink
 from typing_extensions import override
@@ -22,9 +22,16 @@ from kinetic_mailchimp.kit.web_url import check_is_local
 if TYPE_CHECKING:
     from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
     from kinetic_mailchimp.audit.trail.run import Run
+    from kinetic_mailchimp.kit.transport import Transport
 
 PROGRESS_SECONDS = 10.0
 _NOT_HONOURED = ("add_record_metadata", "load_method", "batch_size_rows", "validate_records")
+
+
+class Client(Protocol):
+    """A client of a vendor."""
+
+    transport: Transport
 
 
 class AuditedTarget(DurableTarget):
@@ -76,8 +83,13 @@ class AuditedTarget(DurableTarget):
 
     @property
     @abstractmethod
+    def client(self) -> Client:
+        """The vendor's client; made when it is first asked for."""
+
+    @property
     def calls(self) -> int:
         """Number of calls to the vendor so far."""
+        return sum(self.client.transport.calls.values()) if "client" in vars(self) else 0
 
     @cached_property
     def trail(self) -> AuditTrail:
@@ -170,10 +182,7 @@ class AuditedTarget(DurableTarget):
             status, reason = "stopped", self.shortfall
             self.logger.warning("%s", reason)
         try:
-            summary = self.run.finish(status, reason)
-            # Without a client, its settings are what ended the run.
-            calls = self.calls if "client" in vars(self) else 0
-            self.summary_logger.info("%s; %d calls.", summary, calls)
+            self.summary_logger.info("%s; %d calls.", self.run.finish(status, reason), self.calls)
         finally:
             if "trail" in vars(self):
                 self.trail.close()

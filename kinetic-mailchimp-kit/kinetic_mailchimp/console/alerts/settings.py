@@ -50,7 +50,7 @@ class AlertSettings:
         secret=True,
         variables=("MELTANO_DATABASE_URI",),
         metavar="URL",
-        description="Where Meltano keeps its runs; by default .meltano/meltano.db of the project.",
+        description="The database of Meltano's runs; by default .meltano/meltano.db of the project.",
     )
     failures: int = setting(10, minimum=0, description="More failed records than this, in a run or waiting.")
     opt_out_age: timedelta = setting(

@@ -66,7 +66,7 @@ class PagesSettings:
     token: str = setting(
         "",
         secret=True,
-        description="What one types to log in. Set the variable: arguments are visible to others.",
+        description="The password of the login. Set the variable: arguments are visible to others.",
     )
     user_header: str = setting(
         "",
@@ -78,7 +78,7 @@ class PagesSettings:
     )
     public_url: str = setting(
         "",
-        description="Where people reach the pages: https://audit.example.com, or with a prefix.",
+        description="The address of the pages for people: https://audit.example.com, or with a prefix.",
     )
     host: str = setting("127.0.0.1", description="Where to listen.")
     port: int = setting(8090, description="Where to listen.")
