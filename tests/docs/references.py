@@ -167,7 +167,11 @@ def _wrong(command: list[str], added: AbstractSet[str]) -> str:
         return _wrong_for_meltano(first, arguments[1:], added)
     if program in OWN:
         named = [word for word in arguments if word in subcommands(program)]
-        return "" if named or not arguments or program in SINGLE else f"`{program}` has no command among `{' '.join(arguments)}`."
+        return (
+            ""
+            if named or not arguments or program in SINGLE
+            else f"`{program}` has no command among `{' '.join(arguments)}`."
+        )
     known = program in SYSTEM or (PROGRAMS / program).exists() or "…" in program
     return "" if known else f"`{program}` does not exist."
 

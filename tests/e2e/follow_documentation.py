@@ -107,8 +107,7 @@ def test_what_is_there_moves_to_postgresql_and_comes_back_from_a_backup(project,
 
 
 def test_schedules_run_what_they_say(project):
-    key = "~/.config/kinetic-mailchimp/secret.key"
-    project.run(Command(f"mkdir -p {key.rpartition('/')[0]} && connector-secrets keygen --file {key}", ()))
+    project.make_key()
 
     project.follow(HOW_TO / "schedule.md", "With systemd")
 

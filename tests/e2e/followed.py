@@ -77,6 +77,10 @@ class Command:
     output: tuple[str, ...]
 
 
+KEY_FILE = ".config/kinetic-mailchimp/secret.key"
+"""Where `make setup` makes the key of encrypted settings, in the home."""
+
+
 @dataclass
 class Project:
     """A project's folder of its own, in which a page is followed.
@@ -124,6 +128,13 @@ class Project:
             (folder / "bin" / name).chmod(0o755)
         borrow_plugins(folder / ".meltano")
         return cls(folder, stage)
+
+    def make_key(self) -> None:
+        """Make the key of encrypted settings, as `make setup` does."""
+        (self.folder / KEY_FILE).parent.mkdir(parents=True)
+        file = f"{self.folder}/{KEY_FILE}"
+        name = f"echo CONNECTOR_SECRET_KEY_FILE={file} >> .env"
+        self.run(Command(f"connector-secrets keygen --file {file} && {name}", ()))
 
     def follow(self, page: Path, *sections: str) -> None:
         """Do everything that a page says, in its order.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 
 from dotenv import dotenv_values
-from followed import Command, Project
+from followed import KEY_FILE, Command, Project
 from stage import ROOT, free_port
 
 HOW_TO = ROOT / "docs" / "how-to"
 URL = "https://hooks.example.com"
-KEY = Command("connector-secrets keygen --file key && echo CONNECTOR_SECRET_KEY_FILE=$PWD/key >> .env", ())
+LOGINS = ("EPICOR_API_KEY", "EPICOR_PASSWORD", "MAILCHIMP_API_KEY")
 
 
 def served(command: str, port: int) -> str:
@@ -30,13 +30,20 @@ def test_a_receiver_is_set_up_and_taken_away(project):
     here = f"http://127.0.0.1:{port}"
     register = f"mailchimp-webhooks register --url {URL}"
     serve = 'mailchimp-webhooks serve --on-event "meltano --environment=prod run reverse"'
-    project.instead = {register: served(register, port), serve: served("true", port), URL: here}
+    project.instead = {
+        register: served(register, port),
+        serve: served("true", port),
+        URL: here,
+        "sync-audit runs": "true",  # none was yet
+    }
 
+    project.make_key()
     project.follow(HOW_TO / "schedule.md", "With systemd")
+    (project.folder / "machine/etc/kinetic-mailchimp/receiver.env").touch()
     (project.folder / "machine/etc/kinetic-mailchimp/pipelines.env").rename(project.folder / ".env")
     project.follow(HOW_TO / "receiver.md")
 
-    assert "registered" in project.said[register]
+    assert "created" in project.said[register]
     units = {unit.name for unit in (project.folder / "machine/etc/systemd/system").iterdir()}
     assert units == {unit.name for unit in (ROOT / "deploy/systemd").iterdir()}
 
@@ -50,49 +57,55 @@ def test_a_receiver_is_set_up_and_taken_away(project):
 
 def test_every_key_is_changed(project):
     port = free_port()
+    variable = "MAILCHIMP_WEBHOOKS_SECRET"
     new_secret = "mailchimp-webhooks secret"
+    old_secret = f"connector-secrets decrypt --env-file .env --name {variable}"
     rotate = f"mailchimp-webhooks rotate-secret --url {URL}"
     register = Command(
-        served(f"mailchimp-webhooks register --url http://127.0.0.1:{port}", port), ("…registered…",)
+        served(f"mailchimp-webhooks register --url http://127.0.0.1:{port}", port), ("…created…",)
     )
     project.instead = {
-        "--file ~/.config/connector.key": "--file key",
+        new_secret: f"{new_secret} > new",
         # The person at the keyboard: NEW,OLD in .env.
-        new_secret: f"old=$(sed -n \"s/^MAILCHIMP_WEBHOOKS_SECRET='\\(.*\\)'/\\1/p\" .env) && "
-        f'sed -i "s/^MAILCHIMP_WEBHOOKS_SECRET=.*/MAILCHIMP_WEBHOOKS_SECRET=$({new_secret}),$old/" .env',
+        old_secret: f"old=$({old_secret}) && sed -i s/^{variable}=.*/{variable}=$(cat new),$old/ .env",
         rotate: served(rotate, port),
         URL: f"http://127.0.0.1:{port}",
     }
+    project.make_key()
+    names = " ".join(f"--name {name}" for name in (*LOGINS, variable))
+    project.run(Command(f"connector-secrets encrypt --env-file .env {names}", ()))
     before = settings(project)
-    project.run(KEY)
     project.run(register)
-    project.run(Command("connector-secrets encrypt --env-file .env --name EPICOR_PASSWORD", ()))
 
     project.follow(HOW_TO / "rotate-keys.md")
 
     after = settings(project)
-    for name in ("EPICOR_API_KEY", "EPICOR_PASSWORD", "MAILCHIMP_API_KEY"):
+    for name in (*LOGINS, variable):
         assert str(after[name]).startswith("enc:")
-    assert str(after["MAILCHIMP_WEBHOOKS_SECRET"]).endswith(f",{before['MAILCHIMP_WEBHOOKS_SECRET']}")
-    assert len((project.folder / "key").read_text().split()) == 2
+        assert after[name] != before[name]
+    assert len((project.folder / KEY_FILE).read_text().split()) == 2
 
 
 def test_a_server_without_a_browser_gets_a_token(project, documented):
     known = documented.mailchimp
     authorize = "mailchimp-auth authorize --no-browser --env-file .env"
     urls = " ".join(f"--{name}-url={known[f'{name}_url']}" for name in ("authorize", "token", "metadata"))
+    urls += f" --redirect-uri=http://127.0.0.1:{free_port()}/mailchimp"
     agree = "import requests, sys; requests.get(sys.argv[1])"
     project.instead = {
         authorize: f"MAILCHIMP_CLIENT_ID={known['client_id']} "
-        f"MAILCHIMP_CLIENT_SECRET={known['client_secret']} {authorize} {urls} --redirect-uri=http://127.0.0.1:{free_port()}/mailchimp 2> said & "
+        f"MAILCHIMP_CLIENT_SECRET={known['client_secret']} {authorize} {urls} 2> said & "
         "until grep -q ^http said; do kill -0 %1; sleep 0.1; done; "
-        f"""{sys.executable} -c '{agree}' "$(grep ^http said)"; wait %1""",
+        f"""{sys.executable} -c '{agree}' "$(grep ^http said)"; wait %1; """
+        "sed -i s/^MAILCHIMP_API_KEY=.*/MAILCHIMP_API_KEY=/ .env",
     }
-    project.run(KEY)
+    project.make_key()
 
     project.follow(HOW_TO / "oauth-headless.md")
 
     assert str(settings(project)["MAILCHIMP_ACCESS_TOKEN"]).startswith("enc:")
+    doctor = "connector-doctor target-mailchimp tap-mailchimp-webhooks"
+    assert "All is well." in project.said[doctor]
 
 
 def test_one_bundle_is_for_everything(project):
