@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from fastapi import FastAPI
-from kinetic_mailchimp.kit.bounded_server import BoundedServer, Limits, bounded_protocol
+from kinetic_mailchimp.kit.bounded_connections import Limits
+from kinetic_mailchimp.kit.bounded_server import BoundedServer, bounded_protocol
 from kinetic_mailchimp.kit.redaction import MASKER
 from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
 from tap_mailchimp_webhooks.events.event import Arrival

@@ -13,7 +13,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
-from kinetic_mailchimp.kit.bounded_server import Limits
+from kinetic_mailchimp.kit.bounded_connections import Limits
 from kinetic_mailchimp.kit.errors import ConnectorError
 from kinetic_mailchimp.kit.timestamps import utc_now
 from starlette.types import Receive, Scope, Send

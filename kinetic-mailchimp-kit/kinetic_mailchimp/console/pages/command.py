@@ -12,7 +12,7 @@ import click
 from kinetic_mailchimp.audit.cli.common import opened
 from kinetic_mailchimp.console.pages.app import create_app
 from kinetic_mailchimp.console.pages.settings import PagesSettings, parse_replay_commands
-from kinetic_mailchimp.kit.bounded_server import Limits
+from kinetic_mailchimp.kit.bounded_connections import Limits
 from kinetic_mailchimp.kit.bounded_server import serve as serve_bounded
 from kinetic_mailchimp.kit.options import options_of
 from kinetic_mailchimp.kit.redaction import mask_logs
