@@ -220,6 +220,7 @@ class Transport:
             headers=response.headers,
             body=body,
             seconds=self._clock() - started,
+            parse=request.parse,
         )
 
     def _check_origin(self, request: Request) -> None:

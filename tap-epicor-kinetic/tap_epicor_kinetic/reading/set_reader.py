@@ -12,7 +12,8 @@ from kinetic_mailchimp.epicor.client import LONGEST_URL
 from kinetic_mailchimp.epicor.errors import BodyTooLargeError, PageRequest, PageTimeoutError, UrlTooLongError
 from kinetic_mailchimp.epicor.odata import and_, typed_literal
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.http_call import Request
+from kinetic_mailchimp.kit.http_call import Parse, Request
+from kinetic_mailchimp.kit.json_reading import parse_json
 
 from tap_epicor_kinetic.records.rows import normalize_values
 
@@ -61,6 +62,7 @@ class SetReader:
         needed: Columns that must come, whatever is dropped.
         base: An OData condition that always applies.
         expand: OData's `$expand`.
+        parse: Makes rows of the body of a page that comes in one part.
         longest_url: Characters that a URL may have.
     """
 
@@ -75,6 +77,7 @@ class SetReader:
     expand: str = ""
     parameters: Mapping[str, str | int] = field(default_factory=dict)
     page_size: int = 1000
+    parse: Parse = parse_json
     longest_url: int = LONGEST_URL
 
     def __post_init__(self) -> None:
@@ -92,7 +95,10 @@ class SetReader:
             parts = self._parts(condition, order)
             kind = PageRequest if self.size.can_shrink else Request
             try:
-                rows = self._read(parts[0], condition, order, skip=skip, expand=self.expand, kind=kind)
+                parse = self.parse if len(parts) == 1 else parse_json
+                rows = self._read(
+                    parts[0], condition, order, skip=skip, expand=self.expand, kind=kind, parse=parse
+                )
                 for part in parts[1:]:
                     rows = self._completed(rows, part, condition, order, skip=skip)
             except (PageTimeoutError, BodyTooLargeError) as error:

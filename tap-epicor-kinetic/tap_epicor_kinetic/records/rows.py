@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from kinetic_mailchimp.epicor import Row
+from kinetic_mailchimp.epicor import Row, Rows
 from kinetic_mailchimp.epicor.odata import with_zone
 
 from tap_epicor_kinetic.catalog.columns import INTEGERS, NUMBERS, TIMESTAMP, is_secret
@@ -37,6 +37,8 @@ def normalize_values(rows: Sequence[Row], types: Mapping[str, str]) -> None:
         rows: Of a page; changed in place.
         types: Column to Edm type.
     """
+    if isinstance(rows, Rows):  # their parser has done it
+        return
     for name in _names(rows):
         convert = _FROM_TEXT.get(types.get(name, ""))
         if convert and any(isinstance(row.get(name), str) for row in rows):
@@ -51,17 +53,22 @@ class RowShaper:
 
     Attributes:
         columns: Those to emit, in the order of the schema.
+        hidden: Those that are read and not emitted.
         company: Put into every record: a BAQ does not tell it.
         activity: The rule for `Active`, where it is emitted.
     """
 
     columns: Sequence[str]
     company: str
+    hidden: Sequence[str] = ()
     nested: Sequence[str] = ()
     activity: ActivityRule | None = None
 
-    def records(self, rows: list[Row]) -> Iterator[Row]:
+    def records(self, rows: list[Row]) -> Iterator[Any]:
         """The records of a page; each of its rows is let go, so that a page is in memory once, not twice."""
+        if isinstance(rows, Rows):
+            yield from self._typed(rows)
+            return
         # A column that the service does not have comes in no row; one that some leave out is null there.
         present = _names(rows)
         names = [name for name in self.columns if name in present]
@@ -75,6 +82,16 @@ class RowShaper:
             if self.activity:
                 record[ACTIVE] = self.activity.is_active(row)
             yield record
+
+    def _typed(self, rows: Iterable[Any]) -> Iterator[Any]:
+        """Rows of `RowParser`, which has what they lack as derived columns."""
+        for row in rows:
+            row.Company = self.company
+            if self.activity:
+                row.Active = self.activity.is_active(row)
+            for name in self.hidden:
+                row.hide(name)
+            yield row
 
 
 def _names(rows: Sequence[Row]) -> set[str]:
