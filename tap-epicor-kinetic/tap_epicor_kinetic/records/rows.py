@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -66,32 +66,35 @@ class RowShaper:
 
     def records(self, rows: list[Row]) -> Iterator[Any]:
         """The records of a page; each of its rows is let go, so that a page is in memory once, not twice."""
-        if isinstance(rows, Rows):
-            yield from self._typed(rows)
-            return
+        shaped = self._typed if isinstance(rows, Rows) else self._dictionary(rows)
+        rows.reverse()
+        while rows:
+            yield shaped(rows.pop())
+
+    def _typed(self, row: Any) -> Any:  # noqa: ANN401 (a row of `RowParser`)
+        """Fill the columns that no row brings, and leave out those that are not emitted."""
+        row.Company = self.company
+        if self.activity:
+            row.Active = self.activity.is_active(row)
+        for name in self.hidden:
+            row.hide(name)
+        return row
+
+    def _dictionary(self, rows: Sequence[Row]) -> Callable[[Row], Row]:
         # A column that the service does not have comes in no row; one that some leave out is null there.
         present = _names(rows)
         names = [name for name in self.columns if name in present]
-        rows.reverse()
-        while rows:
-            row = rows.pop()
+
+        def shaped(row: Row) -> Row:
             record = {name: row.get(name) for name in names}
             record[COMPANY] = self.company
             for name in self.nested:
                 record[name] = [_child(child) for child in row.get(name) or ()]
             if self.activity:
                 record[ACTIVE] = self.activity.is_active(row)
-            yield record
+            return record
 
-    def _typed(self, rows: Iterable[Any]) -> Iterator[Any]:
-        """Rows of `RowParser`, which has what they lack as derived columns."""
-        for row in rows:
-            row.Company = self.company
-            if self.activity:
-                row.Active = self.activity.is_active(row)
-            for name in self.hidden:
-                row.hide(name)
-            yield row
+        return shaped
 
 
 def _names(rows: Sequence[Row]) -> set[str]:
