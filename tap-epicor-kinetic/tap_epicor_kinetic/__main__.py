@@ -9,7 +9,7 @@ def main() -> None:
     """Run the tap."""
     # A tenth of the start would go into looking for garbage among modules; `run_plugin` turns it on again.
     gc.disable()
-    from kinetic_mailchimp.kit.singer import run_plugin  # noqa: PLC0415 (said above)
+    from kinetic_mailchimp.kit.singer.plugin import run_plugin  # noqa: PLC0415 (said above)
 
     from tap_epicor_kinetic.tap import TapEpicorKinetic  # noqa: PLC0415 (said above)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from kinetic_mailchimp.epicor import EntityType, EpicorClient, Row
 from kinetic_mailchimp.epicor.odata import and_
-from kinetic_mailchimp.kit.json_reading import parse_json
+from kinetic_mailchimp.kit.parsing.json_reading import parse_json
 
 from tap_epicor_kinetic.catalog.columns import readable
 from tap_epicor_kinetic.catalog.declarations import COMPANY, StreamDeclaration

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kinetic_mailchimp.epicor import EpicorClient
 from kinetic_mailchimp.kit.errors import ConnectorError, PermissionDeniedError
-from kinetic_mailchimp.kit.timestamps import utc_now
+from kinetic_mailchimp.kit.parsing.timestamps import utc_now
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kinetic_mailchimp.epicor import Rows
-from kinetic_mailchimp.kit.json_reading import parse_json
+from kinetic_mailchimp.kit.parsing.json_reading import parse_json
 from singer_sdk.singerlib import RecordMessage
 from tap_epicor_kinetic.records.activity import ActivityRule
 from tap_epicor_kinetic.records.message_writer import BlockWriter

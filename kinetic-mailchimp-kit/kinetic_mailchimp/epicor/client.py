@@ -20,10 +20,10 @@ from kinetic_mailchimp.epicor.odata import Value, key_segment
 from kinetic_mailchimp.epicor.rows import Row, Rows
 from kinetic_mailchimp.epicor.settings import EpicorSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
-from kinetic_mailchimp.kit.http_call import Answer, HttpCall, Parse, Reply, Request
-from kinetic_mailchimp.kit.json_reading import parse_json
-from kinetic_mailchimp.kit.retry import RetryPolicy
-from kinetic_mailchimp.kit.transport import Transport
+from kinetic_mailchimp.kit.http.call import Answer, HttpCall, Parse, Reply, Request
+from kinetic_mailchimp.kit.http.retry import RetryPolicy
+from kinetic_mailchimp.kit.http.transport import Transport
+from kinetic_mailchimp.kit.parsing.json_reading import parse_json
 
 logger = logging.getLogger(__name__)
 

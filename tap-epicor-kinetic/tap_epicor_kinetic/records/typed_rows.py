@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from kinetic_mailchimp.epicor import Rows
 from kinetic_mailchimp.epicor.odata import with_zone
-from kinetic_mailchimp.kit.json_reading import parse_json
+from kinetic_mailchimp.kit.parsing.json_reading import parse_json
 
 from tap_epicor_kinetic.catalog.columns import INTEGERS, NUMBERS, TIMESTAMP
 
