@@ -205,7 +205,7 @@ _ALONE: Final = Project(Path(), {}, "", {}, {})
 
 def own_variable(plugin: str, setting: str) -> str:
     """The variable from which Meltano and the Singer SDK take a setting by themselves."""
-    return f"{plugin}_{setting}".replace("-", "_").upper()
+    return re.sub(r"[^A-Za-z0-9]", "_", f"{plugin}_{setting}").upper()
 
 
 def with_origins(text: str, plugin: str, settings: Iterable[str], project: Project | None = None) -> str:
