@@ -248,10 +248,6 @@ def _is_object(answer: Answer) -> bool:
         return False
 
 
-def _login(settings: EpicorSettings) -> str:
-    return basic_login(settings.username, settings.password)
-
-
 def _fixed_headers(settings: EpicorSettings) -> dict[str, str]:
     headers = {"x-api-key": settings.api_key}
     if settings.license_guid:

@@ -113,10 +113,6 @@ class Project:
         """The plugins by name, as they are written; those of the environment are left out."""
         return {str(plugin["name"]): plugin for plugin in _plugins(self.document)}
 
-    def distribution(self, plugin: str) -> str:
-        """The plugin that another one inherits from in the end; itself where it inherits from none."""
-        return self._family(plugin)[-1]
-
     def config(self, plugin: str) -> dict[str, Any]:
         """The configuration that Meltano hands to a plugin; what is empty is left out."""
         given = {name: self._expanded(value) for name, value in self._written_config(plugin).items()}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
@@ -24,6 +25,14 @@ def from_text(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str,
         name: _from_text(name, value, properties[name]) if name in properties else value
         for name, value in config.items()
     }
+
+
+def names_in(texts: Iterable[object]) -> tuple[str, ...]:
+    """The names in texts that may hold several: after commas, after blanks, or as a JSON list."""
+    return tuple(_NAME.findall(" ".join(map(str, texts))))
+
+
+_NAME = re.compile(r"[^\s,\[\]\"']+")
 
 
 def _from_text(name: str, value: Any, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 (JSON)

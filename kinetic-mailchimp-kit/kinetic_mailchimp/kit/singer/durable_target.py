@@ -15,7 +15,7 @@ from singer_sdk import Target
 
 from kinetic_mailchimp.kit.errors import TransientError
 from kinetic_mailchimp.kit.singer.messages import MessageReader
-from kinetic_mailchimp.kit.singer.plugin import EXIT_BY_SIGNAL, SecretSettings
+from kinetic_mailchimp.kit.singer.plugin import EXIT_BY_SIGNAL, SecretSettings, pause
 
 RunStatus = Literal["succeeded", "failed", "stopped"]
 
@@ -67,15 +67,8 @@ class DurableTarget(SecretSettings, Target):
         return logger
 
     def pause(self, seconds: float) -> None:
-        """Wait, for a transport that tries again; a signal ends the wait.
-
-        Raises:
-            TransientError: The process was asked to stop.
-        """
-        if self._stop_requested.wait(seconds):
-            raise TransientError(
-                "Stopped while waiting to try again.", advice="Start again: a run goes on where its state is."
-            )
+        """Wait as `plugin.pause` does."""
+        pause(self._stop_requested, seconds)
 
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
         self._uninterrupted(super()._process_schema_message, message_dict)
