@@ -50,9 +50,11 @@ def _from_text(name: str, value: Any, schema: Mapping[str, Any]) -> Any:  # noqa
     options = schema.get("enum") or schema.get("items", {}).get("enum") or ()
     chosen = read if isinstance(read, list) else [read]
     if options and not all(one in options for one in chosen):
-        allowed = ", ".join(f"`{one}`" for one in options if one is not None)
+        # Without backquotes, which are for settings: `api_key` is a way to log in, too.
+        allowed = ", ".join(str(one) for one in options if one is not None)
         raise ConfigurationError(
-            f"Setting `{name}`{_variable(name, value)} is not one of its options.", advice=f"Use {allowed}."
+            f"Setting `{name}`{_variable(name, value)} is not one of its options.",
+            advice=f"Use one of {allowed}.",
         )
     return read
 
