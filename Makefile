@@ -7,6 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
 SITE := .venv/site
+DAGSTER := .venv/dagster
 MEMBERS := kinetic-mailchimp-kit tap-epicor-kinetic tap-mailchimp-webhooks target-epicor-contacts \
            target-mailchimp tests/simulators
 PUBLISHED := $(filter-out tests/simulators,$(MEMBERS))
@@ -34,6 +35,9 @@ lock: ## Write requirements.lock again (needs the network)
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	    --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 	    --group site --constraint requirements.lock --output-file tests/docs/requirements.lock
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	    --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+	    --group dagster --output-file deploy/dagster/requirements.lock
 
 setup: install ## Ask, try each answer, write .env; or SETUP_ANSWERS=FILE
 	@$(BIN)/connector-setup
@@ -44,7 +48,7 @@ doctor: install ## Look at everything that a run needs, and say what to do
 demo: install ## Both pipelines, simulated; DEMO_CUSTOMERS=N sets the size
 	$(BIN)/python tests/e2e/demo.py
 
-test: install ## Every test
+test: install $(DAGSTER)/installed ## Every test
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 model: export MODEL_SEQUENCES ?= 4000
@@ -60,13 +64,15 @@ soak: export PYTHONPATH := tests/e2e:tests/model
 soak: install ## Both directions under load for SOAK_MINUTES (30)
 	$(BIN)/python tests/soak/soak.py
 
-check: install ## Lint, format, types, imports, dependencies, documentation
+check: install $(DAGSTER)/installed ## Lint, format, types, imports, dependencies, documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(PACKAGES)
 	@# Tests are held to the same, but for annotations of their fixtures.
-	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench tests/docs tests/doctor tests/faults tests/fuzz tests/model tests/soak tests/stranger tests/upgrades .ci; do \
+	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench tests/docs tests/doctor tests/faults tests/fuzz tests/model tests/scale tests/soak tests/stranger tests/upgrades .ci; do \
 	    $(BIN)/mypy --allow-untyped-defs --allow-incomplete-defs $$tests || exit 1; done
+	MYPYPATH=deploy/dagster $(BIN)/mypy --python-executable $(DAGSTER)/bin/python --disable-error-code import-untyped \
+	    --cache-dir .mypy_cache/dagster deploy/dagster
 	$(BIN)/lint-imports
 	@for member in $(MEMBERS); do \
 	    found=$$(cd $$member && "$(CURDIR)/$(BIN)/deptry" . 2>&1) || { echo "$$found"; exit 1; }; done
@@ -99,6 +105,11 @@ docs-site: $(SITE)/installed ## Build the documentation into site/; fails on a d
 $(SITE)/installed: .venv/installed tests/docs/requirements.lock
 	$(UV) venv --quiet --clear $(SITE)
 	$(UV) pip sync --quiet --python $(SITE)/bin/python --require-hashes tests/docs/requirements.lock
+	@touch $@
+
+$(DAGSTER)/installed: .venv/installed deploy/dagster/requirements.lock
+	$(UV) venv --quiet --clear --python $(BIN)/python $(DAGSTER)
+	$(UV) pip sync --quiet --python $(DAGSTER)/bin/python --require-hashes deploy/dagster/requirements.lock
 	@touch $@
 
 format: install ## Format, and fix what can be fixed

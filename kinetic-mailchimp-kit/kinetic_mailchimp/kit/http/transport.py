@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import threading
 import time
@@ -159,6 +160,7 @@ class Transport:
             headers=response.headers,
             body=body,
             seconds=self._clock() - started,
+            parse=request.parse,
         )
 
     def _check_origin(self, request: Request) -> None:
@@ -201,14 +203,14 @@ class Transport:
 
     def _body(self, response: requests.Response) -> bytes:
         """All of the body, unpacked piece by piece: a small answer can hold more than the memory."""
-        pieces: list[bytes] = []
+        body = io.BytesIO()  # which hands its bytes out without a copy
         left = self._limits.size
         for piece in response.iter_content(_CHUNK):
             left -= len(piece)
             if left < 0:
                 raise TooLargeError
-            pieces.append(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            body.write(piece)
+        return body.getvalue()
 
     def _too_large(self, request: Request) -> ConnectorError:
         message = f"{request}: the answer has more than {self._limits.mib:g} MiB (`{MAX_MIB}`)."

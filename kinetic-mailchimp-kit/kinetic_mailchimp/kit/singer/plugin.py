@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import logging
@@ -43,6 +44,8 @@ def run_plugin(plugin: type[PluginBase]) -> None:
     A ConnectorError ends it with one readable line on stderr and exit status 1, and settings that do not fit
     the schema with a line for each; logs are masked.
     """
+    gc.freeze()  # what was imported stays, and is never looked through again
+    gc.enable()
     mask_logs()
     load_env_file()
     _quiet_under_meltano(plugin)
