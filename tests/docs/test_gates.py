@@ -16,6 +16,9 @@ import words
 import yaml
 from plugin_definitions import PLUGINS, ROOT
 
+MOST_MODULES = 14
+"""Modules and packages that a package has at its top: a dozen, and a little."""
+
 
 @pytest.mark.parametrize(
     ("source", "told"),
@@ -34,6 +37,16 @@ def test_words_that_must_not_come_back_are_found(source, told):
     found = list(words.offences(source, "module.py"))
 
     assert [text.removeprefix("module.py:").rsplit(":", 1)[0] for text in found] == told
+
+
+def test_no_package_has_more_modules_than_one_looks_over():
+    found = {}
+    for package in words.PACKAGES:
+        for start in (ROOT / package).rglob("__init__.py"):
+            parts = [*start.parent.glob("*.py"), *start.parent.glob("*/__init__.py")]
+            found[start.parent.relative_to(ROOT)] = len(parts) - 1  # without its own
+    assert len(found) > len(words.PACKAGES)
+    assert {room: count for room, count in found.items() if count > MOST_MODULES} == {}
 
 
 def test_marks_are_read_from_functions_classes_modules_and_state_machines():
