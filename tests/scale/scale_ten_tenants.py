@@ -96,22 +96,7 @@ def test_every_tenant_ends_right_although_a_worker_is_killed(fleet):
     # As a service manager does.
     start_worker(fleet, "worker3")
 
-    runs = fleet.runs(TENANTS + 1)
-    ended = Counter((run["tags"]["tenant"], run["status"]) for run in runs)
-    for tenant in fleet.tenants:
-        assert tenant.members().keys() == tenant.customers(), tenant.id
-        assert ended[tenant.id, "SUCCESS"] == 1, (tenant.id, ended, fleet.logs())
-    # Who was not on the killed worker had one run, and it created each member once.
-    failed = {tenant for tenant, status in ended if status != "SUCCESS"}
-    assert victim.id in failed
-    for run in runs:
-        if run["tags"]["tenant"] not in failed:
-            (tenant,) = (tenant for tenant in fleet.tenants if tenant.id == run["tags"]["tenant"])
-            assert run["counts"]["created"] == len(tenant.members())
-    for tag in ("mailchimp", "epicor", "pipeline"):
-        for value in {run["tags"][tag] for run in runs}:
-            assert most_at_once([run for run in runs if run["tags"][tag] == value]) <= 2
-
+    check_the_runs(fleet, victim)
     check_the_way_back(fleet)
     check_that_nothing_is_left(fleet, [victim, fleet.tenants[0]])
     for account in accounts.values():
@@ -120,6 +105,22 @@ def test_every_tenant_ends_right_although_a_worker_is_killed(fleet):
         assert account.raises() == []
     for tenant in fleet.tenants:
         assert tenant.epicor.control.most_open() <= EPICOR_CONNECTIONS
+
+
+def check_the_runs(fleet: Fleet, victim: FleetTenant) -> None:
+    """Every tenant is complete after one run, or after one more where its worker was killed; limits held."""
+    runs = fleet.runs(TENANTS + 1)
+    ended = Counter((run["tags"]["tenant"], run["status"]) for run in runs)
+    failed = {tenant for tenant, status in ended if status != "SUCCESS"}
+    assert victim.id in failed
+    for tenant in fleet.tenants:
+        assert tenant.members().keys() == tenant.customers(), tenant.id
+        assert ended[tenant.id, "SUCCESS"] == 1, (tenant.id, ended, fleet.logs())
+        (run,) = (r for r in runs if r["status"] == "SUCCESS" and r["tags"]["tenant"] == tenant.id)
+        assert tenant.id in failed or run["counts"]["created"] == len(tenant.members())
+    for tag, limit in (("mailchimp", 2), ("epicor", 2), ("pipeline", 1)):
+        for value in {run["tags"][tag] for run in runs}:
+            assert most_at_once([run for run in runs if run["tags"][tag] == value]) <= limit
 
 
 def check_the_way_back(fleet: Fleet) -> None:
