@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kinetic_mailchimp.kit.settings.declaration import setting
-from kinetic_mailchimp.kit.settings.declaration.from_text import names_in
+from kinetic_mailchimp.kit.settings.from_text import names_in
 
 from tap_mailchimp_webhooks.inbox.settings import InboxSettings
 

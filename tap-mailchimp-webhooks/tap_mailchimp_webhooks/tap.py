@@ -17,7 +17,7 @@ from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
 from kinetic_mailchimp.kit.http.retry import INTERACTIVE_RETRY_POLICY
 from kinetic_mailchimp.kit.parsing.timestamps import utc_now
 from kinetic_mailchimp.kit.settings.declaration import json_schema, read
-from kinetic_mailchimp.kit.settings.declaration.from_text import names_in
+from kinetic_mailchimp.kit.settings.from_text import names_in
 from kinetic_mailchimp.kit.singer.plugin import EXIT_BY_SIGNAL, CheckedTap, pause
 from kinetic_mailchimp.mailchimp import MAILCHIMP_SETTINGS, MailchimpClient, MailchimpSettings
 from singer_sdk import Stream

@@ -18,7 +18,7 @@ import pytest
 import requests
 from click.testing import CliRunner, Result
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError, ConfigurationError
-from kinetic_mailchimp.kit.settings.declaration.from_text import names_in
+from kinetic_mailchimp.kit.settings.from_text import names_in
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
 from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp, WebhookSink
 from tap_mailchimp_webhooks.catch_up.missed_events import from_catch_up

@@ -17,7 +17,7 @@ from kinetic_mailchimp.kit.secrets.check import CLEAR, find_secrets
 from kinetic_mailchimp.kit.secrets.encryption import SecretBox, reveal
 from kinetic_mailchimp.kit.secrets.files import SettingsFile
 from kinetic_mailchimp.kit.secrets.keys import split_keys
-from kinetic_mailchimp.kit.settings.declaration.from_text import names_in
+from kinetic_mailchimp.kit.settings.from_text import names_in
 
 _AUDIT_KEY: Final = "AUDIT_ENCRYPTION_KEY"
 _CRON_FIELD: Final = r"(\*|\d+(-\d+)?|[A-Za-z]{3}(-[A-Za-z]{3})?)(/\d+)?"

@@ -13,9 +13,9 @@ NEEDS_AN_EXTRA = {
     "kinetic_mailchimp.kit.database.database": "sqlalchemy",
     "kinetic_mailchimp.kit.database.copy_rows": "sqlalchemy",
     "kinetic_mailchimp.kit.database.failures": "sqlalchemy",
-    "kinetic_mailchimp.kit.database.database.sqlite": "sqlalchemy",
-    "kinetic_mailchimp.kit.database.database.url": "sqlalchemy",
-    "kinetic_mailchimp.kit.singer.plugin.durable_target": "singer_sdk",
+    "kinetic_mailchimp.kit.database.sqlite": "sqlalchemy",
+    "kinetic_mailchimp.kit.database.url": "sqlalchemy",
+    "kinetic_mailchimp.kit.singer.durable_target": "singer_sdk",
     "kinetic_mailchimp.kit.singer.plugin": "singer_sdk",
     "kinetic_mailchimp.kit.singer.messages": "singer_sdk",
 }

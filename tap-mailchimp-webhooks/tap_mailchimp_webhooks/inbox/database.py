@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from kinetic_mailchimp.kit.database import database as kit_database
-from kinetic_mailchimp.kit.database.database.profile import Profile
+from kinetic_mailchimp.kit.database.profile import Profile
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.kit.project import project_root
 from sqlalchemy.exc import DataError as RefusedValueError

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from kinetic_mailchimp.kit.database import database as kit_database
-from kinetic_mailchimp.kit.database.database.profile import Profile
+from kinetic_mailchimp.kit.database.profile import Profile
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, TransientError
 
 _MOST_DIGITS: Final = 6

@@ -10,7 +10,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from kinetic_mailchimp.kit.database.database.profile import Profile
+from kinetic_mailchimp.kit.database.profile import Profile
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.secrets.private_files import warn_if_shared
 

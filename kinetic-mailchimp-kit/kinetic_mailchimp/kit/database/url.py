@@ -7,7 +7,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from kinetic_mailchimp.kit.database.database.profile import Profile
+from kinetic_mailchimp.kit.database.profile import Profile
 from kinetic_mailchimp.kit.errors import ConfigurationError
 
 _ENCODED: Final = "with %40, %3A, %2F and %25 for @ : / and % in the password"

@@ -32,7 +32,7 @@ from kinetic_mailchimp.kit.project import env_file, load_env_file, own_variable,
 from kinetic_mailchimp.kit.redaction.masker import MASKER, mask_logs
 from kinetic_mailchimp.kit.secrets.encryption import reveal, secret_values
 from kinetic_mailchimp.kit.secrets.private_files import warn_if_shared
-from kinetic_mailchimp.kit.settings.declaration.from_text import from_text
+from kinetic_mailchimp.kit.settings.from_text import from_text
 
 EXIT_BY_SIGNAL = 128
 """Added to the number of a signal, as shells do: a run that was cut short did not succeed."""
