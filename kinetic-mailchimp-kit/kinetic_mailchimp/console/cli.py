@@ -10,7 +10,8 @@ from typing import Final
 
 import click
 
-from kinetic_mailchimp.console.lazy_group import LazyCommand, LazyGroup
+from kinetic_mailchimp.console.lazy_group import AuditGroup
+from kinetic_mailchimp.kit.lazy_group import LazyCommand
 from kinetic_mailchimp.kit.secret_option import SecretText
 
 _AUDIT: Final = "kinetic_mailchimp.audit.cli"
@@ -63,7 +64,7 @@ COMMANDS: Final = {
 
 @click.group(
     "sync-audit",
-    cls=LazyGroup,
+    cls=AuditGroup,
     lazy=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

@@ -10,6 +10,7 @@ from kinetic_mailchimp import kit
 
 NEEDS_AN_EXTRA = {
     "kinetic_mailchimp.kit.bounded_server": "uvicorn",
+    "kinetic_mailchimp.kit.bulk_insert": "sqlalchemy",
     "kinetic_mailchimp.kit.database": "sqlalchemy",
     "kinetic_mailchimp.kit.database_copy": "sqlalchemy",
     "kinetic_mailchimp.kit.database_failures": "sqlalchemy",
