@@ -1,6 +1,6 @@
 # Every target installs what it needs first. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help install lock setup doctor demo test model faults soak check audit bounds fuzz docs docs-follow docs-site format bench-smoke bench wheels release stranger clean \
+.PHONY: help install lock setup doctor demo test model faults soak scale-test check audit bounds fuzz docs docs-follow docs-site format bench-smoke bench wheels release stranger clean \
         purge
 
 PYTHON ?= python3
@@ -8,6 +8,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv
 SITE := .venv/site
 DAGSTER := .venv/dagster
+MANIFESTS := .venv/manifests
 MEMBERS := kinetic-mailchimp-kit tap-epicor-kinetic tap-mailchimp-webhooks target-epicor-contacts \
            target-mailchimp tests/simulators
 PUBLISHED := $(filter-out tests/simulators,$(MEMBERS))
@@ -35,9 +36,10 @@ lock: ## Write requirements.lock again (needs the network)
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	    --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 	    --group site --constraint requirements.lock --output-file tests/docs/requirements.lock
-	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
-	    --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
-	    --group dagster --output-file deploy/dagster/requirements.lock
+	@for group in dagster:deploy/dagster manifests:tests/scale; do \
+	    $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	        --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+	        --group $${group%:*} --output-file $${group#*:}/requirements.lock || exit 1; done
 
 setup: install ## Ask, try each answer, write .env; or SETUP_ANSWERS=FILE
 	@$(BIN)/connector-setup
@@ -48,7 +50,7 @@ doctor: install ## Look at everything that a run needs, and say what to do
 demo: install ## Both pipelines, simulated; DEMO_CUSTOMERS=N sets the size
 	$(BIN)/python tests/e2e/demo.py
 
-test: install $(DAGSTER)/installed ## Every test
+test: install $(DAGSTER)/installed $(MANIFESTS)/installed ## Every test
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 model: export MODEL_SEQUENCES ?= 4000
@@ -63,6 +65,9 @@ faults: install ## Every process under every fault of docs/faults.md
 soak: export PYTHONPATH := tests/e2e:tests/model
 soak: install ## Both directions under load for SOAK_MINUTES (30)
 	$(BIN)/python tests/soak/soak.py
+
+scale-test: install $(DAGSTER)/installed $(MANIFESTS)/installed ## Ten tenants, two workers, one of them killed
+	$(BIN)/pytest tests/scale --override-ini python_files='scale_*.py' --override-ini timeout=3600
 
 check: install $(DAGSTER)/installed ## Lint, format, types, imports, dependencies, documentation
 	$(BIN)/ruff check .
@@ -101,15 +106,13 @@ docs-site: $(SITE)/installed ## Build the documentation into site/; fails on a d
 	NO_MKDOCS_2_WARNING=1 PYTHONDONTWRITEBYTECODE=1 $(SITE)/bin/mkdocs build --strict --quiet
 	@echo "Open site/index.html"
 
-# An environment of its own: nothing else needs what builds the site.
-$(SITE)/installed: .venv/installed tests/docs/requirements.lock
-	$(UV) venv --quiet --clear $(SITE)
-	$(UV) pip sync --quiet --python $(SITE)/bin/python --require-hashes tests/docs/requirements.lock
-	@touch $@
-
-$(DAGSTER)/installed: .venv/installed deploy/dagster/requirements.lock
-	$(UV) venv --quiet --clear --python $(BIN)/python $(DAGSTER)
-	$(UV) pip sync --quiet --python $(DAGSTER)/bin/python --require-hashes deploy/dagster/requirements.lock
+# Environments of their own, each from a lock file of its own: nothing else needs what they have.
+$(SITE)/installed: tests/docs/requirements.lock
+$(DAGSTER)/installed: deploy/dagster/requirements.lock
+$(MANIFESTS)/installed: tests/scale/requirements.lock
+.venv/%/installed: .venv/installed
+	$(UV) venv --quiet --clear --python $(BIN)/python $(@D)
+	$(UV) pip sync --quiet --python $(@D)/bin/python --require-hashes $(filter %.lock,$^)
 	@touch $@
 
 format: install ## Format, and fix what can be fixed

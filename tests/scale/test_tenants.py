@@ -11,7 +11,11 @@ from stage import ROOT
 from tenants import Tenant, TenantsError, read_tenants
 
 DEPLOYED = ROOT / "deploy" / "dagster"
-VARIANTS = ("one-machine", "celery", "kubernetes")
+VARIANTS = [
+    DEPLOYED / "one-machine" / "dagster.yaml",
+    DEPLOYED / "celery" / "dagster.yaml",
+    ROOT / "deploy" / "kubernetes" / "base" / "dagster.yaml",
+]
 
 
 def test_the_example_is_read_and_its_defaults_hold_for_each():
@@ -98,9 +102,7 @@ def test_every_run_of_a_tenant_has_a_state_and_a_folder_of_its_own(monkeypatch, 
 
 def test_the_limits_are_the_same_however_runs_are_executed():
     limits = [
-        yaml.safe_load((DEPLOYED / variant / "dagster.yaml").read_text())["concurrency"]["runs"][
-            "tag_concurrency_limits"
-        ]
+        yaml.safe_load(variant.read_text())["concurrency"]["runs"]["tag_concurrency_limits"]
         for variant in VARIANTS
     ]
     assert limits[0] == limits[1] == limits[2]

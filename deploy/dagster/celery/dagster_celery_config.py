@@ -5,7 +5,7 @@ import os
 broker_url = os.environ["DAGSTER_CELERY_BROKER"]
 result_backend = os.environ["DAGSTER_CELERY_BACKEND"]
 
-# A run whose worker is lost goes back to the broker, which shows Dagster that it is lost.
+# The task of a lost worker goes to another one, by which Dagster learns that the run was lost.
 task_acks_late = True
 task_reject_on_worker_lost = True
 worker_prefetch_multiplier = 1

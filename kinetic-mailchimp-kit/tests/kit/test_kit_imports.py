@@ -10,6 +10,7 @@ from kinetic_mailchimp import kit
 
 NEEDS_AN_EXTRA = {
     "kinetic_mailchimp.kit.server.bounded_server": "uvicorn",
+    "kinetic_mailchimp.kit.database.bulk_insert": "sqlalchemy",
     "kinetic_mailchimp.kit.database.database": "sqlalchemy",
     "kinetic_mailchimp.kit.database.copy_rows": "sqlalchemy",
     "kinetic_mailchimp.kit.database.failures": "sqlalchemy",

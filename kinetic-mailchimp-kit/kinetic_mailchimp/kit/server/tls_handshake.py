@@ -7,8 +7,7 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from typing_extensions import override
 
@@ -37,7 +36,7 @@ class Handshake(asyncio.Protocol):
         self._served = protocol()
         self._served.handshake = self
         self._context = context
-        self._shaking: asyncio.Task[None] | None = None
+        self._shaking: asyncio.Task[Any] | None = None
         self.client_host = ""
 
     @property
@@ -59,20 +58,24 @@ class Handshake(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self.client_host = str(peer[0]) if peer else ""
         # The way to TLS for a socket of which nothing has been read yet; this transport would read at once.
-        copy = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
+        self._connection = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
         transport.abort()
-        self._shaking = asyncio.get_running_loop().create_task(self._shake(copy))
+        loop = asyncio.get_running_loop()
+        shaking = loop.connect_accepted_socket(
+            lambda: self._served,
+            self._connection,
+            ssl=self._context,
+            ssl_handshake_timeout=connections.HEAD_SECONDS,
+            ssl_shutdown_timeout=SHUTDOWN_SECONDS,
+        )
+        self._shaking = loop.create_task(shaking)
+        self._shaking.add_done_callback(self._end)
         self._served.opened.add(self)
 
-    async def _shake(self, connection: socket.socket) -> None:
-        try:
-            with suppress(OSError):  # whatever a client does wrong is its own affair
-                await asyncio.get_running_loop().connect_accepted_socket(
-                    lambda: self._served,
-                    connection,
-                    ssl=self._context,
-                    ssl_handshake_timeout=connections.HEAD_SECONDS,
-                    ssl_shutdown_timeout=SHUTDOWN_SECONDS,
-                )
-        finally:
-            self._served.opened.remove(self)
+    def _end(self, shaking: asyncio.Task[Any]) -> None:
+        self._served.opened.remove(self)
+        error = None if shaking.cancelled() else shaking.exception()
+        if shaking.cancelled() or error:
+            self._connection.close()
+        if error and not isinstance(error, OSError):  # what a client does wrong is its own affair
+            raise error
