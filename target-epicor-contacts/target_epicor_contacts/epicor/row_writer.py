@@ -21,7 +21,8 @@ from target_epicor_contacts.epicor.calls import (
     is_passing,
     is_server_error,
 )
-from target_epicor_contacts.epicor.columns import Columns, same
+from target_epicor_contacts.epicor.column_values import same
+from target_epicor_contacts.epicor.columns import Columns
 from target_epicor_contacts.epicor.entities import EpicorRow
 from target_epicor_contacts.epicor.row_finder import RowFinder
 from target_epicor_contacts.epicor.row_sender import ATTEMPTS, RowSender, WriteMode
