@@ -16,8 +16,8 @@ LOGINS = ("EPICOR_API_KEY", "EPICOR_PASSWORD", "MAILCHIMP_API_KEY")
 def served(command: str, port: int) -> str:
     """A command of the shell that runs another one beside a receiver."""
     return (
-        f"mailchimp-webhooks serve --port {port} & trap 'kill %1; wait' EXIT; "
-        f"until (: < /dev/tcp/127.0.0.1/{port}) 2> /dev/null; do kill -0 %1; sleep 0.1; done; {command}"
+        f"mailchimp-webhooks serve --port {port} > receiver.log 2>&1 & trap 'kill %1; wait' EXIT; "
+        f"until grep -q 'running on' receiver.log; do kill -0 %1; sleep 0.1; done; {command}"
     )
 
 
@@ -34,7 +34,9 @@ def test_a_receiver_is_set_up_and_taken_away(project):
         register: served(register, port),
         serve: served("true", port),
         URL: here,
-        "sync-audit runs": "true",  # none was yet
+        # No run was yet.
+        "sync-audit runs": "true",
+        "sync-audit export --output trail.jsonl": "true",
     }
 
     project.make_key()
