@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import pytest
 from dotenv import dotenv_values
 from followed import KEY_FILE, Command, Project
 from stage import ROOT, free_port
@@ -118,3 +119,15 @@ def test_one_bundle_is_for_everything(project):
 
     assert "can be read." in project.said["meltano invoke tap-epicor-kinetic --test"]
     assert "Mailchimp answers" in project.said["meltano invoke target-mailchimp --test"]
+
+
+@pytest.mark.rule("R10")
+def test_a_wrong_setting_of_a_run_is_told_with_its_variable_and_file(project):
+    line = "meltano --environment=prod run forward || true"
+    project.run(Command("sed -i s/^EPICOR_PASSWORD=.*/EPICOR_PASSWORD=wrong/ .env", ()))
+
+    project.run(Command(line, ()))
+
+    assert f"EPICOR_PASSWORD and EPICOR_API_KEY in {project.folder}/.env." in project.said[line]
+    assert "TAP_EPICOR_KINETIC_" not in project.said[line]
+    assert "Traceback" not in project.said[line]
