@@ -34,7 +34,7 @@ large does: a batch is halved for it."""
 
 _ASK_SUPPORT = "Correct what it names; else ask Mailchimp's support, who find the call by its id."
 
-WHO_ANSWERS = "Look at what answers at `base_url`, such as a proxy."
+WHO_ANSWERS = "If it lasts, look at what answers at `base_url`, such as a proxy."
 
 BLOCKED_PAUSE = 60.0
 """Seconds to wait when the network in front of Mailchimp turned us away: a quick repeat prolongs it."""
@@ -64,10 +64,8 @@ def _strange_success(request: Request, answer: Answer) -> ConnectorError | None:
     """The error of an answer that is none: a page of a proxy, nothing, or half a document."""
     is_json = answer.is_json or answer.body.lstrip()[:1] in {b"{", b"["}
     if answer.body and not is_json:
-        return ConfigurationError(
-            "What answered is not the Mailchimp API.",
-            advice="Check `base_url` and any proxy.",
-            status=answer.status,
+        return TransientError(
+            "What answered is not the Mailchimp API.", advice=WHO_ANSWERS, status=answer.status
         )
     if not isinstance(request, DocumentRequest):
         return None
