@@ -117,7 +117,8 @@ RULES: tuple[Rule, ...] = (
         says=_says(
             r"node count|Max\w*(NodeCount|Depth)|nested too deeply|(depth|recursion|complexity) limit"
             r"|(filter|expression|query).*too (complex|deep|many|large)"
-            r"|too (many|complex).*(filter|expression|quer|condition|node|term)|ran out of internal resources|InsufficientExecutionStack"
+            r"|too (many|complex).*(filter|expression|quer|condition|node|term)"
+            r"|ran out of internal resources|InsufficientExecutionStack"
         ),
         advice="Nothing smaller can be asked: let the administrators allow more (`MaxNodeCount`).",
     ),

@@ -111,7 +111,7 @@ def _without_problem(request: Request, answer: Answer) -> ConnectorError:
             code="access_denied",
             retry_after=BLOCKED_PAUSE,
         )
-    if answer.status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.FORBIDDEN}:
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS or (answer.status == HTTPStatus.FORBIDDEN and not text):
         return TransientError(
             "Mailchimp is throttling calls of this user.",
             advice="If it lasts, lower `concurrency`.",

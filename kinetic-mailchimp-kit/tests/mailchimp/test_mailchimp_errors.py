@@ -190,6 +190,7 @@ def test_an_item_whose_text_is_new_is_still_known_by_its_field() -> None:
         (raw(403), TransientError, "throttling"),
         (raw(429), TransientError, "concurrency"),
         (answer(429, "Too Many Requests", "You have exceeded the limit"), TransientError, "concurrency"),
+        (raw(403, "<html>Rejected</html>"), TransientError, "in front"),
         (raw(403, "<TITLE>Access Denied</TITLE> Reference #18"), TransientError, "IP address"),
         (raw(503, "<html>Access Denied</html>"), TransientError, "not the cause"),
         (raw(400, "<html>Bad Request</html>"), TransientError, "`base_url`"),

@@ -72,7 +72,11 @@ class FaultMiddleware:
             await self._app(scope, receive, send)
             return
         query = unquote(scope.get("query_string", b"").decode("latin-1"))
-        strikes = self._plan.strikes(scope["method"], scope["path"], query)
+        body = b""
+        if self._plan.looks_at_bodies:
+            body = await _read(receive)
+            receive = _again(body, receive)
+        strikes = self._plan.strikes(scope["method"], scope["path"], query, body.decode("utf-8", "replace"))
         scope[FAULTS] = [strike.rule.name for strike in strikes]
         for strike in strikes:
             if strike.rule.effect.kind == "latency":
@@ -183,6 +187,27 @@ async def _collect(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[Messag
 
     await app(scope, receive, keep)
     return start, bytes(body)
+
+
+async def _read(receive: Receive) -> bytes:
+    """The whole body of a request."""
+    body = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        body.extend(message.get("body", b""))
+        more = message.get("more_body", False)
+    return bytes(body)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """What the application receives, after the body was read."""
+    rest: list[Message] = [{"type": "http.request", "body": body}]
+
+    async def received() -> Message:
+        return rest.pop() if rest else await receive()
+
+    return received
 
 
 async def _take(app: ASGIApp, scope: Scope, receive: Receive, *, applied: bool) -> None:

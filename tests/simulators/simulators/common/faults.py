@@ -32,6 +32,8 @@ class Match:
     """A regular expression, searched in the path (query excluded)."""
     query: str = ""
     """A regular expression, searched in the query, without its percent signs."""
+    body: str = ""
+    """A regular expression, searched in the body."""
     nth: int | None = None
     every: int | None = None
     after: int = 0
@@ -135,7 +137,12 @@ def _parse_rule(given: Any, position: int) -> Rule:
     ):
         if value not in choices:
             raise InvalidRuleError(f"{where}: {name} is one of {', '.join(map(str, choices))}, not {value}")
-    for name, pattern in (("path", match.path), ("query", match.query), ("pattern", effect.pattern)):
+    for name, pattern in (
+        ("path", match.path),
+        ("query", match.query),
+        ("body", match.body),
+        ("pattern", effect.pattern),
+    ):
         try:
             re.compile(pattern)
         except re.error as error:
@@ -192,25 +199,31 @@ class FaultPlan:
         """Seconds that the simulated server's clock is ahead (negative: behind)."""
         return sum(rule.effect.seconds for rule in self._rules if rule.effect.kind == "skew")
 
-    def strikes(self, method: str, path: str, query: str = "") -> list[Strike]:
+    @property
+    def looks_at_bodies(self) -> bool:
+        """Whether a rule asks for the body of a request."""
+        return any(rule.match.body for rule in self._rules)
+
+    def strikes(self, method: str, path: str, query: str = "", body: str = "") -> list[Strike]:
         """Count a request against every rule and say which ones strike, in the order of the rules."""
         with self._lock:
             struck = []
             for position, (rule, tally) in enumerate(zip(self._rules, self._tallies, strict=True)):
-                strike = self._judge(position, rule, tally, (method, path, query))
+                strike = self._judge(position, rule, tally, (method, path, query, body))
                 if strike is not None:
                     struck.append(strike)
             return struck
 
     def _judge(
-        self, position: int, rule: Rule, tally: _Tally, request: tuple[str, str, str]
+        self, position: int, rule: Rule, tally: _Tally, request: tuple[str, str, str, str]
     ) -> Strike | None:
         match, effect = rule.match, rule.effect
-        method, path, query = request
+        method, path, query, body = request
         fits = (
             (match.method is None or match.method.upper() == method)
             and re.search(match.path, path)
             and re.search(match.query, query)
+            and re.search(match.body, body)
         )
         if effect.kind == "skew" or not fits:
             return None

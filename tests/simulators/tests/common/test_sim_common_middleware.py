@@ -171,6 +171,14 @@ def test_an_answer_of_any_status_stands_for_the_vendors(counter: Counter) -> Non
     assert counter.applied == []
 
 
+def test_a_rule_may_look_at_the_body(counter: Counter) -> None:
+    counter.control.faults({"match": {"body": "poison"}, "effect": {"kind": "answer", "status": 403}})
+    statuses = [
+        requests.post(f"{counter.url}/count", data=text, timeout=60).status_code for text in ("a poison", "b")
+    ]
+    assert (statuses, counter.applied) == ([403, 200], ["once"])
+
+
 def test_an_answer_is_rewritten(counter: Counter) -> None:
     counter.control.faults({"effect": {"kind": "rewrite", "pattern": "x{50}", "text": "y"}})
     assert counter.post().json() == {"value": ["y"] * 100}
