@@ -6,7 +6,6 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +17,7 @@ from kinetic_mailchimp.audit.state.member_state import MemberState, members_name
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.mailchimp import MailchimpClient, member_key
 from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE
+from msgspec.structs import replace
 
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience
 from target_mailchimp.contract.member_record import MemberRecord, read_record

@@ -6,9 +6,16 @@ import contextlib
 import sys
 
 import pytest
+from email_validator import EmailNotValidError, validate_email
 from hypothesis import given
 from hypothesis import strategies as st
-from kinetic_mailchimp.kit.email_address import LONGEST_FIELD, InvalidEmailError, email_key, parse_email
+from kinetic_mailchimp.kit.email_address import (
+    LONGEST_FIELD,
+    InvalidEmailError,
+    email_key,
+    find_address,
+    parse_email,
+)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +107,22 @@ def test_reading_an_address_again_changes_nothing(typed):
     with contextlib.suppress(InvalidEmailError):
         address = parse_email(typed)
         assert parse_email(address) == address
+
+
+@given(
+    st.from_regex(r"\A[\w.!#'/+?é-]{1,70}@[\w.-]{1,30}\.(com|example|test|c)\.?\Z")
+    | st.emails()
+    | st.builds("{}@{}.example.com".format, st.text("ab.", max_size=70), st.text("cd-.", max_size=240))
+)
+def test_an_ordinary_address_is_read_as_the_library_for_addresses_reads_it(typed):
+    try:
+        address = find_address(typed)
+        validate_email(address, check_deliverability=False)
+    except (InvalidEmailError, EmailNotValidError):
+        with pytest.raises(InvalidEmailError):
+            parse_email(typed)
+    else:
+        assert parse_email(typed) == address
 
 
 def test_two_spellings_have_one_key():

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from kinetic_mailchimp.audit import Action, Decision, Drift
 from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE
 from kinetic_mailchimp.audit.state.member_state import MemberState
+from msgspec.structs import replace
 
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord
 from target_mailchimp.membership import Membership

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, TypeVar, overload
 
+import msgspec
 import sqlalchemy as sa
 
+from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
 from kinetic_mailchimp.audit.storage.bulk_insert import insert_rows
 from kinetic_mailchimp.audit.storage.database import Database
 from kinetic_mailchimp.audit.storage.json_text import storable, to_json
@@ -24,8 +25,12 @@ PERSONAL_FIELDS: Final = "personal_fields"
 """The namespace that holds, by plugin, the names of objects that an erasure takes as a whole."""
 
 Value = dict[str, Any]
-LedgerChanges = Mapping[str, Mapping[str, Mapping[str, Any] | None]]
+T = TypeVar("T")
+LedgerChanges = Mapping[str, Mapping[str, Mapping[str, Any] | LedgerValue | None]]
 """namespace → key → the new value, or None to forget the key."""
+
+
+_read: Final = msgspec.json.Decoder(Value).decode
 
 
 class Ledger:
@@ -44,16 +49,25 @@ class Ledger:
         """The value of a key, or None where nothing is known."""
         return self.get_many([key]).get(key)
 
-    def get_many(self, keys: Iterable[str]) -> dict[str, Value]:
-        """The values of keys, in few queries; unknown keys are left out."""
+    @overload
+    def get_many(self, keys: Iterable[str]) -> dict[str, Value]: ...
+    @overload
+    def get_many(self, keys: Iterable[str], read: Callable[[str], T]) -> dict[str, T]: ...
+    def get_many(self, keys: Iterable[str], read: Callable[[str], Any] = _read) -> dict[str, Any]:
+        """The values of keys, in few queries; unknown keys are left out.
+
+        Args:
+            keys: The keys.
+            read: Makes a value of its JSON text.
+        """
         wanted = list(dict.fromkeys(keys))
         if not wanted:
             return {}
-        found: dict[str, Value] = {}
+        found: dict[str, Any] = {}
         with self._database.reading() as connection:
             for keys_of_query in in_batches(wanted, _KEYS_PER_QUERY):
                 rows = connection.execute(self._select().where(ledger_entries.c.key.in_(keys_of_query)))
-                found.update((key, json.loads(value)) for key, value in rows)
+                found.update((key, read(value)) for key, value in rows)
         return found
 
     def count(self) -> int:
@@ -71,7 +85,7 @@ class Ledger:
                 query = query.where(ledger_entries.c.key > after)
             with self._database.reading() as connection:
                 page = connection.execute(query).all()
-            yield from ((key, json.loads(value)) for key, value in page)
+            yield from ((key, _read(value)) for key, value in page)
             if len(page) < _PAGE:
                 return
             after = page[-1][0]
