@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from kinetic_mailchimp.epicor import EpicorSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.settings import json_schema, read, setting
-from kinetic_mailchimp.kit.timestamps import parse_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
+from kinetic_mailchimp.kit.settings.declaration import json_schema, read, setting
 
 from tap_epicor_kinetic.reading.cursor import Overlap
 from tap_epicor_kinetic.records.activity import ActivityRule

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kinetic_mailchimp.epicor import EntityType, EpicorClient
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, PermissionDeniedError
-from kinetic_mailchimp.kit.timestamps import utc_now
+from kinetic_mailchimp.kit.parsing.timestamps import utc_now
 from singer_sdk import Stream
 from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from kinetic_mailchimp.kit.settings import setting
+from kinetic_mailchimp.kit.settings.declaration import setting
 
 from tap_mailchimp_webhooks.inbox.settings import InboxSettings
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from kinetic_mailchimp.kit.checks import Check, Finding
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, TransientError
-from kinetic_mailchimp.kit.retry import INTERACTIVE_RETRY_POLICY
-from kinetic_mailchimp.kit.settings import json_schema, read
-from kinetic_mailchimp.kit.singer import EXIT_BY_SIGNAL, CheckedTap
-from kinetic_mailchimp.kit.timestamps import utc_now
+from kinetic_mailchimp.kit.http.retry import INTERACTIVE_RETRY_POLICY
+from kinetic_mailchimp.kit.parsing.timestamps import utc_now
+from kinetic_mailchimp.kit.settings.declaration import json_schema, read
+from kinetic_mailchimp.kit.singer.plugin import EXIT_BY_SIGNAL, CheckedTap
 from kinetic_mailchimp.mailchimp import MAILCHIMP_SETTINGS, MailchimpClient, MailchimpSettings
 from singer_sdk import Stream
 from singer_sdk.contrib.msgspec import MsgSpecWriter

@@ -10,8 +10,8 @@ from typing import cast
 
 import pytest
 from click.testing import CliRunner
-from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError, TransientError
+from kinetic_mailchimp.kit.secrets.encryption import SecretBox
 from sqlalchemy import select, text
 from tap_mailchimp_webhooks.cli.main import commands
 from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, Arrival

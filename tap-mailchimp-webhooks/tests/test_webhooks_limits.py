@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from kinetic_mailchimp.kit import bounded_server
-from kinetic_mailchimp.kit.bounded_server import LARGEST_HEAD, MOST_HEADERS, Limits
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.server import connection_bounds
+from kinetic_mailchimp.kit.server.connection_bounds import LARGEST_HEAD, MOST_HEADERS, Limits
 from tap_mailchimp_webhooks.events.delivery import FORM
 from tap_mailchimp_webhooks.receiver.settings import ReceiverSettings
 from tap_mailchimp_webhooks.webhooks.path_secret import PathSecrets
@@ -164,7 +164,7 @@ def test_a_tls_handshake_has_an_end(
     tls_certificate: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bounded_server, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(connection_bounds, "HEAD_SECONDS", 0.2)
     url = start_receiver(server={"ssl_certfile": tls_certificate})
     connection = connect(url)
     connection.settimeout(30)  # asyncio itself waits for 60 s
@@ -184,7 +184,7 @@ def test_a_request_that_does_not_end_is_cut_off(
     caplog: pytest.LogCaptureFixture,
     beginning: bytes,
 ) -> None:
-    monkeypatch.setattr(bounded_server, "SWEEP_SECONDS", 0.02)
+    monkeypatch.setattr(connection_bounds, "SWEEP_SECONDS", 0.02)
     url = start_receiver(limits=Limits(500, 50, head_seconds=0.1, request_seconds=0.2))
     connection = connect(url)
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from kinetic_mailchimp.kit.email_address import email_key
+from kinetic_mailchimp.kit.parsing.email_address import email_key
 from rich import box
 from rich.console import Console
 from rich.markup import escape

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from followed import Command, Project
-from kinetic_mailchimp.kit.email_address import email_key
+from kinetic_mailchimp.kit.parsing.email_address import email_key
 from stage import ROOT, Stage, set_stage
 
 DOCS = ROOT / "docs"

@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from kinetic_mailchimp.console.lazy_group import LazyCommand, LazyGroup
-from kinetic_mailchimp.kit.secret_option import SecretText
+from kinetic_mailchimp.kit.settings.secret_option import SecretText
 
 _AUDIT: Final = "kinetic_mailchimp.audit.cli"
 _CONSOLE: Final = "kinetic_mailchimp.console"

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
 from kinetic_mailchimp.kit.project import load_env_file
-from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
+from kinetic_mailchimp.kit.redaction.masker import MASKER, mask_logs
 
 _NOT_DONE: Final = 3
 """Exit status of a command that could not do its work."""

@@ -17,9 +17,9 @@ import click
 from kinetic_mailchimp.doctor.examination import Examination, examine
 from kinetic_mailchimp.kit.checks import Finding, Verdict
 from kinetic_mailchimp.kit.errors import ConnectorError
-from kinetic_mailchimp.kit.json_reading import parse_json
+from kinetic_mailchimp.kit.parsing.json_reading import parse_json
 from kinetic_mailchimp.kit.project import Project, load_env_file
-from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
+from kinetic_mailchimp.kit.redaction.masker import MASKER, mask_logs
 
 GROUP: Final = "kinetic_mailchimp.doctor"
 """The entry points under which installed plugins can be checked, each by its name in meltano.yml."""

@@ -20,12 +20,12 @@ from kinetic_mailchimp.doctor.command import GROUP
 from kinetic_mailchimp.doctor.examination import examine_plugins
 from kinetic_mailchimp.doctor.questions import GROUPS, SECRETS, Question, generated
 from kinetic_mailchimp.kit.checks import Finding, Verdict
-from kinetic_mailchimp.kit.encryption import SecretBox, is_encrypted, reveal
-from kinetic_mailchimp.kit.encryption_keys import KEY_FILE_VARIABLE
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
-from kinetic_mailchimp.kit.private_files import MODE, open_private
 from kinetic_mailchimp.kit.project import Project, env_file, read_env_file
-from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
+from kinetic_mailchimp.kit.redaction.masker import MASKER, mask_logs
+from kinetic_mailchimp.kit.secrets.encryption import SecretBox, is_encrypted, reveal
+from kinetic_mailchimp.kit.secrets.keys import KEY_FILE_VARIABLE
+from kinetic_mailchimp.kit.secrets.private_files import MODE, open_private
 
 DEFAULT_KEY_FILE: Final = "~/.config/kinetic-mailchimp/secret.key"
 _SECONDS: Final = 30.0

@@ -17,10 +17,10 @@ from kinetic_mailchimp.epicor.errors import host_of
 from kinetic_mailchimp.epicor.problem import read_problem
 from kinetic_mailchimp.epicor.settings import EpicorSettings, default_token_url
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, CredentialsError, TransientError
-from kinetic_mailchimp.kit.http_call import Answer, Request
-from kinetic_mailchimp.kit.redaction import MASKER
-from kinetic_mailchimp.kit.retry import RetryPolicy
-from kinetic_mailchimp.kit.transport import Authorization, FixedAuthorization, Transport, basic_login
+from kinetic_mailchimp.kit.http.call import Answer, Request
+from kinetic_mailchimp.kit.http.retry import RetryPolicy
+from kinetic_mailchimp.kit.http.transport import Authorization, FixedAuthorization, Transport, basic_login
+from kinetic_mailchimp.kit.redaction.masker import MASKER
 
 logger = logging.getLogger(__name__)
 

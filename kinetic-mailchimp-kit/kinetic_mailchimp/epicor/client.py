@@ -19,9 +19,9 @@ from kinetic_mailchimp.epicor.metadata import ServiceMetadata, parse_metadata
 from kinetic_mailchimp.epicor.odata import Value, key_segment
 from kinetic_mailchimp.epicor.settings import EpicorSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
-from kinetic_mailchimp.kit.http_call import Answer, HttpCall, Reply, Request
-from kinetic_mailchimp.kit.retry import RetryPolicy
-from kinetic_mailchimp.kit.transport import Transport
+from kinetic_mailchimp.kit.http.call import Answer, HttpCall, Reply, Request
+from kinetic_mailchimp.kit.http.retry import RetryPolicy
+from kinetic_mailchimp.kit.http.transport import Transport
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.secret_names import REFERENCE, references
+from kinetic_mailchimp.kit.redaction.secret_names import REFERENCE, references
 
 ROOT_VARIABLE: Final = "MELTANO_PROJECT_ROOT"
 ENV_FILE_VARIABLE: Final = "CONNECTOR_ENV_FILE"

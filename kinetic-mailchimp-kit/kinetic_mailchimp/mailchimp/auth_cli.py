@@ -10,12 +10,12 @@ from pathlib import Path
 import click
 from dotenv import set_key
 
-from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
-from kinetic_mailchimp.kit.private_files import warn_if_shared
 from kinetic_mailchimp.kit.project import load_env_file
-from kinetic_mailchimp.kit.redaction import mask_logs
-from kinetic_mailchimp.kit.secret_option import SecretText
+from kinetic_mailchimp.kit.redaction.masker import mask_logs
+from kinetic_mailchimp.kit.secrets.encryption import SecretBox
+from kinetic_mailchimp.kit.secrets.private_files import warn_if_shared
+from kinetic_mailchimp.kit.settings.secret_option import SecretText
 from kinetic_mailchimp.mailchimp.client import MailchimpClient
 from kinetic_mailchimp.mailchimp.oauth import (
     AUTHORIZE_URL,

@@ -22,7 +22,7 @@ from kinetic_mailchimp.audit import AuditTrail, Decision, Direction
 from kinetic_mailchimp.audit.storage.database import PROFILE, Database
 from kinetic_mailchimp.audit.storage.schema import decisions, metadata, runs, same_person
 from kinetic_mailchimp.audit.trail.environment import record_encryption
-from kinetic_mailchimp.kit import database as kit_database
+from kinetic_mailchimp.kit.database import database as kit_database
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 
 Make = Callable[..., Decision]

@@ -6,7 +6,7 @@ import logging
 
 from kinetic_mailchimp.epicor.errors import ProbeRequest, QueryRefusedError
 from kinetic_mailchimp.epicor.odata import and_
-from kinetic_mailchimp.kit.http_call import Request
+from kinetic_mailchimp.kit.http.call import Request
 
 from tap_epicor_kinetic.reading.cursor import Cursor, Scalar
 from tap_epicor_kinetic.reading.set_reader import SetReader

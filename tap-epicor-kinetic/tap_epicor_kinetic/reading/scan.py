@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from kinetic_mailchimp.epicor import Row
 from kinetic_mailchimp.epicor.errors import QueryRefusedError
-from kinetic_mailchimp.kit.timestamps import format_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 
 from tap_epicor_kinetic.reading import probes
 from tap_epicor_kinetic.reading.bookmark import Bookmark, KeyRange, Scan

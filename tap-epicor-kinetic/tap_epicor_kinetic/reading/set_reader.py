@@ -12,7 +12,7 @@ from kinetic_mailchimp.epicor.client import LONGEST_URL
 from kinetic_mailchimp.epicor.errors import BodyTooLargeError, PageRequest, PageTimeoutError, UrlTooLongError
 from kinetic_mailchimp.epicor.odata import and_, typed_literal
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.http_call import Request
+from kinetic_mailchimp.kit.http.call import Request
 
 from tap_epicor_kinetic.records.rows import normalize_values
 

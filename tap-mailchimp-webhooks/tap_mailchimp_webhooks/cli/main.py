@@ -8,9 +8,9 @@ import sys
 
 import click
 from kinetic_mailchimp.kit.errors import ConnectorError
-from kinetic_mailchimp.kit.private_files import warn_if_shared
 from kinetic_mailchimp.kit.project import env_file, load_env_file
-from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
+from kinetic_mailchimp.kit.redaction.masker import MASKER, mask_logs
+from kinetic_mailchimp.kit.secrets.private_files import warn_if_shared
 
 from tap_mailchimp_webhooks.cli.copy import copy
 from tap_mailchimp_webhooks.cli.person import erase, export

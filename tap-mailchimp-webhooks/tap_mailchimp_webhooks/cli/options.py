@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
-from kinetic_mailchimp.kit import options as kit_options
-from kinetic_mailchimp.kit.settings import read, setting
+from kinetic_mailchimp.kit.settings import options as kit_options
+from kinetic_mailchimp.kit.settings.declaration import read, setting
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
 
 from tap_mailchimp_webhooks.inbox.database import default_url

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from kinetic_mailchimp.kit import database as kit_database
+from kinetic_mailchimp.kit.database import database as kit_database
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.kit.project import project_root
 from sqlalchemy.exc import DataError as RefusedValueError

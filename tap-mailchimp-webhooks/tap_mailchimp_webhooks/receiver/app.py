@@ -14,10 +14,10 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
-from kinetic_mailchimp.kit.bounded_server import Limits
 from kinetic_mailchimp.kit.errors import ConnectorError
-from kinetic_mailchimp.kit.rate_limit import RateLimit
-from kinetic_mailchimp.kit.timestamps import utc_now
+from kinetic_mailchimp.kit.parsing.timestamps import utc_now
+from kinetic_mailchimp.kit.server.connection_bounds import Limits
+from kinetic_mailchimp.kit.server.rate_limit import RateLimit
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override

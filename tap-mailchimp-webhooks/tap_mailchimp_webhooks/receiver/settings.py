@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.settings import setting
+from kinetic_mailchimp.kit.settings.declaration import setting
 
 from tap_mailchimp_webhooks.webhooks.path_secret import PathSecretSettings
 from tap_mailchimp_webhooks.webhooks.signature import MAX_AGE_SECONDS

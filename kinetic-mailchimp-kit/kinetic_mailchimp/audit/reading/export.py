@@ -12,7 +12,7 @@ from typing import TextIO
 
 from kinetic_mailchimp.audit.reading.formatting import spreadsheet_cell
 from kinetic_mailchimp.audit.reading.queries import EntryView
-from kinetic_mailchimp.kit.plain_text import plain
+from kinetic_mailchimp.kit.redaction.plain_text import plain
 
 
 def write_json(entries: Iterable[EntryView], output: TextIO) -> None:

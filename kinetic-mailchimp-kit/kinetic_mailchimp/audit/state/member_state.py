@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
-from kinetic_mailchimp.kit.timestamps import parse_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
 
 if TYPE_CHECKING:
     from kinetic_mailchimp.audit.state.ledger import Ledger

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from kinetic_mailchimp.kit import database as kit_database
+from kinetic_mailchimp.kit.database import database as kit_database
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, TransientError
 
 _MOST_DIGITS: Final = 6

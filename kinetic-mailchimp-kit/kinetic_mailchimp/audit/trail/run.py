@@ -24,7 +24,7 @@ from kinetic_mailchimp.audit.trail.letter_states import OPEN
 from kinetic_mailchimp.audit.trail.open_letters import OpenLetters
 from kinetic_mailchimp.audit.trail.summary import RunSummary, Status
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError
-from kinetic_mailchimp.kit.timestamps import Clock, format_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import Clock, format_timestamp
 
 RUNNING = "running"
 _MOST_UPDATES: Final = 20_000

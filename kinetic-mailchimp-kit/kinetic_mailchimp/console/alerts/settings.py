@@ -8,8 +8,8 @@ from functools import partial
 
 from kinetic_mailchimp.audit.cli.common import parse_age
 from kinetic_mailchimp.audit.trail.drift import Drift
-from kinetic_mailchimp.kit.settings import setting
-from kinetic_mailchimp.kit.web_url import web_url
+from kinetic_mailchimp.kit.http.web_url import web_url
+from kinetic_mailchimp.kit.settings.declaration import setting
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.settings import setting
-from kinetic_mailchimp.kit.web_url import IN_CLEAR, travels_in_clear, web_url
+from kinetic_mailchimp.kit.http.web_url import IN_CLEAR, travels_in_clear, web_url
+from kinetic_mailchimp.kit.settings.declaration import setting
 
 logger = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from kinetic_mailchimp.kit.encryption import is_encrypted, is_encrypted_in_part
-from kinetic_mailchimp.kit.encryption_keys import KEY_VARIABLE
-from kinetic_mailchimp.kit.secret_names import has_login, is_in_clear, named_as_secret, references
+from kinetic_mailchimp.kit.redaction.secret_names import has_login, is_in_clear, named_as_secret, references
+from kinetic_mailchimp.kit.secrets.encryption import is_encrypted, is_encrypted_in_part
 from kinetic_mailchimp.kit.secrets.files import SettingsFile, Value
+from kinetic_mailchimp.kit.secrets.keys import KEY_VARIABLE
 
 CLEAR, ENCRYPTED, ELSEWHERE, UNSET = "in clear", "encrypted", "without a secret in them", "not set"
 

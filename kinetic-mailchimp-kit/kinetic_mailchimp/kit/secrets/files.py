@@ -13,9 +13,9 @@ from pathlib import Path
 import yaml
 from dotenv.parser import Binding, parse_stream
 
-from kinetic_mailchimp.kit.encryption import PREFIX
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.private_files import warn_if_shared
+from kinetic_mailchimp.kit.secrets.encryption import PREFIX
+from kinetic_mailchimp.kit.secrets.private_files import warn_if_shared
 
 DEFINITION_SUFFIX = ".lock"
 YAML_SUFFIXES = frozenset({".yml", ".yaml", ".json", DEFINITION_SUFFIX})
