@@ -275,7 +275,7 @@ class Loader:
             if (rows := write.lowered_for) is not None:
                 sending[STATUS] = rows
             if sending and write.state and not write.former:
-                claims[write.record.member] = replace(write.state, sending=sending).to_json()
+                claims[write.record.member] = replace(write.state, sending=sending)
         if claims:
             self._record([], ledger={membership.members_namespace: claims})
 

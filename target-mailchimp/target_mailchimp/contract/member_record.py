@@ -224,6 +224,8 @@ def _names(value: Any, name: str) -> tuple[str, ...] | None:  # noqa: ANN401 (JS
 
 
 def _choices(value: Any, name: str) -> dict[str, bool]:  # noqa: ANN401 (JSON)
+    if value is None:
+        return {}
     if isinstance(value, Mapping):
         return {str(key): _boolean(chosen, name) for key, chosen in value.items() if chosen is not None}
     return dict.fromkeys(_names(value, name) or (), True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar, overload
 
 import msgspec
@@ -66,7 +66,7 @@ class Ledger:
         found: dict[str, Any] = {}
         with self._database.reading() as connection:
             for keys_of_query in in_batches(wanted, _KEYS_PER_QUERY):
-                rows = connection.execute(self._select().where(ledger_entries.c.key.in_(keys_of_query)))
+                rows = _of_keys(connection, "SELECT key, value", self._namespace, keys_of_query)
                 found.update((key, read(value)) for key, value in rows)
         return found
 
@@ -106,22 +106,31 @@ def apply_changes(connection: sa.Connection, changes: LedgerChanges, *, run_id: 
         now: The time of the change.
     """
     # Sorted, so that two writers that change the same keys wait for each other and never in a circle.
-    flat = sorted(
-        ((namespace, key, value) for namespace, of_keys in changes.items() for key, value in of_keys.items()),
-        key=lambda change: change[:2],
-    )
+    in_order = [
+        (namespace, key, of_keys[key])
+        for namespace, of_keys in sorted(changes.items())
+        for key in sorted(of_keys)
+    ]
     stored = [
         (namespace, storable(key), to_json(value), run_id, now)
-        for namespace, key, value in flat
+        for namespace, key, value in in_order
         if value is not None
     ]
     insert_rows(connection, ledger_entries, _COLUMNS, stored, upsert=_REPLACE)
-    gone = ((namespace, key) for namespace, key, value in flat if value is None)
+    gone = ((namespace, key) for namespace, key, value in in_order if value is None)
     for namespace, of_namespace in itertools.groupby(gone, key=lambda change: change[0]):
         for keys in in_batches([key for _, key in of_namespace], _KEYS_PER_QUERY):
-            connection.execute(
-                sa.delete(ledger_entries).where(
-                    ledger_entries.c.namespace == namespace,
-                    ledger_entries.c.key.in_(keys),
-                )
-            )
+            _of_keys(connection, "DELETE", namespace, keys)
+
+
+def _of_keys(
+    connection: sa.Connection, action: str, namespace: str, keys: Sequence[str]
+) -> sa.CursorResult[Any]:
+    """Run one statement about keys: they are a single value, so that its text is the same for any number."""
+    wanted: str | list[str]
+    if connection.dialect.name == "sqlite":
+        condition, wanted = "namespace = ? AND key IN (SELECT value FROM json_each(?))", to_json(keys)
+    else:
+        condition, wanted = "namespace = %s AND key = ANY(%s)", [storable(key) for key in keys]
+    statement = f"{action} FROM ledger_entries WHERE {condition}"
+    return connection.exec_driver_sql(statement, (namespace, wanted))
