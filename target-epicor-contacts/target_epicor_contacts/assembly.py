@@ -141,6 +141,7 @@ class Assembly:
             for entity in settings.entities:
                 client.read(company, entity.path, select=entity.key, top=1)
                 yield f"Company {company}: {entity.setting} can be read."
+        yield "Whether these rows may be changed shows with the first write: Kinetic does not tell before."
         if settings.unmatched == "create":
             self._creator(self._finder()).customer_number()
             yield "The customer for new contacts exists."

@@ -122,8 +122,8 @@ MISTAKES: dict[str, tuple[Change, str, str]] = {
     ),
     "the way to log in is misspelled": (
         env(EPICOR_AUTH_METHOD="Basic"),
-        ("Setting `auth_method` (variable `EPICOR_AUTH_METHOD`) is not one of its options. Use `basic`, "
-        "`token_resource`, `oauth2`, `api_key`."),
+        ("Setting `auth_method` (variable `EPICOR_AUTH_METHOD`) is not one of its options. Use one "
+        "of basic, token_resource, oauth2, api_key. `auth_method` comes from EPICOR_AUTH_METHOD in {env}."),
         "",
     ),
     "there are no credentials for Mailchimp": (

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it publishes no types
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.settings.declaration import REQUIRED, from_text, json_schema, read, setting
+from kinetic_mailchimp.kit.settings.declaration import REQUIRED, json_schema, read, setting
+from kinetic_mailchimp.kit.settings.from_text import from_text
 
 
 class Mode(StrEnum):
