@@ -575,3 +575,21 @@ def test_the_path_secret_is_changed_without_losing_a_delivery(
     later = Registrar(client, known, lambda: datetime.now(UTC) + timedelta(hours=3))
     assert [one.action for one in later.rotate(mailchimp.list_id, public_url(url, new))] == ["confirmed"]
     assert len(known.signing_secrets().readable) == len(hooks(mailchimp)) == 2
+
+
+def test_what_names_nobody_is_no_alarm(
+    command: Callable[..., Result],
+    mailchimp: RunningMailchimp,
+    start_receiver: Callable[..., str],
+    inbox: Inbox,
+) -> None:
+    mailchimp.control.switch(validator_posts=True, sms_events=True)
+    command("register", "--url", start_receiver())
+    mailchimp.control.subscribe("ada@example.com")
+    mailchimp.control.unsubscribe("ada@example.com")
+    mailchimp.control.flush_webhooks(hurry=True)
+
+    assert [event.type for event in inbox.read(CONTACT_EVENTS, after=0)] == ["subscribe", "unsubscribe"]
+    status = command("status")
+    assert status.exit_code == 0
+    assert "unknown_type  sms_unsubscribe" in status.output
