@@ -1,12 +1,14 @@
 # Every target installs what it needs first. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help install lock setup doctor demo test model faults soak check audit bounds fuzz docs docs-follow docs-site format bench-smoke bench wheels release stranger clean \
+.PHONY: help install lock setup doctor demo test model faults soak scale-test check audit bounds fuzz docs docs-follow docs-site format bench-smoke bench wheels release stranger clean \
         purge
 
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
 SITE := .venv/site
+DAGSTER := .venv/dagster
+MANIFESTS := .venv/manifests
 MEMBERS := kinetic-mailchimp-kit tap-epicor-kinetic tap-mailchimp-webhooks target-epicor-contacts \
            target-mailchimp tests/simulators
 PUBLISHED := $(filter-out tests/simulators,$(MEMBERS))
@@ -34,6 +36,10 @@ lock: ## Write requirements.lock again (needs the network)
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	    --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 	    --group site --constraint requirements.lock --output-file tests/docs/requirements.lock
+	@for group in dagster:deploy/dagster manifests:tests/scale; do \
+	    $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	        --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+	        --group $${group%:*} --output-file $${group#*:}/requirements.lock || exit 1; done
 
 setup: install ## Ask, try each answer, write .env; or SETUP_ANSWERS=FILE
 	@$(BIN)/connector-setup
@@ -44,7 +50,7 @@ doctor: install ## Look at everything that a run needs, and say what to do
 demo: install ## Both pipelines, simulated; DEMO_CUSTOMERS=N sets the size
 	$(BIN)/python tests/e2e/demo.py
 
-test: install ## Every test
+test: install $(DAGSTER)/installed $(MANIFESTS)/installed ## Every test
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 model: export MODEL_SEQUENCES ?= 4000
@@ -60,13 +66,18 @@ soak: export PYTHONPATH := tests/e2e:tests/model
 soak: install ## Both directions under load for SOAK_MINUTES (30)
 	$(BIN)/python tests/soak/soak.py
 
-check: install ## Lint, format, types, imports, dependencies, documentation
+scale-test: install $(DAGSTER)/installed $(MANIFESTS)/installed ## Ten tenants, two workers, one of them killed
+	$(BIN)/pytest tests/scale --override-ini python_files='scale_*.py' --override-ini timeout=3600
+
+check: install $(DAGSTER)/installed ## Lint, format, types, imports, dependencies, documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(PACKAGES)
 	@# Tests are held to the same, but for annotations of their fixtures.
-	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench tests/docs tests/doctor tests/faults tests/fuzz tests/model tests/soak tests/stranger tests/upgrades .ci; do \
+	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench tests/docs tests/doctor tests/faults tests/fuzz tests/model tests/scale tests/soak tests/stranger tests/upgrades .ci; do \
 	    $(BIN)/mypy --allow-untyped-defs --allow-incomplete-defs $$tests || exit 1; done
+	MYPYPATH=deploy/dagster $(BIN)/mypy --python-executable $(DAGSTER)/bin/python --disable-error-code import-untyped \
+	    --cache-dir .mypy_cache/dagster deploy/dagster
 	$(BIN)/lint-imports
 	@for member in $(MEMBERS); do \
 	    found=$$(cd $$member && "$(CURDIR)/$(BIN)/deptry" . 2>&1) || { echo "$$found"; exit 1; }; done
@@ -95,10 +106,13 @@ docs-site: $(SITE)/installed ## Build the documentation into site/; fails on a d
 	NO_MKDOCS_2_WARNING=1 PYTHONDONTWRITEBYTECODE=1 $(SITE)/bin/mkdocs build --strict --quiet
 	@echo "Open site/index.html"
 
-# An environment of its own: nothing else needs what builds the site.
-$(SITE)/installed: .venv/installed tests/docs/requirements.lock
-	$(UV) venv --quiet --clear $(SITE)
-	$(UV) pip sync --quiet --python $(SITE)/bin/python --require-hashes tests/docs/requirements.lock
+# Environments of their own, each from a lock file of its own: nothing else needs what they have.
+$(SITE)/installed: tests/docs/requirements.lock
+$(DAGSTER)/installed: deploy/dagster/requirements.lock
+$(MANIFESTS)/installed: tests/scale/requirements.lock
+.venv/%/installed: .venv/installed
+	$(UV) venv --quiet --clear --python $(BIN)/python $(@D)
+	$(UV) pip sync --quiet --python $(@D)/bin/python --require-hashes $(filter %.lock,$^)
 	@touch $@
 
 format: install ## Format, and fix what can be fixed

@@ -85,7 +85,9 @@ def test_a_connection_check_prints_lines_and_ends_well_or_badly(start_epicor: An
     assert "wrong-on-purpose" not in bad.stderr + bad.stdout
 
 
-def test_a_connection_check_takes_the_files_that_meltano_hands_over(start_epicor: Any, tmp_path: Path) -> None:
+def test_a_connection_check_takes_the_files_that_meltano_hands_over(
+    start_epicor: Any, tmp_path: Path
+) -> None:
     config = write_config(start_epicor(customers=5), tmp_path)
     catalog = tmp_path / "catalog.json"
     catalog.write_text(run("--config", config, "--discover").stdout)

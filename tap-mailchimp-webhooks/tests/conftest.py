@@ -20,8 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from fastapi import FastAPI
-from kinetic_mailchimp.kit.bounded_server import BoundedServer, Limits, bounded_protocol
-from kinetic_mailchimp.kit.redaction import MASKER
+from kinetic_mailchimp.kit.redaction.masker import MASKER
+from kinetic_mailchimp.kit.server.bounded_server import BoundedServer, bounded_protocol
+from kinetic_mailchimp.kit.server.connections import Limits
 from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
 from tap_mailchimp_webhooks.events.event import Arrival
 from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption

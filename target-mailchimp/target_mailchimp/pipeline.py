@@ -16,9 +16,9 @@ from kinetic_mailchimp.kit.errors import ConnectorError, DataError
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience
 from target_mailchimp.audience.directory import AudienceDirectory, require_audience
 from target_mailchimp.audit import decisions as report
-from target_mailchimp.batch_planner import Planned, Planner
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, read_record
-from target_mailchimp.membership import Membership
+from target_mailchimp.planning.batch_planner import Planned, Planner
+from target_mailchimp.planning.membership import Membership
 from target_mailchimp.rules.plan import Write, restoration
 from target_mailchimp.settings import LoadSettings
 from target_mailchimp.writing.write_result import WriteResult

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kinetic_mailchimp.audit.reading.formatting import format_word
-from kinetic_mailchimp.kit.email_address import email_key
+from kinetic_mailchimp.kit.parsing.email_address import email_key
 from rich import box
 from rich.console import Console
 from rich.markup import escape

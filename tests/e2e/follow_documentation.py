@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from followed import Command, Project
-from kinetic_mailchimp.kit.email_address import email_key
+from kinetic_mailchimp.kit.parsing.email_address import email_key
 from stage import ROOT, Stage
 
 DOCS = ROOT / "docs"

@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from kinetic_mailchimp.epicor.auth import read_token
 from kinetic_mailchimp.epicor.classification import classify as classify_epicor
 from kinetic_mailchimp.epicor.metadata import parse_metadata
-from kinetic_mailchimp.kit.email_address import InvalidEmailError, parse_email
 from kinetic_mailchimp.kit.errors import ConnectorError
-from kinetic_mailchimp.kit.http_call import Answer, Request
-from kinetic_mailchimp.kit.singer_messages import MessageReader
+from kinetic_mailchimp.kit.http.call import Answer, Request
+from kinetic_mailchimp.kit.parsing.email_address import InvalidEmailError, parse_email
+from kinetic_mailchimp.kit.singer.messages import MessageReader
 from kinetic_mailchimp.mailchimp.errors import classify as classify_mailchimp
 from tap_epicor_kinetic.records.rows import normalize_values
 from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery

@@ -14,7 +14,7 @@ from kinetic_mailchimp.epicor.errors import (
 )
 from kinetic_mailchimp.epicor.problem import Problem, read_problem
 from kinetic_mailchimp.kit.errors import ConnectorError, CredentialsError, PermissionDeniedError
-from kinetic_mailchimp.kit.http_call import Answer, Request
+from kinetic_mailchimp.kit.http.call import Answer, Request
 
 
 def classify(request: Request, answer: Answer) -> ConnectorError | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.secret_names import REFERENCE, references
+from kinetic_mailchimp.kit.redaction.secret_names import REFERENCE, references
 
 ROOT_VARIABLE: Final = "MELTANO_PROJECT_ROOT"
 ENV_FILE_VARIABLE: Final = "CONNECTOR_ENV_FILE"
@@ -114,10 +114,6 @@ class Project:
         """The plugins by name, as they are written; those of the environment are left out."""
         return {str(plugin["name"]): plugin for plugin in _plugins(self.document)}
 
-    def distribution(self, plugin: str) -> str:
-        """The plugin that another one inherits from in the end; itself where it inherits from none."""
-        return self._family(plugin)[-1]
-
     def config(self, plugin: str) -> dict[str, Any]:
         """The configuration that Meltano hands to a plugin; what is empty is left out."""
         given = {name: self._expanded(value) for name, value in self._written_config(plugin).items()}
@@ -212,7 +208,7 @@ _ALONE: Final = Project(Path(), {}, "", {}, {})
 
 def own_variable(plugin: str, setting: str) -> str:
     """The variable from which Meltano and the Singer SDK take a setting by themselves."""
-    return f"{plugin}_{setting}".replace("-", "_").upper()
+    return re.sub(r"[^A-Za-z0-9]", "_", f"{plugin}_{setting}").upper()
 
 
 def with_origins(text: str, plugin: str, settings: Iterable[str], project: Project | None = None) -> str:

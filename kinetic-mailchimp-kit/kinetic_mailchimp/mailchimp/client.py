@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from kinetic_mailchimp.kit.http_call import HttpCall, Reply, Request
+from kinetic_mailchimp.kit.http.call import HttpCall, Reply, Request
 from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE, Document, MailchimpApi, date_of, rows_of
 from kinetic_mailchimp.mailchimp.member import normalized_member
 from kinetic_mailchimp.mailchimp.members_walk import MEMBER_FIELDS, walk_members

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 import msgspec
-from kinetic_mailchimp.kit.email_address import email_key
 from kinetic_mailchimp.kit.errors import TransientError
+from kinetic_mailchimp.kit.parsing.email_address import email_key
 from sqlalchemy import func, select
 
 from tap_mailchimp_webhooks.inbox.store import LOOKUP_CHUNK, Inbox, StoredEvent, chunks

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from threading import Event
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
-from kinetic_mailchimp.kit.timestamps import utc_now
+from kinetic_mailchimp.kit.parsing.timestamps import utc_now
 
 from tap_mailchimp_webhooks.inbox.readers import Readers
 from tap_mailchimp_webhooks.inbox.store import Inbox, StoredEvent

@@ -8,8 +8,8 @@ from itertools import groupby
 from typing import Any
 
 from kinetic_mailchimp.audit import Action, Decision
-from kinetic_mailchimp.kit.http_call import HttpCall
-from kinetic_mailchimp.kit.timestamps import format_timestamp
+from kinetic_mailchimp.kit.http.call import HttpCall
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 
 from target_epicor_contacts.audit.event_result import BatchResult, EventResult
 from target_epicor_contacts.contract.contact_update import ContactUpdate, InvalidUpdateError, parse_updates

@@ -13,10 +13,10 @@ from decimal import Decimal, InvalidOperation
 from html.entities import html5
 from typing import Any
 
-from kinetic_mailchimp.kit.countries import country_code, country_name
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
-from kinetic_mailchimp.kit.numbers import bounded_decimal
-from kinetic_mailchimp.kit.timestamps import parse_timestamp
+from kinetic_mailchimp.kit.parsing.countries import country_code, country_name
+from kinetic_mailchimp.kit.parsing.numbers import bounded_decimal
+from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
 
 from target_epicor_contacts.epicor.entities import CONTACT, EMAIL, Entity
 

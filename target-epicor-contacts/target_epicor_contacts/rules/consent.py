@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from kinetic_mailchimp.audit.state.flag_state import FlagCause, FlagState
-from kinetic_mailchimp.kit.timestamps import format_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate, Status
 from target_epicor_contacts.contract.event_order import Age

@@ -11,7 +11,7 @@ from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE
 from kinetic_mailchimp.audit.state.member_state import MemberState
 
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord
-from target_mailchimp.membership import Membership
+from target_mailchimp.planning.membership import Membership
 from target_mailchimp.rules.consent import LEFT_ROW_OPTED_OUT
 from target_mailchimp.rules.plan import LEFT_BEHIND, RESTORED, NoWrite
 from target_mailchimp.writing.write_result import WriteResult

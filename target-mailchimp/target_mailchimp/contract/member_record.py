@@ -8,7 +8,7 @@ from typing import Any
 
 from kinetic_mailchimp.audit.state.flag_state import FlagState
 from kinetic_mailchimp.audit.state.member_state import is_older
-from kinetic_mailchimp.kit.email_address import InvalidEmailError, parse_email
+from kinetic_mailchimp.kit.parsing.email_address import InvalidEmailError, parse_email
 from kinetic_mailchimp.mailchimp import subscriber_hash
 
 PLAIN_ATTRIBUTES = (

@@ -9,7 +9,7 @@ from typing import Any
 from kinetic_mailchimp.audit import Action
 from kinetic_mailchimp.audit.state.member_state import MemberState
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError, DataError, NotFoundError, TransientError
-from kinetic_mailchimp.kit.http_call import HttpCall, Reply
+from kinetic_mailchimp.kit.http.call import HttpCall, Reply
 from kinetic_mailchimp.mailchimp import MailchimpClient, Refusal, RefusedError
 
 from target_mailchimp.audience.member_values import PERMISSION, describe_left_out

@@ -20,8 +20,8 @@ from kinetic_mailchimp.audit.reading.queries import EntryView
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.environment import default_database_url
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.private_files import open_private
-from kinetic_mailchimp.kit.timestamps import format_timestamp, parse_timestamp, utc_now
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, parse_timestamp, utc_now
+from kinetic_mailchimp.kit.secrets.private_files import open_private
 
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import astuple
 
 import click
@@ -9,6 +10,7 @@ import click
 from kinetic_mailchimp.audit.cli.common import opened, plugin_option
 from kinetic_mailchimp.audit.cli.tables import make_console, print_history, runs_table
 from kinetic_mailchimp.audit.reading.consent import find_last_consent
+from kinetic_mailchimp.audit.reading.export import write_json
 from kinetic_mailchimp.audit.reading.formatting import count_of, format_counts, format_time, printable
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
 from kinetic_mailchimp.audit.reading.runs import latest_runs, read_directions
@@ -50,11 +52,15 @@ def person(ctx: click.Context, email: str) -> None:
 @click.command()
 @plugin_option
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.pass_context
-def runs(ctx: click.Context, plugin: str | None, limit: int) -> None:
-    """List the newest runs."""
+def runs(ctx: click.Context, plugin: str | None, limit: int, style: str) -> None:
+    """List the newest runs, with the counts of their decisions."""
     with opened(ctx) as trail:
         found = latest_runs(trail, limit=limit, plugin=plugin)
+    if style == "json":
+        write_json(found, sys.stdout)
+        return
     console = make_console()
     console.print(runs_table(found, width=console.width) if found else "The trail has no run.")
 

@@ -14,13 +14,12 @@ from kinetic_mailchimp.audit.reading.listings import Key, at
 from kinetic_mailchimp.audit.reading.queries import (
     CLOSING_JOIN,
     ENTRY_COLUMNS,
-    ENTRY_JOIN,
     RUN_COLUMNS,
     EntryView,
     closing,
     to_entry,
 )
-from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, runs
+from kinetic_mailchimp.audit.storage.schema import ENTRY_JOIN, dead_letters, decisions, runs
 
 MOST_PARTS: Final = 100
 """Parts that are shown with a decision; the page of its run has them all."""

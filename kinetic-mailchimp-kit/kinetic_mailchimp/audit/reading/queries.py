@@ -9,7 +9,14 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, disable_index, runs, same_person
+from kinetic_mailchimp.audit.storage.schema import (
+    ENTRY_JOIN,
+    dead_letters,
+    decisions,
+    disable_index,
+    runs,
+    same_person,
+)
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.letter_states import CLOSED, WAITING_STATES
 
@@ -86,7 +93,6 @@ ENTRY_COLUMNS: Final = tuple(name for name in EntryView.__dataclass_fields__ if 
 
 closing = decisions.alias("closing")
 """The entry that records who closed a dead letter, and why."""
-ENTRY_JOIN: Final = (dead_letters.c.run_id == decisions.c.run_id) & (dead_letters.c.seq == decisions.c.seq)
 CLOSING_JOIN: Final = (
     (dead_letters.c.state == CLOSED)
     & (closing.c.run_id == dead_letters.c.result_run_id)

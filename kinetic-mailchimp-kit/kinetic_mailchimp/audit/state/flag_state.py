@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
-from kinetic_mailchimp.kit.email_address import email_key
+from kinetic_mailchimp.kit.parsing.email_address import email_key
 
 if TYPE_CHECKING:
     from kinetic_mailchimp.audit.state.ledger import Ledger

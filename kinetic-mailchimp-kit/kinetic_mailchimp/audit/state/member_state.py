@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from kinetic_mailchimp.kit.timestamps import parse_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
 
 if TYPE_CHECKING:
     from kinetic_mailchimp.audit.state.ledger import Ledger

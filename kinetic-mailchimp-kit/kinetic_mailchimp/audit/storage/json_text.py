@@ -7,9 +7,6 @@ from typing import Final, overload
 
 from msgspec.json import Encoder
 
-Scalar = str | int | float | bytes | None
-"""A value of a column."""
-
 _encode_json: Final = Encoder(enc_hook=str).encode
 
 
