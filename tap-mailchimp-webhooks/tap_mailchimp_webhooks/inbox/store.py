@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from kinetic_mailchimp.kit.database.batches import in_batches
 from kinetic_mailchimp.kit.database.bulk_insert import insert_rows
+from kinetic_mailchimp.kit.database.database.batches import in_batches
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
 from tap_mailchimp_webhooks.events.event import Arrival, subject_of
