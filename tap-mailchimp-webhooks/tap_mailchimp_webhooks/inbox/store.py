@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
 from tap_mailchimp_webhooks.events.event import Arrival, subject_of
+from tap_mailchimp_webhooks.inbox.arrivals import announce
 from tap_mailchimp_webhooks.inbox.database import Database
 from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.tables import events, identity
@@ -84,6 +85,7 @@ class Inbox:
             new_rows = [row for row, is_new in zip(rows, fresh, strict=True) if is_new]
             if new_rows:
                 connection.execute(events.insert(), new_rows)
+                announce(connection)
         return fresh
 
     def requeue(self, sequences: Sequence[int]) -> None:
@@ -97,6 +99,7 @@ class Inbox:
             connection.execute(events.delete().where(wanted))
             if again:
                 connection.execute(events.insert(), again)
+                announce(connection)
 
     def read(
         self, stream: str, *, after: int, limit: int = 500, list_ids: Sequence[str] = ()
