@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 import msgspec
-from kinetic_mailchimp.kit.database.database.batches import in_batches
+from kinetic_mailchimp.kit.database.batches import in_batches
 from kinetic_mailchimp.kit.errors import TransientError
 from kinetic_mailchimp.kit.parsing.email_address import email_key
 from sqlalchemy import func, select
