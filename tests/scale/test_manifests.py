@@ -29,7 +29,8 @@ def run(*command: str | Path, **options: Any) -> str:
         command, capture_output=True, text=True, check=False, **options
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
+    printed: str = ended.stdout
+    return printed
 
 
 def documents(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
