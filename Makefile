@@ -1,6 +1,6 @@
 # Every target installs what it needs first. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help install lock setup doctor demo test model faults soak check audit bounds fuzz docs docs-follow docs-site format bench-smoke bench wheels release stranger clean \
+.PHONY: help install lock setup doctor demo test model faults soak check audit bounds fuzz docs docs-follow docs-site format bench-smoke bench bench-peers wheels release stranger clean \
         purge
 
 PYTHON ?= python3
@@ -111,6 +111,10 @@ bench-smoke: install ## Every benchmark at a size that shows only that it runs
 
 bench: install ## Benchmarks: ratios against a floor measured in the same run
 	$(BIN)/pytest tests/bench --capture=no --override-ini python_files='bench_*.py' --override-ini timeout=3600
+
+bench-peers: export PYTHONPATH := tests/bench
+bench-peers: install ## Beside what else one could use, in environments from PyPI; PEERS=--write puts the tables into the docs
+	$(BIN)/python tests/bench/peers/compare.py $(PEERS)
 
 wheels: install ## Build the wheel of each distribution into dist/, for `pip install --find-links dist`
 	rm -rf dist
