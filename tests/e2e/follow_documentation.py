@@ -182,6 +182,13 @@ def test_what_failed_is_replayed_or_closed(project, documented):
     assert waiting(project) == []
 
 
+def test_an_upgrade_is_tried_before_it_writes(project):
+    project.follow(HOW_TO / "upgrade.md")
+
+    assert "dry run" in project.said["meltano --environment=staging run forward"]
+    assert "succeeded" in project.said["meltano --environment=prod run forward"]
+
+
 def opt_out_refused(project: Project, stage: Stage, person: str) -> None:
     """A person leaves, and Epicor refuses to change the customer for as long as the run takes."""
     stage.person("unsubscribe", person)

@@ -128,6 +128,8 @@ def test_a_wrong_setting_of_a_run_is_told_with_its_variable_and_file(project):
 
     project.run(Command(line, ()))
 
-    assert f"EPICOR_PASSWORD and EPICOR_API_KEY in {project.folder}/.env." in project.said[line]
-    assert "TAP_EPICOR_KINETIC_" not in project.said[line]
-    assert "Traceback" not in project.said[line]
+    said = project.said[line]
+    assert f"EPICOR_CLIENT_SECRET and EPICOR_API_KEY in {project.folder}/.env." in said
+    assert "EPICOR_PASSWORD" in said
+    assert "TAP_EPICOR_KINETIC_" not in said
+    assert "Traceback" not in said
