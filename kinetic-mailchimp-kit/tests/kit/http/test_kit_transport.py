@@ -292,3 +292,14 @@ def test_a_log_line_has_no_query(server, clock, caplog):
 
     assert "/people" in caplog.text
     assert "example.com" not in caplog.text
+
+
+@pytest.mark.parametrize("answer", [{"status": 503}, {"drop": True}])
+def test_a_retry_names_its_request_once(server, clock, caplog, answer):
+    server.answer(**answer)
+    server.answer(200)
+
+    transport(clock).send(Request("GET", f"{server.url}/people"))
+
+    [line] = [record.getMessage() for record in caplog.records if "Trying again" in record.getMessage()]
+    assert line.count("/people") == 1
