@@ -127,7 +127,7 @@ bench: install ## Benchmarks: ratios against a floor measured in the same run
 	$(BIN)/pytest tests/bench --capture=no --override-ini python_files='bench_*.py' --override-ini timeout=3600
 
 bench-peers: export PYTHONPATH := tests/bench
-bench-peers: install ## Beside the tools that others use; PEERS=--write keeps the tables
+bench-peers: install ## Compare with what others use; PEERS=--write keeps it
 	$(BIN)/python tests/bench/peers/compare.py $(PEERS)
 
 wheels: install ## Build wheels into dist/, for `pip install --find-links dist`
