@@ -12,6 +12,7 @@ from kinetic_mailchimp.kit.database.bulk_insert import insert_rows
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
 from tap_mailchimp_webhooks.events.event import Arrival, subject_of
+from tap_mailchimp_webhooks.inbox.arrivals import announce
 from tap_mailchimp_webhooks.inbox.database import Database
 from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.tables import events, identity
@@ -84,7 +85,9 @@ class Inbox:
                 fresh.append(arrival.event_id not in known)
                 known.add(arrival.event_id)
             new_rows = [tuple(row.values()) for row, is_new in zip(rows, fresh, strict=True) if is_new]
-            insert_rows(connection, events, tuple(rows[0]) if rows else (), new_rows)
+            if new_rows:
+                insert_rows(connection, events, tuple(rows[0]), new_rows)
+                announce(connection)
         return fresh
 
     def requeue(self, sequences: Sequence[int]) -> None:
@@ -98,6 +101,7 @@ class Inbox:
             connection.execute(events.delete().where(wanted))
             if again:
                 connection.execute(events.insert(), again)
+                announce(connection)
 
     def read(
         self, stream: str, *, after: int, limit: int = 500, list_ids: Sequence[str] = ()
