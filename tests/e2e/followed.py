@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import requests
+import certifi
 import yaml
 from stage import PROGRAMS, ROOT, Stage, borrow_plugins
 
@@ -118,7 +118,7 @@ class Project:
         programs = {
             name: script.replace("{folder}", str(machine))
             .replace("{units}", str(machine / "etc/systemd/system"))
-            .replace("{bundle}", requests.certs.where())
+            .replace("{bundle}", certifi.where())
             for name, script in programs.items()
         }
         programs["meltano"] = MELTANO.format(meltano=PROGRAMS / "meltano")

@@ -9,10 +9,14 @@ import sys
 from kinetic_mailchimp import kit
 
 NEEDS_AN_EXTRA = {
-    "kinetic_mailchimp.kit.server.connection_bounds": "uvicorn",
+    "kinetic_mailchimp.kit.server.bounded_server": "uvicorn",
+    "kinetic_mailchimp.kit.database.bulk_insert": "sqlalchemy",
     "kinetic_mailchimp.kit.database.database": "sqlalchemy",
     "kinetic_mailchimp.kit.database.copy_rows": "sqlalchemy",
     "kinetic_mailchimp.kit.database.failures": "sqlalchemy",
+    "kinetic_mailchimp.kit.database.sqlite": "sqlalchemy",
+    "kinetic_mailchimp.kit.database.url": "sqlalchemy",
+    "kinetic_mailchimp.kit.singer.durable_target": "singer_sdk",
     "kinetic_mailchimp.kit.singer.plugin": "singer_sdk",
     "kinetic_mailchimp.kit.singer.messages": "singer_sdk",
 }

@@ -114,7 +114,7 @@ def _cut(reader: SetReader, planner: Planner, scan: Scan, workers: int) -> Scan:
     if column is None or planner.by_offset or workers == 1:
         return scan
     ends = probes.ends(reader, column)
-    if ends is None or ends[1] - ends[0] < workers * reader.page_size:
+    if ends is None or ends[1] - ends[0] < workers * reader.size.now:
         return scan
     return planner.cut(scan, *ends, workers)
 

@@ -25,7 +25,7 @@ class ServeOptions(ReceiverSettings, InboxSettings):
 def serve(**options: Any) -> None:  # noqa: ANN401 (click's)
     """Receive webhooks: store each, then answer."""
     # The web server is imported where it is needed: the other commands start faster without.
-    from kinetic_mailchimp.kit.server import connection_bounds  # noqa: PLC0415
+    from kinetic_mailchimp.kit.server import bounded_server  # noqa: PLC0415
 
     from tap_mailchimp_webhooks.receiver.app import create_app, limits_of  # noqa: PLC0415
 
@@ -38,7 +38,7 @@ def serve(**options: Any) -> None:  # noqa: ANN401 (click's)
     # time deliveries wait for some 50 ms.
     gc.collect()
     gc.freeze()
-    connection_bounds.serve(
+    bounded_server.serve(
         app,
         limits_of(settings),
         ssl_certfile=settings.tls_certificate or None,

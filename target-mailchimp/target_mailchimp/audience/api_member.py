@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Any
 
 from kinetic_mailchimp.audit.state.member_state import (
@@ -14,6 +13,7 @@ from kinetic_mailchimp.audit.state.member_state import (
     carried_opt_out,
 )
 from kinetic_mailchimp.mailchimp import member_key
+from msgspec.structs import replace
 
 from target_mailchimp.audience.audience import MERGE_FIELD
 from target_mailchimp.audience.stored_form import is_same

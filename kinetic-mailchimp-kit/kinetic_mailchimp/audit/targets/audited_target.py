@@ -17,7 +17,7 @@ from kinetic_mailchimp.audit.trail.drift import RECONCILE
 from kinetic_mailchimp.kit.checks import Check
 from kinetic_mailchimp.kit.errors import text_to_keep
 from kinetic_mailchimp.kit.http.web_url import check_is_local
-from kinetic_mailchimp.kit.singer.plugin import DurableTarget, RunStatus
+from kinetic_mailchimp.kit.singer.durable_target import DurableTarget, RunStatus
 
 if TYPE_CHECKING:
     from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
@@ -17,6 +17,9 @@ from kinetic_mailchimp.kit.parsing.json_reading import parse_json
 
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
+Parse = Callable[[bytes], Any]
+"""Makes a document of a body; raises ValueError where it is cut off."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -28,6 +31,7 @@ class Request:
         headers: Beside those of the authorization.
         repeatable: Whether it may be sent again when no usable answer came. By default, reads only.
         max_attempts: Attempts at most, where the transport would make more.
+        parse: Makes the document of any answer, a refusal too.
     """
 
     method: str
@@ -39,6 +43,7 @@ class Request:
     repeatable: bool | None = None
     authorized: bool = True
     max_attempts: int | None = None
+    parse: Parse = parse_json
 
     timeout_error: ClassVar[type[ConnectorError]] = TransientError
     """The error for no answer in time; only a TransientError is tried again."""
@@ -69,12 +74,14 @@ class Answer:
         headers: Case-insensitive.
         body: All of it.
         seconds: From the request to the end of the body.
+        parse: That of the request.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     seconds: float = 0.0
+    parse: Parse = parse_json
 
     @property
     def text(self) -> str:
@@ -93,7 +100,7 @@ class Answer:
         Raises:
             ValueError: It is not valid JSON.
         """
-        return parse_json(self.body)
+        return self.parse(self.body)
 
     @property
     def request_id(self) -> str | None:

@@ -7,7 +7,6 @@ from urllib.parse import SplitResult, urlsplit
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
 
-_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 IN_CLEAR = "is not https: secrets and people's data travel in clear."
 
 
@@ -50,16 +49,17 @@ def check_is_local(url: str) -> None:
     """
     parts = split_url(url)
     host = (parts and parts.hostname) or url
-    if not _is_loopback(host):
+    if not is_loopback(host):
         raise ConfigurationError(
             f"{host} is a real system, and `local_servers_only` lets nothing be written but to simulators.",
             advice="Run with --environment=prod, or set `local_servers_only` to false.",
         )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """True for an address that only this machine reaches."""
     try:
-        return ip_address(host).is_loopback
+        return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
 
@@ -67,4 +67,4 @@ def _is_loopback(host: str) -> bool:
 def travels_in_clear(url: str) -> bool:
     """Tell whether what is sent to a URL can be read on the way."""
     parts = split_url(url)
-    return parts is not None and parts.scheme == "http" and parts.hostname not in _THIS_MACHINE
+    return parts is not None and parts.scheme == "http" and not is_loopback(parts.hostname or "")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from kinetic_mailchimp.kit.database.database import Database, Profile
+from kinetic_mailchimp.kit.database.database import Database
+from kinetic_mailchimp.kit.database.profile import Profile
 from kinetic_mailchimp.kit.errors import ConfigurationError
 
 ENV = """

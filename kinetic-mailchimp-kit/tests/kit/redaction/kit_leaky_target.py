@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from kinetic_mailchimp.kit.singer.plugin import DurableTarget, run_plugin
+from kinetic_mailchimp.kit.singer.durable_target import DurableTarget
+from kinetic_mailchimp.kit.singer.plugin import run_plugin
 from singer_sdk import BatchSink
 from singer_sdk import typing as th
 

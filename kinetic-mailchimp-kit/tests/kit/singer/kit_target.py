@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.singer.plugin import DurableTarget, RunStatus, run_plugin
+from kinetic_mailchimp.kit.singer.durable_target import DurableTarget, RunStatus
+from kinetic_mailchimp.kit.singer.plugin import run_plugin
 from singer_sdk import BatchSink
 from singer_sdk import typing as th
 

@@ -1,4 +1,7 @@
-"""Inserts many rows with little between them and the driver: a target does it for every batch."""
+"""Inserts many rows with little between them and the driver: a target does it for every batch.
+
+Needs the extra `database`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from kinetic_mailchimp.audit.storage.json_text import Scalar
+Scalar = str | int | float | bytes | None
+"""A value of a column."""
 
 Upsert = tuple[tuple[str, ...], tuple[str, ...]]
 """Key columns, and what to set where a row with this key exists, such as `value = excluded.value`."""

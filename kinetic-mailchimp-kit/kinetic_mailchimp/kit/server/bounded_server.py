@@ -10,26 +10,23 @@ import logging
 import socket
 import sys
 import time
-from collections.abc import Container
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import uvicorn
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from kinetic_mailchimp.kit.server.connections import Connections, Limits
+from kinetic_mailchimp.kit.server.tls_handshake import Handshake, ServedConnection
+
 LARGEST_HEAD = 32_768
 """Bytes of a request line and its headers. Mailchimp and a proxy need some 1,000."""
 MOST_HEADERS = 100
-HEAD_SECONDS = 10.0
-REQUEST_SECONDS = 30.0
-"""From the first byte of a request to its last. Mailchimp itself waits 10 s for an answer."""
-SWEEP_SECONDS = 1.0
 MOST_DISCARDED = 1_048_576
 """Bytes of a body that are read after its answer, so that the sender finds it."""
-TLS_SHUTDOWN_SECONDS = 2.0
 
 _OUTSIDERS = logging.getLogger(f"{__name__}.requests")
 _OUTSIDERS.setLevel(logging.ERROR)  # a line for each malformed request would let anybody fill the disk
@@ -37,75 +34,8 @@ _OUTSIDERS.setLevel(logging.ERROR)  # a line for each malformed request would le
 _REASONS = {408: "Request Timeout", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Bounds of one server.
-
-    Attributes:
-        connections: In all.
-        per_client: Of one address.
-        proxies: Addresses that stand for many clients: only the bound on all holds for them.
-        head_seconds: From the beginning of a request to the end of its headers.
-        request_seconds: From the beginning of a request to its end.
-    """
-
-    connections: int
-    per_client: int
-    proxies: Container[str] = ()
-    head_seconds: float = HEAD_SECONDS
-    request_seconds: float = REQUEST_SECONDS
-
-
-class Connections:
-    """The open connections of one server.
-
-    Where there are too many, the oldest that has no whole request gives way to a new one: a delivery comes at
-    once and whole, and what is only held open must not keep it out.
-    """
-
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-        self._all: dict[BoundedProtocol, None] = {}
-        self._by_client: dict[str, dict[BoundedProtocol, None]] = {}
-        self._sweep: asyncio.TimerHandle | None = None
-
-    def add(self, connection: BoundedProtocol) -> None:
-        """Take a new connection in, or close it where all others are at work."""
-        limits, client = self.limits, connection.client_host
-        same = self._by_client.setdefault(client, {})
-        self._all[connection] = same[connection] = None
-        if len(same) > limits.per_client and client not in limits.proxies:
-            _make_room(same)
-        elif len(self._all) > limits.connections:
-            _make_room(self._all)
-        if self._sweep is None:
-            self._sweep = connection.loop.call_later(SWEEP_SECONDS, self._close_late, connection.loop)
-
-    def remove(self, connection: BoundedProtocol) -> None:
-        """Forget a connection that is closed."""
-        self._all.pop(connection, None)
-        same = self._by_client.get(connection.client_host, {})
-        same.pop(connection, None)
-        if not same:
-            self._by_client.pop(connection.client_host, None)
-
-    def _close_late(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = time.monotonic()
-        for connection in list(self._all):
-            if connection.is_late(now, self.limits):
-                connection.refuse(408)
-        self._sweep = loop.call_later(SWEEP_SECONDS, self._close_late, loop) if self._all else None
-
-
-def _make_room(connections: dict[BoundedProtocol, None]) -> None:
-    *others, newest = connections
-    next((other for other in others if other.may_give_way), newest).refuse(503)
-
-
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(HttpToolsProtocol, ServedConnection):
     """uvicorn's connection, within the bounds of `opened`, which a subclass brings."""
-
-    opened: ClassVar[Connections]
 
     @property
     def client_host(self) -> str:
@@ -147,6 +77,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_in_head = True
         self._is_moving = False
         self._head_bytes = self._unread_bytes = self._discarded_bytes = 0
+        if self.handshake is not None:
+            self.opened.remove(self.handshake)
         self.opened.add(self)
 
     @override
@@ -242,17 +174,18 @@ def bounded_protocol(limits: Limits) -> type[asyncio.Protocol]:
 
 
 class BoundedServer(uvicorn.Server):
-    """uvicorn's server, with an end to TLS handshakes too: asyncio waits a minute for each."""
+    """uvicorn's server, with bounds on TLS handshakes too: asyncio gives each a minute, and counts none."""
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        if self.config.is_ssl:
+        if context := self.config.ssl:
             loop: Any = asyncio.get_running_loop()
-            loop.create_server = partial(
-                loop.create_server,
-                ssl_handshake_timeout=HEAD_SECONDS,
-                ssl_shutdown_timeout=TLS_SHUTDOWN_SECONDS,
-            )
+            create_server = loop.create_server
+
+            def create(protocol: Callable[[], BoundedProtocol], **options: Any) -> Any:  # noqa: ANN401 (the loop's)
+                return create_server(partial(Handshake, protocol, context), **{**options, "ssl": None})
+
+            loop.create_server = create
         await super().startup(sockets)
 
 
