@@ -26,6 +26,9 @@ NOTE_SECONDS = 5.0
 
 RETRY_SECONDS = 1.0
 
+QUIET_SECONDS = 60.0
+"""After so long without an event a follower says that it is there: its target has other work to look for."""
+
 
 @dataclass(frozen=True)
 class Position:
@@ -82,24 +85,26 @@ class EventReader:
     def follow(self, seconds: float | None) -> Iterator[list[StoredEvent]]:
         """Read what is there and what arrives, until stopped or until the time is over.
 
-        An empty batch means that an event of another stream arrived. While the database does not answer, it
-        waits.
+        An empty batch means that an event of another stream arrived, or that nothing has for a while. While
+        the database does not answer, it waits.
 
         Raises:
             TransientError: The inbox file was removed or replaced: no event would come any more.
         """
         end = float("inf") if seconds is None else self._clock() + seconds
-        seen = -1
+        seen, spoke_at = -1, self._clock()
         while not self._stop.is_set() and self._clock() < end:
             self._inbox.database.check_file()
             try:
                 last = self._inbox.last_sequence()
-                batch = self._next() if last != seen else None
+                is_due = last != seen or self._clock() - spoke_at >= QUIET_SECONDS
+                batch = self._next() if is_due else None
             except TransientError as error:
                 logger.warning("%s Trying again in %g s.", error, RETRY_SECONDS)
                 self._stop.wait(RETRY_SECONDS)
                 continue
             if batch is not None:
+                spoke_at = self._clock()
                 yield batch
             if not batch:
                 seen = last
