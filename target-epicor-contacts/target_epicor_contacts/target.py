@@ -121,8 +121,8 @@ class TargetEpicorContacts(AuditedTarget):
 
     @override
     def _write_state_message(self, state: dict[str, Any]) -> None:
-        # A tap that follows sends a state now and then also while nobody writes to it.
-        if time.monotonic() >= self._handovers_due_at:
+        # A tap that follows sends a state now and then, also while it has no events.
+        if time.monotonic() >= max(self._handovers_due_at, self._started_at + HANDOVER_SECONDS):
             self._take_handovers()
         super()._write_state_message(state)
 

@@ -105,7 +105,9 @@ class BothWays(RuleBasedStateMachine):
 
             story = " → ".join(shortened(self.story, fails))
             comments = "".join(f"    # {complaint}\n" for complaint in wrong)
+            profile = self.vendors.kinetic.profile
             self.known[tuple(self.story)] = (
+                f"# In a tenant of the profile {profile}.\n"
                 f"def test_…(world: World) -> None:\n{comments}    assert told(world, {story!r}) == []\n"
             )
         return self.known[tuple(self.story)]
@@ -314,12 +316,15 @@ def _settings() -> settings:
 @pytest.mark.rule("R7")
 @pytest.mark.rule("R8")
 @pytest.mark.parametrize("part", range(PARTS if SEQUENCES else 1))
-def test_both_sides_tell_one_truth_after_any_story(part: int, vendors: Vendors, tmp_path: Path) -> None:
+def test_both_sides_tell_one_truth_after_any_story(
+    part: int, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     @seed(int(os.environ.get("MODEL_SEED", "0")) * PARTS + part)
     class Machine(BothWays):
         """The machine with what it needs."""
 
-    Machine.vendors, Machine.folder = vendors, tmp_path
+    Machine.vendors = request.getfixturevalue("stock" if part % 2 else "vendors")
+    Machine.folder = tmp_path
     # The parts share the time, as many at once as there are workers.
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     Machine.ends_at = time.monotonic() + SECONDS * min(workers, PARTS) / (PARTS if SEQUENCES else 1)

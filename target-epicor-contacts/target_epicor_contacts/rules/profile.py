@@ -13,6 +13,7 @@ from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from target_epicor_contacts.contract.event_order import Age
 from target_epicor_contacts.epicor.columns import (
     CHANGE_TIMESTAMPS,
+    NAME,
     OF_CONTACTS_ONLY,
     InvalidValueError,
     fingerprint,
@@ -29,7 +30,6 @@ from target_epicor_contacts.rules.working_copy import WorkingCopy
 from target_epicor_contacts.state.person_state import FieldSeen
 
 NEWEST_WINS = ConflictPolicy.NEWEST_WINS
-NAME = "Name"
 NAME_PARTS = ("FirstName", "MiddleName", "LastName")
 
 
