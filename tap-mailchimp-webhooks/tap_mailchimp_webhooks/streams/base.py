@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from kinetic_mailchimp.kit.timestamps import format_timestamp, utc_now
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, utc_now
 from singer_sdk import Stream
 from singer_sdk import typing as th
 from singer_sdk.helpers.conform import TypeConformanceLevel

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kinetic_mailchimp.audit.state.flag_state import FlagState
-from kinetic_mailchimp.kit.timestamps import parse_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate, Status
 from target_epicor_contacts.epicor.entities import EpicorRow
