@@ -34,7 +34,7 @@ def deliver(
     def read(*given: Any, **_: Any) -> Arrival:
         return from_delivery(*given, is_signed=is_signed)
 
-    with mock.patch("tap_mailchimp_webhooks.receiver.app.from_delivery", read):
+    with mock.patch("tap_mailchimp_webhooks.receiver.deliveries.from_delivery", read):
         return asyncio.run(_deliver(bodies, inbox_url, now))
 
 
