@@ -107,14 +107,6 @@ def test_what_is_there_moves_to_postgresql_and_comes_back_from_a_backup(project,
 
 
 def test_schedules_run_what_they_say(project):
-    project.make_key()
-    project.run(FORWARD)
-
-    project.follow(HOW_TO / "schedule.md", "With systemd")
-
-    pipelines = project.folder / "machine/etc/kinetic-mailchimp/pipelines.env"
-    assert not (project.folder / ".env").exists()
-    pipelines.rename(project.folder / ".env")
     project.follow(HOW_TO / "schedule.md", "With cron", "`meltano schedule`")
 
     for job in ("forward", "reverse", "reconcile"):
