@@ -27,8 +27,8 @@ from kinetic_mailchimp.audit.state.member_state import (
     members_namespace,
 )
 from kinetic_mailchimp.mailchimp import subscriber_hash
+from target_epicor_contacts.audit.ledger_changes import LEDGER
 from target_epicor_contacts.epicor.entities import named_row
-from target_epicor_contacts.pipeline import LEDGER
 
 Update = Callable[..., dict[str, Any]]
 PAT = "pat@example.com"

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any, ClassVar
 
 import uvicorn
@@ -187,7 +186,12 @@ class BoundedServer(uvicorn.Server):
             create_server = loop.create_server
 
             def create(protocol: Callable[[], BoundedProtocol], **options: Any) -> Any:  # noqa: ANN401 (the loop's)
-                return create_server(partial(Handshake, protocol, context), **{**options, "ssl": None})
+                def accept() -> Handshake:
+                    served = protocol()
+                    served.handshake = Handshake(served, context, served.opened)
+                    return served.handshake
+
+                return create_server(accept, **{**options, "ssl": None})
 
             loop.create_server = create
         await super().startup(sockets)

@@ -6,16 +6,12 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from typing_extensions import override
 
 from kinetic_mailchimp.kit import bounded_connections
-
-if TYPE_CHECKING:
-    from kinetic_mailchimp.kit.bounded_connections import Limits
-    from kinetic_mailchimp.kit.bounded_server import BoundedProtocol
+from kinetic_mailchimp.kit.bounded_connections import Connections, Limits
 
 SHUTDOWN_SECONDS = 2.0
 
@@ -24,14 +20,15 @@ class Handshake(asyncio.Protocol):
     """A connection that was accepted and whose TLS handshake is not done.
 
     Args:
-        protocol: Makes what serves the connection after its handshake.
+        served: What serves the connection after its handshake.
         context: The certificate.
+        opened: The connections among which it counts.
     """
 
-    def __init__(self, protocol: Callable[[], BoundedProtocol], context: ssl.SSLContext) -> None:
-        self._served = protocol()
-        self._served.handshake = self
+    def __init__(self, served: asyncio.Protocol, context: ssl.SSLContext, opened: Connections) -> None:
+        self._served = served
         self._context = context
+        self._opened = opened
         self._shaking: asyncio.Task[Any] | None = None
         self.client_host = ""
 
@@ -66,10 +63,10 @@ class Handshake(asyncio.Protocol):
         )
         self._shaking = loop.create_task(shaking)
         self._shaking.add_done_callback(self._end)
-        self._served.opened.add(self)
+        self._opened.add(self)
 
     def _end(self, shaking: asyncio.Task[Any]) -> None:
-        self._served.opened.remove(self)
+        self._opened.remove(self)
         error = None if shaking.cancelled() else shaking.exception()
         if shaking.cancelled() or error:
             self._connection.close()
