@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from kinetic_mailchimp.kit import bounded_connections
-from kinetic_mailchimp.kit.bounded_connections import Limits
-from kinetic_mailchimp.kit.bounded_server import LARGEST_HEAD, MOST_HEADERS
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.server import connections
+from kinetic_mailchimp.kit.server.bounded_server import LARGEST_HEAD, MOST_HEADERS
+from kinetic_mailchimp.kit.server.connections import Limits
 from tap_mailchimp_webhooks.events.delivery import FORM
 from tap_mailchimp_webhooks.receiver.settings import ReceiverSettings
 from tap_mailchimp_webhooks.webhooks.path_secret import PathSecrets
@@ -165,7 +165,7 @@ def test_a_tls_handshake_has_an_end(
     tls_certificate: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bounded_connections, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
     url = start_receiver(server={"ssl_certfile": tls_certificate})
     connection = connect(url)
     connection.settimeout(30)  # asyncio itself waits for 60 s
@@ -189,7 +189,7 @@ def test_tls_handshakes_that_are_only_held_open_keep_no_delivery_out(
     limits: Limits,
     beginning: bytes,
 ) -> None:
-    monkeypatch.setattr(bounded_connections, "HEAD_SECONDS", 600.0)  # none ends by itself
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 600.0)  # none ends by itself
     url = start_receiver(limits=limits, server={"ssl_certfile": tls_certificate})
     held = [connect(url) for _ in range(60)]
     for connection in held:
@@ -221,7 +221,7 @@ def test_a_request_that_does_not_end_is_cut_off(
     caplog: pytest.LogCaptureFixture,
     beginning: bytes,
 ) -> None:
-    monkeypatch.setattr(bounded_connections, "SWEEP_SECONDS", 0.02)
+    monkeypatch.setattr(connections, "SWEEP_SECONDS", 0.02)
     url = start_receiver(limits=Limits(500, 50, head_seconds=0.1, request_seconds=0.2))
     connection = connect(url)
 

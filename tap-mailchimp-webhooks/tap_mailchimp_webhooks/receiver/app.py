@@ -13,9 +13,9 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
-from kinetic_mailchimp.kit.bounded_connections import Limits
 from kinetic_mailchimp.kit.errors import ConnectorError
-from kinetic_mailchimp.kit.timestamps import utc_now
+from kinetic_mailchimp.kit.parsing.timestamps import utc_now
+from kinetic_mailchimp.kit.server.connections import Limits
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from fastapi import Request, Response
 from fastapi.responses import PlainTextResponse
 from kinetic_mailchimp.kit.errors import ConnectorError
-from kinetic_mailchimp.kit.rate_limit import RateLimit
+from kinetic_mailchimp.kit.server.rate_limit import RateLimit
 from starlette.types import Receive
 
 from tap_mailchimp_webhooks.events.delivery import from_delivery

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState
+from msgspec.structs import replace
 
 from target_epicor_contacts.audit.event_result import BatchResult, EventResult
 from target_epicor_contacts.epicor.entities import EpicorRow

@@ -92,15 +92,15 @@ class AddressQuery:
 
     def _has_other_spellings(self, company: str, entity: Entity) -> bool:
         try:
-            found = self._first(company, entity, f"tolower({EMAIL}) ne {EMAIL}")
+            found = self.first(company, entity, f"tolower({EMAIL}) ne {EMAIL}")
         except QueryRefusedError as error:
-            rows = self._first(company, entity, f"contains({EMAIL},'@')", PROBED_ROWS)
+            rows = self.first(company, entity, f"contains({EMAIL},'@')", PROBED_ROWS)
             row = next((row for row in rows if _has_capitals(row.get(EMAIL))), None)
             if row is None:
                 return False
             lower = self._address_filter.condition(row[EMAIL].lower())
             key = [eq(column, row[column]) for column in entity.key[1:]]
-            if self._first(company, entity, and_(lower, *key)):
+            if self.first(company, entity, and_(lower, *key)):
                 return False
             raise ConfigurationError(
                 "The database tells capitals apart, and its service knows no `tolower`: addresses with "
@@ -111,7 +111,15 @@ class AddressQuery:
             logger.info("The database tells capitals apart: addresses are asked for with `tolower`.")
         return bool(found)
 
-    def _first(self, company: str, entity: Entity, condition: str, top: int = 1) -> list[Row]:
+    def first(self, company: str, entity: Entity, condition: str, top: int = 1) -> list[Row]:
+        """The first rows that fit a condition, with their keys and addresses.
+
+        Args:
+            company: Whose rows.
+            entity: Their kind.
+            condition: In OData.
+            top: How many.
+        """
         return self._client.read(
             company,
             entity.path,

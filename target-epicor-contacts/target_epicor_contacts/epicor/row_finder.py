@@ -10,12 +10,15 @@ from concurrent.futures import Executor
 
 from kinetic_mailchimp.epicor import EpicorClient
 from kinetic_mailchimp.epicor.odata import and_, eq
+from kinetic_mailchimp.kit.errors import ConnectorError
 
-from target_epicor_contacts.epicor.address_query import AddressFilter, AddressQuery
+from target_epicor_contacts.epicor.address_query import PROBED_ROWS, AddressFilter, AddressQuery
 from target_epicor_contacts.epicor.addresses import addresses_in, person_of
+from target_epicor_contacts.epicor.calls import may_be_about_one
 from target_epicor_contacts.epicor.entities import CONTACT, EMAIL, PERSON, Entity, EpicorRow
 from target_epicor_contacts.epicor.row_reader import RowReader
 
+_NOBODY = "nobody@example.com"
 CACHED_ADDRESSES = 20_000
 _NEVER: tuple[float, frozenset[str]] = (float("-inf"), frozenset())
 
@@ -25,6 +28,7 @@ class RowFinder:
 
     Attributes:
         addresses: The way in which Kinetic is asked for addresses.
+        reader: Reads the rows.
 
     Args:
         selected: The columns to read, by kind of row; the kinds are those that are matched.
@@ -47,13 +51,15 @@ class RowFinder:
     ) -> None:
         self._companies = client.settings.companies
         self._entities = tuple(selected)
-        self._reader = RowReader(client, selected, executor)
+        self.reader = RowReader(client, selected, executor)
         self.addresses = AddressQuery(client, selected, address_filter)
         self._keep_seconds = keep_seconds
         self._cached_addresses = cached_addresses
         self._clock = clock
         self._rows: dict[str, EpicorRow] = {}
         self._found: dict[str, tuple[float, frozenset[str]]] = {}
+        self._failure: ConnectorError | None = None
+        self._failed: frozenset[str] = frozenset()
 
     def find(self, addresses: Iterable[str], *, fresh: AbstractSet[str] = frozenset()) -> list[EpicorRow]:
         """Every row that holds one of the addresses, and the contacts linked to those as the same person.
@@ -70,7 +76,11 @@ class RowFinder:
             address for address in wanted if address in fresh or self._found.get(address, _NEVER)[0] <= now
         ]
         if unknown:
-            self._ask(unknown, now + self._keep_seconds)
+            try:
+                self._ask(unknown, now + self._keep_seconds)
+            except ConnectorError as error:
+                self._failure, self._failed = error, frozenset(unknown)
+                raise
         ids = {row_id for address in wanted for row_id in self._found[address][1] if row_id in self._rows}
         return [self._rows[row_id] for row_id in sorted(ids)]
 
@@ -86,9 +96,33 @@ class RowFinder:
             groups[row.company, row.entity].append(
                 and_(*(eq(column, value) for column, value in row.key.items() if column != "Company"))
             )
-        found = {row.id: row for row in self._reader.read(groups, one_by_one=one_by_one, by_key=True)}
+        found = {row.id: row for row in self.reader.read(groups, one_by_one=one_by_one, by_key=True)}
         wanted = {row.id for row in rows}
         return {row_id: row for row_id, row in found.items() if row_id in wanted}
+
+    def failed_over_some(self, error: ConnectorError) -> bool:
+        """Tell whether a look-up failed over the addresses in it: one about another address is answered.
+
+        Args:
+            error: What ended a batch.
+        """
+        if error is not self._failure or not may_be_about_one(error):
+            return False
+        try:
+            witness = self.addresses.conditions([self._other_address()])
+            list(self.reader.read(self._everywhere(witness)))
+        except ConnectorError:
+            return False
+        return True
+
+    def _other_address(self) -> str:
+        """An address of some row that the failed look-up did not ask for; without any, a made-up one."""
+        for company, entity in self._everywhere([]):
+            for row in self.addresses.first(company, entity, f"{EMAIL} ne ''", PROBED_ROWS):
+                for address in addresses_in(row.get(EMAIL)):
+                    if address not in self._failed:
+                        return address
+        return _NOBODY
 
     def remember(self, before: EpicorRow, now: EpicorRow | None) -> None:
         """Keep a row that was written.
@@ -121,7 +155,7 @@ class RowFinder:
         asked = set(addresses)
         rows = [
             row
-            for row in self._reader.read(self._everywhere(conditions))
+            for row in self.reader.read(self._everywhere(conditions))
             if asked.intersection(addresses_in(row.values.get(EMAIL)))
         ]
         linked = self._linked(rows)
@@ -142,7 +176,7 @@ class RowFinder:
         for company, number in sorted(people):
             groups[company, CONTACT].append(eq(PERSON, number))
         linked: dict[tuple[str, int] | None, set[str]] = defaultdict(set)
-        for row in self._reader.read(groups):
+        for row in self.reader.read(groups):
             linked[person_of(row.values)].add(row.id)
             self._rows[row.id] = row
         return linked

@@ -8,9 +8,10 @@ from concurrent.futures import Executor
 from urllib.parse import quote
 
 from kinetic_mailchimp.epicor import EpicorClient, Row
-from kinetic_mailchimp.epicor.errors import UrlTooLongError
+from kinetic_mailchimp.epicor.errors import ProbeRequest, UrlTooLongError
 from kinetic_mailchimp.epicor.odata import after, and_, or_
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.http.call import Request
 
 from target_epicor_contacts.epicor.calls import Portions
 from target_epicor_contacts.epicor.entities import Entity, EpicorRow
@@ -23,6 +24,10 @@ KEYSET_RESERVE = 400
 class RowReader:
     """Reads rows, several requests at a time.
 
+    Attributes:
+        is_hasty: Whether a refusal is told at once, because what was asked will be asked again in smaller
+            parts.
+
     Args:
         selected: The columns to read, by kind of row.
     """
@@ -34,6 +39,7 @@ class RowReader:
         self._selected = selected
         self._executor = executor
         self._portions = Portions()
+        self.is_hasty = False
 
     def read(
         self,
@@ -106,6 +112,7 @@ class RowReader:
                 orderby=order,
                 select=select,
                 top=PAGE,
+                kind=ProbeRequest if self.is_hasty else Request,
             )
             _require_keys(page, entity, company)
             rows += [EpicorRow(entity, values) for values in page]

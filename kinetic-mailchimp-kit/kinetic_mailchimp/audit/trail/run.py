@@ -22,9 +22,9 @@ from kinetic_mailchimp.audit.trail.entries import COLUMNS, EntryWriter, Row
 from kinetic_mailchimp.audit.trail.letter_states import OPEN
 from kinetic_mailchimp.audit.trail.open_letters import OpenLetters
 from kinetic_mailchimp.audit.trail.summary import RunSummary, Status
-from kinetic_mailchimp.kit.bulk_insert import insert_rows
+from kinetic_mailchimp.kit.database.bulk_insert import insert_rows
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError
-from kinetic_mailchimp.kit.timestamps import Clock, format_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import Clock, format_timestamp
 
 RUNNING = "running"
 _MOST_UPDATES: Final = 20_000
