@@ -88,12 +88,9 @@ def cost_of(command: Sequence[str | Path], folder: Path, **options: Any) -> Cost
         folder: Where it works; what it prints goes to `command.log` there.
         options: Of `subprocess.run`, instead of these.
     """
-    # Whoever measures must not compile every module again, as nobody else does.
-    environment = {**options.pop("env", os.environ)}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     before, began = _children_seconds(), time.perf_counter()
     with (folder / "command.log").open("wb") as log:
-        usual = {"cwd": folder, "env": environment, "stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+        usual = {"cwd": folder, "stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
         ended = subprocess.run(command, check=False, **{**usual, **options})
     cost = Cost(_children_seconds() - before, time.perf_counter() - began)
     assert ended.returncode == 0, (folder / "command.log").read_text(errors="replace")[-4000:]
