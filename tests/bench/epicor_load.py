@@ -1,4 +1,4 @@
-"""What the benchmarks of target-epicor-contacts share: a simulator of its own process, and events to apply."""
+"""What the benchmarks of target-epicor-contacts share: a simulator of its own process, and events."""
 
 from __future__ import annotations
 
