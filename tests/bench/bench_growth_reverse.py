@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from epicor_load import simulator, write_input
+from contact_events import simulator, write_input
 from measured import Usage, run_measured
 from plot import write_plot
 from simulators.epicor.testing import EpicorControl

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 import requests
-from epicor_load import simulator, write_input
+from contact_events import simulator, write_input
 from simulators.epicor.testing import EpicorControl
 from sizing import SMOKE, size
 

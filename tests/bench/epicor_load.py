@@ -1,68 +1,70 @@
-"""What the benchmarks of target-epicor-contacts share: a simulator of its own process, and events."""
+"""What the benchmarks of tap-epicor-kinetic share: a simulator of its own process, and what is read of it."""
 
 from __future__ import annotations
 
 import json
-import random
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from simulators.epicor.expectations import classify_email
 from simulators.epicor.testing import EpicorControl
 
-STATE_EVERY = 500
-BEGINNING = datetime(2026, 3, 1, tzinfo=UTC)
+COMPANY = "EPIC06"
+COLUMNS = (
+    *("Company", "CustNum", "CustID", "Name", "Address1", "Address2", "City", "State", "Zip", "Country"),
+    *("PhoneNum", "EMailAddress", "GroupCode", "TerritoryID", "CreditHold", "NoContact", "UpdatedOn"),
+)
+TAP = [sys.executable, "-m", "tap_epicor_kinetic"]
+_SIMULATOR = [sys.executable, "-c", "from simulators.epicor.cli import main; main()", "--port", "0"]
 
 
 @contextmanager
-def simulator(people: int) -> Iterator[Mapping[str, Any]]:
-    """A simulator with so many customers; hands out what it says about itself."""
-    command = [
-        str(Path(sys.executable).parent / "simulate-epicor"),
-        "--port",
-        "0",
-        "--customers",
-        str(people),
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
+def simulator(customers: int) -> Iterator[Mapping[str, Any]]:
+    """A simulated Kinetic in a process of its own: its greeting. Most of its customers are of COMPANY."""
+    command = [*_SIMULATOR, "--customers", str(customers)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as one:
+        assert one.stdout is not None
         try:
-            yield json.loads(process.stdout.readline())
+            yield json.loads(one.stdout.readline())
         finally:
-            process.terminate()
+            one.terminate()
 
 
-def write_input(path: Path, control: EpicorControl, events: int) -> None:
-    """Write what the mapper would write: so many events of every kind, about all people who have an address.
+def control_of(hello: Mapping[str, Any]) -> EpicorControl:
+    """The control API of a simulator."""
+    return EpicorControl(hello["control_url"])
 
-    Args:
-        path: The file.
-        control: Of the simulator.
-        events: How many.
-    """
-    dice = random.Random(1)
-    held = {classify_email(row["EMailAddress"]).address for row in control.rows("CustCnt")}
-    people = sorted(address for address in held if address)
-    with path.open("w", encoding="utf-8") as file:
-        schema: dict[str, Any] = {"properties": {"email": {}, "PhoneNum": {}}}
-        lines: list[dict[str, Any]] = [
-            {"type": "SCHEMA", "stream": "contact_updates", "schema": schema, "key_properties": []}
-        ]
-        for number in range(events):
-            record = {
-                "email": dice.choice(people),
-                "contact_status": dice.choice(["unsubscribed", "subscribed", "complaint", None]),
-                "occurred_at": (BEGINNING + timedelta(seconds=number)).isoformat(),
-                "event_id": f"e{number}",
-                "sequence": number,
-                "PhoneNum": f"555-{dice.randrange(10_000):04}",
-            }
-            lines.append({"type": "RECORD", "stream": "contact_updates", "record": record})
-            if number % STATE_EVERY == STATE_EVERY - 1:
-                lines.append({"type": "STATE", "value": {"sequence": number}})
-        file.writelines(f"{json.dumps(line)}\n" for line in lines)
+
+def set_latency(control: EpicorControl, seconds: float) -> None:
+    """Let each answer take so long, beside what the simulator itself needs."""
+    rules = [{"effect": {"kind": "latency", "seconds": seconds}}] if seconds else []
+    control.faults(*rules)
+
+
+def prepare(folder: Path, hello: Mapping[str, Any], **settings: Any) -> list[str]:
+    """Configuration and catalog of the tap, as arguments of the command."""
+    known = {name: hello[name] for name in ("base_url", "api_key", "username", "password")}
+    how = {"companies": [COMPANY], "customer_types": [], "inactive_customers": "flag", **settings}
+    config = folder / "config.json"
+    config.write_text(json.dumps({**known, **how}))
+    shown = subprocess.run(
+        [*TAP, "--config", str(config), "--discover"], capture_output=True, text=True, check=True
+    )
+    catalog = json.loads(shown.stdout)
+    for entry in catalog["streams"]:
+        for item in entry["metadata"]:
+            crumb = item["breadcrumb"]
+            chosen = crumb[-1] in COLUMNS if crumb else entry["tap_stream_id"] == "customers"
+            item["metadata"]["selected"] = chosen
+    (folder / "catalog.json").write_text(json.dumps(catalog))
+    return ["--config", str(config), "--catalog", str(folder / "catalog.json")]
+
+
+def last_state(out: Path) -> Any:
+    """The value of the last STATE message in what the tap wrote."""
+    with out.open("rb") as lines:
+        found = [line for line in lines if line.startswith(b'{"type":"STATE"')]
+    return json.loads(found[-1])["value"]

@@ -25,7 +25,7 @@ class RowReader:
     """Reads rows, several requests at a time.
 
     Attributes:
-        is_hasty: Whether a refusal is told at once, because what was asked will be asked again in smaller
+        is_hasty: True where a refusal is told at once, as what was asked will be asked again in smaller
             parts.
 
     Args:
