@@ -1,12 +1,14 @@
 # Every target installs what it needs first. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help install lock setup doctor demo test model faults soak check audit bounds fuzz docs docs-follow docs-site format bench-smoke bench wheels release stranger clean \
+.PHONY: help install lock setup doctor demo test model faults soak scale-test check audit bounds fuzz docs docs-follow docs-site format bench-smoke bench wheels release stranger clean \
         purge
 
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
 SITE := .venv/site
+DAGSTER := .venv/dagster
+MANIFESTS := .venv/manifests
 MEMBERS := kinetic-mailchimp-kit tap-epicor-kinetic tap-mailchimp-webhooks target-epicor-contacts \
            target-mailchimp tests/simulators
 PUBLISHED := $(filter-out tests/simulators,$(MEMBERS))
@@ -15,7 +17,7 @@ PACKAGES := $(patsubst %/py.typed,%,$(wildcard $(addsuffix /*/py.typed,$(MEMBERS
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: .venv/installed ## Put a working .venv into the checkout, from requirements.lock
+install: .venv/installed ## Put a working .venv here, from requirements.lock
 
 # uv itself is taken from the lock file too, by the pip that comes with Python.
 .venv/installed: requirements.lock pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS))
@@ -34,22 +36,26 @@ lock: ## Write requirements.lock again (needs the network)
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	    --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 	    --group site --constraint requirements.lock --output-file tests/docs/requirements.lock
+	@for group in dagster:deploy/dagster manifests:tests/scale; do \
+	    $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	        --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+	        --group $${group%:*} --output-file $${group#*:}/requirements.lock || exit 1; done
 
-setup: install ## Ask for what is needed, try each answer, write .env; SETUP_ANSWERS=FILE asks nothing
+setup: install ## Ask, try each answer, write .env; or SETUP_ANSWERS=FILE
 	@$(BIN)/connector-setup
 
-doctor: install ## Look at settings, credentials, fields and databases, and say what to do; writes nothing there
+doctor: install ## Look at everything that a run needs, and say what to do
 	@$(BIN)/connector-doctor
 
-demo: install ## Both pipelines against the simulators; DEMO_CUSTOMERS=N sets the size
+demo: install ## Both pipelines, simulated; DEMO_CUSTOMERS=N sets the size
 	$(BIN)/python tests/e2e/demo.py
 
-test: install ## Every test
+test: install $(DAGSTER)/installed $(MANIFESTS)/installed ## Every test
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 model: export MODEL_SEQUENCES ?= 4000
 model: export MODEL_SECONDS ?= 3600
-model: install ## MODEL_SEQUENCES random stories of both directions, in MODEL_SECONDS at most
+model: install ## MODEL_SEQUENCES random stories, in MODEL_SECONDS at most
 	$(BIN)/pytest tests/model/test_both_ways.py --numprocesses auto --dist load --override-ini timeout=86400
 
 faults: export FAULTS := all
@@ -57,16 +63,21 @@ faults: install ## Every process under every fault of docs/faults.md
 	$(BIN)/pytest tests/faults --numprocesses auto --dist loadfile
 
 soak: export PYTHONPATH := tests/e2e:tests/model
-soak: install ## Both directions under load and faults for SOAK_MINUTES (30); nothing may grow
+soak: install ## Both directions under load for SOAK_MINUTES (30)
 	$(BIN)/python tests/soak/soak.py
 
-check: install ## What CI checks beside the tests: lint, format, types, imports, dependencies, docs
+scale-test: install $(DAGSTER)/installed $(MANIFESTS)/installed ## Ten tenants, two workers, one of them killed
+	$(BIN)/pytest tests/scale --override-ini python_files='scale_*.py' --override-ini timeout=3600
+
+check: install $(DAGSTER)/installed ## Lint, format, types, imports, dependencies, documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(PACKAGES)
 	@# Tests are held to the same, but for annotations of their fixtures.
-	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench tests/docs tests/doctor tests/faults tests/fuzz tests/model tests/soak tests/stranger tests/upgrades .ci; do \
+	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench tests/docs tests/doctor tests/faults tests/fuzz tests/model tests/scale tests/soak tests/stranger tests/upgrades .ci; do \
 	    $(BIN)/mypy --allow-untyped-defs --allow-incomplete-defs $$tests || exit 1; done
+	MYPYPATH=deploy/dagster $(BIN)/mypy --python-executable $(DAGSTER)/bin/python --disable-error-code import-untyped \
+	    --cache-dir .mypy_cache/dagster deploy/dagster
 	$(BIN)/lint-imports
 	@for member in $(MEMBERS); do \
 	    found=$$(cd $$member && "$(CURDIR)/$(BIN)/deptry" . 2>&1) || { echo "$$found"; exit 1; }; done
@@ -75,30 +86,33 @@ check: install ## What CI checks beside the tests: lint, format, types, imports,
 	$(BIN)/python tests/docs/words.py
 	$(BIN)/python .ci/audit.py --quick
 
-audit: install ## Known vulnerabilities and licences of dependencies, findings of bandit; tells what cannot be reached
+audit: install ## Known vulnerabilities, licences, findings of bandit
 	$(BIN)/python .ci/audit.py
 
-bounds: install ## A part of the tests with the lowest and the highest dependencies that are allowed
+bounds: install ## Some tests, with the lowest and highest dependencies
 	.ci/bounds
 
 fuzz: export HYPOTHESIS_PROFILE := search
-fuzz: install ## Odd inputs for everything that parses, with a bound on CPU per byte; FUZZ_EXAMPLES=N sets how many
+fuzz: install ## Odd inputs for all that parses; FUZZ_EXAMPLES=N
 	$(BIN)/pytest tests/fuzz --override-ini python_files='fuzz_*.py'
 
-docs: install ## Write what follows from the code: settings, definitions, rule table, versions
+docs: install ## Write what follows from the code: settings, tables, versions
 	$(BIN)/python tests/docs/generate.py --write
 
-docs-follow: install ## Follow the tutorial and how-tos from their own words, against the simulators
-	$(BIN)/pytest tests/e2e --override-ini python_files='follow_*.py'
+docs-follow: install ## Follow the tutorial and how-tos from their own words
+	$(BIN)/pytest tests/e2e --numprocesses auto --dist load --override-ini python_files='follow_*.py'
 
-docs-site: $(SITE)/installed ## Build the documentation into site/, which opens without a server; a dead link fails
+docs-site: $(SITE)/installed ## Build the documentation into site/; fails on a dead link
 	NO_MKDOCS_2_WARNING=1 PYTHONDONTWRITEBYTECODE=1 $(SITE)/bin/mkdocs build --strict --quiet
 	@echo "Open site/index.html"
 
-# An environment of its own: nothing else needs what builds the site.
-$(SITE)/installed: .venv/installed tests/docs/requirements.lock
-	$(UV) venv --quiet --clear $(SITE)
-	$(UV) pip sync --quiet --python $(SITE)/bin/python --require-hashes tests/docs/requirements.lock
+# Environments of their own, each from a lock file of its own: nothing else needs what they have.
+$(SITE)/installed: tests/docs/requirements.lock
+$(DAGSTER)/installed: deploy/dagster/requirements.lock
+$(MANIFESTS)/installed: tests/scale/requirements.lock
+.venv/%/installed: .venv/installed
+	$(UV) venv --quiet --clear --python $(BIN)/python $(@D)
+	$(UV) pip sync --quiet --python $(@D)/bin/python --require-hashes $(filter %.lock,$^)
 	@touch $@
 
 format: install ## Format, and fix what can be fixed
@@ -106,32 +120,32 @@ format: install ## Format, and fix what can be fixed
 	$(BIN)/ruff format .
 
 bench-smoke: export BENCH_SMOKE := 1
-bench-smoke: install ## Every benchmark at a size that shows only that it runs
+bench-smoke: install ## Every benchmark, so small that it shows only that it runs
 	$(BIN)/pytest tests/bench --capture=no --override-ini python_files='bench_*.py'
 
 bench: install ## Benchmarks: ratios against a floor measured in the same run
 	$(BIN)/pytest tests/bench --capture=no --override-ini python_files='bench_*.py' --override-ini timeout=3600
 
-wheels: install ## Build the wheel of each distribution into dist/, for `pip install --find-links dist`
+wheels: install ## Build wheels into dist/, for `pip install --find-links dist`
 	rm -rf dist
 	@for member in $(PUBLISHED); do \
 	    $(UV) build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist $$member || exit 1; done
 
-release: install ## Build the distributions of the version in VERSION and tag them; uploads nothing
+release: install ## Build and tag the version in VERSION; uploads nothing
 	PYTHONPATH=tests/docs $(BIN)/python .ci/release.py --check-only
 	$(MAKE) check
 	PYTHONPATH=tests/docs $(BIN)/python .ci/release.py
 
-stranger: ## Follow the READMEs in an empty home, and install each plugin into projects of somebody else
+stranger: ## Follow the READMEs in an empty home, with nothing installed
 	$(PYTHON) tests/stranger/walk.py
 
-clean: ## Remove what make made; data/, output/ and the state in .meltano/ stay
+clean: ## Remove what make made; data/, output/ and state stay
 	rm -rf .venv site dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
 	rm -rf $(wildcard .meltano/*/*/venv)
 	find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +
 
 # Whoever is asked must type the word: an empty answer, or no terminal, deletes nothing.
-purge: ## Delete data/, output/ and .meltano/ too, after a question: audit trail, inbox, key store, bookmarks
+purge: ## Delete data/, output/, .meltano/ as well, after a question
 	@printf 'This deletes data/, output/ and .meltano/ in $(CURDIR), for good: who opted out, what was sent, the bookmarks.\nType "delete" to go on: '
 	@read -r answer && [ "$$answer" = delete ] || { echo "Nothing was deleted."; exit 1; }
 	rm -rf data output .meltano

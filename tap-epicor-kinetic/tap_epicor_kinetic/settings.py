@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from kinetic_mailchimp.epicor import EpicorSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.settings import json_schema, read, setting
-from kinetic_mailchimp.kit.timestamps import parse_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
+from kinetic_mailchimp.kit.settings.declaration import json_schema, read, setting
 
 from tap_epicor_kinetic.reading.cursor import Overlap
 from tap_epicor_kinetic.records.activity import ActivityRule
@@ -67,9 +67,10 @@ class ReadSettings:
         schema={"type": ["string"], "format": "date-time"},
         parse=_start_date,
     )
-    page_size: int = setting(
-        1000,
-        description="Rows to ask for at once; fewer for a while after the server ran out of time.",
+    page_size: int | None = setting(
+        None,
+        description="Rows to ask for at once; fewer for a while after the server ran out of time. By default "
+        "1,000, then up to 2,000 of at most 20 columns as long as the server answers quickly.",
         minimum=1,
         maximum=10_000,
     )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from kinetic_mailchimp.epicor import EntityType, EpicorClient, Row
 from kinetic_mailchimp.epicor.odata import and_
+from kinetic_mailchimp.kit.parsing.json_reading import parse_json
 
 from tap_epicor_kinetic.catalog.columns import readable
-from tap_epicor_kinetic.catalog.declarations import StreamDeclaration
+from tap_epicor_kinetic.catalog.declarations import COMPANY, StreamDeclaration
 from tap_epicor_kinetic.reading.bookmark import Bookmark
 from tap_epicor_kinetic.reading.cursor import Cursor
 from tap_epicor_kinetic.reading.scan import read_scan
@@ -18,6 +20,7 @@ from tap_epicor_kinetic.reading.scan_plan import Planner
 from tap_epicor_kinetic.reading.set_reader import SetReader
 from tap_epicor_kinetic.records.activity import ACTIVE, INACTIVE
 from tap_epicor_kinetic.records.rows import RowShaper
+from tap_epicor_kinetic.records.typed_rows import RowParser, can_be_typed
 from tap_epicor_kinetic.settings import KEYSET, ReadSettings
 
 
@@ -29,6 +32,7 @@ class StreamReader:
         key: The key columns, the company among them.
         cursor: The change column; None for a full table.
         warn: Takes what a person should know.
+        is_typed: Whether records may be typed rows; else they are dictionaries.
     """
 
     client: EpicorClient
@@ -39,6 +43,7 @@ class StreamReader:
     settings: ReadSettings
     chosen: frozenset[str]
     warn: Callable[[str], None]
+    is_typed: bool = False
 
     def scan(self, company: str, bookmark: Bookmark) -> Iterator[tuple[list[Row], Bookmark]]:
         """Read what changed in a company since a bookmark.
@@ -60,7 +65,12 @@ class StreamReader:
         """
         key = self.key_columns
         reader = replace(
-            self._reader(company), columns=key, needed=frozenset(key), base=self.declaration.filter, expand=""
+            self._reader(company),
+            columns=key,
+            needed=frozenset(key),
+            base=self.declaration.filter,
+            expand="",
+            parse=parse_json,
         )
         planner = replace(self._planner(), cursor=None)
         workers = self.client.settings.concurrency
@@ -72,6 +82,7 @@ class StreamReader:
         return RowShaper(
             columns=[name for name in readable(self.entity) if name in self.chosen],
             company=company,
+            hidden=[name for name in self._selected if name not in self.chosen],
             nested=[name for name in self.declaration.nested_names if name in self.chosen],
             activity=self.settings.activity if ACTIVE in self.chosen else None,
         )
@@ -100,22 +111,35 @@ class StreamReader:
             by_offset=self.settings.pagination != KEYSET or not self.key,
         )
 
+    @cached_property
+    def _needed(self) -> frozenset[str]:
+        """The columns that no page can do without."""
+        cursor = (self.cursor.column,) if self.cursor else ()
+        return frozenset({*self.key, *cursor} & readable(self.entity).keys())
+
+    @cached_property
+    def _selected(self) -> tuple[str, ...]:
+        """The columns to ask for."""
+        wanted = self.chosen | self._needed | ({INACTIVE} if ACTIVE in self.chosen else set())
+        return tuple(name for name in readable(self.entity) if name in wanted)
+
     def _reader(self, company: str) -> SetReader:
-        columns = readable(self.entity)
-        needed = {*self.key, *((self.cursor.column,) if self.cursor else ())} & set(columns)
-        wanted = self.chosen | needed | ({INACTIVE} if ACTIVE in self.chosen else set())
+        types = {name: column.edm_type for name, column in readable(self.entity).items()}
+        derived = {COMPANY: company} | ({ACTIVE: True} if ACTIVE in self.chosen else {})
+        is_typed = self.is_typed and not self.declaration.nested_names and can_be_typed(self._selected, types)
         return SetReader(
             client=self.client,
             company=company,
             path=self.declaration.path,
             key=self.key_columns,
-            columns=tuple(name for name in columns if name in wanted),
-            types={name: column.edm_type for name, column in columns.items()},
-            needed=frozenset(needed),
+            columns=self._selected,
+            types=types,
+            needed=self._needed,
             base=self.condition,
             expand=",".join(
                 item for item in self.declaration.expand if item.partition("(")[0] in self.chosen
             ),
             parameters=self.declaration.parameters,
             page_size=self.settings.page_size,
+            parse=RowParser(self._selected, types, derived) if is_typed else parse_json,
         )

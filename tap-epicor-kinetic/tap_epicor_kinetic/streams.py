@@ -1,39 +1,37 @@
-"""The Singer side of a stream: schema, selection, bookmarks, and records page by page."""
+"""The Singer side of reading a stream: bookmarks, and records page by page."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from kinetic_mailchimp.epicor import EntityType, EpicorClient
-from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, PermissionDeniedError
-from kinetic_mailchimp.kit.timestamps import utc_now
-from singer_sdk import Stream
+from kinetic_mailchimp.epicor import EpicorClient
+from kinetic_mailchimp.kit.errors import ConnectorError, PermissionDeniedError
+from kinetic_mailchimp.kit.parsing.timestamps import utc_now
+from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from typing_extensions import override
 
-from tap_epicor_kinetic.catalog.columns import is_off_by_default, row_schema
 from tap_epicor_kinetic.catalog.declarations import COMPANY, StreamDeclaration
 from tap_epicor_kinetic.catalog.discovery import Discovery
 from tap_epicor_kinetic.reading.bookmark import Bookmark
-from tap_epicor_kinetic.reading.cursor import Cursor, resolve_cursor
-from tap_epicor_kinetic.reading.deletions import DELETED_AT, DELETED_AT_SCHEMA, KeyStore
-from tap_epicor_kinetic.records.activity import ACTIVE, ACTIVE_SCHEMA
+from tap_epicor_kinetic.reading.deletions import DELETED_AT, KeyStore
+from tap_epicor_kinetic.records.message_writer import BlockWriter
 from tap_epicor_kinetic.settings import ReadSettings
 from tap_epicor_kinetic.stream_reader import StreamReader
+from tap_epicor_kinetic.stream_shape import ShapedStream
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Sequence
 
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Context, Record
-    from singer_sdk.singerlib import Catalog, MetadataMapping
 
 
-class EpicorStream(Stream):
+class EpicorStream(ShapedStream):
     """Rows of one set, company by company.
 
     Args:
@@ -51,92 +49,11 @@ class EpicorStream(Stream):
         client: EpicorClient,
         settings: ReadSettings,
     ) -> None:
-        self.declaration = declaration
-        self._discovery = discovery
         self._client = client
-        self._read_settings = settings
-        self._has_catalog_entry = False
         self._extracted_at = utc_now()
         self._warnings: set[str] = set()
         self._is_whole = True
-        super().__init__(tap, name=declaration.name)
-
-    # What the stream looks like
-
-    @cached_property
-    def entity(self) -> EntityType:
-        """The type of the rows: from $metadata, else from what is known of the base product."""
-        return self._discovery.entity(self.declaration)
-
-    @cached_property
-    def key(self) -> tuple[str, ...]:
-        """The key columns, the company among them."""
-        key = self.declaration.key or self.entity.key
-        return key if not key or COMPANY in key else (COMPANY, *key)
-
-    @property
-    def cursor(self) -> Cursor | None:
-        """The change column; None for a full table."""
-        if self.forced_replication_method == REPLICATION_FULL_TABLE:
-            return None
-        configured = self._read_settings.cursor_of(self.name) or self.declaration.cursor
-        wanted = configured or self._replication_key
-        self._check_metadata(wanted)
-        return resolve_cursor(self.name, self.entity, wanted)
-
-    @cached_property
-    def _row_schema(self) -> dict[str, Any]:
-        schema = row_schema(self.entity, self.key, self._discovery.nested(self.declaration))
-        properties = schema["properties"]
-        properties.setdefault(COMPANY, {"type": ["string"]})
-        properties |= self.declaration.schema
-        if self._read_settings.reports_deletions_of(self.name):
-            properties[DELETED_AT] = dict(DELETED_AT_SCHEMA)
-        if self.declaration.derives_active:
-            properties[ACTIVE] = dict(ACTIVE_SCHEMA)
-        return schema
-
-    @property
-    @override
-    def schema(self) -> dict[str, Any]:
-        return self._row_schema
-
-    @property
-    @override
-    def primary_keys(self) -> Sequence[str]:
-        return list((self._primary_keys or ()) if self._has_catalog_entry else self.key)
-
-    @primary_keys.setter
-    def primary_keys(self, new_value: Sequence[str] | None) -> None:
-        self._primary_keys = new_value
-
-    @property
-    @override
-    def replication_key(self) -> str | None:
-        if self._has_catalog_entry and not self._replication_key:
-            return None
-        cursor = self.cursor
-        return cursor.column if cursor else None
-
-    @replication_key.setter
-    def replication_key(self, new_value: str | None) -> None:
-        self._replication_key = new_value
-
-    @override
-    def apply_catalog(self, catalog: Catalog) -> None:
-        super().apply_catalog(catalog)
-        self._has_catalog_entry = catalog.get_stream(self.name) is not None
-
-    @property
-    @override
-    def metadata(self) -> MetadataMapping:
-        is_new = self._metadata is None
-        metadata = super().metadata
-        if is_new and not self._has_catalog_entry:
-            for name in self.schema["properties"]:
-                if is_off_by_default(name, self.declaration.off_by_default):
-                    metadata["properties", name].selected_by_default = False
-        return metadata
+        super().__init__(tap, declaration, discovery, settings)
 
     # Where a run begins and how far it got
 
@@ -173,18 +90,52 @@ class EpicorStream(Stream):
         is_full = self.replication_method == REPLICATION_FULL_TABLE
         if is_full and self._read_settings.tells_completeness:
             self._stream_version = self._initialized_at // 1000
-        yield from super()._sync_records(context, write_messages=write_messages)
+        writer = self._tap.message_writer
+        if write_messages and self._may_write_pages and isinstance(writer, BlockWriter):
+            self._write_pages(context, writer)
+        else:
+            yield from super()._sync_records(context, write_messages=write_messages)
         if self._stream_version and self._is_whole and write_messages:
             self._write_activate_version_message(self._stream_version)
 
+    @property
+    def _may_write_pages(self) -> bool:
+        """True where no step of the SDK stands between the records and their lines."""
+        stream_maps = self.stream_maps
+        return (
+            self.selected
+            and self.ABORT_AT_RECORD_COUNT is None
+            and all(type(one) is SameRecordTransform and not one.flattening_enabled for one in stream_maps)
+        )
+
+    def _write_pages(self, context: Context | None, writer: BlockWriter) -> None:
+        """Do what the SDK does for each record once for each page."""
+        with self.get_record_counter() as counter, self.get_sync_timer() as timer:
+            for part in [context] if context else self.partitions or []:
+                counter.with_context(part)
+                timer.with_context(part)
+                for page in self._pages(part):
+                    alias = self.stream_maps[0].stream_alias
+                    counter.increment(
+                        writer.write_records(alias, page, self._extracted_at, self._stream_version)
+                    )
+                self._finalize_state(self.get_context_state(part))
+        if not context:
+            self._finalize_state(self.stream_state)
+        self._write_state_message()
+
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
+        return chain.from_iterable(self._pages(context))
+
+    def _pages(self, context: Context | None) -> Iterator[Iterable[Record]]:
+        """Records in pages; the state moves when the next one is asked for."""
         company = (context or {})[COMPANY]
         state = self.get_context_state(context)
         try:
             yield from self._read_company(company, state)
             if self._read_settings.reports_deletions_of(self.name):
-                yield from self._deletions(company, state)
+                yield self._deletions(company, state)
         except PermissionDeniedError as error:
             self._say_where(error, company)
             if self._read_settings.on_company_error == "fail":
@@ -210,7 +161,7 @@ class EpicorStream(Stream):
                     time_extracted=self._extracted_at,
                 )
 
-    def _read_company(self, company: str, state: dict[str, Any]) -> Iterator[Record]:
+    def _read_company(self, company: str, state: dict[str, Any]) -> Iterator[Iterable[Record]]:
         reader = self._reader
         shaper = reader.shaper(company)
         bookmark = Bookmark.from_state(state)
@@ -220,28 +171,12 @@ class EpicorStream(Stream):
         self._is_whole = self._is_whole and bookmark.unfinished is None
         for rows, reached in reader.scan(company, bookmark):
             self._extracted_at = utc_now()
-            yield from shaper.records(rows)
+            yield shaper.records(rows)
             # Only now is every record of the page written.
             for name in ("replication_key", "replication_key_value", "rows", "unfinished"):
                 state.pop(name, None)
             state |= reached.to_state()
             self._write_state()
-
-    def _check_metadata(self, column: str | None) -> None:
-        """Make sure that a change column can be known.
-
-        Raises:
-            ConfigurationError: The base product has no such column, and `$metadata` could not be read.
-        """
-        known = self.entity.properties
-        failure = self._discovery.failures.get(self.name)
-        if failure and column and column not in known:
-            raise ConfigurationError(
-                f"`$metadata` of {self.declaration.service} cannot be read, so {column}, which the stream "
-                f"follows, is not known: {failure.message}",
-                advice=failure.advice,
-                status=failure.status,
-            ) from failure
 
     def _deletions(self, company: str, state: dict[str, Any]) -> Iterator[Record]:
         """Records of the rows that are gone."""
@@ -271,6 +206,7 @@ class EpicorStream(Stream):
             settings=self._read_settings,
             chosen=frozenset(chosen),
             warn=self._warn_once,
+            is_typed=self._may_write_pages,
         )
 
     def _write_state(self) -> None:

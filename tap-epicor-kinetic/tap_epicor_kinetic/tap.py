@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
 from kinetic_mailchimp.kit.checks import Check, FieldType, Finding, clock_finding
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
-from kinetic_mailchimp.kit.retry import INTERACTIVE_RETRY_POLICY
-from kinetic_mailchimp.kit.singer import EXIT_BY_SIGNAL, CheckedTap
+from kinetic_mailchimp.kit.http.retry import INTERACTIVE_RETRY_POLICY
+from kinetic_mailchimp.kit.singer.plugin import EXIT_BY_SIGNAL, CheckedTap
 from singer_sdk import Stream
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 from typing_extensions import override

@@ -85,6 +85,23 @@ def test_a_connection_check_prints_lines_and_ends_well_or_badly(start_epicor: An
     assert "wrong-on-purpose" not in bad.stderr + bad.stdout
 
 
+def test_a_connection_check_takes_the_files_that_meltano_hands_over(
+    start_epicor: Any, tmp_path: Path
+) -> None:
+    config = write_config(start_epicor(customers=5), tmp_path)
+    catalog = tmp_path / "catalog.json"
+    catalog.write_text(run("--config", config, "--discover").stdout)
+    state = tmp_path / "state.json"
+    state.write_text("{}")
+
+    shown = run("--config", config, "--catalog", str(catalog), "--state", str(state), "--test")
+
+    assert (shown.returncode, shown.stdout.splitlines()[-1]) == (
+        0,
+        "Everything that is configured can be read.",
+    ), shown.stderr
+
+
 def test_a_connection_check_without_its_settings_says_which(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text('{"base_url": "https://erp.example.com/erp"}')

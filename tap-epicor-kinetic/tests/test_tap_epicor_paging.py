@@ -18,13 +18,7 @@ from tap_epicor_kinetic.reading.concurrent_pages import read_concurrently
 from tap_epicor_kinetic.reading.cursor import Cursor
 from tap_epicor_kinetic.reading.paging import Page, keyset_pages, offset_pages
 from tap_epicor_kinetic.reading.scan_plan import RangeQuery
-from tap_epicor_kinetic.reading.set_reader import (
-    PAGES_TO_GROW,
-    SMALLEST_PAGE,
-    PageSize,
-    SetReader,
-    split_columns,
-)
+from tap_epicor_kinetic.reading.set_reader import SetReader, split_columns
 
 PARTS = "Erp.BO.PartSvc/Parts"
 BY_KEY = RangeQuery(("PartNum",), "")
@@ -99,20 +93,6 @@ def test_offset_counts_the_rows_that_came() -> None:
     rows = [part(number) for number in range(7)]
     pages = offset_pages(Reader(lambda _, skip: rows[skip : skip + 3]), BY_KEY)
     assert [row for page in pages for row in page.rows] == rows
-
-
-def test_a_page_shrinks_when_time_runs_out_and_grows_again() -> None:
-    size = PageSize(1000)
-    for _ in range(20):
-        size.shrink()
-    assert size.now == SMALLEST_PAGE
-    assert not size.can_shrink
-    sizes = []
-    for _ in range(8 * PAGES_TO_GROW):
-        size.succeeded()
-        sizes.append(size.now)
-    assert sizes == sorted(sizes)
-    assert size.now == 1000
 
 
 @given(
@@ -372,3 +352,15 @@ def test_a_row_with_half_a_surrogate_pair_costs_no_row(start_epicor: Any, runner
     names = {record["CustNum"]: record["Name"] for record in records}
     assert names[row["CustNum"]] == "Yan\ufffdkee"
     assert len(names) == len([r for r in epicor.control.rows("Customer") if r["Company"] == "EPIC06"])
+
+
+def test_behind_the_last_key_of_a_range_nobody_asks() -> None:
+    asked: list[str] = []
+
+    def answer(condition: str, _: int) -> list[Row]:
+        asked.append(condition)
+        return [part(1), part(2)] if len(asked) == 1 else [part(3)]
+
+    query = RangeQuery(("PartNum",), "PartNum le 3", end=(3,))
+    assert [page.position for page in keyset_pages(Reader(answer), query)] == [(2,), (3,)]
+    assert len(asked) == 2

@@ -1,6 +1,6 @@
 """Runs the tap: `tap-mailchimp-webhooks`."""
 
-from kinetic_mailchimp.kit.singer import run_plugin
+from kinetic_mailchimp.kit.singer.plugin import run_plugin
 
 from tap_mailchimp_webhooks.tap import TapMailchimpWebhooks
 

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator, Sequence
 
 from kinetic_mailchimp.kit.checks import Finding, clock_finding, note
-from kinetic_mailchimp.kit.encryption import reveal
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.timestamps import utc_now
+from kinetic_mailchimp.kit.parsing.timestamps import utc_now
+from kinetic_mailchimp.kit.secrets.encryption import reveal
 from kinetic_mailchimp.mailchimp import MailchimpClient
 
 from tap_mailchimp_webhooks.inbox.store import Inbox

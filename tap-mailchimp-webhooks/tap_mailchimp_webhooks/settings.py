@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from kinetic_mailchimp.kit.settings import setting
+from kinetic_mailchimp.kit.settings.declaration import setting
+from kinetic_mailchimp.kit.settings.from_text import names_in
 
 from tap_mailchimp_webhooks.inbox.settings import InboxSettings
-
-_NAME = re.compile(r"[^\s,\[\]\"']+")
-
-
-def names_in(texts: Sequence[str]) -> tuple[str, ...]:
-    """The names in texts that may hold several: after commas, after blanks, or as a JSON list."""
-    return tuple(_NAME.findall(" ".join(texts)))
 
 
 @dataclass(frozen=True)

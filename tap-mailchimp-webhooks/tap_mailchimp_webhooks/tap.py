@@ -8,23 +8,24 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kinetic_mailchimp.kit.checks import Check, Finding
-from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, TransientError
-from kinetic_mailchimp.kit.retry import INTERACTIVE_RETRY_POLICY
-from kinetic_mailchimp.kit.settings import json_schema, read
-from kinetic_mailchimp.kit.singer import EXIT_BY_SIGNAL, CheckedTap
-from kinetic_mailchimp.kit.timestamps import utc_now
+from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
+from kinetic_mailchimp.kit.http.retry import INTERACTIVE_RETRY_POLICY
+from kinetic_mailchimp.kit.parsing.timestamps import utc_now
+from kinetic_mailchimp.kit.settings.declaration import json_schema, read
+from kinetic_mailchimp.kit.settings.from_text import names_in
+from kinetic_mailchimp.kit.singer.plugin import EXIT_BY_SIGNAL, CheckedTap, pause
 from kinetic_mailchimp.mailchimp import MAILCHIMP_SETTINGS, MailchimpClient, MailchimpSettings
 from singer_sdk import Stream
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 from typing_extensions import override
 
-from tap_mailchimp_webhooks.settings import TapSettings, names_in
+from tap_mailchimp_webhooks.settings import TapSettings
 from tap_mailchimp_webhooks.streams.base import EventSource
 from tap_mailchimp_webhooks.streams.campaign_events import CampaignEventsStream
 from tap_mailchimp_webhooks.streams.contact_events import ContactEventsStream
@@ -111,7 +112,7 @@ class TapMailchimpWebhooks(CheckedTap, EventSource):
 
         # A person is waiting.
         settings = MailchimpSettings.from_config(self.config)
-        client = MailchimpClient(settings, retry=INTERACTIVE_RETRY_POLICY, sleep=self._pause)
+        client = MailchimpClient(settings, retry=INTERACTIVE_RETRY_POLICY, sleep=partial(pause, self._stop))
         return look_at_webhooks(client, self.inbox, self.settings.list_ids)
 
     # The streams' EventSource
@@ -217,7 +218,7 @@ class TapMailchimpWebhooks(CheckedTap, EventSource):
     def _client(self) -> MailchimpClient | None:
         if not (self.config.get("api_key") or self.config.get("access_token")):
             return None
-        return MailchimpClient(MailchimpSettings.from_config(self.config), sleep=self._pause)
+        return MailchimpClient(MailchimpSettings.from_config(self.config), sleep=partial(pause, self._stop))
 
     def _catch_up(self) -> CatchUp | None:
         settings = self.settings
@@ -231,12 +232,6 @@ class TapMailchimpWebhooks(CheckedTap, EventSource):
         is_wide = settings.catch_up_scope == "all_changes"
         scope = CatchUpSettings(settings.list_ids, is_wide, settings.backfill)
         return CatchUp(self._client, self.inbox, scope)
-
-    def _pause(self, seconds: float) -> None:
-        if self._stop.wait(seconds):
-            raise TransientError(
-                "Stopped while waiting to try again.", advice="Start again: a run goes on where its state is."
-            )
 
     def _emit_campaigns(self) -> None:
         """Sync `campaign_events` again, beside the stream that is being followed."""

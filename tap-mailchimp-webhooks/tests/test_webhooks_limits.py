@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from kinetic_mailchimp.kit import bounded_server
-from kinetic_mailchimp.kit.bounded_server import LARGEST_HEAD, MOST_HEADERS, Limits
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.server import connections
+from kinetic_mailchimp.kit.server.bounded_server import LARGEST_HEAD, MOST_HEADERS
+from kinetic_mailchimp.kit.server.connections import Limits
 from tap_mailchimp_webhooks.events.delivery import FORM
 from tap_mailchimp_webhooks.receiver.settings import ReceiverSettings
 from tap_mailchimp_webhooks.webhooks.path_secret import PathSecrets
@@ -164,7 +165,7 @@ def test_a_tls_handshake_has_an_end(
     tls_certificate: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bounded_server, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
     url = start_receiver(server={"ssl_certfile": tls_certificate})
     connection = connect(url)
     connection.settimeout(30)  # asyncio itself waits for 60 s
@@ -176,6 +177,42 @@ def test_a_tls_handshake_has_an_end(
     assert answer.text == "ready"
 
 
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("beginning", [b"", b"\x16\x03\x01"])
+@pytest.mark.parametrize("limits", [Limits(20, 50), Limits(500, 20)], ids=["in all", "of one client"])
+def test_tls_handshakes_that_are_only_held_open_keep_no_delivery_out(
+    start_receiver: Callable[..., str],
+    connect: Callable[[str], socket.socket],
+    form: Callable[..., bytes],
+    tls_certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    limits: Limits,
+    beginning: bytes,
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 600.0)  # none ends by itself
+    url = start_receiver(limits=limits, server={"ssl_certfile": tls_certificate})
+    held = [connect(url) for _ in range(60)]
+    for connection in held:
+        with suppress(ConnectionError):
+            connection.sendall(beginning)
+
+    with requests.Session() as session:
+        for number in range(2):
+            answer = session.post(
+                url.replace("http:", "https:") + PATH,
+                data=form(email=f"ada{number}@example.com"),
+                headers={"Content-Type": FORM},
+                verify=str(tls_certificate),
+                timeout=60,
+            )
+            assert answer.text == "stored"
+
+    assert answer_of(held[0]) == b""
+    held[-1].settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        held[-1].recv(1)
+
+
 @pytest.mark.parametrize("beginning", [b"", b"\r\n", HALF_OF_A_HEAD, HALF_OF_A_BODY])
 def test_a_request_that_does_not_end_is_cut_off(
     start_receiver: Callable[..., str],
@@ -184,7 +221,7 @@ def test_a_request_that_does_not_end_is_cut_off(
     caplog: pytest.LogCaptureFixture,
     beginning: bytes,
 ) -> None:
-    monkeypatch.setattr(bounded_server, "SWEEP_SECONDS", 0.02)
+    monkeypatch.setattr(connections, "SWEEP_SECONDS", 0.02)
     url = start_receiver(limits=Limits(500, 50, head_seconds=0.1, request_seconds=0.2))
     connection = connect(url)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kinetic_mailchimp.kit.options import variables_of
-from kinetic_mailchimp.kit.settings import declared_settings
+from kinetic_mailchimp.kit.settings.declaration import declared_settings
+from kinetic_mailchimp.kit.settings.options import variables_of
 from tap_mailchimp_webhooks.cli.options import PREFIX
 from tap_mailchimp_webhooks.cli.serve import ServeOptions
 

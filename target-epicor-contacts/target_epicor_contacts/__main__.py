@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kinetic_mailchimp.kit.singer import run_plugin
+from kinetic_mailchimp.kit.singer.plugin import run_plugin
 
 from target_epicor_contacts.target import TargetEpicorContacts
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Ledger, Run
@@ -11,6 +11,7 @@ from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState,
 from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE, read_handovers
 from kinetic_mailchimp.audit.state.ledger import LedgerChanges
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError
+from msgspec.structs import replace
 
 from target_epicor_contacts.audit.agreement import agreed_values, ended_writes, open_writes
 from target_epicor_contacts.audit.decisions import decide, decide_unanswered, decide_unapplied

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from kinetic_mailchimp.audit.targets.settings import RunSettings
 from kinetic_mailchimp.epicor import with_epicor_settings
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.settings import json_schema, read, setting
+from kinetic_mailchimp.kit.settings.declaration import json_schema, read, setting
 from typing_extensions import override
 
 from target_epicor_contacts.epicor.columns import Columns

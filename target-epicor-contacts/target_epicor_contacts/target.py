@@ -13,8 +13,8 @@ from kinetic_mailchimp.audit.targets.audited_target import AuditedTarget
 from kinetic_mailchimp.audit.trail.direction import EPICOR, MAILCHIMP, Direction
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
 from kinetic_mailchimp.kit.checks import FieldType, Finding, clock_finding
-from kinetic_mailchimp.kit.retry import INTERACTIVE_RETRY_POLICY
-from kinetic_mailchimp.kit.singer import RunStatus
+from kinetic_mailchimp.kit.http.retry import INTERACTIVE_RETRY_POLICY
+from kinetic_mailchimp.kit.singer.durable_target import RunStatus
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from singer_sdk.sinks import Sink
 from typing_extensions import override

@@ -28,7 +28,6 @@ from kinetic_mailchimp.audit.state.member_state import (
 )
 from kinetic_mailchimp.mailchimp import subscriber_hash
 from target_epicor_contacts.epicor.entities import named_row
-from target_epicor_contacts.pipeline import LEDGER
 
 Update = Callable[..., dict[str, Any]]
 PAT = "pat@example.com"
@@ -92,14 +91,6 @@ def test_a_flag_is_claimed_before_it_is_set_and_given_up_where_epicor_refuses_it
     pat.epicor.control.switches(business_errors={"CustCnt": "Not today."})
     pat.deliver(update(PAT, "unsubscribed"))
     assert set(flags(pat)) == {OTHER_NAME}
-
-
-def test_flags_that_an_earlier_version_kept_with_the_person_are_ours(pat: Any, update: Update) -> None:
-    pat.edit(ROW, NoContact=True)
-    store(pat, LEDGER, {PAT: {"flagged": [ROW]}})
-    pat.deliver(update(PAT, "subscribed"))
-    assert ROW not in pat.flagged()
-    assert pat.actions() == [("cleared", "subscribed_again")]
 
 
 @pytest.mark.rule("R1")

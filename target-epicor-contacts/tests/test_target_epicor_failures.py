@@ -17,13 +17,13 @@ from kinetic_mailchimp.audit.dead_letters.dispatch import waiting
 from kinetic_mailchimp.audit.integrity.verification import verify
 from kinetic_mailchimp.audit.targets.settings import TooManyFailuresError
 from kinetic_mailchimp.audit.trail.environment import record_encryption
-from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.errors import (
     ConfigurationError,
     CredentialsError,
     PermissionDeniedError,
     TransientError,
 )
+from kinetic_mailchimp.kit.secrets.encryption import SecretBox
 from target_epicor_contacts.epicor.row_sender import ATTEMPTS
 
 Update = Callable[..., dict[str, Any]]

@@ -1,6 +1,6 @@
 """The command line of the target."""
 
-from kinetic_mailchimp.kit.singer import run_plugin
+from kinetic_mailchimp.kit.singer.plugin import run_plugin
 
 from target_mailchimp.target import TargetMailchimp
 

@@ -11,8 +11,8 @@ from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.mailchimp import MailchimpClient
 
 from target_mailchimp.audience.directory import AudienceDirectory
-from target_mailchimp.membership import Membership
 from target_mailchimp.pipeline import Loader
+from target_mailchimp.planning.membership import Membership
 from target_mailchimp.reconcile.comparison import Comparison
 from target_mailchimp.reconcile.live_membership import LiveMembership
 from target_mailchimp.reconcile.snapshot import Snapshot

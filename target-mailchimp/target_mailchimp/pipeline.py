@@ -6,19 +6,20 @@ import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from kinetic_mailchimp.audit import Decision, LedgerChanges, Run
 from kinetic_mailchimp.audit.state.member_state import STATUS
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError
+from msgspec.structs import replace
 
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience
 from target_mailchimp.audience.directory import AudienceDirectory, require_audience
 from target_mailchimp.audit import decisions as report
-from target_mailchimp.batch_planner import Planned, Planner
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, read_record
-from target_mailchimp.membership import Membership
+from target_mailchimp.planning.batch_planner import Planned, Planner
+from target_mailchimp.planning.membership import Membership
 from target_mailchimp.rules.plan import Write, restoration
 from target_mailchimp.settings import LoadSettings
 from target_mailchimp.writing.write_result import WriteResult
@@ -274,7 +275,7 @@ class Loader:
             if (rows := write.lowered_for) is not None:
                 sending[STATUS] = rows
             if sending and write.state and not write.former:
-                claims[write.record.member] = replace(write.state, sending=sending).to_json()
+                claims[write.record.member] = replace(write.state, sending=sending)
         if claims:
             self._record([], ledger={membership.members_namespace: claims})
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from kinetic_mailchimp.audit.targets.settings import RunSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.settings import json_schema, read, setting
+from kinetic_mailchimp.kit.settings.declaration import json_schema, read, setting
 from kinetic_mailchimp.mailchimp import MAILCHIMP_SETTINGS
 from kinetic_mailchimp.mailchimp.client import LARGEST_BATCH
 from kinetic_mailchimp.mailchimp.settings import DEFAULT_CONNECTIONS, MOST_CONNECTIONS

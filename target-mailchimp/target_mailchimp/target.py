@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from kinetic_mailchimp.audit.targets.audited_target import AuditedTarget
 from kinetic_mailchimp.audit.trail.direction import EPICOR, MAILCHIMP, Direction
 from kinetic_mailchimp.kit.checks import FieldType, Finding
-from kinetic_mailchimp.kit.retry import INTERACTIVE_RETRY_POLICY
-from kinetic_mailchimp.kit.singer import RunStatus
+from kinetic_mailchimp.kit.http.retry import INTERACTIVE_RETRY_POLICY
+from kinetic_mailchimp.kit.singer.durable_target import RunStatus
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from typing_extensions import override

@@ -297,7 +297,7 @@ def test_somebody_who_turned_out_to_have_left_is_not_made_anew_by_the_next_recor
     bench.run([{"email_address": "ann@example.com", "source_key": "1", "FNAME": "0"}])
     bench.mailchimp.control.act("archive", "ann@example.com")
     # The archived people were listed before.
-    monkeypatch.setattr("target_mailchimp.membership.Membership.prepare", lambda *_: None)
+    monkeypatch.setattr("target_mailchimp.planning.membership.Membership.prepare", lambda *_: None)
     monkeypatch.setattr("target_mailchimp.target.MailchimpClient.members", lambda *_, **filters: iter(()))
     decided = bench.run(
         [

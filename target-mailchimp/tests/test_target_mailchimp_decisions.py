@@ -12,8 +12,8 @@ from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.storage.schema import decisions
 from kinetic_mailchimp.audit.targets.settings import TooManyFailuresError
 from kinetic_mailchimp.audit.trail.environment import record_encryption
-from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.secrets.encryption import SecretBox
 
 PERSON = "person@example.com"
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it publishes no types
-from kinetic_mailchimp.kit.http_call import Answer, Request
-from kinetic_mailchimp.kit.transport import Transport
+from kinetic_mailchimp.kit.http.call import Answer, Request
+from kinetic_mailchimp.kit.http.transport import Transport
 
 _STATUS = {"enum": ["subscribed", "unsubscribed", "cleaned", "pending", "transactional"]}
 _COMMON = {

@@ -22,7 +22,7 @@ from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
 from kinetic_mailchimp.audit.reading.runs import latest_runs
 from kinetic_mailchimp.audit.storage.database import PROFILE
 from kinetic_mailchimp.audit.storage.schema import decisions
-from kinetic_mailchimp.kit.database import prepare_sqlite
+from kinetic_mailchimp.kit.database.sqlite import prepare_sqlite
 from sizing import SMOKE, size
 
 RECORDED = size(100_000, 1_000)

@@ -20,7 +20,7 @@ from sizing import SMOKE, size
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
-from kinetic_mailchimp.kit.email_address import InvalidEmailError, email_key, parse_email
+from kinetic_mailchimp.kit.parsing.email_address import InvalidEmailError, email_key, parse_email
 from stage import PROGRAMS, ROOT, Stage, set_stage
 
 EVENTS = size(100, 5)

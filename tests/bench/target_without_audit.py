@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import kinetic_mailchimp.audit
 from kinetic_mailchimp.audit import Action
-from kinetic_mailchimp.kit.singer import run_plugin
+from kinetic_mailchimp.kit.singer.plugin import run_plugin
 from target_mailchimp.audit import decisions as report
 from target_mailchimp.target import TargetMailchimp
 

@@ -80,7 +80,7 @@ def _split(text: str) -> list[str]:
 def _refusal(call: list[str], *, is_whole: bool) -> str:
     """The reason for which a command refuses its arguments; one that is only named may lack some."""
     arguments = call[1 : call.index(">") if ">" in call else None]
-    command: click.Command = references.group(Path(call[0]).name)
+    command: click.Command = references.command_of(Path(call[0]).name)
     while True:
         context = click.Context(command)
         try:

@@ -83,17 +83,19 @@ def commands() -> str:
     """Every command with its options."""
     parts: list[str] = []
     for program in references.OWN:
-        group = references.group(program)
-        parts.append(f"## {program}\n\n{_help(group)}\n\n{_options(group)}".rstrip())
-        for name, command in references.subcommands(program).items():
-            arguments = " ".join(
-                one.make_metavar(click.Context(command))
-                for one in command.params
-                if one.param_type_name == "argument"
-            )
-            usage = f"`{program} {name}{' ' if arguments else ''}{arguments}`\n\n" if arguments else ""
-            parts.append(f"### {program} {name}\n\n{usage}{_help(command)}\n\n{_options(command)}".rstrip())
+        command = references.command_of(program)
+        parts.append(_described(f"## {program}", program, command))
+        for name, below in references.subcommands(program).items():
+            parts.append(_described(f"### {program} {name}", f"{program} {name}", below))
     return "\n\n".join(parts)
+
+
+def _described(heading: str, name: str, command: click.Command) -> str:
+    arguments = [
+        one.make_metavar(click.Context(command)) for one in command.params if isinstance(one, click.Argument)
+    ]
+    usage = f"`{' '.join([name, *arguments])}`\n\n" if arguments else ""
+    return f"{heading}\n\n{usage}{_help(command)}\n\n{_options(command)}".rstrip()
 
 
 def _help(command: click.Command) -> str:

@@ -21,8 +21,10 @@ from plugin_definitions import OTHERS, ROOT
 
 PROGRAMS = Path(sys.executable).parent
 SKIPPED = frozenset({".venv", ".meltano", "data", "dist", "build", "output"})
-OWN = ("sync-audit", "mailchimp-webhooks", "mailchimp-auth", "connector-secrets")
-"""Commands that have commands of their own."""
+SINGLE = ("connector-setup", "connector-doctor")
+"""Commands without commands of their own."""
+OWN = (*SINGLE, "sync-audit", "mailchimp-webhooks", "mailchimp-auth", "connector-secrets")
+"""The commands beside those of the plugins."""
 SYSTEM = frozenset(
     {
         "az",
@@ -97,16 +99,19 @@ def broken_links(file: Path) -> Iterator[str]:
 
 
 @cache
-def group(program: str) -> click.Group:
-    """The click group behind a command, found in the module of its entry point."""
+def command_of(program: str) -> click.Command:
+    """What click has behind a command, found in the module of its entry point."""
     (entry,) = metadata.entry_points(group="console_scripts", name=program)
     module = importlib.import_module(entry.module)
-    return next(value for value in vars(module).values() if isinstance(value, click.Group))
+    kind = click.Command if program in SINGLE else click.Group
+    return next(value for value in vars(module).values() if isinstance(value, kind))
 
 
 def subcommands(program: str) -> Mapping[str, click.Command]:
     """The commands of a command, by name."""
-    whole = group(program)
+    whole = command_of(program)
+    if not isinstance(whole, click.Group):
+        return {}
     context = click.Context(whole)
     found = {name: whole.get_command(context, name) for name in whole.list_commands(context)}
     return {name: command for name, command in found.items() if command}
@@ -162,7 +167,11 @@ def _wrong(command: list[str], added: AbstractSet[str]) -> str:
         return _wrong_for_meltano(first, arguments[1:], added)
     if program in OWN:
         named = [word for word in arguments if word in subcommands(program)]
-        return "" if named or not arguments else f"`{program}` has no command among `{' '.join(arguments)}`."
+        return (
+            ""
+            if named or not arguments or program in SINGLE
+            else f"`{program}` has no command among `{' '.join(arguments)}`."
+        )
     known = program in SYSTEM or (PROGRAMS / program).exists() or "…" in program
     return "" if known else f"`{program}` does not exist."
 
@@ -184,8 +193,8 @@ def variables() -> Iterator[Sequence[str]]:
     """The variables of each setting: any one of several sets it, the last is the one that is shared."""
     text = (ROOT / "meltano.yml").read_text(encoding="utf-8")
     yield from ([name] for name in re.findall(r"\$\{?([A-Z][A-Z_]+)", text))
-    for program in OWN:
-        for command in (group(program), *subcommands(program).values()):
+    for program in (program for program in OWN if program not in SINGLE):
+        for command in (command_of(program), *subcommands(program).values()):
             for option in command.params:
                 if option.envvar:
                     yield [option.envvar] if isinstance(option.envvar, str) else option.envvar

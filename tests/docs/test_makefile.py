@@ -62,3 +62,10 @@ def test_purge_deletes_data_and_state_at_the_word(checkout):
     assert make(checkout, "purge", "delete\n").returncode == 0
 
     assert there(checkout, KEPT) == [".env"]
+
+
+def test_the_list_of_targets_fits_a_terminal(checkout):
+    shown = make(checkout, "help").stdout.splitlines()
+
+    assert len(shown) > len(MADE)
+    assert [line for line in shown if len(line) > 80] == []

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stage import PROGRAMS, ROOT
+from followed import Project
+from stage import PROGRAMS, ROOT, Stage, set_stage
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +21,17 @@ def plugins(tmp_path_factory) -> Path:
         [PROGRAMS / "meltano", "install"], cwd=ROOT, env=environment, check=True, capture_output=True
     )
     return folder
+
+
+@pytest.fixture(scope="module")
+def documented(tmp_path_factory) -> Iterator[Stage]:
+    """Both simulators, for the pages of the documentation that a test follows."""
+    folder = tmp_path_factory.mktemp("documentation") / "stage"
+    with set_stage(folder, customers=40, receiver=False) as running:
+        yield running
+
+
+@pytest.fixture
+def project(documented, tmp_path) -> Project:
+    """A project's folder between them."""
+    return Project.make(tmp_path / "project", documented)

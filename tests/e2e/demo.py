@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from kinetic_mailchimp.kit.email_address import email_key
+from kinetic_mailchimp.audit.reading.formatting import format_word
+from kinetic_mailchimp.kit.parsing.email_address import email_key
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -73,7 +74,12 @@ def show_forward(stage: Stage) -> None:
     found = stage.decisions("--plugin", "target-mailchimp")
     table = Table("Stream", "Decision", "Reason", "Records", **STYLE, title="Epicor → Mailchimp")
     table.columns[-1].justify = "right"
-    counts = Counter((row["stream"], row["action"], row["reason"] or "") for row in found)
+    details: dict[str, set[str]] = {}
+    for row in found:
+        details.setdefault(row["reason"], set()).add(row["detail"] or format_word(row["reason"]))
+    # What is the same for all who have this reason says more than its name.
+    reasons = {name: text.pop() if len(text) == 1 else format_word(name) for name, text in details.items()}
+    counts = Counter((row["stream"], row["action"], reasons[row["reason"]]) for row in found)
     for (stream, action, reason), count in sorted(counts.items()):
         table.add_row(stream, action, reason, str(count))
     console.print(table)
@@ -235,7 +241,8 @@ def main() -> None:
     )
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Run the demo; what goes wrong is a message and an exit status."""
     try:
         main()
     except PipelineError as error:
@@ -244,3 +251,7 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         console.print("\nStopped; nothing is left running.")
         sys.exit(130)
+
+
+if __name__ == "__main__":
+    run()

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from followed import Command, Project
-from kinetic_mailchimp.kit.email_address import email_key
-from stage import ROOT, Stage, set_stage
+from kinetic_mailchimp.kit.parsing.email_address import email_key
+from stage import ROOT, Stage
 
 DOCS = ROOT / "docs"
 HOW_TO = DOCS / "how-to"
 FORWARD = Command("meltano --environment=prod run forward", ())
-
-
-@pytest.fixture(scope="module")
-def stage(plugins, tmp_path_factory) -> Iterator[Stage]:
-    folder = tmp_path_factory.mktemp("documentation") / "stage"
-    with set_stage(folder, customers=40, receiver=False, plugins=plugins) as running:
-        yield running
-
-
-@pytest.fixture
-def project(stage, tmp_path) -> Project:
-    return Project.make(tmp_path / "project", stage)
+REVERSE = Command("meltano --environment=prod run reverse", ())
 
 
 @pytest.fixture(scope="module")
@@ -44,30 +34,30 @@ def rows(stage: Stage, table: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_the_tutorial_leads_to_both_directions(project, stage):
+def test_the_tutorial_leads_to_both_directions(project, documented):
     project.follow(DOCS / "tutorial.md")
 
-    assert stage.members()
+    assert documented.members()
     assert "succeeded" in project.said["meltano --environment=prod run reverse"]
 
 
-def test_each_company_gets_its_audience(project, stage):
+def test_each_company_gets_its_audience(project, documented):
     project.follow(HOW_TO / "several-companies.md")
 
-    second = stage.mailchimp_control("GET", "/lists/93426b2d3f/members")["members"]
-    known = stage.epicor_control("GET", "/truth")["customers"]
+    second = documented.mailchimp_control("GET", "/lists/93426b2d3f/members")["members"]
+    known = documented.epicor_control("GET", "/truth")["customers"]
     of_company = {customer["address"] for customer in known if customer["company"] == "EPIC07"}
     assert {email_key(member["email_address"]) for member in second} <= of_company
     assert second
 
 
-def test_a_field_is_added_in_both_directions(project, stage):
+def test_a_field_is_added_in_both_directions(project, documented):
     project.instead = {"Segment_c": "Region_c"}
     project.run(FORWARD)
     project.follow(HOW_TO / "add-a-field.md")
 
-    segments = {row["Region_c"] for row in rows(stage, "Customer")}
-    shown = {member["merge_fields"]["SEGMENT"] for member in stage.members().values()}
+    segments = {row["Region_c"] for row in rows(documented, "Customer")}
+    shown = {member["merge_fields"]["SEGMENT"] for member in documented.members().values()}
     assert shown <= segments | {""}
     assert shown & segments
     assert "succeeded (dry run" in project.said["meltano --environment=staging run reverse"]
@@ -98,7 +88,7 @@ def test_what_is_there_moves_to_postgresql_and_comes_back_from_a_backup(project,
         "mailchimp-webhooks --version"  # nothing is registered here
     )
     project.run(FORWARD)
-    project.run(Command("meltano --environment=prod run reverse", ()))
+    project.run(REVERSE)
     verify = Command("sync-audit verify", ())
     project.run(verify)
     anchor = project.said[verify.line].partition("Anchor: ")[2].strip()
@@ -114,3 +104,100 @@ def test_what_is_there_moves_to_postgresql_and_comes_back_from_a_backup(project,
 
     assert "0 problems" in project.said[verify.line]
     assert " 0 differences" in project.said["meltano --environment=prod run reconcile"]
+
+
+def test_schedules_run_what_they_say(project):
+    project.make_key()
+    project.run(FORWARD)
+
+    project.follow(HOW_TO / "schedule.md", "With systemd")
+
+    pipelines = project.folder / "machine/etc/kinetic-mailchimp/pipelines.env"
+    assert not (project.folder / ".env").exists()
+    pipelines.rename(project.folder / ".env")
+    project.follow(HOW_TO / "schedule.md", "With cron", "`meltano schedule`")
+
+    for job in ("forward", "reverse", "reconcile"):
+        assert "block run completed" in (project.folder / "logs" / f"{job}.log").read_text().lower()
+
+
+def test_polling_needs_no_receiver(project, documented):
+    project.run(FORWARD)
+    person = next(
+        address for address, member in documented.members().items() if member["status"] == "subscribed"
+    )
+    project.run(REVERSE)
+    documented.person("unsubscribe", person)
+
+    project.follow(HOW_TO / "without-webhooks.md")
+
+    flagged = [row for row in rows(documented, "CustCnt") if email_key(row["EMailAddress"]) == person]
+    assert all(row["NoContact"] for row in flagged)
+
+
+def test_a_person_gets_their_data_and_is_forgotten(project, documented):
+    project.run(FORWARD)
+    known = documented.members()
+    contacts = {email_key(row["EMailAddress"]) for row in rows(documented, "CustCnt")}
+    person = next(
+        address for address in sorted(contacts & known.keys()) if known[address]["status"] == "subscribed"
+    )
+    project.instead = {"person@example.com": person}
+
+    project.follow(HOW_TO / "data-subjects.md")
+
+    assert person in (project.folder / "person-trail.json").read_text()
+    assert person not in documented.members()
+    assert all(
+        row["NoContact"] for row in rows(documented, "CustCnt") if email_key(row["EMailAddress"]) == person
+    )
+    project.run(Command("sync-audit verify", ("…0 problems…",)))
+    after = Command(f"sync-audit person {person} || true", ())
+    project.run(after)
+    assert "No decision" in project.said[after.line]
+
+
+def test_what_failed_is_replayed_or_closed(project, documented):
+    project.run(FORWARD)
+    project.run(REVERSE)
+    known = documented.members()
+    people = [
+        email_key(row["EMailAddress"])
+        for row in rows(documented, "Customer")
+        if known.get(email_key(row["EMailAddress"]), {}).get("status") == "subscribed"
+        and not row["NoContact"]
+    ]
+    close = "sync-audit close 12/34"
+    project.instead = {close: f": {close}"}
+
+    opt_out_refused(project, documented, people[0])
+    project.follow(HOW_TO / "replay.md")
+
+    assert waiting(project) == []
+
+    opt_out_refused(project, documented, people[1])
+    [letter] = waiting(project)
+    project.run(Command(f'{close.replace("12/34", letter)} --because "Not an address." --yes', ()))
+
+    assert waiting(project) == []
+
+
+def test_an_upgrade_is_tried_before_it_writes(project):
+    project.follow(HOW_TO / "upgrade.md")
+
+    assert "dry run" in project.said["meltano --environment=staging run forward"]
+    assert "succeeded" in project.said["meltano --environment=prod run forward"]
+
+
+def opt_out_refused(project: Project, stage: Stage, person: str) -> None:
+    """A person leaves, and Epicor refuses to change the customer for as long as the run takes."""
+    stage.person("unsubscribe", person)
+    stage.epicor_control("PUT", "/switches", json={"business_errors": {"Customer": "The row is locked."}})
+    project.run(REVERSE)
+    stage.epicor_control("PUT", "/switches", json={"business_errors": {}})
+
+
+def waiting(project: Project) -> list[str]:
+    """The dead letters that wait, as `failures` names them."""
+    project.run(Command("sync-audit failures", ()))
+    return re.findall(r"\b\d+/\d+\b", project.said["sync-audit failures"])

@@ -11,11 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import certifi
 import yaml
-from stage import PROGRAMS, ROOT, Stage
+from stage import PROGRAMS, ROOT, Stage, borrow_plugins
 
-NOT_HERE = frozenset({"cp", "curl", "git", "make", "ssh", "sudo", "systemctl", "journalctl"})
+NOT_HERE = frozenset({"cp", "curl", "git", "make", "ssh"})
 """Commands that would leave the project's folder, or the machine."""
+ELSEWHERE = ("etc", "usr/local")
+"""Folders of a machine that stand in the project's folder, below `machine`."""
+PLACES = (
+    "etc/caddy", "etc/kinetic-mailchimp", "etc/nginx/conf.d", "etc/ssl/certs", "etc/systemd/system",
+    "usr/local/share/ca-certificates",
+)  # fmt: skip
 OURS = ("EPICOR_", "MAILCHIMP_", "AUDIT_")
 MELTANO = """#!/bin/sh
 # Meltano with the plugins that are installed already.
@@ -29,6 +36,32 @@ for word; do
 done
 exec '{meltano}' "$@"
 """
+MACHINE: dict[str, str] = {
+    "sudo": """
+        # Options of sudo, and the user that a file would belong to.
+        [ "$1" != -u ] || shift 2
+        for word; do
+            shift
+            case "$former" in -o) ;; *) [ "$word" = -o ] || set -- "$@" "$word" ;; esac
+            former=$word
+        done
+        exec "$@"
+    """,
+    "systemctl": """
+        # Units of this project must have been installed; `unit@job` is one of `unit@`.
+        for unit; do
+            case "$unit" in
+                *\\**) ;;
+                kinetic-mailchimp* | mailchimp-*)
+                    file="{units}/$(echo "$unit" | sed 's/@[^.]*/@/')"
+                    [ -e "$file" ] || [ -e "$file.service" ] || { echo "$unit is not installed"; exit 5; }
+            esac
+        done
+    """,
+    "update-ca-certificates": "cp '{bundle}' {folder}/etc/ssl/certs/ca-certificates.crt",
+    **dict.fromkeys(("chown", "createdb", "createuser", "crontab", "journalctl", "nginx", "useradd"), ":"),
+}
+"""What stands in the place of a program that changes the machine."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +75,10 @@ class Command:
 
     line: str
     output: tuple[str, ...]
+
+
+KEY_FILE = ".config/kinetic-mailchimp/secret.key"
+"""Where `make setup` makes the key of encrypted settings, in the home."""
 
 
 @dataclass
@@ -66,22 +103,51 @@ class Project:
         folder.mkdir()
         for name in ("meltano.yml", ".env.example", "logging.yaml", "requirements.lock"):
             shutil.copy(ROOT / name, folder / name)
-        shutil.copytree(ROOT / "plugins", folder / "plugins")
+        for name in ("deploy", "plugins"):
+            shutil.copytree(ROOT / name, folder / name)
         settings = {name: value for name, value in stage.environment.items() if name.startswith(OURS)}
         # Databases where they are by default.
         settings = {name: "" if "DATABASE_URL" in name else value for name, value in settings.items()}
         lines = [f"{name}='{value}'" for name, value in settings.items()]
         (folder / ".env").write_text("\n".join(lines) + "\n", encoding="utf-8")
         (folder / ".env").chmod(0o600)
+        machine = folder / "machine"
+        for place in PLACES:
+            (machine / place).mkdir(parents=True)
+        programs = {name: f"#!/bin/sh -e\n{script}\n" for name, script in MACHINE.items()}
+        programs = {
+            name: script.replace("{folder}", str(machine))
+            .replace("{units}", str(machine / "etc/systemd/system"))
+            .replace("{bundle}", certifi.where())
+            for name, script in programs.items()
+        }
+        programs["meltano"] = MELTANO.format(meltano=PROGRAMS / "meltano")
         (folder / "bin").mkdir()
-        shim = folder / "bin" / "meltano"
-        shim.write_text(MELTANO.format(meltano=PROGRAMS / "meltano"), encoding="utf-8")
-        shim.chmod(0o755)
+        for name, script in programs.items():
+            (folder / "bin" / name).write_text(script, encoding="utf-8")
+            (folder / "bin" / name).chmod(0o755)
+        borrow_plugins(folder / ".meltano")
         return cls(folder, stage)
 
-    def follow(self, page: Path) -> None:
-        """Do everything that a page says, in its order."""
-        for step in steps(page.read_text(encoding="utf-8")):
+    def make_key(self) -> None:
+        """Make the key of encrypted settings, as `make setup` does."""
+        (self.folder / KEY_FILE).parent.mkdir(parents=True)
+        file = f"{self.folder}/{KEY_FILE}"
+        name = f"echo CONNECTOR_SECRET_KEY_FILE={file} >> .env"
+        self.run(Command(f"connector-secrets keygen --file {file} && {name}", ()))
+
+    def follow(self, page: Path, *sections: str) -> None:
+        """Do everything that a page says, in its order.
+
+        Args:
+            page: A Markdown file.
+            sections: The headings of the sections to follow; all without any.
+        """
+        text = page.read_text(encoding="utf-8")
+        if sections:
+            parts = {part.partition("\n")[0]: part for part in re.split(r"^## ", text, flags=re.MULTILINE)}
+            text = "\n".join(parts[heading] for heading in sections)
+        for step in steps(text):
             if isinstance(step, Command):
                 self.run(step)
             elif step.startswith("# .env\n"):
@@ -105,6 +171,7 @@ class Project:
             env={
                 **inherited,
                 "HOME": str(self.folder),
+                "MELTANO_SYS_DIR_ROOT": str(self.folder / ".meltano"),
                 "PATH": f"{self.folder}/bin:{PROGRAMS}:{os.environ['PATH']}",
             },
             stdin=subprocess.DEVNULL,
@@ -119,7 +186,7 @@ class Project:
             assert re.search(_pattern(self._with_instead(expected)), said), f"{line}\n{said}\nnot: {expected}"
 
     def _set(self, block: str) -> None:
-        lines = [line for line in block.splitlines()[1:] if not re.search(r"example\.com|/etc/", line)]
+        lines = [line for line in block.splitlines()[1:] if not re.search(r"example\.com", line)]
         with (self.folder / ".env").open("a", encoding="utf-8") as file:
             file.writelines(
                 f"{self._with_instead(line)}\n" for line in lines if "…" not in self._with_instead(line)
@@ -135,13 +202,21 @@ class Project:
     def _with_instead(self, text: str) -> str:
         for former, latter in self.instead.items():
             text = text.replace(former, latter)
-        return text
+        text = text.replace("/srv/kinetic-mailchimp", str(self.folder)).replace(" .venv/bin/", " ")
+        return re.sub(rf"(?<![\w.])/(?={'|'.join(ELSEWHERE)})", f"{self.folder}/machine/", text)
 
 
 def steps(text: str) -> Iterator[Command | str]:
-    """The commands of a page, and the blocks that belong into a file, in their order."""
-    for match in re.finditer(r"^( *)```(console|ini|yaml)\n(.*?)^\1```$", text, re.DOTALL | re.MULTILINE):
+    """The commands of a page, its cron tables, and the blocks that belong into a file, in their order."""
+    for match in re.finditer(
+        r"^( *)```(console|cron|ini|yaml)\n(.*?)^\1```$", text, re.DOTALL | re.MULTILINE
+    ):
         lines = [line[len(match[1]) :] for line in match[3].splitlines()]
+        if match[2] == "cron":
+            variables = " ".join(["export", *(line for line in lines if re.match(r"[A-Z_]+=", line))])
+            for line in (line for line in lines if line[0] in "*0123456789"):
+                yield Command(f"{variables} && {line.split(maxsplit=5)[5]}", ())
+            continue
         if match[2] != "console":
             if lines[0] in ("# .env", "# meltano.yml"):
                 yield "\n".join(lines)

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import requests
 from cryptography.fernet import Fernet
 from dotenv import dotenv_values
-from kinetic_mailchimp.kit.encryption import SecretBox
+from kinetic_mailchimp.kit.secrets.encryption import SecretBox
 from secret_runs import DEBUG, NOBODY, OAUTH_FILE, SETTINGS_FILE, WRONG, operator_runs, plugin_runs
 from stage import PROGRAMS, Stage, free_port
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from kinetic_mailchimp.kit.email_address import InvalidEmailError, email_key, parse_email
+from kinetic_mailchimp.kit.parsing.email_address import InvalidEmailError, email_key, parse_email
 from stage import Stage, set_stage
 
 CUSTOMERS = 300

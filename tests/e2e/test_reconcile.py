@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from kinetic_mailchimp.kit.email_address import email_key
+from kinetic_mailchimp.kit.parsing.email_address import email_key
 from stage import PipelineError, Stage, set_stage
 
 NOT_MENDED = ("row_gone", "member_archived", "member_missing")

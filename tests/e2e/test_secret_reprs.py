@@ -14,7 +14,7 @@ import tap_epicor_kinetic
 import tap_mailchimp_webhooks
 import target_epicor_contacts
 import target_mailchimp
-from kinetic_mailchimp.kit.secret_names import named_as_secret
+from kinetic_mailchimp.kit.redaction.secret_names import named_as_secret
 
 PACKAGES = (
     kinetic_mailchimp,

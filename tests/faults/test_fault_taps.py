@@ -21,7 +21,7 @@ import forked
 import matrix
 import pytest
 from forked import USUAL, Conditions, Files
-from kinetic_mailchimp.kit.timestamps import utc_now
+from kinetic_mailchimp.kit.parsing.timestamps import utc_now
 from matrix import Outcome, in_words, outcomes
 from simulators.epicor.testing import RunningEpicor
 from simulators.mailchimp.testing import RunningMailchimp

@@ -20,15 +20,15 @@ from hypothesis import strategies as st
 from kinetic_mailchimp.epicor.auth import read_token
 from kinetic_mailchimp.epicor.classification import classify as classify_epicor
 from kinetic_mailchimp.epicor.metadata import parse_metadata
-from kinetic_mailchimp.kit.email_address import InvalidEmailError, parse_email
 from kinetic_mailchimp.kit.errors import ConnectorError
-from kinetic_mailchimp.kit.http_call import Answer, Request
-from kinetic_mailchimp.kit.singer_messages import MessageReader
+from kinetic_mailchimp.kit.http.call import Answer, Request
+from kinetic_mailchimp.kit.parsing.email_address import InvalidEmailError, parse_email
+from kinetic_mailchimp.kit.singer.messages import MessageReader
 from kinetic_mailchimp.mailchimp.errors import classify as classify_mailchimp
 from tap_epicor_kinetic.records.rows import normalize_values
 from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
 from target_epicor_contacts.contract.contact_update import parse_updates
-from target_epicor_contacts.epicor.columns import same
+from target_epicor_contacts.epicor.column_values import same
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "200"))
 LONGEST = 120_000

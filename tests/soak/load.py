@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from kinetic_mailchimp.kit.email_address import email_key
+from kinetic_mailchimp.kit.parsing.email_address import email_key
 from stage import Stage
 
 FIRST_NAMES = ("Alex", "Robin", "Sam")

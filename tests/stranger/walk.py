@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from readme import script, sections
+from site_links import broken_links
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = {
@@ -43,6 +44,12 @@ FILL_IN = {
     'echo "MAILCHIMP_WEBHOOKS_SECRET=$(mailchimp-webhooks secret)" >> .env',
 }
 """What a person does at the line that the README has of these."""
+NO_DEMO = "EPICOR_BASE_URL=https://nowhere.invalid/erp\nMAILCHIMP_BASE_URL=https://nowhere.invalid/3.0\n"
+"""Settings with which a pipeline would fail at once."""
+STATE_BACKENDS = """
+uv pip install --constraint requirements.lock "meltano[s3,gcs,azure]"
+python -c "import azure.storage.blob, boto3, google.cloud.storage"
+"""
 SERVE = """
 mailchimp-webhooks serve &
 until python3 -c 'import socket, sys; socket.create_connection(("127.0.0.1", sys.argv[1]))' $PORT; do
@@ -219,7 +226,10 @@ def follow_readme(walk: Walk) -> None:
         if "own" in heading.split():
             walk.run(name, walk.environment_of("own") + f"cd {checkout}\n" + script(lines, {}))
         elif not any(line.startswith("mailchimp-webhooks serve") for line in lines):
+            # The demo looks at no settings of a real system.
+            (checkout / ".env").write_text(NO_DEMO, encoding="utf-8")
             walk.run(name, script(lines, {"make test": ": .ci/run does"}), "checkout", DEMO_CUSTOMERS="50")
+            (checkout / ".env").unlink()
         else:
             port = free_port()
             with simulators(checkout) as answers:
@@ -228,10 +238,23 @@ def follow_readme(walk: Walk) -> None:
                 filled = {b: text for b, text in FILL_IN.items() if any(line.startswith(b) for line in lines)}
                 treated = {
                     **filled,
+                    "uv pip install": STATE_BACKENDS,
                     "mailchimp-webhooks serve": SERVE,
                     "mailchimp-webhooks register": f"mailchimp-webhooks register --url http://127.0.0.1:{port}",
                 }
                 walk.run(name, script(lines, treated), "checkout", PORT=str(port))
+
+
+def ask_the_doctor(walk: Walk) -> None:
+    """Make typical mistakes in a project, and compare what the doctor says with what it should."""
+    walk.run("doctor", ".venv/bin/python -m pytest -q tests/doctor/test_doctor.py", "checkout")
+
+
+def read_the_site(walk: Walk) -> None:
+    """Build the documentation, and follow each link in it."""
+    walk.run("site", "make docs-site", "checkout")
+    if broken := list(broken_links(walk.home / "checkout" / "site")):
+        raise SystemExit("Links of the site lead nowhere:\n" + "\n".join(broken))
 
 
 def main() -> None:
@@ -244,7 +267,11 @@ def main() -> None:
             "python3 -m venv tools && . tools/bin/activate && pip install uv && uv pip install meltano",
         )
         walk.run("make wheels", "make wheels", "checkout")
-        steps: list[tuple[Callable[..., None], tuple[object, ...]]] = [(follow_readme, ())]
+        steps: list[tuple[Callable[..., None], tuple[object, ...]]] = [
+            (follow_readme, ()),
+            (ask_the_doctor, ()),
+            (read_the_site, ()),
+        ]
         for plugin in PLUGINS:
             steps += [
                 (install, (plugin, source, program)) for source in (0, 1) for program in ("pip", "uv pip")

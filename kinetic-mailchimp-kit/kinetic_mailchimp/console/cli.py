@@ -10,8 +10,8 @@ from typing import Final
 
 import click
 
-from kinetic_mailchimp.console.lazy_group import LazyCommand, LazyGroup
-from kinetic_mailchimp.kit.secret_option import SecretText
+from kinetic_mailchimp.kit.command_group import LazyCommand, LazyGroup
+from kinetic_mailchimp.kit.settings.secret_option import SecretText
 
 _AUDIT: Final = "kinetic_mailchimp.audit.cli"
 _CONSOLE: Final = "kinetic_mailchimp.console"
@@ -20,7 +20,7 @@ COMMANDS: Final = {
     "alert": LazyCommand(
         f"{_CONSOLE}.alerts.command",
         "Look for what needs a person, and send one message per cause.",
-        "alerts",
+        "kinetic-mailchimp-kit[alerts]",
     ),
     "close": LazyCommand(f"{_AUDIT}.close", "Close dead letters that can never be written, such as 12/34."),
     "copy": LazyCommand(
@@ -48,7 +48,9 @@ COMMANDS: Final = {
     "runs": LazyCommand(f"{_AUDIT}.history", "List the newest runs."),
     "search": LazyCommand(f"{_AUDIT}.search", "Find decisions, newest first."),
     "serve": LazyCommand(
-        f"{_CONSOLE}.pages.command", "Show the trail in a browser, to those who log in.", "pages"
+        f"{_CONSOLE}.pages.command",
+        "Show the trail in a browser, to those who log in.",
+        "kinetic-mailchimp-kit[pages]",
     ),
     "skipped": LazyCommand(
         f"{_AUDIT}.differences", "Show whom run NUMBER, or the last one, left out, and why."
@@ -65,6 +67,7 @@ COMMANDS: Final = {
     "sync-audit",
     cls=LazyGroup,
     lazy=COMMANDS,
+    failure_status=3,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(

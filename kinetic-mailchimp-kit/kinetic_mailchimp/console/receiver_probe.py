@@ -9,16 +9,16 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
-from kinetic_mailchimp.kit.http_call import Request
-from kinetic_mailchimp.kit.json_reading import parse_json
-from kinetic_mailchimp.kit.receiver_metrics import (
+from kinetic_mailchimp.kit.http.call import Request
+from kinetic_mailchimp.kit.http.retry import RetryPolicy
+from kinetic_mailchimp.kit.http.transport import Transport
+from kinetic_mailchimp.kit.parsing.json_reading import parse_json
+from kinetic_mailchimp.kit.server.receiver_metrics import (
     INBOX_OLDEST_UNREAD_SECONDS,
     INBOX_UNREAD,
     REFUSED,
     UNREADABLE_SIGNING_SECRETS,
 )
-from kinetic_mailchimp.kit.retry import RetryPolicy
-from kinetic_mailchimp.kit.transport import Transport
 
 _LARGEST: Final = 1e10
 """A gauge above it, or NaN, is neither a number of events nor an age."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import EntryPoint, entry_points
@@ -17,17 +20,20 @@ import click
 from kinetic_mailchimp.doctor.examination import Examination, examine
 from kinetic_mailchimp.kit.checks import Finding, Verdict
 from kinetic_mailchimp.kit.errors import ConnectorError
-from kinetic_mailchimp.kit.json_reading import parse_json
+from kinetic_mailchimp.kit.parsing.json_reading import parse_json
 from kinetic_mailchimp.kit.project import Project, load_env_file
-from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
+from kinetic_mailchimp.kit.redaction.masker import MASKER, mask_logs
 
 GROUP: Final = "kinetic_mailchimp.doctor"
 """The entry points under which installed plugins can be checked, each by its name in meltano.yml."""
 _SIGNS: Final = {Verdict.GOOD: ("✓", "green"), Verdict.NOTE: ("!", "yellow"), Verdict.WRONG: ("✗", "red")}
+_ARROWS: Final = {"Epicor": "→", "both": "⇄", "Mailchimp": "←"}
+"""The ways of a value, by the owner of its field."""
+_INDENT: Final = " " * 4
 _NOT_DONE: Final = 3
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("connector-doctor", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("plugins", nargs=-1)
 @click.option("--environment", metavar="NAME", help="The Meltano environment; by default the project's.")
 @click.option(
@@ -48,6 +54,7 @@ def doctor(
 
     Exit status: 0 all is well; 1 something is wrong; 2 wrong usage; 3 it could not be looked at.
     """
+    load_env_file()
     known = {point.name: point for point in entry_points(group=GROUP)}
     if unknown := sorted(set(plugins) - known.keys()):
         raise click.UsageError(f"{unknown[0]} is not installed here. There are: {', '.join(sorted(known))}.")
@@ -95,42 +102,52 @@ def _as_text(result: Examination) -> Iterator[str]:
 
 
 def _line(found: Finding) -> str:
+    """A finding with its sign, broken between words where a person reads it in a terminal."""
     sign, colour = _SIGNS[found.verdict]
-    return f"  {click.style(sign, fg=colour)} {found}"
+    text = str(found)
+    if sys.stdout.isatty():
+        broken = textwrap.wrap(
+            text,
+            shutil.get_terminal_size().columns,
+            initial_indent=_INDENT,
+            subsequent_indent=_INDENT,
+            break_on_hyphens=False,
+        )
+        text = "\n".join(broken).strip()
+    return f"  {click.style(sign, fg=colour)} {text}"
 
 
 def _table(result: Examination) -> Iterator[str]:
-    rows = [("Merge field", "Type", "From Epicor", "Back to", "Owner")]
-    rows += [
-        (
-            field.field,
-            result.tag_type(field.tag),
-            ", ".join(map(result.described, field.sources)) or "-",
-            ", ".join(field.targets) or "-",
-            field.owner,
-        )
-        for field in result.fields
-    ]
+    """The fields, in a terminal's width: a line for each column that a field comes from."""
+    rows: list[tuple[str, ...]] = [("Merge field", "Type", "", "In Epicor", "Back to")]
+    for field in result.fields:
+        named = (field.field, result.tag_type(field.tag), _ARROWS[field.owner])
+        columns = itertools.zip_longest(map(result.described, field.sources), field.targets, fillvalue="")
+        rows += [(*(named if not number else ("", "", "")), *pair) for number, pair in enumerate(columns)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     yield ""
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield "→ Epicor's own, ⇄ of both, ← Mailchimp's own"
 
 
-def main() -> None:
-    """Run the command line; what cannot be looked at is one line on stderr."""
+def run_command(command: click.Command) -> int:
+    """Run a command that checks plugins; what cannot be done is one line on stderr. Gives the exit status."""
     mask_logs()
     logging.disable(logging.WARNING)  # what they say is in the findings
     os.environ.setdefault("PGCONNECT_TIMEOUT", "3")
-    status = 0
     try:
-        load_env_file()
-        doctor()
+        command()
     except SystemExit as ended:
-        status = int(ended.code or 0)
+        return int(ended.code or 0)
     except ConnectorError as error:
-        click.echo(MASKER.mask(f"connector-doctor: {error}"), err=True)
-        status = _NOT_DONE
+        click.echo(MASKER.mask(f"{command.name}: {error}"), err=True)
+    return _NOT_DONE
+
+
+def main() -> None:
+    """Run `connector-doctor`."""
+    status = run_command(doctor)
     # Threads of a check that was not done in time may wait for minutes: they do not keep the process.
     sys.stdout.flush()
     sys.stderr.flush()

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from kinetic_mailchimp.kit.checks import Check, Finding, Verdict, note
-from kinetic_mailchimp.kit.encryption import SecretBox, reveal
-from kinetic_mailchimp.kit.encryption_keys import split_keys
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.project import PROJECT_FILE, Project, env_file
-from kinetic_mailchimp.kit.secret_names import references
+from kinetic_mailchimp.kit.redaction.secret_names import references
 from kinetic_mailchimp.kit.secrets.check import CLEAR, find_secrets
+from kinetic_mailchimp.kit.secrets.encryption import SecretBox, reveal
 from kinetic_mailchimp.kit.secrets.files import SettingsFile
+from kinetic_mailchimp.kit.secrets.keys import split_keys
+from kinetic_mailchimp.kit.settings.from_text import names_in
 
 _AUDIT_KEY: Final = "AUDIT_ENCRYPTION_KEY"
 _CRON_FIELD: Final = r"(\*|\d+(-\d+)?|[A-Za-z]{3}(-[A-Za-z]{3})?)(/\d+)?"
@@ -154,5 +155,4 @@ def _look_at_shared(configs: Mapping[str, Mapping[str, Any]]) -> Iterator[Findin
 
 def words_in(value: Any) -> frozenset[str]:  # noqa: ANN401 (JSON)
     """The words of a list, whether it is written as one, as JSON, or with commas between."""
-    text = value if isinstance(value, str) else " ".join(map(str, value))
-    return frozenset(re.findall(r"[^\s,\[\]\"']+", text))
+    return frozenset(names_in([value] if isinstance(value, str) else value))

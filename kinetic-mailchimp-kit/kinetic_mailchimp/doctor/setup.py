@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,23 +14,22 @@ import click
 from cryptography.fernet import Fernet
 from dotenv import set_key
 
-from kinetic_mailchimp.doctor.command import GROUP
+from kinetic_mailchimp.doctor.command import GROUP, run_command
 from kinetic_mailchimp.doctor.examination import examine_plugins
 from kinetic_mailchimp.doctor.questions import GROUPS, SECRETS, Question, generated
 from kinetic_mailchimp.kit.checks import Finding, Verdict
-from kinetic_mailchimp.kit.encryption import SecretBox, is_encrypted, reveal
-from kinetic_mailchimp.kit.encryption_keys import KEY_FILE_VARIABLE
-from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
-from kinetic_mailchimp.kit.private_files import MODE, open_private
+from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.project import Project, env_file, read_env_file
-from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
+from kinetic_mailchimp.kit.redaction.masker import MASKER
+from kinetic_mailchimp.kit.secrets.encryption import SecretBox, is_encrypted, reveal
+from kinetic_mailchimp.kit.secrets.keys import KEY_FILE_VARIABLE
+from kinetic_mailchimp.kit.secrets.private_files import MODE, open_private
 
 DEFAULT_KEY_FILE: Final = "~/.config/kinetic-mailchimp/secret.key"
 _SECONDS: Final = 30.0
-_NOT_DONE: Final = 3
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("connector-setup", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--answers",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -110,7 +107,8 @@ def _ask(question: Question, known: Mapping[str, str]) -> str:
         answer = click.prompt(text, default=default, hide_input=True, show_default=False)
     else:
         empty = "" if question.may_be_empty else None
-        answer = click.prompt(question.text, default=default or empty, show_default=bool(default))
+        text = question.text + (" (may be empty)" if question.may_be_empty and not default else "")
+        answer = click.prompt(text, default=default or empty, show_default=bool(default))
     return str(answer).strip()
 
 
@@ -188,11 +186,4 @@ def _write(file: Path, answers: Mapping[str, str], box: SecretBox) -> None:
 
 def main() -> None:
     """Run the command line; what cannot be done is one line on stderr."""
-    mask_logs()
-    logging.disable(logging.WARNING)  # what they say is in the findings
-    os.environ.setdefault("PGCONNECT_TIMEOUT", "3")
-    try:
-        setup()
-    except ConnectorError as error:
-        click.echo(MASKER.mask(f"connector-setup: {error}"), err=True)
-        sys.exit(_NOT_DONE)
+    sys.exit(run_command(setup))

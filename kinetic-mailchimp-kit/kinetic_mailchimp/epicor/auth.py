@@ -17,10 +17,11 @@ from kinetic_mailchimp.epicor.errors import host_of
 from kinetic_mailchimp.epicor.problem import read_problem
 from kinetic_mailchimp.epicor.settings import EpicorSettings, default_token_url
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, CredentialsError, TransientError
-from kinetic_mailchimp.kit.http_call import Answer, Request
-from kinetic_mailchimp.kit.redaction import MASKER
-from kinetic_mailchimp.kit.retry import RetryPolicy
-from kinetic_mailchimp.kit.transport import Authorization, FixedAuthorization, Transport, basic_login
+from kinetic_mailchimp.kit.http.authorization import Authorization, FixedAuthorization, basic_login
+from kinetic_mailchimp.kit.http.call import Answer, Request
+from kinetic_mailchimp.kit.http.retry import RetryPolicy
+from kinetic_mailchimp.kit.http.transport import Transport
+from kinetic_mailchimp.kit.redaction.masker import MASKER
 
 logger = logging.getLogger(__name__)
 
@@ -245,10 +246,6 @@ def _is_object(answer: Answer) -> bool:
         return isinstance(answer.document, Mapping)
     except ValueError:
         return False
-
-
-def _login(settings: EpicorSettings) -> str:
-    return basic_login(settings.username, settings.password)
 
 
 def _fixed_headers(settings: EpicorSettings) -> dict[str, str]:

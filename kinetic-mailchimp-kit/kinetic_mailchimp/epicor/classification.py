@@ -22,7 +22,7 @@ from kinetic_mailchimp.kit.errors import (
     PermissionDeniedError,
     TransientError,
 )
-from kinetic_mailchimp.kit.http_call import Answer, Request
+from kinetic_mailchimp.kit.http.call import Answer, Request
 
 LONG_URL = 1_000
 """Characters from which on a refusal without a reason may be about the length."""

@@ -17,15 +17,15 @@ from kinetic_mailchimp.epicor.classification import classify
 from kinetic_mailchimp.epicor.errors import WHO_ANSWERS, PageTooLargeError, UrlTooLongError
 from kinetic_mailchimp.epicor.metadata import ServiceMetadata, parse_metadata
 from kinetic_mailchimp.epicor.odata import Value, key_segment
+from kinetic_mailchimp.epicor.rows import Row, Rows
 from kinetic_mailchimp.epicor.settings import EpicorSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
-from kinetic_mailchimp.kit.http_call import Answer, HttpCall, Reply, Request
-from kinetic_mailchimp.kit.retry import RetryPolicy
-from kinetic_mailchimp.kit.transport import Transport
+from kinetic_mailchimp.kit.http.call import Answer, HttpCall, Parse, Reply, Request
+from kinetic_mailchimp.kit.http.retry import RetryPolicy
+from kinetic_mailchimp.kit.http.transport import Transport
+from kinetic_mailchimp.kit.parsing.json_reading import parse_json
 
 logger = logging.getLogger(__name__)
-
-Row = dict[str, Any]
 
 LONGEST_URL = 7_500
 """Gateways in front of Kinetic refuse a request line of about 8,192 characters."""
@@ -118,7 +118,13 @@ class EpicorClient:
         return self._metadata[service]
 
     def read(
-        self, company: str, path: str, *, kind: type[Request] = Request, **query: Unpack[Query]
+        self,
+        company: str,
+        path: str,
+        *,
+        kind: type[Request] = Request,
+        parse: Parse = parse_json,
+        **query: Unpack[Query],
     ) -> list[Row]:
         """Rows of a set, such as `Erp.BO.CustomerSvc/Customers`; 100 of them where `top` is not given.
 
@@ -127,12 +133,13 @@ class EpicorClient:
             path: Service and set, or a BAQ (`BaqSvc/MyQuery/Data`).
             kind: PageRequest raises PageTimeoutError at once where the server runs out of time, ProbeRequest
                 QueryRefusedError where it cannot run the query; a plain Request is tried again.
+            parse: Makes the document of the body, or Rows at once, which are handed on as they are.
             query: The query options.
         """
         top = query.get("top")
         if top is not None and self.most_rows is not None:
             query["top"] = top = min(top, self.most_rows)
-        request = kind("GET", self._url(company, path), params=_parameters(query))
+        request = kind("GET", self._url(company, path), params=_parameters(query), parse=parse)
         try:
             answer = self.transport.send(request)
         except PageTooLargeError as error:
@@ -141,7 +148,7 @@ class EpicorClient:
             told = int(error.field) if error.field else top
             self.most_rows = query["top"] = told if 0 < told < top else top // 2
             logger.warning("%s: the server gives no more than %d rows at once.", path, self.most_rows)
-            return self.read(company, path, kind=kind, **query)
+            return self.read(company, path, kind=kind, parse=parse, **query)
         except UrlTooLongError:
             self.longest_url = min(self.longest_url, len(request.full_url) // 2)
             raise
@@ -249,14 +256,14 @@ def _date(answer: Answer) -> dt.datetime | None:
     return date if date.tzinfo else date.replace(tzinfo=dt.UTC)
 
 
-def _document(answer: Answer) -> Row:
+def _document(answer: Answer) -> Any:  # noqa: ANN401 (an object, or Rows)
     if not answer.body:
         return {}
     try:
         document = answer.document
     except ValueError:
         document = None
-    if not isinstance(document, dict):
+    if not isinstance(document, dict | Rows):
         raise TransientError(
             "The answer is not a JSON object.", status=answer.status, advice="Is `base_url` a Kinetic server?"
         )
@@ -271,6 +278,8 @@ def _rows(answer: Answer) -> list[Row]:
     if answer.status == HTTPStatus.NO_CONTENT:
         return []
     document = _document(answer)
+    if isinstance(document, Rows):
+        return document
     rows = document.get("value", document.get("d", ""))
     if rows is None:  # an empty list, after some gateways
         return []

@@ -246,7 +246,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         ConfigurationError,
         _on(404),
-        says=_says(r"resource not found for the segment '(?P<name>[^']*)'"),
+        says=_says(r"resource not found for the segment '(?P<name>[^'$]+)'"),
         message="The server has no service or set {name}.",
         advice="Names are case-sensitive; the version of Kinetic or its licensed modules may lack it.",
     ),

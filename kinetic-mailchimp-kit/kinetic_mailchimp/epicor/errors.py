@@ -7,7 +7,7 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, PermissionDeniedError
-from kinetic_mailchimp.kit.http_call import Request
+from kinetic_mailchimp.kit.http.call import Request
 
 CHECK_BASE_URL = "Check `base_url`: host and instance, the part before `/api/v2`."
 WHO_ANSWERS = "If it lasts, look at what answers at `base_url`."

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from kinetic_mailchimp.kit.http_call import Answer
-from kinetic_mailchimp.kit.plain_text import plain
-from kinetic_mailchimp.kit.redaction import MASKER
+from kinetic_mailchimp.kit.http.call import Answer
+from kinetic_mailchimp.kit.redaction.masker import MASKER
+from kinetic_mailchimp.kit.redaction.plain_text import plain
 
 LONGEST_MESSAGE = 300
 _REFUSED_BY_IIS = re.compile(

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.settings import json_schema, read, setting
-from kinetic_mailchimp.kit.web_url import split_url, web_url
+from kinetic_mailchimp.kit.http.web_url import split_url, web_url
+from kinetic_mailchimp.kit.settings.declaration import json_schema, read, setting
 
 AuthMethod = Literal["basic", "token_resource", "oauth2", "api_key"]
 TokenRequest = Literal["headers", "basic", "form"]

@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from kinetic_mailchimp.kit.errors import ConnectorError
-from kinetic_mailchimp.kit.redaction import MASKER
-from kinetic_mailchimp.kit.timestamps import utc_now
+from kinetic_mailchimp.kit.parsing.timestamps import utc_now
+from kinetic_mailchimp.kit.redaction.masker import MASKER
 
 MOST_CLOCK_DIFFERENCE: Final = timedelta(seconds=60)
 

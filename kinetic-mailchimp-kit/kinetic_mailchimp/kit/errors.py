@@ -12,9 +12,9 @@
 
 from __future__ import annotations
 
-from kinetic_mailchimp.kit.plain_text import LONGEST_MESSAGE
-from kinetic_mailchimp.kit.plain_text import message as plain_message
-from kinetic_mailchimp.kit.redaction import MASKER
+from kinetic_mailchimp.kit.redaction.masker import MASKER
+from kinetic_mailchimp.kit.redaction.plain_text import LONGEST_MESSAGE
+from kinetic_mailchimp.kit.redaction.plain_text import message as plain_message
 
 
 class ConnectorError(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.secret_names import REFERENCE, references
+from kinetic_mailchimp.kit.redaction.secret_names import REFERENCE, references
 
 ROOT_VARIABLE: Final = "MELTANO_PROJECT_ROOT"
 ENV_FILE_VARIABLE: Final = "CONNECTOR_ENV_FILE"
@@ -113,10 +114,6 @@ class Project:
         """The plugins by name, as they are written; those of the environment are left out."""
         return {str(plugin["name"]): plugin for plugin in _plugins(self.document)}
 
-    def distribution(self, plugin: str) -> str:
-        """The plugin that another one inherits from in the end; itself where it inherits from none."""
-        return self._family(plugin)[-1]
-
     def config(self, plugin: str) -> dict[str, Any]:
         """The configuration that Meltano hands to a plugin; what is empty is left out."""
         given = {name: self._expanded(value) for name, value in self._written_config(plugin).items()}
@@ -142,7 +139,7 @@ class Project:
         others = []
         for setting in settings:
             own, written = own_variable(plugin, setting), self._written_config(plugin).get(setting)
-            if names := [own] if own in self.variables else references(str(written or "")):
+            if names := [own] if self._is_given_by(own, written) else references(str(written or "")):
                 sources.setdefault(self._place_of(names[0]), {})[setting] = names
             elif written is not None:
                 others.append(f"`{setting}` stands under {plugin} in {self.root / PROJECT_FILE}.")
@@ -153,6 +150,12 @@ class Project:
                 place = f"in the file of --config, or as {own} in the environment with --config=ENV"
                 others.append(f"`{setting}` belongs {place}.")
         return [*(_come_from(place, found) for place, found in sources.items()), *others]
+
+    def _is_given_by(self, own: str, written: Any) -> bool:  # noqa: ANN401 (JSON)
+        """True if the plugin's own variable gives a setting, and is not what Meltano made of meltano.yml."""
+        expanded = self._expanded(written)
+        made = {str(expanded).lower(), json.dumps(expanded).lower()} if written is not None else set()
+        return own in self.variables and self.variables[own].lower() not in made
 
     def _place_of(self, variable: str) -> str:
         is_given = variable in self.environ and self.environ[variable] != self.written.get(variable)
@@ -205,7 +208,7 @@ _ALONE: Final = Project(Path(), {}, "", {}, {})
 
 def own_variable(plugin: str, setting: str) -> str:
     """The variable from which Meltano and the Singer SDK take a setting by themselves."""
-    return f"{plugin}_{setting}".replace("-", "_").upper()
+    return re.sub(r"[^A-Za-z0-9]", "_", f"{plugin}_{setting}").upper()
 
 
 def with_origins(text: str, plugin: str, settings: Iterable[str], project: Project | None = None) -> str:

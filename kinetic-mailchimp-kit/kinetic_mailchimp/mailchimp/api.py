@@ -10,11 +10,11 @@ from functools import cached_property
 from typing import Any
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, CredentialsError, TransientError
-from kinetic_mailchimp.kit.http_call import Answer, Request
-from kinetic_mailchimp.kit.redaction import MASKER
-from kinetic_mailchimp.kit.retry import RetryPolicy
-from kinetic_mailchimp.kit.transport import Transport
-from kinetic_mailchimp.kit.web_url import split_url
+from kinetic_mailchimp.kit.http.call import Answer, Request
+from kinetic_mailchimp.kit.http.retry import RetryPolicy
+from kinetic_mailchimp.kit.http.transport import Transport
+from kinetic_mailchimp.kit.http.web_url import split_url
+from kinetic_mailchimp.kit.redaction.masker import MASKER
 from kinetic_mailchimp.mailchimp.errors import WHO_ANSWERS, DocumentRequest, classify
 from kinetic_mailchimp.mailchimp.identity import authorization
 from kinetic_mailchimp.mailchimp.settings import MailchimpSettings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import webbrowser
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +9,11 @@ from pathlib import Path
 import click
 from dotenv import set_key
 
-from kinetic_mailchimp.kit.encryption import SecretBox
-from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
-from kinetic_mailchimp.kit.private_files import warn_if_shared
-from kinetic_mailchimp.kit.project import load_env_file
-from kinetic_mailchimp.kit.redaction import mask_logs
-from kinetic_mailchimp.kit.secret_option import SecretText
+from kinetic_mailchimp.kit.command_group import CommandGroup
+from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.secrets.encryption import SecretBox
+from kinetic_mailchimp.kit.secrets.private_files import warn_if_shared
+from kinetic_mailchimp.kit.settings.secret_option import SecretText
 from kinetic_mailchimp.mailchimp.client import MailchimpClient
 from kinetic_mailchimp.mailchimp.oauth import (
     AUTHORIZE_URL,
@@ -30,15 +28,15 @@ from kinetic_mailchimp.mailchimp.settings import METADATA_URL, MailchimpSettings
 
 TOKEN_VARIABLE = "MAILCHIMP_ACCESS_TOKEN"  # noqa: S105 (the name of a variable)
 BASE_URL_VARIABLE = "MAILCHIMP_BASE_URL"
-WRONG_CONFIGURATION, FAILED = 2, 1
+WRONG_CONFIGURATION = 2
 
 
-@click.group(help=__doc__)
-def commands() -> None:
+@click.group("mailchimp-auth", cls=CommandGroup, settings_status=WRONG_CONFIGURATION, help=__doc__)
+def main() -> None:
     """Hold the commands."""
 
 
-@commands.command()
+@main.command()
 @click.option(
     "--client-id",
     envvar="MAILCHIMP_CLIENT_ID",
@@ -119,17 +117,3 @@ def _store(path: Path, variables: dict[str, str]) -> None:
     warn_if_shared(path)
     for name, value in variables.items():
         set_key(path, name, value, quote_mode="never")
-
-
-def main() -> None:
-    """Run the command line; an error is one line on stderr, with status 2 for what a setting can fix."""
-    mask_logs()
-    try:
-        load_env_file()
-        commands()
-    except ConfigurationError as error:
-        click.echo(str(error), err=True)
-        sys.exit(WRONG_CONFIGURATION)
-    except ConnectorError as error:
-        click.echo(str(error), err=True)
-        sys.exit(FAILED)

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from kinetic_mailchimp.kit.errors import TransientError
-from kinetic_mailchimp.kit.http_call import HttpCall, Reply, Request
+from kinetic_mailchimp.kit.http.call import HttpCall, Reply, Request
 from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE, Document, MailchimpApi, date_of, rows_of
 from kinetic_mailchimp.mailchimp.errors import WHO_ANSWERS
 from kinetic_mailchimp.mailchimp.member import normalized_member

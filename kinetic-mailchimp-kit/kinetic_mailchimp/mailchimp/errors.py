@@ -21,7 +21,7 @@ from kinetic_mailchimp.kit.errors import (
     PermissionDeniedError,
     TransientError,
 )
-from kinetic_mailchimp.kit.http_call import Answer, Request
+from kinetic_mailchimp.kit.http.call import Answer, Request
 from kinetic_mailchimp.mailchimp.refusals import FieldError, RefusedError, refusal_error, without_addresses
 
 _OF_NOBODY_IN_PARTICULAR = frozenset(range(HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)) - {

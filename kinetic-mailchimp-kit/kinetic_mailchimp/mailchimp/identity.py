@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from kinetic_mailchimp.kit.email_address import email_key
-from kinetic_mailchimp.kit.transport import Authorization, FixedAuthorization, basic_login
+from kinetic_mailchimp.kit.http.authorization import Authorization, FixedAuthorization, basic_login
+from kinetic_mailchimp.kit.parsing.email_address import email_key
 from kinetic_mailchimp.mailchimp.settings import MailchimpSettings
 
 

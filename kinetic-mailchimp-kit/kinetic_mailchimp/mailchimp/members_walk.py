@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from kinetic_mailchimp.kit.email_address import email_key
 from kinetic_mailchimp.kit.errors import TransientError
-from kinetic_mailchimp.kit.timestamps import parse_timestamp
+from kinetic_mailchimp.kit.parsing.email_address import email_key
+from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
 from kinetic_mailchimp.mailchimp.member import normalized_member
 
 logger = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from typing_extensions import override
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, CredentialsError, TransientError
-from kinetic_mailchimp.kit.http_call import Answer, Request
-from kinetic_mailchimp.kit.redaction import MASKER
-from kinetic_mailchimp.kit.transport import Transport
+from kinetic_mailchimp.kit.http.call import Answer, Request
+from kinetic_mailchimp.kit.http.transport import Transport
+from kinetic_mailchimp.kit.redaction.masker import MASKER
 from kinetic_mailchimp.mailchimp.settings import METADATA_URL
 
 AUTHORIZE_URL = "https://login.mailchimp.com/oauth2/authorize"

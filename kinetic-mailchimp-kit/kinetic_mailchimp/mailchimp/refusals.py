@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from kinetic_mailchimp.kit.errors import DataError
-from kinetic_mailchimp.kit.plain_text import LONGEST_MESSAGE
+from kinetic_mailchimp.kit.redaction.plain_text import LONGEST_MESSAGE
 
 
 class Refusal(StrEnum):

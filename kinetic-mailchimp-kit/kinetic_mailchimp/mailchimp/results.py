@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kinetic_mailchimp.kit.http_call import HttpCall
+from kinetic_mailchimp.kit.http.call import HttpCall
 from kinetic_mailchimp.mailchimp.identity import subscriber_hash
 from kinetic_mailchimp.mailchimp.member import member_key, normalized_member
 from kinetic_mailchimp.mailchimp.refusals import Refusal, RefusedError, item_error

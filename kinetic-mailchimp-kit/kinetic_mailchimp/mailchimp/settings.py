@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.settings import json_schema, read, setting
-from kinetic_mailchimp.kit.web_url import web_url
+from kinetic_mailchimp.kit.http.web_url import web_url
+from kinetic_mailchimp.kit.settings.declaration import json_schema, read, setting
 
 MOST_CONNECTIONS = 10
 """Simultaneous connections that Mailchimp grants to a user, over all of the user's keys and programs."""

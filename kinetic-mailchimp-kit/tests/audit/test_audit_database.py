@@ -22,7 +22,7 @@ from kinetic_mailchimp.audit import AuditTrail, Decision, Direction
 from kinetic_mailchimp.audit.storage.database import PROFILE, Database
 from kinetic_mailchimp.audit.storage.schema import decisions, metadata, runs, same_person
 from kinetic_mailchimp.audit.trail.environment import record_encryption
-from kinetic_mailchimp.kit import database as kit_database
+from kinetic_mailchimp.kit.database import url as database_url
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 
 Make = Callable[..., Decision]
@@ -143,7 +143,7 @@ def test_no_part_of_a_malformed_password_is_shown(url: str) -> None:
 
 
 def test_a_missing_driver_is_reported_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kit_database, "find_spec", lambda _name: None)
+    monkeypatch.setattr(database_url, "find_spec", lambda _name: None)
     with pytest.raises(ConfigurationError, match=r"kinetic-mailchimp-kit\[postgres\]"):
         AuditTrail.open("postgresql://localhost/audit")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
-from kinetic_mailchimp.kit.http_call import Answer
+from kinetic_mailchimp.kit.http.call import Answer
 from requests.structures import CaseInsensitiveDict
 from simulators.epicor.testing import RunningEpicor
 

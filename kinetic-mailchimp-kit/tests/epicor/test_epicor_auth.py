@@ -17,7 +17,7 @@ from kinetic_mailchimp.epicor.auth import (
     token_request,
 )
 from kinetic_mailchimp.kit.errors import ConfigurationError, CredentialsError, DataError, TransientError
-from kinetic_mailchimp.kit.redaction import MASKER
+from kinetic_mailchimp.kit.redaction.masker import MASKER
 
 CUSTOMERS = "Erp.BO.CustomerSvc/Customers"
 TOKEN_FORMS = [

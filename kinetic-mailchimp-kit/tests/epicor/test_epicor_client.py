@@ -15,7 +15,7 @@ from kinetic_mailchimp.kit.errors import (
     NotFoundError,
     TransientError,
 )
-from kinetic_mailchimp.kit.http_call import Request
+from kinetic_mailchimp.kit.http.call import Request
 
 CUSTOMERS = "Erp.BO.CustomerSvc/Customers"
 CONTACTS = "Erp.BO.CustCntSvc/CustCnts"

@@ -30,8 +30,8 @@ from kinetic_mailchimp.kit.errors import (
     PermissionDeniedError,
     TransientError,
 )
-from kinetic_mailchimp.kit.http_call import Request
-from kinetic_mailchimp.kit.redaction import MASKER
+from kinetic_mailchimp.kit.http.call import Request
+from kinetic_mailchimp.kit.redaction.masker import MASKER
 
 READ = Request("GET", "https://erp.example.com/erp/api/v2/odata/EPIC06/Erp.BO.PartSvc/Parts")
 BUSINESS = "Ice.Common.BusinessObjectException"

@@ -9,12 +9,16 @@ import sys
 from kinetic_mailchimp import kit
 
 NEEDS_AN_EXTRA = {
-    "kinetic_mailchimp.kit.bounded_server": "uvicorn",
-    "kinetic_mailchimp.kit.database": "sqlalchemy",
-    "kinetic_mailchimp.kit.database_copy": "sqlalchemy",
-    "kinetic_mailchimp.kit.database_failures": "sqlalchemy",
-    "kinetic_mailchimp.kit.singer": "singer_sdk",
-    "kinetic_mailchimp.kit.singer_messages": "singer_sdk",
+    "kinetic_mailchimp.kit.server.bounded_server": "uvicorn",
+    "kinetic_mailchimp.kit.database.bulk_insert": "sqlalchemy",
+    "kinetic_mailchimp.kit.database.database": "sqlalchemy",
+    "kinetic_mailchimp.kit.database.copy_rows": "sqlalchemy",
+    "kinetic_mailchimp.kit.database.failures": "sqlalchemy",
+    "kinetic_mailchimp.kit.database.sqlite": "sqlalchemy",
+    "kinetic_mailchimp.kit.database.url": "sqlalchemy",
+    "kinetic_mailchimp.kit.singer.durable_target": "singer_sdk",
+    "kinetic_mailchimp.kit.singer.plugin": "singer_sdk",
+    "kinetic_mailchimp.kit.singer.messages": "singer_sdk",
 }
 
 

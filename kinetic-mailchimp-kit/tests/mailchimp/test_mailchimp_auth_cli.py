@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from cryptography.fernet import Fernet
-from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.errors import ConfigurationError, CredentialsError, TransientError
-from kinetic_mailchimp.kit.http_call import Answer, Request
+from kinetic_mailchimp.kit.http.call import Answer, Request
+from kinetic_mailchimp.kit.secrets.encryption import SecretBox
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
 from kinetic_mailchimp.mailchimp.oauth import Callback, OAuthApplication, _classify_token, exchange_code
 from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp

@@ -13,7 +13,7 @@ from kinetic_mailchimp.kit.errors import (
     CredentialsError,
     NotFoundError,
 )
-from kinetic_mailchimp.kit.retry import RetryPolicy
+from kinetic_mailchimp.kit.http.retry import RetryPolicy
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings, RefusedError, subscriber_hash
 from kinetic_mailchimp.mailchimp.members_walk import walk_members
 from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp

@@ -15,7 +15,7 @@ from kinetic_mailchimp.kit.errors import (
     PermissionDeniedError,
     TransientError,
 )
-from kinetic_mailchimp.kit.http_call import Answer, Request
+from kinetic_mailchimp.kit.http.call import Answer, Request
 from kinetic_mailchimp.mailchimp import PERSON_LEFT, Refusal, RefusedError
 from kinetic_mailchimp.mailchimp.errors import DocumentRequest, classify
 from kinetic_mailchimp.mailchimp.refusals import item_error

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from kinetic_mailchimp.kit.errors import TransientError
-from kinetic_mailchimp.kit.http_call import Answer, Request
+from kinetic_mailchimp.kit.http.call import Answer, Request
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings, Refusal
 from kinetic_mailchimp.mailchimp.members_walk import walk_members
 from requests.structures import CaseInsensitiveDict

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.timestamps import format_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 
 DELETED_AT = "_sdc_deleted_at"
 DELETED_AT_SCHEMA: Mapping[str, Any] = {

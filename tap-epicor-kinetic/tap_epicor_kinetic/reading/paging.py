@@ -32,7 +32,8 @@ class Page:
 def keyset_pages(reader: SetReader, query: RangeQuery) -> Iterator[Page]:
     """Pages of a query, each beginning after the last row of the one before: no row slips by while it moves.
 
-    Only an empty page ends it: some sets give fewer rows than are asked for.
+    Only an empty page ends it, or the last key that there can be: some sets give fewer rows than are asked
+    for.
 
     Raises:
         ConfigurationError: The server does not do what it is asked for.
@@ -62,6 +63,8 @@ def keyset_pages(reader: SetReader, query: RangeQuery) -> Iterator[Page]:
                 advice="Set `pagination` to `offset`, or choose another column in `cursors`.",
             )
         yield Page(rows, reached)
+        if reached == query.end:
+            return
         position, beyond = reached, ""
 
 

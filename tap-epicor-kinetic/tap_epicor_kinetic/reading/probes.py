@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 from kinetic_mailchimp.epicor.errors import ProbeRequest, QueryRefusedError
 from kinetic_mailchimp.epicor.odata import and_
-from kinetic_mailchimp.kit.http_call import Request
+from kinetic_mailchimp.kit.http.call import Request
 
 from tap_epicor_kinetic.reading.cursor import Cursor, Scalar
 from tap_epicor_kinetic.reading.set_reader import SetReader
@@ -37,8 +38,10 @@ def has_unstamped(reader: SetReader, cursor: Cursor) -> bool:
 def ends(reader: SetReader, column: str) -> tuple[int, int] | None:
     """The lowest and the highest value of a key column; None without rows, or if the service cannot tell."""
     try:
-        low = _end(reader, column, "", descending=False)
-        high = _end(reader, column, "", descending=True)
+        with ThreadPoolExecutor(max_workers=2, thread_name_prefix="epicor-end") as pool:
+            low, high = pool.map(
+                lambda descending: _end(reader, column, "", descending=descending), (False, True)
+            )
     except QueryRefusedError:
         return None
     return None if low is None or high is None else (int(low), int(high))

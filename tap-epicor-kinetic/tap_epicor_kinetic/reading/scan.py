@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from kinetic_mailchimp.epicor import Row
 from kinetic_mailchimp.epicor.errors import QueryRefusedError
-from kinetic_mailchimp.kit.timestamps import format_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 
 from tap_epicor_kinetic.reading import probes
 from tap_epicor_kinetic.reading.bookmark import Bookmark, KeyRange, Scan
@@ -114,7 +114,7 @@ def _cut(reader: SetReader, planner: Planner, scan: Scan, workers: int) -> Scan:
     if column is None or planner.by_offset or workers == 1:
         return scan
     ends = probes.ends(reader, column)
-    if ends is None or ends[1] - ends[0] < workers * reader.page_size:
+    if ends is None or ends[1] - ends[0] < workers * reader.size.now:
         return scan
     return planner.cut(scan, *ends, workers)
 

@@ -22,11 +22,13 @@ class RangeQuery:
     Attributes:
         condition: The OData condition for all of them.
         start: The position that the first page begins after.
+        end: The position behind which no row can be, where that is known.
     """
 
     order: tuple[str, ...]
     condition: str
     start: Position | None = None
+    end: Position | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,12 @@ class Planner:
     def queries(self, scan: Scan, bookmark: Bookmark) -> list[RangeQuery]:
         """The query of each range of a scan."""
         return [
-            RangeQuery(scan.order, and_(self._bounds(scan, part, bookmark), self._window(part)), part.after)
+            RangeQuery(
+                scan.order,
+                and_(self._bounds(scan, part, bookmark), self._window(part)),
+                part.after,
+                (part.high,) if part.high is not None and scan.order == (self.range_column,) else None,
+            )
             for part in scan.ranges
         ]
 

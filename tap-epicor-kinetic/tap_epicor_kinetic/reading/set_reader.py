@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,41 +13,13 @@ from kinetic_mailchimp.epicor.client import LONGEST_URL
 from kinetic_mailchimp.epicor.errors import BodyTooLargeError, PageRequest, PageTimeoutError, UrlTooLongError
 from kinetic_mailchimp.epicor.odata import and_, typed_literal
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.http_call import Request
+from kinetic_mailchimp.kit.http.call import Parse, Request
+from kinetic_mailchimp.kit.parsing.json_reading import parse_json
 
+from tap_epicor_kinetic.reading.page_size import PageSize
 from tap_epicor_kinetic.records.rows import normalize_values
 
 logger = logging.getLogger(__name__)
-
-SMALLEST_PAGE = 10
-PAGES_TO_GROW = 8
-
-
-class PageSize:
-    """The number of rows to ask for: half after a time-out, twice as many again after some good pages."""
-
-    def __init__(self, most: int) -> None:
-        self.now = most
-        self._most = most
-        self._good = 0
-
-    @property
-    def can_shrink(self) -> bool:
-        """True if fewer rows could be asked for."""
-        return self.now > SMALLEST_PAGE
-
-    def shrink(self, *, for_good: bool = False) -> None:
-        """Ask for half as many; `for_good` never for more again."""
-        self.now = max(SMALLEST_PAGE, self.now // 2)
-        self._most = self.now if for_good else self._most
-        self._good = 0
-
-    def succeeded(self) -> None:
-        """Count a good page."""
-        self._good += 1
-        if self._good >= PAGES_TO_GROW and self.now < self._most:
-            self.now = min(self._most, self.now * 2)
-            self._good = 0
 
 
 @dataclass
@@ -61,7 +34,10 @@ class SetReader:
         needed: Columns that must come, whatever is dropped.
         base: An OData condition that always applies.
         expand: OData's `$expand`.
+        page_size: Rows of a page; None leaves it to the speed of the server.
+        parse: Makes rows of the body of a page that comes in one part.
         longest_url: Characters that a URL may have.
+        clock: Monotonic seconds.
     """
 
     client: EpicorClient
@@ -74,12 +50,14 @@ class SetReader:
     base: str = ""
     expand: str = ""
     parameters: Mapping[str, str | int] = field(default_factory=dict)
-    page_size: int = 1000
+    page_size: int | None = None
+    parse: Parse = parse_json
     longest_url: int = LONGEST_URL
+    clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
-        """Begin with full pages."""
-        self.size = PageSize(self.page_size)
+        """Begin with the first size of a page."""
+        self.size = PageSize.of(self.page_size, len(self.columns))
 
     def fetch(self, condition: str, order: Sequence[str], skip: int = 0) -> list[Row]:
         """The rows that fit a condition, as many as a page holds.
@@ -90,9 +68,13 @@ class SetReader:
         while True:
             asked = self.columns
             parts = self._parts(condition, order)
+            size, started = self.size.now, self.clock()
             kind = PageRequest if self.size.can_shrink else Request
             try:
-                rows = self._read(parts[0], condition, order, skip=skip, expand=self.expand, kind=kind)
+                parse = self.parse if len(parts) == 1 else parse_json
+                rows = self._read(
+                    parts[0], condition, order, skip=skip, expand=self.expand, kind=kind, parse=parse
+                )
                 for part in parts[1:]:
                     rows = self._completed(rows, part, condition, order, skip=skip)
             except (PageTimeoutError, BodyTooLargeError) as error:
@@ -115,7 +97,7 @@ class SetReader:
                 self.columns = tuple(name for name in self.columns if name != error.field)
                 logger.warning("%s has no column %s: it is left out.", self.path, error.field)
             else:
-                self.size.succeeded()
+                self.size.succeeded(size, self.clock() - started)
                 return rows
 
     def first(self, column: str, condition: str, order: Sequence[str], kind: type[Request]) -> Any:  # noqa: ANN401 (a value of a row)

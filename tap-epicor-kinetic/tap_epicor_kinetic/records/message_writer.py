@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
-from typing import IO
+from collections.abc import Iterable
+from typing import IO, Any
 
 from singer_sdk.contrib.msgspec import MsgSpecWriter, encoder
 from singer_sdk.singerlib import RecordMessage
@@ -35,6 +37,30 @@ class BlockWriter(MsgSpecWriter):
         self._block += b"\n"
         if not isinstance(message, RecordMessage) or len(self._block) > LARGEST_BLOCK:
             self.flush()
+
+    def write_records(
+        self, stream: str, records: Iterable[Any], extracted_at: dt.datetime, version: int | None = None
+    ) -> int:
+        """Write the records of a page without a message object for each, and count them.
+
+        Args:
+            stream: Its name.
+            records: Dictionaries or typed rows.
+            extracted_at: The time of all of them.
+            version: Of the table, for a stream that tells when it is complete.
+        """
+        before = b'{"type":"RECORD","stream":%b,"record":' % encoder.encode(stream)
+        versioned = b',"version":%d' % version if version is not None else b""
+        after = b'%b,"time_extracted":%b}\n' % (versioned, encoder.encode(extracted_at))
+        block, count = self._block, 0
+        for count, record in enumerate(records, start=1):  # noqa: B007 (it is the result)
+            block += before
+            encoder.encode_into(record, block, -1)
+            block += after
+            if len(block) > LARGEST_BLOCK:
+                self.flush()
+                block = self._block
+        return count
 
     def flush(self) -> None:
         """Write what was collected."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from kinetic_mailchimp.epicor import Row
+from kinetic_mailchimp.epicor import Row, Rows
 from kinetic_mailchimp.epicor.odata import with_zone
 
 from tap_epicor_kinetic.catalog.columns import INTEGERS, NUMBERS, TIMESTAMP, is_secret
@@ -37,6 +37,8 @@ def normalize_values(rows: Sequence[Row], types: Mapping[str, str]) -> None:
         rows: Of a page; changed in place.
         types: Column to Edm type.
     """
+    if isinstance(rows, Rows):  # their parser has done it
+        return
     for name in _names(rows):
         convert = _FROM_TEXT.get(types.get(name, ""))
         if convert and any(isinstance(row.get(name), str) for row in rows):
@@ -51,30 +53,48 @@ class RowShaper:
 
     Attributes:
         columns: Those to emit, in the order of the schema.
+        hidden: Those that are read and not emitted.
         company: Put into every record: a BAQ does not tell it.
         activity: The rule for `Active`, where it is emitted.
     """
 
     columns: Sequence[str]
     company: str
+    hidden: Sequence[str] = ()
     nested: Sequence[str] = ()
     activity: ActivityRule | None = None
 
-    def records(self, rows: list[Row]) -> Iterator[Row]:
+    def records(self, rows: list[Row]) -> Iterator[Any]:
         """The records of a page; each of its rows is let go, so that a page is in memory once, not twice."""
+        shaped = self._typed if isinstance(rows, Rows) else self._dictionary(rows)
+        rows.reverse()
+        while rows:
+            yield shaped(rows.pop())
+
+    def _typed(self, row: Any) -> Any:  # noqa: ANN401 (a row of `RowParser`)
+        """Fill the columns that no row brings, and leave out those that are not emitted."""
+        row.Company = self.company
+        if self.activity:
+            row.Active = self.activity.is_active(row)
+        for name in self.hidden:
+            row.hide(name)
+        return row
+
+    def _dictionary(self, rows: Sequence[Row]) -> Callable[[Row], Row]:
         # A column that the service does not have comes in no row; one that some leave out is null there.
         present = _names(rows)
         names = [name for name in self.columns if name in present]
-        rows.reverse()
-        while rows:
-            row = rows.pop()
+
+        def shaped(row: Row) -> Row:
             record = {name: row.get(name) for name in names}
             record[COMPANY] = self.company
             for name in self.nested:
                 record[name] = [_child(child) for child in row.get(name) or ()]
             if self.activity:
                 record[ACTIVE] = self.activity.is_active(row)
-            yield record
+            return record
+
+        return shaped
 
 
 def _names(rows: Sequence[Row]) -> set[str]:

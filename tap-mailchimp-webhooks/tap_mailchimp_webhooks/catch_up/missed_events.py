@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from kinetic_mailchimp.kit.email_address import email_key
-from kinetic_mailchimp.kit.timestamps import parse_timestamp
+from kinetic_mailchimp.kit.parsing.email_address import email_key
+from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
 
 from tap_mailchimp_webhooks.events.event import (
     CATCH_UP,

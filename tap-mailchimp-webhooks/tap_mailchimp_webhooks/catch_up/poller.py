@@ -7,15 +7,14 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import Any
 
-from kinetic_mailchimp.kit.email_address import email_key
-from kinetic_mailchimp.kit.errors import ConnectorError, NotFoundError
-from kinetic_mailchimp.kit.timestamps import Clock, parse_timestamp, utc_now
-from kinetic_mailchimp.mailchimp import MailchimpClient, subscriber_hash
+from kinetic_mailchimp.kit.errors import ConnectorError
+from kinetic_mailchimp.kit.parsing.timestamps import Clock, utc_now
+from kinetic_mailchimp.mailchimp import MailchimpClient
 from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE
 
+from tap_mailchimp_webhooks.catch_up.departures import Departures
 from tap_mailchimp_webhooks.catch_up.missed_events import (
     OPTED_OUT,
     Missed,
@@ -27,7 +26,7 @@ from tap_mailchimp_webhooks.catch_up.missed_events import (
 )
 from tap_mailchimp_webhooks.catch_up.watermarks import Watermarks
 from tap_mailchimp_webhooks.events.event import rfc3339
-from tap_mailchimp_webhooks.events.member_status import SUBSCRIBED, member_data
+from tap_mailchimp_webhooks.events.member_status import SUBSCRIBED, member_data, time_in
 from tap_mailchimp_webhooks.inbox.store import Inbox, StoredEvent
 
 logger = logging.getLogger(__name__)
@@ -38,15 +37,6 @@ OVERLAP = timedelta(minutes=10)
 WITHOUT_BACKFILL = timedelta(days=1)
 NOTED_AGAIN = timedelta(days=30)
 """Notes about contacts expire like events, after a year as a rule."""
-
-MOST_LOOKUPS = 100
-"""Activity feeds that one catch-up of an audience reads, one call each, to learn when a member left."""
-
-MOST_FAILED_LOOKUPS = 3
-"""Feeds that may fail; each costs all attempts of a call, and only details are missing without them."""
-
-BY_ADMIN = "N/A (Unsubscribed by admin)"
-"""Mailchimp's `unsubscribe_reason` of a member whom an admin or a program unsubscribed."""
 
 FIELDS = (
     "id",
@@ -195,8 +185,7 @@ class _Audience:
         self._client = client
         self._inbox = inbox
         self._list_id = list_id
-        self._lookups = MOST_LOOKUPS
-        self._failed_lookups = 0
+        self._departures = Departures(client, list_id)
         self.skipped_at: list[datetime] = []
         """Changes of members of whom a webhook knows more: the next catch-up must look at them again."""
 
@@ -215,7 +204,7 @@ class _Audience:
             events = known.get(member["email_address"], ())
             missed = missed_opt_out(member, self._list_id, events)
             if missed is not None and not self._skip(member, events, mark):
-                explained, occurred_at = self._explained(missed, member)
+                explained, occurred_at = self._departures.explained(missed, member, _changed_at(member))
                 yield explained, not_before_last_event(events, occurred_at or until)
 
     def changes(
@@ -255,61 +244,6 @@ class _Audience:
     def _known(self, members: Sequence[Mapping[str, Any]]) -> dict[str, list[StoredEvent]]:
         return self._inbox.about(self._list_id, [str(member["email_address"]) for member in members])
 
-    def _explained(self, missed: Missed, member: Mapping[str, Any]) -> tuple[Missed, datetime | None]:
-        """Add the reason and the time of a departure, as far as Mailchimp shows them."""
-        occurred_at = _changed_at(member)
-        if missed.type != "unsubscribe" or missed.data.get("action") != "unsub":
-            return missed, occurred_at
-        report = self._complaints.get(email_key(member["email_address"]))
-        if report is not None:
-            details = {"reason": "abuse", "campaign_id": str(report.get("campaign_id") or "")}
-            return Missed(missed.type, {**missed.data, **details, "initiated_by": "person"}), occurred_at
-        left = self._departure(member)
-        found: dict[str, str] = {}
-        if member.get("unsubscribe_reason") == BY_ADMIN or left.get("is_admin_unsubscribed") is True:
-            found["initiated_by"] = "admin"
-        elif left.get("is_admin_unsubscribed") is False:
-            found["initiated_by"] = "person"
-        if left.get("campaign_id"):
-            found["campaign_id"] = str(left["campaign_id"])
-        return Missed(missed.type, {**missed.data, **found}), _time(
-            left, "created_at_timestamp"
-        ) or occurred_at
-
-    @cached_property
-    def _complaints(self) -> dict[str, Mapping[str, Any]]:
-        # A report about a person who was deleted permanently names no address.
-        try:
-            return {
-                email_key(str(report["email_address"])): report
-                for report in self._client.abuse_reports(self._list_id)
-                if report.get("email_address")
-            }
-        except ConnectorError as error:
-            logger.warning("Complaints of audience %s are not told as such: %s", self._list_id, error)
-            return {}
-
-    def _departure(self, member: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The feed's last line about a departure; an empty one where it does not show it.
-
-        It only has details: whatever it answers, the opt-out is told.
-        """
-        if not self._lookups or self._failed_lookups >= MOST_FAILED_LOOKUPS:
-            return {}
-        self._lookups -= 1
-        path = f"lists/{self._list_id}/members/{subscriber_hash(member['email_address'])}/activity-feed"
-        try:
-            feed = self._client.get(path, activity_filters="unsub", count=1).get("activity") or ()
-        except NotFoundError:
-            return {}
-        except ConnectorError as error:
-            self._failed_lookups += 1
-            logger.warning("The activity of a member who left cannot be read: %s", error)
-            return {}
-        return next(
-            (item for item in feed if isinstance(item, dict) and item.get("created_at_timestamp")), {}
-        )
-
 
 def reason_of(error: Exception) -> str:
     """The reason of a failed catch-up; of an unforeseen error only the type: its text could name people."""
@@ -318,16 +252,9 @@ def reason_of(error: Exception) -> str:
 
 def _in_utc(member: Mapping[str, Any]) -> dict[str, Any]:
     """A member whose times compare with those of events; one that is not a time is left out."""
-    times = {name: _time(member, name) for name in ("last_changed", "timestamp_opt")}
+    times = {name: time_in(member, name) for name in ("last_changed", "timestamp_opt")}
     return {**member, **{name: rfc3339(time) if time else "" for name, time in times.items()}}
 
 
-def _time(document: Mapping[str, Any], name: str) -> datetime | None:
-    try:
-        return parse_timestamp(str(document.get(name) or ""))
-    except ValueError:
-        return None
-
-
 def _changed_at(member: Mapping[str, Any]) -> datetime | None:
-    return _time(member, "last_changed")
+    return time_in(member, "last_changed")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from kinetic_mailchimp.kit.timestamps import parse_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
 from sqlalchemy import select
 
 from tap_mailchimp_webhooks.events.event import rfc3339

@@ -3,38 +3,50 @@
 from __future__ import annotations
 
 import logging
-import secrets
-import sys
+from typing import Final
 
 import click
-from kinetic_mailchimp.kit.errors import ConnectorError
-from kinetic_mailchimp.kit.private_files import warn_if_shared
-from kinetic_mailchimp.kit.project import env_file, load_env_file
-from kinetic_mailchimp.kit.redaction import MASKER, mask_logs
+from kinetic_mailchimp.kit.command_group import LazyCommand, LazyGroup
+from kinetic_mailchimp.kit.project import env_file
+from kinetic_mailchimp.kit.redaction.masker import mask_logs
+from kinetic_mailchimp.kit.secrets.private_files import warn_if_shared
 
-from tap_mailchimp_webhooks.cli.copy import copy
-from tap_mailchimp_webhooks.cli.person import erase, export
-from tap_mailchimp_webhooks.cli.registration import register, rotate_secret, unregister
-from tap_mailchimp_webhooks.cli.serve import serve
-from tap_mailchimp_webhooks.cli.watch import catch_up, events, status
+_CLI: Final = "tap_mailchimp_webhooks.cli"
 
-SECRET_BYTES = 32
+COMMANDS: Final = {
+    "catch-up": LazyCommand(
+        f"{_CLI}.watch",
+        "Ask Mailchimp for what no webhook reported and put it into the inbox, for a schedule of its own.",
+    ),
+    "copy": LazyCommand(
+        f"{_CLI}.copy", "Copy the inbox into an empty database, such as PostgreSQL; bookmarks stay valid."
+    ),
+    "erase": LazyCommand(f"{_CLI}.person", "Remove the events about a person from the inbox."),
+    "events": LazyCommand(
+        f"{_CLI}.watch",
+        "Print the ids of the events that webhooks delivered, for `sync-audit undo --events -`.",
+    ),
+    "export": LazyCommand(f"{_CLI}.person", "Print the events about a person, one JSON object a line."),
+    "register": LazyCommand(
+        f"{_CLI}.registration", "Make sure that each audience has the webhook, once, with all events."
+    ),
+    "rotate-secret": LazyCommand(
+        f"{_CLI}.registration",
+        "Move the webhooks to the first path secret; the receiver must accept NEW,OLD already.",
+    ),
+    "secret": LazyCommand(f"{_CLI}.registration", "Print a new path secret."),
+    "serve": LazyCommand(f"{_CLI}.serve", "Receive webhooks: store each, then answer."),
+    "status": LazyCommand(
+        f"{_CLI}.watch",
+        "Compare what is registered with what arrived; ends with status 2 when something must be done.",
+    ),
+    "unregister": LazyCommand(
+        f"{_CLI}.registration", "Remove the webhooks of this receiver, those of older secrets included."
+    ),
+}
 
 
-def main() -> None:
-    """Run the command line; an error that is understood ends it with one readable line and status 1."""
-    mask_logs()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    warn_if_shared(env_file())
-    try:
-        load_env_file()
-        commands.main(standalone_mode=True)
-    except ConnectorError as error:
-        click.echo(MASKER.mask(f"Error: {error}"), err=True)
-        sys.exit(1)
-
-
-@click.group()
+@click.group("mailchimp-webhooks", cls=LazyGroup, lazy=COMMANDS)
 @click.version_option(package_name="tap-mailchimp-webhooks")
 def commands() -> None:
     """Receive Mailchimp's webhooks and look after them.
@@ -43,11 +55,9 @@ def commands() -> None:
     """
 
 
-@commands.command()
-def secret() -> None:
-    """Print a new path secret."""
-    click.echo(secrets.token_urlsafe(SECRET_BYTES))
-
-
-for command in (serve, register, rotate_secret, unregister, catch_up, status, events, export, erase, copy):
-    commands.add_command(command)
+def main() -> None:
+    """Run the command line."""
+    mask_logs()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    warn_if_shared(env_file())
+    commands()

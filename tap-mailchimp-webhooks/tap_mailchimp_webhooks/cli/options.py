@@ -8,14 +8,15 @@ from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
-from kinetic_mailchimp.kit import options as kit_options
-from kinetic_mailchimp.kit.settings import read, setting
+from kinetic_mailchimp.kit.settings import options as kit_options
+from kinetic_mailchimp.kit.settings.declaration import read, setting
+from kinetic_mailchimp.kit.settings.from_text import names_in
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
 
 from tap_mailchimp_webhooks.inbox.database import default_url
 from tap_mailchimp_webhooks.inbox.settings import InboxSettings
 from tap_mailchimp_webhooks.inbox.store import Inbox
-from tap_mailchimp_webhooks.settings import AudienceSettings, names_in
+from tap_mailchimp_webhooks.settings import AudienceSettings
 from tap_mailchimp_webhooks.webhooks.path_secret import PathSecretSettings
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -22,11 +23,23 @@ from tap_mailchimp_webhooks.webhooks.register import Registrar, Registration
 from tap_mailchimp_webhooks.webhooks.registry import WebhookRegistry
 from tap_mailchimp_webhooks.webhooks.urls import public_url
 
+SECRET_BYTES = 32
+
+include_api_option = click.option(
+    "--include-api", is_flag=True, help="Also report changes through the API, such as our own."
+)
+
+
+@click.command()
+def secret() -> None:
+    """Print a new path secret."""
+    click.echo(secrets.token_urlsafe(SECRET_BYTES))
+
 
 @click.command()
 @options_of(RegistrationOptions)
 @json_option
-@click.option("--include-api", is_flag=True, help="Also report changes through the API, such as our own.")
+@include_api_option
 @click.option("--no-probe", is_flag=True, help="Do not check first that the URL answers.")
 def register(*, include_api: bool, no_probe: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
     """Make sure that each audience has the webhook, once, with all events."""
@@ -43,7 +56,7 @@ def register(*, include_api: bool, no_probe: bool, as_json: bool, **options: Any
 @click.command(name="rotate-secret")
 @options_of(RegistrationOptions)
 @json_option
-@click.option("--include-api", is_flag=True, help="Also report changes through the API, such as our own.")
+@include_api_option
 def rotate_secret(*, include_api: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
     """Move the webhooks to the first path secret; the receiver must accept NEW,OLD already."""
     settings = read_options(RegistrationOptions, options)

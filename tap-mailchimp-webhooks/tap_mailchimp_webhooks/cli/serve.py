@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
-from kinetic_mailchimp.kit.settings import read
+from kinetic_mailchimp.kit.settings.declaration import read
 
 from tap_mailchimp_webhooks.cli.options import open_inbox, options_of
 from tap_mailchimp_webhooks.inbox.settings import InboxSettings
@@ -25,7 +25,7 @@ class ServeOptions(ReceiverSettings, InboxSettings):
 def serve(**options: Any) -> None:  # noqa: ANN401 (click's)
     """Receive webhooks: store each, then answer."""
     # The web server is imported where it is needed: the other commands start faster without.
-    from kinetic_mailchimp.kit import bounded_server  # noqa: PLC0415
+    from kinetic_mailchimp.kit.server import bounded_server  # noqa: PLC0415
 
     from tap_mailchimp_webhooks.receiver.app import create_app, limits_of  # noqa: PLC0415
 

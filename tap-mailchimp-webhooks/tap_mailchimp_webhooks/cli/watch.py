@@ -9,8 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 import click
-from kinetic_mailchimp.kit.settings import read
-from kinetic_mailchimp.kit.timestamps import parse_timestamp, utc_now
+from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp, utc_now
+from kinetic_mailchimp.kit.settings.declaration import read
 
 from tap_mailchimp_webhooks.catch_up.poller import CatchUp, CatchUpSettings
 from tap_mailchimp_webhooks.cli.options import (

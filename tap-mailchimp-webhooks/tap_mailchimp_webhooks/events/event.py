@@ -137,7 +137,7 @@ def rfc3339(timestamp: datetime, *, precision: str = "seconds") -> str:
     """A timestamp as the inbox stores it: `2026-03-01T11:59:58+00:00`.
 
     In UTC and always of the same length, so that text sorts as time does. Ids of events are digests of this
-    form, so it stays as it is: `kit.timestamps.format_timestamp` has another one.
+    form, so it stays as it is: `kit.parsing.timestamps.format_timestamp` has another one.
 
     Args:
         timestamp: With a time zone.

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
+
+from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
 
 SUBSCRIBED = "subscribed"
 UNSUBSCRIBED = "unsubscribed"
@@ -37,3 +40,11 @@ def member_data(member: Mapping[str, Any], list_id: str) -> dict[str, Any]:
 def _as_text(value: object) -> object:
     """A value as a webhook has it: numbers as text, an address part by part."""
     return value if isinstance(value, (dict, list)) else str(value)
+
+
+def time_in(document: Mapping[str, Any], name: str) -> datetime | None:
+    """The timestamp under a name in a document of Mailchimp; None where it is not one."""
+    try:
+        return parse_timestamp(str(document.get(name) or ""))
+    except ValueError:
+        return None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 MOST_FIELDS = 2_000
 DEEPEST_KEY = 64
@@ -27,6 +28,20 @@ class MalformedFormError(ValueError):
     """A body that is not a form, or one beyond the limits."""
 
 
+@dataclass(slots=True)
+class _Numbered:
+    """An object that has numbers among its keys, and where it is held.
+
+    Attributes:
+        following: The number that `[]` stands for next.
+    """
+
+    node: dict[str, Any]
+    holder: dict[str, Any]
+    place: str
+    following: int = 0
+
+
 def parse_form(body: bytes) -> dict[str, Any]:
     """Read a form body into nested objects, lists and text.
 
@@ -41,18 +56,27 @@ def parse_form(body: bytes) -> dict[str, Any]:
     if len(fields) > MOST_FIELDS:
         raise MalformedFormError(f"more than {MOST_FIELDS} fields")
     root: dict[str, Any] = {}
-    indexes: dict[int, int] = {}
+    numbered: dict[int, _Numbered] = {}
     for field in fields:
         name, _, value = field.partition("=")
         if len(name) > LONGEST_KEY:
             raise MalformedFormError(f"a key longer than {LONGEST_KEY}")
         path = _usual_path(name) if len(name) < _LONGEST_USUAL_KEY else _path(name)
-        _put(root, path, _text(value), indexes)
-    return {key: _with_lists(value) for key, value in root.items()}
+        _put(root, path, _text(value), numbered)
+    # One that holds another got its first number before that: those inside come first.
+    for found in reversed(numbered.values()):
+        node = found.node
+        if found.holder.get(found.place) is node and list(node) == [str(index) for index in range(len(node))]:
+            found.holder[found.place] = list(node.values())
+    return root
 
 
 def _text(escaped: str) -> str:
-    return unquote(escaped, errors="replace") if "%" in escaped else escaped
+    if "%" not in escaped:
+        return escaped
+    if escaped.isascii():  # as whatever sends a form writes it; `unquote` takes twice as long
+        return unquote_to_bytes(escaped).decode("utf-8", "replace")
+    return unquote(escaped, errors="replace")
 
 
 def _path(escaped: str) -> tuple[str, ...]:
@@ -70,33 +94,32 @@ _usual_path = lru_cache(maxsize=1024)(_path)
 """Deliveries have the same few keys, and taking keys apart is the most expensive part of reading one."""
 
 
-def _put(node: dict[str, Any], path: tuple[str, ...], value: str, indexes: dict[int, int]) -> None:
-    """Put a value where its path says; `indexes` holds the number that `[]` stands for next in an object."""
+def _put(root: dict[str, Any], path: tuple[str, ...], value: str, numbered: dict[int, _Numbered]) -> None:
+    """Put a value where its path says.
+
+    Args:
+        root: All that was read.
+        path: The names from there to the value.
+        value: In clear.
+        numbered: The objects with numbers among their keys, by their ids.
+    """
     *parents, last = path
+    holder: dict[str, Any] = {}  # of nothing: the root itself never becomes a list
+    place, node = "", root
     for part in parents:
-        name = part if part > _NO_INDEX else _indexed(node, part, indexes)
+        name = part if part > _NO_INDEX else _indexed(_Numbered(node, holder, place), part, numbered)
         inner = node.get(name)
         if not isinstance(inner, dict):
             inner = node[name] = {}
-            indexes.pop(id(inner), None)  # one that this has taken the place of may have had the same id
-        node = inner
-    node[last if last > _NO_INDEX else _indexed(node, last, indexes)] = value
+        holder, place, node = node, name, inner
+    name = last if last > _NO_INDEX else _indexed(_Numbered(node, holder, place), last, numbered)
+    node[name] = value
 
 
-def _indexed(node: dict[str, Any], part: str, indexes: dict[int, int]) -> str:
-    following = indexes.get(id(node), 0)
-    if not part:
-        part = str(following)
-    elif not (part.isascii() and part.isdigit() and len(part) <= LONGEST_INDEX):
+def _indexed(found: _Numbered, part: str, numbered: dict[int, _Numbered]) -> str:
+    if part and not (part.isascii() and part.isdigit() and len(part) <= LONGEST_INDEX):
         return part
-    indexes[id(node)] = max(following, int(part) + 1)
+    found = numbered.setdefault(id(found.node), found)
+    part = part or str(found.following)
+    found.following = max(found.following, int(part) + 1)
     return part
-
-
-def _with_lists(value: Any) -> Any:  # noqa: ANN401 (text, or objects of it to any depth)
-    if not isinstance(value, dict):
-        return value
-    inner = {key: _with_lists(item) for key, item in value.items()}
-    if list(inner) == [str(index) for index in range(len(inner))]:
-        return list(inner.values())
-    return inner

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from kinetic_mailchimp.kit import database as kit_database
+from kinetic_mailchimp.kit.database import database as kit_database
+from kinetic_mailchimp.kit.database.profile import Profile
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.kit.project import project_root
 from sqlalchemy.exc import DataError as RefusedValueError
@@ -18,7 +19,7 @@ from typing_extensions import override
 DEFAULT_FILE: Final = Path("data") / "webhook-inbox.sqlite3"
 VERSION_TABLE: Final = "inbox_version"
 
-PROFILE: Final = kit_database.Profile(
+PROFILE: Final = Profile(
     name="webhook inbox",
     setting="inbox_database_url",
     example="sqlite:///data/webhook-inbox.sqlite3",

@@ -8,9 +8,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kinetic_mailchimp.kit import encryption
-from kinetic_mailchimp.kit.email_address import email_key
-from kinetic_mailchimp.kit.encryption import SecretBox
+from kinetic_mailchimp.kit.parsing.email_address import email_key
+from kinetic_mailchimp.kit.secrets import encryption
+from kinetic_mailchimp.kit.secrets.encryption import SecretBox
 
 
 @dataclass(frozen=True)

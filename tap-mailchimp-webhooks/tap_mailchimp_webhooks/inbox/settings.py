@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kinetic_mailchimp.kit.settings import setting
+from kinetic_mailchimp.kit.settings.declaration import setting
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kinetic_mailchimp.kit.receiver_metrics import (
+from kinetic_mailchimp.kit.server.receiver_metrics import (
     INBOX_OLDEST_UNREAD_SECONDS,
     INBOX_UNREAD,
     REFUSED,

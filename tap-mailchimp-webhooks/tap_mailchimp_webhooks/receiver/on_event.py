@@ -7,7 +7,7 @@ import logging
 import shlex
 from dataclasses import dataclass, replace
 
-from kinetic_mailchimp.kit.timestamps import utc_now
+from kinetic_mailchimp.kit.parsing.timestamps import utc_now
 
 from tap_mailchimp_webhooks.events.event import rfc3339
 

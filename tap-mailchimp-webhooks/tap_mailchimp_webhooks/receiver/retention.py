@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from kinetic_mailchimp.kit.errors import ConnectorError
-from kinetic_mailchimp.kit.timestamps import utc_now
+from kinetic_mailchimp.kit.parsing.timestamps import utc_now
 
 from tap_mailchimp_webhooks.inbox.readers import Readers
 from tap_mailchimp_webhooks.inbox.store import Inbox

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.settings import setting
+from kinetic_mailchimp.kit.http.web_url import is_loopback
+from kinetic_mailchimp.kit.settings.declaration import setting
 
 from tap_mailchimp_webhooks.webhooks.path_secret import PathSecretSettings
 from tap_mailchimp_webhooks.webhooks.signature import MAX_AGE_SECONDS
@@ -80,11 +80,3 @@ class ReceiverSettings(PathSecretSettings):
     def min_free_bytes(self) -> int:
         """Free disk space under which `/readyz` fails."""
         return self.min_free_mib * 1_048_576
-
-
-def is_loopback(host: str) -> bool:
-    """True for an address that only this machine reaches."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"

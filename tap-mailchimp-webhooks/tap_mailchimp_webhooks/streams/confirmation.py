@@ -13,9 +13,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from kinetic_mailchimp.kit.email_address import email_key
 from kinetic_mailchimp.kit.errors import ConnectorError, NotFoundError
-from kinetic_mailchimp.kit.timestamps import Clock, parse_timestamp, utc_now
+from kinetic_mailchimp.kit.parsing.email_address import email_key
+from kinetic_mailchimp.kit.parsing.timestamps import Clock, parse_timestamp, utc_now
 from kinetic_mailchimp.mailchimp import MailchimpClient, subscriber_hash
 
 from tap_mailchimp_webhooks.events.event import (

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.redaction import MASKER
-from kinetic_mailchimp.kit.settings import setting
+from kinetic_mailchimp.kit.redaction.masker import MASKER
+from kinetic_mailchimp.kit.settings.declaration import setting
 
 SHORTEST_SECRET = 16
 ADVICE = "`mailchimp-webhooks secret` makes one; set it as MAILCHIMP_WEBHOOKS_SECRET."

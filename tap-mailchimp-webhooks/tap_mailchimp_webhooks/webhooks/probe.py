@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import requests
-from kinetic_mailchimp.kit.bounded_http import ResponseLimits, TooLargeError, TooSlowError, bounded_session
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.http.response_bounds import (
+    ResponseLimits,
+    TooLargeError,
+    TooSlowError,
+    bounded_session,
+)
 
 TIMEOUT_SECONDS = 10.0
 """As long as Mailchimp waits."""

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError
-from kinetic_mailchimp.kit.timestamps import Clock, parse_timestamp, utc_now
+from kinetic_mailchimp.kit.parsing.timestamps import Clock, parse_timestamp, utc_now
 from kinetic_mailchimp.mailchimp import MailchimpClient
 
 from tap_mailchimp_webhooks.events.event import STREAM_BY_TYPE

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from kinetic_mailchimp.kit.encryption import SecretBox
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.secrets.encryption import SecretBox
 from sqlalchemy import Delete, select
 
 from tap_mailchimp_webhooks.events.event import rfc3339

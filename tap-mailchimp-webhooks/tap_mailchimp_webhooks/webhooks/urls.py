@@ -6,8 +6,8 @@ import logging
 from urllib.parse import urlsplit, urlunsplit
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.redaction import MASK
-from kinetic_mailchimp.kit.web_url import IN_CLEAR, travels_in_clear, web_url
+from kinetic_mailchimp.kit.http.web_url import IN_CLEAR, travels_in_clear, web_url
+from kinetic_mailchimp.kit.redaction.masker import MASK
 
 logger = logging.getLogger(__name__)
 

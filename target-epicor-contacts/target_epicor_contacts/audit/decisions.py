@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 from kinetic_mailchimp.audit import Action, Decision
 from kinetic_mailchimp.kit.errors import ConnectorError
-from kinetic_mailchimp.kit.http_call import HttpCall
-from kinetic_mailchimp.kit.timestamps import format_timestamp
+from kinetic_mailchimp.kit.http.call import HttpCall
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
+from msgspec.structs import replace
 
 from target_epicor_contacts.audit.event_result import BatchResult, EventResult
 from target_epicor_contacts.contract.contact_update import ContactUpdate, InvalidUpdateError, parse_updates

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError
-from kinetic_mailchimp.kit.http_call import HttpCall
+from kinetic_mailchimp.kit.http.call import HttpCall
 
 from target_epicor_contacts.epicor.contact_creator import NewContact
 from target_epicor_contacts.epicor.row_write import RowWrite

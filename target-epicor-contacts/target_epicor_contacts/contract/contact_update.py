@@ -11,9 +11,14 @@ from enum import StrEnum
 from typing import Any
 
 from kinetic_mailchimp.audit.state.member_state import CarriedOptOut, OpenWrite
-from kinetic_mailchimp.kit.email_address import InvalidEmailError, email_key, find_address, parse_email
 from kinetic_mailchimp.kit.errors import DataError
-from kinetic_mailchimp.kit.timestamps import Clock, parse_timestamp, utc_now
+from kinetic_mailchimp.kit.parsing.email_address import (
+    InvalidEmailError,
+    email_key,
+    find_address,
+    parse_email,
+)
+from kinetic_mailchimp.kit.parsing.timestamps import Clock, parse_timestamp, utc_now
 
 from target_epicor_contacts.contract.event_order import EventTime
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from kinetic_mailchimp.kit.timestamps import format_timestamp, parse_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, parse_timestamp
 
 
 class Age(Enum):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from kinetic_mailchimp.kit.email_address import InvalidEmailError, email_key, find_address
+from kinetic_mailchimp.kit.parsing.email_address import InvalidEmailError, email_key, find_address
 
 from target_epicor_contacts.epicor.entities import PERSON
 

@@ -15,7 +15,7 @@ from kinetic_mailchimp.kit.errors import (
     PermissionDeniedError,
     TransientError,
 )
-from kinetic_mailchimp.kit.http_call import HttpCall, Reply
+from kinetic_mailchimp.kit.http.call import HttpCall, Reply
 
 logger = logging.getLogger(__name__)
 

@@ -11,13 +11,14 @@ from typing import Any
 
 from kinetic_mailchimp.epicor import EpicorClient
 from kinetic_mailchimp.epicor.odata import eq
-from kinetic_mailchimp.kit.email_address import InvalidEmailError, parse_email
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError, ConfigurationError, DataError
-from kinetic_mailchimp.kit.http_call import HttpCall
+from kinetic_mailchimp.kit.http.call import HttpCall
+from kinetic_mailchimp.kit.parsing.email_address import InvalidEmailError, parse_email
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate
 from target_epicor_contacts.epicor.calls import Clock, as_permanent_failure, is_server_error, make_call
-from target_epicor_contacts.epicor.columns import Columns, InvalidValueError
+from target_epicor_contacts.epicor.column_values import InvalidValueError
+from target_epicor_contacts.epicor.columns import Columns
 from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, EpicorRow
 from target_epicor_contacts.epicor.row_finder import RowFinder
 

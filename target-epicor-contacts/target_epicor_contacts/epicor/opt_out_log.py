@@ -15,7 +15,7 @@ from kinetic_mailchimp.kit.errors import (
     NotFoundError,
     TransientError,
 )
-from kinetic_mailchimp.kit.timestamps import format_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate
 from target_epicor_contacts.epicor.calls import Portions

@@ -16,7 +16,7 @@ from kinetic_mailchimp.epicor import EpicorClient, Row
 from kinetic_mailchimp.epicor.errors import ProbeRequest, QueryRefusedError, UrlTooLongError
 from kinetic_mailchimp.epicor.odata import after, and_, eq, literal, or_
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
-from kinetic_mailchimp.kit.http_call import Request
+from kinetic_mailchimp.kit.http.call import Request
 
 from target_epicor_contacts.epicor.addresses import addresses_in, person_of
 from target_epicor_contacts.epicor.calls import Portions, may_be_about_one

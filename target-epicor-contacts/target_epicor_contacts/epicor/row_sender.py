@@ -12,7 +12,7 @@ from kinetic_mailchimp.epicor import EpicorClient
 from kinetic_mailchimp.epicor.errors import PathRefusedError
 from kinetic_mailchimp.epicor.odata import fits_in_path
 from kinetic_mailchimp.kit.errors import DataError, NotFoundError
-from kinetic_mailchimp.kit.http_call import HttpCall
+from kinetic_mailchimp.kit.http.call import HttpCall
 
 from target_epicor_contacts.epicor.calls import Clock, make_call
 from target_epicor_contacts.epicor.entities import SYSTEM_ID

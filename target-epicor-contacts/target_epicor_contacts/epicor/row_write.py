@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError
-from kinetic_mailchimp.kit.http_call import HttpCall
+from kinetic_mailchimp.kit.http.call import HttpCall
 
 from target_epicor_contacts.epicor.entities import EpicorRow
 

@@ -22,7 +22,8 @@ from target_epicor_contacts.epicor.calls import (
     is_server_error,
     may_be_about_one,
 )
-from target_epicor_contacts.epicor.columns import Columns, same
+from target_epicor_contacts.epicor.column_values import same
+from target_epicor_contacts.epicor.columns import Columns
 from target_epicor_contacts.epicor.entities import EpicorRow
 from target_epicor_contacts.epicor.row_finder import RowFinder
 from target_epicor_contacts.epicor.row_sender import ATTEMPTS, RowSender, WriteMode

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from kinetic_mailchimp.audit.state.flag_state import FlagCause, FlagState
 from kinetic_mailchimp.audit.state.handover import Handover, HandoverAction
-from kinetic_mailchimp.kit.email_address import email_key
-from kinetic_mailchimp.kit.timestamps import format_timestamp, utc_now
+from kinetic_mailchimp.kit.parsing.email_address import email_key
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, utc_now
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate, Status, parse_update
 from target_epicor_contacts.contract.event_order import Age

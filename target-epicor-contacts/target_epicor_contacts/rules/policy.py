@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
-from kinetic_mailchimp.kit.settings import setting
+from kinetic_mailchimp.kit.settings.declaration import setting
 
 from target_epicor_contacts.contract.contact_update import Status
 from target_epicor_contacts.epicor.columns import Columns

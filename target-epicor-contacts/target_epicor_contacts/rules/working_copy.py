@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from kinetic_mailchimp.audit.state.flag_state import FlagState
 
 from target_epicor_contacts.epicor.addresses import addresses_in
-from target_epicor_contacts.epicor.columns import same
+from target_epicor_contacts.epicor.column_values import same
 from target_epicor_contacts.epicor.entities import EMAIL, EpicorRow
 from target_epicor_contacts.rules.event_plan import EventPlan, PlannedChange
 from target_epicor_contacts.rules.matching import AddressBook, MatchKind
@@ -40,7 +39,6 @@ class WorkingCopy:
         self.states = dict(states)
         self.flags = dict(flags or {})
         self._followed = followed or {}
-        self._take_over_flags()
         self._values = {row_id: dict(row.values) for row_id, row in self.rows.items()}
         self._book = AddressBook(self._values, rules.linked_people)
         self._writers: dict[str, dict[str, int]] = defaultdict(dict)
@@ -116,14 +114,6 @@ class WorkingCopy:
             if column in writes.get(row_id, {})
         )
         event.overtaken = len(cells) - len(own)
-
-    def _take_over_flags(self) -> None:
-        """Earlier versions kept the flags with the person."""
-        for address, state in self.states.items():
-            for row_id in state.flagged & self.rows.keys():
-                self.flags.setdefault(self.rows[row_id].name, FlagState(address))
-            if state.flagged:
-                self.states[address] = replace(state, flagged=state.flagged - self.rows.keys())
 
     def _differing(self, row_id: str) -> dict[str, Any]:
         before, now = self.rows[row_id].values, self._values[row_id]

@@ -29,8 +29,8 @@ from kinetic_mailchimp.audit.state.member_state import (
     members_namespace,
     read_members,
 )
-from kinetic_mailchimp.kit.countries import same_country
-from kinetic_mailchimp.kit.timestamps import parse_timestamp
+from kinetic_mailchimp.kit.parsing.countries import same_country
+from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
 from kinetic_mailchimp.mailchimp import subscriber_hash
 
 from target_epicor_contacts.contract.contact_update import (

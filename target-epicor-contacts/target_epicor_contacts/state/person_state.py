@@ -92,7 +92,6 @@ class PersonState:
         status: The newest status, if any.
         fields: By column.
         rows: Row id to the fingerprints of fields in which that row differs from what Mailchimp has.
-        flagged: Ids of rows whose flag this connector set, as earlier versions kept it: see `FlagState`.
         moved: The address that the person went on to.
         settled: Time of the move that brought the person to this address, if any: older moves are overtaken.
     """
@@ -100,7 +99,6 @@ class PersonState:
     status: StatusSeen | None = None
     fields: Mapping[str, FieldSeen] = field(default_factory=dict)
     rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    flagged: frozenset[str] = frozenset()
     moved: Moved | None = None
     settled: EventTime | None = None
 
@@ -115,11 +113,7 @@ class PersonState:
             if known is None or seen.event_time.age(known.event_time) is not Age.OLDER:
                 fields[column] = seen
         return PersonState(
-            status=status,
-            fields=fields,
-            rows={**other.rows, **self.rows},
-            flagged=self.flagged | other.flagged,
-            settled=self.settled,
+            status=status, fields=fields, rows={**other.rows, **self.rows}, settled=self.settled
         )
 
     def forgetting(self, columns: frozenset[str], before: PersonState) -> PersonState:
@@ -141,7 +135,6 @@ class PersonState:
                 for column, seen in self.fields.items()
             },
             "rows": {row_id: dict(values) for row_id, values in self.rows.items() if values},
-            "flagged": sorted(self.flagged),
             "moved": self.moved and {**self.moved.event_time.to_json(), "to": self.moved.to},
             "settled": self.settled and self.settled.to_json(),
         }
@@ -160,7 +153,6 @@ class PersonState:
                 for column, seen in stored.get("fields", {}).items()
             },
             rows=stored.get("rows", {}),
-            flagged=frozenset(stored.get("flagged", ())),
             moved=Moved(EventTime.from_json(moved), moved["to"]) if moved else None,
             settled=EventTime.from_json(settled) if settled else None,
         )

@@ -13,10 +13,10 @@ from typing_extensions import override
 from target_mailchimp.audience.audience import Audience
 from target_mailchimp.audience.directory import AudienceDirectory
 from target_mailchimp.audit import decisions as report
-from target_mailchimp.batch_planner import Planned
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord
-from target_mailchimp.membership import Membership
 from target_mailchimp.pipeline import Loader
+from target_mailchimp.planning.batch_planner import Planned
+from target_mailchimp.planning.membership import Membership
 from target_mailchimp.reconcile.drift import drift_of
 from target_mailchimp.reconcile.snapshot import Snapshot
 from target_mailchimp.rules.plan import Write

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from kinetic_mailchimp.audit import AuditTrail, LedgerChanges
 from kinetic_mailchimp.audit.state.member_state import MemberState
 from kinetic_mailchimp.mailchimp import MailchimpClient, member_key
 from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE
+from msgspec.structs import replace
 from typing_extensions import override
 
+from target_mailchimp.audience.api_member import state_of_member
 from target_mailchimp.audience.audience import Audience
 from target_mailchimp.contract.member_record import MemberRecord
-from target_mailchimp.membership import Membership, read_rows
+from target_mailchimp.planning.membership import Membership, read_rows
 from target_mailchimp.reconcile.snapshot import Snapshot
-from target_mailchimp.state.api_member import state_of_member
 
 
 class LiveMembership(Membership):

@@ -7,6 +7,8 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from kinetic_mailchimp.kit.database.batches import in_batches
+
 _KEYS_PER_QUERY = 500
 
 
@@ -25,10 +27,8 @@ class Snapshot:
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """The values of keys; those that are not there are left out."""
-        wanted = list(dict.fromkeys(keys))
         found: dict[str, Any] = {}
-        for start in range(0, len(wanted), _KEYS_PER_QUERY):
-            some = wanted[start : start + _KEYS_PER_QUERY]
+        for some in in_batches(list(dict.fromkeys(keys)), _KEYS_PER_QUERY):
             query = f"SELECT key, value FROM entries WHERE key IN ({', '.join('?' * len(some))})"  # noqa: S608 (marks)
             found.update((key, json.loads(value)) for key, value in self._database.execute(query, some))
         return found

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Any
 
 from kinetic_mailchimp.audit import Action
 from kinetic_mailchimp.audit.state.member_state import MemberState
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError, DataError, NotFoundError
-from kinetic_mailchimp.kit.http_call import HttpCall, Reply
+from kinetic_mailchimp.kit.http.call import HttpCall, Reply
 from kinetic_mailchimp.mailchimp import MailchimpClient, Refusal, RefusedError
+from msgspec.structs import replace
 
 from target_mailchimp.audience.member_values import PERMISSION, describe_left_out
 from target_mailchimp.rules.plan import Former, Write

@@ -7,8 +7,8 @@ import click
 from kinetic_mailchimp.audit.cli.common import opened
 from kinetic_mailchimp.audit.storage.database import Database
 from kinetic_mailchimp.audit.storage.schema import metadata, properties
-from kinetic_mailchimp.kit.database_copy import copy_rows
-from kinetic_mailchimp.kit.secret_option import empty_database_option
+from kinetic_mailchimp.kit.database.copy_rows import copy_rows
+from kinetic_mailchimp.kit.settings.secret_option import empty_database_option
 
 
 @click.command()

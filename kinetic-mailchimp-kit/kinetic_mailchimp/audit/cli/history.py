@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import astuple
 
 import click
 
-from kinetic_mailchimp.audit.cli.common import opened, plugin_option
+from kinetic_mailchimp.audit.cli.common import opened, plugin_option, run_or_newest
 from kinetic_mailchimp.audit.cli.tables import make_console, print_history, runs_table
 from kinetic_mailchimp.audit.reading.consent import find_last_consent
+from kinetic_mailchimp.audit.reading.export import write_json
 from kinetic_mailchimp.audit.reading.formatting import count_of, format_counts, format_time, printable
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
 from kinetic_mailchimp.audit.reading.runs import latest_runs, read_directions
-from kinetic_mailchimp.kit.errors import ConfigurationError
 
 
 @click.command()
@@ -50,11 +51,15 @@ def person(ctx: click.Context, email: str) -> None:
 @click.command()
 @plugin_option
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.pass_context
-def runs(ctx: click.Context, plugin: str | None, limit: int) -> None:
-    """List the newest runs."""
+def runs(ctx: click.Context, plugin: str | None, limit: int, style: str) -> None:
+    """List the newest runs, with the counts of their decisions."""
     with opened(ctx) as trail:
         found = latest_runs(trail, limit=limit, plugin=plugin)
+    if style == "json":
+        write_json(found, sys.stdout)
+        return
     console = make_console()
     console.print(runs_table(found, width=console.width) if found else "The trail has no run.")
 
@@ -68,17 +73,10 @@ def runs(ctx: click.Context, plugin: str | None, limit: int) -> None:
 def run(ctx: click.Context, number: int | None, limit: int) -> None:
     """Show run NUMBER, or the newest one, and its decisions."""
     with opened(ctx) as trail:
-        found = latest_runs(trail, run_id=number, limit=1)
-        if not found and number is None:
-            raise ConfigurationError("The trail has no run.", advice="A target makes one.")
-        if not found:
-            raise ConfigurationError(
-                f"The trail has no run {number}.", advice="`sync-audit runs` lists them."
-            )
-        shown = list(entries(trail, EntryFilter(run_id=found[0].id, limit=limit)))
+        one = run_or_newest(trail, number)
+        shown = list(entries(trail, EntryFilter(run_id=one.id, limit=limit)))
         with trail.database.reading() as connection:
             directions = read_directions(connection)
-    one = found[0]
     console = make_console()
     dry = ", a dry run: nothing was written" if one.dry_run else ""
     end = (

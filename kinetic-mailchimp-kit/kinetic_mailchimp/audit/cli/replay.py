@@ -22,10 +22,9 @@ from kinetic_mailchimp.audit.dead_letters.replay import replay_into, replay_to, 
     is_flag=True,
     help="Dispatch nothing; open again what went to a target that ended early.",
 )
-@click.option("--give-back", "gives_back", is_flag=True, hidden=True, help="The earlier name of --requeue.")
 @click.pass_context
 def replay(
-    ctx: click.Context, /, plugin: str | None, stream: str | None, into: str | None, **flags: bool
+    ctx: click.Context, plugin: str | None, stream: str | None, into: str | None, *, requeues: bool
 ) -> None:
     """Dispatch every open dead letter again, once.
 
@@ -33,7 +32,7 @@ def replay(
     replay`. With --into, the target runs here, and what it decided is recorded when it ends.
     """
     with opened(ctx) as trail:
-        if any(flags.values()):
+        if requeues:
             click.echo(str(requeue(trail)), err=True)
             return
         if into is None:

@@ -11,7 +11,7 @@ from kinetic_mailchimp.audit.cli.common import opened, to_time, until_option
 from kinetic_mailchimp.audit.dead_letters.replay import send_records
 from kinetic_mailchimp.audit.dead_letters.undo import corrections
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
-from kinetic_mailchimp.kit.timestamps import format_timestamp, utc_now
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, utc_now
 
 
 @click.command()

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from kinetic_mailchimp.audit.reading.queries import EntryView
 from kinetic_mailchimp.audit.trail.decision import Action
-from kinetic_mailchimp.kit.email_address import email_key
+from kinetic_mailchimp.kit.parsing.email_address import email_key
 
 _OPT_OUTS: Final = frozenset({"unsubscribed", "complaint", "cleaned"})
 _WRITTEN: Final = frozenset({Action.UPDATED, Action.MOVED, Action.CLEARED, Action.FLAGGED})

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
+from kinetic_mailchimp.audit.integrity.dead_letter_check import dead_letter_problems
+from kinetic_mailchimp.audit.integrity.problem import Problem, Row, select_rows
 from kinetic_mailchimp.audit.storage.schema import (
-    ENTRY_JOIN,
     PRIVATE_COLUMNS,
     PUBLIC_COLUMNS,
     dead_letters,
@@ -25,27 +26,11 @@ from kinetic_mailchimp.audit.trail.administration import PLUGIN
 from kinetic_mailchimp.audit.trail.audit_trail import PERSON_KEY_PROPERTY, AuditTrail
 from kinetic_mailchimp.audit.trail.chain import link, person_digest, private_digest
 from kinetic_mailchimp.audit.trail.decision import Action
-from kinetic_mailchimp.audit.trail.letter_states import OPEN, WAITING_STATES
 from kinetic_mailchimp.audit.trail.notes import NOTED, EntryNote, Notes
 from kinetic_mailchimp.audit.trail.run import HOUR_LENGTH, RUNNING
 from kinetic_mailchimp.kit.errors import DataError
 
-_PAGE: Final = 2_000
-
 Counts = dict[tuple[str, str], int]
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that is not as it was written."""
-
-    where: str
-    what: str
-
-    def __str__(self) -> str:
-        """Both, in one line."""
-        return f"{self.where}: {self.what}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +109,7 @@ class _Verifier:
         for run_id in sorted(headers.keys() | results.keys()):
             self._report(f"run {run_id}", "was removed: the journal knows it")
         self._check_orphans()
-        self._check_dead_letters()
+        self._problems += dead_letter_problems(self._connection, self._notes)
         return Verification(
             problems=tuple(self._problems),
             runs=known,
@@ -136,8 +121,7 @@ class _Verifier:
         self._problems.append(Problem(where, what))
 
     def _select(self, query: sa.Select[Any]) -> Iterator[Row]:
-        rows = self._connection.execute(query.execution_options(yield_per=_PAGE)).mappings()
-        return ({str(name): value for name, value in row.items()} for row in rows)
+        return select_rows(self._connection, query)
 
     def _check_journal(
         self, anchor_position: int, anchor_digest: bytes
@@ -286,42 +270,3 @@ class _Verifier:
             query = sa.select(table.c.run_id).where(table.c.run_id.not_in(sa.select(runs.c.id))).distinct()
             for row in self._select(query):
                 self._report(f"run {row['run_id']}", f"has rows in {table.name} and does not exist")
-
-    def _check_dead_letters(self) -> None:
-        missing = (
-            sa.select(decisions.c.run_id, decisions.c.seq)
-            .outerjoin(dead_letters, ENTRY_JOIN)
-            .where(decisions.c.dead_letter.is_not(None), dead_letters.c.seq.is_(None))
-        )
-        for row in self._select(missing):
-            self._report(f"run {row['run_id']} entry {row['seq']}", "its dead letter is not listed any more")
-        closing = runs.alias("closing")
-        listed = (
-            sa.select(
-                dead_letters,
-                (closing.c.pruned_entries >= dead_letters.c.result_seq).label("proof_is_pruned"),
-                decisions.c.digest,
-                decisions.c.recorded_at,
-                decisions.c.stream.label("of_stream"),
-                decisions.c.consent.label("of_consent"),
-                runs.c.plugin.label("of_plugin"),
-            )
-            .outerjoin(decisions, ENTRY_JOIN & decisions.c.dead_letter.is_not(None))
-            .outerjoin(runs, runs.c.id == dead_letters.c.run_id)
-            .outerjoin(closing, closing.c.id == dead_letters.c.result_run_id)
-        )
-        for row in self._select(listed):
-            where = f"dead letter of run {row['run_id']} entry {row['seq']}"
-            listed_as = (row["plugin"], row["stream"], row["consent"], row["opened_at"])
-            if listed_as != (row["of_plugin"], row["of_stream"], row["of_consent"], row["recorded_at"]):
-                self._report(where, "does not match its entry")
-                continue
-            note = EntryNote(row["run_id"], row["seq"], row["digest"])
-            said = self._notes.replayed.get(note, (OPEN, None))
-            if (row["state"], row["replay_run_id"]) != said and not row["proof_is_pruned"]:
-                self._report(where, f"is marked as {row['state']}, and its entries say otherwise")
-            is_over = row["state"] not in WAITING_STATES
-            result = (row["result_run_id"], row["result_seq"])
-            is_complete = [is_over, is_over] == [part is not None for part in result]
-            if not is_complete or self._notes.closed.get(note, result) != result:
-                self._report(where, "its result was changed")

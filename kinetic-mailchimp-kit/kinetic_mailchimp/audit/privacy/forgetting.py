@@ -17,7 +17,7 @@ from kinetic_mailchimp.audit.storage.schema import ledger_entries
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.chain import normalise_address
 from kinetic_mailchimp.kit.errors import TransientError
-from kinetic_mailchimp.kit.timestamps import format_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 
 _PAGE: Final = 2_000
 _FORMS: Final = ("NFC", "NFD")

@@ -17,7 +17,7 @@ from kinetic_mailchimp.audit.trail.letter_states import WAITING_STATES
 from kinetic_mailchimp.audit.trail.notes import EntryNote, delete_entries
 from kinetic_mailchimp.audit.trail.run import Run
 from kinetic_mailchimp.kit.errors import TransientError
-from kinetic_mailchimp.kit.timestamps import format_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 
 _STEP: Final = 5_000
 """Entries per transaction: other writers get their turn in between."""

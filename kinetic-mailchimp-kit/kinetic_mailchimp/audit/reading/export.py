@@ -12,14 +12,15 @@ from typing import TextIO
 
 from kinetic_mailchimp.audit.reading.formatting import spreadsheet_cell
 from kinetic_mailchimp.audit.reading.queries import EntryView
-from kinetic_mailchimp.kit.plain_text import plain
+from kinetic_mailchimp.audit.reading.runs import RunView
+from kinetic_mailchimp.kit.redaction.plain_text import plain
 
 
-def write_json(entries: Iterable[EntryView], output: TextIO) -> None:
+def write_json(entries: Iterable[EntryView | RunView], output: TextIO) -> None:
     """Write one JSON object per line.
 
     Args:
-        entries: The entries, which may be streamed.
+        entries: Entries or runs, which may be streamed.
         output: A text file.
     """
     output.writelines(json.dumps(dataclasses.asdict(entry), ensure_ascii=False) + "\n" for entry in entries)

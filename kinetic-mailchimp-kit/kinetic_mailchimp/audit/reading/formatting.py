@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kinetic_mailchimp.audit.reading.queries import EntryView
-from kinetic_mailchimp.kit.plain_text import plain
-from kinetic_mailchimp.kit.timestamps import parse_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
+from kinetic_mailchimp.kit.redaction.plain_text import plain
 
 TONES: Final[Mapping[str, str]] = {
     "failed": "bad",

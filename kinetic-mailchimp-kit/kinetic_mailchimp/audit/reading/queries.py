@@ -9,7 +9,14 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, disable_index, runs, same_person
+from kinetic_mailchimp.audit.storage.schema import (
+    ENTRY_JOIN,
+    dead_letters,
+    decisions,
+    disable_index,
+    runs,
+    same_person,
+)
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.letter_states import CLOSED, WAITING_STATES
 
@@ -86,7 +93,6 @@ ENTRY_COLUMNS: Final = tuple(name for name in EntryView.__dataclass_fields__ if 
 
 closing = decisions.alias("closing")
 """The entry that records who closed a dead letter, and why."""
-ENTRY_JOIN: Final = (dead_letters.c.run_id == decisions.c.run_id) & (dead_letters.c.seq == decisions.c.seq)
 CLOSING_JOIN: Final = (
     (dead_letters.c.state == CLOSED)
     & (closing.c.run_id == dead_letters.c.result_run_id)
@@ -110,6 +116,21 @@ def entries(trail: AuditTrail, wanted: EntryFilter) -> Iterator[EntryView]:
             yield to_entry(dict(row))
 
 
+def select_entries(*columns: sa.ColumnElement[Any], waiting: bool = False) -> sa.Select[Any]:
+    """Columns of entries, with those that a view has from their run and their dead letter.
+
+    Args:
+        columns: Of the table `decisions`.
+        waiting: Only entries with a dead letter.
+    """
+    return (
+        sa.select(*columns, *RUN_COLUMNS)
+        .join(runs, runs.c.id == decisions.c.run_id)
+        .join(dead_letters, ENTRY_JOIN, isouter=not waiting)
+        .outerjoin(closing, CLOSING_JOIN)
+    )
+
+
 def to_entry(values: dict[Any, Any]) -> EntryView:
     """An entry from a row of the columns that `EntryView` has."""
     changes = values.pop("changes")
@@ -117,17 +138,8 @@ def to_entry(values: dict[Any, Any]) -> EntryView:
 
 
 def _entries_query(trail: AuditTrail, wanted: EntryFilter) -> sa.Select[Any]:
-    query = (
-        sa.select(
-            *(decisions.c[name] for name in ENTRY_COLUMNS),
-            *RUN_COLUMNS,
-            decisions.c.changes,
-        )
-        .join(runs, runs.c.id == decisions.c.run_id)
-        .join(dead_letters, ENTRY_JOIN, isouter=not wanted.waiting)
-        .outerjoin(closing, CLOSING_JOIN)
-        .where(*_conditions(trail, wanted))
-    )
+    columns = (*(decisions.c[name] for name in ENTRY_COLUMNS), decisions.c.changes)
+    query = select_entries(*columns, waiting=wanted.waiting).where(*_conditions(trail, wanted))
     order: tuple[sa.ColumnElement[Any], ...] = (decisions.c.recorded_at, decisions.c.run_id, decisions.c.seq)
     if wanted.run_id is not None:
         order = (decisions.c.seq,)  # the same order, and the one that the primary key has

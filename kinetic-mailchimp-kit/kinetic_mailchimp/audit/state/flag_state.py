@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
-from kinetic_mailchimp.kit.email_address import email_key
+from kinetic_mailchimp.kit.parsing.email_address import email_key
 
 if TYPE_CHECKING:
     from kinetic_mailchimp.audit.state.ledger import Ledger
@@ -26,8 +25,7 @@ class FlagCause(StrEnum):
     REP = "rep"
 
 
-@dataclass(frozen=True, slots=True)
-class FlagState(LedgerValue):
+class FlagState(LedgerValue, frozen=True):
     """A flag that this software has set and not taken back: no rep wished it.
 
     Attributes:

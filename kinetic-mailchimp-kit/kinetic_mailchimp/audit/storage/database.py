@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from kinetic_mailchimp.kit import database as kit_database
+from kinetic_mailchimp.kit.database import database as kit_database
+from kinetic_mailchimp.kit.database.profile import Profile
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, TransientError
 
 _MOST_DIGITS: Final = 6
 
-PROFILE: Final = kit_database.Profile(
+PROFILE: Final = Profile(
     name="audit database",
     setting="audit_database_url",
     example="sqlite:///data/sync-audit.sqlite3",
@@ -26,7 +27,7 @@ PROFILE: Final = kit_database.Profile(
     writers_queue=False,
     busy_seconds=30,
     pragmas={
-        "cache_size": -64 * 1024,  # KiB
+        "cache_size": -8 * 1024,  # KiB, of each connection: what it does not hold, the system does
         "wal_autocheckpoint": 8_000,  # 32 MB: with the default of 4 MB a bulk load waits for checkpoints
         "secure_delete": "ON",  # erased is overwritten, not only forgotten
     },
@@ -35,7 +36,7 @@ PROFILE: Final = kit_database.Profile(
 )
 
 
-def _profile() -> kit_database.Profile:
+def _profile() -> Profile:
     """The profile with the seconds of the variable, where it is set."""
     text = os.environ.get(PROFILE.lock_setting, "").strip()
     if not text:
@@ -55,7 +56,7 @@ class Database(kit_database.Database):
         ConfigurationError: The URL, the driver, the folder, the account or the schema is not usable.
     """
 
-    def __init__(self, url: str, profile: kit_database.Profile | None = None) -> None:
+    def __init__(self, url: str, profile: Profile | None = None) -> None:
         super().__init__(url, profile or _profile())
         try:
             self.migrate()

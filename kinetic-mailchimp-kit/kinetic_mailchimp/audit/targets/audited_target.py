@@ -16,13 +16,13 @@ from kinetic_mailchimp.audit.trail.direction import Direction
 from kinetic_mailchimp.audit.trail.drift import RECONCILE
 from kinetic_mailchimp.kit.checks import Check
 from kinetic_mailchimp.kit.errors import text_to_keep
-from kinetic_mailchimp.kit.singer import DurableTarget, RunStatus
-from kinetic_mailchimp.kit.web_url import check_is_local
+from kinetic_mailchimp.kit.http.web_url import check_is_local
+from kinetic_mailchimp.kit.singer.durable_target import DurableTarget, RunStatus
 
 if TYPE_CHECKING:
     from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
     from kinetic_mailchimp.audit.trail.run import Run
-    from kinetic_mailchimp.kit.transport import Transport
+    from kinetic_mailchimp.kit.http.transport import Transport
 
 PROGRESS_SECONDS = 10.0
 _NOT_HONOURED = ("add_record_metadata", "load_method", "batch_size_rows", "validate_records")

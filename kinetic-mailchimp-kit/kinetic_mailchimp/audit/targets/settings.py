@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kinetic_mailchimp import audit  # what needs a database is imported when it is used
 from kinetic_mailchimp.kit.errors import ConnectorError
-from kinetic_mailchimp.kit.settings import setting
+from kinetic_mailchimp.kit.settings.declaration import setting
 
 ENOUGH_FOR_A_RATIO = 100
 """Records after which a share of failures means something."""

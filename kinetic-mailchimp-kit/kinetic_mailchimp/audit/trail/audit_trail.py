@@ -20,8 +20,8 @@ from kinetic_mailchimp.audit.trail.entries import EntryWriter
 from kinetic_mailchimp.audit.trail.environment import correlation, record_encryption
 from kinetic_mailchimp.audit.trail.environment import pipeline as surrounding_pipeline
 from kinetic_mailchimp.audit.trail.run import RUNNING, Run
-from kinetic_mailchimp.kit.encryption import FieldEncryption
-from kinetic_mailchimp.kit.timestamps import Clock, format_timestamp, utc_now
+from kinetic_mailchimp.kit.parsing.timestamps import Clock, format_timestamp, utc_now
+from kinetic_mailchimp.kit.secrets.encryption import FieldEncryption
 
 PERSON_KEY_PROPERTY = "person_key"
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec.msgpack import Encoder
 
-from kinetic_mailchimp.audit.storage.json_text import Scalar
+from kinetic_mailchimp.kit.database.bulk_insert import Scalar
 
 DIGEST_SIZE: Final = 32
 SALT_SIZE: Final = 16

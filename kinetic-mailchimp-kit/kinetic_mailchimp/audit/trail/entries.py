@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from kinetic_mailchimp.audit.storage.json_text import Scalar, storable, to_json
+from kinetic_mailchimp.audit.storage.json_text import storable, to_json
 from kinetic_mailchimp.audit.storage.schema import PRIVATE_COLUMNS, PUBLIC_COLUMNS
 from kinetic_mailchimp.audit.trail.chain import SALT_SIZE, link, person_digest, private_digest
 from kinetic_mailchimp.audit.trail.decision import Decision
-from kinetic_mailchimp.kit.encryption import FieldEncryption
+from kinetic_mailchimp.kit.database.bulk_insert import Scalar
+from kinetic_mailchimp.kit.secrets.encryption import FieldEncryption
 
 COLUMNS: Final = (*PUBLIC_COLUMNS, "digest", "salt", *PRIVATE_COLUMNS)
 Row = tuple[Scalar, ...]

@@ -7,10 +7,10 @@ import uuid
 from collections.abc import Mapping
 from typing import Final
 
-from kinetic_mailchimp.kit.encryption import FieldEncryption, SecretBox, reveal
-from kinetic_mailchimp.kit.encryption_keys import split_keys
 from kinetic_mailchimp.kit.project import project_root
-from kinetic_mailchimp.kit.redaction import MASKER
+from kinetic_mailchimp.kit.redaction.masker import MASKER
+from kinetic_mailchimp.kit.secrets.encryption import FieldEncryption, SecretBox, reveal
+from kinetic_mailchimp.kit.secrets.keys import split_keys
 
 ENCRYPTION_KEY_VARIABLE: Final = "AUDIT_ENCRYPTION_KEY"
 ENCRYPTED_PREFIX: Final = "fernet:"

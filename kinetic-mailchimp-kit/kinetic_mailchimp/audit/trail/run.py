@@ -13,7 +13,6 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.state.ledger import LedgerChanges, apply_changes
-from kinetic_mailchimp.audit.storage.bulk_insert import insert_rows
 from kinetic_mailchimp.audit.storage.database import Database
 from kinetic_mailchimp.audit.storage.json_text import to_json
 from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, run_counts, runs, stream_schemas
@@ -23,8 +22,9 @@ from kinetic_mailchimp.audit.trail.entries import COLUMNS, EntryWriter, Row
 from kinetic_mailchimp.audit.trail.letter_states import OPEN
 from kinetic_mailchimp.audit.trail.open_letters import OpenLetters
 from kinetic_mailchimp.audit.trail.summary import RunSummary, Status
+from kinetic_mailchimp.kit.database.bulk_insert import insert_rows
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError
-from kinetic_mailchimp.kit.timestamps import Clock, format_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import Clock, format_timestamp
 
 RUNNING = "running"
 _MOST_UPDATES: Final = 20_000

@@ -17,7 +17,7 @@ from kinetic_mailchimp.audit.trail.decision import OPT_OUTS, Action
 from kinetic_mailchimp.audit.trail.drift import RECONCILE
 from kinetic_mailchimp.audit.trail.letter_states import WAITING_STATES
 from kinetic_mailchimp.console.alerts.facts import DeadLettersFact, RunFact, WebhookFact
-from kinetic_mailchimp.kit.json_reading import parse_json
+from kinetic_mailchimp.kit.parsing.json_reading import parse_json
 
 _MOST_RUNS: Final = 5_000
 _FAILURES: Final = tuple(action.value for action in Action if action.is_failure)

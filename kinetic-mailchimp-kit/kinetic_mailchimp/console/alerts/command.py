@@ -22,9 +22,9 @@ from kinetic_mailchimp.console.alerts.settings import AlertSettings
 from kinetic_mailchimp.console.alerts.store import AlertStore
 from kinetic_mailchimp.console.receiver_probe import make_transport, probe_receiver
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
-from kinetic_mailchimp.kit.options import options_of
-from kinetic_mailchimp.kit.redaction import mask_logs
-from kinetic_mailchimp.kit.settings import read
+from kinetic_mailchimp.kit.redaction.masker import mask_logs
+from kinetic_mailchimp.kit.settings.declaration import read
+from kinetic_mailchimp.kit.settings.options import options_of
 
 
 @click.command()

@@ -18,7 +18,7 @@ from kinetic_mailchimp.console.alerts.condition import AlertCondition, Rule
 from kinetic_mailchimp.console.alerts.facts import Facts, RunFact
 from kinetic_mailchimp.console.alerts.run_conditions import failed_jobs, failed_runs, overdue_runs
 from kinetic_mailchimp.console.alerts.settings import AlertSettings
-from kinetic_mailchimp.kit.timestamps import format_timestamp, parse_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, parse_timestamp
 
 _MOST_LETTERS: Final = 200
 _MOST_PROBLEMS: Final = 3

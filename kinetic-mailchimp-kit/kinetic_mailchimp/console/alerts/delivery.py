@@ -10,7 +10,7 @@ from kinetic_mailchimp.console.alerts.channels import Channel
 from kinetic_mailchimp.console.alerts.conditions import Evaluation
 from kinetic_mailchimp.console.alerts.messages import Message, compose
 from kinetic_mailchimp.console.alerts.store import AlertStore
-from kinetic_mailchimp.kit.timestamps import format_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

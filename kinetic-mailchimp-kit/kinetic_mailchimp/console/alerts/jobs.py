@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from kinetic_mailchimp.console.alerts.facts import JobFact
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, parse_timestamp
 from kinetic_mailchimp.kit.project import project_root
-from kinetic_mailchimp.kit.timestamps import format_timestamp, parse_timestamp
 
 _RUNS = sa.table("runs", *map(sa.column, ("id", "job_name", "state", "ended_at")))
 _ENDED = {"SUCCESS": False, "FAIL": True, "DEAD": True}

@@ -10,7 +10,7 @@ from kinetic_mailchimp.audit.trail.drift import RECONCILE
 from kinetic_mailchimp.console.alerts.condition import AlertCondition
 from kinetic_mailchimp.console.alerts.facts import Facts, RunFact
 from kinetic_mailchimp.console.alerts.settings import AlertSettings
-from kinetic_mailchimp.kit.timestamps import format_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 
 
 def failed_runs(facts: Facts, limits: AlertSettings, now: datetime) -> Iterator[AlertCondition]:

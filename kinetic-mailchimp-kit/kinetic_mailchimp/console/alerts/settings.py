@@ -5,11 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from kinetic_mailchimp.audit.cli.common import parse_age
 from kinetic_mailchimp.audit.trail.drift import Drift
-from kinetic_mailchimp.kit.settings import setting
-from kinetic_mailchimp.kit.web_url import web_url
+from kinetic_mailchimp.kit.http.web_url import web_url
+from kinetic_mailchimp.kit.settings.declaration import setting
+
+
+def _age(default: str, description: str) -> Any:  # noqa: ANN401 (as `setting`)
+    return setting(
+        parse_age(default),
+        parse=parse_age,
+        schema={"type": ["string"], "default": default},
+        metavar="AGE",
+        description=description,
+    )
 
 
 @dataclass(frozen=True)
@@ -27,20 +38,10 @@ class AlertSettings:
         description="The receiver of webhooks, whose health and inbox are probed: http://127.0.0.1:8080.",
         parse=partial(web_url, setting="--receiver-url"),
     )
-    inactive: timedelta = setting(
-        timedelta(minutes=30),
-        parse=parse_age,
-        schema={"type": ["string"], "default": "30m"},
-        metavar="AGE",
-        description="A run that has written nothing for so long, and whose process is not seen, was killed.",
+    inactive: timedelta = _age(
+        "30m", "A run that has written nothing for so long, and whose process is not seen, was killed."
     )
-    overdue: timedelta = setting(
-        timedelta(hours=24),
-        parse=parse_age,
-        schema={"type": ["string"], "default": "24h"},
-        metavar="AGE",
-        description="No run of a target has succeeded for so long.",
-    )
+    overdue: timedelta = _age("24h", "No run of a target has succeeded for so long.")
     refused: int = setting(
         10, minimum=0, description="More deliveries of Mailchimp that the receiver refused."
     )
@@ -53,13 +54,7 @@ class AlertSettings:
         description="The database of Meltano's runs; by default .meltano/meltano.db of the project.",
     )
     failures: int = setting(10, minimum=0, description="More failed records than this, in a run or waiting.")
-    opt_out_age: timedelta = setting(
-        timedelta(minutes=60),
-        parse=parse_age,
-        schema={"type": ["string"], "default": "60m"},
-        metavar="AGE",
-        description="Opt-outs that have waited for so long.",
-    )
+    opt_out_age: timedelta = _age("60m", "Opt-outs that have waited for so long.")
     drift: int = setting(0, minimum=0, description="More differences in the last comparison than this.")
     accept: frozenset[Drift] = setting(
         frozenset(),
@@ -68,10 +63,6 @@ class AlertSettings:
         description="Differences of this kind do not count; several times. "
         f"Kinds: {', '.join(map(str, Drift))}.",
     )
-    quiet: timedelta = setting(
-        timedelta(hours=12),
-        parse=parse_age,
-        schema={"type": ["string"], "default": "12h"},
-        metavar="AGE",
-        description="The time in which no second message is sent about a condition that persists.",
+    quiet: timedelta = _age(
+        "12h", "The time in which no second message is sent about a condition that persists."
     )

@@ -14,7 +14,7 @@ from kinetic_mailchimp.audit.storage.database import Database
 from kinetic_mailchimp.audit.storage.schema import alerts
 from kinetic_mailchimp.console.alerts.conditions import Evaluation
 from kinetic_mailchimp.console.alerts.messages import Notice, State
-from kinetic_mailchimp.kit.timestamps import format_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 
 CLAIM: Final = timedelta(minutes=5)
 """The time in which no other process sends a message that one has taken: should it die, the next one does."""

@@ -21,7 +21,7 @@ from kinetic_mailchimp.console.pages.settings import PagesSettings
 from kinetic_mailchimp.console.pages.site import Site
 from kinetic_mailchimp.console.pages.views import STATIC_FOLDER, Views
 from kinetic_mailchimp.kit.errors import ConnectorError
-from kinetic_mailchimp.kit.rate_limit import RateLimit
+from kinetic_mailchimp.kit.server.rate_limit import RateLimit
 
 
 def create_app(trail: AuditTrail, settings: PagesSettings, wrong_tokens: RateLimit | None = None) -> FastAPI:

@@ -12,11 +12,11 @@ import click
 from kinetic_mailchimp.audit.cli.common import opened
 from kinetic_mailchimp.console.pages.app import create_app
 from kinetic_mailchimp.console.pages.settings import PagesSettings, parse_replay_commands
-from kinetic_mailchimp.kit.bounded_server import Limits
-from kinetic_mailchimp.kit.bounded_server import serve as serve_bounded
-from kinetic_mailchimp.kit.options import options_of
-from kinetic_mailchimp.kit.redaction import mask_logs
-from kinetic_mailchimp.kit.settings import read
+from kinetic_mailchimp.kit.redaction.masker import mask_logs
+from kinetic_mailchimp.kit.server.bounded_server import serve as serve_bounded
+from kinetic_mailchimp.kit.server.connections import Limits
+from kinetic_mailchimp.kit.settings.declaration import read
+from kinetic_mailchimp.kit.settings.options import options_of
 
 LIMITS = Limits(connections=200, per_client=200)
 

@@ -30,14 +30,13 @@ _DIGEST: Final = re.compile("[0-9a-f]{32}")
 def get_router(site: Site) -> APIRouter:
     """Routes of the pages that show something."""
     router = APIRouter()
-    for make_routes in (_runs, _people, _reports, _public):
-        router.include_router(make_routes(site))
+    for add_routes in (_add_runs, _add_people, _add_reports, _add_public):
+        add_routes(router, site)
     return router
 
 
-def _runs(site: Site) -> APIRouter:
+def _add_runs(router: APIRouter, site: Site) -> None:
     """The overview and the pages of runs."""
-    router = APIRouter()
     trail, views = site.trail, site.views
 
     @router.get("/")
@@ -86,12 +85,9 @@ def _runs(site: Site) -> APIRouter:
             next=listing.next.seq + 1 if listing.next else None,
         )
 
-    return router
 
-
-def _people(site: Site) -> APIRouter:
+def _add_people(router: APIRouter, site: Site) -> None:
     """The pages of people."""
-    router = APIRouter()
     trail, views = site.trail, site.views
 
     @router.get("/people")
@@ -124,12 +120,9 @@ def _people(site: Site) -> APIRouter:
             next=listing.next,
         )
 
-    return router
 
-
-def _reports(site: Site) -> APIRouter:
+def _add_reports(router: APIRouter, site: Site) -> None:
     """The pages of failures and of consent."""
-    router = APIRouter()
     trail, views = site.trail, site.views
 
     @router.get("/failures")
@@ -173,12 +166,9 @@ def _reports(site: Site) -> APIRouter:
         lines = csv_lines([field.name for field in fields(OptOut)], all_opt_outs(trail))
         return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 
-    return router
 
-
-def _public(site: Site) -> APIRouter:
+def _add_public(router: APIRouter, site: Site) -> None:
     """The pages that need no login."""
-    router = APIRouter()
     trail, views = site.trail, site.views
 
     @router.get("/login")
@@ -189,8 +179,6 @@ def _public(site: Site) -> APIRouter:
     def healthz() -> Response:
         with trail.database.reading():
             return PlainTextResponse("ready\n")
-
-    return router
 
 
 def _address(trail: AuditTrail, details: Iterable[DecisionDetail], person: bytes) -> str | None:

@@ -17,7 +17,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from kinetic_mailchimp.audit.state.ledger import Ledger, apply_changes
 from kinetic_mailchimp.audit.storage.database import Database
 from kinetic_mailchimp.console.pages.settings import PagesSettings
-from kinetic_mailchimp.kit.timestamps import format_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 
 COOKIE: Final = "sync_audit_session"
 SESSION_SECONDS: Final = 12 * 3_600

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -14,6 +15,13 @@ from kinetic_mailchimp.console.pages.site import Site
 def post_router(site: Site) -> APIRouter:
     """Routes for forms; the middleware has checked their tokens."""
     router = APIRouter()
+    cookie: dict[str, Any] = {
+        "key": COOKIE,
+        "path": site.settings.root or "/",
+        "secure": site.settings.is_https,
+        "httponly": True,
+        "samesite": "strict",
+    }
 
     @router.post("/people")
     def find_person(request: Request) -> Response:
@@ -41,28 +49,14 @@ def post_router(site: Site) -> APIRouter:
             wrong = "That is not the token."
             return site.views.page(request, "login", HTTPStatus.UNAUTHORIZED, wrong=wrong, after=after)
         answer = site.redirect(after)
-        answer.set_cookie(
-            COOKIE,
-            site.login.new_session(),
-            max_age=SESSION_SECONDS,
-            path=site.settings.root or "/",
-            secure=site.settings.is_https,
-            httponly=True,
-            samesite="strict",
-        )
+        answer.set_cookie(value=site.login.new_session(), max_age=SESSION_SECONDS, **cookie)
         return answer
 
     @router.post("/logout")
     def log_out(request: Request) -> Response:
         site.login.end_session(request.cookies.get(COOKIE))
         answer = site.redirect("/login")
-        answer.delete_cookie(
-            COOKIE,
-            path=site.settings.root or "/",
-            secure=site.settings.is_https,
-            httponly=True,
-            samesite="strict",
-        )
+        answer.delete_cookie(**cookie)
         return answer
 
     return router

@@ -9,7 +9,7 @@ from typing import Final
 
 from kinetic_mailchimp.console.receiver_probe import ReceiverStatus, make_transport, probe_receiver
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.timestamps import Clock, format_timestamp, utc_now
+from kinetic_mailchimp.kit.parsing.timestamps import Clock, format_timestamp, utc_now
 
 EVERY_SECONDS: Final = 15.0
 _TIMEOUT: Final = 5.0

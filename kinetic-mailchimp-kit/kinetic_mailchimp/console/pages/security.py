@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kinetic_mailchimp.console.pages.login import COOKIE, Login, Visitor
 from kinetic_mailchimp.console.pages.settings import PagesSettings
 from kinetic_mailchimp.console.pages.views import Views
-from kinetic_mailchimp.kit.web_url import split_url
+from kinetic_mailchimp.kit.http.web_url import split_url
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.settings import setting
-from kinetic_mailchimp.kit.web_url import IN_CLEAR, travels_in_clear, web_url
+from kinetic_mailchimp.kit.http.web_url import IN_CLEAR, is_loopback, travels_in_clear, web_url
+from kinetic_mailchimp.kit.settings.declaration import setting
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class PagesSettings:
                 f"AUDIT_PAGES_TOKEN is shorter than {SHORTEST_TOKEN} characters and could be guessed.",
                 advice=_HOW_TO_MAKE_ONE,
             )
-        if self.host not in _LOCAL_NAMES and not self.public_url:
+        if not is_loopback(self.host) and not self.public_url:
             raise ConfigurationError(
                 f"--host {self.host} opens the pages to other machines, under a URL that is not set.",
                 advice="Set --public-url to the URL at which a reverse proxy with TLS publishes them.",

@@ -13,7 +13,7 @@ from kinetic_mailchimp.console.pages.receiver_watch import ReceiverWatch
 from kinetic_mailchimp.console.pages.replays import Replays
 from kinetic_mailchimp.console.pages.settings import PagesSettings
 from kinetic_mailchimp.console.pages.views import Views
-from kinetic_mailchimp.kit.rate_limit import RateLimit
+from kinetic_mailchimp.kit.server.rate_limit import RateLimit
 
 
 @dataclass(frozen=True)

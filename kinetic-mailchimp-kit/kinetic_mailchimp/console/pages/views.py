@@ -14,8 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from kinetic_mailchimp.audit.reading import formatting
 from kinetic_mailchimp.console.pages.plots import SPANS, number, step
 from kinetic_mailchimp.console.pages.settings import PagesSettings
-from kinetic_mailchimp.kit.plain_text import plain
-from kinetic_mailchimp.kit.timestamps import Clock
+from kinetic_mailchimp.kit.parsing.timestamps import Clock
+from kinetic_mailchimp.kit.redaction.plain_text import plain
 
 _FOLDER: Final = Path(__file__).parent
 STATIC_FOLDER: Final = _FOLDER / "static"

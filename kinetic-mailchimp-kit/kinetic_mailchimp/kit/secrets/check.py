@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from kinetic_mailchimp.kit.encryption import is_encrypted, is_encrypted_in_part
-from kinetic_mailchimp.kit.encryption_keys import KEY_VARIABLE
-from kinetic_mailchimp.kit.secret_names import has_login, is_in_clear, named_as_secret, references
+from kinetic_mailchimp.kit.project import own_variable
+from kinetic_mailchimp.kit.redaction.secret_names import has_login, is_in_clear, named_as_secret, references
+from kinetic_mailchimp.kit.secrets.encryption import is_encrypted, is_encrypted_in_part
 from kinetic_mailchimp.kit.secrets.files import SettingsFile, Value
+from kinetic_mailchimp.kit.secrets.keys import KEY_VARIABLE
 
 CLEAR, ENCRYPTED, ELSEWHERE, UNSET = "in clear", "encrypted", "without a secret in them", "not set"
 
@@ -87,7 +87,7 @@ def secret_variables(values: Sequence[Value], declarations: Declarations) -> dic
     """
     uses = [
         *_references_in_settings(values),
-        *((_own_variable(*target), target) for target in declarations.settings()),
+        *((own_variable(*target), target) for target in declarations.settings()),
     ]
     found: dict[str, str] = {}
     for variable, (plugin, setting) in uses:
@@ -184,8 +184,3 @@ def _setting(path: tuple[str, ...]) -> tuple[str, str] | None:
 def _declared_setting(rest: tuple[str, ...], key: str) -> str:
     """The setting whose declaration has this key here; an empty text anywhere else."""
     return ".".join(rest[1:-1]) if rest[:1] == ("settings",) and rest[-1] == key else ""
-
-
-def _own_variable(plugin: str, setting: str) -> str:
-    """The variable from which Meltano and the Singer SDK take a setting by themselves."""
-    return re.sub(r"[^A-Za-z0-9]", "_", f"{plugin}_{setting}").upper()

@@ -16,19 +16,20 @@ from pathlib import Path
 import click
 from cryptography.fernet import Fernet
 
-from kinetic_mailchimp.kit.encryption import PREFIX, SecretBox, is_encrypted, is_encrypted_in_part
-from kinetic_mailchimp.kit.encryption_keys import (
+from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.project import env_file, read_env_file
+from kinetic_mailchimp.kit.redaction.secret_names import references
+from kinetic_mailchimp.kit.secrets.check import CLEAR, count_states, find_secrets
+from kinetic_mailchimp.kit.secrets.encryption import PREFIX, SecretBox, is_encrypted, is_encrypted_in_part
+from kinetic_mailchimp.kit.secrets.files import SettingsFile, Value, find_files, read_text
+from kinetic_mailchimp.kit.secrets.keys import (
     KEY_FILE_VARIABLE,
     KEY_VARIABLE,
     read_keyring,
     split_keys,
     write_keyring,
 )
-from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.project import env_file, read_env_file
-from kinetic_mailchimp.kit.secret_names import references
-from kinetic_mailchimp.kit.secrets.check import CLEAR, count_states, find_secrets
-from kinetic_mailchimp.kit.secrets.files import SettingsFile, Value, find_files, read_text, replace_files
+from kinetic_mailchimp.kit.secrets.replace_files import replace_files
 
 FOUND_IN_CLEAR = 1
 WRONG = 2

@@ -25,11 +25,11 @@ from kinetic_mailchimp.console.alerts import channels as channels_module
 from kinetic_mailchimp.console.alerts.collect import collect_dead_letters, collect_runs, is_alive
 from kinetic_mailchimp.console.alerts.store import AlertStore
 from kinetic_mailchimp.console.cli import main
-from kinetic_mailchimp.kit.encryption import SecretBox
-from kinetic_mailchimp.kit.encryption_keys import KEY_VARIABLE
-from kinetic_mailchimp.kit.receiver_metrics import UNREADABLE_SIGNING_SECRETS
-from kinetic_mailchimp.kit.redaction import MASKER
-from kinetic_mailchimp.kit.timestamps import utc_now
+from kinetic_mailchimp.kit.parsing.timestamps import utc_now
+from kinetic_mailchimp.kit.redaction.masker import MASKER
+from kinetic_mailchimp.kit.secrets.encryption import SecretBox
+from kinetic_mailchimp.kit.secrets.keys import KEY_VARIABLE
+from kinetic_mailchimp.kit.server.receiver_metrics import UNREADABLE_SIGNING_SECRETS
 
 # One of apprise's many channels imports a module that Python 3.11 and 3.12 call outdated.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")

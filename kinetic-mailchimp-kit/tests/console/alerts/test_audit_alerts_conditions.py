@@ -14,7 +14,7 @@ from kinetic_mailchimp.console.alerts.facts import DeadLettersFact, Facts, JobFa
 from kinetic_mailchimp.console.alerts.messages import Notice, State, compose
 from kinetic_mailchimp.console.alerts.settings import AlertSettings
 from kinetic_mailchimp.console.receiver_probe import ReceiverStatus
-from kinetic_mailchimp.kit.timestamps import format_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 
 OF_RECEIVER = {"receiver", "refused", "events_unread"}
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -17,7 +17,7 @@ from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Direction
 from kinetic_mailchimp.console.pages.app import create_app
 from kinetic_mailchimp.console.pages.command import LIMITS
 from kinetic_mailchimp.console.pages.settings import PagesSettings
-from kinetic_mailchimp.kit.bounded_server import bounded_protocol
+from kinetic_mailchimp.kit.server.bounded_server import bounded_protocol
 
 DIRECTIONS = {
     "target-mailchimp": Direction("Epicor", "Mailchimp"),

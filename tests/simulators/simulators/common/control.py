@@ -17,7 +17,7 @@ def common_control(log: RequestLog, plan: FaultPlan) -> APIRouter:
     """Routes under `/__control`, free of credentials.
 
     `GET /requests`, `DELETE /requests`, `GET /requests/counts`, `GET /requests/unknown`,
-    `GET /faults`, `PUT /faults` with a list of rules, `DELETE /faults`.
+    `GET /requests/open`, `GET /faults`, `PUT /faults` with a list of rules, `DELETE /faults`.
     """
     router = APIRouter(prefix=PREFIX)
 
@@ -37,6 +37,10 @@ def common_control(log: RequestLog, plan: FaultPlan) -> APIRouter:
     @router.get("/requests/unknown")
     async def unknown() -> list[dict[str, Any]]:
         return log.unknown()
+
+    @router.get("/requests/open")
+    async def open_requests() -> dict[str, int]:
+        return {"open": log.open, "most": log.most_open}
 
     @router.get("/faults")
     async def faults() -> dict[str, Any]:

@@ -48,6 +48,10 @@ class ControlClient:
         found: dict[str, int] = self.call("GET", "/requests/counts")
         return found
 
+    def most_open(self) -> int:
+        """The most requests that were being answered at once."""
+        return int(self.call("GET", "/requests/open")["most"])
+
     def unknown(self) -> list[dict[str, Any]]:
         """Requests that the simulator does not know."""
         found: list[dict[str, Any]] = self.call("GET", "/requests/unknown")

@@ -40,6 +40,16 @@ class RequestLog:
         self._requests: deque[LoggedRequest] = deque(maxlen=keep)
         self._numbers = itertools.count(1)
         self._unknown: list[LoggedRequest] = []
+        self.open = 0
+        self.most_open = 0
+
+    def enter(self) -> None:
+        """Count a request that is being answered."""
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+
+    def leave(self) -> None:
+        self.open -= 1
 
     def add(self, request: LoggedRequest) -> None:
         self._requests.append(request)
@@ -80,6 +90,7 @@ class RequestLogMiddleware:
         status = NO_ANSWER
         started = time.perf_counter()
         number = self._log.next_number()
+        self._log.enter()
 
         def write() -> None:
             self._log.add(
@@ -110,5 +121,6 @@ class RequestLogMiddleware:
         try:
             await self._app(scope, receive, observed)
         finally:
+            self._log.leave()
             if not written:
                 write()

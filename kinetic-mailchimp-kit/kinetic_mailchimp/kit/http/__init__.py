@@ -1,0 +1,1 @@
+"""HTTP as a client: one call, its retries, and bounds on what comes back."""

@@ -1,0 +1,121 @@
+"""Failures of a call without a usable answer, in words: what may have happened, and what to check."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from requests import exceptions as failures
+
+from kinetic_mailchimp.kit.errors import (
+    AmbiguousWriteError,
+    ConfigurationError,
+    ConnectorError,
+    TransientError,
+)
+from kinetic_mailchimp.kit.http.call import Answer, Request
+
+
+def connection_error(
+    request: Request, error: Exception, *, url_from: str, connect_seconds: float
+) -> ConnectorError:
+    """The error that no answer means.
+
+    Args:
+        request: The call.
+        error: As requests raised it, or the file system for a file of certificates.
+        url_from: The setting that holds the URL.
+        connect_seconds: Seconds that the connection had.
+    """
+    check = f"Check `{url_from}`"
+    if isinstance(error, failures.InvalidHeader):
+        return ConfigurationError(
+            "A header cannot carry the credentials as they are.",
+            advice="Check the key, the user and the password for line ends and spaces around them.",
+        )
+    if isinstance(error, failures.InvalidURL | failures.MissingSchema | failures.InvalidSchema):
+        return ConfigurationError(f"{request} is not a URL that can be called.", advice=f"{check}.")
+    if isinstance(error, failures.ConnectTimeout):
+        return TransientError(
+            f"{request}: no connection within {connect_seconds:g} s.", advice=f"{check} and the network."
+        )
+    if isinstance(error, failures.RequestException):
+        return _broken_connection(request, error, check)
+    if isinstance(error, OSError):
+        return ConfigurationError(
+            "The file with CA certificates cannot be read.",
+            advice="Check `ca_bundle`, and the variable REQUESTS_CA_BUNDLE.",
+        )
+    return ConfigurationError(
+        "A header cannot carry a character of the credentials.",
+        advice="Check the key, the user and the password for characters outside Latin-1.",
+    )
+
+
+def _broken_connection(request: Request, error: failures.RequestException, check: str) -> ConnectorError:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return ConfigurationError(
+            f"{request}: the TLS certificate of the server is not trusted.",
+            advice="For a self-signed or private certificate, name its CA file in `ca_bundle`, "
+            "or in the variable REQUESTS_CA_BUNDLE.",
+        )
+    if _speaks_no_tls(error):
+        return ConfigurationError(
+            f"{request}: the server does not speak TLS at this port.",
+            advice=f"{check}: another port, or `http://`.",
+        )
+    if _was_never_sent(error):
+        return TransientError(f"{request}: no connection.", advice=f"{check} and the network.")
+    if isinstance(error, failures.Timeout):
+        return ambiguous_if_write(request, request.timeout_error(f"{request}: no answer in time."))
+    advice = f"If the server speaks TLS at this port: {check} for `https://`."
+    in_clear = request.url.startswith("http://")
+    advice = advice if in_clear else "If it lasts, look for a firewall or a proxy on the way."
+    broken = TransientError(f"{request}: the connection broke.", advice=advice)
+    return ambiguous_if_write(request, broken)
+
+
+def _speaks_no_tls(error: failures.RequestException) -> bool:
+    """Tell whether the bytes in a TLS handshake were not TLS: the words of OpenSSL differ by version."""
+    words = str(error).upper().replace(" ", "_")
+    return any(told in words for told in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"))
+
+
+def _was_never_sent(error: failures.RequestException) -> bool:
+    """Tell whether the connection was never made, so that the server can have done nothing."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return type(reason).__name__ in {"NewConnectionError", "NameResolutionError", "ConnectTimeoutError"}
+
+
+def unreadable(answer: Answer) -> ConnectorError | None:
+    """A success whose JSON body is cut off."""
+    if not (answer.body and answer.is_json):
+        return None
+    try:
+        answer.document  # noqa: B018 (parses)
+    except ValueError:
+        return TransientError(
+            "The answer is cut off or is not valid JSON.",
+            advice="If it lasts, look for a proxy that cuts answers.",
+            status=answer.status,
+        )
+    return None
+
+
+def ambiguous_if_write(request: Request, error: ConnectorError) -> ConnectorError:
+    """The same failure; of a write that must not simply be repeated, an ambiguous one."""
+    if request.may_repeat or _was_refused(error) or not isinstance(error, TransientError):
+        return error
+    return AmbiguousWriteError(
+        error.message,
+        advice="Whether it was written is not known: look before it is sent again.",
+        status=error.status,
+        code=error.code,
+        request_id=error.request_id,
+    )
+
+
+def _was_refused(error: ConnectorError) -> bool:
+    """Tell whether the server said that it did nothing: 429 and its kind, but not a time-out on its side."""
+    return (error.status or 0) // 100 == HTTPStatus.BAD_REQUEST // 100 and (
+        error.status != HTTPStatus.REQUEST_TIMEOUT
+    )

@@ -1,0 +1,1 @@
+"""Readers of what others wrote: addresses, timestamps, numbers, countries, JSON."""

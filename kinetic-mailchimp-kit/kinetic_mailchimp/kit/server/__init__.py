@@ -1,0 +1,1 @@
+"""The needs of a web server of this project: bounds on clients, and the names of metrics."""

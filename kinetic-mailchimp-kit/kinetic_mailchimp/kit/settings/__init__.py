@@ -1,0 +1,1 @@
+"""Settings that are declared once, for plugins and for command lines."""

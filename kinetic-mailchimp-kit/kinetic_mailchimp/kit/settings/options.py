@@ -1,0 +1,125 @@
+"""Options of a command line, made from the settings that `settings.declaration` declares on a dataclass.
+
+@click.command()
+@options_of(ReceiverSettings, prefix="MAILCHIMP_WEBHOOKS")
+def serve(**options: Any) -> None:
+    settings = read(ReceiverSettings, options)
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Any, Literal, TypeVar
+
+import click
+
+from kinetic_mailchimp.kit.settings.declaration import REQUIRED, Declaration, Setting, declared_settings
+from kinetic_mailchimp.kit.settings.secret_option import SecretText
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_LISTS = (tuple, frozenset, list)
+_TYPES: Mapping[type, click.ParamType[Any]] = {str: click.STRING, int: click.INT, float: click.FLOAT}
+
+
+def options_of(
+    cls: type, *, prefix: str, names: Mapping[str, str] | None = None
+) -> Callable[[Command], Command]:
+    """Decorate a command with one option per setting of a dataclass, in the order of their declaration.
+
+    The setting `max_body_bytes` becomes `--max-body-bytes`, which can also be set as the variable
+    `{prefix}_MAX_BODY_BYTES` and as the further `variables` that the setting names. A boolean becomes the
+    pair `--name/--no-name`; a list an option that may be given several times; a secret may be written as
+    `enc:…` and is masked in logs. A setting with `parse` is an option of text: a default of it that is not
+    JSON is declared as text, `schema={"default": "30m"}`.
+
+    Args:
+        cls: A dataclass whose attributes were declared with `setting`; `read(cls, options)` fills it.
+        prefix: What the names of the environment variables begin with, without the underscore after it.
+        names: Setting → name of its option without dashes, where that is another one: `{"urls": "to"}`. The
+            parameter of the command and the variable keep the name of the setting.
+    """
+    options = [
+        _option(setting, prefix, (names or {}).get(setting.name, setting.name))
+        for setting in declared_settings(cls)
+    ]
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def variables_of(setting: Setting, prefix: str) -> list[str]:
+    """The environment variables that an option of `options_of` is read from, the first one that is set."""
+    return [f"{prefix}_{setting.name.upper()}", *setting.declared.variables]
+
+
+def _option(setting: Setting, prefix: str, name: str) -> Callable[[Command], Command]:
+    declared = setting.declared
+    flag = f"--{name.replace('_', '-')}"
+    given: dict[str, Any] = {
+        "envvar": variables_of(setting, prefix),
+        "show_envvar": True,
+        "help": _as_plain_text(declared.description),
+        "metavar": declared.metavar or None,
+        "callback": _parsed_once(declared.parse) if declared.parse else None,
+    }
+    default = setting.json_default
+    if default is REQUIRED:
+        given["required"] = True
+    else:
+        given |= {"default": default, "show_default": default not in (None, "", [])}
+    if setting.kind is bool:
+        return click.option(f"{flag}/--no-{flag[2:]}", setting.name, **given)
+    given |= {"type": _type_of(setting.kind, declared), "multiple": typing.get_origin(setting.kind) in _LISTS}
+    return click.option(flag, setting.name, **given)
+
+
+def _type_of(kind: Any, declared: Declaration) -> click.ParamType[Any]:  # noqa: ANN401 (a type)
+    if typing.get_origin(kind) in _LISTS:
+        return _type_of(typing.get_args(kind)[0], declared)
+    if declared.secret:
+        return SecretText()
+    if declared.parse:
+        return click.STRING
+    if typing.get_origin(kind) is Literal:
+        return click.Choice(typing.get_args(kind))
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return click.Choice([member.value for member in kind])
+    return _number_or_text(kind, declared.schema)
+
+
+def _number_or_text(kind: Any, schema: Mapping[str, Any]) -> click.ParamType[Any]:  # noqa: ANN401 (a type)
+    least = schema.get("minimum", schema.get("exclusiveMinimum"))
+    most = schema.get("maximum", schema.get("exclusiveMaximum"))
+    if kind not in _TYPES:
+        raise TypeError(f"A setting of type {kind} needs `parse` to be an option.")
+    if least is None and most is None:
+        return _TYPES[kind]
+    is_open = {"min_open": "exclusiveMinimum" in schema, "max_open": "exclusiveMaximum" in schema}
+    return (click.IntRange if kind is int else click.FloatRange)(least, most, **is_open)
+
+
+def _parsed_once(
+    parse: Callable[[Any], Any],
+) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Refuse a value while the options are read, where click names the option; `read` parses it again."""
+
+    def check(_context: click.Context, _option: click.Parameter, value: Any) -> Any:  # noqa: ANN401 (click's form)
+        if value not in (None, ""):
+            try:
+                parse(value)
+            except ValueError as error:
+                raise click.BadParameter(f"{error}.") from error
+        return value
+
+    return check
+
+
+def _as_plain_text(markdown: str) -> str:
+    return markdown.replace("`", "")

@@ -1,0 +1,1 @@
+"""The base of a plugin on the Singer SDK (needs the extra `singer`)."""

@@ -1,0 +1,71 @@
+"""Reads Singer messages from standard input (needs the extra `singer`)."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import Any, Final, cast
+
+from singer_sdk.io_base import SingerReader
+from typing_extensions import override
+
+from kinetic_mailchimp.kit.errors import DataError
+from kinetic_mailchimp.kit.parsing.json_reading import parse_json
+
+_FIRST_INEXACT_FLOAT: Final = 2**53
+"""From here on, several integers are read as one float."""
+
+
+class MessageReader(SingerReader):
+    """Reads messages with the numbers of JSON, where the SDK makes a Decimal of every fraction."""
+
+    @override
+    def deserialize_json(self, line: str) -> dict[str, Any]:
+        """Read a line; one that is not a message is never shown, because it may hold people.
+
+        Raises:
+            DataError: The line is not a JSON object.
+        """
+        try:
+            message = parse_json(line, parse_float=exact_number)
+        except ValueError as error:
+            raise _not_a_message(line) from error
+        # The SDK quotes the whole of a message without a type, and a type that it does not know.
+        kind = message.get("type") if isinstance(message, dict) else None
+        if not (isinstance(kind, str) and kind.isidentifier()):
+            raise _not_a_message(line)
+        return cast("dict[str, Any]", message)
+
+    @staticmethod
+    @override
+    def assert_line_requires(line_dict: dict[str, Any], requires: set[str]) -> None:
+        """Name the keys that a message lacks, and nothing that it holds."""
+        if missing := requires - line_dict.keys():
+            raise DataError(
+                f"A Singer message lacks {', '.join(f'`{name}`' for name in sorted(missing))}.",
+                advice="The tap or the mapper in front is at fault.",
+            )
+
+
+def _not_a_message(line: str) -> DataError:
+    return DataError(
+        f"A line of {len(line)} characters on standard input is not a Singer message.",
+        advice="Only a tap or a mapper may write there: look for a program that prints.",
+    )
+
+
+def exact_number(text: str) -> int | float | str:
+    """The number that a JSON text with a fraction or an exponent means: `3.0` is the integer 3.
+
+    Integers stay exact at any size that a float can name; what exceeds it stays text, which no field of a
+    number takes.
+    """
+    number = float(text)
+    if math.isinf(number):
+        return text
+    if not number.is_integer():
+        return number
+    if abs(number) < _FIRST_INEXACT_FLOAT:
+        return int(number)
+    decimal = Decimal(text)
+    return int(decimal) if decimal == decimal.to_integral_value() else number

@@ -1,0 +1,219 @@
+"""The base of the four plugins on top of the Singer SDK (needs the extra `singer`)."""
+
+from __future__ import annotations
+
+import gc
+import io
+import json
+import logging
+import os
+import re
+import sys
+import threading
+import warnings
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import chain
+from pathlib import Path
+from typing import Any, NoReturn, Self
+
+import click
+from singer_sdk import Tap
+from singer_sdk.configuration._dict_config import parse_environment_config
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers._classproperty import classproperty
+from singer_sdk.plugin_base import PluginBase
+from typing_extensions import override
+
+from kinetic_mailchimp.kit.checks import Check, FieldType, Finding, Verdict
+from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, TransientError
+from kinetic_mailchimp.kit.project import env_file, load_env_file, own_variable, with_origins
+from kinetic_mailchimp.kit.redaction.masker import MASKER, mask_logs
+from kinetic_mailchimp.kit.secrets.encryption import reveal, secret_values
+from kinetic_mailchimp.kit.secrets.private_files import warn_if_shared
+from kinetic_mailchimp.kit.settings.from_text import from_text
+
+EXIT_BY_SIGNAL = 128
+"""Added to the number of a signal, as shells do: a run that was cut short did not succeed."""
+
+
+def run_plugin(plugin: type[PluginBase]) -> None:
+    """Run a plugin's command line: the body of its console script.
+
+    A ConnectorError ends it with one readable line on stderr and exit status 1, and settings that do not fit
+    the schema with a line for each; logs are masked.
+    """
+    gc.freeze()  # what was imported stays, and is never looked through again
+    gc.enable()
+    mask_logs()
+    load_env_file()
+    _quiet_under_meltano(plugin)
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # one byte that is not UTF-8 stops no run
+    warn_if_shared(env_file())
+    # Its debug lines hold whole addresses of requests, and these the people that are looked up.
+    logging.getLogger("urllib3").setLevel(logging.INFO)
+    try:
+        plugin.cli()
+    except ConnectorError as error:
+        _end(plugin, [str(error)])
+    except ConfigValidationError as error:
+        _end(plugin, setting_errors(error))
+    except RecursionError:
+        # From Python 3.12 on, JSON is read that is nested more deeply than anything can be worked on.
+        plugin.logger.error("A record or an answer is nested too deeply to be worked on.")  # noqa: TRY400 (a traceback would hide it)
+        sys.exit(1)
+
+
+def _quiet_under_meltano(plugin: type[PluginBase]) -> None:
+    """Leave out the routine of the SDK, unless Meltano asks for everything (`--log-level=debug`)."""
+    try:
+        asked = json.loads(Path(os.environ["SINGER_SDK_LOG_CONFIG"]).read_text(encoding="utf-8"))
+        is_wanted = asked["root"]["level"] == "DEBUG"
+    except (KeyError, OSError, TypeError, ValueError):
+        return  # it was not Meltano that started this process, or it has a configuration of its own
+    if not is_wanted:
+        os.environ.setdefault(own_variable(plugin.name, "loglevel"), "WARNING")  # of its metrics
+        for name in (plugin.name, "singer_sdk"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _end(plugin: type[PluginBase], messages: Iterable[str]) -> NoReturn:
+    """End with what is wrong as the last lines: a traceback or a warning of a library would hide it."""
+    warnings.simplefilter("ignore")
+    for message in messages:
+        plugin.logger.error("%s", with_origins(message, plugin.name, plugin.config_jsonschema["properties"]))
+    sys.exit(1)
+
+
+def setting_errors(error: ConfigValidationError) -> list[str]:
+    """The messages of a configuration that does not fit its schema, with their settings in backquotes."""
+    return [
+        _REQUIRED.sub(r"Setting `\1` is missing.", _PLACE.sub(r"Setting `\2`: \1.", message))
+        for message in error.errors
+    ]
+
+
+_REQUIRED = re.compile(r"'(\w+)' is a required property")
+_PLACE = re.compile(r"^(.*) in config\['(\w+)'.*\]$", re.DOTALL)
+
+
+def pause(stop: threading.Event, seconds: float) -> None:
+    """Wait, for a transport that tries again; a process that was asked to stop waits no longer.
+
+    Args:
+        stop: Set by a signal.
+        seconds: The time to wait.
+
+    Raises:
+        TransientError: The process was asked to stop.
+    """
+    if stop.wait(seconds):
+        raise TransientError(
+            "Stopped while waiting to try again.", advice="Start again: a run goes on where its state is."
+        )
+
+
+class SecretSettings(PluginBase):
+    """A plugin whose settings may be written as `enc:…` or as text, and whose secrets never show in a log.
+
+    It is a `CheckedPlugin` of the doctor.
+    """
+
+    selected_streams: frozenset[str] | None = None
+    """The streams that a run reads; None where that is not known."""
+
+    @abstractmethod
+    def check_connection(self) -> Iterator[Finding | str]:
+        """Try what a run needs: a readable line for each thing that works.
+
+        Raises:
+            ConnectorError: In words, what does not work and what to do.
+        """
+
+    def checks(self) -> Sequence[Check]:
+        """The things that `--test` and the doctor look at."""
+        return [Check("connection", self.check_connection)]
+
+    def fields(self) -> Mapping[str, FieldType]:
+        """The fields of the system behind it, by name."""
+        return {}
+
+    def select_streams(self, rules: Sequence[str]) -> None:
+        """Leave out the streams that these rules, `stream.column`, do not select."""
+        wanted = {rule.partition(".")[0] for rule in rules if not rule.startswith("!")}
+        self.selected_streams = None if not wanted or "*" in wanted else frozenset(wanted)
+
+    @classmethod
+    def of_config(cls, config: Mapping[str, Any]) -> Self:
+        """Make a plugin of a configuration.
+
+        Raises:
+            ConfigurationError: It does not fit; the error names each setting.
+        """
+        try:
+            return cls(config=dict(config), validate_config=True)
+        except ConfigValidationError as error:
+            raise ConfigurationError(
+                " ".join(setting_errors(error)), advice="`--about` describes every setting."
+            ) from error
+
+    @classmethod
+    def run_checks(cls, given: Any, **arguments: Any) -> None:  # noqa: ANN401 (a private type of the SDK)
+        """Look at everything for `--test`: what works goes to stdout, and what does not ends the process."""
+        plugin = cls(config=given.config, parse_env_config=given.parse_env, validate_config=True, **arguments)
+        wrong = []
+        for found in chain.from_iterable(check.findings() for check in plugin.checks()):
+            if found.verdict is Verdict.WRONG:
+                wrong.append(str(found))
+            else:
+                click.echo(str(found))
+        if wrong:
+            _end(cls, wrong)
+
+    @classproperty
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 (the SDK's form)
+        """Variables as they are: `_validate_config` reads them, and says which one is wrong."""
+        cls.append_builtin_config(cls.config_jsonschema)
+        texts = {name: {"type": ["string"]} for name in cls.config_jsonschema["properties"]}
+        return parse_environment_config({"properties": texts}, cls._env_var_prefix)
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        MASKER.add(secret_values(self._config, self.config_jsonschema))
+        self._config = {
+            name: _as_float(value)
+            for name, value in from_text(reveal(self._config), self.config_jsonschema).items()
+            # A variable that is empty in .env is a setting that is not set.
+            if value is not None and value != ""
+        }
+        MASKER.add(secret_values(self._config, self.config_jsonschema))
+        return super()._validate_config(raise_errors=raise_errors)
+
+
+def _as_float(value: Any) -> Any:  # noqa: ANN401 (settings are JSON)
+    """A fraction in a configuration file: the SDK reads it as a Decimal, which no clock understands."""
+    return float(value) if isinstance(value, Decimal) else value
+
+
+class CheckedTap(SecretSettings, Tap):
+    """A tap whose `--test` runs its checks."""
+
+    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 (passed on as they are)
+        super().__init__(**arguments)
+        if self.input_catalog is not None:
+            self.selected_streams = frozenset(
+                name for name, entry in self.input_catalog.items() if entry.metadata.resolve_selection()[()]
+            )
+
+    @classmethod
+    @override
+    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        """Run the checks for `--test`; `--test=schema` writes the schemas, as the SDK does."""
+        if value != "all":
+            super().cb_test(ctx, param, value)
+            return
+        given = ctx.params.get("catalog")  # opened by click; the SDK takes a path
+        catalog = given.name if given else None
+        cls.run_checks(ctx.params["config"], catalog=catalog, setup_mapper=False)
+        ctx.exit()

@@ -1,0 +1,83 @@
+"""The database layer: steps of a schema that came after a database was made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from kinetic_mailchimp.kit.database.database import Database
+from kinetic_mailchimp.kit.database.profile import Profile
+from kinetic_mailchimp.kit.errors import ConfigurationError
+
+ENV = """
+from alembic import context
+
+context.configure(connection=context.config.attributes["connection"])
+context.run_migrations()
+"""
+STEP = """
+from alembic import op
+
+revision = {revision!r}
+down_revision = {down_revision!r}
+
+
+def upgrade():
+    op.execute({statement!r})
+"""
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Profile:
+    folder = tmp_path / "migrations"
+    (folder / "versions").mkdir(parents=True)
+    (folder / "env.py").write_text(ENV)
+    made = Profile(
+        name="example database",
+        setting="example_url",
+        example="sqlite:///example.sqlite3",
+        software="example",
+        shared_by="every program",
+        driver="example[postgres]",
+        migrations=folder,
+        head="1",
+        version_table="alembic_version",
+        lock=1,
+        writers_queue=False,
+        busy_seconds=5,
+        pragmas={},
+        file_mode=0o600,
+    )
+    add_step(made, "1", None, "CREATE TABLE people (name TEXT)")
+    return made
+
+
+def add_step(profile: Profile, revision: str, after: str | None, statement: str) -> None:
+    text = STEP.format(revision=revision, down_revision=after, statement=statement)
+    (profile.migrations / "versions" / f"{revision}.py").write_text(text)
+
+
+def test_a_database_of_an_earlier_version_keeps_its_rows_and_gets_the_new_step(
+    profile: Profile, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'example.sqlite3'}"
+    earlier = Database(url, profile)
+    earlier.migrate()
+    with earlier.writing() as connection:
+        connection.exec_driver_sql("INSERT INTO people VALUES ('Ada')")
+    earlier.close()
+    add_step(profile, "2", "1", "ALTER TABLE people ADD COLUMN town TEXT")
+    later = Database(url, replace(profile, head="2"))
+    later.migrate()
+    with later.reading() as connection:
+        (row,) = connection.exec_driver_sql("SELECT name, town FROM people")
+        assert tuple(row) == ("Ada", None)
+        assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == "2"
+    later.close()
+    (profile.migrations / "versions" / "2.py").unlink()
+    newer = Database(url, profile)
+    with pytest.raises(ConfigurationError, match="newer example"):
+        newer.migrate()
+    newer.close()

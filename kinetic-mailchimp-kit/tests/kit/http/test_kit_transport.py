@@ -1,0 +1,305 @@
+"""The transport against a real local server: what it sends, what it repeats and what it gives up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from kinetic_mailchimp.kit.errors import (
+    AmbiguousWriteError,
+    ConfigurationError,
+    ConnectorError,
+    CredentialsError,
+    DataError,
+    TransientError,
+)
+from kinetic_mailchimp.kit.http.call import Answer, Request, encode_query
+from kinetic_mailchimp.kit.http.retry import RetryPolicy
+from kinetic_mailchimp.kit.http.transport import Transport
+
+FAILURES = {
+    400: DataError,
+    401: CredentialsError,
+    429: TransientError,
+    408: TransientError,
+    503: TransientError,
+}
+
+
+def classify(request: Request, answer: Answer) -> ConnectorError | None:
+    kind = FAILURES.get(answer.status)
+    return kind("refused", status=answer.status, retry_after=answer.retry_after) if kind else None
+
+
+def transport(clock, **settings) -> Transport:
+    return Transport(classify, sleep=clock.sleep, clock=clock, **settings)
+
+
+def test_answers_with_the_document(server, clock):
+    server.answer(body=b'{"value": [1, 2]}')
+
+    answer = transport(clock).send(Request("GET", f"{server.url}/a"))
+
+    assert answer.document == {"value": [1, 2]}
+    assert clock.slept == []
+
+
+def test_a_space_in_a_query_is_never_a_plus(server, clock):
+    server.answer()
+
+    transport(clock).send(Request("GET", server.url, params={"$filter": "Name eq 'A+B & C'", "$top": 5}))
+
+    assert server.seen[0]["path"] == "/?$filter=Name%20eq%20'A%2BB%20%26%20C'&$top=5"
+    assert encode_query({"q": "ä"}) == "q=%C3%A4"
+
+
+@pytest.mark.rule("R9")
+def test_a_request_is_shown_without_login_and_query():
+    told = str(Request("GET", "https://user:p@ss@example.com:8443/a?token=b", params={"email": "c"}))
+
+    assert told == "GET example.com:8443/a"
+
+
+@pytest.mark.parametrize("status", [429, 503, 408])
+def test_a_read_is_tried_again_until_it_works(server, clock, status):
+    server.answer(status)
+    server.answer(status)
+    server.answer(200, b'{"done": true}')
+
+    answer = transport(clock).send(Request("GET", server.url))
+
+    assert answer.document == {"done": True}
+    assert len(clock.slept) == 2
+
+
+def test_attempts_are_bounded(server, clock):
+    server.answer(503)
+
+    with pytest.raises(TransientError):
+        transport(clock, retry=RetryPolicy(max_attempts=3)).send(Request("GET", server.url))
+
+    assert len(server.seen) == 3
+
+
+def test_time_is_bounded(server, clock):
+    server.answer(503, Retry_After="40")
+
+    with pytest.raises(TransientError):
+        transport(clock, retry=RetryPolicy(max_attempts=100, max_seconds=100)).send(
+            Request("GET", server.url)
+        )
+
+    assert clock.slept == [40.0, 40.0]
+
+
+def test_the_pauses_grow_and_stay_within_their_bounds():
+    pauses = RetryPolicy(first_pause=1.0, longest_pause=8.0).pauses()
+    longest = [1, 2, 4, 8, 8, 8]
+
+    assert all(0 <= next(pauses) <= bound for bound in longest)
+
+
+def test_retry_after_may_be_a_date(server, clock):
+    server.answer(429, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT")
+    server.answer(200)
+
+    transport(clock).send(Request("GET", server.url))
+
+    assert len(clock.slept) == 1
+
+
+@pytest.mark.rule("R4")
+def test_a_write_of_unknown_outcome_is_not_repeated(server, clock):
+    server.answer(drop=True)
+
+    with pytest.raises(AmbiguousWriteError):
+        transport(clock).send(Request("POST", server.url, json={"a": 1}))
+
+    assert len(server.seen) == 1
+
+
+@pytest.mark.rule("R4")
+@pytest.mark.parametrize("status", [503, 408])
+def test_a_server_failure_leaves_the_outcome_of_a_write_unknown(server, clock, status):
+    server.answer(status)
+
+    with pytest.raises(AmbiguousWriteError):
+        transport(clock).send(Request("POST", server.url, json={"a": 1}))
+
+    assert len(server.seen) == 1
+
+
+def test_a_write_that_was_turned_away_is_repeated(server, clock):
+    server.answer(429)
+    server.answer(200)
+
+    transport(clock).send(Request("POST", server.url, json={"a": 1}))
+
+    assert [seen["body"] for seen in server.seen] == [b'{"a": 1}', b'{"a": 1}']
+
+
+def test_an_idempotent_write_is_repeated_after_a_broken_connection(server, clock):
+    server.answer(drop=True)
+    server.answer(200)
+
+    transport(clock).send(Request("PATCH", server.url, json={"a": 1}, repeatable=True))
+
+    assert len(server.seen) == 2
+
+
+@pytest.mark.parametrize("how", [{"cut": True, "body": b'{"a'}, {"body": b'{"a"'}])
+def test_a_cut_answer_to_a_read_is_asked_for_again(server, clock, how):
+    server.answer(**how)
+    server.answer(body=b'{"a": 1}')
+
+    assert transport(clock).send(Request("GET", server.url)).document == {"a": 1}
+
+
+def test_bad_data_is_never_repeated(server, clock):
+    server.answer(400)
+
+    with pytest.raises(DataError):
+        transport(clock).send(Request("GET", server.url))
+
+    assert len(server.seen) == 1
+
+
+def test_no_server_is_a_transient_failure_even_for_a_write(clock):
+    request = Request("POST", "http://127.0.0.1:9", json={})
+
+    with pytest.raises(TransientError) as failure:
+        transport(clock, retry=RetryPolicy(max_attempts=2)).send(request)
+
+    assert not isinstance(failure.value, AmbiguousWriteError)
+    assert "base_url" in str(failure.value)
+
+
+@pytest.mark.parametrize("url", ["not-an-address", "ftp://127.0.0.1/", "http://"])
+def test_an_address_that_is_none_is_a_configuration_error(clock, url):
+    with pytest.raises(ConfigurationError, match="base_url"):
+        transport(clock).send(Request("GET", url))
+
+
+def test_a_connection_that_breaks_in_the_handshake_says_nothing_about_certificates(server, clock):
+    server.answer(drop=True)
+    request = Request("POST", server.url.replace("http:", "https:"), json={})
+
+    with pytest.raises(ConfigurationError, match="does not speak TLS at this port") as failure:
+        transport(clock).send(request)
+
+    assert "certificate" not in str(failure.value)
+
+
+def test_a_certificate_that_is_not_trusted_is_a_configuration_error(tls_url, clock):
+    with pytest.raises(ConfigurationError, match="ca_bundle"):
+        transport(clock).send(Request("GET", tls_url))
+
+
+def test_a_certificate_of_the_ca_bundle_is_trusted(tls_url, tls_certificate, clock):
+    assert transport(clock, ca_bundle=str(tls_certificate)).send(Request("GET", tls_url)).status == 200
+
+
+def test_one_bundle_for_everything_is_a_variable_and_a_bundle_of_its_own_comes_before_it(
+    tls_url, tls_certificate, clock, monkeypatch, tmp_path
+):
+    request = Request("GET", tls_url)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tls_certificate))
+    assert transport(clock).send(request).status == 200
+
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
+    assert transport(clock, ca_bundle=str(tls_certificate)).send(request).status == 200
+    with pytest.raises(ConfigurationError, match="REQUESTS_CA_BUNDLE"):
+        transport(clock).send(request)
+
+
+def test_a_ca_bundle_that_is_not_there_is_a_configuration_error(tls_url, clock):
+    with pytest.raises(ConfigurationError, match="ca_bundle"):
+        transport(clock, ca_bundle="/no/such/file").send(Request("GET", tls_url))
+
+
+@pytest.mark.parametrize("value", ["a key\n", "a\r\nkey", "schlüssel€"])
+def test_credentials_that_no_header_can_carry_are_a_configuration_error(server, clock, value):
+    server.answer()
+
+    with pytest.raises(ConfigurationError, match="key"):
+        transport(clock).send(Request("GET", server.url, headers={"x-api-key": value}))
+
+    assert server.seen == []
+
+
+class Tokens:
+    def __init__(self, *, renewable: bool = True) -> None:
+        self.renewable = renewable
+        self.number = 1
+
+    def headers(self) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {self.number}"}
+
+    def renew(self, refused: Mapping[str, str]) -> bool:
+        self.number += 1
+        return self.renewable
+
+
+def test_refused_credentials_are_renewed_once(server, clock):
+    server.answer(401)
+    server.answer(200)
+
+    transport(clock, authorization=Tokens()).send(Request("GET", server.url))
+
+    assert [seen["headers"]["Authorization"] for seen in server.seen] == ["Bearer 1", "Bearer 2"]
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize(("renewable", "attempts"), [(True, 2), (False, 1)])
+def test_credentials_that_stay_refused_are_an_error(server, clock, renewable, attempts):
+    server.answer(401)
+
+    with pytest.raises(CredentialsError):
+        transport(clock, authorization=Tokens(renewable=renewable)).send(Request("GET", server.url))
+
+    assert len(server.seen) == attempts
+
+
+def test_cookies_and_netrc_do_not_touch_a_request(server, clock, tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password something\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    server.answer(Set_Cookie="session=1")
+    sender = transport(clock)
+
+    sender.send(Request("GET", server.url))
+    sender.send(Request("GET", server.url))
+
+    assert not {"Cookie", "Authorization"} & set(server.seen[1]["headers"])
+
+
+def test_counts_calls_by_method(server, clock):
+    server.answer(503)
+    server.answer(200)
+    sender = transport(clock)
+
+    sender.send(Request("GET", server.url))
+
+    assert sender.calls == {"GET": 2}
+
+
+@pytest.mark.rule("R9")
+def test_a_log_line_has_no_query(server, clock, caplog):
+    server.answer(503)
+    server.answer(200)
+
+    transport(clock).send(Request("GET", f"{server.url}/people", params={"email": "ann@example.com"}))
+
+    assert "/people" in caplog.text
+    assert "example.com" not in caplog.text
+
+
+@pytest.mark.parametrize("answer", [{"status": 503}, {"drop": True}])
+def test_a_retry_names_its_request_once(server, clock, caplog, answer):
+    server.answer(**answer)
+    server.answer(200)
+
+    transport(clock).send(Request("GET", f"{server.url}/people"))
+
+    [line] = [record.getMessage() for record in caplog.records if "Trying again" in record.getMessage()]
+    assert line.count("/people") == 1

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, parse_timestamp
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-03-01T09:30:00Z", datetime(2026, 3, 1, 9, 30, tzinfo=UTC)),
+        ("2026-03-01t09:30:00z", datetime(2026, 3, 1, 9, 30, tzinfo=UTC)),
+        ("2026-03-01 09:30:00", datetime(2026, 3, 1, 9, 30, tzinfo=UTC)),
+        ("2026-03-01", datetime(2026, 3, 1, tzinfo=UTC)),
+        ("20260301T093000Z", datetime(2026, 3, 1, 9, 30, tzinfo=UTC)),
+        (" 2026-03-01T09:30:00.1234567Z\n", datetime(2026, 3, 1, 9, 30, 0, 123456, tzinfo=UTC)),
+        ("2026-03-01T11:30:00+02:00", datetime(2026, 3, 1, 9, 30, tzinfo=UTC)),
+        ("2026-060T09:30:00Z", datetime(2026, 3, 1, 9, 30, tzinfo=UTC)),  # the 60th day of the year
+    ],
+)
+def test_any_form_of_iso_8601_is_read(text: str, expected: datetime) -> None:
+    assert parse_timestamp(text) == expected
+
+
+def test_the_offset_stays() -> None:
+    assert parse_timestamp("2026-03-01T11:30:00+02:00").utcoffset() == timedelta(hours=2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "yesterday", "2026-13-01", "2026-02-30T00:00:00Z", "P1D", "2026-03-01/2026-03-02", "9" * 100_000],
+)
+def test_what_is_not_a_timestamp_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a valid ISO 8601 timestamp"):
+        parse_timestamp(text)
+
+
+@given(st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=-7))])))
+def test_what_was_formatted_is_read_again(value: datetime) -> None:
+    assert parse_timestamp(format_timestamp(value)) == value
+
+
+@given(st.lists(st.datetimes(timezones=st.just(UTC)), min_size=2, max_size=5))
+def test_texts_sort_as_times_do(values: list[datetime]) -> None:
+    assert sorted(map(format_timestamp, values)) == [format_timestamp(value) for value in sorted(values)]

@@ -1,0 +1,140 @@
+"""Reads the state of a member out of an answer of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from kinetic_mailchimp.audit.state.member_state import (
+    CONSENTING_STATUSES,
+    STATUS,
+    CarriedOptOut,
+    MemberState,
+    carried_opt_out,
+)
+from kinetic_mailchimp.mailchimp import member_key
+from msgspec.structs import replace
+
+from target_mailchimp.audience.audience import MERGE_FIELD
+from target_mailchimp.audience.stored_form import is_same
+
+
+def state_of_member(member: Mapping[str, Any]) -> MemberState:
+    """The state of a member as the API shows it.
+
+    Args:
+        member: A member of `GET /lists/{list_id}/members`.
+    """
+    sent = {f"merge_fields.{tag}": value for tag, value in (member.get("merge_fields") or {}).items()}
+    sent |= {f"interests.{key}": value for key, value in (member.get("interests") or {}).items()}
+    sent |= {name: member[name] for name in ("language", "vip") if name in member}
+    if "tags" in member:
+        sent["tags"] = sorted(str(tag["name"]) for tag in member["tags"])
+    reason = str(member.get("unsubscribe_reason") or "").lower()
+    return MemberState(
+        address=str(member["email_address"]),
+        status=member.get("status", ""),
+        contact_id=str(member.get("contact_id") or ""),
+        sent=sent,
+        changed_at=str(member.get("last_changed") or ""),
+        complained=member.get("status") == "unsubscribed" and ("spam" in reason or "abuse" in reason),
+        own_id=own_id(member),
+    )
+
+
+def own_id(member: Mapping[str, Any]) -> str:
+    """The id of a member by which the API knows it, where that is not the hash of its address."""
+    shown = str(member.get("id") or "")
+    return "" if shown == member_key(member) else shown
+
+
+def is_by_program(member: Mapping[str, Any]) -> bool:
+    """Tell whether Mailchimp shows an opt-out as one of an API, and not as the person's own."""
+    reason = str(member.get("unsubscribe_reason") or "")
+    return not reason or "admin" in reason.lower()
+
+
+def without_baseline(state: MemberState, names: Collection[str]) -> MemberState:
+    """The member without what is known of some fields.
+
+    Args:
+        state: The member, with the values that the other direction found agreed.
+        names: The flat names of the fields.
+    """
+
+    def without(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if name not in names}
+
+    return replace(
+        state, sent=without(state.sent), shown=without(state.shown), refused=without(state.refused)
+    )
+
+
+def seen_member(
+    state: MemberState | None, member: Mapping[str, Any], *, is_first_look: bool = False
+) -> MemberState:
+    """The state after a look at Mailchimp: the values sent before stay, and the others are noted beside them.
+
+    Args:
+        state: The state before.
+        member: A member of `GET /lists/{list_id}/members`.
+        is_first_look: Whether nothing is known of the audience: then the values that Mailchimp has are the
+            baseline. A member that appears later has none: it may be a contact that has another address now.
+    """
+    now = state_of_member(member)
+    if state is None:
+        return now if is_first_look else replace(now, sent={}, shown=_edits(now.sent, {}))
+    sent = state.sent
+    if state.contact_id and now.contact_id and state.contact_id != now.contact_id:
+        # Another contact under the address: both sides never agreed about it.
+        sent = {}
+    elif state.sending:
+        # The answer to this write was not stored: values that Mailchimp shows, it took.
+        taken = {name: value for name, value in state.sending.items() if is_same(now.sent.get(name), value)}
+        sent = {**sent, **taken}
+    shown = _edits(now.sent, sent)
+    has_returned = state.opted_out and now.status in CONSENTING_STATUSES
+    return replace(
+        state,
+        status=now.status,
+        contact_id=now.contact_id,
+        own_id=now.own_id,
+        sent=sent,
+        shown=shown,
+        sending={},
+        changed_at=now.changed_at,
+        returned_at=str(member.get("timestamp_opt") or "") if has_returned else state.returned_at,
+        complained=now.complained,
+        carried_opt_out=_carried(state, now, member),
+        refused_for="",
+    )
+
+
+def _carried(state: MemberState, now: MemberState, member: Mapping[str, Any]) -> CarriedOptOut | None:
+    """The opt-out of ours that holds, also one whose answer was not stored."""
+    if now.status in CONSENTING_STATUSES:
+        return None
+    rows = state.sending.get(STATUS)
+    if rows is None or now.status != "unsubscribed" or not is_by_program(member):
+        return state.carried_opt_out
+    return carried_opt_out(rows, now.changed_at)
+
+
+def carried_over(before: MemberState, here: MemberState) -> MemberState:
+    """The member under the address that the person chose in Mailchimp, with the baseline of the former one.
+
+    Args:
+        before: The member under its former address.
+        here: The same contact, as it was listed under the new one.
+    """
+    shown = _edits({**here.sent, **here.shown}, before.sent)
+    return replace(here, sent=before.sent, shown=shown, refused=before.refused)
+
+
+def _edits(shown: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
+    """The merge fields that Mailchimp shows with other values than those sent."""
+    return {
+        name: value
+        for name, value in shown.items()
+        if name.startswith(MERGE_FIELD) and not is_same(value, sent.get(name, ""))
+    }

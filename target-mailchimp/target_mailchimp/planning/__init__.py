@@ -1,0 +1,1 @@
+"""Plans the records of a batch with the states of their people."""

@@ -1,0 +1,288 @@
+"""Plans the records of a batch: finds the states of their people, and decides with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from kinetic_mailchimp.audit import Action
+from kinetic_mailchimp.audit.state.handover import Handover
+from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, GONE, MemberState, is_before
+from msgspec.structs import replace
+
+from target_mailchimp.audience.api_member import carried_over
+from target_mailchimp.audience.audience import Audience
+from target_mailchimp.contract.member_record import MemberRecord
+from target_mailchimp.planning.membership import Membership
+from target_mailchimp.rules.consent import opt_out_of_left, plan
+from target_mailchimp.rules.deduplicate import with_waiting, without_duplicates
+from target_mailchimp.rules.hand_over import brings_opt_out, flags_to_write, is_lost, lost_flag
+from target_mailchimp.rules.plan import FORMER_OPTED_OUT, LEFT_BEHIND, Former, NoWrite, Write
+from target_mailchimp.settings import LoadSettings
+
+FORMER_OPTED_OUT_DETAIL = (
+    "The person opted out, or left, under a former address, and is not subscribed under a new one."
+)
+LEFT_BEHIND_DETAIL = (
+    "The row has another address now, which is a member of its own. "
+    "This member stays, without a row; an opt-out of the row reaches it."
+)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The decisions about a batch.
+
+    Attributes:
+        entries: One for each other record.
+        states: The states of the people, by subscriber hash; None for a person who is not a member.
+        extra: The number of entries that no record asked for: each is a decision of its own.
+    """
+
+    merged: Sequence[MemberRecord]
+    entries: Sequence[NoWrite | Write]
+    states: Mapping[str, MemberState | None]
+    extra: int = 0
+
+    @property
+    def no_writes(self) -> list[NoWrite]:
+        """The decisions that need no call."""
+        return [entry for entry in self.entries if isinstance(entry, NoWrite)]
+
+    @property
+    def writes(self) -> list[Write]:
+        """The decisions that need one."""
+        return [entry for entry in self.entries if isinstance(entry, Write)]
+
+
+class Planner:
+    """Plans for one audience.
+
+    Args:
+        settle: Finishes the writes that are on their way about some people and rows: planning reads what
+            they leave behind.
+    """
+
+    def __init__(
+        self,
+        settings: LoadSettings,
+        audience: Audience,
+        membership: Membership,
+        settle: Callable[[set[str]], None],
+    ) -> None:
+        self._settings = settings
+        self._audience = audience
+        self._membership = membership
+        self._settle = settle
+
+    def plan(self, records: Sequence[MemberRecord]) -> Planned:
+        """Decide about records.
+
+        Raises:
+            ConnectorError: Mailchimp or the ledger cannot be asked.
+        """
+        membership = self._membership
+        winners, merged = without_duplicates(records)
+        rows = [row for record in winners for row in record.rows]
+        self._settle({key for row in rows for key in (row.member, row.source) if key})
+        member_of = membership.member_of(row.source for row in rows if row.source)
+        self._settle(set(member_of.values()))
+        states: dict[str, MemberState | None] = dict.fromkeys(record.member for record in winners)
+        states |= membership.states({*states, *member_of.values()})
+        waiting = membership.waiting(member for member, state in states.items() if state is None)
+        if waiting:
+            winners = [with_waiting(record, waiting.get(record.member, ())) for record in winners]
+        winners = self._with_flags(winners, states, member_of)
+        formers = {record.member: _formers(record, states, member_of) for record in winners}
+        wanted = {record.member for record in winners}
+        # Of two rows that swap their addresses, each finds the other's member without the row that leaves it.
+        for record in winners:
+            for former in formers[record.member]:
+                state = states[former.member]
+                if former.member in wanted and state:
+                    states[former.member] = _without(state, {row.source for row in record.rows})
+        entries: list[NoWrite | Write] = [
+            self._with_handovers(
+                self._planned(record, states, formers[record.member], wanted), states[record.member]
+            )
+            for record in winners
+        ]
+        extra: list[NoWrite | Write] = [
+            *self._left_behind(entries),
+            *self._lowered_too(winners, states),
+        ]
+        return Planned(merged, [*entries, *extra], states, len(extra))
+
+    def _left_behind(self, entries: Sequence[NoWrite | Write]) -> list[NoWrite]:
+        """The members without a row, because the new address of their row is a member of its own."""
+        return [
+            NoWrite(
+                _as_of(entry.record, left), Action.SKIPPED, LEFT_BEHIND, LEFT_BEHIND_DETAIL, after=left.state
+            )
+            for entry in entries
+            for left in entry.detached
+            if not left.state.left_by.isdisjoint(row.source for row in entry.record.rows)
+        ]
+
+    def _lowered_too(
+        self, records: Sequence[MemberRecord], states: dict[str, MemberState | None]
+    ) -> list[Write]:
+        """The opt-outs of members that a row left behind: no other row has them."""
+        sources = {row.source: record for record in records for row in record.rows if row.wished_out}
+        left_by = self._membership.left_behind(sources) if sources else {}
+        members = self._membership.states({member for found in left_by.values() for member in found})
+        writes = {}
+        for source, left in left_by.items():
+            for member in left:
+                state = members.get(member)
+                if state and source in state.left_by and state.status in CONSENTING_STATUSES:
+                    states.setdefault(member, state)
+                    writes[member] = opt_out_of_left(
+                        _as_of(sources[source], Former(member, state)), state, self._audience
+                    )
+        return list(writes.values())
+
+    def _with_flags(
+        self,
+        records: Sequence[MemberRecord],
+        states: Mapping[str, MemberState | None],
+        member_of: Mapping[str, str],
+    ) -> list[MemberRecord]:
+        """The records, with our own flags on their rows: those that are noted, and those of a lost ledger."""
+        out = [row.source_key for record in records for row in record.rows if row.opted_out]
+        if not out:
+            return list(records)
+        flags = self._membership.flags(name for name in out if name)
+        return [
+            self._with_lost_flags(record.with_flags(flags), states[record.member], member_of)
+            for record in records
+        ]
+
+    def _with_lost_flags(
+        self, record: MemberRecord, state: MemberState | None, member_of: Mapping[str, str]
+    ) -> MemberRecord:
+        """Take a flag for ours where no row of a subscriber is known, and the person came back since."""
+        wished = [row for row in record.rows if row.wished_out and row.source_key]
+        is_known = any(row.source in member_of for row in record.rows)
+        if not wished or is_known or not state or state.rows or state.status not in CONSENTING_STATUSES:
+            return record
+        returned = self._membership.returned_at(record.member)
+        ours = [
+            row.source_key or ""
+            for row in wished
+            if returned and not is_before(returned, row.source_updated_on or "")
+        ]
+        return record.with_flags(dict.fromkeys(ours, lost_flag(record.address, self._audience.id)))
+
+    def _planned(
+        self,
+        record: MemberRecord,
+        states: Mapping[str, MemberState | None],
+        formers: Sequence[Former],
+        wanted: Collection[str],
+    ) -> NoWrite | Write:
+        """Plan a record, with regard to other addresses that its source rows had before.
+
+        A member whose address another record of the batch has is not given up: it stays where it is.
+        """
+        here = states[record.member]
+        sources = frozenset(row.source for row in record.rows if row.source)
+        left = tuple(_left(former, sources, here) for former in formers if former.member not in wanted)
+        if here is not None or not formers:
+            brings = here is not None and brings_opt_out(record, here, (former.state for former in formers))
+            planned = self._plan_here(record, _with_baseline(here, formers), brings=brings)
+            return replace(planned, detached=left) if left else planned
+        # A bounce stays with the address: the corrected one is a new wish.
+        formers = [former for former in formers if former.state.status != "cleaned"]
+        if any(
+            former.state.status == GONE or self._membership.is_archived(former.member) for former in formers
+        ):
+            return self._former_opted_out(record, formers)
+        movable = [
+            former
+            for former in formers
+            if former.member not in wanted and not _without(former.state, sources).rows
+        ]
+        # Consent moves with the person: one who opted out goes first.
+        movable.sort(key=lambda former: not former.state.opted_out)
+        if movable:
+            stay = tuple(rest for rest in left if rest.member != movable[0].member)
+            return replace(self._plan_here(record, None, movable[0]), detached=stay)
+        if any(former.state.opted_out for former in formers):
+            return self._former_opted_out(record, formers)
+        return replace(self._plan_here(record, None), detached=left)
+
+    def _former_opted_out(self, record: MemberRecord, formers: Iterable[Former]) -> NoWrite:
+        """Subscribe nobody under a new address; the opt-out reaches the rows that have it now."""
+        found: dict[str, Handover] = {}
+        for former in formers:
+            found |= flags_to_write(record, former.state, self._audience.id)
+        return NoWrite(record, Action.REFUSED, FORMER_OPTED_OUT, FORMER_OPTED_OUT_DETAIL, handovers=found)
+
+    def _with_handovers(self, planned: NoWrite | Write, state: MemberState | None) -> NoWrite | Write:
+        record = planned.record
+        if isinstance(planned, Write):
+            after = planned.merged if planned.state else None
+        else:
+            after = planned.after or state
+            if planned.reason == "no_field_differs" and any(is_lost(row.carried) for row in record.rows):
+                planned = replace(planned, reason="flag_of_former_opt_out")
+        found = flags_to_write(record, after, self._audience.id)
+        return replace(planned, handovers={**found, **planned.handovers}) if found else planned
+
+    def _plan_here(
+        self,
+        record: MemberRecord,
+        state: MemberState | None,
+        former: Former | None = None,
+        *,
+        brings: bool = False,
+    ) -> NoWrite | Write:
+        planned = plan(record, state, self._audience, self._settings, former=former, brings_opt_out=brings)
+        # The listing of archived people is read when something would be written, and not before.
+        if isinstance(planned, Write) and self._membership.is_archived(record.member):
+            return plan(record, state, self._audience, self._settings, archived=True)
+        return planned
+
+
+def _formers(
+    record: MemberRecord, states: Mapping[str, MemberState | None], member_of: Mapping[str, str]
+) -> list[Former]:
+    """The members that the rows of a record had under other addresses, once each."""
+    found: dict[str, Former] = {}
+    for row in record.rows:
+        member = member_of.get(row.source, record.member)
+        state = states.get(member)
+        if member != record.member and state is not None and row.source in state.rows:
+            found[member] = Former(member, state)
+    return list(found.values())
+
+
+def _left(former: Former, sources: frozenset[str], here: MemberState | None) -> Former:
+    """A member without the rows that left it; where they went to another member, it knows them."""
+    state = _without(former.state, sources)
+    same = here is not None and state.contact_id and state.contact_id == here.contact_id
+    if here is not None and not (same or state.rows) and state.status in CONSENTING_STATUSES:
+        state = replace(state, left_by=state.left_by | sources)
+    return Former(former.member, state)
+
+
+def _as_of(record: MemberRecord, member: Former) -> MemberRecord:
+    """The record under a former address of its row."""
+    raw = {**record.raw, "email_address": member.state.address}
+    return replace(record, raw=raw, address=member.state.address, member=member.member, others=())
+
+
+def _with_baseline(here: MemberState | None, formers: Iterable[Former]) -> MemberState | None:
+    """The member with what is known of it under the address that it had before in Mailchimp."""
+    same = (former.state for former in formers if here and former.state.contact_id == here.contact_id)
+    before = next(same, None)
+    if here is None or before is None or here.rows or not here.contact_id:
+        return here
+    return carried_over(before, here)
+
+
+def _without(state: MemberState, sources: Iterable[str]) -> MemberState:
+    for source in sources:
+        state = state.without_row(source)
+    return state

@@ -1,0 +1,226 @@
+"""Finds the members of an audience in the ledger, after a listing of what changed in Mailchimp."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from kinetic_mailchimp.audit import AuditTrail, LedgerChanges
+from kinetic_mailchimp.audit.state.agreed import agreed_namespace, read_agreed, with_agreed
+from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState, read_flags
+from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE, Handover, HandoverAction
+from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace, read_members
+from kinetic_mailchimp.kit.errors import DataError
+from kinetic_mailchimp.mailchimp import MailchimpClient, member_key
+from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE
+from msgspec.structs import replace
+
+from target_mailchimp.audience.api_member import seen_member, without_baseline
+from target_mailchimp.audience.audience import MERGE_FIELD, Audience
+from target_mailchimp.contract.member_record import MemberRecord, read_record
+from target_mailchimp.rules.hand_over import lost_flag
+
+logger = logging.getLogger(__name__)
+
+SaveLedger = Callable[[LedgerChanges], None]
+
+_LISTING = "listing"
+_FIELDS = "fields"
+_OVERLAP = timedelta(seconds=2)
+"""A listing begins a little before the last one began: times of Mailchimp have whole seconds."""
+
+
+class Membership:
+    """The states of the members of one audience.
+
+    Args:
+        looks_at_all: Whether every member is looked at, and what Mailchimp once refused may be sent again.
+    """
+
+    def __init__(
+        self,
+        client: MailchimpClient,
+        trail: AuditTrail,
+        save: SaveLedger,
+        list_id: str,
+        *,
+        looks_at_all: bool = False,
+    ) -> None:
+        prefix = f"target-mailchimp/{list_id}"
+        self.members_namespace = members_namespace(list_id)
+        self.sources_namespace = f"{prefix}/sources"
+        self.waiting_namespace = f"{prefix}/waiting"
+        self.edited_namespace = f"{prefix}/edited"
+        self.left_namespace = f"{prefix}/left"
+        self._audience_namespace = f"{prefix}/audience"
+        self._client = client
+        self._save = save
+        self._list_id = list_id
+        self._looks_at_all = looks_at_all
+        self._members = trail.ledger(self.members_namespace)
+        self._sources = trail.ledger(self.sources_namespace)
+        self._waiting = trail.ledger(self.waiting_namespace)
+        self._audience = trail.ledger(self._audience_namespace)
+        self._agreed = trail.ledger(agreed_namespace(list_id))
+        self._edited = trail.ledger(self.edited_namespace)
+        self._flags = trail.ledger(FLAGS_NAMESPACE)
+        self._handovers = trail.ledger(HANDOVER_NAMESPACE)
+        self._left = trail.ledger(self.left_namespace)
+        self._archived: set[str] | None = None
+        self._archived_now: set[str] = set()
+
+    def prepare(self, audience: Audience) -> None:
+        """Learn what changed in Mailchimp: nothing that is read afterwards is older than the run."""
+        self._forget_remade({field.tag: field.merge_id for field in audience.fields.values()})
+        self._list()
+
+    def states(self, members: Iterable[str]) -> dict[str, MemberState]:
+        """The states that the ledger has, by subscriber hash, with what the other direction learned."""
+        found = self._known(members)
+        if self._looks_at_all:
+            return {member: replace(state, refused={}) for member, state in found.items()}
+        return found
+
+    def _known(self, members: Iterable[str]) -> dict[str, MemberState]:
+        found = read_members(self._members, members)
+        agreed = read_agreed(self._agreed, found)
+        return found | {member: with_agreed(found[member], values) for member, values in agreed.items()}
+
+    def member_of(self, sources: Iterable[str]) -> dict[str, str]:
+        """The subscriber hash that each source row had last."""
+        return {key: str(value["member"]) for key, value in self._sources.get_many(sources).items()}
+
+    def left_behind(self, sources: Iterable[str]) -> dict[str, list[str]]:
+        """The subscriber hashes of members that source rows left behind."""
+        return {source: list(value["members"]) for source, value in self._left.get_many(sources).items()}
+
+    def all_left_behind(self) -> Iterator[dict[str, MemberState]]:
+        """The members that rows left behind and no row has since, in pages, each by the row that left it."""
+        entries = self._left.items()
+        while page := dict(itertools.islice(entries, LARGEST_PAGE)):
+            states = self.states({member for value in page.values() for member in value["members"]})
+            yield {
+                source: states[member]
+                for source, value in page.items()
+                for member in value["members"]
+                if member in states and source in states[member].left_by
+            }
+
+    def flags(self, rows: Iterable[str]) -> dict[str, FlagState]:
+        """The flags that this software has set, by the name of the row: noted, or waiting to be cleared."""
+        wanted = list(rows)
+        found = read_flags(self._flags, wanted)
+        waiting = self._handovers.get_many(row for row in wanted if row not in found)
+        for row, handover in ((row, Handover.from_json(value)) for row, value in waiting.items()):
+            if handover.action is HandoverAction.CLEAR and not handover.origin:
+                found[row] = lost_flag(handover.address, self._list_id)
+        return found
+
+    def rows_of(self, stream: str) -> Iterator[dict[str, MemberState]]:
+        """The source rows of a stream that have a member, each with that member, in pages."""
+        prefix = f"{stream}/"
+        sources = ((key, value) for key, value in self._sources.items() if key.startswith(prefix))
+        while page := dict(itertools.islice(sources, LARGEST_PAGE)):
+            member_of = {source: value["member"] for source, value in page.items()}
+            members = self.states(member_of.values())
+            yield {source: members[member] for source, member in member_of.items() if member in members}
+
+    def waiting(self, members: Iterable[str]) -> dict[str, list[MemberRecord]]:
+        """The records that came before their people were members, by subscriber hash.
+
+        An opt-out that came before its person keeps the person from becoming a subscriber; a name that came
+        first travels when the person becomes a member.
+        """
+        found = {member: read_rows(rows) for member, rows in self._waiting.get_many(members).items()}
+        now_at = self.member_of(row.source for rows in found.values() for row in rows if row.source)
+        return {
+            member: [row for row in rows if now_at.get(row.source, member) == member]
+            for member, rows in found.items()
+        }
+
+    def is_archived(self, member: str) -> bool:
+        """Tell whether a person is archived: a batch would take the address for new."""
+        if self._archived is None:
+            listing = self._client.members(self._list_id, fields=("id",), status="archived")
+            self._archived = {key for found in listing for key in (str(found.get("id")), member_key(found))}
+        return member in self._archived or member in self._archived_now
+
+    def note_archived(self, members: Iterable[str]) -> None:
+        """Take note of people who were archived since the archived ones were listed."""
+        self._archived_now.update(members)
+
+    def returned_at(self, member: str) -> str:
+        """When a person came back who once unsubscribed by their own act: Mailchimp's history remembers it.
+
+        Asked where the audit database is lost, or the member is new to it; empty where nothing shows it.
+        """
+        path = f"lists/{self._list_id}/members/{member}/activity-feed"
+        try:
+            feed = self._client.get(path, activity_filters="unsub", count=LARGEST_PAGE).get("activity") or ()
+            if all(line.get("is_admin_unsubscribed", True) for line in feed):
+                return ""
+            shown = self._client.member(self._list_id, member, fields=("timestamp_opt",))
+        except DataError as error:
+            # A doubt keeps the opt-out.
+            logger.warning("The history of a member cannot be read: %s", error)
+            return ""
+        return str(shown.get("timestamp_opt") or "")
+
+    def edited(self) -> Iterator[dict[str, MemberState]]:
+        """Members that were edited in Mailchimp where the source owns the field, in pages."""
+        edited = (member for member, _ in self._edited.items())
+        while page := list(itertools.islice(edited, LARGEST_PAGE)):
+            yield self.states(page)
+
+    def _forget_remade(self, fields: Mapping[str, int]) -> None:
+        """Forget the baseline of fields that were deleted and made again: their values are gone."""
+        known = self._audience.get(_FIELDS) or {}
+        remade = {f"{MERGE_FIELD}{tag}" for tag, number in known.items() if fields.get(tag, number) != number}
+        members = (member for member, _ in self._members.items()) if remade else iter(())
+        while page := list(itertools.islice(members, LARGEST_PAGE)):
+            states = {member: without_baseline(state, remade) for member, state in self._known(page).items()}
+            self._save({self.members_namespace: states})
+        if known != fields:
+            self._save({self._audience_namespace: {_FIELDS: {**known, **fields}}})
+
+    def _list(self) -> None:
+        """Read the members that changed since the last listing: all of them when nothing is known."""
+        since = str((self._audience.get(_LISTING) or {}).get("from", "")) or None
+        if since is None:
+            logger.info("Reading the members of audience %s: nothing is known about them yet.", self._list_id)
+        dates: list[datetime] = []
+        asked = time.monotonic()
+
+        def note(date: datetime) -> None:
+            # The first page was read some time before its answer was dated.
+            dates.append(date - timedelta(seconds=time.monotonic() - asked) - _OVERLAP)
+
+        listing = self._client.members(
+            self._list_id, since_last_changed=None if self._looks_at_all else since, on_date=note
+        )
+        for page in iter(lambda: list(itertools.islice(listing, LARGEST_PAGE)), []):
+            shown = {member_key(member): member for member in page}
+            states = self._known(shown)
+            seen = {
+                key: seen_member(states.get(key), member, is_first_look=since is None)
+                for key, member in shown.items()
+            }
+            self._save(
+                {
+                    self.members_namespace: seen,
+                    self.edited_namespace: {
+                        key: {} for key, state in seen.items() if state.shown.keys() & state.sent.keys()
+                    },
+                }
+            )
+        self._save({self._audience_namespace: {_LISTING: {"from": dates[0].isoformat()}}})
+
+
+def read_rows(rows: Mapping[str, Mapping[str, Any]]) -> list[MemberRecord]:
+    """The records that wait for their person to become a member, as the ledger keeps them."""
+    records = (read_record(row["stream"], row["raw"]) for row in rows.values())
+    return [record for record in records if isinstance(record, MemberRecord)]

@@ -1,0 +1,46 @@
+"""Prints all runs of a Dagster instance as JSON when they have ended; it runs in Dagster's environment."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+from dagster import DagsterEventType, DagsterInstance
+
+ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
+
+
+def main(count: int, seconds: float) -> None:
+    """Wait until so many runs have ended and none is left, for some seconds at most."""
+    end = time.monotonic() + seconds
+    with DagsterInstance.get() as instance:
+        while True:
+            runs = instance.get_runs()
+            if len(runs) >= count and {run.status.value for run in runs} <= ENDED:
+                break
+            if time.monotonic() > end:
+                sys.exit(f"Of {count} runs: {[(run.job_name, run.tags, run.status.value) for run in runs]}")
+            time.sleep(1)
+        found = []
+        for run in runs:
+            stats = instance.get_run_stats(run.run_id)
+            counts = {}
+            for event in instance.all_logs(run.run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION):
+                data = event.get_dagster_event().step_materialization_data.materialization
+                counts = {name: value.value for name, value in data.metadata.items()}
+            found.append(
+                {
+                    "id": run.run_id,
+                    "job": run.job_name,
+                    "status": run.status.value,
+                    "tags": dict(run.tags),
+                    "counts": counts,
+                    "start": stats.start_time,
+                    "end": stats.end_time,
+                }
+            )
+    print(json.dumps(found))
+
+
+main(int(sys.argv[1]), float(sys.argv[2]))

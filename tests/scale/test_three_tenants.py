@@ -1,0 +1,82 @@
+"""Three tenants on one machine: one Mailchimp account for all of them, one Epicor instance for two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fleet import Fleet, FleetTenant, local_url, running
+
+SLOW = {"match": {"method": "POST"}, "effect": {"kind": "latency", "seconds": 0.2}}
+MAILCHIMP_CONNECTIONS = 10
+EPICOR_CONNECTIONS = 4
+
+
+@pytest.fixture
+def tenants(start_epicor, start_mailchimp, tmp_path) -> list[FleetTenant]:
+    account = start_mailchimp()
+    shared, own = start_epicor(customers=60, seed=1), start_epicor(customers=40, seed=2)
+    lists = [account.list_id, account.control.add_list("Second"), account.control.add_list("Third")]
+    places = [("acme", shared, "EPIC06"), ("bolt", shared, "EPIC07"), ("cobalt", own, "EPIC06")]
+    return [
+        FleetTenant(
+            id=name,
+            epicor=epicor,
+            company=company,
+            mailchimp=account,
+            list_id=list_id,
+            urls={
+                kind: f"sqlite:///{tmp_path / f'{name}-{kind}.sqlite3'}"
+                for kind in ("audit", "inbox", "meltano")
+            },
+            receiver_url=local_url() if name == "acme" else "",
+        )
+        for (name, epicor, company), list_id in zip(places, lists, strict=True)
+    ]
+
+
+@pytest.mark.rule("R1")
+@pytest.mark.rule("R2")
+@pytest.mark.rule("R4")
+def test_three_tenants_share_an_account_and_each_ends_right(tenants, tmp_path):
+    acme = tenants[0]
+    account = acme.mailchimp.control
+    account.set_faults([SLOW])
+    with running(Fleet(tmp_path / "fleet", tenants)) as fleet:
+        fleet.start_daemon()
+        fleet.start_receiver(acme)
+        fleet.launch("forward")
+        forward = fleet.runs(3)
+        assert [run["status"] for run in forward] == ["SUCCESS"] * 3, fleet.logs()
+
+        for tenant in tenants:
+            assert tenant.members().keys() == tenant.customers()
+            (run,) = (run for run in forward if run["tags"]["tenant"] == tenant.id)
+            assert run["counts"]["created"] == len(tenant.members())
+            assert run["tags"].items() >= {
+                ("pipeline", f"{tenant.id}/forward"),
+                ("epicor", tenant.epicor.base_url),
+                ("mailchimp", tenant.mailchimp.base_url),
+            }
+        assert most_at_once(forward) <= 2
+
+        # The sensor sees the event and starts the way back, for this tenant alone.
+        person = min(acme.members())
+        account.unsubscribe(person, acme.list_id)
+        account.flush_webhooks()
+        runs = fleet.runs(4)
+        assert [(run["job"], run["tags"]["tenant"]) for run in runs if run not in forward] == [
+            ("reverse", "acme")
+        ]
+        assert acme.is_flagged(person)
+
+    connections = account.connections()
+    assert connections["refused"] == 0
+    assert connections["most"] <= MAILCHIMP_CONNECTIONS
+    assert all(tenant.epicor.control.most_open() <= EPICOR_CONNECTIONS for tenant in tenants)
+    assert account.raises() == []
+
+
+def most_at_once(runs: list[dict[str, Any]]) -> int:
+    """The most runs that were at work at once."""
+    return max(sum(bool(run["start"] <= other["start"] < run["end"]) for run in runs) for other in runs)
