@@ -8,9 +8,9 @@ import pytest
 from cryptography.fernet import Fernet
 from dotenv import dotenv_values
 from kinetic_mailchimp.doctor.setup import _write
+from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.secrets.encryption import SecretBox
 from kinetic_mailchimp.kit.secrets.keys import KEY_FILE_VARIABLE
-from kinetic_mailchimp.kit.errors import ConfigurationError
 from stage import ROOT
 from user_project import Project
 
