@@ -140,8 +140,7 @@ class Assembly:
         for company in client.settings.companies:
             for entity in settings.entities:
                 client.read(company, entity.path, select=entity.key, top=1)
-                yield f"Company {company}: {entity.setting} can be read."
-        yield "Whether these rows may be changed shows with the first write: Kinetic does not tell before."
+                yield f"Company {company}: {entity.setting} can be read (writing is not tried)."
         if settings.unmatched == "create":
             self._creator(self._finder()).customer_number()
             yield "The customer for new contacts exists."

@@ -14,7 +14,7 @@ from kinetic_mailchimp.kit.errors import ConnectorError, DataError
 from msgspec.structs import replace
 
 from target_epicor_contacts.audit.agreement import agreed_values, ended_writes, open_writes
-from target_epicor_contacts.audit.decisions import decide, decide_unapplied
+from target_epicor_contacts.audit.decisions import decide, decide_unanswered, decide_unapplied
 from target_epicor_contacts.audit.event_result import BatchResult, EventResult
 from target_epicor_contacts.contract.contact_update import ContactUpdate
 from target_epicor_contacts.epicor.addresses import addresses_in
@@ -106,16 +106,42 @@ class EventProcessor:
             ConnectorError: The run cannot go on. Earlier decisions are recorded; the rest is recorded as
                 failed and will come again, because the state has not moved past it.
         """
-        run = self._dependencies.run
-        run.read(len(records))
-        updates, decisions = decide_unapplied(
-            stream, records, self._settings.merge_fields, self._settings.on_invalid
-        )
-        ledger, fatal = self._apply_updates(updates, decisions)
-        run.record([decisions[index] for index in range(len(records))], ledger=ledger)
+        self._dependencies.run.read(len(records))
+        fatal = self._apply(stream, records)
         if fatal is not None:
             raise fatal
         self._check_failures()
+
+    def _apply(
+        self, stream: str, records: Sequence[Mapping[str, Any]], stopped: ConnectorError | None = None
+    ) -> ConnectorError | None:
+        """Apply and record; where Kinetic cannot be asked about some of the people, find them by halves.
+
+        Args:
+            stream: The stream that they came on.
+            records: In the order of arrival.
+            stopped: What has ended the run already: nothing is tried.
+
+        Returns:
+            The error that ends the run.
+        """
+        finder = self._dependencies.finder
+        updates, decisions = decide_unapplied(
+            stream, records, self._settings.merge_fields, self._settings.on_invalid
+        )
+        ledger, fatal = self._apply_updates(updates, decisions, stopped)
+        if fatal is not None and not stopped and finder.failed_over_some(fatal):
+            half = len(records) // 2
+            if half:
+                for part in (records[:half], records[half:]):
+                    finder.is_hasty = len(part) > 1
+                    stopped = self._apply(stream, part, stopped)
+                finder.is_hasty = False
+                return stopped
+            decisions[0] = decide_unanswered(decisions[0], updates[0], fatal)
+            fatal = None
+        self._dependencies.run.record([decisions[index] for index in range(len(records))], ledger=ledger)
+        return fatal
 
     def _check_failures(self) -> None:
         # Also a person without a row, where that is set to leave a dead letter.
@@ -123,7 +149,10 @@ class EventProcessor:
         self._settings.check_failures(self._dependencies.run, failures=unmatched)
 
     def _apply_updates(
-        self, by_index: Mapping[int, ContactUpdate], decisions: dict[int, Decision]
+        self,
+        by_index: Mapping[int, ContactUpdate],
+        decisions: dict[int, Decision],
+        stopped: ConnectorError | None,
     ) -> tuple[LedgerChanges, ConnectorError | None]:
         """Apply valid updates and add their decisions.
 
@@ -136,6 +165,8 @@ class EventProcessor:
         updates = complete(list(by_index.values()), known, self._settings.merge_fields)
         before, rows, writes = Before(), {}, {}
         try:
+            if stopped:
+                raise stopped
             states = self._person_states(updates)
             rows = self._rows(updates, states)
             followed = self._followed(updates, known, rows)

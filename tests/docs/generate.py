@@ -1,7 +1,7 @@
 """Writes everything in the repository that follows from the code, or checks it.
 
-These are the settings and install lines in the READMEs, the definitions under plugins/ and hub/, the tables
-of docs/rules.md, docs/mappings.md, docs/faults.md and docs/reference, and the version, addresses and
+These are capabilities, settings and install lines in READMEs, the definitions under plugins/ and hub/, the
+tables of docs/rules.md, docs/mappings.md, docs/faults.md and docs/reference, and the version, addresses and
 licence of each distribution.
 `python tests/docs/generate.py` checks and names what differs; with `--write` it brings the files up to date.
 """
@@ -49,7 +49,10 @@ def wanted() -> dict[Path, str]:
     for plugin in PLUGINS:
         readme = ROOT / plugin.name / "README.md"
         text = readme.read_text(encoding="utf-8")
-        settings = plugin_definitions.table(plugin_definitions.about(plugin.name))
+        about = plugin_definitions.about(plugin.name)
+        capabilities = "".join(f"- `{name}`\n" for name in about["capabilities"])
+        text = between(text, "<!-- capabilities -->", "<!-- /capabilities -->", f"\n{capabilities}\n")
+        settings = plugin_definitions.table(about)
         text = between(text, "<!-- settings -->", "<!-- /settings -->", f"\n{settings}\n\n")
         install = other_projects.install_section(plugin)
         files[readme] = between(text, "<!-- install -->", "<!-- /install -->", f"\n{install}\n")

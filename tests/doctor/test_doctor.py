@@ -37,7 +37,9 @@ def test_a_person_reads_lines_and_a_table(project):
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ended.stdout.splitlines()[-1] == "All is well."
     [row] = [line.split() for line in ended.stdout.splitlines() if line.startswith("LNAME")]
-    assert row == ["LNAME", "text", "customer_contacts.LastName", "(String)", "LastName", "both"]
+    assert row == ["LNAME", "text", "⇄", "customer_contacts.LastName", "(String)", "LastName"]
+    table = ended.stdout.partition("Merge field")[2].splitlines()
+    assert max(map(len, table)) <= 80
     assert ended.stderr == ""
     for secret in ("EPICOR_PASSWORD", "EPICOR_API_KEY", "MAILCHIMP_API_KEY", "MAILCHIMP_WEBHOOKS_SECRET"):
         assert project.variables[secret] not in ended.stdout

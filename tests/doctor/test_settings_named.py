@@ -75,3 +75,23 @@ def test_a_setting_that_is_missing_is_told_with_its_variable_and_file(point: Ent
         told = with_origins(str(error.value), point.name, settings, project)
         assert f"Setting `{name}` is missing." in told
         assert f"or as {own_variable(point.name, name)} in /project/.env." in told
+
+
+@pytest.mark.rule("R10")
+@pytest.mark.parametrize(
+    ("written", "handed", "told"),
+    [
+        ("$EPICOR_PASSWORD", "p", "`password` comes from EPICOR_PASSWORD in /project/.env."),
+        ("$EPICOR_PASSWORD", "of-somebody", "`password` comes from TAP_X_PASSWORD in the environment."),
+        ("in-the-project", "in-the-project", "`password` stands under tap-x in /project/meltano.yml."),
+        (True, "true", "`password` stands under tap-x in /project/meltano.yml."),
+        (["a", "b"], '["a", "b"]', "`password` stands under tap-x in /project/meltano.yml."),
+    ],
+)
+def test_a_variable_that_meltano_made_of_its_file_is_not_the_origin(written, handed, told):
+    """Meltano hands each setting over in a variable of the plugin's own, whatever it made it of."""
+    document = {"plugins": {"extractors": [{"name": "tap-x", "config": {"password": written}}]}}
+    environ = {"MELTANO_PROJECT_ROOT": "/project", "EPICOR_PASSWORD": "p", "TAP_X_PASSWORD": handed}
+    project = Project(Path("/project"), document, "", {"EPICOR_PASSWORD": "p"}, environ)
+
+    assert project.origins("tap-x", ["password"]) == [told]

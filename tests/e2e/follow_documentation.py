@@ -108,6 +108,7 @@ def test_what_is_there_moves_to_postgresql_and_comes_back_from_a_backup(project,
 
 def test_schedules_run_what_they_say(project):
     project.make_key()
+    project.run(FORWARD)
 
     project.follow(HOW_TO / "schedule.md", "With systemd")
 
@@ -136,8 +137,11 @@ def test_polling_needs_no_receiver(project, documented):
 
 def test_a_person_gets_their_data_and_is_forgotten(project, documented):
     project.run(FORWARD)
-    contact = next(row for row in rows(documented, "CustCnt") if row["EMailAddress"] and not row["NoContact"])
-    person = email_key(contact["EMailAddress"])
+    known = documented.members()
+    contacts = {email_key(row["EMailAddress"]) for row in rows(documented, "CustCnt")}
+    person = next(
+        address for address in sorted(contacts & known.keys()) if known[address]["status"] == "subscribed"
+    )
     project.instead = {"person@example.com": person}
 
     project.follow(HOW_TO / "data-subjects.md")
@@ -176,6 +180,13 @@ def test_what_failed_is_replayed_or_closed(project, documented):
     project.run(Command(f'{close.replace("12/34", letter)} --because "Not an address." --yes', ()))
 
     assert waiting(project) == []
+
+
+def test_an_upgrade_is_tried_before_it_writes(project):
+    project.follow(HOW_TO / "upgrade.md")
+
+    assert "dry run" in project.said["meltano --environment=staging run forward"]
+    assert "succeeded" in project.said["meltano --environment=prod run forward"]
 
 
 def opt_out_refused(project: Project, stage: Stage, person: str) -> None:

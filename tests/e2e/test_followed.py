@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import pytest
 from dotenv import dotenv_values
 from followed import KEY_FILE, Command, Project
 from stage import ROOT, free_port
@@ -16,8 +17,8 @@ LOGINS = ("EPICOR_API_KEY", "EPICOR_PASSWORD", "MAILCHIMP_API_KEY")
 def served(command: str, port: int) -> str:
     """A command of the shell that runs another one beside a receiver."""
     return (
-        f"mailchimp-webhooks serve --port {port} & trap 'kill %1; wait' EXIT; "
-        f"until (: < /dev/tcp/127.0.0.1/{port}) 2> /dev/null; do kill -0 %1; sleep 0.1; done; {command}"
+        f"mailchimp-webhooks serve --port {port} > receiver.log 2>&1 & trap 'kill %1; wait' EXIT; "
+        f"until grep -q 'running on' receiver.log; do kill -0 %1; sleep 0.1; done; {command}"
     )
 
 
@@ -34,7 +35,9 @@ def test_a_receiver_is_set_up_and_taken_away(project):
         register: served(register, port),
         serve: served("true", port),
         URL: here,
-        "sync-audit runs": "true",  # none was yet
+        # No run was yet.
+        "sync-audit runs": "true",
+        "sync-audit export --output trail.jsonl": "true",
     }
 
     project.make_key()
@@ -116,3 +119,17 @@ def test_one_bundle_is_for_everything(project):
 
     assert "can be read." in project.said["meltano invoke tap-epicor-kinetic --test"]
     assert "Mailchimp answers" in project.said["meltano invoke target-mailchimp --test"]
+
+
+@pytest.mark.rule("R10")
+def test_a_wrong_setting_of_a_run_is_told_with_its_variable_and_file(project):
+    line = "meltano --environment=prod run forward || true"
+    project.run(Command("sed -i s/^EPICOR_PASSWORD=.*/EPICOR_PASSWORD=wrong/ .env", ()))
+
+    project.run(Command(line, ()))
+
+    said = project.said[line]
+    assert f"EPICOR_CLIENT_SECRET and EPICOR_API_KEY in {project.folder}/.env." in said
+    assert "EPICOR_PASSWORD" in said
+    assert "TAP_EPICOR_KINETIC_" not in said
+    assert "Traceback" not in said

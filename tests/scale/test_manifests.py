@@ -25,9 +25,12 @@ METRIC = re.compile(r"\bmailchimp_webhooks_[a-z_]+")
 
 
 def run(*command: str | Path, **options: Any) -> str:
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    ended: subprocess.CompletedProcess[str] = subprocess.run(
+        command, capture_output=True, text=True, check=False, **options
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
+    printed: str = ended.stdout
+    return printed
 
 
 def documents(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:

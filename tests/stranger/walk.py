@@ -46,6 +46,10 @@ FILL_IN = {
 """What a person does at the line that the README has of these."""
 NO_DEMO = "EPICOR_BASE_URL=https://nowhere.invalid/erp\nMAILCHIMP_BASE_URL=https://nowhere.invalid/3.0\n"
 """Settings with which a pipeline would fail at once."""
+STATE_BACKENDS = """
+uv pip install --constraint requirements.lock "meltano[s3,gcs,azure]"
+python -c "import azure.storage.blob, boto3, google.cloud.storage"
+"""
 SERVE = """
 mailchimp-webhooks serve &
 until python3 -c 'import socket, sys; socket.create_connection(("127.0.0.1", sys.argv[1]))' $PORT; do
@@ -234,6 +238,7 @@ def follow_readme(walk: Walk) -> None:
                 filled = {b: text for b, text in FILL_IN.items() if any(line.startswith(b) for line in lines)}
                 treated = {
                     **filled,
+                    "uv pip install": STATE_BACKENDS,
                     "mailchimp-webhooks serve": SERVE,
                     "mailchimp-webhooks register": f"mailchimp-webhooks register --url http://127.0.0.1:{port}",
                 }

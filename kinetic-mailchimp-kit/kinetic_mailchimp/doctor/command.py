@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import EntryPoint, entry_points
@@ -24,6 +27,9 @@ from kinetic_mailchimp.kit.redaction.masker import MASKER, mask_logs
 GROUP: Final = "kinetic_mailchimp.doctor"
 """The entry points under which installed plugins can be checked, each by its name in meltano.yml."""
 _SIGNS: Final = {Verdict.GOOD: ("✓", "green"), Verdict.NOTE: ("!", "yellow"), Verdict.WRONG: ("✗", "red")}
+_ARROWS: Final = {"Epicor": "→", "both": "⇄", "Mailchimp": "←"}
+"""The ways of a value, by the owner of its field."""
+_INDENT: Final = " " * 4
 _NOT_DONE: Final = 3
 
 
@@ -96,26 +102,33 @@ def _as_text(result: Examination) -> Iterator[str]:
 
 
 def _line(found: Finding) -> str:
+    """A finding with its sign, broken between words where a person reads it in a terminal."""
     sign, colour = _SIGNS[found.verdict]
-    return f"  {click.style(sign, fg=colour)} {found}"
+    text = str(found)
+    if sys.stdout.isatty():
+        broken = textwrap.wrap(
+            text,
+            shutil.get_terminal_size().columns,
+            initial_indent=_INDENT,
+            subsequent_indent=_INDENT,
+            break_on_hyphens=False,
+        )
+        text = "\n".join(broken).strip()
+    return f"  {click.style(sign, fg=colour)} {text}"
 
 
 def _table(result: Examination) -> Iterator[str]:
-    rows = [("Merge field", "Type", "From Epicor", "Back to", "Owner")]
-    rows += [
-        (
-            field.field,
-            result.tag_type(field.tag),
-            ", ".join(map(result.described, field.sources)) or "-",
-            ", ".join(field.targets) or "-",
-            field.owner,
-        )
-        for field in result.fields
-    ]
+    """The fields, in a terminal's width: a line for each column that a field comes from."""
+    rows: list[tuple[str, ...]] = [("Merge field", "Type", "", "In Epicor", "Back to")]
+    for field in result.fields:
+        named = (field.field, result.tag_type(field.tag), _ARROWS[field.owner])
+        columns = itertools.zip_longest(map(result.described, field.sources), field.targets, fillvalue="")
+        rows += [(*(named if not number else ("", "", "")), *pair) for number, pair in enumerate(columns)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     yield ""
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield "→ Epicor's own, ⇄ of both, ← Mailchimp's own"
 
 
 def run_command(command: click.Command) -> int:

@@ -71,9 +71,16 @@ GROUPS: Final[Mapping[str, tuple[Question, ...]]] = {
             secret=True,
             only_without="MAILCHIMP_ACCESS_TOKEN",
         ),
-        Question("MAILCHIMP_LIST_ID", "Audience to fill; empty to see which there are", may_be_empty=True),
         Question(
-            "MAILCHIMP_LIST_IDS", "Audiences whose opt-outs go back", "$MAILCHIMP_LIST_ID", may_be_empty=True
+            "MAILCHIMP_LIST_ID",
+            "Id of the audience to fill; without it, those that there are are shown",
+            may_be_empty=True,
+        ),
+        Question(
+            "MAILCHIMP_LIST_IDS",
+            "Audiences whose opt-outs go back, with commas between",
+            "$MAILCHIMP_LIST_ID",
+            may_be_empty=True,
         ),
     ),
 }

@@ -107,7 +107,8 @@ def _ask(question: Question, known: Mapping[str, str]) -> str:
         answer = click.prompt(text, default=default, hide_input=True, show_default=False)
     else:
         empty = "" if question.may_be_empty else None
-        answer = click.prompt(question.text, default=default or empty, show_default=bool(default))
+        text = question.text + (" (may be empty)" if question.may_be_empty and not default else "")
+        answer = click.prompt(text, default=default or empty, show_default=bool(default))
     return str(answer).strip()
 
 

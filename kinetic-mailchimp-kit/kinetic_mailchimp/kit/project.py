@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -138,7 +139,7 @@ class Project:
         others = []
         for setting in settings:
             own, written = own_variable(plugin, setting), self._written_config(plugin).get(setting)
-            if names := [own] if own in self.variables else references(str(written or "")):
+            if names := [own] if self._is_given_by(own, written) else references(str(written or "")):
                 sources.setdefault(self._place_of(names[0]), {})[setting] = names
             elif written is not None:
                 others.append(f"`{setting}` stands under {plugin} in {self.root / PROJECT_FILE}.")
@@ -149,6 +150,12 @@ class Project:
                 place = f"in the file of --config, or as {own} in the environment with --config=ENV"
                 others.append(f"`{setting}` belongs {place}.")
         return [*(_come_from(place, found) for place, found in sources.items()), *others]
+
+    def _is_given_by(self, own: str, written: Any) -> bool:  # noqa: ANN401 (JSON)
+        """True if the plugin's own variable gives a setting, and is not what Meltano made of meltano.yml."""
+        expanded = self._expanded(written)
+        made = {str(expanded).lower(), json.dumps(expanded).lower()} if written is not None else set()
+        return own in self.variables and self.variables[own].lower() not in made
 
     def _place_of(self, variable: str) -> str:
         is_given = variable in self.environ and self.environ[variable] != self.written.get(variable)

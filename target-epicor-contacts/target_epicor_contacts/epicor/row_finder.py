@@ -15,10 +15,11 @@ from urllib.parse import quote
 from kinetic_mailchimp.epicor import EpicorClient, Row
 from kinetic_mailchimp.epicor.errors import ProbeRequest, QueryRefusedError, UrlTooLongError
 from kinetic_mailchimp.epicor.odata import after, and_, eq, literal, or_
-from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
+from kinetic_mailchimp.kit.http.call import Request
 
 from target_epicor_contacts.epicor.addresses import addresses_in, person_of
-from target_epicor_contacts.epicor.calls import Portions
+from target_epicor_contacts.epicor.calls import Portions, may_be_about_one
 from target_epicor_contacts.epicor.entities import CONTACT, EMAIL, PERSON, Entity, EpicorRow
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 PAGE = 1_000
 PROBED_ROWS = 100
 """Rows among which an address with capitals is looked for, where `tolower` is refused."""
+_NOBODY = "nobody@example.com"
 KEYSET_RESERVE = 400
 """Characters that a second page adds to the condition."""
 CACHED_ADDRESSES = 20_000
@@ -88,6 +90,10 @@ class RowFinder:
         self._portions = Portions()
         self._rows: dict[str, EpicorRow] = {}
         self._found: dict[str, tuple[float, frozenset[str]]] = {}
+        self._failure: ConnectorError | None = None
+        self._failed: frozenset[str] = frozenset()
+        self.is_hasty = False
+        """True where a refusal is told at once, as what was asked will be asked again in smaller parts."""
 
     def find(self, addresses: Iterable[str], *, fresh: AbstractSet[str] = frozenset()) -> list[EpicorRow]:
         """Every row that holds one of the addresses, and the contacts linked to those as the same person.
@@ -104,7 +110,11 @@ class RowFinder:
             address for address in wanted if address in fresh or self._found.get(address, _NEVER)[0] <= now
         ]
         if unknown:
-            self._ask(unknown, now + self._keep_seconds)
+            try:
+                self._ask(unknown, now + self._keep_seconds)
+            except ConnectorError as error:
+                self._failure, self._failed = error, frozenset(unknown)
+                raise
         ids = {row_id for address in wanted for row_id in self._found[address][1] if row_id in self._rows}
         return [self._rows[row_id] for row_id in sorted(ids)]
 
@@ -123,6 +133,30 @@ class RowFinder:
         found = {row.id: row for row in self._read(groups, one_by_one=one_by_one, by_key=True)}
         wanted = {row.id for row in rows}
         return {row_id: row for row_id, row in found.items() if row_id in wanted}
+
+    def failed_over_some(self, error: ConnectorError) -> bool:
+        """Tell whether a look-up failed over the addresses in it: one about another address is answered.
+
+        Args:
+            error: What ended a batch.
+        """
+        if error is not self._failure or not may_be_about_one(error):
+            return False
+        try:
+            witness = self._address_filter.condition(self._other_address(), by_case=bool(self._by_case))
+            list(self._read(self._everywhere([witness])))
+        except ConnectorError:
+            return False
+        return True
+
+    def _other_address(self) -> str:
+        """An address of some row that the failed look-up did not ask for; without any, a made-up one."""
+        for company, entity in self._everywhere([]):
+            for row in self._first(company, entity, f"{EMAIL} ne ''", PROBED_ROWS):
+                for address in addresses_in(row.get(EMAIL)):
+                    if address not in self._failed:
+                        return address
+        return _NOBODY
 
     def remember(self, before: EpicorRow, now: EpicorRow | None) -> None:
         """Keep a row that was written.
@@ -309,6 +343,7 @@ class RowFinder:
                 orderby=order,
                 select=select,
                 top=PAGE,
+                kind=ProbeRequest if self.is_hasty else Request,
             )
             _require_keys(page, entity, company)
             rows += [EpicorRow(entity, values) for values in page]

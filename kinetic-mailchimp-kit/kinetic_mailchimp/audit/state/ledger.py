@@ -13,7 +13,7 @@ from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
 from kinetic_mailchimp.audit.storage.database import Database
 from kinetic_mailchimp.audit.storage.json_text import storable, to_json
 from kinetic_mailchimp.audit.storage.schema import ledger_entries
-from kinetic_mailchimp.kit.batches import in_batches
+from kinetic_mailchimp.kit.database.batches import in_batches
 from kinetic_mailchimp.kit.database.bulk_insert import insert_rows
 
 _KEYS_PER_QUERY: Final = 1_000

@@ -159,12 +159,12 @@ def test_a_value_that_came_as_text_has_the_type_of_its_setting(name, text, value
     [
         ("companies", "[EPIC06", "words between commas"),
         ("companies", {"a": 1}, "JSON list"),
-        ("evidence", "memo,letter", "`memo`, `crm_call`"),
+        ("evidence", "memo,letter", "memo, crm_call"),
         ("cursors", "customers", "JSON object"),
         ("page_size", "many", "whole number"),
         ("wait", "long", "a number"),
         ("dry_run", "flase", "`true` or `false`"),
-        ("auth_method", "basik", "Use `basic`, `oauth2`."),
+        ("auth_method", "basik", "Use one of basic, oauth2."),
     ],
 )
 def test_a_bad_value_names_its_setting_and_its_variable(monkeypatch, name, text, advice):
