@@ -196,9 +196,8 @@ class EventProcessor:
             rows = {row.id: row for row in self._dependencies.finder.find(sorted(addresses), fresh=addresses)}
             flags = {**self._reader.flags(rows.values()), **carried}
             before = Before(self._reader.stored_states(addresses), rows, flags)
-            planned = plan_handovers(
-                handed_over, WorkingCopy(rows.values(), before.states, self._rules, flags)
-            )
+            working = WorkingCopy(rows.values(), before.states, self._rules, flags)
+            planned = plan_handovers(handed_over, working, self._reader.gone(origins))
             self._claim(flags, planned)
         except ConnectorError as error:
             planned = BatchPlan([EventPlan(update, update.key) for update in updates], {}, {}, before.flags)

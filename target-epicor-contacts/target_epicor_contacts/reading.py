@@ -65,6 +65,12 @@ class BatchReader:
         ledger = self._trail.ledger(FLAGS_NAMESPACE)
         return still_set(read_flags(ledger, [row.name for row in rows]))
 
+    def gone(self, names: Iterable[str]) -> set[str]:
+        """The names of rows that Epicor does not have any more."""
+        rows = [row for name in names if (row := named_row(name)) and row.entity in self._rules.entities]
+        current = self._finder.current(rows) if rows else {}
+        return {row.name for row in rows if row.id not in current}
+
     def followed(
         self, updates: Iterable[ContactUpdate], known: KnownMembers, rows: dict[str, EpicorRow]
     ) -> dict[str, frozenset[str]]:
