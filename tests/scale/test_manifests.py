@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import capacity
 import pytest
 import sqlalchemy as sa
 import yaml
@@ -202,3 +203,9 @@ def test_the_launchers_take_their_configuration(tmp_path):
             "DAGSTER_RUN_IMAGE": "image",
         }
         run(ROOT / ".venv/dagster/bin/python", "-W", "ignore", "-c", check, env=environment)
+
+
+def test_the_page_has_the_tables_that_follow_from_the_measurements():
+    measured = json.loads(capacity.MEASURED.read_text())
+    assert capacity.PAGE.read_text() == capacity.page_with_tables(measured)
+    assert {"alert", "forward", "orchestrator", "receiver", "reverse"} == measured.keys()
