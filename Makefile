@@ -100,7 +100,8 @@ docs: install ## Write what follows from the code: settings, tables, versions
 	$(BIN)/python tests/docs/generate.py --write
 
 docs-follow: install ## Follow the tutorial and how-tos from their own words
-	$(BIN)/pytest tests/e2e --numprocesses auto --dist load --override-ini python_files='follow_*.py'
+	$(BIN)/pytest tests/e2e --numprocesses auto --dist load --override-ini python_files='follow_*.py' \
+	    --override-ini timeout=3600
 
 docs-site: $(SITE)/installed ## Build the documentation into site/; fails on a dead link
 	NO_MKDOCS_2_WARNING=1 PYTHONDONTWRITEBYTECODE=1 $(SITE)/bin/mkdocs build --strict --quiet

@@ -144,7 +144,7 @@ class Assembly:
         if settings.unmatched == "create":
             self._creator(self._finder()).customer_number()
             yield "The customer for new contacts exists."
-        yield self._finder().describe_capitals()
+        yield self._finder().addresses.describe_capitals()
 
     def _finder(self, written_columns: Collection[str] = ()) -> RowFinder:
         return RowFinder(
