@@ -1,6 +1,6 @@
 # Every target installs what it needs first. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help install lock setup doctor demo test model faults soak scale-test check audit bounds fuzz docs docs-follow docs-site format bench-smoke bench wheels release stranger clean \
+.PHONY: help install lock setup doctor demo test model faults soak scale-test check audit bounds fuzz docs docs-follow docs-site format bench-smoke bench bench-peers wheels release stranger clean \
         purge
 
 PYTHON ?= python3
@@ -126,6 +126,10 @@ bench-smoke: install ## Every benchmark, so small that it shows only that it run
 
 bench: install ## Benchmarks: ratios against a floor measured in the same run
 	$(BIN)/pytest tests/bench --capture=no --override-ini python_files='bench_*.py' --override-ini timeout=3600
+
+bench-peers: export PYTHONPATH := tests/bench
+bench-peers: install ## Compare with what others use; PEERS=--write keeps it
+	$(BIN)/python tests/bench/peers/compare.py $(PEERS)
 
 wheels: install ## Build wheels into dist/, for `pip install --find-links dist`
 	rm -rf dist

@@ -170,6 +170,7 @@ def make_assets() -> Iterator[dg.AssetSpec]:
             yield dg.AssetSpec(
                 [tenant.id, asset],
                 group_name=asset,
+                description=f"What `{job}` keeps up to date, with its counts from the audit trail.",
                 kinds={"meltano"},
                 metadata={"job": job, "epicor": tenant.epicor, "mailchimp": tenant.mailchimp},
                 freshness_policy=policy,

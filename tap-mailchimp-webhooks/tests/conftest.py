@@ -23,6 +23,8 @@ from fastapi import FastAPI
 from kinetic_mailchimp.kit.redaction.masker import MASKER
 from kinetic_mailchimp.kit.server.bounded_server import BoundedServer, bounded_protocol
 from kinetic_mailchimp.kit.server.connections import Limits
+from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
+from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp
 from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
 from tap_mailchimp_webhooks.events.event import Arrival
 from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
@@ -121,6 +123,17 @@ def open_inbox() -> Iterator[Callable[..., Inbox]]:
 @pytest.fixture
 def inbox(open_inbox: Callable[..., Inbox], sqlite_url: str) -> Inbox:
     return open_inbox(sqlite_url)
+
+
+@pytest.fixture
+def mailchimp(start_mailchimp: StartMailchimp) -> RunningMailchimp:
+    return start_mailchimp()
+
+
+@pytest.fixture
+def client(mailchimp: RunningMailchimp) -> MailchimpClient:
+    config = {"api_key": mailchimp.api_key, "base_url": mailchimp.base_url}
+    return MailchimpClient(MailchimpSettings.from_config(config))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings, subscriber_hash
-from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp
+from simulators.mailchimp.testing import RunningMailchimp
 from tap_mailchimp_webhooks.catch_up.missed_events import (
     OPTED_OUT,
     SATISFIED_BY,
@@ -34,17 +34,6 @@ from tap_mailchimp_webhooks.streams.contact_events import contact_details
 from tap_mailchimp_webhooks.webhooks.urls import public_url
 
 PEOPLE = [f"person{number}@example.com" for number in range(8)]
-
-
-@pytest.fixture
-def mailchimp(start_mailchimp: StartMailchimp) -> RunningMailchimp:
-    return start_mailchimp()
-
-
-@pytest.fixture
-def client(mailchimp: RunningMailchimp) -> MailchimpClient:
-    config = {"api_key": mailchimp.api_key, "base_url": mailchimp.base_url}
-    return MailchimpClient(MailchimpSettings.from_config(config))
 
 
 @pytest.fixture

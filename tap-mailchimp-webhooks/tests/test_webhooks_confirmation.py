@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
-from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp
+from simulators.mailchimp.testing import RunningMailchimp
 from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
 from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS
 from tap_mailchimp_webhooks.inbox.store import Inbox, StoredEvent
@@ -18,11 +18,6 @@ from tap_mailchimp_webhooks.tap import TapMailchimpWebhooks
 
 ADA, BOB, EVE = "ada@example.com", "bob@example.com", "eve@example.com"
 Tell = Callable[..., None]
-
-
-@pytest.fixture
-def mailchimp(start_mailchimp: StartMailchimp) -> RunningMailchimp:
-    return start_mailchimp()
 
 
 @pytest.fixture

@@ -4,8 +4,10 @@ import os
 import stat
 import traceback
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import cast
 
 import pytest
@@ -15,6 +17,7 @@ from kinetic_mailchimp.kit.secrets.encryption import SecretBox
 from sqlalchemy import select, text
 from tap_mailchimp_webhooks.cli.main import commands
 from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, Arrival
+from tap_mailchimp_webhooks.inbox.arrivals import Arrivals
 from tap_mailchimp_webhooks.inbox.database import Database, default_url
 from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.store import Inbox
@@ -198,3 +201,33 @@ def test_a_sequence_is_never_given_out_twice(inbox: Inbox, make_arrival: MakeArr
 
     with inbox.database.reading() as connection:
         assert connection.execute(select(events.c.sequence)).scalar_one() > last
+
+
+def test_a_follower_on_postgresql_is_woken_by_a_new_event_and_not_by_a_clock(
+    postgres_url: str, open_inbox: OpenInbox, make_arrival: MakeArrival, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tap_mailchimp_webhooks.inbox.arrivals.LONGEST_WAIT_SECONDS", 600.0)
+    inbox, receiver = open_inbox(postgres_url), open_inbox(postgres_url)
+    with closing(Arrivals(inbox.database)) as arrivals:
+        arrivals.wait(Event())  # from now on it listens
+        receiver.store([make_arrival()])
+        arrivals.wait(Event())
+        receiver.requeue([1])
+        arrivals.wait(Event())
+    assert inbox.last_sequence() == 2
+
+
+def test_a_follower_whose_connection_is_cut_listens_again(
+    postgres_url: str, open_inbox: OpenInbox, make_arrival: MakeArrival, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tap_mailchimp_webhooks.inbox.arrivals.LONGEST_WAIT_SECONDS", 600.0)
+    inbox, receiver = open_inbox(postgres_url), open_inbox(postgres_url)
+    with closing(Arrivals(inbox.database)) as arrivals:
+        arrivals.wait(Event())
+        with receiver.database.autocommit() as connection:
+            others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%%'"
+            connection.exec_driver_sql(others)
+        for _ in range(2):  # it notices, and listens
+            arrivals.wait(Event())
+        receiver.store([make_arrival()])
+        arrivals.wait(Event())

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
-from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
-from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp
+from kinetic_mailchimp.mailchimp import MailchimpClient
+from simulators.mailchimp.testing import RunningMailchimp
 from tap_mailchimp_webhooks.streams.opt_outs import opt_out_record, present_opt_outs
 from tap_mailchimp_webhooks.tap import TapMailchimpWebhooks
 
@@ -69,17 +69,6 @@ def handlers() -> Iterator[None]:
     yield
     for signum, handler in kept.items():
         signal.signal(signum, handler)
-
-
-@pytest.fixture
-def mailchimp(start_mailchimp: StartMailchimp) -> RunningMailchimp:
-    return start_mailchimp()
-
-
-@pytest.fixture
-def client(mailchimp: RunningMailchimp) -> MailchimpClient:
-    config = {"api_key": mailchimp.api_key, "base_url": mailchimp.base_url}
-    return MailchimpClient(MailchimpSettings.from_config(config))
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ import requests
 from click.testing import CliRunner, Result
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError, ConfigurationError
 from kinetic_mailchimp.kit.settings.from_text import names_in
-from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
-from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp, WebhookSink
+from kinetic_mailchimp.mailchimp import MailchimpClient
+from simulators.mailchimp.testing import RunningMailchimp, WebhookSink
 from tap_mailchimp_webhooks.catch_up.missed_events import from_catch_up
 from tap_mailchimp_webhooks.cli import main as cli
 from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
@@ -35,17 +35,6 @@ from tap_mailchimp_webhooks.webhooks.registry import WebhookRegistry
 from tap_mailchimp_webhooks.webhooks.urls import mask_url, public_url
 
 SECRET = "a-path-secret-of-the-tests"
-
-
-@pytest.fixture
-def mailchimp(start_mailchimp: StartMailchimp) -> RunningMailchimp:
-    return start_mailchimp()
-
-
-@pytest.fixture
-def client(mailchimp: RunningMailchimp) -> MailchimpClient:
-    config = {"api_key": mailchimp.api_key, "base_url": mailchimp.base_url}
-    return MailchimpClient(MailchimpSettings.from_config(config))
 
 
 @pytest.fixture
@@ -586,3 +575,21 @@ def test_the_path_secret_is_changed_without_losing_a_delivery(
     later = Registrar(client, known, lambda: datetime.now(UTC) + timedelta(hours=3))
     assert [one.action for one in later.rotate(mailchimp.list_id, public_url(url, new))] == ["confirmed"]
     assert len(known.signing_secrets().readable) == len(hooks(mailchimp)) == 2
+
+
+def test_what_names_nobody_is_no_alarm(
+    command: Callable[..., Result],
+    mailchimp: RunningMailchimp,
+    start_receiver: Callable[..., str],
+    inbox: Inbox,
+) -> None:
+    mailchimp.control.switch(validator_posts=True, sms_events=True)
+    command("register", "--url", start_receiver())
+    mailchimp.control.subscribe("ada@example.com")
+    mailchimp.control.unsubscribe("ada@example.com")
+    mailchimp.control.flush_webhooks(hurry=True)
+
+    assert [event.type for event in inbox.read(CONTACT_EVENTS, after=0)] == ["subscribe", "unsubscribe"]
+    status = command("status")
+    assert status.exit_code == 0
+    assert "unknown_type  sms_unsubscribe" in status.output

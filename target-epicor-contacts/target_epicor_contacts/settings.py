@@ -12,9 +12,9 @@ from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.settings.declaration import json_schema, read, setting
 from typing_extensions import override
 
+from target_epicor_contacts.epicor.address_query import AddressFilter
 from target_epicor_contacts.epicor.columns import Columns
 from target_epicor_contacts.epicor.entities import CONTACT
-from target_epicor_contacts.epicor.row_finder import AddressFilter
 from target_epicor_contacts.epicor.row_sender import WriteMode
 from target_epicor_contacts.rules.policy import Policy, Rules
 

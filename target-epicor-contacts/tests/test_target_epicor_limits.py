@@ -10,7 +10,8 @@ import pytest
 from kinetic_mailchimp.epicor.errors import UrlTooLongError
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, TransientError
 from target_epicor_contacts.epicor.entities import CONTACT
-from target_epicor_contacts.epicor.row_finder import RowFinder, _require_keys
+from target_epicor_contacts.epicor.row_finder import RowFinder
+from target_epicor_contacts.epicor.row_reader import _require_keys
 
 Update = Callable[..., dict[str, Any]]
 

@@ -14,10 +14,10 @@ from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from kinetic_mailchimp.kit.errors import TransientError
 from target_epicor_contacts.audit.decisions import decide
 from target_epicor_contacts.audit.event_result import BatchResult
+from target_epicor_contacts.audit.ledger_changes import LEDGER
 from target_epicor_contacts.contract.contact_update import parse_update
 from target_epicor_contacts.epicor.columns import Columns
 from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, SYNC_EMAIL, Entity, EpicorRow
-from target_epicor_contacts.pipeline import LEDGER
 from target_epicor_contacts.reconcile.comparison import compare
 from target_epicor_contacts.reconcile.drift import as_comparison
 from target_epicor_contacts.rules.policy import Rules

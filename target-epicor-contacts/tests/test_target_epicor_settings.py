@@ -13,7 +13,7 @@ import pytest
 from kinetic_mailchimp.audit.targets.settings import TooManyFailuresError
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
-from kinetic_mailchimp.kit.http_call import HttpCall, Reply
+from kinetic_mailchimp.kit.http.call import HttpCall, Reply
 from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, PERSON, EpicorRow
 from target_epicor_contacts.epicor.row_finder import RowFinder
 from target_epicor_contacts.epicor.row_write import RowWrite

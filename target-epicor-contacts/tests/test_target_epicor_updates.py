@@ -11,7 +11,8 @@ import pytest
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from target_epicor_contacts.contract.contact_update import InvalidUpdateError, Status, parse_update
 from target_epicor_contacts.contract.event_order import Age, EventTime
-from target_epicor_contacts.epicor.columns import Columns, InvalidValueError, coerce, fingerprint, same
+from target_epicor_contacts.epicor.column_values import InvalidValueError, coerce, fingerprint, same
+from target_epicor_contacts.epicor.columns import Columns
 from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, ENTITIES
 from target_epicor_contacts.state.person_state import PersonState
 

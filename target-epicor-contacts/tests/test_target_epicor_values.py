@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from target_epicor_contacts.epicor.columns import is_damaged
+from target_epicor_contacts.epicor.column_values import is_damaged
 
 Update = Callable[..., dict[str, Any]]
 

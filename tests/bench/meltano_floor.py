@@ -156,12 +156,3 @@ def floor_cost(folder: Path) -> Cost:
     command, environment = bare_project(folder)
     cost_of(command, folder, env=environment)
     return cost_of(command, folder, env=environment)
-
-
-def import_cost(folder: Path) -> Cost:
-    """What importing the SDK costs, which every plugin does before anything else.
-
-    Args:
-        folder: For what is printed.
-    """
-    return cost_of([sys.executable, "-c", "import singer_sdk"], folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 
 import distributions
 import other_projects
@@ -15,6 +16,9 @@ import sbom
 import words
 import yaml
 from plugin_definitions import PLUGINS, ROOT
+
+MOST_MODULES = 14
+"""Modules and packages that a package has at its top: a dozen, and a little."""
 
 
 @pytest.mark.parametrize(
@@ -34,6 +38,29 @@ def test_words_that_must_not_come_back_are_found(source, told):
     found = list(words.offences(source, "module.py"))
 
     assert [text.removeprefix("module.py:").rsplit(":", 1)[0] for text in found] == told
+
+
+def test_no_package_has_more_modules_than_one_looks_over():
+    found = {}
+    for package in words.PACKAGES:
+        for start in (ROOT / package).rglob("__init__.py"):
+            parts = [*start.parent.glob("*.py"), *start.parent.glob("*/__init__.py")]
+            found[start.parent.relative_to(ROOT)] = len(parts) - 1  # without its own
+    assert len(found) > len(words.PACKAGES)
+    assert {room: count for room, count in found.items() if count > MOST_MODULES} == {}
+
+
+def test_the_modules_that_the_library_page_names_are_there():
+    library, room = ROOT / "kinetic-mailchimp-kit" / "kinetic_mailchimp", ""
+    lost = []
+    for line in (ROOT / "docs" / "library.md").read_text(encoding="utf-8").splitlines():
+        if title := re.match(r"## kinetic_mailchimp\.(\w+)", line):
+            room = title[1]
+        for name in re.findall(r"`([\w./]+)`", line.split("|")[1]) if line.startswith("| `") else ():
+            module = library / room / name.replace(".", "/")
+            if not (module.is_dir() or module.with_suffix(".py").is_file()):
+                lost.append(f"{room}.{name}")
+    assert lost == []
 
 
 def test_marks_are_read_from_functions_classes_modules_and_state_machines():

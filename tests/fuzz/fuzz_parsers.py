@@ -28,7 +28,7 @@ from kinetic_mailchimp.mailchimp.errors import classify as classify_mailchimp
 from tap_epicor_kinetic.records.rows import normalize_values
 from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
 from target_epicor_contacts.contract.contact_update import parse_updates
-from target_epicor_contacts.epicor.columns import same
+from target_epicor_contacts.epicor.column_values import same
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "200"))
 LONGEST = 120_000

@@ -199,10 +199,16 @@ class Fleet:
         )
 
     def launch(self, job: str, *tenants: str) -> None:
-        """Put a run of a job into the queue for each of some tenants, as an operator does."""
-        command = ["dagster", "job", "backfill", "--noprompt", "-w", "workspace.yaml", "-j", job]
-        chosen = ["--partitions", ",".join(tenants)] if tenants else ["--all", "all"]
-        self._finished(*command, *chosen)
+        """Put a run of a job into the queue for each of some tenants, as the page of the job does."""
+        where = '{repositoryName: "__repository__", repositoryLocationName: "kinetic-mailchimp"}'
+        asked = (
+            "mutation { launchPartitionBackfill(backfillParams: {"
+            f'selector: {{partitionSetName: "{job}_partition_set", repositorySelector: {where}}}, '
+            f"partitionNames: {json.dumps(tenants or [tenant.id for tenant in self.tenants])}"
+            "}) { __typename } }"
+        )
+        said = self._finished("dagster-graphql", "--workspace", "workspace.yaml", "--text", asked)
+        assert "LaunchBackfillSuccess" in said, said
 
     def runs(self, count: int) -> list[dict[str, Any]]:
         """All runs, when at least so many have come to their end and none waits or is at work."""

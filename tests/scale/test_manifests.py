@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import capacity
 import pytest
 import sqlalchemy as sa
 import yaml
@@ -25,9 +26,12 @@ METRIC = re.compile(r"\bmailchimp_webhooks_[a-z_]+")
 
 
 def run(*command: str | Path, **options: Any) -> str:
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    ended: subprocess.CompletedProcess[str] = subprocess.run(
+        command, capture_output=True, text=True, check=False, **options
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
+    printed: str = ended.stdout
+    return printed
 
 
 def documents(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -199,3 +203,9 @@ def test_the_launchers_take_their_configuration(tmp_path):
             "DAGSTER_RUN_IMAGE": "image",
         }
         run(ROOT / ".venv/dagster/bin/python", "-W", "ignore", "-c", check, env=environment)
+
+
+def test_the_page_has_the_tables_that_follow_from_the_measurements():
+    measured = json.loads(capacity.MEASURED.read_text())
+    assert capacity.PAGE.read_text() == capacity.page_with_tables(measured)
+    assert {"alert", "forward", "orchestrator", "receiver", "reverse"} == measured.keys()

@@ -6,30 +6,55 @@ from http import HTTPStatus
 
 from kinetic_mailchimp.epicor.error_rules import RULES, Rule
 from kinetic_mailchimp.epicor.errors import (
+    CHECK_BASE_URL,
+    WHO_ANSWERS,
     PageRequest,
     PageTimeoutError,
     ProbeRequest,
     QueryRefusedError,
     ServerLimitError,
+    UrlTooLongError,
 )
 from kinetic_mailchimp.epicor.problem import Problem, read_problem
-from kinetic_mailchimp.kit.errors import ConnectorError, CredentialsError, PermissionDeniedError
+from kinetic_mailchimp.kit.errors import (
+    ConnectorError,
+    CredentialsError,
+    PermissionDeniedError,
+    TransientError,
+)
 from kinetic_mailchimp.kit.http.call import Answer, Request
+
+LONG_URL = 1_000
+"""Characters from which on a refusal without a reason may be about the length."""
 
 
 def classify(request: Request, answer: Answer) -> ConnectorError | None:
     """The error that an answer means; None for success."""
     problem = read_problem(answer)
     if answer.status < HTTPStatus.MULTIPLE_CHOICES and not problem.is_html:
-        return None
+        if answer.body or request.method != "GET" or answer.status == HTTPStatus.NO_CONTENT:
+            return None
+        return TransientError("The answer is empty.", advice=WHO_ANSWERS, status=answer.status)
     if isinstance(request, PageRequest) and answer.status in {408, 504}:
         return PageTimeoutError(
             "The server ran out of time over a page.", advice="Lower `page_size`.", status=answer.status
+        )
+    if _may_be_too_long(request, problem):
+        return UrlTooLongError(
+            "A web page instead of data, in answer to a long query.",
+            advice=f"{CHECK_BASE_URL} Or have longer queries allowed in the firewall or the IIS in front.",
+            status=answer.status,
         )
     error = to_error(problem, answer)
     if isinstance(request, ProbeRequest) and _refuses_query(error):
         return QueryRefusedError(error.message, advice=error.advice, status=error.status, code=error.code)
     return error
+
+
+def _may_be_too_long(request: Request, problem: Problem) -> bool:
+    """Tell whether a page that names no cause may be that of a firewall, or of IIS that hides its codes."""
+    is_unclear = problem.is_html and not problem.error_type and problem.status in {400, 403, 404}
+    return is_unclear and len(request.full_url) > LONG_URL
 
 
 def _refuses_query(error: ConnectorError) -> bool:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from kinetic_mailchimp.epicor.auth import authorization
 from kinetic_mailchimp.epicor.classification import classify
-from kinetic_mailchimp.epicor.errors import PageTooLargeError, UrlTooLongError
+from kinetic_mailchimp.epicor.errors import WHO_ANSWERS, PageTooLargeError, UrlTooLongError
 from kinetic_mailchimp.epicor.metadata import ServiceMetadata, parse_metadata
 from kinetic_mailchimp.epicor.odata import Value, key_segment
 from kinetic_mailchimp.epicor.rows import Row, Rows
@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 
 LONGEST_URL = 7_500
 """Gateways in front of Kinetic refuse a request line of about 8,192 characters."""
-_WHO_ANSWERS = "Look at what answers at `base_url`."
 
 
 class Query(TypedDict, total=False):
@@ -168,7 +167,7 @@ class EpicorClient:
         except ValueError:
             raise TransientError(
                 "The server's count is not a number.",
-                advice=_WHO_ANSWERS,
+                advice=WHO_ANSWERS,
                 status=answer.status,
             ) from None
 
@@ -278,18 +277,18 @@ def _reply(answer: Answer) -> Reply:
 def _rows(answer: Answer) -> list[Row]:
     if answer.status == HTTPStatus.NO_CONTENT:
         return []
-    if not answer.body:
-        raise TransientError("The answer is empty.", advice=_WHO_ANSWERS, status=answer.status)
     document = _document(answer)
     if isinstance(document, Rows):
         return document
-    rows = document.get("value", document.get("d"))
+    rows = document.get("value", document.get("d", ""))
+    if rows is None:  # an empty list, after some gateways
+        return []
     if isinstance(rows, dict):  # as OData wrote it before its version 4
         rows = rows.get("results")
     if not isinstance(rows, list):
         raise ConfigurationError("The answer holds no rows.", advice="Is the path an entity set or a BAQ?")
     if not all(isinstance(row, dict) for row in rows):
         raise TransientError(
-            "The answer holds rows that are not JSON objects.", advice=_WHO_ANSWERS, status=answer.status
+            "The answer holds rows that are not JSON objects.", advice=WHO_ANSWERS, status=answer.status
         )
     return rows

@@ -84,6 +84,7 @@ _TOO_LONG_ADVICE = (
     "Nothing shorter can be asked: let the administrators of the server allow longer queries "
     "(`maxQueryString` of IIS), or select fewer columns and shorten the filter."
 )
+_BODY_TOO_LARGE = "The request or its answer is too large for the gateway."
 _QUERY_ADVICE = "The query was refused: check filter, expand and columns of this stream."
 
 RULES: tuple[Rule, ...] = (
@@ -104,15 +105,20 @@ RULES: tuple[Rule, ...] = (
     Rule(
         PageTooLargeError,
         _on(400),
-        says=_says(r"limit of '(?P<name>\d+)' for top|top query|\$top\b.*(exceed|maximum|at most|limit)"),
+        says=_says(
+            r"limit of '(?P<name>\d+)' for top|top query|\$top\b.*(exceed|maximum|at most|limit|between|less)"
+            r"|(page size|\bmaxtop\b|\btop\b).*(exceed|maximum|at most|limit)|exceed.*(page size|\bmaxtop\b)"
+        ),
         advice="Ask the administrators of the server.",
     ),
     Rule(
         FilterTooLargeError,
         _on(400, 500),
         says=_says(
-            r"node count|MaxNodeCount|nested too deeply|(filter|expression).*too (complex|deep|many|large)"
-            r"|recursion limit|ran out of internal resources"
+            r"node count|Max\w*(NodeCount|Depth)|nested too deeply|(depth|recursion|complexity) limit"
+            r"|(filter|expression|query).*too (complex|deep|many|large)"
+            r"|too (many|complex).*(filter|expression|quer|condition|node|term)"
+            r"|ran out of internal resources|InsufficientExecutionStack"
         ),
         advice="Nothing smaller can be asked: let the administrators allow more (`MaxNodeCount`).",
     ),
@@ -138,11 +144,19 @@ RULES: tuple[Rule, ...] = (
         message="The server speaks TLS at this port.",
         advice="Check `base_url`: it begins with `https://`.",
     ),
-    Rule(BodyTooLargeError, _on(413), message="The request or its answer is too large for the gateway."),
+    Rule(BodyTooLargeError, _on(413), message=_BODY_TOO_LARGE),
+    Rule(
+        BodyTooLargeError,
+        _on(400, 404, 500),
+        says=_says(
+            r"404\.13\b|maximum request length|request (entity|body) too large|content length too large"
+        ),
+        message=_BODY_TOO_LARGE,
+    ),
     Rule(
         PathRefusedError,
         _on(400, 404),
-        says=_says(r"404\.(5|8|11)\b|Request\.Path|request URL is invalid"),
+        says=_says(r"404\.([578]|11|20)\b|Request\.Path|request URL is invalid|Invalid URL</h"),
         message="The web server refuses a character in the path.",
         advice="Set `write_mode` to `rpc`.",
     ),
@@ -199,6 +213,12 @@ RULES: tuple[Rule, ...] = (
             r"\bcompany\b.*\b(access|authori[sz]ed|permitted|allowed)|(access|authori[sz]ed).*\bcompany\b"
         ),
         advice="Give the user access to this company, or take it out of `companies`.",
+    ),
+    Rule(
+        PermissionDeniedError,
+        _on(400, 404, 500),
+        of_type=_says("UnauthorizedAccessException|SecurityException"),
+        advice="Let the menu and service security of the user, or the access scope of the API key, allow it.",
     ),
     Rule(
         CredentialsError,

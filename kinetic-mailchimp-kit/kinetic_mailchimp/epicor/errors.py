@@ -10,6 +10,7 @@ from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, Per
 from kinetic_mailchimp.kit.http.call import Request
 
 CHECK_BASE_URL = "Check `base_url`: host and instance, the part before `/api/v2`."
+WHO_ANSWERS = "If it lasts, look at what answers at `base_url`."
 
 
 class PageTimeoutError(ConnectorError):

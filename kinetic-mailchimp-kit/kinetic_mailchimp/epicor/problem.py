@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -15,10 +15,17 @@ from kinetic_mailchimp.kit.redaction.plain_text import plain
 LONGEST_MESSAGE = 300
 _REFUSED_BY_IIS = re.compile(
     r"\b40\d\.\d+\b|maxQueryStringLength|maxUrlLength|Request\.Path|Request Too Long|"
-    r"request URL is invalid|query string is too long|plain HTTP request",
+    r"request URL is invalid|Invalid URL</h|query string is too long|plain HTTP request|"
+    r"maximum request length|request (entity|body) too large|content length too large",
     re.IGNORECASE,
 )
 """Words in a web page of IIS or ASP.NET about a request that never reached Kinetic."""
+_SAYS_NOTHING = re.compile(
+    r"System\.(Exception|ApplicationException|AggregateException|Reflection\.TargetInvocationException"
+    r"|InvalidOperationException|ServiceModel\.FaultException)|.*\.ApiException"
+)
+"""Types of exceptions around the one that is the cause."""
+_DEEPEST_CAUSE = 10
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ def read_problem(answer: Answer) -> Problem:
         return Problem(answer.status)
     text = answer.text.strip()
     if "html" in content_type or text[:200].lower().startswith(("<!doctype html", "<html")):
-        found = _REFUSED_BY_IIS.search(text) if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR else None
+        found = _REFUSED_BY_IIS.search(text) if answer.status <= HTTPStatus.INTERNAL_SERVER_ERROR else None
         return Problem(answer.status, error_type=found[0] if found else "", is_html=True)
     if answer.is_json or text.startswith("{"):
         try:
@@ -63,34 +70,55 @@ def read_problem(answer: Answer) -> Problem:
 
 def _from_json(status: int, document: Mapping[str, Any]) -> Problem:
     """Read Kinetic's own errors, those of OData 2 to 4, of ASP.NET and of gateways."""
+    document = _lowered(document)
     found = document.get("error") or document.get("odata.error") or document.get("fault")
-    error = found if isinstance(found, Mapping) else {}
-    inner = _mapping(error.get("innererror"))
-    first = _first(document.get("ErrorDetails"))
+    error = _lowered(found)
+    first = _first(document.get("errordetails"))
     words = (
-        document.get("ErrorMessage"),
+        document.get("errormessage"),
         error.get("message"),
         error.get("faultstring"),
         document.get("error_description"),
-        document.get("ExceptionMessage"),
-        document.get("Message"),
+        document.get("exceptionmessage"),
         document.get("message"),
         document.get("detail"),
         _first(document.get("errors")).get("message"),
         found,
-        first.get("Message"),
-        document.get("ReasonPhrase"),
+        first.get("message"),
+        document.get("reasonphrase"),
         document.get("title"),
     )
-    types = (document.get("ErrorType"), inner.get("type"), document.get("ExceptionType"))
+    types = [
+        document.get("errortype"),
+        document.get("exceptiontype"),
+        *_inner_types(error),
+        error.get("code"),
+    ]
+    types += [first.get("type"), first.get("method")]
     return Problem(
         status,
         _shortened(next(filter(None, map(_text, words)), "")),
-        error_type=next(filter(None, map(_text, types)), ""),
-        table=_text(first.get("Table")),
-        field=_text(first.get("Field")),
-        correlation_id=_text(document.get("CorrelationId")) or None,
+        error_type=_telling(types),
+        table=_text(first.get("table")),
+        field=_text(first.get("field")),
+        correlation_id=_text(document.get("correlationid")) or None,
     )
+
+
+def _inner_types(error: Mapping[str, Any]) -> list[object]:
+    """Types of the errors inside of one, from the outermost to the cause."""
+    types: list[object] = []
+    inner = _lowered(error.get("innererror"))
+    while inner and len(types) < _DEEPEST_CAUSE:
+        types.append(inner.get("type"))
+        inner = _lowered(inner.get("innererror") or inner.get("internalexception"))
+    return types
+
+
+def _telling(types: Sequence[object]) -> str:
+    """The first type of an exception that says more than that there was one; else the first."""
+    names = [name for name in map(_text, types) if "exception" in name.lower()]
+    return next((name for name in names if not _SAYS_NOTHING.fullmatch(name)), names[0] if names else "")
 
 
 def _text(value: object) -> str:
@@ -99,12 +127,13 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+def _lowered(value: object) -> Mapping[str, Any]:
+    """An object with its names in lower case: some layers write them so; nothing of what is none."""
+    return {name.lower(): inner for name, inner in value.items()} if isinstance(value, Mapping) else {}
 
 
 def _first(entries: object) -> Mapping[str, Any]:
-    return _mapping(entries[0]) if isinstance(entries, list) and entries else {}
+    return _lowered(entries[0]) if isinstance(entries, list) and entries else {}
 
 
 def _from_xml(status: int, text: str) -> Problem:

@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from kinetic_mailchimp.kit.errors import TransientError
 from kinetic_mailchimp.kit.http.call import HttpCall, Reply, Request
 from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE, Document, MailchimpApi, date_of, rows_of
+from kinetic_mailchimp.mailchimp.errors import WHO_ANSWERS
 from kinetic_mailchimp.mailchimp.member import normalized_member
 from kinetic_mailchimp.mailchimp.members_walk import MEMBER_FIELDS, walk_members
 from kinetic_mailchimp.mailchimp.results import BatchResult, results_by_hash
@@ -172,6 +174,8 @@ class MailchimpClient(MailchimpApi):
             repeatable=update_existing,
             max_attempts=max_attempts,
         )
+        if not {"new_members", "updated_members", "errors"} & answer.document.keys():
+            raise TransientError("Mailchimp's answer names no result of the batch.", advice=WHO_ANSWERS)
         sent = (str(member["email_address"]) for member in members)
         return BatchResult(HttpCall.of_answer(answer), results_by_hash(sent, answer.document))
 

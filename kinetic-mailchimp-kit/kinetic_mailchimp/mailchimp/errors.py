@@ -34,7 +34,7 @@ large does: a batch is halved for it."""
 
 _ASK_SUPPORT = "Correct what it names; else ask Mailchimp's support, who find the call by its id."
 
-WHO_ANSWERS = "Look at what answers at `base_url`, such as a proxy."
+WHO_ANSWERS = "If it lasts, look at what answers at `base_url`, such as a proxy."
 
 BLOCKED_PAUSE = 60.0
 """Seconds to wait when the network in front of Mailchimp turned us away: a quick repeat prolongs it."""
@@ -64,10 +64,8 @@ def _strange_success(request: Request, answer: Answer) -> ConnectorError | None:
     """The error of an answer that is none: a page of a proxy, nothing, or half a document."""
     is_json = answer.is_json or answer.body.lstrip()[:1] in {b"{", b"["}
     if answer.body and not is_json:
-        return ConfigurationError(
-            "What answered is not the Mailchimp API.",
-            advice="Check `base_url` and any proxy.",
-            status=answer.status,
+        return TransientError(
+            "What answered is not the Mailchimp API.", advice=WHO_ANSWERS, status=answer.status
         )
     if not isinstance(request, DocumentRequest):
         return None
@@ -113,7 +111,7 @@ def _without_problem(request: Request, answer: Answer) -> ConnectorError:
             code="access_denied",
             retry_after=BLOCKED_PAUSE,
         )
-    if answer.status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.FORBIDDEN}:
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS or (answer.status == HTTPStatus.FORBIDDEN and not text):
         return TransientError(
             "Mailchimp is throttling calls of this user.",
             advice="If it lasts, lower `concurrency`.",

@@ -123,6 +123,13 @@ _MEANINGS = (
         "Another member of the audience already has this address.",
     ),
     _Meaning(
+        r"^(invalid resource: )?(the |this |your |a )?(merge fields?|values?|choices?|options?|groups?"
+        r"|interests?|tags?|segments?|dropdowns?)\b|\bplease (enter|choose|select)\b(?!.*\be-?mail)",
+        Refusal.INVALID_FIELDS,
+        "Mailchimp refuses a field's value, or misses a required one.",
+        "Correct it in the source, or change the field in the audience.",
+    ),
+    _Meaning(
         "signed up to a lot of lists very recently",
         Refusal.SIGNUP_THROTTLED,
         "Mailchimp takes no further sign-up of this address for now.",
@@ -153,7 +160,7 @@ _MEANINGS = (
     ),
     _Meaning(
         r"\b(was|is|were|be|been) (\w+ )?(removed|deleted|archived)|\bremoved (them|him|her)sel"
-        r"|\bleft (this|the|your)\b",
+        r"|\bleft (this|the|your)\b|\bno longer (on|in|part of) (this|the|your)\b",
         Refusal.REMOVED,
         "The person was removed from the audience, and Mailchimp takes nobody back.",
         _BY_FORM,
@@ -168,7 +175,9 @@ _MEANINGS = (
     _Meaning(
         r"unsubscri|opt(ed|s)?[ -]?out|no longer (a )?subscribe|\b(non|not)[ -]?subscribed\b"
         r"|(cancell?|end|stopp|revok|withdr[ae]w)\w*\b.{0,20}(subscription|consent|permission)"
-        r"|(not|n't) (to |wish to |want to |want )?(be )?(contact|e?-?mail|receiv)|inactive|deactivated by",
+        r"|(subscription|consent|permission)\b.{0,20}\b(cancel|end|stopp|revok|withdr)"
+        r"|\b(not|never|n't)[ -](to |wish to |want to |want )?(be )?(contact|e?-?mail|receiv|send)"
+        r"|inactive|not active|deactivated by",
         Refusal.UNSUBSCRIBED,
         "The person unsubscribed.",
         _BY_FORM,
@@ -176,7 +185,8 @@ _MEANINGS = (
     _Meaning(r"bounc|\bcleaned\b|undeliverable", Refusal.BOUNCED, "Mail to the address bounced.", _BY_FORM),
     _Meaning(
         r"\bpending\b|\b(not|never|yet to|n't)\b.{0,20}\bconfirm|unconfirmed|await\w* confirmation"
-        r"|wait\w* .{0,30}\bconfirm|\bopt-?in\b.{0,20}\b(not|incomplete|missing|required)\b",
+        r"|wait\w* .{0,30}\b(confirm|opt-?in)|\bre-?confirm"
+        r"|\bopt-?in\b.{0,20}\b(not|incomplete|missing|required|outstanding|open)\b",
         Refusal.PENDING,
         "The person has not confirmed the subscription.",
         "Only the person can, by the mail that Mailchimp sent.",
@@ -202,6 +212,8 @@ _MEANINGS = (
 )
 
 _ADDRESS = re.compile(r"\S+@\S+")
+_QUOTED = re.compile(r"(?<!\w)'[^']*'(?!\w)|\"[^\"]*\"|“[^”]*”")
+"""A quotation is a value or a name, which may be a word like `unsubscribed`."""
 
 
 def item_error(item: Mapping[str, Any]) -> RefusedError:
@@ -211,7 +223,12 @@ def item_error(item: Mapping[str, Any]) -> RefusedError:
     field_errors: tuple[FieldError, ...] = ()
     if item.get("field"):
         field_errors = (FieldError(str(item["field"]), without_addresses(complaint or text)),)
-        text = text if _meaning(text) else "Your merge fields were invalid."
+        # Of a field, a text may say "inactive" and mean its value.
+        text = (
+            text
+            if _names_address(str(item["field"])) and _meaning(text)
+            else "Your merge fields were invalid."
+        )
     else:
         text = f"{text} {complaint}".rstrip()
     return refusal_error(text, field_errors, code=str(item.get("error_code") or "") or None)
@@ -223,12 +240,12 @@ def without_addresses(text: str) -> str:
 
 
 def _meaning(text: str) -> _Meaning | None:
-    lowered = without_addresses(text).lower()
+    lowered = _QUOTED.sub("''", without_addresses(text)).lower()
     return next((meaning for meaning in _MEANINGS if re.search(meaning.says, lowered)), None)
 
 
 def _names_address(field: str) -> bool:
-    return re.sub(r"[^a-z]", "", field.lower()) in {"", "email", "emailaddress"}
+    return re.sub(r"[^a-z]", "", field.lower()) in {"", "email", "emailaddress", "status", "statusifnew"}
 
 
 def refusal_error(text: str, field_errors: tuple[FieldError, ...], **details: Any) -> RefusedError:  # noqa: ANN401 (those of the error)

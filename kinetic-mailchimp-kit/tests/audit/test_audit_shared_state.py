@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,6 +33,7 @@ from kinetic_mailchimp.audit.state.three_way import (
     three_way,
 )
 from kinetic_mailchimp.epicor import row_name
+from msgspec.structs import replace
 
 TEXT = st.text(max_size=3)
 VALUES = st.sampled_from(["", "a", "b", "c", None])

@@ -84,6 +84,7 @@ CASES: list[tuple[int, Any, type[ConnectorError], str]] = [
         "no column ChangeDate",
     ),
     (404, kinetic("Resource not found for the segment 'Partz'."), ConfigurationError, "Partz"),
+    (400, kinetic("No", "Ice.Common.UnauthorizedAccessException"), PermissionDeniedError, "menu and service"),
     (404, HTML, ConfigurationError, "`base_url`"),
     (404, "", ConfigurationError, "does not exist"),
     (400, kinetic("Customer not available", BUSINESS), NotFoundError, "Customer not available"),
@@ -92,6 +93,15 @@ CASES: list[tuple[int, Any, type[ConnectorError], str]] = [
     (414, HTML, UrlTooLongError, "fewer columns"),
     (404, f"{HTML} HTTP Error 404.15 - Not Found", UrlTooLongError, "`maxQueryString`"),
     (400, kinetic("The limit of '100' for Top query has been exceeded.", ODATA), PageTooLargeError, "100"),
+    (400, kinetic("Page size may be at most 500.", ODATA), PageTooLargeError, "administrators"),
+    (400, kinetic("$top must be between 1 and 100."), PageTooLargeError, "administrators"),
+    (400, kinetic("MaxExpressionDepth was exceeded", ODATA), FilterTooLargeError, "Max"),
+    (400, kinetic("The query has too many conditions.", ODATA), FilterTooLargeError, "Max"),
+    (500, kinetic("x", "System.InsufficientExecutionStackException"), FilterTooLargeError, "Max"),
+    (404, f"{HTML} HTTP Error 404.13 - Not Found", BodyTooLargeError, "too large"),
+    (500, f"{HTML} Maximum request length exceeded.", BodyTooLargeError, "too large"),
+    (404, f"{HTML} HTTP Error 404.20 - Not Found", PathRefusedError, "`write_mode`"),
+    (400, f"{HTML} <h2>Bad Request - Invalid URL</h2>", PathRefusedError, "`write_mode`"),
     (400, kinetic("The node count limit of '100' has been exceeded.", ODATA), FilterTooLargeError, "Max"),
     (400, f"{HTML} The plain HTTP request was sent to HTTPS port", ConfigurationError, "`https://`"),
     (413, HTML, BodyTooLargeError, "too large"),
@@ -136,6 +146,48 @@ def test_the_type_of_a_business_rule_decides_and_not_its_words(
     error = classify(READ, make_answer(status, kinetic(words, error_type)))
     assert type(error) is DataError
     assert (error.message, error.advice, error.retry_after) == (words, "", None)
+
+
+@pytest.mark.parametrize("status", [400, 409, 500])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"errorMessage": "Company not valid.", "errorType": BUSINESS},
+        {
+            "ErrorMessage": "Company not valid.",
+            "ErrorDetails": [{"Type": "Error", "Method": "ThrowBLException"}],
+        },
+        {
+            "ErrorMessage": "Company not valid.",
+            "ErrorType": "System.Exception",
+            "ErrorDetails": [{"Type": BUSINESS}],
+        },
+        {"error": {"code": BUSINESS, "message": "Company not valid."}},
+        {
+            "error": {
+                "message": "Company not valid.",
+                "innererror": {"type": "System.Exception", "internalexception": {"type": "Ice.BLException"}},
+            }
+        },
+    ],
+    ids=str,
+)
+def test_the_type_of_a_business_rule_is_found_in_every_shape(
+    make_answer: Any, status: int, body: Any
+) -> None:
+    assert type(classify(READ, make_answer(status, body))) is DataError
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_a_page_without_a_reason_in_answer_to_a_long_query_may_be_about_its_length(
+    make_answer: Any, status: int
+) -> None:
+    page = make_answer(status, HTML, "text/html")
+    long = Request("GET", READ.url, params={"$filter": " or ".join(["CustNum eq 1"] * 100)})
+    error = classify(long, page)
+    assert type(error) is UrlTooLongError
+    assert "`base_url`" in error.advice
+    assert type(classify(READ, page)) is not UrlTooLongError
 
 
 def test_every_row_of_the_table_is_reached(make_answer: Any) -> None:

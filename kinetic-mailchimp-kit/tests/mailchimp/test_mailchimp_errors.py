@@ -114,6 +114,12 @@ def test_a_refused_member_has_its_reason_and_no_address_in_the_text(
         ("{} is blocked", Refusal.COMPLIANCE_STATE),
         ("{} is on the blacklist", Refusal.COMPLIANCE_STATE),
         ("{} marked your mail as junk", Refusal.COMPLIANCE_STATE),
+        ("{} is no longer on the list", Refusal.REMOVED),
+        ("Consent withdrawn by {}", Refusal.UNSUBSCRIBED),
+        ("{} asked never to be emailed again", Refusal.UNSUBSCRIBED),
+        ("{} is on the do-not-mail list", Refusal.UNSUBSCRIBED),
+        ("{} must re-confirm", Refusal.PENDING),
+        ("Awaiting the double opt-in of {}", Refusal.PENDING),
         ("{} was forgotten", Refusal.FORGOTTEN),
         ("{} was deleted and can't be imported", Refusal.REMOVED),
     ],
@@ -132,10 +138,21 @@ def test_people_who_left_are_known_in_any_wording(text: str, reason: Refusal) ->
         "This audience has reached its limit",
         "Language xx is unsupported",
         "The contact is not a valid record",
+        "The tag 'Unsubscribed customers' cannot be set",
+        'The choice "Archived" is not in the dropdown',
+        "Interest Inactive Customers is not valid in this list",
+        "Please enter a value for OPTEDOUT",
+        "ACCTSTATUS does not take 'inactive'",
     ],
 )
 def test_what_is_wrong_with_a_value_is_not_taken_for_a_person_who_left(text: str) -> None:
     assert item_error({"email_address": SOMEBODY, "error": text}).reason not in PERSON_LEFT
+
+
+@pytest.mark.parametrize("text", ["inactive is not one of active, blocked", "Pending Ltd is too long"])
+def test_the_words_about_a_field_are_not_about_the_person(text: str) -> None:
+    shown = item_error({"email_address": SOMEBODY, "error": text, "field": "ACCTSTATUS"})
+    assert (shown.reason, shown.field) == (Refusal.INVALID_FIELDS, "ACCTSTATUS")
 
 
 def test_the_signup_throttle_is_for_another_day() -> None:
@@ -173,6 +190,7 @@ def test_an_item_whose_text_is_new_is_still_known_by_its_field() -> None:
         (raw(403), TransientError, "throttling"),
         (raw(429), TransientError, "concurrency"),
         (answer(429, "Too Many Requests", "You have exceeded the limit"), TransientError, "concurrency"),
+        (raw(403, "<html>Rejected</html>"), TransientError, "in front"),
         (raw(403, "<TITLE>Access Denied</TITLE> Reference #18"), TransientError, "IP address"),
         (raw(503, "<html>Access Denied</html>"), TransientError, "not the cause"),
         (raw(400, "<html>Bad Request</html>"), TransientError, "`base_url`"),
@@ -190,7 +208,7 @@ def test_an_item_whose_text_is_new_is_still_known_by_its_field() -> None:
         ),
         (raw(426), ConfigurationError, "`base_url`"),
         (raw(302), ConfigurationError, "`base_url`"),
-        (raw(200, "<html>Log in to the network</html>"), ConfigurationError, "proxy"),
+        (raw(200, "<html>Log in to the network</html>"), TransientError, "proxy"),
         (answer(404, "Resource Not Found", "x"), NotFoundError, "The member"),
         (
             answer(

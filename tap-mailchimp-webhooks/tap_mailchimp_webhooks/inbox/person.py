@@ -6,11 +6,12 @@ import re
 from collections.abc import Sequence
 
 import msgspec
+from kinetic_mailchimp.kit.database.batches import in_batches
 from kinetic_mailchimp.kit.errors import TransientError
 from kinetic_mailchimp.kit.parsing.email_address import email_key
 from sqlalchemy import func, select
 
-from tap_mailchimp_webhooks.inbox.store import LOOKUP_CHUNK, Inbox, StoredEvent, chunks
+from tap_mailchimp_webhooks.inbox.store import LOOKUP_CHUNK, Inbox, StoredEvent
 from tap_mailchimp_webhooks.inbox.tables import events, readers
 
 
@@ -39,7 +40,7 @@ def unread(inbox: Inbox, found: Sequence[StoredEvent]) -> int:
             connection.execute(
                 select(func.count()).where(events.c.sequence.in_(some), events.c.stream.is_not(None))
             ).scalar_one()
-            for some in chunks(waiting, LOOKUP_CHUNK)
+            for some in in_batches(waiting, LOOKUP_CHUNK)
         )
 
 
@@ -53,7 +54,7 @@ def remove(inbox: Inbox, found: Sequence[StoredEvent]) -> None:
     with database.writing() as connection:
         if database.is_sqlite:
             connection.exec_driver_sql("PRAGMA secure_delete=ON")
-        for some in chunks([event.sequence for event in found], LOOKUP_CHUNK):
+        for some in in_batches([event.sequence for event in found], LOOKUP_CHUNK):
             connection.execute(events.delete().where(events.c.sequence.in_(some)))
     with database.autocommit() as connection:
         if not database.is_sqlite:

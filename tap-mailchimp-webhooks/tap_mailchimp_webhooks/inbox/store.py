@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from kinetic_mailchimp.kit.database.batches import in_batches
 from kinetic_mailchimp.kit.database.bulk_insert import insert_rows
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
 from tap_mailchimp_webhooks.events.event import Arrival, subject_of
+from tap_mailchimp_webhooks.inbox.arrivals import announce
 from tap_mailchimp_webhooks.inbox.database import Database
 from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.tables import events, identity
@@ -83,7 +85,9 @@ class Inbox:
                 fresh.append(arrival.event_id not in known)
                 known.add(arrival.event_id)
             new_rows = [tuple(row.values()) for row, is_new in zip(rows, fresh, strict=True) if is_new]
-            insert_rows(connection, events, tuple(rows[0]) if rows else (), new_rows)
+            if new_rows:
+                insert_rows(connection, events, tuple(rows[0]), new_rows)
+                announce(connection)
         return fresh
 
     def requeue(self, sequences: Sequence[int]) -> None:
@@ -97,6 +101,7 @@ class Inbox:
             connection.execute(events.delete().where(wanted))
             if again:
                 connection.execute(events.insert(), again)
+                announce(connection)
 
     def read(
         self, stream: str, *, after: int, limit: int = 500, list_ids: Sequence[str] = ()
@@ -151,7 +156,7 @@ class Inbox:
         }
         found: dict[str, list[StoredEvent]] = {}
         with self.database.reading() as connection:
-            for digests in chunks(list(asked), LOOKUP_CHUNK):
+            for digests in in_batches(list(asked), LOOKUP_CHUNK):
                 rows = connection.execute(
                     select(events)
                     .where(events.c.email_digest.in_(digests), events.c.list_id == list_id)
@@ -169,7 +174,7 @@ class Inbox:
         """
         found: dict[str, str] = {}
         with self.database.reading() as connection:
-            for some in chunks([web_id for web_id in web_ids if web_id], LOOKUP_CHUNK):
+            for some in in_batches([web_id for web_id in web_ids if web_id], LOOKUP_CHUNK):
                 rows = connection.execute(
                     select(events)
                     .where(events.c.web_id.in_(some), events.c.list_id == list_id)
@@ -242,13 +247,8 @@ def _known_ids(connection: Connection, event_ids: Sequence[str]) -> set[str]:
     # SQLAlchemy's own IN (…) takes ten times as long as the database does, and each delivery waits for it.
     mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
     known: set[str] = set()
-    for some in chunks(event_ids, LOOKUP_CHUNK):
+    for some in in_batches(event_ids, LOOKUP_CHUNK):
         marks = ", ".join([mark] * len(some))
         query = f"SELECT event_id FROM {events.name} WHERE event_id IN ({marks})"  # noqa: S608 (our own names)
         known.update(connection.exec_driver_sql(query, tuple(some)).scalars())
     return known
-
-
-def chunks(items: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
-    """A sequence in pieces of at most `size`."""
-    return (items[start : start + size] for start in range(0, len(items), size))

@@ -5,26 +5,27 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from threading import Event
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 from kinetic_mailchimp.kit.parsing.timestamps import utc_now
 
+from tap_mailchimp_webhooks.inbox.arrivals import Arrivals
 from tap_mailchimp_webhooks.inbox.readers import Readers
 from tap_mailchimp_webhooks.inbox.store import Inbox, StoredEvent
 
 logger = logging.getLogger(__name__)
 
 BATCH = 500
-POLL_SECONDS = 0.01
-"""Between two queries of the inbox while following. Each asks for one number of an index: on either database
-some 0.1 to 0.2 ms, so that a follower without work needs one or two per cent of a core."""
-
 NOTE_SECONDS = 5.0
 """Between two notes of the position, which only metrics and retention need."""
 
 RETRY_SECONDS = 1.0
+
+QUIET_SECONDS = 60.0
+"""After so long without an event a follower says that it is there: its target has other work to look for."""
 
 
 @dataclass(frozen=True)
@@ -82,31 +83,38 @@ class EventReader:
     def follow(self, seconds: float | None) -> Iterator[list[StoredEvent]]:
         """Read what is there and what arrives, until stopped or until the time is over.
 
-        An empty batch means that an event of another stream arrived. While the database does not answer, it
-        waits.
+        An empty batch means that an event of another stream arrived, or that nothing has for a while. While
+        the database does not answer, it waits.
 
         Raises:
             TransientError: The inbox file was removed or replaced: no event would come any more.
         """
         end = float("inf") if seconds is None else self._clock() + seconds
-        seen = -1
+        with closing(Arrivals(self._inbox.database)) as arrivals:
+            yield from self._follow(arrivals, end)
+        self._note(emitted=self._after)
+
+    def _follow(self, arrivals: Arrivals, end: float) -> Iterator[list[StoredEvent]]:
+        seen, spoke_at = -1, self._clock()
         while not self._stop.is_set() and self._clock() < end:
             self._inbox.database.check_file()
             try:
                 last = self._inbox.last_sequence()
-                batch = self._next() if last != seen else None
+                is_due = last != seen or self._clock() - spoke_at >= QUIET_SECONDS
+                batch = self._next() if is_due else None
+                if not batch:
+                    if self._clock() - self._noted_at > NOTE_SECONDS:
+                        self._note(emitted=max(last, self._after))
+                    if batch is None:
+                        arrivals.wait(self._stop)
+                    seen = last
             except TransientError as error:
                 logger.warning("%s Trying again in %g s.", error, RETRY_SECONDS)
                 self._stop.wait(RETRY_SECONDS)
                 continue
             if batch is not None:
+                spoke_at = self._clock()
                 yield batch
-            if not batch:
-                seen = last
-                if self._clock() - self._noted_at > NOTE_SECONDS:
-                    self._note(emitted=max(seen, self._after))
-                self._stop.wait(POLL_SECONDS)
-        self._note(emitted=self._after)
 
     def _next(self) -> list[StoredEvent]:
         position = self._position

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 from kinetic_mailchimp.audit import Action, Decision
+from kinetic_mailchimp.kit.errors import ConnectorError
 from kinetic_mailchimp.kit.http.call import HttpCall
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
+from msgspec.structs import replace
 
 from target_epicor_contacts.audit.event_result import BatchResult, EventResult
 from target_epicor_contacts.contract.contact_update import ContactUpdate, InvalidUpdateError, parse_updates
@@ -81,6 +82,18 @@ def decide(event: EventPlan, batch: BatchResult, rules: Rules, unmatched: Unmatc
         dead_letter=event.update.record if keep else None,
         parts=(*_created(result), *_parts(result), *_kept(result)),
     )
+
+
+def decide_unanswered(aborted: Decision, update: ContactUpdate, error: ConnectorError) -> Decision:
+    """The decision about a record whose person Kinetic cannot be asked about, while it answers about others.
+
+    Args:
+        aborted: The decision as it would be if the run had ended.
+        update: The record.
+        error: What remained after all attempts.
+    """
+    detail = f"Every look-up of this address fails, and one of another does not. {error}"
+    return replace(aborted, reason="no_answer_about_it", detail=detail, dead_letter=update.record)
 
 
 def _decision(

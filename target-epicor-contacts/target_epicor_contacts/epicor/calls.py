@@ -80,8 +80,18 @@ def make_call(send: Callable[[], Reply], note: Callable[[HttpCall], None], clock
 
 
 def is_server_error(error: ConnectorError) -> bool:
-    """True if the server itself failed over what was sent, and is not just busy or away."""
-    return error.status == 500  # noqa: PLR2004 (HTTP)
+    """True if the server itself failed over what was sent, and is not just busy or away.
+
+    With 200, a web page came in place of an answer, as firewalls send it.
+    """
+    return error.status in {200, 500}
+
+
+def may_be_about_one(error: ConnectorError) -> bool:
+    """True if what was asked may be the cause of a failure, so that the same about others may work."""
+    return not isinstance(error, CredentialsError) and (
+        is_server_error(error) or error.status in {400, 403, 404, 406, 501}
+    )
 
 
 def is_passing(error: ConnectorError) -> bool:

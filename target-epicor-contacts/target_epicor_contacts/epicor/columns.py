@@ -1,23 +1,15 @@
-"""Epicor's columns: which exist, the form of their values, and the equality of two values."""
+"""Epicor's columns: which exist, which may be written, and how much they take."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
-from html.entities import html5
 from typing import Any
 
-from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
-from kinetic_mailchimp.kit.parsing.countries import country_code, country_name
-from kinetic_mailchimp.kit.parsing.numbers import bounded_decimal
-from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
+from kinetic_mailchimp.kit.errors import ConfigurationError
 
+from target_epicor_contacts.epicor.column_values import COUNTRY, InvalidValueError, coerce, is_damaged
 from target_epicor_contacts.epicor.entities import CONTACT, EMAIL, Entity
 
 NEVER_WRITTEN: Mapping[str, str] = {
@@ -33,25 +25,15 @@ NEVER_WRITTEN: Mapping[str, str] = {
 }
 """Columns that no record may set, and why."""
 
-OF_CONTACTS_ONLY = frozenset({"Name", "FirstName", "MiddleName", "LastName"})
+NAME = "Name"
+OF_CONTACTS_ONLY = frozenset({NAME, "FirstName", "MiddleName", "LastName"})
 """A person's name never becomes the name of a company."""
 
-
-_BROKEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffd-\uffff]")
-_ENTITY = re.compile(r"&(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
 CHANGE_TIMESTAMPS = ("UpdatedOn", "ChangedOn")
 """Columns with the time of a row's last change, best first."""
 CHANGE_COLUMNS = (*CHANGE_TIMESTAMPS, "ChangeDate", "ChangeTime")
 """All columns that are needed for it; ChangeDate and ChangeTime are the last resort."""
-
-
-COUNTRY = "country"
-"""The type of a text that names a country: a code and a name mean the same."""
-
-
-class InvalidValueError(DataError):
-    """A value that its column cannot take."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +43,15 @@ class Columns:
     Attributes:
         types: Name of an entity to its columns and their OData types.
         lengths: Name of an entity to the most characters of its columns, where `$metadata` tells.
+        countries: The columns that name a country.
+        names_companies: Whether a merge field is declared for `Name`: then it is the customer's, and a
+            contact's follows from its parts alone.
     """
 
     types: Mapping[str, Mapping[str, str]]
     lengths: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     countries: frozenset[str] = frozenset()
+    names_companies: bool = False
 
     def coerced(self, entity: Entity, column: str, value: Any) -> Any:  # noqa: ANN401 (any JSON)
         """The value in the form that the column takes.
@@ -103,7 +89,10 @@ class Columns:
 
     def edm_type(self, entity: Entity, column: str) -> str | None:
         """The type of a column, or None where the entity has no such column or must not get it."""
-        if column in OF_CONTACTS_ONLY and entity is not CONTACT:
+        if column == NAME and self.names_companies:
+            if entity is CONTACT:
+                return None
+        elif column in OF_CONTACTS_ONLY and entity is not CONTACT:
             return None
         edm_type = self.types.get(entity.name, {}).get(column)
         return COUNTRY if edm_type == "Edm.String" and column in self.countries else edm_type
@@ -164,143 +153,6 @@ def _how_to_add(column: str, tables: Iterable[str]) -> str:
     )
 
 
-def is_damaged(text: str) -> bool:
-    """True if a text was broken on its way: it has a lost character, half of one, or an HTML entity."""
-    entities = (found[1] for found in _ENTITY.finditer(text))
-    return bool(_BROKEN.search(text)) or any(name[0] == "#" or f"{name};" in html5 for name in entities)
-
-
 def _units(text: str) -> int:
     """The length of a text as SQL Server counts it: an emoji is two."""
     return len(text) + sum(character > "\uffff" for character in text)
-
-
-def coerce(column: str, value: Any, edm_type: str) -> Any:  # noqa: ANN401 (any JSON)
-    """The value in the form that the column takes.
-
-    Args:
-        column: Name of the column, for the message.
-        value: As the event has it.
-        edm_type: The column's type in `$metadata`.
-
-    Raises:
-        InvalidValueError: It cannot be brought into that form.
-    """
-    try:
-        return _conversion(edm_type)(value)
-    except (ValueError, TypeError, InvalidOperation, KeyError) as error:
-        raise InvalidValueError(
-            f"The value for `{column}` is not a valid {edm_type.removeprefix('Edm.')}.",
-            advice="Check the mapping.",
-            field=column,
-        ) from error
-
-
-def same(one: Any, other: Any, edm_type: str) -> bool:  # noqa: ANN401 (any JSON)
-    """True if two values mean the same to Epicor: timestamps in any zone, a missing text and an empty one."""
-    return one == other or _canonical(one, edm_type) == _canonical(other, edm_type)
-
-
-def is_empty(value: Any) -> bool:  # noqa: ANN401 (any JSON)
-    """True if a value stands for nothing."""
-    return value is None or value == ""
-
-
-def fingerprint(value: Any, edm_type: str) -> str:  # noqa: ANN401 (any JSON)
-    """A digest that shows a change of a value: the ledger holds no names and no streets."""
-    canonical = _canonical(value, edm_type)
-    if canonical is None:
-        return ""
-    return hashlib.blake2b(json.dumps(canonical).encode(), digest_size=10).hexdigest()
-
-
-def timestamp_in(value: Any) -> datetime | None:  # noqa: ANN401 (any JSON)
-    """The timestamp in a value of Epicor, in UTC; without a zone it is in UTC. None where there is none."""
-    try:
-        return parse_timestamp(str(value)).astimezone(UTC)
-    except ValueError:
-        return None
-
-
-def _canonical(value: Any, edm_type: str) -> str | None:  # noqa: ANN401 (any JSON)
-    if is_empty(value):
-        return None
-    try:
-        converted = _conversion(edm_type)(value)
-    except (ValueError, TypeError, InvalidOperation, KeyError):
-        return str(value)
-    if edm_type in {"Edm.Decimal", "Edm.Double", "Edm.Single"}:
-        return str(Decimal(str(converted)).normalize())
-    if edm_type == COUNTRY:
-        return country_code(converted) or str(converted)
-    return str(converted)
-
-
-def _text(value: Any) -> str:  # noqa: ANN401 (any JSON)
-    if isinstance(value, datetime):
-        return _in_epicor(value)
-    if isinstance(value, dict | list):
-        raise TypeError("not a text")
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _country(value: Any) -> str:  # noqa: ANN401 (any JSON)
-    return country_name(_text(value))
-
-
-def _conversion(edm_type: str) -> Callable[[Any], Any]:
-    return _CONVERSIONS.get(edm_type, _text)
-
-
-_BOOLEANS: Mapping[Any, bool] = {
-    True: True,
-    False: False,
-    **dict.fromkeys(("true", "yes", "y", "1"), True),
-    **dict.fromkeys(("false", "no", "n", "0", ""), False),
-}
-
-
-def _boolean(value: Any) -> bool:  # noqa: ANN401 (any JSON)
-    return _BOOLEANS[value.strip().lower() if isinstance(value, str) else value]
-
-
-def _integer(value: Any) -> int:  # noqa: ANN401 (any JSON)
-    number = bounded_decimal(value)
-    if number != number.to_integral_value():
-        raise ValueError("not a whole number")
-    return int(number)
-
-
-def _number(value: Any) -> float | int:  # noqa: ANN401 (any JSON)
-    number = bounded_decimal(value)
-    return int(number) if number == number.to_integral_value() else float(number)
-
-
-def _timestamp(value: Any) -> str | None:  # noqa: ANN401 (any JSON)
-    if is_empty(value):
-        return None
-    timestamp = value if isinstance(value, datetime) else timestamp_in(value)
-    if timestamp is None:
-        raise ValueError("not a timestamp")
-    return _in_epicor(timestamp)
-
-
-def _in_epicor(timestamp: datetime) -> str:
-    """The text of a timestamp in UTC as Kinetic writes it: no fraction where there is none."""
-    return timestamp.isoformat().replace("+00:00", "Z")
-
-
-def _date(value: Any) -> str | None:  # noqa: ANN401 (any JSON)
-    timestamp = _timestamp(value)
-    return timestamp[:10] if timestamp else None
-
-
-_CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
-    "Edm.String": _text,
-    COUNTRY: _country,
-    "Edm.Boolean": _boolean,
-    **dict.fromkeys(("Edm.Byte", "Edm.Int16", "Edm.Int32", "Edm.Int64"), _integer),
-    **dict.fromkeys(("Edm.Decimal", "Edm.Double", "Edm.Single"), _number),
-    "Edm.DateTimeOffset": _timestamp,
-    "Edm.Date": _date,
-}

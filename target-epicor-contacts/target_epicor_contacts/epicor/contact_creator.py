@@ -17,7 +17,8 @@ from kinetic_mailchimp.kit.parsing.email_address import InvalidEmailError, parse
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate
 from target_epicor_contacts.epicor.calls import Clock, as_permanent_failure, is_server_error, make_call
-from target_epicor_contacts.epicor.columns import Columns, InvalidValueError
+from target_epicor_contacts.epicor.column_values import InvalidValueError
+from target_epicor_contacts.epicor.columns import Columns
 from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, EpicorRow
 from target_epicor_contacts.epicor.row_finder import RowFinder
 

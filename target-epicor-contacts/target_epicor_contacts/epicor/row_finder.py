@@ -1,62 +1,34 @@
-"""Finds rows in Kinetic: by address, by person and by key, many at a time, inside the limits of a URL."""
+"""Finds rows in Kinetic: by address, by person and by key, many at a time."""
 
 from __future__ import annotations
 
-import logging
-import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor
-from enum import StrEnum
-from urllib.parse import quote
 
-from kinetic_mailchimp.epicor import EpicorClient, Row
-from kinetic_mailchimp.epicor.errors import ProbeRequest, QueryRefusedError, UrlTooLongError
-from kinetic_mailchimp.epicor.odata import after, and_, eq, literal, or_
-from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.epicor import EpicorClient
+from kinetic_mailchimp.epicor.odata import and_, eq
+from kinetic_mailchimp.kit.errors import ConnectorError
 
+from target_epicor_contacts.epicor.address_query import PROBED_ROWS, AddressFilter, AddressQuery
 from target_epicor_contacts.epicor.addresses import addresses_in, person_of
-from target_epicor_contacts.epicor.calls import Portions
+from target_epicor_contacts.epicor.calls import may_be_about_one
 from target_epicor_contacts.epicor.entities import CONTACT, EMAIL, PERSON, Entity, EpicorRow
+from target_epicor_contacts.epicor.row_reader import RowReader
 
-logger = logging.getLogger(__name__)
-
-PAGE = 1_000
-PROBED_ROWS = 100
-"""Rows among which an address with capitals is looked for, where `tolower` is refused."""
-KEYSET_RESERVE = 400
-"""Characters that a second page adds to the condition."""
+_NOBODY = "nobody@example.com"
 CACHED_ADDRESSES = 20_000
 _NEVER: tuple[float, frozenset[str]] = (float("-inf"), frozenset())
 
 
-class AddressFilter(StrEnum):
-    """Ways to ask the server for an address; its answer is compared again here."""
-
-    CONTAINS = "contains"
-    """Finds `mailto:`, display names and spaces too."""
-    TOLOWER = "tolower"
-    """The same, in a database that is known to tell capitals apart."""
-    EQUALS = "equals"
-    """Clean columns only; the fastest."""
-
-    def condition(self, address: str, *, by_case: bool = False) -> str:
-        """The OData condition for an address.
-
-        Args:
-            address: As `email_key` makes it.
-            by_case: Whether the database tells capitals apart.
-        """
-        column = f"tolower({EMAIL})" if by_case or self is AddressFilter.TOLOWER else EMAIL
-        if self is AddressFilter.EQUALS:
-            return eq(column, address)
-        return f"contains({column},{literal(address)})"
-
-
 class RowFinder:
-    """Reads rows, several requests at a time, and keeps the answers for a while.
+    """Finds rows, and keeps the answers for a while.
+
+    Attributes:
+        addresses: The way in which Kinetic is asked for addresses.
+        reader: Reads the rows.
 
     Args:
         selected: The columns to read, by kind of row; the kinds are those that are matched.
@@ -77,17 +49,17 @@ class RowFinder:
         cached_addresses: int = CACHED_ADDRESSES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._client = client
-        self._selected = selected
-        self._executor = executor
-        self._address_filter = address_filter
-        self._by_case: bool | None = True if address_filter is AddressFilter.TOLOWER else None
+        self._companies = client.settings.companies
+        self._entities = tuple(selected)
+        self.reader = RowReader(client, selected, executor)
+        self.addresses = AddressQuery(client, selected, address_filter)
         self._keep_seconds = keep_seconds
         self._cached_addresses = cached_addresses
         self._clock = clock
-        self._portions = Portions()
         self._rows: dict[str, EpicorRow] = {}
         self._found: dict[str, tuple[float, frozenset[str]]] = {}
+        self._failure: ConnectorError | None = None
+        self._failed: frozenset[str] = frozenset()
 
     def find(self, addresses: Iterable[str], *, fresh: AbstractSet[str] = frozenset()) -> list[EpicorRow]:
         """Every row that holds one of the addresses, and the contacts linked to those as the same person.
@@ -104,7 +76,11 @@ class RowFinder:
             address for address in wanted if address in fresh or self._found.get(address, _NEVER)[0] <= now
         ]
         if unknown:
-            self._ask(unknown, now + self._keep_seconds)
+            try:
+                self._ask(unknown, now + self._keep_seconds)
+            except ConnectorError as error:
+                self._failure, self._failed = error, frozenset(unknown)
+                raise
         ids = {row_id for address in wanted for row_id in self._found[address][1] if row_id in self._rows}
         return [self._rows[row_id] for row_id in sorted(ids)]
 
@@ -120,9 +96,33 @@ class RowFinder:
             groups[row.company, row.entity].append(
                 and_(*(eq(column, value) for column, value in row.key.items() if column != "Company"))
             )
-        found = {row.id: row for row in self._read(groups, one_by_one=one_by_one, by_key=True)}
+        found = {row.id: row for row in self.reader.read(groups, one_by_one=one_by_one, by_key=True)}
         wanted = {row.id for row in rows}
         return {row_id: row for row_id, row in found.items() if row_id in wanted}
+
+    def failed_over_some(self, error: ConnectorError) -> bool:
+        """Tell whether a look-up failed over the addresses in it: one about another address is answered.
+
+        Args:
+            error: What ended a batch.
+        """
+        if error is not self._failure or not may_be_about_one(error):
+            return False
+        try:
+            witness = self.addresses.conditions([self._other_address()])
+            list(self.reader.read(self._everywhere(witness)))
+        except ConnectorError:
+            return False
+        return True
+
+    def _other_address(self) -> str:
+        """An address of some row that the failed look-up did not ask for; without any, a made-up one."""
+        for company, entity in self._everywhere([]):
+            for row in self.addresses.first(company, entity, f"{EMAIL} ne ''", PROBED_ROWS):
+                for address in addresses_in(row.get(EMAIL)):
+                    if address not in self._failed:
+                        return address
+        return _NOBODY
 
     def remember(self, before: EpicorRow, now: EpicorRow | None) -> None:
         """Keep a row that was written.
@@ -141,16 +141,6 @@ class RowFinder:
         for address in touched:
             self._found.pop(address, None)
 
-    def describe_capitals(self) -> str:
-        """Find out, and say, whether the database takes `Pat@` and `pat@` for different texts.
-
-        Raises:
-            ConfigurationError: It does, and cannot be asked for addresses in lower case.
-        """
-        if self._tells_capitals_apart():
-            return "The database tells capitals apart: addresses are asked for in lower case."
-        return "The database finds addresses in any spelling."
-
     def forget(self, address: str) -> None:
         """Ask Kinetic again when this address is needed next."""
         self._found.pop(address, None)
@@ -161,14 +151,11 @@ class RowFinder:
             self._rows.clear()
 
     def _ask(self, addresses: Sequence[str], keep_until: float) -> None:
-        if self._by_case is None:
-            self._by_case = self._tells_capitals_apart()
-        by_case = self._by_case
-        conditions = [self._address_filter.condition(address, by_case=by_case) for address in addresses]
+        conditions = self.addresses.conditions(addresses)
         asked = set(addresses)
         rows = [
             row
-            for row in self._read(self._everywhere(conditions))
+            for row in self.reader.read(self._everywhere(conditions))
             if asked.intersection(addresses_in(row.values.get(EMAIL)))
         ]
         linked = self._linked(rows)
@@ -180,165 +167,19 @@ class RowFinder:
         self._found.update({address: (keep_until, frozenset(ids)) for address, ids in found.items()})
         self._rows.update({row.id: row for row in rows})
 
-    def _tells_capitals_apart(self) -> bool:
-        """Find out whether the database takes `Pat@` and `pat@` for different texts.
-
-        Raises:
-            ConfigurationError: It does, and cannot be asked for addresses in lower case.
-        """
-        return any(self._has_other_spellings(company, entity) for company, entity in self._everywhere([]))
-
-    def _has_other_spellings(self, company: str, entity: Entity) -> bool:
-        try:
-            found = self._first(company, entity, f"tolower({EMAIL}) ne {EMAIL}")
-        except QueryRefusedError as error:
-            rows = self._first(company, entity, f"contains({EMAIL},'@')", PROBED_ROWS)
-            row = next((row for row in rows if _has_capitals(row.get(EMAIL))), None)
-            if row is None:
-                return False
-            lower = self._address_filter.condition(row[EMAIL].lower())
-            key = [eq(column, row[column]) for column in entity.key[1:]]
-            if self._first(company, entity, and_(lower, *key)):
-                return False
-            raise ConfigurationError(
-                "The database tells capitals apart, and its service knows no `tolower`: addresses with "
-                "capitals would not be found.",
-                advice="Write addresses in lower case in Epicor, or ask for a collation without case.",
-            ) from error
-        if found:
-            logger.info("The database tells capitals apart: addresses are asked for with `tolower`.")
-        return bool(found)
-
-    def _first(self, company: str, entity: Entity, condition: str, top: int = 1) -> list[Row]:
-        return self._client.read(
-            company,
-            entity.path,
-            filter=condition,
-            orderby=entity.key[1:],
-            select=(*entity.key, EMAIL),
-            top=top,
-            kind=ProbeRequest,
-        )
-
     def _linked(self, rows: Iterable[EpicorRow]) -> dict[tuple[str, int] | None, set[str]]:
         """Ids of the contacts of the people that these rows are linked to."""
-        if CONTACT not in self._selected:
+        if CONTACT not in self._entities:
             return {}
         people = {person for row in rows if row.entity is CONTACT and (person := person_of(row.values))}
         groups: dict[tuple[str, Entity], list[str]] = defaultdict(list)
         for company, number in sorted(people):
             groups[company, CONTACT].append(eq(PERSON, number))
         linked: dict[tuple[str, int] | None, set[str]] = defaultdict(set)
-        for row in self._read(groups):
+        for row in self.reader.read(groups):
             linked[person_of(row.values)].add(row.id)
             self._rows[row.id] = row
         return linked
 
     def _everywhere(self, conditions: list[str]) -> dict[tuple[str, Entity], list[str]]:
-        companies = self._client.settings.companies
-        return {(company, entity): conditions for company in companies for entity in self._selected}
-
-    def _read(
-        self,
-        groups: Mapping[tuple[str, Entity], Sequence[str]],
-        *,
-        one_by_one: bool = False,
-        by_key: bool = False,
-    ) -> Iterator[EpicorRow]:
-        """Rows that fit any of the conditions, by company and kind of row.
-
-        Args:
-            groups: The conditions.
-            one_by_one: Without the executor.
-            by_key: Whether each condition fits no more than one row, so that as many rows are all.
-        """
-        calls = [
-            (company, entity, chunk)
-            for (company, entity), conditions in groups.items()
-            for chunk in self._chunks(company, entity, conditions)
-        ]
-        run = map if one_by_one else self._executor.map
-        for rows in run(lambda call: self._read_all(*call, by_key=by_key), calls):
-            yield from rows
-
-    def _chunks(self, company: str, entity: Entity, conditions: Sequence[str]) -> Iterator[list[str]]:
-        empty = self._client.url(
-            company, entity.path, filter="-", orderby=entity.key, select=self._selected[entity], top=PAGE
-        )
-        room = self._client.longest_url - KEYSET_RESERVE - len(empty)
-        chunk: list[str] = []
-        used = 0
-        for condition in conditions:
-            length = len(quote(f" or ({condition})", safe="$',():@/*"))
-            if chunk and used + length > room:
-                yield chunk
-                chunk, used = [], 0
-            chunk.append(condition)
-            used += length
-        if chunk:
-            yield chunk
-
-    def _read_all(
-        self, company: str, entity: Entity, conditions: Sequence[str], *, by_key: bool
-    ) -> list[EpicorRow]:
-        def read(part: Sequence[str]) -> list[EpicorRow]:
-            most = len(part) if by_key else sys.maxsize
-            try:
-                return self._read_pages(company, entity, part, self._selected[entity], most)
-            except UrlTooLongError:
-                if len(part) > 1:
-                    raise
-                # The names of the columns are what can still be left out.
-                return self._read_pages(company, entity, part, (), most)
-
-        return self._portions.collect(conditions, read)
-
-    def _read_pages(
-        self, company: str, entity: Entity, conditions: Sequence[str], select: Sequence[str], most: int
-    ) -> list[EpicorRow]:
-        """All rows: an empty page ends them, or the last that there can be; a short page does not."""
-        rows: list[EpicorRow] = []
-        order = entity.key[1:]
-        wanted = or_(*conditions)
-        beyond = ""
-        while True:
-            page = self._client.read(
-                company,
-                entity.path,
-                filter=and_(wanted, beyond),
-                orderby=order,
-                select=select,
-                top=PAGE,
-            )
-            _require_keys(page, entity, company)
-            rows += [EpicorRow(entity, values) for values in page]
-            if not page or len(rows) >= most:
-                return rows
-            reached = after(order, [page[-1][name] for name in order], {})
-            if reached == beyond:
-                raise ConfigurationError(
-                    f"{entity.path} gives the same rows again: it ignores the condition of the next page.",
-                    advice="Ask the administrators of the server.",
-                )
-            beyond = reached
-
-
-def _has_capitals(address: object) -> bool:
-    return isinstance(address, str) and address.isascii() and address != address.lower()
-
-
-def _require_keys(page: Sequence[Row], entity: Entity, company: str) -> None:
-    """Make sure that rows have their key; the company is also in the URL.
-
-    Raises:
-        ConfigurationError: A column of the key is null or missing.
-    """
-    for row in page:
-        if not row.get("Company"):
-            row["Company"] = company
-        missing = [name for name in entity.key if row.get(name) is None]
-        if missing:
-            raise ConfigurationError(
-                f"{entity.path} has rows without {missing[0]}, a column of their key.",
-                advice="Check the user's access to the columns of contacts and customers in Kinetic.",
-            )
+        return {(company, entity): conditions for company in self._companies for entity in self._entities}

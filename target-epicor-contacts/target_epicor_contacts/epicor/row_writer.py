@@ -20,8 +20,10 @@ from target_epicor_contacts.epicor.calls import (
     as_permanent_failure,
     is_passing,
     is_server_error,
+    may_be_about_one,
 )
-from target_epicor_contacts.epicor.columns import Columns, same
+from target_epicor_contacts.epicor.column_values import same
+from target_epicor_contacts.epicor.columns import Columns
 from target_epicor_contacts.epicor.entities import EpicorRow
 from target_epicor_contacts.epicor.row_finder import RowFinder
 from target_epicor_contacts.epicor.row_sender import ATTEMPTS, RowSender, WriteMode
@@ -30,6 +32,8 @@ from target_epicor_contacts.epicor.row_write import NotStoredError, RowWrite
 logger = logging.getLogger(__name__)
 
 ROWS_PER_BATCH = 50
+MOST_DOUBTFUL = 3
+"""Rows that may be refused as a whole before a run ends for it."""
 
 
 class RowWriter:
@@ -62,6 +66,8 @@ class RowWriter:
         self._first = first
         self._stopped = threading.Event()
         self._portions = Portions(ROWS_PER_BATCH)
+        self._written: set[tuple[str, str]] = set()
+        self._doubtful: list[RowWrite] = []
 
     def write(self, writes: Sequence[RowWrite]) -> None:
         """Write rows; each write has its result afterwards, also a failure that ends the run."""
@@ -70,6 +76,7 @@ class RowWriter:
             list(self._executor.map(self._write_batch, _batches(writes)))
         else:
             list(self._executor.map(self._write_row, writes))
+        self._judge_doubtful()
         if self._verify:
             self._read_back(writes)
         for write in writes:
@@ -88,8 +95,34 @@ class RowWriter:
         except NotFoundError:
             write.gone = True
         except ConnectorError as error:
-            self._stopped.set()
             write.fatal = error
+            # A firewall or a permission may refuse one row alone: a few others are tried.
+            self._doubtful.append(write)
+            if not may_be_about_one(error) or len(self._doubtful) > MOST_DOUBTFUL:
+                self._stopped.set()
+        else:
+            self._written.add(_kind(write))
+
+    def _judge_doubtful(self) -> None:
+        """Take what was refused of single rows for what it is, where others of their kind were written."""
+        for write in self._doubtful:
+            error = write.fatal
+            if (
+                error
+                and may_be_about_one(error)
+                and _kind(write) in self._written
+                and not self._stopped.is_set()
+            ):
+                refusal = DataError(
+                    error.message,
+                    advice="Other rows of its kind can be written: look for what differs in this one.",
+                    status=error.status,
+                    code=error.code,
+                    request_id=error.request_id,
+                )
+                write.refused.update(dict.fromkeys(write.changes, refusal))
+                write.fatal = None
+        self._doubtful.clear()
 
     def _write_in_parts(self, write: RowWrite) -> None:
         """Write all columns; where Kinetic refuses that, those that matter most first, then the others."""
@@ -154,13 +187,13 @@ class RowWriter:
     def _write_batch(self, batch: Sequence[RowWrite]) -> None:
         try:
             refused = self._send_batch_with_verification(batch)
-        except DataError:
-            refused = {write.row.id for write in batch}
         except ConnectorError as error:
-            self._stopped.set()
-            for write in batch:
-                write.fatal = error
-            return
+            if not (isinstance(error, DataError) or may_be_about_one(error)):
+                self._stopped.set()
+                for write in batch:
+                    write.fatal = error
+                return
+            refused = {write.row.id for write in batch}
         # A row that was refused goes on its own, where its parts are refused one by one.
         for write in batch:
             if write.row.id in refused:
@@ -228,6 +261,10 @@ class RowWriter:
         ]
 
 
+def _kind(write: RowWrite) -> tuple[str, str]:
+    return write.row.company, write.row.entity.name
+
+
 def _not_tried() -> ConnectorError:
     return ConnectorError("Not tried: the run was ending.", advice="The next run tries it.")
 
@@ -249,7 +286,7 @@ def _not_stored(column: str, sent: object, stored: object) -> NotStoredError:
 def _batches(writes: Iterable[RowWrite]) -> list[list[RowWrite]]:
     groups: dict[tuple[str, str], list[RowWrite]] = defaultdict(list)
     for write in writes:
-        groups[write.row.company, write.row.entity.name].append(write)
+        groups[_kind(write)].append(write)
     return [
         group[start : start + ROWS_PER_BATCH]
         for group in groups.values()

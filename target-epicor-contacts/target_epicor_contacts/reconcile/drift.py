@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from kinetic_mailchimp.audit import Action, Decision, Drift
+from msgspec.structs import replace
 
 from target_epicor_contacts.epicor.entities import EMAIL, SYNC_EMAIL
 from target_epicor_contacts.rules.policy import Rules

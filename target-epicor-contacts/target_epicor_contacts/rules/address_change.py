@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from msgspec import structs
+
 from target_epicor_contacts.contract.event_order import Age, EventTime
 from target_epicor_contacts.epicor.entities import EMAIL, SYNC_EMAIL
 from target_epicor_contacts.rules.consent import write_status
@@ -61,7 +63,7 @@ def apply_move(working: WorkingCopy, event: EventPlan, matches: dict[str, MatchK
     event.person = new
     for row_id in own:
         if (flag := working.flag_of(row_id)) and flag.address == old:
-            working.flags[working.rows[row_id].name] = replace(flag, address=new)
+            working.flags[working.rows[row_id].name] = structs.replace(flag, address=new)
     moved = working.match(new)
     if joined.status and moved:
         # The newest status of both addresses holds for all rows of the new one.

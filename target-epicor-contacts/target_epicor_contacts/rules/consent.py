@@ -11,7 +11,7 @@ from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 from target_epicor_contacts.contract.contact_update import ContactUpdate, Status
 from target_epicor_contacts.contract.event_order import Age
 from target_epicor_contacts.epicor.addresses import addresses_in
-from target_epicor_contacts.epicor.columns import InvalidValueError
+from target_epicor_contacts.epicor.column_values import InvalidValueError
 from target_epicor_contacts.epicor.entities import EMAIL
 from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.matching import MatchKind

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate
-from target_epicor_contacts.epicor.columns import InvalidValueError
+from target_epicor_contacts.epicor.column_values import InvalidValueError
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 from kinetic_mailchimp.audit.state.flag_state import FlagState
 
 from target_epicor_contacts.epicor.addresses import addresses_in
-from target_epicor_contacts.epicor.columns import same
+from target_epicor_contacts.epicor.column_values import same
 from target_epicor_contacts.epicor.entities import EMAIL, EpicorRow
 from target_epicor_contacts.rules.event_plan import EventPlan, PlannedChange
 from target_epicor_contacts.rules.matching import AddressBook, MatchKind

@@ -7,8 +7,9 @@ attributes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience, interest_key
 from target_mailchimp.audience.coercion import UnfitValueError, coerce
@@ -21,8 +22,7 @@ PERMISSION = "marketing_permissions."
 """Begins the name of a marketing permission, named by its id or text: those never travel in a batch."""
 
 
-@dataclass(frozen=True)
-class LeftOut:
+class LeftOut(msgspec.Struct, frozen=True):
     """A field that does not travel as the record has it; the member does."""
 
     field: str
@@ -32,8 +32,7 @@ class LeftOut:
     """The word for what became of it."""
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """The values that a record wants a member to have.
 
     Attributes:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 INACTIVE = "inactive_tag"
 """The name under which the ledger remembers that the tag of inactive customers is one of ours."""
 
 
-@dataclass(frozen=True)
-class TagPlan:
+class TagPlan(msgspec.Struct, frozen=True):
     """The changes of a member's tags.
 
     Attributes:
@@ -23,8 +23,8 @@ class TagPlan:
 
     batch: list[str] | None = None
     replaces: bool = False
-    single: Mapping[str, bool] = field(default_factory=dict)
-    sent: Mapping[str, Any] = field(default_factory=dict)
+    single: Mapping[str, bool] = {}
+    sent: Mapping[str, Any] = {}
 
 
 def plan_tags(

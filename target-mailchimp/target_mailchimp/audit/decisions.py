@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from kinetic_mailchimp.audit import Action, Decision, Drift
 from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE
+from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
 from kinetic_mailchimp.audit.state.member_state import MemberState
+from msgspec.structs import replace
 
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord
 from target_mailchimp.planning.membership import Membership
@@ -16,7 +17,7 @@ from target_mailchimp.rules.consent import LEFT_ROW_OPTED_OUT
 from target_mailchimp.rules.plan import LEFT_BEHIND, RESTORED, NoWrite
 from target_mailchimp.writing.write_result import WriteResult
 
-LedgerChanges = dict[str, dict[str, Mapping[str, Any] | None]]
+LedgerChanges = dict[str, dict[str, Mapping[str, Any] | LedgerValue | None]]
 
 
 def of_invalid(invalid: InvalidRecord, *, keep: bool) -> Decision:
@@ -136,14 +137,12 @@ def ledger_changes(membership: Membership, results: Iterable[WriteResult | NoWri
     }
     for result in results:
         if result.handovers:
-            changes[HANDOVER_NAMESPACE].update(
-                {row: handover.to_json() for row, handover in result.handovers.items()}
-            )
+            changes[HANDOVER_NAMESPACE].update(result.handovers)
         if isinstance(result, WriteResult) and result.write.reason == RESTORED:
             # Tried once: what fails is tried again after another edit.
             changes[membership.edited_namespace][result.record.member] = None
-        if result.after is not None and result.reason in {LEFT_BEHIND, LEFT_ROW_OPTED_OUT}:
-            _note_left(changes, membership, result.record.member, result.after)
+        if result.reason in {LEFT_BEHIND, LEFT_ROW_OPTED_OUT} and (after := result.after) is not None:
+            _note_left(changes, membership, result.record.member, after)
         else:
             _note_member(changes, membership, result)
     return changes
@@ -165,7 +164,7 @@ def _note_member(changes: LedgerChanges, membership: Membership, result: WriteRe
         if result.write.former and result.action is not Action.ARCHIVED:
             members[result.write.former.member] = None
     if after is not None:
-        members[record.member] = after.to_json()
+        members[record.member] = after
         changes[membership.sources_namespace].update(sources)
         for other in result.detached:
             _note_left(changes, membership, other.member, other.state)
@@ -176,7 +175,7 @@ def _note_left(changes: LedgerChanges, membership: Membership, member: str, stat
     if any(row.opted_out for row in state.rows.values()) and state.left_by:
         # The opt-out of such a row has reached the member: what comes after it is the person's own.
         state = replace(state, rows={}, left_by=frozenset())
-    changes[membership.members_namespace][member] = state.to_json()
+    changes[membership.members_namespace][member] = state
     known = membership.left_behind(state.left_by) if state.left_by else {}
     for source in state.left_by:
         everyone = sorted({member, *known.get(source, ())})

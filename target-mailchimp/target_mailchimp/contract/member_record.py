@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 from kinetic_mailchimp.audit.state.flag_state import FlagState
 from kinetic_mailchimp.audit.state.member_state import is_older
 from kinetic_mailchimp.kit.parsing.email_address import InvalidEmailError, parse_email
 from kinetic_mailchimp.mailchimp import subscriber_hash
+from msgspec.structs import force_setattr, replace
 
 PLAIN_ATTRIBUTES = (
     "email_type",
@@ -42,8 +43,7 @@ NEW_STATUSES = frozenset({"subscribed", "pending", "transactional", "unsubscribe
 _OPTED_IN = frozenset({"subscribed", "pending", "transactional"})
 
 
-@dataclass(frozen=True)
-class MemberRecord:
+class MemberRecord(msgspec.Struct, frozen=True):
     """The values that a record has of a person; those that it leaves out stay as they are in Mailchimp.
 
     Attributes:
@@ -60,6 +60,7 @@ class MemberRecord:
         tags: Names, or None when the record says nothing about tags.
         others: Older rows with the same address in the same batch, the oldest first.
         carried: Our own flag on the row, where the record's opt-out is that: no rep wished it.
+        source: The source row, told apart from rows of other streams; empty when the record names none.
     """
 
     stream: str
@@ -72,13 +73,18 @@ class MemberRecord:
     active: bool = True
     opted_out: bool = False
     status_if_new: str = ""
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    merge_values: Mapping[str, Any] = field(default_factory=dict)
-    interests: Mapping[str, bool] = field(default_factory=dict)
-    permissions: Mapping[str, bool] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = {}
+    merge_values: Mapping[str, Any] = {}
+    interests: Mapping[str, bool] = {}
+    permissions: Mapping[str, bool] = {}
     tags: tuple[str, ...] | None = None
     others: tuple[MemberRecord, ...] = ()
     carried: FlagState | None = None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        """Name the source row once: it is asked for twenty times."""
+        force_setattr(self, "source", _source(self.stream, self.source_key))
 
     @property
     def wished_out(self) -> bool:
@@ -99,14 +105,8 @@ class MemberRecord:
             flag = None
         return replace(self, others=others, carried=flag)
 
-    @property
-    def source(self) -> str:
-        """The source row, told apart from rows of other streams; empty when the record names none."""
-        return _source(self.stream, self.source_key)
 
-
-@dataclass(frozen=True)
-class InvalidRecord:
+class InvalidRecord(msgspec.Struct, frozen=True):
     """A record that cannot be used."""
 
     stream: str
@@ -225,6 +225,8 @@ def _names(value: Any, name: str) -> tuple[str, ...] | None:  # noqa: ANN401 (JS
 
 
 def _choices(value: Any, name: str) -> dict[str, bool]:  # noqa: ANN401 (JSON)
+    if value is None:
+        return {}
     if isinstance(value, Mapping):
         return {str(key): _boolean(chosen, name) for key, chosen in value.items() if chosen is not None}
     return dict.fromkeys(_names(value, name) or (), True)

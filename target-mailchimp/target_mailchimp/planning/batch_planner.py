@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from kinetic_mailchimp.audit import Action
 from kinetic_mailchimp.audit.state.handover import Handover
 from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, GONE, MemberState, is_before
+from msgspec.structs import replace
 
 from target_mailchimp.audience.api_member import carried_over
 from target_mailchimp.audience.audience import Audience
@@ -89,7 +90,8 @@ class Planner:
         states: dict[str, MemberState | None] = dict.fromkeys(record.member for record in winners)
         states |= membership.states({*states, *member_of.values()})
         waiting = membership.waiting(member for member, state in states.items() if state is None)
-        winners = [with_waiting(record, waiting.get(record.member, ())) for record in winners]
+        if waiting:
+            winners = [with_waiting(record, waiting.get(record.member, ())) for record in winners]
         winners = self._with_flags(winners, states, member_of)
         formers = {record.member: _formers(record, states, member_of) for record in winners}
         wanted = {record.member for record in winners}
@@ -148,7 +150,9 @@ class Planner:
     ) -> list[MemberRecord]:
         """The records, with our own flags on their rows: those that are noted, and those of a lost ledger."""
         out = [row.source_key for record in records for row in record.rows if row.opted_out]
-        flags = self._membership.flags(name for name in out if name) if out else {}
+        if not out:
+            return list(records)
+        flags = self._membership.flags(name for name in out if name)
         return [
             self._with_lost_flags(record.with_flags(flags), states[record.member], member_of)
             for record in records
@@ -166,7 +170,8 @@ class Planner:
         ours = [
             row.source_key or ""
             for row in wished
-            if returned and not is_before(returned, row.source_updated_on or "")
+            # Where the order cannot be known, as with a revision, the opt-out holds.
+            if is_before(row.source_updated_on or "", returned)
         ]
         return record.with_flags(dict.fromkeys(ours, lost_flag(record.address, self._audience.id)))
 
@@ -187,7 +192,7 @@ class Planner:
         if here is not None or not formers:
             brings = here is not None and brings_opt_out(record, here, (former.state for former in formers))
             planned = self._plan_here(record, _with_baseline(here, formers), brings=brings)
-            return replace(planned, detached=left)
+            return replace(planned, detached=left) if left else planned
         # A bounce stays with the address: the corrected one is a new wish.
         formers = [former for former in formers if former.state.status != "cleaned"]
         if any(

@@ -6,11 +6,10 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from kinetic_mailchimp.audit import AuditTrail
+from kinetic_mailchimp.audit import AuditTrail, LedgerChanges
 from kinetic_mailchimp.audit.state.agreed import agreed_namespace, read_agreed, with_agreed
 from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState, read_flags
 from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE, Handover, HandoverAction
@@ -18,6 +17,7 @@ from kinetic_mailchimp.audit.state.member_state import MemberState, members_name
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.mailchimp import MailchimpClient, member_key
 from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE
+from msgspec.structs import replace
 
 from target_mailchimp.audience.api_member import seen_member, without_baseline
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience
@@ -26,7 +26,7 @@ from target_mailchimp.rules.hand_over import lost_flag
 
 logger = logging.getLogger(__name__)
 
-SaveLedger = Callable[[Mapping[str, Mapping[str, Mapping[str, Any] | None]]], None]
+SaveLedger = Callable[[LedgerChanges], None]
 
 _LISTING = "listing"
 _FIELDS = "fields"
@@ -183,9 +183,7 @@ class Membership:
         members = (member for member, _ in self._members.items()) if remade else iter(())
         while page := list(itertools.islice(members, LARGEST_PAGE)):
             states = {member: without_baseline(state, remade) for member, state in self._known(page).items()}
-            self._save(
-                {self.members_namespace: {member: state.to_json() for member, state in states.items()}}
-            )
+            self._save({self.members_namespace: states})
         if known != fields:
             self._save({self._audience_namespace: {_FIELDS: {**known, **fields}}})
 
@@ -213,7 +211,7 @@ class Membership:
             }
             self._save(
                 {
-                    self.members_namespace: {key: state.to_json() for key, state in seen.items()},
+                    self.members_namespace: seen,
                     self.edited_namespace: {
                         key: {} for key, state in seen.items() if state.shown.keys() & state.sent.keys()
                     },

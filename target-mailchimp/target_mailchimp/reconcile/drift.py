@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from kinetic_mailchimp.audit import Action, Drift
 from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState
 from kinetic_mailchimp.mailchimp import subscriber_hash
+from msgspec.structs import replace
 
 from target_mailchimp.audience.member_values import describe_left_out
 from target_mailchimp.audience.stored_form import is_stored

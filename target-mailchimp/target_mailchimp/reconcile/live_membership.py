@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from kinetic_mailchimp.audit import AuditTrail, LedgerChanges
 from kinetic_mailchimp.audit.state.member_state import MemberState
 from kinetic_mailchimp.mailchimp import MailchimpClient, member_key
 from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE
+from msgspec.structs import replace
 from typing_extensions import override
 
 from target_mailchimp.audience.api_member import state_of_member

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kinetic_mailchimp.kit.batches import in_batches
+from kinetic_mailchimp.kit.database.batches import in_batches
 
 _KEYS_PER_QUERY = 500
 

@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState, SourceRow
 from kinetic_mailchimp.audit.trail.decision import Action
+from msgspec.structs import replace
 
 from target_mailchimp.audience.audience import Audience
 from target_mailchimp.audience.member_values import describe_left_out

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
 from kinetic_mailchimp.audit.state.member_state import age
+from msgspec.structs import replace
 
 from target_mailchimp.contract.member_record import MemberRecord
 

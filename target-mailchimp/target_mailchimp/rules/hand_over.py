@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from kinetic_mailchimp.audit.state.flag_state import FlagCause, FlagState
 from kinetic_mailchimp.audit.state.handover import Handover, HandoverAction
 from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState
+from msgspec.structs import replace
 
 from target_mailchimp.contract.member_record import MemberRecord
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 from kinetic_mailchimp.audit.state.member_state import MemberState, RefusedValue, SourceRow
 from kinetic_mailchimp.audit.state.three_way import NO_BASELINE, ConflictPolicy, Side, three_way
+from msgspec.structs import replace
 
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience
 from target_mailchimp.audience.member_values import LeftOut, wanted_values
@@ -21,8 +22,7 @@ REFUSED = "refused_by_mailchimp"
 REFUSED_BEFORE = "refused before; it is sent again once the value or the field changes"
 
 
-@dataclass(frozen=True)
-class MergedRows:
+class MergedRows(msgspec.Struct, frozen=True):
     """The source rows of one member merged into its state.
 
     Attributes:
@@ -129,8 +129,7 @@ def _with_open_writes(base: MemberState, record: MemberRecord, audience: Audienc
     return replace(base, sent={**base.sent, **done}, shown=shown, writing=writing)
 
 
-@dataclass(frozen=True)
-class _Edits:
+class _Edits(msgspec.Struct, frozen=True):
     """The fields of a record that were edited in Mailchimp.
 
     Attributes:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 from kinetic_mailchimp.audit.state.handover import Handover
-from kinetic_mailchimp.audit.state.member_state import MemberState, RefusedValue
+from kinetic_mailchimp.audit.state.member_state import STATUS, MemberState, RefusedValue
 from kinetic_mailchimp.audit.trail.decision import Action
+from msgspec.structs import replace
 
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience
 from target_mailchimp.audience.member_values import LeftOut
@@ -25,8 +26,7 @@ LEFT_BEHIND = "left_behind"
 """The reason of a decision about a member whose row has the address of another member now."""
 
 
-@dataclass(frozen=True)
-class Former:
+class Former(msgspec.Struct, frozen=True):
     """A member that a source row had under another address."""
 
     member: str
@@ -38,8 +38,7 @@ class Former:
         return self.state.own_id or self.member
 
 
-@dataclass(frozen=True)
-class NoWrite:
+class NoWrite(msgspec.Struct, frozen=True):
     """A decision that needs no call.
 
     Attributes:
@@ -58,11 +57,10 @@ class NoWrite:
     detached: tuple[Former, ...] = ()
     waits: bool = False
     changes: Mapping[str, tuple[Any, Any]] | None = None
-    handovers: Mapping[str, Handover] = field(default_factory=dict)
+    handovers: Mapping[str, Handover] = {}
 
 
-@dataclass(frozen=True)
-class Write:
+class Write(msgspec.Struct, frozen=True):
     """A write that is to be made, or was: then without what Mailchimp did not accept.
 
     Attributes:
@@ -85,19 +83,19 @@ class Write:
     audience: Audience
     state: MemberState | None
     merged: MemberState
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = {}
     new_status: str = ""
     tags: Mapping[str, Any] | None = None
     lower: bool = False
     archive: bool = False
     replaces_tags: bool = False
-    tag_changes: Mapping[str, bool] = field(default_factory=dict)
+    tag_changes: Mapping[str, bool] = {}
     former: Former | None = None
     left_out: tuple[LeftOut, ...] = ()
-    refused: Mapping[str, RefusedValue] = field(default_factory=dict)
+    refused: Mapping[str, RefusedValue] = {}
     reason: str = ""
     detached: tuple[Former, ...] = ()
-    handovers: Mapping[str, Handover] = field(default_factory=dict)
+    handovers: Mapping[str, Handover] = {}
 
     @property
     def path(self) -> str:
@@ -109,6 +107,15 @@ class Write:
     def needs_single_calls(self) -> bool:
         """Tell whether a batch cannot carry it."""
         return self.archive or self.former is not None
+
+    @property
+    def touches(self) -> set[str]:
+        """Everything that no other write may touch at the same time."""
+        return {
+            self.record.member,
+            *(former.member for former in (self.former, *self.detached) if former),
+            *(row.source for row in self.record.rows if row.source),
+        }
 
     @property
     def is_empty(self) -> bool:
@@ -139,6 +146,21 @@ class Write:
             return None
         rows = self.merged.rows.items()
         return sorted(source.partition("/")[2] for source, row in rows if row.opted_out)
+
+    def sending(self, two_way_fields: frozenset[str]) -> MemberState | None:
+        """The state while the write is on its way; None where it sends nothing that comes back.
+
+        Args:
+            two_way_fields: Tags of the fields that both sides own.
+        """
+        sent = {
+            name: value
+            for name, value in self.values.items()
+            if name.removeprefix(MERGE_FIELD) in two_way_fields
+        }
+        if (rows := self.lowered_for) is not None:
+            sent[STATUS] = rows
+        return replace(self.state, sending=sent) if sent and self.state and not self.former else None
 
     def without(self, complaints: Mapping[str, str], reason: str, *, again: bool = False) -> Write:
         """The same write without values that Mailchimp did not accept.

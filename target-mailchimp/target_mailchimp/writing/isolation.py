@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from kinetic_mailchimp.kit.errors import ConnectorError, DataError, TransientError
+from kinetic_mailchimp.kit.errors import ConnectorError, DataError, PermissionDeniedError, TransientError
 from kinetic_mailchimp.mailchimp import MailchimpClient, Refusal, RefusedError
 
 from target_mailchimp.writing.write_result import WriteResult
@@ -12,7 +12,8 @@ from target_mailchimp.writing.write_result import WriteResult
 FEW_ATTEMPTS = 2
 """Attempts of a call that takes apart one which failed for good."""
 
-_ABOUT_NOBODY = frozenset({"throttled", "access_denied"})
+MAY_BE_ABOUT_ONE = (DataError, TransientError, PermissionDeniedError)
+"""Errors of a call whose cause may be one member in it."""
 
 
 class Isolation:
@@ -26,7 +27,7 @@ class Isolation:
         """Take note of a member that was written: a later call about it tells whether Mailchimp answers."""
         self._written = result
 
-    def require_answers(self, error: TransientError, list_id: str) -> None:
+    def require_answers(self, error: ConnectorError, list_id: str) -> None:
         """Go on only if the cause is among the members of the failed call.
 
         Args:
@@ -34,9 +35,9 @@ class Isolation:
             list_id: The audience.
 
         Raises:
-            TransientError: The failure itself: a call about another member fails as well.
+            ConnectorError: The failure itself: a call about another member fails as well.
         """
-        if error.status == HTTPStatus.TOO_MANY_REQUESTS or error.code in _ABOUT_NOBODY:
+        if error.status == HTTPStatus.TOO_MANY_REQUESTS or error.code == "throttled":
             raise error
         known = self._written
         # Nothing about a member that exists is changed by a call that only creates.
@@ -54,11 +55,11 @@ class Isolation:
         except ConnectorError:
             raise error from None
 
-    def blame(self, error: DataError | TransientError, list_id: str) -> DataError:
+    def blame(self, error: ConnectorError, list_id: str) -> DataError:
         """The refusal that a failure of a call about one member amounts to.
 
         Raises:
-            TransientError: Mailchimp answers nobody.
+            ConnectorError: The failure itself: Mailchimp answers nobody.
         """
         if isinstance(error, DataError):
             return error

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Any
 
 from kinetic_mailchimp.audit import Action
 from kinetic_mailchimp.audit.state.member_state import MemberState
-from kinetic_mailchimp.kit.errors import AmbiguousWriteError, DataError, NotFoundError, TransientError
+from kinetic_mailchimp.kit.errors import AmbiguousWriteError, DataError, NotFoundError
 from kinetic_mailchimp.kit.http.call import HttpCall, Reply
 from kinetic_mailchimp.mailchimp import MailchimpClient, Refusal, RefusedError
+from msgspec.structs import replace
 
 from target_mailchimp.audience.member_values import PERMISSION, describe_left_out
 from target_mailchimp.rules.plan import Former, Write
 from target_mailchimp.writing.acceptance import without_refused
 from target_mailchimp.writing.bodies import address_body, single_body
-from target_mailchimp.writing.isolation import Isolation
+from target_mailchimp.writing.isolation import MAY_BE_ABOUT_ONE, Isolation
 from target_mailchimp.writing.write_result import (
     ADDRESS_TAKEN,
     FORMER_MEMBER_GONE,
@@ -57,7 +57,7 @@ class SingleCalls:
             if write.former:
                 return self._move(write, write.former)
             return self.follow_up(self._put_or_patch(write))
-        except (DataError, TransientError) as failure:
+        except MAY_BE_ABOUT_ONE as failure:
             error = self._isolation.blame(failure, write.audience.id)
             smaller = without_refused(write, error)
             if smaller:
@@ -100,7 +100,7 @@ class SingleCalls:
         try:
             if write.tag_changes:
                 self._client.set_tags(write.audience.id, result.path, write.tag_changes)
-        except (DataError, TransientError) as failure:
+        except MAY_BE_ABOUT_ONE as failure:
             error = self._isolation.blame(failure, write.audience.id)
             return _failed_after(result, {"tags"}, error)
         return self._with_permissions(result)
@@ -144,7 +144,7 @@ class SingleCalls:
                     if str(tag["name"]).lower() not in wanted
                 }
             self._client.set_tags(write.audience.id, result.path, changes)
-        except (DataError, TransientError) as failure:
+        except MAY_BE_ABOUT_ONE as failure:
             error = self._isolation.blame(failure, write.audience.id)
             return _failed_after(result, {"tags"}, error)
         return result
@@ -266,7 +266,7 @@ class SingleCalls:
                 {"marketing_permissions": changes},
                 skip_merge_validation=self._skip,
             )
-        except (DataError, TransientError) as failure:
+        except MAY_BE_ABOUT_ONE as failure:
             error = self._isolation.blame(failure, write.audience.id)
             return _failed_after(result, wanted, error)
         return result

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 from kinetic_mailchimp.audit import Action
 from kinetic_mailchimp.audit.state.handover import Handover
 from kinetic_mailchimp.audit.state.member_state import GONE, MemberState, carried_opt_out
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.kit.http.call import HttpCall
 from kinetic_mailchimp.mailchimp import PERSON_LEFT, Refusal, RefusedError
+from msgspec.structs import replace
 
 from target_mailchimp.audience.api_member import is_by_program, own_id
 from target_mailchimp.audience.member_values import describe_left_out
@@ -28,8 +29,7 @@ REMEMBERED = PERSON_LEFT | {NO_LONGER_A_MEMBER, FORMER_MEMBER_GONE}
 NO_CALL = HttpCall()
 
 
-@dataclass(frozen=True)
-class WriteResult:
+class WriteResult(msgspec.Struct, frozen=True):
     """The result of a write.
 
     Attributes:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from kinetic_mailchimp.audit import Action
-from kinetic_mailchimp.kit.errors import TransientError
-from kinetic_mailchimp.mailchimp import PERSON_LEFT, MailchimpClient, RefusedError
+from kinetic_mailchimp.kit.errors import DataError
+from kinetic_mailchimp.mailchimp import PERSON_LEFT, MailchimpClient
 
 from target_mailchimp.rules.plan import Write
 from target_mailchimp.writing.acceptance import without_refused
 from target_mailchimp.writing.bodies import batch_item
-from target_mailchimp.writing.isolation import FEW_ATTEMPTS, Isolation
+from target_mailchimp.writing.isolation import FEW_ATTEMPTS, MAY_BE_ABOUT_ONE, Isolation
 from target_mailchimp.writing.single_calls import SingleCalls
 from target_mailchimp.writing.write_result import WriteResult, nothing_left, refused, succeeded
 
@@ -89,12 +89,12 @@ class MailchimpWriter:
             list_id = group[0].audience.id
             try:
                 results += self._call(group, replaces_tags=replaces_tags, attempts=attempts)
-            except (RefusedError, TransientError) as error:
+            except MAY_BE_ABOUT_ONE as error:
                 if len(group) == 1:
                     sent = self._single.kept(batch_item(group[0]))
                     results.append(refused(group[0], self._isolation.blame(error, list_id), sent=sent))
                     continue
-                if isinstance(error, TransientError):
+                if not isinstance(error, DataError):
                     self._isolation.require_answers(error, list_id)
                     attempts = FEW_ATTEMPTS
                 middle = len(group) // 2

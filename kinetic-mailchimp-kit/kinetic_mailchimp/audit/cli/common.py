@@ -17,6 +17,7 @@ from rich.table import Table
 from kinetic_mailchimp.audit.cli.tables import make_console
 from kinetic_mailchimp.audit.reading.export import write_csv, write_json
 from kinetic_mailchimp.audit.reading.queries import EntryView
+from kinetic_mailchimp.audit.reading.runs import RunView, latest_runs
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.environment import default_database_url
 from kinetic_mailchimp.kit.errors import ConfigurationError
@@ -80,6 +81,19 @@ def opened(ctx: click.Context) -> Iterator[AuditTrail]:
     _check_exists(url)
     with AuditTrail.open(url, encryption_key=key) as trail:
         yield trail
+
+
+def run_or_newest(trail: AuditTrail, number: int | None) -> RunView:
+    """The run with a number, or the newest one.
+
+    Raises:
+        ConfigurationError: The trail has none.
+    """
+    for found in latest_runs(trail, run_id=number, limit=1):
+        return found
+    if number is None:
+        raise ConfigurationError("The trail has no run.", advice="A target makes one.")
+    raise ConfigurationError(f"The trail has no run {number}.", advice="`sync-audit runs` lists them.")
 
 
 def _check_exists(url: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import click
 
-from kinetic_mailchimp.audit.cli.common import opened
+from kinetic_mailchimp.audit.cli.common import opened, run_or_newest
 from kinetic_mailchimp.audit.reading.differences import (
     COLUMNS,
     Difference,
@@ -17,10 +17,8 @@ from kinetic_mailchimp.audit.reading.differences import (
 )
 from kinetic_mailchimp.audit.reading.export import csv_lines
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
-from kinetic_mailchimp.audit.reading.runs import RunView, latest_runs
-from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
+from kinetic_mailchimp.audit.reading.runs import RunView
 from kinetic_mailchimp.audit.trail.decision import LEFT
-from kinetic_mailchimp.kit.errors import ConfigurationError
 
 number_argument = click.argument("number", type=int, required=False)
 format_option = click.option(
@@ -35,7 +33,7 @@ format_option = click.option(
 def diff(ctx: click.Context, number: int | None, style: str) -> None:
     """Show what run NUMBER, or the last one, changed or would change."""
     with opened(ctx) as trail:
-        run = _find(trail, number)
+        run = run_or_newest(trail, number)
         found = differences(entries(trail, EntryFilter(run_id=run.id)))
         _write(run, "would change" if run.dry_run else "changed", found, style)
 
@@ -47,18 +45,10 @@ def diff(ctx: click.Context, number: int | None, style: str) -> None:
 def skipped(ctx: click.Context, number: int | None, style: str) -> None:
     """Show whom run NUMBER, or the last one, left out, and why."""
     with opened(ctx) as trail:
-        run = _find(trail, number)
+        run = run_or_newest(trail, number)
         decided = (entry for entry in entries(trail, EntryFilter(run_id=run.id)) if entry.part_of is None)
         found = (one for one in differences(decided) if one.action in LEFT)
         _write(run, "left out", found, style)
-
-
-def _find(trail: AuditTrail, number: int | None) -> RunView:
-    found = latest_runs(trail, limit=1, run_id=number)
-    if not found:
-        missing = "no run" if number is None else f"no run {number}"
-        raise ConfigurationError(f"The trail has {missing}.", advice="`sync-audit runs` lists them.")
-    return found[0]
 
 
 def _write(run: RunView, verb: str, found: Iterable[Difference], style: str) -> None:

@@ -7,14 +7,13 @@ from dataclasses import astuple
 
 import click
 
-from kinetic_mailchimp.audit.cli.common import opened, plugin_option
+from kinetic_mailchimp.audit.cli.common import opened, plugin_option, run_or_newest
 from kinetic_mailchimp.audit.cli.tables import make_console, print_history, runs_table
 from kinetic_mailchimp.audit.reading.consent import find_last_consent
 from kinetic_mailchimp.audit.reading.export import write_json
 from kinetic_mailchimp.audit.reading.formatting import count_of, format_counts, format_time, printable
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
 from kinetic_mailchimp.audit.reading.runs import latest_runs, read_directions
-from kinetic_mailchimp.kit.errors import ConfigurationError
 
 
 @click.command()
@@ -74,17 +73,10 @@ def runs(ctx: click.Context, plugin: str | None, limit: int, style: str) -> None
 def run(ctx: click.Context, number: int | None, limit: int) -> None:
     """Show run NUMBER, or the newest one, and its decisions."""
     with opened(ctx) as trail:
-        found = latest_runs(trail, run_id=number, limit=1)
-        if not found and number is None:
-            raise ConfigurationError("The trail has no run.", advice="A target makes one.")
-        if not found:
-            raise ConfigurationError(
-                f"The trail has no run {number}.", advice="`sync-audit runs` lists them."
-            )
-        shown = list(entries(trail, EntryFilter(run_id=found[0].id, limit=limit)))
+        one = run_or_newest(trail, number)
+        shown = list(entries(trail, EntryFilter(run_id=one.id, limit=limit)))
         with trail.database.reading() as connection:
             directions = read_directions(connection)
-    one = found[0]
     console = make_console()
     dry = ", a dry run: nothing was written" if one.dry_run else ""
     end = (

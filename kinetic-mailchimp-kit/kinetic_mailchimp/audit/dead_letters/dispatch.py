@@ -26,7 +26,7 @@ from kinetic_mailchimp.audit.trail.decision import Action, Decision
 from kinetic_mailchimp.audit.trail.letter_states import FAILED_AGAIN, IN_FLIGHT, OPEN, RESOLVED
 from kinetic_mailchimp.audit.trail.notes import EntryNote
 from kinetic_mailchimp.audit.trail.run import Run
-from kinetic_mailchimp.kit.batches import in_batches
+from kinetic_mailchimp.kit.database.batches import in_batches
 from kinetic_mailchimp.kit.errors import TransientError
 
 _BATCH: Final = 200

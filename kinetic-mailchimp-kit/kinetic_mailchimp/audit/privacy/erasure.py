@@ -28,7 +28,7 @@ from kinetic_mailchimp.audit.trail.decision import Action, Decision
 from kinetic_mailchimp.audit.trail.environment import ENCRYPTED_PREFIX
 from kinetic_mailchimp.audit.trail.letter_states import WAITING_STATES
 from kinetic_mailchimp.audit.trail.notes import EntryNote
-from kinetic_mailchimp.kit.batches import in_batches
+from kinetic_mailchimp.kit.database.batches import in_batches
 from kinetic_mailchimp.kit.errors import DataError
 
 _BATCH: Final = 500

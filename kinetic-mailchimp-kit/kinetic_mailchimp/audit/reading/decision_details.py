@@ -11,15 +11,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.reading.listings import Key, at
-from kinetic_mailchimp.audit.reading.queries import (
-    CLOSING_JOIN,
-    ENTRY_COLUMNS,
-    RUN_COLUMNS,
-    EntryView,
-    closing,
-    to_entry,
-)
-from kinetic_mailchimp.audit.storage.schema import ENTRY_JOIN, dead_letters, decisions, runs
+from kinetic_mailchimp.audit.reading.queries import ENTRY_COLUMNS, EntryView, select_entries, to_entry
+from kinetic_mailchimp.audit.storage.schema import decisions
 
 MOST_PARTS: Final = 100
 """Parts that are shown with a decision; the page of its run has them all."""
@@ -102,17 +95,11 @@ def _entries() -> sa.Select[Any]:
         for name in ENTRY_COLUMNS
     )
     size = sa.func.length(decisions.c.changes)
-    return (
-        sa.select(
-            *columns,
-            *RUN_COLUMNS,
-            decisions.c.person,
-            sa.case((size <= LONGEST_CHANGES, decisions.c.changes)).label("changes"),
-            sa.case((size > LONGEST_CHANGES, size), else_=0).label("changes_size"),
-        )
-        .join(runs, runs.c.id == decisions.c.run_id)
-        .outerjoin(dead_letters, ENTRY_JOIN)
-        .outerjoin(closing, CLOSING_JOIN)
+    return select_entries(
+        *columns,
+        decisions.c.person,
+        sa.case((size <= LONGEST_CHANGES, decisions.c.changes)).label("changes"),
+        sa.case((size > LONGEST_CHANGES, size), else_=0).label("changes_size"),
     )
 
 

@@ -116,6 +116,21 @@ def entries(trail: AuditTrail, wanted: EntryFilter) -> Iterator[EntryView]:
             yield to_entry(dict(row))
 
 
+def select_entries(*columns: sa.ColumnElement[Any], waiting: bool = False) -> sa.Select[Any]:
+    """Columns of entries, with those that a view has from their run and their dead letter.
+
+    Args:
+        columns: Of the table `decisions`.
+        waiting: Only entries with a dead letter.
+    """
+    return (
+        sa.select(*columns, *RUN_COLUMNS)
+        .join(runs, runs.c.id == decisions.c.run_id)
+        .join(dead_letters, ENTRY_JOIN, isouter=not waiting)
+        .outerjoin(closing, CLOSING_JOIN)
+    )
+
+
 def to_entry(values: dict[Any, Any]) -> EntryView:
     """An entry from a row of the columns that `EntryView` has."""
     changes = values.pop("changes")
@@ -123,17 +138,8 @@ def to_entry(values: dict[Any, Any]) -> EntryView:
 
 
 def _entries_query(trail: AuditTrail, wanted: EntryFilter) -> sa.Select[Any]:
-    query = (
-        sa.select(
-            *(decisions.c[name] for name in ENTRY_COLUMNS),
-            *RUN_COLUMNS,
-            decisions.c.changes,
-        )
-        .join(runs, runs.c.id == decisions.c.run_id)
-        .join(dead_letters, ENTRY_JOIN, isouter=not wanted.waiting)
-        .outerjoin(closing, CLOSING_JOIN)
-        .where(*_conditions(trail, wanted))
-    )
+    columns = (*(decisions.c[name] for name in ENTRY_COLUMNS), decisions.c.changes)
+    query = select_entries(*columns, waiting=wanted.waiting).where(*_conditions(trail, wanted))
     order: tuple[sa.ColumnElement[Any], ...] = (decisions.c.recorded_at, decisions.c.run_id, decisions.c.seq)
     if wanted.run_id is not None:
         order = (decisions.c.seq,)  # the same order, and the one that the primary key has

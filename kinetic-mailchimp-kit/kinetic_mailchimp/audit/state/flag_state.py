@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -26,8 +25,7 @@ class FlagCause(StrEnum):
     REP = "rep"
 
 
-@dataclass(frozen=True, slots=True)
-class FlagState(LedgerValue):
+class FlagState(LedgerValue, frozen=True):
     """A flag that this software has set and not taken back: no rep wished it.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -23,8 +22,7 @@ class HandoverAction(StrEnum):
     CLEAR = "clear"
 
 
-@dataclass(frozen=True, slots=True)
-class Handover(LedgerValue):
+class Handover(LedgerValue, frozen=True):
     """A flag to set on a row, or to take back.
 
     Attributes:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar, overload
 
+import msgspec
 import sqlalchemy as sa
 
+from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
 from kinetic_mailchimp.audit.storage.database import Database
 from kinetic_mailchimp.audit.storage.json_text import storable, to_json
 from kinetic_mailchimp.audit.storage.schema import ledger_entries
-from kinetic_mailchimp.kit.batches import in_batches
+from kinetic_mailchimp.kit.database.batches import in_batches
 from kinetic_mailchimp.kit.database.bulk_insert import insert_rows
 
 _KEYS_PER_QUERY: Final = 1_000
@@ -24,8 +25,12 @@ PERSONAL_FIELDS: Final = "personal_fields"
 """The namespace that holds, by plugin, the names of objects that an erasure takes as a whole."""
 
 Value = dict[str, Any]
-LedgerChanges = Mapping[str, Mapping[str, Mapping[str, Any] | None]]
+T = TypeVar("T")
+LedgerChanges = Mapping[str, Mapping[str, Mapping[str, Any] | LedgerValue | None]]
 """namespace → key → the new value, or None to forget the key."""
+
+
+_read: Final = msgspec.json.Decoder(Value).decode
 
 
 class Ledger:
@@ -44,16 +49,25 @@ class Ledger:
         """The value of a key, or None where nothing is known."""
         return self.get_many([key]).get(key)
 
-    def get_many(self, keys: Iterable[str]) -> dict[str, Value]:
-        """The values of keys, in few queries; unknown keys are left out."""
+    @overload
+    def get_many(self, keys: Iterable[str]) -> dict[str, Value]: ...
+    @overload
+    def get_many(self, keys: Iterable[str], read: Callable[[str], T]) -> dict[str, T]: ...
+    def get_many(self, keys: Iterable[str], read: Callable[[str], Any] = _read) -> dict[str, Any]:
+        """The values of keys, in few queries; unknown keys are left out.
+
+        Args:
+            keys: The keys.
+            read: Makes a value of its JSON text.
+        """
         wanted = list(dict.fromkeys(keys))
         if not wanted:
             return {}
-        found: dict[str, Value] = {}
+        found: dict[str, Any] = {}
         with self._database.reading() as connection:
             for keys_of_query in in_batches(wanted, _KEYS_PER_QUERY):
-                rows = connection.execute(self._select().where(ledger_entries.c.key.in_(keys_of_query)))
-                found.update((key, json.loads(value)) for key, value in rows)
+                rows = _of_keys(connection, "SELECT key, value", self._namespace, keys_of_query)
+                found.update((key, read(value)) for key, value in rows)
         return found
 
     def count(self) -> int:
@@ -71,7 +85,7 @@ class Ledger:
                 query = query.where(ledger_entries.c.key > after)
             with self._database.reading() as connection:
                 page = connection.execute(query).all()
-            yield from ((key, json.loads(value)) for key, value in page)
+            yield from ((key, _read(value)) for key, value in page)
             if len(page) < _PAGE:
                 return
             after = page[-1][0]
@@ -92,22 +106,31 @@ def apply_changes(connection: sa.Connection, changes: LedgerChanges, *, run_id: 
         now: The time of the change.
     """
     # Sorted, so that two writers that change the same keys wait for each other and never in a circle.
-    flat = sorted(
-        ((namespace, key, value) for namespace, of_keys in changes.items() for key, value in of_keys.items()),
-        key=lambda change: change[:2],
-    )
+    in_order = [
+        (namespace, key, of_keys[key])
+        for namespace, of_keys in sorted(changes.items())
+        for key in sorted(of_keys)
+    ]
     stored = [
         (namespace, storable(key), to_json(value), run_id, now)
-        for namespace, key, value in flat
+        for namespace, key, value in in_order
         if value is not None
     ]
     insert_rows(connection, ledger_entries, _COLUMNS, stored, upsert=_REPLACE)
-    gone = ((namespace, key) for namespace, key, value in flat if value is None)
+    gone = ((namespace, key) for namespace, key, value in in_order if value is None)
     for namespace, of_namespace in itertools.groupby(gone, key=lambda change: change[0]):
         for keys in in_batches([key for _, key in of_namespace], _KEYS_PER_QUERY):
-            connection.execute(
-                sa.delete(ledger_entries).where(
-                    ledger_entries.c.namespace == namespace,
-                    ledger_entries.c.key.in_(keys),
-                )
-            )
+            _of_keys(connection, "DELETE", namespace, keys)
+
+
+def _of_keys(
+    connection: sa.Connection, action: str, namespace: str, keys: Sequence[str]
+) -> sa.CursorResult[Any]:
+    """Run one statement about keys: they are a single value, so that its text is the same for any number."""
+    wanted: str | list[str]
+    if connection.dialect.name == "sqlite":
+        condition, wanted = "namespace = ? AND key IN (SELECT value FROM json_each(?))", to_json(keys)
+    else:
+        condition, wanted = "namespace = %s AND key = ANY(%s)", [storable(key) for key in keys]
+    statement = f"{action} FROM ledger_entries WHERE {condition}"
+    return connection.exec_driver_sql(statement, (namespace, wanted))

@@ -1,4 +1,4 @@
-"""Stores dataclasses as values of the ledger."""
+"""Values of the ledger: immutable structs, which are read and written as JSON without a detour."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any, Self
 import msgspec
 
 
-class LedgerValue:
-    """A dataclass that is a value of the ledger, under the names of its fields."""
+class LedgerValue(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A value of the ledger, under the names of its fields; what is empty is left out.
 
-    __slots__ = ()
+    What a newer version added is left alone when it is read.
+    """
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
@@ -19,5 +20,6 @@ class LedgerValue:
         return msgspec.convert(stored, cls)
 
     def to_json(self) -> dict[str, Any]:
-        """The entry of the ledger; what is empty is left out."""
-        return {name: value for name, value in msgspec.to_builtins(self).items() if value}
+        """The entry of the ledger."""
+        entry: dict[str, Any] = msgspec.to_builtins(self)
+        return entry

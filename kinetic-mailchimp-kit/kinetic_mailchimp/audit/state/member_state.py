@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+from msgspec.structs import replace
+
+from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
 from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
 
 if TYPE_CHECKING:
@@ -22,8 +25,7 @@ CONSENTING_STATUSES: Final = frozenset({"subscribed", "pending", "transactional"
 """Statuses that an opt-out at the source lowers; every other status is kept."""
 
 
-@dataclass(frozen=True)
-class SourceRow:
+class SourceRow(LedgerValue, frozen=True, rename={"opted_out": "out", "updated_on": "at", "digest": "of"}):
     """A source row with the member's address.
 
     Attributes:
@@ -37,30 +39,8 @@ class SourceRow:
     updated_on: str = ""
     digest: int = 0
 
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> SourceRow:
-        """Read what `to_json` made."""
-        return cls(
-            stored.get("active", True),
-            stored.get("out", False),
-            stored.get("at", ""),
-            stored.get("of", 0),
-        )
 
-    def to_json(self) -> dict[str, Any]:
-        """The entry of the ledger, without what a row has anyway when nothing is known of it."""
-        stored: dict[str, Any] = {} if self.active else {"active": False}
-        if self.opted_out:
-            stored["out"] = True
-        if self.updated_on:
-            stored["at"] = self.updated_on
-        if self.digest:
-            stored["of"] = self.digest
-        return stored
-
-
-@dataclass(frozen=True)
-class RefusedValue:
+class RefusedValue(LedgerValue, frozen=True, rename={"signature": "field"}):
     """A value that Mailchimp did not take or did not store.
 
     Attributes:
@@ -70,18 +50,8 @@ class RefusedValue:
     value: Any
     signature: str = ""
 
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> RefusedValue:
-        """Read what `to_json` made."""
-        return cls(stored.get("value"), stored.get("field", ""))
 
-    def to_json(self) -> dict[str, Any]:
-        """The value, with the signature of its field where it has one."""
-        return {"value": self.value, **({"field": self.signature} if self.signature else {})}
-
-
-@dataclass(frozen=True)
-class CarriedOptOut:
+class CarriedOptOut(LedgerValue, frozen=True):
     """An opt-out that this software sent to Mailchimp: it is the rep's statement, not the person's.
 
     Attributes:
@@ -95,18 +65,8 @@ class CarriedOptOut:
     at: str
     withdrawn: bool = False
 
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> CarriedOptOut:
-        """Read what `to_json` made."""
-        return cls(tuple(stored["rows"]), stored["at"], stored.get("withdrawn", False))
 
-    def to_json(self) -> dict[str, Any]:
-        """The entry of the ledger."""
-        return {"rows": list(self.rows), "at": self.at, **({"withdrawn": True} if self.withdrawn else {})}
-
-
-@dataclass(frozen=True, slots=True)
-class OpenWrite:
+class OpenWrite(LedgerValue, frozen=True):
     """A value of Mailchimp that the other direction was writing to Epicor when it broke off.
 
     Attributes:
@@ -117,15 +77,6 @@ class OpenWrite:
     value: Any
     before: Mapping[str, Any]
 
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> OpenWrite:
-        """Read what `to_json` made."""
-        return cls(stored["value"], stored["before"])
-
-    def to_json(self) -> dict[str, Any]:
-        """The entry of the ledger."""
-        return {"value": self.value, "before": dict(self.before)}
-
 
 def carried_opt_out(rows: Iterable[str], at: str) -> CarriedOptOut:
     """An opt-out that was sent for rows; without any, an inactive customer's, which flags nobody."""
@@ -133,8 +84,19 @@ def carried_opt_out(rows: Iterable[str], at: str) -> CarriedOptOut:
     return CarriedOptOut(names, at, withdrawn=not names)
 
 
-@dataclass(frozen=True)
-class MemberState:
+_SHORT: Final = {
+    "contact_id": "contact",
+    "field_owner": "by",
+    "own_id": "id",
+    "changed_at": "changed",
+    "returned_at": "returned",
+    "carried_opt_out": "carried",
+    "left_by": "left",
+    "merged_version": "merged",
+}
+
+
+class MemberState(LedgerValue, frozen=True, rename=_SHORT):
     """A member, as the ledger keeps it.
 
     Attributes:
@@ -150,7 +112,7 @@ class MemberState:
             was accepted. For an opt-out, `status` has the names of the rows that ask for it.
         writing: The same of the other direction, which writes to Epicor, by flat name.
         changed_at: When Mailchimp changed the member, as it was seen last.
-        returned_at: When a person who had opted out came back, by Mailchimp's `timestamp_opt`.
+        returned_at: When a person opted in after a look at the member, by Mailchimp's `timestamp_opt`.
         carried_opt_out: The opt-out that this software sent, until the person returns.
         refused_for: Why Mailchimp refused the person when the rows were as they are here.
         left_by: Source rows that have another address now, which was a member of its own: this one stayed.
@@ -160,14 +122,14 @@ class MemberState:
     address: str
     status: str = ""
     contact_id: str = ""
-    sent: Mapping[str, Any] = field(default_factory=dict)
-    rows: Mapping[str, SourceRow] = field(default_factory=dict)
-    field_owner: Mapping[str, str | None] = field(default_factory=dict)
-    refused: Mapping[str, RefusedValue] = field(default_factory=dict)
+    sent: Mapping[str, Any] = {}
+    rows: Mapping[str, SourceRow] = {}
+    field_owner: Mapping[str, str | None] = {}
+    refused: Mapping[str, RefusedValue] = {}
     own_id: str = ""
-    shown: Mapping[str, Any] = field(default_factory=dict)
-    sending: Mapping[str, Any] = field(default_factory=dict)
-    writing: Mapping[str, OpenWrite] = field(default_factory=dict)
+    shown: Mapping[str, Any] = {}
+    sending: Mapping[str, Any] = {}
+    writing: Mapping[str, OpenWrite] = {}
     changed_at: str = ""
     returned_at: str = ""
     complained: bool = False
@@ -175,56 +137,6 @@ class MemberState:
     refused_for: str = ""
     left_by: frozenset[str] = frozenset()
     merged_version: int = 0
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> MemberState:
-        """Read an entry of the ledger; what a newer version added is left alone."""
-        return cls(
-            address=stored["address"],
-            status=stored.get("status", ""),
-            contact_id=stored.get("contact", ""),
-            sent=stored.get("sent", {}),
-            rows={source: SourceRow.from_json(row) for source, row in stored.get("rows", {}).items()},
-            field_owner=stored.get("by", {}),
-            refused={
-                name: RefusedValue.from_json(value) for name, value in stored.get("refused", {}).items()
-            },
-            own_id=stored.get("id", ""),
-            shown=stored.get("shown", {}),
-            sending=stored.get("sending", {}),
-            writing={name: OpenWrite.from_json(write) for name, write in stored.get("writing", {}).items()},
-            changed_at=stored.get("changed", ""),
-            returned_at=stored.get("returned", ""),
-            complained=stored.get("complained", False),
-            carried_opt_out=CarriedOptOut.from_json(carried) if (carried := stored.get("carried")) else None,
-            refused_for=stored.get("refused_for", ""),
-            left_by=frozenset(stored.get("left", ())),
-            merged_version=stored.get("merged", 0),
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """The entry of the ledger; what is empty is left out."""
-        stored = {
-            "address": self.address,
-            "status": self.status,
-            "contact": self.contact_id,
-            "sent": self.sent,
-            "rows": {source: row.to_json() for source, row in self.rows.items()},
-            "by": self.field_owner,
-            "refused": {name: value.to_json() for name, value in self.refused.items()},
-            "id": self.own_id,
-            "shown": self.shown,
-            "sending": self.sending,
-            "writing": {name: write.to_json() for name, write in self.writing.items()},
-            "changed": self.changed_at,
-            "returned": self.returned_at,
-            "complained": self.complained,
-            "carried": self.carried_opt_out and self.carried_opt_out.to_json(),
-            "refused_for": self.refused_for,
-            "left": sorted(self.left_by),
-            "merged": self.merged_version,
-        }
-        return {name: value for name, value in stored.items() if value}
 
     @property
     def opted_out(self) -> bool:
@@ -335,6 +247,9 @@ def members_namespace(list_id: str) -> str:
     return f"target-mailchimp/{list_id}/members"
 
 
+_read_member: Final = msgspec.json.Decoder(MemberState).decode
+
+
 def read_members(ledger: Ledger, members: Iterable[str]) -> dict[str, MemberState]:
     """The states of members of an audience; members of whom nothing is known are left out.
 
@@ -342,4 +257,4 @@ def read_members(ledger: Ledger, members: Iterable[str]) -> dict[str, MemberStat
         ledger: The namespace `members_namespace(list_id)` of the trail.
         members: Their subscriber hashes.
     """
-    return {member: MemberState.from_json(value) for member, value in ledger.get_many(members).items()}
+    return ledger.get_many(members, _read_member)

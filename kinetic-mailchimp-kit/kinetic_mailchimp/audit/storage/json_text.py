@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, overload
 
+from msgspec import to_builtins
 from msgspec.json import Encoder
 
 _encode_json: Final = Encoder(enc_hook=str).encode
@@ -15,7 +16,7 @@ def to_json(value: object) -> str:
     try:
         return _encode_json(value).decode()
     except UnicodeEncodeError:
-        return _encode_json(_storable_throughout(value)).decode()
+        return _encode_json(_storable_throughout(to_builtins(value, enc_hook=str))).decode()
 
 
 def _storable_throughout(value: object) -> object:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 Change = tuple[object, object]
 """A field's value before and after."""
@@ -87,8 +88,7 @@ LEFT: Final = frozenset(
 _FAILURES: Final = frozenset({Action.FAILED, Action.QUARANTINED})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """One outcome for one record that a target read.
 
     A record that leads to several writes, such as an opt-out that reaches three rows, is still one decision:

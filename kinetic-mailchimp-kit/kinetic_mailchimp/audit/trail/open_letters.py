@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from kinetic_mailchimp.audit.storage.database import Database
 from kinetic_mailchimp.audit.storage.json_text import storable

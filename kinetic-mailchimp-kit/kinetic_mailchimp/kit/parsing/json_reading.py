@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
+
+import msgspec
 
 LONGEST_INTEGER: Final = 400
 """Digits; a longer one stays text. Every number that a float can name has fewer."""
@@ -19,6 +22,19 @@ def parse_json(text: str | bytes, *, parse_float: Callable[[str], Any] | None = 
     Raises:
         ValueError: It is not valid JSON, or it is nested too deeply to be read.
     """
+    try:
+        return _decoder(parse_float).decode(text)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _parse_odd(text, parse_float)
+
+
+@cache
+def _decoder(parse_float: Callable[[str], Any] | None) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(float_hook=parse_float)
+
+
+def _parse_odd(text: str | bytes, parse_float: Callable[[str], Any] | None) -> Any:  # noqa: ANN401 (JSON)
+    """Read what a strict parser refuses, or say that it is not JSON."""
     if isinstance(text, bytes):
         text = text.decode(json.detect_encoding(text), "replace")
     try:

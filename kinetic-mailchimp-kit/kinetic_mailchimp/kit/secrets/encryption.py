@@ -14,22 +14,10 @@ from typing import TYPE_CHECKING, Any
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.redaction.masker import MASKER
 from kinetic_mailchimp.kit.redaction.secret_names import is_address_alone, passwords_in_url
-from kinetic_mailchimp.kit.secrets.keys import HOW_TO_GET_A_KEY, KEY_FILE_VARIABLE, KEY_VARIABLE, find_keys
+from kinetic_mailchimp.kit.secrets.keys import HOW_TO_GET_A_KEY, KEY_VARIABLE, find_keys
 
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
-
-__all__ = [
-    "HOW_TO_GET_A_KEY",
-    "KEY_FILE_VARIABLE",
-    "KEY_VARIABLE",
-    "PREFIX",
-    "FieldEncryption",
-    "SecretBox",
-    "is_encrypted",
-    "reveal",
-    "secret_values",
-]
 
 PREFIX = "enc:"
 

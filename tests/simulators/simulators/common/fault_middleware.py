@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -69,7 +71,12 @@ class FaultMiddleware:
         if scope["path"].startswith(self._exempt):
             await self._app(scope, receive, send)
             return
-        strikes = self._plan.strikes(scope["method"], scope["path"])
+        query = unquote(scope.get("query_string", b"").decode("latin-1"))
+        body = b""
+        if self._plan.looks_at_bodies:
+            body = await _read(receive)
+            receive = _again(body, receive)
+        strikes = self._plan.strikes(scope["method"], scope["path"], query, body.decode("utf-8", "replace"))
         scope[FAULTS] = [strike.rule.name for strike in strikes]
         for strike in strikes:
             if strike.rule.effect.kind == "latency":
@@ -95,12 +102,15 @@ class FaultMiddleware:
         await _take(self._app, scope, receive, applied=effect.applied)
         body, content_type = self._failure_body(effect)
         headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
+        headers += [(name.lower().encode(), value.encode()) for name, value in effect.headers.items()]
         if effect.retry_after is not None:
             headers.append((b"retry-after", str(effect.retry_after).encode()))
         await send({"type": "http.response.start", "status": effect.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
     def _failure_body(self, effect: Effect) -> tuple[bytes, bytes]:
+        if effect.kind == "answer":
+            return _encoded(effect.text, effect.encoding), (effect.media_type or "application/json").encode()
         phrase = HTTPStatus(effect.status).phrase
         if effect.body == "empty":
             return b"", b"text/plain"
@@ -133,6 +143,20 @@ class FaultMiddleware:
         if effect.disconnect:
             reset_connection(scope)
 
+    async def _rewrite(self, strike: Strike, scope: Scope, receive: Receive, send: Send) -> None:
+        effect = strike.rule.effect
+        start, body = await _collect(self._app, scope, receive)
+        if body:
+            text = re.sub(effect.pattern, effect.text, body.decode()) if effect.pattern else body.decode()
+            body = _encoded(text, effect.encoding)
+        changed = {"content-length": str(len(body)), **{k.lower(): v for k, v in effect.headers.items()}}
+        if effect.media_type:
+            changed["content-type"] = effect.media_type
+        kept = [(name, value) for name, value in start["headers"] if name.decode().lower() not in changed]
+        headers = [*kept, *((name.encode(), value.encode()) for name, value in changed.items())]
+        await send({**start, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
 
 _Ending = Callable[[FaultMiddleware, Strike, Scope, Receive, Send], Awaitable[None]]
 _ENDINGS: Mapping[str, _Ending] = {
@@ -141,7 +165,13 @@ _ENDINGS: Mapping[str, _Ending] = {
     "reset": FaultMiddleware._reset,
     "slow_body": FaultMiddleware._slow_body,
     "truncate": FaultMiddleware._truncate,
+    "answer": FaultMiddleware._status,
+    "rewrite": FaultMiddleware._rewrite,
 }
+
+
+def _encoded(text: str, encoding: str) -> bytes:
+    return text.encode(encoding, "surrogatepass")
 
 
 async def _collect(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[Message, bytes]:
@@ -157,6 +187,27 @@ async def _collect(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[Messag
 
     await app(scope, receive, keep)
     return start, bytes(body)
+
+
+async def _read(receive: Receive) -> bytes:
+    """The whole body of a request."""
+    body = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        body.extend(message.get("body", b""))
+        more = message.get("more_body", False)
+    return bytes(body)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """What the application receives, after the body was read."""
+    rest: list[Message] = [{"type": "http.request", "body": body}]
+
+    async def received() -> Message:
+        return rest.pop() if rest else await receive()
+
+    return received
 
 
 async def _take(app: ASGIApp, scope: Scope, receive: Receive, *, applied: bool) -> None:

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
-Kind = Literal["latency", "status", "reset", "slow_body", "truncate", "skew", "maintenance"]
+Kind = Literal[
+    "latency", "status", "reset", "slow_body", "truncate", "skew", "maintenance", "answer", "rewrite"
+]
 Distribution = Literal["fixed", "uniform", "lognormal"]
 Body = Literal["json", "html", "empty"]
 
@@ -28,6 +30,10 @@ class Match:
     method: str | None = None
     path: str = ""
     """A regular expression, searched in the path (query excluded)."""
+    query: str = ""
+    """A regular expression, searched in the query, without its percent signs."""
+    body: str = ""
+    """A regular expression, searched in the body."""
     nth: int | None = None
     every: int | None = None
     after: int = 0
@@ -59,6 +65,15 @@ class Effect:
     keep: float = 0.5
     disconnect: bool = False
     """Announce the whole length, then drop the connection, instead of a well-formed but cut body."""
+    # answer: this one, of any status, in place of the vendor's; rewrite: the vendor's, altered
+    text: str = ""
+    media_type: str = ""
+    """By default `application/json` of an answer, and what it was of one that is rewritten."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    # rewrite
+    pattern: str = ""
+    """A regular expression, of which each occurrence in a text answer becomes `text`."""
+    encoding: str = "utf-8"
 
     def delay(self, dice: random.Random) -> float:
         """Seconds to wait, drawn from the distribution; `seconds` is the median of the lognormal one."""
@@ -118,14 +133,20 @@ def _parse_rule(given: Any, position: int) -> Rule:
         (effect.kind, get_args(Kind), "kind"),
         (effect.distribution, get_args(Distribution), "distribution"),
         (effect.body, get_args(Body), "body"),
-        (effect.status, sorted(STATUSES), "status"),
+        (effect.status, range(200, 600) if effect.kind == "answer" else sorted(STATUSES), "status"),
     ):
         if value not in choices:
             raise InvalidRuleError(f"{where}: {name} is one of {', '.join(map(str, choices))}, not {value}")
-    try:
-        re.compile(match.path)
-    except re.error as error:
-        raise InvalidRuleError(f"{where}: path is not a regular expression: {error}") from error
+    for name, pattern in (
+        ("path", match.path),
+        ("query", match.query),
+        ("body", match.body),
+        ("pattern", effect.pattern),
+    ):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise InvalidRuleError(f"{where}: {name} is not a regular expression: {error}") from error
     return Rule(str(given.get("name", f"{position}:{effect.kind}")), match, effect)
 
 
@@ -178,19 +199,32 @@ class FaultPlan:
         """Seconds that the simulated server's clock is ahead (negative: behind)."""
         return sum(rule.effect.seconds for rule in self._rules if rule.effect.kind == "skew")
 
-    def strikes(self, method: str, path: str) -> list[Strike]:
+    @property
+    def looks_at_bodies(self) -> bool:
+        """Whether a rule asks for the body of a request."""
+        return any(rule.match.body for rule in self._rules)
+
+    def strikes(self, method: str, path: str, query: str = "", body: str = "") -> list[Strike]:
         """Count a request against every rule and say which ones strike, in the order of the rules."""
         with self._lock:
             struck = []
             for position, (rule, tally) in enumerate(zip(self._rules, self._tallies, strict=True)):
-                strike = self._judge(position, rule, tally, method, path)
+                strike = self._judge(position, rule, tally, (method, path, query, body))
                 if strike is not None:
                     struck.append(strike)
             return struck
 
-    def _judge(self, position: int, rule: Rule, tally: _Tally, method: str, path: str) -> Strike | None:
+    def _judge(
+        self, position: int, rule: Rule, tally: _Tally, request: tuple[str, str, str, str]
+    ) -> Strike | None:
         match, effect = rule.match, rule.effect
-        fits = (match.method is None or match.method.upper() == method) and re.search(match.path, path)
+        method, path, query, body = request
+        fits = (
+            (match.method is None or match.method.upper() == method)
+            and re.search(match.path, path)
+            and re.search(match.query, query)
+            and re.search(match.body, body)
+        )
         if effect.kind == "skew" or not fits:
             return None
         tally.seen += 1

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import requests
 
-from simulators.mailchimp.events import Event, form_body
+from simulators.mailchimp.events import UNASKED, Event, form_body
 from simulators.mailchimp.model import Audience, Webhook
 from simulators.mailchimp.switches import Switches
 
@@ -84,7 +84,7 @@ class Courier:
     def announce(self, audience: Audience, event: Event) -> None:
         """Queue an event for every webhook of a list that wants it."""
         for hook in audience.webhooks.values():
-            if hook.wants(event.type, event.source):
+            if event.type in UNASKED or hook.wants(event.type, event.source):
                 self._queue(hook, event)
 
     def _queue(self, hook: Webhook, event: Event) -> None:
@@ -150,7 +150,10 @@ class Courier:
 
     async def validate(self, url: str) -> tuple[int, str]:
         """Ask a webhook's address whether it is there, as the vendor does before it registers one."""
-        return await self._call("GET", url, {"User-Agent": VALIDATOR_AGENT}, None)
+        answer = await self._call("GET", url, {"User-Agent": VALIDATOR_AGENT}, None)
+        if self._switches().validator_posts:
+            await self._call("POST", url, {"User-Agent": VALIDATOR_AGENT}, b"")
+        return answer
 
     async def _call(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None

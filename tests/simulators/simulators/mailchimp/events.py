@@ -12,6 +12,8 @@ from simulators.mailchimp.model import Audience, Member
 from simulators.mailchimp.switches import Switches
 
 _REACHABLE = frozenset({"subscribed", "unsubscribed", "transactional"})
+UNASKED = frozenset({"sms_unsubscribe"})
+"""Types of a beta, which come without being asked for."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,9 @@ def events_between(
     edited = old is not None and before == new.status and _profile_changed(old, new, switches)
     if (moved or edited) and new.status in _REACHABLE:
         events.append(Event("profile", source, _with_merges(audience, new)))
+    if switches.sms_events and any(event.type == "unsubscribe" for event in events):
+        data = {"list_id": audience.id, "sms_phone_number": "+15550000001"}
+        events.append(Event("sms_unsubscribe", source, data))
     return events if switches.upemail_before_profile else events[::-1]
 
 

@@ -67,9 +67,13 @@ class Switches:
     tags_fire_profile: bool = False
     omit_unsubscribe_action: bool = False
     upemail_before_profile: bool = True
+    sms_events: bool = False
+    """Whether an opt-out also fires `sms_unsubscribe`, which no hook asked for."""
 
     # How webhooks are delivered.
     sign_new_webhooks: bool = True
+    validator_posts: bool = False
+    """Whether the check of a new address ends with a POST without a body."""
     resign_each_attempt: bool = True
     omitted_events_and_sources: bool = True
     webhook_timeout_seconds: float = 10.0

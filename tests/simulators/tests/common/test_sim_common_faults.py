@@ -42,6 +42,12 @@ def test_which_requests_a_rule_strikes(match: dict[str, Any], expected: list[int
     assert struck(plan({"match": match, "effect": STATUS})) == expected
 
 
+def test_a_rule_may_look_at_the_query() -> None:
+    made = plan({"match": {"query": r"\$filter=.*Name"}, "effect": STATUS})
+    queries = ("", "$top=1", "$filter=Name eq 'x'")
+    assert [bool(made.strikes("GET", "/x", query)) for query in queries] == [False, False, True]
+
+
 def test_requests_that_do_not_fit_are_not_counted() -> None:
     made = plan({"match": {"method": "POST", "nth": 2}, "effect": STATUS})
     struck(made, times=5)
@@ -127,6 +133,9 @@ def test_counts_are_kept_by_name_and_begin_anew() -> None:
         ([{"effect": {"kind": "latency", "distribution": "flat"}}], "distribution is one of"),
         ([{"effect": STATUS, "match": {"verb": "GET"}}], "has no verb"),
         ([{"effect": STATUS, "match": {"path": "("}}], "not a regular expression"),
+        ([{"effect": STATUS, "match": {"query": "("}}], "query is not a regular expression"),
+        ([{"effect": {"kind": "rewrite", "pattern": "("}}], "pattern is not a regular expression"),
+        ([{"effect": {"kind": "answer", "status": 99}}], "status is one of"),
         ([{"effect": STATUS, "match": 5}], "must be an object"),
     ],
 )

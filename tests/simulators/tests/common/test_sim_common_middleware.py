@@ -160,3 +160,35 @@ def test_control_is_exempt_and_not_logged(counter: Counter) -> None:
     counter.control.faults()
     assert counter.post().status_code == 200
     assert counter.control.counts() == {"POST 200": 1}
+
+
+def test_an_answer_of_any_status_stands_for_the_vendors(counter: Counter) -> None:
+    page = {"status": 200, "text": "<html>Sign in</html>", "media_type": "text/html"}
+    counter.control.faults({"effect": {"kind": "answer", **page, "headers": {"X-Who": "gateway"}}})
+    answer = counter.post()
+    assert (answer.status_code, answer.text, answer.headers["X-Who"]) == (200, page["text"], "gateway")
+    assert answer.headers["Content-Type"] == "text/html"
+    assert counter.applied == []
+
+
+def test_a_rule_may_look_at_the_body(counter: Counter) -> None:
+    counter.control.faults({"match": {"body": "poison"}, "effect": {"kind": "answer", "status": 403}})
+    statuses = [
+        requests.post(f"{counter.url}/count", data=text, timeout=60).status_code for text in ("a poison", "b")
+    ]
+    assert (statuses, counter.applied) == ([403, 200], ["once"])
+
+
+def test_an_answer_is_rewritten(counter: Counter) -> None:
+    counter.control.faults({"effect": {"kind": "rewrite", "pattern": "x{50}", "text": "y"}})
+    assert counter.post().json() == {"value": ["y"] * 100}
+    assert counter.applied == ["once"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_an_answer_comes_in_another_encoding(counter: Counter, encoding: str) -> None:
+    effect = {"kind": "rewrite", "encoding": encoding, "media_type": "text/plain"}
+    counter.control.faults({"effect": effect})
+    answer = counter.post()
+    assert json.loads(answer.content.decode(encoding)) == DOCUMENT
+    assert answer.headers["Content-Type"] == "text/plain"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from simulators.mailchimp.courier import DELIVERY_AGENT, SIGNATURE_HEADER, VALIDATOR_AGENT
 from simulators.mailchimp.plain_client import PlainClient, member_path
-from simulators.mailchimp.testing import WebhookSink
+from simulators.mailchimp.testing import RunningMailchimp, WebhookSink
 
 EMAIL = "ada@example.com"
 HOOKS = "/lists/{list}/webhooks"
@@ -24,6 +24,26 @@ def test_the_address_is_asked_before_it_is_registered(api: PlainClient, webhook_
     asked = webhook_sink.received[0]
     assert (asked.method, asked.headers["User-Agent"]) == ("GET", VALIDATOR_AGENT)
     assert api.get(HOOKS).json()["webhooks"][0]["id"] == hook["id"]
+
+
+def test_the_check_of_an_address_may_end_with_an_empty_post(
+    api: PlainClient, mailchimp: RunningMailchimp, webhook_sink: WebhookSink
+) -> None:
+    mailchimp.control.switch(validator_posts=True)
+    api.register(webhook_sink.url)
+    assert [(asked.method, asked.body) for asked in webhook_sink.received] == [("GET", b""), ("POST", b"")]
+
+
+def test_an_opt_out_may_bring_an_event_that_nobody_asked_for(
+    api: PlainClient, mailchimp: RunningMailchimp, webhook_sink: WebhookSink
+) -> None:
+    mailchimp.control.switch(sms_events=True)
+    api.register(webhook_sink.url)
+    mailchimp.control.subscribe(EMAIL)
+    mailchimp.control.unsubscribe(EMAIL)
+    mailchimp.control.flush_webhooks()
+    types = [delivery["type"] for delivery in mailchimp.control.deliveries()]
+    assert types == ["subscribe", "unsubscribe", "sms_unsubscribe"]
 
 
 @pytest.mark.parametrize("status", [204, 302, 403, 500])

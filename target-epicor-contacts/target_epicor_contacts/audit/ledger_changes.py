@@ -1,0 +1,91 @@
+"""What the ledger remembers after a batch: the states of people, and the flags that are ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState
+from msgspec.structs import replace
+
+from target_epicor_contacts.audit.event_result import BatchResult, EventResult
+from target_epicor_contacts.epicor.entities import EpicorRow
+from target_epicor_contacts.rules.plan import BatchPlan
+from target_epicor_contacts.state.person_state import PersonState
+
+LEDGER = "target-epicor-contacts"
+
+PersonStates = Mapping[str, PersonState]
+"""By address."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """The stored state and the rows before a batch.
+
+    Attributes:
+        states: By address.
+        rows: By id.
+        flags: Those that are ours, by the names of their rows.
+    """
+
+    states: PersonStates = field(default_factory=dict)
+    rows: Mapping[str, EpicorRow] = field(default_factory=dict)
+    flags: Mapping[str, FlagState] = field(default_factory=dict)
+
+
+def ledger_changes(
+    before: Before, planned: BatchPlan, result: BatchResult, flag_column: str
+) -> dict[str, Any]:
+    """The changes of the ledger, for states and flags.
+
+    Args:
+        before: What was stored before the batch.
+        planned: The plan.
+        result: What became of it.
+        flag_column: The setting of that name.
+    """
+    changes = {
+        LEDGER: _states_to_store(before.states, planned, result),
+        FLAGS_NAMESPACE: _flags_to_store(before, planned, result, flag_column),
+    }
+    return {namespace: entries for namespace, entries in changes.items() if entries}
+
+
+def _flags_to_store(
+    before: Before, planned: BatchPlan, result: BatchResult, flag_column: str
+) -> dict[str, dict[str, Any] | None]:
+    """The flags that fell, and those that were claimed and not set."""
+    ids = {row.name: row.id for row in before.rows.values()}
+    stored: dict[str, dict[str, Any] | None] = {}
+    for name in before.flags.keys() | planned.flags.keys():
+        was, flag = before.flags.get(name), planned.flags.get(name)
+        write = result.writes.get(ids.get(name, ""))
+        failed = write is not None and (write.gone or flag_column in write.refused)
+        if flag is None and not failed and not (write and write.fatal):
+            changed_at = write.now.updated_on if write and write.now else ""
+            stored[name] = replace(was, cleared_at=changed_at).to_json() if was and changed_at else None
+        elif flag is not None and flag != was and failed:
+            stored[name] = was.to_json() if was else None
+    return stored
+
+
+def _states_to_store(
+    before: PersonStates, planned: BatchPlan, result: BatchResult
+) -> dict[str, dict[str, Any] | None]:
+    """The states that changed; a value that was not stored was not seen, so that a replay writes it."""
+    states = dict(planned.states)
+    undecided: set[str] = set()
+    for event in planned.events:
+        event_result = EventResult(event, result)
+        if event_result.is_open:
+            undecided |= {event.person, event.update.key}
+        if refused := frozenset(change.column for change in event_result.refused):
+            known = before.get(event.person, PersonState())
+            states[event.person] = states[event.person].forgetting(refused, known)
+    return {
+        address: state.to_json()
+        for address, state in states.items()
+        if address not in undecided and state != before.get(address, PersonState())
+    }

@@ -1,0 +1,144 @@
+"""Reads the rows of Kinetic that fit any of many conditions, inside the limits of a URL."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from urllib.parse import quote
+
+from kinetic_mailchimp.epicor import EpicorClient, Row
+from kinetic_mailchimp.epicor.errors import ProbeRequest, UrlTooLongError
+from kinetic_mailchimp.epicor.odata import after, and_, or_
+from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.http.call import Request
+
+from target_epicor_contacts.epicor.calls import Portions
+from target_epicor_contacts.epicor.entities import Entity, EpicorRow
+
+PAGE = 1_000
+KEYSET_RESERVE = 400
+"""Characters that a second page adds to the condition."""
+
+
+class RowReader:
+    """Reads rows, several requests at a time.
+
+    Attributes:
+        is_hasty: True where a refusal is told at once, as what was asked will be asked again in smaller
+            parts.
+
+    Args:
+        selected: The columns to read, by kind of row.
+    """
+
+    def __init__(
+        self, client: EpicorClient, selected: Mapping[Entity, Sequence[str]], executor: Executor
+    ) -> None:
+        self._client = client
+        self._selected = selected
+        self._executor = executor
+        self._portions = Portions()
+        self.is_hasty = False
+
+    def read(
+        self,
+        groups: Mapping[tuple[str, Entity], Sequence[str]],
+        *,
+        one_by_one: bool = False,
+        by_key: bool = False,
+    ) -> Iterator[EpicorRow]:
+        """Rows that fit any of the conditions, by company and kind of row.
+
+        Args:
+            groups: The conditions.
+            one_by_one: Without the executor.
+            by_key: Whether each condition fits no more than one row, so that as many rows are all.
+        """
+        calls = [
+            (company, entity, chunk)
+            for (company, entity), conditions in groups.items()
+            for chunk in self._chunks(company, entity, conditions)
+        ]
+        run = map if one_by_one else self._executor.map
+        for rows in run(lambda call: self._read_all(*call, by_key=by_key), calls):
+            yield from rows
+
+    def _chunks(self, company: str, entity: Entity, conditions: Sequence[str]) -> Iterator[list[str]]:
+        empty = self._client.url(
+            company, entity.path, filter="-", orderby=entity.key, select=self._selected[entity], top=PAGE
+        )
+        room = self._client.longest_url - KEYSET_RESERVE - len(empty)
+        chunk: list[str] = []
+        used = 0
+        for condition in conditions:
+            length = len(quote(f" or ({condition})", safe="$',():@/*"))
+            if chunk and used + length > room:
+                yield chunk
+                chunk, used = [], 0
+            chunk.append(condition)
+            used += length
+        if chunk:
+            yield chunk
+
+    def _read_all(
+        self, company: str, entity: Entity, conditions: Sequence[str], *, by_key: bool
+    ) -> list[EpicorRow]:
+        def read(part: Sequence[str]) -> list[EpicorRow]:
+            most = len(part) if by_key else sys.maxsize
+            try:
+                return self._read_pages(company, entity, part, self._selected[entity], most)
+            except UrlTooLongError:
+                if len(part) > 1:
+                    raise
+                # The names of the columns are what can still be left out.
+                return self._read_pages(company, entity, part, (), most)
+
+        return self._portions.collect(conditions, read)
+
+    def _read_pages(
+        self, company: str, entity: Entity, conditions: Sequence[str], select: Sequence[str], most: int
+    ) -> list[EpicorRow]:
+        """All rows: an empty page ends them, or the last that there can be; a short page does not."""
+        rows: list[EpicorRow] = []
+        order = entity.key[1:]
+        wanted = or_(*conditions)
+        beyond = ""
+        while True:
+            page = self._client.read(
+                company,
+                entity.path,
+                filter=and_(wanted, beyond),
+                orderby=order,
+                select=select,
+                top=PAGE,
+                kind=ProbeRequest if self.is_hasty else Request,
+            )
+            _require_keys(page, entity, company)
+            rows += [EpicorRow(entity, values) for values in page]
+            if not page or len(rows) >= most:
+                return rows
+            reached = after(order, [page[-1][name] for name in order], {})
+            if reached == beyond:
+                raise ConfigurationError(
+                    f"{entity.path} gives the same rows again: it ignores the condition of the next page.",
+                    advice="Ask the administrators of the server.",
+                )
+            beyond = reached
+
+
+def _require_keys(page: Sequence[Row], entity: Entity, company: str) -> None:
+    """Make sure that rows have their key; the company is also in the URL.
+
+    Raises:
+        ConfigurationError: A column of the key is null or missing.
+    """
+    for row in page:
+        if not row.get("Company"):
+            row["Company"] = company
+        missing = [name for name in entity.key if row.get(name) is None]
+        if missing:
+            raise ConfigurationError(
+                f"{entity.path} has rows without {missing[0]}, a column of their key.",
+                advice="Check the user's access to the columns of contacts and customers in Kinetic.",
+            )
