@@ -1,6 +1,6 @@
 # Every target installs what it needs first. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help install lock setup doctor demo test model faults soak scale-test check audit bounds fuzz docs docs-follow docs-site format bench-smoke bench wheels release stranger clean \
+.PHONY: help install lock setup doctor demo test model faults soak scale-test check audit bounds fuzz docs docs-follow docs-site format bench-smoke bench bench-peers wheels release stranger clean \
         purge
 
 PYTHON ?= python3
@@ -100,7 +100,8 @@ docs: install ## Write what follows from the code: settings, tables, versions
 	$(BIN)/python tests/docs/generate.py --write
 
 docs-follow: install ## Follow the tutorial and how-tos from their own words
-	$(BIN)/pytest tests/e2e --numprocesses auto --dist load --override-ini python_files='follow_*.py'
+	$(BIN)/pytest tests/e2e --numprocesses auto --dist load --override-ini python_files='follow_*.py' \
+	    --override-ini timeout=3600
 
 docs-site: $(SITE)/installed ## Build the documentation into site/; fails on a dead link
 	NO_MKDOCS_2_WARNING=1 PYTHONDONTWRITEBYTECODE=1 $(SITE)/bin/mkdocs build --strict --quiet
@@ -125,6 +126,10 @@ bench-smoke: install ## Every benchmark, so small that it shows only that it run
 
 bench: install ## Benchmarks: ratios against a floor measured in the same run
 	$(BIN)/pytest tests/bench --capture=no --override-ini python_files='bench_*.py' --override-ini timeout=3600
+
+bench-peers: export PYTHONPATH := tests/bench
+bench-peers: install ## Compare with what others use; PEERS=--write keeps it
+	$(BIN)/python tests/bench/peers/compare.py $(PEERS)
 
 wheels: install ## Build wheels into dist/, for `pip install --find-links dist`
 	rm -rf dist

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ from tap_mailchimp_webhooks.catch_up.poller import CatchUp
 from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, Arrival
 from tap_mailchimp_webhooks.inbox.readers import Readers
 from tap_mailchimp_webhooks.inbox.store import Inbox
-from tap_mailchimp_webhooks.streams.event_reader import BATCH
+from tap_mailchimp_webhooks.streams.event_reader import BATCH, QUIET_SECONDS, EventReader, Position
 from tap_mailchimp_webhooks.tap import TapMailchimpWebhooks
 
 MakeArrival = Callable[..., Arrival]
@@ -287,6 +288,13 @@ def test_follows_emits_each_event_and_its_state_and_ends_on_a_signal(
     assert status == 0
     assert state["bookmarks"][CONTACT_EVENTS]["replication_key_value"] == 2
     assert tap.run(state).records() == []
+
+
+def test_a_follower_says_that_it_is_there_while_nothing_arrives(tap: Tap, inbox: Inbox) -> None:
+    moments = itertools.count(step=QUIET_SECONDS)
+    position = Position("default", CONTACT_EVENTS, 0)
+    reader = EventReader(inbox, position, threading.Event(), clock=lambda: float(next(moments)))
+    assert list(itertools.islice(reader.follow(None), 2)) == [[], []]
 
 
 def test_campaign_events_come_out_while_it_follows(tap: Tap, inbox: Inbox, make_arrival: MakeArrival) -> None:

@@ -13,7 +13,7 @@ from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
 from kinetic_mailchimp.epicor import EpicorClient
 
-from target_epicor_contacts.epicor.columns import CHANGE_COLUMNS, Columns
+from target_epicor_contacts.epicor.columns import CHANGE_COLUMNS, NAME, Columns
 from target_epicor_contacts.epicor.contact_creator import ContactCreator
 from target_epicor_contacts.epicor.entities import (
     CONTACT,
@@ -73,7 +73,7 @@ class Assembly:
         countries = frozenset(
             name for name, field in settings.merge_fields.items() if field.endswith(".country")
         )
-        columns = Columns(types, lengths, countries)
+        columns = Columns(types, lengths, countries, names_companies=NAME in settings.merge_fields)
         columns.check(
             settings.flag_column, entities, origin="`flag_column`", everywhere=True, types=("Edm.Boolean",)
         )

@@ -218,9 +218,8 @@ class EventProcessor:
             rows = {row.id: row for row in self._dependencies.finder.find(sorted(addresses), fresh=addresses)}
             flags = {**self._flags(rows.values()), **carried}
             before = Before(self._stored_states(addresses), rows, flags)
-            planned = plan_handovers(
-                handed_over, WorkingCopy(rows.values(), before.states, self._rules, flags)
-            )
+            working = WorkingCopy(rows.values(), before.states, self._rules, flags)
+            planned = plan_handovers(handed_over, working, self._gone(origins))
             self._claim(flags, planned)
         except ConnectorError as error:
             planned = BatchPlan([EventPlan(update, update.key) for update in updates], {}, {}, before.flags)
@@ -279,6 +278,12 @@ class EventProcessor:
     def _flags(self, rows: Iterable[EpicorRow]) -> dict[str, FlagState]:
         ledger = self._dependencies.trail.ledger(FLAGS_NAMESPACE)
         return still_set(read_flags(ledger, [row.name for row in rows]))
+
+    def _gone(self, names: Iterable[str]) -> set[str]:
+        """The names of rows that Epicor does not have any more."""
+        rows = [row for name in names if (row := named_row(name)) and row.entity in self._rules.entities]
+        current = self._dependencies.finder.current(rows) if rows else {}
+        return {row.name for row in rows if row.id not in current}
 
     def _followed(
         self, updates: Iterable[ContactUpdate], known: KnownMembers, rows: dict[str, EpicorRow]

@@ -120,6 +120,13 @@ class TargetEpicorContacts(AuditedTarget):
         self.processor.apply(stream, records)
 
     @override
+    def _write_state_message(self, state: dict[str, Any]) -> None:
+        # A tap that follows sends a state now and then, also while it has no events.
+        if time.monotonic() >= max(self._handovers_due_at, self._started_at + HANDOVER_SECONDS):
+            self._take_handovers()
+        super()._write_state_message(state)
+
+    @override
     def after_input(self) -> None:
         # target-mailchimp may have found something in the meantime.
         if self._handovers_due_at < math.inf:

@@ -28,6 +28,7 @@ from kinetic_mailchimp.audit.state.member_state import (
 )
 from kinetic_mailchimp.mailchimp import subscriber_hash
 from target_epicor_contacts.epicor.entities import named_row
+from target_epicor_contacts.target import TargetEpicorContacts
 
 Update = Callable[..., dict[str, Any]]
 PAT = "pat@example.com"
@@ -143,6 +144,35 @@ def test_a_handover_does_not_wait_for_the_end_of_a_tap_that_follows(
         batch_size=1,
     )
     assert [action for action, _ in pat.actions()] == ["unmatched", "flagged", "unmatched"]
+
+
+@pytest.mark.rule("R2")
+def test_a_handover_does_not_wait_for_an_event(pat: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("target_epicor_contacts.target.HANDOVER_SECONDS", 0)
+    monkeypatch.setattr(TargetEpicorContacts, "after_input", lambda _: None)
+    pat.deliver_between(
+        [], lambda: hand_over(pat, NAME, HandoverAction.FLAG, status="unsubscribed", list_id=LIST), []
+    )
+    assert pat.actions() == [("flagged", "unsubscribed")]
+
+
+@pytest.mark.rule("R1")
+def test_an_opt_out_after_a_return_is_no_echo_of_the_reps(pat: Any, update: Update) -> None:
+    at = "2026-03-01T18:00:03.000000Z"
+    know(pat, status="unsubscribed", changed_at=at, carried_opt_out=CarriedOptOut((NAME,), at))
+    pat.deliver(
+        update(PAT, "subscribed", second=5, list_id=LIST), update(PAT, "unsubscribed", second=7, list_id=LIST)
+    )
+    assert {flag.cause for flag in flags(pat).values()} == {FlagCause.PERSON}
+
+
+@pytest.mark.rule("R1")
+def test_the_wish_on_a_row_that_was_deleted_asks_for_no_flag(pat: Any) -> None:
+    gone = {"cause": FlagCause.REP, "origin": "Customer EPIC06/999"}
+    hand_over(pat, NAME, HandoverAction.FLAG, status="unsubscribed", list_id=LIST, **gone)
+    pat.deliver()
+    assert (pat.actions(), waiting(pat)) == ([("ignored", "row_of_rep_gone")], {})
+    assert ROW not in pat.flagged()
 
 
 @pytest.mark.rule("R6")

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kinetic_mailchimp.audit import Decision, LedgerChanges, Run
-from kinetic_mailchimp.audit.state.member_state import STATUS
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError
-from msgspec.structs import replace
 
-from target_mailchimp.audience.audience import MERGE_FIELD, Audience
+from target_mailchimp.audience.audience import Audience
 from target_mailchimp.audience.directory import AudienceDirectory, require_audience
 from target_mailchimp.audit import decisions as report
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, read_record
@@ -245,7 +243,7 @@ class Loader:
             self._settle(wait(self._in_flight, return_when=FIRST_COMPLETED).done)
         writes = self._pending[group][:size]
         del self._pending[group][:size]
-        job = _Job(writes, frozenset(key for write in writes for key in _keys(write)))
+        job = _Job(writes, frozenset(key for write in writes for key in write.touches))
         self._in_flight[self._pool.submit(self._carry_out, writes)] = job
 
     def _carry_out(self, writes: Sequence[Write]) -> None:
@@ -265,17 +263,11 @@ class Loader:
     def _claim(self, writes: Sequence[Write]) -> None:
         """Note what is sent: a crash before the answer is stored makes it nobody's edit or opt-out."""
         membership = self._memberships[writes[0].audience.id]
-        claims = {}
-        for write in writes:
-            sending: dict[str, Any] = {
-                name: value
-                for name, value in write.values.items()
-                if name.removeprefix(MERGE_FIELD) in self._settings.two_way_fields
-            }
-            if (rows := write.lowered_for) is not None:
-                sending[STATUS] = rows
-            if sending and write.state and not write.former:
-                claims[write.record.member] = replace(write.state, sending=sending)
+        claims = {
+            write.record.member: state
+            for write in writes
+            if (state := write.sending(self._settings.two_way_fields)) is not None
+        }
         if claims:
             self._record([], ledger={membership.members_namespace: claims})
 
@@ -286,7 +278,7 @@ class Loader:
     def _wait_for(self, keys: set[str]) -> None:
         """Finish the writes about these people first: two about one person would race."""
         for group, writes in list(self._pending.items()):
-            if any(not keys.isdisjoint(_keys(write)) for write in writes):
+            if any(not keys.isdisjoint(write.touches) for write in writes):
                 self._submit(group, len(writes))
         self._settle(
             wait([future for future, job in self._in_flight.items() if not keys.isdisjoint(job.keys)]).done
@@ -298,15 +290,6 @@ class Loader:
             if error is not None:
                 raise error
             del self._in_flight[future]
-
-
-def _keys(write: Write) -> set[str]:
-    """Everything that no other write may touch at the same time."""
-    return {
-        write.record.member,
-        *(former.member for former in (write.former, *write.detached) if former),
-        *(row.source for row in write.record.rows if row.source),
-    }
 
 
 def _group_of(write: Write) -> str:

@@ -1,8 +1,8 @@
 """Writes everything in the repository that follows from the code, or checks it.
 
-These are capabilities, settings and install lines in READMEs, the definitions under plugins/ and hub/, the
-tables of docs/rules.md, docs/mappings.md, docs/faults.md and docs/reference, and the version, addresses and
-licence of each distribution.
+These are the capabilities, settings and install lines in the READMEs, the definitions under plugins/ and
+hub/, the tables of docs/rules.md, docs/mappings.md, docs/faults.md and docs/reference, and the version,
+addresses and licence of each distribution.
 `python tests/docs/generate.py` checks and names what differs; with `--write` it brings the files up to date.
 """
 

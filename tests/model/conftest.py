@@ -15,6 +15,13 @@ def vendors() -> Iterator[Vendors]:
         yield started
 
 
+@pytest.fixture(scope="session")
+def stock() -> Iterator[Vendors]:
+    """Vendors of a tenant whose rows have a revision, and no time of their last change."""
+    with running("stock") as started:
+        yield started
+
+
 @pytest.fixture
 def world(vendors: Vendors, tmp_path) -> World:
     return World(vendors, tmp_path)

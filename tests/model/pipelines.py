@@ -86,10 +86,12 @@ class Kill:
     Attributes:
         at: The number of that write; 0 for none.
         is_due: Tells that the next one is it.
+        meanwhile: What happens before that write instead; then the run goes on.
     """
 
     at: int = 0
     is_due: Callable[[], bool] = lambda: False
+    meanwhile: Callable[[], None] | None = None
     writes: int = 0
     struck: bool = False
 
@@ -112,9 +114,13 @@ class Kill:
 
     def strike_if_due(self) -> None:
         """End the process, if it is time or past it."""
-        if self.struck or (self.at and self.writes >= self.at) or self.is_due():
-            self.struck = True
+        if not (self.struck or (self.at and self.writes >= self.at) or self.is_due()):
+            return
+        was_struck, self.struck = self.struck, True
+        if self.meanwhile is None:
             raise Killed
+        if not was_struck:
+            self.meanwhile()
 
 
 @dataclass

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipelines import FORWARD, REVERSE, Kill
 from truth import Truth
 from world import RowName, World, contact, customer, key_of
 
-PEOPLE: Mapping[str, int] = {"Ann": 1, "Bob": 2, "Eve": 3, "Zed": 9}
+PEOPLE: Mapping[str, int] = {"Ann": 1, "Bob": 2, "Eve": 3, "Una": 1001, "Zed": 9}
+"""Una is one of another company, in which she has Ann's number."""
+MOVED = 1000
 DOMAIN = "example.com"
-_PERSON = r"(Ann|Bob|Eve)"
+_PERSON = r"(Ann|Bob|Eve|Una)"
 _ADDRESS = r"(\w+)@"
 
 
 def address_of(word: str) -> str:
-    """`ann` or `Ann` → the whole address."""
-    return f"{word.lower()}@{DOMAIN}"
+    """`ann` or `Ann` → the whole address; one in capitals stays so."""
+    return f"{word if word.isupper() else word.lower()}@{DOMAIN}"
 
 
 @dataclass
@@ -33,12 +35,14 @@ class Scene:
         truth: Watches.
         held: Whether webhooks wait instead of arriving before the next reverse run.
         last: The last known address of each person, and the contact of Mailchimp that is the person.
+        numbers: The customer of each person.
     """
 
     world: World
     truth: Truth = field(init=False)
     held: bool = False
     last: dict[str, tuple[str, str]] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=lambda: dict(PEOPLE))
 
     def __post_init__(self) -> None:
         self.truth = Truth(self.world)
@@ -58,7 +62,7 @@ class Scene:
         audience = self.world.vendors.audience()
         member = audience.find(contact_id) if contact_id else audience.find(address)
         if member is None or member.status == "cleaned":
-            row = self.world.vendors.row("Customer", key_of(customer(PEOPLE[name])))
+            row = self.world.vendors.row("Customer", key_of(customer(self.numbers[name])))
             member = (audience.find(row["EMailAddress"]) if row else None) or member
         if member is not None:
             self.last[name] = (member.email_address, member.contact_id)
@@ -105,7 +109,7 @@ class Scene:
     def rows(self, who: str) -> list[RowName]:
         """`Ann` (both rows), `Ann's customer`, `Ann's contact` or `Ann's second contact`."""
         name, _, which = who.partition("'s ")
-        number = PEOPLE[name]
+        number = self.numbers[name]
         found = {
             "customer": [customer(number)],
             "contact": [contact(number)],
@@ -143,6 +147,10 @@ def shortened(story: Sequence[str], fails: Callable[[Sequence[str]], bool]) -> S
     return story
 
 
+def _rows_of_all(scene: Scene) -> list[RowName]:
+    return [row for row in scene.world.rows() if row not in scene.rows("Zed")]
+
+
 Steps = list[tuple[str, Callable[..., Any]]]
 
 
@@ -162,13 +170,38 @@ def _is_corrected(scene: Scene, who: str, new: str) -> None:
     scene.world.edit(*scene.rows(who), EMailAddress=address_of(new))
 
 
-def _adds_eve(scene: Scene, word: str) -> None:
-    scene.last["Eve"] = (address_of(word), "")
-    scene.world.person(PEOPLE["Eve"], address_of(word), "Eve")
+def _adds(scene: Scene, name: str, word: str) -> None:
+    scene.last[name] = (address_of(word), "")
+    scene.world.person(scene.numbers[name], address_of(word), name)
+
+
+def _moves_company(scene: Scene, name: str) -> None:
+    number = scene.numbers[name]
+    scene.numbers[name] = (number + MOVED) % (2 * MOVED) + 10
+    scene.world.move_company(number, scene.numbers[name])
+
+
+def _meanwhile(scene: Scene, pipeline: str, write: str | None, at_once: str | None, words: str) -> None:
+    """A run at which a step is made while it writes."""
+
+    def step() -> None:
+        scene.world.stands_still = bool(at_once)
+        try:
+            scene.step(words)
+        finally:
+            scene.world.stands_still = False
+
+    scene.arrive()
+    kill = Kill(int(write)) if write else scene.world.after_a_write()
+    scene.world.run(FORWARD if pipeline == "forward" else REVERSE, replace(kill, meanwhile=step))
 
 
 def _swap(scene: Scene) -> None:
     scene.world.swap(1, 2)
+
+
+def _sign(scene: Scene) -> None:
+    scene.world.signed = True
 
 
 def _hold(scene: Scene) -> None:
@@ -196,6 +229,11 @@ def _lose_audit_database(scene: Scene) -> None:
     scene.truth.forget()
 
 
+def _restore_audit_database(scene: Scene) -> None:
+    scene.world.restore()
+    scene.truth.forget()
+
+
 def _lose_all(scene: Scene) -> None:
     scene.world.lose()
 
@@ -218,7 +256,14 @@ STEPS: Steps = [
     (r"(forward|reverse) is killed (?:at write (\d+)|after its first write)", _killed),
     ("forward starts from an older bookmark", lambda scene: scene.world.restore_bookmark(FORWARD)),
     ("reverse starts from an older bookmark", lambda scene: scene.world.restore_bookmark(REVERSE)),
+    (
+        r"(forward|reverse), and (?:before its write (\d+)|after its first write)( at once)?: (.+)",
+        _meanwhile,
+    ),
     ("the audit database is lost", _lose_audit_database),
+    ("the audit database is backed up", lambda scene: scene.world.back_up()),
+    ("the audit database is restored", _restore_audit_database),
+    ("webhooks are signed", _sign),
     ("webhooks are held", _hold),
     ("webhooks arrive( reversed)?", _arrive),
     ("the oldest webhook arrives", lambda scene: scene.world.deliver("first")),
@@ -276,14 +321,19 @@ STEPS: Steps = [
     ),
     (rf"a rep corrects (\w+(?:'s [a-z ]+)?) to {_ADDRESS}", _is_corrected),
     ("a rep swaps Ann's and Bob's addresses", _swap),
-    (rf"a rep adds Eve with {_ADDRESS}", _adds_eve),
+    (rf"a rep adds {_PERSON} with {_ADDRESS}", _adds),
+    (rf"a rep moves {_PERSON} to the other company", _moves_company),
+    (
+        "a rep imports NoContact for everybody",
+        lambda scene: scene.world.edit(*_rows_of_all(scene), NoContact=True),
+    ),
     (
         rf"a rep adds a second contact (\w+) to Ann with {_ADDRESS}",
         lambda scene, name, word: scene.world.colleague(1, address_of(word), name),
     ),
-    (rf"a rep deletes {_PERSON}", lambda scene, name: scene.world.remove(PEOPLE[name])),
+    (rf"a rep deletes {_PERSON}", lambda scene, name: scene.world.remove(scene.numbers[name])),
     (
         rf"a rep makes {_PERSON} inactive",
-        lambda scene, name: scene.world.edit(customer(PEOPLE[name]), Inactive=True),
+        lambda scene, name: scene.world.edit(customer(scene.numbers[name]), Inactive=True),
     ),
 ]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
+from unittest import mock
 
 from fastapi import FastAPI
+from tap_mailchimp_webhooks.events.delivery import Arrival, from_delivery
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.receiver.app import create_app
 from tap_mailchimp_webhooks.receiver.settings import ReceiverSettings
@@ -17,15 +19,23 @@ SECRET = "a-path-secret-of-the-model"
 FORM = b"application/x-www-form-urlencoded"
 
 
-def deliver(bodies: Sequence[bytes], inbox_url: str, now: Callable[[], float]) -> list[int]:
+def deliver(
+    bodies: Sequence[bytes], inbox_url: str, now: Callable[[], float], *, is_signed: bool
+) -> list[int]:
     """Post deliveries one after the other; the status of each answer.
 
     Args:
         bodies: What Mailchimp posts.
         inbox_url: The inbox.
         now: The receiver's clock, in seconds since the epoch.
+        is_signed: Whether a signature of Mailchimp vouches for them.
     """
-    return asyncio.run(_deliver(bodies, inbox_url, now))
+
+    def read(*given: Any, **_: Any) -> Arrival:
+        return from_delivery(*given, is_signed=is_signed)
+
+    with mock.patch("tap_mailchimp_webhooks.receiver.deliveries.from_delivery", read):
+        return asyncio.run(_deliver(bodies, inbox_url, now))
 
 
 async def _deliver(bodies: Sequence[bytes], inbox_url: str, now: Callable[[], float]) -> list[int]:

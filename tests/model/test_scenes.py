@@ -169,7 +169,29 @@ def test_a_flag_that_a_rep_sets_where_ours_was_taken_back_is_a_wish(world):
     assert (scene.flag("Ann"), world.status(ANN)) == ("set", "unsubscribed")
 
 
+@pytest.mark.rule("R1")
+@pytest.mark.parametrize(
+    "story",
+    [
+        "Ann leaves → reverse → forward → the audit database is restored → Ann returns → reverse → forward",
+        "Ann leaves → reverse → Ann returns → the audit database is restored → reverse → forward",
+    ],
+)
+def test_an_audit_database_from_a_backup_unsubscribes_nobody_who_came_back(world, story):
+    assert told(world, f"the audit database is backed up → {story}") == []
+    assert world.status(ANN) == "subscribed"
+
+
 # Fields
+
+
+@pytest.mark.rule("R8")
+@pytest.mark.parametrize("write", ["before its write 1", "before its write 2", "after its first write"])
+def test_an_edit_in_the_second_of_a_write_of_ours_leaves_both_sides_with_one_value(world, write):
+    world.signed = True
+    story = f"a rep writes Bea for Ann's contact → forward, and {write} at once: Ann writes Cyd"
+    assert told(world, story) == []
+    assert columns(world, contact(1), "FirstName") == ("Cyd",)
 
 
 @pytest.mark.rule("R8")
@@ -214,6 +236,27 @@ def test_a_persons_profile_changes_contacts_and_no_customer(world):
     before = columns(world, customer(1), "PhoneNum", *HOME)
     assert scene.settle() == []
     assert columns(world, customer(1), "PhoneNum", *HOME) == before
+
+
+@pytest.mark.rule("R8")
+@pytest.mark.parametrize(
+    ("column", "tag"), [("Name", "COMPANY"), ("GroupCode", "INDUSTRY"), ("TerritoryID", "REGION")]
+)
+def test_a_customers_own_column_travels_both_ways_by_one_line_each_way(world, column, tag):
+    forward, reverse = (PLUGINS[name]["config"] for name in ("target-mailchimp", "target-epicor-contacts"))
+    world.targets["forward"]["two_way_fields"] = [*forward["two_way_fields"], tag]
+    world.targets["reverse"] = {
+        "merge_fields": {**reverse["merge_fields"], column: tag},
+        "write_customer_columns": True,
+    }
+    scene = Scene(world)
+    world.profile(ANN, **{tag: "Best"})
+    assert scene.settle() == []
+    shown = (columns(world, customer(1), column), columns(world, contact(1), "Name"))
+    assert shown == (("Best",), ("Ann Example",))
+    world.edit(customer(1), **{column: "Acme"})
+    assert scene.settle() == []
+    assert world.fields(ANN)[tag] == "Acme"
 
 
 @pytest.mark.rule("R8")

@@ -16,11 +16,16 @@ def told_by(table: list[dict[str, str]]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("line", table, ids=[line["What happens"] for line in table])
 
 
+both_kinds = pytest.mark.parametrize("signed", [True, False], ids=["signed", "unsigned"])
+
+
 @pytest.mark.rule("R1")
 @pytest.mark.rule("R2")
 @pytest.mark.rule("R7")
+@both_kinds
 @told_by(CONSENT)
-def test_consent(line: dict[str, str], world: World) -> None:
+def test_consent(line: dict[str, str], signed: bool, world: World) -> None:
+    world.signed = signed
     scene = Scene(world)
     scene.play(line["What happens"])
     wrong = scene.settle()
@@ -40,8 +45,10 @@ def test_consent_without_the_audit_database(line: dict[str, str], world: World) 
 
 
 @pytest.mark.rule("R8")
+@both_kinds
 @told_by(FIELDS)
-def test_fields(line: dict[str, str], world: World) -> None:
+def test_fields(line: dict[str, str], signed: bool, world: World) -> None:
+    world.signed = signed
     scene = Scene(world)
     scene.play(line["What happens"])
     wrong = scene.settle()

@@ -89,8 +89,12 @@ class Truth:
         self._look_at_steps(float("inf"))
 
     def forget(self) -> None:
-        """Expect no more than what the vendors can tell: the audit database is lost."""
+        """Expect no more than what the vendors can tell: the audit database is lost, or an old one.
+
+        A flag that nothing explains any more is a rep's wish.
+        """
         self.listen()
+        self.wishes |= {row: 0.0 for row in self.world.rows() if self.world.is_flagged(row)} | self.wishes
         self.tangled |= {*self.wished, *self.inherited}
         self.inherited.clear()
         self.names.clear()
@@ -133,6 +137,8 @@ class Truth:
                 self.names[row].person.append(name)
 
     def _follow(self, said: Said, address: str, new: str) -> None:
+        if new == address:
+            return
         # What is known at either address may be about two people from now on.
         if self._word(new) or self._rows_at(new) or self._word(address):
             self.tangled |= {address, new}

@@ -22,7 +22,8 @@ from simulators.mailchimp.simulator import Simulator
 from simulators.mailchimp.switches import Switches
 from starlette.types import ASGIApp
 
-COMPANY = "EPIC06"
+COMPANIES = ("EPIC06", "EPIC07")
+COMPANY = COMPANIES[0]
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC).timestamp()
 NEVER = 10**9
 """So many deliveries must wait before the simulator posts one by itself."""
@@ -106,11 +107,11 @@ class Vendors:
 
     def rows(self, table: str) -> list[Row]:
         """All rows of a table."""
-        return self.kinetic.store.select(self.kinetic.table(table), order='"CustNum"')
+        return self.kinetic.store.select(self.kinetic.table(table), order='"Company", "CustNum"')
 
     def insert(self, table: str, **values: Any) -> Row:
-        """Add a row as a user does."""
-        return rules.create(self.kinetic, COMPANY, self.kinetic.table(table), values)
+        """Add a row as a user does; its company is one of the values."""
+        return rules.create(self.kinetic, values["Company"], self.kinetic.table(table), values)
 
     def edit(self, table: str, key: Mapping[str, Any], **changes: Any) -> Row:
         """Change a row as a user does."""
@@ -180,12 +181,16 @@ class Vendors:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Vendors]:
-    """Serve both simulators from threads."""
+def running(profile: str = "updated-on") -> Iterator[Vendors]:
+    """Serve both simulators from threads.
+
+    Args:
+        profile: Of Kinetic: `updated-on`, or `stock`, whose rows have a revision and no time.
+    """
     clock, made = Clock(), dict[str, Any]()
 
     def kinetic(url: str) -> tuple[ASGIApp, Mapping[str, Any]]:
-        world = epicor_app.build_world(0, 1, "updated-on", clock=lambda: int(clock() * TICKS_PER_SECOND))
+        world = epicor_app.build_world(0, 1, profile, clock=lambda: int(clock() * TICKS_PER_SECOND))
         made["kinetic"] = world
         return epicor_app.build_app(world), epicor_app.hello(world, url)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import shutil
@@ -17,14 +18,15 @@ from kinetic_mailchimp.audit import AuditTrail
 from pipelines import FORWARD, REVERSE, Kill, Pipeline, Runner
 from simulators.mailchimp.model import Member
 from tap_mailchimp_webhooks.inbox.store import Inbox
-from vendors import COMPANY, Row, Vendors
+from vendors import COMPANIES, Row, Vendors
 
 MINUTE = 60.0
 ADDRESS = ("Address1", "City", "State", "Zip", "Country")
 HOME = {"Address1": "1 Main St", "City": "Springfield", "State": "IL", "Zip": "62701", "Country": "USA"}
 Key = Mapping[str, Any]
 RowName = tuple[str, int, int]
-"""Table, customer and contact; a customer's own row has the contact 0."""
+"""Table, customer and contact; a customer's own row has the contact 0. Customer 1001 is the second company's
+number 1."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def contact(number: int, position: int = 1) -> RowName:
 def key_of(row: RowName) -> Key:
     """The key of a row in Kinetic."""
     table, number, position = row
-    key: dict[str, Any] = {"Company": COMPANY, "CustNum": number}
+    key: dict[str, Any] = {"Company": COMPANIES[number // 1000], "CustNum": number % 1000}
     return key if table == "Customer" else {**key, "ShipToNum": "", "ConNum": position}
 
 
@@ -71,7 +73,12 @@ def source_key(row: RowName) -> str:
     """The name of a row in the audit trail."""
     table, number, position = row
     end = "" if table == "Customer" else f"//{position}"
-    return f"{table} {COMPANY}/{number}{end}"
+    return f"{table} {COMPANIES[number // 1000]}/{number % 1000}{end}"
+
+
+def number_of(row: Row) -> int:
+    """The number of a customer, as names of rows have it."""
+    return 1000 * COMPANIES.index(row["Company"]) + int(row["CustNum"])
 
 
 @functools.cache
@@ -98,6 +105,9 @@ class World:
         anything_lost: Whether deliveries were lost since the last look at all changes.
         settings: Of the taps, by pipeline, beside those of meltano.yml.
         targets: The same of the targets.
+        stands_still: Whether what happens takes no time at all.
+        signed: Whether deliveries are signed. Then an event says what was true when it happened; without a
+            signature, Mailchimp is asked what is true now.
     """
 
     vendors: Vendors
@@ -111,6 +121,8 @@ class World:
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     targets: dict[str, dict[str, Any]] = field(default_factory=dict)
     story: list[Said] = field(default_factory=list)
+    stands_still: bool = False
+    signed: bool = False
     _taken: int = 0
 
     def __post_init__(self) -> None:
@@ -134,7 +146,8 @@ class World:
 
     def wait(self, minutes: float = 1) -> None:
         """Let time pass."""
-        self.vendors.clock.now += minutes * MINUTE
+        if not self.stands_still:
+            self.vendors.clock.now += minutes * MINUTE
 
     # What people in sales do
 
@@ -142,7 +155,7 @@ class World:
         """Add a customer with one contact; both have the address."""
         self.vendors.insert(
             "Customer",
-            CustNum=number,
+            **key_of(customer(number)),
             CustID=f"C{number}",
             Name=f"Company {number}",
             CustomerType="CUS",
@@ -157,7 +170,7 @@ class World:
         """Add a contact to a customer."""
         row = self.vendors.insert(
             "CustCnt",
-            CustNum=number,
+            **key_of(customer(number)),
             ShipToNum="",
             Name=f"{name} Example",
             FirstName=name,
@@ -201,6 +214,14 @@ class World:
             for row in (customer(number), contact(number)):
                 self._edit(row, EMailAddress=address)
         self.wait()
+
+    def move_company(self, number: int, new: int) -> None:
+        """A rep makes a customer, with its first contact, one of another company, which takes new rows."""
+        whole, person = self.row(customer(number)), self.row(contact(number))
+        self.remove(number)
+        self.person(new, whole["EMailAddress"], person["FirstName"], NoContact=whole["NoContact"])
+        if person["NoContact"]:
+            self.edit(contact(new), NoContact=True)
 
     def remove(self, number: int) -> None:
         """A rep deletes a customer with its contacts."""
@@ -276,7 +297,7 @@ class World:
     def _post(self, bodies: Sequence[bytes]) -> None:
         if bodies:
             now = self.vendors.clock.now + self.receiver_skew
-            statuses = receiver.deliver(bodies, f"sqlite:///{self.inbox}", lambda: now)
+            statuses = receiver.deliver(bodies, f"sqlite:///{self.inbox}", lambda: now, is_signed=self.signed)
             assert set(statuses) == {200}
 
     # Runs
@@ -324,9 +345,29 @@ class World:
 
     def lose_audit_database(self) -> None:
         """Begin with an empty audit database."""
-        for file in self.folder.glob("audit.sqlite3*"):
-            file.unlink()
-        shutil.copy(_templates() / "audit.sqlite3", self.audit)
+        self._replace_audit_database(_templates() / "audit.sqlite3")
+
+    @property
+    def backup(self) -> Path:
+        """A copy of the audit database, once one was made."""
+        return self.folder / "backup.sqlite3"
+
+    def back_up(self) -> None:
+        """Copy the audit database."""
+        with (
+            contextlib.closing(sqlite3.connect(self.audit)) as source,
+            contextlib.closing(sqlite3.connect(self.backup)) as copy,
+        ):
+            source.backup(copy)
+
+    def restore(self) -> None:
+        """Put the copy in the place of the audit database."""
+        self._replace_audit_database(self.backup)
+
+    def _replace_audit_database(self, file: Path) -> None:
+        for old in self.folder.glob("audit.sqlite3*"):
+            old.unlink()
+        shutil.copy(file, self.audit)
 
     def settle(self, rounds: int = 2) -> None:
         """Quiet: no more actions, everything that waits arrives, then rounds of both pipelines."""
@@ -342,7 +383,7 @@ class World:
     def _names(self) -> dict[RowName, tuple[Any, Any]]:
         """First name of each contact, in Epicor and in Mailchimp."""
         return {
-            contact(row["CustNum"], row["ConNum"]): (
+            contact(number_of(row), row["ConNum"]): (
                 row["FirstName"],
                 self.fields(row["EMailAddress"]).get("FNAME"),
             )
@@ -351,8 +392,8 @@ class World:
 
     def rows(self) -> list[RowName]:
         """All rows of customers and contacts."""
-        found = [customer(row["CustNum"]) for row in self.vendors.rows("Customer")]
-        return found + [contact(row["CustNum"], row["ConNum"]) for row in self.vendors.rows("CustCnt")]
+        found = [customer(number_of(row)) for row in self.vendors.rows("Customer")]
+        return found + [contact(number_of(row), row["ConNum"]) for row in self.vendors.rows("CustCnt")]
 
     def row(self, row: RowName) -> Row:
         """The columns of a row."""
@@ -414,7 +455,7 @@ def _runner(vendors: Vendors, folder: Path) -> Runner:
     kinetic, mailchimp = vendors.kinetic_hello, vendors.mailchimp_hello
     variables = {
         "EPICOR_BASE_URL": kinetic["base_url"],
-        "EPICOR_COMPANIES": [COMPANY],
+        "EPICOR_COMPANIES": list(COMPANIES),
         "EPICOR_API_KEY": kinetic["api_key"],
         "EPICOR_USERNAME": kinetic["username"],
         "EPICOR_PASSWORD": kinetic["password"],

@@ -26,7 +26,9 @@ METRIC = re.compile(r"\bmailchimp_webhooks_[a-z_]+")
 
 
 def run(*command: str | Path, **options: Any) -> str:
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    ended: subprocess.CompletedProcess[str] = subprocess.run(
+        command, capture_output=True, text=True, check=False, **options
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     printed: str = ended.stdout
     return printed

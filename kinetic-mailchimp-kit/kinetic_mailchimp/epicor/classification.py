@@ -42,7 +42,7 @@ def classify(request: Request, answer: Answer) -> ConnectorError | None:
     if _may_be_too_long(request, problem):
         return UrlTooLongError(
             "A web page instead of data, in answer to a long query.",
-            advice=f"{CHECK_BASE_URL} Or let whoever runs a firewall or IIS in front allow longer queries.",
+            advice=f"{CHECK_BASE_URL} Or have longer queries allowed in the firewall or the IIS in front.",
             status=answer.status,
         )
     error = to_error(problem, answer)

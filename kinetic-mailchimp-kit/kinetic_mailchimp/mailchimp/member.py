@@ -19,11 +19,10 @@ _NAMED_BY = {"tags": "name", "marketing_permissions": "marketing_permission_id"}
 
 def normalized_member(member: Mapping[str, Any]) -> dict[str, Any]:
     """The member without attributes that are null or of another type than the reference gives them."""
-    shown: dict[str, Any] = {
-        name: value
-        for name, value in member.items()
-        if value is not None and isinstance(value, _TYPES.get(name, object))
-    }
+    shown: dict[str, Any] = {name: value for name, value in member.items() if value is not None}
+    for name, kind in _TYPES.items():
+        if name in shown and not isinstance(shown[name], kind):
+            del shown[name]
     for name, key in _NAMED_BY.items():
         entries = shown.get(name)
         if isinstance(entries, list):

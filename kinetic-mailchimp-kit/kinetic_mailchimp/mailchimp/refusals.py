@@ -213,7 +213,7 @@ _MEANINGS = (
 
 _ADDRESS = re.compile(r"\S+@\S+")
 _QUOTED = re.compile(r"(?<!\w)'[^']*'(?!\w)|\"[^\"]*\"|“[^”]*”")
-"""What a text quotes is a value or a name, which may be a word like `unsubscribed`."""
+"""A quotation is a value or a name, which may be a word like `unsubscribed`."""
 
 
 def item_error(item: Mapping[str, Any]) -> RefusedError:

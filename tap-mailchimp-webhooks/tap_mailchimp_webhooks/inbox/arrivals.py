@@ -58,7 +58,7 @@ class Arrivals:
 
     def _listen(self) -> None:
         connection = self._resources.enter_context(self._database.autocommit())
-        # It goes back to no pool: the next one to take it would be notified, too.
+        # It goes back to no pool: its next user would be notified, too.
         self._resources.callback(connection.invalidate)
         connection.exec_driver_sql(f"LISTEN {_CHANNEL}")
         self._listener = connection.connection.driver_connection

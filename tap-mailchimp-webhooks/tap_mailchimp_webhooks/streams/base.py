@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, utc_now
 from singer_sdk import Stream
 from singer_sdk import typing as th
 from singer_sdk.helpers.conform import TypeConformanceLevel
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 
 _INBOX_ID = "inbox_id"
+_QUIET_AT = "quiet_at"
+"""When a follower had nothing to emit: a state that has not changed would not be written."""
 """The name in the state of the inbox that its number belongs to."""
 
 
@@ -140,6 +143,8 @@ class EventStream(TapStream):
                     "origin": event.origin,
                     **self.details(event),
                 }
+            if not batch:
+                self.stream_state[_QUIET_AT] = format_timestamp(utc_now())
             self._write_state_message()
             self.source.after_batch(is_empty=not batch)
         self.source.after_events()

@@ -24,6 +24,9 @@ NOTE_SECONDS = 5.0
 
 RETRY_SECONDS = 1.0
 
+QUIET_SECONDS = 60.0
+"""After so long without an event a follower says that it is there: its target has other work to look for."""
+
 
 @dataclass(frozen=True)
 class Position:
@@ -80,8 +83,8 @@ class EventReader:
     def follow(self, seconds: float | None) -> Iterator[list[StoredEvent]]:
         """Read what is there and what arrives, until stopped or until the time is over.
 
-        An empty batch means that an event of another stream arrived. While the database does not answer, it
-        waits.
+        An empty batch means that an event of another stream arrived, or that nothing has for a while. While
+        the database does not answer, it waits.
 
         Raises:
             TransientError: The inbox file was removed or replaced: no event would come any more.
@@ -92,12 +95,13 @@ class EventReader:
         self._note(emitted=self._after)
 
     def _follow(self, arrivals: Arrivals, end: float) -> Iterator[list[StoredEvent]]:
-        seen = -1
+        seen, spoke_at = -1, self._clock()
         while not self._stop.is_set() and self._clock() < end:
             self._inbox.database.check_file()
             try:
                 last = self._inbox.last_sequence()
-                batch = self._next() if last != seen else None
+                is_due = last != seen or self._clock() - spoke_at >= QUIET_SECONDS
+                batch = self._next() if is_due else None
                 if not batch:
                     if self._clock() - self._noted_at > NOTE_SECONDS:
                         self._note(emitted=max(last, self._after))
@@ -109,6 +113,7 @@ class EventReader:
                 self._stop.wait(RETRY_SECONDS)
                 continue
             if batch is not None:
+                spoke_at = self._clock()
                 yield batch
 
     def _next(self) -> list[StoredEvent]:

@@ -63,7 +63,7 @@ def agreed_values(planned: BatchPlan, result: BatchResult) -> dict[MemberKey, di
             continue
         for tag, columns in event.agreed.items():
             stored = not any(write.gone or not write.refused.keys().isdisjoint(columns) for write in writes)
-            if stored and tag in update.merges:
+            if stored and tag in update.merges and tag not in update.overwritten:
                 found[update.list_id, update.key][tag] = update.merges[tag]
         if update.new_key and event.person != update.key:
             found.setdefault((update.list_id, update.new_key), {})

@@ -65,6 +65,7 @@ class ContactUpdate:
         new_email: The address that takes the place of `email`, or None.
         columns: Epicor columns to set; none of the values is None.
         merges: Value by tag of the merge fields that the declared ones of the columns come from.
+        overwritten: Tags of those that a write of ours in the same second may have replaced.
         sent: The value of these columns that both sides last had in common, where one is known.
         writing: By column, the values of a run that broke off while it wrote them.
         opted_in_at: When the person opted in last, where Mailchimp shows the member as subscribed.
@@ -80,6 +81,7 @@ class ContactUpdate:
     new_email: str | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
     merges: Mapping[str, Any] = field(default_factory=dict)
+    overwritten: frozenset[str] = frozenset()
     reason: str | None = None
     campaign_id: str | None = None
     list_id: str | None = None

@@ -25,7 +25,8 @@ NEVER_WRITTEN: Mapping[str, str] = {
 }
 """Columns that no record may set, and why."""
 
-OF_CONTACTS_ONLY = frozenset({"Name", "FirstName", "MiddleName", "LastName"})
+NAME = "Name"
+OF_CONTACTS_ONLY = frozenset({NAME, "FirstName", "MiddleName", "LastName"})
 """A person's name never becomes the name of a company."""
 
 
@@ -42,11 +43,15 @@ class Columns:
     Attributes:
         types: Name of an entity to its columns and their OData types.
         lengths: Name of an entity to the most characters of its columns, where `$metadata` tells.
+        countries: The columns that name a country.
+        names_companies: Whether a merge field is declared for `Name`: then it is the customer's, and a
+            contact's follows from its parts alone.
     """
 
     types: Mapping[str, Mapping[str, str]]
     lengths: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     countries: frozenset[str] = frozenset()
+    names_companies: bool = False
 
     def coerced(self, entity: Entity, column: str, value: Any) -> Any:  # noqa: ANN401 (any JSON)
         """The value in the form that the column takes.
@@ -84,7 +89,10 @@ class Columns:
 
     def edm_type(self, entity: Entity, column: str) -> str | None:
         """The type of a column, or None where the entity has no such column or must not get it."""
-        if column in OF_CONTACTS_ONLY and entity is not CONTACT:
+        if column == NAME and self.names_companies:
+            if entity is CONTACT:
+                return None
+        elif column in OF_CONTACTS_ONLY and entity is not CONTACT:
             return None
         edm_type = self.types.get(entity.name, {}).get(column)
         return COUNTRY if edm_type == "Edm.String" and column in self.countries else edm_type

@@ -93,7 +93,7 @@ class RowFinder:
         self._failure: ConnectorError | None = None
         self._failed: frozenset[str] = frozenset()
         self.is_hasty = False
-        """Whether a refusal is told at once, because what was asked will be asked again in smaller parts."""
+        """True where a refusal is told at once, as what was asked will be asked again in smaller parts."""
 
     def find(self, addresses: Iterable[str], *, fresh: AbstractSet[str] = frozenset()) -> list[EpicorRow]:
         """Every row that holds one of the addresses, and the contacts linked to those as the same person.

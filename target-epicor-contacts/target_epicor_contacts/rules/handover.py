@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from kinetic_mailchimp.audit.state.flag_state import FlagCause, FlagState
@@ -21,6 +21,7 @@ from target_epicor_contacts.state.person_state import StatusSeen
 STREAM = "consent_handover"
 WITHDRAWN = "opt_out_withdrawn"
 FORMER_ADDRESS = "flag_of_former_address"
+ROW_OF_REP_GONE = "row_of_rep_gone"
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,23 @@ def read_handover(row: str, handover: Handover) -> HandedOver:
     return HandedOver(row, handover, parse_update(STREAM, record))
 
 
-def plan_handovers(handed_over: Iterable[HandedOver], working: WorkingCopy) -> BatchPlan:
-    """Plan the flags to set and to take back."""
+def plan_handovers(
+    handed_over: Iterable[HandedOver], working: WorkingCopy, gone: Collection[str] = ()
+) -> BatchPlan:
+    """Plan the flags to set and to take back.
+
+    Args:
+        handed_over: What waits.
+        working: The rows and states.
+        gone: Names of rows that were deleted: a wish that stood on one is no reason for another flag.
+    """
     events = []
     ids = {row.name: row_id for row_id, row in working.rows.items()}
     for number, given in enumerate(handed_over):
         event = EventPlan(given.update, given.update.key, number)
-        if given.handover.action is HandoverAction.FLAG:
+        if given.handover.action is HandoverAction.FLAG and given.handover.origin in gone:
+            event.ignored = ROW_OF_REP_GONE
+        elif given.handover.action is HandoverAction.FLAG:
             _set(working, event, given, ids.get(given.row))
         elif given.handover.origin:
             _withdraw(working, event, given.handover, ids)
@@ -79,7 +90,10 @@ def _set(working: WorkingCopy, event: EventPlan, given: HandedOver, row_id: str 
         return
     origins = (handover.origin,) if handover.cause is FlagCause.REP else ()
     seen = StatusSeen(update.event_time, status, update.event_time, origins=origins)
-    if known and known.value is not Status.SUBSCRIBED:
+    if known and known.origins and not origins:
+        # Mailchimp shows by now that it was the person's own.
+        working.states[update.key] = replace(working.state(update.key), status=seen)
+    elif known and known.value is not Status.SUBSCRIBED:
         # Reason, campaign and time are those of the opt-out that this row did not get.
         seen = known
     event.reason = OPT_OUT_OF_REP if seen.origins else ""

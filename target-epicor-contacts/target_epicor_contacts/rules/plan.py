@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kinetic_mailchimp.audit.state.flag_state import FlagState
+from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate, Status
 from target_epicor_contacts.epicor.entities import EpicorRow
@@ -83,7 +84,7 @@ def _when(event: EventPlan) -> tuple[Any, ...]:
 
 
 def _apply(working: WorkingCopy, event: EventPlan) -> None:
-    event.update = update = _with_return(working, event.update)
+    event.update = update = _without_old_echo(working, _with_return(working, event.update))
     event.person = resolve(update.key, update.event_time, working.states)
     # A person who has moved on may have left rows behind, such as one whose move Epicor refused.
     matches = {**working.match(update.key), **working.match(event.person)}
@@ -94,6 +95,15 @@ def _apply(working: WorkingCopy, event: EventPlan) -> None:
     event.lost = not matches and followed is not None
     apply_status(working, event, matches)
     apply_profile(working, event, matches)
+
+
+def _without_old_echo(working: WorkingCopy, update: ContactUpdate) -> ContactUpdate:
+    """The event as the person's own opt-out, where they came back after the one that was sent for a rep."""
+    seen = working.state(update.key).status
+    if update.echo is None or seen is None or seen.value is not Status.SUBSCRIBED:
+        return update
+    returned = seen.cause.by_source > parse_timestamp(update.echo.at)
+    return replace(update, echo=None) if returned else update
 
 
 def _with_return(working: WorkingCopy, update: ContactUpdate) -> ContactUpdate:

@@ -18,7 +18,7 @@ from target_epicor_contacts.epicor.column_values import (
     same,
     timestamp_in,
 )
-from target_epicor_contacts.epicor.columns import CHANGE_TIMESTAMPS, OF_CONTACTS_ONLY
+from target_epicor_contacts.epicor.columns import CHANGE_TIMESTAMPS, NAME, OF_CONTACTS_ONLY
 from target_epicor_contacts.epicor.entities import CONTACT
 from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.matching import MatchKind
@@ -28,7 +28,6 @@ from target_epicor_contacts.rules.working_copy import WorkingCopy
 from target_epicor_contacts.state.person_state import FieldSeen
 
 NEWEST_WINS = ConflictPolicy.NEWEST_WINS
-NAME = "Name"
 NAME_PARTS = ("FirstName", "MiddleName", "LastName")
 
 

@@ -99,6 +99,18 @@ class KnownMember:
             return {}
         return {**self.baseline, **_by_tag(state.shown)}
 
+    def overwritten(self, update: ContactUpdate) -> frozenset[str]:
+        """The tags of which Mailchimp had another value in the very second of an event, sooner or later."""
+        state = self.state
+        if state is None or not state.changed_at:
+            return frozenset()
+        if parse_timestamp(state.changed_at) != update.event_time.by_source:
+            return frozenset()
+        now = {**self.baseline, **_by_tag(state.shown)}
+        return frozenset(
+            tag for tag, value in update.merges.items() if tag in now and not _same(value, now[tag])
+        )
+
     def with_values(self, values: Mapping[str, Any], written: Iterable[str] = ()) -> dict[str, Any] | None:
         """The entry to store after both sides were seen to agree; None where that is known already.
 
@@ -227,6 +239,7 @@ def _completed(update: ContactUpdate, member: KnownMember, merge_fields: Mapping
     return replace(
         update,
         merges=merges,
+        overwritten=member.overwritten(update),
         columns={**update.columns, **declared_columns(merges, declared)},
         sent={column: value for column, value in sent.items() if value is not None},
         writing=_of_columns(member.open_writes, declared),

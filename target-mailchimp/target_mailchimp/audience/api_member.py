@@ -11,6 +11,7 @@ from kinetic_mailchimp.audit.state.member_state import (
     CarriedOptOut,
     MemberState,
     carried_opt_out,
+    is_before,
 )
 from kinetic_mailchimp.mailchimp import member_key
 from msgspec.structs import replace
@@ -93,7 +94,6 @@ def seen_member(
         taken = {name: value for name, value in state.sending.items() if is_same(now.sent.get(name), value)}
         sent = {**sent, **taken}
     shown = _edits(now.sent, sent)
-    has_returned = state.opted_out and now.status in CONSENTING_STATUSES
     return replace(
         state,
         status=now.status,
@@ -103,19 +103,25 @@ def seen_member(
         shown=shown,
         sending={},
         changed_at=now.changed_at,
-        returned_at=str(member.get("timestamp_opt") or "") if has_returned else state.returned_at,
+        returned_at=_returned_at(state, now, str(member.get("timestamp_opt") or "")),
         complained=now.complained,
         carried_opt_out=_carried(state, now, member),
         refused_for="",
     )
 
 
+def _returned_at(state: MemberState, now: MemberState, opted_in_at: str) -> str:
+    """When the person opted in last, where that is news: also after an opt-out between two looks."""
+    is_news = state.opted_out or is_before(state.changed_at, opted_in_at)
+    return opted_in_at if is_news and now.status in CONSENTING_STATUSES else state.returned_at
+
+
 def _carried(state: MemberState, now: MemberState, member: Mapping[str, Any]) -> CarriedOptOut | None:
-    """The opt-out of ours that holds, also one whose answer was not stored."""
-    if now.status in CONSENTING_STATUSES:
+    """The opt-out of ours that holds, also one whose answer was not stored: until the person's own."""
+    if now.status in CONSENTING_STATUSES or (now.status == "unsubscribed" and not is_by_program(member)):
         return None
     rows = state.sending.get(STATUS)
-    if rows is None or now.status != "unsubscribed" or not is_by_program(member):
+    if rows is None or now.status != "unsubscribed":
         return state.carried_opt_out
     return carried_opt_out(rows, now.changed_at)
 

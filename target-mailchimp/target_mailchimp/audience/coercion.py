@@ -109,16 +109,18 @@ def coerce(value: Any, field: MergeField) -> Any:  # noqa: ANN401 (JSON in, JSON
 
 def cut(text: str, longest: int = LONGEST_TEXT) -> str:
     """The text, cut to a number of bytes between two characters."""
-    return text.encode()[:longest].decode(errors="ignore")
+    return text if len(text) * 4 <= longest else text.encode()[:longest].decode(errors="ignore")
 
 
 def _text(value: Any, _: MergeField) -> str:  # noqa: ANN401 (JSON)
-    if isinstance(value, (Mapping, list)):
+    if not isinstance(value, str) and isinstance(value, (Mapping, list)):
         raise UnfitValueError("not_a_text", "an object or a list is not a text")
     return cut(_text_of(value))
 
 
 def _text_of(value: Any) -> str:  # noqa: ANN401 (JSON)
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():

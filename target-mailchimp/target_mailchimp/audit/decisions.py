@@ -141,8 +141,8 @@ def ledger_changes(membership: Membership, results: Iterable[WriteResult | NoWri
         if isinstance(result, WriteResult) and result.write.reason == RESTORED:
             # Tried once: what fails is tried again after another edit.
             changes[membership.edited_namespace][result.record.member] = None
-        if result.after is not None and result.reason in {LEFT_BEHIND, LEFT_ROW_OPTED_OUT}:
-            _note_left(changes, membership, result.record.member, result.after)
+        if result.reason in {LEFT_BEHIND, LEFT_ROW_OPTED_OUT} and (after := result.after) is not None:
+            _note_left(changes, membership, result.record.member, after)
         else:
             _note_member(changes, membership, result)
     return changes

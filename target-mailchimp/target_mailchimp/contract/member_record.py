@@ -10,7 +10,7 @@ from kinetic_mailchimp.audit.state.flag_state import FlagState
 from kinetic_mailchimp.audit.state.member_state import is_older
 from kinetic_mailchimp.kit.parsing.email_address import InvalidEmailError, parse_email
 from kinetic_mailchimp.mailchimp import subscriber_hash
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 PLAIN_ATTRIBUTES = (
     "email_type",
@@ -60,6 +60,7 @@ class MemberRecord(msgspec.Struct, frozen=True):
         tags: Names, or None when the record says nothing about tags.
         others: Older rows with the same address in the same batch, the oldest first.
         carried: Our own flag on the row, where the record's opt-out is that: no rep wished it.
+        source: The source row, told apart from rows of other streams; empty when the record names none.
     """
 
     stream: str
@@ -79,6 +80,11 @@ class MemberRecord(msgspec.Struct, frozen=True):
     tags: tuple[str, ...] | None = None
     others: tuple[MemberRecord, ...] = ()
     carried: FlagState | None = None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        """Name the source row once: it is asked for twenty times."""
+        force_setattr(self, "source", _source(self.stream, self.source_key))
 
     @property
     def wished_out(self) -> bool:
@@ -98,11 +104,6 @@ class MemberRecord(msgspec.Struct, frozen=True):
             # Ours was taken back before: this one is a rep's.
             flag = None
         return replace(self, others=others, carried=flag)
-
-    @property
-    def source(self) -> str:
-        """The source row, told apart from rows of other streams; empty when the record names none."""
-        return _source(self.stream, self.source_key)
 
 
 class InvalidRecord(msgspec.Struct, frozen=True):

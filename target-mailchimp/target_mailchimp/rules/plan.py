@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from kinetic_mailchimp.audit.state.handover import Handover
-from kinetic_mailchimp.audit.state.member_state import MemberState, RefusedValue
+from kinetic_mailchimp.audit.state.member_state import STATUS, MemberState, RefusedValue
 from kinetic_mailchimp.audit.trail.decision import Action
 from msgspec.structs import replace
 
@@ -109,6 +109,15 @@ class Write(msgspec.Struct, frozen=True):
         return self.archive or self.former is not None
 
     @property
+    def touches(self) -> set[str]:
+        """Everything that no other write may touch at the same time."""
+        return {
+            self.record.member,
+            *(former.member for former in (self.former, *self.detached) if former),
+            *(row.source for row in self.record.rows if row.source),
+        }
+
+    @property
     def is_empty(self) -> bool:
         """Tell whether nothing is left to write about a person who is a member."""
         return self.state is not None and not (
@@ -137,6 +146,21 @@ class Write(msgspec.Struct, frozen=True):
             return None
         rows = self.merged.rows.items()
         return sorted(source.partition("/")[2] for source, row in rows if row.opted_out)
+
+    def sending(self, two_way_fields: frozenset[str]) -> MemberState | None:
+        """The state while the write is on its way; None where it sends nothing that comes back.
+
+        Args:
+            two_way_fields: Tags of the fields that both sides own.
+        """
+        sent = {
+            name: value
+            for name, value in self.values.items()
+            if name.removeprefix(MERGE_FIELD) in two_way_fields
+        }
+        if (rows := self.lowered_for) is not None:
+            sent[STATUS] = rows
+        return replace(self.state, sending=sent) if sent and self.state and not self.former else None
 
     def without(self, complaints: Mapping[str, str], reason: str, *, again: bool = False) -> Write:
         """The same write without values that Mailchimp did not accept.

@@ -57,6 +57,8 @@ def without_unstored(write: Write, member: Mapping[str, Any]) -> Write:
 
 
 def _shows(shown: Mapping[str, Any], tag: str, value: Any) -> bool:  # noqa: ANN401 (values of merge fields)
+    if shown.get(tag) == value:
+        return True
     if isinstance(value, Mapping):
         # Mailchimp has its own names of countries.
         value = {part: inner for part, inner in value.items() if part != "country"}

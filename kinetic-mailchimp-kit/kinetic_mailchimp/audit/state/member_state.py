@@ -112,7 +112,7 @@ class MemberState(LedgerValue, frozen=True, rename=_SHORT):
             was accepted. For an opt-out, `status` has the names of the rows that ask for it.
         writing: The same of the other direction, which writes to Epicor, by flat name.
         changed_at: When Mailchimp changed the member, as it was seen last.
-        returned_at: When a person who had opted out came back, by Mailchimp's `timestamp_opt`.
+        returned_at: When a person opted in after a look at the member, by Mailchimp's `timestamp_opt`.
         carried_opt_out: The opt-out that this software sent, until the person returns.
         refused_for: Why Mailchimp refused the person when the rows were as they are here.
         left_by: Source rows that have another address now, which was a member of its own: this one stayed.

@@ -34,7 +34,7 @@ def _decoder(parse_float: Callable[[str], Any] | None) -> msgspec.json.Decoder[A
 
 
 def _parse_odd(text: str | bytes, parse_float: Callable[[str], Any] | None) -> Any:  # noqa: ANN401 (JSON)
-    """Read what a strict parser refuses, or say that it is no JSON."""
+    """Read what a strict parser refuses, or say that it is not JSON."""
     if isinstance(text, bytes):
         text = text.decode(json.detect_encoding(text), "replace")
     try:
