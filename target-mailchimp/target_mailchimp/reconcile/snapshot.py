@@ -22,7 +22,7 @@ class Snapshot:
         self._database.execute("CREATE TABLE entries (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID")
 
     def add(self, entries: Mapping[str, Any]) -> None:
-        """Keep values, as JSON of the ledger; a later one takes the place of an earlier one."""
+        """Keep values; a later one takes the place of an earlier one."""
         rows = ((key, to_json(value)) for key, value in entries.items())
         self._database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", rows)
 
