@@ -300,7 +300,9 @@ def test_a_plugin_alone_needs_no_project(project, tmp_path):
     file.write_text('{"list_id": "a1b2c3"}')
     alone = tmp_path / "elsewhere"
     alone.mkdir()
-    ended = Project(alone, {}, {}).run("connector-doctor", "target-mailchimp", "--config", str(file))
+    ended = Project(alone, {}, {}).run(
+        "connector-doctor", "target-mailchimp", "--config", str(file), "--seconds", "300"
+    )
 
     assert ended.returncode == 1
     assert "`api_key` belongs in the file of --config, or as TARGET_MAILCHIMP_API_KEY" in ended.stdout

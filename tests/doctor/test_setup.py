@@ -33,7 +33,7 @@ def bare(project: Project) -> Project:
 
 
 def test_a_file_of_answers_makes_a_project_that_works(bare):
-    done = bare.run("connector-setup", "--answers", "answers", "--key-file", "key")
+    done = bare.run("connector-setup", "--answers", "answers", "--key-file", "key", "--seconds", "300")
 
     assert done.returncode == 0, done.stderr
     file = bare.folder / ".env"
@@ -52,14 +52,14 @@ def test_a_file_of_answers_makes_a_project_that_works(bare):
 
 
 def test_a_second_time_keeps_what_is_there(bare):
-    bare.run("connector-setup", "--answers", "answers", "--key-file", "key")
+    bare.run("connector-setup", "--answers", "answers", "--key-file", "key", "--seconds", "300")
     box = SecretBox.from_environment({KEY_FILE_VARIABLE: str(bare.folder / "key")})
     with (bare.folder / ".env").open("a") as file:
         file.write(f"OF_SOMEBODY_ELSE=stays\nAUDIT_PAGES_TOKEN={box.encrypt('of-somebody-else')}\n")
     before = (bare.folder / ".env").read_text()
     (bare.folder / "answers").write_text("")
 
-    done = bare.run("connector-setup", "--answers", "answers", "--key-file", "key")
+    done = bare.run("connector-setup", "--answers", "answers", "--key-file", "key", "--seconds", "300")
 
     assert done.returncode == 0, done.stderr
     assert (bare.folder / ".env").read_text() == before
@@ -77,7 +77,7 @@ def test_an_answer_that_does_not_work_is_told_and_nothing_is_written(bare, chang
     with (bare.folder / "answers").open("a") as file:
         file.write(f"{change}\n")
 
-    done = bare.run("connector-setup", "--answers", "answers", "--key-file", "key")
+    done = bare.run("connector-setup", "--answers", "answers", "--key-file", "key", "--seconds", "300")
 
     assert done.returncode == status
     assert says in done.stderr
@@ -96,7 +96,7 @@ def test_a_person_is_asked_until_the_answers_work(bare):
     ]
     bare.environ["MAILCHIMP_BASE_URL"] = given["MAILCHIMP_BASE_URL"]
 
-    status, out = bare.ask("\n".join(typed) + "\n", "--key-file", "key")
+    status, out = bare.ask("\n".join(typed) + "\n", "--key-file", "key", "--seconds", "300")
 
     assert status == 0, out
     assert "The login was refused." in out

@@ -26,7 +26,6 @@ from kinetic_mailchimp.kit.secrets.keys import KEY_FILE_VARIABLE
 from kinetic_mailchimp.kit.secrets.private_files import MODE, open_private
 
 DEFAULT_KEY_FILE: Final = "~/.config/kinetic-mailchimp/secret.key"
-_SECONDS: Final = 30.0
 
 
 @click.command("connector-setup", context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,7 +43,10 @@ _SECONDS: Final = 30.0
     show_default=True,
     help="Where the key of encrypted settings is made, if there is none yet.",
 )
-def setup(answers: Path | None, key_file: Path) -> None:
+@click.option(
+    "--seconds", type=click.FloatRange(1), default=30, show_default=True, help="Time to try answers in."
+)
+def setup(answers: Path | None, key_file: Path, *, seconds: float) -> None:
     """Ask for what is needed, try each answer at the real system, and write .env with its secrets encrypted.
 
     What .env has already is kept, and offered as the answer. Nothing is written to Epicor or Mailchimp.
@@ -57,9 +59,9 @@ def setup(answers: Path | None, key_file: Path) -> None:
     known = {name: str(value) for name, value in reveal(project.written, project.variables).items()}
     if answers:
         known |= read_env_file(answers)
-        given = _given(project, known)
+        given = _given(project, known, seconds)
     else:
-        given = _asked(project, known)
+        given = _asked(project, known, seconds)
     given |= generated(given)
     if KEY_FILE_VARIABLE not in project.variables and box.source == KEY_FILE_VARIABLE:
         given[KEY_FILE_VARIABLE] = str(key_file.expanduser().resolve())
@@ -67,7 +69,7 @@ def setup(answers: Path | None, key_file: Path) -> None:
     click.echo(f"{file} is written. `connector-doctor` looks at everything again; then `meltano install`.")
 
 
-def _given(project: Project, known: dict[str, str]) -> dict[str, str]:
+def _given(project: Project, known: dict[str, str], seconds: float) -> dict[str, str]:
     """Try the answers of a file; what does not work ends the command."""
     missing = [
         question.variable
@@ -81,13 +83,13 @@ def _given(project: Project, known: dict[str, str]) -> dict[str, str]:
     known |= {
         question.variable: question.default_of(known) for question in _questions() if question.is_asked(known)
     }
-    wrong = [found for questions in GROUPS.values() for found in _tried(project, questions, known)]
+    wrong = [found for questions in GROUPS.values() for found in _tried(project, questions, known, seconds)]
     if wrong:
         sys.exit(1)
     return known
 
 
-def _asked(project: Project, known: dict[str, str]) -> dict[str, str]:
+def _asked(project: Project, known: dict[str, str], seconds: float) -> dict[str, str]:
     """Ask a person; a group is asked again until it works."""
     for title, questions in GROUPS.items():
         wrong: Sequence[Finding] = [Finding(Verdict.WRONG, "")]
@@ -96,7 +98,7 @@ def _asked(project: Project, known: dict[str, str]) -> dict[str, str]:
             for question in questions:
                 if question.is_asked(known):
                     known[question.variable] = _ask(question, known)
-            wrong = _tried(project, questions, known)
+            wrong = _tried(project, questions, known, seconds)
     return known
 
 
@@ -112,14 +114,16 @@ def _ask(question: Question, known: Mapping[str, str]) -> str:
     return str(answer).strip()
 
 
-def _tried(project: Project, questions: Sequence[Question], known: Mapping[str, str]) -> list[Finding]:
+def _tried(
+    project: Project, questions: Sequence[Question], known: Mapping[str, str], seconds: float
+) -> list[Finding]:
     """Print what the plugins that read the answers say of them; what is wrong is returned."""
     tried = replace(project, written={**project.written, **known})
     variables = {question.variable for question in questions}
     points = [point for point in entry_points(group=GROUP) if variables & tried.read_variables(point.name)]
     configs = {point: tried.config(point.name) for point in points}
     wrong = []
-    for name, findings in examine_plugins(tried, configs, _SECONDS).items():
+    for name, findings in examine_plugins(tried, configs, seconds).items():
         for found in findings:
             if found.verdict is Verdict.WRONG:
                 wrong.append(found)
