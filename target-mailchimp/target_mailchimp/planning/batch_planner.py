@@ -170,8 +170,7 @@ class Planner:
         ours = [
             row.source_key or ""
             for row in wished
-            # Where the order cannot be known, as with a revision, the opt-out holds.
-            if is_before(row.source_updated_on or "", returned)
+            if returned and not is_before(returned, row.source_updated_on or "")
         ]
         return record.with_flags(dict.fromkeys(ours, lost_flag(record.address, self._audience.id)))
 
