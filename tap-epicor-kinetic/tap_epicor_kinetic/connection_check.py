@@ -66,6 +66,9 @@ class ConnectionCheck:
             )
         if self._failures:
             raise self._failures[0]
+        if refusal := self._refusal_of_metadata():
+            yield f"Rows can be read; $metadata cannot, so that columns of your own are missing: {refusal}"
+            return
         yield (
             "What this key may read can be read: leave the other streams out of the catalog."
             if self._refused
@@ -104,6 +107,19 @@ class ConnectionCheck:
         if declaration.derives_active:
             condition = self.settings.activity.condition(Discovery(self.client).entity(declaration))
         return str(self.client.count(company, declaration.path, filter=condition))
+
+    def _refusal_of_metadata(self) -> ConnectorError | None:
+        """The reason why this key may read rows and not what columns they have, asked of one service."""
+        first = next((one for one in self.declarations if not one.is_baq), None)
+        if first is None or not self.client.settings.companies:
+            return None
+        try:
+            self.client.metadata(self.client.settings.companies[0], first.service)
+        except PermissionDeniedError as error:
+            return error
+        except ConnectorError:
+            return None
+        return None
 
     def _nothing_is_there(self) -> bool:
         return bool(self._failures) and all(error.status == HTTPStatus.NOT_FOUND for error in self._failures)

@@ -95,6 +95,14 @@ def test_a_key_with_no_more_rights_than_it_needs(config: Any) -> None:
     assert "leave the other streams out" in lines[-1]
 
 
+@pytest.mark.rule("R10")
+def test_metadata_that_is_forbidden_is_the_last_thing_that_is_said(config: Any) -> None:
+    lines, wrong = check(config(metadata_forbidden=True))
+    assert wrong == ""
+    assert "$metadata cannot" in lines[-1]
+    assert "`api_key`" in lines[-1]
+
+
 def test_an_instance_that_is_not_there(config: Any) -> None:
     given = config()
     _, wrong = check({**given, "base_url": given["base_url"].replace("/kinetic", "/other")})

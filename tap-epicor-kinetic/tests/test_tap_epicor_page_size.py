@@ -30,7 +30,7 @@ def test_a_page_shrinks_when_time_runs_out_and_grows_again_after_some_good_ones(
     assert not size.can_shrink
     sizes = []
     for _ in range(8 * PAGES_TO_GROW):
-        size.succeeded(size.now, AT_ONCE)
+        size.succeeded(size.now, size.now, AT_ONCE)
         sizes.append(size.now)
     assert sizes[PAGES_TO_GROW - 2 : PAGES_TO_GROW] == [SMALLEST, 2 * SMALLEST]
     assert sizes == sorted(sizes)
@@ -40,27 +40,27 @@ def test_a_page_shrinks_when_time_runs_out_and_grows_again_after_some_good_ones(
 def test_a_page_grows_while_answers_are_quick_and_no_longer() -> None:
     size = PageSize.of(None, 17)
     assert size.now == FIRST
-    size.succeeded(size.now, IN_BETWEEN)
+    size.succeeded(size.now, size.now, IN_BETWEEN)
     assert size.now == FIRST
     for _ in range(20):
-        size.succeeded(size.now, AT_ONCE)
+        size.succeeded(size.now, size.now, AT_ONCE)
     assert size.now == LARGEST
 
 
 def test_a_slow_answer_halves_the_page_before_time_runs_out() -> None:
     size = PageSize.of(None, 17)
-    size.succeeded(size.now, SLOW_SECONDS + 1)
+    size.succeeded(size.now, size.now, SLOW_SECONDS + 1)
     assert size.now == FIRST // 2
-    size.succeeded(size.now, AT_ONCE)
+    size.succeeded(size.now, size.now, AT_ONCE)
     assert size.now == FIRST // 2
 
 
 def test_an_answer_to_another_size_proves_nothing() -> None:
     size = PageSize.of(None, 17)
     for _ in range(4):  # ranges that are read side by side
-        size.succeeded(FIRST, AT_ONCE)
+        size.succeeded(FIRST, FIRST, AT_ONCE)
     assert size.now == 2 * FIRST
-    size.succeeded(FIRST, SLOW_SECONDS + 1)
+    size.succeeded(FIRST, FIRST, SLOW_SECONDS + 1)
     assert size.now == 2 * FIRST
 
 
@@ -70,7 +70,7 @@ def test_an_answer_to_another_size_proves_nothing() -> None:
 def test_a_page_of_many_columns_does_not_outgrow_the_memory(columns: int, most: int) -> None:
     size = PageSize.of(None, columns)
     for _ in range(20):
-        size.succeeded(size.now, AT_ONCE)
+        size.succeeded(size.now, size.now, AT_ONCE)
     assert size.now == most
 
 
@@ -84,7 +84,7 @@ def test_a_configured_size_is_never_exceeded(most: int, steps: list[tuple[str, A
     size = PageSize.of(most, 17)
     for what, seconds in steps:
         if what == "good":
-            size.succeeded(size.now, seconds)
+            size.succeeded(size.now, size.now, seconds)
         else:
             size.shrink(for_good=what == "for good")
         assert 1 <= size.now <= max(most, SMALLEST)

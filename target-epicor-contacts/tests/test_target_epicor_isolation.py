@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from typing import Any
 
 import pytest
 from kinetic_mailchimp.kit.errors import ConfigurationError, CredentialsError, PermissionDeniedError
+from target_epicor_contacts.target import TargetEpicorContacts
 
 Update = Callable[..., dict[str, Any]]
 
@@ -170,3 +173,16 @@ def test_a_server_that_sends_elsewhere_is_followed_nowhere(crowd: Any, update: U
     _, error = crowd.attempt(*opt_outs(update))
     assert isinstance(error, ConfigurationError)
     assert "sends elsewhere" in str(error)
+
+
+@pytest.mark.parametrize(
+    "line", ["", "   ", '{"type": "ACTIVATE_VERSION", "stream": "of_another_tap", "version": 1}'], ids=repr
+)
+def test_a_line_of_a_foreign_tap_that_says_nothing_is_passed_over(
+    bench: Any, update: Update, messages: Any, line: str
+) -> None:
+    text = messages([update("nobody@example.com", "unsubscribed")])
+    with redirect_stdout(io.StringIO()) as out:
+        TargetEpicorContacts(config=bench.config()).listen(io.StringIO(f"\ufeff{line}\n{text}{line}\n"))
+    assert json.loads(out.getvalue().splitlines()[-1]) == {"records": 1, "end": True}
+    assert len(bench.decisions()) == 1

@@ -86,6 +86,15 @@ def test_rows_that_are_read_by_their_keys_need_no_further_page(crowd: Any, updat
     assert len([call for call in calls if call["path"].endswith("EPIC06/Erp.BO.CustCntSvc/CustCnts")]) == 4
 
 
+@pytest.mark.parametrize("people", [1, 40])
+def test_a_look_up_costs_one_further_page_however_many_it_asks_for(
+    crowd: Any, update: Update, people: int
+) -> None:
+    crowd.deliver(*(update(address, "unsubscribed") for address in PEOPLE[:people]))
+    queries = [unquote(call["query"]) for call in crowd.epicor.control.requests() if call["method"] == "GET"]
+    assert len([query for query in queries if " gt " in query]) == 1
+
+
 def test_rows_without_their_key_are_told_and_a_company_is_known_from_the_url() -> None:
     page: list[dict[str, Any]] = [{"CustNum": 1, "ShipToNum": "", "ConNum": 1}]
     _require_keys(page, CONTACT, "EPIC06")

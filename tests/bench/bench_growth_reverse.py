@@ -29,6 +29,7 @@ LATENCIES = [
 ]
 PLOT = Path(__file__).resolve().parents[2] / "docs" / "images" / "growth-reverse.svg"
 CONCURRENCY = 4
+PEOPLE_AT_ONCE = 100
 MOST_GROWTH = 1.5
 """Of what an event costs, from one size to the next one that is ten times as large."""
 MOST_MIB = 120
@@ -69,7 +70,7 @@ def measure(folder: Path, events: int, latency: int) -> Measured:
             "concurrency": CONCURRENCY,
         }
         (folder / "config.json").write_text(json.dumps(config))
-        write_input(folder / "input.jsonl", control, events)
+        write_input(folder / "input.jsonl", control, events, people_at_once=PEOPLE_AT_ONCE)
         if latency:
             control.faults({"effect": {"kind": "latency", "seconds": latency / 1000}})
         control.clear_requests()

@@ -37,13 +37,15 @@ def simulator(people: int) -> Iterator[Mapping[str, Any]]:
             process.terminate()
 
 
-def write_input(path: Path, control: EpicorControl, events: int) -> None:
+def write_input(path: Path, control: EpicorControl, events: int, *, people_at_once: int = 0) -> None:
     """Write what the mapper would write: so many events of every kind, about all people who have an address.
 
     Args:
         path: The file.
         control: Of the simulator.
         events: How many.
+        people_at_once: How many people the events between two states are about; any by default. Events of a
+            person that come together are one write, however many there are in all.
     """
     dice = random.Random(1)
     held = {classify_email(row["EMailAddress"]).address for row in control.rows("CustCnt")}
@@ -55,7 +57,7 @@ def write_input(path: Path, control: EpicorControl, events: int) -> None:
         ]
         for number in range(events):
             record = {
-                "email": dice.choice(people),
+                "email": dice.choice(_among(people, number, people_at_once)),
                 "contact_status": dice.choice(["unsubscribed", "subscribed", "complaint", None]),
                 "occurred_at": (BEGINNING + timedelta(seconds=number)).isoformat(),
                 "event_id": f"e{number}",
@@ -66,3 +68,8 @@ def write_input(path: Path, control: EpicorControl, events: int) -> None:
             if number % STATE_EVERY == STATE_EVERY - 1:
                 lines.append({"type": "STATE", "value": {"sequence": number}})
         file.writelines(f"{json.dumps(line)}\n" for line in lines)
+
+
+def _among(people: list[str], number: int, people_at_once: int) -> list[str]:
+    first = number // STATE_EVERY * people_at_once % len(people)
+    return people[first : first + people_at_once] if people_at_once else people

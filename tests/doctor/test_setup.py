@@ -5,7 +5,12 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from cryptography.fernet import Fernet
 from dotenv import dotenv_values
+from kinetic_mailchimp.doctor.setup import _write
+from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.secrets.encryption import SecretBox
+from kinetic_mailchimp.kit.secrets.keys import KEY_FILE_VARIABLE
 from stage import ROOT
 from user_project import Project
 
@@ -48,8 +53,9 @@ def test_a_file_of_answers_makes_a_project_that_works(bare):
 
 def test_a_second_time_keeps_what_is_there(bare):
     bare.run("connector-setup", "--answers", "answers", "--key-file", "key", "--seconds", "300")
+    box = SecretBox.from_environment({KEY_FILE_VARIABLE: str(bare.folder / "key")})
     with (bare.folder / ".env").open("a") as file:
-        file.write("OF_SOMEBODY_ELSE=stays\n")
+        file.write(f"OF_SOMEBODY_ELSE=stays\nAUDIT_PAGES_TOKEN={box.encrypt('of-somebody-else')}\n")
     before = (bare.folder / ".env").read_text()
     (bare.folder / "answers").write_text("")
 
@@ -98,3 +104,10 @@ def test_a_person_is_asked_until_the_answers_work(bare):
     assert out.count("These answers work.") == 2
     assert not any(given[name] in out for name in SECRETS)
     assert dotenv_values(bare.folder / ".env")["EPICOR_COMPANIES"] == "EPIC06"
+
+
+def test_a_value_that_the_file_cannot_keep_is_told(tmp_path):
+    box = SecretBox((Fernet.generate_key().decode(),))
+
+    with pytest.raises(ConfigurationError, match="does not keep EPICOR_USERNAME"):
+        _write(tmp_path / ".env", {"EPICOR_USERNAME": "${HOME}", "EPICOR_COMPANIES": "A"}, box)

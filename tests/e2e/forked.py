@@ -25,12 +25,12 @@ PRELOADED = (
     "kinetic_mailchimp.audit.cli.search",
     "kinetic_mailchimp.console.cli",
     "meltano_map_transform.mapper",
-    "tap_epicor_kinetic.__main__",
-    "tap_mailchimp_webhooks.__main__",
+    "tap_epicor_kinetic.tap",
+    "tap_mailchimp_webhooks.tap",
     "tap_mailchimp_webhooks.cli.main",
     "tap_mailchimp_webhooks.receiver.app",
-    "target_epicor_contacts.__main__",
-    "target_mailchimp.__main__",
+    "target_epicor_contacts.target",
+    "target_mailchimp.target",
     "uvicorn",
 )
 _CAPABILITIES = 0x20080522

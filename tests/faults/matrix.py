@@ -172,7 +172,7 @@ MATRIX: Table = {
         LOCKED: Outcome(("database is locked",), 1, STAYS, NEXT_RUN),
         DELETED: Outcome(("no such table",), 1, STAYS, NEXT_RUN),
         READ_ONLY: Outcome(("readonly database",), 1, STAYS, NEXT_RUN),
-        REPLACED: Outcome(("Run completed",), 0, LAST, COMPLETE),
+        REPLACED: Outcome(("succeeded",), 0, LAST, COMPLETE),
         **dict.fromkeys((RESET_BEFORE, RESET_AFTER, STORM, REVOKED), "it calls neither vendor."),
         CLOCK: "no time decides about data; only whether a killed run still counts as one that goes on.",
     },

@@ -8,7 +8,8 @@ from typing import Any
 from unittest import mock
 
 from fastapi import FastAPI
-from tap_mailchimp_webhooks.events.delivery import Arrival, from_delivery
+from tap_mailchimp_webhooks.events.delivery import from_delivery
+from tap_mailchimp_webhooks.events.event import Arrival
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.receiver.app import create_app
 from tap_mailchimp_webhooks.receiver.settings import ReceiverSettings

@@ -26,7 +26,7 @@ from world import World
 SEQUENCES = int(os.environ.get("MODEL_SEQUENCES", "0"))
 SECONDS = float(os.environ.get("MODEL_SECONDS", "3000"))
 PARTS = 8
-IN_A_TEST_RUN, STEPS = 30, 12
+IN_A_TEST_RUN, STEPS = 20, 12
 
 NAMES = st.sampled_from(["Ann", "Bob", "Eve", "Una"])
 ROWS = st.sampled_from(

@@ -35,6 +35,7 @@ def tenants(start_epicor, start_mailchimp, tmp_path) -> list[FleetTenant]:
     ]
 
 
+@pytest.mark.timeout(2700)  # a dozen programs start, which takes long on a busy machine
 @pytest.mark.rule("R1")
 @pytest.mark.rule("R2")
 @pytest.mark.rule("R4")

@@ -45,7 +45,7 @@ COMMANDS: Final = {
     "prune": LazyCommand(f"{_AUDIT}.prune", "Remove old entries; the trail still verifies."),
     "replay": LazyCommand(f"{_AUDIT}.replay", "Dispatch every open dead letter again, once."),
     "run": LazyCommand(f"{_AUDIT}.history", "Show run NUMBER, or the newest one, and its decisions."),
-    "runs": LazyCommand(f"{_AUDIT}.history", "List the newest runs."),
+    "runs": LazyCommand(f"{_AUDIT}.history", "List the newest runs, with the counts of their decisions."),
     "search": LazyCommand(f"{_AUDIT}.search", "Find decisions, newest first."),
     "serve": LazyCommand(
         f"{_CONSOLE}.pages.command",

@@ -164,13 +164,24 @@ def _write(file: Path, answers: Mapping[str, str], box: SecretBox) -> None:
         file.chmod(MODE)
         before = read_env_file(file)
         for name, value in answers.items():
+            if is_encrypted(before.get(name)) and box.decrypt(before[name]) == value:
+                continue
             if name in SECRETS and not is_encrypted(value):
-                if is_encrypted(before.get(name)) and box.decrypt(before[name]) == value:
-                    continue
                 set_key(file, name, box.encrypt(value), quote_mode="never")
             elif before.get(name) != value:
                 set_key(file, name, value, quote_mode="auto")
         file.chmod(MODE)
+        now = read_env_file(file)
+        changed = [
+            name
+            for name, value in answers.items()
+            if now.get(name) != value and not is_encrypted(now.get(name))
+        ]
+        if changed:
+            raise ConfigurationError(
+                f"{file} does not keep {', '.join(changed)} as it was answered.",
+                advice="Leave out `${…}` and control characters.",
+            )
     except OSError as error:
         raise ConfigurationError(
             f"{file} cannot be written: {error.strerror}.", advice="Check its permissions and its folder."

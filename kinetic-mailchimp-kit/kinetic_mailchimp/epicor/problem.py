@@ -117,8 +117,13 @@ def _inner_types(error: Mapping[str, Any]) -> list[object]:
 
 def _telling(types: Sequence[object]) -> str:
     """The first type of an exception that says more than that there was one; else the first."""
-    names = [name for name in map(_text, types) if "exception" in name.lower()]
+    names = [name for name in map(_name, types) if "exception" in name.lower()]
     return next((name for name in names if not _SAYS_NOTHING.fullmatch(name)), names[0] if names else "")
+
+
+def _name(value: object) -> str:
+    """A text, of a length that patterns may search."""
+    return _text(value)[:LONGEST_MESSAGE]
 
 
 def _text(value: object) -> str:
@@ -145,7 +150,7 @@ def _from_xml(status: int, text: str) -> Problem:
     return Problem(
         status,
         _shortened(parts.get("ErrorMessage") or parts.get("ReasonPhrase", "")),
-        error_type=parts.get("ErrorType", ""),
+        error_type=_name(parts.get("ErrorType")),
         correlation_id=parts.get("CorrelationId"),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -323,3 +324,9 @@ def test_the_words_of_an_error_are_found_in_every_shape(make_answer: Any, body: 
 )
 def test_a_body_that_says_nothing_is_a_failure_all_the_same(make_answer: Any, body: Any) -> None:
     assert classify(READ, make_answer(400, body)) is not None
+
+
+def test_a_long_type_takes_no_longer_than_its_length(make_answer: Any) -> None:
+    begun = time.thread_time()
+    classify(READ, make_answer(500, kinetic("x", "filter Exception " * 50_000)))
+    assert time.thread_time() - begun < 2

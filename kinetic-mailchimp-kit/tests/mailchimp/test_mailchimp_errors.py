@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -153,6 +154,13 @@ def test_what_is_wrong_with_a_value_is_not_taken_for_a_person_who_left(text: str
 def test_the_words_about_a_field_are_not_about_the_person(text: str) -> None:
     shown = item_error({"email_address": SOMEBODY, "error": text, "field": "ACCTSTATUS"})
     assert (shown.reason, shown.field) == (Refusal.INVALID_FIELDS, "ACCTSTATUS")
+
+
+@pytest.mark.parametrize("unit", ["a", "a@", '"', "“", "consent "])
+def test_a_long_text_takes_no_longer_than_its_length(unit: str) -> None:
+    begun = time.thread_time()
+    item_error({"error": unit * (1_000_000 // len(unit)), "field": "X", "field_message": unit * 500_000})
+    assert time.thread_time() - begun < 2
 
 
 def test_the_signup_throttle_is_for_another_day() -> None:

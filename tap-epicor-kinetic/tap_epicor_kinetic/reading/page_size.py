@@ -53,14 +53,15 @@ class PageSize:
         self._most = self.now if for_good else self._most
         self._good, self._needed = 0, PAGES_TO_GROW
 
-    def succeeded(self, asked: int, seconds: float) -> None:
+    def succeeded(self, asked: int, given: int, seconds: float) -> None:
         """Learn from a good page.
 
         Args:
             asked: Rows that it was asked for; another size than the present one proves nothing about it.
+            given: Rows that came; a page that is not full proves nothing either.
             seconds: Until its answer was there.
         """
-        if asked != self.now:
+        if asked != self.now or given < asked:
             return
         if seconds > SLOW_SECONDS and self.now > SMALLEST:
             self.shrink()

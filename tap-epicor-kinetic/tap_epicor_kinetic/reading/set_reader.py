@@ -97,7 +97,7 @@ class SetReader:
                 self.columns = tuple(name for name in self.columns if name != error.field)
                 logger.warning("%s has no column %s: it is left out.", self.path, error.field)
             else:
-                self.size.succeeded(size, self.clock() - started)
+                self.size.succeeded(size, len(rows), self.clock() - started)
                 return rows
 
     def first(self, column: str, condition: str, order: Sequence[str], kind: type[Request]) -> Any:  # noqa: ANN401 (a value of a row)

@@ -1,4 +1,4 @@
-"""What the ledger remembers after a batch: the states of people, and the flags that are ours."""
+"""Entries of the ledger after a batch: the states of people, and the flags that are ours."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def plan_handovers(
     Args:
         handed_over: What waits.
         working: The rows and states.
-        gone: Names of rows that were deleted: a wish that stood on one is no reason for another flag.
+        gone: Names of rows that were deleted: a wish that stood on one gives no reason for another flag.
     """
     events = []
     ids = {row.name: row_id for row_id, row in working.rows.items()}

@@ -254,7 +254,10 @@ def _formers(
     for row in record.rows:
         member = member_of.get(row.source, record.member)
         state = states.get(member)
-        if member != record.member and state is not None and row.source in state.rows:
+        if member == record.member or state is None:
+            continue
+        # One who opted out counts until the row has a member of its own, also if another row keeps it there.
+        if row.source in state.rows or state.opted_out:
             found[member] = Former(member, state)
     return list(found.values())
 

@@ -38,7 +38,7 @@ class LiveMembership(Membership):
         listing = self._client.members(self._list_id)
         while page := list(itertools.islice(listing, LARGEST_PAGE)):
             members = {member_key(member): state_of_member(member) for member in page}
-            self._snapshot.add({self._entry(key): member.to_json() for key, member in members.items()})
+            self._snapshot.add({self._entry(key): member for key, member in members.items()})
             self._snapshot.add({self._of_contact(member.contact_id): key for key, member in members.items()})
 
     @override

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
+from kinetic_mailchimp.audit.storage.json_text import to_json
 from kinetic_mailchimp.kit.database.batches import in_batches
 
 _KEYS_PER_QUERY = 500
@@ -22,7 +23,7 @@ class Snapshot:
 
     def add(self, entries: Mapping[str, Any]) -> None:
         """Keep values; a later one takes the place of an earlier one."""
-        rows = ((key, json.dumps(value)) for key, value in entries.items())
+        rows = ((key, to_json(value)) for key, value in entries.items())
         self._database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", rows)
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
@@ -30,7 +31,9 @@ class Snapshot:
         found: dict[str, Any] = {}
         for some in in_batches(list(dict.fromkeys(keys)), _KEYS_PER_QUERY):
             query = f"SELECT key, value FROM entries WHERE key IN ({', '.join('?' * len(some))})"  # noqa: S608 (marks)
-            found.update((key, json.loads(value)) for key, value in self._database.execute(query, some))
+            found.update(
+                (key, msgspec.json.decode(value)) for key, value in self._database.execute(query, some)
+            )
         return found
 
     def close(self) -> None:

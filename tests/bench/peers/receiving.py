@@ -7,8 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench_receiver import RECEIVER, load, per_second, server
 from environments import environment, program
+from receiver_load import RECEIVER, load, per_second, server
 
 RATE = 500
 SECONDS = 5

@@ -147,7 +147,8 @@ class AuditedTarget(DurableTarget):
     @override
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
         def complete(message: dict[str, Any]) -> None:
-            for stream_map in self.mapper.stream_maps[message["stream"]]:
+            # Of a stream that was never described, nothing came that could be complete.
+            for stream_map in self.mapper.stream_maps.get(str(message.get("stream")), ()):
                 self.complete_stream(stream_map.stream_alias)
 
         self._uninterrupted(complete, message_dict)

@@ -120,6 +120,8 @@ class DurableTarget(SecretSettings, Target):
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 (the SDK's form)
         self._signal = signum
         self._stop_requested.set()
+        if self._is_over:  # after a failure: what was read and not written waits for the next run
+            sys.exit(EXIT_BY_SIGNAL + signum)
         if not self._busy:
             self._end_early(signum)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Final, cast
+from typing import IO, Any, Final, cast
 
 from singer_sdk.io_base import SingerReader
 from typing_extensions import override
@@ -18,6 +20,14 @@ _FIRST_INEXACT_FLOAT: Final = 2**53
 
 class MessageReader(SingerReader):
     """Reads messages with the numbers of JSON, where the SDK makes a Decimal of every fraction."""
+
+    @override
+    def process_lines(
+        self, file_input: IO[str] | None, callbacks: dict[str, Callable[[dict[str, Any]], None]]
+    ) -> Counter[str]:
+        """Process lines; an empty one and a byte order mark, as other programs leave them, say nothing."""
+        lines = (line.removeprefix("\ufeff") for line in file_input or self.default_input)
+        return super().process_lines(cast("IO[str]", filter(str.strip, lines)), callbacks)
 
     @override
     def deserialize_json(self, line: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.secrets.encryption import SecretBox
 
 PROGRAM = Path(__file__).with_name("kit_target.py")
@@ -233,3 +235,14 @@ def test_what_is_nested_too_deeply_to_be_worked_on_is_told_in_words():
     )
     assert ended.returncode == 1
     assert ended.stderr == "ERROR:plugin:A record or an answer is nested too deeply to be worked on.\n"
+
+
+def test_a_signal_after_a_failure_writes_nothing_more(tmp_path):
+    target = runpy.run_path(str(PROGRAM))["TargetFile"](config={"file": str(tmp_path / "written.txt")})
+    target._over("failed", ConfigurationError("Refused."))
+
+    with pytest.raises(SystemExit) as ended:
+        target._handle_termination(signal.SIGTERM, None)
+
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert not (tmp_path / "written.txt").exists()
