@@ -27,12 +27,7 @@ OURS = ("EPICOR_", "MAILCHIMP_", "AUDIT_")
 MELTANO = """#!/bin/sh
 # Meltano with the plugins that are installed already.
 for word; do
-    shift
-    set -- "$@" "$word"
-    case "$word" in
-        install) exit 0 ;;
-        run | invoke) set -- "$@" --no-install ;;
-    esac
+    [ "$word" != install ] || exit 0
 done
 exec '{meltano}' "$@"
 """
@@ -171,6 +166,7 @@ class Project:
             env={
                 **inherited,
                 "HOME": str(self.folder),
+                "MELTANO_AUTO_INSTALL": "false",
                 "MELTANO_SYS_DIR_ROOT": str(self.folder / ".meltano"),
                 "PATH": f"{self.folder}/bin:{PROGRAMS}:{os.environ['PATH']}",
             },
