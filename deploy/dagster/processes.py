@@ -58,10 +58,12 @@ def environment(tenant: Tenant, runs: Mapping[str, int]) -> dict[str, str]:
     folder = WORK / tenant.id
     for kind, plugins in _project()["plugins"].items():
         for name in (plugin["name"] for plugin in plugins):
-            (folder / kind / name).mkdir(parents=True, exist_ok=True)
-            link = folder / kind / name / "venv"
-            if not link.is_symlink():
-                link.symlink_to(PROGRAMS.parent)  # the checkout has all plugins: none is installed again
+            link = folder / kind / name / "venv" / "bin"
+            link.parent.mkdir(parents=True, exist_ok=True)
+            # The checkout has all plugins: none is installed again. A link to the whole of its environment would let
+            # an installation by Meltano, which clears what is there, clear that.
+            if not link.exists():
+                link.symlink_to(PROGRAMS)
             for vendor, prefixes in _PREFIXES.items():
                 if name.startswith(prefixes):
                     variable = name.upper().replace("-", "_") + "_CONCURRENCY"

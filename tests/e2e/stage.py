@@ -255,13 +255,15 @@ def set_stage(
 def borrow_plugins(folder: Path) -> None:
     """Let `meltano run --no-install` start the programs of this environment, which takes no time to install.
 
+    No link leads to the environment itself: Meltano clears the place in which it installs.
+
     Args:
         folder: The `plugins` of a stage.
     """
     kinds = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))["plugins"]
     for place in (folder / kind / plugin["name"] for kind, plugins in kinds.items() for plugin in plugins):
-        place.mkdir(parents=True)
-        (place / "venv").symlink_to(PROGRAMS.parent)
+        (place / "venv").mkdir(parents=True)
+        (place / "venv" / "bin").symlink_to(PROGRAMS)
 
 
 def _environment(
