@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 from collections.abc import Callable
@@ -80,6 +81,21 @@ def test_a_changed_address_is_confirmed_where_the_person_moved(
     tell("upemail", old_email="ada2@example.com", new_email="ada3@example.com")
 
     assert verdicts(confirmer, inbox) == ["confirmed", "confirmed"]
+
+
+@pytest.mark.rule("R7")
+def test_changes_of_address_are_confirmed_in_whatever_order_they_arrive(
+    mailchimp: RunningMailchimp, confirmer: Confirmer, inbox: Inbox, tell: Tell
+) -> None:
+    ways = [ADA, "ADA2@example.com", "ada3@example.com", "Ada4@example.com"]
+    mailchimp.control.subscribe(ADA)
+    changes = list(itertools.pairwise(ways))
+    for old, new in changes:
+        mailchimp.control.change_address(old, new)
+    for second, (old, new) in reversed(list(enumerate(changes))):
+        tell("upemail", fired_at=f"2026-03-01 10:00:0{second}", old_email=old.lower(), new_email=new)
+
+    assert verdicts(confirmer, inbox) == ["confirmed"] * 3
 
 
 def test_a_changed_address_is_refuted_where_nobody_moved(

@@ -340,6 +340,73 @@ def test_whom_mailchimp_refused_comes_back_as_the_person_wishes_and_is_written_a
     assert (world.status(ANN), world.fields(ANN)["COMPANY"]) == ("subscribed", "Best")
 
 
+@pytest.mark.rule("R7")
+@pytest.mark.parametrize("is_signed", [False, True], ids=["unsigned", "signed"])
+@pytest.mark.parametrize(
+    "moves",
+    [
+        "Ann moves to info@ → Ann moves to anna@",
+        "Ann moves to info@ → Ann moves to annie@ → Ann moves to anna@",
+        "Ann moves to info@ → Ann moves to ann@ → Ann moves to anna@",
+        "Ann writes Cyd → Ann moves to anna@",
+        "Ann moves to info@ → Ann writes Cyd → Ann moves to anna@",
+        "Ann moves to info@ → Ann moves to anna@ → Bob moves to info@ → Bob moves to bobby@",
+    ],
+)
+def test_changes_of_address_that_arrive_in_the_wrong_order_lead_to_the_last_one(world, moves, is_signed):
+    world.signed = is_signed
+    assert told(world, f"{moves} → webhooks arrive reversed") == []
+    assert columns(world, contact(1), "EMailAddress") == ("anna@example.com",)
+
+
+@pytest.mark.rule("R8")
+@pytest.mark.parametrize(
+    "then",
+    [
+        "a rep adds Una with ANN@",
+        "a rep adds Una with ann@",
+        "a rep adds Eve with ann@",
+        "forward → a rep adds Una with ann@",
+        "a rep corrects Bob to ann@",
+        "a rep adds Una with ann@ → a rep writes Bea for Ann's contact",
+        "a rep adds Una with ann@ → forward is killed at write 1",
+        "a rep adds Una with ann@ → forward is killed after its first write",
+    ],
+)
+def test_an_address_that_a_subscriber_left_in_mailchimp_is_free_for_another_person(world, then):
+    assert told(world, f"Ann moves to anna@ → reverse → {then}") == []
+    assert (world.status(ANN), world.status("anna@example.com")) == ("subscribed", "subscribed")
+
+
+@pytest.mark.rule("R1")
+@pytest.mark.parametrize(
+    "story",
+    [
+        "Ann leaves → Ann moves to anna@ → reverse",
+        "Ann moves to anna@ → Ann leaves → reverse",
+        "Ann moves to anna@ → reverse → Ann leaves",
+    ],
+)
+def test_an_address_that_was_left_beside_an_opt_out_subscribes_nobody(world, story):
+    assert told(world, f"{story} → a rep adds Una with ann@") == []
+    assert world.status(ANN) != "subscribed"
+    assert world.status("anna@example.com") == "unsubscribed"
+
+
+@pytest.mark.rule("R8")
+@pytest.mark.parametrize(
+    ("edit", "shown"),
+    [
+        ("a rep writes Bea for Ann's contact", "Bea"),
+        ("a rep writes Ann for Ann's contact", "Ann"),
+        ("Ann writes Ann", "Ann"),
+    ],
+)
+def test_a_name_that_reverse_brought_with_a_move_is_the_baseline_of_the_next_edit(world, edit, shown):
+    assert told(world, f"Ann writes Cyd → Ann moves to anna@ → reverse → {edit}") == []
+    assert world.fields("anna@example.com")["FNAME"] == shown
+
+
 @pytest.mark.rule("R8")
 def test_two_people_who_swap_addresses_keep_their_names(world):
     scene = Scene(world)

@@ -62,6 +62,8 @@ class Truth:
         wishes: The rows that a rep has flagged, with the time.
         wished: When a rep last wished, or withdrew a wish, about an address.
         inherited: Addresses that a person's opt-out followed to, with the address that it came from.
+        left: Addresses that people gave up in Mailchimp, by the one that they took instead, until a run has
+            seen their rows follow.
         came: When a rep gave a row its present address.
         ran: When a run ended last: what came and went between two runs, nobody has seen.
         tangled: Addresses of which more than one answer is right: only safety is asked of them.
@@ -72,10 +74,12 @@ class Truth:
     wishes: dict[RowName, float] = field(default_factory=dict)
     wished: dict[str, float] = field(default_factory=dict)
     inherited: dict[str, str] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
     came: dict[RowName, float] = field(default_factory=dict)
     ran: float = 0
     tangled: set[str] = field(default_factory=set)
     names: dict[RowName, Name] = field(default_factory=dict)
+    _followed: set[str] = field(default_factory=set)
     _heard: int = 0
     _steps: int = 0
     faults: list[str] = field(default_factory=list)
@@ -105,6 +109,7 @@ class Truth:
         if said.what == "run":
             self.ran = said.at
             self._agree(said)
+            self._forget_left()
         elif said.row is not None:
             self._hear_rep(said, said.row)
         else:
@@ -123,6 +128,8 @@ class Truth:
                 if before and before.says == "out":
                     return
             self.words[at] = Word(SAYS[said.what], said.at)
+            if SAYS[said.what] in ("out", "bounce"):
+                self._doubt_left(address)
         if said.what == "subscribe":
             # Whose opt-out followed from here to another address has come back: nothing tells whom it was.
             followed = {new for new, former in self.inherited.items() if former == address}
@@ -139,6 +146,8 @@ class Truth:
     def _follow(self, said: Said, address: str, new: str) -> None:
         if new == address:
             return
+        self.left[new] = address
+        self._followed.discard(new)
         # What is known at either address may be about two people from now on.
         if self._word(new) or self._rows_at(new) or self._word(address):
             self.tangled |= {address, new}
@@ -147,6 +156,20 @@ class Truth:
             self.words[said.list_id, new] = word
         for row in self._rows_at(address):
             self.names.pop(row, None)
+
+    def _doubt_left(self, address: str) -> None:
+        """Nobody can tell an opt-out after a move from one before it, as long as no run has seen the move.
+
+        Whoever gets the address that was given up may then be kept out: an opt-out first.
+        """
+        while (former := self.left.pop(address, None)) is not None:
+            self.tangled.add(former)
+            address = former
+
+    def _forget_left(self) -> None:
+        """A run lets rows follow, the next one sees it."""
+        self.left = {new: former for new, former in self.left.items() if new not in self._followed}
+        self._followed = {new for new, former in self.left.items() if not self._rows_at(former)}
 
     def _hear_rep(self, said: Said, row: RowName) -> None:
         if said.what == "remove":

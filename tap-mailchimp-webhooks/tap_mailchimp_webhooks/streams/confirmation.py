@@ -94,18 +94,17 @@ class Confirmer:
 
     def _judge(self, list_id: str, some: Sequence[StoredEvent]) -> dict[int, StoredEvent]:
         final = self._final_addresses(list_id, some)
-        subjects = {event.sequence: str(subject_of(event.type, event.data)) for event in some}
+        subjects = {event.sequence: email_key(str(subject_of(event.type, event.data))) for event in some}
         members = self._members(list_id, [*subjects.values(), *final.values()], some)
         known = self._inbox.about(list_id, [subjects[sequence] for sequence in final])
         judged: dict[int, StoredEvent] = {}
         for event in some:
             subject = subjects[event.sequence]
-            asked = {email_key(address) for address in (subject, final.get(event.sequence, subject))}
-            if not asked <= members.keys():
+            if not {subject, final.get(event.sequence, subject)} <= members.keys():
                 continue
-            member = members[email_key(subject)]
+            member = members[subject]
             if event.type == "upemail":
-                moved = members[email_key(final[event.sequence])]
+                moved = members[final[event.sequence]]
                 web_ids = _web_ids(known.get(subject, ()), event)
                 judged[event.sequence] = _with(event, is_true=is_moved(member, moved, web_ids))
             else:
@@ -114,23 +113,13 @@ class Confirmer:
 
     def _final_addresses(self, list_id: str, some: Iterable[StoredEvent]) -> dict[int, str]:
         """The address that each change led to in the end, since a person may have changed it again."""
-        final = {
-            event.sequence: text_of(event.data, "new_email") or ""
-            for event in some
-            if event.type == "upemail"
-        }
-        for _ in range(MOST_CHANGES if final else 0):
-            later = self._inbox.about(list_id, {address for address in final.values() if address})
-            for sequence, address in final.items():
-                final[sequence] = next(
-                    (
-                        str(text_of(event.data, "new_email"))
-                        for event in reversed(later.get(address, ()))
-                        if event.type == "upemail" and event.sequence > sequence
-                    ),
-                    address,
-                )
-        return final
+        last = {event.sequence: event for event in some if event.type == "upemail"}
+        for _ in range(MOST_CHANGES if last else 0):
+            about = self._inbox.about(list_id, {_new_key(event) for event in last.values()} - {""})
+            for sequence, event in last.items():
+                changes = (one for one in about.get(_new_key(event), ()) if one.type == "upemail")
+                last[sequence] = next((one for one in changes if _is_later(one, event)), event)
+        return {sequence: _new_key(event) for sequence, event in last.items()}
 
     def _members(self, list_id: str, addresses: Iterable[str], some: Sequence[StoredEvent]) -> Members:
         missing = {email_key(address): address for address in addresses if address}
@@ -179,9 +168,30 @@ def is_moved(former: Mapping[str, Any] | None, moved: Mapping[str, Any] | None, 
     return not web_ids or str(moved.get("web_id")) in web_ids
 
 
+def _new_key(event: StoredEvent) -> str:
+    return email_key(text_of(event.data, "new_email") or "")
+
+
+def _is_later(event: StoredEvent, than: StoredEvent) -> bool:
+    """Tell whether an event happened after another one, as far as is known: they may arrive in any order.
+
+    A time that was cut to the receipt is of another clock, and says nothing beside one of Mailchimp's.
+    """
+    if bool(event.claimed_at) is not bool(than.claimed_at):
+        return event.sequence > than.sequence
+    mine, other = ((one.claimed_at or one.occurred_at, one.sequence) for one in (event, than))
+    return mine > other
+
+
 def _web_ids(known: Sequence[StoredEvent], event: StoredEvent) -> set[str]:
-    """The numbers that earlier events have, those of trusted ones where there are any."""
-    earlier = [one for one in known if one.sequence < event.sequence and one.data.get("web_id")]
+    """The numbers that events have from before a change, those of trusted ones where there are any.
+
+    Where the change claims to be older than all of them, those count that arrived before it: whoever makes an
+    event up can choose its time.
+    """
+    numbered = [one for one in known if one.data.get("web_id")]
+    earlier = [one for one in numbered if _is_later(event, one)]
+    earlier = earlier or [one for one in numbered if one.sequence < event.sequence]
     trusted = [one for one in earlier if one.is_signed or one.origin == CATCH_UP]
     return {str(one.data["web_id"]) for one in trusted or earlier}
 

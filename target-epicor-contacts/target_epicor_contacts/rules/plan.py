@@ -79,8 +79,12 @@ def finish(working: WorkingCopy, events: Sequence[EventPlan]) -> BatchPlan:
 
 
 def _when(event: EventPlan) -> tuple[Any, ...]:
-    event_time = event.update.event_time
-    return event_time.at, event_time.sequence or 0, event.number
+    """The order of events; a change of address comes before what is told of its second under the new one.
+
+    Mailchimp tells of both at once, and webhooks may arrive in any order.
+    """
+    update = event.update
+    return update.event_time.at, update.new_key is None, update.event_time.sequence or 0, event.number
 
 
 def _apply(working: WorkingCopy, event: EventPlan) -> None:

@@ -131,10 +131,11 @@ def carried_over(before: MemberState, here: MemberState) -> MemberState:
 
     Args:
         before: The member under its former address.
-        here: The same contact, as it was listed under the new one.
+        here: The same contact, as it was listed under the new one, with what the other direction found agreed
+            there since.
     """
-    shown = _edits({**here.sent, **here.shown}, before.sent)
-    return replace(here, sent=before.sent, shown=shown, refused=before.refused)
+    sent = {**before.sent, **here.sent}
+    return replace(here, sent=sent, shown=_edits({**here.sent, **here.shown}, sent), refused=before.refused)
 
 
 def _edits(shown: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,9 +10,16 @@ from kinetic_mailchimp.audit.state.handover import Handover
 from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, GONE, MemberState, is_before
 from msgspec.structs import replace
 
-from target_mailchimp.audience.api_member import carried_over
 from target_mailchimp.audience.audience import Audience
 from target_mailchimp.contract.member_record import MemberRecord
+from target_mailchimp.planning.former_members import (
+    after_leaving,
+    as_of,
+    follow_contacts,
+    formers_of,
+    with_baseline,
+    without,
+)
 from target_mailchimp.planning.membership import Membership
 from target_mailchimp.rules.consent import opt_out_of_left, plan
 from target_mailchimp.rules.deduplicate import with_waiting, without_duplicates
@@ -93,14 +100,18 @@ class Planner:
         if waiting:
             winners = [with_waiting(record, waiting.get(record.member, ())) for record in winners]
         winners = self._with_flags(winners, states, member_of)
-        formers = {record.member: _formers(record, states, member_of) for record in winners}
+        # Before anything is written: no other record may find a subscriber at an address that is nobody's.
+        moved = follow_contacts(winners, states, member_of)
+        membership.note(moved)
+        states |= moved
+        formers = {record.member: formers_of(record, states, member_of) for record in winners}
         wanted = {record.member for record in winners}
         # Of two rows that swap their addresses, each finds the other's member without the row that leaves it.
         for record in winners:
             for former in formers[record.member]:
                 state = states[former.member]
                 if former.member in wanted and state:
-                    states[former.member] = _without(state, {row.source for row in record.rows})
+                    states[former.member] = without(state, {row.source for row in record.rows})
         entries: list[NoWrite | Write] = [
             self._with_handovers(
                 self._planned(record, states, formers[record.member], wanted), states[record.member]
@@ -117,7 +128,7 @@ class Planner:
         """The members without a row, because the new address of their row is a member of its own."""
         return [
             NoWrite(
-                _as_of(entry.record, left), Action.SKIPPED, LEFT_BEHIND, LEFT_BEHIND_DETAIL, after=left.state
+                as_of(entry.record, left), Action.SKIPPED, LEFT_BEHIND, LEFT_BEHIND_DETAIL, after=left.state
             )
             for entry in entries
             for left in entry.detached
@@ -138,7 +149,7 @@ class Planner:
                 if state and source in state.left_by and state.status in CONSENTING_STATUSES:
                     states.setdefault(member, state)
                     writes[member] = opt_out_of_left(
-                        _as_of(sources[source], Former(member, state)), state, self._audience
+                        as_of(sources[source], Former(member, state)), state, self._audience
                     )
         return list(writes.values())
 
@@ -187,10 +198,12 @@ class Planner:
         """
         here = states[record.member]
         sources = frozenset(row.source for row in record.rows if row.source)
-        left = tuple(_left(former, sources, here) for former in formers if former.member not in wanted)
+        left = tuple(
+            after_leaving(former, sources, here) for former in formers if former.member not in wanted
+        )
         if here is not None or not formers:
             brings = here is not None and brings_opt_out(record, here, (former.state for former in formers))
-            planned = self._plan_here(record, _with_baseline(here, formers), brings=brings)
+            planned = self._plan_here(record, with_baseline(here, formers), brings=brings)
             return replace(planned, detached=left) if left else planned
         # A bounce stays with the address: the corrected one is a new wish.
         formers = [former for former in formers if former.state.status != "cleaned"]
@@ -201,7 +214,7 @@ class Planner:
         movable = [
             former
             for former in formers
-            if former.member not in wanted and not _without(former.state, sources).rows
+            if former.member not in wanted and not without(former.state, sources).rows
         ]
         # Consent moves with the person: one who opted out goes first.
         movable.sort(key=lambda former: not former.state.opted_out)
@@ -243,49 +256,3 @@ class Planner:
         if isinstance(planned, Write) and self._membership.is_archived(record.member):
             return plan(record, state, self._audience, self._settings, archived=True)
         return planned
-
-
-def _formers(
-    record: MemberRecord, states: Mapping[str, MemberState | None], member_of: Mapping[str, str]
-) -> list[Former]:
-    """The members that the rows of a record had under other addresses, once each."""
-    found: dict[str, Former] = {}
-    for row in record.rows:
-        member = member_of.get(row.source, record.member)
-        state = states.get(member)
-        if member == record.member or state is None:
-            continue
-        # One who opted out counts until the row has a member of its own, also if another row keeps it there.
-        if row.source in state.rows or state.opted_out:
-            found[member] = Former(member, state)
-    return list(found.values())
-
-
-def _left(former: Former, sources: frozenset[str], here: MemberState | None) -> Former:
-    """A member without the rows that left it; where they went to another member, it knows them."""
-    state = _without(former.state, sources)
-    same = here is not None and state.contact_id and state.contact_id == here.contact_id
-    if here is not None and not (same or state.rows) and state.status in CONSENTING_STATUSES:
-        state = replace(state, left_by=state.left_by | sources)
-    return Former(former.member, state)
-
-
-def _as_of(record: MemberRecord, member: Former) -> MemberRecord:
-    """The record under a former address of its row."""
-    raw = {**record.raw, "email_address": member.state.address}
-    return replace(record, raw=raw, address=member.state.address, member=member.member, others=())
-
-
-def _with_baseline(here: MemberState | None, formers: Iterable[Former]) -> MemberState | None:
-    """The member with what is known of it under the address that it had before in Mailchimp."""
-    same = (former.state for former in formers if here and former.state.contact_id == here.contact_id)
-    before = next(same, None)
-    if here is None or before is None or here.rows or not here.contact_id:
-        return here
-    return carried_over(before, here)
-
-
-def _without(state: MemberState, sources: Iterable[str]) -> MemberState:
-    for source in sources:
-        state = state.without_row(source)
-    return state

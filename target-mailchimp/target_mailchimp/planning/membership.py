@@ -142,6 +142,11 @@ class Membership:
             for member, rows in found.items()
         }
 
+    def note(self, states: Mapping[str, MemberState | None]) -> None:
+        """Take note of states; None for an address that is nobody's."""
+        if states:
+            self._save({self.members_namespace: states})
+
     def is_archived(self, member: str) -> bool:
         """Tell whether a person is archived: a batch would take the address for new."""
         if self._archived is None:

@@ -1,0 +1,93 @@
+"""Finds the members that source rows had under other addresses, and follows those that moved in Mailchimp."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState
+from msgspec.structs import replace
+
+from target_mailchimp.audience.api_member import carried_over
+from target_mailchimp.contract.member_record import MemberRecord
+from target_mailchimp.rules.plan import Former
+
+States = Mapping[str, MemberState | None]
+"""Members by subscriber hash; None for a person who is not one."""
+
+
+def formers_of(record: MemberRecord, states: States, member_of: Mapping[str, str]) -> list[Former]:
+    """The members that the rows of a record had under other addresses, once each."""
+    found: dict[str, Former] = {}
+    for row in record.rows:
+        member = member_of.get(row.source, record.member)
+        state = states.get(member)
+        if member == record.member or state is None:
+            continue
+        # One who opted out counts until the row has a member of its own, also if another row keeps it there.
+        if row.source in state.rows or state.opted_out:
+            found[member] = Former(member, state)
+    return list(found.values())
+
+
+def follow_contacts(
+    records: Iterable[MemberRecord], states: States, member_of: Mapping[str, str]
+) -> dict[str, MemberState | None]:
+    """Give up the addresses that subscribers left in Mailchimp, once the last of their rows has the new one.
+
+    Such an address is nobody's. Whoever gets it next is a new person, and not the former member who is gone.
+
+    Args:
+        records: The rows, by the address that they have now.
+        states: The members with these addresses, and with those that the rows had.
+        member_of: The subscriber hash that each row had last.
+
+    Returns:
+        What changes: the state under the new address, with the baseline of the former one, which has none.
+    """
+    moved: dict[str, MemberState | None] = {}
+    for record in records:
+        sources = [row.source for row in record.rows if row.source]
+        for former in formers_of(record, states, member_of):
+            here = moved.get(record.member, states[record.member])
+            if here and _has_moved(former.state, here) and not without(former.state, sources).rows:
+                moved |= {record.member: with_baseline(here, [former]), former.member: None}
+    return moved
+
+
+def after_leaving(former: Former, sources: frozenset[str], here: MemberState | None) -> Former:
+    """A member without the rows that left it; where they went to another member, it knows them."""
+    state = without(former.state, sources)
+    same = here is not None and is_same_contact(state, here)
+    if here is not None and not (same or state.rows) and state.status in CONSENTING_STATUSES:
+        state = replace(state, left_by=state.left_by | sources)
+    return Former(former.member, state)
+
+
+def as_of(record: MemberRecord, member: Former) -> MemberRecord:
+    """The record under a former address of its row."""
+    raw = {**record.raw, "email_address": member.state.address}
+    return replace(record, raw=raw, address=member.state.address, member=member.member, others=())
+
+
+def with_baseline(here: MemberState | None, formers: Iterable[Former]) -> MemberState | None:
+    """The member with what is known of it under the address that it had before in Mailchimp."""
+    same = (former.state for former in formers if here and is_same_contact(former.state, here))
+    before = next(same, None)
+    return here if here is None or before is None or here.rows else carried_over(before, here)
+
+
+def without(state: MemberState, sources: Iterable[str]) -> MemberState:
+    """A member without some of its rows."""
+    for source in sources:
+        state = state.without_row(source)
+    return state
+
+
+def is_same_contact(one: MemberState, other: MemberState) -> bool:
+    """Tell whether Mailchimp shows one contact under two addresses, one after the other."""
+    return bool(one.contact_id) and one.contact_id == other.contact_id
+
+
+def _has_moved(former: MemberState, here: MemberState) -> bool:
+    """Tell whether a subscriber has another address in Mailchimp; an opt-out stays with the old one too."""
+    return is_same_contact(former, here) and {former.status, here.status} <= CONSENTING_STATUSES
