@@ -197,7 +197,7 @@ def _meanwhile(scene: Scene, pipeline: str, write: str | None, at_once: str | No
 
 
 def _swap(scene: Scene) -> None:
-    scene.world.swap(1, 2)
+    scene.world.swap(scene.numbers["Ann"], scene.numbers["Bob"])
 
 
 def _sign(scene: Scene) -> None:

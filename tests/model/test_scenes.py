@@ -195,6 +195,43 @@ def test_an_edit_in_the_second_of_a_write_of_ours_leaves_both_sides_with_one_val
 
 
 @pytest.mark.rule("R8")
+@pytest.mark.parametrize(
+    "story",
+    [
+        "Ann writes Cyd → the audit database is lost",
+        "the audit database is lost → forward → Ann writes Cyd",
+        "Ann writes Cyd → the audit database is lost → a rep writes company Acme for Ann's customer",
+    ],
+)
+def test_an_edit_that_is_told_after_a_first_look_at_the_audience_reaches_epicor(world, story):
+    assert told(world, story) == []
+    assert columns(world, contact(1), "FirstName") == ("Cyd",)
+
+
+@pytest.mark.rule("R8")
+@pytest.mark.parametrize(
+    "story",
+    [
+        "the audit database is lost → Ann writes company Best",
+        "Ann writes company Best → the audit database is lost",
+        "the audit database is lost → forward → Ann writes company Best",
+    ],
+)
+@pytest.mark.parametrize("reads", ["all rows", "the row, which changed"])
+def test_without_the_audit_database_a_row_puts_its_value_back_once_it_is_read(world, story, reads):
+    scene = Scene(world)
+    scene.play(story)
+    assert scene.settle() == []
+    assert world.fields(ANN)["COMPANY"] == "Best"
+    if reads == "all rows":
+        world.states["forward"].append({})
+    else:
+        scene.play("a rep writes phone 5551 for Ann's customer")
+    assert scene.settle() == []
+    assert world.fields(ANN)["COMPANY"] == "Company 1"
+
+
+@pytest.mark.rule("R8")
 def test_a_phone_becomes_the_persons_own_and_leaves_the_customers_alone(world):
     scene = Scene(world)
     world.profile(ANN, PHONE="555 0199")
@@ -424,6 +461,11 @@ def test_a_value_that_reached_the_wrong_member_before_a_kill_is_put_right_under_
         " Ann moves to info@ → Ann returns as Ann → a rep swaps Ann's and Bob's addresses"
     )
     assert told(world, story) == []
+
+
+@pytest.mark.rule("R8")
+def test_addresses_are_swapped_with_somebody_who_went_to_another_company(world):
+    assert told(world, "a rep moves Ann to the other company → a rep swaps Ann's and Bob's addresses") == []
 
 
 @pytest.mark.rule("R6")

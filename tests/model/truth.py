@@ -67,6 +67,8 @@ class Truth:
         came: When a rep gave a row its present address.
         ran: When a run ended last: what came and went between two runs, nobody has seen.
         tangled: Addresses of which more than one answer is right: only safety is asked of them.
+        unread: Rows that did not change since the audit database was lost: no run reads them by itself.
+        overwritten: Customers whose company a person has written in Mailchimp, where it is not theirs.
     """
 
     world: World
@@ -78,6 +80,8 @@ class Truth:
     came: dict[RowName, float] = field(default_factory=dict)
     ran: float = 0
     tangled: set[str] = field(default_factory=set)
+    unread: set[RowName] = field(default_factory=set)
+    overwritten: set[RowName] = field(default_factory=set)
     names: dict[RowName, Name] = field(default_factory=dict)
     _followed: set[str] = field(default_factory=set)
     _heard: int = 0
@@ -102,6 +106,7 @@ class Truth:
         self.tangled |= {*self.wished, *self.inherited}
         self.inherited.clear()
         self.names.clear()
+        self.unread = set(self.world.rows())
 
     # What was said
 
@@ -135,7 +140,10 @@ class Truth:
             followed = {new for new, former in self.inherited.items() if former == address}
             self.tangled |= followed
             self.inherited = {new: former for new, former in self.inherited.items() if new not in followed}
-        name = said.details.get("merge_fields", {}).get("FNAME")
+        written = said.details.get("merge_fields", {})
+        name = written.get("FNAME")
+        if "COMPANY" in written:
+            self.overwritten |= {row for row in self._rows_at(address) if row[0] == "Customer"}
         for row in self._rows_at(address):
             if said.what == "subscribe":
                 # A form may bring another name, to a contact that may be a new one.
@@ -172,6 +180,7 @@ class Truth:
         self._followed = {new for new, former in self.left.items() if not self._rows_at(former)}
 
     def _hear_rep(self, said: Said, row: RowName) -> None:
+        self.unread.discard(row)
         if said.what == "remove":
             self.tangled.add(said.before["EMailAddress"].lower())
             self.wishes.pop(row, None)
@@ -291,7 +300,10 @@ class Truth:
             if address in self.tangled or world.status(address) != "subscribed" or len(same) > 1:
                 continue
             shown = world.fields(address)
-            if row[0] == "Customer":
+            if row in self.unread & self.overwritten:
+                # Only a run that reads all rows can tell that this is not what Mailchimp had from Epicor.
+                pairs = []
+            elif row[0] == "Customer":
                 pairs = [("COMPANY", columns["Name"])]
             else:
                 pairs = [("FNAME", columns["FirstName"]), ("LNAME", columns["LastName"])]

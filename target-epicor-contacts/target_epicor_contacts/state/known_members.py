@@ -17,6 +17,7 @@ from kinetic_mailchimp.audit.state.agreed import (
     AgreedValue,
     agreed_namespace,
     agreed_to_json,
+    in_common,
     next_version,
     read_agreed,
     settled,
@@ -70,7 +71,12 @@ class KnownMember:
 
     @property
     def _own_baseline(self) -> dict[str, Any]:
-        return _by_tag(with_agreed(self.state or MemberState(""), self.agreed).sent)
+        return _by_tag(in_common(self.state or MemberState(""), self.agreed))
+
+    def _now(self, state: MemberState) -> dict[str, Any]:
+        """Value by tag that Mailchimp has, as it was seen last."""
+        sent = with_agreed(state, self.agreed).sent
+        return {**self.inherited, **_by_tag(sent), **_by_tag(state.shown)}
 
     @property
     def open_writes(self) -> dict[str, OpenWrite]:
@@ -97,7 +103,7 @@ class KnownMember:
             return {}
         if parse_timestamp(state.changed_at) <= update.event_time.by_source:
             return {}
-        return {**self.baseline, **_by_tag(state.shown)}
+        return self._now(state)
 
     def overwritten(self, update: ContactUpdate) -> frozenset[str]:
         """The tags of which Mailchimp had another value in the very second of an event, sooner or later."""
@@ -106,7 +112,7 @@ class KnownMember:
             return frozenset()
         if parse_timestamp(state.changed_at) != update.event_time.by_source:
             return frozenset()
-        now = {**self.baseline, **_by_tag(state.shown)}
+        now = self._now(state)
         return frozenset(
             tag for tag, value in update.merges.items() if tag in now and not _same(value, now[tag])
         )

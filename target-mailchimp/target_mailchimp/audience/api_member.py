@@ -79,12 +79,15 @@ def seen_member(
     Args:
         state: The state before.
         member: A member of `GET /lists/{list_id}/members`.
-        is_first_look: Whether nothing is known of the audience: then the values that Mailchimp has are the
-            baseline. A member that appears later has none: it may be a contact that has another address now.
+        is_first_look: Whether nothing is known of the audience: then the values that Mailchimp has yield to
+            those of rows, and none was agreed on. A member that appears later has none: it may be a contact
+            that has another address now.
     """
     now = state_of_member(member)
+    if state is None and is_first_look:
+        return replace(now, field_owner=dict.fromkeys(now.sent))
     if state is None:
-        return now if is_first_look else replace(now, sent={}, shown=_edits(now.sent, {}))
+        return replace(now, sent={}, shown=_edits(now.sent, {}))
     sent = state.sent
     if state.contact_id and now.contact_id and state.contact_id != now.contact_id:
         # Another contact under the address: both sides never agreed about it.

@@ -120,3 +120,15 @@ def with_agreed(state: MemberState, agreed: Agreed) -> MemberState:
     version = max(entry.version for entry in agreed.values())
     writing = {name: write for name, write in state.writing.items() if name not in values} | open_writes
     return replace(state, sent={**state.sent, **values}, shown=shown, writing=writing, merged_version=version)
+
+
+def in_common(state: MemberState, agreed: Agreed) -> dict[str, Any]:
+    """The values that both sides last had: none that Mailchimp had before any row decided about it.
+
+    Args:
+        state: The member, as target-mailchimp knows it.
+        agreed: What the reverse direction learned.
+    """
+    undecided = {name for name, owner in state.field_owner.items() if owner is None}
+    unseen = undecided - settled(agreed).keys()
+    return {name: value for name, value in with_agreed(state, agreed).sent.items() if name not in unseen}
