@@ -34,7 +34,7 @@ def there(checkout: Path, names: tuple[str, ...]) -> list[str]:
 
 def make(checkout: Path, target: str, answer: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(shutil.which("make")), target],
+        [str(shutil.which("make")), "--no-print-directory", target],
         cwd=checkout,
         input=answer,
         capture_output=True,
