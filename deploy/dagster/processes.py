@@ -60,8 +60,8 @@ def environment(tenant: Tenant, runs: Mapping[str, int]) -> dict[str, str]:
         for name in (plugin["name"] for plugin in plugins):
             link = folder / kind / name / "venv" / "bin"
             link.parent.mkdir(parents=True, exist_ok=True)
-            # The checkout has all plugins: none is installed again. A link to the whole of its environment would let
-            # an installation by Meltano, which clears what is there, clear that.
+            # The checkout has all plugins: none is installed again. Not a link to the whole of its
+            # environment: Meltano clears the folder in which it installs.
             if not link.exists():
                 link.symlink_to(PROGRAMS)
             for vendor, prefixes in _PREFIXES.items():

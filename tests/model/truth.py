@@ -140,6 +140,9 @@ class Truth:
             followed = {new for new, former in self.inherited.items() if former == address}
             self.tangled |= followed
             self.inherited = {new: former for new, former in self.inherited.items() if new not in followed}
+        self._hear_fields(said, address)
+
+    def _hear_fields(self, said: Said, address: str) -> None:
         written = said.details.get("merge_fields", {})
         name = written.get("FNAME")
         if "COMPANY" in written:
