@@ -186,8 +186,8 @@ def _is_later(event: StoredEvent, than: StoredEvent) -> bool:
 def _web_ids(known: Sequence[StoredEvent], event: StoredEvent) -> set[str]:
     """The numbers that events have from before a change, those of trusted ones where there are any.
 
-    Where the change claims to be older than all of them, those count that arrived before it: whoever makes an
-    event up can choose its time.
+    Where the change claims to be older than all of them, those count that arrived before it: the maker of a
+    forged event can choose its time.
     """
     numbered = [one for one in known if one.data.get("web_id")]
     earlier = [one for one in numbered if _is_later(event, one)]
