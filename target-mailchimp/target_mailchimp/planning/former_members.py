@@ -34,7 +34,7 @@ def follow_contacts(
 ) -> dict[str, MemberState | None]:
     """Give up the addresses that subscribers left in Mailchimp, once the last of their rows has the new one.
 
-    Such an address is nobody's. The next one who gets it is a new person, and not the former member who is gone.
+    Such an address is nobody's. The next one who gets it is a new person, not the former member.
 
     Args:
         records: The rows, by the address that they have now.
