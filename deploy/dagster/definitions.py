@@ -162,7 +162,7 @@ def make_inbox_sensor(reverse: dg.JobDefinition) -> dg.SensorDefinition:
 
 
 def make_assets() -> Iterator[dg.AssetSpec]:
-    """What the jobs keep up to date, per tenant; the age that it may have is a check of Dagster's."""
+    """One asset per tenant and job, with the age that Dagster lets it have."""
     for tenant in TENANTS.values():
         for job, asset in ASSETS.items():
             hours = tenant.fresh_hours.get(job)
@@ -170,7 +170,7 @@ def make_assets() -> Iterator[dg.AssetSpec]:
             yield dg.AssetSpec(
                 [tenant.id, asset],
                 group_name=asset,
-                description=f"What `{job}` keeps up to date, with its counts from the audit trail.",
+                description=f"Kept up to date by `{job}`, with its counts from the audit trail.",
                 kinds={"meltano"},
                 metadata={"job": job, "epicor": tenant.epicor, "mailchimp": tenant.mailchimp},
                 freshness_policy=policy,
