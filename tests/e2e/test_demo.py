@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import demo
@@ -46,8 +47,9 @@ def test_the_table_fits_a_terminal_and_explains_each_reason(monkeypatch):
 
 
 def test_ctrl_c_shows_one_line(tmp_path: Path):
-    call = f"import pathlib, demo; demo.FOLDER = pathlib.Path({str(tmp_path / 'demo')!r}); demo.run()"
-    process = subprocess.Popen(
+    folder = tmp_path / "demo"
+    call = f"import pathlib, demo; demo.FOLDER = pathlib.Path({str(folder)!r}); demo.run()"
+    with subprocess.Popen(
         [sys.executable, "-c", call],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT / "tests/e2e"), "DEMO_CUSTOMERS": "20", "NO_COLOR": "1"},
@@ -55,17 +57,17 @@ def test_ctrl_c_shows_one_line(tmp_path: Path):
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    )
-    assert process.stdout is not None
-    read = []
-    for line in process.stdout:
-        read.append(line)
-        if "both vendors" in line:
-            # The terminal sends it to all of them.
-            os.killpg(process.pid, signal.SIGINT)
-            break
-    rest = process.stdout.read()
+    ) as process:
+        # In the first step, while Meltano works and nothing is being printed.
+        while not (folder / "install.log").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        # The terminal sends it to all of them.
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=120)[0]
 
-    assert process.wait(timeout=120) == 130, (read, rest)
-    assert [line for line in rest.splitlines() if line.strip()] == ["Stopped; nothing is left running."]
-    process.stdout.close()
+    assert process.returncode == 130, said
+    assert [line for line in said.splitlines() if line.strip()] == [
+        "Epicor Kinetic ⇄ Mailchimp: 20 customers, both vendors simulated here",
+        "Stopped; nothing is left running.",
+    ]
