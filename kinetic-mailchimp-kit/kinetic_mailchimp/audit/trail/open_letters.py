@@ -77,7 +77,6 @@ class OpenLetters:
             .where(
                 dead_letters.c.state == OPEN,
                 dead_letters.c.plugin == self._plugin,
-                sa.or_(decisions.c.source_key.is_not(None), decisions.c.event_id.is_not(None)),
             )
         )
         with database.reading() as connection:
@@ -129,14 +128,16 @@ class OpenLetters:
     def follow(self, rows: Sequence[Row]) -> None:
         """Take note of what entries closed and opened, once they are stored."""
         for note, _ in self._closed_in(rows):
-            self._of_source[self._letters.pop(note).source].discard(note)
+            self._of_source.get(self._letters.pop(note).source, set()).discard(note)
         for row in rows:
             source: Any = (row[_STREAM], row[_SOURCE_KEY] or "", row[_EVENT])
-            if row[_DEAD_LETTER] is not None and any(source[1:]):
+            if row[_DEAD_LETTER] is not None:
                 self._add(self._run_id, row[_SEQ], row[_DIGEST], source)
 
     def _closed_by(self, decision: Decision) -> set[str]:
-        if decision.dead_letter is None and decision.action not in _WRITTEN:
+        # A correction names the dead letter that it stands for itself.
+        is_last_word = decision.dead_letter is not None or decision.action in _WRITTEN
+        if not is_last_word or decision.action is Action.CORRECTED:
             return set()
         source = (
             storable(decision.stream),
@@ -154,4 +155,5 @@ class OpenLetters:
     def _add(self, run_id: Any, seq: Any, digest: Any, source: _Source) -> None:  # noqa: ANN401 (columns)
         note = f"{run_id}:{seq}:{digest.hex()}"
         self._letters[note] = _Letter(run_id, seq, source)
-        self._of_source.setdefault(source, set()).add(note)
+        if any(source[1:]):  # of a record without a key and an event, no other tells
+            self._of_source.setdefault(source, set()).add(note)
