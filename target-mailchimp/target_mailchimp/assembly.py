@@ -11,6 +11,7 @@ from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.mailchimp import MailchimpClient
 
 from target_mailchimp.audience.directory import AudienceDirectory
+from target_mailchimp.audit.quality import Quality
 from target_mailchimp.pipeline import Loader
 from target_mailchimp.planning.membership import Membership
 from target_mailchimp.reconcile.comparison import Comparison
@@ -46,6 +47,7 @@ class Assembly:
     def loader(self, trail: AuditTrail, run: Run) -> Loader:
         """The loader of all streams, or with `reconcile` the comparison that takes its place."""
         client, settings = self._client, self._settings
+        quality = Quality(trail, settings)
         if settings.reconcile:
             snapshot = Snapshot()
             return Comparison(
@@ -53,6 +55,7 @@ class Assembly:
                 self.directory,
                 lambda audience: LiveMembership(client, trail, audience.id, snapshot),
                 run,
+                quality,
                 snapshot,
             )
         return Loader(
@@ -61,12 +64,13 @@ class Assembly:
             lambda audience: Membership(
                 client,
                 trail,
-                lambda ledger: run.record([], ledger=ledger),
+                lambda ledger: run.record([], ledger=quality.with_states(audience.id, ledger)),
                 audience.id,
                 looks_at_all=settings.repair,
             ),
             self.writer,
             run,
+            quality,
         )
 
     def check_connection(self) -> Iterator[Finding | str]:
