@@ -415,6 +415,15 @@ def test_an_address_that_a_subscriber_left_in_mailchimp_is_free_for_another_pers
     assert (world.status(ANN), world.status("anna@example.com")) == ("subscribed", "subscribed")
 
 
+@pytest.mark.rule("R8")
+@pytest.mark.parametrize("records", [1, 3])
+def test_an_address_that_was_left_is_free_before_the_run_has_read_the_new_one(world, records):
+    world.targets["forward"] = {"batch_size": records}
+    story = "Ann moves to info@ → Ann moves to anna@ → reverse → a rep adds Eve with ann@"
+    assert told(world, story) == []
+    assert (world.status(ANN), world.status("anna@example.com")) == ("subscribed", "subscribed")
+
+
 @pytest.mark.rule("R1")
 @pytest.mark.parametrize(
     "story",
@@ -442,6 +451,16 @@ def test_an_address_that_was_left_beside_an_opt_out_subscribes_nobody(world, sto
 def test_a_name_that_reverse_brought_with_a_move_is_the_baseline_of_the_next_edit(world, edit, shown):
     assert told(world, f"Ann writes Cyd → Ann moves to anna@ → reverse → {edit}") == []
     assert world.fields("anna@example.com")["FNAME"] == shown
+
+
+@pytest.mark.rule("R8")
+def test_what_was_agreed_under_an_address_hides_no_edit_after_a_return_to_it(world):
+    story = (
+        "Ann writes Cyd → reverse → Ann moves to anna@ → reverse → forward →"
+        " a rep writes Bea for Ann's contact → forward → reverse → Ann moves to ann@ → Ann writes Cyd"
+    )
+    assert told(world, story) == []
+    assert columns(world, contact(1), "FirstName") == ("Cyd",)
 
 
 @pytest.mark.rule("R8")
