@@ -176,7 +176,7 @@ class EventProcessor:
                 raise stopped
             addresses = {*(update.key for update in updates), *(flag.address for flag in carried.values())}
             rows = {row.id: row for row in self._dependencies.finder.find(sorted(addresses), fresh=addresses)}
-            flags = {**self._reader.flags(rows.values()), **carried}
+            flags = {**self._reader.flags(rows.values(), origins), **carried}
             before = Before(self._reader.stored_states(addresses), rows, flags)
             working = WorkingCopy(rows.values(), before.states, self._rules, flags)
             planned = plan_handovers(handed_over, working, self._reader.gone(origins))

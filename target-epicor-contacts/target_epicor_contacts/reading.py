@@ -61,10 +61,15 @@ class BatchReader:
         fresh = {update.key for update in updates if update.status and self._rules.opts_out(update.status)}
         return {row.id: row for row in self._finder.find(sorted(addresses), fresh=fresh)}
 
-    def flags(self, rows: Iterable[EpicorRow]) -> dict[str, FlagState]:
-        """The flags of some rows that are ours, by the names of the rows."""
+    def flags(self, rows: Iterable[EpicorRow], names: Iterable[str] = ()) -> dict[str, FlagState]:
+        """The flags of some rows that are ours, by the names of the rows.
+
+        Args:
+            rows: The rows.
+            names: Of other rows, which may be gone.
+        """
         ledger = self._trail.ledger(FLAGS_NAMESPACE)
-        return still_set(read_flags(ledger, [row.name for row in rows]))
+        return still_set(read_flags(ledger, [*(row.name for row in rows), *names]))
 
     def gone(self, names: Iterable[str]) -> set[str]:
         """The names of rows that Epicor does not have any more."""

@@ -25,7 +25,13 @@ from target_mailchimp.planning.former_members import (
 from target_mailchimp.planning.membership import Membership
 from target_mailchimp.rules.consent import opt_out_of_left, plan
 from target_mailchimp.rules.deduplicate import with_waiting, without_duplicates
-from target_mailchimp.rules.hand_over import brings_opt_out, flags_to_write, is_lost, lost_flag
+from target_mailchimp.rules.hand_over import (
+    brings_opt_out,
+    flags_to_adopt,
+    flags_to_write,
+    is_lost,
+    lost_flag,
+)
 from target_mailchimp.rules.plan import FORMER_OPTED_OUT, LEFT_BEHIND, Former, NoWrite, Write
 from target_mailchimp.settings import LoadSettings
 
@@ -250,7 +256,8 @@ class Planner:
             after = planned.after or state
             if planned.reason == "no_field_differs" and any(is_lost(row.carried) for row in record.rows):
                 planned = replace(planned, reason="flag_of_former_opt_out")
-        found = flags_to_write(record, after, self._audience.id)
+        found = flags_to_adopt(record, state, self._audience.id)
+        found |= flags_to_write(record, after, self._audience.id)
         return replace(planned, handovers={**found, **planned.handovers}) if found else planned
 
     def _plan_here(
