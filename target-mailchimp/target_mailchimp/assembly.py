@@ -64,6 +64,7 @@ class Assembly:
                 lambda ledger: run.record([], ledger=ledger),
                 audience.id,
                 looks_at_all=settings.repair,
+                owned_tags=settings.owned_tags,
             ),
             self.writer,
             run,

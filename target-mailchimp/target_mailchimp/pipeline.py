@@ -120,7 +120,7 @@ class Loader:
             for page in membership.edited():
                 nothing_to_restore: dict[str, None] = {}
                 for member, state in page.items():
-                    write = restoration(member, state, audience, self._settings.two_way_fields)
+                    write = restoration(member, state, audience, self._settings)
                     if write is None or membership.is_archived(member):
                         nothing_to_restore[member] = None
                         continue

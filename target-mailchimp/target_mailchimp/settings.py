@@ -73,6 +73,13 @@ class LoadSettings(RunSettings):
         "add",
         description="Whether a record's `tags` are added, or are all that the member shall have.",
     )
+    owned_tags: frozenset[str] = setting(
+        frozenset(),
+        description="Tags that belong to this software: names, or the beginning of names and `*`, such as "
+        "`ERP *`. Of a member whose records bring `tags`, those that no record names are taken away, and "
+        "edits in Mailchimp are put back. No other tag is ever taken away by `tags: add`.",
+        schema={"type": ["array"], "items": {"type": ["string"], "pattern": r"^[^*]+\*?$"}},
+    )
     two_way_fields: frozenset[str] = setting(
         frozenset(),
         title="Fields of both sides",

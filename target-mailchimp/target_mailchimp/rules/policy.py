@@ -26,6 +26,10 @@ class Policy(Protocol):
         """The use of a record's tags: added to others, or the whole set."""
 
     @property
+    def owned_tags(self) -> frozenset[str]:
+        """The tags that are taken away where no row names them."""
+
+    @property
     def two_way_fields(self) -> frozenset[str]:
         """Tags of the merge fields that both sides own."""
 

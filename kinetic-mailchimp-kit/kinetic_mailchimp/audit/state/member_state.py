@@ -32,12 +32,14 @@ class SourceRow(LedgerValue, frozen=True, rename={"opted_out": "out", "updated_o
         opted_out: Whether the person wants no mail.
         updated_on: When the row's values changed, as the source writes it: a revision or a timestamp.
         digest: Of these values: a row that is merely touched, as by our flag, gets no newer.
+        tags: The tags that it names; None where it says nothing about tags.
     """
 
     active: bool = True
     opted_out: bool = False
     updated_on: str = ""
     digest: int = 0
+    tags: tuple[str, ...] | None = None
 
 
 class RefusedValue(LedgerValue, frozen=True, rename={"signature": "field"}):
@@ -147,6 +149,12 @@ class MemberState(LedgerValue, frozen=True, rename=_SHORT):
     def active(self) -> bool:
         """True when any source row of the member is active, or no row is known."""
         return any(row.active for row in self.rows.values()) or not self.rows
+
+    @property
+    def tags(self) -> tuple[str, ...] | None:
+        """The tags that the source rows name together; None where none says anything about tags."""
+        named = [row.tags for row in self.rows.values() if row.tags is not None]
+        return tuple(dict.fromkeys(tag for tags in named for tag in tags)) if named else None
 
     @property
     def own_opt_out(self) -> CarriedOptOut | None:
