@@ -23,6 +23,7 @@ from target_mailchimp.audience.api_member import seen_member, without_baseline
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience
 from target_mailchimp.audience.tags import tags_to_restore
 from target_mailchimp.contract.member_record import MemberRecord, read_record
+from target_mailchimp.planning.purchases import due_namespace
 from target_mailchimp.rules.hand_over import lost_flag
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Membership:
     Args:
         looks_at_all: Whether every member is looked at, and what Mailchimp once refused may be sent again.
         owned_tags: The tags that no one else sets or takes away.
+        sums_purchases: Whether new members are told what they bought.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Membership:
         *,
         looks_at_all: bool = False,
         owned_tags: Collection[str] = (),
+        sums_purchases: bool = False,
     ) -> None:
         prefix = f"target-mailchimp/{list_id}"
         self.members_namespace = members_namespace(list_id)
@@ -65,6 +68,8 @@ class Membership:
         self._list_id = list_id
         self._looks_at_all = looks_at_all
         self._owned_tags = owned_tags
+        self.sums_purchases = sums_purchases
+        self.due_namespace = due_namespace(list_id)
         self._members = trail.ledger(self.members_namespace)
         self._sources = trail.ledger(self.sources_namespace)
         self._waiting = trail.ledger(self.waiting_namespace)

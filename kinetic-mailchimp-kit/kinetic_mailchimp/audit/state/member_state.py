@@ -95,6 +95,7 @@ _SHORT: Final = {
     "carried_opt_out": "carried",
     "left_by": "left",
     "merged_version": "merged",
+    "purchase_tags": "bought",
 }
 
 
@@ -118,6 +119,7 @@ class MemberState(LedgerValue, frozen=True, rename=_SHORT):
         carried_opt_out: The opt-out that this software sent, until the person returns.
         refused_for: Why Mailchimp refused the person when the rows were as they are here.
         left_by: Source rows that have another address now, which was a member of its own: this one stayed.
+        purchase_tags: The tags that tell what was bought under its rows.
         merged_version: The newest version of agreed values that `sent` has: see `agreed.with_agreed`.
     """
 
@@ -139,6 +141,7 @@ class MemberState(LedgerValue, frozen=True, rename=_SHORT):
     refused_for: str = ""
     left_by: frozenset[str] = frozenset()
     merged_version: int = 0
+    purchase_tags: tuple[str, ...] = ()
 
     @property
     def opted_out(self) -> bool:
@@ -152,8 +155,9 @@ class MemberState(LedgerValue, frozen=True, rename=_SHORT):
 
     @property
     def tags(self) -> tuple[str, ...] | None:
-        """The tags that the source rows name together; None where none says anything about tags."""
+        """The tags that the source rows and purchases name; None where none says anything about tags."""
         named = [row.tags for row in self.rows.values() if row.tags is not None]
+        named += [self.purchase_tags] if self.purchase_tags else []
         return tuple(dict.fromkeys(tag for tags in named for tag in tags)) if named else None
 
     @property
