@@ -12,7 +12,7 @@ from kinetic_mailchimp.kit.http.call import HttpCall, Reply
 from kinetic_mailchimp.mailchimp import MailchimpClient, Refusal, RefusedError
 from msgspec.structs import replace
 
-from target_mailchimp.audience.member_values import PERMISSION, describe_left_out
+from target_mailchimp.audience.member_values import PERMISSION
 from target_mailchimp.rules.plan import Former, Write
 from target_mailchimp.writing.acceptance import without_refused
 from target_mailchimp.writing.bodies import address_body, single_body
@@ -251,7 +251,7 @@ class SingleCalls:
                 if given and name not in left_out
             }
         write = result.write.without(left_out, "permission_not_set")
-        result = replace(result, write=write, detail=describe_left_out(write.left_out))
+        result = replace(result, write=write, detail=write.detail)
         changes = [
             {"marketing_permission_id": ids[key_of[name]], "enabled": given}
             for name, given in wanted.items()
