@@ -175,17 +175,21 @@ class Membership:
         """Take note of people who were archived since the archived ones were listed."""
         self._archived_now.update(members)
 
-    def returned_at(self, member: str) -> str:
+    def returned_at(self, member: str, own_id: str) -> str:
         """When a person came back who once unsubscribed by their own act: Mailchimp's history remembers it.
 
         Asked where the audit database is lost, or the member is new to it; empty where nothing shows it.
+
+        Args:
+            member: The subscriber hash.
+            own_id: The id by which the API knows the member, where that is another one.
         """
-        path = f"lists/{self._list_id}/members/{member}/activity-feed"
+        path = f"lists/{self._list_id}/members/{own_id or member}/activity-feed"
         try:
             feed = self._client.get(path, activity_filters="unsub", count=LARGEST_PAGE).get("activity") or ()
             if all(line.get("is_admin_unsubscribed", True) for line in feed):
                 return ""
-            shown = self._client.member(self._list_id, member, fields=("timestamp_opt",))
+            shown = self._client.member(self._list_id, own_id or member, fields=("timestamp_opt",))
         except DataError as error:
             # A doubt keeps the opt-out.
             logger.warning("The history of a member cannot be read: %s", error)
