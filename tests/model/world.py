@@ -370,13 +370,18 @@ class World:
 
     def finish(self, pipeline: Pipeline, kill: Kill | None = None) -> None:
         """Let the target of a pipeline write what its tap has read."""
-        lines = self.begun.pop(pipeline.name)
-        settings = self.targets[pipeline.name]
-        state = self._runner.load(pipeline, lines, skew=self.skew, kill=kill or Kill(), **settings)
+        state = self.load(pipeline, self.begun.pop(pipeline.name), kill)
         if state:
             self.states[pipeline.name].append(state)
         self._tell("run", details=self._names())
         self.wait()
+
+    def load(
+        self, pipeline: Pipeline, lines: Sequence[str], kill: Kill | None = None
+    ) -> dict[str, Any] | None:
+        """Let the target of a pipeline write lines; the last state that it emitted."""
+        settings = self.targets[pipeline.name]
+        return self._runner.load(pipeline, lines, skew=self.skew, kill=kill or Kill(), **settings)
 
     def after_a_write(self) -> Kill:
         """Kills a run between the first answer to a write and what the run would have noted about it."""

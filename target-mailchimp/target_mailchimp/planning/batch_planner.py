@@ -193,7 +193,7 @@ class Planner:
         is_known = any(row.source in member_of for row in record.rows)
         if not wished or is_known or not state or state.rows or state.status not in CONSENTING_STATUSES:
             return record
-        returned = self._membership.returned_at(record.member)
+        returned = self._membership.returned_at(record.member, state.own_id)
         ours = [
             row.source_key or ""
             for row in wished
