@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -31,7 +32,7 @@ def state_of_member(member: Mapping[str, Any]) -> MemberState:
     sent |= {f"interests.{key}": value for key, value in (member.get("interests") or {}).items()}
     sent |= {name: member[name] for name in ("language", "vip") if name in member}
     if "tags" in member:
-        sent["tags"] = sorted(str(tag["name"]) for tag in member["tags"])
+        sent["tags"] = sorted(html.unescape(str(tag["name"])) for tag in member["tags"])
     reason = str(member.get("unsubscribe_reason") or "").lower()
     return MemberState(
         address=str(member["email_address"]),

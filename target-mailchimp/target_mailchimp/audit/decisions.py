@@ -62,6 +62,7 @@ def of_no_write(decided: NoWrite, list_id: str) -> Decision:
         decided.detail,
         changes=decided.changes or None,
         targets=f"list {list_id}",
+        dead_letter=decided.record.raw if decided.action is Action.QUARANTINED else None,
     )
 
 

@@ -12,10 +12,12 @@ from typing import Any
 from kinetic_mailchimp.audit import AuditTrail, LedgerChanges
 from kinetic_mailchimp.audit.state.agreed import agreed_namespace, read_agreed, with_agreed
 from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState, read_flags
+from kinetic_mailchimp.audit.state.given_up import PEOPLE_NAMESPACE, given_up_for
 from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE, Handover, HandoverAction
 from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace, read_members
 from kinetic_mailchimp.kit.errors import DataError
-from kinetic_mailchimp.mailchimp import MailchimpClient, member_key
+from kinetic_mailchimp.kit.parsing.email_address import email_key
+from kinetic_mailchimp.mailchimp import MailchimpClient, member_key, subscriber_hash
 from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE
 from msgspec.structs import replace
 
@@ -79,6 +81,7 @@ class Membership:
         self._flags = trail.ledger(FLAGS_NAMESPACE)
         self._handovers = trail.ledger(HANDOVER_NAMESPACE)
         self._left = trail.ledger(self.left_namespace)
+        self._people = trail.ledger(PEOPLE_NAMESPACE)
         self._archived: set[str] | None = None
         self._archived_now: set[str] = set()
 
@@ -129,6 +132,11 @@ class Membership:
                 found[row] = lost_flag(handover.address, self._list_id)
         return found
 
+    def given_up(self, addresses: Iterable[str]) -> dict[str, str]:
+        """The subscriber hash that a person has now, by that of an address that they gave up in Mailchimp."""
+        found = given_up_for(self._people, map(email_key, addresses))
+        return {subscriber_hash(address): subscriber_hash(now) for address, now in found.items()}
+
     def rows_of(self, stream: str) -> Iterator[dict[str, MemberState]]:
         """The source rows of a stream that have a member, each with that member, in pages."""
         prefix = f"{stream}/"
@@ -167,17 +175,21 @@ class Membership:
         """Take note of people who were archived since the archived ones were listed."""
         self._archived_now.update(members)
 
-    def returned_at(self, member: str) -> str:
+    def returned_at(self, member: str, own_id: str) -> str:
         """When a person came back who once unsubscribed by their own act: Mailchimp's history remembers it.
 
         Asked where the audit database is lost, or the member is new to it; empty where nothing shows it.
+
+        Args:
+            member: The subscriber hash.
+            own_id: The id by which the API knows the member, where that is another one.
         """
-        path = f"lists/{self._list_id}/members/{member}/activity-feed"
+        path = f"lists/{self._list_id}/members/{own_id or member}/activity-feed"
         try:
             feed = self._client.get(path, activity_filters="unsub", count=LARGEST_PAGE).get("activity") or ()
             if all(line.get("is_admin_unsubscribed", True) for line in feed):
                 return ""
-            shown = self._client.member(self._list_id, member, fields=("timestamp_opt",))
+            shown = self._client.member(self._list_id, own_id or member, fields=("timestamp_opt",))
         except DataError as error:
             # A doubt keeps the opt-out.
             logger.warning("The history of a member cannot be read: %s", error)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from target_mailchimp.audience.audience import Audience
 from target_mailchimp.audience.member_values import describe_left_out
 from target_mailchimp.audience.tags import plan_tags
-from target_mailchimp.contract.member_record import NEW_STATUSES, MemberRecord
+from target_mailchimp.contract.member_record import ADDRESS_PROBLEMS, NEW_STATUSES, MemberRecord
 from target_mailchimp.rules.hand_over import is_of_former_address, withdraw
 from target_mailchimp.rules.merge_rows import NEWER_ROW, MergedRows, merge_rows, source_row_of
 from target_mailchimp.rules.plan import FORMER_OPTED_OUT, RESTORED, Former, NoWrite, Write, with_tags
@@ -52,6 +52,9 @@ def plan(
     base = former.state if former else state
     if base and base.refused_for and _is_known(record, base):
         return NoWrite(record, Action.REFUSED, base.refused_for, STILL_REFUSED)
+    if base is None and not record.is_mailable:
+        reason = "not_an_address"
+        return NoWrite(record, Action.QUARANTINED, reason, ADDRESS_PROBLEMS[reason])
     if base is None:
         return _not_created(record, settings) or _creation(record, audience, settings)
     return _update(record, base, audience, settings, former, brings_opt_out=brings_opt_out)

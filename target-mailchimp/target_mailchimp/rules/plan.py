@@ -107,7 +107,7 @@ class Write(msgspec.Struct, frozen=True):
     @property
     def needs_single_calls(self) -> bool:
         """Tell whether a batch cannot carry it."""
-        return self.archive or self.former is not None
+        return self.archive or self.former is not None or not self.record.is_mailable
 
     @property
     def touches(self) -> set[str]:
