@@ -39,8 +39,8 @@ EXIT_BY_SIGNAL = 128
 
 
 _OBJECTS_BETWEEN_COLLECTIONS = 10_000
-"""Containers that come before garbage is looked for. A batch on its way holds thousands, none of them garbage:
-with Python's 700, an eighth of a run would be spent on looking at them again and again."""
+"""Containers that come before garbage is looked for. A batch on its way holds thousands, none of them
+garbage: with Python's 700, an eighth of a run would be spent on looking at them again and again."""
 
 
 def run_plugin(plugin: type[PluginBase]) -> None:
