@@ -9,7 +9,7 @@ from kinetic_mailchimp.audit import Action
 from msgspec.structs import replace
 
 from target_mailchimp.audience.audience import interest_key
-from target_mailchimp.audience.member_values import PERMISSION, describe_left_out
+from target_mailchimp.audience.member_values import PERMISSION
 from target_mailchimp.writing.write_result import WriteResult
 
 
@@ -36,7 +36,7 @@ def permission_changes(result: WriteResult) -> tuple[WriteResult, list[dict[str,
         for name, given in wanted.items()
         if name not in left_out
     ]
-    return replace(result, write=write, detail=describe_left_out(write.left_out)), changes
+    return replace(result, write=write, detail=write.detail), changes
 
 
 def _permission_ids(member: Mapping[str, Any]) -> dict[str, str]:

@@ -140,8 +140,7 @@ def succeeded(
         return refused(write, error, call=call, sent=sent)
     action, reason = _success(write, created=created)
     write = without_unstored(write, member)
-    detail = describe_left_out(write.left_out)
-    return WriteResult(write, action, reason, detail, member=member, call=call, sent=sent)
+    return WriteResult(write, action, reason, write.detail, member=member, call=call, sent=sent)
 
 
 def refused(

@@ -21,6 +21,7 @@ TONES: Final[Mapping[str, str]] = {
     "drifted": "warn",
     "in_flight": "warn",
     "closed": "warn",
+    "corrected": "warn",
     "stopped": "warn",
     "running": "warn",
     "flagged": "key",

@@ -133,14 +133,16 @@ class OpenLetters:
     def follow(self, rows: Sequence[Row]) -> None:
         """Take note of what entries closed and opened, once they are stored."""
         for note, _ in self._closed_in(rows):
-            self._of_source[self._letters.pop(note).source].discard(note)
+            self._of_source.get(self._letters.pop(note).source, set()).discard(note)
         for row in rows:
             if row[_DEAD_LETTER] is not None:
                 source = _source(row[_STREAM], row[_SOURCE_KEY], row[_EVENT], row[_SUBJECT])
                 self._add(self._run_id, row[_SEQ], row[_DIGEST], source)
 
     def _closed_by(self, decision: Decision) -> set[str]:
-        if decision.dead_letter is None and decision.action not in _WRITTEN:
+        # A correction names the dead letter that it stands for itself.
+        is_last_word = decision.dead_letter is not None or decision.action in _WRITTEN
+        if not is_last_word or decision.action is Action.CORRECTED:
             return set()
         source = _source(
             storable(decision.stream),
@@ -157,11 +159,10 @@ class OpenLetters:
         return [(note, row) for note, row in referring if note in self._letters]
 
     def _add(self, run_id: Any, seq: Any, digest: Any, source: _Source) -> None:  # noqa: ANN401 (columns)
-        if not any(source[1:]):
-            return
         note = f"{run_id}:{seq}:{digest.hex()}"
         self._letters[note] = _Letter(run_id, seq, source)
-        self._of_source.setdefault(source, set()).add(note)
+        if any(source[1:]):  # of a record without a key and an event, no other tells
+            self._of_source.setdefault(source, set()).add(note)
 
 
 def _source(stream: Any, source_key: Any, event_id: Any, subject: Any) -> _Source:  # noqa: ANN401 (columns)
