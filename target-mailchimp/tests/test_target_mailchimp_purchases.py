@@ -36,7 +36,7 @@ _SCHEMAS = {
 
 
 @pytest.fixture(autouse=True)
-def clock() -> Iterator[time_machine.Coordinates]:
+def clock() -> Iterator[Any]:
     with time_machine.travel("2026-06-15T12:00:00Z") as coordinates:
         yield coordinates
 

@@ -33,7 +33,7 @@ class Bought(LedgerValue, frozen=True):
 
 
 class Purchase(msgspec.Struct, frozen=True):
-    """What a record says about a purchase.
+    """A purchase, as a record has it.
 
     Attributes:
         bought: None for one that is void, or gone.

@@ -138,7 +138,7 @@ class Write(msgspec.Struct, frozen=True):
 
     @property
     def detail(self) -> str:
-        """What became of fields and tags, in words; empty where `changes` says it all."""
+        """The fate of fields and tags, in words; empty where `changes` says it all."""
         before, after = self.changes.get("tags", ((), ()))
         said = (describe_left_out(self.left_out), describe_tags(before or (), after))
         return " ".join(filter(None, said))

@@ -25,7 +25,7 @@ PURCHASES = "purchases"
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """What a member bought, as of a day.
+    """The purchases of a member in a few values, as of a day.
 
     Attributes:
         last_on: The day of the last purchase; None without any.
@@ -45,7 +45,7 @@ class Summary(msgspec.Struct, frozen=True):
 
     @property
     def values(self) -> dict[str, Any]:
-        """What merge fields can show, by the names that `purchase_fields` has."""
+        """The values that merge fields can show, by the names that `purchase_fields` has."""
         return {
             "last_on": self.last_on.isoformat() if self.last_on else "",
             "orders": self.orders,

@@ -41,14 +41,10 @@ class SalesSide:
         ticks = SEEDED_UNTIL - rng.randrange(1, _OLDEST) * _DAY
         date = timestamps.utc_text(ticks, 0)[:10] + "T00:00:00"
         lines = [
-            {
-                "ProdCode": rng.choice(PRODUCT_GROUPS),
-                "Qty": float(rng.randint(1, 9)),
-                "Price": 12.5 * rng.randint(1, 40),
-            }
+            (rng.choice(PRODUCT_GROUPS), float(rng.randint(1, 9)), 12.5 * rng.randint(1, 40))
             for _ in range(rng.randint(1, 7))
         ]
-        total = round(sum(line["Qty"] * line["Price"] for line in lines), 2)
+        total = round(sum(quantity * price for _, quantity, price in lines), 2)
         is_open = rng.random() < 0.3
         common = {"CustNum": customer, "TermsCode": "N30", "CurrencyCode": "USD", "ExchangeRate": 1.0}
         yield self._maker.row(
@@ -66,16 +62,16 @@ class SalesSide:
             DocOrderAmt=total,
             Channel_c="Web" if number % 3 else "Phone",
         )
-        for position, line in enumerate(lines, start=1):
-            values = {"ProdCode": line["ProdCode"], "UnitPrice": line["Price"], "PartNum": f"P{position:05d}"}
-            amount = line["Qty"] * line["Price"]
+        for position, (group, quantity, price) in enumerate(lines, start=1):
+            values = {"ProdCode": group, "UnitPrice": price, "PartNum": f"P{position:05d}"}
+            amount = quantity * price
             yield self._maker.row(
                 "OrderDtl",
                 ticks,
                 **values,
                 OrderNum=number,
                 OrderLine=position,
-                OrderQty=line["Qty"],
+                OrderQty=quantity,
                 ExtPriceDtl=amount,
                 OpenLine=is_open,
             )
@@ -88,7 +84,7 @@ class SalesSide:
                     InvoiceLine=position,
                     OrderNum=number,
                     OrderLine=position,
-                    OurShipQty=line["Qty"],
+                    OurShipQty=quantity,
                     ExtPrice=amount,
                 )
         if not is_open:
