@@ -8,12 +8,14 @@ from functools import cached_property
 from kinetic_mailchimp.audit import AuditTrail, Run
 from kinetic_mailchimp.kit.checks import Finding, clock_finding
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.parsing.timestamps import utc_now
 from kinetic_mailchimp.mailchimp import MailchimpClient
 
 from target_mailchimp.audience.directory import AudienceDirectory
 from target_mailchimp.audit.quality import Quality
 from target_mailchimp.pipeline import Loader
 from target_mailchimp.planning.membership import Membership
+from target_mailchimp.purchases import PurchaseBook
 from target_mailchimp.reconcile.comparison import Comparison
 from target_mailchimp.reconcile.live_membership import LiveMembership
 from target_mailchimp.reconcile.snapshot import Snapshot
@@ -67,11 +69,17 @@ class Assembly:
                 lambda ledger: run.record([], ledger=quality.with_states(audience.id, ledger)),
                 audience.id,
                 looks_at_all=settings.repair,
+                owned_tags=settings.owned_tags,
+                sums_purchases=settings.sums_purchases,
             ),
             self.writer,
             run,
             quality,
         )
+
+    def purchases(self, loader: Loader, trail: AuditTrail, run: Run) -> PurchaseBook:
+        """The purchases of all streams, which the loader tells members of."""
+        return PurchaseBook(self._settings, self.directory, loader, trail, run, lambda: utc_now().date())
 
     def check_connection(self) -> Iterator[Finding | str]:
         """Try what a run needs: one readable line for each thing that works.

@@ -128,7 +128,7 @@ def _hex(value: Any) -> Any:  # noqa: ANN401 - a column of any kind
 
 
 def facts_of(evidence: Evidence) -> dict[str, Any]:
-    """What a program checks of a document, as JSON."""
+    """The facts of a document, for a program to check, as JSON."""
     return {
         "format": FORMAT.decode(),
         "person": evidence.person,
@@ -209,7 +209,7 @@ def _check_entry(connection: sa.Connection, entry: Mapping[str, Any]) -> Check:
 
 
 def _changed_in(entry: Mapping[str, Any], public: Mapping[str, Any]) -> str:
-    """What of an entry was changed in the document; empty for nothing."""
+    """Name the part of an entry that was changed in the document; empty for none."""
     covered = [
         bytes.fromhex(value) if name in _BYTES and value is not None else value
         for name, value in public.items()

@@ -40,7 +40,7 @@ class Flawed:
 
 @dataclass(frozen=True, slots=True)
 class QualityReport:
-    """What is wrong with whom.
+    """Rows with flaws, and their counts.
 
     Args:
         flawed: The rows, the newest first; those that are gone last.

@@ -87,7 +87,7 @@ class Findings:
         self._of_group: dict[tuple[str, str], set[str]] = {}
 
     def of_row(self, source: str, kind: Flaw | None, address: str = "", rep: str = "") -> FindingChanges:
-        """What changes once a row was decided about.
+        """The changes once a row was decided about.
 
         Args:
             source: The row.
@@ -112,7 +112,7 @@ class Findings:
         sources: Iterable[str],
         rep_of: Callable[[str], str],
     ) -> FindingChanges:
-        """What changes once the state of a member is another one.
+        """The changes once the state of a member is another one.
 
         Args:
             kind: The flaw.

@@ -139,24 +139,6 @@ def _add_evidence(router: APIRouter, site: Site) -> None:
         )
         address = next((text for text in texts if trail.person(text) == person), None)
         document = write_document(found, address, trail.clock())
-        name = f"evidence-of-consent-{trail.clock():%Y-%m-%d}.html"
-        return _file(name, "text/html", [document])
-
-
-def _add_evidence(router: APIRouter, site: Site) -> None:
-    """The document of a person's consent."""
-    trail = site.trail
-
-    @router.get("/people/{digest}/evidence.html")
-    def send_evidence(digest: str) -> Response:
-        if not _DIGEST.fullmatch(digest):
-            raise HTTPException(HTTPStatus.NOT_FOUND)
-        found = gather(trail, person := bytes.fromhex(digest))
-        texts = (
-            text for one in found.proofs for text in (one.entry.subject, one.entry.former_subject) if text
-        )
-        address = next((text for text in texts if trail.person(text) == person), None)
-        document = write_document(found, address, trail.clock())
         return _file(f"evidence-of-consent-{trail.clock():%Y-%m-%d}.html", "text/html", [document])
 
 

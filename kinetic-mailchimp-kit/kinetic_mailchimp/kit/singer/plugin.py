@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import json
 import logging
@@ -33,6 +32,7 @@ from kinetic_mailchimp.kit.redaction.masker import MASKER, mask_logs
 from kinetic_mailchimp.kit.secrets.encryption import reveal, secret_values
 from kinetic_mailchimp.kit.secrets.private_files import warn_if_shared
 from kinetic_mailchimp.kit.settings.from_text import from_text
+from kinetic_mailchimp.kit.singer.process_memory import settle_memory
 
 EXIT_BY_SIGNAL = 128
 """Added to the number of a signal, as shells do: a run that was cut short did not succeed."""
@@ -44,8 +44,7 @@ def run_plugin(plugin: type[PluginBase]) -> None:
     A ConnectorError ends it with one readable line on stderr and exit status 1, and settings that do not fit
     the schema with a line for each; logs are masked.
     """
-    gc.freeze()  # what was imported stays, and is never looked through again
-    gc.enable()
+    settle_memory()
     mask_logs()
     load_env_file()
     _quiet_under_meltano(plugin)
