@@ -24,9 +24,9 @@ _FILE: Final = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 )
 @click.pass_context
 def evidence(ctx: click.Context, email: str | None, output: Path, document: TextIO | None) -> None:
-    """Write what the trail holds about the consent of EMAIL as one page of HTML, with the proof of it.
+    """Write the consent of EMAIL as a document with its proof, or check one.
 
-    With --check, compare such a document with the trail. Exit status: 0 as it was; 1 it, or the trail, was
+    The document is one page of HTML with what the trail holds. With --check, compare such a document with the trail. Exit status: 0 as it was; 1 it, or the trail, was
     changed.
     """
     if (email is None) == (document is None):

@@ -39,7 +39,10 @@ _MOST_ROWS: Final = 50
 )
 @click.pass_context
 def quality(ctx: click.Context, rep: str | None, kinds: tuple[str, ...], style: str) -> None:
-    """List the customers who cannot be mailed and why, by sales rep, with what changed in the last month."""
+    """List the customers who cannot be mailed and why, by sales rep.
+
+    New and gone are those of the last 30 days.
+    """
     with opened(ctx) as trail:
         report = read_quality(trail, rep=rep, kinds=kinds)
     if style == "csv":
