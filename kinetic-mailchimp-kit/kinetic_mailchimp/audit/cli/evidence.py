@@ -26,8 +26,8 @@ _FILE: Final = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 def evidence(ctx: click.Context, email: str | None, output: Path, document: TextIO | None) -> None:
     """Write the consent of EMAIL as a document with its proof, or check one.
 
-    The document is one page of HTML with what the trail holds. With --check, compare such a document with the trail. Exit status: 0 as it was; 1 it, or the trail, was
-    changed.
+    The document is one page of HTML with what the trail holds. With --check, one is compared with the trail.
+    Exit status: 0 as it was; 1 it, or the trail, was changed.
     """
     if (email is None) == (document is None):
         raise click.UsageError("Give an address, or --check FILE.")
