@@ -12,6 +12,7 @@ from kinetic_mailchimp.kit.parsing.timestamps import utc_now
 from kinetic_mailchimp.mailchimp import MailchimpClient
 
 from target_mailchimp.audience.directory import AudienceDirectory
+from target_mailchimp.audit.quality import Quality
 from target_mailchimp.pipeline import Loader
 from target_mailchimp.planning.membership import Membership
 from target_mailchimp.purchases import PurchaseBook
@@ -48,6 +49,7 @@ class Assembly:
     def loader(self, trail: AuditTrail, run: Run) -> Loader:
         """The loader of all streams, or with `reconcile` the comparison that takes its place."""
         client, settings = self._client, self._settings
+        quality = Quality(trail, settings)
         if settings.reconcile:
             snapshot = Snapshot()
             return Comparison(
@@ -55,6 +57,7 @@ class Assembly:
                 self.directory,
                 lambda audience: LiveMembership(client, trail, audience.id, snapshot),
                 run,
+                quality,
                 snapshot,
             )
         return Loader(
@@ -63,7 +66,7 @@ class Assembly:
             lambda audience: Membership(
                 client,
                 trail,
-                lambda ledger: run.record([], ledger=ledger),
+                lambda ledger: run.record([], ledger=quality.with_states(audience.id, ledger)),
                 audience.id,
                 looks_at_all=settings.repair,
                 owned_tags=settings.owned_tags,
@@ -71,6 +74,7 @@ class Assembly:
             ),
             self.writer,
             run,
+            quality,
         )
 
     def purchases(self, loader: Loader, trail: AuditTrail, run: Run) -> PurchaseBook:
