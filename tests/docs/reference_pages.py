@@ -87,6 +87,10 @@ def commands() -> str:
         parts.append(_described(f"## {program}", program, command))
         for name, below in references.subcommands(program).items():
             parts.append(_described(f"### {program} {name}", f"{program} {name}", below))
+            if isinstance(below, click.Group):
+                for inner, lowest in below.commands.items():
+                    whole = f"{program} {name} {inner}"
+                    parts.append(_described(f"#### {whole}", whole, lowest))
     return "\n\n".join(parts)
 
 

@@ -42,6 +42,7 @@ COMMANDS: Final = {
     "person": LazyCommand(
         f"{_AUDIT}.history", "Show what happened to EMAIL, in both directions, oldest first."
     ),
+    "plan": LazyCommand(f"{_AUDIT}.plan", "List and show plans, and approve or reject one."),
     "prune": LazyCommand(f"{_AUDIT}.prune", "Remove old entries; the trail still verifies."),
     "replay": LazyCommand(f"{_AUDIT}.replay", "Dispatch every open dead letter again, once."),
     "run": LazyCommand(f"{_AUDIT}.history", "Show run NUMBER, or the newest one, and its decisions."),

@@ -17,6 +17,10 @@ from target_mailchimp.rules.consent import LEFT_ROW_OPTED_OUT
 from target_mailchimp.rules.plan import LEFT_BEHIND, RESTORED, NoWrite
 from target_mailchimp.writing.write_result import WriteResult
 
+_LEFT_OUT = {
+    "not_in_only": "The address is not in `only`; a run without it reads the record again.",
+    "after_the_first": "As many people as `first` says come before; a run without it reads the record again.",
+}
 LedgerChanges = dict[str, dict[str, Mapping[str, Any] | LedgerValue | None]]
 
 
@@ -50,6 +54,16 @@ def of_merged(record: MemberRecord) -> Decision:
         "same_address_in_batch",
         "A newer record of the same address, or of the same row, stands for this one.",
     )
+
+
+def left_out(record: MemberRecord, reason: str) -> NoWrite:
+    """The decision about a record that a setting leaves out for the present.
+
+    Args:
+        record: The record.
+        reason: `not_in_only` or `after_the_first`.
+    """
+    return NoWrite(record, Action.SKIPPED, reason, _LEFT_OUT[reason])
 
 
 def of_no_write(decided: NoWrite, list_id: str) -> Decision:

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from kinetic_mailchimp.audit import AuditTrail, LedgerChanges
+from kinetic_mailchimp.audit import LedgerChanges
 from kinetic_mailchimp.audit.state.agreed import agreed_namespace, read_agreed, with_agreed
 from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState, read_flags
 from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE, Handover, HandoverAction
+from kinetic_mailchimp.audit.state.ledger import Ledger
 from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace, read_members
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.mailchimp import MailchimpClient, member_key
@@ -38,13 +39,14 @@ class Membership:
     """The states of the members of one audience.
 
     Args:
+        ledger: Opens a namespace of the ledger.
         looks_at_all: Whether every member is looked at, and what Mailchimp once refused may be sent again.
     """
 
     def __init__(
         self,
         client: MailchimpClient,
-        trail: AuditTrail,
+        ledger: Callable[[str], Ledger],
         save: SaveLedger,
         list_id: str,
         *,
@@ -61,21 +63,23 @@ class Membership:
         self._save = save
         self._list_id = list_id
         self._looks_at_all = looks_at_all
-        self._members = trail.ledger(self.members_namespace)
-        self._sources = trail.ledger(self.sources_namespace)
-        self._waiting = trail.ledger(self.waiting_namespace)
-        self._audience = trail.ledger(self._audience_namespace)
-        self._agreed = trail.ledger(agreed_namespace(list_id))
-        self._edited = trail.ledger(self.edited_namespace)
-        self._flags = trail.ledger(FLAGS_NAMESPACE)
-        self._handovers = trail.ledger(HANDOVER_NAMESPACE)
-        self._left = trail.ledger(self.left_namespace)
+        self._members = ledger(self.members_namespace)
+        self._sources = ledger(self.sources_namespace)
+        self._waiting = ledger(self.waiting_namespace)
+        self._audience = ledger(self._audience_namespace)
+        self._agreed = ledger(agreed_namespace(list_id))
+        self._edited = ledger(self.edited_namespace)
+        self._flags = ledger(FLAGS_NAMESPACE)
+        self._handovers = ledger(HANDOVER_NAMESPACE)
+        self._left = ledger(self.left_namespace)
         self._archived: set[str] | None = None
         self._archived_now: set[str] = set()
 
     def prepare(self, audience: Audience) -> None:
         """Learn what changed in Mailchimp: nothing that is read afterwards is older than the run."""
-        self._forget_remade({field.tag: field.merge_id for field in audience.fields.values()})
+        self._forget_remade(
+            {field.tag: field.merge_id for field in audience.fields.values() if field.merge_id}
+        )
         self._list()
 
     def states(self, members: Iterable[str]) -> dict[str, MemberState]:

@@ -38,7 +38,6 @@ def drift_of(planned: NoWrite | Write, member: MemberState | None) -> NoWrite:
         changes["email_address"] = (planned.former.state.address, record.address)
     if planned.archive:
         changes["status"] = (member.status if member else None, "archived")
-    changes |= {f"tags.{tag}": (not wanted, wanted) for tag, wanted in planned.tag_changes.items()}
     finding = NoWrite(
         record,
         Action.UNCHANGED,

@@ -131,7 +131,7 @@ class Write(msgspec.Struct, frozen=True):
         changed = {name: (sent.get(name), value) for name, value in self.values.items()}
         if self.lower:
             changed["status"] = (self.state.status if self.state else None, "unsubscribed")
-        return changed
+        return changed | {f"tags.{tag}": (not wanted, wanted) for tag, wanted in self.tag_changes.items()}
 
     @property
     def after(self) -> MemberState:

@@ -59,11 +59,11 @@ def close(ctx: click.Context, letters: list[Place], because: str, *, yes: bool) 
                 " never stores it. Close all the same?",
                 abort=True,
             )
-        run_id = close_letters(trail, found, because=because, closed_by=_user())
+        run_id = close_letters(trail, found, because=because, closed_by=user())
     click.echo(f"Closed: {count_of(len(found), 'dead letter')}. Run {run_id} of the trail proves it.")
 
 
-def _user() -> str:
+def user() -> str:
     """The user who runs the command, by the name or the number that the system has for them."""
     try:
         return getpass.getuser()
