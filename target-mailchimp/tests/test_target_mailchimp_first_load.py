@@ -136,7 +136,7 @@ def test_a_plan_that_may_not_be_written_is_refused_with_the_reason(bench: Any) -
             bench.states(messages, approved_plan=number, **SETTINGS, **settings)
 
     refused(number, "approved by nobody.*sync-audit plan approve")
-    refused(number + 1, "is no plan")
+    refused(number + 1, "cannot be a plan")
     decide_on(bench, number)
     with time_machine.travel(utc_now() + timedelta(hours=73)):
         refused(number, "older than 72 hours")

@@ -1,4 +1,4 @@
-"""A first load with a signature: planned, approved, and written as it was planned."""
+"""A first load: old opt-outs come in, then it is planned, approved, and written as it was planned."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +17,11 @@ from kinetic_mailchimp.audit.plans.plans import list_plans
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, EntryView, entries
 from kinetic_mailchimp.audit.reading.runs import latest_runs
 from kinetic_mailchimp.console.cli import main
-from pipelines import FORWARD, Kill, Runner
+from kinetic_mailchimp.kit.parsing.email_address import email_key
+from pipelines import FORWARD, REVERSE, Kill, Pipeline, Runner, settings_of
 from simulators.epicor.testing import RunningEpicor, running_epicor
 from simulators.mailchimp.testing import RunningMailchimp, running_mailchimp
+from stage import PROGRAMS
 
 
 @dataclass
@@ -27,8 +30,12 @@ class Company:
 
     epicor: RunningEpicor
     mailchimp: RunningMailchimp
-    url: str
+    folder: Path
     runner: Runner = field(init=False)
+
+    @property
+    def url(self) -> str:
+        return f"sqlite:///{self.folder / 'audit.sqlite3'}"
 
     def __post_init__(self) -> None:
         epicor, mailchimp = self.epicor, self.mailchimp
@@ -44,6 +51,22 @@ class Company:
             "AUDIT_DATABASE_URL": self.url,
         }
         self.runner = Runner(variables, time.time)
+
+    def command(self, pipeline: Pipeline) -> str:
+        """The command line of the target of a pipeline."""
+        name = pipeline.target.name
+        file = self.folder / f"{name}.json"
+        file.write_text(json.dumps(settings_of(name, self.runner.variables)))
+        return f"{PROGRAMS / name} --config {file}"
+
+    def flags(self, address: str) -> list[bool]:
+        """The flags of the rows with an address."""
+        return [
+            row["NoContact"]
+            for table in ("Customer", "CustCnt")
+            for row in self.epicor.control.rows(table)
+            if email_key(row["EMailAddress"]) == email_key(address)
+        ]
 
     def read(self) -> list[str]:
         return self.runner.extract(FORWARD, {})
@@ -73,7 +96,7 @@ class Company:
 @pytest.fixture
 def company(tmp_path) -> Iterator[Company]:
     with running_epicor(customers=400) as epicor, running_mailchimp() as mailchimp:
-        yield Company(epicor, mailchimp, f"sqlite:///{tmp_path / 'audit.sqlite3'}")
+        yield Company(epicor, mailchimp, tmp_path)
 
 
 def writes(found: list[EntryView]) -> list[tuple[Any, ...]]:
@@ -122,4 +145,43 @@ def test_a_plan_is_approved_and_written_to_the_letter(company):
     assert company.load(lines, dry_run=True) is None
     assert writes(company.decisions(company.newest_plan())) == []
     assert "Approved by" in company.sync_audit("plan", "list")
+    company.sync_audit("verify")
+
+
+@pytest.mark.rule("R1")
+@pytest.mark.rule("R2")
+def test_old_opt_outs_reach_both_sides_and_keep_people_out_who_come_later(company):
+    customers = company.epicor.control.rows("Customer")
+    known = next(row["EMailAddress"] for row in customers if row["CustNum"] == 3 and not row["NoContact"])
+    company.mailchimp.control.put_members([{"email": "reader@example.com", "state": "subscribed"}])
+    file = company.folder / "old.csv"
+    rows = [known, "later@example.com", "reader@example.com", "no address"]
+    lines = ["Email Address;UNSUB_TIME;UNSUB_REASON", *(f"{row};2024-05-01 10:00;N/A" for row in rows)]
+    file.write_bytes("\n".join(lines).encode("utf-8-sig"))
+
+    told = company.sync_audit("import-suppressions", str(file), status=1)
+    assert "3 people; addresses from 'Email Address'" in told
+    assert "Line 5: not an address." in told
+    assert "Nothing was handed on" in told
+    assert not any(company.flags(known))
+
+    epicor = ("--epicor", company.command(REVERSE))
+    for into in (("--mailchimp", company.command(FORWARD), *epicor), epicor):
+        company.sync_audit("import-suppressions", str(file), *into, status=1)
+        assert set(company.flags(known)) == {True}
+        assert company.mailchimp.control.members()["reader@example.com"]["status"] == "unsubscribed"
+    assert "flagged" not in [entry.action for entry in company.decisions(company.newest_run())]
+    failures = company.sync_audit("failures", "--format", "csv")
+    assert [failures.count(target) for target in ("target-mailchimp", "target-epicor-contacts")] == [1, 1]
+
+    # The first load subscribes none of them, nor a row that gets such an address later, which is flagged.
+    company.load(company.read())
+    key = {name: customers[8][name] for name in ("Company", "CustNum")}
+    company.epicor.control.edit("Customer", key, EMailAddress="Later@example.com")
+    company.load(company.read())
+    members = company.mailchimp.control.members()
+    assert len(members) > 1
+    assert not {email_key(known), "later@example.com"} & members.keys()
+    company.runner.load(REVERSE, [json.dumps({"type": "STATE", "value": {}}) + "\n"], kill=Kill())
+    assert company.flags("later@example.com") == [True]
     company.sync_audit("verify")

@@ -39,6 +39,9 @@ COMMANDS: Final = {
         f"{_CONSOLE}.erase", "Write every decision, oldest first; or all that is known about one person."
     ),
     "failures": LazyCommand(f"{_AUDIT}.search", "List dead letters that wait to be replayed, oldest first."),
+    "import-suppressions": LazyCommand(
+        f"{_AUDIT}.suppressions", "Read the opt-outs of another tool from a CSV file, for the targets."
+    ),
     "person": LazyCommand(
         f"{_AUDIT}.history", "Show what happened to EMAIL, in both directions, oldest first."
     ),

@@ -168,12 +168,12 @@ def _note_member(changes: LedgerChanges, membership: Membership, result: WriteRe
     sources = {source: {"member": record.member} for source in _sources(record)}
     if isinstance(result, NoWrite):
         if result.waits:
-            waiting[record.member] = {
-                row.source or row.stream: {"stream": row.stream, "raw": row.raw} for row in record.rows
-            }
+            waiting[record.member] = _waiting_rows(record)
             changes[membership.sources_namespace].update(sources)
     elif after is not None:
-        if result.write.state is None:
+        if record.by_person:
+            waiting[record.member] = _waiting_rows(record)
+        elif result.write.state is None:
             waiting[record.member] = None
         if result.write.former and result.action is not Action.ARCHIVED:
             members[result.write.former.member] = None
@@ -194,6 +194,10 @@ def _note_left(changes: LedgerChanges, membership: Membership, member: str, stat
     for source in state.left_by:
         everyone = sorted({member, *known.get(source, ())})
         changes[membership.left_namespace][source] = {"members": everyone}
+
+
+def _waiting_rows(record: MemberRecord) -> dict[str, dict[str, Any]]:
+    return {row.source or row.stream: {"stream": row.stream, "raw": row.raw} for row in record.rows}
 
 
 def _sources(record: MemberRecord) -> list[str]:

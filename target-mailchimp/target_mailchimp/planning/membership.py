@@ -146,6 +146,11 @@ class Membership:
             for member, rows in found.items()
         }
 
+    def suppressed(self, members: Iterable[str]) -> set[str]:
+        """Those of some members whom an opt-out of another tool has reached before."""
+        found = self._waiting.get_many(members)
+        return {member for member, rows in found.items() if any(row.by_person for row in read_rows(rows))}
+
     def note(self, states: Mapping[str, MemberState | None]) -> None:
         """Take note of states; None for an address that is nobody's."""
         if states:

@@ -29,7 +29,7 @@ class BeyondPlanError(ConnectorError):
 
 
 class ApprovedPlan:
-    """What an approved plan may write, by person.
+    """Everything that an approved plan may write, by person.
 
     Opened by `ApprovedPlan.require`.
     """
@@ -73,7 +73,7 @@ class ApprovedPlan:
         )
 
     def beyond(self, wanted: Sequence[Decision]) -> dict[int, list[str]]:
-        """What the plan does not have of decisions that are about to be made.
+        """Find what the plan does not have of decisions that are about to be made.
 
         Args:
             wanted: As a dry run would record them.

@@ -22,7 +22,7 @@ _SEE_PLANS: Final = "`sync-audit plan list` shows those that there are."
 
 
 class PlanState(StrEnum):
-    """What has become of a plan."""
+    """The stage that a plan has reached."""
 
     WAITING = "waiting"
     APPROVED = "approved"
@@ -66,7 +66,7 @@ def find_plan(trail: AuditTrail, number: int) -> Plan:
     with trail.database.reading() as connection:
         if not connection.execute(sa.select(runs.c.id).where(*_IS_PLAN, runs.c.id == number)).first():
             raise ConfigurationError(
-                f"Run {number} is no plan: a plan is a run with `dry_run` that was read to its end.",
+                f"Run {number} cannot be a plan: one is a run with `dry_run` that was read to its end.",
                 advice=_SEE_PLANS,
             )
         return _read(connection, number)
@@ -120,7 +120,7 @@ _IS_PLAN: Final = (
 
 def _read(connection: sa.Connection, number: int) -> Plan:
     view = find_run(connection, number)
-    if view is None:  # found a moment ago, in the same transaction
+    if view is None:  # found before in the same transaction
         raise LookupError(number)
     head = connection.execute(sa.select(runs.c.head).where(runs.c.id == number)).scalar_one()
     note = EntryNote(number, view.entries, bytes(head))

@@ -31,7 +31,7 @@ def plan_router(site: Site) -> APIRouter:
     def decide_plan(request: Request, number: str) -> Response:
         plan, form = _find(site, number), request.state.form
         typed, because = (_text(form.get(name, "")) for name in ("name", "because"))
-        # Whoever logs in with the token has no name but the one that they give.
+        # A visitor who logs in with the token has no name but the one that they give.
         who = request.state.visitor.name or (f"{typed} (with the token of the pages)" if typed else "")
         approved = form.get("decision") == "approve"
         wrong = ""
