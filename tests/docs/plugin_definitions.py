@@ -121,7 +121,7 @@ OTHERS = (
         commands=(
             *("person", "search", "runs", "run", "failures", "replay", "close", "export", "verify"),
             *("erase", "prune", "serve", "alert", "drift", "diff", "skipped", "plan"),
-            *("import-suppressions",),
+            *("import-suppressions", "metrics"),
         ),
         keywords=("audit",),
         has_about=False,

@@ -42,6 +42,7 @@ COMMANDS: Final = {
     "import-suppressions": LazyCommand(
         f"{_AUDIT}.suppressions", "Read the opt-outs of another tool from a CSV file, for the targets."
     ),
+    "metrics": LazyCommand(f"{_AUDIT}.metrics", "Print the numbers of the trail for Prometheus."),
     "person": LazyCommand(
         f"{_AUDIT}.history", "Show what happened to EMAIL, in both directions, oldest first."
     ),
