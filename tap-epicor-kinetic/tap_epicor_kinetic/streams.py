@@ -165,7 +165,7 @@ class EpicorStream(ShapedStream):
         reader = self._reader
         shaper = reader.shaper(company)
         bookmark = Bookmark.from_state(state)
-        self._check_metadata(bookmark.column)
+        self._check_metadata(bookmark.column or self._column_of_another_tap)
         bookmark = bookmark.checked(self.cursor, self.name, reader.condition)
         # What an interrupted run has read already comes under another version.
         self._is_whole = self._is_whole and bookmark.unfinished is None
@@ -177,6 +177,17 @@ class EpicorStream(ShapedStream):
                 state.pop(name, None)
             state |= reached.to_state()
             self._write_state()
+
+    @property
+    def _column_of_another_tap(self) -> str | None:
+        """The column of a bookmark that names no company, which is not gone by: another tap wrote it."""
+        column: str | None = self.stream_state.get("replication_key")
+        if column:
+            self._warn_once(
+                f"Stream {self.name}: its bookmark names no company, so another tap wrote it. The stream is"
+                " read from the start."
+            )
+        return column
 
     def _deletions(self, company: str, state: dict[str, Any]) -> Iterator[Record]:
         """Records of the rows that are gone."""

@@ -154,8 +154,22 @@ def test_a_bookmark_is_not_blamed_where_the_metadata_is_forbidden(start_epicor: 
     first = tap.run("customers")
     catalog = tap.selected("customers")
     epicor.control.switches(metadata_forbidden=True)
-    for given in ({}, {"cursors": {"customers": "UpdatedOn"}}):
+    # A bookmark without a company, as another tap writes it, follows a column that is not known either.
+    foreign = {"replication_key": "UpdatedOn", "replication_key_value": "2026-01-01T00:00:00Z"}
+    of_another_tap = {"bookmarks": {"customers": foreign}}
+    columns: tuple[dict[str, Any], ...] = ({}, {"cursors": {"customers": "UpdatedOn"}})
+    for state, given in [(first.state, columns[0]), (first.state, columns[1]), (of_another_tap, columns[0])]:
         with pytest.raises(ConfigurationError) as caught:
-            tap.run(catalog=catalog, state=first.state, **given)
+            tap.run(catalog=catalog, state=state, **given)
         assert "`$metadata` of Erp.BO.CustomerSvc cannot be read" in str(caught.value)
         assert "`api_key`" in str(caught.value)
+
+
+def test_a_bookmark_without_a_company_is_not_gone_by_and_told(
+    start_epicor: Any, runner: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    tap = runner(start_epicor(customers=5))
+    foreign = {"replication_key": "UpdatedOn", "replication_key_value": "2999-01-01T00:00:00Z"}
+    found = tap.run("customers", state={"bookmarks": {"customers": foreign}})
+    assert len(found.records()) == len(tap.run("customers").records())
+    assert "its bookmark names no company" in caplog.text

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
+from kinetic_mailchimp.epicor import EntityType
+from tap_epicor_kinetic.reading.bookmark import Bookmark
+from tap_epicor_kinetic.reading.cursor import Cursor, Overlap
+from tap_epicor_kinetic.reading.scan_plan import Planner
 
 PAGE = 20
 NO_OVERLAP = {"overlap_seconds": 0, "overlap_revisions": 0}
@@ -190,3 +195,36 @@ def test_rows_without_a_change_time_are_read_in_every_run_and_told(
         cut = tap.run("customers", state=first.state, states=states, **how)
         rest = tap.run("customers", state=cut.state or first.state, **how)
         assert set(keys(cut.records()) + keys(rest.records())) >= {("EPIC06", number) for number in unstamped}
+
+
+@pytest.mark.rule("R5")
+@pytest.mark.parametrize("column", ["Calc_Number", "UpdatedOn"])
+@pytest.mark.parametrize("value", [None, "2026-01-01T00:00:00Z"], ids=["first", "later"])
+def test_rows_without_a_change_column_of_any_kind_are_asked_for(column: str, value: str | None) -> None:
+    edm_type = "Edm.Int64" if column == "Calc_Number" else "Edm.DateTimeOffset"
+    newest: Any = 9 if column == "Calc_Number" else "2026-02-01T00:00:00Z"
+    bookmark = Bookmark(column, value and (7 if column == "Calc_Number" else value))
+    planner = Planner(EntityType("x"), ("Key",), Cursor(column, edm_type), Overlap(), reads_unstamped=True)
+    [query] = planner.queries(planner.begin(bookmark, newest), bookmark)
+    assert f"{column} eq null" in query.condition
+
+
+def test_the_first_run_finds_out_about_numbers_that_are_null(start_epicor: Any, runner: Any) -> None:
+    epicor = start_epicor(customers=5)
+    for column, asked in (("CountryNum", True), ("SysRevID", False)):
+        epicor.control.clear_requests()
+        runner(epicor).run("customers", cursors={"customers": column})
+        queries = [unquote(call["query"]) for call in epicor.control.requests()]
+        assert any(f"{column} eq null" in query for query in queries) == asked
+
+
+def test_a_service_that_cannot_tell_of_rows_without_a_change_time_is_told(
+    start_epicor: Any, runner: Any, caplog: Any
+) -> None:
+    epicor = start_epicor(customers=5)
+    tap = runner(epicor)
+    first = tap.run("customers")
+    refusal = {"kind": "answer", "status": 400, "text": '{"ErrorMessage": "No nulls.", "HttpStatus": 400}'}
+    epicor.control.faults({"match": {"query": "eq(%20|[+ ])null"}, "effect": refusal})
+    tap.run("customers", state=first.state)
+    assert "cannot tell whether rows have no UpdatedOn" in caplog.text

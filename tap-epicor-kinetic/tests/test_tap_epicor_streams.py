@@ -125,6 +125,35 @@ def test_order_lines_come_nested(start_epicor: Any, runner: Any) -> None:
     assert "PODetails" not in without[0]
 
 
+@pytest.mark.parametrize(
+    ("stream", "lines", "key", "head", "line"),
+    [
+        ("orders", "OrderDtls", "OrderNum", "OrderHed", "OrderDtl"),
+        ("invoices", "InvcDtls", "InvoiceNum", "InvcHead", "InvcDtl"),
+    ],
+)
+def test_orders_and_invoices_come_with_lines_and_own_columns_then_as_they_change(
+    start_epicor: Any, runner: Any, stream: str, lines: str, key: str, head: str, line: str
+) -> None:
+    epicor = start_epicor(customers=30, orders=3)
+    tap = runner(epicor)
+    first = tap.run(stream)
+
+    def numbers(table: str) -> list[int]:
+        return sorted(row[key] for row in epicor.control.rows(table) if row["Company"] == "EPIC06")
+
+    assert sorted(row[key] for row in first.records(stream)) == numbers(head)
+    assert sorted(row[key] for row in first.records(stream) for _ in row[lines]) == numbers(line)
+    if stream == "orders":
+        assert {row["Channel_c"] for row in first.records(stream)} == {"Web", "Phone"}
+        assert {row["OpenOrder"] for row in first.records(stream)} == {True, False}
+    changed = first.records(stream)[0]
+    epicor.control.edit(head, {"Company": "EPIC06", key: changed[key]}, CurrencyCode="EUR")
+    again = tap.run(stream, state=first.state, overlap_seconds=0, overlap_revisions=0).records(stream)
+    assert (changed[key], "EUR") in {(row[key], row["CurrencyCode"]) for row in again}
+    assert len(again) < len(first.records(stream))
+
+
 @pytest.mark.parametrize("profile", ["updated-on", "stock"])
 def test_a_start_date_leaves_out_what_changed_earlier(start_epicor: Any, runner: Any, profile: str) -> None:
     epicor = start_epicor(customers=80, profile=profile)

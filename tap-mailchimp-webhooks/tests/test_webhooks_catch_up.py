@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.errors import ConfigurationError, PermissionDeniedError
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings, subscriber_hash
 from simulators.mailchimp.testing import RunningMailchimp
 from tap_mailchimp_webhooks.catch_up.missed_events import (
@@ -236,6 +236,20 @@ def test_an_audience_that_fails_does_not_keep_the_next_one_waiting(
 
     with pytest.raises(ConfigurationError, match="deleted123"):
         CatchUp(client, inbox, CatchUpSettings(("deleted123", mailchimp.list_id))).run()
+
+    assert [record["email"] for record in emitted(inbox)] == [PEOPLE[0]]
+
+
+def test_a_listing_that_fails_does_not_keep_the_opt_outs_of_others_waiting(
+    mailchimp: RunningMailchimp, inbox: Inbox, catch_up: Callable[..., int]
+) -> None:
+    mailchimp.control.put_members([{"email": PEOPLE[0], "state": "cleaned"}])
+    refusal = {"kind": "answer", "status": 403, "text": '{"title": "No", "detail": "Not this list."}'}
+    match = {"method": "GET", "query": "status=unsubscribed"}
+    mailchimp.control.set_faults([{"match": match, "effect": refusal}])
+
+    with pytest.raises(PermissionDeniedError):
+        catch_up()
 
     assert [record["email"] for record in emitted(inbox)] == [PEOPLE[0]]
 

@@ -58,6 +58,9 @@ def test_a_subscription_is_refuted_unless_the_person_is_subscribed(
         tell("profile", email=person)
 
     assert verdicts(confirmer, inbox) == ["confirmed"] * 2 + ["refuted"] * 4
+    # People whose id is not the hash of their address are found all the same.
+    mailchimp.control.switch(member_ids="other")
+    assert verdicts(confirmer, inbox) == ["confirmed"] * 2 + ["refuted"] * 4
 
 
 def test_values_are_those_that_mailchimp_shows(

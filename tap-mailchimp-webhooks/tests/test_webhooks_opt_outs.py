@@ -262,7 +262,14 @@ def test_times_are_emitted_in_utc() -> None:
 
     assert occurred_at("2026-03-01T12:00:00+02:00") == "2026-03-01T10:00:00+00:00"
     assert occurred_at("2026-03-01T12:00:00Z") == "2026-03-01T12:00:00+00:00"
-    assert occurred_at("") is None
+    # An opt-out without a time holds now: it must not be set aside for that.
+    assert occurred_at("") >= "2026"
+
+
+def test_members_without_an_id_are_told_apart() -> None:
+    member = {"status": "cleaned", "last_changed": "2026-03-01T12:00:00Z"}
+    records = [opt_out_record({**member, "email_address": one}, "one") for one in PEOPLE[:2]]
+    assert len({record["event_id"] for record in records}) == 2
 
 
 def test_contact_events_are_drained_beside_it(tap: Tap, mailchimp: RunningMailchimp) -> None:

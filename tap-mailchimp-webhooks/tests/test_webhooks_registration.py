@@ -421,17 +421,26 @@ def test_status_lists_what_was_not_understood_without_addresses(
 
 
 def test_status_raises_no_alarm_for_a_delivery_that_names_nobody(
-    command: Callable[..., Result], start_receiver: Callable[..., str], inbox: Inbox
+    command: Callable[..., Result],
+    mailchimp: RunningMailchimp,
+    start_receiver: Callable[..., str],
+    inbox: Inbox,
 ) -> None:
     command("register", "--url", start_receiver())
     sms = b"type=sms_unsubscribe&data[list_id]=1a2b3c4d5e&data[sms_phone_number]=%2B15550000001"
     now = datetime.now(UTC)
-    inbox.store([from_delivery(body, FORM, now) for body in (b"", b"test=1", sms)])
+    bare = b"type=profile&data[email]=&data[list_id]=1a2b3c4d5e"
+    inbox.store([from_delivery(body, FORM, now) for body in (b"", b"test=1", sms, bare)])
 
     assert command("status").exit_code == 0
-    assert json.loads(command("status", "--json").output)["quarantined_last_7_days"] == 3
+    assert json.loads(command("status", "--json").output)["quarantined_last_7_days"] == 4
+    # What judges a webhook beside its deliveries may be missing.
+    refusal = {"kind": "answer", "status": 403, "text": '{"title": "No", "detail": "No."}'}
+    mailchimp.control.set_faults([{"match": {"path": "/activity$"}, "effect": refusal}])
+    assert command("status").exit_code == 0
 
-    inbox.store([from_delivery(b"data[email]=ada%40example.com", FORM, now)])
+    numbered = b"type=unsubscribe&data[id]=8a25ff1d98&data[list_id]=1a2b3c4d5e"
+    inbox.store([from_delivery(numbered, FORM, now)])
     assert command("status").exit_code == 2
 
 

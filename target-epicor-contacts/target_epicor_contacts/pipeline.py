@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Run
@@ -14,7 +15,7 @@ from kinetic_mailchimp.kit.errors import ConnectorError, DataError
 from msgspec.structs import replace
 
 from target_epicor_contacts.audit.agreement import agreed_values, ended_writes, open_writes
-from target_epicor_contacts.audit.decisions import decide, decide_unanswered, decide_unapplied
+from target_epicor_contacts.audit.decisions import decide, decide_unapplied
 from target_epicor_contacts.audit.event_result import BatchResult
 from target_epicor_contacts.audit.ledger_changes import Before, PersonStates, ledger_changes
 from target_epicor_contacts.contract.contact_update import ContactUpdate
@@ -24,9 +25,10 @@ from target_epicor_contacts.epicor.opt_out_log import EvidenceWriter, OptOut
 from target_epicor_contacts.epicor.row_finder import RowFinder
 from target_epicor_contacts.epicor.row_write import RowWrite
 from target_epicor_contacts.epicor.row_writer import RowWriter
+from target_epicor_contacts.isolation import Attempt, Outcome, T, by_halves
 from target_epicor_contacts.reading import BatchReader
 from target_epicor_contacts.rules.event_plan import EventPlan
-from target_epicor_contacts.rules.handover import plan_handovers, read_handover
+from target_epicor_contacts.rules.handover import HandedOver, plan_handovers, read_handover
 from target_epicor_contacts.rules.plan import BatchPlan, plan
 from target_epicor_contacts.rules.policy import Rules
 from target_epicor_contacts.rules.working_copy import WorkingCopy
@@ -84,47 +86,26 @@ class EventProcessor:
             ConnectorError: The run cannot go on. Earlier decisions are recorded; the rest is recorded as
                 failed and will come again, because the state has not moved past it.
         """
-        self._dependencies.run.read(len(records))
-        fatal = self._apply(stream, records)
+        self._isolate(records, partial(self._apply, stream))
+
+    def _isolate(self, things: Sequence[T], attempt: Attempt[T]) -> None:
+        run = self._dependencies.run
+        run.read(len(things))
+        fatal = by_halves(things, attempt, self._dependencies.finder, run)
         if fatal is not None:
             raise fatal
-        self._check_failures()
+        # Also a person without a row, where that is set to leave a dead letter.
+        unmatched = (Action.UNMATCHED,) if self._settings.unmatched == "dead_letter" else ()
+        self._settings.check_failures(run, failures=unmatched)
 
     def _apply(
-        self, stream: str, records: Sequence[Mapping[str, Any]], stopped: ConnectorError | None = None
-    ) -> ConnectorError | None:
-        """Apply and record; where Kinetic cannot be asked about some of the people, find them by halves.
-
-        Args:
-            stream: The stream that they came on.
-            records: In the order of arrival.
-            stopped: What has ended the run already: nothing is tried.
-
-        Returns:
-            The error that ends the run.
-        """
-        finder = self._dependencies.finder
+        self, stream: str, records: Sequence[Mapping[str, Any]], stopped: ConnectorError | None
+    ) -> Outcome:
         updates, decisions = decide_unapplied(
             stream, records, self._settings.merge_fields, self._settings.on_invalid
         )
         ledger, fatal = self._apply_updates(updates, decisions, stopped)
-        if fatal is not None and not stopped and finder.failed_over_some(fatal):
-            half = len(records) // 2
-            if half:
-                for part in (records[:half], records[half:]):
-                    finder.reader.is_hasty = len(part) > 1
-                    stopped = self._apply(stream, part, stopped)
-                finder.reader.is_hasty = False
-                return stopped
-            decisions[0] = decide_unanswered(decisions[0], updates[0], fatal)
-            fatal = None
-        self._dependencies.run.record([decisions[index] for index in range(len(records))], ledger=ledger)
-        return fatal
-
-    def _check_failures(self) -> None:
-        # Also a person without a row, where that is set to leave a dead letter.
-        unmatched = (Action.UNMATCHED,) if self._settings.unmatched == "dead_letter" else ()
-        self._settings.check_failures(self._dependencies.run, failures=unmatched)
+        return [decisions[index] for index in range(len(records))], ledger, fatal
 
     def _apply_updates(
         self,
@@ -176,25 +157,26 @@ class EventProcessor:
         Raises:
             ConnectorError: The run cannot go on; what is not done waits for the next one.
         """
-        trail, run = self._dependencies.trail, self._dependencies.run
-        waiting = read_handovers(trail.ledger(HANDOVER_NAMESPACE))
-        if not waiting:
-            return
-        run.read(len(waiting))
-        handed_over = [read_handover(row, handover) for row, handover in waiting.items()]
-        origins = {handover.origin for handover in waiting.values()} - {""}
-        stored = trail.ledger(FLAGS_NAMESPACE).items() if origins else ()
+        waiting = read_handovers(self._dependencies.trail.ledger(HANDOVER_NAMESPACE))
+        if waiting:
+            self._isolate([read_handover(*given) for given in waiting.items()], self._take)
+
+    def _take(self, handed_over: Sequence[HandedOver], stopped: ConnectorError | None) -> Outcome:
+        updates = [given.update for given in handed_over]
+        origins = {given.handover.origin for given in handed_over} - {""}
+        stored = self._dependencies.trail.ledger(FLAGS_NAMESPACE).items() if origins else ()
         carried = {
             name: flag
             for name, value in stored
             if (flag := FlagState.from_json(value)).origin in origins and not flag.cleared_at
         }
-        updates = [given.update for given in handed_over]
         before = Before()
         try:
+            if stopped:
+                raise stopped
             addresses = {*(update.key for update in updates), *(flag.address for flag in carried.values())}
             rows = {row.id: row for row in self._dependencies.finder.find(sorted(addresses), fresh=addresses)}
-            flags = {**self._reader.flags(rows.values()), **carried}
+            flags = {**self._reader.flags(rows.values(), origins), **carried}
             before = Before(self._reader.stored_states(addresses), rows, flags)
             working = WorkingCopy(rows.values(), before.states, self._rules, flags)
             planned = plan_handovers(handed_over, working, self._reader.gone(origins))
@@ -208,22 +190,16 @@ class EventProcessor:
             replace(decide(event, result, self._rules, "record"), dead_letter=None)
             for event in planned.events
         ]
-        ledger: dict[str, Any] = {}
-        if not self._settings.dry_run:
-            # What failed waits for the next run.
-            done = {
-                given.row: None
-                for given, decision in zip(handed_over, decisions, strict=True)
-                if not decision.action.is_failure
-            }
-            ledger = {
-                **ledger_changes(before, planned, result, self._rules.flag_column),
-                HANDOVER_NAMESPACE: done,
-            }
-        run.record(decisions, ledger=ledger)
-        if result.fatal is not None:
-            raise result.fatal
-        self._check_failures()
+        if self._settings.dry_run:
+            return decisions, {}, result.fatal
+        # What failed waits for the next run.
+        done = {
+            given.row: None
+            for given, decision in zip(handed_over, decisions, strict=True)
+            if not decision.action.is_failure
+        }
+        ledger = ledger_changes(before, planned, result, self._rules.flag_column)
+        return decisions, {**ledger, HANDOVER_NAMESPACE: done}, result.fatal
 
     def _result(self, **given: Any) -> BatchResult:  # noqa: ANN401 (passed on as they are)
         return BatchResult(comes_again=not self._dependencies.is_replay, **given)

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState, read_flags, still_set
+from kinetic_mailchimp.audit.state.given_up import PEOPLE_NAMESPACE
 
-from target_epicor_contacts.audit.ledger_changes import LEDGER, PersonStates
+from target_epicor_contacts.audit.ledger_changes import PersonStates
 from target_epicor_contacts.contract.contact_update import ContactUpdate
 from target_epicor_contacts.epicor.addresses import addresses_in
 from target_epicor_contacts.epicor.entities import EMAIL, EpicorRow, named_row
@@ -25,7 +26,7 @@ class BatchReader:
         self._trail = trail
         self._finder = finder
         self._rules = rules
-        self._ledger = trail.ledger(LEDGER)
+        self._ledger = trail.ledger(PEOPLE_NAMESPACE)
 
     def person_states(self, updates: Iterable[ContactUpdate]) -> dict[str, PersonState]:
         """The states of the people of a batch, and of the addresses they have moved on to."""
@@ -60,10 +61,15 @@ class BatchReader:
         fresh = {update.key for update in updates if update.status and self._rules.opts_out(update.status)}
         return {row.id: row for row in self._finder.find(sorted(addresses), fresh=fresh)}
 
-    def flags(self, rows: Iterable[EpicorRow]) -> dict[str, FlagState]:
-        """The flags of some rows that are ours, by the names of the rows."""
+    def flags(self, rows: Iterable[EpicorRow], names: Iterable[str] = ()) -> dict[str, FlagState]:
+        """The flags of some rows that are ours, by the names of the rows.
+
+        Args:
+            rows: The rows.
+            names: Of other rows, which may be gone.
+        """
         ledger = self._trail.ledger(FLAGS_NAMESPACE)
-        return still_set(read_flags(ledger, [row.name for row in rows]))
+        return still_set(read_flags(ledger, [*(row.name for row in rows), *names]))
 
     def gone(self, names: Iterable[str]) -> set[str]:
         """The names of rows that Epicor does not have any more."""

@@ -10,6 +10,8 @@ from contextlib import redirect_stdout
 from typing import Any
 
 import pytest
+from kinetic_mailchimp.audit import AuditTrail
+from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE, Handover, HandoverAction
 from kinetic_mailchimp.kit.errors import ConfigurationError, CredentialsError, PermissionDeniedError
 from target_epicor_contacts.target import TargetEpicorContacts
 
@@ -74,6 +76,31 @@ def test_an_address_that_cannot_be_looked_up_costs_no_other(
     crowd.epicor.control.faults()
     crowd.deliver(*opt_outs(update))
     assert flagged(crowd) == set(PEOPLE)
+
+
+@pytest.mark.rule("R2")
+def test_a_handover_about_an_address_that_cannot_be_looked_up_waits_and_costs_no_other(
+    crowd: Any, update: Update
+) -> None:
+    handovers = {
+        f"CustCnt EPIC06/1/D{number}/{row['ConNum']}": Handover(
+            address, HandoverAction.FLAG, status="unsubscribed"
+        ).to_json()
+        for row in crowd.all_rows().values()
+        for number, address in enumerate(PEOPLE)
+        if row["EMailAddress"] == address
+    }
+    with AuditTrail.open(crowd.audit_url) as trail:
+        run = trail.start_run(plugin="target-mailchimp", version="1")
+        run.record([], ledger={HANDOVER_NAMESPACE: handovers})
+        run.finish()
+    crowd.epicor.control.faults({"match": {"query": "dock3@"}, "effect": APOLOGY})
+    crowd.deliver(update("another@example.com", "unsubscribed"))
+    assert flagged(crowd) == {*PEOPLE} - {PEOPLE[3]}
+    assert {reason for action, reason in crowd.actions() if action == "failed"} == {"no_answer_about_it"}
+    crowd.epicor.control.faults()
+    crowd.deliver()
+    assert flagged(crowd) == {*PEOPLE}
 
 
 @REFUSALS

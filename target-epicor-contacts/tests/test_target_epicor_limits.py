@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
 from kinetic_mailchimp.epicor.errors import UrlTooLongError
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, TransientError
-from target_epicor_contacts.epicor.entities import CONTACT
+from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER
 from target_epicor_contacts.epicor.row_finder import RowFinder
 from target_epicor_contacts.epicor.row_reader import _require_keys
 
@@ -190,6 +192,25 @@ def test_the_database_is_asked_once(spellings: Any, update: Update) -> None:
         request for request in spellings.epicor.control.requests() if " ne " in unquote(request["query"])
     ]
     assert len(asked) == 1
+
+
+@pytest.mark.rule("R2")
+def test_a_row_with_capitals_that_comes_later_is_found_in_a_long_run(bench: Any) -> None:
+    bench.epicor.control.switches(case_sensitive=True)
+    for name, row in bench.all_rows().items():
+        entity = CONTACT if "/CustCnt/" in name else CUSTOMER
+        key = {column: row[column] for column in entity.key}
+        bench.epicor.control.edit(entity.name, key, EMailAddress=row["EMailAddress"].lower())
+    now = [0.0]
+    client = EpicorClient(EpicorSettings.from_config(bench.config()))
+    with ThreadPoolExecutor(1) as executor:
+        selected = {CONTACT: (*CONTACT.key, "EMailAddress", "PerConID")}
+        finder = RowFinder(client, selected, executor, clock=lambda: now[0])
+        assert finder.find([PEOPLE[0]]) == []
+        bench.edit("EPIC06/CustCnt/1//1", EMailAddress=PEOPLE[0].title())
+        now[0] = 700
+        assert [row.id for row in finder.find([PEOPLE[0]])] == ["EPIC06/CustCnt/1//1"]
+    client.close()
 
 
 @pytest.mark.parametrize(("by_case", "fails"), [(True, True), (False, False)])

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kinetic_mailchimp.audit import AuditTrail, Drift
+from kinetic_mailchimp.audit.state.given_up import PEOPLE_NAMESPACE
 from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from kinetic_mailchimp.kit.errors import TransientError
 from target_epicor_contacts.audit.decisions import decide
 from target_epicor_contacts.audit.event_result import BatchResult
-from target_epicor_contacts.audit.ledger_changes import LEDGER
 from target_epicor_contacts.contract.contact_update import parse_update
 from target_epicor_contacts.epicor.columns import Columns
 from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, SYNC_EMAIL, Entity, EpicorRow
@@ -108,7 +108,7 @@ def test_a_flag_that_was_taken_away_after_the_opt_out_was_written_is_found(pat: 
 def test_a_comparison_changes_no_person_state(pat: Any, update: Update) -> None:
     def memory() -> Any:
         with AuditTrail.open(pat.audit_url) as trail:
-            return trail.ledger(LEDGER).get_many([PAT, SAM])
+            return trail.ledger(PEOPLE_NAMESPACE).get_many([PAT, SAM])
 
     pat.deliver(update(PAT, "unsubscribed"))
     before = memory()

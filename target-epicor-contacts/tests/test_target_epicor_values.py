@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from target_epicor_contacts.epicor.column_values import is_damaged
+from target_epicor_contacts.epicor.damaged_text import is_damaged
 
 Update = Callable[..., dict[str, Any]]
 
@@ -54,7 +54,19 @@ def test_a_damaged_text_is_recorded_and_not_written(pat: Any, update: Update, te
         "Zoë 😀",
         "R&D;",
         "Line\r\nbreak\t",
-        "\u200dJoiner",
+        "\U0001f468\u200d\U0001f469",
+        "\u2764\ufe0f\u200d\U0001f525",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "\u0928\u0947\u0924\u094d\u0930\u200d\u091c",
+        "\u200f\u05d0\u05d1\u05d9 (\u05d1\u05e2\u05f4\u05de)\u200f",
+        "\u1780\u200b\u1781",
+        "JOS\u00c9, S\u00c3O PAULO",
+        "MANH\u00c3\u201d",
+        "CAF\u00c9\u00ae",
+        "SM\u00c5\u00ae",
+        "\u0418\u0432\u0430\u043d",
+        "20\u00b0C, \u00bd price",
+        "C:\\users 100%25",
         "Ümit",
         "a&b",
         "&;",
@@ -64,6 +76,39 @@ def test_a_damaged_text_is_recorded_and_not_written(pat: Any, update: Update, te
 )
 def test_what_somebody_can_have_typed_is_not_damaged(text: str) -> None:
     assert not is_damaged(text)
+
+
+READ_WRONGLY = (
+    *("\u00e9", "Jos\u00e9", "\u00c9mile", "O\u2019Neill", "12\u00bd"),
+    *("M\u00fcller", "\u017cuk", "\u041a\u0438", "\U0001f600"),
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Zoe\u200b",
+        "Pat\u200d",
+        "Pat\u200cRoe",
+        "\ufeffPat",
+        "Pat\u200e",
+        "A\u202eB",
+        "\u2066Pat\u2069",
+        "Ro\u2060e",
+        "Pat\u2028Roe",
+        *(text.encode().decode("cp1252") for text in READ_WRONGLY),
+        "Andr\u00e9".encode().decode("latin-1"),
+        "Andr\u00e9".encode().decode("cp850"),
+        "Andr\u00e9".encode().decode("mac-roman"),
+        "Smith &amp Sons",
+        "Jos\\u00e9",
+        "Jos%C3%A9",
+        "=?utf-8?Q?Jos=C3=A9?=",
+    ],
+    ids=ascii,
+)
+def test_what_nobody_can_have_typed_is_damaged(text: str) -> None:
+    assert is_damaged(text)
 
 
 def test_a_new_contact_takes_no_damaged_name(bench: Any, update: Update) -> None:
@@ -108,6 +153,22 @@ def test_the_names_of_a_new_contact_fit_their_columns(
     )
     [row] = [row for row in bench.all_rows().values() if row["EMailAddress"] == "new@example.com"]
     assert (row["FirstName"], row["LastName"], row["Name"]) == stored
+
+
+def test_a_name_that_follows_from_its_parts_fits_its_column(pat: Any, update: Update) -> None:
+    pat.epicor.control.switches(column_lengths={"CustCnt.Name": 10}, metadata_max_length=True)
+    pat.deliver(update(PAT, FirstName="Nina", MiddleName="", LastName="Newington"))
+    assert pat.all_rows()[ROW]["Name"] == "Nina Newin"
+
+
+def test_a_new_address_that_its_column_does_not_take_is_told_before_it_is_sent(
+    pat: Any, update: Update
+) -> None:
+    pat.epicor.control.switches(column_lengths={"CustCnt.EMailAddress": 20}, metadata_max_length=True)
+    pat.deliver(update(PAT, type="upemail", new_email="pat.newington@example.com"))
+    [decision] = pat.decisions()
+    assert (decision["reason"], "the column takes 20" in decision["detail"]) == ("invalid_value", True)
+    assert pat.all_rows()[ROW]["EMailAddress"] == PAT
 
 
 def test_an_address_that_its_column_does_not_take_makes_no_contact(bench: Any, update: Update) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, partial
 
 from kinetic_mailchimp.audit import AuditTrail, LedgerChanges, Run
 from kinetic_mailchimp.audit.plans.approved import ApprovedPlan
 from kinetic_mailchimp.kit.checks import Finding, clock_finding
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.parsing.timestamps import utc_now
 from kinetic_mailchimp.mailchimp import MailchimpClient
 
 from target_mailchimp.audience.audience import Audience
@@ -18,6 +19,7 @@ from target_mailchimp.first_load.trial import Trial, TrialMembership
 from target_mailchimp.pipeline import Loader
 from target_mailchimp.planning.membership import Membership
 from target_mailchimp.planning.snapshot import Snapshot
+from target_mailchimp.purchases import PurchaseBook
 from target_mailchimp.reconcile.comparison import Comparison
 from target_mailchimp.reconcile.live_membership import LiveMembership
 from target_mailchimp.settings import LoadSettings
@@ -66,11 +68,18 @@ class Assembly:
             def save(ledger: LedgerChanges) -> None:
                 run.record([], ledger=ledger)
 
-            if trial:
-                return TrialMembership(client, trial, save, audience.id, looks_at_all=settings.repair)
-            return Membership(client, trail.ledger, save, audience.id, looks_at_all=settings.repair)
+            opened = Membership if trial is None else partial(TrialMembership, trial=trial)
+            return opened(
+                client,
+                trial.ledger if trial else trail.ledger,
+                save,
+                audience.id,
+                looks_at_all=settings.repair,
+                owned_tags=settings.owned_tags,
+                sums_purchases=settings.sums_purchases,
+            )
 
-        if not (trial or settings.is_about_some or settings.approved_plan):
+        if not (trial or settings.is_limited):
             return Loader(settings, self.directory, membership_of, self.writer, run)
         plan = None
         if settings.approved_plan and not trial:
@@ -79,6 +88,10 @@ class Assembly:
         return CarefulLoader(
             settings, self.directory, membership_of, self.writer, run, trial=trial, plan=plan
         )
+
+    def purchases(self, loader: Loader, trail: AuditTrail, run: Run) -> PurchaseBook:
+        """The purchases of all streams, which the loader tells members of."""
+        return PurchaseBook(self._settings, self.directory, loader, trail, run, lambda: utc_now().date())
 
     def check_connection(self) -> Iterator[Finding | str]:
         """Try what a run needs: one readable line for each thing that works.

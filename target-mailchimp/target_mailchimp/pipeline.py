@@ -18,7 +18,7 @@ from target_mailchimp.audit import decisions as report
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, read_record
 from target_mailchimp.planning.batch_planner import Planned, Planner
 from target_mailchimp.planning.membership import Membership
-from target_mailchimp.rules.plan import Write, restoration
+from target_mailchimp.rules.plan import Write
 from target_mailchimp.settings import LoadSettings
 from target_mailchimp.writing.write_result import WriteResult
 from target_mailchimp.writing.writer import Writer
@@ -106,32 +106,23 @@ class Loader:
         """The reason, in words, why not all of the work was done; empty where it was."""
         return ""
 
-    def restore(self) -> None:
-        """Send again what the source owns and was edited in Mailchimp, where no record did.
+    def write_now(self, audience: Audience, writes: Sequence[Write]) -> None:
+        """Write what no record asks for; each is a decision of its own, and counts as a record read.
 
-        Each is a decision of its own, and counts as a record read.
+        Args:
+            audience: Where the members are.
+            writes: Each about another member.
 
         Raises:
             ConnectorError: The run cannot go on.
         """
-        self.flush()
-        for audience in self._own_audiences():
-            membership = self._open(audience)
-            for page in membership.edited():
-                nothing_to_restore: dict[str, None] = {}
-                for member, state in page.items():
-                    write = restoration(member, state, audience, self._settings.two_way_fields)
-                    if write is None or membership.is_archived(member):
-                        nothing_to_restore[member] = None
-                        continue
-                    self._run.read()
-                    self._pending.setdefault(audience.id, []).append(write)
-                self._record([], ledger={membership.edited_namespace: nothing_to_restore})
-                while self._pending.get(audience.id):
-                    self._submit(audience.id, self._settings.batch_size)
+        self._run.read(len(writes))
+        self._pending.setdefault(audience.id, []).extend(writes)
+        while self._pending[audience.id]:
+            self._submit(audience.id, self._settings.batch_size)
         self.flush()
 
-    def _own_audiences(self) -> list[Audience]:
+    def own_audiences(self) -> list[Audience]:
         """The audiences that the settings name, and those that records named."""
         found = {list_id: self._directory.get(list_id) for list_id in self._memberships}
         for stream in self._streams:
@@ -209,7 +200,7 @@ class Loader:
 
     def _plan(self, audience: Audience, records: Sequence[MemberRecord]) -> list[Write]:
         """Decide about records: decisions without a call are recorded, the writes returned."""
-        membership = self._open(audience)
+        membership = self.open(audience)
         planned = Planner(self._settings, audience, membership, self._wait_for).plan(records)
         if planned.extra:
             self._run.read(planned.extra)
@@ -225,7 +216,8 @@ class Loader:
         )
         return planned.writes
 
-    def _open(self, audience: Audience) -> Membership:
+    def open(self, audience: Audience) -> Membership:
+        """The members of an audience; what changed in Mailchimp is learned when it is first asked for."""
         if audience.id not in self._memberships:
             membership = self._membership_of(audience)
             membership.prepare(audience)

@@ -73,6 +73,38 @@ class LoadSettings(RunSettings):
         "add",
         description="Whether a record's `tags` are added, or are all that the member shall have.",
     )
+    owned_tags: frozenset[str] = setting(
+        frozenset(),
+        description="Tags that belong to this software: names, or the beginning of names and `*`, such as "
+        "`ERP *`. Of a member whose records bring `tags`, those that no record names are taken away, and "
+        "edits in Mailchimp are put back. No other tag is ever taken away by `tags: add`.",
+        schema={"type": ["array"], "items": {"type": ["string"], "pattern": r"^[^*]+\*?$"}},
+    )
+    purchase_fields: Mapping[str, str] = setting(
+        {},
+        description="What a customer bought → tag of the merge field that shows it: `last_on` (day of the "
+        "last purchase), `orders` and `revenue` (of twelve months), `months` (since the last purchase). No "
+        "mapping sets these fields.",
+        schema={
+            "type": ["object"],
+            "properties": {name: {"type": ["string"]} for name in ("last_on", "orders", "revenue", "months")},
+            "additionalProperties": False,
+        },
+    )
+    purchase_tag: str = setting(
+        "",
+        description="The tag of each product group that was bought, `*` for its name: `Bought *`.",
+        pattern=r"^$|^[^*]+\*[^*]*$|^[^*]*\*[^*]+$",
+    )
+    lapsed_tags: Mapping[str, str] = setting(
+        {},
+        description="Months without a purchase → tag; of several, the longest that is reached.",
+        schema={
+            "type": ["object"],
+            "patternProperties": {"^[1-9][0-9]{0,2}$": {"type": ["string"]}},
+            "additionalProperties": False,
+        },
+    )
     two_way_fields: frozenset[str] = setting(
         frozenset(),
         title="Fields of both sides",
@@ -134,9 +166,19 @@ class LoadSettings(RunSettings):
         return super().saves_state and not (self.repair or self.is_about_some)
 
     @property
+    def is_limited(self) -> bool:
+        """True for a run that may write to some people alone, or what was approved alone."""
+        return self.is_about_some or bool(self.approved_plan)
+
+    @property
     def is_about_some(self) -> bool:
         """True for a run that leaves people out whom a later one reads again."""
         return bool(self.only or self.first)
+
+    @property
+    def sums_purchases(self) -> bool:
+        """True when members are told what they bought."""
+        return bool(self.purchase_fields or self.purchase_tag or self.lapsed_tags)
 
     def audience_of(self, stream: str, named_by_record: str = "") -> str:
         """The audience that a record goes to, as it is named: an id or a name.

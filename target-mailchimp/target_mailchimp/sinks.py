@@ -22,7 +22,7 @@ class MemberSink(AuditedSink, RecordSink):
             for name in self.schema.get("properties", {})
             if name not in HANDLED_ATTRIBUTES
             and not is_tag(name)
-            and not name.startswith(("source_", "_sdc_"))
+            and not name.startswith(("source_", "purchase_", "_sdc_"))
         )
         if unknown:
             self.logger.warning(

@@ -15,12 +15,15 @@ from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from typing_extensions import override
 
+from target_mailchimp.contract.purchase_record import PURCHASE_KEY
+from target_mailchimp.rules.purchases import fields_schema
 from target_mailchimp.settings import JSON_SCHEMA, LoadSettings, load_settings
 from target_mailchimp.sinks import MemberSink
 
 if TYPE_CHECKING:
     from target_mailchimp.assembly import Assembly
     from target_mailchimp.pipeline import Loader
+    from target_mailchimp.purchases import PurchaseBook
 
 
 class TargetMailchimp(AuditedTarget):
@@ -60,6 +63,11 @@ class TargetMailchimp(AuditedTarget):
         """Writes records of all streams, or compares them."""
         return self.assembly.loader(self.trail, self.run)
 
+    @cached_property
+    def purchases(self) -> PurchaseBook:
+        """Keeps purchases, and tells members of them."""
+        return self.assembly.purchases(self.loader, self.trail, self.run)
+
     @property
     @override
     def pipeline(self) -> str:
@@ -76,14 +84,18 @@ class TargetMailchimp(AuditedTarget):
         self.assembly.directory.expect(stream, schema)
         if "email_address" in schema.get("properties", {}):  # else it brings no members
             self.loader.expect(stream)
+        elif PURCHASE_KEY in schema.get("properties", {}):
+            self.assembly.directory.expect(stream, fields_schema(self.settings.purchase_fields))
+            self.loader.expect(stream)
 
     @override
     def apply(self, stream: str, records: Sequence[Mapping[str, Any]]) -> None:
         for record in records:
-            self.loader.take(stream, record)
+            (self.purchases if PURCHASE_KEY in record else self.loader).take(stream, record)
 
     @override
     def flush(self) -> None:
+        self.purchases.flush()
         self.loader.flush()
 
     @override
@@ -100,10 +112,16 @@ class TargetMailchimp(AuditedTarget):
 
     @override
     def process_endofpipe(self) -> None:
-        """Put back what was edited in Mailchimp, then end as every target does."""
+        """Put back what was edited in Mailchimp, tell what was bought, then end as every target does."""
         if "loader" in vars(self):
-            self._uninterrupted(lambda _: self.loader.restore(), {})
+            self._uninterrupted(lambda _: self._finish_members(), {})
         super().process_endofpipe()
+
+    def _finish_members(self) -> None:
+        from target_mailchimp.restoring import restore  # noqa: PLC0415 (as for the assembly)
+
+        restore(self.loader, self.run, self.settings)
+        self.purchases.tell_members()
 
     @override
     def complete_stream(self, stream: str) -> None:
@@ -119,6 +137,7 @@ class TargetMailchimp(AuditedTarget):
         """Decide about records that were not written, then end as every target does."""
         if "loader" in vars(self):
             if error is not None:
+                self.purchases.abandon(error)
                 self.loader.abandon(error)
             self.loader.close()
         super().end_run(status, error)

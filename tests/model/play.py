@@ -181,6 +181,11 @@ def _moves_company(scene: Scene, name: str) -> None:
     scene.world.move_company(number, scene.numbers[name])
 
 
+def _merges(scene: Scene, name: str, into: str, deletes: str | None) -> None:
+    """The contacts of one are the other's from now on; a story calls them by no name any more."""
+    scene.world.merge(scene.numbers[name], scene.numbers[into], deletes=bool(deletes))
+
+
 def _meanwhile(scene: Scene, pipeline: str, write: str | None, at_once: str | None, words: str) -> None:
     """A run at which a step is made while it writes."""
 
@@ -269,6 +274,11 @@ STEPS: Steps = [
     ("the oldest webhook arrives", lambda scene: scene.world.deliver("first")),
     ("webhooks arrive twice", lambda scene: scene.world.deliver(times=2)),
     ("webhooks are lost", _lose_all),
+    ("the receiver is down", lambda scene: scene.world.bring_down()),
+    (
+        "the receiver is up again( too late)?",
+        lambda scene, late: scene.world.bring_up(in_time=not late),
+    ),
     (r"the (receiver|pipelines)'s? clocks? (?:is|are) off by (-?\d+) h", _skew),
     (rf"{_PERSON} leaves", lambda scene, name: scene.world.leave(scene.at(name))),
     (
@@ -323,6 +333,7 @@ STEPS: Steps = [
     ("a rep swaps Ann's and Bob's addresses", _swap),
     (rf"a rep adds {_PERSON} with {_ADDRESS}", _adds),
     (rf"a rep moves {_PERSON} to the other company", _moves_company),
+    (rf"a rep merges {_PERSON} into {_PERSON}( and deletes the rest)?", _merges),
     (
         "a rep imports NoContact for everybody",
         lambda scene: scene.world.edit(*_rows_of_all(scene), NoContact=True),

@@ -62,11 +62,11 @@ class BothWays(RuleBasedStateMachine):
 
         Args:
             words: Of the step.
-            needs: People whose rows must be there.
+            needs: People, or rows of theirs, that must be there.
         """
         if self.is_over:
             return
-        if not all(self.is_there(who.partition("'")[0]) for who in needs):
+        if not all(map(self.is_there, needs)):
             return
         try:
             self.scene.step(words)
@@ -77,9 +77,9 @@ class BothWays(RuleBasedStateMachine):
             raise
         self.story.append(words)
 
-    def is_there(self, name: str) -> bool:
-        """Tell whether Epicor has the customer of a person."""
-        return self.scene.numbers[name] in {row[1] for row in self.scene.world.rows()}
+    def is_there(self, who: str) -> bool:
+        """Tell whether Epicor has the rows of a person."""
+        return {*self.scene.rows(who)} <= {*self.scene.world.rows()}
 
     def teardown(self) -> None:
         if self.is_over:
@@ -166,7 +166,7 @@ class BothWays(RuleBasedStateMachine):
 
     @rule(name=NAMES, what=st.sampled_from(["company Acme", "company Best", "phone 5551", "phone 5552"]))
     def rep_edits_customer(self, name: str, what: str) -> None:
-        self.say(f"a rep writes {what} for {name}'s customer", name)
+        self.say(f"a rep writes {what} for {name}'s customer", f"{name}'s customer")
 
     @rule(who=ROWS, word=WORDS)
     def corrects(self, who: str, word: str) -> None:
@@ -174,7 +174,7 @@ class BothWays(RuleBasedStateMachine):
 
     @rule(name=NAMES, word=WORDS)
     def adds(self, name: str, word: str) -> None:
-        if not self.is_over and not self.is_there(name):
+        if not (self.is_over or self.is_there(f"{name}'s customer")):
             self.say(f"a rep adds {name} with {word}@")
 
     @rule(
@@ -191,6 +191,11 @@ class BothWays(RuleBasedStateMachine):
     def rep_does(self, verb: str) -> None:
         self.say(f"a rep {verb}", "Ann", "Bob")
 
+    @rule(name=NAMES, into=NAMES, end=st.sampled_from(["", " and deletes the rest"]))
+    def merges(self, name: str, into: str, end: str) -> None:
+        if name != into:
+            self.say(f"a rep merges {name} into {into}{end}", name, f"{into}'s customer")
+
     # Webhooks
 
     @rule(
@@ -203,6 +208,9 @@ class BothWays(RuleBasedStateMachine):
                 "webhooks arrive twice",
                 "the oldest webhook arrives",
                 "webhooks are lost",
+                "the receiver is down",
+                "the receiver is up again",
+                "the receiver is up again too late",
             ]
         )
     )

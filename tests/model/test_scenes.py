@@ -14,7 +14,7 @@ from play import Scene, told
 from vendors import COMPANY
 from world import HOME, World, contact, customer
 
-ANN = "ann@example.com"
+ANN, BOB = "ann@example.com", "bob@example.com"
 
 
 def columns(world: World, row: Any, *names: str) -> tuple[Any, ...]:
@@ -180,6 +180,59 @@ def test_a_flag_that_a_rep_sets_where_ours_was_taken_back_is_a_wish(world):
 def test_an_audit_database_from_a_backup_unsubscribes_nobody_who_came_back(world, story):
     assert told(world, f"the audit database is backed up → {story}") == []
     assert world.status(ANN) == "subscribed"
+
+
+@pytest.mark.rule("R1")
+@pytest.mark.parametrize("runs", ["", "→ forward → reverse"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "a rep merges Bob into Ann",
+        "a rep merges Bob into Ann and deletes the rest",
+        "a rep moves Bob to the other company",
+    ],
+)
+def test_a_flag_of_ours_stays_ours_on_a_row_that_comes_in_the_place_of_another(world, change, runs):
+    assert told(world, f"Bob leaves → reverse → forward → {change} {runs} → Bob returns") == []
+    rows = [row for row in world.rows() if world.row(row)["EMailAddress"] == BOB]
+    assert rows
+    assert not any(map(world.is_flagged, rows))
+    assert world.status(BOB) == "subscribed"
+
+
+@pytest.mark.rule("R1")
+@pytest.mark.parametrize(
+    "story",
+    [
+        "a rep flags Bob → forward → reverse → a rep merges Bob into Ann and deletes the rest",
+        (
+            "Bob leaves → reverse → a rep adds a second contact Zoe to Ann with info@ →"
+            " a rep flags Ann's second contact → a rep corrects Ann's second contact to bob@"
+        ),
+    ],
+)
+def test_a_flag_of_a_rep_on_a_row_that_is_new_at_an_address_is_the_reps_to_clear(world, story):
+    assert told(world, f"{story} → forward → reverse → Bob returns") == []
+    assert (world.is_flagged(contact(1, 2)), world.status(BOB)) == (True, "subscribed")
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("too_late", ["", " too late"])
+def test_what_was_said_while_the_receiver_was_down_is_told_later_or_asked_for(world, too_late):
+    story = f"the receiver is down → Ann leaves → Bob writes Cyd → the receiver is up again{too_late}"
+    assert told(world, f"{story} → Bob writes Bea") == []
+    assert world.is_flagged(contact(1))
+    assert columns(world, contact(2), "FirstName") == ("Bea",)
+
+
+@pytest.mark.rule("R1")
+def test_a_flag_that_a_lost_audit_database_cannot_explain_stays_and_unsubscribes_nobody(world):
+    scene = Scene(world)
+    scene.play("Ann leaves → reverse → forward → reverse → forward → the audit database is lost")
+    scene.play("forward → reverse → Ann returns → reverse → forward")
+    scene.play("a rep writes phone 5551 for Ann's customer")
+    assert scene.settle() == []
+    assert (scene.flag("Ann"), world.status(ANN)) == ("set", "subscribed")
 
 
 # Fields
@@ -415,6 +468,15 @@ def test_an_address_that_a_subscriber_left_in_mailchimp_is_free_for_another_pers
     assert (world.status(ANN), world.status("anna@example.com")) == ("subscribed", "subscribed")
 
 
+@pytest.mark.rule("R8")
+@pytest.mark.parametrize("records", [1, 3])
+def test_an_address_that_was_left_is_free_before_the_run_has_read_the_new_one(world, records):
+    world.targets["forward"] = {"batch_size": records}
+    story = "Ann moves to info@ → Ann moves to anna@ → reverse → a rep adds Eve with ann@"
+    assert told(world, story) == []
+    assert (world.status(ANN), world.status("anna@example.com")) == ("subscribed", "subscribed")
+
+
 @pytest.mark.rule("R1")
 @pytest.mark.parametrize(
     "story",
@@ -442,6 +504,16 @@ def test_an_address_that_was_left_beside_an_opt_out_subscribes_nobody(world, sto
 def test_a_name_that_reverse_brought_with_a_move_is_the_baseline_of_the_next_edit(world, edit, shown):
     assert told(world, f"Ann writes Cyd → Ann moves to anna@ → reverse → {edit}") == []
     assert world.fields("anna@example.com")["FNAME"] == shown
+
+
+@pytest.mark.rule("R8")
+def test_what_was_agreed_under_an_address_hides_no_edit_after_a_return_to_it(world):
+    story = (
+        "Ann writes Cyd → reverse → Ann moves to anna@ → reverse → forward →"
+        " a rep writes Bea for Ann's contact → forward → reverse → Ann moves to ann@ → Ann writes Cyd"
+    )
+    assert told(world, story) == []
+    assert columns(world, contact(1), "FirstName") == ("Cyd",)
 
 
 @pytest.mark.rule("R8")

@@ -21,8 +21,12 @@ from tap_mailchimp_webhooks.inbox.store import Inbox
 from vendors import COMPANIES, Row, Vendors
 
 MINUTE = 60.0
+GIVEN_UP_AFTER = 76.0
+"""Minutes for which Mailchimp tries a delivery again."""
 ADDRESS = ("Address1", "City", "State", "Zip", "Country")
 HOME = {"Address1": "1 Main St", "City": "Springfield", "State": "IL", "Zip": "62701", "Country": "USA"}
+COPIED = ("Name", "FirstName", "LastName", "EMailAddress", "NoContact", "PhoneNum", *ADDRESS)
+"""What a contact takes along to another customer."""
 Key = Mapping[str, Any]
 RowName = tuple[str, int, int]
 """Table, customer and contact; a customer's own row has the contact 0. Customer 1001 is the second company's
@@ -106,6 +110,8 @@ class World:
         settings: Of the taps, by pipeline, beside those of meltano.yml.
         targets: The same of the targets.
         stands_still: Whether what happens takes no time at all.
+        is_down: Whether the receiver answers nobody.
+        unanswered: Deliveries that were tried meanwhile, and will be again.
         signed: Whether deliveries are signed. Then an event says what was true when it happened; without a
             signature, Mailchimp is asked what is true now.
     """
@@ -123,6 +129,8 @@ class World:
     story: list[Said] = field(default_factory=list)
     stands_still: bool = False
     signed: bool = False
+    is_down: bool = False
+    unanswered: list[bytes] = field(default_factory=list)
     _taken: int = 0
 
     def __post_init__(self) -> None:
@@ -223,6 +231,22 @@ class World:
         if person["NoContact"]:
             self.edit(contact(new), NoContact=True)
 
+    def merge(self, number: int, into: int, *, deletes: bool) -> list[RowName]:
+        """A rep makes two customers one: contacts get new rows, and the loser is deleted or goes inactive."""
+        moved = []
+        for row in [row for row in self.rows() if row[:2] == ("CustCnt", number)]:
+            columns = {name: value for name, value in self.row(row).items() if name in COPIED}
+            self._remove(row)
+            new = self.vendors.insert("CustCnt", **key_of(customer(into)), ShipToNum="", **columns)
+            moved.append(contact(into, new["ConNum"]))
+            self._tell("insert", row=moved[-1], address=columns["EMailAddress"], details=columns)
+        if deletes:
+            self._remove(customer(number))
+        else:
+            self._edit(customer(number), Inactive=True)
+        self.wait()
+        return moved
+
     def remove(self, number: int) -> None:
         """A rep deletes a customer with its contacts."""
         for row in self.rows():
@@ -285,9 +309,30 @@ class World:
             times: How often each arrives.
         """
         waiting = self.collect()
+        if self.is_down:
+            self.unanswered, self.told = [*self.unanswered, *waiting], []
+            return
         chosen = {"as told": waiting, "reversed": waiting[::-1], "first": waiting[:1]}[order]
         self._post([body for body in chosen for _ in range(times)])
         self.told = waiting[1:] if order == "first" else []
+        if order != "first":
+            # What was tried in vain comes again after what is new.
+            again, self.unanswered = self.unanswered, []
+            self._post(again)
+
+    def bring_down(self) -> None:
+        """The receiver answers nobody."""
+        self.deliver()
+        self.is_down = True
+
+    def bring_up(self, *, in_time: bool) -> None:
+        """The receiver is there again: in time for what Mailchimp tries again, or after it gave up."""
+        self.deliver()
+        self.is_down = False
+        if not in_time:
+            self.wait(GIVEN_UP_AFTER)
+            self.anything_lost = self.anything_lost or bool(self.unanswered)
+            self.unanswered = []
 
     def lose(self) -> None:
         """Let all deliveries be lost that did not arrive yet."""
@@ -325,13 +370,18 @@ class World:
 
     def finish(self, pipeline: Pipeline, kill: Kill | None = None) -> None:
         """Let the target of a pipeline write what its tap has read."""
-        lines = self.begun.pop(pipeline.name)
-        settings = self.targets[pipeline.name]
-        state = self._runner.load(pipeline, lines, skew=self.skew, kill=kill or Kill(), **settings)
+        state = self.load(pipeline, self.begun.pop(pipeline.name), kill)
         if state:
             self.states[pipeline.name].append(state)
         self._tell("run", details=self._names())
         self.wait()
+
+    def load(
+        self, pipeline: Pipeline, lines: Sequence[str], kill: Kill | None = None
+    ) -> dict[str, Any] | None:
+        """Let the target of a pipeline write lines; the last state that it emitted."""
+        settings = self.targets[pipeline.name]
+        return self._runner.load(pipeline, lines, skew=self.skew, kill=kill or Kill(), **settings)
 
     def after_a_write(self) -> Kill:
         """Kills a run between the first answer to a write and what the run would have noted about it."""
@@ -371,6 +421,7 @@ class World:
 
     def settle(self, rounds: int = 2) -> None:
         """Quiet: no more actions, everything that waits arrives, then rounds of both pipelines."""
+        self.is_down = False
         for name in list(self.begun):
             self.finish(FORWARD if name == FORWARD.name else REVERSE)
         for _ in range(rounds):

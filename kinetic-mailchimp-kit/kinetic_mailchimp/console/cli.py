@@ -23,6 +23,9 @@ COMMANDS: Final = {
         "kinetic-mailchimp-kit[alerts]",
     ),
     "close": LazyCommand(f"{_AUDIT}.close", "Close dead letters that can never be written, such as 12/34."),
+    "correct": LazyCommand(
+        f"{_AUDIT}.correct", "Correct the record of a dead letter, such as 12/34: its address, or a field."
+    ),
     "copy": LazyCommand(
         f"{_AUDIT}.copy",
         "Copy the trail and the ledger into an empty database, such as PostgreSQL; it verifies there too.",

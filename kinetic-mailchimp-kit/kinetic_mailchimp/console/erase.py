@@ -107,7 +107,8 @@ def _delete_in_mailchimp(list_id: str, email: str) -> str:
     config = reveal({name: os.environ.get(f"MAILCHIMP_{part}", "") for name, part in names.items()})
     client = MailchimpClient(MailchimpSettings.from_config(config))
     try:
-        client.delete_member_permanently(list_id, subscriber_hash(email))
+        found = client.find_member(list_id, email, fields=("id",))
+        client.delete_member_permanently(list_id, str(found.get("id") or subscriber_hash(email)))
     except NotFoundError:
         return "nobody has this address there"
     finally:

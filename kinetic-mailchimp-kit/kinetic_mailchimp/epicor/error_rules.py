@@ -104,10 +104,14 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         PageTooLargeError,
-        _on(400),
+        _on(400, 422, 500, 501),
         says=_says(
-            r"limit of '(?P<name>\d+)' for top|top query|\$top\b.*(exceed|maximum|at most|limit|between|less)"
-            r"|(page size|\bmaxtop\b|\btop\b).*(exceed|maximum|at most|limit)|exceed.*(page size|\bmaxtop\b)"
+            r"limit of '(?P<name>\d+)' for top|top query"
+            r"|\$top\b.*(exceed|maxim|at most|limit|between|less|more|greater|larger"
+            r"|too (large|big|high|many)|invalid|not (valid|allowed|permitted))"
+            r"|(page ?size|\bmax ?top\b|\btop\b).*(exceed|maxim|at most|limit|too (large|big|high))"
+            r"|(exceed|maxim|limit|too (large|many)).*(page ?size|\bmax ?top\b|\$top\b)"
+            r"|(more than|at most|maximum( number)? of|up to) \d+ (rows|records|entities|items|results)"
         ),
         advice="Ask the administrators of the server.",
     ),

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from kinetic_mailchimp.kit.errors import TransientError
+from kinetic_mailchimp.kit.errors import NotFoundError, TransientError
 from kinetic_mailchimp.kit.http.call import HttpCall, Reply, Request
 from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE, Document, MailchimpApi, date_of, rows_of
 from kinetic_mailchimp.mailchimp.errors import WHO_ANSWERS
+from kinetic_mailchimp.mailchimp.identity import subscriber_hash
 from kinetic_mailchimp.mailchimp.member import normalized_member
 from kinetic_mailchimp.mailchimp.members_walk import MEMBER_FIELDS, walk_members
 from kinetic_mailchimp.mailchimp.results import BatchResult, results_by_hash
@@ -102,6 +103,13 @@ class MailchimpClient(MailchimpApi):
         """One member with these fields, or all; an archived one has the status `archived`."""
         wanted: dict[str, str] = {"fields": ",".join(fields)} if fields else {}
         return normalized_member(self.get(_member(list_id, member_hash), **wanted))
+
+    def find_member(self, list_id: str, address: str, *, fields: Sequence[str] = ()) -> Document:
+        """The member with an address, also where the API knows it by another id than the hash of that."""
+        try:
+            return self.member(list_id, subscriber_hash(address), fields=fields)
+        except NotFoundError:
+            return self.member(list_id, address, fields=fields)
 
     def put_member(
         self, list_id: str, member_hash: str, body: Mapping[str, Any], *, skip_merge_validation: bool = False

@@ -201,7 +201,8 @@ def _not_found(request: Request, answer: Answer, problem: Mapping[str, Any]) -> 
     if audience:
         return ConfigurationError(
             f"The account has no audience {audience['list_id']}.",
-            advice="Check `list_id`: Mailchimp shows it as the Audience ID in the audience's settings.",
+            advice="Check it in `list_id`, or in `list_ids`: Mailchimp shows it as the Audience ID in the "
+            "audience's settings.",
             **details,
         )
     what = "The member" if _MEMBER.search(path) else "What was asked for"

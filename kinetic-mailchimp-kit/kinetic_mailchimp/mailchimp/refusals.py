@@ -106,13 +106,18 @@ _MEANINGS = (
         "A field of the audience is gone.",
     ),
     _Meaning(
+        "^member exists",
+        Refusal.MEMBER_EXISTS,
+        "Another member of the audience already has this address.",
+    ),
+    _Meaning(
         "compliance",
         Refusal.COMPLIANCE_STATE,
         "The person unsubscribed, complained or bounced, and Mailchimp lets nobody but them change that.",
         _BY_FORM,
     ),
     _Meaning(
-        r"permanently deleted|re-?import|forgotten|\berased\b",
+        r"permanently deleted|re-?import|import(ed)? again|forgotten|\berase[ds]?\b|\berasure\b|\bpurged\b",
         Refusal.FORGOTTEN,
         "The person was permanently deleted from the audience.",
         "Only the person can come back, with a form of the audience.",
@@ -161,13 +166,14 @@ _MEANINGS = (
     ),
     _Meaning(
         r"\b(was|is|were|be|been) (\w+ )?(removed|deleted|archived)|\bremoved (them|him|her)sel"
-        r"|\bleft (this|the|your)\b|\bno longer (on|in|part of) (this|the|your)\b",
+        r"|\bleft (this|the|your)\b|\bno longer (a contact\b|a member\b|(on|in|part of) (this|the|your)\b)"
+        r"|\b(taken|take \w+) off\b|\b(former|deleted|removed|archived) (contact|member|subscriber|person)",
         Refusal.REMOVED,
         "The person was removed from the audience, and Mailchimp takes nobody back.",
         _BY_FORM,
     ),
     _Meaning(
-        r"\bre-?(subscri|opt|add|join|activat)|(sign|subscribe)s? up again|opts? (back )?in again"
+        r"\bre-?(subscri|opt|add|join|activat)|(sign|subscribe)s? up again|opts? (back )?in again|added again"
         r"|(must|needs? to|has to) (first )?(opt[ -]?in|subscribe)",
         Refusal.MUST_RESUBSCRIBE,
         "The person left, and must subscribe again.",
@@ -176,16 +182,23 @@ _MEANINGS = (
     _Meaning(
         r"unsubscri|opt(ed|s)?[ -]?out|no longer (a )?subscribe|\b(non|not)[ -]?subscribed\b"
         r"|(cancell?|end|stopp|revok|withdr[ae]w)\w*\b.{0,20}(subscription|consent|permission)"
-        r"|(subscription|consent|permission)\b.{0,20}\b(cancel|end|stopp|revok|withdr)"
+        r"|(subscription|consent|permission)\b.{0,20}\b(cancel|end|stopp|revok|withdr|expire)"
+        r"|\b(no|not|without|n't) (consent|permission)|\bdnc\b|\breject\w* (all|any|further|more)\b"
         r"|\b(not|never|n't)[ -](to |wish to |want to |want )?(be )?(contact|e?-?mail|receiv|send)"
         r"|inactive|not active|deactivated by",
         Refusal.UNSUBSCRIBED,
         "The person unsubscribed.",
         _BY_FORM,
     ),
-    _Meaning(r"bounc|\bcleaned\b|undeliverable", Refusal.BOUNCED, "Mail to the address bounced.", _BY_FORM),
     _Meaning(
-        r"\bpending\b|\b(not|never|yet to|n't)\b.{0,20}\bconfirm|unconfirmed|await\w* confirmation"
+        r"bounc|\bcleaned\b|undeliverable|\b(cannot|can't|could not) be delivered",
+        Refusal.BOUNCED,
+        "Mail to the address bounced.",
+        _BY_FORM,
+    ),
+    _Meaning(
+        r"\bpending\b|\b(not|never|(yet|has|have|needs?) to|must|n't)\b.{0,20}\b(confirm|verif)"
+        r"|unconfirmed|await\w* confirmation|confirmation\b.{0,20}\b(outstanding|missing|open|not)\b"
         r"|wait\w* .{0,30}\b(confirm|opt-?in)|\bre-?confirm"
         r"|\bopt-?in\b.{0,20}\b(not|incomplete|missing|required|outstanding|open)\b",
         Refusal.PENDING,
@@ -193,7 +206,7 @@ _MEANINGS = (
         "Only the person can, by the mail that Mailchimp sent.",
     ),
     _Meaning(
-        r"complain|suppress|report\w* .{0,20}(spam|abuse)|\b(block|black|deny)[ -]?list"
+        r"complain|suppress|(report|flag)\w* .{0,20}(spam|abus)|\b(block|black|deny)[ -]?list"
         r"|\bblocked\b|\bbanned\b|quarantin|\b(as|marked) .{0,20}(spam|junk)",
         Refusal.COMPLIANCE_STATE,
         "The person complained, and Mailchimp lets nobody but them change that.",

@@ -20,11 +20,14 @@ from alembic.script import ScriptDirectory
 from cryptography.fernet import Fernet
 from kinetic_mailchimp.audit import AuditTrail, Decision, Direction
 from kinetic_mailchimp.audit.storage.database import PROFILE, Database
-from kinetic_mailchimp.audit.storage.schema import decisions, metadata, runs, same_person
+from kinetic_mailchimp.audit.storage.schema import decisions, metadata, properties, runs, same_person
 from kinetic_mailchimp.audit.trail.environment import record_encryption
 from kinetic_mailchimp.kit.database import url as database_url
+from kinetic_mailchimp.kit.database.profile import Profile
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 
+BY_STEPS = replace(PROFILE, create_schema=None)
+"""A trail that Alembic makes, as it upgrades one."""
 Make = Callable[..., Decision]
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 
@@ -39,8 +42,9 @@ def test_a_run_has_its_direction(trail: AuditTrail) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*expression-based index .?ix_decisions_person")
-def test_the_migrations_make_exactly_the_tables_that_the_code_knows(url: str) -> None:
-    database = Database(url)
+@pytest.mark.parametrize("profile", [PROFILE, BY_STEPS], ids=["at once", "by steps"])
+def test_a_new_trail_has_exactly_the_tables_that_the_code_knows(url: str, profile: Profile) -> None:
+    database = Database(url, profile)
     with database.reading() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         config = PROFILE.alembic_config()
@@ -52,6 +56,18 @@ def test_the_migrations_make_exactly_the_tables_that_the_code_knows(url: str) ->
             for table in metadata.sorted_tables:
                 assert inspector.get_table_comment(table.name)["text"] == table.comment
     database.close()
+
+
+def test_a_trail_is_made_at_once_as_by_all_steps(tmp_path: Path) -> None:
+    made = []
+    for name, profile in (("at_once", PROFILE), ("by_steps", BY_STEPS)):
+        database = Database(f"sqlite:///{tmp_path / name}", profile)
+        with database.reading() as connection:
+            objects = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master ORDER BY name").all()
+            fixed = connection.execute(sa.select(properties.c.name).order_by(properties.c.name)).all()
+        made.append(([(name, " ".join((sql or "").split())) for name, sql in objects], fixed))
+        database.close()
+    assert made[0] == made[1]
 
 
 def test_people_are_found_by_the_beginning_of_their_digest(sqlite_url: str) -> None:
@@ -83,8 +99,8 @@ def test_opening_says_nothing_of_its_routine(url: str, caplog: pytest.LogCapture
     alembic = logging.getLogger("alembic")
     level = alembic.level
     caplog.set_level(logging.INFO)
-    for _ in ("with a migration", "without one"):
-        AuditTrail.open(url).close()
+    Database(url, BY_STEPS).close()
+    AuditTrail.open(url).close()
     assert [record.name for record in caplog.records if record.name.startswith("alembic")] == []
     assert alembic.level == level
 

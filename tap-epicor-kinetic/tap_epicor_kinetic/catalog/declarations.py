@@ -92,6 +92,22 @@ STREAMS: tuple[StreamDeclaration, ...] = (
         change_column="ChangeDate",
         expand=("PODetails",),
     ),
+    StreamDeclaration(
+        "orders",
+        "Erp.BO.SalesOrderSvc",
+        "SalesOrders",
+        (COMPANY, "OrderNum"),
+        change_column="ChangeDate",
+        expand=("OrderDtls",),
+    ),
+    StreamDeclaration(
+        "invoices",
+        "Erp.BO.ARInvoiceSvc",
+        "ARInvoices",
+        (COMPANY, "InvoiceNum"),
+        change_column="ChangeDate",
+        expand=("InvcDtls",),
+    ),
     StreamDeclaration("gl_accounts", "Erp.BO.GLAccountSvc", "GLAccounts", (COMPANY, "COACode", "GLAccount1")),
 )
 

@@ -39,6 +39,12 @@ _COLUMNS: Mapping[str, str] = {
         CurrencyCode ExchangeRate:decimal Approve:bool ApprovalStatus ApprovedDate:time Confirmed:bool
         TotalOrder:decimal DocTotalOrder:decimal TotalTax:decimal TermsCode ShipViaCode FOB CommentText
         ChangedBy ChangeDate:time {_SYSTEM}""",
+    "orders": f"""OrderNum:int CustNum:int PONum ShipToNum OrderDate:time RequestDate:time NeedByDate:time
+        OpenOrder:bool VoidOrder:bool OrderHeld:bool EntryPerson SalesRepList TermsCode CurrencyCode
+        ExchangeRate:decimal OrderAmt:decimal DocOrderAmt:decimal {_CHANGED} {_SYSTEM}""",
+    "invoices": f"""InvoiceNum:int InvoiceType CreditMemo:bool OpenInvoice:bool Posted:bool CustNum:int
+        OrderNum:int PONum InvoiceDate:time DueDate:time TermsCode CurrencyCode ExchangeRate:decimal
+        InvoiceAmt:decimal DocInvoiceAmt:decimal InvoiceBal:decimal {_CHANGED} {_SYSTEM}""",
     "gl_accounts": f"""COACode GLAccount1 AccountDesc SegValue1 SegValue2 SegValue3 Active:bool
         EffFrom:time EffTo:time MultiCompany:bool StatisticalDesc GLAcctDispGLAcctDisp
         GLAcctDispGLShortAcct {_SYSTEM}""",

@@ -14,7 +14,8 @@ from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, parse_tim
 
 from tap_epicor_kinetic.catalog.columns import INTEGERS, TIMESTAMP
 
-CANDIDATES = ("UpdatedOn", "SysRevID", "ChangedOn")
+REVISION = "SysRevID"
+CANDIDATES = ("UpdatedOn", REVISION, "ChangedOn")
 """In this order. Dates without a time of day are none of them: they would repeat or miss a day's rows."""
 
 _DECIMALS = re.compile(r"\.(\d+)")
@@ -44,8 +45,13 @@ class Cursor:
 
     @property
     def is_timestamp(self) -> bool:
-        """True if its values are timestamps, which may be null; revisions never are."""
+        """True if its values are timestamps."""
         return self.edm_type == TIMESTAMP
+
+    @property
+    def may_be_null(self) -> bool:
+        """True if a row may have no value of it: only revisions of the database itself never are."""
+        return self.column != REVISION
 
     def literal(self, value: Scalar) -> str:
         """A value as OData writes it; timestamps keep every digit that the server gave."""

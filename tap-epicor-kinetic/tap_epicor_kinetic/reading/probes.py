@@ -25,14 +25,12 @@ def newest(reader: SetReader, cursor: Cursor, among: str = "") -> Scalar | None:
     return _end(reader, cursor.column, and_(condition, among), descending=True)
 
 
-def has_unstamped(reader: SetReader, cursor: Cursor) -> bool:
-    """Tell whether rows have no cursor value; False where the service cannot tell."""
-    if not cursor.is_timestamp or not reader.key:
-        return False
+def has_unstamped(reader: SetReader, cursor: Cursor) -> bool | None:
+    """Tell whether rows have no cursor value; None where the service cannot tell."""
     try:
-        return reader.first(reader.key[0], f"{cursor.column} eq null", (), ProbeRequest) is not None
+        return bool(reader.some(reader.key[:1], f"{cursor.column} eq null", (), ProbeRequest))
     except QueryRefusedError:
-        return False
+        return None
 
 
 def ends(reader: SetReader, column: str) -> tuple[int, int] | None:

@@ -58,13 +58,7 @@ def read_scan(
         newest = probes.newest(
             reader, planner.cursor, f"{planner.cursor.column} le {format_timestamp(latest)}"
         )
-    if bookmark.value is not None and planner.cursor and probes.has_unstamped(reader, planner.cursor):
-        warn(
-            f"{reader.path}, company {reader.company}: rows have no {planner.cursor.column}, so nobody can"
-            " tell whether they changed: each run reads them. Follow another column by `cursors`, such as"
-            " SysRevID, to read them once."
-        )
-        planner = replace(planner, reads_unstamped=True)
+    planner = _with_unstamped(reader, planner, bookmark, warn)
     scan = planner.begin(bookmark, newest)
     if is_open and scan is not bookmark.unfinished:
         scan = replace(scan, is_open=True)
@@ -94,6 +88,29 @@ def _with_usable_cursor(
             f" table. ({error.message})"
         )
         return replace(planner, cursor=None), None
+
+
+def _with_unstamped(
+    reader: SetReader, planner: Planner, bookmark: Bookmark, warn: Callable[[str], None]
+) -> Planner:
+    """The planner, reading rows without a cursor value too where there are any."""
+    cursor = planner.cursor
+    # The first scan by timestamps reads them unasked.
+    if not cursor or not cursor.may_be_null or (bookmark.value is None and cursor.is_timestamp):
+        return planner
+    found = probes.has_unstamped(reader, cursor)
+    another = "Follow another column by `cursors`, such as SysRevID,"
+    if found is None:
+        warn(
+            f"{reader.path}: the service cannot tell whether rows have no {cursor.column}. Changes of such"
+            f" rows are not read. {another} if there are any."
+        )
+    elif found:
+        warn(
+            f"{reader.path}, company {reader.company}: rows have no {cursor.column}, so nobody can tell"
+            f" whether they changed: each run reads them. {another} to read them once."
+        )
+    return replace(planner, reads_unstamped=bool(found))
 
 
 def _latest(reader: SetReader) -> dt.datetime | None:

@@ -147,7 +147,7 @@ class Planner:
         is_bounded = scan.through is not None and not scan.is_open
         upper = cursor.through(scan.through) if is_bounded else ""
         if scan.is_first:
-            if upper and cursor.is_timestamp:
+            if upper and (cursor.is_timestamp or self.reads_unstamped):
                 # Rows that were never changed have no timestamp.
                 upper = or_(upper, f"{cursor.column} eq null")
             return and_(self._start_condition(), self._since(part), upper)

@@ -109,18 +109,24 @@ class SetReader:
             order: Columns to order by, each with ` desc` where it descends.
             kind: The way to take a failure, as for `EpicorClient.read`.
         """
-        rows = self.client.read(
+        rows = self.some((column,), condition, order, kind)
+        normalize_values(rows, self.types)
+        return rows[0].get(column) if rows else None
+
+    def some(
+        self, columns: Sequence[str], condition: str, order: Sequence[str], kind: type[Request]
+    ) -> list[Row]:
+        """The first row that fits, with these columns; none without one. The rest as for `first`."""
+        return self.client.read(
             self.company,
             self.path,
             filter=and_(self.base, condition),
             orderby=order,
-            select=(column,),
+            select=columns,
             top=1,
             parameters=self.parameters,
             kind=kind,
         )
-        normalize_values(rows, self.types)
-        return rows[0].get(column) if rows else None
 
     def _read(self, columns: Sequence[str], condition: str, order: Sequence[str], **more: Any) -> list[Row]:  # noqa: ANN401 (options of `read`)
         rows = self.client.read(

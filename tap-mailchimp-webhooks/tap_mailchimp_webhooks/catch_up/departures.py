@@ -85,7 +85,8 @@ class Departures:
         if not self._lookups or self._failed_lookups >= MOST_FAILED_LOOKUPS:
             return {}
         self._lookups -= 1
-        path = f"lists/{self._list_id}/members/{subscriber_hash(member['email_address'])}/activity-feed"
+        member_id = member.get("id") or subscriber_hash(member["email_address"])
+        path = f"lists/{self._list_id}/members/{member_id}/activity-feed"
         try:
             feed = self._client.get(path, activity_filters="unsub", count=1).get("activity") or ()
         except NotFoundError:

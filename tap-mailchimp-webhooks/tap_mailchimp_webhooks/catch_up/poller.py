@@ -109,9 +109,16 @@ class CatchUp:
         since = self._since(list_id, until)
         audience = _Audience(self._client, self._inbox, list_id)
         found = 0
+        failures = []
         for status in OPTED_OUT:
-            for mark, members in self._members(list_id, since, status=status):
-                found += self._store(audience.opt_outs(members, mark, until))
+            try:
+                for mark, members in self._members(list_id, since, status=status):
+                    found += self._store(audience.opt_outs(members, mark, until))
+            except ConnectorError as error:
+                # People of the other statuses opted out, too.
+                failures.append(error)
+        if failures:
+            raise failures[0]
         if self._settings.all_changes:
             start = since or until - WITHOUT_BACKFILL
             for mark, members in self._members(list_id, start, status=SUBSCRIBED):

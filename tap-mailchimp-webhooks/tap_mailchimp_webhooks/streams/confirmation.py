@@ -16,7 +16,7 @@ from typing import Any
 from kinetic_mailchimp.kit.errors import ConnectorError, NotFoundError
 from kinetic_mailchimp.kit.parsing.email_address import email_key
 from kinetic_mailchimp.kit.parsing.timestamps import Clock, parse_timestamp, utc_now
-from kinetic_mailchimp.mailchimp import MailchimpClient, subscriber_hash
+from kinetic_mailchimp.mailchimp import MailchimpClient
 
 from tap_mailchimp_webhooks.events.event import (
     CATCH_UP,
@@ -131,7 +131,7 @@ class Confirmer:
             if key in found or failures >= MOST_FAILURES:
                 continue
             try:
-                found[key] = self._client.member(list_id, subscriber_hash(address), fields=FIELDS)
+                found[key] = self._client.find_member(list_id, address, fields=FIELDS)
             except NotFoundError:
                 found[key] = None
             except ConnectorError as error:

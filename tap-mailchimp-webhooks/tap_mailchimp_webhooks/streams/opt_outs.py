@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
-from kinetic_mailchimp.mailchimp import MailchimpClient
+from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp, utc_now
+from kinetic_mailchimp.mailchimp import MailchimpClient, member_key
 from singer_sdk import typing as th
 from singer_sdk.helpers.types import Context, Record
 from typing_extensions import override
@@ -79,7 +79,7 @@ def opt_out_record(member: Mapping[str, Any], list_id: str) -> dict[str, Any]:
     """The record of a member, in the shape of the contact event that leads to its status."""
     event_type, details = EVENT_OF[member["status"]]
     changed = str(member.get("last_changed") or "")
-    state = {"list_id": list_id, "member": member.get("id"), "status": member["status"], "at": changed}
+    state = {"list_id": list_id, "member": member_key(member), "status": member["status"], "at": changed}
     return {
         "event_id": event_id_of({"origin": OPT_OUTS, **state}),
         "type": event_type,
@@ -91,8 +91,9 @@ def opt_out_record(member: Mapping[str, Any], list_id: str) -> dict[str, Any]:
     }
 
 
-def _utc(text: str) -> str | None:
+def _utc(text: str) -> str:
+    """The time of a change in UTC; where it is none, the present one, at which the opt-out holds."""
     try:
         return rfc3339(parse_timestamp(text))
     except ValueError:
-        return None
+        return rfc3339(utc_now())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from kinetic_mailchimp.kit.errors import ConnectorError
 from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
 from kinetic_mailchimp.mailchimp import MailchimpClient
 
@@ -15,6 +17,8 @@ from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.webhooks.register import EVENTS, is_as_wanted, sources
 from tap_mailchimp_webhooks.webhooks.registry import registered_webhooks
 from tap_mailchimp_webhooks.webhooks.urls import PATH, mask_url
+
+logger = logging.getLogger(__name__)
 
 PERIOD = timedelta(days=7)
 RETRY_PERIOD = timedelta(minutes=75)
@@ -95,12 +99,22 @@ def webhook_health(
         if not hooks:
             continue
         arrived = count_deliveries(inbox.database, list_id, now - PERIOD)
-        activity = client.get(f"lists/{list_id}/activity", count=PERIOD.days + 1).get("activity") or ()
+        activity = _activity(client, list_id)
         for hook in hooks:
             made_at = registered.get((list_id, str(hook["id"])))
             is_ours = made_at is not None or f"{PATH}/" in str(hook["url"])
             days = counted_days(activity, arrived.last_at, made_at, now) if is_ours else 0
             yield _health(hook, list_id, Signs(arrived, days, made_at), now, is_ours=is_ours)
+
+
+def _activity(client: MailchimpClient, list_id: str) -> list[Mapping[str, Any]]:
+    """What Mailchimp counted day by day; nothing where it does not tell: the webhooks are judged without."""
+    try:
+        days = client.get(f"lists/{list_id}/activity", count=PERIOD.days + 1).get("activity")
+    except ConnectorError as error:
+        logger.warning("The activity of audience %s cannot be read: %s", list_id, error)
+        return []
+    return [day for day in days if isinstance(day, dict)] if isinstance(days, list) else []
 
 
 def counted_days(

@@ -142,7 +142,7 @@ class Registrar:
 def is_as_wanted(hook: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """True if a webhook reports the events of the sources that it should."""
     return all(
-        bool(hook.get(part, {}).get(name, False)) == value
+        bool((hook.get(part) or {}).get(name, False)) == value
         for part in ("events", "sources")
         for name, value in wanted[part].items()
     )

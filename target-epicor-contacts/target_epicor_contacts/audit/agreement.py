@@ -53,30 +53,43 @@ def _value_in(row: EpicorRow, tag: str, merge_fields: Mapping[str, str]) -> Any:
     return parts.get("", parts)
 
 
-def agreed_values(planned: BatchPlan, result: BatchResult) -> dict[MemberKey, dict[str, Any]]:
-    """The merge fields in which both sides agree after a batch: value by tag, by member."""
+def agreed_values(planned: BatchPlan, result: BatchResult) -> dict[MemberKey, dict[str, Any] | None]:
+    """The merge fields in which both sides agree after a batch: value by tag, by member.
+
+    None for an address that was given up: whoever gets it next, be it the same person, is new there.
+    """
     found: dict[MemberKey, dict[str, Any]] = defaultdict(dict)
+    given_up: set[MemberKey] = set()
     for event in sorted(planned.events, key=lambda event: event.update.event_time.at):
         update = event.update
         writes = [write for row_id in event.matched if (write := result.writes.get(row_id))]
         if not update.list_id or EventResult(event, result).is_open:
             continue
+        here = (update.list_id, update.key)
         for tag, columns in event.agreed.items():
             stored = not any(write.gone or not write.refused.keys().isdisjoint(columns) for write in writes)
             if stored and tag in update.merges and tag not in update.overwritten:
-                found[update.list_id, update.key][tag] = update.merges[tag]
-        if update.new_key and event.person != update.key:
-            found.setdefault((update.list_id, update.new_key), {})
-    return found
+                found[here][tag] = update.merges[tag]
+        if update.new_key and event.person != update.key and "address" not in event.superseded:
+            new = (update.list_id, update.new_key)
+            found[new] |= found.pop(here, {})
+            given_up |= {here, new}
+            if event.person == update.new_key:
+                given_up.discard(new)
+    return {**found, **dict.fromkeys(given_up - _still_open(planned, result))}
 
 
 def ended_writes(
     planned: BatchPlan, result: BatchResult, writes: Mapping[MemberKey, Mapping[str, OpenWrite]]
 ) -> dict[MemberKey, Mapping[str, OpenWrite]]:
     """The writes of a batch whose end is known."""
-    still_open = {
+    still_open = _still_open(planned, result)
+    return {member: of_tags for member, of_tags in writes.items() if member not in still_open}
+
+
+def _still_open(planned: BatchPlan, result: BatchResult) -> set[MemberKey]:
+    return {
         (event.update.list_id or "", event.update.key)
         for event in planned.events
         if EventResult(event, result).is_open
     }
-    return {member: of_tags for member, of_tags in writes.items() if member not in still_open}

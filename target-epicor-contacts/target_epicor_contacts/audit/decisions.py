@@ -84,16 +84,16 @@ def decide(event: EventPlan, batch: BatchResult, rules: Rules, unmatched: Unmatc
     )
 
 
-def decide_unanswered(aborted: Decision, update: ContactUpdate, error: ConnectorError) -> Decision:
+def decide_unanswered(aborted: Decision, record: Mapping[str, Any] | None, error: ConnectorError) -> Decision:
     """The decision about a record whose person Kinetic cannot be asked about, while it answers about others.
 
     Args:
         aborted: The decision as it would be if the run had ended.
-        update: The record.
+        record: The record, for a dead letter; None where what it is about waits elsewhere.
         error: What remained after all attempts.
     """
     detail = f"Every look-up of this address fails, and one of another does not. {error}"
-    return replace(aborted, reason="no_answer_about_it", detail=detail, dead_letter=update.record)
+    return replace(aborted, reason="no_answer_about_it", detail=detail, dead_letter=record)
 
 
 def _decision(

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState
+from kinetic_mailchimp.audit.state.given_up import PEOPLE_NAMESPACE
 from msgspec.structs import replace
 
 from target_epicor_contacts.audit.event_result import BatchResult, EventResult
 from target_epicor_contacts.epicor.entities import EpicorRow
 from target_epicor_contacts.rules.plan import BatchPlan
 from target_epicor_contacts.state.person_state import PersonState
-
-LEDGER = "target-epicor-contacts"
 
 PersonStates = Mapping[str, PersonState]
 """By address."""
@@ -47,7 +46,7 @@ def ledger_changes(
         flag_column: The setting of that name.
     """
     changes = {
-        LEDGER: _states_to_store(before.states, planned, result),
+        PEOPLE_NAMESPACE: _states_to_store(before.states, planned, result),
         FLAGS_NAMESPACE: _flags_to_store(before, planned, result, flag_column),
     }
     return {namespace: entries for namespace, entries in changes.items() if entries}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 
 from kinetic_mailchimp.epicor import EpicorClient, Row
@@ -15,6 +16,8 @@ from target_epicor_contacts.epicor.entities import EMAIL, Entity
 
 logger = logging.getLogger(__name__)
 
+PROBED_AGAIN = 600.0
+"""Seconds for which a database without capitals counts as one that takes no account of them."""
 PROBED_ROWS = 100
 """Rows among which an address with capitals is looked for, where `tolower` is refused."""
 
@@ -48,15 +51,22 @@ class AddressQuery:
     Args:
         entities: The kinds of rows that hold addresses.
         address_filter: The way to ask the server for an address.
+        clock: Monotonic seconds.
     """
 
     def __init__(
-        self, client: EpicorClient, entities: Iterable[Entity], address_filter: AddressFilter
+        self,
+        client: EpicorClient,
+        entities: Iterable[Entity],
+        address_filter: AddressFilter,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._entities = tuple(entities)
         self._address_filter = address_filter
-        self._by_case: bool | None = True if address_filter is AddressFilter.TOLOWER else None
+        self._by_case = address_filter is AddressFilter.TOLOWER
+        self._clock = clock
+        self._probe_at = float("-inf")
 
     def conditions(self, addresses: Sequence[str]) -> list[str]:
         """The OData conditions for addresses.
@@ -64,8 +74,10 @@ class AddressQuery:
         Raises:
             ConfigurationError: The database tells capitals apart, and cannot be asked in lower case.
         """
-        if self._by_case is None:
+        if not self._by_case and self._clock() >= self._probe_at:
+            # The first row with capitals may come while a run follows for days.
             self._by_case = self._tells_capitals_apart()
+            self._probe_at = self._clock() + PROBED_AGAIN
         return [self._address_filter.condition(address, by_case=self._by_case) for address in addresses]
 
     def describe_capitals(self) -> str:

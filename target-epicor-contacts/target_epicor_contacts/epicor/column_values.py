@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from html.entities import html5
 from typing import Any
 
 from kinetic_mailchimp.kit.errors import DataError
@@ -16,21 +14,12 @@ from kinetic_mailchimp.kit.parsing.countries import country_code, country_name
 from kinetic_mailchimp.kit.parsing.numbers import bounded_decimal
 from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
 
-_BROKEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffd-\uffff]")
-_ENTITY = re.compile(r"&(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-
 COUNTRY = "country"
 """The type of a text that names a country: a code and a name mean the same."""
 
 
 class InvalidValueError(DataError):
     """A value that its column cannot take."""
-
-
-def is_damaged(text: str) -> bool:
-    """True if a text was broken on its way: it has a lost character, half of one, or an HTML entity."""
-    entities = (found[1] for found in _ENTITY.finditer(text))
-    return bool(_BROKEN.search(text)) or any(name[0] == "#" or f"{name};" in html5 for name in entities)
 
 
 def coerce(column: str, value: Any, edm_type: str) -> Any:  # noqa: ANN401 (any JSON)

@@ -9,7 +9,8 @@ from typing import Any
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
 
-from target_epicor_contacts.epicor.column_values import COUNTRY, InvalidValueError, coerce, is_damaged
+from target_epicor_contacts.epicor.column_values import COUNTRY, InvalidValueError, coerce
+from target_epicor_contacts.epicor.damaged_text import is_damaged
 from target_epicor_contacts.epicor.entities import CONTACT, EMAIL, Entity
 
 NEVER_WRITTEN: Mapping[str, str] = {

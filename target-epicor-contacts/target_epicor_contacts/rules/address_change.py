@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from msgspec import structs
 
 from target_epicor_contacts.contract.event_order import Age, EventTime
+from target_epicor_contacts.epicor.column_values import InvalidValueError
 from target_epicor_contacts.epicor.entities import EMAIL, SYNC_EMAIL
 from target_epicor_contacts.rules.consent import write_status
 from target_epicor_contacts.rules.event_plan import EventPlan
@@ -48,13 +49,10 @@ def apply_move(working: WorkingCopy, event: EventPlan, matches: dict[str, MatchK
         event.superseded["address"] = "newer_event"
         return matches
     own = {row_id for row_id, kind in matches.items() if kind is MatchKind.ONLY_ADDRESS}
-    for row_id in sorted(own):
-        working.write(event, row_id, EMAIL, new_email)
-        if working.values(row_id).get(SYNC_EMAIL) and not own.issuperset(
-            working.contacts_of_same_person(row_id)
-        ):
-            # Kinetic would carry the address on to contacts of this person that have another one.
-            working.write(event, row_id, SYNC_EMAIL, value=False)
+    if error := _misfit(working, own, new_email):
+        event.error = event.error or error
+        return matches
+    _write_address(working, event, own, new_email)
     joined = working.state(new).taking_over(state)
     if new == update.new_key:
         joined = replace(joined, settled=update.event_time)
@@ -70,3 +68,23 @@ def apply_move(working: WorkingCopy, event: EventPlan, matches: dict[str, MatchK
         write_status(working, event, moved, joined.status)
         working.states[new] = replace(working.state(new), status=replace(joined.status, pending=False))
     return moved or matches
+
+
+def _write_address(working: WorkingCopy, event: EventPlan, own: set[str], address: str) -> None:
+    for row_id in sorted(own):
+        working.write(event, row_id, EMAIL, address)
+        if working.values(row_id).get(SYNC_EMAIL) and not own.issuperset(
+            working.contacts_of_same_person(row_id)
+        ):
+            # Kinetic would carry the address on to contacts of this person that have another one.
+            working.write(event, row_id, SYNC_EMAIL, value=False)
+
+
+def _misfit(working: WorkingCopy, row_ids: Iterable[str], address: str) -> InvalidValueError | None:
+    """The reason why the column of an address does not take it."""
+    try:
+        for row_id in row_ids:
+            working.rules.columns.coerced(working.rows[row_id].entity, EMAIL, address)
+    except InvalidValueError as error:
+        return error
+    return None

@@ -22,6 +22,8 @@ STREAM = "consent_handover"
 WITHDRAWN = "opt_out_withdrawn"
 FORMER_ADDRESS = "flag_of_former_address"
 ROW_OF_REP_GONE = "row_of_rep_gone"
+COPY_OF_OURS = "copy_of_our_flag"
+FLAG_OF_REP = "flag_of_rep"
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,16 @@ def plan_handovers(
     Args:
         handed_over: What waits.
         working: The rows and states.
-        gone: Names of rows that were deleted: a wish that stood on one sets no other flag.
+        gone: Names of rows that were deleted: a wish that stood on one sets no other flag, and a flag of ours
+            goes on to the row that has come in its place.
     """
     events = []
     ids = {row.name: row_id for row_id, row in working.rows.items()}
     for number, given in enumerate(handed_over):
         event = EventPlan(given.update, given.update.key, number)
-        if given.handover.action is HandoverAction.FLAG and given.handover.origin in gone:
+        if given.handover.action is HandoverAction.ADOPT:
+            _adopt(working, event, given, ids.get(given.row), gone)
+        elif given.handover.action is HandoverAction.FLAG and given.handover.origin in gone:
             event.ignored = ROW_OF_REP_GONE
         elif given.handover.action is HandoverAction.FLAG:
             _set(working, event, given, ids.get(given.row))
@@ -124,6 +129,23 @@ def _take_back(working: WorkingCopy, event: EventPlan, given: HandedOver, row_id
         if working.is_flagged(name):
             working.flags.setdefault(given.row, FlagState(update.key, handover.cause))
     apply_status(working, event, matches)
+
+
+def _adopt(
+    working: WorkingCopy, event: EventPlan, given: HandedOver, row_id: str | None, gone: Collection[str]
+) -> None:
+    """Take a flag for ours, which a row has that came in the place of another one."""
+    key, origin = given.update.key, given.handover.origin
+    matches = {name: kind for name, kind in working.match(key).items() if name == row_id}
+    is_ours = origin in gone and origin in working.flags and given.row not in working.flags
+    if not (is_ours and any(map(working.is_flagged, matches))):
+        event.ignored = FLAG_OF_REP
+        return
+    event.matched, event.reason = tuple(matches), COPY_OF_OURS
+    working.flags[given.row] = working.flags.pop(origin)
+    known = working.state(key).status
+    if known and known.value is Status.SUBSCRIBED:
+        write_status(working, event, matches, known)
 
 
 def _withdraw(working: WorkingCopy, event: EventPlan, handover: Handover, ids: Mapping[str, str]) -> None:

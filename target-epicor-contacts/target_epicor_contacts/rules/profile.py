@@ -255,4 +255,5 @@ def _derive_name(working: WorkingCopy, event: EventPlan, row_id: str) -> None:
     values = working.values(row_id)
     words = (str(values.get(part) or "").strip() for part in NAME_PARTS)
     if name := " ".join(word for word in words if word):
-        working.write_if_other(event, row_id, NAME, name, "Edm.String")
+        fitting = working.rules.columns.cut(CONTACT, NAME, name)
+        working.write_if_other(event, row_id, NAME, fitting, "Edm.String")

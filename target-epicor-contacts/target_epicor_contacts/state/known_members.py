@@ -127,7 +127,7 @@ class KnownMember:
         baseline = self._own_baseline
         news = {
             f"{PREFIX}{tag}": _spelled(value, baseline.get(tag))
-            for tag, value in {**self.inherited, **values}.items()
+            for tag, value in {**self.baseline, **values}.items()
             if not _same(value, baseline.get(tag))
         }
         done = {f"{PREFIX}{tag}" for tag in written}
@@ -202,19 +202,20 @@ def with_echo(update: ContactUpdate, known: KnownMembers) -> ContactUpdate:
 
 
 def agreed_entries(
-    agreed: Mapping[MemberKey, Mapping[str, Any]], known: KnownMembers, written: OpenWrites
+    agreed: Mapping[MemberKey, Mapping[str, Any] | None], known: KnownMembers, written: OpenWrites
 ) -> Entries:
     """The changes of the ledger after both sides were seen to agree.
 
     Args:
-        agreed: Value by tag, by member.
+        agreed: Value by tag, by member; None for an address that is nobody's any more.
         known: From `read_known_members`, or `writing`.
         written: What was written meanwhile, and is known to have ended.
     """
     changes: Entries = defaultdict(dict)
     for member in {*agreed, *written}:
-        entry = known.get(member, KnownMember()).with_values(agreed.get(member, {}), written.get(member, ()))
-        if entry is not None:
+        values, here = agreed.get(member, {}), known.get(member, KnownMember())
+        entry = None if values is None else here.with_values(values, written.get(member, ()))
+        if entry is not None or values is None:
             changes[agreed_namespace(member[0])][subscriber_hash(member[1])] = entry
     return changes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from msgspec.structs import replace
 
 from target_mailchimp.audience.audience import MERGE_FIELD
 from target_mailchimp.audience.stored_form import is_same
+from target_mailchimp.audience.tags import with_seen_tags
 
 
 def state_of_member(member: Mapping[str, Any]) -> MemberState:
@@ -30,7 +32,7 @@ def state_of_member(member: Mapping[str, Any]) -> MemberState:
     sent |= {f"interests.{key}": value for key, value in (member.get("interests") or {}).items()}
     sent |= {name: member[name] for name in ("language", "vip") if name in member}
     if "tags" in member:
-        sent["tags"] = sorted(str(tag["name"]) for tag in member["tags"])
+        sent["tags"] = sorted(html.unescape(str(tag["name"])) for tag in member["tags"])
     reason = str(member.get("unsubscribe_reason") or "").lower()
     return MemberState(
         address=str(member["email_address"]),
@@ -72,7 +74,11 @@ def without_baseline(state: MemberState, names: Collection[str]) -> MemberState:
 
 
 def seen_member(
-    state: MemberState | None, member: Mapping[str, Any], *, is_first_look: bool = False
+    state: MemberState | None,
+    member: Mapping[str, Any],
+    *,
+    is_first_look: bool = False,
+    owned_tags: Collection[str] = (),
 ) -> MemberState:
     """The state after a look at Mailchimp: the values sent before stay, and the others are noted beside them.
 
@@ -82,12 +88,14 @@ def seen_member(
         is_first_look: Whether nothing is known of the audience: then the values that Mailchimp has yield to
             those of rows, and none was agreed on. A member that appears later has none: it may be a contact
             that has another address now.
+        owned_tags: The tags that are remembered as Mailchimp shows them.
     """
     now = state_of_member(member)
     if state is None and is_first_look:
         return replace(now, field_owner=dict.fromkeys(now.sent))
     if state is None:
-        return replace(now, sent={}, shown=_edits(now.sent, {}))
+        tags = with_seen_tags({}, now.sent.get("tags", ()), owned_tags)
+        return replace(now, sent=tags, shown=_edits(now.sent, {}))
     sent = state.sent
     if state.contact_id and now.contact_id and state.contact_id != now.contact_id:
         # Another contact under the address: both sides never agreed about it.
@@ -96,6 +104,7 @@ def seen_member(
         # The answer to this write was not stored: values that Mailchimp shows, it took.
         taken = {name: value for name, value in state.sending.items() if is_same(now.sent.get(name), value)}
         sent = {**sent, **taken}
+    sent = with_seen_tags(sent, now.sent.get("tags", ()), owned_tags)
     shown = _edits(now.sent, sent)
     return replace(
         state,

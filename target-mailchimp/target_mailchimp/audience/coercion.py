@@ -51,6 +51,7 @@ class MergeField:
         placeholder: Stands for a state and a zip that an address does not have; empty for none.
         merge_id: Mailchimp's number of the field: a field made again under its tag has another.
         signature: Tells this definition of the field from an earlier or later one.
+        label: The name that people see.
     """
 
     tag: str
@@ -61,6 +62,7 @@ class MergeField:
     placeholder: str = ""
     merge_id: int = 0
     signature: str = ""
+    label: str = ""
 
     @classmethod
     def from_api(cls, field: Mapping[str, Any], *, placeholder: str = "") -> MergeField:
@@ -80,10 +82,11 @@ class MergeField:
             # Some texts are shown with entities, as a page would have them.
             choices=tuple(html.unescape(str(choice)) for choice in options.get("choices") or ()),
             phone_format=str(options.get("phone_format") or "none"),
-            date_format=str(options.get("date_format") or ""),
+            date_format=str(options.get("date_format") or "").upper(),
             placeholder=placeholder,
             merge_id=merge_id if isinstance(merge_id, int) else 0,
             signature=hashlib.sha256(definition.encode()).hexdigest()[:16],
+            label=html.unescape(str(field.get("name") or "")),
         )
 
     @property

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
-from kinetic_mailchimp.mailchimp import MailchimpClient, RefusedError
+from kinetic_mailchimp.kit.errors import (
+    ConfigurationError,
+    DataError,
+    PermissionDeniedError,
+    TransientError,
+)
+from kinetic_mailchimp.mailchimp import MailchimpClient
 
 from target_mailchimp.audience.audience import Audience, interest_key
 from target_mailchimp.audience.coercion import MergeField
 from target_mailchimp.audience.merge_fields import missing_fields
 
 logger = logging.getLogger(__name__)
+
+_OPTIONAL = (DataError, PermissionDeniedError, TransientError)
+"""Failures of a call that a run can do without."""
 
 
 class AudienceDirectory:
@@ -109,7 +117,7 @@ class AudienceDirectory:
                 continue
             try:
                 made = self._field(self._client.create_merge_field(audience.id, new.as_body()))
-            except RefusedError as error:
+            except _OPTIONAL as error:
                 # The values of this field are left out and audited; all others still travel.
                 logger.warning("Merge field %s cannot be made: %s", new.tag, error)
                 continue
@@ -120,14 +128,23 @@ class AudienceDirectory:
     def _interests(self, list_id: str) -> dict[str, str]:
         ids: dict[str, str] = {}
         ambiguous: set[str] = set()
-        for category in self._client.interest_categories(list_id):
-            for interest in self._client.interests(list_id, str(category["id"])):
-                interest_id, name = str(interest["id"]), interest_key(str(interest.get("name")))
-                if name in ids:
-                    ambiguous.add(name)
-                ids[interest_id] = ids[name] = interest_id
-                ids[f"{interest_key(str(category.get('title')))}/{name}"] = interest_id
+        for title, interest in self._listed_interests(list_id):
+            interest_id, name = str(interest["id"]), interest_key(str(interest.get("name")))
+            if name in ids:
+                ambiguous.add(name)
+            ids[interest_id] = ids[name] = interest_id
+            ids[f"{interest_key(title)}/{name}"] = interest_id
         return {name: interest_id for name, interest_id in ids.items() if name not in ambiguous}
+
+    def _listed_interests(self, list_id: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """The interests of an audience, each with the title of its group."""
+        try:
+            for category in self._client.interest_categories(list_id):
+                for interest in self._client.interests(list_id, str(category["id"])):
+                    yield str(category.get("title")), interest
+        except _OPTIONAL as error:
+            # As for a merge field that cannot be made: an opt-out does not wait for an interest.
+            logger.warning("Interests of audience %s are left out: %s", list_id, error)
 
 
 def require_audience(directory: AudienceDirectory, named: str) -> Audience:
@@ -147,4 +164,4 @@ def require_audience(directory: AudienceDirectory, named: str) -> Audience:
 
 
 def _same(name: str, other: str) -> bool:
-    return name.strip().lower() == other.strip().lower()
+    return interest_key(name) == interest_key(other)

@@ -14,6 +14,7 @@ import msgspec
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience, interest_key
 from target_mailchimp.audience.coercion import UnfitValueError, coerce
 from target_mailchimp.audience.merge_fields import RESERVED_TAGS, tag_of
+from target_mailchimp.audience.tags import LONGEST_TAG
 from target_mailchimp.contract.member_record import MemberRecord
 
 _NESTED = ("merge_fields", "interests")
@@ -76,6 +77,11 @@ def wanted_values(record: MemberRecord, audience: Audience) -> Wanted:
         except (TypeError, ValueError, KeyError):
             left_out.append(LeftOut(name, "malformed_attribute", "Mailchimp takes no such value"))
     values |= {f"{PERMISSION}{name}": given for name, given in record.permissions.items()}
+    left_out += (
+        LeftOut("tags", "tag_too_long", f"a tag has {LONGEST_TAG} characters at most, {tag[:20]!r}… has more")
+        for tag in record.tags or ()
+        if len(tag) > LONGEST_TAG
+    )
     return Wanted(values, tuple(left_out))
 
 

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord
 from target_mailchimp.planning.membership import Membership
+from target_mailchimp.planning.purchases import due_at_once
 from target_mailchimp.rules.consent import LEFT_ROW_OPTED_OUT
 from target_mailchimp.rules.plan import LEFT_BEHIND, RESTORED, NoWrite
 from target_mailchimp.writing.write_result import WriteResult
@@ -75,6 +76,7 @@ def of_no_write(decided: NoWrite, list_id: str) -> Decision:
         decided.detail,
         changes=decided.changes or None,
         targets=f"list {list_id}",
+        dead_letter=decided.record.raw if decided.action is Action.QUARANTINED else None,
     )
 
 
@@ -146,6 +148,7 @@ def ledger_changes(membership: Membership, results: Iterable[WriteResult | NoWri
             membership.waiting_namespace,
             membership.edited_namespace,
             membership.left_namespace,
+            membership.due_namespace,
             HANDOVER_NAMESPACE,
         )
     }
@@ -182,6 +185,12 @@ def _note_member(changes: LedgerChanges, membership: Membership, result: WriteRe
         changes[membership.sources_namespace].update(sources)
         for other in result.detached:
             _note_left(changes, membership, other.member, other.state)
+        # What was bought under a row is told to its member, as soon as there is one.
+        before = result.write.state if isinstance(result, WriteResult) and not result.write.former else None
+        known = before.rows.keys() if before else frozenset()
+        if membership.sums_purchases and not (after.rows.keys() <= known and not result.detached):
+            states = (after, *(other.state for other in result.detached))
+            changes[membership.due_namespace] |= due_at_once(row for state in states for row in state.rows)
 
 
 def _note_left(changes: LedgerChanges, membership: Membership, member: str, state: MemberState) -> None:

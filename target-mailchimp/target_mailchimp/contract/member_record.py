@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from kinetic_mailchimp.audit.state.flag_state import FlagState
 from kinetic_mailchimp.audit.state.member_state import is_older
-from kinetic_mailchimp.kit.parsing.email_address import InvalidEmailError, parse_email
+from kinetic_mailchimp.kit.parsing.email_address import InvalidEmailError, find_address, parse_email
 from kinetic_mailchimp.mailchimp import subscriber_hash
 from msgspec.structs import force_setattr, replace
 
@@ -62,6 +62,7 @@ class MemberRecord(msgspec.Struct, frozen=True):
         others: Older rows with the same address in the same batch, the oldest first.
         carried: Our own flag on the row, where the record's opt-out is that: no rep wished it.
         source: The source row, told apart from rows of other streams; empty when the record names none.
+        is_mailable: False for an opt-out under an address that is not a valid one: a member may have it.
     """
 
     stream: str
@@ -83,6 +84,7 @@ class MemberRecord(msgspec.Struct, frozen=True):
     others: tuple[MemberRecord, ...] = ()
     carried: FlagState | None = None
     source: str = ""
+    is_mailable: bool = True
 
     def __post_init__(self) -> None:
         """Name the source row once: it is asked for twenty times."""
@@ -132,7 +134,7 @@ class InvalidRecord(msgspec.Struct, frozen=True):
         return self.reason != "empty" and _lowers_consent(_text(self.raw.get("status")).lower())
 
 
-_ADDRESS_PROBLEMS = {
+ADDRESS_PROBLEMS = {
     "empty": "The record has no e-mail address.",
     "several_addresses": "There are several addresses in the field, and nothing says which one is meant.",
     "not_an_address": "The value of the field is not an e-mail address.",
@@ -149,12 +151,16 @@ def read_record(stream: str, record: Mapping[str, Any]) -> MemberRecord | Invali
         record: As the tap or mapper wrote it.
     """
     raw = {name: value for name, value in record.items() if not name.startswith("_sdc_")}
-    try:
-        address = parse_email(_text(raw.get("email_address")))
-    except InvalidEmailError as error:
-        return InvalidRecord(stream, raw, error.reason, _ADDRESS_PROBLEMS[error.reason])
     values = {name: value for name, value in raw.items() if value is not None}
     status = _text(values.get("status")).lower()
+    text, is_mailable = _text(raw.get("email_address")), True
+    try:
+        address = parse_email(text)
+    except InvalidEmailError as error:
+        found = _same_text(text) if _lowers_consent(status) else ""
+        if not found:
+            return InvalidRecord(stream, raw, error.reason, ADDRESS_PROBLEMS[error.reason])
+        address, is_mailable = found, False
     if_new = _text(values.get("status_if_new")).lower()
     try:
         return MemberRecord(
@@ -174,9 +180,18 @@ def read_record(stream: str, record: Mapping[str, Any]) -> MemberRecord | Invali
             interests=_choices(values.get("interests"), "interests"),
             permissions=_permissions(values.get("marketing_permissions")),
             tags=_names(values.get("tags"), "tags"),
+            is_mailable=is_mailable,
         )
     except _MalformedError as error:
         return InvalidRecord(stream, raw, "malformed_record", str(error))
+
+
+def _same_text(text: str) -> str:
+    """The one address in a text, valid or not, to match by; empty where there is none."""
+    try:
+        return find_address(text)
+    except InvalidEmailError:
+        return ""
 
 
 class _MalformedError(ValueError):

@@ -53,14 +53,6 @@ class CarefulLoader(Loader):
         self._beyond: dict[str, str] = {}
 
     @override
-    def restore(self) -> None:
-        """Send again what was edited in Mailchimp, unless the run is about some people."""
-        if self._settings.is_about_some:
-            self.flush()
-        else:
-            super().restore()
-
-    @override
     def close(self) -> None:
         super().close()
         if self._trial:

@@ -9,10 +9,9 @@ import msgspec
 from kinetic_mailchimp.audit import AuditTrail, LedgerChanges
 from kinetic_mailchimp.audit.state.ledger import Ledger
 from kinetic_mailchimp.audit.state.member_state import MemberState
-from kinetic_mailchimp.mailchimp import MailchimpClient
 from typing_extensions import override
 
-from target_mailchimp.planning.membership import Membership, SaveLedger
+from target_mailchimp.planning.membership import Membership
 from target_mailchimp.planning.snapshot import Snapshot
 
 _FORGOTTEN = "null"
@@ -62,10 +61,8 @@ class _TrialLedger(Ledger):
 class TrialMembership(Membership):
     """The members of an audience as a dry run would leave them."""
 
-    def __init__(
-        self, client: MailchimpClient, trial: Trial, save: SaveLedger, list_id: str, *, looks_at_all: bool
-    ) -> None:
-        super().__init__(client, trial.ledger, save, list_id, looks_at_all=looks_at_all)
+    def __init__(self, *arguments: Any, trial: Trial, **named: Any) -> None:  # noqa: ANN401 (passed on as they are)
+        super().__init__(*arguments, **named)
         self._trial = trial
 
     @override

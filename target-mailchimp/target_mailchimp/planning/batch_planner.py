@@ -17,13 +17,21 @@ from target_mailchimp.planning.former_members import (
     as_of,
     follow_contacts,
     formers_of,
+    free_addresses,
+    taken_over,
     with_baseline,
     without,
 )
 from target_mailchimp.planning.membership import Membership
 from target_mailchimp.rules.consent import opt_out_of_left, plan
 from target_mailchimp.rules.deduplicate import with_waiting, without_duplicates
-from target_mailchimp.rules.hand_over import brings_opt_out, flags_to_write, is_lost, lost_flag
+from target_mailchimp.rules.hand_over import (
+    brings_opt_out,
+    flags_to_adopt,
+    flags_to_write,
+    is_lost,
+    lost_flag,
+)
 from target_mailchimp.rules.plan import FORMER_OPTED_OUT, LEFT_BEHIND, Former, NoWrite, Write
 from target_mailchimp.rules.suppression import plan_suppression
 from target_mailchimp.settings import LoadSettings
@@ -106,9 +114,11 @@ class Planner:
         )
         winners = self._with_flags(winners, states, member_of)
         # Before anything is written: no other record may find a subscriber at an address that is nobody's.
-        moved = follow_contacts(winners, states, member_of)
-        membership.note(moved)
-        states |= moved
+        self._note_moved(states, follow_contacts(winners, states, member_of))
+        given_up = membership.given_up(taken_over(winners, states))
+        self._settle(set(given_up.values()))
+        others = membership.states(set(given_up.values()) - states.keys())
+        self._note_moved(states, free_addresses(given_up, {**others, **states}))
         formers = {record.member: formers_of(record, states, member_of) for record in winners}
         wanted = {record.member for record in winners}
         # Of two rows that swap their addresses, each finds the other's member without the row that leaves it.
@@ -128,6 +138,12 @@ class Planner:
             *self._lowered_too(winners, states),
         ]
         return Planned(merged, [*entries, *extra], states, len(extra))
+
+    def _note_moved(
+        self, states: dict[str, MemberState | None], moved: Mapping[str, MemberState | None]
+    ) -> None:
+        self._membership.note(moved)
+        states.update((member, state) for member, state in moved.items() if member in states)
 
     def _left_behind(self, entries: Sequence[NoWrite | Write]) -> list[NoWrite]:
         """The members without a row, because the new address of their row is a member of its own."""
@@ -182,7 +198,7 @@ class Planner:
         is_known = any(row.source in member_of for row in record.rows)
         if not wished or is_known or not state or state.rows or state.status not in CONSENTING_STATUSES:
             return record
-        returned = self._membership.returned_at(record.member)
+        returned = self._membership.returned_at(record.member, state.own_id)
         ours = [
             row.source_key or ""
             for row in wished
@@ -248,7 +264,8 @@ class Planner:
             after = planned.after or state
             if planned.reason == "no_field_differs" and any(is_lost(row.carried) for row in record.rows):
                 planned = replace(planned, reason="flag_of_former_opt_out")
-        found = flags_to_write(record, after, self._audience.id)
+        found = flags_to_adopt(record, state, self._audience.id)
+        found |= flags_to_write(record, after, self._audience.id)
         return replace(planned, handovers={**found, **planned.handovers}) if found else planned
 
     def _plan_here(

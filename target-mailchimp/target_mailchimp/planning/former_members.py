@@ -54,6 +54,33 @@ def follow_contacts(
     return moved
 
 
+def taken_over(records: Iterable[MemberRecord], states: States) -> list[str]:
+    """The addresses of members that come with a row which is new there: the member may have given it up."""
+    return [
+        record.address
+        for record in records
+        if (state := states[record.member]) and any(row.source not in state.rows for row in record.rows)
+    ]
+
+
+def free_addresses(given_up: Mapping[str, str], states: States) -> dict[str, MemberState | None]:
+    """Give up addresses that subscribers left in Mailchimp, before rows of theirs come with the new one.
+
+    Args:
+        given_up: The subscriber hash that a person has now, by the one that they gave up.
+        states: The members with all of these.
+
+    Returns:
+        What changes, as `follow_contacts` tells it.
+    """
+    moved: dict[str, MemberState | None] = {}
+    for member, now in given_up.items():
+        former, here = states.get(member), states.get(now)
+        if former and here and _has_moved(former, here):
+            moved |= {now: with_baseline(here, [Former(member, former)]), member: None}
+    return moved
+
+
 def after_leaving(former: Former, sources: frozenset[str], here: MemberState | None) -> Former:
     """A member without the rows that left it; where they went to another member, it knows them."""
     state = without(former.state, sources)

@@ -5,24 +5,28 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from kinetic_mailchimp.audit import LedgerChanges
 from kinetic_mailchimp.audit.state.agreed import agreed_namespace, read_agreed, with_agreed
 from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState, read_flags
+from kinetic_mailchimp.audit.state.given_up import PEOPLE_NAMESPACE, given_up_for
 from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE, Handover, HandoverAction
 from kinetic_mailchimp.audit.state.ledger import Ledger
 from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace, read_members
 from kinetic_mailchimp.kit.errors import DataError
-from kinetic_mailchimp.mailchimp import MailchimpClient, member_key
+from kinetic_mailchimp.kit.parsing.email_address import email_key
+from kinetic_mailchimp.mailchimp import MailchimpClient, member_key, subscriber_hash
 from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE
 from msgspec.structs import replace
 
 from target_mailchimp.audience.api_member import seen_member, without_baseline
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience
+from target_mailchimp.audience.tags import tags_to_restore
 from target_mailchimp.contract.member_record import MemberRecord, read_record
+from target_mailchimp.planning.purchases import due_namespace
 from target_mailchimp.rules.hand_over import lost_flag
 
 logger = logging.getLogger(__name__)
@@ -41,6 +45,8 @@ class Membership:
     Args:
         ledger: Opens a namespace of the ledger.
         looks_at_all: Whether every member is looked at, and what Mailchimp once refused may be sent again.
+        owned_tags: The tags that no one else sets or takes away.
+        sums_purchases: Whether new members are told what they bought.
     """
 
     def __init__(
@@ -51,6 +57,8 @@ class Membership:
         list_id: str,
         *,
         looks_at_all: bool = False,
+        owned_tags: Collection[str] = (),
+        sums_purchases: bool = False,
     ) -> None:
         prefix = f"target-mailchimp/{list_id}"
         self.members_namespace = members_namespace(list_id)
@@ -63,6 +71,9 @@ class Membership:
         self._save = save
         self._list_id = list_id
         self._looks_at_all = looks_at_all
+        self._owned_tags = owned_tags
+        self.sums_purchases = sums_purchases
+        self.due_namespace = due_namespace(list_id)
         self._members = ledger(self.members_namespace)
         self._sources = ledger(self.sources_namespace)
         self._waiting = ledger(self.waiting_namespace)
@@ -72,6 +83,7 @@ class Membership:
         self._flags = ledger(FLAGS_NAMESPACE)
         self._handovers = ledger(HANDOVER_NAMESPACE)
         self._left = ledger(self.left_namespace)
+        self._people = ledger(PEOPLE_NAMESPACE)
         self._archived: set[str] | None = None
         self._archived_now: set[str] = set()
 
@@ -124,6 +136,11 @@ class Membership:
                 found[row] = lost_flag(handover.address, self._list_id)
         return found
 
+    def given_up(self, addresses: Iterable[str]) -> dict[str, str]:
+        """The subscriber hash that a person has now, by that of an address that they gave up in Mailchimp."""
+        found = given_up_for(self._people, map(email_key, addresses))
+        return {subscriber_hash(address): subscriber_hash(now) for address, now in found.items()}
+
     def rows_of(self, stream: str) -> Iterator[dict[str, MemberState]]:
         """The source rows of a stream that have a member, each with that member, in pages."""
         prefix = f"{stream}/"
@@ -167,17 +184,21 @@ class Membership:
         """Take note of people who were archived since the archived ones were listed."""
         self._archived_now.update(members)
 
-    def returned_at(self, member: str) -> str:
+    def returned_at(self, member: str, own_id: str) -> str:
         """When a person came back who once unsubscribed by their own act: Mailchimp's history remembers it.
 
         Asked where the audit database is lost, or the member is new to it; empty where nothing shows it.
+
+        Args:
+            member: The subscriber hash.
+            own_id: The id by which the API knows the member, where that is another one.
         """
-        path = f"lists/{self._list_id}/members/{member}/activity-feed"
+        path = f"lists/{self._list_id}/members/{own_id or member}/activity-feed"
         try:
             feed = self._client.get(path, activity_filters="unsub", count=LARGEST_PAGE).get("activity") or ()
             if all(line.get("is_admin_unsubscribed", True) for line in feed):
                 return ""
-            shown = self._client.member(self._list_id, member, fields=("timestamp_opt",))
+            shown = self._client.member(self._list_id, own_id or member, fields=("timestamp_opt",))
         except DataError as error:
             # A doubt keeps the opt-out.
             logger.warning("The history of a member cannot be read: %s", error)
@@ -220,18 +241,23 @@ class Membership:
             shown = {member_key(member): member for member in page}
             states = self._known(shown)
             seen = {
-                key: seen_member(states.get(key), member, is_first_look=since is None)
+                key: seen_member(
+                    states.get(key), member, is_first_look=since is None, owned_tags=self._owned_tags
+                )
                 for key, member in shown.items()
             }
             self._save(
                 {
                     self.members_namespace: seen,
-                    self.edited_namespace: {
-                        key: {} for key, state in seen.items() if state.shown.keys() & state.sent.keys()
-                    },
+                    self.edited_namespace: {key: {} for key, state in seen.items() if self._is_edited(state)},
                 }
             )
         self._save({self._audience_namespace: {_LISTING: {"from": dates[0].isoformat()}}})
+
+    def _is_edited(self, state: MemberState) -> bool:
+        """Tell whether Mailchimp shows other values or owned tags than were sent."""
+        fields = state.shown.keys() & state.sent.keys()
+        return bool(fields) or not tags_to_restore(state, self._owned_tags).is_empty
 
 
 def read_rows(rows: Mapping[str, Mapping[str, Any]]) -> list[MemberRecord]:

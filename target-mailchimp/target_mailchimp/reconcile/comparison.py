@@ -65,10 +65,6 @@ class Comparison(Loader):
         self._incomplete.add(stream)
 
     @override
-    def restore(self) -> None:
-        """Restore nothing: what a run would put back is drift of the row that comes."""
-
-    @override
     def complete(self, stream: str) -> None:
         """Find the members whose rows came once and do not any more.
 
@@ -81,7 +77,7 @@ class Comparison(Loader):
         self.flush()
         self._incomplete.discard(stream)
         self._complete.add(stream)
-        self._open(self._directory.get(self._settings.audience_of(stream)))
+        self.open(self._directory.get(self._settings.audience_of(stream)))
         if not self._makes_members(stream):
             return
         for list_id, membership in self._memberships.items():

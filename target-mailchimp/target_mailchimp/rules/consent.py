@@ -6,16 +6,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState, SourceRow
 from kinetic_mailchimp.audit.trail.decision import Action
 from msgspec.structs import replace
 
 from target_mailchimp.audience.audience import Audience
 from target_mailchimp.audience.member_values import describe_left_out
-from target_mailchimp.audience.tags import TagPlan, plan_tags
-from target_mailchimp.contract.member_record import NEW_STATUSES, MemberRecord
+from target_mailchimp.audience.tags import plan_tags
+from target_mailchimp.contract.member_record import ADDRESS_PROBLEMS, NEW_STATUSES, MemberRecord
 from target_mailchimp.rules.hand_over import is_of_former_address, withdraw
 from target_mailchimp.rules.merge_rows import NEWER_ROW, MergedRows, merge_rows, source_row_of
 from target_mailchimp.rules.plan import (
@@ -62,6 +60,9 @@ def plan(
     base = former.state if former else state
     if base and base.refused_for and _is_known(record, base):
         return NoWrite(record, Action.REFUSED, base.refused_for, STILL_REFUSED)
+    if base is None and not record.is_mailable:
+        reason = "not_an_address"
+        return NoWrite(record, Action.QUARANTINED, reason, ADDRESS_PROBLEMS[reason])
     if base is None:
         return _not_created(record, settings) or _creation(record, audience, settings)
     return _update(record, base, audience, settings, former, brings_opt_out=brings_opt_out)
@@ -109,7 +110,7 @@ def _creation(record: MemberRecord, audience: Audience, settings: Policy) -> Wri
         audience,
         state=None,
         merged=merged.state,
-        values=merged.changed | _batch_tags(tags),
+        values=merged.changed | tags.values,
         new_status="pending" if status == "subscribed" and audience.double_optin else status,
         tags=tags.sent,
         left_out=merged.left_out,
@@ -140,9 +141,10 @@ def _update(
         base.sent,
         replaces=settings.tags == "replace",
         inactive_tag=settings.inactive_tag if inactive == "tag" else None,
+        owned=settings.owned_tags,
     )
     state = replace(state, address=record.address)
-    if not (merged.changed or lower or tags.batch is not None or tags.single or former):
+    if not (merged.changed or lower or former) and tags.is_empty:
         after = with_tags(state, tags.sent)
         unchanged = _nothing_to_write(record, merged, after if after != base else None)
         if not handovers:
@@ -153,7 +155,7 @@ def _update(
         audience,
         base,
         state,
-        merged.changed | _batch_tags(tags),
+        merged.changed | tags.values,
         # A person who is known and turns out to be gone must not come back as a subscriber.
         new_status="unsubscribed",
         tags=tags.sent,
@@ -191,10 +193,6 @@ def _nothing_to_write(record: MemberRecord, merged: MergedRows, after: MemberSta
     return NoWrite(
         record, Action.UNCHANGED, "no_field_differs", describe_left_out(merged.left_out), after=after
     )
-
-
-def _batch_tags(tags: TagPlan) -> dict[str, Any]:
-    return {} if tags.batch is None else {"tags": tags.batch}
 
 
 def _reason(record: MemberRecord, *, lower: bool, inactive: str, restored: bool) -> str:

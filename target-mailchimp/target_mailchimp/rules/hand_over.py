@@ -80,6 +80,27 @@ def flags_to_write(record: MemberRecord, member: MemberState | None, list_id: st
     return found
 
 
+def flags_to_adopt(record: MemberRecord, member: MemberState | None, list_id: str) -> dict[str, Handover]:
+    """The flags of rows that are new at a member: each is a copy of ours, if a row that had ours is gone.
+
+    So it is where customers are merged, or get a new key.
+
+    Args:
+        record: The rows.
+        member: The member with their address, as it was known before.
+        list_id: The audience.
+    """
+    found, known = {}, member.rows if member else {}
+    for row in record.rows:
+        before = [source for source in known if source.partition("/")[0] == row.stream]
+        if row.source_key and row.wished_out and before and row.source not in before:
+            origin = before[0].partition("/")[2]
+            found[row.source_key] = Handover(
+                row.address, HandoverAction.ADOPT, origin=origin, list_id=list_id
+            )
+    return found
+
+
 def withdraw(
     record: MemberRecord, member: MemberState, list_id: str
 ) -> tuple[MemberState, dict[str, Handover]]:

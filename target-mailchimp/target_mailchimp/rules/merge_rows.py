@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience
 from target_mailchimp.audience.member_values import LeftOut, wanted_values
 from target_mailchimp.audience.stored_form import is_same
+from target_mailchimp.audience.tags import LONGEST_TAG
 from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.rules.policy import Policy
 
@@ -28,7 +29,7 @@ class MergedRows(msgspec.Struct, frozen=True):
     Attributes:
         state: With the rows and the owners of the fields; its values are the accepted ones, as before.
         changed: The values to send: those that differ from the accepted ones, and were not refused before.
-        tags: The tags of the newest row that names some, or None.
+        tags: The tags that all rows name together, or None.
         left_out: Fields that do not travel.
         restored: Whether they are only values that were edited in Mailchimp, and the source owns.
         blocked: Whether a newer row kept a value from being changed.
@@ -56,7 +57,6 @@ def merge_rows(record: MemberRecord, base: MemberState, audience: Audience, sett
     state = base
     wanted, owner = dict(base.sent), dict(base.field_owner)
     decided: set[str] = set()
-    tags: tuple[str, ...] | None = None
     left_out: list[LeftOut] = []
     blocked = False
     for row in record.rows:
@@ -66,7 +66,6 @@ def merge_rows(record: MemberRecord, base: MemberState, audience: Audience, sett
         owner = dict(state.field_owner)
         of_row = wanted_values(row, audience)
         left_out += of_row.left_out
-        tags = tags if row.tags is None else row.tags
         for name, value in of_row.values.items():
             is_same = name in wanted and wanted[name] == value
             if not (is_same or state.may_set(row.source, name)):
@@ -101,7 +100,7 @@ def merge_rows(record: MemberRecord, base: MemberState, audience: Audience, sett
     return MergedRows(
         state.with_answer(edits.agreed) if edits.agreed else state,
         changed,
-        tags,
+        state.tags,
         tuple(left_out),
         bool(changed) and changed.keys() <= edits.restored,
         blocked,
@@ -185,7 +184,10 @@ def source_row_of(row: MemberRecord, before: SourceRow | None) -> SourceRow:
     digest = zlib.crc32(repr(content).encode())
     is_touched = before is not None and before.digest == digest and before.updated_on
     updated_on = before.updated_on if before and is_touched else row.source_updated_on or ""
-    return SourceRow(row.active, row.wished_out, updated_on, digest)
+    tags = before.tags if before and row.tags is None else row.tags
+    if tags is not None:
+        tags = tuple(tag for tag in tags if len(tag) <= LONGEST_TAG)
+    return SourceRow(row.active, row.wished_out, updated_on, digest, tags)
 
 
 def _is_same(refused: RefusedValue, name: str, changed: Mapping[str, Any], audience: Audience) -> bool:

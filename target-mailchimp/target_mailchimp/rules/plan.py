@@ -12,9 +12,10 @@ from kinetic_mailchimp.audit.trail.decision import Action
 from msgspec.structs import replace
 
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience
-from target_mailchimp.audience.member_values import LeftOut
-from target_mailchimp.audience.tags import INACTIVE
+from target_mailchimp.audience.member_values import LeftOut, describe_left_out
+from target_mailchimp.audience.tags import INACTIVE, describe_tags, tags_to_restore
 from target_mailchimp.contract.member_record import MemberRecord
+from target_mailchimp.rules.policy import Policy
 
 RESTORED = "restored"
 """The reason of a write that puts back what was edited in Mailchimp, and the source owns."""
@@ -109,7 +110,7 @@ class Write(msgspec.Struct, frozen=True):
     @property
     def needs_single_calls(self) -> bool:
         """Tell whether a batch cannot carry it."""
-        return self.archive or self.former is not None
+        return self.archive or self.former is not None or not self.record.is_mailable
 
     @property
     def touches(self) -> set[str]:
@@ -132,9 +133,18 @@ class Write(msgspec.Struct, frozen=True):
         """Field → (value before, value after), as far as it is known here."""
         sent = {**self.state.sent, **self.state.shown} if self.state else {}
         changed = {name: (sent.get(name), value) for name, value in self.values.items()}
+        if self.tags is not None and ("tags" in self.values or self.tag_changes):
+            changed["tags"] = (sent.get("tags"), self.tags.get("tags", []))
         if self.lower:
             changed["status"] = (self.state.status if self.state else None, "unsubscribed")
-        return changed | {f"tags.{tag}": (not wanted, wanted) for tag, wanted in self.tag_changes.items()}
+        return changed
+
+    @property
+    def detail(self) -> str:
+        """The fate of fields and tags, in words; empty where `changes` says it all."""
+        before, after = self.changes.get("tags", ((), ()))
+        said = (describe_left_out(self.left_out), describe_tags(before or (), after))
+        return " ".join(filter(None, said))
 
     @property
     def after(self) -> MemberState:
@@ -191,32 +201,34 @@ class Write(msgspec.Struct, frozen=True):
         )
 
 
-def restoration(
-    member: str, state: MemberState, audience: Audience, two_way_fields: frozenset[str]
-) -> Write | None:
-    """The write that puts back the fields of a member that the source owns; None where none was edited.
+def restoration(member: str, state: MemberState, audience: Audience, settings: Policy) -> Write | None:
+    """The write that puts back fields and tags of a member that the source owns; None where none was edited.
 
     Args:
         member: The subscriber hash.
         state: The member.
         audience: Where it is.
-        two_way_fields: Tags of the fields that both sides own.
+        settings: The user's choices.
     """
+    tags = tags_to_restore(state, settings.owned_tags)
     names = [
         name
         for name in state.shown
         if name in state.sent
-        and name.removeprefix(MERGE_FIELD) in audience.fields.keys() - two_way_fields
+        and name.removeprefix(MERGE_FIELD) in audience.fields.keys() - settings.two_way_fields
         # None stands for a value that Mailchimp had, and no row decided about.
         and state.field_owner.get(name, "") is not None
         and name not in state.refused
     ]
-    if not names or not state.rows:
+    if not (names or not tags.is_empty) or not state.rows:
         return None
-    stream, _, key = (state.field_owner.get(names[0]) or next(iter(state.rows))).partition("/")
+    owner = state.field_owner.get(names[0]) if names else None
+    stream, _, key = (owner or next(iter(state.rows))).partition("/")
     values = {name: state.sent[name] for name in names}
     by_tag = {name.removeprefix(MERGE_FIELD): value for name, value in values.items()}
     raw = {"email_address": state.address, "source_key": key or None, **by_tag}
+    if not tags.is_empty:
+        raw["tags"] = list(state.tags or ())
     record = MemberRecord(
         stream=stream,
         raw=raw,
@@ -225,7 +237,17 @@ def restoration(
         source_key=key or None,
         merge_values=by_tag,
     )
-    return Write(record, audience, state, state, values, new_status="unsubscribed", reason=RESTORED)
+    return Write(
+        record,
+        audience,
+        state,
+        state,
+        values | tags.values,
+        new_status="unsubscribed",
+        tags=None if tags.is_empty else tags.sent,
+        tag_changes=tags.single,
+        reason=RESTORED,
+    )
 
 
 def with_tags(state: MemberState, tags: Mapping[str, Any] | None) -> MemberState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, Protocol
 
 from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
@@ -24,6 +25,22 @@ class Policy(Protocol):
     @property
     def tags(self) -> TagMode:
         """The use of a record's tags: added to others, or the whole set."""
+
+    @property
+    def owned_tags(self) -> frozenset[str]:
+        """The tags that are taken away where no row names them."""
+
+    @property
+    def purchase_fields(self) -> Mapping[str, str]:
+        """The merge fields that tell what was bought, by the name of the value."""
+
+    @property
+    def purchase_tag(self) -> str:
+        """The tag of a product group, with `*` for its name; empty for none."""
+
+    @property
+    def lapsed_tags(self) -> Mapping[str, str]:
+        """The tag after so many months without a purchase, by their number."""
 
     @property
     def two_way_fields(self) -> frozenset[str]:

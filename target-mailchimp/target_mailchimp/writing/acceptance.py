@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.mailchimp import FieldError, Refusal, RefusedError
 
@@ -15,16 +16,38 @@ from target_mailchimp.rules.plan import Write
 
 NOT_STORED = "not_stored_by_mailchimp"
 _ABOUT_FIELDS = frozenset({Refusal.INVALID_FIELDS, Refusal.OTHER})
+_PARTS = {"latitude": "location", "longitude": "location"}
+_BETWEEN_PARTS = re.compile(r"[./\\\[\]]+")
+_PLAIN_VALUES = ("language", "vip", "email_type")
+"""Attributes that an answer shows as they were sent."""
 
 
 def without_refused(write: Write, error: DataError | None) -> Write | None:
-    """The same write without the fields that Mailchimp names in an error; None when that is not the cause."""
+    """The same write without the fields that Mailchimp names in an error; None when none is the cause.
+
+    Where it names none, without what a member can do without: attributes, interests and tags.
+    """
     if not isinstance(error, RefusedError) or error.reason not in _ABOUT_FIELDS:
         return None
-    complaints = {
-        name: complaint.message for complaint in error.field_errors if (name := _flat_name(complaint, write))
+    if complaints := named_values(write, error):
+        return write.without(complaints, "refused_by_mailchimp")
+    names_another = any(complaint.field for complaint in error.field_errors)
+    optional = {
+        name: error.message for name in write.values if not (names_another or name.startswith(MERGE_FIELD))
     }
-    return write.without(complaints, "refused_by_mailchimp") if complaints else None
+    return write.without(optional, "refused_by_mailchimp", again=True) if optional else None
+
+
+def named_values(write: Write, error: RefusedError) -> dict[str, str]:
+    """The values of a write that Mailchimp names in an error, by flat name, each with its complaint.
+
+    Args:
+        write: The write.
+        error: Mailchimp's reason.
+    """
+    return {
+        name: complaint.message for complaint in error.field_errors for name in _flat_names(complaint, write)
+    }
 
 
 def without_unstored(write: Write, member: Mapping[str, Any]) -> Write:
@@ -37,49 +60,90 @@ def without_unstored(write: Write, member: Mapping[str, Any]) -> Write:
         write: The write that Mailchimp took.
         member: The member in the answer; one without merge fields says nothing about them.
     """
-    shown = member.get("merge_fields")
-    if not isinstance(shown, Mapping):
-        return write
     before = {**write.state.sent, **write.state.shown} if write.state else {}
+    shown = _shown_values(member)
+    shows_merge_fields = isinstance(member.get("merge_fields"), Mapping)
     passed_over: dict[str, str] = {}
     altered: dict[str, str] = {}
     for name, value in write.values.items():
-        if not name.startswith(MERGE_FIELD):
+        is_told = name in shown or (shows_merge_fields and name.startswith(MERGE_FIELD))
+        if not is_told or _shows(shown, name, value):
             continue
-        tag = name.removeprefix(MERGE_FIELD)
-        if _shows(shown, tag, value):
-            continue
-        if not shown.get(tag) or _shows(shown, tag, before.get(name)):
+        if not shown.get(name) or _shows(shown, name, before.get(name)):
             passed_over[name] = "Mailchimp took the value and does not show it as stored; it is sent again"
         else:
             altered[name] = "Mailchimp took the value and shows another one"
     return write.without(passed_over, NOT_STORED, again=True).without(altered, NOT_STORED)
 
 
-def _shows(shown: Mapping[str, Any], tag: str, value: Any) -> bool:  # noqa: ANN401 (values of merge fields)
-    if shown.get(tag) == value:
+def is_not_lowered(write: Write, member: Mapping[str, Any]) -> bool:
+    """Tell whether Mailchimp took an opt-out and shows the member as a subscriber all the same.
+
+    Args:
+        write: The write that Mailchimp took.
+        member: The member in the answer.
+    """
+    return write.lower and member.get("status") in CONSENTING_STATUSES
+
+
+def _shown_values(member: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of an answer, by flat name."""
+    shown: dict[str, Any] = {name: member[name] for name in _PLAIN_VALUES if name in member}
+    for group in ("merge_fields", "interests"):
+        if isinstance(values := member.get(group), Mapping):
+            shown |= {f"{group}.{key}": value for key, value in values.items()}
+    return shown
+
+
+def _shows(shown: Mapping[str, Any], name: str, value: Any) -> bool:  # noqa: ANN401 (values of a member)
+    if shown.get(name) == value:
         return True
     if isinstance(value, Mapping):
         # Mailchimp has its own names of countries.
         value = {part: inner for part, inner in value.items() if part != "country"}
-    return is_stored(shown.get(tag), value)
+    return is_stored(shown.get(name), value)
 
 
-def _flat_name(complaint: FieldError, write: Write) -> str:
-    """The flat name of the field that Mailchimp names: by tag, number or attribute, or a path with one in it.
+def _flat_names(complaint: FieldError, write: Write) -> set[str]:
+    """The flat names of what Mailchimp names: a tag, number, label, attribute or group, or a path with one.
 
-    Where it names none, the field that it speaks of, if there is exactly one.
+    Where it names none, those that it speaks of.
     """
-    names = {name.removeprefix(MERGE_FIELD).lower(): name for name in write.values}
-    for tag, field in write.audience.fields.items():
-        if (name := f"{MERGE_FIELD}{tag}") in write.values and field.merge_id:
-            names |= {f"merge{field.merge_id}": name, f"mmerge{field.merge_id}": name}
-    parts = complaint.field.lower().split(".")
+    names, groups = _names_of(write)
+    parts = [_word(part) for part in _BETWEEN_PARTS.split(complaint.field) if part]
     # `members.item:0.location.latitude`: the longest part of the path that is a name.
-    for length in range(len(parts), 0, -1):
-        for start in range(len(parts) - length + 1):
-            if found := names.get(".".join(parts[start : start + length])):
-                return found
-    words = set(re.findall(r"[\w.]+", complaint.message.lower())) if not complaint.field else set()
-    spoken_of = {name for key, name in names.items() if key in words}
-    return spoken_of.pop() if len(spoken_of) == 1 else ""
+    for known in (names, groups):
+        for length in range(len(parts), 0, -1):
+            for start in range(len(parts) - length + 1):
+                if found := known.get(".".join(parts[start : start + length])):
+                    return found
+    if complaint.field:
+        return set()
+    words = set(re.findall(r"[\w.]+", complaint.message.lower()))
+    spoken_of = (found for word, found in {**groups, **names}.items() if word in words)
+    return set().union(*spoken_of)
+
+
+def _names_of(write: Write) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """The values of a write by the words that name one, and by those that name a group of them."""
+    names: dict[str, set[str]] = {}
+    groups: dict[str, set[str]] = {}
+    for name in write.values:
+        group, _, inner = name.partition(".")
+        for word in (name.removeprefix(MERGE_FIELD).lower(), inner.lower()):
+            names[word] = {name}
+        if inner and f"{group}." != MERGE_FIELD:
+            for word in (group, group.removesuffix("s")):
+                groups.setdefault(word, set()).add(name)
+        field = write.audience.fields.get(inner) if f"{group}." == MERGE_FIELD else None
+        if field and field.label:
+            names.setdefault(_word(field.label), {name})
+        if field and field.merge_id:
+            names |= {f"merge{field.merge_id}": {name}, f"mmerge{field.merge_id}": {name}}
+    groups |= {part: names[whole] for part, whole in _PARTS.items() if whole in names}
+    names.pop("", None)
+    return names, groups
+
+
+def _word(text: str) -> str:
+    return text.strip().lower().replace(" ", "_")

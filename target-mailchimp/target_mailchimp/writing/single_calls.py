@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Collection, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from kinetic_mailchimp.audit import Action
 from kinetic_mailchimp.audit.state.member_state import MemberState
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError, DataError, NotFoundError
 from kinetic_mailchimp.kit.http.call import HttpCall, Reply
+from kinetic_mailchimp.kit.parsing.email_address import email_key
 from kinetic_mailchimp.mailchimp import MailchimpClient, Refusal, RefusedError
 from msgspec.structs import replace
 
-from target_mailchimp.audience.member_values import PERMISSION, describe_left_out
+from target_mailchimp.audience.api_member import own_id
+from target_mailchimp.audience.member_values import PERMISSION
 from target_mailchimp.rules.plan import Former, Write
 from target_mailchimp.writing.acceptance import without_refused
 from target_mailchimp.writing.bodies import address_body, single_body
 from target_mailchimp.writing.isolation import MAY_BE_ABOUT_ONE, Isolation
+from target_mailchimp.writing.permissions import permission_changes
 from target_mailchimp.writing.write_result import (
     ADDRESS_TAKEN,
     FORMER_MEMBER_GONE,
@@ -72,16 +77,23 @@ class SingleCalls:
     def rearchive(self, result: WriteResult) -> WriteResult:
         """Archive a person who was known, had left, and came back unsubscribed through the batch."""
         write = result.write
-        return member_gone(write, self._client.archive_member(write.audience.id, result.path))
+        try:
+            return member_gone(write, self._client.archive_member(write.audience.id, result.path))
+        except MAY_BE_ABOUT_ONE as failure:
+            return refused(write, self._isolation.blame(failure, write.audience.id))
 
     def write_fields(self, result: WriteResult) -> WriteResult:
         """Write the fields of a member who left, in a call that says nothing about the status."""
         write = replace(result.write, lower=False)
         if write.state is None:
-            status = self._status(write.audience.id, write.path)
-            if status in {None, "archived"}:
+            try:
+                state = self._present(write)
+            except MAY_BE_ABOUT_ONE as failure:
+                self._isolation.blame(failure, write.audience.id)
                 return result
-            write = replace(write, state=MemberState(write.record.address, status=str(status)))
+            if state is None or state.status == "archived":
+                return result
+            write = replace(write, state=state)
         fields = self.write(write)
         if not fields.written:
             return result
@@ -107,7 +119,7 @@ class SingleCalls:
 
     def _put_or_patch(self, write: Write) -> WriteResult:
         list_id, member_hash = write.audience.id, write.path
-        exists = write.state is not None or self._status(list_id, member_hash) is not None
+        exists = write.state is not None or self._present(write) is not None
         if exists:
             body = single_body(write)
             try:
@@ -141,7 +153,7 @@ class SingleCalls:
                 changes |= {
                     tag["name"]: False
                     for tag in document.get("tags", ())
-                    if str(tag["name"]).lower() not in wanted
+                    if html.unescape(str(tag["name"])).lower() not in wanted
                 }
             self._client.set_tags(write.audience.id, result.path, changes)
         except MAY_BE_ABOUT_ONE as failure:
@@ -149,11 +161,14 @@ class SingleCalls:
             return _failed_after(result, {"tags"}, error)
         return result
 
-    def _status(self, list_id: str, member_hash: str) -> str | None:
+    def _present(self, write: Write) -> MemberState | None:
+        """The member with the address of a write, without what is known of it; None for nobody."""
+        address, fields = write.record.address, ("id", "email_address", "status")
         try:
-            return str(self._client.member(list_id, member_hash, fields=("status",)).get("status", ""))
+            shown = self._client.find_member(write.audience.id, address, fields=fields)
         except NotFoundError:
             return None
+        return MemberState(address, status=str(shown.get("status", "")), own_id=own_id(shown))
 
     def _archive(self, write: Write) -> WriteResult:
         try:
@@ -162,12 +177,12 @@ class SingleCalls:
         except NotFoundError as error:
             return member_gone(write, HttpCall.of_failure(error))
         except RefusedError as error:
-            if error.reason is not Refusal.CANNOT_ARCHIVE:
+            if error.reason is not Refusal.CANNOT_ARCHIVE and error.status != HTTPStatus.METHOD_NOT_ALLOWED:
                 raise
             return WriteResult(
                 write,
                 Action.REFUSED,
-                error.reason.value,
+                Refusal.CANNOT_ARCHIVE.value,
                 error.message,
                 call=HttpCall.of_failure(error),
                 written=False,
@@ -181,6 +196,7 @@ class SingleCalls:
         body = address_body(write)
         try:
             reply = self._patch_address(write, former, body)
+            _require_move(reply, former)
         except NotFoundError as error:
             return self._after_failed_move(write, FORMER_MEMBER_GONE, error)
         except RefusedError as error:
@@ -209,8 +225,8 @@ class SingleCalls:
 
     def _after_failed_move(self, write: Write, reason: str, error: DataError) -> WriteResult:
         """Update the new address if it is a member of its own; create nobody in its place."""
-        status = self._status(write.audience.id, write.path)
-        if status is None or status == "archived":
+        state = self._present(write)
+        if state is None or state.status == "archived":
             return WriteResult(
                 write,
                 Action.REFUSED,
@@ -221,7 +237,6 @@ class SingleCalls:
                 written=False,
             )
         # Another member: it has none of the values that the former one was sent.
-        state = MemberState(write.record.address, status=status)
         merged = replace(state, rows=write.merged.rows, field_owner=write.merged.field_owner)
         here = replace(write, state=state, merged=merged, former=None)
         if reason == ADDRESS_TAKEN and write.former:
@@ -231,34 +246,12 @@ class SingleCalls:
         result = self.follow_up(self._put_or_patch(here))
         return replace(result, reason=reason) if result.written else result
 
-    # Permissions
-
     def _with_permissions(self, result: WriteResult) -> WriteResult:
-        """Set marketing permissions, which a batch does not carry, by the ids that the answer shows.
-
-        A permission is consent: it is given for a new member, and only taken back for everybody else.
-        """
-        wanted = {name: given for name, given in result.write.values.items() if name.startswith(PERMISSION)}
-        if not wanted:
-            return result
-        ids = _permission_ids(result.member or {})
-        key_of = {name: name.removeprefix(PERMISSION).lower() for name in wanted}
-        left_out = {name: "the audience has no such permission" for name in wanted if key_of[name] not in ids}
-        if result.action is not Action.CREATED:
-            left_out |= {
-                name: "consent that only the person can give"
-                for name, given in wanted.items()
-                if given and name not in left_out
-            }
-        write = result.write.without(left_out, "permission_not_set")
-        result = replace(result, write=write, detail=describe_left_out(write.left_out))
-        changes = [
-            {"marketing_permission_id": ids[key_of[name]], "enabled": given}
-            for name, given in wanted.items()
-            if name not in left_out
-        ]
+        """Set marketing permissions, which a batch does not carry."""
+        result, changes = permission_changes(result)
         if not changes:
             return result
+        write = result.write
         try:
             self._client.patch_member(
                 write.audience.id,
@@ -268,6 +261,7 @@ class SingleCalls:
             )
         except MAY_BE_ABOUT_ONE as failure:
             error = self._isolation.blame(failure, write.audience.id)
+            wanted = {name for name in write.values if name.startswith(PERMISSION)}
             return _failed_after(result, wanted, error)
         return result
 
@@ -283,10 +277,15 @@ def _failed_after(result: WriteResult, not_written: Collection[str], error: Data
     return replace(refused(accepted, error), member=result.member, written=True)
 
 
-def _permission_ids(member: Mapping[str, Any]) -> dict[str, str]:
-    """The ids of an audience's marketing permissions, by id and by text in lower case."""
-    ids: dict[str, str] = {}
-    for entry in member.get("marketing_permissions") or ():
-        permission_id = str(entry["marketing_permission_id"])
-        ids[permission_id.lower()] = ids[str(entry.get("text")).strip().lower()] = permission_id
-    return ids
+def _require_move(reply: Reply, former: Former) -> None:
+    """See to it that Mailchimp does not go on showing the former address.
+
+    Raises:
+        RefusedError: It does, although it took the new one.
+    """
+    if email_key(str(reply.document.get("email_address") or "")) == email_key(former.state.address):
+        raise RefusedError(
+            "Mailchimp took the new address, and shows the former one.",
+            advice="Change it in Mailchimp; each run tries it again.",
+            reason=Refusal.UNCONFIRMED,
+        )

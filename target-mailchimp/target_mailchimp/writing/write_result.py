@@ -18,13 +18,21 @@ from target_mailchimp.audience.api_member import is_by_program, own_id
 from target_mailchimp.audience.member_values import describe_left_out
 from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.rules.plan import Former, Write
-from target_mailchimp.writing.acceptance import without_unstored
+from target_mailchimp.writing.acceptance import is_not_lowered, named_values, without_unstored
 
 NO_LONGER_A_MEMBER = "no_longer_a_member"
 ADDRESS_TAKEN = "address_taken"
 FORMER_MEMBER_GONE = "former_member_gone"
 REMEMBERED = PERSON_LEFT | {NO_LONGER_A_MEMBER, FORMER_MEMBER_GONE}
 """The reasons for which a person is not sent again, until a row of theirs changes."""
+
+_LEFT_BY_STATUS: Mapping[str, Refusal] = {
+    "unsubscribed": Refusal.UNSUBSCRIBED,
+    "cleaned": Refusal.BOUNCED,
+    "pending": Refusal.PENDING,
+    "archived": Refusal.REMOVED,
+}
+"""By the status of a member: why Mailchimp refuses it, where nobody knows the words."""
 
 NO_CALL = HttpCall()
 
@@ -114,6 +122,8 @@ def succeeded(
 ) -> WriteResult:
     """The result of a write that Mailchimp took, without values that its answer shows as not stored.
 
+    An opt-out that is not stored is a failure: nothing else keeps the person from being mailed.
+
     Args:
         write: The write.
         created: Whether the person was not a member before.
@@ -121,10 +131,16 @@ def succeeded(
         call: The end of the call.
         sent: The part of the call about the member, where it is kept.
     """
+    if is_not_lowered(write, member):
+        error = RefusedError(
+            "Mailchimp took the opt-out, and shows the member as a subscriber.",
+            advice="Unsubscribe the member in Mailchimp; each run tries it again.",
+            reason=Refusal.UNCONFIRMED,
+        )
+        return refused(write, error, call=call, sent=sent)
     action, reason = _success(write, created=created)
     write = without_unstored(write, member)
-    detail = describe_left_out(write.left_out)
-    return WriteResult(write, action, reason, detail, member=member, call=call, sent=sent)
+    return WriteResult(write, action, reason, write.detail, member=member, call=call, sent=sent)
 
 
 def refused(
@@ -138,7 +154,7 @@ def refused(
         call: The end of the call; by default, that of the error.
         sent: The part of the call about the member, where it is kept.
     """
-    reason = error.reason if isinstance(error, RefusedError) else Refusal.OTHER
+    reason = _reason(write, error)
     by_rule = reason in PERSON_LEFT
     return WriteResult(
         write,
@@ -150,6 +166,15 @@ def refused(
         sent=sent,
         written=False,
     )
+
+
+def _reason(write: Write, error: DataError) -> Refusal:
+    if not isinstance(error, RefusedError):
+        return Refusal.OTHER
+    if error.reason is not Refusal.OTHER or error.field or named_values(write, error):
+        return error.reason
+    state = write.former.state if write.former else write.state
+    return _LEFT_BY_STATUS.get(state.status if state else "", Refusal.OTHER)
 
 
 def nothing_left(write: Write, call: HttpCall) -> WriteResult:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import getpass
 import os
-import re
 
 import click
 
 from kinetic_mailchimp.audit.cli.common import opened
-from kinetic_mailchimp.audit.dead_letters.closing import Place, find_open
+from kinetic_mailchimp.audit.dead_letters.closing import Place, find_open, parse_reason
 from kinetic_mailchimp.audit.dead_letters.closing import close as close_letters
 from kinetic_mailchimp.audit.reading.formatting import count_of
 from kinetic_mailchimp.audit.trail.decision import OPT_OUTS
@@ -17,21 +16,18 @@ from kinetic_mailchimp.audit.trail.decision import OPT_OUTS
 
 def to_places(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> list[Place]:
     """Convert the values of an argument: entries, each as its run and its number, `12/34`."""
-    found = [re.fullmatch(r"(\d{1,18})/(\d{1,18})", value, re.ASCII) for value in values]
-    for value, match in zip(values, found, strict=True):
-        if match is None:
-            raise click.BadParameter(f"{value!r} is not an entry: write its run and its number, as in 12/34.")
-    return [Place(int(match[1]), int(match[2])) for match in found if match is not None]
+    try:
+        return [Place.parse(value) for value in values]
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def to_reason(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     """Convert the value of an option: a reason in words, without an e-mail address."""
-    reason = " ".join(value.split())
-    if not reason:
-        raise click.BadParameter("Say why, in a sentence.")
-    if "@" in reason:
-        raise click.BadParameter("It holds an address, and no erasure takes it out again: name nobody.")
-    return reason
+    try:
+        return parse_reason(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.command()
@@ -59,11 +55,11 @@ def close(ctx: click.Context, letters: list[Place], because: str, *, yes: bool) 
                 " never stores it. Close all the same?",
                 abort=True,
             )
-        run_id = close_letters(trail, found, because=because, closed_by=user())
+        run_id = close_letters(trail, found, because=because, closed_by=user_name())
     click.echo(f"Closed: {count_of(len(found), 'dead letter')}. Run {run_id} of the trail proves it.")
 
 
-def user() -> str:
+def user_name() -> str:
     """The user who runs the command, by the name or the number that the system has for them."""
     try:
         return getpass.getuser()

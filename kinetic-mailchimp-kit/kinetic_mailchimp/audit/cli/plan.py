@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kinetic_mailchimp.audit.cli.close import to_reason, user
+from kinetic_mailchimp.audit.cli.close import to_reason, user_name
 from kinetic_mailchimp.audit.cli.common import opened
 from kinetic_mailchimp.audit.plans.plans import Plan, PlanState, decide, find_plan, list_plans
 from kinetic_mailchimp.audit.reading.differences import differences, text_lines
@@ -67,7 +67,7 @@ def reject(ctx: click.Context, number: int, because: str) -> None:
 def _decide(ctx: click.Context, number: int, because: str, *, approved: bool) -> None:
     with opened(ctx) as trail:
         found = find_plan(trail, number)
-        run_id = decide(trail, found, approved=approved, decided_by=user(), because=because)
+        run_id = decide(trail, found, approved=approved, decided_by=user_name(), because=because)
     word = PlanState.APPROVED if approved else PlanState.REJECTED
     click.echo(f"Plan {number} is {word}. Run {run_id} of the trail proves it.")
 

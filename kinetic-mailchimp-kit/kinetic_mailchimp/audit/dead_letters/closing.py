@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,18 @@ class Place:
     def __str__(self) -> str:
         """The place as a person types it."""
         return f"{self.run_id}/{self.seq}"
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        """Read what a person typed.
+
+        Raises:
+            ValueError: It is not a place.
+        """
+        match = re.fullmatch(r"(\d{1,18})/(\d{1,18})", text, re.ASCII)
+        if match is None:
+            raise ValueError(f"{text!r} is not an entry: write its run and its number, as in 12/34.")
+        return cls(int(match[1]), int(match[2]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +90,20 @@ def _find(connection: sa.Connection, place: Place) -> OpenLetter:
             f"The dead letter {place} does not wait: it is {row.state} already.", advice=_SEE_FAILURES
         )
     return OpenLetter(EntryNote(place.run_id, place.seq, row.digest), row.consent)
+
+
+def parse_reason(text: str) -> str:
+    """A reason in words, on one line.
+
+    Raises:
+        ValueError: It is empty, or has an e-mail address in it.
+    """
+    reason = " ".join(text.split())
+    if not reason:
+        raise ValueError("Say why, in a sentence.")
+    if "@" in reason:
+        raise ValueError("It holds an address, and no erasure takes it out again: name nobody.")
+    return reason
 
 
 def close(trail: AuditTrail, letters: Sequence[OpenLetter], *, because: str, closed_by: str) -> int:

@@ -191,6 +191,7 @@ def _decisions_since(letter: DeadLetter) -> sa.Select[Any]:
             runs.c.plugin == letter.plugin,
             runs.c.dry_run.is_(False),
             decisions.c.part_of.is_(None),
+            decisions.c.action != Action.CORRECTED.value,
             decisions.c.stream == letter.stream,
             # A later run counts whatever its host's clock says; an older one may still be at work.
             (decisions.c.run_id > dispatched.c.id) | (decisions.c.recorded_at >= dispatched.c.started_at),

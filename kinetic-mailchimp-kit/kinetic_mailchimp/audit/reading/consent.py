@@ -11,7 +11,7 @@ from kinetic_mailchimp.audit.reading.listings import KEY_COLUMNS, Key
 from kinetic_mailchimp.audit.storage.schema import decisions, disable_index, runs, same_person
 from kinetic_mailchimp.audit.trail.decision import OPT_OUTS
 
-_WITHOUT_EFFECT: Final = ("superseded", "failed", "quarantined")
+_WITHOUT_EFFECT: Final = ("superseded", "failed", "quarantined", "corrected")
 """Actions that change no consent, whatever their entry says."""
 
 

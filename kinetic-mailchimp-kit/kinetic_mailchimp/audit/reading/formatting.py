@@ -23,6 +23,7 @@ TONES: Final[Mapping[str, str]] = {
     "waiting": "warn",
     "in_flight": "warn",
     "closed": "warn",
+    "corrected": "warn",
     "stopped": "warn",
     "running": "warn",
     "flagged": "key",

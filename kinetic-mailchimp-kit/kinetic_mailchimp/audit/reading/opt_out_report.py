@@ -39,11 +39,13 @@ _IN_EPICOR: Final = {
     "refused": ("no", "a rule forbids it"),
     "skipped": ("no", "a setting leaves it out"),
     "ignored": ("no", "means nothing to the target"),
+    "corrected": ("no", "corrected by hand"),
 }
 _LETTERS: Final = {
     "open": "its dead letter waits",
     "in_flight": "its dead letter waits",
     "closed": "its dead letter was closed by hand",
+    "corrected": "its dead letter was corrected by hand",
 }
 """State of a dead letter whose record was not written → words for it."""
 

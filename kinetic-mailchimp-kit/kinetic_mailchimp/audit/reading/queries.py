@@ -18,7 +18,7 @@ from kinetic_mailchimp.audit.storage.schema import (
     same_person,
 )
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
-from kinetic_mailchimp.audit.trail.letter_states import CLOSED, WAITING_STATES
+from kinetic_mailchimp.audit.trail.letter_states import CLOSED, CORRECTED, WAITING_STATES
 
 _PAGE: Final = 1_000
 
@@ -53,7 +53,7 @@ class EntryView:
     """One decision or part of one.
 
     `erased` says that its personal data was removed; `closed_at` and `closed_because`, when its dead letter
-    was closed, by whom and why.
+    was closed or corrected, by whom and why.
     """
 
     recorded_at: str
@@ -92,9 +92,9 @@ ENTRY_COLUMNS: Final = tuple(name for name in EntryView.__dataclass_fields__ if 
 
 
 closing = decisions.alias("closing")
-"""The entry that records who closed a dead letter, and why."""
+"""The entry that records who closed or corrected a dead letter, and why."""
 CLOSING_JOIN: Final = (
-    (dead_letters.c.state == CLOSED)
+    dead_letters.c.state.in_((CLOSED, CORRECTED))
     & (closing.c.run_id == dead_letters.c.result_run_id)
     & (closing.c.seq == dead_letters.c.result_seq)
 )

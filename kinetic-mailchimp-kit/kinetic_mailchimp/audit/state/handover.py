@@ -20,6 +20,8 @@ class HandoverAction(StrEnum):
 
     FLAG = "flag"
     CLEAR = "clear"
+    ADOPT = "adopt"
+    """Nothing is written: the flag is a copy of ours, if the row in `origin` is gone."""
 
 
 class Handover(LedgerValue, frozen=True):
@@ -29,7 +31,8 @@ class Handover(LedgerValue, frozen=True):
         address: The address of the row, as the record has it.
         status: For `flag`, the member's status: `unsubscribed`, `complaint` or `cleaned`.
         origin: For a cause `rep`, the row on which the rep set the flag. In a `clear`, every flag with this
-            origin falls, and the row's own is not touched; without an origin, the row's own flag falls.
+            origin falls, and the row's own is not touched; without an origin, the row's own flag falls. For
+            `adopt`, a row that this one may have come in place of.
         at: The time of the opt-out by Mailchimp's clock, where it is known.
     """
 

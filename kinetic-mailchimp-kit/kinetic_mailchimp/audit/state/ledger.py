@@ -76,13 +76,19 @@ class Ledger:
         with self._database.reading() as connection:
             return int(connection.execute(query).scalar_one())
 
-    def items(self) -> Iterator[tuple[str, Value]]:
-        """Every key and its value, by key, read in pages: no transaction stays open between them."""
+    def items(self, *, before: str = "") -> Iterator[tuple[str, Value]]:
+        """Every key and its value, by key, read in pages: no transaction stays open between them.
+
+        Args:
+            before: Where to end; empty for all.
+        """
         after: str | None = None
         while True:
             query = self._select().order_by(ledger_entries.c.key).limit(_PAGE)
             if after is not None:
                 query = query.where(ledger_entries.c.key > after)
+            if before:
+                query = query.where(ledger_entries.c.key < before)
             with self._database.reading() as connection:
                 page = connection.execute(query).all()
             yield from ((key, _read(value)) for key, value in page)
@@ -94,6 +100,36 @@ class Ledger:
         return sa.select(ledger_entries.c.key, ledger_entries.c.value).where(
             ledger_entries.c.namespace == self._namespace
         )
+
+
+def values_of(database: Database, namespaces: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The values of whole namespaces as JSON texts, each with its namespace; one namespace after the other.
+
+    Args:
+        database: Where they are.
+        namespaces: Their names.
+    """
+    for wanted in in_batches(list(dict.fromkeys(namespaces)), _KEYS_PER_QUERY):
+        with database.reading() as connection:
+            statement, form = _OF_NAMESPACES[connection.dialect.name]
+            options = {"yield_per": _PAGE}
+            rows = connection.exec_driver_sql(statement, (form(wanted),), execution_options=options)
+            yield from ((namespace, value) for namespace, value in rows)
+
+
+_OF_NAMESPACES: Final[Mapping[str, tuple[str, Callable[[Sequence[str]], Any]]]] = {
+    "sqlite": (
+        (
+            "SELECT namespace, value FROM ledger_entries"
+            " WHERE namespace IN (SELECT value FROM json_each(?)) ORDER BY namespace"
+        ),
+        to_json,
+    ),
+    "postgresql": (
+        "SELECT namespace, value FROM ledger_entries WHERE namespace = ANY(%s) ORDER BY namespace",
+        list,
+    ),
+}
 
 
 def apply_changes(connection: sa.Connection, changes: LedgerChanges, *, run_id: int, now: str) -> None:

@@ -32,12 +32,14 @@ class SourceRow(LedgerValue, frozen=True, rename={"opted_out": "out", "updated_o
         opted_out: Whether the person wants no mail.
         updated_on: When the row's values changed, as the source writes it: a revision or a timestamp.
         digest: Of these values: a row that is merely touched, as by our flag, gets no newer.
+        tags: The tags that it names; None where it says nothing about tags.
     """
 
     active: bool = True
     opted_out: bool = False
     updated_on: str = ""
     digest: int = 0
+    tags: tuple[str, ...] | None = None
 
 
 class RefusedValue(LedgerValue, frozen=True, rename={"signature": "field"}):
@@ -93,6 +95,7 @@ _SHORT: Final = {
     "carried_opt_out": "carried",
     "left_by": "left",
     "merged_version": "merged",
+    "purchase_tags": "bought",
 }
 
 
@@ -116,6 +119,7 @@ class MemberState(LedgerValue, frozen=True, rename=_SHORT):
         carried_opt_out: The opt-out that this software sent, until the person returns.
         refused_for: Why Mailchimp refused the person when the rows were as they are here.
         left_by: Source rows that have another address now, which was a member of its own: this one stayed.
+        purchase_tags: The tags that tell what was bought under its rows.
         merged_version: The newest version of agreed values that `sent` has: see `agreed.with_agreed`.
     """
 
@@ -137,6 +141,7 @@ class MemberState(LedgerValue, frozen=True, rename=_SHORT):
     refused_for: str = ""
     left_by: frozenset[str] = frozenset()
     merged_version: int = 0
+    purchase_tags: tuple[str, ...] = ()
 
     @property
     def opted_out(self) -> bool:
@@ -147,6 +152,13 @@ class MemberState(LedgerValue, frozen=True, rename=_SHORT):
     def active(self) -> bool:
         """True when any source row of the member is active, or no row is known."""
         return any(row.active for row in self.rows.values()) or not self.rows
+
+    @property
+    def tags(self) -> tuple[str, ...] | None:
+        """The tags that the source rows and purchases name; None where none says anything about tags."""
+        named = [row.tags for row in self.rows.values() if row.tags is not None]
+        named += [self.purchase_tags] if self.purchase_tags else []
+        return tuple(dict.fromkeys(tag for tags in named for tag in tags)) if named else None
 
     @property
     def own_opt_out(self) -> CarriedOptOut | None:

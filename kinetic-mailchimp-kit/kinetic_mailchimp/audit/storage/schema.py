@@ -190,7 +190,7 @@ dead_letters = sa.Table(
     sa.Column("result_run_id", _BIG),
     sa.Column("result_seq", _BIG),
     sa.Index(None, "state", "plugin", "opened_at"),
-    comment="What became of each dead letter: open, in_flight, resolved, failed_again, closed.",
+    comment="What became of each dead letter: open, in_flight, resolved, failed_again, corrected, closed.",
 )
 
 ENTRY_JOIN: Final = (dead_letters.c.run_id == decisions.c.run_id) & (dead_letters.c.seq == decisions.c.seq)

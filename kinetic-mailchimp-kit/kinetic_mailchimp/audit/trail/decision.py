@@ -56,6 +56,8 @@ class Action(enum.StrEnum):
     """A comparison of both sides found a difference; nothing was written."""
     REPLAYED = "replayed"
     """A dead letter was dispatched again. Written by this package."""
+    CORRECTED = "corrected"
+    """A dead letter was corrected by hand, and waits. Written by this package."""
     CLOSED = "closed"
     """A dead letter that can never be written was closed by hand. Written by this package."""
     APPROVED = "approved"

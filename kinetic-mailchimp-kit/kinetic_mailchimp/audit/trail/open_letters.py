@@ -16,9 +16,13 @@ from kinetic_mailchimp.audit.trail.decision import Action, Decision
 from kinetic_mailchimp.audit.trail.entries import COLUMNS, Row
 from kinetic_mailchimp.audit.trail.letter_states import FAILED_AGAIN, OPEN, RESOLVED
 from kinetic_mailchimp.kit.errors import TransientError
+from kinetic_mailchimp.kit.parsing.email_address import email_key
 
 _Source = tuple[str, str, str | None]
-"""Stream, key of the row or empty, and event: of what came with an event, another event says nothing."""
+"""Stream, key of the row or empty, and event: of what came with an event, another event says nothing.
+
+Of what has neither, the address stands for the row.
+"""
 
 _WRITTEN: Final = frozenset(
     {
@@ -31,7 +35,7 @@ _WRITTEN: Final = frozenset(
         Action.ARCHIVED,
     }
 )
-_SEQ, _PART_OF, _STREAM, _REASON, _REFERS_TO, _DIGEST, _SOURCE_KEY, _EVENT, _DEAD_LETTER = (
+_SEQ, _PART_OF, _STREAM, _REASON, _REFERS_TO, _DIGEST, _SOURCE_KEY, _EVENT, _SUBJECT, _DEAD_LETTER = (
     COLUMNS.index(name)
     for name in (
         "seq",
@@ -42,6 +46,7 @@ _SEQ, _PART_OF, _STREAM, _REASON, _REFERS_TO, _DIGEST, _SOURCE_KEY, _EVENT, _DEA
         "digest",
         "source_key",
         "event_id",
+        "subject",
         "dead_letter",
     )
 )
@@ -71,18 +76,17 @@ class OpenLetters:
         query = (
             sa.select(
                 *(dead_letters.c[name] for name in ("run_id", "seq")),
-                *(decisions.c[name] for name in ("digest", "stream", "source_key", "event_id")),
+                *(decisions.c[name] for name in ("digest", "stream", "source_key", "event_id", "subject")),
             )
             .join(decisions, ENTRY_JOIN)
             .where(
                 dead_letters.c.state == OPEN,
                 dead_letters.c.plugin == self._plugin,
-                sa.or_(decisions.c.source_key.is_not(None), decisions.c.event_id.is_not(None)),
             )
         )
         with database.reading() as connection:
-            for run_id, seq, digest, stream, source_key, event_id in connection.execute(query):
-                self._add(run_id, seq, digest, (stream, source_key or "", event_id))
+            for run_id, seq, digest, *names in connection.execute(query):
+                self._add(run_id, seq, digest, _source(*names))
         self._is_loaded = True
 
     def closing(self, made: Iterable[Decision]) -> Iterator[Decision]:
@@ -129,19 +133,22 @@ class OpenLetters:
     def follow(self, rows: Sequence[Row]) -> None:
         """Take note of what entries closed and opened, once they are stored."""
         for note, _ in self._closed_in(rows):
-            self._of_source[self._letters.pop(note).source].discard(note)
+            self._of_source.get(self._letters.pop(note).source, set()).discard(note)
         for row in rows:
-            source: Any = (row[_STREAM], row[_SOURCE_KEY] or "", row[_EVENT])
-            if row[_DEAD_LETTER] is not None and any(source[1:]):
+            if row[_DEAD_LETTER] is not None:
+                source = _source(row[_STREAM], row[_SOURCE_KEY], row[_EVENT], row[_SUBJECT])
                 self._add(self._run_id, row[_SEQ], row[_DIGEST], source)
 
     def _closed_by(self, decision: Decision) -> set[str]:
-        if decision.dead_letter is None and decision.action not in _WRITTEN:
+        # A correction names the dead letter that it stands for itself.
+        is_last_word = decision.dead_letter is not None or decision.action in _WRITTEN
+        if not is_last_word or decision.action is Action.CORRECTED:
             return set()
-        source = (
+        source = _source(
             storable(decision.stream),
-            storable(decision.source_key or ""),
+            storable(decision.source_key),
             storable(decision.event_id),
+            storable(decision.subject),
         )
         return self._of_source.get(source, set())
 
@@ -154,4 +161,10 @@ class OpenLetters:
     def _add(self, run_id: Any, seq: Any, digest: Any, source: _Source) -> None:  # noqa: ANN401 (columns)
         note = f"{run_id}:{seq}:{digest.hex()}"
         self._letters[note] = _Letter(run_id, seq, source)
-        self._of_source.setdefault(source, set()).add(note)
+        if any(source[1:]):  # of a record without a key and an event, no other tells
+            self._of_source.setdefault(source, set()).add(note)
+
+
+def _source(stream: Any, source_key: Any, event_id: Any, subject: Any) -> _Source:  # noqa: ANN401 (columns)
+    key = source_key or ("" if event_id else email_key(subject or ""))
+    return stream, key, event_id

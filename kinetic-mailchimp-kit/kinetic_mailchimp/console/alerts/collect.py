@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.reading.runs import read_directions
 from kinetic_mailchimp.audit.storage.schema import dead_letters, run_counts, runs
-from kinetic_mailchimp.audit.trail.administration import PLUGIN
+from kinetic_mailchimp.audit.trail.administration import CORRECT, PLUGIN
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import OPT_OUTS, Action
 from kinetic_mailchimp.audit.trail.drift import RECONCILE
@@ -69,7 +69,8 @@ def collect_runs(trail: AuditTrail, alive: IsAlive = is_alive) -> tuple[RunFact,
 
 
 def _is_relevant() -> sa.ColumnElement[bool]:
-    return (runs.c.plugin != PLUGIN) & (runs.c.dry_run.is_(False) | (runs.c.pipeline == RECONCILE))
+    by_hand = (runs.c.plugin == PLUGIN) | (runs.c.pipeline == CORRECT)
+    return ~by_hand & (runs.c.dry_run.is_(False) | (runs.c.pipeline == RECONCILE))
 
 
 def _run(row: Any, alive: IsAlive) -> RunFact:  # noqa: ANN401 - a row of two queries in one

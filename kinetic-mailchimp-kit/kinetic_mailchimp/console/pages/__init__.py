@@ -1,1 +1,1 @@
-"""The audit trail in a browser: pages made on the server, for reading, with one button that writes."""
+"""The audit trail in a browser: pages made on the server, for reading, and for the work on dead letters."""

@@ -11,6 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
+from kinetic_mailchimp.console.pages.desk_routes import desk_router
 from kinetic_mailchimp.console.pages.get_routes import get_router
 from kinetic_mailchimp.console.pages.login import Login
 from kinetic_mailchimp.console.pages.metrics_route import metrics_router
@@ -66,6 +67,7 @@ def create_app(trail: AuditTrail, settings: PagesSettings, wrong_tokens: RateLim
         app.include_router(post_router(site), prefix=prefix)
         app.include_router(plan_router(site), prefix=prefix)
         app.include_router(metrics_router(site), prefix=prefix)
+        app.include_router(desk_router(site), prefix=prefix)
         app.mount(f"{prefix}/static", StaticFiles(directory=STATIC_FOLDER))
 
     @app.exception_handler(AnyHTTPException)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, compress
 from typing import Final
 
 import sqlalchemy as sa
@@ -42,12 +42,13 @@ def insert_rows(
         rows: The rows; an empty sequence does nothing.
         upsert: What becomes of rows that exist already; None where there can be none.
     """
+    columns, rows = _given(columns, rows)
     start = 0
     if connection.dialect.name == "sqlite":
         # The driver lets other threads run once per statement, and waits for its turn after each: with one
         # statement per row, a thread that computes meanwhile would stop a batch hundreds of times.
         for size in _ROWS_PER_STATEMENT:
-            statement = _statement(table.name, tuple(columns), "?", size, upsert)
+            statement = _statement(table.name, columns, "?", size, upsert)
             while len(rows) - start >= size:
                 values = chain.from_iterable(rows[start : start + size])
                 connection.exec_driver_sql(statement, tuple(values))
@@ -55,7 +56,21 @@ def insert_rows(
     rest = list(rows[start:])
     if rest:
         mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-        connection.exec_driver_sql(_statement(table.name, tuple(columns), mark, 1, upsert), rest)
+        connection.exec_driver_sql(_statement(table.name, columns, mark, 1, upsert), rest)
+
+
+def _given(
+    columns: Sequence[str], rows: Sequence[tuple[Scalar, ...]]
+) -> tuple[tuple[str, ...], Sequence[tuple[Scalar, ...]]]:
+    """The columns in which any row has a value, and the rows with these alone.
+
+    To the driver of SQLite, NULL is a value like no other: it takes as long as three that are there.
+    """
+    values = list(zip(*rows, strict=True))
+    given = [bool(any(column)) or any(value is not None for value in column) for column in values]
+    if all(given):
+        return tuple(columns), rows
+    return tuple(compress(columns, given)), list(zip(*compress(values, given), strict=True))
 
 
 @lru_cache

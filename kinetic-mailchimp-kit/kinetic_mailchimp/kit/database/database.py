@@ -167,23 +167,38 @@ class Database:
         with self.reading() as connection:
             if self._revision(connection) == self.profile.head:
                 return
-        with _migrating, _quiet_alembic():
+        with _migrating, self.writing() as connection:
+            self._lock(connection)
+            revision = self._revision(connection)
+            if revision is None and self.profile.create_schema is not None:
+                self.profile.create_schema(connection)
+                self._stamp(connection)
+            elif revision != self.profile.head:
+                self._upgrade(connection, revision)
+
+    def _upgrade(self, connection: sa.Connection, revision: str | None) -> None:
+        with _quiet_alembic():
             from alembic import command  # noqa: PLC0415 (see `Profile.alembic_config`)
             from alembic.script import ScriptDirectory  # noqa: PLC0415 (likewise)
 
             config = self.profile.alembic_config()
             known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-            with self.writing() as connection:
-                self._lock(connection)
-                revision = self._revision(connection)
-                if revision is not None and revision not in known:
-                    raise ConfigurationError(
-                        f"The {self.profile.name} {self} was written by a newer {self.profile.software} (its "
-                        f"schema is {revision}).",
-                        advice=f"Install the newest {self.profile.software} for {self.profile.shared_by}.",
-                    )
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+            if revision is not None and revision not in known:
+                raise ConfigurationError(
+                    f"The {self.profile.name} {self} was written by a newer {self.profile.software} (its "
+                    f"schema is {revision}).",
+                    advice=f"Install the newest {self.profile.software} for {self.profile.shared_by}.",
+                )
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def _stamp(self, connection: sa.Connection) -> None:
+        """Note the newest revision, in the table that Alembic makes."""
+        name = self.profile.version_table
+        revision = sa.Column("version_num", sa.String(32), nullable=False)
+        table = sa.Table(name, sa.MetaData(), revision, sa.PrimaryKeyConstraint(revision, name=f"{name}_pkc"))
+        table.create(connection, checkfirst=True)
+        connection.execute(sa.insert(table).values(version_num=self.profile.head))
 
     def _revision(self, connection: sa.Connection) -> str | None:
         if not sa.inspect(connection).has_table(self.profile.version_table):

@@ -75,6 +75,8 @@ def sqlite_engine(
 
 def prepare_sqlite(connection: sqlite3.Connection, pragmas: Mapping[str, object]) -> None:
     """Make a new connection durable, and begin transactions where this module says so."""
+    # Else the driver asks each such value for a way to write it, which takes longer than to write it.
+    sqlite3.register_adapter(bytes, bytes)
     connection.isolation_level = None  # else the driver guesses where transactions begin
     for name, value in {**_DURABLE, **pragmas}.items():
         connection.execute(f"PRAGMA {name}={value}")

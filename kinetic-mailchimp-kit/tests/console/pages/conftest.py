@@ -153,7 +153,13 @@ def fill(trail: AuditTrail, clock: Any) -> None:
             subject=f"nobody{day}@example.org",
             source_key=f"EPIC06/9{day}//1",
             http_status=400,
-            dead_letter={"email_address": f"nobody{day}@example.org"},
+            dead_letter={
+                "email_address": f"nobody{day}@example.org",
+                "FNAME": "Nora",
+                "COMPANY": "Example & Sons",
+                "status": None,
+                "source_key": f"EPIC06/9{day}//1",
+            },
         )
         decisions = [*changed, *([failed] if day % 4 == 3 else [])]
         record(trail, "target-mailchimp", decisions, pipeline="prod:forward")

@@ -243,7 +243,7 @@ def test_a_screen_reader_gets_names_and_roles(pages: str, browser: Browser, toke
     assert "columnheader" in roles
 
 
-SHOWN = ["/", "/runs", "/runs/1", "/people", "/failures", "/consent", "/login"]
+SHOWN = ["/", "/runs", "/runs/1", "/people", "/failures", "/failures/7/63", "/consent", "/login"]
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -330,6 +330,7 @@ SCREENSHOTS: list[tuple[str, str, tuple[int, int], bool]] = [
     ("person-phone-dark", "person", PHONE, True),
     ("run", "/runs/24", DESKTOP, False),
     ("failures", "/failures", DESKTOP, False),
+    ("letter", "/failures/7/63", DESKTOP, False),
     ("consent", "/consent", DESKTOP, False),
 ]
 

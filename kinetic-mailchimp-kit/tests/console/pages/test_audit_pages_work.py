@@ -81,7 +81,7 @@ def test_a_closed_dead_letter_is_shown_and_no_longer_waits(
     run_id = record_run(waiting, "target-epicor-contacts", [lost])
     reader = logged_in(waiting)
     assert "its dead letter waits" in reader.get("/consent").text
-    assert "sync-audit close" in reader.get("/failures").text
+    assert "correct or close" in reader.get("/failures").text
     letters = find_open(waiting, [Place(run_id, 1)])
     close(waiting, letters, because="<The person> left.", closed_by="night-shift")
     assert email not in reader.get("/failures").text

@@ -49,6 +49,7 @@ def build_world(
     switches: Switches | None = None,
     clock: Clock = system_clock,
     wait: Wait = asyncio.sleep,
+    orders: int = 0,
 ) -> Kinetic:
     """A simulated Kinetic with the data of a seed.
 
@@ -59,6 +60,7 @@ def build_world(
         switches: What is turned from the start.
         clock: Of the server; before the last seeded change it stands still there.
         wait: How to spend seconds.
+        orders: The most that a customer has.
     """
     plan = FaultPlan(seed=seed)
     declared = tables(with_updated_on=profile == "updated-on")
@@ -81,7 +83,7 @@ def build_world(
         wait=wait,
         switches=switches or Switches(),
     )
-    store.load(seed_rows(customers, seed))
+    store.load(seed_rows(customers, seed, orders))
     store.listeners.append(world.cdc.capture)
     return world
 
@@ -244,11 +246,12 @@ def builder(
     switches: Switches | None = None,
     clock: Clock = system_clock,
     wait: Wait = asyncio.sleep,
+    orders: int = 0,
 ) -> Callable[[str], tuple[ASGIApp, Mapping[str, Any]]]:
     """What `serve_forever` and `serve_in_thread` take: builds the simulator once its address is known."""
 
     def build(url: str) -> tuple[ASGIApp, Mapping[str, Any]]:
-        world = build_world(customers, seed, profile, switches, clock, wait)
+        world = build_world(customers, seed, profile, switches, clock, wait, orders)
         return build_app(world), hello(world, url)
 
     return build

@@ -18,6 +18,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--customers", type=int, default=200, help="how many customers (default: %(default)s)"
     )
+    parser.add_argument(
+        "--orders", type=int, default=0, help="the most orders of one customer (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of data, credentials and faults")
     parser.add_argument(
         "--profile",
@@ -26,4 +29,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="updated-on: every table has UpdatedOn; stock: none has (default: %(default)s)",
     )
     given = parser.parse_args(arguments)
-    serve_forever(builder(given.customers, given.seed, given.profile), given.port)
+    serve_forever(builder(given.customers, given.seed, given.profile, orders=given.orders), given.port)

@@ -23,6 +23,10 @@ _ASSIGNED: Mapping[str, str] = {
     "POHeader": "PONum",
     "PODetail": "POLine",
     "PORel": "PORelNum",
+    "OrderHed": "OrderNum",
+    "OrderDtl": "OrderLine",
+    "InvcHead": "InvoiceNum",
+    "InvcDtl": "InvoiceLine",
     "CRMCall": "CallSeqNum",
     "Memo": "MemoNum",
 }

@@ -136,6 +136,48 @@ _TABLES = (
         ),
     ),
     Table(
+        "OrderHed",
+        ("Company", "OrderNum"),
+        columns(
+            f"""Company OrderNum:int CustNum:int PONum ShipToNum OrderDate:when RequestDate:when
+            NeedByDate:when OpenOrder:bool VoidOrder:bool OrderHeld:bool EntryPerson SalesRepList TermsCode
+            CurrencyCode ExchangeRate:dec OrderAmt:dec DocOrderAmt:dec ChangedBy ChangeDate:when
+            ChangeTime:int {SYSTEM} UD_SysRevID Channel_c"""
+        ),
+        children=(Child("OrderDtls", "OrderDtl", {"Company": "Company", "OrderNum": "OrderNum"}),),
+        change_columns=DATE_TIME_BY,
+    ),
+    Table(
+        "OrderDtl",
+        ("Company", "OrderNum", "OrderLine"),
+        columns(
+            f"""Company OrderNum:int OrderLine:int PartNum LineDesc ProdCode OrderQty:dec UnitPrice:dec
+            ExtPriceDtl:dec OpenLine:bool VoidLine:bool ChangedBy ChangeDate:when ChangeTime:int {SYSTEM}"""
+        ),
+        change_columns=DATE_TIME_BY,
+    ),
+    Table(
+        "InvcHead",
+        ("Company", "InvoiceNum"),
+        columns(
+            f"""Company InvoiceNum:int InvoiceType CreditMemo:bool OpenInvoice:bool Posted:bool CustNum:int
+            OrderNum:int PONum InvoiceDate:when DueDate:when TermsCode CurrencyCode ExchangeRate:dec
+            InvoiceAmt:dec DocInvoiceAmt:dec InvoiceBal:dec ChangedBy ChangeDate:when ChangeTime:int
+            {SYSTEM}"""
+        ),
+        children=(Child("InvcDtls", "InvcDtl", {"Company": "Company", "InvoiceNum": "InvoiceNum"}),),
+        change_columns=DATE_TIME_BY,
+    ),
+    Table(
+        "InvcDtl",
+        ("Company", "InvoiceNum", "InvoiceLine"),
+        columns(
+            f"""Company InvoiceNum:int InvoiceLine:int OrderNum:int OrderLine:int PartNum LineDesc ProdCode
+            OurShipQty:dec UnitPrice:dec ExtPrice:dec ChangedBy ChangeDate:when ChangeTime:int {SYSTEM}"""
+        ),
+        change_columns=DATE_TIME_BY,
+    ),
+    Table(
         "GLAccount",
         ("Company", "COACode", "GLAccount1"),
         columns(
@@ -202,6 +244,17 @@ _SERVICES = (
         {"POes": "POHeader", "PODetails": "PODetail", "PORels": "PORel"},
         {"poNum": "PONum"},
         {"GetNewPOHeader": "POHeader"},
+    ),
+    Service(
+        "Erp.BO.SalesOrderSvc",
+        {"SalesOrders": "OrderHed", "OrderDtls": "OrderDtl"},
+        {"orderNum": "OrderNum"},
+        {"GetNewOrderHed": "OrderHed"},
+    ),
+    Service(
+        "Erp.BO.ARInvoiceSvc",
+        {"ARInvoices": "InvcHead", "InvcDtls": "InvcDtl"},
+        {"invoiceNum": "InvoiceNum"},
     ),
     Service(
         "Erp.BO.GLAccountSvc",

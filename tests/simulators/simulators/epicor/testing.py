@@ -157,6 +157,7 @@ def running_epicor(
     *,
     clock: Clock = system_clock,
     wait: Wait = asyncio.sleep,
+    orders: int = 0,
     unknown_requests: bool = False,
     **switches: Any,
 ) -> Iterator[RunningEpicor]:
@@ -168,6 +169,7 @@ def running_epicor(
         profile: `updated-on` or `stock`.
         clock: Of the server, in ticks.
         wait: How the server spends the seconds of faults and switches.
+        orders: The most that a customer has.
         unknown_requests: Whether requests that the simulator does not know are meant.
         switches: Turned from the start.
 
@@ -175,7 +177,7 @@ def running_epicor(
         AssertionError: At the end, when requests came that the simulator does not know.
     """
     with serve_in_thread(
-        builder(customers, seed, profile, Switches().turned(**switches), clock, wait)
+        builder(customers, seed, profile, Switches().turned(**switches), clock, wait, orders)
     ) as running:
         control = EpicorControl(running.hello["control_url"])
         try:
