@@ -44,7 +44,7 @@ def test_the_views_tell_of_runs_decisions_members_and_flags(url: str) -> None:
         found: dict[str, list[dict[str, Any]]] = {}
         with trail.database.reading() as connection:
             for view in VIEWS:
-                columns = (sa.column(name) for name in view.columns)
+                columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in view.columns]
                 query = sa.select(*columns).select_from(sa.table(view.name))
                 rows = connection.execute(query).mappings().all()
                 found[view.name] = [dict(row) for row in rows]
