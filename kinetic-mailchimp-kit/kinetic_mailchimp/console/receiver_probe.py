@@ -11,7 +11,7 @@ from typing import Any, Final
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
 from kinetic_mailchimp.kit.http.call import Request
 from kinetic_mailchimp.kit.http.retry import RetryPolicy
-from kinetic_mailchimp.kit.http.transport import Transport
+from kinetic_mailchimp.kit.http.transport import AnswerTooLargeError, Transport
 from kinetic_mailchimp.kit.parsing.json_reading import parse_json
 from kinetic_mailchimp.kit.server.receiver_metrics import (
     INBOX_OLDEST_UNREAD_SECONDS,
@@ -64,6 +64,8 @@ def probe_receiver(url: str, transport: Transport) -> ReceiverStatus:
     try:
         ready = transport.send(Request("GET", f"{base}/readyz"))
         numbers = transport.send(Request("GET", f"{base}/metrics"))
+    except AnswerTooLargeError:
+        return ReceiverStatus(problems=("Its answer is no receiver's: it has no end.",))
     except ConfigurationError:
         raise
     except ConnectorError:

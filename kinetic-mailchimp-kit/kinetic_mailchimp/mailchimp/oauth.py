@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from typing_extensions import override
@@ -59,6 +59,10 @@ def new_state() -> str:
     return secrets.token_urlsafe(32)
 
 
+_SECONDS_OF_SILENCE = 5.0
+"""Seconds for which the callback waits for the next byte of a request."""
+
+
 class Callback:
     """Waits on this machine for the answer that the browser brings.
 
@@ -85,7 +89,8 @@ class Callback:
         self._refusal: str | None = None
         port = 80 if parts.port is None else parts.port
         try:
-            self._server = HTTPServer(("127.0.0.1", port), self._handler())
+            self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+            self._server.daemon_threads = True
         except OSError as error:
             raise ConfigurationError(
                 f"Port {port} cannot be opened: {error.strerror}.",
@@ -117,7 +122,10 @@ class Callback:
 
     def _take(self, target: str) -> tuple[HTTPStatus, str]:
         """The answer to a request of the browser."""
-        parts = urlsplit(target)
+        try:
+            parts = urlsplit(target)
+        except ValueError:
+            return HTTPStatus.BAD_REQUEST, "This is no address."
         answer = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if parts.path != self._path:
             return HTTPStatus.NOT_FOUND, "There is nothing here."
@@ -134,6 +142,8 @@ class Callback:
         take = self._take
 
         class Handler(BaseHTTPRequestHandler):
+            timeout = _SECONDS_OF_SILENCE
+
             def do_GET(self) -> None:
                 status, text = take(self.path)
                 body = text.encode()

@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision, default_database_url
 from kinetic_mailchimp.audit.reading.runs import latest_runs
+from kinetic_mailchimp.audit.state.ledger import values_of
 from kinetic_mailchimp.audit.storage.schema import decisions
 from kinetic_mailchimp.audit.trail.environment import correlation, pipeline
 from kinetic_mailchimp.console.cli import COMMANDS
@@ -51,6 +52,18 @@ def test_the_ledger_changes_with_the_decisions(trail: AuditTrail) -> None:
     assert members.get("b") is None
     assert members.count() == 1
     assert list(trail.ledger("other").items()) == [("a", {"x": 1})]
+
+
+def test_whole_namespaces_and_the_keys_before_a_day_are_read(trail: AuditTrail) -> None:
+    run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
+    days = {f"{day}|members/Customer {day}": {} for day in ("0000-00-00", "2026-02-28", "2026-03-01")}
+    bought = {f"of/{number}": {"a": {"n": number}, "b": {"n": 0}} for number in range(1_200)}
+    run.record([], ledger={"due": days, **bought})
+    due = [key for key, _ in trail.ledger("due").items(before="2026-03-01")]
+    assert due == sorted(days)[:2]
+    found = list(values_of(trail.database, ["of/7", "nobody", *bought]))
+    assert len(found) == 2_400
+    assert sorted(value for namespace, value in found if namespace == "of/7") == ['{"n":0}', '{"n":7}']
 
 
 def test_the_ledger_is_read_in_pages(trail: AuditTrail) -> None:

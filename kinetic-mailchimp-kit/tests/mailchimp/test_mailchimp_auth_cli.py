@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -136,6 +138,17 @@ def test_an_answer_with_another_state_decides_nothing() -> None:
     status, _ = callback._take("/back?code=real&state=the-state")
     assert status == 200
     assert callback.wait(1) == "real"
+
+
+def test_a_client_that_says_nothing_keeps_no_answer_out() -> None:
+    callback = Callback("http://127.0.0.1:0/back", "the-state")
+    port = urlsplit(callback.redirect_uri).port
+    with socket.create_connection(("127.0.0.1", port)), ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(callback.wait, 60)
+        assert requests.get(f"http://127.0.0.1:{port}//[", timeout=60).status_code in {400, 404}
+        requests.get(f"{callback.redirect_uri}?code=real&state=the-state", timeout=60)
+        assert waiting.result(60) == "real"
+    assert callback._take("//[")[0] == 400
 
 
 def test_waiting_has_an_end() -> None:

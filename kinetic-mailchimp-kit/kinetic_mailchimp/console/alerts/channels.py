@@ -6,12 +6,23 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
+import requests
+import requests.sessions
 from typing_extensions import override
 
 from kinetic_mailchimp.console.alerts.messages import Message
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.http.response_bounds import (
+    BoundedAdapter,
+    ResponseLimits,
+    TooLargeError,
+    TooSlowError,
+)
+
+_LIMITS: Final = ResponseLimits(mib=1, seconds=60)
+_PIECE: Final = 8_192
 
 
 class Channel(Protocol):
@@ -44,12 +55,15 @@ class AppriseChannel(Channel):
     @override
     def send(self, message: Message) -> bool:
         kind = "success" if message.is_good else "warning"
-        with _silence():
-            return bool(
-                self._target.notify(
-                    title=message.title, body=message.body, notify_type=kind, body_format="text"
+        with _silence(), _bounds():
+            try:
+                return bool(
+                    self._target.notify(
+                        title=message.title, body=message.body, notify_type=kind, body_format="text"
+                    )
                 )
-            )
+            except (TooLargeError, TooSlowError):
+                return False
 
 
 def open_channels(urls: Sequence[str]) -> list[AppriseChannel]:
@@ -79,6 +93,35 @@ def open_channels(urls: Sequence[str]) -> list[AppriseChannel]:
             )
         channels.append(AppriseChannel(f"{number} ({scheme})", target))
     return channels
+
+
+class _BriefAnswers(BoundedAdapter):
+    """Reads each answer at once, and no more of it than a service has to say about a message."""
+
+    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 (passed on)
+        super().__init__(_LIMITS, **arguments)
+
+    @override
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        response = super().send(*args, **kwargs)
+        body = bytearray()
+        for piece in response.iter_content(_PIECE):
+            body += piece
+            if len(body) > _LIMITS.size:
+                raise TooLargeError
+        response._content = bytes(body)  # noqa: SLF001 (as `requests` itself keeps what it has read)
+        return response
+
+
+@contextmanager
+def _bounds() -> Iterator[None]:
+    """Hold the answers to limits that apprise waits for: it makes a session of its own for each call."""
+    before = requests.sessions.HTTPAdapter
+    requests.sessions.HTTPAdapter = _BriefAnswers  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        requests.sessions.HTTPAdapter = before
 
 
 @contextmanager

@@ -48,6 +48,10 @@ def _no_netrc(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
     return prepared
 
 
+class AnswerTooLargeError(ConfigurationError):
+    """An answer has more bytes than the setting allows, and would have them again."""
+
+
 class Transport:
     """Sends requests and answers with success or a ConnectorError. Shared by threads.
 
@@ -217,4 +221,4 @@ class Transport:
         advice = f"Read less at once, or set the variable `{MAX_MIB}` higher if it is right so."
         if not request.may_repeat:
             return ambiguous_if_write(request, TransientError(message, advice=advice))
-        return ConfigurationError(message, advice=advice)
+        return AnswerTooLargeError(message, advice=advice)

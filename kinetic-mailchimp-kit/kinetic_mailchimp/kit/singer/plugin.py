@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import json
 import logging
@@ -33,14 +32,10 @@ from kinetic_mailchimp.kit.redaction.masker import MASKER, mask_logs
 from kinetic_mailchimp.kit.secrets.encryption import reveal, secret_values
 from kinetic_mailchimp.kit.secrets.private_files import warn_if_shared
 from kinetic_mailchimp.kit.settings.from_text import from_text
+from kinetic_mailchimp.kit.singer.process_memory import settle_memory
 
 EXIT_BY_SIGNAL = 128
 """Added to the number of a signal, as shells do: a run that was cut short did not succeed."""
-
-
-_OBJECTS_BETWEEN_COLLECTIONS = 10_000
-"""Containers that come before garbage is looked for. A batch on its way holds thousands, none of them
-garbage: with Python's 700, an eighth of a run would be spent on looking at them again and again."""
 
 
 def run_plugin(plugin: type[PluginBase]) -> None:
@@ -49,9 +44,7 @@ def run_plugin(plugin: type[PluginBase]) -> None:
     A ConnectorError ends it with one readable line on stderr and exit status 1, and settings that do not fit
     the schema with a line for each; logs are masked.
     """
-    gc.freeze()  # what was imported stays, and is never looked through again
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
-    gc.enable()
+    settle_memory()
     mask_logs()
     load_env_file()
     _quiet_under_meltano(plugin)

@@ -264,6 +264,13 @@ def test_a_receiver_that_is_away(alert: Command, site: Site) -> None:
     assert "It cannot be reached." in site.received[0]["message"]
 
 
+def test_a_receiver_whose_answer_has_no_end_keeps_no_alert_back(alert: Command, site: Site) -> None:
+    site.answers["/readyz"] = (200, "x" * 100_000)
+    env = {"AUDIT_ALERT_RECEIVER_URL": f"http://{site.address}", "CONNECTOR_MAX_RESPONSE_MIB": "0.01"}
+    assert alert(env=env).exit_code == 1
+    assert "it has no end" in site.received[0]["message"]
+
+
 def test_the_webhooks_are_reported_by_their_own_command(alert: Command, site: Site) -> None:
     hooks = [
         {"list_id": "1a2b3c", "verdict": "looks_disabled", "last_event_at": "2026-02-27T08:00:00Z"},
