@@ -13,12 +13,13 @@ from typing_extensions import override
 from target_mailchimp.audience.audience import Audience
 from target_mailchimp.audience.directory import AudienceDirectory
 from target_mailchimp.audit import decisions as report
+from target_mailchimp.audit.quality import Quality
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord
 from target_mailchimp.pipeline import Loader
 from target_mailchimp.planning.batch_planner import Planned
 from target_mailchimp.planning.membership import Membership
+from target_mailchimp.planning.snapshot import Snapshot
 from target_mailchimp.reconcile.drift import drift_of
-from target_mailchimp.reconcile.snapshot import Snapshot
 from target_mailchimp.rules.plan import Write
 from target_mailchimp.settings import LoadSettings
 from target_mailchimp.writing.writer import DryRunWriter
@@ -40,9 +41,10 @@ class Comparison(Loader):
         directory: AudienceDirectory,
         membership_of: Callable[[Audience], Membership],
         run: Run,
+        quality: Quality,
         snapshot: Snapshot,
     ) -> None:
-        super().__init__(settings, directory, membership_of, DryRunWriter(), run)
+        super().__init__(settings, directory, membership_of, DryRunWriter(), run, quality)
         self._snapshot = snapshot
         self._incomplete: set[str] = set()
         self._complete: set[str] = set()
