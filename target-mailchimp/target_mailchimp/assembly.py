@@ -14,6 +14,7 @@ from kinetic_mailchimp.mailchimp import MailchimpClient
 
 from target_mailchimp.audience.audience import Audience
 from target_mailchimp.audience.directory import AudienceDirectory
+from target_mailchimp.audit.quality import Quality
 from target_mailchimp.first_load.careful_loader import CarefulLoader
 from target_mailchimp.first_load.trial import Trial, TrialMembership
 from target_mailchimp.pipeline import Loader
@@ -53,6 +54,7 @@ class Assembly:
     def loader(self, trail: AuditTrail, run: Run) -> Loader:
         """The loader of all streams, or with `reconcile` the comparison that takes its place."""
         client, settings = self._client, self._settings
+        quality = Quality(trail, settings)
         if settings.reconcile:
             snapshot = Snapshot()
             return Comparison(
@@ -60,13 +62,14 @@ class Assembly:
                 self.directory,
                 lambda audience: LiveMembership(client, trail, audience.id, snapshot),
                 run,
+                quality,
                 snapshot,
             )
         trial = Trial(trail) if settings.dry_run else None
 
         def membership_of(audience: Audience) -> Membership:
             def save(ledger: LedgerChanges) -> None:
-                run.record([], ledger=ledger)
+                run.record([], ledger=quality.with_states(audience.id, ledger))
 
             opened = Membership if trial is None else partial(TrialMembership, trial=trial)
             return opened(
@@ -80,13 +83,13 @@ class Assembly:
             )
 
         if not (trial or settings.is_limited):
-            return Loader(settings, self.directory, membership_of, self.writer, run)
+            return Loader(settings, self.directory, membership_of, self.writer, run, quality)
         plan = None
         if settings.approved_plan and not trial:
             hours = settings.plan_valid_hours
             plan = ApprovedPlan.require(trail, settings.approved_plan, plugin=run.plugin, valid_hours=hours)
         return CarefulLoader(
-            settings, self.directory, membership_of, self.writer, run, trial=trial, plan=plan
+            settings, self.directory, membership_of, self.writer, run, quality, trial=trial, plan=plan
         )
 
     def purchases(self, loader: Loader, trail: AuditTrail, run: Run) -> PurchaseBook:

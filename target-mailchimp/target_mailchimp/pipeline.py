@@ -15,6 +15,7 @@ from kinetic_mailchimp.kit.errors import ConnectorError, DataError
 from target_mailchimp.audience.audience import Audience
 from target_mailchimp.audience.directory import AudienceDirectory, require_audience
 from target_mailchimp.audit import decisions as report
+from target_mailchimp.audit.quality import Quality
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, read_record
 from target_mailchimp.planning.batch_planner import Planned, Planner
 from target_mailchimp.planning.membership import Membership
@@ -47,12 +48,14 @@ class Loader:
         membership_of: Callable[[Audience], Membership],
         writer: Writer,
         run: Run,
+        quality: Quality,
     ) -> None:
         self._settings = settings
         self._directory = directory
         self._membership_of = membership_of
         self._writer = writer
         self._run = run
+        self._quality = quality
         self._memberships: dict[str, Membership] = {}
         self._invalid: list[InvalidRecord] = []
         self._unplanned: list[MemberRecord] = []
@@ -157,9 +160,8 @@ class Loader:
         self._record_invalid()
         groups = self._by_audience()
         while groups:
-            audience, records = groups[0]
+            (audience, records), *groups = groups
             writes = self._plan(audience, records)
-            groups = groups[1:]
             self._unplanned = [record for _, later in groups for record in later]
             for write in writes:
                 self._pending.setdefault(_group_of(write), []).append(write)
@@ -173,8 +175,8 @@ class Loader:
 
     def _record_invalid(self) -> None:
         keep = self._settings.on_invalid == "dead_letter"
-        if self._invalid:
-            self._record([report.of_invalid(invalid, keep=keep) for invalid in self._invalid])
+        made = [report.of_invalid(invalid, keep=keep) for invalid in self._invalid]
+        self._record(made, self._quality.of_invalid(self._invalid))
         self._invalid = []
 
     def _by_audience(self) -> list[tuple[Audience, list[MemberRecord]]]:
@@ -189,8 +191,7 @@ class Loader:
                 failed.append(report.of_failure(record, "no_such_audience", detail, keep=True))
             else:
                 groups.setdefault(audience.id, (audience, []))[1].append(record)
-        if failed:
-            self._record(failed)
+        self._record(failed)
         self._unplanned = [record for _, records in groups.values() for record in records]
         return list(groups.values())
 
@@ -202,8 +203,7 @@ class Loader:
         """Decide about records: decisions without a call are recorded, the writes returned."""
         membership = self.open(audience)
         planned = Planner(self._settings, audience, membership, self._wait_for).plan(records)
-        if planned.extra:
-            self._run.read(planned.extra)
+        self._run.read(planned.extra)
         return self._decide(audience, membership, planned)
 
     def _decide(self, audience: Audience, membership: Membership, planned: Planned) -> list[Write]:
@@ -212,7 +212,7 @@ class Loader:
                 (report.of_merged(record) for record in planned.merged),
                 (report.of_no_write(decided, audience.id) for decided in planned.no_writes),
             ),
-            ledger=report.ledger_changes(membership, planned.no_writes),
+            ledger=self._quality.changes_after(audience.id, membership, planned.no_writes),
         )
         return planned.writes
 
@@ -246,11 +246,11 @@ class Loader:
             results: list[WriteResult] = [self._writer.write_single(write) for write in writes]
         else:
             results = self._writer.write_batch(writes)
-        membership = self._memberships[writes[0].audience.id]
+        membership = self._memberships[list_id := writes[0].audience.id]
         membership.note_archived(member for result in results if (member := result.archived))
         self._record(
             (report.of_write_result(result) for result in results),
-            ledger=report.ledger_changes(membership, results),
+            ledger=self._quality.changes_after(list_id, membership, results),
         )
 
     def _claim(self, writes: Sequence[Write]) -> None:

@@ -50,6 +50,7 @@ CUSTOMER = {
     "Country": "USA",
     "GroupCode": "Tools",
     "TerritoryID": "Midwest",
+    "SalesRepCode": "REP1",
     "CreditHold": False,
     "NoContact": False,
     "Active": True,
@@ -75,6 +76,7 @@ MEMBER = {
     "REGION": "Midwest",
     "ACCTSTATUS": "Active",
     "source_active": True,
+    "source_rep": "REP1",
     "source_key": "Customer EPIC06/12",
     "source_updated_on": "2026-01-02T03:04:05.678Z",
 }
@@ -107,7 +109,8 @@ def test_a_customer_becomes_a_member(changes, expected):
 
 def test_a_tenant_without_optional_columns_is_served():
     bare = without(
-        CUSTOMER, "UpdatedOn", "PhoneNum", "GroupCode", "TerritoryID", "CreditHold", "Active", "Zip"
+        CUSTOMER,
+        *("UpdatedOn", "PhoneNum", "GroupCode", "TerritoryID", "SalesRepCode", "CreditHold", "Active", "Zip"),
     )
 
     assert mapped("epicor-to-mailchimp", "customers", bare) == MEMBER | {
@@ -115,6 +118,7 @@ def test_a_tenant_without_optional_columns_is_served():
         "ADDRESS": None,
         "INDUSTRY": None,
         "REGION": None,
+        "source_rep": None,
         "source_updated_on": "3000000001",
     }
 

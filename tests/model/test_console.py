@@ -1,23 +1,30 @@
-"""The pages about what both pipelines did between both simulators: the error desk."""
+"""The pages about what both pipelines did between both simulators: error desk, data quality, evidence."""
 
 from __future__ import annotations
 
+import copy
+import csv
 import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.dead_letters.replay import replay_to
 from kinetic_mailchimp.audit.integrity.verification import verify
+from kinetic_mailchimp.audit.privacy.erasure import erase
+from kinetic_mailchimp.audit.privacy.retention import prune
+from kinetic_mailchimp.audit.reading.evidence import check
+from kinetic_mailchimp.audit.reading.evidence_document import read_facts
 from kinetic_mailchimp.console.pages.app import create_app
 from kinetic_mailchimp.console.pages.settings import PagesSettings
+from kinetic_mailchimp.mailchimp import subscriber_hash
 from pipelines import FORWARD
 from simulators.common.serve import serve_in_thread
-from world import World, customer
+from world import World, customer, source_key
 
 USER = {"X-Forwarded-User": "night-shift"}
 
@@ -86,3 +93,122 @@ def test_a_refused_address_is_corrected_and_sent_and_an_invalid_one_closed(desk:
     states = world.query("SELECT state FROM dead_letters WHERE stream = 'members' ORDER BY run_id, seq")
     assert [row["state"] for row in states] == ["closed", "corrected", "resolved"]
     assert verify(desk.trail).problems == ()
+
+
+def quality(desk: Desk) -> dict[tuple[str, str], tuple[str, str]]:
+    """Row and flaw → sales rep and change, as the CSV of the page has them."""
+    rows = csv.DictReader(io.StringIO(desk.get("/quality.csv")))
+    return {(row["row"], row["kind"]): (row["rep"], row["change"]) for row in rows}
+
+
+def test_who_cannot_be_mailed_is_listed_by_rep_with_what_changed(desk: Desk) -> None:
+    world = desk.world
+    for number, (address, rep) in enumerate(
+        [
+            ("", "REP1"),
+            ("PURCHASING", "REP1"),
+            ("ann@analytical.example; bob@analytical.example", "REP2"),
+            ("test@test.com", "REP2"),
+            ("shared@analytical.example", "REP1"),
+            ("Shared@analytical.example", "REP2"),
+            ("bounces@analytical.example", "REP2"),
+            ("fine@analytical.example", "REP2"),
+        ],
+        start=1,
+    ):
+        world.person(number, address, SalesRepCode=rep)
+    world.forward()
+    world.bounce("bounces@analytical.example")
+    world.forward()
+    row = {number: source_key(customer(number)) for number in range(1, 9)}
+    found = {
+        (row[1], "no_address"): ("REP1", "new"),
+        (row[2], "bad_address"): ("REP1", "new"),
+        (row[3], "several_addresses"): ("REP2", "new"),
+        (row[4], "bad_address"): ("REP2", "new"),
+        (row[5], "duplicate"): ("REP1", "new"),
+        (row[6], "duplicate"): ("REP2", "new"),
+        (row[7], "bounced"): ("REP2", "new"),
+    }
+    assert quality(desk) == found
+    world.wait(31 * 24 * 60)
+    world.correct(2, "purchasing@analytical.example")
+    world.correct(6, "alone@analytical.example")
+    world.correct(7, "new@analytical.example")
+    world.edit(customer(8), EMailAddress="")
+    world.forward()
+    found = {key: (rep, "") for key, (rep, _) in found.items()}
+    for gone in ((row[2], "bad_address"), (row[5], "duplicate"), (row[6], "duplicate"), (row[7], "bounced")):
+        found[gone] = (found[gone][0], "gone")
+    assert quality(desk) == {**found, (row[8], "no_address"): ("REP2", "new")}
+    page = desk.get("/quality?rep=REP1")
+    assert row[1] in page
+    assert row[3] not in page
+    before = world.query("SELECT * FROM ledger_entries WHERE namespace LIKE '%quality'")
+    world.forward()
+    assert world.query("SELECT * FROM ledger_entries WHERE namespace LIKE '%quality'") == before
+    world.wait(100 * 24 * 60)
+    world.edit(customer(4), Name="Test")
+    world.forward()
+    left = {key.partition("/")[2] for key, _ in desk.trail.ledger("target-mailchimp/quality").items()}
+    assert f"members/{row[5]}" not in left
+
+
+@pytest.mark.rule("R6")
+def test_an_erasure_takes_a_person_out_of_the_list(desk: Desk) -> None:
+    world = desk.world
+    world.person(1, "bounces@analytical.example")
+    world.person(2, "ann@analytical.example; bob@analytical.example")
+    world.forward()
+    world.bounce("bounces@analytical.example")
+    world.forward()
+    assert len(quality(desk)) == 2
+    erase(desk.trail, "bounces@analytical.example", vendor_hash=subscriber_hash)
+    erase(desk.trail, "bob@analytical.example", vendor_hash=subscriber_hash)
+    assert quality(desk) == {}
+
+
+@pytest.mark.rule("R6")
+def test_the_evidence_of_consent_stands_after_retention_and_erasure(desk: Desk) -> None:
+    world, ada = desk.world, "ada@lovelace.example"
+    world.signed = True
+    world.person(1, ada, "Ada")
+    world.forward()
+    world.leave(ada)
+    world.deliver()
+    world.reverse()
+    path = f"/people/{desk.trail.person(ada).hex()}"
+    assert f"{path}/evidence.html" in desk.get(path)
+    document = desk.get(f"{path}/evidence.html")
+    shown = document[: document.index("<script")]
+    for told in (ada, "created", "flagged", "unsubscribed", "NoContact", "Mailchimp, by an event"):
+        assert told in shown
+    facts = read_facts(document)
+    assert [one.is_good for one in check(desk.trail, facts)] == [True] * (len(facts["entries"]) + 1)
+    assert len(facts["entries"]) >= 4
+    world.wait(800 * 24 * 60)
+    prune(desk.trail, timedelta(days=730))
+    held = {one.what for one in check(desk.trail, facts)}
+    assert (
+        "past its retention: its own digests alone speak for it" in held
+    )  # the opt-in: no proof of an opt-out
+    assert "in the trail, as it is here" in held
+    erase(desk.trail, ada, vendor_hash=subscriber_hash)
+    checks = check(desk.trail, facts)
+    assert all(one.is_good for one in checks)
+    assert "in the trail, which has erased the personal data since" in {one.what for one in checks}
+    left = desk.get(f"{path}/evidence.html")
+    assert "a person whose data was erased" in left
+    assert "ada" not in left.casefold()
+    number = next(n for n, entry in enumerate(facts["entries"]) if "unsubscribed" in entry["public"])
+    for part, old, new in (
+        ("public", "unsubscribed", "subscribed"),
+        ("private", ada, "eve@example.com"),
+        ("digest", "", "00" * 32),
+    ):
+        forged = copy.deepcopy(facts)
+        entry = forged["entries"][number]
+        entry[part] = new if part == "digest" else [new if value == old else value for value in entry[part]]
+        assert not all(one.is_good for one in check(desk.trail, forged)), part
+    with AuditTrail.open(f"sqlite:///{world.folder}/other.sqlite3") as other:
+        assert not any(one.is_good for one in check(other, facts))

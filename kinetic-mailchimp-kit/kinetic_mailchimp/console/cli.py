@@ -38,6 +38,9 @@ COMMANDS: Final = {
         "Show how far both systems differed when they were compared last (`meltano run reconcile`).",
     ),
     "erase": LazyCommand(f"{_CONSOLE}.erase", "Remove a person's data; the trail still verifies."),
+    "evidence": LazyCommand(
+        f"{_AUDIT}.evidence", "Write the consent of EMAIL as a document with its proof, or check one."
+    ),
     "export": LazyCommand(
         f"{_CONSOLE}.erase", "Write every decision, oldest first; or all that is known about one person."
     ),
@@ -51,6 +54,9 @@ COMMANDS: Final = {
     ),
     "plan": LazyCommand(f"{_AUDIT}.plan", "List and show plans, and approve or reject one."),
     "prune": LazyCommand(f"{_AUDIT}.prune", "Remove old entries; the trail still verifies."),
+    "quality": LazyCommand(
+        f"{_AUDIT}.quality", "List the customers who cannot be mailed and why, by sales rep."
+    ),
     "replay": LazyCommand(f"{_AUDIT}.replay", "Dispatch every open dead letter again, once."),
     "run": LazyCommand(f"{_AUDIT}.history", "Show run NUMBER, or the newest one, and its decisions."),
     "runs": LazyCommand(f"{_AUDIT}.history", "List the newest runs, with the counts of their decisions."),

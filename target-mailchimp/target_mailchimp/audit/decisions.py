@@ -11,7 +11,7 @@ from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
 from kinetic_mailchimp.audit.state.member_state import MemberState
 from msgspec.structs import replace
 
-from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord
+from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, rep_in
 from target_mailchimp.planning.membership import Membership
 from target_mailchimp.planning.purchases import due_at_once
 from target_mailchimp.rules.consent import LEFT_ROW_OPTED_OUT
@@ -168,7 +168,11 @@ def ledger_changes(membership: Membership, results: Iterable[WriteResult | NoWri
 def _note_member(changes: LedgerChanges, membership: Membership, result: WriteResult | NoWrite) -> None:
     record, after = result.record, result.after
     members, waiting = changes[membership.members_namespace], changes[membership.waiting_namespace]
-    sources = {source: {"member": record.member} for source in _sources(record)}
+    sources = {
+        row.source: {"member": record.member, **({"rep": rep} if (rep := rep_in(row.raw)) else {})}
+        for row in record.rows
+        if row.source
+    }
     if isinstance(result, NoWrite):
         if result.waits:
             waiting[record.member] = _waiting_rows(record)
@@ -207,10 +211,6 @@ def _note_left(changes: LedgerChanges, membership: Membership, member: str, stat
 
 def _waiting_rows(record: MemberRecord) -> dict[str, dict[str, Any]]:
     return {row.source or row.stream: {"stream": row.stream, "raw": row.raw} for row in record.rows}
-
-
-def _sources(record: MemberRecord) -> list[str]:
-    return [row.source for row in record.rows if row.source]
 
 
 def _decision(record: MemberRecord, action: Action, reason: str, detail: str, **more: Any) -> Decision:  # noqa: ANN401 (attributes of the decision)

@@ -227,6 +227,11 @@ def _merge_values(properties: Mapping[str, Any]) -> dict[str, Any]:
     return values | {name: value for name, value in properties.items() if is_tag(name)}
 
 
+def rep_in(raw: Mapping[str, Any]) -> str:
+    """The sales rep whom a record names; empty where it names none."""
+    return _text(raw.get("source_rep"))
+
+
 def is_tag(name: str) -> bool:
     """Tell whether a property is a merge field of its name: it is upper-case."""
     return name.isupper()

@@ -12,6 +12,7 @@ from typing_extensions import override
 from target_mailchimp.audience.audience import Audience
 from target_mailchimp.audience.directory import AudienceDirectory
 from target_mailchimp.audit import decisions as report
+from target_mailchimp.audit.quality import Quality
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord
 from target_mailchimp.first_load.people import People
 from target_mailchimp.first_load.trial import Trial
@@ -41,11 +42,12 @@ class CarefulLoader(Loader):
         membership_of: Callable[[Audience], Membership],
         writer: Writer,
         run: Run,
+        quality: Quality,
         *,
         trial: Trial | None,
         plan: ApprovedPlan | None,
     ) -> None:
-        super().__init__(settings, directory, membership_of, writer, run)
+        super().__init__(settings, directory, membership_of, writer, run, quality)
         self._people = People(settings.only, settings.first)
         self._trial = trial
         self._plan_of_record = plan

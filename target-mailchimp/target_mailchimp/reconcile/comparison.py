@@ -13,6 +13,7 @@ from typing_extensions import override
 from target_mailchimp.audience.audience import Audience
 from target_mailchimp.audience.directory import AudienceDirectory
 from target_mailchimp.audit import decisions as report
+from target_mailchimp.audit.quality import Quality
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord
 from target_mailchimp.pipeline import Loader
 from target_mailchimp.planning.batch_planner import Planned
@@ -40,9 +41,10 @@ class Comparison(Loader):
         directory: AudienceDirectory,
         membership_of: Callable[[Audience], Membership],
         run: Run,
+        quality: Quality,
         snapshot: Snapshot,
     ) -> None:
-        super().__init__(settings, directory, membership_of, DryRunWriter(), run)
+        super().__init__(settings, directory, membership_of, DryRunWriter(), run, quality)
         self._snapshot = snapshot
         self._incomplete: set[str] = set()
         self._complete: set[str] = set()

@@ -14,9 +14,13 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 from kinetic_mailchimp.audit.reading.consent import find_last_consent
 from kinetic_mailchimp.audit.reading.dead_letters import count_waiting, waiting_plugins
 from kinetic_mailchimp.audit.reading.decision_details import DecisionDetail, load_details
+from kinetic_mailchimp.audit.reading.evidence import gather
+from kinetic_mailchimp.audit.reading.evidence_document import write_document
 from kinetic_mailchimp.audit.reading.export import csv_lines
 from kinetic_mailchimp.audit.reading.listings import PAGE, Key, is_number, of_person, of_run, of_waiting
 from kinetic_mailchimp.audit.reading.opt_out_report import OptOut, all_opt_outs, list_opt_outs
+from kinetic_mailchimp.audit.reading.quality_report import COLUMNS as FLAWED_COLUMNS
+from kinetic_mailchimp.audit.reading.quality_report import read_quality
 from kinetic_mailchimp.audit.reading.runs import find_run, list_runs, read_directions
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.letter_states import OPEN
@@ -30,7 +34,7 @@ _DIGEST: Final = re.compile("[0-9a-f]{32}")
 def get_router(site: Site) -> APIRouter:
     """Routes of the pages that show something."""
     router = APIRouter()
-    for add_routes in (_add_runs, _add_people, _add_reports, _add_public):
+    for add_routes in (_add_runs, _add_people, _add_evidence, _add_reports, _add_quality, _add_public):
         add_routes(router, site)
     return router
 
@@ -121,6 +125,23 @@ def _add_people(router: APIRouter, site: Site) -> None:
         )
 
 
+def _add_evidence(router: APIRouter, site: Site) -> None:
+    """The document of a person's consent."""
+    trail = site.trail
+
+    @router.get("/people/{digest}/evidence.html")
+    def send_evidence(digest: str) -> Response:
+        if not _DIGEST.fullmatch(digest):
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        found = gather(trail, person := bytes.fromhex(digest))
+        texts = (
+            text for one in found.proofs for text in (one.entry.subject, one.entry.former_subject) if text
+        )
+        address = next((text for text in texts if trail.person(text) == person), None)
+        document = write_document(found, address, trail.clock())
+        return _file(f"evidence-of-consent-{trail.clock():%Y-%m-%d}.html", "text/html", [document])
+
+
 def _add_reports(router: APIRouter, site: Site) -> None:
     """The pages of failures and of consent."""
     trail, views = site.trail, site.views
@@ -161,10 +182,43 @@ def _add_reports(router: APIRouter, site: Site) -> None:
 
     @router.get("/consent.csv")
     def send_consent() -> Response:
-        name = f"opted-out-{trail.clock():%Y-%m-%d}.csv"
-        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         lines = csv_lines([field.name for field in fields(OptOut)], all_opt_outs(trail))
-        return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
+        return _file(f"opted-out-{trail.clock():%Y-%m-%d}.csv", "text/csv", lines)
+
+
+def _add_quality(router: APIRouter, site: Site) -> None:
+    """The pages of who cannot be mailed."""
+    trail, views = site.trail, site.views
+
+    @router.get("/quality")
+    def show_quality(request: Request, kind: str = "", rep: str | None = None, start: str = "") -> Response:
+        first = int(start) if is_number(start) else 0
+        whole = read_quality(trail)
+        found = [one for one in whole.flawed if kind in ("", one.kind) and rep in (None, one.rep)]
+        return views.page(
+            request,
+            "quality",
+            here="quality",
+            whole=whole,
+            shown=found[first : first + PAGE],
+            kind=kind,
+            rep=rep,
+            start=first,
+            next=first + PAGE if len(found) > first + PAGE else None,
+            request_query=request.url.query,
+        )
+
+    @router.get("/quality.csv")
+    def send_quality(kind: str = "", rep: str | None = None) -> Response:
+        found = read_quality(trail, rep=rep, kinds=filter(None, [kind])).flawed
+        return _file(
+            f"cannot-be-mailed-{trail.clock():%Y-%m-%d}.csv", "text/csv", csv_lines(FLAWED_COLUMNS, found)
+        )
+
+
+def _file(name: str, kind: str, lines: Iterable[str]) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(lines, media_type=f"{kind}; charset=utf-8", headers=headers)
 
 
 def _add_public(router: APIRouter, site: Site) -> None:

@@ -14,6 +14,8 @@ import requests
 import uvicorn
 from fastapi import FastAPI
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Direction
+from kinetic_mailchimp.audit.state.ledger import apply_changes
+from kinetic_mailchimp.audit.state.quality import QUALITY_NAMESPACE, Finding
 from kinetic_mailchimp.console.pages.app import create_app
 from kinetic_mailchimp.console.pages.command import LIMITS
 from kinetic_mailchimp.console.pages.settings import PagesSettings
@@ -22,6 +24,20 @@ from kinetic_mailchimp.kit.server.bounded_server import bounded_protocol
 DIRECTIONS = {
     "target-mailchimp": Direction("Epicor", "Mailchimp"),
     "target-epicor-contacts": Direction("Mailchimp", "Epicor"),
+}
+FINDINGS = {
+    f"{topic}/members/Customer EPIC06/{number}": Finding(kind, f"2026-{since}T09:30:00.000000Z", address, rep)
+    for number, (topic, kind, since, address, rep) in enumerate(
+        [
+            ("address", "no_address", "01-07", "", "REP1"),
+            ("address", "bad_address", "02-27", "PURCHASING", "REP1"),
+            ("address", "several_addresses", "01-30", "ann@example.com; bob@example.com", "REP2"),
+            ("bounced", "bounced", "03-01", "eve@example.com", "REP2"),
+            ("duplicate", "duplicate", "02-14", "info@example.com", "REP1"),
+            ("duplicate", "duplicate", "02-14", "info@example.com", "REP2"),
+        ],
+        start=41,
+    )
 }
 TOKEN = "a-token-of-the-tests-alone"
 ADA = "ada.lovelace@example.com"
@@ -227,5 +243,7 @@ def filled(sqlite_trail: AuditTrail, clock: Any) -> AuditTrail:
         ],
         pipeline="prod:forward",
     )
+    with sqlite_trail.database.writing() as connection:
+        apply_changes(connection, {QUALITY_NAMESPACE: FINDINGS}, run_id=0, now="2026-03-01T09:30:00.000000Z")
     clock.advance(minutes=20)
     return sqlite_trail

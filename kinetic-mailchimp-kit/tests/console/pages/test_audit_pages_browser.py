@@ -243,7 +243,7 @@ def test_a_screen_reader_gets_names_and_roles(pages: str, browser: Browser, toke
     assert "columnheader" in roles
 
 
-SHOWN = ["/", "/runs", "/runs/1", "/people", "/failures", "/failures/7/63", "/consent", "/login"]
+SHOWN = ["/", "/runs", "/runs/1", "/people", "/failures", "/failures/7/63", "/consent", "/quality", "/login"]
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -300,7 +300,7 @@ CLIPPED = """[...document.querySelectorAll('.scroll, .decision, dl, nav')]
     .filter(part => part.scrollWidth > part.clientWidth).map(part => part.outerHTML.slice(0, 80))"""
 
 
-@pytest.mark.parametrize("path", ["/runs", "/failures", "/consent"])
+@pytest.mark.parametrize("path", ["/runs", "/failures", "/consent", "/quality"])
 def test_a_table_is_a_table_on_a_phone_too(pages: str, browser: Browser, token: str, path: str) -> None:
     browser.look(PHONE)
     browser.log_in(pages, token)
@@ -332,6 +332,7 @@ SCREENSHOTS: list[tuple[str, str, tuple[int, int], bool]] = [
     ("failures", "/failures", DESKTOP, False),
     ("letter", "/failures/7/63", DESKTOP, False),
     ("consent", "/consent", DESKTOP, False),
+    ("quality", "/quality", DESKTOP, False),
 ]
 
 

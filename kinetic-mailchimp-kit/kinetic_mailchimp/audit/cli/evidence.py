@@ -1,0 +1,43 @@
+"""The command `sync-audit evidence`: a person's consent as a document, and the check of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, TextIO
+
+import click
+
+from kinetic_mailchimp.audit.cli.common import opened, writing_to
+from kinetic_mailchimp.audit.reading.evidence import check as check_facts
+from kinetic_mailchimp.audit.reading.evidence import gather
+from kinetic_mailchimp.audit.reading.evidence_document import read_facts, write_document
+from kinetic_mailchimp.audit.reading.formatting import count_of
+
+_FILE: Final = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
+
+
+@click.command()
+@click.argument("email", required=False)
+@click.option("--output", type=_FILE, default="-", help="A file, for its owner alone; default stdout.")
+@click.option(
+    "--check", "document", type=click.File(encoding="utf-8"), metavar="FILE", help="Check a document instead."
+)
+@click.pass_context
+def evidence(ctx: click.Context, email: str | None, output: Path, document: TextIO | None) -> None:
+    """Write what the trail holds about the consent of EMAIL as one page of HTML, with the proof of it.
+
+    With --check, compare such a document with the trail. Exit status: 0 as it was; 1 it, or the trail, was
+    changed.
+    """
+    if (email is None) == (document is None):
+        raise click.UsageError("Give an address, or --check FILE.")
+    with opened(ctx) as trail:
+        if document is not None:
+            checks = check_facts(trail, read_facts(document.read()))
+            for one in checks:
+                click.echo(f"{one.place}: {one.what}")
+            ctx.exit(0 if all(one.is_good for one in checks) else 1)
+        found = gather(trail, trail.person(email or ""))
+        with writing_to(output) as file:
+            file.write(write_document(found, email, trail.clock()))
+    click.echo(f"{count_of(len(found.proofs), 'digest')}; anchor {found.anchor}", err=True)

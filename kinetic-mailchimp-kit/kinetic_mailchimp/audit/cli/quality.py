@@ -1,0 +1,79 @@
+"""The command `sync-audit quality`: who cannot be mailed, and why."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Final
+
+import click
+from rich.table import Table
+
+from kinetic_mailchimp.audit.cli.common import opened
+from kinetic_mailchimp.audit.cli.tables import make_console
+from kinetic_mailchimp.audit.reading.export import csv_lines
+from kinetic_mailchimp.audit.reading.formatting import count_of, format_time, printable
+from kinetic_mailchimp.audit.reading.quality_report import COLUMNS, Flawed, QualityReport, read_quality
+from kinetic_mailchimp.audit.state.quality import Flaw
+
+_MOST_ROWS: Final = 50
+
+
+@click.command()
+@click.option("--rep", help="Only the customers of this sales rep; empty for those without one.")
+@click.option(
+    "--kind",
+    "kinds",
+    type=click.Choice([kind.value for kind in Flaw]),
+    multiple=True,
+    help="Only these flaws; may be repeated.",
+)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+    help=f"Counts and the first {_MOST_ROWS} rows as a table, or every row as JSON or CSV.",
+)
+@click.pass_context
+def quality(ctx: click.Context, rep: str | None, kinds: tuple[str, ...], style: str) -> None:
+    """List the customers who cannot be mailed and why, by sales rep, with what changed in the last month."""
+    with opened(ctx) as trail:
+        report = read_quality(trail, rep=rep, kinds=kinds)
+    if style == "csv":
+        sys.stdout.writelines(csv_lines(COLUMNS, report.flawed))
+    elif style == "json":
+        sys.stdout.writelines(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in report.flawed)
+    else:
+        _print(report)
+
+
+def _print(report: QualityReport) -> None:
+    console = make_console()
+    if not report.flawed:
+        console.print("The ledger has no customer who cannot be mailed.")
+        return
+    summary = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("", "Rows", "New", "Gone"):
+        summary.add_column(title, justify="right" if title else "left")
+    for kind in report.kinds:
+        changes = report.changes[kind]
+        summary.add_row(
+            kind.sentence, *(f"{n:,}" for n in (report.total(kind), changes["new"], changes["gone"]))
+        )
+    console.print(summary)
+    rows = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("Since (UTC)", "Change", "Flaw", "Rep", "Row", "Address"):
+        rows.add_column(title, overflow="fold", no_wrap=title.startswith("Since"))
+    for one in report.flawed[:_MOST_ROWS]:
+        rows.add_row(*_cells(one))
+    console.print()
+    console.print(rows)
+    if len(report.flawed) > _MOST_ROWS:
+        console.print(f"{count_of(len(report.flawed), 'row')}; all of them: --format csv", style="dim")
+
+
+def _cells(one: Flawed) -> tuple[str, ...]:
+    return (format_time(one.since), *map(printable, (one.change, one.kind, one.rep, one.row, one.address)))
