@@ -46,7 +46,7 @@ COMMANDS: Final = {
     ),
     "failures": LazyCommand(f"{_AUDIT}.search", "List dead letters that wait to be replayed, oldest first."),
     "import-suppressions": LazyCommand(
-        f"{_AUDIT}.suppressions", "Read the opt-outs of another tool from a CSV file, for the targets."
+        f"{_AUDIT}.suppressions", "Read the opt-outs of another tool from a CSV file, and hand them on."
     ),
     "metrics": LazyCommand(f"{_AUDIT}.metrics", "Print the numbers of the trail for Prometheus."),
     "person": LazyCommand(

@@ -13,6 +13,9 @@ from kinetic_mailchimp.audit.reading.metrics import metric_lines
 @click.command()
 @click.pass_context
 def metrics(ctx: click.Context) -> None:
-    """Print the numbers of the trail for Prometheus, as its node exporter takes them from a text file."""
+    """Print the numbers of the trail for Prometheus.
+
+    Its node exporter takes them from a text file.
+    """
     with opened(ctx) as trail:
         sys.stdout.writelines(metric_lines(trail))

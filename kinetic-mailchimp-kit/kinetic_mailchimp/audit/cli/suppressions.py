@@ -46,10 +46,10 @@ STREAM: Final = "suppressions"
 def import_suppressions(
     ctx: click.Context, file: Path, as_of: str | None, mailchimp: str | None, epicor: str | None
 ) -> None:
-    """Read the opt-outs of another tool from a CSV file, and hand them to the targets.
+    """Read the opt-outs of another tool from a CSV file, and hand them on.
 
-    Without a target it only counts them, and names the lines that cannot be used. Exit status 1 says that
-    there are such lines, or that a target failed.
+    They go to the targets that are named. Without one it only counts them, and names the lines that cannot be
+    used. Exit status 1 says that there are such lines, or that a target failed.
     """
     try:
         found = read_suppressions(file.read_bytes())
