@@ -400,6 +400,20 @@ def test_evidence_that_epicor_refuses_is_a_failure_although_the_flag_is_written(
     assert {ROW, OTHER_ROW} <= pat.flagged()
 
 
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("status", [403, 500])
+def test_evidence_that_cannot_be_written_keeps_no_opt_out_waiting(
+    pat: Any, update: Update, status: int
+) -> None:
+    refusal = {"kind": "answer", "status": status, "text": '{"ErrorMessage": "Access denied."}'}
+    pat.epicor.control.faults({"match": {"path": "MemoSvc"}, "effect": refusal})
+    pat.edit("EPIC06/CustCnt/3//1", EMailAddress="bob@example.com", PerConID=0)
+    opt_outs = [update(PAT, "unsubscribed"), update("bob@example.com", "unsubscribed", second=1)]
+    pat.deliver(*opt_outs, evidence=["memo"], batch_size=1, max_failed_ratio=1)
+    assert pat.actions() == [("failed", "evidence_failed")] * 2
+    assert {ROW, OTHER_ROW, "EPIC06/CustCnt/3//1"} <= pat.flagged()
+
+
 def test_without_an_opt_out_there_is_nothing_to_log(pat: Any, update: Update) -> None:
     pat.deliver(update(PAT, "subscribed", PhoneNum="1"), evidence=["memo", "crm_call"])
     assert pat.epicor.control.rows("Memo") == []

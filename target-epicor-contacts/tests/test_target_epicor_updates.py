@@ -98,6 +98,9 @@ def cut(second: int, claimed: int, sequence: int | None) -> EventTime:
     return replace(event_time(second, sequence), claimed=event_time(claimed).at)
 
 
+FORGED = replace(event_time(7, 7), claimed=datetime(9999, 12, 31, tzinfo=UTC))
+
+
 @pytest.mark.rule("R7")
 @pytest.mark.parametrize(
     ("event", "known", "age"),
@@ -109,6 +112,9 @@ def cut(second: int, claimed: int, sequence: int | None) -> EventTime:
         (cut(5, 50, None), event_time(9, 7), Age.OLDER),
         # One clock, ahead for both of them.
         (cut(5, 51, 6), cut(6, 50, 7), Age.NEWER),
+        # A time that was made up keeps nothing out that came later, also where the clock is ahead.
+        (cut(9, 11, 8), FORGED, Age.NEWER),
+        (cut(5, 11, 6), FORGED, Age.OLDER),
     ],
 )
 def test_a_time_that_was_cut_is_compared_by_sequence(event: EventTime, known: EventTime, age: Age) -> None:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, partial
 
-from kinetic_mailchimp.audit import AuditTrail, Run
+from kinetic_mailchimp.audit import AuditTrail, LedgerChanges, Run
+from kinetic_mailchimp.audit.plans.approved import ApprovedPlan
 from kinetic_mailchimp.kit.checks import Finding, clock_finding
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.parsing.timestamps import utc_now
 from kinetic_mailchimp.mailchimp import MailchimpClient
 
+from target_mailchimp.audience.audience import Audience
 from target_mailchimp.audience.directory import AudienceDirectory
 from target_mailchimp.audit.quality import Quality
+from target_mailchimp.first_load.careful_loader import CarefulLoader
+from target_mailchimp.first_load.trial import Trial, TrialMembership
 from target_mailchimp.pipeline import Loader
 from target_mailchimp.planning.membership import Membership
+from target_mailchimp.planning.snapshot import Snapshot
 from target_mailchimp.purchases import PurchaseBook
 from target_mailchimp.reconcile.comparison import Comparison
 from target_mailchimp.reconcile.live_membership import LiveMembership
-from target_mailchimp.reconcile.snapshot import Snapshot
 from target_mailchimp.settings import LoadSettings
 from target_mailchimp.writing.writer import DryRunWriter, MailchimpWriter, Writer
 
@@ -31,7 +35,8 @@ class Assembly:
         self._settings = settings
         self.directory = AudienceDirectory(
             client,
-            create_merge_fields=settings.create_merge_fields and not settings.dry_run,
+            create_merge_fields=settings.create_merge_fields and not settings.reconcile,
+            dry_run=settings.dry_run,
             address_placeholder=settings.address_placeholder,
         )
 
@@ -60,21 +65,31 @@ class Assembly:
                 quality,
                 snapshot,
             )
-        return Loader(
-            settings,
-            self.directory,
-            lambda audience: Membership(
+        trial = Trial(trail) if settings.dry_run else None
+
+        def membership_of(audience: Audience) -> Membership:
+            def save(ledger: LedgerChanges) -> None:
+                run.record([], ledger=quality.with_states(audience.id, ledger))
+
+            opened = Membership if trial is None else partial(TrialMembership, trial=trial)
+            return opened(
                 client,
-                trail,
-                lambda ledger: run.record([], ledger=quality.with_states(audience.id, ledger)),
+                trial.ledger if trial else trail.ledger,
+                save,
                 audience.id,
                 looks_at_all=settings.repair,
                 owned_tags=settings.owned_tags,
                 sums_purchases=settings.sums_purchases,
-            ),
-            self.writer,
-            run,
-            quality,
+            )
+
+        if not (trial or settings.is_limited):
+            return Loader(settings, self.directory, membership_of, self.writer, run, quality)
+        plan = None
+        if settings.approved_plan and not trial:
+            hours = settings.plan_valid_hours
+            plan = ApprovedPlan.require(trail, settings.approved_plan, plugin=run.plugin, valid_hours=hours)
+        return CarefulLoader(
+            settings, self.directory, membership_of, self.writer, run, quality, trial=trial, plan=plan
         )
 
     def purchases(self, loader: Loader, trail: AuditTrail, run: Run) -> PurchaseBook:

@@ -136,18 +136,19 @@ class Loader:
 
     def abandon(self, error: BaseException) -> None:
         """Record what was taken and not written as failed; the state does not pass it: it comes again."""
-        undecided = [
-            *self._unplanned,
-            *(write.record for writes in self._pending.values() for write in writes),
-        ]
+        pending = itertools.chain.from_iterable(self._pending.values())
+        undecided = [*self._unplanned, *(write.record for write in pending)]
         for future, job in self._in_flight.items():
             if future.cancel() or future.exception() is not None:
                 undecided += [write.record for write in job.writes]
         self._unplanned, self._pending, self._in_flight = [], {}, {}
-        detail = f"The run ended before: {type(error).__name__}."
         with contextlib.suppress(ConnectorError):
             self._record_invalid()
-            self._record([report.of_failure(record, "run_ended", detail, keep=False) for record in undecided])
+            self._record([self._abandoned(record, error) for record in undecided])
+
+    def _abandoned(self, record: MemberRecord, error: BaseException) -> Decision:
+        detail = f"The run ended before: {type(error).__name__}."
+        return report.of_failure(record, "run_ended", detail, keep=False)
 
     def close(self) -> None:
         """End the threads."""
@@ -272,9 +273,8 @@ class Loader:
         for group, writes in list(self._pending.items()):
             if any(not keys.isdisjoint(write.touches) for write in writes):
                 self._submit(group, len(writes))
-        self._settle(
-            wait([future for future, job in self._in_flight.items() if not keys.isdisjoint(job.keys)]).done
-        )
+        racing = [future for future, job in self._in_flight.items() if not keys.isdisjoint(job.keys)]
+        self._settle(wait(racing).done)
 
     def _settle(self, done: Iterable[Future[None]]) -> None:
         for future in done:

@@ -107,10 +107,12 @@ class PurchaseBook:
     def tell_members(self) -> None:
         """Write the sums that changed, by a purchase or by time; each is a decision of its own.
 
+        A run that is limited leaves them to the next one that is not: no plan has them.
+
         Raises:
             ConnectorError: The run cannot go on.
         """
-        if not self._settings.sums_purchases or self._settings.reconcile:
+        if not self._settings.sums_purchases or self._settings.reconcile or self._settings.is_limited:
             return
         self.flush()
         self._loader.flush()

@@ -12,7 +12,8 @@ from target_mailchimp.settings import LoadSettings
 def restore(loader: Loader, run: Run, settings: LoadSettings) -> None:
     """Put back edits in Mailchimp, once all records are written.
 
-    A comparison restores nothing: what a run would put back is drift of the row that comes.
+    A comparison restores nothing: what a run would put back is drift of the row that comes. Nor does a run
+    that is about some people.
 
     Args:
         loader: Knows the audiences, and writes.
@@ -22,7 +23,7 @@ def restore(loader: Loader, run: Run, settings: LoadSettings) -> None:
     Raises:
         ConnectorError: The run cannot go on.
     """
-    if settings.reconcile:
+    if settings.reconcile or settings.is_about_some:
         return
     loader.flush()
     for audience in loader.own_audiences():

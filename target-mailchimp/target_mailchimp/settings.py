@@ -129,6 +129,31 @@ class LoadSettings(RunSettings):
         title="Records without a usable address",
         description="`skip` records why; `dead_letter` also keeps it for replay and counts it as failed.",
     )
+    only: tuple[str, ...] = setting(
+        (),
+        title="Only these addresses",
+        description="All other people are skipped for the present, and no state is saved: a run without it "
+        "reads them again. For a first try.",
+    )
+    first: int | None = setting(
+        None,
+        title="Only the first people",
+        description="The number of people to write, in the order in which they are read; else as `only`.",
+        minimum=1,
+    )
+    approved_plan: int | None = setting(
+        None,
+        title="Approved plan",
+        description="The number of a run with `dry_run` that `sync-audit plan approve` or the page has "
+        "approved. What is not in it is not written, and ends the run before its state moves on.",
+        minimum=1,
+    )
+    plan_valid_hours: int = setting(
+        72,
+        title="Validity of a plan",
+        description="Hours after which a plan may not be written any more.",
+        minimum=1,
+    )
     repair: bool = setting(
         default=False,
         description="Look at the whole audience, as the job `repair` does, and send values again that "
@@ -138,7 +163,17 @@ class LoadSettings(RunSettings):
     @property
     @override
     def saves_state(self) -> bool:
-        return super().saves_state and not self.repair
+        return super().saves_state and not (self.repair or self.is_about_some)
+
+    @property
+    def is_limited(self) -> bool:
+        """True for a run that may write to some people alone, or what was approved alone."""
+        return self.is_about_some or bool(self.approved_plan)
+
+    @property
+    def is_about_some(self) -> bool:
+        """True for a run that leaves people out whom a later one reads again."""
+        return bool(self.only or self.first)
 
     @property
     def sums_purchases(self) -> bool:

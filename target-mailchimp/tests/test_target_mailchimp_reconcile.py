@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from kinetic_mailchimp.audit import RECONCILE, AuditTrail
-from target_mailchimp.reconcile.snapshot import Snapshot
+from target_mailchimp.planning.snapshot import Snapshot
 
 ANN, BOB, CLEO, DAN = (f"{name}@example.com" for name in ("ann", "bob", "cleo", "dan"))
 COMPLETE = {"type": "ACTIVATE_VERSION", "stream": "customers", "version": 1}

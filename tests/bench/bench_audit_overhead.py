@@ -31,8 +31,8 @@ from sizing import SMOKE, size
 MEMBERS = size(100_000, 600, "BENCH_MEMBERS")
 LOADS = size(10, 1, "BENCH_LOADS")
 AIM = 0.08
-MOST_SHARE = 0.30
-"""What is audited got no slower, and all else twice as fast: the same rows are twice the share."""
+MOST_SHARE = 0.20
+"""Between 5 and 20 % were measured, the more the busier the machine was with other work."""
 AUDITED = ("-m", "target_mailchimp")
 NOT_AUDITED = (str(Path(__file__).with_name("target_without_audit.py")),)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shlex
@@ -65,7 +66,7 @@ def wrong_calls(file: Path) -> Iterator[str]:
     typed = ((line, words, True) for line, words in references.console_commands(file))
     named = ((line, _split(span), False) for line, span in spans(file.read_text(encoding="utf-8")))
     for line, words, is_whole in (*typed, *named):
-        call = [word for word in words if not re.match(r"[A-Z_]+=", word)]
+        call = list(itertools.dropwhile(re.compile(r"[A-Z_]+=").match, words))
         if call and Path(call[0]).name in references.OWN and (wrong := _refusal(call, is_whole=is_whole)):
             yield f"{references.name_of(file)}:{line}: `{shlex.join(call)}`: {wrong}"
 

@@ -120,7 +120,8 @@ OTHERS = (
         "kinetic-mailchimp-kit[postgres,pages,alerts]",
         commands=(
             *("person", "search", "runs", "run", "failures", "replay", "close", "export", "verify"),
-            *("erase", "prune", "serve", "alert", "drift", "diff", "skipped"),
+            *("erase", "prune", "serve", "alert", "drift", "diff", "skipped", "plan"),
+            *("import-suppressions", "metrics"),
         ),
         keywords=("audit",),
         has_about=False,

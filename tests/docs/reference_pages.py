@@ -14,6 +14,8 @@ from typing import Any
 import click
 import references
 import yaml
+from kinetic_mailchimp.audit.reading.metrics import METRICS
+from kinetic_mailchimp.audit.storage.views import VIEWS
 from kinetic_mailchimp.audit.trail import decision, drift
 from kinetic_mailchimp.kit import errors
 from plugin_definitions import PLUGINS, ROOT, about, one_line, settings_of
@@ -33,7 +35,8 @@ def tables() -> dict[str, dict[str, str]]:
         "streams": {"streams": streams(), "event streams": event_streams()},
         "decisions": {"decisions": decisions(), "differences": differences()},
         "errors": {"classes": error_classes()},
-        "metrics": {"metrics": metrics()},
+        "metrics": {"metrics": metrics(), "trail": trail_metrics()},
+        "views": {"views": views()},
     }
 
 
@@ -87,6 +90,10 @@ def commands() -> str:
         parts.append(_described(f"## {program}", program, command))
         for name, below in references.subcommands(program).items():
             parts.append(_described(f"### {program} {name}", f"{program} {name}", below))
+            if isinstance(below, click.Group):
+                for inner, lowest in below.commands.items():
+                    whole = f"{program} {name} {inner}"
+                    parts.append(_described(f"#### {whole}", whole, lowest))
     return "\n\n".join(parts)
 
 
@@ -224,6 +231,23 @@ def error_classes() -> str:
         for kind, follows in FOLLOWS.items()
     )
     return table(("Class", "Kind of", "Meaning", "What follows"), rows)
+
+
+def trail_metrics() -> str:
+    """The numbers of the trail for Prometheus."""
+    rows = (
+        (f"`{one.name}`", one.kind, ", ".join(f"`{label}`" for label in one.labels), one.about)
+        for one in METRICS
+    )
+    return table(("Metric", "Type", "Labels", ""), rows)
+
+
+def views() -> str:
+    """The views for reports of others, each with its columns."""
+    return "\n\n".join(
+        f"### {view.name}\n\n{view.about}\n\n{', '.join(f'`{name}`' for name in view.columns)}"
+        for view in VIEWS
+    )
 
 
 def metrics() -> str:

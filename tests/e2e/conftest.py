@@ -27,7 +27,7 @@ def plugins(tmp_path_factory) -> Path:
 def documented(tmp_path_factory) -> Iterator[Stage]:
     """Both simulators, for the pages of the documentation that a test follows."""
     folder = tmp_path_factory.mktemp("documentation") / "stage"
-    with set_stage(folder, customers=40, receiver=False) as running:
+    with set_stage(folder, customers=40, orders=3, receiver=False) as running:
         yield running
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from collections import Counter
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
+from followed import merged, steps
 from kinetic_mailchimp.audit.reading.formatting import format_word
 from kinetic_mailchimp.kit.parsing.email_address import email_key
 from rich import box
@@ -31,6 +34,9 @@ ACTS = {
 PEOPLE_PER_ACT = 3
 EDITED_NAME = "Robin"
 NAME_IN_EPICOR = "Alex"
+NEW_TERRITORY = "Islands"
+NO_INSTALL = "--no-install"
+"""The plugins are installed, and can be from the folder of the checkout alone."""
 
 STYLE: dict[str, Any] = {"title_justify": "left", "box": box.SIMPLE_HEAD, "pad_edge": False}
 
@@ -203,35 +209,95 @@ def show_both_ways(stage: Stage, people: BothWays, flags_before: str) -> None:
     console.print(table)
 
 
+def add_pages(stage: Stage) -> None:
+    """Give the stage a project of its own, to which the pages on tags and purchases are added."""
+    stage.project = stage.folder / "project"
+    stage.project.mkdir()
+    (stage.project / "plugins").symlink_to(ROOT / "plugins")
+    shutil.copy(ROOT / "logging.yaml", stage.project)
+    made: Any = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
+    for page in ("tags", "purchases"):
+        for block in steps((ROOT / f"docs/how-to/{page}.md").read_text(encoding="utf-8")):
+            if isinstance(block, str):
+                made = merged(made, yaml.safe_load(block))
+    (stage.project / "meltano.yml").write_text(yaml.safe_dump(made, sort_keys=False), encoding="utf-8")
+
+
+def change_customer(stage: Stage) -> str:
+    """Move a buyer to another territory and cancel all their orders; the address."""
+    members = stage.members()
+    row = next(
+        row
+        for row in stage.epicor_control("GET", "/tables/Customer")
+        if members.get(email_key(row["EMailAddress"]), {}).get("merge_fields", {}).get("ORDERS12")
+        and not row["Inactive"]
+    )
+    of_customer = {name: row[name] for name in ("Company", "CustNum")}
+    body = {"key": of_customer, "changes": {"TerritoryID": NEW_TERRITORY}}
+    stage.epicor_control("POST", "/tables/Customer/edit", json=body)
+    for order in stage.epicor_control("GET", "/tables/OrderHed"):
+        if of_customer.items() <= order.items():
+            key = {name: order[name] for name in ("Company", "OrderNum")}
+            stage.epicor_control(
+                "POST", "/tables/OrderHed/edit", json={"key": key, "changes": {"VoidOrder": True}}
+            )
+    return email_key(row["EMailAddress"])
+
+
+def show_tags(stage: Stage, address: str, before: Row) -> None:
+    """Print tags and sums of somebody before and after their customer changed in Epicor.
+
+    Args:
+        stage: Where they are.
+        address: Of the member.
+        before: The member, before that.
+    """
+    table = Table("", "Before", "Then", **STYLE, title=f"Tags and purchases: {escape(address)}")
+    both = (before, stage.members()[address])
+    tags = ("\n".join(sorted(tag["name"] for tag in member["tags"])) for member in both)
+    table.add_row("Tags", *map(escape, tags))
+    for name, tag in (
+        ("Last order", "LASTORDER"),
+        ("Orders in 12 months", "ORDERS12"),
+        ("Revenue", "REVENUE12"),
+    ):
+        table.add_row(name, *(str(member["merge_fields"].get(tag, "")) for member in both))
+    console.print(table)
+
+
 def main() -> None:
     """Run the demo."""
     console.print(
         f"\n[bold]Epicor Kinetic ⇄ Mailchimp[/]: {CUSTOMERS} customers, both vendors simulated here\n"
     )
     begun = time.monotonic()
-    with set_stage(FOLDER, customers=CUSTOMERS, receiver=False) as stage:
+    with set_stage(FOLDER, customers=CUSTOMERS, orders=3, receiver=False) as stage:
         with step("Install the plugins into Meltano"):
             stage.meltano("install", log="install")
+            add_pages(stage)
         with step("Start the receiver and register the webhook"):
             stage.start_receiver()
             stage.register_webhook()
         with step("meltano run forward"):
-            stage.forward()
+            stage.forward("forward", NO_INSTALL)
         with step("meltano run forward, again: nothing has changed, so nothing is sent"):
-            stage.forward("forward-again")
+            stage.forward("forward-again", NO_INSTALL)
         with step("People opt out, bounce, edit their profile, change their address"):
             acts, both_ways = let_people_act(stage)
         with step("meltano run reverse"):
-            stage.reverse()
+            stage.reverse("reverse", NO_INSTALL)
         flags_before = flags(rows_by_address(stage)[both_ways.returns])
-        with step("One of them returns, and a name is edited on both sides"):
+        with step("One of them returns, a name is edited on both sides, a customer moves and cancels"):
             meet_halfway(stage, both_ways)
+            known = stage.members()
+            moved = change_customer(stage)
         with step("meltano run forward reverse: both sides agree, Mailchimp's name wins"):
-            stage.meltano("run", "forward", "reverse", log="both-ways")
+            stage.meltano("run", NO_INSTALL, "forward", "reverse", log="both-ways")
         console.print()
         show_forward(stage)
         show_reverse(stage, acts)
         show_both_ways(stage, both_ways, flags_before)
+        show_tags(stage, moved, known[moved])
     audit = (FOLDER / "audit.sqlite3").relative_to(ROOT)
     console.print(
         f"\nDone in {time.monotonic() - begun:.0f} s. Logs: {FOLDER.relative_to(ROOT)}/*.log. Every decision:"

@@ -67,6 +67,15 @@ def test_a_field_is_added_in_both_directions(project, documented):
     assert "succeeded (dry run" in project.said["meltano --environment=staging run reverse"]
 
 
+def test_tags_follow_the_columns_and_sums_the_orders(project, documented):
+    project.follow(HOW_TO / "tags.md")
+    project.follow(HOW_TO / "purchases.md")
+
+    tags = {tag["name"] for member in documented.members().values() for tag in member.get("tags", ())}
+    assert {"Terms: N30", "Bought Pumps"} <= tags
+    assert any(member.get("merge_fields", {}).get("ORDERS12") for member in documented.members().values())
+
+
 def test_a_stream_of_ones_own_is_found(project):
     project.follow(HOW_TO / "custom-stream.md")
 

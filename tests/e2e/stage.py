@@ -41,6 +41,7 @@ class Stage:
         epicor: What the Epicor simulator says about itself: `base_url`, `control_url` …
         mailchimp: What the Mailchimp simulator says about itself.
         receiver_url: Where the receiver listens.
+        project: The folder with the meltano.yml that runs.
     """
 
     folder: Path
@@ -48,6 +49,7 @@ class Stage:
     epicor: Mapping[str, Any]
     mailchimp: Mapping[str, Any]
     receiver_url: str
+    project: Path = ROOT
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def run(self, *command: str, log: str, status: int = 0, variables: Mapping[str, str] = NOTHING) -> str:
@@ -66,7 +68,7 @@ class Stage:
         with file.open("w") as output:
             ended = subprocess.run(
                 [str(PROGRAMS / command[0]), *command[1:]],
-                cwd=ROOT,
+                cwd=self.project,
                 env={**self.environment, **variables},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -210,6 +212,7 @@ def set_stage(
     folder: Path,
     *,
     customers: int,
+    orders: int = 0,
     seed: int = 1,
     profile: str = "updated-on",
     receiver: bool = True,
@@ -220,6 +223,7 @@ def set_stage(
     Args:
         folder: For databases and logs; emptied first.
         customers: How many customers the Epicor simulator has.
+        orders: The most orders that one of them has.
         seed: What its data follow from.
         profile: `updated-on` or `stock`.
         receiver: Whether the receiver runs from the start.
@@ -229,7 +233,8 @@ def set_stage(
     folder.mkdir(parents=True)
     epicor_process, epicor = _start_simulator(
         "simulate-epicor",
-        *("--port", "0", "--customers", str(customers), "--seed", str(seed), "--profile", profile),
+        *("--port", "0", "--customers", str(customers), "--orders", str(orders)),
+        *("--seed", str(seed), "--profile", profile),
         log=folder / "epicor.log",
     )
     mailchimp_process, mailchimp = _start_simulator(

@@ -183,17 +183,16 @@ def test_an_audit_database_from_a_backup_unsubscribes_nobody_who_came_back(world
 
 
 @pytest.mark.rule("R1")
-@pytest.mark.parametrize("runs", ["", "→ forward → reverse"])
 @pytest.mark.parametrize(
     "change",
     [
-        "a rep merges Bob into Ann",
+        "a rep merges Bob into Ann → forward → reverse",
         "a rep merges Bob into Ann and deletes the rest",
-        "a rep moves Bob to the other company",
+        "a rep moves Bob to the other company → forward → reverse",
     ],
 )
-def test_a_flag_of_ours_stays_ours_on_a_row_that_comes_in_the_place_of_another(world, change, runs):
-    assert told(world, f"Bob leaves → reverse → forward → {change} {runs} → Bob returns") == []
+def test_a_flag_of_ours_stays_ours_on_a_row_that_comes_in_the_place_of_another(world, change):
+    assert told(world, f"Bob leaves → reverse → forward → {change} → Bob returns") == []
     rows = [row for row in world.rows() if world.row(row)["EMailAddress"] == BOB]
     assert rows
     assert not any(map(world.is_flagged, rows))
@@ -469,9 +468,8 @@ def test_an_address_that_a_subscriber_left_in_mailchimp_is_free_for_another_pers
 
 
 @pytest.mark.rule("R8")
-@pytest.mark.parametrize("records", [1, 3])
-def test_an_address_that_was_left_is_free_before_the_run_has_read_the_new_one(world, records):
-    world.targets["forward"] = {"batch_size": records}
+def test_an_address_that_was_left_is_free_before_the_run_has_read_the_new_one(world):
+    world.targets["forward"] = {"batch_size": 1}
     story = "Ann moves to info@ → Ann moves to anna@ → reverse → a rep adds Eve with ann@"
     assert told(world, story) == []
     assert (world.status(ANN), world.status("anna@example.com")) == ("subscribed", "subscribed")

@@ -45,9 +45,14 @@ COMMANDS: Final = {
         f"{_CONSOLE}.erase", "Write every decision, oldest first; or all that is known about one person."
     ),
     "failures": LazyCommand(f"{_AUDIT}.search", "List dead letters that wait to be replayed, oldest first."),
+    "import-suppressions": LazyCommand(
+        f"{_AUDIT}.suppressions", "Read the opt-outs of another tool from a CSV file, and hand them on."
+    ),
+    "metrics": LazyCommand(f"{_AUDIT}.metrics", "Print the numbers of the trail for Prometheus."),
     "person": LazyCommand(
         f"{_AUDIT}.history", "Show what happened to EMAIL, in both directions, oldest first."
     ),
+    "plan": LazyCommand(f"{_AUDIT}.plan", "List and show plans, and approve or reject one."),
     "prune": LazyCommand(f"{_AUDIT}.prune", "Remove old entries; the trail still verifies."),
     "quality": LazyCommand(
         f"{_AUDIT}.quality", "List the customers who cannot be mailed and why, by sales rep."

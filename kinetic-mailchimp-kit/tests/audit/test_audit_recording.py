@@ -56,7 +56,7 @@ def test_the_ledger_changes_with_the_decisions(trail: AuditTrail) -> None:
 
 def test_whole_namespaces_and_the_keys_before_a_day_are_read(trail: AuditTrail) -> None:
     run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
-    days: dict[str, dict[str, object]] = {
+    days: dict[str, dict[str, int]] = {
         f"{day}|members/Customer {day}": {} for day in ("0000-00-00", "2026-02-28", "2026-03-01")
     }
     bought = {f"of/{number}": {"a": {"n": number}, "b": {"n": 0}} for number in range(1_200)}

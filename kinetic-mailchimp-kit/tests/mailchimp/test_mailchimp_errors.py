@@ -241,6 +241,7 @@ def test_a_missing_audience_is_a_wrong_setting(path: str) -> None:
     assert type(error) is ConfigurationError
     assert "abc" in error.message
     assert "`list_id`" in error.advice
+    assert "`list_ids`" in error.advice
 
 
 @pytest.mark.parametrize("path", ["/webhooks/1", "/members/x/tags", "/merge-fields/7"])

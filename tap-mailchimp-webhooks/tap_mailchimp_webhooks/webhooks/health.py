@@ -108,7 +108,7 @@ def webhook_health(
 
 
 def _activity(client: MailchimpClient, list_id: str) -> list[Mapping[str, Any]]:
-    """What Mailchimp counted day by day; nothing where it does not tell: the webhooks are judged without."""
+    """Counts of Mailchimp, day by day; nothing where it does not tell: the webhooks are judged without."""
     try:
         days = client.get(f"lists/{list_id}/activity", count=PERIOD.days + 1).get("activity")
     except ConnectorError as error:

@@ -56,7 +56,7 @@ def _value_in(row: EpicorRow, tag: str, merge_fields: Mapping[str, str]) -> Any:
 def agreed_values(planned: BatchPlan, result: BatchResult) -> dict[MemberKey, dict[str, Any] | None]:
     """The merge fields in which both sides agree after a batch: value by tag, by member.
 
-    None for an address that was given up: whoever gets it next, be it the same person, is new there.
+    None for an address that was given up: the next person who gets it, even the same one, is new there.
     """
     found: dict[MemberKey, dict[str, Any]] = defaultdict(dict)
     given_up: set[MemberKey] = set()

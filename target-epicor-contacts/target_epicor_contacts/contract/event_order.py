@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, parse_timestamp
+
+_OF_ONE_CLOCK = timedelta(minutes=10)
+"""Two times by which a clock was ahead differ by less, where it was one clock: the rest are delays."""
 
 
 class Age(Enum):
@@ -40,6 +43,11 @@ class EventTime:
         """The time by the clock of the source."""
         return self.claimed or self.at
 
+    @property
+    def ahead(self) -> timedelta:
+        """The time by which the clock of the source was ahead."""
+        return self.by_source - self.at
+
     def age(self, than: EventTime | None) -> Age:
         """The age of this event beside another one; equal times are decided by the sequence.
 
@@ -50,10 +58,11 @@ class EventTime:
         if self.event_id == than.event_id:
             return Age.SAME
         mine, other = self.at, than.at
-        if self.claimed and than.claimed:
+        of_one_clock = abs(self.ahead - than.ahead) <= _OF_ONE_CLOCK
+        if self.claimed and than.claimed and of_one_clock:
             mine, other = self.claimed, than.claimed
-        # Where the clock of one of them was wrong, only the order of arrival is known.
-        one_was_cut = (self.claimed is None) is not (than.claimed is None)
+        # Where the clock of one of them was wrong, or a time made up, only the order of arrival is known.
+        one_was_cut = (self.claimed is None) is not (than.claimed is None) or not of_one_clock
         if mine != other and not (one_was_cut and self.sequence is not None and than.sequence is not None):
             return Age.NEWER if mine > other else Age.OLDER
         if self.sequence is None or than.sequence is None or self.sequence == than.sequence:

@@ -11,6 +11,7 @@ from kinetic_mailchimp.epicor.odata import Raw, and_, eq, literal, or_
 from kinetic_mailchimp.kit.errors import (
     AmbiguousWriteError,
     ConnectorError,
+    CredentialsError,
     DataError,
     NotFoundError,
     TransientError,
@@ -162,6 +163,7 @@ class EvidenceWriter:
         try:
             missing = self._missing(journal, company, opt_outs)
         except ConnectorError as error:
+            error = _of_the_entry(error)
             failed.update({(entry.row.id, entry.update.event_time.event_id): error for entry in opt_outs})
             return
         fatal: ConnectorError | None = None
@@ -172,7 +174,7 @@ class EvidenceWriter:
             except DataError as error:
                 failed[entry.row.id, entry.update.event_time.event_id] = error
             except ConnectorError as error:
-                fatal = error
+                fatal = _of_the_entry(error)
             if fatal is not None:
                 failed[entry.row.id, entry.update.event_time.event_id] = fatal
 
@@ -217,6 +219,15 @@ class EvidenceWriter:
             )
         row = {**rows[-1], **journal.content(entry), "RowMod": "A"}
         self._client.call(company, journal.service, "Update", {"ds": {journal.table: [row]}})
+
+
+def _of_the_entry(error: ConnectorError) -> ConnectorError:
+    """The failure as one of the entry: the flag is set, and no other opt-out waits for a memo."""
+    if isinstance(error, DataError | CredentialsError):
+        return error
+    return DataError(
+        error.message, advice=error.advice, status=error.status, code=error.code, request_id=error.request_id
+    )
 
 
 def _is_of(journal: Journal, row: Mapping[str, Any], entry: OptOut) -> bool:

@@ -30,14 +30,21 @@ class AudienceDirectory:
 
     Args:
         create_merge_fields: Whether fields that a stream has and an audience lacks are made.
+        dry_run: Whether they are only planned with, as if they were there.
         address_placeholder: Stands for a state and a zip that an address does not have.
     """
 
     def __init__(
-        self, client: MailchimpClient, *, create_merge_fields: bool, address_placeholder: str = ""
+        self,
+        client: MailchimpClient,
+        *,
+        create_merge_fields: bool,
+        address_placeholder: str = "",
+        dry_run: bool = False,
     ) -> None:
         self._client = client
         self._create = create_merge_fields
+        self._dry_run = dry_run
         self._placeholder = address_placeholder
         self._schemas: dict[str, Mapping[str, Any]] = {}
         self._named: dict[str, str] = {}
@@ -105,6 +112,9 @@ class AudienceDirectory:
     def _with_missing_fields(self, audience: Audience, schema: Mapping[str, Any]) -> Audience:
         fields = dict(audience.fields)
         for new in missing_fields(schema, fields):
+            if self._dry_run:
+                fields[new.tag] = self._field(new.as_body())
+                continue
             try:
                 made = self._field(self._client.create_merge_field(audience.id, new.as_body()))
             except _OPTIONAL as error:

@@ -18,6 +18,10 @@ from target_mailchimp.rules.consent import LEFT_ROW_OPTED_OUT
 from target_mailchimp.rules.plan import LEFT_BEHIND, RESTORED, NoWrite
 from target_mailchimp.writing.write_result import WriteResult
 
+_LEFT_OUT = {
+    "not_in_only": "The address is not in `only`; a run without it reads the record again.",
+    "after_the_first": "As many people as `first` says come before; a run without it reads the record again.",
+}
 LedgerChanges = dict[str, dict[str, Mapping[str, Any] | LedgerValue | None]]
 
 
@@ -51,6 +55,16 @@ def of_merged(record: MemberRecord) -> Decision:
         "same_address_in_batch",
         "A newer record of the same address, or of the same row, stands for this one.",
     )
+
+
+def left_out(record: MemberRecord, reason: str) -> NoWrite:
+    """The decision about a record that a setting leaves out for the present.
+
+    Args:
+        record: The record.
+        reason: `not_in_only` or `after_the_first`.
+    """
+    return NoWrite(record, Action.SKIPPED, reason, _LEFT_OUT[reason])
 
 
 def of_no_write(decided: NoWrite, list_id: str) -> Decision:
@@ -161,12 +175,12 @@ def _note_member(changes: LedgerChanges, membership: Membership, result: WriteRe
     }
     if isinstance(result, NoWrite):
         if result.waits:
-            waiting[record.member] = {
-                row.source or row.stream: {"stream": row.stream, "raw": row.raw} for row in record.rows
-            }
+            waiting[record.member] = _waiting_rows(record)
             changes[membership.sources_namespace].update(sources)
     elif after is not None:
-        if result.write.state is None:
+        if record.by_person:
+            waiting[record.member] = _waiting_rows(record)
+        elif result.write.state is None:
             waiting[record.member] = None
         if result.write.former and result.action is not Action.ARCHIVED:
             members[result.write.former.member] = None
@@ -193,6 +207,10 @@ def _note_left(changes: LedgerChanges, membership: Membership, member: str, stat
     for source in state.left_by:
         everyone = sorted({member, *known.get(source, ())})
         changes[membership.left_namespace][source] = {"members": everyone}
+
+
+def _waiting_rows(record: MemberRecord) -> dict[str, dict[str, Any]]:
+    return {row.source or row.stream: {"stream": row.stream, "raw": row.raw} for row in record.rows}
 
 
 def _decision(record: MemberRecord, action: Action, reason: str, detail: str, **more: Any) -> Decision:  # noqa: ANN401 (attributes of the decision)

@@ -53,6 +53,7 @@ class MemberRecord(msgspec.Struct, frozen=True):
         source_updated_on: When that row changed; texts of one source sort by time.
         active: False when the source says that the customer is no longer one.
         opted_out: Whether the source says that the person wants no mail.
+        by_person: Whether that is the person's own word, as in a list of old opt-outs: it is of no row.
         status_if_new: The status of a new member; empty for that of the settings.
         merge_values: Values as they were read, by tag.
         interests: Wanted or not, by id or name.
@@ -73,6 +74,7 @@ class MemberRecord(msgspec.Struct, frozen=True):
     source_updated_on: str | None = None
     active: bool = True
     opted_out: bool = False
+    by_person: bool = False
     status_if_new: str = ""
     attributes: Mapping[str, Any] = {}
     merge_values: Mapping[str, Any] = {}
@@ -171,6 +173,7 @@ def read_record(stream: str, record: Mapping[str, Any]) -> MemberRecord | Invali
             source_updated_on=_text(values.get("source_updated_on")) or None,
             active=_boolean(values.get("source_active", True), "source_active"),
             opted_out=_lowers_consent(status),
+            by_person=_lowers_consent(status) and values.get("source_consent") == "person",
             status_if_new=if_new or (status if status in _OPTED_IN else ""),
             attributes={name: values[name] for name in PLAIN_ATTRIBUTES if name in values},
             merge_values=_merge_values(values),

@@ -33,6 +33,7 @@ from target_mailchimp.rules.hand_over import (
     lost_flag,
 )
 from target_mailchimp.rules.plan import FORMER_OPTED_OUT, LEFT_BEHIND, Former, NoWrite, Write
+from target_mailchimp.rules.suppression import plan_suppression
 from target_mailchimp.settings import LoadSettings
 
 FORMER_OPTED_OUT_DETAIL = (
@@ -89,6 +90,7 @@ class Planner:
         self._audience = audience
         self._membership = membership
         self._settle = settle
+        self._suppressed_before: set[str] = set()
 
     def plan(self, records: Sequence[MemberRecord]) -> Planned:
         """Decide about records.
@@ -107,6 +109,9 @@ class Planner:
         waiting = membership.waiting(member for member, state in states.items() if state is None)
         if waiting:
             winners = [with_waiting(record, waiting.get(record.member, ())) for record in winners]
+        self._suppressed_before = membership.suppressed(
+            record.member for record in winners if record.by_person and states[record.member]
+        )
         winners = self._with_flags(winners, states, member_of)
         # Before anything is written: no other record may find a subscriber at an address that is nobody's.
         self._note_moved(states, follow_contacts(winners, states, member_of))
@@ -213,6 +218,9 @@ class Planner:
         A member whose address another record of the batch has is not given up: it stays where it is.
         """
         here = states[record.member]
+        if record.by_person and not record.others:
+            is_known = record.member in self._suppressed_before
+            return plan_suppression(record, here, self._audience, is_known=is_known)
         sources = frozenset(row.source for row in record.rows if row.source)
         left = tuple(
             after_leaving(former, sources, here) for former in formers if former.member not in wanted

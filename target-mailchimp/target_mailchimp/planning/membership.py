@@ -9,11 +9,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from kinetic_mailchimp.audit import AuditTrail, LedgerChanges
+from kinetic_mailchimp.audit import LedgerChanges
 from kinetic_mailchimp.audit.state.agreed import agreed_namespace, read_agreed, with_agreed
 from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState, read_flags
 from kinetic_mailchimp.audit.state.given_up import PEOPLE_NAMESPACE, given_up_for
 from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE, Handover, HandoverAction
+from kinetic_mailchimp.audit.state.ledger import Ledger
 from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace, read_members
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.kit.parsing.email_address import email_key
@@ -42,6 +43,7 @@ class Membership:
     """The states of the members of one audience.
 
     Args:
+        ledger: Opens a namespace of the ledger.
         looks_at_all: Whether every member is looked at, and what Mailchimp once refused may be sent again.
         owned_tags: The tags that no one else sets or takes away.
         sums_purchases: Whether new members are told what they bought.
@@ -50,7 +52,7 @@ class Membership:
     def __init__(
         self,
         client: MailchimpClient,
-        trail: AuditTrail,
+        ledger: Callable[[str], Ledger],
         save: SaveLedger,
         list_id: str,
         *,
@@ -72,22 +74,24 @@ class Membership:
         self._owned_tags = owned_tags
         self.sums_purchases = sums_purchases
         self.due_namespace = due_namespace(list_id)
-        self._members = trail.ledger(self.members_namespace)
-        self._sources = trail.ledger(self.sources_namespace)
-        self._waiting = trail.ledger(self.waiting_namespace)
-        self._audience = trail.ledger(self._audience_namespace)
-        self._agreed = trail.ledger(agreed_namespace(list_id))
-        self._edited = trail.ledger(self.edited_namespace)
-        self._flags = trail.ledger(FLAGS_NAMESPACE)
-        self._handovers = trail.ledger(HANDOVER_NAMESPACE)
-        self._left = trail.ledger(self.left_namespace)
-        self._people = trail.ledger(PEOPLE_NAMESPACE)
+        self._members = ledger(self.members_namespace)
+        self._sources = ledger(self.sources_namespace)
+        self._waiting = ledger(self.waiting_namespace)
+        self._audience = ledger(self._audience_namespace)
+        self._agreed = ledger(agreed_namespace(list_id))
+        self._edited = ledger(self.edited_namespace)
+        self._flags = ledger(FLAGS_NAMESPACE)
+        self._handovers = ledger(HANDOVER_NAMESPACE)
+        self._left = ledger(self.left_namespace)
+        self._people = ledger(PEOPLE_NAMESPACE)
         self._archived: set[str] | None = None
         self._archived_now: set[str] = set()
 
     def prepare(self, audience: Audience) -> None:
         """Learn what changed in Mailchimp: nothing that is read afterwards is older than the run."""
-        self._forget_remade({field.tag: field.merge_id for field in audience.fields.values()})
+        self._forget_remade(
+            {field.tag: field.merge_id for field in audience.fields.values() if field.merge_id}
+        )
         self._list()
 
     def states(self, members: Iterable[str]) -> dict[str, MemberState]:
@@ -158,6 +162,11 @@ class Membership:
             member: [row for row in rows if now_at.get(row.source, member) == member]
             for member, rows in found.items()
         }
+
+    def suppressed(self, members: Iterable[str]) -> set[str]:
+        """Those of some members whom an opt-out of another tool has reached before."""
+        found = self._waiting.get_many(members)
+        return {member for member, rows in found.items() if any(row.by_person for row in read_rows(rows))}
 
     def note(self, states: Mapping[str, MemberState | None]) -> None:
         """Take note of states; None for an address that is nobody's."""

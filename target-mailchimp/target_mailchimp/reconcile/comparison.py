@@ -18,8 +18,8 @@ from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord
 from target_mailchimp.pipeline import Loader
 from target_mailchimp.planning.batch_planner import Planned
 from target_mailchimp.planning.membership import Membership
+from target_mailchimp.planning.snapshot import Snapshot
 from target_mailchimp.reconcile.drift import drift_of
-from target_mailchimp.reconcile.snapshot import Snapshot
 from target_mailchimp.rules.plan import Write
 from target_mailchimp.settings import LoadSettings
 from target_mailchimp.writing.writer import DryRunWriter

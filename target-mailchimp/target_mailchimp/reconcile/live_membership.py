@@ -17,7 +17,7 @@ from target_mailchimp.audience.api_member import state_of_member
 from target_mailchimp.audience.audience import Audience
 from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.planning.membership import Membership, read_rows
-from target_mailchimp.reconcile.snapshot import Snapshot
+from target_mailchimp.planning.snapshot import Snapshot
 
 
 class LiveMembership(Membership):
@@ -29,7 +29,7 @@ class LiveMembership(Membership):
     """
 
     def __init__(self, client: MailchimpClient, trail: AuditTrail, list_id: str, snapshot: Snapshot) -> None:
-        super().__init__(client, trail, _save_nothing, list_id)
+        super().__init__(client, trail.ledger, _save_nothing, list_id)
         self._snapshot = snapshot
 
     @override

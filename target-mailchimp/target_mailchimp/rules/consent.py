@@ -16,7 +16,15 @@ from target_mailchimp.audience.tags import plan_tags
 from target_mailchimp.contract.member_record import ADDRESS_PROBLEMS, NEW_STATUSES, MemberRecord
 from target_mailchimp.rules.hand_over import is_of_former_address, withdraw
 from target_mailchimp.rules.merge_rows import NEWER_ROW, MergedRows, merge_rows, source_row_of
-from target_mailchimp.rules.plan import FORMER_OPTED_OUT, RESTORED, Former, NoWrite, Write, with_tags
+from target_mailchimp.rules.plan import (
+    FORMER_OPTED_OUT,
+    RESTORED,
+    SUPPRESSED,
+    Former,
+    NoWrite,
+    Write,
+    with_tags,
+)
 from target_mailchimp.rules.policy import Policy
 
 LEFT_ROW_OPTED_OUT = "row_that_left_opted_out"
@@ -69,6 +77,11 @@ def _is_known(record: MemberRecord, state: MemberState) -> bool:
 def _not_created(record: MemberRecord, settings: Policy) -> NoWrite | None:
     """The reason for which a person who is not a member does not become one."""
     refusals = (
+        (
+            any(row.by_person for row in record.rows),
+            SUPPRESSED,
+            "The person opted out elsewhere, before the first load.",
+        ),
         (_kept_out(record), "opted_out_at_source", "The source says that the person wants no mail."),
         (not _creating_rows(record, settings), "not_a_member", "The stream only updates members."),
         (not _creates(record, settings), "inactive_at_source", "An inactive customer is not made a member."),

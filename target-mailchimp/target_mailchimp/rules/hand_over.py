@@ -10,6 +10,7 @@ from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, Memb
 from msgspec.structs import replace
 
 from target_mailchimp.contract.member_record import MemberRecord
+from target_mailchimp.rules.suppression import flag_of_suppression
 
 LOST_FLAG_AT = "1970-01-01T00:00:00+00:00"
 """The time of a flag that must be ours, and of which nothing is known: before every return."""
@@ -57,7 +58,7 @@ def flags_to_write(record: MemberRecord, member: MemberState | None, list_id: st
         list_id: The audience.
     """
     found = {}
-    opt_out = _opt_out_of(member, list_id) if member else None
+    opt_out = _opt_out_of(member, list_id) if member else flag_of_suppression(record, list_id)
     for row in record.rows:
         if not row.source_key:
             continue

@@ -23,6 +23,9 @@ RESTORED = "restored"
 FORMER_OPTED_OUT = "former_address_opted_out"
 """The reason where a row comes from an address whose person opted out: consent moves with the person."""
 
+SUPPRESSED = "opted_out_elsewhere"
+"""The reason of decisions about opt-outs of another tool: they are the person's own word."""
+
 LEFT_BEHIND = "left_behind"
 """The reason of a decision about a member whose row has the address of another member now."""
 
@@ -152,7 +155,7 @@ class Write(msgspec.Struct, frozen=True):
     @property
     def lowered_for(self) -> list[str] | None:
         """The names of the rows for which the status is lowered; None where the opt-out is the person's."""
-        if not self.lower or self.reason == FORMER_OPTED_OUT:
+        if not self.lower or self.reason in {FORMER_OPTED_OUT, SUPPRESSED}:
             return None
         rows = self.merged.rows.items()
         return sorted(source.partition("/")[2] for source, row in rows if row.opted_out)

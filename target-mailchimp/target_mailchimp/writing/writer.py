@@ -145,4 +145,5 @@ class DryRunWriter:
 
     def write_single(self, write: Write) -> WriteResult:
         """The result that is to be expected."""
-        return succeeded(write, created=write.state is None, member={})
+        status = "unsubscribed" if write.lower else write.new_status if write.state is None else ""
+        return succeeded(write, created=write.state is None, member={"status": status} if status else {})

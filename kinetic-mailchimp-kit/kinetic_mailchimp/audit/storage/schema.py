@@ -8,7 +8,7 @@ alike on every database.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, overload
 
 import sqlalchemy as sa
 
@@ -101,14 +101,21 @@ decisions = sa.Table(
 )
 
 
-def _beginning(person: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+@overload
+def beginning(person: bytes) -> bytes: ...
+@overload
+def beginning(person: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]: ...
+def beginning(person: sa.ColumnElement[Any] | bytes) -> sa.ColumnElement[Any] | bytes:
+    """The beginning of a person's digest, by which an index finds it."""
+    if isinstance(person, bytes):
+        return person[:_BEGINNING]
     # As literals: an index on an expression serves what is written like it.
     return sa.func.substr(person, sa.literal_column("1"), sa.literal_column(str(_BEGINNING)))
 
 
 # A digest lands anywhere in its index, so each batch of decisions rewrites as many pages of it as it has
 # people. Its beginning is enough to find them, and fills a fifth of the pages.
-sa.Index("ix_decisions_person", _beginning(decisions.c.person))
+sa.Index("ix_decisions_person", beginning(decisions.c.person))
 
 
 @cache
@@ -128,8 +135,7 @@ def same_person(
         column: The column of `decisions`, or of an alias of it.
         other: Another such column, or a digest.
     """
-    beginning = other[:_BEGINNING] if isinstance(other, bytes) else _beginning(other)
-    return (_beginning(column) == beginning) & (column == other)
+    return (beginning(column) == beginning(other)) & (column == other)
 
 
 def disable_index(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:

@@ -14,6 +14,8 @@ from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.console.pages.desk_routes import desk_router
 from kinetic_mailchimp.console.pages.get_routes import get_router
 from kinetic_mailchimp.console.pages.login import Login
+from kinetic_mailchimp.console.pages.metrics_route import metrics_router
+from kinetic_mailchimp.console.pages.plan_routes import plan_router
 from kinetic_mailchimp.console.pages.post_routes import post_router
 from kinetic_mailchimp.console.pages.receiver_watch import ReceiverWatch
 from kinetic_mailchimp.console.pages.replays import Replays
@@ -63,6 +65,8 @@ def create_app(trail: AuditTrail, settings: PagesSettings, wrong_tokens: RateLim
     for prefix in dict.fromkeys(("", settings.root)):
         app.include_router(get_router(site), prefix=prefix)
         app.include_router(post_router(site), prefix=prefix)
+        app.include_router(plan_router(site), prefix=prefix)
+        app.include_router(metrics_router(site), prefix=prefix)
         app.include_router(desk_router(site), prefix=prefix)
         app.mount(f"{prefix}/static", StaticFiles(directory=STATIC_FOLDER))
 

@@ -268,7 +268,7 @@ def test_a_receiver_whose_answer_has_no_end_keeps_no_alert_back(alert: Command, 
     site.answers["/readyz"] = (200, "x" * 100_000)
     env = {"AUDIT_ALERT_RECEIVER_URL": f"http://{site.address}", "CONNECTOR_MAX_RESPONSE_MIB": "0.01"}
     assert alert(env=env).exit_code == 1
-    assert "it has no end" in site.received[0]["message"]
+    assert "its answer has no end" in site.received[0]["message"]
 
 
 def test_the_webhooks_are_reported_by_their_own_command(alert: Command, site: Site) -> None:

@@ -1,9 +1,10 @@
-"""A mapping on disk, for all that a comparison must remember of an audience of any size."""
+"""A mapping on disk, for what a run of any size must remember until it ends."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -14,26 +15,35 @@ _KEYS_PER_QUERY = 500
 
 
 class Snapshot:
-    """Values by key, in a temporary file that is gone when it is closed."""
+    """Values by key, in a temporary file that is gone when it is closed. Safe to use from several threads."""
 
     def __init__(self) -> None:
         # SQLite keeps a database without a name in a small cache, and in a temporary file beyond it.
-        self._database = sqlite3.connect("", isolation_level=None)
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._lock = threading.Lock()
         self._database.execute("CREATE TABLE entries (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID")
 
     def add(self, entries: Mapping[str, Any]) -> None:
         """Keep values; a later one takes the place of an earlier one."""
         rows = ((key, to_json(value)) for key, value in entries.items())
-        self._database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", rows)
+        with self._lock:
+            self._database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", rows)
 
-    def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
-        """The values of keys; those that are not there are left out."""
+    def get_many(
+        self, keys: Iterable[str], read: Callable[[str], Any] = msgspec.json.decode
+    ) -> dict[str, Any]:
+        """The values of keys; those that are not there are left out.
+
+        Args:
+            keys: The keys.
+            read: Makes a value of its JSON text.
+        """
         found: dict[str, Any] = {}
         for some in in_batches(list(dict.fromkeys(keys)), _KEYS_PER_QUERY):
             query = f"SELECT key, value FROM entries WHERE key IN ({', '.join('?' * len(some))})"  # noqa: S608 (marks)
-            found.update(
-                (key, msgspec.json.decode(value)) for key, value in self._database.execute(query, some)
-            )
+            with self._lock:
+                rows = self._database.execute(query, some).fetchall()
+            found.update((key, read(value)) for key, value in rows)
         return found
 
     def close(self) -> None:

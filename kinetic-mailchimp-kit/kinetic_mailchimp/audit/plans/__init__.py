@@ -1,0 +1,1 @@
+"""Plans: dry runs that a person approves before a run writes them."""
