@@ -65,7 +65,7 @@ def probe_receiver(url: str, transport: Transport) -> ReceiverStatus:
         ready = transport.send(Request("GET", f"{base}/readyz"))
         numbers = transport.send(Request("GET", f"{base}/metrics"))
     except AnswerTooLargeError:
-        return ReceiverStatus(problems=("Its answer is no receiver's: it has no end.",))
+        return ReceiverStatus(problems=("It does not answer as a receiver: it has no end.",))
     except ConfigurationError:
         raise
     except ConnectorError:

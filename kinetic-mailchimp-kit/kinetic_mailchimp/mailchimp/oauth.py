@@ -125,7 +125,7 @@ class Callback:
         try:
             parts = urlsplit(target)
         except ValueError:
-            return HTTPStatus.BAD_REQUEST, "This is no address."
+            return HTTPStatus.BAD_REQUEST, "This address does not exist."
         answer = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if parts.path != self._path:
             return HTTPStatus.NOT_FOUND, "There is nothing here."

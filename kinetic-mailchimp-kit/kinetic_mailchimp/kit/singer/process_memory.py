@@ -18,7 +18,7 @@ def settle_memory() -> None:
     """Keep what is imported out of the search for garbage, and let all threads share one heap.
 
     Call it before the first thread starts: glibc gives each a heap of its own, and what a page or a batch
-    needed for a moment would be held in every one of them.
+    needed for a short time would be held in every one of them.
     """
     gc.freeze()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
