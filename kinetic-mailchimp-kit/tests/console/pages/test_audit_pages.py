@@ -188,11 +188,12 @@ def test_a_person_who_is_not_in_the_trail(filled: AuditTrail, logged_in: Open, e
     assert "@" not in answer.url
 
 
-def one_of_many(number: int) -> Decision:
-    """Every second one failed, and some have parts."""
+def one_of_many(run: int, number: int) -> Decision:
+    """About an event of its own. Every second one failed, and some have parts."""
     parts = [told(ADA, targets=f"row {number}")] * (number % 3)
     if number % 2:
-        return told(ADA, Action.FAILED, dead_letter={"n": number}, parts=parts)
+        letter = {"n": number}
+        return told(ADA, Action.FAILED, event_id=f"{run}/{number}", dead_letter=letter, parts=parts)
     return told(ADA, parts=parts)
 
 
@@ -200,7 +201,7 @@ def test_every_list_goes_on_and_shows_each_decision_once(
     trail: AuditTrail, logged_in: Open, record_run: Record, clock: Any
 ) -> None:
     for run in range(3):
-        made = [one_of_many(number) for number in range(40)]
+        made = [one_of_many(run, number) for number in range(40)]
         record_run(trail, FORWARD if run else REVERSE, made)
         clock.advance(minutes=1)
     reader = logged_in(trail)
