@@ -9,7 +9,7 @@ from alembic import op
 
 from kinetic_mailchimp.audit.storage.views import make_views
 
-revision = "0010"
+revision = "0002"
 down_revision = "0001"
 
 
