@@ -83,9 +83,10 @@ class Stage:
             )
         return text
 
-    def meltano(self, *arguments: str, log: str) -> str:
+    def meltano(self, *arguments: str, log: str, variables: Mapping[str, str] = NOTHING) -> str:
         """Run Meltano in the environment `dev`, without the .env of whoever works here."""
-        return self.run("meltano", "--environment=dev", "--env-file", os.devnull, *arguments, log=log)
+        command = ("meltano", "--environment=dev", "--env-file", os.devnull, *arguments)
+        return self.run(*command, log=log, variables=variables)
 
     def forward(self, log: str = "forward", *options: str) -> str:
         """Run the forward pipeline."""

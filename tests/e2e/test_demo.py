@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-import demo
+import demo_tables
 from rich.console import Console
 from stage import ROOT
 
@@ -35,9 +35,9 @@ class Decided:
 
 def test_the_table_fits_a_terminal_and_explains_each_reason(monkeypatch):
     console = Console(width=MOST_COLUMNS, record=True, file=io.StringIO())
-    monkeypatch.setattr(demo, "console", console)
+    monkeypatch.setattr(demo_tables, "console", console)
 
-    demo.show_forward(Decided())  # type: ignore[arg-type]
+    demo_tables.show_forward(Decided())  # type: ignore[arg-type]
 
     said = console.export_text()
     assert "The stream only updates members." in " ".join(said.split())
