@@ -21,7 +21,7 @@ ATTRIBUTES = SuiteConfig(max_records_limit=20, ignore_no_records=True)
 
 @pytest.fixture(scope="module", params=["updated-on", "stock"])
 def suite(request: pytest.FixtureRequest) -> Iterator[TapTestRunner]:
-    with running_epicor(customers=40, profile=request.param) as epicor:
+    with running_epicor(customers=40, orders=1, profile=request.param) as epicor:
         known = {name: epicor.hello[name] for name in ("base_url", "api_key", "username", "password")}
         config = {**known, "companies": epicor.companies, "customer_types": [], "inactive_customers": "flag"}
         runner = TapTestRunner(TapEpicorKinetic, config, SUITE, parse_env_config=False)

@@ -227,7 +227,7 @@ def test_the_first_tab_skips_to_the_content(pages: str, browser: Browser, token:
         browser.press("Tab")
         seen.append(browser.ask("document.activeElement.innerText"))
         assert browser.ask("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    assert seen[:6] == ["Audit trail", "Overview", "Runs", "People", "Failures", "Consent"]
+    assert seen[:6] == ["Audit trail", "Overview", "Runs", "Plans", "People", "Failures"]
 
 
 def test_a_screen_reader_gets_names_and_roles(pages: str, browser: Browser, token: str) -> None:
