@@ -91,7 +91,7 @@ def test_a_key_with_no_more_rights_than_it_needs(config: Any) -> None:
     given = config(access_scope=("Erp.BO.CustomerSvc",))
     lines, wrong = check(given)
     assert wrong == ""
-    assert sum(line.endswith("no permission.") for line in lines) == 7 * len(given["companies"])
+    assert sum(line.endswith("no permission.") for line in lines) == 9 * len(given["companies"])
     assert "leave the other streams out" in lines[-1]
 
 

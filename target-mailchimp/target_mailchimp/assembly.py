@@ -17,10 +17,10 @@ from target_mailchimp.audience.directory import AudienceDirectory
 from target_mailchimp.audit.quality import Quality
 from target_mailchimp.first_load.careful_loader import CarefulLoader
 from target_mailchimp.first_load.trial import Trial, TrialMembership
-from target_mailchimp.pipeline import Loader
+from target_mailchimp.loading.pipeline import Loader
+from target_mailchimp.loading.purchases import PurchaseBook
 from target_mailchimp.planning.membership import Membership
 from target_mailchimp.planning.snapshot import Snapshot
-from target_mailchimp.purchases import PurchaseBook
 from target_mailchimp.reconcile.comparison import Comparison
 from target_mailchimp.reconcile.live_membership import LiveMembership
 from target_mailchimp.settings import LoadSettings

@@ -22,8 +22,8 @@ from target_mailchimp.sinks import MemberSink
 
 if TYPE_CHECKING:
     from target_mailchimp.assembly import Assembly
-    from target_mailchimp.pipeline import Loader
-    from target_mailchimp.purchases import PurchaseBook
+    from target_mailchimp.loading.pipeline import Loader
+    from target_mailchimp.loading.purchases import PurchaseBook
 
 
 class TargetMailchimp(AuditedTarget):
@@ -118,7 +118,7 @@ class TargetMailchimp(AuditedTarget):
         super().process_endofpipe()
 
     def _finish_members(self) -> None:
-        from target_mailchimp.restoring import restore  # noqa: PLC0415 (as for the assembly)
+        from target_mailchimp.loading.restoring import restore  # noqa: PLC0415 (as for the assembly)
 
         restore(self.loader, self.run, self.settings)
         self.purchases.tell_members()

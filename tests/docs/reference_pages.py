@@ -14,7 +14,7 @@ from typing import Any
 import click
 import references
 import yaml
-from kinetic_mailchimp.audit.reading.metrics import METRICS
+from kinetic_mailchimp.audit.reading.reports.metrics import METRICS
 from kinetic_mailchimp.audit.storage.views import VIEWS
 from kinetic_mailchimp.audit.trail import decision, drift
 from kinetic_mailchimp.kit import errors

@@ -18,7 +18,7 @@ from kinetic_mailchimp.audit.integrity.verification import verify
 from kinetic_mailchimp.audit.privacy.erasure import erase
 from kinetic_mailchimp.audit.privacy.retention import prune
 from kinetic_mailchimp.audit.reading.evidence import check
-from kinetic_mailchimp.audit.reading.evidence_document import read_facts
+from kinetic_mailchimp.audit.reading.reports.evidence_document import read_facts
 from kinetic_mailchimp.console.pages.app import create_app
 from kinetic_mailchimp.console.pages.settings import PagesSettings
 from kinetic_mailchimp.mailchimp import subscriber_hash

@@ -22,12 +22,15 @@ COMMANDS: Final = {
         "Look for what needs a person, and send one message per cause.",
         "kinetic-mailchimp-kit[alerts]",
     ),
-    "close": LazyCommand(f"{_AUDIT}.close", "Close dead letters that can never be written, such as 12/34."),
+    "close": LazyCommand(
+        f"{_AUDIT}.letters.close", "Close dead letters that can never be written, such as 12/34."
+    ),
     "correct": LazyCommand(
-        f"{_AUDIT}.correct", "Correct the record of a dead letter, such as 12/34: its address, or a field."
+        f"{_AUDIT}.letters.correct",
+        "Correct the record of a dead letter, such as 12/34: its address, or a field.",
     ),
     "copy": LazyCommand(
-        f"{_AUDIT}.copy",
+        f"{_AUDIT}.upkeep.copy",
         "Copy the trail and the ledger into an empty database, such as PostgreSQL; it verifies there too.",
     ),
     "diff": LazyCommand(
@@ -48,16 +51,16 @@ COMMANDS: Final = {
     "import-suppressions": LazyCommand(
         f"{_AUDIT}.suppressions", "Read the opt-outs of another tool from a CSV file, and hand them on."
     ),
-    "metrics": LazyCommand(f"{_AUDIT}.metrics", "Print the numbers of the trail for Prometheus."),
+    "metrics": LazyCommand(f"{_AUDIT}.upkeep.metrics", "Print the numbers of the trail for Prometheus."),
     "person": LazyCommand(
         f"{_AUDIT}.history", "Show what happened to EMAIL, in both directions, oldest first."
     ),
     "plan": LazyCommand(f"{_AUDIT}.plan", "List and show plans, and approve or reject one."),
-    "prune": LazyCommand(f"{_AUDIT}.prune", "Remove old entries; the trail still verifies."),
+    "prune": LazyCommand(f"{_AUDIT}.upkeep.prune", "Remove old entries; the trail still verifies."),
     "quality": LazyCommand(
         f"{_AUDIT}.quality", "List the customers who cannot be mailed and why, by sales rep."
     ),
-    "replay": LazyCommand(f"{_AUDIT}.replay", "Dispatch every open dead letter again, once."),
+    "replay": LazyCommand(f"{_AUDIT}.letters.replay", "Dispatch every open dead letter again, once."),
     "run": LazyCommand(f"{_AUDIT}.history", "Show run NUMBER, or the newest one, and its decisions."),
     "runs": LazyCommand(f"{_AUDIT}.history", "List the newest runs, with the counts of their decisions."),
     "search": LazyCommand(f"{_AUDIT}.search", "Find decisions, newest first."),
@@ -70,10 +73,10 @@ COMMANDS: Final = {
         f"{_AUDIT}.differences", "Show whom run NUMBER, or the last one, left out, and why."
     ),
     "undo": LazyCommand(
-        f"{_AUDIT}.undo",
+        f"{_AUDIT}.letters.undo",
         "List what would put back the values before the events of a time, or send it to the target.",
     ),
-    "verify": LazyCommand(f"{_AUDIT}.verify", "Check that nothing was changed or removed."),
+    "verify": LazyCommand(f"{_AUDIT}.upkeep.verify", "Check that nothing was changed or removed."),
 }
 
 

@@ -14,8 +14,8 @@ from kinetic_mailchimp.audit.cli.common import opened, plugin_option, since_opti
 from kinetic_mailchimp.audit.dead_letters.replay import send_records
 from kinetic_mailchimp.audit.privacy.erasure import Erasure, export_person
 from kinetic_mailchimp.audit.privacy.erasure import erase as erase_person
-from kinetic_mailchimp.audit.reading.export import write_csv, write_json
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
+from kinetic_mailchimp.audit.reading.reports.export import write_csv, write_json
 from kinetic_mailchimp.kit.errors import NotFoundError, TransientError
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, utc_now
 from kinetic_mailchimp.kit.secrets.encryption import reveal

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 from kinetic_mailchimp.audit import RECONCILE, Action, AuditTrail, Decision, Drift
-from kinetic_mailchimp.audit.reading.comparisons import last_comparisons
+from kinetic_mailchimp.audit.reading.reports.comparisons import last_comparisons
 from kinetic_mailchimp.audit.storage.schema import runs
 from kinetic_mailchimp.console.cli import main
 

@@ -16,7 +16,7 @@ from target_mailchimp.audit.quality import Quality
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord
 from target_mailchimp.first_load.people import People
 from target_mailchimp.first_load.trial import Trial
-from target_mailchimp.pipeline import Loader
+from target_mailchimp.loading.pipeline import Loader
 from target_mailchimp.planning.batch_planner import Planned
 from target_mailchimp.planning.membership import Membership
 from target_mailchimp.rules.plan import NoWrite, Write

@@ -15,7 +15,7 @@ from target_mailchimp.audience.directory import AudienceDirectory
 from target_mailchimp.audit import decisions as report
 from target_mailchimp.audit.quality import Quality
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord
-from target_mailchimp.pipeline import Loader
+from target_mailchimp.loading.pipeline import Loader
 from target_mailchimp.planning.batch_planner import Planned
 from target_mailchimp.planning.membership import Membership
 from target_mailchimp.planning.snapshot import Snapshot

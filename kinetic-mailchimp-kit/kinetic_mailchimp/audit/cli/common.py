@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from rich.table import Table
 
 from kinetic_mailchimp.audit.cli.tables import make_console
-from kinetic_mailchimp.audit.reading.export import write_csv, write_json
 from kinetic_mailchimp.audit.reading.queries import EntryView
+from kinetic_mailchimp.audit.reading.reports.export import write_csv, write_json
 from kinetic_mailchimp.audit.reading.runs import RunView, latest_runs
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.environment import default_database_url

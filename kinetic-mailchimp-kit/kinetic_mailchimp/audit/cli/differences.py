@@ -8,15 +8,15 @@ from collections.abc import Iterable
 import click
 
 from kinetic_mailchimp.audit.cli.common import opened, run_or_newest
-from kinetic_mailchimp.audit.reading.differences import (
+from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
+from kinetic_mailchimp.audit.reading.reports.differences import (
     COLUMNS,
     Difference,
     differences,
     page_lines,
     text_lines,
 )
-from kinetic_mailchimp.audit.reading.export import csv_lines
-from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
+from kinetic_mailchimp.audit.reading.reports.export import csv_lines
 from kinetic_mailchimp.audit.reading.runs import RunView
 from kinetic_mailchimp.audit.trail.decision import LEFT
 

@@ -12,10 +12,10 @@ from rich.text import Text
 
 from kinetic_mailchimp.audit.cli.common import opened
 from kinetic_mailchimp.audit.cli.tables import make_console
-from kinetic_mailchimp.audit.reading.comparisons import Comparison, last_comparisons
-from kinetic_mailchimp.audit.reading.export import write_csv, write_json
 from kinetic_mailchimp.audit.reading.formatting import count_of, format_time
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, EntryView, entries
+from kinetic_mailchimp.audit.reading.reports.comparisons import Comparison, last_comparisons
+from kinetic_mailchimp.audit.reading.reports.export import write_csv, write_json
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import Action
 from kinetic_mailchimp.audit.trail.drift import RECONCILE, Drift

@@ -10,8 +10,8 @@ import click
 from kinetic_mailchimp.audit.cli.common import opened, writing_to
 from kinetic_mailchimp.audit.reading.evidence import check as check_facts
 from kinetic_mailchimp.audit.reading.evidence import gather
-from kinetic_mailchimp.audit.reading.evidence_document import read_facts, write_document
 from kinetic_mailchimp.audit.reading.formatting import count_of
+from kinetic_mailchimp.audit.reading.reports.evidence_document import read_facts, write_document
 
 _FILE: Final = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 

@@ -10,9 +10,9 @@ import click
 from kinetic_mailchimp.audit.cli.common import opened, plugin_option, run_or_newest
 from kinetic_mailchimp.audit.cli.tables import make_console, print_history, runs_table
 from kinetic_mailchimp.audit.reading.consent import find_last_consent
-from kinetic_mailchimp.audit.reading.export import write_json
 from kinetic_mailchimp.audit.reading.formatting import count_of, format_counts, format_time, printable
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
+from kinetic_mailchimp.audit.reading.reports.export import write_json
 from kinetic_mailchimp.audit.reading.runs import latest_runs, read_directions
 
 

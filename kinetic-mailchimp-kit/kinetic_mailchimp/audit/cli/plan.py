@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from kinetic_mailchimp.audit.cli.close import to_reason, user_name
 from kinetic_mailchimp.audit.cli.common import opened
+from kinetic_mailchimp.audit.cli.letters.close import to_reason, user_name
 from kinetic_mailchimp.audit.plans.plans import Plan, PlanState, decide, find_plan, list_plans
-from kinetic_mailchimp.audit.reading.differences import differences, text_lines
 from kinetic_mailchimp.audit.reading.formatting import format_counts, format_time, printable
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
+from kinetic_mailchimp.audit.reading.reports.differences import differences, text_lines
 
 _number = click.argument("number", type=int)
 

@@ -12,9 +12,14 @@ from rich.table import Table
 
 from kinetic_mailchimp.audit.cli.common import opened
 from kinetic_mailchimp.audit.cli.tables import make_console
-from kinetic_mailchimp.audit.reading.export import csv_lines
 from kinetic_mailchimp.audit.reading.formatting import count_of, format_time, printable
-from kinetic_mailchimp.audit.reading.quality_report import COLUMNS, Flawed, QualityReport, read_quality
+from kinetic_mailchimp.audit.reading.reports.export import csv_lines
+from kinetic_mailchimp.audit.reading.reports.quality_report import (
+    COLUMNS,
+    Flawed,
+    QualityReport,
+    read_quality,
+)
 from kinetic_mailchimp.audit.state.quality import Flaw
 
 _MOST_ROWS: Final = 50

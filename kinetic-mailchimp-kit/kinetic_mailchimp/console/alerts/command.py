@@ -8,8 +8,8 @@ from typing import IO, Any
 import click
 
 from kinetic_mailchimp.audit.cli.common import opened
-from kinetic_mailchimp.audit.reading.comparisons import last_comparisons
 from kinetic_mailchimp.audit.reading.formatting import count_of
+from kinetic_mailchimp.audit.reading.reports.comparisons import last_comparisons
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.console.alerts.channels import AppriseChannel, open_channels
 from kinetic_mailchimp.console.alerts.collect import collect_dead_letters, collect_runs, read_webhook_status

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kinetic_mailchimp.audit.reading.comparisons import Comparison
+from kinetic_mailchimp.audit.reading.reports.comparisons import Comparison
 from kinetic_mailchimp.console.receiver_probe import ReceiverStatus
 
 

@@ -11,14 +11,14 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
-from kinetic_mailchimp.console.pages.desk_routes import desk_router
-from kinetic_mailchimp.console.pages.get_routes import get_router
 from kinetic_mailchimp.console.pages.login import Login
-from kinetic_mailchimp.console.pages.metrics_route import metrics_router
-from kinetic_mailchimp.console.pages.plan_routes import plan_router
-from kinetic_mailchimp.console.pages.post_routes import post_router
 from kinetic_mailchimp.console.pages.receiver_watch import ReceiverWatch
 from kinetic_mailchimp.console.pages.replays import Replays
+from kinetic_mailchimp.console.pages.routes.desk import desk_router
+from kinetic_mailchimp.console.pages.routes.get import get_router
+from kinetic_mailchimp.console.pages.routes.metrics import metrics_router
+from kinetic_mailchimp.console.pages.routes.plans import plan_router
+from kinetic_mailchimp.console.pages.routes.post import post_router
 from kinetic_mailchimp.console.pages.security import SecurityMiddleware
 from kinetic_mailchimp.console.pages.settings import PagesSettings
 from kinetic_mailchimp.console.pages.site import Site

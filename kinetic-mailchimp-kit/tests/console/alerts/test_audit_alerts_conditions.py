@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from kinetic_mailchimp.audit import Drift
-from kinetic_mailchimp.audit.reading.comparisons import Comparison
+from kinetic_mailchimp.audit.reading.reports.comparisons import Comparison
 from kinetic_mailchimp.console.alerts.condition import AlertCondition
 from kinetic_mailchimp.console.alerts.conditions import RULES, evaluate
 from kinetic_mailchimp.console.alerts.facts import DeadLettersFact, Facts, JobFact, RunFact, WebhookFact

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
-from kinetic_mailchimp.audit.reading.export import csv_lines
 from kinetic_mailchimp.audit.reading.formatting import printable, spreadsheet_cell
+from kinetic_mailchimp.audit.reading.reports.export import csv_lines
 from kinetic_mailchimp.epicor.problem import read_problem
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.kit.http.call import Answer

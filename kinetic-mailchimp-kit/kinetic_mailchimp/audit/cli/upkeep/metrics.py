@@ -7,7 +7,7 @@ import sys
 import click
 
 from kinetic_mailchimp.audit.cli.common import opened
-from kinetic_mailchimp.audit.reading.metrics import metric_lines
+from kinetic_mailchimp.audit.reading.reports.metrics import metric_lines
 
 
 @click.command()

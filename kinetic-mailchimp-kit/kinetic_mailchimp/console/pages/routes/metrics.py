@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
-from kinetic_mailchimp.audit.reading.metrics import metric_lines
+from kinetic_mailchimp.audit.reading.reports.metrics import metric_lines
 from kinetic_mailchimp.console.pages.site import Site
 
 

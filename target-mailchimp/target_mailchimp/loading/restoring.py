@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kinetic_mailchimp.audit import Run
 
-from target_mailchimp.pipeline import Loader
+from target_mailchimp.loading.pipeline import Loader
 from target_mailchimp.rules.plan import Write, restoration
 from target_mailchimp.settings import LoadSettings
 

@@ -18,7 +18,7 @@ from target_mailchimp.audience.directory import AudienceDirectory
 from target_mailchimp.audit import decisions as report
 from target_mailchimp.contract.member_record import InvalidRecord
 from target_mailchimp.contract.purchase_record import Purchase, read_purchase
-from target_mailchimp.pipeline import Loader
+from target_mailchimp.loading.pipeline import Loader
 from target_mailchimp.planning.purchases import Changes, PurchaseLedger
 from target_mailchimp.rules.plan import Write
 from target_mailchimp.rules.purchases import Sum, purchase_write

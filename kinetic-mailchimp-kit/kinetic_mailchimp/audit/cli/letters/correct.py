@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from kinetic_mailchimp.audit.cli.close import to_places, user_name
 from kinetic_mailchimp.audit.cli.common import opened
+from kinetic_mailchimp.audit.cli.letters.close import to_places, user_name
 from kinetic_mailchimp.audit.dead_letters.closing import Place
 from kinetic_mailchimp.audit.dead_letters.correction import (
     ADDRESSES,

@@ -15,12 +15,12 @@ from kinetic_mailchimp.audit.reading.consent import find_last_consent
 from kinetic_mailchimp.audit.reading.dead_letters import count_waiting, waiting_plugins
 from kinetic_mailchimp.audit.reading.decision_details import DecisionDetail, load_details
 from kinetic_mailchimp.audit.reading.evidence import gather
-from kinetic_mailchimp.audit.reading.evidence_document import write_document
-from kinetic_mailchimp.audit.reading.export import csv_lines
 from kinetic_mailchimp.audit.reading.listings import PAGE, Key, is_number, of_person, of_run, of_waiting
-from kinetic_mailchimp.audit.reading.opt_out_report import OptOut, all_opt_outs, list_opt_outs
-from kinetic_mailchimp.audit.reading.quality_report import COLUMNS as FLAWED_COLUMNS
-from kinetic_mailchimp.audit.reading.quality_report import read_quality
+from kinetic_mailchimp.audit.reading.reports.evidence_document import write_document
+from kinetic_mailchimp.audit.reading.reports.export import csv_lines
+from kinetic_mailchimp.audit.reading.reports.opt_out_report import OptOut, all_opt_outs, list_opt_outs
+from kinetic_mailchimp.audit.reading.reports.quality_report import COLUMNS as FLAWED_COLUMNS
+from kinetic_mailchimp.audit.reading.reports.quality_report import read_quality
 from kinetic_mailchimp.audit.reading.runs import find_run, list_runs, read_directions
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.letter_states import OPEN

@@ -1,0 +1,1 @@
+"""Answers to whole questions, as tables and documents."""

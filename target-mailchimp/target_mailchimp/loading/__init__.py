@@ -1,0 +1,1 @@
+"""Takes records, and brings each to its decision."""
