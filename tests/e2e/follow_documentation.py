@@ -122,8 +122,13 @@ def test_what_is_there_moves_to_postgresql_and_comes_back_from_a_backup(project,
 def test_schedules_run_what_they_say(project):
     project.follow(HOW_TO / "schedule.md", "With cron", "`meltano schedule`")
 
-    for job in ("forward", "reverse", "reconcile"):
-        assert "block run completed" in (project.folder / "logs" / f"{job}.log").read_text().lower()
+    logs = {
+        job: (project.folder / "logs" / f"{job}.log").read_text()
+        for job in ("forward", "reverse", "reconcile")
+    }
+    assert "target-mailchimp run 1 succeeded" in logs["forward"]
+    assert "target-epicor-contacts run 2 succeeded" in logs["reverse"]
+    assert " 0 differences" in logs["reconcile"]
 
 
 def test_polling_needs_no_receiver(project, documented):
@@ -159,7 +164,9 @@ def test_a_person_gets_their_data_and_is_forgotten(project, documented):
     for line in ("sync-audit verify", f"sync-audit person {person}"):
         project.run(Command(line, ()))
     assert " 0 problems" in project.said["sync-audit verify"]
-    assert "no decision" in project.said[f"sync-audit person {person}"]
+    story = project.said[f"sync-audit person {person}"]
+    assert "The personal data of this entry was erased." in story
+    assert "EPIC0" not in story  # no key of a row
 
 
 def test_what_failed_is_replayed_or_closed(project, documented):
@@ -173,7 +180,8 @@ def test_what_failed_is_replayed_or_closed(project, documented):
         and not row["NoContact"]
     ]
     close = "sync-audit close 12/34"
-    project.instead = {close: f": {close}"}
+    correct = "sync-audit correct 12/34 --set email_address=ada@example.com"
+    project.instead = {close: f": {close}", correct: f": {correct}"}
 
     opt_out_refused(project, documented, people[0])
     project.follow(HOW_TO / "replay.md")
@@ -182,6 +190,8 @@ def test_what_failed_is_replayed_or_closed(project, documented):
 
     opt_out_refused(project, documented, people[1])
     [letter] = waiting(project)
+    project.run(Command(f"sync-audit correct {letter}", ()))
+    assert people[1] in project.said[f"sync-audit correct {letter}"].casefold()
     project.run(Command(f'{close.replace("12/34", letter)} --because "Not an address." --yes', ()))
 
     assert waiting(project) == []
