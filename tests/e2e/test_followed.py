@@ -18,7 +18,8 @@ def served(command: str, port: int) -> str:
     """A command of the shell that runs another one beside a receiver."""
     return (
         # What an earlier one said is gone before this one is waited for.
-        f"rm -f receiver.log; mailchimp-webhooks serve --port {port} > receiver.log 2>&1 & trap 'kill %1; wait' EXIT; "
+        "rm -f receiver.log; "
+        f"mailchimp-webhooks serve --port {port} > receiver.log 2>&1 & trap 'kill %1; wait' EXIT; "
         f"until grep -qs 'running on' receiver.log; do kill -0 %1; sleep 0.1; done; {command}"
     )
 
