@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.mailchimp import MailchimpClient, RefusedError
 from simulators.mailchimp.plain_client import PlainClient, member_path
-from singer_sdk.exceptions import ConfigValidationError
 
 PERSON = "person@example.com"
 OTHER = "other@example.com"
@@ -181,5 +181,5 @@ def test_a_tag_that_is_too_long_is_left_out_and_the_member_is_written(bench: Any
 
 @pytest.mark.parametrize("owned", ["*", "a*b"])
 def test_a_setting_that_owns_every_tag_or_is_misread_is_refused(bench: Any, owned: str) -> None:
-    with pytest.raises(ConfigValidationError):
+    with pytest.raises(ConfigurationError):
         load(bench, row([]), owned_tags=[owned])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -95,3 +97,28 @@ def test_a_variable_that_meltano_made_of_its_file_is_not_the_origin(written, han
     project = Project(Path("/project"), document, "", {"EPICOR_PASSWORD": "p"}, environ)
 
     assert project.origins("tap-x", ["password"]) == [told]
+
+
+@pytest.mark.rule("R10")
+@pytest.mark.parametrize(
+    ("plugin", "options"),
+    [
+        ("tap-epicor-kinetic", ()),
+        ("tap-epicor-kinetic", ("--discover",)),
+        ("target-epicor-contacts", ()),
+        ("target-epicor-contacts", ("--test",)),
+    ],
+)
+def test_the_last_line_of_a_command_names_the_setting_that_is_missing(
+    plugin: str, options: tuple[str, ...], tmp_path: Path
+):
+    config = tmp_path / "config.json"
+    config.write_text("{}")
+    command = [Path(sys.executable).parent / plugin, "--config", config, *options]
+    ended = subprocess.run(command, input="", capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    last = ended.stderr.splitlines()[-1]
+    assert "Setting `base_url` is missing." in last
+    assert own_variable(plugin, "base_url") in last

@@ -41,8 +41,8 @@ EXIT_BY_SIGNAL = 128
 def run_plugin(plugin: type[PluginBase]) -> None:
     """Run a plugin's command line: the body of its console script.
 
-    A ConnectorError ends it with one readable line on stderr and exit status 1, and settings that do not fit
-    the schema with a line for each; logs are masked.
+    A ConnectorError, such as one about settings, ends it with one readable line on stderr and exit status 1;
+    logs are masked.
     """
     settle_memory()
     mask_logs()
@@ -57,8 +57,6 @@ def run_plugin(plugin: type[PluginBase]) -> None:
         plugin.cli()
     except ConnectorError as error:
         _end(plugin, [str(error)])
-    except ConfigValidationError as error:
-        _end(plugin, setting_errors(error))
     except RecursionError:
         # From Python 3.12 on, JSON is read that is nested more deeply than anything can be worked on.
         plugin.logger.error("A record or an answer is nested too deeply to be worked on.")  # noqa: TRY400 (a traceback would hide it)
@@ -86,7 +84,7 @@ def _end(plugin: type[PluginBase], messages: Iterable[str]) -> NoReturn:
     sys.exit(1)
 
 
-def setting_errors(error: ConfigValidationError) -> list[str]:
+def _setting_errors(error: ConfigValidationError) -> list[str]:
     """The messages of a configuration that does not fit its schema, with their settings in backquotes."""
     return [
         _REQUIRED.sub(r"Setting `\1` is missing.", _PLACE.sub(r"Setting `\2`: \1.", message))
@@ -151,12 +149,7 @@ class SecretSettings(PluginBase):
         Raises:
             ConfigurationError: It does not fit; the error names each setting.
         """
-        try:
-            return cls(config=dict(config), validate_config=True)
-        except ConfigValidationError as error:
-            raise ConfigurationError(
-                " ".join(setting_errors(error)), advice="`--about` describes every setting."
-            ) from error
+        return cls(config=dict(config), validate_config=True)
 
     @classmethod
     def run_checks(cls, given: Any, **arguments: Any) -> None:  # noqa: ANN401 (a private type of the SDK)
@@ -187,7 +180,13 @@ class SecretSettings(PluginBase):
             if value is not None and value != ""
         }
         MASKER.add(secret_values(self._config, self.config_jsonschema))
-        return super()._validate_config(raise_errors=raise_errors)
+        try:
+            return super()._validate_config(raise_errors=raise_errors)
+        except ConfigValidationError as error:
+            # The SDK would print it as it is, without the variable and the file.
+            raise ConfigurationError(
+                " ".join(_setting_errors(error)), advice="`--about` describes every setting."
+            ) from None
 
 
 def _as_float(value: Any) -> Any:  # noqa: ANN401 (settings are JSON)
