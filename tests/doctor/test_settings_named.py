@@ -114,7 +114,7 @@ def test_the_last_line_of_a_command_names_the_setting_that_is_missing(
 ):
     config = tmp_path / "config.json"
     config.write_text("{}")
-    command = [Path(sys.executable).parent / plugin, "--config", config, *options]
+    command = [str(Path(sys.executable).parent / plugin), "--config", str(config), *options]
     ended = subprocess.run(command, input="", capture_output=True, text=True, check=False)
 
     assert ended.returncode == 1
