@@ -65,7 +65,7 @@ def probe_receiver(url: str, transport: Transport) -> ReceiverStatus:
         ready = transport.send(Request("GET", f"{base}/readyz"))
         numbers = transport.send(Request("GET", f"{base}/metrics"))
     except AnswerTooLargeError:
-        return ReceiverStatus(problems=("What answers is another server: its answer has no end.",))
+        return ReceiverStatus(problems=("Another server answers there: its answer has no end.",))
     except ConfigurationError:
         raise
     except ConnectorError:

@@ -41,7 +41,7 @@ DEFAULT_KEY_FILE: Final = "~/.config/kinetic-mailchimp/secret.key"
     type=click.Path(dir_okay=False, path_type=Path),
     default=DEFAULT_KEY_FILE,
     show_default=True,
-    help="Where the key of encrypted settings is made, if there is none yet.",
+    help="The file in which the key of encrypted settings is made, unless there is one.",
 )
 @click.option(
     "--seconds", type=click.FloatRange(1), default=30, show_default=True, help="Time to try answers in."

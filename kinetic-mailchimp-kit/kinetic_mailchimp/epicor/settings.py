@@ -115,7 +115,7 @@ class EpicorSettings:
     auth_method: AuthMethod = setting(
         "basic",
         title="Authentication method",
-        description="Who calls, beside the API key: a Kinetic user by `basic`, the same user by a token "
+        description="The caller, beside the API key: a Kinetic user by `basic`, the same user by a token "
         "(`token_resource`), an application at an identity provider (`oauth2`), or nobody else (`api_key`).",
     )
     username: str = setting("", description="Kinetic user, for `basic` and `token_resource`.")

@@ -29,7 +29,7 @@ properties = sa.Table(
     metadata,
     sa.Column("name", sa.String(40), primary_key=True),
     sa.Column("value", sa.LargeBinary, nullable=False),
-    comment="What is fixed for the life of a trail, such as the key of its person digests.",
+    comment="Properties for the life of a trail, such as the key of its person digests.",
 )
 
 runs = sa.Table(
@@ -190,7 +190,7 @@ dead_letters = sa.Table(
     sa.Column("result_run_id", _BIG),
     sa.Column("result_seq", _BIG),
     sa.Index(None, "state", "plugin", "opened_at"),
-    comment="What became of each dead letter: open, in_flight, resolved, failed_again, corrected, closed.",
+    comment="The state of each dead letter: open, in_flight, resolved, failed_again, corrected, closed.",
 )
 
 ENTRY_JOIN: Final = (dead_letters.c.run_id == decisions.c.run_id) & (dead_letters.c.seq == decisions.c.seq)
@@ -204,7 +204,7 @@ run_counts = sa.Table(
     sa.Column("action", sa.String(20), primary_key=True),
     sa.Column("decisions", _BIG, nullable=False),
     sa.Index(None, "hour"),
-    comment="How many decisions of each action a run made in each hour (`2026-03-01T09`); no parts.",
+    comment="Decisions of each action that a run made in each hour (`2026-03-01T09`); no parts.",
 )
 
 journal = sa.Table(
@@ -237,7 +237,7 @@ ledger_entries = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
     sa.Column("run_id", _BIG, nullable=False),
     sa.Column("recorded_at", sa.String(27), nullable=False),
-    comment="What is known last about each key: state, not history.",
+    comment="The last known state of each key, without its history.",
 )
 
 alerts = sa.Table(

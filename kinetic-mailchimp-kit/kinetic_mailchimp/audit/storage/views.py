@@ -72,7 +72,7 @@ VIEWS: Final = (
     ),
     View(
         "report_counts",
-        "How many decisions of each action a run made in each hour; quick, however long the trail is.",
+        "Decisions of each action that a run made in each hour; quick, however long the trail is.",
         {
             "run_id": "c.run_id",
             "hour": "c.hour",
