@@ -13,6 +13,7 @@ from cryptography.fernet import Fernet
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision
 from kinetic_mailchimp.audit.integrity.verification import verify
 from kinetic_mailchimp.audit.privacy.erasure import erase, export_person
+from kinetic_mailchimp.audit.state.quality import QUALITY_NAMESPACE
 from kinetic_mailchimp.audit.storage.schema import decisions
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
 from kinetic_mailchimp.mailchimp import subscriber_hash
@@ -60,6 +61,23 @@ def test_everything_about_the_person_goes_and_the_chain_verifies(trail: AuditTra
     assert {"x" + ADA, "person2@example.com"} <= set(left)
     assert trail.ledger("members").count() == 2
     assert dict(trail.ledger("rows").items()) == {"EPIC06/1": {}}
+
+
+def test_a_flaw_of_a_row_goes_with_the_person_whom_its_address_field_names(trail: AuditTrail) -> None:
+    flaw = {"kind": "several_addresses", "since": "2026-03-01T09:30:00.000000Z"}
+    several = {**flaw, "address": f"second@example.com; {ADA}"}
+    bounced = {**flaw, "kind": "bounced", "address": "other@example.com", "group": f"1a2b3c/{MD5}"}
+    of_another = {**flaw, "address": "other@example.com; third@example.com"}
+    findings = {
+        "address/customers/1": several,
+        "bounced/customers/1": bounced,
+        "address/customers/2": of_another,
+    }
+    run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
+    run.record([], ledger={QUALITY_NAMESPACE: findings})
+    run.finish()
+    erase(trail, ADA, vendor_hash=subscriber_hash)
+    assert dict(trail.ledger(QUALITY_NAMESPACE).items()) == {"address/customers/2": of_another}
 
 
 def test_the_proof_of_the_opt_out_is_found_again_by_who_knows_the_address(

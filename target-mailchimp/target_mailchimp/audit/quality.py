@@ -12,7 +12,7 @@ from kinetic_mailchimp.mailchimp import Refusal
 
 from target_mailchimp.audit.decisions import ledger_changes
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, rep_in
-from target_mailchimp.planning.membership import Membership
+from target_mailchimp.planning.membership import Membership, sources_namespace
 from target_mailchimp.rules.plan import NoWrite
 from target_mailchimp.settings import LoadSettings
 from target_mailchimp.writing.write_result import WriteResult
@@ -87,9 +87,9 @@ class Quality:
             reps: The sales reps of rows, as far as they are known.
         """
         changes: FindingChanges = {}
+        sources = self._trail.ledger(sources_namespace(list_id))
 
         def rep_of(source: str) -> str:
-            sources = self._trail.ledger(f"target-mailchimp/{list_id}/sources")
             return (reps or {}).get(source) or (sources.get(source) or {}).get("rep", "")
 
         for member, state in ledger.get(members_namespace(list_id), {}).items():

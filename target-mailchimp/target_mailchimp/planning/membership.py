@@ -39,6 +39,11 @@ _OVERLAP = timedelta(seconds=2)
 """A listing begins a little before the last one began: times of Mailchimp have whole seconds."""
 
 
+def sources_namespace(list_id: str) -> str:
+    """The namespace of the members of an audience by source row."""
+    return f"target-mailchimp/{list_id}/sources"
+
+
 class Membership:
     """The states of the members of one audience.
 
@@ -62,7 +67,7 @@ class Membership:
     ) -> None:
         prefix = f"target-mailchimp/{list_id}"
         self.members_namespace = members_namespace(list_id)
-        self.sources_namespace = f"{prefix}/sources"
+        self.sources_namespace = sources_namespace(list_id)
         self.waiting_namespace = f"{prefix}/waiting"
         self.edited_namespace = f"{prefix}/edited"
         self.left_namespace = f"{prefix}/left"
