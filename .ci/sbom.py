@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -15,6 +15,13 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 NAMESPACE = uuid.UUID("5d5b7a4e-6a1c-5d0e-9f3b-2f0c7c1f5f10")
+
+PLATFORMS: tuple[dict[str, str], ...] = (
+    {},
+    {"sys_platform": "darwin", "platform_system": "Darwin", "os_name": "posix"},
+    {"sys_platform": "win32", "platform_system": "Windows", "os_name": "nt"},
+)
+"""Where else a distribution may be installed: the variables of markers that differ from this machine's."""
 
 
 @dataclass
@@ -50,13 +57,14 @@ def document(name: str, lock: Path, timestamp: str) -> dict[str, Any]:
     Raises:
         SystemExit: A distribution is installed here at another version than the locked one.
     """
+    locked = _locked_versions(lock)
     found: dict[str, Component] = {}
-    _collect(Requirement(name), found, set(), optional=False)
+    _collect(Requirement(name), found, set(), locked, optional=False)
     extras = distribution(name).metadata.get_all("Provides-Extra") or []
-    _collect(Requirement(f"{name}[{','.join(extras)}]" if extras else name), found, set(), optional=True)
+    whole = Requirement(f"{name}[{','.join(extras)}]" if extras else name)
+    _collect(whole, found, set(), locked, optional=True)
     root = found[canonicalize_name(name)]
     others = sorted((part for part in found.values() if part is not root), key=lambda part: part.name)
-    locked = _locked_versions(lock)
     for part in others:
         # The library is not locked: it is released together with the plugins.
         if part.version not in locked.get(part.name, {part.version}):
@@ -84,6 +92,7 @@ def _collect(
     requirement: Requirement,
     found: dict[str, Component],
     seen: set[tuple[str, frozenset[str]]],
+    locked: Mapping[str, set[str]],
     *,
     optional: bool,
 ) -> str | None:
@@ -91,13 +100,16 @@ def _collect(
     try:
         installed = distribution(name)
     except PackageNotFoundError:
-        return None  # for another platform or another Python
+        # For another platform: the lock file has its version, and its own needs are not known here.
+        for version in locked.get(name, ()):
+            found.setdefault(name, Component(name, version, optional=True))
+        return name if name in found else None
     part = found.setdefault(name, Component(name, installed.version, optional))
     request = (name, frozenset(requirement.extras))
     if request not in seen:
         seen.add(request)
         for need in _needs(installed.requires or [], requirement.extras):
-            needed = _collect(need, found, seen, optional=optional)
+            needed = _collect(need, found, seen, locked, optional=optional)
             part.needs |= {needed} - {name} if needed else set()
     return name
 
@@ -106,7 +118,11 @@ def _needs(requirements: list[str], extras: set[str]) -> Iterator[Requirement]:
     for text in requirements:
         requirement = Requirement(text)
         marker = requirement.marker
-        if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+        if marker is None or any(
+            marker.evaluate({"extra": extra, **platform})
+            for extra in ("", *extras)
+            for platform in PLATFORMS
+        ):
             yield requirement
 
 

@@ -87,6 +87,7 @@ def run_program(arguments: Sequence[str], variables: Mapping[str, str]) -> tuple
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        umask=0o077,  # Meltano writes the settings of a plugin into a file while it runs
     ) as process:
         try:
             for line in process.stdout or ():

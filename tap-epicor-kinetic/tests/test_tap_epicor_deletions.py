@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,18 @@ def test_a_read_that_fails_changes_nothing(tmp_path: Path) -> None:
     assert store.deletions("parts", "EPIC06", 0) == []
     assert store.remember("parts", "EPIC06", [("b",)], NOW) == 1
     store.close()
+
+
+@pytest.mark.rule("R9")
+def test_the_file_of_keys_is_for_its_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = KeyStore(str(tmp_path / "known.db"))
+        store.remember("people", "EPIC06", [("ann@example.com",)], NOW)
+        assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}
+        store.close()
+    finally:
+        os.umask(before)
 
 
 def test_a_file_that_cannot_be_made(tmp_path: Path) -> None:

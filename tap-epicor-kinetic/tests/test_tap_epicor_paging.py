@@ -15,7 +15,7 @@ from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings, Row
 from kinetic_mailchimp.epicor.odata import after
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 from tap_epicor_kinetic.reading.concurrent_pages import read_concurrently
-from tap_epicor_kinetic.reading.cursor import Cursor
+from tap_epicor_kinetic.reading.cursor import Cursor, Overlap, next_shown
 from tap_epicor_kinetic.reading.paging import Page, keyset_pages, offset_pages
 from tap_epicor_kinetic.reading.scan_plan import RangeQuery
 from tap_epicor_kinetic.reading.set_reader import SetReader, split_columns
@@ -130,12 +130,29 @@ def test_the_condition_of_the_next_page(position: Any, condition: str) -> None:
         ("2026-01-31T10:00:00.145Z", "C lt 2026-01-31T10:00:00.146000Z"),
         ("2026-01-31T10:00:00Z", "C lt 2026-01-31T10:00:01.000000Z"),
         ("2026-01-31T10:00:00.1234567+02:00", "C lt 2026-01-31T08:00:00.123457Z"),
+        ("9999-12-31T23:59:59.9999999Z", "C lt 9999-12-31T23:59:59.999999Z"),
     ],
 )
 def test_the_upper_bound_lets_the_newest_row_in_whatever_digits_are_hidden(
     shown: str, condition: str
 ) -> None:
     assert Cursor("C", "Edm.DateTimeOffset").through(shown) == condition
+
+
+def test_a_run_after_epicors_null_date_begins_with_it() -> None:
+    cursor = Cursor("C", "Edm.DateTimeOffset")
+    assert cursor.before("0001-01-01T00:00:00Z", Overlap(seconds=60)) == "0001-01-01T00:00:00Z"
+    assert cursor.before("0001-01-02T00:00:00Z", Overlap(seconds=60)) == "0001-01-01T23:59:00.000000Z"
+
+
+@pytest.mark.rule("R10")
+@pytest.mark.parametrize("edm_type", ["Edm.DateTimeOffset", "Edm.Int64"])
+@pytest.mark.parametrize("odd", ["x", [], {}, "1e999", "0001-01-01T00:00:00+08:00"])
+def test_a_cursor_value_that_is_none_names_the_setting(edm_type: str, odd: Any) -> None:
+    with pytest.raises(ConfigurationError, match="`cursors`"):
+        Cursor("C", edm_type).order(odd)
+    with pytest.raises(ConfigurationError, match="`cursors`"):
+        next_shown(odd)
 
 
 class HiddenDigits(Reader):

@@ -397,6 +397,19 @@ def test_no_clock_decides_if_an_opt_out_is_found(
 
 
 @pytest.mark.rule("R2")
+def test_a_date_of_the_future_hides_no_later_opt_out(
+    mailchimp: RunningMailchimp, client: MailchimpClient, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catch_up = CatchUp(client, inbox, CatchUpSettings((mailchimp.list_id,)))
+    with monkeypatch.context() as proxy:
+        proxy.setattr(client, "server_time", lambda: datetime(2099, 1, 1, tzinfo=UTC))
+        catch_up.run()
+    mailchimp.control.subscribe(PEOPLE[0])
+    mailchimp.control.unsubscribe(PEOPLE[0])
+    assert catch_up.run() == 1
+
+
+@pytest.mark.rule("R2")
 def test_a_clock_that_is_set_back_in_mid_run_loses_nothing(
     mailchimp: RunningMailchimp, client: MailchimpClient, inbox: Inbox
 ) -> None:

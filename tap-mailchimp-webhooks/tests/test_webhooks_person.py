@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
 from tap_mailchimp_webhooks.cli.main import commands
+from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
 from tap_mailchimp_webhooks.events.event import CATCH_UP, WEBHOOK, to_arrival
 from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.person import events_of
@@ -61,6 +62,30 @@ def test_every_event_that_names_the_person_is_found(
     inbox = open_inbox(sqlite_url, encryption or FieldEncryption.from_environment())
     fill(inbox, now)
     assert [event.event_id for event in events_of(inbox, ADA.swapcase())] == ["event-0", "event-1", "event-2"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"type=unknown&data%5Bemail%5D=ada.lovelace%40example.com",
+        b"type=unsubscribe&data[merges][X]=Ada.Lovelace@example.com",
+        b'{"type": "unsubscribe", "email": "Ada.Lovelace@example.com"}',
+    ],
+)
+def test_a_delivery_in_quarantine_is_found_and_erased(inbox, now, run, body: bytes) -> None:
+    quarantined = from_delivery(body, FORM, now)
+    assert quarantined.is_quarantined
+    inbox.store([quarantined, from_delivery(b"type=unknown&data[email]=bob@example.com", FORM, now)])
+    assert [event.event_id for event in events_of(inbox, ADA)] == [quarantined.event_id]
+    assert run("erase", "--yes", "--email", ADA).exit_code == 0
+    assert len(inbox.page(after=0)) == 1
+
+
+def test_an_address_with_quotes_is_found(inbox, now) -> None:
+    quoted = '"ada \\" lovelace"@example.com'
+    given = {"occurred_at": now, "received_at": now, "origin": WEBHOOK}
+    inbox.store([to_arrival("quoted", "unsubscribe", {"email": quoted}, **given)])
+    assert [event.event_id for event in events_of(inbox, quoted)] == ["quoted"]
 
 
 def test_the_export_lists_what_it_found(inbox, now, run) -> None:

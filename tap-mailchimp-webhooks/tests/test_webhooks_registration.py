@@ -301,6 +301,17 @@ def test_the_url_to_register_is_the_public_one_and_the_secret_path(url: str, exp
     assert mask_url(expected).endswith("/webhooks/mailchimp/********")
 
 
+@pytest.mark.parametrize(
+    ("url", "warns"),
+    [("http://hooks.example.com", True), ("https://hooks.example.com", False), ("http://127.0.0.1:8080", False)],
+)
+def test_a_public_url_in_clear_is_warned_about(
+    caplog: pytest.LogCaptureFixture, url: str, warns: bool
+) -> None:
+    public_url(url, "s")
+    assert ("travel in clear" in caplog.text) is warns
+
+
 @pytest.mark.rule("R9")
 @pytest.mark.parametrize(
     ("url", "told"),
@@ -316,6 +327,8 @@ def test_the_url_to_register_is_the_public_one_and_the_secret_path(url: str, exp
         ("https://example.org:8443/catch/a-key?token=b#c", "https://example.org:8443/********"),
         ("https://example.org/", "https://example.org/"),
         ("https://example.org", "https://example.org"),
+        ("https://[of-another", "********"),
+        ("https://example.org\x1b[2J/", "https://example.org\ufffd[2J/"),
     ],
 )
 def test_a_url_is_shown_without_any_part_that_may_be_secret(url: str, told: str) -> None:

@@ -226,12 +226,39 @@ def wrong_variables(example: str) -> Iterator[str]:
     yield from (f".env.example does not name `{name}`." for name in sorted(missing))
 
 
+def unproved_rows(file: Path) -> Iterator[str]:
+    """Each row of a table with a column `Test` that names no test as `path::name`, or one that is not there."""
+    with_tests: bool | None = None
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.startswith("|"):
+            with_tests = None
+            continue
+        last = line.rstrip(" |").rpartition("| ")[2]
+        if with_tests is None:
+            with_tests = last == "Test"
+        elif with_tests and set(line) - set("|:- "):
+            named = re.findall(r"`([^`\s]+\.py)::(\w+)`", last)
+            if not named:
+                yield f"{name_of(file)}:{number}: the row names no test as `path::test`."
+            for path, name in named:
+                if name not in tests_of(ROOT / path):
+                    yield f"{name_of(file)}:{number}: there is no {path}::{name}."
+
+
+@cache
+def tests_of(file: Path) -> frozenset[str]:
+    """The names of the tests in a file; none where it is missing."""
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    return frozenset(re.findall(r"^\s*(?:async )?def (test_\w+)", text, re.MULTILINE))
+
+
 def main() -> None:
     """Name everything that does not exist."""
     wrong = [
         *(text for file in documents() for text in broken_links(file)),
         *(text for file in documents() for text in unknown_commands(file)),
         *(text for file in documents() for text in instructions.problems(file)),
+        *(text for file in documents() for text in unproved_rows(file)),
         *wrong_variables((ROOT / ".env.example").read_text(encoding="utf-8")),
     ]
     for text in wrong:

@@ -162,6 +162,21 @@ def test_a_definition_for_other_projects_installs_from_git_alone():
     assert document["settings"] == plugin_definitions.definition(tap)["settings"]
 
 
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        ("`tests/docs/test_gates.py::test_bounds_follow_from_the_version`", []),
+        ("`tests/docs/test_gates.py::test_gone`", ["3: there is no tests/docs/test_gates.py::test_gone."]),
+        ("`tests/docs/gone.py::test_gone`", ["3: there is no tests/docs/gone.py::test_gone."]),
+        ("`test_gates.py`", ["3: the row names no test as `path::test`."]),
+    ],
+)
+def test_a_row_of_the_threat_model_names_a_test_that_is_there(tmp_path, cell, told):
+    file = tmp_path / "threats.md"
+    file.write_text(f"| Attack | Test |\n|:--|:--|\n| One | {cell} |\n\n| Other | Table |\n|--|--|\n| a | b |\n")
+    assert [text.partition(":")[2] for text in references.unproved_rows(file)] == told
+
+
 def test_install_lines_follow_the_version_and_the_address(monkeypatch):
     monkeypatch.setattr(other_projects, "version", lambda: "1.2.3rc1")
     monkeypatch.setattr(other_projects, "urls", lambda: {"Repository": "https://git.example.org/x.git"})
@@ -197,6 +212,15 @@ def test_a_bill_of_materials_names_everything_that_is_installed_for_a_plugin():
     assert {entry["ref"] for entry in document["dependencies"]} == references_of
     assert {need for entry in document["dependencies"] for need in entry["dependsOn"]} <= references_of
     assert document == sbom.document("tap-epicor-kinetic", lock, "2026-03-01T00:00:00Z")
+
+
+def test_a_bill_of_materials_names_what_another_platform_needs():
+    document = sbom.document("kinetic-mailchimp-kit", ROOT / "requirements.lock", "2026-03-01T00:00:00Z")
+
+    parts = {part["name"]: part for part in document["components"]}
+    assert parts["pywin32-ctypes"]["scope"] == "optional"
+    keyring = next(entry for entry in document["dependencies"] if entry["ref"] == parts["keyring"]["purl"])
+    assert parts["pywin32-ctypes"]["purl"] in keyring["dependsOn"]
 
 
 def test_a_bill_of_materials_refuses_what_is_not_the_locked_version(tmp_path):

@@ -7,6 +7,7 @@ does not fail it; what takes the square of its input exceeds it by far.
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable
@@ -17,18 +18,29 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kinetic_mailchimp.console.alerts.collect import read_webhook_status
+from kinetic_mailchimp.console.receiver_probe import read_status
 from kinetic_mailchimp.epicor.auth import read_token
 from kinetic_mailchimp.epicor.classification import classify as classify_epicor
 from kinetic_mailchimp.epicor.metadata import parse_metadata
-from kinetic_mailchimp.kit.errors import ConnectorError
+from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
 from kinetic_mailchimp.kit.http.call import Answer, Request
+from kinetic_mailchimp.kit.http.web_url import web_url
 from kinetic_mailchimp.kit.parsing.email_address import InvalidEmailError, parse_email
+from kinetic_mailchimp.kit.parsing.suppression_list import UnreadableListError, read_suppressions
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, parse_timestamp
+from kinetic_mailchimp.kit.redaction.secret_names import passwords_in_url, references
 from kinetic_mailchimp.kit.singer.messages import MessageReader
 from kinetic_mailchimp.mailchimp.errors import classify as classify_mailchimp
 from tap_epicor_kinetic.records.rows import normalize_values
 from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
+from tap_mailchimp_webhooks.webhooks.signature import SignatureError, verify
+from tap_mailchimp_webhooks.webhooks.urls import mask_url
 from target_epicor_contacts.contract.contact_update import parse_updates
 from target_epicor_contacts.epicor.column_values import same
+from target_mailchimp.audience.coercion import MergeField, UnfitValueError, coerce
+from target_mailchimp.contract.member_record import MemberRecord, read_record
+from target_mailchimp.contract.purchase_record import read_purchase
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "200"))
 LONGEST = 120_000
@@ -58,6 +70,13 @@ ODD = [
     *("}", '"', "\\", "\\ud800", "<", ">", "</", "@", ",", ";", "1e999999", "-0", "9" * 5000, "null", "NaN"),
 ]
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+KINDS = [
+    MergeField("A", kind, date_format=form, phone_format="US", choices=("x",))
+    for kind, form in (
+        *(("text", ""), ("number", ""), ("date", "DD/MM/YYYY"), ("birthday", "DD/MM"), ("phone", "")),
+        *(("zip", ""), ("url", ""), ("dropdown", ""), ("address", "")),
+    )
+]
 TYPES = {"A": "Edm.Decimal", "B": "Edm.DateTimeOffset", "C": "Edm.Boolean", "D": "Edm.Int32", "E": "Edm.Guid"}
 
 
@@ -125,9 +144,58 @@ def errors(text: str) -> None:
             read_token(answer)
 
 
-@pytest.mark.parametrize(
-    "parse", [form, email, singer, metadata, rows, errors], ids=lambda parse: parse.__name__
+def member(text: str) -> None:
+    with suppress(ConnectorError):
+        record = MessageReader().deserialize_json(text).get("record")
+        if not isinstance(record, dict):
+            return
+        read_purchase("s", record)
+        read = read_record("s", record)
+        values = read.merge_values.values() if isinstance(read, MemberRecord) else record.values()
+        for value, kind in itertools.product(values, KINDS):
+            with suppress(UnfitValueError):
+                coerce(value, kind)
+
+
+def suppressions(text: str) -> None:
+    with suppress(UnreadableListError):
+        read_suppressions(as_bytes(text))
+
+
+def signature(text: str) -> None:
+    with suppress(SignatureError):
+        verify(text, as_bytes(text), ["a-made-up-secret"], NOW.timestamp())
+
+
+def times(text: str) -> None:
+    with suppress(ValueError):
+        format_timestamp(parse_timestamp(text))
+    for piece in text.split()[:50]:
+        with suppress(ValueError):
+            format_timestamp(parse_timestamp(piece))
+
+
+def urls(text: str) -> None:
+    mask_url(text)
+    passwords_in_url(text)
+    references(text)
+    with suppress(ConfigurationError):
+        web_url(text, "base_url")
+
+
+def receiver(text: str) -> None:
+    read_webhook_status(text)
+    answer = Answer(200, {}, as_bytes(text))
+    assert all(len(problem) < 600 for problem in read_status(answer, answer).problems)
+
+
+PARSERS = (
+    *(form, email, singer, metadata, rows, errors),
+    *(member, suppressions, signature, times, urls, receiver),
 )
+
+
+@pytest.mark.parametrize("parse", PARSERS, ids=lambda parse: parse.__name__)
 def test_fuzz(parse: Callable[[str], None]) -> None:
     @settings(
         max_examples=EXAMPLES,
@@ -141,6 +209,7 @@ def test_fuzz(parse: Callable[[str], None]) -> None:
         parse(text)
         used = time.thread_time() - begun
         allowed = SECONDS_AT_LEAST + SECONDS_PER_BYTE * len(as_bytes(text))
-        assert used <= allowed, f"{used:.2f} s for {len(text)} characters"
+        each = used / max(len(as_bytes(text)), 1) * 1e6
+        assert used <= allowed, f"{each:.1f} µs of CPU for each of {len(text):,} characters"
 
     run()

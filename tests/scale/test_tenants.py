@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from processes import CONNECTIONS, command, environment
+from processes import CONNECTIONS, command, environment, run_program
 from stage import ROOT
 from tenants import Tenant, TenantsError, read_tenants
 
@@ -46,6 +48,17 @@ def test_a_process_gets_the_secrets_of_its_tenant_and_of_no_other(tmp_path, monk
     assert variables["TARGET_MAILCHIMP_BATCH_SIZE"] == "5"
     assert "of-somebody-else" not in variables.values()
     assert "from-a" not in repr(acme)
+
+
+@pytest.mark.rule("R9")
+def test_what_a_run_writes_is_for_its_owner_alone(tmp_path):
+    program = f"from pathlib import Path; Path({str(tmp_path / 'config.json')!r}).touch()"
+    before = os.umask(0)
+    try:
+        assert run_program([sys.executable, "-c", program], os.environ) == (0, "")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "config.json").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.rule("R10")

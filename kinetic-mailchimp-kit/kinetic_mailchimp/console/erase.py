@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
 from kinetic_mailchimp.audit.reading.reports.export import write_csv, write_json
 from kinetic_mailchimp.kit.errors import NotFoundError, TransientError
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, utc_now
+from kinetic_mailchimp.kit.redaction.plain_text import json_text
 from kinetic_mailchimp.kit.secrets.encryption import reveal
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings, subscriber_hash
 
@@ -146,6 +146,6 @@ def _export_person(ctx: click.Context, email: str, output: Path) -> None:
     with opened(ctx) as trail, writing_to(output) as file:
         for found in export_person(trail, email, vendor_hash=subscriber_hash):
             counts[found["where"]] = counts.get(found["where"], 0) + 1
-            file.write(json.dumps(found, ensure_ascii=False) + "\n")
+            file.write(json_text(found) + "\n")
     listed = ", ".join(f"{count} in {where}" for where, count in sorted(counts.items())) or "nothing"
     click.echo(f"Found: {listed}. {ELSEWHERE.format(command='export')}", err=True)

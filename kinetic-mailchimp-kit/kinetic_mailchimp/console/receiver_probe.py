@@ -9,10 +9,11 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
-from kinetic_mailchimp.kit.http.call import Request
+from kinetic_mailchimp.kit.http.call import Answer, Request
 from kinetic_mailchimp.kit.http.retry import RetryPolicy
 from kinetic_mailchimp.kit.http.transport import AnswerTooLargeError, Transport
 from kinetic_mailchimp.kit.parsing.json_reading import parse_json
+from kinetic_mailchimp.kit.redaction.plain_text import message
 from kinetic_mailchimp.kit.server.receiver_metrics import (
     INBOX_OLDEST_UNREAD_SECONDS,
     INBOX_UNREAD,
@@ -20,6 +21,8 @@ from kinetic_mailchimp.kit.server.receiver_metrics import (
     UNREADABLE_SIGNING_SECRETS,
 )
 
+_MOST_PROBLEMS: Final = 20
+_LONGEST_PROBLEM: Final = 500
 _LARGEST: Final = 1e10
 """A gauge above it, or NaN, is neither a number of events nor an age."""
 
@@ -71,6 +74,11 @@ def probe_receiver(url: str, transport: Transport) -> ReceiverStatus:
     except ConnectorError:
         # Its message would name the URL, which says nothing to the reader of an alert.
         return ReceiverStatus(problems=("It cannot be reached.",))
+    return read_status(ready, numbers)
+
+
+def read_status(ready: Answer, numbers: Answer) -> ReceiverStatus:
+    """The health in the answers of `/readyz` and `/metrics`, whoever gave them."""
     problems: tuple[str, ...] = ()
     if ready.status != HTTPStatus.OK:
         problems = _problems(ready.text) or (f"It answers HTTP {ready.status}.",)
@@ -92,7 +100,8 @@ def _problems(text: str) -> tuple[str, ...]:
     except ValueError:
         return ()
     problems = document.get("problems") if isinstance(document, dict) else None
-    return tuple(str(problem) for problem in problems) if isinstance(problems, list) else ()
+    texts = [text for text in problems if isinstance(text, str)] if isinstance(problems, list) else []
+    return tuple(message(text, _LONGEST_PROBLEM) for text in texts[:_MOST_PROBLEMS])
 
 
 def _refused(page: str) -> dict[str, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import os
 import shutil
@@ -23,6 +22,7 @@ from kinetic_mailchimp.kit.errors import ConnectorError
 from kinetic_mailchimp.kit.parsing.json_reading import parse_json
 from kinetic_mailchimp.kit.project import Project, load_env_file
 from kinetic_mailchimp.kit.redaction.masker import MASKER, mask_logs
+from kinetic_mailchimp.kit.redaction.plain_text import json_text
 
 GROUP: Final = "kinetic_mailchimp.doctor"
 """The entry points under which installed plugins can be checked, each by its name in meltano.yml."""
@@ -87,7 +87,7 @@ def _as_json(result: Examination) -> str:
         ],
         "fields": [asdict(field) for field in result.fields],
     }
-    return json.dumps(document, indent=2, ensure_ascii=False)
+    return json_text(document, indent=2)
 
 
 def _as_text(result: Examination) -> Iterator[str]:

@@ -156,6 +156,7 @@ def _new_box(key_file: Path) -> SecretBox:
 def _write(file: Path, answers: Mapping[str, str], box: SecretBox) -> None:
     """Write the answers into a file for its owner alone; everything else in it stays."""
     try:
+        file = file.resolve()  # a link stays one
         example = file.with_name(".env.example")
         if not file.exists():
             file.touch(MODE)

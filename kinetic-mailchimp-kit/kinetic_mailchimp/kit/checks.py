@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from kinetic_mailchimp.kit.errors import ConnectorError
 from kinetic_mailchimp.kit.parsing.timestamps import utc_now
 from kinetic_mailchimp.kit.redaction.masker import MASKER
+from kinetic_mailchimp.kit.redaction.plain_text import message as plain_message
 
 MOST_CLOCK_DIFFERENCE: Final = timedelta(seconds=60)
 
@@ -37,6 +38,10 @@ class Finding:
     verdict: Verdict
     text: str
     fix: str = ""
+
+    def __post_init__(self) -> None:
+        """Let nothing that a vendor wrote steer or flood a terminal."""
+        object.__setattr__(self, "text", plain_message(self.text))
 
     def __str__(self) -> str:
         """The sentence, and what to do."""

@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 from kinetic_mailchimp.kit.redaction.masker import MASKER
-from kinetic_mailchimp.kit.redaction.plain_text import LONGEST_MESSAGE
+from kinetic_mailchimp.kit.redaction.plain_text import LONGEST_ID, LONGEST_MESSAGE
 from kinetic_mailchimp.kit.redaction.plain_text import message as plain_message
 
 
@@ -44,16 +44,12 @@ class ConnectorError(Exception):
         retry_after: float | None = None,
         field: str | None = None,
     ) -> None:
-        # A vendor's words and values of records are in it, and it goes to logs, terminals and the trail.
-        if len(message) > LONGEST_MESSAGE:
-            message = MASKER.mask(message)  # a secret that is cut could no longer be told as one
-        message = plain_message(message)
-        super().__init__(message)
-        self.message = message
-        self.advice = advice
+        self.message = _readable(message)
+        super().__init__(self.message)
+        self.advice = _readable(advice)
         self.status = status
         self.code = code
-        self.request_id = request_id
+        self.request_id = request_id and plain_message(request_id, LONGEST_ID)
         self.retry_after = retry_after
         self.field = field
         self.seconds: float | None = None
@@ -64,6 +60,13 @@ class ConnectorError(Exception):
         origin += [f"request {self.request_id}"] if self.request_id else []
         parts = [self.message, f"({', '.join(origin)})" if origin else "", self.advice]
         return " ".join(part for part in parts if part)
+
+
+def _readable(text: str) -> str:
+    """A text with a vendor's words and values of records, for logs, terminals and the trail."""
+    if len(text) > LONGEST_MESSAGE:
+        text = MASKER.mask(text)  # a secret that is cut could no longer be told as one
+    return plain_message(text)
 
 
 class ConfigurationError(ConnectorError):

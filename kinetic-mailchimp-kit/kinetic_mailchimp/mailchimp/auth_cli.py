@@ -11,8 +11,9 @@ from dotenv import set_key
 
 from kinetic_mailchimp.kit.command_group import CommandGroup
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.redaction.plain_text import message
 from kinetic_mailchimp.kit.secrets.encryption import SecretBox
-from kinetic_mailchimp.kit.secrets.private_files import warn_if_shared
+from kinetic_mailchimp.kit.secrets.private_files import make_private
 from kinetic_mailchimp.kit.settings.secret_option import SecretText
 from kinetic_mailchimp.mailchimp.client import MailchimpClient
 from kinetic_mailchimp.mailchimp.oauth import (
@@ -108,12 +109,11 @@ def _base_url(token: str, metadata_url: str) -> str:
     base_url = client.base_url
     client = MailchimpClient(replace(settings, base_url=base_url))
     account = client.account()
-    click.echo(f"Connected to the account {account['account_name']}.", err=True)
+    click.echo(message(f"Connected to the account {account.get('account_name')}."), err=True)
     return base_url
 
 
 def _store(path: Path, variables: dict[str, str]) -> None:
-    path.touch(mode=0o600)
-    warn_if_shared(path)
+    make_private(path)
     for name, value in variables.items():
-        set_key(path, name, value, quote_mode="never")
+        set_key(path.resolve(), name, value, quote_mode="never")  # a link stays one

@@ -16,6 +16,7 @@ from typing_extensions import override
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, CredentialsError, TransientError
 from kinetic_mailchimp.kit.http.call import Answer, Request
 from kinetic_mailchimp.kit.http.transport import Transport
+from kinetic_mailchimp.kit.http.web_url import split_url
 from kinetic_mailchimp.kit.redaction.masker import MASKER
 from kinetic_mailchimp.mailchimp.settings import METADATA_URL
 
@@ -76,8 +77,8 @@ class Callback:
     """
 
     def __init__(self, redirect_uri: str, state: str, *, clock: Callable[[], float] = time.monotonic) -> None:
-        parts = urlsplit(redirect_uri)
-        if parts.scheme != "http" or parts.hostname not in {"127.0.0.1", "localhost"}:
+        parts = split_url(redirect_uri)
+        if parts is None or parts.scheme != "http" or parts.hostname not in {"127.0.0.1", "localhost"}:
             raise ConfigurationError(
                 "The redirect URL is not on this machine.",
                 advice="Register one such as http://127.0.0.1:8731/mailchimp, and give it as --redirect-uri.",

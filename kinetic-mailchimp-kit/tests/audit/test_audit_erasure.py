@@ -192,3 +192,19 @@ def test_an_export_of_a_person_holds_what_an_erasure_would_remove(trail: AuditTr
     }
     erase(trail, ADA, vendor_hash=subscriber_hash, with_open_dead_letters=True)
     assert list(export_person(trail, ADA, vendor_hash=subscriber_hash)) == []
+
+
+@pytest.mark.parametrize("address", ['"ada lovelace"@example.com', '"ada\\\\l_o%"@example.com'])
+def test_an_address_with_quotes_is_found_inside_of_what_is_stored(
+    trail: AuditTrail, decision: Make, address: str
+) -> None:
+    run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
+    run.read(2)
+    run.record(
+        [
+            decision(subject=None, changes={"EMail": [address, "new@example.com"]}),
+            decision(subject=None, changes={"EMail": ["ada@example.com", "new@example.com"]}),
+        ]
+    )
+    run.finish()
+    assert erase(trail, address, vendor_hash=subscriber_hash).records == 1

@@ -91,14 +91,16 @@ def test_the_token_is_printed_encrypted_with_the_address_of_the_account(
 def test_the_token_is_stored_beside_other_settings(
     start_mailchimp: StartMailchimp, authorize: Authorize, tmp_path: Path
 ) -> None:
-    file = tmp_path / ".env"
-    file.write_text("OTHER=kept\nMAILCHIMP_ACCESS_TOKEN=old\n")
+    kept, file = tmp_path / "kept.env", tmp_path / ".env"
+    kept.write_text("OTHER=kept\nMAILCHIMP_ACCESS_TOKEN=old\n")
+    file.symlink_to(kept)
     process = authorize(start_mailchimp(), f"--env-file={file}")
     agree(process)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert out == ""
-    text = file.read_text()
+    assert file.is_symlink()
+    text = kept.read_text()
     assert "OTHER=kept" in text
     assert re.search(r"^MAILCHIMP_ACCESS_TOKEN=enc:", text, re.MULTILINE)
     assert "old" not in text
@@ -158,9 +160,12 @@ def test_waiting_has_an_end() -> None:
         callback.wait(5)
 
 
-def test_the_redirect_address_is_on_this_machine() -> None:
+@pytest.mark.parametrize(
+    "url", ["https://example.com/back", "http://[", "http://127.0.0.1:99999/", "http://127.0.0.1:x/"]
+)
+def test_the_redirect_address_is_on_this_machine(url: str) -> None:
     with pytest.raises(ConfigurationError, match="redirect-uri"):
-        Callback("https://example.com/back", "the-state")
+        Callback(url, "the-state")
 
 
 def test_the_system_may_choose_the_port() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ REVISION = "SysRevID"
 CANDIDATES = ("UpdatedOn", REVISION, "ChangedOn")
 """In this order. Dates without a time of day are none of them: they would repeat or miss a day's rows."""
 
+_EARLIEST = dt.datetime.min.replace(tzinfo=dt.UTC)
+_LATEST = dt.datetime.max.replace(tzinfo=dt.UTC)
 _DECIMALS = re.compile(r"\.(\d+)")
 
 Scalar = Any
@@ -59,13 +62,11 @@ class Cursor:
 
     def before(self, value: Scalar, overlap: Overlap) -> Scalar:
         """The value where a run begins that must see again what committed late."""
-        if self.is_timestamp:
-            return (
-                format_timestamp(parse_timestamp(value) - dt.timedelta(seconds=overlap.seconds))
-                if overlap.seconds
-                else value
-            )
-        return int(value) - overlap.revisions
+        if not self.is_timestamp:
+            return self.order(value) - overlap.revisions
+        overlapping = dt.timedelta(seconds=overlap.seconds)
+        is_first = self.order(value) - _EARLIEST < overlapping  # such as Epicor's null date
+        return value if is_first or not overlapping else format_timestamp(self.order(value) - overlapping)
 
     def through(self, value: Scalar) -> str:
         """The condition for rows up to a value.
@@ -78,8 +79,12 @@ class Cursor:
         return f"{self.column} lt {next_shown(value)}"
 
     def order(self, value: Scalar) -> Any:  # noqa: ANN401 (comparable with its like)
-        """The value to compare by: texts of timestamps differ in their zones and digits."""
-        return parse_timestamp(value) if self.is_timestamp else int(value)
+        """The value to compare by: texts of timestamps differ in their zones and digits.
+
+        Raises:
+            ConfigurationError: The server gave something else.
+        """
+        return _converted(parse_timestamp if self.is_timestamp else int, value)
 
     def later(self, one: Scalar, other: Scalar) -> Scalar:
         """The later of two values; None is earlier than all.
@@ -132,7 +137,20 @@ def resolve_cursor(stream: str, entity: EntityType, configured: str | None) -> C
 
 def next_shown(text: str) -> str:
     """The timestamp after one, in the digits that are shown."""
-    return format_timestamp(parse_timestamp(text) + _smallest_step(text))
+    try:
+        return format_timestamp(_converted(parse_timestamp, text) + _smallest_step(text))
+    except OverflowError:
+        return format_timestamp(_LATEST)
+
+
+def _converted(convert: Callable[[Scalar], Any], value: Scalar) -> Any:  # noqa: ANN401 (comparable)
+    try:
+        return convert(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ConfigurationError(
+            "A row's value in the column by which changes are followed is not one of its type.",
+            advice="Correct the row, or follow another column by `cursors`, such as SysRevID.",
+        ) from error
 
 
 def _smallest_step(text: str) -> dt.timedelta:

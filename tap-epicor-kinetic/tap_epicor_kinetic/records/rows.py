@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +16,13 @@ from tap_epicor_kinetic.catalog.declarations import COMPANY
 from tap_epicor_kinetic.records.activity import ACTIVE, ActivityRule
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("not a number of JSON")
+    return number
+
+
 def _number(kind: Callable[[str], Any], text: str) -> Any:  # noqa: ANN401 (a value of a row)
     """The number in a text, null for a blank one; anything else is left to the schema."""
     try:
@@ -25,7 +33,7 @@ def _number(kind: Callable[[str], Any], text: str) -> Any:  # noqa: ANN401 (a va
 
 _FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
     **dict.fromkeys(INTEGERS, partial(_number, int)),
-    **dict.fromkeys(NUMBERS, partial(_number, float)),
+    **dict.fromkeys(NUMBERS, partial(_number, _finite)),
     TIMESTAMP: with_zone,
 }
 

@@ -33,7 +33,6 @@ PROFILE: Final = Profile(
     writers_queue=True,  # a reader that has seen one sequence never finds a smaller one later
     busy_seconds=15,
     pragmas={},
-    file_mode=0o600,  # it holds people's addresses
 )
 
 

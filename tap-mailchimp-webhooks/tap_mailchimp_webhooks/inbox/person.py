@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote_plus
 
 import msgspec
 from kinetic_mailchimp.kit.database.batches import in_batches
@@ -20,15 +23,22 @@ def events_of(inbox: Inbox, address: str) -> list[StoredEvent]:
 
     Encrypted data cannot be searched by the database, so that each event is read: minutes for millions.
     """
-    named = re.compile(rf"(?<![\w.+%-]){re.escape(email_key(address))}(?![\w-]|\.\w)")
+    key = email_key(address)
+    in_json = msgspec.json.encode(key).decode()[1:-1]  # quotes may stand in an address
+    names = "|".join(map(re.escape, {key, in_json}))
+    named = re.compile(rf"(?<![\w.+%-])(?:{names})(?![\w-]|\.\w)")
     found: list[StoredEvent] = []
     after = 0
     while page := inbox.page(after=after):
-        found += [
-            event for event in page if named.search(email_key(msgspec.json.encode(event.data).decode()))
-        ]
+        found += [event for event in page if named.search(email_key(_text_of(event.data)))]
         after = page[-1].sequence
     return found
+
+
+def _text_of(data: Mapping[str, Any]) -> str:
+    """All that an event holds; a delivery in quarantine is kept as it came, a form as a rule."""
+    text = msgspec.json.encode(data).decode()
+    return text if data.keys() != {"body"} else unquote_plus(b64decode(data["body"]).decode("utf-8", "replace"))
 
 
 def unread(inbox: Inbox, found: Sequence[StoredEvent]) -> int:

@@ -14,7 +14,7 @@ from kinetic_mailchimp.mailchimp import MailchimpClient
 
 from tap_mailchimp_webhooks.inbox.statistics import DeliveryCounts, count_deliveries
 from tap_mailchimp_webhooks.inbox.store import Inbox
-from tap_mailchimp_webhooks.webhooks.register import EVENTS, is_as_wanted, sources
+from tap_mailchimp_webhooks.webhooks.register import EVENTS, is_as_wanted, sources, switched_on
 from tap_mailchimp_webhooks.webhooks.registry import registered_webhooks
 from tap_mailchimp_webhooks.webhooks.urls import PATH, mask_url
 
@@ -137,7 +137,7 @@ def counted_days(
         1
         for day in activity
         if max(last_sign, oldest) < str(day.get("day"))[:10] < today
-        and int(day.get("subs") or 0) + int(day.get("unsubs") or 0) > 0
+        and any(isinstance(day.get(kind), int) and day[kind] > 0 for kind in ("subs", "unsubs"))
     )
 
 
@@ -150,8 +150,8 @@ def _health(
         list_id=list_id,
         webhook_id=str(hook["id"]),
         url=mask_url(str(hook["url"])),
-        events=[name for name, on in (hook.get("events") or {}).items() if on],
-        sources=[name for name, on in (hook.get("sources") or {}).items() if on],
+        events=switched_on(hook, "events"),
+        sources=switched_on(hook, "sources"),
         is_ours=is_ours,
         signing_enabled=bool(hook.get("signing_enabled")),
         last_event_at=signs.arrived.last_at,

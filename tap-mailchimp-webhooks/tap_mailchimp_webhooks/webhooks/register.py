@@ -142,10 +142,16 @@ class Registrar:
 def is_as_wanted(hook: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """True if a webhook reports the events of the sources that it should."""
     return all(
-        bool((hook.get(part) or {}).get(name, False)) == value
+        (name in switched_on(hook, part)) == value
         for part in ("events", "sources")
         for name, value in wanted[part].items()
     )
+
+
+def switched_on(hook: Mapping[str, Any], part: str) -> list[str]:
+    """The names that a webhook has switched on among its `events` or `sources`."""
+    switches = hook.get(part)
+    return [name for name, on in switches.items() if on] if isinstance(switches, Mapping) else []
 
 
 def _result(hook: Mapping[str, Any], list_id: str, action: str) -> Registration:

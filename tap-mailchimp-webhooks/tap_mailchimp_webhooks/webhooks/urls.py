@@ -6,8 +6,9 @@ import logging
 from urllib.parse import urlsplit, urlunsplit
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.http.web_url import IN_CLEAR, travels_in_clear, web_url
+from kinetic_mailchimp.kit.http.web_url import IN_CLEAR, split_url, travels_in_clear, web_url
 from kinetic_mailchimp.kit.redaction.masker import MASK
+from kinetic_mailchimp.kit.redaction.plain_text import plain
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,9 @@ def mask_url(url: str) -> str:
     """A URL without a login and a query. Masked are our path secret, and the whole path of a webhook that is
     not ours, since any part of that could be secret.
     """
-    parts = urlsplit(url)
+    parts = split_url(plain(url))
+    if parts is None:
+        return MASK
     before, ours, _ = parts.path.partition(f"{PATH}/")
     path = f"{before if ours else ''}{ours or '/'}{MASK}" if parts.path.strip("/") else parts.path
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))

@@ -75,7 +75,7 @@ def _bought(raw: Mapping[str, Any], key: str) -> Bought | None:
         raise ValueError("`purchase_on` is not a date.") from None
     try:
         amount = float(raw.get("purchase_amount") or 0)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         amount = math.nan
     if not math.isfinite(amount):
         raise ValueError("`purchase_amount` is not a number.")

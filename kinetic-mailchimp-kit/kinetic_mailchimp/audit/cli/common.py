@@ -102,8 +102,8 @@ def _check_exists(url: str) -> None:
         return
     try:
         file = sa.make_url(url).database
-    except sa.exc.ArgumentError:
-        return
+    except (sa.exc.ArgumentError, ValueError):
+        return  # opening it says what is wrong
     if file and not Path(file).exists():
         raise ConfigurationError(
             f"There is no audit trail at {file}.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from typing import Final
@@ -21,6 +20,7 @@ from kinetic_mailchimp.audit.reading.reports.quality_report import (
     read_quality,
 )
 from kinetic_mailchimp.audit.state.quality import Flaw
+from kinetic_mailchimp.kit.redaction.plain_text import json_text
 
 _MOST_ROWS: Final = 50
 
@@ -53,7 +53,7 @@ def quality(ctx: click.Context, rep: str | None, kinds: tuple[str, ...], style: 
     if style == "csv":
         sys.stdout.writelines(csv_lines(COLUMNS, report.flawed))
     elif style == "json":
-        sys.stdout.writelines(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in report.flawed)
+        sys.stdout.writelines(json_text(asdict(one)) + "\n" for one in report.flawed)
     else:
         _print(report)
 

@@ -182,9 +182,10 @@ def find_entries(
 def _may_be_about(address: str, person: bytes, hashes: Collection[str]) -> sa.ColumnElement[bool]:
     """A condition that the database can check, wider than the truth: spellings are compared afterwards."""
     normal = normalise_address(address)
-    # A letter outside ASCII may be stored in another case, which not every database folds: leave it open.
-    escaped = re.sub(r"([%_\\])", r"\\\1", normal)
-    patterns = [re.sub(r"[^\x20-\x7e]", "_", escaped), *hashes]
+    # A letter outside ASCII may be stored in another case, which not every database folds, and quotes have
+    # another form in JSON: leave them open.
+    widened = re.sub(r"([%_])", r"\\\1", re.sub(r"[\x22\x5c]", "\0", normal))
+    patterns = [re.sub(r"[^\x20-\x7e]", "_", widened.replace("\0", "%")), *hashes]
     searched = [decisions.c[name] for name in PRIVATE_COLUMNS if name not in ("subject", "former_subject")]
     encrypted = (decisions.c[name].startswith(ENCRYPTED_PREFIX) for name in ("dead_letter", "payload"))
     return sa.or_(

@@ -45,7 +45,9 @@ def mentions(address: str, hashes: Collection[str]) -> IsAbout:
         address: An e-mail address, in any spelling.
         hashes: What `hashes_of` returned for it.
     """
-    names = "|".join((re.escape(normalise_address(address)), *hashes))
+    normal = normalise_address(address)
+    in_json = json.dumps(normal, ensure_ascii=False)[1:-1]  # of a dead letter: quotes may stand in an address
+    names = "|".join((*map(re.escape, {normal, in_json}), *hashes))
     pattern = re.compile(rf"(?<![\w.+%-])(?:{names})(?![\w-]|\.\w)")
     return lambda text: pattern.search(normalise_address(text)) is not None
 

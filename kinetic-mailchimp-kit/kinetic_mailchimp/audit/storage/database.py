@@ -32,7 +32,6 @@ PROFILE: Final = Profile(
         "wal_autocheckpoint": 8_000,  # 32 MB: with the default of 4 MB a bulk load waits for checkpoints
         "secure_delete": "ON",  # erased is overwritten, not only forgotten
     },
-    file_mode=0o600,  # it holds people's addresses
     lock_setting="AUDIT_LOCK_SECONDS",
     create_schema=create_schema,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -18,11 +19,12 @@ from kinetic_mailchimp.kit.http.response_bounds import (
     BoundedAdapter,
     ResponseLimits,
     TooLargeError,
-    TooSlowError,
 )
 
 _LIMITS: Final = ResponseLimits(mib=1, seconds=60)
 _PIECE: Final = 8_192
+PATIENCE_SECONDS: Final = 120.0
+"""For a message as a whole: mail and other protocols than HTTP have bounds between two bytes alone."""
 
 
 class Channel(Protocol):
@@ -54,6 +56,15 @@ class AppriseChannel(Channel):
 
     @override
     def send(self, message: Message) -> bool:
+        taken: list[bool] = []
+        sending = threading.Thread(
+            target=lambda: taken.append(self._notify(message)), name="alert", daemon=True
+        )
+        sending.start()
+        sending.join(PATIENCE_SECONDS)
+        return taken == [True]
+
+    def _notify(self, message: Message) -> bool:
         kind = "success" if message.is_good else "warning"
         with _silence(), _bounds():
             try:
@@ -62,7 +73,7 @@ class AppriseChannel(Channel):
                         title=message.title, body=message.body, notify_type=kind, body_format="text"
                     )
                 )
-            except (TooLargeError, TooSlowError):
+            except Exception:  # noqa: BLE001 (of whatever library it is, its text could hold the URL)
                 return False
 
 

@@ -120,7 +120,7 @@ def read_webhook_status(text: str) -> tuple[WebhookFact, ...] | None:
             WebhookFact(
                 list_id=str(hook["list_id"]),
                 verdict=str(hook["verdict"]),
-                last_event_at=hook["last_event_at"],
+                last_event_at=hook["last_event_at"] and str(hook["last_event_at"]),
             )
             for hook in document["webhooks"]
         ]

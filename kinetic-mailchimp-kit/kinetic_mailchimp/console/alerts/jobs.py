@@ -41,7 +41,7 @@ def collect_jobs(url: str, environ: Mapping[str, str] = os.environ) -> tuple[Job
         with engine.connect() as connection:
             rows = connection.execute(sa.select(_RUNS).where(_RUNS.c.id.in_(last)).order_by(_RUNS.c.id)).all()
         engine.dispose()
-    except (sa.exc.SQLAlchemyError, ModuleNotFoundError) as error:
+    except (sa.exc.SQLAlchemyError, ModuleNotFoundError, ValueError) as error:
         raise ConfigurationError(
             f"Meltano's database cannot be read ({type(error).__name__}).",
             advice="Check --meltano-database, AUDIT_ALERT_MELTANO_DATABASE or MELTANO_DATABASE_URI.",
@@ -57,5 +57,8 @@ def collect_jobs(url: str, environ: Mapping[str, str] = os.environ) -> tuple[Job
 def _as_stored(value: datetime | str | None) -> str | None:
     if value is None:
         return None
-    when = value if isinstance(value, datetime) else parse_timestamp(value)
+    try:
+        when = value if isinstance(value, datetime) else parse_timestamp(value)
+    except ValueError:
+        return None
     return format_timestamp(when if when.tzinfo else when.replace(tzinfo=UTC))

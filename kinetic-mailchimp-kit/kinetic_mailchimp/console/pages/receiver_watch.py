@@ -69,6 +69,8 @@ class ReceiverWatch:
             status = probe_receiver(self._url, self._transport)
         except ConfigurationError as error:
             status = ReceiverStatus(problems=(str(error),))
+        except Exception as error:  # noqa: BLE001 (a thread that ended would show the last health for ever)
+            status = ReceiverStatus(problems=(f"It could not be asked ({type(error).__name__}).",))
         now = self._clock()
         waited = status.oldest_unread_seconds if status.unread else None
         self.health = Health(

@@ -45,7 +45,6 @@ class Profile:
     writers_queue: bool
     busy_seconds: int
     pragmas: Mapping[str, object]
-    file_mode: int
     lock_setting: str = ""
     create_schema: Callable[[Connection], None] | None = None
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from kinetic_mailchimp.kit.database.profile import Profile
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.secrets.private_files import warn_if_shared
+from kinetic_mailchimp.kit.secrets.private_files import make_private
 
 _DURABLE: Final = {
     "journal_mode": "WAL",  # read while it is written
@@ -31,10 +31,7 @@ def make_file(url: sa.URL, profile: Profile) -> None:
     file = Path(str(url.database))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        if file.exists():
-            warn_if_shared(file)
-        else:
-            os.close(os.open(file, os.O_CREAT | os.O_RDWR, profile.file_mode))
+        make_private(file)
     except OSError as error:
         raise ConfigurationError(
             f"The file {file} of the {profile.name} cannot be made: {error.strerror}.",

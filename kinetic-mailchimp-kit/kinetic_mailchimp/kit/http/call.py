@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from kinetic_mailchimp.kit.errors import ConnectorError, TransientError
 from kinetic_mailchimp.kit.parsing.json_reading import parse_json
+from kinetic_mailchimp.kit.redaction.plain_text import LONGEST_ID, message
 
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -105,7 +106,7 @@ class Answer:
     @property
     def request_id(self) -> str | None:
         """The server's own id of the call, where it names one as Mailchimp does."""
-        return self.headers.get("X-Request-Id")
+        return message(self.headers.get("X-Request-Id", ""), LONGEST_ID) or None
 
     @property
     def retry_after(self) -> float | None:

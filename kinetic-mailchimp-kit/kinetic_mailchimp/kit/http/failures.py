@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from requests import exceptions as failures
+from urllib3.exceptions import HTTPError
 
 from kinetic_mailchimp.kit.errors import (
     AmbiguousWriteError,
@@ -14,6 +15,8 @@ from kinetic_mailchimp.kit.errors import (
 )
 from kinetic_mailchimp.kit.http.call import Answer, Request
 
+_ON_THE_WAY = "If it lasts, look for a firewall or a proxy on the way."
+
 
 def connection_error(
     request: Request, error: Exception, *, url_from: str, connect_seconds: float
@@ -22,12 +25,12 @@ def connection_error(
 
     Args:
         request: The call.
-        error: As requests raised it, or the file system for a file of certificates.
+        error: As requests raised it, the file system for a file of certificates, or what reads HTTP.
         url_from: The setting that holds the URL.
         connect_seconds: Seconds that the connection had.
     """
     check = f"Check `{url_from}`"
-    if isinstance(error, failures.InvalidHeader):
+    if isinstance(error, failures.InvalidHeader) and not _is_of_answer(error):
         return ConfigurationError(
             "A header cannot carry the credentials as they are.",
             advice="Check the key, the user and the password for line ends and spaces around them.",
@@ -40,15 +43,23 @@ def connection_error(
         )
     if isinstance(error, failures.RequestException):
         return _broken_connection(request, error, check)
+    if isinstance(error, UnicodeEncodeError):
+        return ConfigurationError(
+            "A header cannot carry a character of the credentials.",
+            advice="Check the key, the user and the password for characters outside Latin-1.",
+        )
     if isinstance(error, OSError):
         return ConfigurationError(
             "The file with CA certificates cannot be read.",
             advice="Check `ca_bundle`, and the variable REQUESTS_CA_BUNDLE.",
         )
-    return ConfigurationError(
-        "A header cannot carry a character of the credentials.",
-        advice="Check the key, the user and the password for characters outside Latin-1.",
-    )
+    malformed = TransientError(f"{request}: the answer is not HTTP as it must be.", advice=_ON_THE_WAY)
+    return ambiguous_if_write(request, malformed)
+
+
+def _is_of_answer(error: failures.InvalidHeader) -> bool:
+    """Tell whether a header of the answer is malformed, and not one of the request."""
+    return bool(error.args) and isinstance(error.args[0], HTTPError)
 
 
 def _broken_connection(request: Request, error: failures.RequestException, check: str) -> ConnectorError:
@@ -69,7 +80,7 @@ def _broken_connection(request: Request, error: failures.RequestException, check
         return ambiguous_if_write(request, request.timeout_error(f"{request}: no answer in time."))
     advice = f"If the server speaks TLS at this port: {check} for `https://`."
     in_clear = request.url.startswith("http://")
-    advice = advice if in_clear else "If it lasts, look for a firewall or a proxy on the way."
+    advice = advice if in_clear else _ON_THE_WAY
     broken = TransientError(f"{request}: the connection broke.", advice=advice)
     return ambiguous_if_write(request, broken)
 

@@ -138,11 +138,19 @@ class BoundedAdapter(HTTPAdapter):
         return manager
 
 
+class _Session(requests.Session):
+    """A session that never looks where an answer sends it."""
+
+    @override
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere: to know of a next call, requests would read all of the body, unpacked and without bounds."""
+
+
 def bounded_session(
     limits: ResponseLimits, *, clock: Callable[[], float] = time.monotonic, max_connections: int = 1
 ) -> requests.Session:
-    """A session without cookies whose answers have bounds."""
-    session = requests.Session()
+    """A session without cookies and redirects, whose answers have bounds."""
+    session = _Session()
     adapter = BoundedAdapter(limits, clock=clock, pool_connections=4, pool_maxsize=max_connections)
     session.mount("https://", adapter)
     session.mount("http://", adapter)

@@ -155,7 +155,7 @@ class Transport:
         try:
             self._check_origin(request)
             response, body = self._call(request, identity)
-        except (failures.RequestException, OSError, UnicodeError) as error:
+        except (failures.RequestException, OSError, ValueError) as error:
             raise connection_error(
                 request, error, url_from=self._url_from, connect_seconds=self._connect_timeout
             ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from functools import cache
@@ -39,12 +40,14 @@ def _parse_odd(text: str | bytes, parse_float: Callable[[str], Any] | None) -> A
         text = text.decode(json.detect_encoding(text), "replace")
     try:
         try:
-            document = json.loads(text, parse_float=parse_float)
+            document = json.loads(text, parse_float=parse_float or _float, parse_constant=str)
         except json.JSONDecodeError:
             raise
         except ValueError:
             # Python converts no integer of thousands of digits. Only then: a hook makes reading slower.
-            document = json.loads(text, parse_float=parse_float, parse_int=_integer)
+            document = json.loads(
+                text, parse_float=parse_float or _float, parse_int=_integer, parse_constant=str
+            )
         if "\\ud" in text or "\\uD" in text:
             document = without_half_pairs(document)
     except RecursionError:
@@ -61,6 +64,12 @@ def without_half_pairs(value: Any) -> Any:  # noqa: ANN401 (JSON)
     if isinstance(value, dict):
         return {_HALF_PAIR.sub("\ufffd", name): without_half_pairs(inner) for name, inner in value.items()}
     return value
+
+
+def _float(text: str) -> float | str:
+    """A number that no float can name stays text, as `NaN` does: JSON could not carry it on."""
+    number = float(text)
+    return text if math.isinf(number) else number
 
 
 def _integer(text: str) -> int | str:

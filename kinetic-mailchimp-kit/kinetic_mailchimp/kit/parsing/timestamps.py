@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from typing import Final
 
 Clock = Callable[[], datetime]
@@ -38,7 +38,19 @@ def parse_timestamp(text: str) -> datetime:
         parsed = datetime.fromisoformat(text.strip().upper())
     except ValueError:
         parsed = _parse_rare_form(text.strip())
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    if not parsed.tzinfo:
+        return parsed.replace(tzinfo=UTC)
+    if parsed.year in (MINYEAR, MAXYEAR):
+        _check_utc(parsed)
+    return parsed
+
+
+def _check_utc(timestamp: datetime) -> None:
+    """Refuse a time of the first or last hours that has none in UTC, such as Epicor's null date further east."""
+    try:
+        timestamp.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("not a timestamp that UTC has") from None
 
 
 def format_timestamp(value: datetime) -> str:

@@ -31,6 +31,17 @@ def warn_if_shared(path: Path, *, readers: int = stat.S_IROTH) -> None:
         logger.warning("Others can read %s (mode %03o): run `chmod 600 %s`.", path, stat.S_IMODE(mode), path)
 
 
+def make_private(path: Path) -> None:
+    """Make an empty file for its owner alone, and warn of one that is there and that others can read.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    if not path.exists():
+        path.touch(MODE)
+    warn_if_shared(path)
+
+
 def open_private(path: Path) -> TextIO:
     """Open a file for writing UTF-8, in place of what it holds; a new one is for its owner alone.
 

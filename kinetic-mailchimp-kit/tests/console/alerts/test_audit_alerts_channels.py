@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests.sessions
+from kinetic_mailchimp.console.alerts import channels
 from kinetic_mailchimp.console.alerts.channels import open_channels
 from kinetic_mailchimp.console.alerts.messages import Message
 
@@ -48,6 +50,30 @@ def service(answer: str) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_a_mail_server_that_drips_keeps_no_alert_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channels, "PATIENCE_SECONDS", 0.5)
+    is_over = threading.Event()
+
+    def drip() -> None:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            while not is_over.wait(0.05):
+                connection.sendall(b"220-wait\r\n")  # a line of a greeting that goes on
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = threading.Thread(target=drip)
+        server.start()
+        [channel] = open_channels([f"mailto://user:word@127.0.0.1:{listening.getsockname()[1]}?to=a@example.com"])
+        try:
+            assert channel.send(MESSAGE) is False
+        finally:
+            is_over.set()
+            server.join()
+            for thread in threading.enumerate():
+                if thread.name == "alert":
+                    thread.join()
 
 
 @pytest.mark.parametrize(("answer", "is_sent"), [("short", True), ("bomb", False), ("endless", False)])

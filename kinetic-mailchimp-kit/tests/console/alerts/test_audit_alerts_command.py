@@ -161,9 +161,11 @@ def test_what_only_meltano_knows(alert: Command, trail: AuditTrail, tmp_path: Pa
 
 
 def test_a_database_of_meltano_that_cannot_be_read_is_named(alert: Command, trail: AuditTrail) -> None:
-    outcome = alert("--meltano-database", "no-url-of-a-database")
-    assert outcome.exit_code == 3
-    assert "Meltano's database cannot be read" in outcome.stderr
+    for url in ("no-url-of-a-database", "postgresql://user:first:second@host:third/database"):
+        outcome = alert("--meltano-database", url)
+        assert outcome.exit_code == 3
+        assert "Meltano's database cannot be read" in outcome.stderr
+        assert "third" not in outcome.output
 
 
 def test_refused_deliveries_are_read_from_the_receiver(alert: Command, trail: AuditTrail, site: Site) -> None:

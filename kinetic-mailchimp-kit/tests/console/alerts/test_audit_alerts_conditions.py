@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from kinetic_mailchimp.audit import Drift
 from kinetic_mailchimp.audit.reading.reports.comparisons import Comparison
+from kinetic_mailchimp.console.alerts.collect import read_webhook_status
 from kinetic_mailchimp.console.alerts.condition import AlertCondition
 from kinetic_mailchimp.console.alerts.conditions import RULES, evaluate
 from kinetic_mailchimp.console.alerts.facts import DeadLettersFact, Facts, JobFact, RunFact, WebhookFact
@@ -293,6 +295,14 @@ def test_deliveries_that_the_receiver_refuses(refused: dict[str, int], kinds: li
 def test_a_status_that_cannot_be_read_is_a_condition() -> None:
     (condition,) = conditions_of(webhooks_unknown=True)
     assert condition.key == "webhook_status:command"
+
+
+@pytest.mark.parametrize("last", [5, {}, "never", "0001-01-01T00:00:00+08:00", None])
+def test_a_status_with_a_time_that_is_none_is_read(last: object) -> None:
+    hook = {"list_id": "a", "verdict": "looks_disabled", "last_event_at": last}
+    facts = read_webhook_status(json.dumps({"webhooks": [hook], "audiences_without_webhook": []}))
+    [condition] = conditions_of(webhooks=facts)
+    assert (condition.key, condition.since) == ("webhook:a", None)
 
 
 @pytest.mark.parametrize("kind", RULES)

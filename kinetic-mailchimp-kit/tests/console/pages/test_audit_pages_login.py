@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +19,7 @@ from kinetic_mailchimp.console.pages.settings import PagesSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError
 
 Open = Callable[..., Any]
+Wait = Callable[..., None]
 PAGES = ["/", "/runs", "/runs/1", "/people", f"/people/{'0' * 32}", "/failures", "/consent", "/consent.csv"]
 
 
@@ -271,3 +278,27 @@ def test_the_cookie_is_the_session_alone(sqlite_trail: AuditTrail, logged_in: Op
     reader = logged_in(sqlite_trail)
     assert list(reader.session.cookies.keys()) == [COOKIE]
     assert token not in reader.session.cookies[COOKIE]
+
+
+def test_pages_have_the_bounds_of_the_receiver(tmp_path: Path, wait: Wait) -> None:
+    url = f"sqlite:///{tmp_path / 'trail.sqlite3'}"
+    AuditTrail.open(url).close()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = free.getsockname()
+    program = Path(sys.executable).with_name("sync-audit")
+    command = [str(program), "--database", url, "serve", "--port", str(address[1])]
+    environment = {**os.environ, "AUDIT_PAGES_TOKEN": "x" * 32}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait(lambda: is_open(address))
+            with socket.create_connection(address, timeout=60) as client:
+                client.sendall(b"GET /login HTTP/1.1\r\nX: " + b"x" * 40_000)
+                assert client.recv(100).startswith(b"HTTP/1.1 431 ")
+        finally:
+            process.terminate()
+
+
+def is_open(address: tuple[str, int]) -> bool:
+    with suppress(OSError), socket.create_connection(address):
+        return True
+    return False

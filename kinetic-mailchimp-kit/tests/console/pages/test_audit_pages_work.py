@@ -20,6 +20,7 @@ from click.testing import CliRunner
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision
 from kinetic_mailchimp.audit.dead_letters.closing import Place, close, find_open
 from kinetic_mailchimp.console.cli import main
+from kinetic_mailchimp.console.pages import receiver_watch
 from kinetic_mailchimp.console.pages.receiver_watch import ReceiverWatch
 
 Open = Callable[..., Any]
@@ -169,6 +170,8 @@ def receiver() -> Iterator[Any]:
         ((503, b'{"status": "not ready", "problems": ["The disk is full."]}'), False, ("The disk is full.",)),
         ((503, b"<h1>Bad gateway</h1>"), False, ("It answers HTTP 503.",)),
         ((200, b"[1]"), True, ()),
+        ((503, b'{"problems": [[["x"]], 1]}'), False, ("It answers HTTP 503.",)),
+        ((503, b'{"problems": ["\\u001b[2J"]}'), False, ("\ufffd[2J",)),
         ((500, b""), False, ("It answers HTTP 500.",)),
     ],
 )
@@ -181,6 +184,24 @@ def test_the_receiver_is_understood(
         watch.ask()
         assert (watch.health.is_well, watch.health.problems) == (is_well, told)
         assert watch.health.asked_at == clock.now
+
+
+def test_a_long_problem_is_cut(receiver: Any, clock: Any) -> None:
+    receiver.answer = (503, b'{"problems": ["%s"]}' % (b"x" * 500_000))
+    watch = ReceiverWatch(f"http://127.0.0.1:{receiver.server_port}", clock)
+    watch.ask()
+    assert len(watch.health.problems[0]) < 600
+
+
+def test_a_probe_that_breaks_off_shows_no_old_health(clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("of a library")
+
+    monkeypatch.setattr(receiver_watch, "probe_receiver", broken)
+    watch = ReceiverWatch("http://127.0.0.1:9", clock)
+    watch.ask()
+    assert watch.health.problems == ("It could not be asked (ValueError).",)
+    assert not watch.health.is_well
 
 
 def test_a_receiver_that_does_not_answer_is_reported(

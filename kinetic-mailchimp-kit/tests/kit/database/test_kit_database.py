@@ -48,7 +48,6 @@ def profile(tmp_path: Path) -> Profile:
         writers_queue=False,
         busy_seconds=5,
         pragmas={},
-        file_mode=0o600,
     )
     add_step(made, "1", None, "CREATE TABLE people (name TEXT)")
     return made

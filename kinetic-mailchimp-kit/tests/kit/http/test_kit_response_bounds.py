@@ -78,13 +78,16 @@ def test_an_answer_without_end_is_given_up(name):
         fetch(url)
 
 
-@pytest.mark.parametrize("packings", [1, 2])
-def test_a_small_answer_that_unpacks_to_much_is_given_up_before_it_fills_the_memory(packings):
+MOVED = b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\n"
+
+
+@pytest.mark.parametrize(("packings", "start"), [(1, OK), (2, OK), (1, MOVED)])
+def test_a_small_answer_that_unpacks_to_much_is_given_up_before_it_fills_the_memory(packings, start):
     bomb = b"0" * 200 * 2**20
     for _ in range(packings):
         bomb = gzip.compress(bomb, 9)
     encoding = ", ".join(["gzip"] * packings).encode()
-    head = OK + b"Content-Encoding: " + encoding + b"\r\nContent-Length: %d\r\n\r\n" % len(bomb)
+    head = start + b"Content-Encoding: " + encoding + b"\r\nContent-Length: %d\r\n\r\n" % len(bomb)
     tracemalloc.start()
     try:
         with answering([head, bomb]) as url, pytest.raises(ConfigurationError, match="more than 1 MiB"):
@@ -113,6 +116,32 @@ def test_an_answer_that_drips_is_given_up(head):
 
     with answering(pieces()) as url, pytest.raises(TransientError, match="CONNECTOR_MAX_RESPONSE_SECONDS"):
         fetch(url, clock=Hurrying())
+
+
+MALFORMED = {
+    "a negative size of a chunk": CHUNKED + b"-5\r\nabc",
+    "two lengths": OK + b"Content-Length: 1, 2\r\n\r\nabc",
+    "an unknown packing": OK + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
+    "a status that is not a number": b"HTTP/1.1 \xb2\xb2\xb2 OK\r\n\r\n",
+    "no HTTP": b"\x00\x01\x02",
+}
+
+
+@pytest.mark.rule("R4")
+@pytest.mark.rule("R10")
+@pytest.mark.parametrize("name", MALFORMED)
+def test_an_answer_that_is_not_http_blames_no_setting_and_leaves_a_write_open(name):
+    with answering([MALFORMED[name]]) as url, pytest.raises(TransientError, match=r"connection|HTTP"):
+        fetch(url)
+    with answering([MALFORMED[name]]) as url, pytest.raises(AmbiguousWriteError):
+        fetch(url, method="POST")
+
+
+@pytest.mark.parametrize("location", [b"http://[", b"http://a\xff", b"http://a:b/", b"//"])
+def test_an_answer_that_sends_to_a_place_that_is_none_is_an_answer(location):
+    head = b"HTTP/1.1 302 Found\r\nContent-Length: 2\r\nLocation: " + location + b"\r\n\r\n"
+    with answering([head, b"{}"]) as url:
+        assert fetch(url) == b"{}"
 
 
 @pytest.mark.rule("R4")

@@ -38,6 +38,17 @@ def test_what_is_not_a_timestamp_is_refused(text: str) -> None:
         parse_timestamp(text)
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+08:00", "9999-12-31T23:59:59-08:00"])
+def test_a_time_that_utc_does_not_have_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="UTC"):
+        parse_timestamp(text)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00", "0001-01-01T08:00:00+08:00", "9999-12-31T23:59:59Z"])
+def test_the_first_and_the_last_time_are_read(text: str) -> None:
+    assert parse_timestamp(text).astimezone(UTC).year in {1, 9999}
+
+
 @given(st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=-7))])))
 def test_what_was_formatted_is_read_again(value: datetime) -> None:
     assert parse_timestamp(format_timestamp(value)) == value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TextIO
 
 import click
@@ -12,6 +11,7 @@ from kinetic_mailchimp.audit.dead_letters.replay import send_records
 from kinetic_mailchimp.audit.dead_letters.undo import corrections
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, utc_now
+from kinetic_mailchimp.kit.redaction.plain_text import json_text
 
 
 @click.command()
@@ -68,7 +68,7 @@ def undo(
             "needs_a_person": sorted(correction.differing),
             "update": record,
         }
-        click.echo(json.dumps(told, ensure_ascii=False))
+        click.echo(json_text(told))
     opt_outs = f" {left_out} opt-outs stay (--with-opt-outs)." if left_out else ""
     click.echo(f"{len(found)} people.{opt_outs}", err=True)
     if into and records:

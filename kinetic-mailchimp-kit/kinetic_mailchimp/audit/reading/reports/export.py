@@ -13,7 +13,7 @@ from typing import TextIO
 from kinetic_mailchimp.audit.reading.formatting import spreadsheet_cell
 from kinetic_mailchimp.audit.reading.queries import EntryView
 from kinetic_mailchimp.audit.reading.runs import RunView
-from kinetic_mailchimp.kit.redaction.plain_text import plain
+from kinetic_mailchimp.kit.redaction.plain_text import json_text, plain
 
 
 def write_json(entries: Iterable[EntryView | RunView], output: TextIO) -> None:
@@ -23,7 +23,7 @@ def write_json(entries: Iterable[EntryView | RunView], output: TextIO) -> None:
         entries: Entries or runs, which may be streamed.
         output: A text file.
     """
-    output.writelines(json.dumps(dataclasses.asdict(entry), ensure_ascii=False) + "\n" for entry in entries)
+    output.writelines(json_text(dataclasses.asdict(entry)) + "\n" for entry in entries)
 
 
 def write_csv(entries: Iterable[EntryView], output: TextIO) -> None:
