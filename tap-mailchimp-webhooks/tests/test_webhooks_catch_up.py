@@ -550,3 +550,13 @@ def test_a_profile_that_a_webhook_told_already_is_no_change() -> None:
     changed = {**member, "merge_fields": {"FNAME": "Augusta"}}
     (missed,) = missed_change(changed, "list", [told], since=since, former_address=None)
     assert missed.type == "profile"
+
+
+@pytest.mark.parametrize("merges", ["x", ["x"], {}, None])
+def test_an_event_whose_fields_are_none_keeps_no_catch_up_from_its_end(merges: object) -> None:
+    # As an unsigned delivery with `data[merges][]=x` leaves it.
+    member = {"status": "subscribed", "email_address": "a@example.com", "merge_fields": {"FNAME": "Ada"}}
+    forged = StoredEvent(**{**vars(_event(1, "profile")), "data": {"merges": merges}})
+    since = "2026-03-01T00:00:00+00:00"
+    (missed,) = missed_change(member, "list", [forged], since=since, former_address=None)
+    assert missed.type == "profile"

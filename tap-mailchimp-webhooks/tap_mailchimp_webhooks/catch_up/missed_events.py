@@ -105,9 +105,9 @@ def missed_change(
     is_new = str(member.get("timestamp_opt") or "") > since if not known else status_after(known) in OPTED_OUT
     if is_new:
         return [Missed("subscribe", data)]
-    last_merges: Mapping[str, Any] = next(
-        (event.data["merges"] for event in reversed(known) if event.data.get("merges")), {}
-    )
+    told = (event.data.get("merges") for event in reversed(known))
+    # A delivery that nobody signed may hold anything under this name.
+    last_merges: Mapping[str, Any] = next((one for one in told if one and isinstance(one, dict)), {})
     return [] if same_merges(last_merges, data["merges"]) else [Missed("profile", data)]
 
 
