@@ -287,3 +287,16 @@ def test_listens_on_this_machine_without(host: str) -> None:
 def test_a_certificate_needs_its_key() -> None:
     with pytest.raises(ConfigurationError, match="tls_key"):
         ReceiverSettings(secret=PathSecrets(("a-path-secret-of-the-tests",)), tls_certificate="c.pem")
+
+
+@pytest.mark.rule("R9")
+@pytest.mark.parametrize(("mode", "warns"), [(0o644, True), (0o640, False), (0o600, False)])
+def test_a_key_of_a_certificate_that_others_can_read_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, warns: bool
+) -> None:
+    key = tmp_path / "key.pem"
+    key.touch()
+    key.chmod(mode)
+    secret = PathSecrets(("a-path-secret-of-the-tests",))
+    ReceiverSettings(secret=secret, tls_certificate="c.pem", tls_key=str(key))
+    assert (f"Others can read {key}" in caplog.text) is warns

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.http.web_url import is_loopback
+from kinetic_mailchimp.kit.secrets.private_files import warn_if_shared
 from kinetic_mailchimp.kit.settings.declaration import setting
 
 from tap_mailchimp_webhooks.webhooks.path_secret import PathSecretSettings
@@ -68,6 +70,8 @@ class ReceiverSettings(PathSecretSettings):
                 "`tls_certificate` and `tls_key` belong together, and one is missing.",
                 advice="Set both, or neither and `behind_proxy`.",
             )
+        if self.tls_key:
+            warn_if_shared(Path(self.tls_key))
         if not (self.behind_proxy or self.tls_certificate or is_loopback(self.host)):
             raise ConfigurationError(
                 f"The receiver would listen on {self.host} without TLS: the path secret and people's "
