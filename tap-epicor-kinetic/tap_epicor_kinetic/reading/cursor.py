@@ -146,7 +146,7 @@ def next_shown(text: str) -> str:
 def _converted(convert: Callable[[Scalar], Any], value: Scalar) -> Any:  # noqa: ANN401 (comparable)
     try:
         return convert(value)
-    except (TypeError, ValueError, OverflowError) as error:
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise ConfigurationError(
             "A row's value in the column by which changes are followed is not one of its type.",
             advice="Correct the row, or follow another column by `cursors`, such as SysRevID.",

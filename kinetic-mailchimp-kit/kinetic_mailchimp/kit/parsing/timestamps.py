@@ -40,17 +40,17 @@ def parse_timestamp(text: str) -> datetime:
         parsed = _parse_rare_form(text.strip())
     if not parsed.tzinfo:
         return parsed.replace(tzinfo=UTC)
-    if parsed.year in (MINYEAR, MAXYEAR):
-        _check_utc(parsed)
-    return parsed
+    return _within_utc(parsed) if parsed.year in (MINYEAR, MAXYEAR) else parsed
 
 
-def _check_utc(timestamp: datetime) -> None:
-    """Refuse a time of the first or last hours that has none in UTC, such as Epicor's null date further east."""
+def _within_utc(timestamp: datetime) -> datetime:
+    """A time that UTC has: one before the first is the first, such as Epicor's null date further east."""
     try:
         timestamp.astimezone(UTC)
     except OverflowError:
-        raise ValueError("not a timestamp that UTC has") from None
+        nearest = datetime.min if timestamp.year == MINYEAR else datetime.max
+        return nearest.replace(tzinfo=UTC)
+    return timestamp
 
 
 def format_timestamp(value: datetime) -> str:
@@ -70,7 +70,7 @@ def _parse_rare_form(text: str) -> datetime:
 
     try:
         parsed = pendulum.parse(text, strict=True)
-    except ValueError as error:
+    except Exception as error:  # of `24:,5` it makes a TypeError
         raise ValueError("not a valid ISO 8601 timestamp") from error
     if not isinstance(parsed, datetime):
         raise ValueError("not a valid ISO 8601 timestamp")  # noqa: TRY004 (an interval is a wrong value)

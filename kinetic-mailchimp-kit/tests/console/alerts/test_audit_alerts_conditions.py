@@ -297,7 +297,7 @@ def test_a_status_that_cannot_be_read_is_a_condition() -> None:
     assert condition.key == "webhook_status:command"
 
 
-@pytest.mark.parametrize("last", [5, {}, "never", "0001-01-01T00:00:00+08:00", None])
+@pytest.mark.parametrize("last", [5, {"a": "b"}, "never", None])
 def test_a_status_with_a_time_that_is_none_is_read(last: object) -> None:
     hook = {"list_id": "a", "verdict": "looks_disabled", "last_event_at": last}
     facts = read_webhook_status(json.dumps({"webhooks": [hook], "audiences_without_webhook": []}))
