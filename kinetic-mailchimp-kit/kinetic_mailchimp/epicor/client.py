@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import email.utils
 import logging
 import threading
 import time
@@ -152,14 +151,14 @@ class EpicorClient:
         except UrlTooLongError:
             self.longest_url = min(self.longest_url, len(request.full_url) // 2)
             raise
-        self.server_time = _date(answer)
+        self.server_time = answer.date
         return _rows(answer)
 
     def count(self, company: str, path: str, *, filter: str = "") -> int:  # noqa: A002 (OData's own name)
         """Count the rows of a set. Servers have been seen to be wrong about it: for people, not for logic."""
         url = self._url(company, path, "$count")
         answer = self.transport.send(Request("GET", url, params=_parameters({"filter": filter})))
-        self.server_time = _date(answer)
+        self.server_time = answer.date
         if answer.status == HTTPStatus.NO_CONTENT:
             return 0
         try:
@@ -246,14 +245,6 @@ def _parameters(query: Query) -> dict[str, str | int]:
         "$skip": query.get("skip") or None,
     }
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _date(answer: Answer) -> dt.datetime | None:
-    try:
-        date = email.utils.parsedate_to_datetime(answer.headers.get("Date", ""))
-    except ValueError:
-        return None
-    return date if date.tzinfo else date.replace(tzinfo=dt.UTC)
 
 
 def _document(answer: Answer) -> Any:  # noqa: ANN401 (an object, or Rows)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import email.utils
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -144,11 +143,9 @@ def date_of(answer: Answer) -> datetime:
     Raises:
         TransientError: The answer does not tell it.
     """
-    try:
-        date = email.utils.parsedate_to_datetime(answer.headers.get("Date", ""))
-    except ValueError as error:
-        raise TransientError("Mailchimp's answer carries no date.", advice=WHO_ANSWERS) from error
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
+    if answer.date is None:
+        raise TransientError("Mailchimp's answer carries no date.", advice=WHO_ANSWERS)
+    return answer.date
 
 
 def check_endpoint(endpoint: str, metadata_url: str) -> None:

@@ -116,7 +116,7 @@ def _with_unstamped(
 def _latest(reader: SetReader) -> dt.datetime | None:
     """The latest timestamp that a row can be stamped with honestly; None where the server tells no time."""
     now = reader.client.server_time
-    return now + CLOCK_TOLERANCE if now else None
+    return now + CLOCK_TOLERANCE if now and now.year < dt.MAXYEAR else None
 
 
 def _is_later(cursor: Cursor | None, value: Scalar | None, latest: dt.datetime | None) -> bool:

@@ -6,6 +6,7 @@ import email.utils
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -107,6 +108,15 @@ class Answer:
     def request_id(self) -> str | None:
         """The server's own id of the call, where it names one as Mailchimp does."""
         return message(self.headers.get("X-Request-Id", ""), LONGEST_ID) or None
+
+    @property
+    def date(self) -> datetime | None:
+        """The time of the server's clock, in UTC; None where the answer does not tell it."""
+        try:
+            date = email.utils.parsedate_to_datetime(self.headers.get("Date", ""))
+            return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
+            return None
 
     @property
     def retry_after(self) -> float | None:
