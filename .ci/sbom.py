@@ -119,9 +119,7 @@ def _needs(requirements: list[str], extras: set[str]) -> Iterator[Requirement]:
         requirement = Requirement(text)
         marker = requirement.marker
         if marker is None or any(
-            marker.evaluate({"extra": extra, **platform})
-            for extra in ("", *extras)
-            for platform in PLATFORMS
+            marker.evaluate({"extra": extra, **platform}) for extra in ("", *extras) for platform in PLATFORMS
         ):
             yield requirement
 

@@ -303,7 +303,11 @@ def test_the_url_to_register_is_the_public_one_and_the_secret_path(url: str, exp
 
 @pytest.mark.parametrize(
     ("url", "warns"),
-    [("http://hooks.example.com", True), ("https://hooks.example.com", False), ("http://127.0.0.1:8080", False)],
+    [
+        ("http://hooks.example.com", True),
+        ("https://hooks.example.com", False),
+        ("http://127.0.0.1:8080", False),
+    ],
 )
 def test_a_public_url_in_clear_is_warned_about(
     caplog: pytest.LogCaptureFixture, url: str, warns: bool

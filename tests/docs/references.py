@@ -227,7 +227,7 @@ def wrong_variables(example: str) -> Iterator[str]:
 
 
 def unproved_rows(file: Path) -> Iterator[str]:
-    """Each row of a table with a column `Test` that names no test as `path::name`, or one that is not there."""
+    """Each row of a table with a column `Test` that names no test as `path::name`, or one that is lost."""
     with_tests: bool | None = None
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
         if not line.startswith("|"):

@@ -173,7 +173,9 @@ def test_a_definition_for_other_projects_installs_from_git_alone():
 )
 def test_a_row_of_the_threat_model_names_a_test_that_is_there(tmp_path, cell, told):
     file = tmp_path / "threats.md"
-    file.write_text(f"| Attack | Test |\n|:--|:--|\n| One | {cell} |\n\n| Other | Table |\n|--|--|\n| a | b |\n")
+    file.write_text(
+        f"| Attack | Test |\n|:--|:--|\n| One | {cell} |\n\n| Other | Table |\n|--|--|\n| a | b |\n"
+    )
     assert [text.partition(":")[2] for text in references.unproved_rows(file)] == told
 
 

@@ -19,8 +19,8 @@ REVISION = "SysRevID"
 CANDIDATES = ("UpdatedOn", REVISION, "ChangedOn")
 """In this order. Dates without a time of day are none of them: they would repeat or miss a day's rows."""
 
-_EARLIEST = dt.datetime.min.replace(tzinfo=dt.UTC)
-_LATEST = dt.datetime.max.replace(tzinfo=dt.UTC)
+_EARLIEST = parse_timestamp("0001-01-01T00:00:00Z")
+_LATEST = parse_timestamp("9999-12-31T23:59:59.999999Z")
 _DECIMALS = re.compile(r"\.(\d+)")
 
 Scalar = Any

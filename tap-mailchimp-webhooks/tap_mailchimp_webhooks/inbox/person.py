@@ -38,7 +38,9 @@ def events_of(inbox: Inbox, address: str) -> list[StoredEvent]:
 def _text_of(data: Mapping[str, Any]) -> str:
     """All that an event holds; a delivery in quarantine is kept as it came, a form as a rule."""
     text = msgspec.json.encode(data).decode()
-    return text if data.keys() != {"body"} else unquote_plus(b64decode(data["body"]).decode("utf-8", "replace"))
+    return (
+        text if data.keys() != {"body"} else unquote_plus(b64decode(data["body"]).decode("utf-8", "replace"))
+    )
 
 
 def unread(inbox: Inbox, found: Sequence[StoredEvent]) -> int:

@@ -15,8 +15,6 @@ from kinetic_mailchimp.kit.errors import (
 )
 from kinetic_mailchimp.kit.http.call import Answer, Request
 
-_ON_THE_WAY = "If it lasts, look for a firewall or a proxy on the way."
-
 
 def connection_error(
     request: Request, error: Exception, *, url_from: str, connect_seconds: float
@@ -41,20 +39,17 @@ def connection_error(
         return TransientError(
             f"{request}: no connection within {connect_seconds:g} s.", advice=f"{check} and the network."
         )
-    if isinstance(error, failures.RequestException):
-        return _broken_connection(request, error, check)
     if isinstance(error, UnicodeEncodeError):
         return ConfigurationError(
             "A header cannot carry a character of the credentials.",
             advice="Check the key, the user and the password for characters outside Latin-1.",
         )
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and not isinstance(error, failures.RequestException):
         return ConfigurationError(
             "The file with CA certificates cannot be read.",
             advice="Check `ca_bundle`, and the variable REQUESTS_CA_BUNDLE.",
         )
-    malformed = TransientError(f"{request}: the answer is not HTTP as it must be.", advice=_ON_THE_WAY)
-    return ambiguous_if_write(request, malformed)
+    return _broken_connection(request, error, check)
 
 
 def _is_of_answer(error: failures.InvalidHeader) -> bool:
@@ -62,7 +57,8 @@ def _is_of_answer(error: failures.InvalidHeader) -> bool:
     return bool(error.args) and isinstance(error.args[0], HTTPError)
 
 
-def _broken_connection(request: Request, error: failures.RequestException, check: str) -> ConnectorError:
+def _broken_connection(request: Request, error: Exception, check: str) -> ConnectorError:
+    """The error of a connection that was not made, or broke off, or brought what is not HTTP."""
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return ConfigurationError(
             f"{request}: the TLS certificate of the server is not trusted.",
@@ -80,18 +76,18 @@ def _broken_connection(request: Request, error: failures.RequestException, check
         return ambiguous_if_write(request, request.timeout_error(f"{request}: no answer in time."))
     advice = f"If the server speaks TLS at this port: {check} for `https://`."
     in_clear = request.url.startswith("http://")
-    advice = advice if in_clear else _ON_THE_WAY
+    advice = advice if in_clear else "If it lasts, look for a firewall or a proxy on the way."
     broken = TransientError(f"{request}: the connection broke.", advice=advice)
     return ambiguous_if_write(request, broken)
 
 
-def _speaks_no_tls(error: failures.RequestException) -> bool:
+def _speaks_no_tls(error: Exception) -> bool:
     """Tell whether the bytes in a TLS handshake were not TLS: the words of OpenSSL differ by version."""
     words = str(error).upper().replace(" ", "_")
     return any(told in words for told in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"))
 
 
-def _was_never_sent(error: failures.RequestException) -> bool:
+def _was_never_sent(error: Exception) -> bool:
     """Tell whether the connection was never made, so that the server can have done nothing."""
     reason = getattr(error.args[0], "reason", None) if error.args else None
     return type(reason).__name__ in {"NewConnectionError", "NameResolutionError", "ConnectTimeoutError"}

@@ -143,7 +143,7 @@ class _Session(requests.Session):
 
     @override
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Nowhere: to know of a next call, requests would read all of the body, unpacked and without bounds."""
+        """Nowhere: to know of a next call, requests would read all of a body, without bounds."""
 
 
 def bounded_session(

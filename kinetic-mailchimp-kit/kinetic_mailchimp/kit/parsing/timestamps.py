@@ -15,6 +15,8 @@ _LONGEST: Final = 64
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST: Final = datetime(MINYEAR, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime(MAXYEAR, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 _TICKS: Final = re.compile(r"/Date\((-?\d{1,17})([+-]\d{4})?\)/")
 
 
@@ -48,8 +50,7 @@ def _within_utc(timestamp: datetime) -> datetime:
     try:
         timestamp.astimezone(UTC)
     except OverflowError:
-        nearest = datetime.min if timestamp.year == MINYEAR else datetime.max
-        return nearest.replace(tzinfo=UTC)
+        return _FIRST if timestamp.year == MINYEAR else _LAST
     return timestamp
 
 

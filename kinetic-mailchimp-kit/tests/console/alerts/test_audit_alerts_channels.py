@@ -65,7 +65,9 @@ def test_a_mail_server_that_drips_keeps_no_alert_back(monkeypatch: pytest.Monkey
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = threading.Thread(target=drip)
         server.start()
-        [channel] = open_channels([f"mailto://user:word@127.0.0.1:{listening.getsockname()[1]}?to=a@example.com"])
+        [channel] = open_channels(
+            [f"mailto://user:word@127.0.0.1:{listening.getsockname()[1]}?to=a@example.com"]
+        )
         try:
             assert channel.send(MESSAGE) is False
         finally:

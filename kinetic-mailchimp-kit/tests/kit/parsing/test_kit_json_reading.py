@@ -40,7 +40,7 @@ def test_a_document_that_is_nested_too_deeply_is_a_value_error() -> None:
 
 def test_a_number_that_json_does_not_have_stays_text() -> None:
     # JSON could not carry it on: a request with it fails, and each run would come to it again.
-    document = parse_json('[NaN, -Infinity, 1e400, -1e400, 1e300, 1.5]')
+    document = parse_json("[NaN, -Infinity, 1e400, -1e400, 1e300, 1.5]")
     assert document == ["NaN", "-Infinity", "1e400", "-1e400", 1e300, 1.5]
     line = MessageReader().deserialize_json('{"type": "RECORD", "record": {"A": NaN, "B": 1e400}}')
     assert line["record"] == {"A": "NaN", "B": "1e400"}

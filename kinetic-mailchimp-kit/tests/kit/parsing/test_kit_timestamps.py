@@ -31,7 +31,16 @@ def test_the_offset_stays() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "yesterday", "2026-13-01", "2026-02-30T00:00:00Z", "P1D", "2026-03-01/2026-03-02", "24:,5", "9" * 100_000],
+    [
+        "",
+        "yesterday",
+        "2026-13-01",
+        "2026-02-30T00:00:00Z",
+        "P1D",
+        "2026-03-01/2026-03-02",
+        "24:,5",
+        "9" * 100_000,
+    ],
 )
 def test_what_is_not_a_timestamp_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a valid ISO 8601 timestamp"):
