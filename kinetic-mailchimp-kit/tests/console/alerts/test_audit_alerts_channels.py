@@ -57,25 +57,23 @@ def test_a_mail_server_that_drips_keeps_no_alert_back(monkeypatch: pytest.Monkey
     is_over = threading.Event()
 
     def drip() -> None:
-        connection, _ = listening.accept()
-        with connection, suppress(OSError):
-            while not is_over.wait(0.05):
-                connection.sendall(b"220-wait\r\n")  # a line of a greeting that goes on
+        with suppress(OSError):
+            connection, _ = listening.accept()
+            with connection:
+                while not is_over.wait(0.05):
+                    connection.sendall(b"220-wait\r\n")  # a line of a greeting that goes on
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = threading.Thread(target=drip)
+        server = threading.Thread(target=drip, daemon=True)
         server.start()
-        [channel] = open_channels(
-            [f"mailto://user:word@127.0.0.1:{listening.getsockname()[1]}?to=a@example.com"]
-        )
-        try:
-            assert channel.send(MESSAGE) is False
-        finally:
-            is_over.set()
-            server.join()
-            for thread in threading.enumerate():
-                if thread.name == "alert":
-                    thread.join()
+        port = listening.getsockname()[1]
+        [channel] = open_channels([f"mailto://user:word@example.com:{port}?to=a@example.com&smtp=127.0.0.1"])
+        assert channel.send(MESSAGE) is False
+        is_over.set()
+        server.join()
+    for thread in threading.enumerate():
+        if thread.name == "alert":
+            thread.join()
 
 
 @pytest.mark.parametrize(("answer", "is_sent"), [("short", True), ("bomb", False), ("endless", False)])
