@@ -25,17 +25,18 @@ def main(count: int, seconds: float) -> None:
         found = []
         for run in runs:
             stats = instance.get_run_stats(run.run_id)
-            counts = {}
+            assets = {}
             for event in instance.all_logs(run.run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION):
                 data = event.get_dagster_event().step_materialization_data.materialization
-                counts = {name: value.value for name, value in data.metadata.items()}
+                metadata = {name: value.value for name, value in data.metadata.items()}
+                assets[data.asset_key.to_user_string()] = metadata
             found.append(
                 {
                     "id": run.run_id,
                     "job": run.job_name,
                     "status": run.status.value,
                     "tags": dict(run.tags),
-                    "counts": counts,
+                    "assets": assets,
                     "start": stats.start_time,
                     "end": stats.end_time,
                 }

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from fleet import Fleet, FleetTenant, local_url, running
+from kinetic_mailchimp.audit import AuditTrail
+from kinetic_mailchimp.audit.reading.runs import correlated_runs
 
 SLOW = {"match": {"method": "POST"}, "effect": {"kind": "latency", "seconds": 0.2}}
 MAILCHIMP_CONNECTIONS = 10
@@ -53,7 +55,13 @@ def test_three_tenants_share_an_account_and_each_ends_right(tenants, tmp_path):
         for tenant in tenants:
             assert tenant.members().keys() == tenant.customers()
             (run,) = (run for run in forward if run["tags"]["tenant"] == tenant.id)
-            assert run["counts"]["created"] == len(tenant.members())
+            assert run["assets"].keys() == {f"{tenant.id}/members", f"{tenant.id}/member_names"}
+            members = run["assets"][f"{tenant.id}/members"]
+            assert members["created"] == len(tenant.members())
+            assert members["audience"] == tenant.list_id
+            with AuditTrail.open(tenant.urls["audit"]) as trail:
+                (audited,) = correlated_runs(trail, members["correlation"])
+            assert audited.plugin == "target-mailchimp"
             assert run["tags"].items() >= {
                 ("pipeline", f"{tenant.id}/forward"),
                 ("epicor", tenant.epicor.base_url),
@@ -70,6 +78,8 @@ def test_three_tenants_share_an_account_and_each_ends_right(tenants, tmp_path):
             ("reverse", "acme")
         ]
         assert acme.is_flagged(person)
+        (back,) = (run["assets"] for run in runs if run not in forward)
+        assert back["acme/contact_updates"]["flagged"] == 1
 
     connections = account.connections()
     assert connections["refused"] == 0
