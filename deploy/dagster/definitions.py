@@ -9,10 +9,10 @@ import itertools
 import json
 import re
 import shutil
-import subprocess
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from subprocess import DEVNULL, PIPE, STDOUT, Popen
 
 import dagster as dg
 import requests
@@ -25,7 +25,7 @@ JOBS = [*(job["name"] for job in MELTANO["jobs"]), "alert"]
 STREAMS = {"forward": ["members", "member_names"], "reverse": ["contact_updates"]}
 STREAMS["reconcile"] = [*itertools.chain(*STREAMS.values())]
 """Job → streams that it brings up to date; further ones have an asset from their first decision on."""
-Context = dg.ScheduleEvaluationContext | dg.SensorEvaluationContext
+Tick = dg.ScheduleEvaluationContext | dg.SensorEvaluationContext
 UNREAD = re.compile(r"^mailchimp_webhooks_inbox_unread [1-9]", re.MULTILINE)
 ACTIVE = [status for status in dg.DagsterRunStatus if status.value not in {"SUCCESS", "FAILURE", "CANCELED"}]
 # A worker that is killed takes its run with it, or the run would go on beside its own retry.
@@ -60,8 +60,9 @@ def run_program(variables: Mapping[str, str], name: str, *arguments: str) -> tup
     """Run a program to its end, and print what it prints: its exit status, and its last lines."""
     last: collections.deque[str] = collections.deque(maxlen=15)
     command = [*DIE_WITH_PARENT, str(PROGRAMS / name), *arguments]
-    text = {"text": True, "errors": "replace", "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    with subprocess.Popen(command, cwd=PROJECT, env=variables, stdin=subprocess.DEVNULL, **text) as process:
+    with Popen(
+        command, cwd=PROJECT, env=variables, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, errors="replace"
+    ) as process:
         try:
             for line in process.stdout or ():
                 print(line, end="", flush=True)
@@ -104,7 +105,7 @@ def run_for_tenant(context: dg.OpExecutionContext, job: str) -> None:
         said = f"{job} of {tenant.id} ended with status {status}:\n{last_lines}"
         raise dg.Failure(said, metadata={**about, "decisions": counts})
     for stream in counts.keys() | STREAMS.get(job, ()):
-        metadata = {**counts.get(stream, {}), **about}
+        metadata: dict[str, int | str] = {**counts.get(stream, {}), **about}
         context.log_event(dg.AssetMaterialization(asset_key(tenant, job, stream), metadata=metadata))
 
 
@@ -135,7 +136,7 @@ def make_job(job: str) -> dg.JobDefinition:
     return graph.to_job(config=config, executor_def=dg.in_process_executor)
 
 
-def due(job: str, tenants: Iterable[Tenant], context: Context) -> Iterator[dg.RunRequest]:
+def due(job: str, tenants: Iterable[Tenant], context: Tick) -> Iterator[dg.RunRequest]:
     """Runs of a job for those of some tenants for whom none waits or is at work; for a tick, each once."""
     at_work = dg.RunsFilter(job_name=named(job), statuses=ACTIVE)
     busy = {run.tags.get("tenant") for run in context.instance.get_runs(at_work)}

@@ -12,7 +12,6 @@ FILE = Path(os.environ.get("CONNECTOR_TENANTS", Path(__file__).with_name("tenant
 WORK = Path(os.environ.get("CONNECTOR_TENANTS_WORK", PROJECT / ".meltano" / "tenants"))
 CONNECTIONS = {"epicor": 4, "mailchimp": 10}
 """Calls in flight at once for an instance or an account, over all runs: a choice, and Mailchimp's limit."""
-
 _CALLERS = {"epicor": ("TAP_EPICOR_KINETIC", "TARGET_EPICOR_CONTACTS"), "mailchimp": ("TARGET_MAILCHIMP",)}
 _INHERITED = ("HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_FILE", "TMPDIR", "TZ")
 _Reference = Annotated[dict[Literal["file", "variable"], str], Field(min_length=1, max_length=1)]
@@ -66,7 +65,7 @@ class _Document(BaseModel, extra="forbid"):
 
 
 class _Loader(yaml.CSafeLoader):
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002
         keys = [key.value for key, _ in node.value]
         if len(set(keys)) < len(keys):  # of two lists of tenants, YAML would take the last
             raise yaml.constructor.ConstructorError(None, None, "a key is there twice", node.start_mark)
