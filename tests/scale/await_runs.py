@@ -12,12 +12,13 @@ ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 
 
 def main(count: int, seconds: float) -> None:
-    """Wait until so many runs have ended and none is left, for some seconds at most."""
+    """Wait until so many runs have succeeded and none is left, for some seconds at most."""
     end = time.monotonic() + seconds
     with DagsterInstance.get() as instance:
         while True:
             runs = instance.get_runs()
-            if len(runs) >= count and {run.status.value for run in runs} <= ENDED:
+            states = [run.status.value for run in runs]
+            if states.count("SUCCESS") >= count and set(states) <= ENDED:
                 break
             if time.monotonic() > end:
                 sys.exit(f"Of {count} runs: {[(run.job_name, run.tags, run.status.value) for run in runs]}")
