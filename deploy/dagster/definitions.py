@@ -56,12 +56,12 @@ def borrow_plugins(tenant: str) -> None:
                 link.symlink_to(PROGRAMS)
 
 
-def run_program(variables: Mapping[str, str], name: str, *arguments: str) -> tuple[int, str]:
-    """Run a program to its end, and print what it prints: its exit status, and its last lines."""
+def run_program(env: Mapping[str, str], name: str, *arguments: str) -> tuple[int, str]:
+    """Run a program, with files for nobody else, and print what it prints: its status, and last lines."""
     last: collections.deque[str] = collections.deque(maxlen=15)
-    command = [*DIE_WITH_PARENT, str(PROGRAMS / name), *arguments]
+    args = [*DIE_WITH_PARENT, str(PROGRAMS / name), *arguments]
     with Popen(
-        command, cwd=PROJECT, env=variables, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, errors="replace"
+        args, cwd=PROJECT, env=env, umask=0o077, errors="replace", stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
     ) as process:
         try:
             for line in process.stdout or ():

@@ -69,6 +69,9 @@ def test_three_tenants_share_an_account_and_each_ends_right(tenants, tmp_path):
             }
         assert most_at_once(forward) <= 2
 
+            # Meltano writes secrets in clear while a plugin runs.
+            assert (fleet.folder / "work" / tenant.id / "run").stat().st_mode & 0o077 == 0
+
         # The sensor sees the event and starts the way back, for this tenant alone.
         person = min(acme.members())
         account.unsubscribe(person, acme.list_id)
