@@ -62,15 +62,14 @@ def test_three_tenants_share_an_account_and_each_ends_right(tenants, tmp_path):
             with AuditTrail.open(tenant.urls["audit"]) as trail:
                 (audited,) = correlated_runs(trail, members["correlation"])
             assert audited.plugin == "target-mailchimp"
+            # Meltano writes secrets in clear while a plugin runs.
+            assert (fleet.folder / "work" / tenant.id / "run").stat().st_mode & 0o077 == 0
             assert run["tags"].items() >= {
                 ("pipeline", f"{tenant.id}/forward"),
                 ("epicor", tenant.epicor.base_url),
                 ("mailchimp", tenant.mailchimp.base_url),
             }
         assert most_at_once(forward) <= 2
-
-            # Meltano writes secrets in clear while a plugin runs.
-            assert (fleet.folder / "work" / tenant.id / "run").stat().st_mode & 0o077 == 0
 
         # The sensor sees the event and starts the way back, for this tenant alone.
         person = min(acme.members())
