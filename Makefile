@@ -76,7 +76,7 @@ check: install $(DAGSTER)/installed ## Lint, format, types, imports, dependencie
 	@# Tests are held to the same, but for annotations of their fixtures.
 	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/e2e tests/bench tests/docs tests/doctor tests/faults tests/fuzz tests/model tests/scale tests/soak tests/stranger tests/upgrades .ci; do \
 	    $(BIN)/mypy --allow-untyped-defs --allow-incomplete-defs $$tests || exit 1; done
-	MYPYPATH=deploy/dagster $(BIN)/mypy --python-executable $(DAGSTER)/bin/python --disable-error-code import-untyped \
+	MYPYPATH=deploy/dagster $(BIN)/mypy --python-executable $(DAGSTER)/bin/python --disable-error-code import-untyped --allow-subclassing-any \
 	    --cache-dir .mypy_cache/dagster deploy/dagster
 	$(BIN)/lint-imports
 	@for member in $(MEMBERS); do \

@@ -1,105 +1,104 @@
-"""Tenants: who is synchronised, with which accounts, how often, and the environment of their processes."""
-
-from __future__ import annotations
+"""Tenants, as tenants.example.yaml explains them, and the environment of their processes."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import yaml
+from pydantic import BaseModel, Field, ValidationError
 
-HERE = Path(__file__).resolve().parent
-PROJECT = Path(os.environ.get("CONNECTOR_PROJECT", HERE.parents[1])).resolve()
-"""The checkout: meltano.yml, and the programs in .venv."""
-
-FILE = Path(os.environ.get("CONNECTOR_TENANTS", HERE / "tenants.yaml"))
+PROJECT = Path(os.environ.get("CONNECTOR_PROJECT", Path(__file__).parents[2])).resolve()
+FILE = Path(os.environ.get("CONNECTOR_TENANTS", Path(__file__).with_name("tenants.yaml")))
 WORK = Path(os.environ.get("CONNECTOR_TENANTS_WORK", PROJECT / ".meltano" / "tenants"))
-"""A folder per tenant for Meltano's catalogs and logs: runs of two tenants must not share them."""
-
+CONNECTIONS = {"epicor": 4, "mailchimp": 10}
+"""Calls in flight at once for an instance or an account, over all runs: a choice, and Mailchimp's limit."""
+_CALLERS = {"epicor": ("TAP_EPICOR_KINETIC", "TARGET_EPICOR_CONTACTS"), "mailchimp": ("TARGET_MAILCHIMP",)}
 _INHERITED = ("HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_FILE", "TMPDIR", "TZ")
-_KEYS = {"id", "epicor", "mailchimp", "receiver_url", "schedules", "fresh_hours", "environment"}
+_Reference = Annotated[dict[Literal["file", "variable"], str], Field(min_length=1, max_length=1)]
 
 
 class TenantsError(Exception):
-    """The file of tenants, or a secret that it refers to, cannot be used."""
+    """The file of tenants, or a secret that it refers to, is missing or wrong."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tenant:
-    """One pair of an Epicor instance and an audience.
+class Tenant(BaseModel, frozen=True, extra="forbid", coerce_numbers_to_str=True):
+    """One pair of an Epicor instance and an audience."""
 
-    Attributes:
-        id: Its name, in tags and as the suffix of Meltano's states.
-        epicor: The Epicor instance; tenants of one share its licence seats.
-        mailchimp: The Mailchimp account; tenants of one share its ten connections.
-        receiver_url: Its receiver of webhooks, which the sensor asks for unread events.
-        schedules: Job → cron expression.
-        fresh_hours: Job → hours after which its last success is too old.
-        environment: Variable → value, or a reference to a secret, which only a run resolves.
-    """
-
-    id: str
-    epicor: str
-    mailchimp: str
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
+    epicor: str = Field(min_length=1)
+    mailchimp: str = Field(min_length=1)
     receiver_url: str = ""
-    schedules: Mapping[str, str] = field(default_factory=dict)
-    fresh_hours: Mapping[str, float] = field(default_factory=dict)
-    environment: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    timezone: str = "UTC"
+    schedules: dict[str, str] = {}
+    fresh_hours: dict[str, float] = {}
+    environment: dict[str, str | _Reference] = {}
 
-    def variables(self) -> dict[str, str]:
-        """The environment of the tenant's processes: its own variables, and nobody else's.
+    def variables(self, runs: dict[str, int]) -> dict[str, str]:
+        """The environment of its processes, with its part of the connections of each vendor."""
+        found = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        found |= {
+            "MELTANO_SYS_DIR_ROOT": str(WORK / self.id),
+            "CONNECTOR_ENV_FILE": os.devnull,
+            "NO_COLOR": "1",
+        }
+        for vendor, plugins in _CALLERS.items():  # plugins that inherit from one take it over
+            share = str(max(1, CONNECTIONS[vendor] // runs[vendor]))
+            found |= {f"{plugin}_CONCURRENCY": share for plugin in plugins}
+        for name, value in self.environment.items():
+            try:
+                found |= {name: value if isinstance(value, str) else _secret(**value)}
+            except (LookupError, OSError, UnicodeDecodeError) as error:
+                raise TenantsError(f"{FILE}: tenant `{self.id}`: {name}: {error}. Set it here.") from error
+        return found
 
-        Raises:
-            TenantsError: A secret is not there.
-        """
-        own = {name: self._value(name, value) for name, value in self.environment.items()}
-        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        return inherited | {"CONNECTOR_ENV_FILE": os.devnull, "NO_COLOR": "1"} | own
 
-    def _value(self, name: str, value: object) -> str:
-        where = f"{FILE}: `{name}` of tenant `{self.id}`"
-        match value:
-            case {"variable": str(variable)}:
-                if variable not in os.environ:
-                    raise TenantsError(f"{where}: the variable {variable} is not set. Set it for the worker.")
-                return os.environ[variable]
-            case {"file": str(path)}:
-                try:
-                    return Path(path.format(tenant=self.id)).read_text(encoding="utf-8").strip()
-                except OSError as error:
-                    raise TenantsError(f"{where}: {error}. Mount the secret into the worker.") from error
-            case str() | int() | float():
-                return str(value).format(tenant=self.id)
-        raise TenantsError(f"{where} is not a value. Write a text, {{variable: NAME}} or {{file: PATH}}.")
+def _secret(file: str = "", variable: str = "") -> str:
+    found = Path(file).read_text(encoding="utf-8").strip() if file else os.environ.get(variable)
+    if not found:
+        raise LookupError(f"{file or f'the variable {variable}'} is not set or empty")
+    return found
+
+
+class _Document(BaseModel, extra="forbid"):
+    defaults: dict[str, Any] = {}
+    tenants: list[dict[str, Any]]
+
+
+class _Loader(yaml.CSafeLoader):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002
+        keys = [key.value for key, _ in node.value]
+        if len(set(keys)) < len(keys):  # of two lists of tenants, YAML would take the last
+            raise yaml.constructor.ConstructorError(None, None, "a key is there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _filled(value: Any, tenant: str) -> Any:  # noqa: ANN401
+    if isinstance(value, dict):
+        return {key: _filled(part, tenant) for key, part in value.items() if part is not None}
+    return value.replace("{tenant}", tenant) if isinstance(value, str) else value
 
 
 def read_tenants(file: Path = FILE) -> dict[str, Tenant]:
-    """Read all tenants, by id; what they do not say themselves stands under `defaults`.
-
-    Raises:
-        TenantsError: The file is not there, or a tenant lacks a key or has an unknown one.
-    """
-    try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise TenantsError(f"{error}. Copy tenants.example.yaml, or set CONNECTOR_TENANTS.") from error
-    except yaml.YAMLError as error:
-        raise TenantsError(f"{file} is not valid YAML: {error}") from error
-    defaults = document.get("defaults", {})
+    """Read all tenants, by id; a `TenantsError` names the entry that is not valid."""
     found: dict[str, Tenant] = {}
-    for entry in document.get("tenants", []):
-        merged = {**defaults, **entry}
-        for name in ("schedules", "fresh_hours", "environment"):
-            merged[name] = {**defaults.get(name, {}), **entry.get(name, {})}
-        who = f"{file}: tenant `{entry.get('id', '?')}`"
-        if unknown := merged.keys() - _KEYS:
-            raise TenantsError(f"{who}: unknown {sorted(unknown)}. Known: {sorted(_KEYS)}.")
-        if missing := {"id", "epicor", "mailchimp"} - merged.keys():
-            raise TenantsError(f"{who}: {sorted(missing)} missing.")
-        if merged["id"] in found:
-            raise TenantsError(f"{who} is there twice. Its state would be shared: give each its own id.")
-        merged["receiver_url"] = merged.get("receiver_url", "").format(tenant=merged["id"])
-        found[merged["id"]] = Tenant(**merged)
+    where = str(file)
+    try:
+        document = _Document.model_validate(yaml.load(file.read_text(encoding="utf-8"), _Loader))  # noqa: S506
+        for entry in document.tenants:
+            where = f"{file}: tenant `{entry.get('id')}`"
+            merged = document.defaults | entry
+            for name, default in document.defaults.items():
+                if isinstance(default, dict) and isinstance(merged[name], dict):
+                    merged[name] = default | merged[name]
+            tenant = Tenant.model_validate(_filled(merged, str(entry.get("id"))))
+            if found.setdefault(tenant.id, tenant) is not tenant:
+                raise TenantsError(
+                    f"{where} is there twice, and would share its state. Give each its own id."
+                )
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise TenantsError(f"{file}: {error}. Begin with tenants.example.yaml.") from error
+    except ValidationError as error:  # without the values, which may be secrets
+        wrong = error.errors(include_input=False, include_url=False)
+        places = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong)
+        raise TenantsError(f"{where}: {places}.") from None
     return found

@@ -97,10 +97,13 @@ def answer(measured: Mapping[str, Mapping[str, float]], tenants: int, customers:
     rounds, events = assumed("rounds_a_day"), customers * assumed("events_share")
     reverse_runs = rounds + events / assumed("events_per_run")
     reverse_runs = min(reverse_runs, DAY / 30)  # one at a time
+    run_cpu = (
+        dagster["run_cpu_seconds"] + measured["alert"]["cpu_seconds"]
+    )  # `sync-audit` counts what it decided
     loads = forward["per_1000_customers_cpu_seconds"] * thousands
     cpu = (
-        rounds * (forward["idle_cpu_seconds"] + dagster["run_cpu_seconds"])
-        + reverse_runs * (reverse["start_cpu_seconds"] + dagster["run_cpu_seconds"])
+        rounds * (forward["idle_cpu_seconds"] + run_cpu)
+        + reverse_runs * (reverse["start_cpu_seconds"] + run_cpu)
         + assumed("alerts_a_day") * (measured["alert"]["cpu_seconds"] + dagster["run_cpu_seconds"])
         + loads * (assumed("changed_share") + 1)  # and all of them, every night, to compare
         + events / 1000 * (reverse["per_1000_events_cpu_seconds"] + receiver["per_1000_events_cpu_seconds"])
@@ -138,7 +141,7 @@ def answer(measured: Mapping[str, Mapping[str, float]], tenants: int, customers:
         first_load_seconds=forward["start_cpu_seconds"] + waits[binds],
         way_back_seconds=back,
         binds=binds,
-        round_seconds=forward["idle_cpu_seconds"] + dagster["run_cpu_seconds"],
+        round_seconds=forward["idle_cpu_seconds"] + run_cpu,
         launches=runs / DAY,
     )
 

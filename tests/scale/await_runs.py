@@ -12,12 +12,13 @@ ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 
 
 def main(count: int, seconds: float) -> None:
-    """Wait until so many runs have ended and none is left, for some seconds at most."""
+    """Wait until so many runs have succeeded and none is left, for some seconds at most."""
     end = time.monotonic() + seconds
     with DagsterInstance.get() as instance:
         while True:
             runs = instance.get_runs()
-            if len(runs) >= count and {run.status.value for run in runs} <= ENDED:
+            states = [run.status.value for run in runs]
+            if states.count("SUCCESS") >= count and set(states) <= ENDED:
                 break
             if time.monotonic() > end:
                 sys.exit(f"Of {count} runs: {[(run.job_name, run.tags, run.status.value) for run in runs]}")
@@ -25,17 +26,18 @@ def main(count: int, seconds: float) -> None:
         found = []
         for run in runs:
             stats = instance.get_run_stats(run.run_id)
-            counts = {}
+            assets = {}
             for event in instance.all_logs(run.run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION):
                 data = event.get_dagster_event().step_materialization_data.materialization
-                counts = {name: value.value for name, value in data.metadata.items()}
+                metadata = {name: value.value for name, value in data.metadata.items()}
+                assets[data.asset_key.to_user_string()] = metadata
             found.append(
                 {
                     "id": run.run_id,
                     "job": run.job_name,
                     "status": run.status.value,
                     "tags": dict(run.tags),
-                    "counts": counts,
+                    "assets": assets,
                     "start": stats.start_time,
                     "end": stats.end_time,
                 }

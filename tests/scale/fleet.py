@@ -211,7 +211,10 @@ class Fleet:
         assert "LaunchBackfillSuccess" in said, said
 
     def runs(self, count: int) -> list[dict[str, Any]]:
-        """All runs, when at least so many have come to their end and none waits or is at work."""
+        """All runs, when at least so many have succeeded and none waits or is at work.
+
+        On a busy machine, Dagster may fail to start one, and then starts another in its place.
+        """
         said = self._finished("python", str(ROOT / "tests/scale/await_runs.py"), str(count), str(SECONDS))
         found: list[dict[str, Any]] = json.loads(said)
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import re
@@ -15,14 +16,20 @@ import capacity
 import pytest
 import sqlalchemy as sa
 import yaml
-from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
+from kinetic_mailchimp.audit import Action, AuditTrail, Decision
+from kinetic_mailchimp.audit.reading.reports.metrics import metric_lines
 from servers import postgres
 from stage import ROOT
+from tap_mailchimp_webhooks.inbox.readers import Unread
+from tap_mailchimp_webhooks.receiver.metrics import ReceiverMetrics
 
 DEPLOY = ROOT / "deploy"
 MANIFESTS = ROOT / ".venv" / "manifests" / "bin"
 KUBERNETES = DEPLOY / "kubernetes"
-METRIC = re.compile(r"\bmailchimp_webhooks_[a-z_]+")
+METRIC = re.compile(r"\b(?:mailchimp_webhooks|sync_audit)_[a-z_]+")
+VIEWS_PAGE = ROOT / "docs" / "reference" / "views.md"
+BEGIN = "'2020-01-01T00:00:00Z'"
+"""The beginning of what a dashboard shows, as Grafana writes it into a query."""
 
 
 def run(*command: str | Path, **options: Any) -> str:
@@ -127,6 +134,31 @@ def test_every_name_in_the_kubernetes_objects_leads_somewhere(objects):
     assert all(image["digest"].startswith("sha256:") for image in images)
 
 
+def test_the_launcher_of_runs_names_what_kustomize_builds():
+    kubectl = shutil.which("kubectl") or pytest.skip("kubectl is not there")
+    printed = run(kubectl, "kustomize", KUBERNETES / "overlays" / "example")
+    objects = {(item["kind"], item["metadata"]["name"]): item for item in yaml.safe_load_all(printed)}
+    instance = yaml.safe_load(objects["ConfigMap", "dagster-instance"]["data"]["dagster.yaml"])
+    launcher = instance["run_launcher"]["config"]
+    volumes = launcher["run_k8s_config"]["pod_spec_config"]["volumes"]
+    named = {launcher["instance_config_map"], *launcher["env_config_maps"]}
+    named |= {volume["config_map"]["name"] for volume in volumes if "config_map" in volume}
+    assert {("ConfigMap", name) for name in named} <= objects.keys()
+    assert ("ServiceAccount", launcher["service_account_name"]) in objects
+    # A run loads this file, too, with the environment that the launcher gives it.
+    given = objects["ConfigMap", "dagster-environment"]["data"].keys() | {"DAGSTER_POSTGRES_URL"}
+    assert set(re.findall(r"env: (\w+)", yaml.safe_dump(instance))) <= given
+
+
+def test_runs_and_the_sensor_reach_a_receiver(objects):
+    """Kubernetes' launcher labels its pods `app.kubernetes.io/name: dagster`."""
+    (policy,) = (
+        o["spec"] for o in objects if (o["kind"], o["metadata"]["name"]) == ("NetworkPolicy", "receiver")
+    )
+    let_in = [each["podSelector"]["matchExpressions"][0] for each in policy["ingress"][0]["from"][2:]]
+    assert {"dagster", "dagster-daemon"} <= set(let_in[0]["values"])
+
+
 def test_every_pod_fits_the_restricted_standard_and_is_probed(objects):
     for pod in pods(objects):
         assert pod["securityContext"]["runAsNonRoot"]
@@ -151,38 +183,90 @@ def test_the_overlay_has_the_tenants_of_the_example():
     assert (KUBERNETES / "overlays/example/tenants.yaml").read_text() == example.read_text()
 
 
+def promtool() -> str:
+    return shutil.which("promtool") or pytest.skip("promtool is not there: apt-get install prometheus")
+
+
+@pytest.fixture(scope="module")
+def exposed(tmp_path_factory) -> set[str]:
+    """The metrics that a receiver and `sync-audit metrics` expose."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('exposed') / 'audit.sqlite3'}"
+    with AuditTrail.open(url) as trail:
+        text = "".join(metric_lines(trail)) + ReceiverMetrics().page(Unread(0, 0.0)).decode()
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
+    parts = {
+        f"{name}_{part}"
+        for name in kinds
+        if kinds[name] == "histogram"
+        for part in ("bucket", "count", "sum")
+    }
+    return kinds.keys() | parts
+
+
 @pytest.mark.parametrize("file", ["prometheus/rules.yaml", "grafana/dashboard.json"])
-def test_rules_and_dashboard_name_metrics_that_are_there(file):
-    there = set(METRIC.findall((ROOT / "docs/reference/metrics.md").read_text()))
-    there |= {f"{name}_{part}" for name in there for part in ("bucket", "count", "sum")}
+def test_rules_and_dashboard_name_metrics_that_the_processes_expose(file, exposed):
     used = set(METRIC.findall((DEPLOY / file).read_text()))
     assert used
-    assert used <= there
+    assert used <= exposed
 
 
-def test_every_query_of_the_dashboard_is_answered_by_an_audit_database():
+def test_every_expression_of_the_dashboard_is_valid(tmp_path):
     panels = json.loads((DEPLOY / "grafana" / "dashboard.json").read_text())["panels"]
-    queries = [target["rawSql"] for panel in panels for target in panel["targets"] if "rawSql" in target]
-    assert {"failed", "drifted", "429"} <= set(re.findall(r"\w+", " ".join(queries)))
+    asked = [target["expr"] for panel in panels for target in panel["targets"] if "expr" in target]
+    assert asked
+    rules = [{"record": f"panel:{number}", "expr": expression} for number, expression in enumerate(asked)]
+    file = tmp_path / "rules.yaml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+    run(promtool(), "check", "rules", file)
+
+
+def test_the_dashboard_shows_a_reader_of_the_views_what_the_trail_has():
+    """Through the views that docs/reference/views.md grants, on a server with another time zone."""
+    panels = json.loads((DEPLOY / "grafana" / "dashboard.json").read_text())["panels"]
+    queries = {p["title"]: target["rawSql"] for p in panels for target in p["targets"] if "rawSql" in target}
+    shown = {}
     with postgres() as new_database:
         url = new_database("audit")
-        AuditTrail.open(url).close()
+        record_failures(url)
         engine = sa.create_engine(sa.make_url(url).set(drivername="postgresql+psycopg"))
-        with engine.connect() as connection:
-            for query in queries:
+        with engine.begin() as connection:
+            (granted,) = re.findall(r"^GRANT SELECT .*;$", VIEWS_PAGE.read_text(), re.MULTILINE)
+            for statement in (
+                "CREATE ROLE reports",
+                granted,
+                "SET ROLE reports",
+                "SET TIME ZONE 'Asia/Tokyo'",
+            ):
+                connection.exec_driver_sql(statement)
+            hours = connection.exec_driver_sql("SELECT DISTINCT hour FROM report_counts").scalars()
+            for title, query in queries.items():
                 asked = re.sub(
-                    r"\$__timeFilter\((.*?::timestamptz|to_timestamp\(.*?\))\)", r"\1 > now()", query
+                    r"\$__timeFilter\((.*?::timestamptz)\)", rf"\1 BETWEEN {BEGIN} AND now()", query
                 )
-                connection.exec_driver_sql(asked.replace("$__timeFrom()", "now()"))
+                found = connection.exec_driver_sql(asked.replace("$__timeFrom()", BEGIN))
+                shown[title] = [tuple(row) for row in found]
         engine.dispose()
+    points = [(dt.datetime.fromisoformat(f"{hour}:00Z"), "target-mailchimp", 1) for hour in hours]
+    assert shown.pop("Runs that did not succeed")[0][1] == "target-mailchimp"
+    assert shown == {"Failures": points, "Drift": points, "Records that a 429 decided": points}
+
+
+def record_failures(url: str) -> None:
+    """Record a run with a failure for a 429 and a difference, which failed."""
+    with AuditTrail.open(url) as trail:
+        run = trail.start_run(plugin="target-mailchimp", version="1", pipeline="prod:tap-epicor-kinetic")
+        failed = {"action": Action.FAILED, "reason": "too_many_requests", "http_status": 429}
+        drifted = {"action": Action.DRIFTED, "reason": "fields_differ"}
+        run.read(2)
+        run.record(
+            [Decision(stream="members", subject="ada@example.com", **kind) for kind in (failed, drifted)]
+        )
+        run.finish("failed")
 
 
 def test_the_rules_fire_when_they_should():
-    promtool = shutil.which("promtool")
-    if not promtool:
-        pytest.skip("promtool is not there: apt-get install prometheus")
-    run(promtool, "check", "rules", DEPLOY / "prometheus" / "rules.yaml")
-    run(promtool, "test", "rules", DEPLOY / "prometheus" / "rules.test.yaml")
+    run(promtool(), "check", "rules", DEPLOY / "prometheus" / "rules.yaml")
+    run(promtool(), "test", "rules", DEPLOY / "prometheus" / "rules.test.yaml")
 
 
 def test_the_launchers_take_their_configuration(tmp_path):

@@ -170,6 +170,28 @@ def test_runs_are_json_for_programs(sync_audit: Command) -> None:
     assert runs[1]["records_read"] == 3
 
 
+def test_runs_of_one_command_are_counted_by_stream(
+    sqlite_trail: AuditTrail,
+    sync_audit: Command,
+    decision: Make,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for correlation, streams in {"other": ["members"], "mine": ["members", "members", "member_names"]}.items():
+        monkeypatch.setenv("MELTANO_RUN_ID", correlation)
+        run = sqlite_trail.start_run(plugin="target-mailchimp", version="0.1.0")
+        run.read(len(streams))
+        # The single writes of a decision are not counted.
+        parts = [decision(subject=None, stream="members")]
+        run.record([decision(number, stream=stream, parts=parts) for number, stream in enumerate(streams)])
+        run.finish()
+
+    asked = ("runs", "--correlation", "mine", "--format", "json")
+    (found,) = map(json.loads, sync_audit(*asked).stdout.splitlines())
+    assert found["streams"] == {"members": {"updated": 2}, "member_names": {"updated": 1}}
+    assert sync_audit(*asked, "--plugin", "target-epicor-contacts").stdout == ""
+    assert json.loads(sync_audit("runs", "--format", "json").stdout.splitlines()[0])["streams"] is None
+
+
 @pytest.mark.usefixtures("sqlite_trail")
 def test_the_newest_of_no_runs_is_an_error(sync_audit: Command) -> None:
     assert sync_audit("run").exit_code == 3

@@ -13,7 +13,7 @@ from kinetic_mailchimp.audit.reading.consent import find_last_consent
 from kinetic_mailchimp.audit.reading.formatting import count_of, format_counts, format_time, printable
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
 from kinetic_mailchimp.audit.reading.reports.export import write_json
-from kinetic_mailchimp.audit.reading.runs import latest_runs, read_directions
+from kinetic_mailchimp.audit.reading.runs import correlated_runs, latest_runs, read_directions
 
 
 @click.command()
@@ -50,13 +50,21 @@ def person(ctx: click.Context, email: str) -> None:
 
 @click.command()
 @plugin_option
+@click.option(
+    "--correlation",
+    metavar="ID",
+    help="Only the runs that one command started, with MELTANO_RUN_ID as its id; JSON counts them by stream.",
+)
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.pass_context
-def runs(ctx: click.Context, plugin: str | None, limit: int, style: str) -> None:
+def runs(ctx: click.Context, plugin: str | None, correlation: str | None, limit: int, style: str) -> None:
     """List the newest runs, with the counts of their decisions."""
     with opened(ctx) as trail:
-        found = latest_runs(trail, limit=limit, plugin=plugin)
+        if correlation is None:
+            found = latest_runs(trail, limit=limit, plugin=plugin)
+        else:
+            found = [run for run in correlated_runs(trail, correlation) if plugin in {None, run.plugin}]
     if style == "json":
         write_json(found, sys.stdout)
         return

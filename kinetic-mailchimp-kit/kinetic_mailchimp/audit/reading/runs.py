@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from kinetic_mailchimp.audit.storage.schema import run_counts, runs
+from kinetic_mailchimp.audit.storage.schema import decisions, run_counts, runs
 from kinetic_mailchimp.audit.trail.administration import PLUGIN
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.direction import Direction
@@ -15,7 +15,11 @@ from kinetic_mailchimp.audit.trail.direction import Direction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunView:
-    """One run and its counts by action."""
+    """One run and its counts by action.
+
+    Attributes:
+        streams: Stream → action → decisions; None where they were not asked for.
+    """
 
     id: int
     plugin: str
@@ -32,9 +36,12 @@ class RunView:
     entries: int
     pruned_entries: int
     counts: dict[str, int]
+    streams: dict[str, dict[str, int]] | None = None
 
 
-_COLUMNS: Final = tuple(runs.c[name] for name in RunView.__dataclass_fields__ if name != "counts")
+_COLUMNS: Final = tuple(
+    runs.c[name] for name in RunView.__dataclass_fields__ if name not in {"counts", "streams"}
+)
 
 
 def latest_runs(
@@ -55,6 +62,35 @@ def latest_runs(
             return list_runs(connection, plugin=plugin, limit=limit)
         query = sa.select(*_COLUMNS).where(runs.c.plugin != PLUGIN).order_by(runs.c.id.desc()).limit(limit)
         return _with_counts(connection, query)
+
+
+def correlated_runs(trail: AuditTrail, correlation: str) -> list[RunView]:
+    """The runs that one command started, oldest first, with their counts by stream.
+
+    Every decision of them is read for that: a second for a million.
+
+    Args:
+        trail: The trail to search.
+        correlation: As stored: `MELTANO_RUN_ID`, or the id that Meltano gave its plugins.
+    """
+    query = sa.select(*_COLUMNS).where(runs.c.correlation == correlation).order_by(runs.c.id)
+    with trail.database.reading() as connection:
+        return [
+            replace(run, streams=_count_by_stream(connection, run.id))
+            for run in _with_counts(connection, query)
+        ]
+
+
+def _count_by_stream(connection: sa.Connection, run_id: int) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    counted = connection.execute(
+        sa.select(decisions.c.stream, decisions.c.action, sa.func.count())
+        .where(decisions.c.run_id == run_id, decisions.c.part_of.is_(None))
+        .group_by(decisions.c.stream, decisions.c.action)
+    )
+    for stream, action, count in counted:
+        found.setdefault(stream, {})[action] = int(count)
+    return found
 
 
 def list_runs(

@@ -1,0 +1,136 @@
+"""The definitions that Dagster loads: assets, schedules and limits, and the words where a file is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+from fleet import DAGSTER, DEPLOYED, FOREIGN
+from stage import ROOT
+
+ACME = {"id": "acme", "epicor": "e", "mailchimp": "m"}
+SHOW = """
+import json, definitions
+repository = definitions.defs.get_repository_def()
+print(json.dumps({
+    "jobs": sorted(job.name for job in repository.get_all_jobs() if not job.name.startswith("__")),
+    "schedules": {s.name: [s.cron_schedule, s.execution_timezone] for s in repository.schedule_defs},
+    "assets": {
+        spec.key.to_user_string(): policy and policy.fail_window.to_timedelta().total_seconds()
+        for spec in definitions.defs.resolve_all_asset_specs()
+        for policy in [spec.freshness_policy]
+    },
+}))
+"""
+RUN_WHAT_WAS_QUEUED = """
+import json, sys
+import dagster as dg, definitions
+with dg.DagsterInstance.get() as instance:
+    ended = definitions.defs.get_job_def("forward").execute_in_process(
+        tags={"dagster/partition": sys.argv[1]}, instance=instance, raise_on_error=False
+    )
+    (failed,) = (event for event in ended.all_events if event.is_step_failure)
+    said = failed.step_failure_data.user_failure_data.description
+    print(json.dumps([said, [event.event_type_value for event in ended.all_events]]))
+"""
+
+
+@pytest.fixture
+def dagster(tmp_path):
+    """Run a program in Dagster's environment, with some tenants; gives what it printed, or its errors."""
+
+    def run(program: str, *tenants: dict[str, Any], arguments: tuple[str, ...] = ()) -> Any:
+        (tmp_path / "tenants.yaml").write_text(yaml.safe_dump({"tenants": list(tenants)}))
+        shutil.copy(DEPLOYED / "one-machine" / "dagster.yaml", tmp_path)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+        own = {"CONNECTOR_TENANTS": str(tmp_path / "tenants.yaml"), "DAGSTER_HOME": str(tmp_path)}
+        command = [DAGSTER / "bin" / "python", "-W", "ignore", "-c", program, *arguments]
+        ended = subprocess.run(
+            command, cwd=DEPLOYED, env=environment | own, capture_output=True, text=True, check=False
+        )
+        return json.loads(ended.stdout) if ended.returncode == 0 else ended.stderr
+
+    return run
+
+
+def streams_of(project: dict[str, Any], job: str) -> set[str]:
+    """The streams that the mappings of a job make."""
+    (tasks,) = (found["tasks"] for found in project["jobs"] if found["name"] == job)
+    maps = [mapping for mapper in project["plugins"]["mappers"] for mapping in mapper["mappings"]]
+    return {
+        stream["__alias__"]
+        for mapping in maps
+        if mapping["name"] in " ".join(tasks).split()
+        for stream in mapping["config"]["stream_maps"].values()
+    }
+
+
+def test_there_is_one_asset_for_each_stream_and_audience(dagster):
+    project = yaml.safe_load((ROOT / "meltano.yml").read_text())
+    fresh = {"fresh_hours": {"forward": 2, "reconcile": 30}}
+    found = dagster(SHOW, {**ACME, **fresh}, {**ACME, "id": "bolt"})
+    assert found["jobs"] == sorted([*(job["name"] for job in project["jobs"]), "alert"])
+    expected = {}
+    for tenant, hours in (("acme", (2, 30)), ("bolt", (0, 0))):
+        for job, below, age in (
+            ("forward", "", hours[0]),
+            ("reverse", "", 0),
+            ("reconcile", "/drift", hours[1]),
+        ):
+            for stream in streams_of(project, job):
+                expected[f"{tenant}/{stream}{below}"] = age * 3600 or None
+    assert found["assets"] == expected
+
+
+def test_tenants_with_one_time_share_a_schedule_and_a_time_zone_parts_them(dagster):
+    weekdays, two_days = {"forward": "0 8 * * 1-5"}, {"forward": "0 8 * * 1,5"}
+    found = dagster(
+        SHOW,
+        {**ACME, "schedules": weekdays},
+        {**ACME, "id": "bolt", "schedules": weekdays},
+        {**ACME, "id": "cobalt", "schedules": weekdays, "timezone": "America/Chicago"},
+        {**ACME, "id": "delta", "schedules": two_days},
+    )
+    assert found["schedules"] == {
+        "forward_at_0_8_x_x_1_5_UTC": ["0 8 * * 1-5", "UTC"],
+        "forward_at_0_8_x_x_1_5_AmericabyChicago": ["0 8 * * 1-5", "America/Chicago"],
+        "forward_at_0_8_x_x_1and5_UTC": ["0 8 * * 1,5", "UTC"],
+    }
+
+
+@pytest.mark.rule("R10")
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            {"schedules": {"froward": "* * * * *"}},
+            "tenant `acme`: ['froward'] are not jobs. Jobs: ['forward', ",
+        ),
+        ({"fresh_hours": {"froward": 1}}, "tenant `acme`: ['froward'] are not jobs."),
+        ({"schedules": {"forward": "61 * * * *"}}, "'61 * * * *'"),
+        ({"schedules": {"forward": "* * * * *"}, "timezone": "Berlin"}, "Berlin"),
+    ],
+)
+def test_a_wrong_schedule_is_named(dagster, changed, said):
+    assert said in dagster(SHOW, {**ACME, **changed})
+
+
+@pytest.mark.rule("R10")
+@pytest.mark.parametrize(
+    ("queued", "environment", "said"),
+    [
+        ("gone", {}, "tenants.yaml has no tenant 'gone' any longer."),
+        ("acme", {"EPICOR_API_KEY": {"file": "/nowhere/key"}}, "tenant `acme`: EPICOR_API_KEY: "),
+    ],
+)
+def test_a_run_that_cannot_begin_fails_at_once(dagster, queued, environment, said):
+    description, events = dagster(
+        RUN_WHAT_WAS_QUEUED, {**ACME, "environment": environment}, arguments=(queued,)
+    )
+    assert said in description
+    assert "STEP_UP_FOR_RETRY" not in events
