@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kinetic_mailchimp.audit import Decision, LedgerChanges, Run
+from kinetic_mailchimp.audit.state.audience_matrix import company_of
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError
 
 from target_mailchimp.audience.audience import Audience
@@ -58,6 +59,7 @@ class Loader:
         self._quality = quality
         self._memberships: dict[str, Membership] = {}
         self._invalid: list[InvalidRecord] = []
+        self._unfed: list[MemberRecord | InvalidRecord] = []
         self._unplanned: list[MemberRecord] = []
         self._pending: dict[str, list[Write]] = {}
         self._in_flight: dict[Future[None], _Job] = {}
@@ -79,9 +81,29 @@ class Loader:
             ConnectorError: The run cannot go on.
         """
         self._run.read()
-        self._accept(read_record(stream, record))
-        if max(len(self._unplanned), len(self._invalid)) >= self._settings.batch_size:
+        for entry in self._routed(read_record(stream, record)):
+            self._accept(entry)
+        if max(len(self._unplanned), len(self._invalid), len(self._unfed)) >= self._settings.batch_size:
             self._plan_all()
+
+    def _routed(self, entry: MemberRecord | InvalidRecord) -> Sequence[MemberRecord | InvalidRecord]:
+        """An entry for each audience that the company of a row feeds, where the settings say so.
+
+        A record that names its audience, and a person's own opt-out, are of no company.
+        """
+        settings, row = self._settings, entry.source_key or ""
+        if not settings.audiences_by_company:
+            return (entry,)
+        if isinstance(entry, InvalidRecord):
+            is_fed = not company_of(row) or settings.audiences_of(row)
+            self._unfed += () if is_fed else (entry,)
+            return (entry,) if is_fed else ()
+        if entry.audience or entry.by_person:
+            return (entry,)
+        fed = settings.audiences_of(row)
+        self._unfed += () if fed else (entry,)
+        self._run.read(max(len(fed) - 1, 0))
+        return [entry.bound_to(list_id) for list_id in fed]
 
     def _accept(self, entry: MemberRecord | InvalidRecord) -> None:
         if isinstance(entry, InvalidRecord):
@@ -128,10 +150,11 @@ class Loader:
     def own_audiences(self) -> list[Audience]:
         """The audiences that the settings name, and those that records named."""
         found = {list_id: self._directory.get(list_id) for list_id in self._memberships}
+        settings = self._settings
         for stream in self._streams:
-            if self._settings.list_id or (self._settings.list_id_by_stream or {}).get(stream):
-                audience = self._directory.get(self._settings.audience_of(stream))
-                found[audience.id] = audience
+            if settings.fed_audiences or settings.list_id or (settings.list_id_by_stream or {}).get(stream):
+                audiences = map(self._directory.get, settings.audiences_of_stream(stream))
+                found |= {audience.id: audience for audience in audiences}
         return list(found.values())
 
     def abandon(self, error: BaseException) -> None:
@@ -176,8 +199,9 @@ class Loader:
     def _record_invalid(self) -> None:
         keep = self._settings.on_invalid == "dead_letter"
         made = [report.of_invalid(invalid, keep=keep) for invalid in self._invalid]
+        made += [report.of_unfed(entry.stream, entry.source_key, entry.address) for entry in self._unfed]
         self._record(made, self._quality.of_invalid(self._invalid))
-        self._invalid = []
+        self._invalid, self._unfed = [], []
 
     def _by_audience(self) -> list[tuple[Audience, list[MemberRecord]]]:
         """The records to plan; those that name no audience of the account fail."""
