@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -249,15 +250,26 @@ def test_an_opt_out_is_handed_over_with_its_decision_and_a_return_takes_it_back(
 
 
 @pytest.mark.rule("R2")
-def test_what_a_column_refuses_is_a_dead_letter_and_the_flag_is_written(bench: Any, update: Update) -> None:
+def test_what_a_column_does_not_store_is_a_dead_letter_and_the_flag_is_written(
+    bench: Any, update: Update
+) -> None:
+    row, columns = "EPIC06/CustCnt/1//1", {"a": "MC_Campaign_c"}
+    bench.edit(row, EMailAddress=PAT, PerConID=0)
+    bench.epicor.control.switches(silent_discard=["CustCnt.MC_Campaign_c"])
+    bench.deliver(update(PAT, "unsubscribed", list_id="a"), audience_columns=columns)
+    [decision] = bench.decisions()
+    assert (decision["action"], decision["reason"]) == ("failed", "not_stored")
+    assert row in bench.flagged()
+    bench.epicor.control.switches(silent_discard=[])
+    bench.deliver(json.loads(decision["dead_letter"]), audience_columns=columns)
+    assert bench.all_rows()[row]["MC_Campaign_c"] == "unsubscribed"
+
+
+def test_a_dry_run_writes_no_column(bench: Any, update: Update) -> None:
     row = "EPIC06/CustCnt/1//1"
     bench.edit(row, EMailAddress=PAT, PerConID=0)
-    settings: dict[str, Any] = {
-        "audience_columns": {"a": "MC_Campaign_c"},
-        "status_values": {"unsubscribed": "x" * 999},
-    }
+    settings: dict[str, Any] = {"audience_columns": {"a": "MC_Campaign_c"}}
+    bench.deliver(update(PAT, "unsubscribed", list_id="a"), dry_run=True, **settings)
+    assert bench.all_rows()[row]["MC_Campaign_c"] == ""
     bench.deliver(update(PAT, "unsubscribed", list_id="a"), **settings)
-    [decision] = bench.decisions()
-    assert (decision["action"], decision["reason"]) == ("failed", "invalid_value")
-    assert decision["dead_letter"]
-    assert row in bench.flagged()
+    assert bench.all_rows()[row]["MC_Campaign_c"] == "unsubscribed"

@@ -187,7 +187,7 @@ MISTAKES: dict[str, tuple[Change, str, str]] = {
     ),
     "both targets differ in who feeds whom": (
         matrix({"EPIC06": ["{list_id}"], "EPIC07": []}, {"EPIC06": [], "EPIC07": ["{list_id}"]}),
-        "project: `audiences_by_company` differs between target-mailchimp and target-epicor-contacts",
+        "project: `audiences_by_company` differs between target-epicor-contacts and target-mailchimp",
         "",
     ),
     "the status of an audience goes to a column that is not there": (

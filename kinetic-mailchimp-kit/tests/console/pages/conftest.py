@@ -45,7 +45,7 @@ FINDINGS = {
 }
 TOKEN = "a-token-of-the-tests-alone"
 ADA = "ada.lovelace@example.com"
-AUDIENCES = {
+AUDIENCES: dict[str, dict[str, Any]] = {
     AUDIENCES_NAMESPACE: {
         "1a2b3c4d5e": KnownAudience("Dealers", ("EPIC06", "EPIC07")),
         "93426b2d3f": KnownAudience("Consumers", ("EPIC07",)),
@@ -263,7 +263,7 @@ def filled(sqlite_trail: AuditTrail, clock: Any) -> AuditTrail:
         pipeline="prod:forward",
     )
     with sqlite_trail.database.writing() as connection:
-        changes = {QUALITY_NAMESPACE: FINDINGS, **AUDIENCES}
+        changes: dict[str, Any] = {QUALITY_NAMESPACE: FINDINGS, **AUDIENCES}
         apply_changes(connection, changes, run_id=0, now="2026-03-01T09:30:00.000000Z")
     clock.advance(minutes=20)
     return sqlite_trail
