@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from kinetic_mailchimp.kit.errors import ConfigurationError
 from target_epicor_contacts.contract.contact_update import parse_update
 from target_epicor_contacts.epicor.columns import Columns
 from target_epicor_contacts.epicor.entities import CUSTOMER, EpicorRow
+from target_epicor_contacts.reconcile.comparison import compare
 from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.plan import plan
 from target_epicor_contacts.rules.policy import Rules
@@ -115,6 +117,18 @@ def test_a_flag_of_a_rep_stays_where_no_opt_out_of_the_person_reaches(update: Up
     world.edit("C1", NoContact=True)
     steps(world, update, "-a +a +b")
     assert world.having("NoContact", value=True) == {"C1"}
+
+
+@pytest.mark.rule("R2")
+def test_a_repair_and_a_comparison_look_where_the_opt_out_counts(update: Update) -> None:
+    world = World(opt_outs_count_in=COUNTS)
+    record = update(PAT, "unsubscribed", list_id="b")
+    [event] = compare([parse_update("s", record)], world.rows.values(), world.rules.comparing())
+    assert {change.row_id for change in event.changes} == {"C2/Customer/1", "C3/Customer/1"}
+    world.apply({**record, "occurred_at": "2026-03-01T19:00:00Z"})
+    world.rules = replace(world.rules, repair=True)
+    world.apply(update(PAT, "unsubscribed", list_id="a"))
+    assert world.having("NoContact", value=True) == {"C1", "C2", "C3"}
 
 
 @pytest.mark.rule("R7")

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from followed import merged, steps
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.reading.audiences import read_audiences
 from kinetic_mailchimp.mailchimp import subscriber_hash
 from pipelines import FORWARD, REVERSE
+from target_epicor_contacts.settings import WriteSettings
+from target_mailchimp.settings import load_settings
+from target_mailchimp.target import TargetMailchimp
 from world import World, contact, customer
 
 ANN, BOB = "ann@example.com", "bob@example.com"
@@ -118,6 +124,11 @@ def test_an_opt_out_lowers_where_it_counts_and_a_return_raises_nothing_elsewhere
     round_of_both(both)
     assert (statuses(both), flags(both)) == (("unsubscribed", "unsubscribed"), (True, True))
     assert writes_nothing(both)
+    both.targets["forward"]["reconcile"] = True
+    both.states["forward"] = [{}]
+    both.forward()
+    found = {decision.partition(" ")[0] for decision in both.last_decisions()}
+    assert found == {"merged/same_address_in_batch", "unchanged/no_field_differs"}
 
 
 @pytest.mark.rule("R2")
@@ -279,6 +290,20 @@ def test_a_person_is_shown_by_company_and_audience(both: World) -> None:
         "EPIC06 (no row): Customers: not a member",
         "EPIC07 (no row): Second: not a member",
     ]
+
+
+def test_the_examples_of_the_documentation_fit_together() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/how-to/several-companies.md").read_text("utf-8")
+    project: Any = {}
+    for block in steps(page):
+        if isinstance(block, str) and block.startswith("# meltano.yml"):
+            project = merged(project, yaml.safe_load(block))
+    forward, reverse = (plugin["config"] for plugin in project["plugins"]["loaders"])
+    TargetMailchimp(config={**forward, "api_key": "key-us1"}, validate_config=True)
+    assert load_settings(forward).audiences_by_company == reverse["audiences_by_company"]
+    settings = WriteSettings.from_config(reverse)
+    settings.check_matrix_companies(["EPIC06", "EPIC07"])
+    assert settings.audience_columns.keys() == settings.opt_outs_count_in.keys() == settings.fed_audiences
 
 
 def lines(world: World, address: str) -> list[str]:

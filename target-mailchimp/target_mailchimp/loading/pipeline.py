@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from kinetic_mailchimp.audit import Decision, LedgerChanges, Run
-from kinetic_mailchimp.audit.state.audience_matrix import company_of
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError
 
 from target_mailchimp.audience.audience import Audience
@@ -18,6 +17,7 @@ from target_mailchimp.audience.directory import AudienceDirectory, require_audie
 from target_mailchimp.audit import decisions as report
 from target_mailchimp.audit.quality import Quality
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, read_record
+from target_mailchimp.loading.routing import routed
 from target_mailchimp.planning.batch_planner import Planned, Planner
 from target_mailchimp.planning.membership import Membership
 from target_mailchimp.rules.plan import Write
@@ -80,30 +80,14 @@ class Loader:
         Raises:
             ConnectorError: The run cannot go on.
         """
-        self._run.read()
-        for entry in self._routed(read_record(stream, record)):
+        read = read_record(stream, record)
+        entries = routed(read, self._settings)
+        self._run.read(max(len(entries), 1))
+        self._unfed += () if entries else (read,)
+        for entry in entries:
             self._accept(entry)
         if max(len(self._unplanned), len(self._invalid), len(self._unfed)) >= self._settings.batch_size:
             self._plan_all()
-
-    def _routed(self, entry: MemberRecord | InvalidRecord) -> Sequence[MemberRecord | InvalidRecord]:
-        """An entry for each audience that the company of a row feeds, where the settings say so.
-
-        A record that names its audience, and a person's own opt-out, are of no company.
-        """
-        settings, row = self._settings, entry.source_key or ""
-        if not settings.audiences_by_company:
-            return (entry,)
-        if isinstance(entry, InvalidRecord):
-            is_fed = not company_of(row) or settings.audiences_of(row)
-            self._unfed += () if is_fed else (entry,)
-            return (entry,) if is_fed else ()
-        if entry.audience or entry.by_person:
-            return (entry,)
-        fed = settings.audiences_of(row)
-        self._unfed += () if fed else (entry,)
-        self._run.read(max(len(fed) - 1, 0))
-        return [entry.bound_to(list_id) for list_id in fed]
 
     def _accept(self, entry: MemberRecord | InvalidRecord) -> None:
         if isinstance(entry, InvalidRecord):
