@@ -62,6 +62,7 @@ class Assembly:
         """
         settings, entities = self._settings, self._settings.entities
         company = self._client.settings.companies[0]
+        settings.check_matrix_companies(self._client.settings.companies)
         types: dict[str, dict[str, str]] = {}
         lengths: dict[str, dict[str, int]] = {}
         for entity in entities:
@@ -80,6 +81,8 @@ class Assembly:
         for name, allowed in _TYPES_OF_PARTICULARS.items():
             if column := getattr(settings, name):
                 columns.check(column, entities, origin=f"`{name}`", types=allowed)
+        for column in settings.audience_columns.values():
+            columns.check(column, entities, origin="`audience_columns`", types=("Edm.String", "Edm.Boolean"))
         return settings.rules(columns)
 
     def processor(

@@ -17,7 +17,12 @@ from msgspec.structs import replace
 from target_epicor_contacts.audit.agreement import agreed_values, ended_writes, open_writes
 from target_epicor_contacts.audit.decisions import decide, decide_unapplied
 from target_epicor_contacts.audit.event_result import BatchResult
-from target_epicor_contacts.audit.ledger_changes import Before, PersonStates, ledger_changes
+from target_epicor_contacts.audit.ledger_changes import (
+    Before,
+    PersonStates,
+    claims_on_columns,
+    ledger_changes,
+)
 from target_epicor_contacts.contract.contact_update import ContactUpdate
 from target_epicor_contacts.epicor.contact_creator import ContactCreator, NewContact
 from target_epicor_contacts.epicor.entities import EpicorRow
@@ -134,7 +139,7 @@ class EventProcessor:
             planned = plan(updates, rows.values(), states, self._rules, before.flags, followed)
             writes = open_writes(planned, rows, self._settings.merge_fields)
             known, claims = writing(known, writes)
-            self._claim(before.flags, planned, claims)
+            self._claim(before.flags, planned, {**claims, **claims_on_columns(before.states, planned)})
         except ConnectorError as error:
             # Nothing of the batch is written yet: all of it comes again.
             planned = BatchPlan([EventPlan(update, update.key) for update in updates], {}, {}, before.flags)
@@ -145,7 +150,7 @@ class EventProcessor:
             decisions[index] = decide(event, result, self._rules, self._settings.unmatched)
         if self._settings.dry_run:
             return {}, result.fatal
-        changes = ledger_changes(before, planned, result, self._rules.flag_column)
+        changes = ledger_changes(before, planned, result, self._rules)
         return {
             **changes,
             **agreed_entries(agreed_values(planned, result), known, ended_writes(planned, result, writes)),
@@ -198,7 +203,7 @@ class EventProcessor:
             for given, decision in zip(handed_over, decisions, strict=True)
             if not decision.action.is_failure
         }
-        ledger = ledger_changes(before, planned, result, self._rules.flag_column)
+        ledger = ledger_changes(before, planned, result, self._rules)
         return decisions, {**ledger, HANDOVER_NAMESPACE: done}, result.fatal
 
     def _result(self, **given: Any) -> BatchResult:  # noqa: ANN401 (passed on as they are)
@@ -267,5 +272,5 @@ class EventProcessor:
             and self._rules.opts_out(event.update.status)
             and "status" not in event.superseded
             for row_id in event.matched
-            if row_id not in missed
+            if row_id not in missed | event.unreached
         ]

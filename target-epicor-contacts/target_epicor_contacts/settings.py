@@ -108,6 +108,7 @@ class WriteSettings(Policy, RunSettings):
             raise ConfigurationError(
                 "Setting `match` is empty.", advice="Name `contacts`, `customers` or both."
             )
+        settings.check_matrix()
         return settings.comparing() if settings.reconcile else settings
 
     @property

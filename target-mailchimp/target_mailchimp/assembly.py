@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from functools import cached_property, partial
 
 from kinetic_mailchimp.audit import AuditTrail, LedgerChanges, Run
 from kinetic_mailchimp.audit.plans.approved import ApprovedPlan
+from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
 from kinetic_mailchimp.kit.checks import Finding, clock_finding
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.parsing.timestamps import utc_now
@@ -17,6 +19,7 @@ from target_mailchimp.audience.directory import AudienceDirectory
 from target_mailchimp.audit.quality import Quality
 from target_mailchimp.first_load.careful_loader import CarefulLoader
 from target_mailchimp.first_load.trial import Trial, TrialMembership
+from target_mailchimp.loading.matrix import note_audiences, take_counted
 from target_mailchimp.loading.pipeline import Loader
 from target_mailchimp.loading.purchases import PurchaseBook
 from target_mailchimp.planning.membership import Membership
@@ -92,6 +95,17 @@ class Assembly:
             settings, self.directory, membership_of, self.writer, run, quality, trial=trial, plan=plan
         )
 
+    def begin(self, loader: Loader, trail: AuditTrail, run: Run) -> None:
+        """Do what comes before the first record, where companies feed audiences.
+
+        Raises:
+            ConfigurationError: The account does not have one of the audiences.
+        """
+        names = self.directory.names(self._settings.fed_audiences)
+        if not (self._settings.reconcile or self._settings.is_limited or CORRELATION_VARIABLE in os.environ):
+            note_audiences(names, trail, run, self._settings)
+            take_counted(loader, trail, run, self._settings)
+
     def purchases(self, loader: Loader, trail: AuditTrail, run: Run) -> PurchaseBook:
         """The purchases of all streams, which the loader tells members of."""
         return PurchaseBook(self._settings, self.directory, loader, trail, run, lambda: utc_now().date())
@@ -107,7 +121,11 @@ class Assembly:
         account = self._client.account()
         yield f"Mailchimp answers: account {account['account_name']}, role {account['role']}."
         yield clock_finding("Mailchimp", server_time)
-        named = {settings.list_id, *(settings.list_id_by_stream or {}).values()} - {""}
+        named = set(settings.fed_audiences)
+        if named:
+            self.directory.names(named)
+        else:
+            named = {settings.list_id, *(settings.list_id_by_stream or {}).values()} - {""}
         if not named:
             raise ConfigurationError(
                 "Setting `list_id` is empty, so that no audience is named.",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from kinetic_mailchimp.audit.state.audience_matrix import AudienceMatrix
 from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from kinetic_mailchimp.audit.targets.settings import RunSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError
@@ -22,7 +23,7 @@ OnInvalid = Literal["skip", "dead_letter"]
 
 
 @dataclass(frozen=True)
-class LoadSettings(RunSettings):
+class LoadSettings(AudienceMatrix, RunSettings):
     """The settings of a load."""
 
     list_id: str = setting(
@@ -180,6 +181,26 @@ class LoadSettings(RunSettings):
         """True when members are told what they bought."""
         return bool(self.purchase_fields or self.purchase_tag or self.lapsed_tags)
 
+    def audiences_of_stream(self, stream: str) -> Sequence[str]:
+        """The audiences that records of a stream may go to, as they are named.
+
+        Raises:
+            ConfigurationError: Nothing names one.
+        """
+        return sorted(self.fed_audiences) or (self.audience_of(stream),)
+
+    def audiences_fed(self, stream: str, row: str) -> Sequence[str]:
+        """The audiences that a row goes to, as they are named; none where its company feeds none.
+
+        Args:
+            stream: The stream of its record.
+            row: Its name.
+
+        Raises:
+            ConfigurationError: Nothing names one.
+        """
+        return self.audiences_of(row) if self.audiences_by_company else (self.audience_of(stream),)
+
     def audience_of(self, stream: str, named_by_record: str = "") -> str:
         """The audience that a record goes to, as it is named: an id or a name.
 
@@ -202,6 +223,7 @@ class LoadSettings(RunSettings):
 def load_settings(config: Mapping[str, Any]) -> LoadSettings:
     """Read a configuration that was validated against `JSON_SCHEMA`; a comparison never writes."""
     settings = read(LoadSettings, config)
+    settings.check_matrix()
     return replace(settings, dry_run=settings.dry_run or settings.reconcile)
 
 

@@ -38,6 +38,7 @@ class TargetMailchimp(AuditedTarget):
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
     direction = Direction(EPICOR, MAILCHIMP)
+    _has_begun = False
 
     @cached_property
     @override
@@ -81,6 +82,9 @@ class TargetMailchimp(AuditedTarget):
     @override
     def open_stream(self, stream: str, schema: Mapping[str, Any], key_properties: Sequence[str]) -> None:
         super().open_stream(stream, schema, key_properties)
+        if self.settings.audiences_by_company and not self._has_begun:
+            self._has_begun = True
+            self.assembly.begin(self.loader, self.trail, self.run)
         self.assembly.directory.expect(stream, schema)
         if "email_address" in schema.get("properties", {}):  # else it brings no members
             self.loader.expect(stream)
@@ -107,7 +111,8 @@ class TargetMailchimp(AuditedTarget):
 
     @override
     def fields(self) -> Mapping[str, FieldType]:
-        audience = self.assembly.directory.get(self.settings.list_id)
+        named = min(self.settings.fed_audiences, default=self.settings.list_id)
+        audience = self.assembly.directory.get(named)
         return {tag: FieldType(field.type, field.most_bytes) for tag, field in audience.fields.items()}
 
     @override

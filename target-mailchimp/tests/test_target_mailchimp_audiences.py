@@ -6,6 +6,8 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from kinetic_mailchimp.audit import AuditTrail
+from kinetic_mailchimp.audit.state.audience_matrix import AUDIENCES_NAMESPACE
 from kinetic_mailchimp.kit.errors import ConfigurationError
 
 PERSON = "person@example.com"
@@ -65,3 +67,132 @@ def test_records_that_name_no_audience_of_the_account_fail_once(bench: Any) -> N
     decided = bench.run([{"email_address": PERSON, "list_id": "nowhere"}] * 2)
     assert [(entry.action, entry.reason) for entry in decided] == [("failed", "no_such_audience")] * 2
     assert bench.last_run()["status"] == "succeeded"
+
+
+# Companies and audiences
+
+
+def of_company(company: str, address: str = PERSON, **more: Any) -> dict[str, Any]:
+    return record_line(email_address=address, source_key=f"Customer {company}/1", **more)
+
+
+@pytest.mark.rule("R6")
+def test_a_row_goes_to_each_audience_that_its_company_feeds(bench: Any) -> None:
+    main, second = bench.mailchimp.list_id, bench.mailchimp.control.add_list("Second")
+    fed = {"EPIC06": [main, second], "EPIC07": [second], "EPIC08": []}
+    lines = [
+        schema_line(),
+        of_company("EPIC06"),
+        of_company("EPIC07", "other@example.com"),
+        of_company("EPIC08", "nobody@example.com"),
+        of_company("EPIC08", "not an address"),
+        of_company("EPIC06", "not an address"),
+        record_line(email_address="named@example.com", list_id=second),
+    ]
+    decided = bench.run_messages(lines, audiences_by_company=fed, list_id=None)
+    assert list(bench.members(main)) == [PERSON]
+    assert sorted(bench.members(second)) == ["named@example.com", "other@example.com", PERSON]
+    assert Counter((entry.action, entry.reason) for entry in decided) == {
+        ("created", "new_subscribed"): 4,
+        ("skipped", "company_feeds_no_audience"): 2,
+        ("skipped", "not_an_address"): 1,
+    }
+    assert bench.last_run()["records_read"] == len(decided)
+
+
+def test_a_dead_letter_of_a_row_is_of_one_audience(start_bench: Any) -> None:
+    bench = start_bench(reject_example_addresses=True)
+    main, second = bench.mailchimp.list_id, bench.mailchimp.control.add_list("Second")
+    fed = {"EPIC06": [main, second]}
+    decided = bench.run_messages([schema_line(), of_company("EPIC06")], audiences_by_company=fed)
+    letters = [entry.dead_letter for entry in decided]
+    assert {letter["list_id"] for letter in letters} == {main, second}
+    again = bench.run_messages(
+        [schema_line(), {"type": "RECORD", "stream": "customers", "record": letters[0]}],
+        audiences_by_company=fed,
+    )
+    assert [entry.action for entry in again] == ["failed"]
+
+
+@pytest.mark.rule("R10")
+@pytest.mark.parametrize(
+    ("fed", "words"),
+    [
+        (
+            {"EPIC06": ["nowhere"]},
+            "`audiences_by_company`: the account has no audience with the id 'nowhere'",
+        ),
+        ({"EPIC06": ["Customers"]}, "no audience with the id 'Customers'.* has: Customers"),
+        ({"EPIC06": []}, "feeds an audience"),
+        ({"EPIC6": ["{main}"]}, r"says nothing about company EPIC06.*`EPIC06: \[\]`.* Is EPIC6 meant"),
+    ],
+)
+def test_what_is_wrong_with_the_audiences_of_companies_ends_the_run(
+    bench: Any, fed: dict[str, list[str]], words: str
+) -> None:
+    fed = {
+        company: [one.format(main=bench.mailchimp.list_id) for one in lists] for company, lists in fed.items()
+    }
+    with pytest.raises(ConfigurationError, match=words):
+        bench.run_messages([schema_line(), of_company("EPIC06")], audiences_by_company=fed)
+    assert bench.members() == {}
+
+
+@pytest.mark.rule("R10")
+def test_a_row_without_a_company_ends_the_run(bench: Any) -> None:
+    with pytest.raises(ConfigurationError, match="row `C-17` names no company"):
+        bench.run_messages(
+            [schema_line(), record_line(source_key="C-17")],
+            audiences_by_company={"EPIC06": [bench.mailchimp.list_id]},
+        )
+
+
+def test_the_audiences_are_noted_for_the_pages(bench: Any) -> None:
+    main, second = bench.mailchimp.list_id, bench.mailchimp.control.add_list("Second")
+
+    def noted() -> dict[str, Any]:
+        with AuditTrail.open(bench.database_url) as trail:
+            return dict(trail.ledger(AUDIENCES_NAMESPACE).items())
+
+    bench.run_messages([schema_line()], audiences_by_company={"EPIC06": [main]}, dry_run=True)
+    assert noted() == {}
+    bench.run_messages([schema_line()], audiences_by_company={"EPIC06": [main], "EPIC07": [main, second]})
+    assert noted() == {
+        main: {"name": "Customers", "companies": ["EPIC06", "EPIC07"]},
+        second: {"name": "Second", "companies": ["EPIC07"]},
+    }
+    bench.run_messages([schema_line()], audiences_by_company={"EPIC06": [main]})
+    assert noted() == {main: {"name": "Customers", "companies": ["EPIC06"]}}
+
+
+def test_purchases_count_in_the_audiences_of_their_company(bench: Any) -> None:
+    main, second = bench.mailchimp.list_id, bench.mailchimp.control.add_list("Second")
+    lines = [
+        schema_line(),
+        of_company("EPIC07"),
+        {**schema_line("orders"), "schema": {"properties": {"purchase_key": {"type": "string"}}}},
+        *(
+            {
+                "type": "RECORD",
+                "stream": "orders",
+                "record": {
+                    "purchase_key": f"Order {company}/7",
+                    "purchase_of": f"customers/Customer {company}/1",
+                    "purchase_on": "2026-03-01",
+                },
+            }
+            for company in ("EPIC07", "EPIC08")
+        ),
+    ]
+    decided = bench.run_messages(
+        lines,
+        audiences_by_company={"EPIC06": [main], "EPIC07": [second], "EPIC08": []},
+        purchase_tag="Bought *",
+        purchase_fields={"last_on": "LASTORDER"},
+        create_merge_fields=True,
+    )
+    assert Counter(entry.reason for entry in decided)["counted_in_purchases"] == 1
+    assert [entry.source_key for entry in decided if entry.reason == "company_feeds_no_audience"] == [
+        "Order EPIC08/7"
+    ]
+    assert bench.members(second)[PERSON]["merge_fields"]["LASTORDER"] == "2026-03-01"

@@ -61,6 +61,19 @@ def config(plugin: str, **values: object) -> Change:
     return lambda project: project.plugin(plugin)["config"].update(values)
 
 
+def matrix(*by_company: dict[str, list[str]]) -> Change:
+    """Who feeds whom: the same in both targets, or what each has."""
+
+    def change(project: Project) -> None:
+        list_id = project.variables["MAILCHIMP_LIST_ID"]
+        targets = ("target-mailchimp", "target-epicor-contacts")
+        for target, given in zip(targets, by_company * 2, strict=False):
+            fed = {name: [one.format(list_id=list_id) for one in lists] for name, lists in given.items()}
+            project.plugin(target)["config"]["audiences_by_company"] = fed
+
+    return change
+
+
 def select(plugin: str, old: str, *new: str) -> Change:
     def change(project: Project) -> None:
         rules = project.plugin(plugin)["select"]
@@ -159,6 +172,27 @@ MISTAKES: dict[str, tuple[Change, str, str]] = {
     "the reverse pipeline reads another audience": (
         env(MAILCHIMP_LIST_IDS="ffffffffff"),
         ", which `list_id` names: its opt-outs would stay there. Add it to MAILCHIMP_LIST_IDS",
+        "",
+    ),
+    "a company feeds an audience that does not exist": (
+        matrix({"EPIC06": ["ffffffffff"], "EPIC07": []}),
+        "target-mailchimp: `audiences_by_company`: the account has no audience with the id 'ffffffffff'.",
+        "project: `list_ids` lacks ffffffffff, which `audiences_by_company` names",
+    ),
+    "a company that is read is misspelled where it feeds an audience": (
+        matrix({"EPIC6": ["{list_id}"], "EPIC07": []}),
+        ("`audiences_by_company` says nothing about company EPIC06. Name its audiences, or write "
+        "`EPIC06: []` to leave its rows out. Is EPIC6 meant?"),
+        "",
+    ),
+    "both targets differ in who feeds whom": (
+        matrix({"EPIC06": ["{list_id}"], "EPIC07": []}, {"EPIC06": [], "EPIC07": ["{list_id}"]}),
+        "project: `audiences_by_company` differs between target-epicor-contacts and target-mailchimp",
+        "",
+    ),
+    "the status of an audience goes to a column that is not there": (
+        config("target-epicor-contacts", audience_columns={"37af3c02bc": "Dealers_c"}),
+        "target-epicor-contacts: `audience_columns` sets `Dealers_c`; there is no such column in Epicor's",
         "",
     ),
     "the path secret is a placeholder": (

@@ -53,7 +53,7 @@ COMMANDS: Final = {
     ),
     "metrics": LazyCommand(f"{_AUDIT}.upkeep.metrics", "Print the numbers of the trail for Prometheus."),
     "person": LazyCommand(
-        f"{_AUDIT}.history", "Show what happened to EMAIL, in both directions, oldest first."
+        f"{_CONSOLE}.person", "Show what happened to EMAIL, in both directions, oldest first."
     ),
     "plan": LazyCommand(f"{_AUDIT}.plan", "List and show plans, and approve or reject one."),
     "prune": LazyCommand(f"{_AUDIT}.upkeep.prune", "Remove old entries; the trail still verifies."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ _CRON: Final = re.compile(
     rf"@(once|manual|none|hourly|daily|weekly|monthly|yearly)|{_CRON_FIELD}(,{_CRON_FIELD})*(\s+{_CRON_FIELD}(,{_CRON_FIELD})*){{4}}"
 )
 _SIMILAR: Final = 0.8
+_MATRIX: Final = "audiences_by_company"
 
 
 def project_checks(project: Project, plugins: Sequence[str]) -> list[Check]:
@@ -142,15 +144,35 @@ def _look_at_shared(configs: Mapping[str, Mapping[str, Any]]) -> Iterator[Findin
                 f"`{setting}` differs between {' and '.join(values)}: {why}.",
                 advice="Let both take it from one variable.",
             )
-    written = {word for config in configs.values() for word in words_in(config.get("list_id", ""))}
-    read = {word for config in configs.values() for word in words_in(config.get("list_ids", ""))}
-    if written and read and not written <= read:
+    fed = {
+        name: _object(config.get(_MATRIX)) for name, config in configs.items() if name.startswith("target-")
+    }
+    if len(fed) > 1 and len({json.dumps(one, sort_keys=True) for one in fed.values()}) > 1:
         raise ConfigurationError(
-            f"`list_ids` lacks {min(written - read)}, which `list_id` names: its opt-outs would stay there.",
+            f"`{_MATRIX}` differs between {' and '.join(fed)}: an opt-out would not reach who is fed.",
+            advice="Write it once, with `&audiences` before it, and `*audiences` in the other plugin.",
+        )
+    written = {
+        word: "list_id" for config in configs.values() for word in words_in(config.get("list_id", ""))
+    } | {word: _MATRIX for one in fed.values() for lists in one.values() for word in words_in(lists)}
+    read = {word for config in configs.values() for word in words_in(config.get("list_ids", ""))}
+    if read and (missing := written.keys() - read):
+        raise ConfigurationError(
+            f"`list_ids` lacks {min(missing)}, which `{written[min(missing)]}` names: its opt-outs would "
+            "stay there.",
             advice="Add it to MAILCHIMP_LIST_IDS, or wherever `list_ids` comes from.",
         )
     if configs:
         yield "Settings that the plugins share agree."
+
+
+def _object(value: Any) -> Mapping[str, Any]:  # noqa: ANN401 (JSON)
+    """An object, whether it is written as one or as JSON; empty for what is not one."""
+    try:
+        read = json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return {}  # the plugin itself says so
+    return read if isinstance(read, Mapping) else {}
 
 
 def words_in(value: Any) -> frozenset[str]:  # noqa: ANN401 (JSON)

@@ -192,6 +192,11 @@ def _nothing_written(result: EventResult, unmatched: Unmatched) -> Decision:
         (event.refused, Action.REFUSED, "would_clear"),
         (event.kept, Action.SKIPPED, "epicor_value_kept"),
         (event.withheld, Action.SKIPPED, next(iter(event.withheld.values()), "")),
+        (
+            event.unreached and event.unreached.issuperset(event.matched),
+            Action.SKIPPED,
+            "counts_in_other_companies",
+        ),
         (True, Action.UNCHANGED, "already_so"),
     )
     action, reason = next((action, reason) for fits, action, reason in table if fits)
@@ -284,8 +289,11 @@ def _notes(event: EventPlan, first: str = "") -> str:
     for reason, sentence in _WITHHELD.items():
         if columns := {column for column, why in event.withheld.items() if why == reason}:
             notes.append(f"{sentence}: {_listed(columns)}.")
-    if event.flag_kept:
-        notes.append(f"Flag kept, set by a user of Epicor: {_listed(event.flag_kept)}.")
+    for rows, sentence in (
+        (event.unreached, "Of companies in which it does not count"),
+        (event.flag_kept, "Flag kept, set by a user of Epicor"),
+    ):
+        notes += [f"{sentence}: {_listed(rows)}."] if rows else []
     return " ".join(notes)
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from dataclasses import replace as replace_dataclass
 from typing import Any
 
+from kinetic_mailchimp.audit.state.audience_matrix import CountedOptOut, counted_namespace
 from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState
 from kinetic_mailchimp.audit.state.given_up import PEOPLE_NAMESPACE
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 from msgspec.structs import replace
 
 from target_epicor_contacts.audit.event_result import BatchResult, EventResult
+from target_epicor_contacts.contract.contact_update import Status
 from target_epicor_contacts.epicor.entities import EpicorRow
 from target_epicor_contacts.rules.plan import BatchPlan
+from target_epicor_contacts.rules.policy import Rules
 from target_epicor_contacts.state.person_state import PersonState
 
 PersonStates = Mapping[str, PersonState]
@@ -34,22 +40,53 @@ class Before:
     flags: Mapping[str, FlagState] = field(default_factory=dict)
 
 
-def ledger_changes(
-    before: Before, planned: BatchPlan, result: BatchResult, flag_column: str
-) -> dict[str, Any]:
-    """The changes of the ledger, for states and flags.
+def ledger_changes(before: Before, planned: BatchPlan, result: BatchResult, rules: Rules) -> dict[str, Any]:
+    """The changes of the ledger, for states and flags, and for opt-outs that count in other audiences.
 
     Args:
         before: What was stored before the batch.
         planned: The plan.
         result: What became of it.
-        flag_column: The setting of that name.
+        rules: The configured rules.
     """
     changes = {
+        **(_counted(planned, result) if rules.opt_outs_count_in else {}),
         PEOPLE_NAMESPACE: _states_to_store(before.states, planned, result),
-        FLAGS_NAMESPACE: _flags_to_store(before, planned, result, flag_column),
+        FLAGS_NAMESPACE: _flags_to_store(before, planned, result, rules.flag_column),
     }
     return {namespace: entries for namespace, entries in changes.items() if entries}
+
+
+def _counted(planned: BatchPlan, result: BatchResult) -> dict[str, dict[str, dict[str, Any] | None]]:
+    """The opt-outs that target-mailchimp is to carry to further audiences; a return to one cancels it."""
+    changes: dict[str, dict[str, dict[str, Any] | None]] = defaultdict(dict)
+    for event in sorted(planned.events, key=lambda event: event.update.event_time.at):
+        update, list_id = event.update, event.update.list_id or ""
+        if EventResult(event, result).is_open:
+            continue
+        is_return = update.status is Status.SUBSCRIBED and event.superseded.get("status") != "newer_event"
+        if is_return and list_id:
+            changes[counted_namespace(list_id)][event.person] = None
+        at = format_timestamp(update.event_time.by_source)
+        opt_out = CountedOptOut(event.person, list_id, at)
+        for further in event.counts_in:
+            changes[counted_namespace(further)][event.person] = opt_out.to_json()
+    return changes
+
+
+def claims_on_columns(before: PersonStates, planned: BatchPlan) -> dict[str, Any]:
+    """The changes of the ledger that claim what is about to be written to columns of audiences.
+
+    Args:
+        before: The states before the batch.
+        planned: The plan.
+    """
+    claimed = {
+        address: replace_dataclass(known, audiences=state.audiences).to_json()
+        for address, state in planned.states.items()
+        if state.audiences != (known := before.get(address, PersonState())).audiences
+    }
+    return {PEOPLE_NAMESPACE: claimed} if claimed else {}
 
 
 def _flags_to_store(

@@ -29,15 +29,24 @@ _CAUSES = {
     Status.CLEANED: FlagCause.BOUNCE,
 }
 _BY_WEIGHT = (FlagCause.REP, FlagCause.BOUNCE, FlagCause.PERSON, FlagCause.COMPLAINT)
-_WEAKER_THAN_COMPLAINT = frozenset({Status.UNSUBSCRIBED, Status.CLEANED})
+WEAKER_THAN_COMPLAINT = frozenset({Status.UNSUBSCRIBED, Status.CLEANED})
 
 
 def apply_status(working: WorkingCopy, event: EventPlan, matches: Mapping[str, MatchKind]) -> None:
     """Bring the matched rows to the newest status; an event without one brings only what is pending."""
     event.ignored = _ignored(event)
-    if event.update.status and not event.ignored and not _is_known(working, event):
-        _remember(working, event, event.update.status, matched=bool(matches))
+    before = working.state(event.person).status
+    if event.update.status and not event.ignored:
+        if _is_known(working, event):
+            _note_audience(working, event)
+        else:
+            _remember(working, event, event.update.status, matched=bool(matches))
     seen = working.state(event.person).status
+    if seen and event.update.status and working.rules.opts_out(event.update.status):
+        known = before.audiences if before else frozenset()
+        event.counts_in = seen.audiences - known - {event.update.list_id or ""}
+    if seen and event.superseded.get("status") == OTHER_AUDIENCE:
+        _release(working, event, matches, seen)
     has_news = (
         event.update.status
         and not event.ignored
@@ -49,6 +58,27 @@ def apply_status(working: WorkingCopy, event: EventPlan, matches: Mapping[str, M
     write_status(working, event, matches, seen)
     state = working.state(event.person)
     working.states[event.person] = replace(state, status=replace(seen, pending=False))
+
+
+def _note_audience(working: WorkingCopy, event: EventPlan) -> None:
+    """Take note of a further audience in which a known opt-out holds: there it may reach other rows."""
+    state, list_id = working.state(event.person), event.update.list_id
+    if state.status and state.status.audiences and list_id and working.rules.opt_outs_count_in:
+        status = replace(state.status, audiences=state.status.audiences | {list_id})
+        working.states[event.person] = replace(state, status=status)
+
+
+def _release(
+    working: WorkingCopy, event: EventPlan, matches: Mapping[str, MatchKind], seen: StatusSeen
+) -> None:
+    """Take our flag back on the rows that no opt-out of the person reaches any more."""
+    released = {
+        row_id: kind
+        for row_id, kind in matches.items()
+        if not working.rules.reaches(seen, working.rows[row_id].company)
+    }
+    time = event.update.event_time
+    write_status(working, event, released, StatusSeen(time, Status.SUBSCRIBED, time))
 
 
 def _is_known(working: WorkingCopy, event: EventPlan) -> bool:
@@ -69,10 +99,15 @@ def _ignored(event: EventPlan) -> str:
 def write_status(
     working: WorkingCopy, event: EventPlan, matches: Mapping[str, MatchKind], seen: StatusSeen
 ) -> None:
-    """Bring rows to a status."""
+    """Bring rows to a status: an opt-out, those of the companies in which it counts."""
     particulars = working.rules.particulars(seen)
     for row_id, kind in matches.items():
-        if not working.rules.opts_out(seen.value) and not _may_clear_flag(working, row_id, kind):
+        if working.rules.opts_out(seen.value) and not working.rules.reaches(
+            seen, working.rows[row_id].company
+        ):
+            event.unreached.add(row_id)
+            continue
+        if not working.rules.opts_out(seen.value) and not may_clear_flag(working, row_id, kind):
             continue
         _write_flag(working, event, row_id, seen)
         for column, value in particulars.items():
@@ -87,7 +122,7 @@ def write_status(
                 working.write_if_other(event, row_id, column, coerced, edm_type)
 
 
-def _may_clear_flag(working: WorkingCopy, row_id: str, kind: MatchKind) -> bool:
+def may_clear_flag(working: WorkingCopy, row_id: str, kind: MatchKind) -> bool:
     """True if a person who subscribes again may clear the flag of a row: not one of another address too."""
     if kind is MatchKind.LINKED_PERSON:
         return not addresses_in(working.values(row_id).get(EMAIL))
@@ -128,7 +163,7 @@ def _remember(working: WorkingCopy, event: EventPlan, status: Status, *, matched
         if age is Age.SAME and status.weight < known.value.weight:
             event.superseded["status"] = "same_time_lower_weight"
             return
-        if known.value is Status.COMPLAINT and status in _WEAKER_THAN_COMPLAINT:
+        if known.value is Status.COMPLAINT and status in WEAKER_THAN_COMPLAINT:
             # The newer time is kept: a `subscribed` from between the two must not count as news.
             seen = replace(known, event_time=update.event_time, audiences=audiences)
             event.superseded["status"] = COMPLAINT_OUTRANKS
@@ -146,7 +181,9 @@ def _audiences(
     before = known.audiences if known else frozenset()
     mine = frozenset({update.list_id} if update.list_id else ())
     if working.rules.opts_out(status):
-        return before | mine
+        # A bounce is of its audience, and a rep's word came from the rows.
+        is_own = status is not Status.CLEANED and update.echo is None
+        return before.union(mine, *(working.rules.counts_in(one) for one in mine if is_own))
     if status is not Status.SUBSCRIBED:
         return before
     return before - mine if mine else frozenset()

@@ -36,6 +36,8 @@ class EventPlan:
             the columns that they are in.
         refused: Columns that an empty value would have cleared.
         flag_kept: Rows whose flag stays because a user of Epicor set it.
+        unreached: Matched rows of companies in which an opt-out of the audience does not count.
+        counts_in: Ids of further audiences in which the opt-out counts, and did not before.
         followed: Whether the matched rows had the address and were given another one in Epicor.
         lost: Whether rows are known that had the address, and none of them is there any more.
         reason: For the audit trail, where a change of the flag has a cause of its own.
@@ -56,6 +58,8 @@ class EventPlan:
     agreed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     flag_kept: set[str] = field(default_factory=set)
+    unreached: set[str] = field(default_factory=set)
+    counts_in: frozenset[str] = frozenset()
     followed: bool = False
     lost: bool = False
     reason: str = ""

@@ -100,7 +100,8 @@ def _set(working: WorkingCopy, event: EventPlan, given: HandedOver, row_id: str 
         working.states[update.key] = replace(working.state(update.key), status=seen)
     elif known and known.value is not Status.SUBSCRIBED:
         # Reason, campaign and time are those of the opt-out that this row did not get.
-        seen = known
+        of_audience = {update.list_id} if update.list_id and known.audiences else set()
+        seen = replace(known, audiences=known.audiences | of_audience)
     event.reason = OPT_OUT_OF_REP if seen.origins else ""
     write_status(working, event, matches, seen)
 

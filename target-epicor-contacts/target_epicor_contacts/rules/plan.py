@@ -15,6 +15,7 @@ from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
 from target_epicor_contacts.contract.contact_update import ContactUpdate, Status
 from target_epicor_contacts.epicor.entities import EpicorRow
 from target_epicor_contacts.rules.address_change import apply_move, resolve
+from target_epicor_contacts.rules.audience_status import apply_audience_status
 from target_epicor_contacts.rules.consent import apply_status
 from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.policy import Rules
@@ -98,6 +99,7 @@ def _apply(working: WorkingCopy, event: EventPlan) -> None:
     event.followed = followed is not None and matches == followed
     event.lost = not matches and followed is not None
     apply_status(working, event, matches)
+    apply_audience_status(working, event, matches)
     apply_profile(working, event, matches)
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any, Literal
 
+from kinetic_mailchimp.audit.state.audience_matrix import AudienceMatrix, similar
 from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
+from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.settings.declaration import setting
+from typing_extensions import override
 
 from target_epicor_contacts.contract.contact_update import Status
 from target_epicor_contacts.epicor.columns import Columns
@@ -23,7 +27,7 @@ OPT_OUTS = (Status.UNSUBSCRIBED, Status.COMPLAINT, Status.CLEANED)
 
 
 @dataclass(frozen=True)
-class Policy:
+class Policy(AudienceMatrix):
     """Settings that decide which rows an event matches and what it changes."""
 
     match: tuple[Match, ...] = setting(
@@ -82,6 +86,24 @@ class Policy:
         None,
         description="Column for the campaign that caused it, such as `MC_Campaign_c`.",
     )
+    opt_outs_count_in: Mapping[str, tuple[str, ...]] = setting(
+        {},
+        title="Reach of opt-outs",
+        description=(
+            "Id of each audience of `audiences_by_company` → ids of further ones in which an opt-out of it "
+            "counts, `[]` for none: the person is unsubscribed there too, and the flag goes to the companies "
+            "that feed one of them. Without it, the flag goes to all companies, and each audience keeps its "
+            "own opt-outs. Complaints and bounces reach all companies in any case."
+        ),
+    )
+    audience_columns: Mapping[str, str] = setting(
+        {},
+        title="Status columns of audiences",
+        description=(
+            "Id of an audience → column for the person's status in it, such as `Dealers_c`: a text, or a "
+            "yes-or-no column that is true for who is out. An opt-out that a user of Epicor set there stays."
+        ),
+    )
     clear_on_subscribe: bool = setting(
         default=True,
         description="Whether a newer `subscribed` clears a flag; never one that a user of Epicor set.",
@@ -110,6 +132,47 @@ class Policy:
         """The kinds of rows to match."""
         return tuple(entity for entity in ENTITIES if entity.setting in self.match)
 
+    def counts_in(self, list_id: str) -> frozenset[str]:
+        """The ids of the audiences in which an opt-out of one counts: itself, and all that follow from it."""
+        found: set[str] = set()
+        waiting = [list_id]
+        while waiting:
+            if (one := waiting.pop()) not in found:
+                found.add(one)
+                waiting += self.opt_outs_count_in.get(one, ())
+        return frozenset(found)
+
+    def reaches(self, seen: StatusSeen, company: str) -> bool:
+        """True if an opt-out counts for the rows of a company.
+
+        A complaint, a bounce and the word of a rep do everywhere, and so does an audience that is not known.
+        """
+        if not self.opt_outs_count_in or seen.value is not Status.UNSUBSCRIBED or seen.origins:
+            return True
+        fed = self.audiences_by_company.get(company, ())
+        return not seen.audiences or any(
+            one in fed or one not in self.fed_audiences for one in seen.audiences
+        )
+
+    @override
+    def check_matrix(self) -> None:
+        super().check_matrix()
+        known = self.fed_audiences
+        for name, used in (
+            ("opt_outs_count_in", {*self.opt_outs_count_in, *chain(*self.opt_outs_count_in.values())}),
+            ("audience_columns", self.audience_columns if self.audiences_by_company else ()),
+        ):
+            for unknown in sorted(set(used) - known):
+                raise ConfigurationError(
+                    f"`{name}` names audience {unknown}, which `audiences_by_company` does not have.",
+                    advice=similar(unknown, known),
+                )
+        for missing in sorted(known - self.opt_outs_count_in.keys() if self.opt_outs_count_in else ()):
+            raise ConfigurationError(
+                f"`opt_outs_count_in` says nothing about audience {missing}.",
+                advice=f"Write `{missing}: []` if its opt-outs count there alone.",
+            )
+
 
 @dataclass(frozen=True)
 class Rules(Policy):
@@ -128,6 +191,7 @@ class Rules(Policy):
             reason_column=None,
             date_column=None,
             campaign_column=None,
+            audience_columns={},
             clear_on_subscribe=True,
             conflict_policy=ConflictPolicy.MAILCHIMP_WINS,
             allow_clear=True,
@@ -138,11 +202,15 @@ class Rules(Policy):
         """True if a status sets the flag."""
         return status in self.flag_statuses
 
+    def status_text(self, status: Status) -> str:
+        """The text for a status in a column."""
+        return (self.status_values or {}).get(status.value, status.value)
+
     def particulars(self, seen: StatusSeen) -> dict[str, Any]:
         """The values for the columns of the particulars."""
         is_out = self.opts_out(seen.value)
         wanted = {
-            self.status_column: (self.status_values or {}).get(seen.value.value, seen.value.value),
+            self.status_column: self.status_text(seen.value),
             self.reason_column: (seen.reason or "") if is_out else "",
             self.date_column: seen.cause.at,
             self.campaign_column: (seen.campaign_id or "") if is_out else "",
@@ -152,4 +220,5 @@ class Rules(Policy):
     def status_group(self) -> frozenset[str]:
         """The columns that belong to consent: written even when other columns of the row are refused."""
         particulars = self.status_column, self.reason_column, self.date_column, self.campaign_column
-        return frozenset(column for column in (self.flag_column, *particulars) if column)
+        wanted = self.flag_column, *particulars, *self.audience_columns.values()
+        return frozenset(column for column in wanted if column)

@@ -60,6 +60,29 @@ class StatusSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class AudienceSeen:
+    """The newest status in one audience.
+
+    Attributes:
+        event_time: Of the newest event about it; a complaint keeps its value under weaker opt-outs.
+        rows: Names of the rows in whose column this software wrote an opt-out: it may take those back.
+    """
+
+    event_time: EventTime
+    value: Status
+    rows: frozenset[str] = frozenset()
+
+    def to_json(self) -> dict[str, Any]:
+        """A form to store."""
+        return {**self.event_time.to_json(), "value": self.value.value, "rows": sorted(self.rows)}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> AudienceSeen:
+        """Read what `to_json` made."""
+        return cls(EventTime.from_json(stored), Status(stored["value"]), frozenset(stored["rows"]))
+
+
+@dataclass(frozen=True, slots=True)
 class FieldSeen:
     """The newest value that Mailchimp had in a field, as fingerprints.
 
@@ -94,6 +117,7 @@ class PersonState:
         rows: Row id to the fingerprints of fields in which that row differs from what Mailchimp has.
         moved: The address that the person went on to.
         settled: Time of the move that brought the person to this address, if any: older moves are overtaken.
+        audiences: The status in audiences that have a column, by id.
     """
 
     status: StatusSeen | None = None
@@ -101,6 +125,7 @@ class PersonState:
     rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     moved: Moved | None = None
     settled: EventTime | None = None
+    audiences: Mapping[str, AudienceSeen] = field(default_factory=dict)
 
     def taking_over(self, other: PersonState) -> PersonState:
         """This state joined with that of the address the person had before; of each part the newer one."""
@@ -112,8 +137,17 @@ class PersonState:
             known = fields.get(column)
             if known is None or seen.event_time.age(known.event_time) is not Age.OLDER:
                 fields[column] = seen
+        audiences = dict(other.audiences)
+        for list_id, here in self.audiences.items():
+            before = audiences.get(list_id)
+            if before is None or here.event_time.age(before.event_time) is not Age.OLDER:
+                audiences[list_id] = replace(here, rows=here.rows | (before.rows if before else frozenset()))
         return PersonState(
-            status=status, fields=fields, rows={**other.rows, **self.rows}, settled=self.settled
+            status=status,
+            fields=fields,
+            rows={**other.rows, **self.rows},
+            settled=self.settled,
+            audiences=audiences,
         )
 
     def forgetting(self, columns: frozenset[str], before: PersonState) -> PersonState:
@@ -137,6 +171,7 @@ class PersonState:
             "rows": {row_id: dict(values) for row_id, values in self.rows.items() if values},
             "moved": self.moved and {**self.moved.event_time.to_json(), "to": self.moved.to},
             "settled": self.settled and self.settled.to_json(),
+            "audiences": {list_id: seen.to_json() for list_id, seen in self.audiences.items()},
         }
         return {name: value for name, value in stored.items() if value}
 
@@ -155,4 +190,7 @@ class PersonState:
             rows=stored.get("rows", {}),
             moved=Moved(EventTime.from_json(moved), moved["to"]) if moved else None,
             settled=EventTime.from_json(settled) if settled else None,
+            audiences={
+                list_id: AudienceSeen.from_json(seen) for list_id, seen in stored.get("audiences", {}).items()
+            },
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -69,6 +69,20 @@ class AudienceDirectory:
             if list_id not in self._audiences:
                 self._audiences[list_id] = self._prepared(self._read(found), self._schemas.values())
         return self._audiences[list_id]
+
+    def names(self, list_ids: Collection[str]) -> dict[str, str]:
+        """The names of the audiences that companies feed, by id.
+
+        Raises:
+            ConfigurationError: The account does not have one of them.
+        """
+        known = {str(found["id"]): str(found.get("name") or found["id"]) for found in self._all()}
+        for unknown in sorted(set(list_ids) - known.keys()):
+            raise ConfigurationError(
+                f"`audiences_by_company`: the account has no audience with the id {unknown!r}.",
+                advice=f"Name an id. The account has: {self.listed()}.",
+            )
+        return {list_id: known[list_id] for list_id in list_ids}
 
     def listed(self) -> str:
         """The audiences of the account, for a message: names, and ids in parentheses."""

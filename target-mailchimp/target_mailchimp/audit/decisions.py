@@ -39,11 +39,29 @@ def of_invalid(invalid: InvalidRecord, *, keep: bool) -> Decision:
         action=Action.QUARANTINED if keep else Action.SKIPPED,
         reason=invalid.reason,
         detail=invalid.detail,
-        subject=_text(invalid.raw.get("email_address")),
+        subject=invalid.address,
         source_key=invalid.source_key,
         source_updated_on=_text(invalid.raw.get("source_updated_on")),
         consent="unsubscribed" if invalid.opted_out else None,
         dead_letter=invalid.raw if keep else None,
+    )
+
+
+def of_unfed(stream: str, source_key: str | None, address: str | None = None) -> Decision:
+    """The decision about a record of a company that feeds no audience.
+
+    Args:
+        stream: The stream of the record.
+        source_key: The row.
+        address: The address in it.
+    """
+    return Decision(
+        stream=stream,
+        action=Action.SKIPPED,
+        reason="company_feeds_no_audience",
+        detail="`audiences_by_company` has no audience for the company of this row.",
+        subject=address or None,
+        source_key=source_key,
     )
 
 

@@ -40,6 +40,9 @@ HANDLED_ATTRIBUTES = frozenset(
 )
 """Lower-case properties that mean something; those that begin with `source_` do too, and are never sent."""
 
+COUNTED = "opt_outs_of_audiences"
+"""The stream of opt-outs of one audience that count in another one, which no tap has."""
+
 NEW_STATUSES = frozenset({"subscribed", "pending", "transactional", "unsubscribed", "cleaned"})
 _OPTED_IN = frozenset({"subscribed", "pending", "transactional"})
 
@@ -101,6 +104,10 @@ class MemberRecord(msgspec.Struct, frozen=True):
         """All rows that this record stands for, the newest last."""
         return (*self.others, self)
 
+    def bound_to(self, list_id: str) -> MemberRecord:
+        """The record for one audience; a dead letter of it goes there alone."""
+        return replace(self, audience=list_id, raw={**self.raw, "list_id": list_id})
+
     def with_flags(self, flags: Mapping[str, FlagState]) -> MemberRecord:
         """The record with the flags that this software has set on its rows, by the name of the row."""
         others = tuple(row.with_flags(flags) for row in self.others)
@@ -123,6 +130,12 @@ class InvalidRecord(msgspec.Struct, frozen=True):
     def source_key(self) -> str | None:
         """The key of the row at its source."""
         return _text(self.raw.get("source_key")) or None
+
+    @property
+    def address(self) -> str | None:
+        """The text in place of the address; None where there is none."""
+        value = self.raw.get("email_address")
+        return None if value is None else str(value)
 
     @property
     def source(self) -> str:

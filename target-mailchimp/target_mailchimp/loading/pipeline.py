@@ -17,6 +17,7 @@ from target_mailchimp.audience.directory import AudienceDirectory, require_audie
 from target_mailchimp.audit import decisions as report
 from target_mailchimp.audit.quality import Quality
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, read_record
+from target_mailchimp.loading.routing import routed
 from target_mailchimp.planning.batch_planner import Planned, Planner
 from target_mailchimp.planning.membership import Membership
 from target_mailchimp.rules.plan import Write
@@ -58,6 +59,7 @@ class Loader:
         self._quality = quality
         self._memberships: dict[str, Membership] = {}
         self._invalid: list[InvalidRecord] = []
+        self._unfed: list[MemberRecord | InvalidRecord] = []
         self._unplanned: list[MemberRecord] = []
         self._pending: dict[str, list[Write]] = {}
         self._in_flight: dict[Future[None], _Job] = {}
@@ -78,9 +80,13 @@ class Loader:
         Raises:
             ConnectorError: The run cannot go on.
         """
-        self._run.read()
-        self._accept(read_record(stream, record))
-        if max(len(self._unplanned), len(self._invalid)) >= self._settings.batch_size:
+        read = read_record(stream, record)
+        entries = routed(read, self._settings)
+        self._run.read(max(len(entries), 1))
+        self._unfed += () if entries else (read,)
+        for entry in entries:
+            self._accept(entry)
+        if max(len(self._unplanned), len(self._invalid), len(self._unfed)) >= self._settings.batch_size:
             self._plan_all()
 
     def _accept(self, entry: MemberRecord | InvalidRecord) -> None:
@@ -128,10 +134,11 @@ class Loader:
     def own_audiences(self) -> list[Audience]:
         """The audiences that the settings name, and those that records named."""
         found = {list_id: self._directory.get(list_id) for list_id in self._memberships}
+        settings = self._settings
         for stream in self._streams:
-            if self._settings.list_id or (self._settings.list_id_by_stream or {}).get(stream):
-                audience = self._directory.get(self._settings.audience_of(stream))
-                found[audience.id] = audience
+            if settings.fed_audiences or settings.list_id or (settings.list_id_by_stream or {}).get(stream):
+                audiences = map(self._directory.get, settings.audiences_of_stream(stream))
+                found |= {audience.id: audience for audience in audiences}
         return list(found.values())
 
     def abandon(self, error: BaseException) -> None:
@@ -176,8 +183,9 @@ class Loader:
     def _record_invalid(self) -> None:
         keep = self._settings.on_invalid == "dead_letter"
         made = [report.of_invalid(invalid, keep=keep) for invalid in self._invalid]
+        made += [report.of_unfed(entry.stream, entry.source_key, entry.address) for entry in self._unfed]
         self._record(made, self._quality.of_invalid(self._invalid))
-        self._invalid = []
+        self._invalid, self._unfed = [], []
 
     def _by_audience(self) -> list[tuple[Audience, list[MemberRecord]]]:
         """The records to plan; those that name no audience of the account fail."""

@@ -75,12 +75,19 @@ class PurchaseBook:
         invalid = [entry for entry in self._taken if isinstance(entry, InvalidRecord)]
         if invalid:
             self._run.record([report.of_invalid(entry, keep=keep) for entry in invalid])
+        unfed: list[Decision] = []
         if self._settings.sums_purchases:
             for entry in self._taken:
                 if isinstance(entry, Purchase):
-                    by_audience[self._settings.audience_of(entry.stream)].append(entry)
+                    fed = self._settings.audiences_fed(entry.stream, entry.key)
+                    self._run.read(max(len(fed) - 1, 0))
+                    unfed += () if fed else (report.of_unfed(entry.stream, entry.key),)
+                    for named in fed:
+                        by_audience[named].append(entry)
         else:
             self._run.record(_ignored(entry) for entry in self._taken if isinstance(entry, Purchase))
+        if unfed:
+            self._run.record(unfed)
         for named, purchases in by_audience.items():
             ledger = PurchaseLedger(self._trail, self._directory.get(named).id)
             changes, is_new = ledger.changes(purchases)

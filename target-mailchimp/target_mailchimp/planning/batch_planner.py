@@ -110,7 +110,7 @@ class Planner:
         if waiting:
             winners = [with_waiting(record, waiting.get(record.member, ())) for record in winners]
         self._suppressed_before = membership.suppressed(
-            record.member for record in winners if record.by_person and states[record.member]
+            record for record in winners if record.by_person and states[record.member]
         )
         winners = self._with_flags(winners, states, member_of)
         # Before anything is written: no other record may find a subscriber at an address that is nobody's.

@@ -28,6 +28,7 @@ from target_mailchimp.audience.tags import tags_to_restore
 from target_mailchimp.contract.member_record import MemberRecord, read_record
 from target_mailchimp.planning.purchases import due_namespace
 from target_mailchimp.rules.hand_over import lost_flag
+from target_mailchimp.rules.suppression import is_known_opt_out
 
 logger = logging.getLogger(__name__)
 
@@ -168,10 +169,14 @@ class Membership:
             for member, rows in found.items()
         }
 
-    def suppressed(self, members: Iterable[str]) -> set[str]:
-        """Those of some members whom an opt-out of another tool has reached before."""
-        found = self._waiting.get_many(members)
-        return {member for member, rows in found.items() if any(row.by_person for row in read_rows(rows))}
+    def suppressed(self, opt_outs: Iterable[MemberRecord]) -> set[str]:
+        """The members whom opt-outs of another tool reached before; of another audience, these very ones."""
+        asked = {opt_out.member: opt_out for opt_out in opt_outs}
+        return {
+            member
+            for member, rows in self._waiting.get_many(asked).items()
+            if any(is_known_opt_out(asked[member], row) for row in read_rows(rows))
+        }
 
     def note(self, states: Mapping[str, MemberState | None]) -> None:
         """Take note of states; None for an address that is nobody's."""

@@ -79,7 +79,8 @@ class Comparison(Loader):
         self.flush()
         self._incomplete.discard(stream)
         self._complete.add(stream)
-        self.open(self._directory.get(self._settings.audience_of(stream)))
+        for named in self._settings.audiences_of_stream(stream):
+            self.open(self._directory.get(named))
         if not self._makes_members(stream):
             return
         for list_id, membership in self._memberships.items():

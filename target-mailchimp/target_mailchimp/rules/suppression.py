@@ -1,14 +1,14 @@
-"""Decides about opt-outs that people once stated elsewhere: they lower consent once, and keep people out."""
+"""Decides about opt-outs that people stated elsewhere: they lower consent once, and keep people out."""
 
 from __future__ import annotations
 
 from kinetic_mailchimp.audit.state.flag_state import FlagCause
 from kinetic_mailchimp.audit.state.handover import Handover, HandoverAction
-from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState
+from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState, is_before
 from kinetic_mailchimp.audit.trail.decision import Action
 
 from target_mailchimp.audience.audience import Audience
-from target_mailchimp.contract.member_record import MemberRecord
+from target_mailchimp.contract.member_record import COUNTED, MemberRecord
 from target_mailchimp.rules.plan import SUPPRESSED, NoWrite, Write
 
 _KEPT_OUT = "Nobody with this address is a member. It is remembered, and no row makes the person one."
@@ -20,7 +20,7 @@ _RETURNED = "The person came back after the time of this opt-out."
 def plan_suppression(
     record: MemberRecord, state: MemberState | None, audience: Audience, *, is_known: bool
 ) -> NoWrite | Write:
-    """Decide about an opt-out of another tool.
+    """Decide about an opt-out of another tool, or of another audience.
 
     Args:
         record: The opt-out.
@@ -37,6 +37,19 @@ def plan_suppression(
     if state.returned_after(record.source_updated_on or ""):
         return NoWrite(record, Action.SUPERSEDED, SUPPRESSED, _RETURNED, waits=True)
     return Write(record, audience, state, state, new_status="unsubscribed", lower=True, reason=SUPPRESSED)
+
+
+def is_known_opt_out(opt_out: MemberRecord, remembered: MemberRecord) -> bool:
+    """Tell whether an opt-out reached its member before: an old list says once what it says.
+
+    Args:
+        opt_out: The opt-out, of another tool or of another audience.
+        remembered: A record that came before.
+    """
+    if not remembered.by_person or opt_out.stream != COUNTED:
+        return remembered.by_person
+    is_newer = is_before(remembered.source_updated_on or "", opt_out.source_updated_on or "")
+    return remembered.stream == COUNTED and not is_newer
 
 
 def flag_of_suppression(record: MemberRecord, list_id: str) -> Handover | None:

@@ -1,51 +1,17 @@
-"""The commands `person`, `runs` and `run`: what happened to whom, and in which run."""
+"""The commands `runs` and `run`: what happened in which run."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import astuple
 
 import click
 
 from kinetic_mailchimp.audit.cli.common import opened, plugin_option, run_or_newest
 from kinetic_mailchimp.audit.cli.tables import make_console, print_history, runs_table
-from kinetic_mailchimp.audit.reading.consent import find_last_consent
 from kinetic_mailchimp.audit.reading.formatting import count_of, format_counts, format_time, printable
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
 from kinetic_mailchimp.audit.reading.reports.export import write_json
 from kinetic_mailchimp.audit.reading.runs import correlated_runs, latest_runs, read_directions
-
-
-@click.command()
-@click.argument("email")
-@click.pass_context
-def person(ctx: click.Context, email: str) -> None:
-    """Show what happened to EMAIL, in both directions, oldest first."""
-    with opened(ctx) as trail:
-        found = list(entries(trail, EntryFilter(email=email)))
-        with trail.database.reading() as connection:
-            last_consent = find_last_consent(connection, trail.person(email))
-            directions = read_directions(connection)
-    console = make_console()
-    decisions = [entry for entry in found if entry.part_of is None]
-    if not decisions:
-        console.print(f"The trail has no decision about {printable(email)}.", markup=False)
-        return
-    first, last = format_time(decisions[0].recorded_at), format_time(decisions[-1].recorded_at)
-    console.print(
-        f"{printable(email)}: {count_of(len(decisions), 'decision')} from {first} to {last} UTC",
-        style="bold",
-        markup=False,
-    )
-    if last_consent:
-        recorded_at, run_id, seq = astuple(last_consent.key)
-        console.print(
-            f"Last known consent: {last_consent.consent} ({format_time(recorded_at)};"
-            f" {last_consent.action}, run {run_id} entry {seq})",
-            markup=False,
-        )
-    console.print()
-    print_history(console, found, directions)
 
 
 @click.command()

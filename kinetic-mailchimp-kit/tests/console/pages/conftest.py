@@ -14,12 +14,16 @@ import requests
 import uvicorn
 from fastapi import FastAPI
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Direction
+from kinetic_mailchimp.audit.state.audience_matrix import AUDIENCES_NAMESPACE, KnownAudience
+from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState
 from kinetic_mailchimp.audit.state.ledger import apply_changes
+from kinetic_mailchimp.audit.state.member_state import MemberState, SourceRow, members_namespace
 from kinetic_mailchimp.audit.state.quality import QUALITY_NAMESPACE, Finding
 from kinetic_mailchimp.console.pages.app import create_app
 from kinetic_mailchimp.console.pages.command import LIMITS
 from kinetic_mailchimp.console.pages.settings import PagesSettings
 from kinetic_mailchimp.kit.server.bounded_server import bounded_protocol
+from kinetic_mailchimp.mailchimp import subscriber_hash
 
 DIRECTIONS = {
     "target-mailchimp": Direction("Epicor", "Mailchimp"),
@@ -41,6 +45,21 @@ FINDINGS = {
 }
 TOKEN = "a-token-of-the-tests-alone"
 ADA = "ada.lovelace@example.com"
+AUDIENCES: dict[str, dict[str, Any]] = {
+    AUDIENCES_NAMESPACE: {
+        "1a2b3c4d5e": KnownAudience("Dealers", ("EPIC06", "EPIC07")),
+        "93426b2d3f": KnownAudience("Consumers", ("EPIC07",)),
+    },
+    members_namespace("1a2b3c4d5e"): {
+        subscriber_hash(ADA): MemberState(
+            ADA,
+            "unsubscribed",
+            rows={"members/Customer EPIC06/11": SourceRow(), "members/Customer EPIC07/4": SourceRow()},
+        )
+    },
+    members_namespace("93426b2d3f"): {subscriber_hash(ADA): MemberState(ADA, "subscribed")},
+    FLAGS_NAMESPACE: {"Customer EPIC06/11": FlagState(ADA, list_id="1a2b3c4d5e")},
+}
 GONE = {11: ADA, 9: "the.department.with.a.long.name@subsidiary.example.com"}
 
 
@@ -244,6 +263,7 @@ def filled(sqlite_trail: AuditTrail, clock: Any) -> AuditTrail:
         pipeline="prod:forward",
     )
     with sqlite_trail.database.writing() as connection:
-        apply_changes(connection, {QUALITY_NAMESPACE: FINDINGS}, run_id=0, now="2026-03-01T09:30:00.000000Z")
+        changes: dict[str, Any] = {QUALITY_NAMESPACE: FINDINGS, **AUDIENCES}
+        apply_changes(connection, changes, run_id=0, now="2026-03-01T09:30:00.000000Z")
     clock.advance(minutes=20)
     return sqlite_trail

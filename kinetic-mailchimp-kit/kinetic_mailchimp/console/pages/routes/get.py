@@ -11,6 +11,7 @@ from typing import Final
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
+from kinetic_mailchimp.audit.reading.audiences import read_audiences
 from kinetic_mailchimp.audit.reading.consent import find_last_consent
 from kinetic_mailchimp.audit.reading.dead_letters import count_waiting, waiting_plugins
 from kinetic_mailchimp.audit.reading.decision_details import DecisionDetail, load_details
@@ -27,6 +28,7 @@ from kinetic_mailchimp.audit.trail.letter_states import OPEN
 from kinetic_mailchimp.console.pages.overview import build_overview
 from kinetic_mailchimp.console.pages.plots import SPANS
 from kinetic_mailchimp.console.pages.site import Site
+from kinetic_mailchimp.mailchimp import subscriber_hash
 
 _DIGEST: Final = re.compile("[0-9a-f]{32}")
 
@@ -111,12 +113,14 @@ def _add_people(router: APIRouter, site: Site) -> None:
             last_consent = find_last_consent(connection, person)
         if not details and start is None:
             return views.page(request, "people", HTTPStatus.NOT_FOUND, here="people", unknown=True)
+        address = _address(trail, details, person)
         return views.page(
             request,
             "person",
             here="people",
             digest=digest,
-            address=_address(trail, details, person),
+            address=address,
+            audiences=read_audiences(trail, address, vendor_hash=subscriber_hash) if address else None,
             details=details,
             directions=directions,
             last_consent=last_consent,
