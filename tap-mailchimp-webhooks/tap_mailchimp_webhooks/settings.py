@@ -59,7 +59,7 @@ class TapSettings(InboxSettings, AudienceSettings):
     )
     campaign_results_days: int = setting(
         30,
-        description="The stream `campaign_results` reads what became of the campaigns sent within so many days.",
+        description="The stream `campaign_results` reads the results of campaigns sent within so many days.",
         minimum=1,
         maximum=365,
     )

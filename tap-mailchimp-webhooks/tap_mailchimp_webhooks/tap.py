@@ -28,12 +28,8 @@ from typing_extensions import override
 from tap_mailchimp_webhooks.settings import TapSettings
 from tap_mailchimp_webhooks.streams.base import EventSource
 from tap_mailchimp_webhooks.streams.campaign_events import CampaignEventsStream
-from tap_mailchimp_webhooks.streams.campaign_results import (
-    Campaign,
-    CampaignResultsStream,
-    Marks,
-    changed_campaigns,
-)
+from tap_mailchimp_webhooks.streams.campaign_reports import Campaign, Marks, changed_campaigns
+from tap_mailchimp_webhooks.streams.campaign_results import CampaignResultsStream
 from tap_mailchimp_webhooks.streams.contact_events import ContactEventsStream
 from tap_mailchimp_webhooks.streams.opt_outs import OptOutsStream, present_opt_outs
 from tap_mailchimp_webhooks.streams.webhooks import WebhooksStream
@@ -278,7 +274,8 @@ class TapMailchimpWebhooks(CheckedTap, EventSource):
         self.logger.warning("The catch-up failed; the events that are there go out first.")
         self._catch_up_failure = error
 
-    def _end_if_stopped(self) -> None:
+    @override
+    def end_if_stopped(self) -> None:
         if self._signal is not None:
             self.logger.warning("Signal %d: ended with the state of what is out.", self._signal)
             sys.exit(EXIT_BY_SIGNAL + self._signal)

@@ -1,4 +1,4 @@
-"""The stream of what became of campaigns: each recipient, then only what is new, and no campaign for another."""
+"""The stream of campaign results: each recipient, then only what is new; no campaign waits for another."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
 from simulators.mailchimp.testing import RunningMailchimp
-from tap_mailchimp_webhooks.streams.campaign_results import result_record
+from tap_mailchimp_webhooks.streams.campaign_reports import result_record
 from tap_mailchimp_webhooks.tap import TapMailchimpWebhooks
 
 PEOPLE = [f"person{number}@example.com" for number in range(5)]
@@ -146,7 +146,11 @@ def test_while_a_campaign_is_being_sent_every_recipient_comes(poller: Poller) ->
 def test_a_campaign_that_cannot_be_read_costs_no_other_and_comes_with_the_next_run(poller: Poller) -> None:
     control = poller.mailchimp.control
     broken, whole = control.add_campaign(), control.add_campaign()
-    refusal = {"kind": "answer", "status": 400, "text": '{"title": "Bad Request", "status": 400, "detail": "No."}'}
+    refusal = {
+        "kind": "answer",
+        "status": 400,
+        "text": '{"title": "Bad Request", "status": 400, "detail": "No."}',
+    }
     control.set_faults([{"match": {"path": f"{broken}/email-activity"}, "effect": refusal}])
     with pytest.raises(ConnectorError):
         poller.run()

@@ -1,4 +1,4 @@
-"""Takes campaign results to the columns and CRM calls that show them, and events of campaigns to the trail."""
+"""Takes campaign results to the columns and CRM calls that show them, and campaign events to the trail."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from target_epicor_contacts.rules.matching import MatchKind
 from target_epicor_contacts.rules.plan import BatchPlan
 from target_epicor_contacts.rules.policy import Rules
 from target_epicor_contacts.rules.working_copy import WorkingCopy
-from target_epicor_contacts.settings import WriteSettings
+from target_epicor_contacts.settings import Unmatched, WriteSettings
 from target_epicor_contacts.state.known_members import read_known_members
 from target_epicor_contacts.state.result_history import RESULTS_NAMESPACE, ResultHistory
 
@@ -45,8 +45,10 @@ class ResultProcessor(EventProcessor):
         calls: The results that become CRM calls.
     """
 
-    def __init__(self, dependencies: Dependencies, rules: Rules, settings: WriteSettings, calls: Calls) -> None:
-        unmatched = "ignore" if settings.unmatched == "ignore" else "record"
+    def __init__(
+        self, dependencies: Dependencies, rules: Rules, settings: WriteSettings, calls: Calls
+    ) -> None:
+        unmatched: Unmatched = "ignore" if settings.unmatched == "ignore" else "record"
         super().__init__(dependencies, rules, replace(settings, unmatched=unmatched))
         self._calls = calls
 

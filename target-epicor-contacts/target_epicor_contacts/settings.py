@@ -72,8 +72,11 @@ class WriteSettings(Policy, RunSettings):
     )
     result_columns: Mapping[str, str] = setting(
         {},
-        description="Campaign results → the column that shows them: `sent`, `opened`, `clicked`, `bounced` (campaigns "
-        "of a year), `last_sent_at`, `last_opened_at`, `last_clicked_at`, `last_bounced_at`, `last_campaign`.",
+        description=(
+            "Campaign results → the column that shows them: `sent`, `opened`, `clicked`, `bounced` "
+            "(campaigns of a year), `last_sent_at`, `last_opened_at`, `last_clicked_at`, `last_bounced_at`, "
+            "`last_campaign`."
+        ),
         schema={
             "type": ["object"],
             "properties": {name: {"type": ["string"]} for name in (*COUNTS, *LAST_TIMES, LAST_CAMPAIGN)},
@@ -82,8 +85,10 @@ class WriteSettings(Policy, RunSettings):
     )
     result_calls: Mapping[str, str] = setting(
         {},
-        description="Campaign results that become CRM calls of the customer's sales rep → CallTypeCode: `sent`, "
-        "`opened`, `clicked`, `bounced`; one per contact, campaign and result.",
+        description=(
+            "Campaign results that become CRM calls of the customer's sales rep → CallTypeCode: `sent`, "
+            "`opened`, `clicked`, `bounced`; one per contact, campaign and result."
+        ),
         schema={
             "type": ["object"],
             "properties": {name: {"type": ["string"]} for name in RESULTS},

@@ -81,7 +81,9 @@ def test_results_of_campaigns_come_back(project, documented):
     members = documented.members()
     contacts = {email_key(row["EMailAddress"]) for row in rows(documented, "CustCnt")}
     person = next(
-        address for address in sorted(contacts & members.keys()) if members[address].get("status") == "subscribed"
+        address
+        for address in sorted(contacts & members.keys())
+        if members[address].get("status") == "subscribed"
     )
     audience = {"list_id": documented.mailchimp["list_id"], "subject": "Spring news"}
     campaign = documented.mailchimp_control("POST", "/campaigns", json=audience)["campaign_id"]

@@ -39,7 +39,8 @@ def configure(stage: Stage, **of_target: Any) -> None:
     }
     for name, config in ((TAP, tap), (TARGET, target)):
         (folder / f"{name}.json").write_text(json.dumps(config))
-    catalog = json.loads(stage.run(TAP, "--config", str(folder / f"{TAP}.json"), "--discover", log="catalog"))
+    said = stage.run(TAP, "--config", str(folder / f"{TAP}.json"), "--discover", log="catalog")
+    catalog = json.loads(said[said.index("\n{") :])
     for entry in catalog["streams"]:
         wanted = entry["tap_stream_id"] in {"campaign_results", "campaign_events"}
         entry["selected"] = wanted
@@ -56,7 +57,9 @@ def sync(stage: Stage, log: str) -> None:
     tap = f"{PROGRAMS / TAP} --config {TAP}.json --catalog catalog.json --state state.json"
     line = f"{tap} 2>tap.log | {PROGRAMS / TARGET} --config {TARGET}.json 2>target.log | tail -n 1"
     script = stage.folder / "sync.sh"
-    script.write_text(f"set -eo pipefail; cd {folder}; {line} > next.json; [ ! -s next.json ] || mv next.json state.json")
+    script.write_text(
+        f"set -eo pipefail; cd {folder}; {line} > next.json; [ ! -s next.json ] || mv next.json state.json"
+    )
     stage.run("/bin/bash", str(script), log=log)
 
 
@@ -108,7 +111,7 @@ def test_results_reach_columns_and_calls_once_and_a_further_run_writes_nothing(s
 
     stage.epicor_control("DELETE", "/requests")
     sync(stage, "second")
-    assert stage.epicor_control("GET", "/requests") == [] or written(stage) == []
+    assert written(stage) == []
     assert len(stage.decisions()) == len(decisions)
 
     # Without its state, the tap reads everything again, and the target knows it.

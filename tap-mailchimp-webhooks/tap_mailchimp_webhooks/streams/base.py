@@ -15,7 +15,7 @@ from typing_extensions import override
 
 if TYPE_CHECKING:
     from tap_mailchimp_webhooks.inbox.store import StoredEvent
-    from tap_mailchimp_webhooks.streams.campaign_results import Campaign, Marks
+    from tap_mailchimp_webhooks.streams.campaign_reports import Campaign, Marks
     from tap_mailchimp_webhooks.streams.event_reader import EventReader
 
 

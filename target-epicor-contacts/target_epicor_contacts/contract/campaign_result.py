@@ -1,4 +1,4 @@
-"""Reads campaign results: if a person opened, clicked or bounced, and when; and tells campaigns themselves."""
+"""Reads campaign results: if a person opened, clicked or bounced, and when; and knows campaign events."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from target_epicor_contacts.contract.event_order import EventTime
 RESULT_ID = "result_id"
 """The property that makes a record one of a result, and names it."""
 RESULTS = ("sent", "opened", "clicked", "bounced")
-"""What may have happened to a campaign; `bounced` is for good, since Mailchimp tries again otherwise."""
+"""The results of a campaign; `bounced` is for good, since Mailchimp tries again otherwise."""
 _OF_CAMPAIGN_EVENT = frozenset({"campaign_id", "subject", "status"})
 
 
 @dataclass(frozen=True, slots=True)
 class CampaignResult:
-    """What became of a campaign with one person.
+    """The result of a campaign with one person.
 
     Attributes:
         update: The person who had the address when the campaign was sent, and the record.
@@ -55,7 +55,11 @@ class CampaignResult:
             "bounced": f"Bounced: {times.get('bounced')}. Mailchimp sends nothing more to this address.",
         }
         campaign = f"Campaign: {self.title or 'without a title'} ({self.campaign_id})"
-        return [f"Address: {self.update.email}", campaign, *(lines[name] for name in RESULTS if name in times)]
+        return [
+            f"Address: {self.update.email}",
+            campaign,
+            *(lines[name] for name in RESULTS if name in times),
+        ]
 
 
 def parse_result(stream: str, record: Mapping[str, Any]) -> CampaignResult | InvalidUpdateError:
@@ -73,7 +77,7 @@ def parse_result(stream: str, record: Mapping[str, Any]) -> CampaignResult | Inv
 
 def is_campaign_event(record: Mapping[str, Any]) -> bool:
     """True for an event of a campaign, which is about no person."""
-    return _OF_CAMPAIGN_EVENT <= record.keys() and "email" not in record
+    return record.keys() >= _OF_CAMPAIGN_EVENT and "email" not in record
 
 
 def _parse(stream: str, record: Mapping[str, Any]) -> CampaignResult:

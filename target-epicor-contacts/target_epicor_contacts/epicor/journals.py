@@ -237,7 +237,7 @@ class JournalWriter:
     def _find_reps(self, company: str, numbers: Collection[int]) -> None:
         """Learn the sales reps of customers, by their numbers."""
 
-        def reps(numbers: Sequence[int]) -> list[Mapping[str, Any]]:
+        def reps(numbers: Sequence[int]) -> Sequence[Mapping[str, Any]]:
             return self._client.read(
                 company,
                 CUSTOMER.path,

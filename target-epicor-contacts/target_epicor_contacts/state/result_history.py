@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+import msgspec
 from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
 
 from target_epicor_contacts.contract.campaign_result import RESULTS, CampaignResult
@@ -31,7 +32,7 @@ class ResultHistory(LedgerValue, frozen=True):
         last_campaign: The title of the newest one.
     """
 
-    campaigns: dict[str, Times] = {}
+    campaigns: dict[str, Times] = msgspec.field(default_factory=dict)
     last_campaign: str = ""
 
     def with_result(self, result: CampaignResult) -> ResultHistory:

@@ -123,5 +123,7 @@ def test_reports_tell_who_got_a_campaign_and_what_they_did(api: PlainClient) -> 
     assert campaign in [one["id"] for one in api.get("/reports").json()["reports"]]
     later = {"since_send_time": "2100-01-01T00:00:00+00:00"}
     assert api.get("/reports", **later).json()["reports"] == []
-    lines = api.get(f"{member_path('a@example.com')}/activity-feed", activity_filters="open").json()["activity"]
+    lines = api.get(f"{member_path('a@example.com')}/activity-feed", activity_filters="open").json()[
+        "activity"
+    ]
     assert [line["campaign_id"] for line in lines] == [campaign] * 2

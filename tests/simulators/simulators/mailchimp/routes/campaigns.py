@@ -103,7 +103,11 @@ def _recipients(call: Call, campaign: Campaign) -> list[tuple[Member, list[Activ
     return [
         (
             member,
-            [line for line in member.activity if line.campaign_id == campaign.id and line.type in _IN_REPORTS],
+            [
+                line
+                for line in member.activity
+                if line.campaign_id == campaign.id and line.type in _IN_REPORTS
+            ],
         )
         for member in found
         if member
