@@ -57,6 +57,12 @@ class TapSettings(InboxSettings, AudienceSettings):
         description="Let the first catch-up find all opt-outs that Mailchimp knows, however old. "
         "Otherwise it begins one day before.",
     )
+    campaign_results_days: int = setting(
+        30,
+        description="The stream `campaign_results` reads the results of campaigns sent within so many days.",
+        minimum=1,
+        maximum=365,
+    )
     reader: str = setting(
         "default",
         description="The name of this pipeline in the inbox, if several read it: events are deleted only "

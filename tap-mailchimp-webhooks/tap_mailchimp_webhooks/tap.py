@@ -28,6 +28,8 @@ from typing_extensions import override
 from tap_mailchimp_webhooks.settings import TapSettings
 from tap_mailchimp_webhooks.streams.base import EventSource
 from tap_mailchimp_webhooks.streams.campaign_events import CampaignEventsStream
+from tap_mailchimp_webhooks.streams.campaign_reports import Campaign, Marks, changed_campaigns
+from tap_mailchimp_webhooks.streams.campaign_results import CampaignResultsStream
 from tap_mailchimp_webhooks.streams.contact_events import ContactEventsStream
 from tap_mailchimp_webhooks.streams.opt_outs import OptOutsStream, present_opt_outs
 from tap_mailchimp_webhooks.streams.webhooks import WebhooksStream
@@ -85,7 +87,13 @@ class TapMailchimpWebhooks(CheckedTap, EventSource):
 
     @override
     def discover_streams(self) -> list[Stream]:
-        streams = (ContactEventsStream, CampaignEventsStream, WebhooksStream, OptOutsStream)
+        streams = (
+            ContactEventsStream,
+            CampaignEventsStream,
+            WebhooksStream,
+            OptOutsStream,
+            CampaignResultsStream,
+        )
         return [stream(self) for stream in streams]
 
     @override
@@ -151,7 +159,7 @@ class TapMailchimpWebhooks(CheckedTap, EventSource):
     @override
     def after_events(self) -> None:
         if not self.settings.follow:
-            self._end_if_stopped()
+            self.end_if_stopped()
         if self._catch_up_failure is not None:
             raise self._catch_up_failure
         self._end_if_unconfirmed()
@@ -159,7 +167,7 @@ class TapMailchimpWebhooks(CheckedTap, EventSource):
     @override
     def after_batch(self, *, is_empty: bool) -> None:
         if not self.settings.follow:
-            self._end_if_stopped()
+            self.end_if_stopped()
             return
         # The events that wait for Mailchimp's answer come next: they would come again and again.
         self._end_if_unconfirmed()
@@ -198,18 +206,32 @@ class TapMailchimpWebhooks(CheckedTap, EventSource):
 
     @override
     def opt_outs(self, *, is_tried_only: bool) -> Iterator[Mapping[str, Any]]:
-        if self._client is None:
-            if is_tried_only:
-                return
+        client = self._client_for(OptOutsStream.name, is_tried_only=is_tried_only)
+        if client is None:
+            return
+        # Half of a listing must not pass for a whole one: a signal ends it with a status that shows it.
+        self.end_if_stopped()
+        for record in present_opt_outs(client, self._audiences(client)):
+            yield record
+            self.end_if_stopped()
+
+    @override
+    def campaigns(self, marks: Marks, *, is_tried_only: bool) -> tuple[Sequence[Campaign], Marks]:
+        client = self._client_for(CampaignResultsStream.name, is_tried_only=is_tried_only)
+        if client is None:
+            return (), marks
+        self.end_if_stopped()
+        days = self.settings.campaign_results_days
+        return changed_campaigns(client, self.settings.list_ids, days, marks)
+
+    def _client_for(self, stream: str, *, is_tried_only: bool) -> MailchimpClient | None:
+        """The client for a stream that needs one; None where the stream is only tried out without."""
+        if self._client is None and not is_tried_only:
             raise ConfigurationError(
-                "The stream `opt_outs` is selected, and there are no credentials for Mailchimp.",
+                f"The stream `{stream}` is selected, and there are no credentials for Mailchimp.",
                 advice="Set `api_key` or `access_token`, or deselect the stream.",
             )
-        # Half of a listing must not pass for a whole one: a signal ends it with a status that shows it.
-        self._end_if_stopped()
-        for record in present_opt_outs(self._client, self._audiences(self._client)):
-            yield record
-            self._end_if_stopped()
+        return self._client
 
     def _audiences(self, client: MailchimpClient) -> Sequence[str]:
         return self.settings.list_ids or [str(found["id"]) for found in client.lists()]
@@ -252,7 +274,8 @@ class TapMailchimpWebhooks(CheckedTap, EventSource):
         self.logger.warning("The catch-up failed; the events that are there go out first.")
         self._catch_up_failure = error
 
-    def _end_if_stopped(self) -> None:
+    @override
+    def end_if_stopped(self) -> None:
         if self._signal is not None:
             self.logger.warning("Signal %d: ended with the state of what is out.", self._signal)
             sys.exit(EXIT_BY_SIGNAL + self._signal)

@@ -19,7 +19,7 @@ from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.tap import TapMailchimpWebhooks
 
-STREAMS = ("contact_events", "campaign_events", "webhooks", "opt_outs")
+STREAMS = ("contact_events", "campaign_events", "webhooks", "opt_outs", "campaign_results")
 SUITE = SuiteConfig(max_records_limit=20)
 # Which properties an event has is up to its type: some hold nothing but null here.
 ATTRIBUTES = SuiteConfig(max_records_limit=20, ignore_no_records=True)
@@ -46,6 +46,10 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TapTestRunner]:
         client.create_webhook(mailchimp.list_id, {"url": sink.url})
         for state in ("unsubscribed_by_contact", "cleaned"):
             mailchimp.control.put_members([{"email": f"{state}@example.com", "state": state}])
+        mailchimp.control.subscribe("subscribed@example.com")
+        campaign = mailchimp.control.add_campaign()
+        for act in ("open", "click", "bounce"):
+            mailchimp.control.act(act, "subscribed@example.com", campaign_id=campaign)
         config = {**credentials, "inbox_database_url": url}
         catalog = TapMailchimpWebhooks(config=config).catalog
         for entry in catalog.values():

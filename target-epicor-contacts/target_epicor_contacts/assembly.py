@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Executor
+from dataclasses import replace
 from functools import cached_property
 
 from kinetic_mailchimp.audit import AuditTrail, Run
@@ -24,19 +25,23 @@ from target_epicor_contacts.epicor.entities import (
     SYSTEM_ID,
     Entity,
 )
-from target_epicor_contacts.epicor.opt_out_log import MEMO, EvidenceWriter, crm_call
+from target_epicor_contacts.epicor.journals import MEMO, JournalWriter, crm_call
 from target_epicor_contacts.epicor.row_finder import RowFinder
 from target_epicor_contacts.epicor.row_writer import RowWriter
 from target_epicor_contacts.pipeline import Dependencies, EventProcessor
 from target_epicor_contacts.reconcile.comparison import Comparer
+from target_epicor_contacts.results import ResultProcessor
 from target_epicor_contacts.rules.policy import Rules
 from target_epicor_contacts.settings import WriteSettings
+from target_epicor_contacts.state.result_history import COUNTS, LAST_CAMPAIGN
 
 _TEXT = ("Edm.String",)
+_TIMES = ("Edm.DateTimeOffset", "Edm.Date", "Edm.String")
+_NUMBERS = ("Edm.Int32", "Edm.Int64", "Edm.Int16", "Edm.Byte", "Edm.Decimal", "Edm.Double", "Edm.String")
 _TYPES_OF_PARTICULARS: Mapping[str, tuple[str, ...]] = {
     "status_column": _TEXT,
     "reason_column": _TEXT,
-    "date_column": ("Edm.DateTimeOffset", "Edm.Date", "Edm.String"),
+    "date_column": _TIMES,
     "campaign_column": _TEXT,
 }
 
@@ -83,6 +88,9 @@ class Assembly:
                 columns.check(column, entities, origin=f"`{name}`", types=allowed)
         for column in settings.audience_columns.values():
             columns.check(column, entities, origin="`audience_columns`", types=("Edm.String", "Edm.Boolean"))
+        for name, column in settings.result_columns.items():
+            types_of_result = _NUMBERS if name in COUNTS else _TEXT if name == LAST_CAMPAIGN else _TIMES
+            columns.check(column, entities, origin=f"`result_columns`: {name}", types=types_of_result)
         return settings.rules(columns)
 
     def processor(
@@ -95,31 +103,47 @@ class Assembly:
             run: The present run in it.
             written_columns: The columns that the streams bring.
         """
-        client, settings, rules = self._client, self._settings, self.rules
-        finder = self._finder(written_columns)
+        settings, rules = self._settings, self.rules
         if settings.reconcile:
-            return Comparer(trail, run, finder, rules, settings)
+            return Comparer(trail, run, self._finder(written_columns), rules, settings)
+        dependencies = self._dependencies(trail, run, written_columns)
+        journals = {"memo": MEMO, "crm_call": crm_call(settings.crm_call_type)}
+        evidence = [journals[kind] for kind in settings.evidence]
+        dependencies = replace(
+            dependencies,
+            evidence=JournalWriter(self._client, evidence) if evidence else None,
+            creator=self._creator(dependencies.finder) if settings.unmatched == "create" else None,
+        )
+        return EventProcessor(dependencies, rules, settings)
+
+    def result_processor(self, trail: AuditTrail, run: Run) -> ResultProcessor:
+        """The processor of campaign results.
+
+        Args:
+            trail: The audit trail.
+            run: The present run in it.
+        """
+        settings = self._settings
+        calls = {
+            name: JournalWriter(self._client, [crm_call(call_type, names_rep=True)])
+            for name, call_type in settings.result_calls.items()
+        }
+        dependencies = self._dependencies(trail, run, settings.result_columns.values())
+        return ResultProcessor(dependencies, self.rules, settings, calls)
+
+    def _dependencies(self, trail: AuditTrail, run: Run, written_columns: Collection[str]) -> Dependencies:
+        """The part of the dependencies that events and results share."""
+        finder, settings = self._finder(written_columns), self._settings
         writer = RowWriter(
-            client,
+            self._client,
             finder,
-            rules.columns,
+            self.rules.columns,
             self._executor,
             mode=settings.write_mode,
             verify=settings.verify_writes,
-            first=rules.status_group(),
+            first=self.rules.status_group(),
         )
-        journals = {"memo": MEMO, "crm_call": crm_call(settings.crm_call_type)}
-        evidence = [journals[kind] for kind in settings.evidence]
-        dependencies = Dependencies(
-            trail=trail,
-            run=run,
-            finder=finder,
-            writer=writer,
-            evidence=EvidenceWriter(client, evidence) if evidence else None,
-            creator=self._creator(finder) if settings.unmatched == "create" else None,
-            is_replay=CORRELATION_VARIABLE in os.environ,
-        )
-        return EventProcessor(dependencies, rules, settings)
+        return Dependencies(trail, run, finder, writer, is_replay=CORRELATION_VARIABLE in os.environ)
 
     def has_handovers(self, trail: AuditTrail) -> bool:
         """True if flags that target-mailchimp found out about wait for a run of this kind."""
@@ -140,6 +164,8 @@ class Assembly:
         yield f"The columns for status exist: {', '.join(sorted(self.rules.status_group()))}."
         for name in settings.merge_fields:
             self.rules.columns.check(name, settings.entities, origin="`merge_fields`")
+        if settings.result_columns:
+            yield f"The columns for campaign results exist: {', '.join(settings.result_columns.values())}."
         for company in client.settings.companies:
             for entity in settings.entities:
                 client.read(company, entity.path, select=entity.key, top=1)

@@ -26,7 +26,7 @@ from target_epicor_contacts.audit.ledger_changes import (
 from target_epicor_contacts.contract.contact_update import ContactUpdate
 from target_epicor_contacts.epicor.contact_creator import ContactCreator, NewContact
 from target_epicor_contacts.epicor.entities import EpicorRow
-from target_epicor_contacts.epicor.opt_out_log import EvidenceWriter, OptOut
+from target_epicor_contacts.epicor.journals import Entry, JournalWriter, opt_out_entry
 from target_epicor_contacts.epicor.row_finder import RowFinder
 from target_epicor_contacts.epicor.row_write import RowWrite
 from target_epicor_contacts.epicor.row_writer import RowWriter
@@ -61,7 +61,7 @@ class Dependencies:
     run: Run
     finder: RowFinder
     writer: RowWriter
-    evidence: EvidenceWriter | None = None
+    evidence: JournalWriter | None = None
     creator: ContactCreator | None = None
     is_replay: bool = False
 
@@ -252,13 +252,13 @@ class EventProcessor:
         fatal = next((write.fatal for write in writes.values() if write.fatal), None)
         evidence: dict[tuple[str, str], ConnectorError] = {}
         if fatal is None and self._dependencies.evidence:
-            evidence = self._dependencies.evidence.write(self._opt_outs(planned, rows, writes))
+            evidence = self._dependencies.evidence.write(self._opt_outs(planned, rows, writes)).failed
             fatal = next((error for error in evidence.values() if not isinstance(error, DataError)), None)
         return self._result(writes=writes, new_contacts=new_contacts, evidence=evidence, fatal=fatal)
 
     def _opt_outs(
         self, planned: BatchPlan, rows: Mapping[str, EpicorRow], writes: Mapping[str, RowWrite]
-    ) -> list[OptOut]:
+    ) -> list[Entry]:
         """The opt-outs of a batch that hold, on each row that they reached."""
         missed = {
             row_id
@@ -266,7 +266,7 @@ class EventProcessor:
             if write.gone or self._rules.flag_column in write.refused
         }
         return [
-            OptOut(rows[row_id], event.update)
+            opt_out_entry(rows[row_id], event.update)
             for event in planned.events
             if event.update.status
             and self._rules.opts_out(event.update.status)

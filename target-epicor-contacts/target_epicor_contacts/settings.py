@@ -12,11 +12,13 @@ from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.settings.declaration import json_schema, read, setting
 from typing_extensions import override
 
+from target_epicor_contacts.contract.campaign_result import RESULTS
 from target_epicor_contacts.epicor.address_query import AddressFilter
 from target_epicor_contacts.epicor.columns import Columns
 from target_epicor_contacts.epicor.entities import CONTACT
 from target_epicor_contacts.epicor.row_sender import WriteMode
 from target_epicor_contacts.rules.policy import Policy, Rules
+from target_epicor_contacts.state.result_history import COUNTS, LAST_CAMPAIGN, LAST_TIMES
 
 Unmatched = Literal["record", "dead_letter", "create", "ignore"]
 OnInvalid = Literal["dead_letter", "skip"]
@@ -67,6 +69,31 @@ class WriteSettings(Policy, RunSettings):
     crm_call_type: str | None = setting(
         None,
         description="CallTypeCode for `crm_call`; it must exist in Epicor.",
+    )
+    result_columns: Mapping[str, str] = setting(
+        {},
+        description=(
+            "Campaign results → the column that shows them: `sent`, `opened`, `clicked`, `bounced` "
+            "(campaigns of a year), `last_sent_at`, `last_opened_at`, `last_clicked_at`, `last_bounced_at`, "
+            "`last_campaign`."
+        ),
+        schema={
+            "type": ["object"],
+            "properties": {name: {"type": ["string"]} for name in (*COUNTS, *LAST_TIMES, LAST_CAMPAIGN)},
+            "additionalProperties": False,
+        },
+    )
+    result_calls: Mapping[str, str] = setting(
+        {},
+        description=(
+            "Campaign results that become CRM calls of the customer's sales rep → CallTypeCode: `sent`, "
+            "`opened`, `clicked`, `bounced`; one per contact, campaign and result."
+        ),
+        schema={
+            "type": ["object"],
+            "properties": {name: {"type": ["string"]} for name in RESULTS},
+            "additionalProperties": False,
+        },
     )
     batch_size: int = setting(
         500,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from singer_sdk.sinks import Sink
 from typing_extensions import override
 
+from target_epicor_contacts.contract.campaign_result import RESULT_ID, is_campaign_event
 from target_epicor_contacts.settings import JSON_SCHEMA, WriteSettings
 from target_epicor_contacts.sinks import ContactUpdateSink
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from target_epicor_contacts.assembly import Assembly
     from target_epicor_contacts.pipeline import EventProcessor
     from target_epicor_contacts.reconcile.comparison import Comparer
+    from target_epicor_contacts.results import CampaignEventLog, ResultProcessor
 
 HANDOVER_SECONDS = 60.0
 """Between two looks for handovers while records come without an end, as from a tap that follows."""
@@ -117,7 +120,28 @@ class TargetEpicorContacts(AuditedTarget):
         """Apply a batch; its decisions are durable when this returns."""
         if time.monotonic() >= self._handovers_due_at:
             self._take_handovers()
-        self.processor.apply(stream, records)
+        for processor, of_it in itertools.groupby(records, self._processor_of):
+            processor.apply(stream, list(of_it))
+
+    def _processor_of(
+        self, record: Mapping[str, Any]
+    ) -> EventProcessor | Comparer | ResultProcessor | CampaignEventLog:
+        """The processor that a record is for."""
+        if RESULT_ID in record:
+            return self.result_processor
+        return self.campaign_event_log if is_campaign_event(record) else self.processor
+
+    @cached_property
+    def result_processor(self) -> ResultProcessor:
+        """Applies campaign results."""
+        return self.assembly.result_processor(self.trail, self.run)
+
+    @cached_property
+    def campaign_event_log(self) -> CampaignEventLog:
+        """Notes events of campaigns."""
+        from target_epicor_contacts.results import CampaignEventLog  # noqa: PLC0415 (as for the assembly)
+
+        return CampaignEventLog(self.run)
 
     @override
     def _write_state_message(self, state: dict[str, Any]) -> None:

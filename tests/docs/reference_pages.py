@@ -22,6 +22,7 @@ from plugin_definitions import PLUGINS, ROOT, about, one_line, settings_of
 from tap_epicor_kinetic.catalog.declarations import STREAMS
 from tap_mailchimp_webhooks.receiver.metrics import ReceiverMetrics
 from tap_mailchimp_webhooks.streams.campaign_events import CampaignEventsStream
+from tap_mailchimp_webhooks.streams.campaign_results import CampaignResultsStream
 from tap_mailchimp_webhooks.streams.contact_events import ContactEventsStream
 from tap_mailchimp_webhooks.streams.opt_outs import OptOutsStream
 from tap_mailchimp_webhooks.streams.webhooks import WebhooksStream
@@ -157,7 +158,13 @@ def streams() -> str:
 def event_streams() -> str:
     """The streams of tap-mailchimp-webhooks, each with its properties."""
     parts: list[str] = []
-    for stream in (ContactEventsStream, CampaignEventsStream, OptOutsStream, WebhooksStream):
+    for stream in (
+        ContactEventsStream,
+        CampaignEventsStream,
+        CampaignResultsStream,
+        OptOutsStream,
+        WebhooksStream,
+    ):
         properties: Mapping[str, Any] = stream.schema["properties"]
         rows = (
             (f"`{name}`", _type(one), one_line(one.get("description"))) for name, one in properties.items()

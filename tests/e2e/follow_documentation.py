@@ -76,6 +76,26 @@ def test_tags_follow_the_columns_and_sums_the_orders(project, documented):
     assert any(member.get("merge_fields", {}).get("ORDERS12") for member in documented.members().values())
 
 
+def test_results_of_campaigns_come_back(project, documented):
+    project.run(FORWARD)
+    members = documented.members()
+    contacts = {email_key(row["EMailAddress"]) for row in rows(documented, "CustCnt")}
+    person = next(
+        address
+        for address in sorted(contacts & members.keys())
+        if members[address].get("status") == "subscribed"
+    )
+    audience = {"list_id": documented.mailchimp["list_id"], "subject": "Spring news"}
+    campaign = documented.mailchimp_control("POST", "/campaigns", json=audience)["campaign_id"]
+    documented.person("click", person, campaign_id=campaign)
+
+    project.follow(HOW_TO / "campaign-results.md")
+
+    [row, *_] = [row for row in rows(documented, "CustCnt") if email_key(row["EMailAddress"]) == person]
+    assert (row["MC_Sent_c"], row["MC_Clicked_c"], row["MC_LastCampaign_c"]) == (1, 1, "Spring news")
+    assert person in {line for call in rows(documented, "CRMCall") for line in call["CallText"].split()}
+
+
 def test_a_stream_of_ones_own_is_found(project):
     project.follow(HOW_TO / "custom-stream.md")
 

@@ -142,7 +142,7 @@ def test_tap_mailchimp_webhooks(installed, mailchimp_config):
 
     check_about(folder, "tap-mailchimp-webhooks")
     catalog = json.loads(says(folder, "tap-mailchimp-webhooks", "--config", mailchimp_config, "--discover"))
-    assert {"contact_events", "campaign_events", "webhooks", "opt_outs"} == {
+    assert {"contact_events", "campaign_events", "webhooks", "opt_outs", "campaign_results"} == {
         s["tap_stream_id"] for s in catalog["streams"]
     }
     says(folder, "tap-mailchimp-webhooks", "--config", mailchimp_config, "--test")

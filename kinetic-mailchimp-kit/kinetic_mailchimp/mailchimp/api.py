@@ -104,7 +104,9 @@ class MailchimpApi:
         """Make a call. Its answer is a JSON object, unless `kind` is a plain Request."""
         return self.transport.send(kind(method, f"{self.base_url}/{path}", json=body, **options))
 
-    def _all(self, path: str, key: str, *required: str, has_pages: bool = True) -> Iterator[Document]:
+    def _all(
+        self, path: str, key: str, *required: str, has_pages: bool = True, **params: str
+    ) -> Iterator[Document]:
         """Every row of a listing that has the required attributes.
 
         An empty page ends it, or one that comes again where the listing has no pages: short pages and
@@ -115,7 +117,7 @@ class MailchimpApi:
         before: list[Any] = []
         while True:
             page = {"count": LARGEST_PAGE, "offset": offset} if has_pages or offset else {}
-            document = self.get(path, **page)
+            document = self.get(path, **params, **page)
             rows = rows_of(document, key)
             if not rows or rows == before:
                 return

@@ -18,6 +18,18 @@ from kinetic_mailchimp.mailchimp.results import BatchResult, results_by_hash
 
 LARGEST_BATCH = 500
 """Members that one batch may hold."""
+REPORT_FIELDS = (
+    "id",
+    "list_id",
+    "campaign_title",
+    "subject_line",
+    "send_time",
+    "emails_sent",
+    "bounces",
+    "opens",
+    "clicks",
+)
+"""Attributes of a report that are read."""
 
 
 class MailchimpClient(MailchimpApi):
@@ -190,6 +202,22 @@ class MailchimpClient(MailchimpApi):
     def abuse_reports(self, list_id: str) -> Iterator[Document]:
         """Complaints of abuse: `email_address`, `campaign_id`, `date`."""
         return self._all(f"{_list(list_id)}/abuse-reports", "abuse_reports")
+
+    # Reports
+
+    def reports(self, since_send_time: str) -> Iterator[Document]:
+        """The reports of the campaigns that were sent after a time: `id`, `list_id`, `emails_sent`, sums.
+
+        Args:
+            since_send_time: UTC, ISO 8601.
+        """
+        fields = ",".join(f"reports.{name}" for name in REPORT_FIELDS)
+        return self._all("reports", "reports", "id", since_send_time=since_send_time, fields=fields)
+
+    def email_activity(self, campaign_id: str) -> Iterator[Document]:
+        """The recipients of a campaign: `email_address`, and `activity` with `action` and `timestamp`."""
+        path = f"reports/{_part(campaign_id)}/email-activity"
+        return self._all(path, "emails", fields="emails.email_id,emails.email_address,emails.activity")
 
     # Webhooks
 

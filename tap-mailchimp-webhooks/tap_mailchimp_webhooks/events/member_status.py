@@ -8,6 +8,8 @@ from typing import Any
 
 from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
 
+from tap_mailchimp_webhooks.events.event import FORGOTTEN_DOMAIN
+
 SUBSCRIBED = "subscribed"
 UNSUBSCRIBED = "unsubscribed"
 CLEANED = "cleaned"
@@ -48,3 +50,9 @@ def time_in(document: Mapping[str, Any], name: str) -> datetime | None:
         return parse_timestamp(str(document.get(name) or ""))
     except ValueError:
         return None
+
+
+def has_address(member: Mapping[str, Any]) -> bool:
+    """False for a member that Mailchimp deleted permanently, which has no address of its own any more."""
+    address = str(member.get("email_address") or "")
+    return bool(address) and not address.lower().endswith(FORGOTTEN_DOMAIN)

@@ -15,6 +15,7 @@ from typing_extensions import override
 
 if TYPE_CHECKING:
     from tap_mailchimp_webhooks.inbox.store import StoredEvent
+    from tap_mailchimp_webhooks.streams.campaign_reports import Campaign, Marks
     from tap_mailchimp_webhooks.streams.event_reader import EventReader
 
 
@@ -86,6 +87,14 @@ class EventSource(ABC):
     @abstractmethod
     def opt_outs(self, *, is_tried_only: bool) -> Iterable[Mapping[str, Any]]:
         """Records of the stream `opt_outs`; when it is only tried out, it may stay without any."""
+
+    @abstractmethod
+    def campaigns(self, marks: Marks, *, is_tried_only: bool) -> tuple[Sequence[Campaign], Marks]:
+        """Campaigns with results that these marks do not cover, and the marks that still count; likewise."""
+
+    @abstractmethod
+    def end_if_stopped(self) -> None:
+        """End the run if it was told to end."""
 
 
 class TapStream(Stream):

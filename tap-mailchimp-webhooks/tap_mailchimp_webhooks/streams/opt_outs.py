@@ -14,8 +14,8 @@ from singer_sdk import typing as th
 from singer_sdk.helpers.types import Context, Record
 from typing_extensions import override
 
-from tap_mailchimp_webhooks.events.event import FORGOTTEN_DOMAIN, event_id_of, rfc3339
-from tap_mailchimp_webhooks.events.member_status import CLEANED, EVENT_OF, UNSUBSCRIBED
+from tap_mailchimp_webhooks.events.event import event_id_of, rfc3339
+from tap_mailchimp_webhooks.events.member_status import CLEANED, EVENT_OF, UNSUBSCRIBED, has_address
 from tap_mailchimp_webhooks.streams.base import TapStream, texts, timestamps
 
 OPT_OUTS = "opt_outs"
@@ -67,12 +67,6 @@ def present_opt_outs(client: MailchimpClient, list_ids: Iterable[str]) -> Iterat
             for member in client.members(list_id, fields=FIELDS, status=status):
                 if has_address(member):
                     yield opt_out_record(member, list_id)
-
-
-def has_address(member: Mapping[str, Any]) -> bool:
-    """False for a member that Mailchimp deleted permanently, which has no address of its own any more."""
-    address = str(member.get("email_address") or "")
-    return bool(address) and not address.lower().endswith(FORGOTTEN_DOMAIN)
 
 
 def opt_out_record(member: Mapping[str, Any], list_id: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 from msgspec.structs import replace
 
 from target_epicor_contacts.audit.event_result import BatchResult, EventResult
+from target_epicor_contacts.contract.campaign_result import RESULT_ID
 from target_epicor_contacts.contract.contact_update import ContactUpdate, InvalidUpdateError, parse_updates
 from target_epicor_contacts.epicor.entities import EMAIL
 from target_epicor_contacts.epicor.row_write import NotStoredError
@@ -51,7 +52,7 @@ def decide_unapplied(
     parsed = parse_updates(stream, records, merge_fields)
     for index, (record, update) in enumerate(zip(records, parsed, strict=True)):
         if isinstance(update, InvalidUpdateError):
-            decisions[index] = _invalid(stream, record, update, keep=on_invalid == "dead_letter")
+            decisions[index] = decide_invalid(stream, record, update, keep=on_invalid == "dead_letter")
         elif update.is_empty:
             detail = "The record has no status, no new address and no column to set."
             reason = "nothing_to_write"
@@ -96,6 +97,31 @@ def decide_unanswered(aborted: Decision, record: Mapping[str, Any] | None, error
     return replace(aborted, reason="no_answer_about_it", detail=detail, dead_letter=record)
 
 
+def decide_invalid(
+    stream: str, record: Mapping[str, Any], error: InvalidUpdateError, *, keep: bool
+) -> Decision:
+    """The decision about a record that is not valid.
+
+    Args:
+        stream: The stream that it came on.
+        record: The record.
+        error: The error in it.
+        keep: Whether it is kept for replay.
+    """
+    email, status = record.get("email"), record.get("contact_status")
+    event_id = record.get("event_id") or record.get(RESULT_ID)
+    return Decision(
+        stream=stream,
+        action=Action.QUARANTINED if keep else Action.SKIPPED,
+        reason=error.reason,
+        detail=str(error),
+        subject=email if isinstance(email, str) and email else None,
+        event_id=str(event_id) if event_id else None,
+        consent=status if isinstance(status, str) and status else None,
+        dead_letter=record if keep else None,
+    )
+
+
 def _decision(
     update: ContactUpdate,
     action: Action,
@@ -117,20 +143,6 @@ def _decision(
         consent=update.status.value if update.status else None,
         payload=payload,
         **(call.facts() if call else {}),
-    )
-
-
-def _invalid(stream: str, record: Mapping[str, Any], error: InvalidUpdateError, *, keep: bool) -> Decision:
-    email, event_id, status = (record.get(name) for name in ("email", "event_id", "contact_status"))
-    return Decision(
-        stream=stream,
-        action=Action.QUARANTINED if keep else Action.SKIPPED,
-        reason=error.reason,
-        detail=str(error),
-        subject=email if isinstance(email, str) and email else None,
-        event_id=str(event_id) if event_id else None,
-        consent=status if isinstance(status, str) and status else None,
-        dead_letter=record if keep else None,
     )
 
 

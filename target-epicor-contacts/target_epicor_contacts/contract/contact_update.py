@@ -148,19 +148,19 @@ def parse_update(
     if record.get("confirmation") == "refuted":
         # Mailchimp does not show what the event says: nothing of it is applied, and that is its decision.
         record = {name: record.get(name) for name in _OF_REFUTED}
-    email = _address(record, "email")
+    email = address_in(record, "email")
     status = _status(record)
-    new_email = _address(record, "new_email") if record.get("new_email") else None
+    new_email = address_in(record, "new_email") if record.get("new_email") else None
     given = record.get("merges")
     merges: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
     derived = {name: value for name, value in record.items() if name[:1].isupper() and value is not None}
-    occurred_at, now = _time(record, "occurred_at"), clock()
-    claimed = _time(record, "claimed_at") if record.get("claimed_at") else None
+    occurred_at, now = time_in(record, "occurred_at"), clock()
+    claimed = time_in(record, "claimed_at") if record.get("claimed_at") else None
     if occurred_at > now:
         # A clock ahead of this one must not make an event the newest for as long as it is ahead.
         occurred_at, claimed = now, claimed or occurred_at
     event_time = EventTime(
-        occurred_at, _sequence(record), _text(record, "event_id") or digest(record), claimed
+        occurred_at, _sequence(record), text_in(record, "event_id") or digest(record), claimed
     )
     return ContactUpdate(
         stream=stream,
@@ -171,10 +171,10 @@ def parse_update(
         new_email=new_email,
         columns={**declared_columns(merges, merge_fields or {}), **derived},
         merges=merges,
-        reason=_text(record, "reason") or _text(record, "action"),
-        campaign_id=_text(record, "campaign_id"),
-        list_id=_text(record, "list_id"),
-        source_key=_text(record, "source_key"),
+        reason=text_in(record, "reason") or text_in(record, "action"),
+        campaign_id=text_in(record, "campaign_id"),
+        list_id=text_in(record, "list_id"),
+        source_key=text_in(record, "source_key"),
         record=record,
     )
 
@@ -222,7 +222,12 @@ def digest(record: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(record, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
-def _address(record: Mapping[str, Any], name: str) -> str:
+def address_in(record: Mapping[str, Any], name: str) -> str:
+    """The address in a property.
+
+    Raises:
+        InvalidUpdateError: It is not a single one.
+    """
     value = record.get(name)
     # Rows are found by the same text, valid or not; an address that is written must be valid.
     read = find_address if name == "email" else parse_email
@@ -247,7 +252,12 @@ def _status(record: Mapping[str, Any]) -> Status | None:
         ) from error
 
 
-def _time(record: Mapping[str, Any], name: str) -> datetime:
+def time_in(record: Mapping[str, Any], name: str) -> datetime:
+    """The timestamp in a property, in UTC.
+
+    Raises:
+        InvalidUpdateError: It is missing or not valid.
+    """
     value = record.get(name)
     if not value:
         raise InvalidUpdateError("no_time", f"`{name}` is missing.", field=name)
@@ -271,6 +281,7 @@ def _sequence(record: Mapping[str, Any]) -> int | None:
         ) from error
 
 
-def _text(record: Mapping[str, Any], name: str) -> str | None:
+def text_in(record: Mapping[str, Any], name: str) -> str | None:
+    """The text in a property; None where it is empty."""
     value = record.get(name)
     return None if value in (None, "") else str(value)

@@ -41,7 +41,8 @@ _TABLES = (
             SyncPhoneToPerCon:bool SyncEmailToPerCon:bool SyncLinksToPerCon:bool ExternalCRMContactID
             PrimaryBilling:bool PrimaryPurchasing:bool PrimaryShipping:bool AttrCodeList CustNumCustID
             CustNumName SFPortalPassword {SYSTEM} UD_SysRevID MC_Status_c MC_StatusDate_c:when
-            MC_StatusReason_c MC_Campaign_c"""
+            MC_StatusReason_c MC_Campaign_c MC_Sent_c:int MC_Opened_c:int MC_Clicked_c:int MC_Bounces_c:int
+            MC_LastOpened_c:when MC_LastCampaign_c"""
         ),
         # ChangeDate exists and is never maintained: the dictionary says that no code does.
         change_columns=("ChangedBy",),
@@ -191,8 +192,8 @@ _TABLES = (
         ("Company", "RelatedToFile", "Key1", "Key2", "Key3", "CallSeqNum"),
         columns(
             f"""Company RelatedToFile Key1 Key2 Key3 CallSeqNum:int CallDesc CallText CallTypeCode
-            CallContactType CallCustNum:int CallConNum:int SalesRepCode OrigDate:when OrigTime:int
-            LastDate:when LastTime:int ChangeDate:when ChangeTime:int ChangedBy {SYSTEM}"""
+            CallContactType CallCustNum:int CallShipToNum CallConNum:int SalesRepCode OrigDate:when
+            OrigTime:int LastDate:when LastTime:int ChangeDate:when ChangeTime:int ChangedBy {SYSTEM}"""
         ),
         change_columns=DATE_TIME_BY,
     ),

@@ -23,6 +23,7 @@ from simulators.mailchimp.gate import ConnectionLimit, Credentials, Envelope
 from simulators.mailchimp.inside import Inside
 from simulators.mailchimp.routes import (
     batches,
+    campaigns,
     interests,
     lists,
     members,
@@ -45,6 +46,7 @@ RESOURCES = (
     *interests.RESOURCES,
     *reports.RESOURCES,
     *batches.RESOURCES,
+    *campaigns.RESOURCES,
     *webhooks.RESOURCES,
 )
 

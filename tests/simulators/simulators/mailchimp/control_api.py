@@ -93,7 +93,9 @@ def _people_and_lists(simulator: Simulator) -> APIRouter:
         where = _audience(simulator, details["list_id"])
         campaign_id = simulator.next_id(10, "campaign")
         subject = details.get("subject", "News")
-        campaign = Campaign(campaign_id, where.id, subject, simulator.account.now())
+        members = where.members.values()
+        recipients = tuple(one.contact_id for one in members if one.standing is Standing.SUBSCRIBED)
+        campaign = Campaign(campaign_id, where.id, subject, simulator.account.now(), recipients)
         simulator.account.campaigns[campaign_id] = campaign
         simulator.announce_campaign(where, campaign)
         return {"campaign_id": campaign_id}

@@ -129,6 +129,8 @@ class Campaign:
     list_id: str
     subject: str
     sent_at: int
+    recipients: tuple[str, ...] = ()
+    """Ids of the contacts that it was sent to."""
 
 
 @dataclass

@@ -131,6 +131,20 @@ def _bounce(act: Act) -> None:
         act.audience.store(member, bounced)
 
 
+def _open(act: Act) -> None:
+    _note(act, "open")
+
+
+def _click(act: Act) -> None:
+    _note(act, "click")
+
+
+def _note(act: Act, kind: str) -> None:
+    """Add to the history of a member, which is no change of the contact."""
+    member = act.member()
+    act.audience.store(member, replace(member, activity=(*member.activity, act.activity(kind))))
+
+
 def _edit_profile(act: Act) -> None:
     member = act.member()
     changes = {name: act.details[name] for name in ("email_type", "language", "vip") if name in act.details}
@@ -166,6 +180,8 @@ ACTS: Mapping[str, Callable[[Act], None]] = {
     "unsubscribe": _unsubscribe,
     "complain": _complain,
     "bounce": _bounce,
+    "open": _open,
+    "click": _click,
     "edit_profile": _edit_profile,
     "change_address": _change_address,
     "archive": _archive,

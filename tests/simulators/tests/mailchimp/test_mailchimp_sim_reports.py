@@ -99,3 +99,31 @@ def test_a_list_of_double_opt_in_waits_for_the_person(api: PlainClient) -> None:
     assert api.member(EMAIL, newsletter)["status"] == "subscribed"
     with pytest.raises(RuntimeError, match="409"):
         api.control.confirm(EMAIL, newsletter)
+
+
+def test_reports_tell_who_got_a_campaign_and_what_they_did(api: PlainClient) -> None:
+    for name in ("a", "b", "c"):
+        api.upsert(f"{name}@example.com")
+    api.control.unsubscribe("c@example.com")
+    campaign = api.control.add_campaign(subject="Pumps")
+    for action in ("open", "open", "click"):
+        api.control.act(action, "a@example.com", campaign_id=campaign)
+    api.control.bounce("b@example.com", campaign_id=campaign)
+
+    emails = api.get(f"/reports/{campaign}/email-activity").json()["emails"]
+    told = {one["email_address"]: [line["action"] for line in one["activity"]] for one in emails}
+    assert told == {"a@example.com": ["open", "open", "click"], "b@example.com": ["bounce"]}
+    assert emails[1]["activity"][0]["type"] == "hard"
+    assert len(api.get(f"/reports/{campaign}/email-activity", count=1, offset=1).json()["emails"]) == 1
+
+    report = api.get(f"/reports/{campaign}").json()
+    assert (report["emails_sent"], report["campaign_title"]) == (2, "Pumps")
+    sums = report["opens"]["opens_total"], report["clicks"]["clicks_total"], report["bounces"]["hard_bounces"]
+    assert sums == (2, 1, 1)
+    assert campaign in [one["id"] for one in api.get("/reports").json()["reports"]]
+    later = {"since_send_time": "2100-01-01T00:00:00+00:00"}
+    assert api.get("/reports", **later).json()["reports"] == []
+    lines = api.get(f"{member_path('a@example.com')}/activity-feed", activity_filters="open").json()[
+        "activity"
+    ]
+    assert [line["campaign_id"] for line in lines] == [campaign] * 2

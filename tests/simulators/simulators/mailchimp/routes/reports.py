@@ -1,11 +1,11 @@
-"""What has happened: activity feeds, abuse reports, campaigns and who opted out of them."""
+"""What has happened: activity feeds, abuse reports, daily counters."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 
 from simulators.mailchimp import problems, queries
-from simulators.mailchimp.model import AbuseReport, Activity, Audience, Campaign, Member
+from simulators.mailchimp.model import AbuseReport, Activity, Audience
 from simulators.mailchimp.rendering import Json, iso, links, merge_values
 from simulators.mailchimp.routes.call import Call, Resource
 
@@ -21,6 +21,7 @@ _COUNTERS = (
     "other_adds",
     "other_removes",
 )
+_COUNTED = {"unsub": "unsubs", "open": "unique_opens", "click": "recipient_clicks"}
 
 
 def _line(activity: Activity) -> Json:
@@ -86,7 +87,7 @@ def _abuse_report(call: Call) -> Json:
 def _counter_of(activity: Activity) -> str:
     if activity.type == "bounce":
         return f"{activity.reason}_bounce"
-    return "unsubs" if activity.type == "unsub" else "subs"
+    return _COUNTED.get(activity.type, "subs")
 
 
 def _list_activity(call: Call) -> Json:
@@ -105,86 +106,6 @@ def _list_activity(call: Call) -> Json:
     }
 
 
-def _campaign_json(call: Call, campaign: Campaign) -> Json:
-    return {
-        "id": campaign.id,
-        "web_id": int(campaign.id[:6], 16),
-        "type": "regular",
-        "create_time": iso(campaign.sent_at),
-        "status": "sent",
-        "send_time": iso(campaign.sent_at),
-        "recipients": {"list_id": campaign.list_id},
-        "settings": {"subject_line": campaign.subject, "title": campaign.subject},
-        "_links": links(call.account, f"/campaigns/{campaign.id}"),
-    }
-
-
-def _campaigns(call: Call) -> Json:
-    list_id = call.query.get("list_id")
-    found = [one for one in call.account.campaigns.values() if list_id in (None, one.list_id)]
-    if call.query.get("status", "sent") != "sent":
-        found = []
-    ignored = call.account.switches.since_offset_ignored
-    since = queries.timestamp(call.query, "since_send_time", offset_ignored=ignored)
-    before = queries.timestamp(call.query, "before_send_time", offset_ignored=ignored)
-    found = [
-        one
-        for one in found
-        if (since is None or one.sent_at > since) and (before is None or one.sent_at < before)
-    ]
-    if call.query.get("sort_field") == "send_time":
-        found.sort(key=lambda one: one.sent_at, reverse=call.query.get("sort_dir") == "DESC")
-    return {
-        "campaigns": [_campaign_json(call, campaign) for campaign in call.page(found)],
-        "total_items": len(found),
-        "_links": links(call.account, "/campaigns"),
-    }
-
-
-def _find_campaign(call: Call) -> Campaign:
-    campaign = call.account.campaigns.get(call.name("campaign_id"))
-    if campaign is None:
-        raise problems.not_found()
-    return campaign
-
-
-def _campaign(call: Call) -> Json:
-    return _campaign_json(call, _find_campaign(call))
-
-
-def _opt_out(call: Call, audience: Audience, campaign: Campaign, member: Member, line: Activity) -> Json:
-    return {
-        "email_id": member.id,
-        "email_address": member.email_address,
-        "merge_fields": merge_values(audience, member),
-        "vip": member.vip,
-        "timestamp": iso(line.at),
-        "reason": line.reason,
-        "campaign_id": campaign.id,
-        "list_id": audience.id,
-        "list_is_active": True,
-        "_links": links(call.account, f"/reports/{campaign.id}/unsubscribed/{member.id}"),
-    }
-
-
-def _opt_outs(call: Call) -> Json:
-    campaign = _find_campaign(call)
-    audience = call.account.audiences[campaign.list_id]
-    found = [
-        (member, line)
-        for member in audience.members.values()
-        for line in member.activity
-        if line.type == "unsub" and line.campaign_id == campaign.id
-    ]
-    shown = call.page(found)
-    return {
-        "unsubscribes": [_opt_out(call, audience, campaign, member, line) for member, line in shown],
-        "campaign_id": campaign.id,
-        "total_items": len(found),
-        "_links": links(call.account, f"/reports/{campaign.id}/unsubscribed"),
-    }
-
-
 RESOURCES = (
     Resource(
         "/lists/{list_id}/members/{subscriber_hash}/activity-feed",
@@ -195,17 +116,4 @@ RESOURCES = (
     Resource("/lists/{list_id}/abuse-reports", *queries.PAGING, GET=_abuse_reports),
     Resource("/lists/{list_id}/abuse-reports/{report_id}", GET=_abuse_report),
     Resource("/lists/{list_id}/activity", *queries.PAGING, GET=_list_activity),
-    Resource(
-        "/campaigns",
-        *queries.PAGING,
-        "list_id",
-        "status",
-        "since_send_time",
-        "before_send_time",
-        "sort_field",
-        "sort_dir",
-        GET=_campaigns,
-    ),
-    Resource("/campaigns/{campaign_id}", GET=_campaign),
-    Resource("/reports/{campaign_id}/unsubscribed", *queries.PAGING, GET=_opt_outs),
 )

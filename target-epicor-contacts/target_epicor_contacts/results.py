@@ -1,0 +1,207 @@
+"""Takes campaign results to the columns and CRM calls that show them, and campaign events to the trail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from kinetic_mailchimp.audit import Action, Decision, Run
+from kinetic_mailchimp.audit.state.ledger import LedgerChanges
+from kinetic_mailchimp.kit.errors import ConnectorError, DataError
+from msgspec import structs
+from typing_extensions import override
+
+from target_epicor_contacts.audit.decisions import decide, decide_invalid
+from target_epicor_contacts.audit.event_result import BatchResult
+from target_epicor_contacts.contract.campaign_result import CampaignResult, parse_result
+from target_epicor_contacts.contract.contact_update import InvalidUpdateError
+from target_epicor_contacts.epicor.entities import CONTACT
+from target_epicor_contacts.epicor.journals import Entry, JournalWriter, Written
+from target_epicor_contacts.isolation import Outcome
+from target_epicor_contacts.pipeline import Dependencies, EventProcessor
+from target_epicor_contacts.rules.address_change import resolve
+from target_epicor_contacts.rules.campaign_results import matches_of, plan_results
+from target_epicor_contacts.rules.event_plan import EventPlan
+from target_epicor_contacts.rules.matching import MatchKind
+from target_epicor_contacts.rules.plan import BatchPlan
+from target_epicor_contacts.rules.policy import Rules
+from target_epicor_contacts.rules.working_copy import WorkingCopy
+from target_epicor_contacts.settings import Unmatched, WriteSettings
+from target_epicor_contacts.state.known_members import read_known_members
+from target_epicor_contacts.state.result_history import RESULTS_NAMESPACE, ResultHistory
+
+Calls = Mapping[str, JournalWriter]
+"""By result, what writes its CRM calls."""
+_WITHOUT_A_WRITE = frozenset({Action.UNCHANGED, Action.SKIPPED, Action.SUPERSEDED})
+
+
+class ResultProcessor(EventProcessor):
+    """Applies batches of campaign results, in the way of events.
+
+    Args:
+        dependencies: Reading, writing and storing.
+        settings: The other settings; a person without a row is of no account here.
+        calls: The results that become CRM calls.
+    """
+
+    def __init__(
+        self, dependencies: Dependencies, rules: Rules, settings: WriteSettings, calls: Calls
+    ) -> None:
+        unmatched: Unmatched = "ignore" if settings.unmatched == "ignore" else "record"
+        super().__init__(dependencies, rules, replace(settings, unmatched=unmatched))
+        self._calls = calls
+
+    @override
+    def _apply(
+        self, stream: str, records: Sequence[Mapping[str, Any]], stopped: ConnectorError | None
+    ) -> Outcome:
+        results: dict[int, CampaignResult] = {}
+        decisions: dict[int, Decision] = {}
+        for index, record in enumerate(records):
+            result = parse_result(stream, record)
+            if isinstance(result, InvalidUpdateError):
+                keep = self._settings.on_invalid == "dead_letter"
+                decisions[index] = decide_invalid(stream, record, result, keep=keep)
+            elif not (self._settings.result_columns or self._calls):
+                decisions[index] = _unasked(result)
+            else:
+                results[index] = result
+        ledger, fatal = self._apply_results(results, decisions, stopped) if results else ({}, None)
+        return [decisions[index] for index in range(len(records))], ledger, fatal
+
+    def _apply_results(
+        self,
+        by_index: Mapping[int, CampaignResult],
+        decisions: dict[int, Decision],
+        stopped: ConnectorError | None,
+    ) -> tuple[LedgerChanges, ConnectorError | None]:
+        """Apply valid results and add their decisions.
+
+        Returns:
+            The changes of the ledger, and the error that ends the run.
+        """
+        results = list(by_index.values())
+        updates = [result.update for result in results]
+        trail = self._dependencies.trail
+        before: dict[str, ResultHistory] = {}
+        histories: dict[str, ResultHistory] = {}
+        called = Written()
+        try:
+            if stopped:
+                raise stopped
+            states = self._reader.person_states(updates)
+            rows = self._reader.rows(updates, states)
+            followed = self._reader.followed(updates, read_known_members(trail, updates), rows)
+            people = {resolve(update.key, update.event_time, states) for update in updates}
+            known = trail.ledger(RESULTS_NAMESPACE).get_many(people)
+            before = {person: ResultHistory.from_json(value) for person, value in known.items()}
+            histories = dict(before)
+            working = WorkingCopy(rows.values(), states, self._rules, followed=followed)
+            planned = plan_results(results, working, histories, self._settings.result_columns)
+        except ConnectorError as error:
+            # Nothing of the batch is written yet: all of it comes again.
+            planned = BatchPlan([EventPlan(update, update.key) for update in updates], {}, {})
+            result = self._result(fatal=error, untried=True)
+        else:
+            result = self._write(planned, rows, {})
+            if result.fatal is None:
+                result, called = self._call(results, planned, working, result)
+        for index, event in zip(by_index, planned.events, strict=True):
+            decision = decide(event, result, self._rules, self._settings.unmatched)
+            decisions[index] = _with_calls(decision, event, called)
+        if self._settings.dry_run:
+            return {}, result.fatal
+        matched = {event.person for event in planned.events if event.matched}
+        changed = {
+            person: history
+            for person, history in histories.items()
+            if person in matched and history != before.get(person)
+        }
+        return {RESULTS_NAMESPACE: changed} if changed else {}, result.fatal
+
+    def _call(
+        self, results: Sequence[CampaignResult], planned: BatchPlan, working: WorkingCopy, result: BatchResult
+    ) -> tuple[BatchResult, Written]:
+        """Write the CRM calls that are not there yet; in a dry run, find out which those are."""
+        called = Written()
+        for name, journal in self._calls.items():
+            entries = [
+                entry
+                for one, event in zip(results, planned.events, strict=True)
+                if name in one.times
+                for entry in _entries(name, one, event, working)
+            ]
+            written = journal.write(entries, is_dry=self._settings.dry_run)
+            called.added += written.added
+            called.failed |= written.failed
+        fatal = next((error for error in called.failed.values() if not isinstance(error, DataError)), None)
+        return replace(result, evidence=called.failed, fatal=fatal), called
+
+
+class CampaignEventLog:
+    """Notes events of campaigns in the trail: they are about no person."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def apply(self, stream: str, records: Sequence[Mapping[str, Any]]) -> None:
+        """Record a decision about each.
+
+        Args:
+            stream: The stream that they came on.
+            records: Of the stream `campaign_events`.
+        """
+        self._run.read(len(records))
+        self._run.record([_of_campaign(stream, record) for record in records])
+
+
+def _entries(name: str, result: CampaignResult, event: EventPlan, working: WorkingCopy) -> list[Entry]:
+    """The CRM calls about a result: of the contacts with the address, else of the customers."""
+    matches = matches_of(event, working)
+    held = [working.rows[row] for row, kind in matches.items() if kind is not MatchKind.LINKED_PERSON]
+    rows = [row for row in held if row.entity is CONTACT] or held
+    event_id, mark = event.update.event_time.event_id, f"Result: {result.campaign_id}/{name}"
+    return [Entry(row, event_id, f"Mailchimp: {name}", result.describe(), mark) for row in rows]
+
+
+def _with_calls(decision: Decision, event: EventPlan, called: Written) -> Decision:
+    """The decision about a result, with what its CRM calls add to it."""
+    event_id = event.update.event_time.event_id
+    titles = [entry.title for entry in called.added if entry.event_id == event_id]
+    if titles:
+        detail = f"{decision.detail} CRM calls added: {len(titles)}.".lstrip()
+        if decision.action in _WITHOUT_A_WRITE:
+            return structs.replace(decision, action=Action.CREATED, reason="call_added", detail=detail)
+        return structs.replace(decision, detail=detail)
+    if decision.action is Action.SUPERSEDED:
+        detail = "A later result of the person, in the same batch, carried this one along."
+        return structs.replace(decision, action=Action.MERGED, reason="counted_with_later", detail=detail)
+    return decision
+
+
+def _unasked(result: CampaignResult) -> Decision:
+    update = result.update
+    return Decision(
+        stream=update.stream,
+        action=Action.IGNORED,
+        reason="nothing_to_write",
+        detail="Neither `result_columns` nor `result_calls` is set.",
+        subject=update.email,
+        source_key=update.source_key,
+        event_id=update.event_time.event_id,
+    )
+
+
+def _of_campaign(stream: str, record: Mapping[str, Any]) -> Decision:
+    status, reason = (str(record.get(name) or "") for name in ("status", "reason"))
+    detail = f"{record.get('subject') or 'Without a subject'}: {status or 'without a status'}. {reason}"
+    return Decision(
+        stream=stream,
+        action=Action.IGNORED,
+        reason="campaign_event",
+        detail=detail.rstrip(),
+        source_key=f"campaign {record.get('campaign_id') or ''}".rstrip(),
+        source_updated_on=str(record.get("occurred_at") or "") or None,
+        event_id=str(record.get("event_id") or "") or None,
+    )
