@@ -190,7 +190,7 @@ def apply_mapping(stream_maps: Mapping[str, Any], stream: str, record: Mapping[s
             advice="Select the column under `select` of the tap, or write `_.get('Column')` in the mapping.",
         ) from error
     return MappedRecord(
-        first.stream_alias, first.transformed_schema, first.transformed_key_properties, mapped
+        first.stream_alias, first.transformed_schema, first.transformed_key_properties or (), mapped
     )
 
 

@@ -11,7 +11,6 @@ from importlib.metadata import entry_points
 from typing import Any, Final
 
 from kinetic_mailchimp.audit.plans.previews import Outcome
-from kinetic_mailchimp.audit.reading.formatting import describe_entry
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, EntryView, entries
 from kinetic_mailchimp.audit.storage.json_text import to_json
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
@@ -75,7 +74,7 @@ class Route:
         return [json.loads(to_json(record)) for record in found]
 
     def outcomes(self, records: Sequence[Record], trail: AuditTrail, version: str) -> list[Outcome]:
-        """What becomes of each record; nothing is written.
+        """The outcome of each record; nothing is written.
 
         Args:
             records: As the tap emits them.
@@ -132,7 +131,12 @@ def _decision(decided: list[EntryView], one: MappedRecord) -> dict[str, Any]:
     decided.remove(whole)
     rows = [whole, *(entry for entry in decided if entry.part_of == whole.seq)]
     writes = [(row.targets or "", row.changes) for row in rows if row.changes]
-    return {"action": whole.action, "detail": describe_entry(whole), "writes": writes}
+    return {
+        "action": whole.action,
+        "reason": whole.reason,
+        "detail": whole.detail or "",
+        "writes": writes,
+    }
 
 
 def _plugin(name: str) -> Any:  # noqa: ANN401 (a tap or a target)

@@ -42,7 +42,7 @@ def normalized_member(member: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def consent_facts(shown: Mapping[str, Any]) -> dict[str, str]:
-    """What Mailchimp tells of how a person came or left, without what is empty.
+    """Mailchimp's words about how a person came or left, without those that are empty.
 
     Args:
         shown: A member, or the `data` of a webhook, which has the IP addresses under the same names.

@@ -88,7 +88,7 @@ class ContactEventsStream(EventStream):
 
 
 def statement_of(event: StoredEvent) -> dict[str, Any] | None:
-    """What Mailchimp said about a person's consent, and how it came; None for an event that is not about it.
+    """Mailchimp's words about a person's consent, and how they came; None for an event that is not about it.
 
     It proves later how the person came or left: which of it is the sender's word alone shows `is_signed`.
     """

@@ -30,7 +30,8 @@ class Outcome(msgspec.Struct, frozen=True):
         stream: The stream of the mapped record.
         mapped: The record; None where the mapping leaves it out.
         action: What the target would do; empty where it gets nothing.
-        detail: Why, in words.
+        reason: Why, as a code.
+        detail: Why, in words; also the values that are left out.
         writes: The rows that it would write, each with its fields: name → before and after.
     """
 
@@ -39,6 +40,7 @@ class Outcome(msgspec.Struct, frozen=True):
     stream: str
     mapped: Mapping[str, Any] | None = None
     action: str = ""
+    reason: str = ""
     detail: str = ""
     writes: Sequence[tuple[str, Mapping[str, tuple[Any, Any]]]] = ()
 
@@ -106,8 +108,8 @@ def panels(record: PreviewedRecord) -> Iterator[Panel]:
         prefix = f"{outcome.version}: " if len(record.outcomes) > 1 else ""
         note = "Left out by the mapping." if outcome.mapped is None else ""
         yield Panel(f"{prefix}mapped to {outcome.stream}", mapped_rows, note)
-        reason = f"{format_word(outcome.action)}: {outcome.detail}" if outcome.action else "Gets nothing."
-        yield Panel(f"{prefix}{outcome.target}", written_rows, reason)
+        why = f"{format_word(outcome.action)}: {format_word(outcome.reason)}. {outcome.detail}".rstrip()
+        yield Panel(f"{prefix}{outcome.target}", written_rows, why if outcome.action else "Gets nothing.")
 
 
 def _differing(versions: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:

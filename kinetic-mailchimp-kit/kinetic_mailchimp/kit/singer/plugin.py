@@ -223,7 +223,8 @@ class CheckedTap(SecretSettings, Tap):
                 metadata.selected = is_selected(f"{name}.{breadcrumb[-1]}")
         # The SDK writes states to standard output.
         with redirect_stdout(io.TextIOWrapper(io.BytesIO())):
-            records = chain.from_iterable(stream.get_records(part) for part in stream.partitions or [None])
+            whole: list[Any] = [None]
+            records = chain.from_iterable(map(stream.get_records, stream.partitions or whole))
             return [dict(record) for record in islice(records, count) if isinstance(record, dict)]
 
     @classmethod

@@ -85,7 +85,8 @@ PREVIEWED = [
                 "members",
                 MAPPED,
                 "updated",
-                "The source changed these fields.",
+                "fields_differ",
+                "",
                 [("list 1a2b3c4d5e", WRITES)],
             )
         ],
@@ -100,6 +101,7 @@ PREVIEWED = [
                 "members",
                 {**MAPPED, "email_address": "ann@example.com; bob@example.com"},
                 "skipped",
+                "several_addresses",
                 "The field holds several addresses.",
             )
         ],

@@ -21,7 +21,8 @@ OLD = Outcome(
     "members",
     {"email_address": "ada@example.com", "COMPANY": "Example <b>Ltd</b>", "PHONE": None},
     "updated",
-    "Fields differ.",
+    "fields_differ",
+    "Left out: PHONE.",
     [("list 1a2b3c", {"merge_fields.COMPANY": ("Old", "Example <b>Ltd</b>")})],
 )
 NEW = Outcome("changed.yml", "target-mailchimp", "members")
@@ -35,9 +36,13 @@ def test_a_preview_is_shown_and_only_the_newest_are_kept(sqlite_trail: AuditTrai
         number = keep_preview(sqlite_trail, [PreviewedRecord("customers", SOURCE, [OLD])])
     assert len(read_previews(sqlite_trail)) == 10
     page = pages.get("/previews").text
-    for told in ("mapped to members", "Old → Example &lt;b&gt;Ltd&lt;/b&gt;", "updated: Fields differ."):
+    for told in (
+        "mapped to members",
+        "Old → Example &lt;b&gt;Ltd&lt;/b&gt;",
+        "updated: fields differ. Left out: PHONE.",
+    ):
         assert told in page
-    assert "PHONE" not in page  # null leaves the field as it is
+    assert "<dt>PHONE" not in page  # null leaves the field as it is
     assert "<textarea" not in page
     compared = keep_preview(sqlite_trail, [PreviewedRecord("customers", SOURCE, [OLD, NEW])])
     page = pages.get(f"/previews/{compared}").text

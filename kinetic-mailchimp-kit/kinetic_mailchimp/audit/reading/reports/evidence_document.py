@@ -47,6 +47,7 @@ _TOLD_BY: Final = {
     "catch_up": "Mailchimp, asked for what no webhook told",
     "read": "Mailchimp's list of members",
 }
+_SIGNED: Final = {"True": ", its signature checked", "False": ", not signed"}
 _SAID: Final = {
     "list_id": "Audience",
     "status": "Status",
@@ -135,7 +136,7 @@ def _statement(said: Mapping[str, Any]) -> dict[str, str]:
     """Mailchimp's words about the consent under their labels, and first who told them."""
     if not said:
         return {"Kept with it": "(encrypted, and the key is not set in AUDIT_ENCRYPTION_KEY)"}
-    signed = {True: ", its signature checked", False: ", not signed"}.get(said.get("is_signed"), "")
+    signed = _SIGNED.get(str(said.get("is_signed")), "")
     confirmed = f", {said['confirmation']} by a look at the member" if said.get("confirmation") else ""
     told_by = str(said.get("told_by"))
     return {
