@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property, partial
@@ -26,7 +26,7 @@ from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from typing_extensions import override
 
 from tap_mailchimp_webhooks.settings import TapSettings
-from tap_mailchimp_webhooks.streams.base import EventSource
+from tap_mailchimp_webhooks.streams.base import EventSource, EventStream
 from tap_mailchimp_webhooks.streams.campaign_events import CampaignEventsStream
 from tap_mailchimp_webhooks.streams.campaign_reports import Campaign, Marks, changed_campaigns
 from tap_mailchimp_webhooks.streams.campaign_results import CampaignResultsStream
@@ -122,6 +122,15 @@ class TapMailchimpWebhooks(CheckedTap, EventSource):
         settings = MailchimpSettings.from_config(self.config)
         client = MailchimpClient(settings, retry=INTERACTIVE_RETRY_POLICY, sleep=partial(pause, self._stop))
         return look_at_webhooks(client, self.inbox, self.settings.list_ids)
+
+    @override
+    def sample(self, name: str, count: int, is_selected: Callable[[str], bool]) -> list[dict[str, Any]]:
+        stream = self.streams[name]
+        if not isinstance(stream, EventStream):
+            return super().sample(name, count, is_selected)
+        # Straight from the inbox: a reader would note how far it came, and a catch-up store events.
+        found = self.inbox.read(name, after=0, limit=count, list_ids=self.settings.list_ids)
+        return [stream.record_of(event) for event in found]
 
     # The streams' EventSource
 

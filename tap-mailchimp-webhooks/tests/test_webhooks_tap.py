@@ -19,6 +19,7 @@ import pytest
 from kinetic_mailchimp.kit.errors import ConnectorError
 from simulators.mailchimp.testing import StartMailchimp
 from tap_mailchimp_webhooks.catch_up.poller import CatchUp
+from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
 from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, Arrival
 from tap_mailchimp_webhooks.inbox.readers import Readers
 from tap_mailchimp_webhooks.inbox.store import Inbox
@@ -196,6 +197,7 @@ def test_a_record_has_the_contract_form(tap: Tap, inbox: Inbox, make_arrival: Ma
         "unsubscribe_reason": None,
         "initiated_by": None,
         "merges": {},
+        "statement": None,
         "claimed_at": None,
         "confirmation": None,
         "occurred_at": "2026-03-01T11:59:58+00:00",
@@ -518,3 +520,24 @@ def test_a_drain_that_is_stopped_before_it_begins_says_so(tap: Tap, inbox: Inbox
             stopped.sync_all()
 
     assert end.value.code == 143
+
+
+def test_an_event_about_consent_has_what_mailchimp_said(
+    tap: Tap, inbox: Inbox, form: Callable[..., bytes], now: Any
+) -> None:
+    given = {"ip_opt": "192.0.2.1", "ip_signup": "192.0.2.2", "reason": "manual", "initiated_by": "admin"}
+    for number, event_type in enumerate(("unsubscribe", "subscribe", "profile")):
+        body = form(event_type, email=f"person{number}@example.com", **given)
+        inbox.store([from_delivery(body, FORM, now, is_signed=not number)])
+    ended = tap.run(confirm_unsigned=False, catch_up=False)
+    statements = [record["statement"] for record in ended.records()]
+    told = {
+        "told_by": "webhook",
+        "received_at": "2026-03-01T12:00:00.000000+00:00",
+        "list_id": "1a2b3c4d5e",
+        "reason": "manual",
+        "ip_opt": "192.0.2.1",
+        "ip_signup": "192.0.2.2",
+    }
+    assert statements == [{**told, "is_signed": True}, {**told, "is_signed": False}, None]
+    assert "192.0.2" not in ended.errors

@@ -8,7 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import pytest
-from kinetic_mailchimp.doctor.command import GROUP
+from kinetic_mailchimp.doctor.examination import GROUP
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.project import Project, own_variable, with_origins
 

@@ -7,7 +7,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -212,3 +212,47 @@ def test_the_evidence_of_consent_stands_after_retention_and_erasure(desk: Desk) 
         assert not all(one.is_good for one in check(desk.trail, forged)), part
     with AuditTrail.open(f"sqlite:///{world.folder}/other.sqlite3") as other:
         assert not any(one.is_good for one in check(other, facts))
+
+
+@pytest.mark.rule("R6")
+@pytest.mark.parametrize("signed", [True, False])
+def test_the_evidence_has_what_mailchimp_said_and_who_told_it(desk: Desk, *, signed: bool) -> None:
+    world = desk.world
+    world.signed = signed
+    there = {"ada": "192.0.2.1", "bob": "192.0.2.2", "eve": "192.0.2.3"}
+    for number, (name, ip) in enumerate(there.items(), start=1):
+        address = f"{name}@analytical.example"
+        world.join(address)
+        member = world.member(address)
+        assert member
+        world.vendors.audience(world.vendors.main).members[subscriber_hash(address)] = replace(
+            member, ip_signup=ip, ip_opt=ip
+        )
+        world.person(number, address, name)
+    world.lose()
+    world.forward()
+    world.leave("ada@analytical.example", reason="Too many mails")
+    world.deliver()
+    world.leave("bob@analytical.example", reason="Wrong person")
+    world.lose()
+    world.reverse()
+
+    def shown(name: str) -> str:
+        digest = desk.trail.person(f"{name}@analytical.example").hex()
+        return desk.get(f"/people/{digest}/evidence.html").partition("<script")[0]
+
+    for name, ip in there.items():
+        for told in ("Mailchimp&#x27;s list of members", "Signed up", "Hosted Signup Form", ip):
+            assert told in shown(name)
+    by_webhook = "a webhook of Mailchimp, " + ("its signature checked" if signed else "not signed")
+    assert by_webhook in shown("ada")
+    assert "Mailchimp, asked for what no webhook told" in shown("bob")
+    assert "Wrong person" in shown("bob")
+    assert "webhook" not in shown("eve")
+    world.forward()  # the list shows who left
+    said = world.query("SELECT payload FROM decisions WHERE payload IS NOT NULL")
+    world.forward()
+    world.reverse()
+    assert world.query("SELECT payload FROM decisions WHERE payload IS NOT NULL") == said
+    assert world.query("SELECT key FROM ledger_entries WHERE namespace LIKE '%/statements'") == []
+    assert verify(desk.trail).problems == ()

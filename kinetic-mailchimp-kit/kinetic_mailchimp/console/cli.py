@@ -56,6 +56,11 @@ COMMANDS: Final = {
         f"{_CONSOLE}.person", "Show what happened to EMAIL, in both directions, oldest first."
     ),
     "plan": LazyCommand(f"{_AUDIT}.plan", "List and show plans, and approve or reject one."),
+    "preview": LazyCommand(
+        "kinetic_mailchimp.doctor.preview",
+        "Show records beside what the mapping and its target would make of them.",
+        "kinetic-mailchimp-kit[audit,singer]",
+    ),
     "prune": LazyCommand(f"{_AUDIT}.upkeep.prune", "Remove old entries; the trail still verifies."),
     "quality": LazyCommand(
         f"{_AUDIT}.quality", "List the customers who cannot be mailed and why, by sales rep."

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import click
 
-from kinetic_mailchimp.doctor.examination import Examination, examine
+from kinetic_mailchimp.doctor.examination import GROUP, Examination, examine
 from kinetic_mailchimp.kit.checks import Finding, Verdict
 from kinetic_mailchimp.kit.errors import ConnectorError
 from kinetic_mailchimp.kit.parsing.json_reading import parse_json
@@ -24,8 +24,6 @@ from kinetic_mailchimp.kit.project import Project, load_env_file
 from kinetic_mailchimp.kit.redaction.masker import MASKER, mask_logs
 from kinetic_mailchimp.kit.redaction.plain_text import json_text
 
-GROUP: Final = "kinetic_mailchimp.doctor"
-"""The entry points under which installed plugins can be checked, each by its name in meltano.yml."""
 _SIGNS: Final = {Verdict.GOOD: ("✓", "green"), Verdict.NOTE: ("!", "yellow"), Verdict.WRONG: ("✗", "red")}
 _ARROWS: Final = {"Epicor": "→", "both": "⇄", "Mailchimp": "←"}
 """The ways of a value, by the owner of its field."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint
-from typing import Any
+from typing import Any, Final
 
 from kinetic_mailchimp.doctor.mapping import BothSides, MappedField
 from kinetic_mailchimp.doctor.project_checks import project_checks, words_in
@@ -15,6 +15,8 @@ from kinetic_mailchimp.kit.project import Project, with_origins
 
 PROJECT = "project"
 MAPPING = "mapping"
+GROUP: Final = "kinetic_mailchimp.doctor"
+"""The entry points under which installed plugins can be checked, each by its name in meltano.yml."""
 _TAP_MAPPING_TARGET = 3
 
 
@@ -130,9 +132,8 @@ def _look_at_mapping(
 ) -> Iterator[Finding | str]:
     """Compare what the mapping to Mailchimp sends, and what comes back, with the fields of both sides."""
     fields = {name: patient.plugin.fields() for name, patient in patients.items() if patient.plugin}
-    mappings = {one["name"]: one["config"] for one in _mappings(project)}
-    tasks = (task.split() for job in project.document.get("jobs") or [] for task in job["tasks"])
-    for tap, mapping, target in (words for words in tasks if len(words) == _TAP_MAPPING_TARGET):
+    mappings = {one["name"]: one["config"] for one in mappings_of(project)}
+    for tap, mapping, target in tasks_of(project):
         if not (fields.get(tap) and fields.get(target) and mapping in mappings):
             continue
         back = next((name for name in fields if "merge_fields" in patients[name].config), "")
@@ -150,6 +151,13 @@ def _look_at_mapping(
         return
 
 
-def _mappings(project: Project) -> Iterator[Mapping[str, Any]]:
+def tasks_of(project: Project) -> Iterator[list[str]]:
+    """Tap, mapping and target of each task of the jobs that has the three."""
+    tasks = (task.split() for job in project.document.get("jobs") or [] for task in job["tasks"])
+    return (words for words in tasks if len(words) == _TAP_MAPPING_TARGET)
+
+
+def mappings_of(project: Project) -> Iterator[Mapping[str, Any]]:
+    """The mappings, each with its `name` and its `config`."""
     for mapper in (project.document.get("plugins") or {}).get("mappers") or []:
         yield from mapper.get("mappings") or []

@@ -143,8 +143,33 @@ def flat_fields(record: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
+@dataclass(frozen=True)
+class MappedRecord:
+    """A record as a mapping makes it.
+
+    Attributes:
+        stream: The stream that it goes on.
+        schema: Of that stream.
+        record: None where the mapping leaves it out.
+    """
+
+    stream: str
+    schema: Mapping[str, Any]
+    key_properties: Sequence[str]
+    record: Mapping[str, Any] | None
+
+
 def map_record(stream_maps: Mapping[str, Any], stream: str, record: Mapping[str, Any]) -> dict[str, Any]:
     """A record as a mapping makes it; empty where it leaves the record out.
+
+    Raises:
+        ConfigurationError: The mapping cannot read it.
+    """
+    return dict(apply_mapping(stream_maps, stream, record).record or {})
+
+
+def apply_mapping(stream_maps: Mapping[str, Any], stream: str, record: Mapping[str, Any]) -> MappedRecord:
+    """A record as a mapping makes it, with its stream.
 
     Raises:
         ConfigurationError: The mapping cannot read it.
@@ -157,13 +182,16 @@ def map_record(stream_maps: Mapping[str, Any], stream: str, record: Mapping[str,
     try:
         mapper = PluginMapper({"stream_maps": dict(stream_maps)}, logger=logger)
         mapper.register_raw_stream_schema(stream, schema, [])
-        results = [stream_map.transform(dict(record)) for stream_map in mapper.stream_maps[stream]]
+        first, *_ = mapper.stream_maps[stream]
+        mapped = first.transform(dict(record))
     except Exception as error:
         raise ConfigurationError(
             f"The mapping of stream {stream} cannot read a record: {error}.",
             advice="Select the column under `select` of the tap, or write `_.get('Column')` in the mapping.",
         ) from error
-    return next((dict(result) for result in results if result is not None), {})
+    return MappedRecord(
+        first.stream_alias, first.transformed_schema, first.transformed_key_properties or (), mapped
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,8 @@ import click
 from cryptography.fernet import Fernet
 from dotenv import set_key
 
-from kinetic_mailchimp.doctor.command import GROUP, run_command
-from kinetic_mailchimp.doctor.examination import examine_plugins
+from kinetic_mailchimp.doctor.command import run_command
+from kinetic_mailchimp.doctor.examination import GROUP, examine_plugins
 from kinetic_mailchimp.doctor.questions import GROUPS, SECRETS, Question, generated
 from kinetic_mailchimp.kit.checks import Finding, Verdict
 from kinetic_mailchimp.kit.errors import ConfigurationError

@@ -2,12 +2,13 @@
 
 from kinetic_mailchimp.mailchimp.client import MailchimpClient
 from kinetic_mailchimp.mailchimp.identity import subscriber_hash
-from kinetic_mailchimp.mailchimp.member import member_key
+from kinetic_mailchimp.mailchimp.member import CONSENT_FACTS, consent_facts, member_key
 from kinetic_mailchimp.mailchimp.refusals import PERSON_LEFT, FieldError, Refusal, RefusedError
 from kinetic_mailchimp.mailchimp.results import BatchResult, ItemResult
 from kinetic_mailchimp.mailchimp.settings import MAILCHIMP_SETTINGS, MailchimpSettings
 
 __all__ = [
+    "CONSENT_FACTS",
     "MAILCHIMP_SETTINGS",
     "PERSON_LEFT",
     "BatchResult",
@@ -17,6 +18,7 @@ __all__ = [
     "MailchimpSettings",
     "Refusal",
     "RefusedError",
+    "consent_facts",
     "member_key",
     "subscriber_hash",
 ]

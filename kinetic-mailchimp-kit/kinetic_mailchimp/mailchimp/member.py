@@ -10,10 +10,21 @@ from kinetic_mailchimp.mailchimp.identity import subscriber_hash
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("id", "email_address", "contact_id", "status", "unsubscribe_reason"), str),
     **dict.fromkeys(("language", "timestamp_opt", "last_changed"), str),
+    **dict.fromkeys(("ip_signup", "timestamp_signup", "ip_opt", "source"), str),
     **dict.fromkeys(("merge_fields", "interests"), dict),
     **dict.fromkeys(("tags", "marketing_permissions"), list),
     "vip": bool,
 }
+CONSENT_FACTS = (
+    "timestamp_signup",
+    "ip_signup",
+    "timestamp_opt",
+    "ip_opt",
+    "source",
+    "unsubscribe_reason",
+    "last_changed",
+)
+"""Attributes that tell when, from where and by which form a person came or left. Empty ones are `""`."""
 _NAMED_BY = {"tags": "name", "marketing_permissions": "marketing_permission_id"}
 
 
@@ -28,6 +39,15 @@ def normalized_member(member: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(entries, list):
             shown[name] = [entry for entry in entries if isinstance(entry, dict) and entry.get(key)]
     return shown
+
+
+def consent_facts(shown: Mapping[str, Any]) -> dict[str, str]:
+    """Mailchimp's words about how a person came or left, without those that are empty.
+
+    Args:
+        shown: A member, or the `data` of a webhook, which has the IP addresses under the same names.
+    """
+    return {name: text for name in CONSENT_FACTS if (text := shown.get(name)) and isinstance(text, str)}
 
 
 def member_key(member: Mapping[str, Any]) -> str:

@@ -33,6 +33,10 @@ MEMBER_FIELDS = (
     "tags",
     "timestamp_opt",
     "last_changed",
+    "timestamp_signup",
+    "ip_signup",
+    "ip_opt",
+    "source",
 )
 """Attributes that are read by default: a page of whole members is several times as large."""
 

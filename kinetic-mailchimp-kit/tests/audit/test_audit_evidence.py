@@ -6,9 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner, Result
+from cryptography.fernet import Fernet
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision
+from kinetic_mailchimp.audit.integrity.verification import verify
+from kinetic_mailchimp.audit.privacy.erasure import erase, export_person
+from kinetic_mailchimp.audit.reading.evidence import check, facts_of, gather
+from kinetic_mailchimp.audit.reading.reports.evidence_document import write_document
+from kinetic_mailchimp.audit.storage.schema import decisions
 from kinetic_mailchimp.console.cli import main
+from kinetic_mailchimp.mailchimp import subscriber_hash
 
 Make = Callable[..., Decision]
 
@@ -56,3 +64,72 @@ def test_wrong_use_is_told(sync_audit: Callable[..., Result], tmp_path: Path) ->
         assert (refused.exit_code, "is not one that" in refused.stderr) == (3, True)
     assert sync_audit().exit_code == 2
     assert sync_audit("a@example.com", "--check", str(other)).exit_code == 2
+
+
+SAID = {
+    "told_by": "webhook",
+    "received_at": "2026-03-01T09:30:00+00:00",
+    "is_signed": True,
+    "ip_opt": "192.0.2.7",
+    "reason": "manual",
+}
+
+
+def record_statements(trail: AuditTrail, decision: Make) -> None:
+    """An opt-out with what Mailchimp said, a look at the same member, and a dry run of both."""
+    made = [
+        decision(
+            1, Action.FLAGGED, consent="unsubscribed", statement=SAID, parts=[decision(payload={"a": 1})]
+        ),
+        decision(1, Action.UNCHANGED, statement={"told_by": "read", "ip_signup": "192.0.2.8"}),
+        decision(1, Action.UPDATED, payload={"merge_fields": {}}),
+    ]
+    for dry_run in (False, True):
+        run = trail.start_run(plugin="target-epicor-contacts", version="0.1.0", dry_run=dry_run)
+        run.read(3)
+        run.record(made)
+        run.finish()
+
+
+@pytest.mark.rule("R6")
+@pytest.mark.parametrize("key", [None, Fernet.generate_key().decode()])
+@pytest.mark.parametrize("keep_payloads", [False, True])
+def test_what_mailchimp_said_is_evidence_and_goes_with_the_person(
+    url: str, decision: Make, key: str | None, *, keep_payloads: bool
+) -> None:
+    address = "person1@example.com"
+    with AuditTrail.open(url, encryption_key=key, keep_payloads=keep_payloads) as trail:
+        record_statements(trail, decision)
+        assert verify(trail).problems == ()
+        found = gather(trail, trail.person(address))
+        assert [proof.statement and proof.statement["told_by"] for proof in found.proofs] == [
+            "webhook",
+            None,  # the row that was written
+            "read",
+        ]
+        shown = write_document(found, address, trail.clock()).partition("<script")[0]
+        for told in ("a webhook of Mailchimp, its signature checked", "192.0.2.7", "192.0.2.8"):
+            assert told in shown
+        assert all(one.is_good for one in check(trail, facts_of(found)))
+        stored = [
+            row["payload"]
+            for row in export_person(trail, address, vendor_hash=subscriber_hash)
+            if "payload" in row and "192.0.2" in row["payload"]
+        ]
+        assert len(stored) == 2  # the dry run proves nothing
+        with trail.database.reading() as connection:
+            texts = connection.execute(sa.select(decisions.c.payload)).scalars().all()
+        assert any("192.0.2.7" in text for text in texts if text) is (key is None)
+        erase(trail, address, vendor_hash=subscriber_hash)
+        assert verify(trail).problems == ()
+        assert [proof.statement for proof in gather(trail, trail.person(address)).proofs] == [None, None]
+
+
+def test_without_the_key_the_rest_is_evidence_still(url: str, decision: Make) -> None:
+    with AuditTrail.open(url, encryption_key=Fernet.generate_key().decode()) as trail:
+        record_statements(trail, decision)
+    with AuditTrail.open(url) as trail:
+        found = gather(trail, trail.person("person1@example.com"))
+        assert len(found.proofs) == 2
+        document = write_document(found, None, trail.clock())
+    assert "the key is not set in AUDIT_ENCRYPTION_KEY" in document

@@ -9,6 +9,7 @@ from typing import Any
 
 from kinetic_mailchimp.kit.parsing.email_address import email_key
 from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
+from kinetic_mailchimp.mailchimp import consent_facts
 
 from tap_mailchimp_webhooks.events.event import (
     CATCH_UP,
@@ -73,7 +74,8 @@ def missed_opt_out(member: Mapping[str, Any], list_id: str, known: Sequence[Stor
         return None
     event_type, details = EVENT_OF[status]
     # It holds consent alone: a profile as old as the opt-out must not reach another system as news.
-    return Missed(event_type, {**member_data(member, list_id), "merges": {}, **details})
+    data = {**member_data(member, list_id), **consent_facts(member)}
+    return Missed(event_type, {**data, "merges": {}, **details})
 
 
 def missed_change(
@@ -104,7 +106,7 @@ def missed_change(
         return [Missed("upemail", moved), Missed("profile", data)]
     is_new = str(member.get("timestamp_opt") or "") > since if not known else status_after(known) in OPTED_OUT
     if is_new:
-        return [Missed("subscribe", data)]
+        return [Missed("subscribe", {**data, **consent_facts(member)})]
     told = (event.data.get("merges") for event in reversed(known))
     # A delivery that nobody signed may hold anything under this name.
     last_merges: Mapping[str, Any] = next((one for one in told if one and isinstance(one, dict)), {})

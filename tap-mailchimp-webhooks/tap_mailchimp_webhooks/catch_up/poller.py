@@ -11,7 +11,7 @@ from typing import Any
 
 from kinetic_mailchimp.kit.errors import ConnectorError
 from kinetic_mailchimp.kit.parsing.timestamps import Clock, utc_now
-from kinetic_mailchimp.mailchimp import MailchimpClient
+from kinetic_mailchimp.mailchimp import CONSENT_FACTS, MailchimpClient
 from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE
 
 from tap_mailchimp_webhooks.catch_up.departures import Departures
@@ -43,10 +43,8 @@ FIELDS = (
     "email_address",
     "web_id",
     "status",
-    "unsubscribe_reason",
     "merge_fields",
-    "timestamp_opt",
-    "last_changed",
+    *CONSENT_FACTS,
 )
 
 

@@ -137,21 +137,25 @@ class EventStream(TapStream):
     def details(self, event: StoredEvent) -> dict[str, Any]:
         """The properties that this stream alone has."""
 
+    def record_of(self, event: StoredEvent) -> dict[str, Any]:
+        """The record of an event."""
+        return {
+            "event_id": event.event_id,
+            "sequence": event.sequence,
+            "list_id": event.list_id,
+            "occurred_at": event.occurred_at,
+            "received_at": event.received_at,
+            "origin": event.origin,
+            **self.details(event),
+        }
+
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
         reader = self.source.reader(self.name, self.bookmark, self.stream_state.get(_INBOX_ID))
         self.stream_state[_INBOX_ID] = reader.inbox_id
         for batch in self.batches(reader):
             for event in self.prepared(batch):
-                yield {
-                    "event_id": event.event_id,
-                    "sequence": event.sequence,
-                    "list_id": event.list_id,
-                    "occurred_at": event.occurred_at,
-                    "received_at": event.received_at,
-                    "origin": event.origin,
-                    **self.details(event),
-                }
+                yield self.record_of(event)
             if not batch:
                 self.stream_state[_QUIET_AT] = format_timestamp(utc_now())
             self._write_state_message()

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from kinetic_mailchimp.mailchimp import consent_facts
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from tap_mailchimp_webhooks.events.event import CATCH_UP, CONTACT_EVENTS, subject_of, text_of
+from tap_mailchimp_webhooks.events.event import CATCH_UP, CONTACT_EVENTS, WEBHOOK, subject_of, text_of
 from tap_mailchimp_webhooks.streams.base import EVENT_PROPERTIES, EventStream, texts, timestamps
 
 if TYPE_CHECKING:
     from tap_mailchimp_webhooks.inbox.store import StoredEvent
     from tap_mailchimp_webhooks.streams.event_reader import EventReader
+
+
+_ABOUT_CONSENT = frozenset({"subscribe", "unsubscribe", "cleaned"})
+_TOLD = ("action", "reason", "campaign_id")
 
 
 class ContactEventsStream(EventStream):
@@ -50,6 +55,12 @@ class ContactEventsStream(EventStream):
             th.ObjectType(additional_properties=True),
             description="Merge fields by tag, and groups.",
         ),
+        th.Property(
+            "statement",
+            th.ObjectType(additional_properties=True),
+            description="For `subscribe`, `unsubscribe` and `cleaned`: what Mailchimp said about the consent "
+            "(IP addresses, times, source, reason), and how it came. For the audit trail.",
+        ),
     ).to_dict()
 
     @override
@@ -68,11 +79,33 @@ class ContactEventsStream(EventStream):
     def details(self, event: StoredEvent) -> dict[str, Any]:
         return {
             **contact_details(event.type, event.data),
+            "statement": statement_of(event),
             "claimed_at": event.claimed_at,
             "confirmation": event.confirmation,
             # What a delivery says of it is not Mailchimp's.
             "initiated_by": text_of(event.data, "initiated_by") if event.origin == CATCH_UP else None,
         }
+
+
+def statement_of(event: StoredEvent) -> dict[str, Any] | None:
+    """Mailchimp's words about a person's consent, and how they came; None for an event that is not about it.
+
+    It proves later how the person came or left: which of it is the sender's word alone shows `is_signed`.
+    """
+    if event.type not in _ABOUT_CONSENT:
+        return None
+    # Who made an opt-out, only the catch-up asks Mailchimp: a delivery could say anything.
+    names = _TOLD if event.origin == WEBHOOK else (*_TOLD, "initiated_by")
+    told = {name: text for name in names if (text := text_of(event.data, name))}
+    return {
+        "told_by": event.origin,
+        "received_at": event.received_at,
+        **({"is_signed": event.is_signed} if event.origin == WEBHOOK else {}),
+        **({"confirmation": event.confirmation} if event.confirmation else {}),
+        **({"list_id": event.list_id} if event.list_id else {}),
+        **told,
+        **consent_facts(event.data),
+    }
 
 
 def contact_details(event_type: str, data: Mapping[str, Any]) -> dict[str, Any]:

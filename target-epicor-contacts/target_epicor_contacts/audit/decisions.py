@@ -142,6 +142,7 @@ def _decision(
         event_id=update.event_time.event_id,
         consent=update.status.value if update.status else None,
         payload=payload,
+        statement=update.statement,
         **(call.facts() if call else {}),
     )
 

@@ -70,6 +70,7 @@ class ContactUpdate:
         writing: By column, the values of a run that broke off while it wrote them.
         opted_in_at: When the person opted in last, where Mailchimp shows the member as subscribed.
         echo: The rep's opt-out that the event comes from, where this software carried it to Mailchimp.
+        statement: Mailchimp's words about the consent, and how they came: for the audit trail.
         record: The whole record, as JSON, for a dead letter.
     """
 
@@ -90,6 +91,7 @@ class ContactUpdate:
     opted_in_at: datetime | None = None
     echo: CarriedOptOut | None = None
     source_key: str | None = None
+    statement: Mapping[str, Any] | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -175,6 +177,7 @@ def parse_update(
         campaign_id=text_in(record, "campaign_id"),
         list_id=text_in(record, "list_id"),
         source_key=text_in(record, "source_key"),
+        statement=said if isinstance(said := record.get("statement"), Mapping) and said else None,
         record=record,
     )
 

@@ -14,7 +14,8 @@ from kinetic_mailchimp.audit.state.member_state import (
     carried_opt_out,
     is_before,
 )
-from kinetic_mailchimp.mailchimp import member_key
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, utc_now
+from kinetic_mailchimp.mailchimp import consent_facts, member_key
 from msgspec.structs import replace
 
 from target_mailchimp.audience.audience import MERGE_FIELD
@@ -120,6 +121,27 @@ def seen_member(
         carried_opt_out=_carried(state, now, member),
         refused_for="",
     )
+
+
+def is_news_of_consent(before: MemberState | None, now: MemberState) -> bool:
+    """Tell whether a look shows a person who was not known, or who came or left since."""
+    return before is None or (before.status, before.returned_at) != (now.status, now.returned_at)
+
+
+def statement_of_member(member: Mapping[str, Any], list_id: str) -> dict[str, Any]:
+    """Mailchimp's words about the consent of a member, as a listing has them.
+
+    Args:
+        member: A member of `GET /lists/{list_id}/members`.
+        list_id: The audience.
+    """
+    return {
+        "told_by": "read",
+        "received_at": format_timestamp(utc_now()),
+        "list_id": list_id,
+        "status": str(member.get("status") or ""),
+        **consent_facts(member),
+    }
 
 
 def _returned_at(state: MemberState, now: MemberState, opted_in_at: str) -> str:

@@ -167,10 +167,14 @@ def ledger_changes(membership: Membership, results: Iterable[WriteResult | NoWri
             membership.edited_namespace,
             membership.left_namespace,
             membership.due_namespace,
+            membership.statements_namespace,
             HANDOVER_NAMESPACE,
         )
     }
     for result in results:
+        if result.record.statement is not None:
+            # Its decision has it from now on.
+            changes[membership.statements_namespace][result.record.member] = None
         if result.handovers:
             changes[HANDOVER_NAMESPACE].update(result.handovers)
         if isinstance(result, WriteResult) and result.write.reason == RESTORED:
@@ -241,6 +245,7 @@ def _decision(record: MemberRecord, action: Action, reason: str, detail: str, **
         source_key=record.source_key,
         source_updated_on=record.source_updated_on,
         consent="unsubscribed" if record.wished_out else None,
+        statement=record.statement,
         **more,
     )
 

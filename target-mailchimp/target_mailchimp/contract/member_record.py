@@ -66,6 +66,7 @@ class MemberRecord(msgspec.Struct, frozen=True):
         others: Older rows with the same address in the same batch, the oldest first.
         carried: Our own flag on the row, where the record's opt-out is that: no rep wished it.
         source: The source row, told apart from rows of other streams; empty when the record names none.
+        statement: Mailchimp's words about the consent, read with the member, for the decision to keep.
         is_mailable: False for an opt-out under an address that is not a valid one: a member may have it.
     """
 
@@ -89,6 +90,7 @@ class MemberRecord(msgspec.Struct, frozen=True):
     carried: FlagState | None = None
     source: str = ""
     is_mailable: bool = True
+    statement: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Name the source row once: it is asked for twenty times."""

@@ -113,6 +113,8 @@ class Planner:
             record for record in winners if record.by_person and states[record.member]
         )
         winners = self._with_flags(winners, states, member_of)
+        if said := membership.statements(record.member for record in winners):
+            winners = [replace(record, statement=said.get(record.member)) for record in winners]
         # Before anything is written: no other record may find a subscriber at an address that is nobody's.
         self._note_moved(states, follow_contacts(winners, states, member_of))
         given_up = membership.given_up(taken_over(winners, states))

@@ -93,7 +93,9 @@ def after_leaving(former: Former, sources: frozenset[str], here: MemberState | N
 def as_of(record: MemberRecord, member: Former) -> MemberRecord:
     """The record under a former address of its row."""
     raw = {**record.raw, "email_address": member.state.address}
-    return replace(record, raw=raw, address=member.state.address, member=member.member, others=())
+    return replace(
+        record, raw=raw, address=member.state.address, member=member.member, others=(), statement=None
+    )
 
 
 def with_baseline(here: MemberState | None, formers: Iterable[Former]) -> MemberState | None:

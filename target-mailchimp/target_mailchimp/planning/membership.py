@@ -22,7 +22,12 @@ from kinetic_mailchimp.mailchimp import MailchimpClient, member_key, subscriber_
 from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE
 from msgspec.structs import replace
 
-from target_mailchimp.audience.api_member import seen_member, without_baseline
+from target_mailchimp.audience.api_member import (
+    is_news_of_consent,
+    seen_member,
+    statement_of_member,
+    without_baseline,
+)
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience
 from target_mailchimp.audience.tags import tags_to_restore
 from target_mailchimp.contract.member_record import MemberRecord, read_record
@@ -72,6 +77,7 @@ class Membership:
         self.waiting_namespace = f"{prefix}/waiting"
         self.edited_namespace = f"{prefix}/edited"
         self.left_namespace = f"{prefix}/left"
+        self.statements_namespace = f"{prefix}/statements"
         self._audience_namespace = f"{prefix}/audience"
         self._client = client
         self._save = save
@@ -89,9 +95,11 @@ class Membership:
         self._flags = ledger(FLAGS_NAMESPACE)
         self._handovers = ledger(HANDOVER_NAMESPACE)
         self._left = ledger(self.left_namespace)
+        self._statements = ledger(self.statements_namespace)
         self._people = ledger(PEOPLE_NAMESPACE)
         self._archived: set[str] | None = None
         self._archived_now: set[str] = set()
+        self._has_statements = False
 
     def prepare(self, audience: Audience) -> None:
         """Learn what changed in Mailchimp: nothing that is read afterwards is older than the run."""
@@ -99,6 +107,7 @@ class Membership:
             {field.tag: field.merge_id for field in audience.fields.values() if field.merge_id}
         )
         self._list()
+        self._has_statements = self._statements.count() > 0
 
     def states(self, members: Iterable[str]) -> dict[str, MemberState]:
         """The states that the ledger has, by subscriber hash, with what the other direction learned."""
@@ -177,6 +186,10 @@ class Membership:
             for member, rows in self._waiting.get_many(asked).items()
             if any(is_known_opt_out(asked[member], row) for row in read_rows(rows))
         }
+
+    def statements(self, members: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Mailchimp's words about the consent of members, read in a listing and in no decision yet."""
+        return self._statements.get_many(members) if self._has_statements else {}
 
     def note(self, states: Mapping[str, MemberState | None]) -> None:
         """Take note of states; None for an address that is nobody's."""
@@ -259,6 +272,11 @@ class Membership:
             self._save(
                 {
                     self.members_namespace: seen,
+                    self.statements_namespace: {
+                        key: statement_of_member(member, self._list_id)
+                        for key, member in shown.items()
+                        if is_news_of_consent(states.get(key), seen[key])
+                    },
                     self.edited_namespace: {key: {} for key, state in seen.items() if self._is_edited(state)},
                 }
             )

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.reading.runs import RunView, find_run
 from kinetic_mailchimp.audit.storage.schema import decisions, runs
-from kinetic_mailchimp.audit.trail.administration import PLUGIN, administrative_run
+from kinetic_mailchimp.audit.trail.administration import PLUGIN, PREVIEW, administrative_run
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
 from kinetic_mailchimp.audit.trail.drift import RECONCILE
@@ -114,7 +114,7 @@ _IS_PLAN: Final = (
     runs.c.dry_run,
     runs.c.status == _ENDED_WELL,
     runs.c.plugin != PLUGIN,
-    runs.c.pipeline != RECONCILE,
+    runs.c.pipeline.not_in([RECONCILE, PREVIEW]),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,7 +22,7 @@ from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.chain import link, private_digest
 from kinetic_mailchimp.audit.trail.decision import Action
 from kinetic_mailchimp.audit.trail.journal import FORMAT, header_digest
-from kinetic_mailchimp.kit.errors import DataError
+from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
 
 _TOLD: Final = tuple(
     action.value for action in (Action.CREATED, Action.FLAGGED, Action.CLEARED, Action.MOVED, Action.ARCHIVED)
@@ -29,6 +30,7 @@ _TOLD: Final = tuple(
 """Actions that tell of consent, whether or not their entry says which."""
 _STORED: Final = "stored_letter"
 """The record of a dead letter, as stored; a view of an entry has the state of it instead."""
+_TELLS: Final = "tells"
 _BYTES: Final = frozenset({"person", "former_person", "private_digest"})
 
 
@@ -38,6 +40,8 @@ class Proof:
 
     Args:
         entry: The entry in words.
+        statement: The vendor's words about the consent, where it holds any; empty where the key to read them
+            is missing.
         public: The values that the chain covers, in their order; digests in hexadecimal digits.
         private: The personal values, in their order, as stored.
         salt: The salt of their digest; None where they were erased.
@@ -51,6 +55,7 @@ class Proof:
     salt: str | None
     previous: str | None
     digest: str
+    statement: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +82,10 @@ def gather(trail: AuditTrail, person: bytes) -> Evidence:
     columns = (column for column in decisions.c if column.name != "dead_letter")
     whole = decisions.alias("whole")
     tells = whole.c.consent.is_not(None) | whole.c.action.in_(_TOLD)
+    # A look at the member tells of consent in its statement alone, and so does no other request that is kept.
+    may_tell = tells | whole.c.payload.is_not(None)
     query = (
-        select_entries(*columns, decisions.c.dead_letter.label(_STORED))
+        select_entries(*columns, decisions.c.dead_letter.label(_STORED), tells.label(_TELLS))
         .join(
             whole,
             (whole.c.run_id == decisions.c.run_id)
@@ -87,7 +94,7 @@ def gather(trail: AuditTrail, person: bytes) -> Evidence:
         .where(
             same_person(decisions.c.person, person) | (decisions.c.former_person == person),
             runs.c.dry_run.is_(False),
-            tells,
+            may_tell,
         )
         .order_by(decisions.c.recorded_at, decisions.c.run_id, decisions.c.seq)
     )
@@ -95,17 +102,33 @@ def gather(trail: AuditTrail, person: bytes) -> Evidence:
     with trail.database.reading() as connection:
         rows = [dict(row) for row in connection.execute(query).mappings()]
         head = connection.execute(newest).one_or_none()
-        proofs = [_proof(connection, row) for row in rows]
+        proofs = [
+            _proof(connection, row, statement)
+            for row in rows
+            if (statement := _statement(trail, row)) or row[_TELLS]
+        ]
     anchor = f"{head.position}:{head.digest.hex()}" if head else ""
     return Evidence(person.hex(), anchor, proofs)
 
 
-def _proof(connection: sa.Connection, row: dict[Any, Any]) -> Proof:
+def _statement(trail: AuditTrail, row: Mapping[Any, Any]) -> Mapping[str, Any] | None:
+    """The vendor's words in a decision; empty ones where the key to read them is missing."""
+    if row["payload"] is None or row["part_of"] is not None:
+        return None
+    try:
+        kept = json.loads(trail.encryption.decrypt(row["payload"]))
+    except ConfigurationError:
+        return {}
+    statement: Mapping[str, Any] | None = kept.get("statement")
+    return statement
+
+
+def _proof(connection: sa.Connection, row: dict[Any, Any], statement: Mapping[str, Any] | None) -> Proof:
     public = [_hex(row[name]) for name in PUBLIC_COLUMNS]
     private = [row[_STORED if name == "dead_letter" else name] for name in PRIVATE_COLUMNS]
     view = {name: value for name, value in row.items() if name in EntryView.__dataclass_fields__}
     previous = _hex(_previous(connection, row))
-    return Proof(to_entry(view), public, private, _hex(row["salt"]), previous, _hex(row["digest"]))
+    return Proof(to_entry(view), public, private, _hex(row["salt"]), previous, _hex(row["digest"]), statement)
 
 
 def _previous(connection: sa.Connection, row: Mapping[Any, Any]) -> bytes | None:

@@ -6,16 +6,17 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol
 
 from singer_sdk.sinks import Sink
 from typing_extensions import override
 
 from kinetic_mailchimp.audit.targets.settings import RunSettings
+from kinetic_mailchimp.audit.trail.administration import PREVIEW
 from kinetic_mailchimp.audit.trail.direction import Direction
 from kinetic_mailchimp.audit.trail.drift import RECONCILE
 from kinetic_mailchimp.kit.checks import Check
-from kinetic_mailchimp.kit.errors import text_to_keep
+from kinetic_mailchimp.kit.errors import ConfigurationError, text_to_keep
 from kinetic_mailchimp.kit.http.web_url import check_is_local
 from kinetic_mailchimp.kit.singer.durable_target import DurableTarget, RunStatus
 
@@ -107,6 +108,32 @@ class AuditedTarget(DurableTarget):
             direction=self.direction,
             personal_fields=self.personal_fields,
         )
+
+    def preview(self, messages: IO[str]) -> int:
+        """Decide about messages as a run would, and write nothing.
+
+        Args:
+            messages: Singer messages.
+
+        Returns:
+            The dry run in the audit trail.
+
+        Raises:
+            ConfigurationError: The setting `dry_run` is not on.
+            ConnectorError: The vendor cannot be asked.
+        """
+        if not self.settings.dry_run:
+            raise ConfigurationError("A preview writes nothing.", advice="Set `dry_run`.")
+        self.run = self.trail.start_run(
+            plugin=self.name,
+            version=self.plugin_version,
+            pipeline=PREVIEW,
+            dry_run=True,
+            direction=self.direction,
+            personal_fields=self.personal_fields,
+        )
+        self.listen(messages)
+        return self.run.id
 
     @property
     @abstractmethod

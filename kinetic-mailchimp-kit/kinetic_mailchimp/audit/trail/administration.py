@@ -12,6 +12,8 @@ from kinetic_mailchimp.audit.trail.run import Run
 
 PLUGIN = "sync-audit"
 """The plugin name of administrative runs. Their entries are never erased or pruned."""
+PREVIEW = "preview"
+"""The pipeline of a dry run that shows what a mapping makes of some records; it is not a plan."""
 CORRECT = "correct"
 """The pipeline of a run that holds a correction by hand: a run of the target whose record it is."""
 

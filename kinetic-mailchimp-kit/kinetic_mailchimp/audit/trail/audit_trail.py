@@ -130,6 +130,7 @@ class AuditTrail:
             person_key=self._person_key,
             encryption=self.encryption,
             keep_payloads=self._keep_payloads,
+            keep_statements=not dry_run,
         )
         return Run(self.database, {**header, "head": head}, writer, clock=self.clock)
 

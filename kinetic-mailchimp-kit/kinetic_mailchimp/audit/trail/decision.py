@@ -115,6 +115,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         duration_ms: How long the call took.
         dead_letter: The complete record, to be replayed once its cause is fixed.
         payload: The complete request; stored only where the trail is opened with `keep_payloads`.
+        statement: The vendor's own words about the person's consent, and how they came: `told_by`,
+            `received_at`, and what else there is, by name. Stored with `payload`, except in a dry run.
         refers_to: The entry that an administrative entry is about, by its digest. For this package's own use.
         parts: One decision for each row written on behalf of this record. Where a part has no `subject`,
             `former_subject`, `source_key`, `source_updated_on` or `event_id`, it has this one's.
@@ -140,6 +142,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     duration_ms: float | None = None
     dead_letter: Mapping[str, Any] | None = None
     payload: Mapping[str, Any] | None = None
+    statement: Mapping[str, Any] | None = None
     refers_to: str | None = None
     parts: Sequence[Decision] = ()
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from kinetic_mailchimp.audit.storage.json_text import storable, to_json
 from kinetic_mailchimp.audit.storage.schema import PRIVATE_COLUMNS, PUBLIC_COLUMNS
@@ -27,12 +27,14 @@ class EntryWriter:
 
     Args:
         person_key: The key of the trail's person digests.
+        keep_statements: False in a dry run, which proves nothing.
     """
 
     run_id: int
     person_key: bytes
     encryption: FieldEncryption
     keep_payloads: bool
+    keep_statements: bool = True
     random_bytes: Callable[[int], bytes] = os.urandom
 
     def rows(
@@ -64,6 +66,13 @@ class EntryWriter:
             drawn = self.random_bytes(_SALTS_AT_ONCE * SALT_SIZE)
             yield from (drawn[start : start + SALT_SIZE] for start in range(0, len(drawn), SALT_SIZE))
 
+    def _payload(self, request: Mapping[str, Any] | None, statement: Mapping[str, Any] | None) -> str | None:
+        """The column `payload`: a request as it is, or `statement` with the `request` beside it."""
+        kept = request if self.keep_payloads else None
+        if statement is not None and self.keep_statements:
+            kept = {"statement": statement, **({} if kept is None else {"request": kept})}
+        return None if kept is None else self.encryption.encrypt(to_json(kept))
+
     def _linked(
         self, decision: Decision, whole: Decision, salt: bytes, place: Row, head: bytes
     ) -> tuple[bytes, Row]:
@@ -79,8 +88,8 @@ class EntryWriter:
             storable(decision.detail),
             None if decision.changes is None else to_json(decision.changes),
             None if decision.dead_letter is None else self.encryption.encrypt(to_json(decision.dead_letter)),
-            self.encryption.encrypt(to_json(decision.payload))
-            if self.keep_payloads and decision.payload is not None
+            self._payload(decision.payload, decision.statement)
+            if self.keep_payloads or decision.statement is not None
             else None,
         )
         public: Row = (

@@ -19,6 +19,7 @@ from kinetic_mailchimp.console.pages.routes.get import get_router
 from kinetic_mailchimp.console.pages.routes.metrics import metrics_router
 from kinetic_mailchimp.console.pages.routes.plans import plan_router
 from kinetic_mailchimp.console.pages.routes.post import post_router
+from kinetic_mailchimp.console.pages.routes.previews import preview_router
 from kinetic_mailchimp.console.pages.security import SecurityMiddleware
 from kinetic_mailchimp.console.pages.settings import PagesSettings
 from kinetic_mailchimp.console.pages.site import Site
@@ -66,6 +67,7 @@ def create_app(trail: AuditTrail, settings: PagesSettings, wrong_tokens: RateLim
         app.include_router(get_router(site), prefix=prefix)
         app.include_router(post_router(site), prefix=prefix)
         app.include_router(plan_router(site), prefix=prefix)
+        app.include_router(preview_router(site), prefix=prefix)
         app.include_router(metrics_router(site), prefix=prefix)
         app.include_router(desk_router(site), prefix=prefix)
         app.mount(f"{prefix}/static", StaticFiles(directory=STATIC_FOLDER))

@@ -44,6 +44,15 @@ def parse_replay_commands(values: Sequence[str]) -> dict[str, str]:
     return commands
 
 
+def _to_command(command: str) -> str:
+    if command and which(next(iter(_split(command)), "")) is None:
+        raise ConfigurationError(
+            "The program of --preview is not found.",
+            advice="Write its whole path: a service has another PATH than a shell.",
+        )
+    return command
+
+
 def _split(command: str) -> list[str]:
     try:
         return shlex.split(command)
@@ -86,6 +95,11 @@ class PagesSettings:
         "",
         description="The receiver of webhooks, to show its health: http://127.0.0.1:8080.",
         parse=partial(web_url, setting="--receiver-url"),
+    )
+    preview: str = setting(
+        "",
+        description='The command that makes previews of a mapping for the pages: "sync-audit preview".',
+        parse=_to_command,
     )
     replay_commands: Mapping[str, str] = field(default_factory=dict)
     wrong_tokens_per_minute: int = 5

@@ -11,9 +11,10 @@ import sys
 import threading
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
@@ -203,6 +204,28 @@ class CheckedTap(SecretSettings, Tap):
             self.selected_streams = frozenset(
                 name for name, entry in self.input_catalog.items() if entry.metadata.resolve_selection()[()]
             )
+
+    def sample(self, name: str, count: int, is_selected: Callable[[str], bool]) -> list[dict[str, Any]]:
+        """The first records of a stream as a run would emit them; no state moves, and nothing is written.
+
+        Args:
+            name: The stream.
+            count: The most records.
+            is_selected: Tells of `stream.column` whether it is read; keys are in any case.
+
+        Raises:
+            ConnectorError: The system behind it cannot be read.
+        """
+        stream = self.streams[name]
+        stream.ABORT_AT_RECORD_COUNT = count  # it is tried out only: whole records, each by itself
+        for breadcrumb, metadata in stream.metadata.items():
+            if breadcrumb:
+                metadata.selected = is_selected(f"{name}.{breadcrumb[-1]}")
+        # The SDK writes states to standard output.
+        with redirect_stdout(io.TextIOWrapper(io.BytesIO())):
+            whole: list[Any] = [None]
+            records = chain.from_iterable(map(stream.get_records, stream.partitions or whole))
+            return [dict(record) for record in islice(records, count) if isinstance(record, dict)]
 
     @classmethod
     @override

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision
+from kinetic_mailchimp.audit.plans.previews import Outcome, PreviewedRecord, keep_preview
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 OPTIONS = [
@@ -49,6 +50,63 @@ os.execv(sys.argv[3], sys.argv[3:])
 Open = Callable[..., Any]
 DESKTOP, PHONE = (1180, 900), (360, 780)
 ADA = "ada.lovelace@example.com"
+SOURCE = {
+    "Company": "EPIC06",
+    "CustNum": 12,
+    "Name": "Example Tools Ltd",
+    "EMailAddress": "Info@Example.com",
+    "Address1": "1 Example Street",
+    "City": "Springfield",
+    "State": "IL",
+    "Zip": "62701",
+    "GroupCode": "Tools",
+    "NoContact": False,
+}
+MAPPED = {
+    "email_address": "Info@Example.com",
+    "status": None,
+    "COMPANY": "Example Tools Ltd",
+    "ADDRESS": {"addr1": "1 Example Street", "city": "Springfield", "state": "IL", "zip": "62701"},
+    "INDUSTRY": "Tools",
+    "source_key": "Customer EPIC06/12",
+}
+WRITES = {
+    "merge_fields.COMPANY": ("Example Tools", "Example Tools Ltd"),
+    "merge_fields.INDUSTRY": (None, "Tools"),
+}
+PREVIEWED = [
+    PreviewedRecord(
+        "customers",
+        SOURCE,
+        [
+            Outcome(
+                "meltano.yml",
+                "target-mailchimp",
+                "members",
+                MAPPED,
+                "updated",
+                "fields_differ",
+                "",
+                [("list 1a2b3c4d5e", WRITES)],
+            )
+        ],
+    ),
+    PreviewedRecord(
+        "customers",
+        {**SOURCE, "CustNum": 13, "EMailAddress": "ann@example.com; bob@example.com"},
+        [
+            Outcome(
+                "meltano.yml",
+                "target-mailchimp",
+                "members",
+                {**MAPPED, "email_address": "ann@example.com; bob@example.com"},
+                "skipped",
+                "several_addresses",
+                "The field holds several addresses.",
+            )
+        ],
+    ),
+]
 
 
 class Browser:
@@ -204,7 +262,9 @@ def browser(chromium: Browser) -> Iterator[Browser]:
 
 @pytest.fixture
 def pages(filled: AuditTrail, open_pages: Open) -> str:
-    address: str = open_pages(filled, replay_commands={"target-mailchimp": "true"}).address
+    keep_preview(filled, PREVIEWED)
+    settings = {"replay_commands": {"target-mailchimp": "true"}, "preview": "true"}
+    address: str = open_pages(filled, **settings).address
     return address
 
 
@@ -243,7 +303,18 @@ def test_a_screen_reader_gets_names_and_roles(pages: str, browser: Browser, toke
     assert "columnheader" in roles
 
 
-SHOWN = ["/", "/runs", "/runs/1", "/people", "/failures", "/failures/7/63", "/consent", "/quality", "/login"]
+SHOWN = [
+    "/",
+    "/runs",
+    "/runs/1",
+    "/people",
+    "/failures",
+    "/failures/7/63",
+    "/consent",
+    "/quality",
+    "/previews",
+    "/login",
+]
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -333,6 +404,8 @@ SCREENSHOTS: list[tuple[str, str, tuple[int, int], bool]] = [
     ("letter", "/failures/7/63", DESKTOP, False),
     ("consent", "/consent", DESKTOP, False),
     ("quality", "/quality", DESKTOP, False),
+    ("previews", "/previews", DESKTOP, False),
+    ("previews-phone", "/previews", PHONE, False),
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -39,6 +40,30 @@ _HOW: Final = (
     "for; after a pruning, what has left the trail is proved by this file's digests alone. Times of "
     "recording are this software's clock, other times the vendor's."
 )
+
+
+_TOLD_BY: Final = {
+    "webhook": "a webhook of Mailchimp",
+    "catch_up": "Mailchimp, asked for what no webhook told",
+    "read": "Mailchimp's list of members",
+}
+_SIGNED: Final = {"True": ", its signature checked", "False": ", not signed"}
+_SAID: Final = {
+    "list_id": "Audience",
+    "status": "Status",
+    "timestamp_signup": "Signed up",
+    "ip_signup": "From IP address",
+    "timestamp_opt": "Opted in",
+    "ip_opt": "Confirmed from IP",
+    "source": "Source",
+    "action": "Action",
+    "reason": "Reason",
+    "unsubscribe_reason": "Words of the person",
+    "initiated_by": "Made by",
+    "campaign_id": "Campaign",
+    "last_changed": "Changed in Mailchimp",
+}
+"""Parts of a statement and their labels, in the order of the document."""
 
 
 def write_document(evidence: Evidence, address: str | None, now: datetime) -> str:
@@ -94,16 +119,31 @@ def _article(proof: Proof) -> str:
         "Answer": describe_response(entry, printable),
         "Entry": f"run {entry.run_id} entry {entry.seq} of {entry.plugin}",
     }
+    said = {} if proof.statement is None else _statement(proof.statement)
     changes = {name: " → ".join(map(format_value, values)) for name, values in (entry.changes or {}).items()}
     rows = "".join(
         f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>"
-        for name, value in {**facts, **changes}.items()
+        for name, value in {**facts, **said, **changes}.items()
         if value
     )
     return (
         f"<article><strong>{_text(format_word(entry.action))}</strong>: {_text(describe_entry(entry))}"
         f"<dl>{rows}<dt>Digest</dt><dd><code>{proof.digest}</code></dd></dl></article>"
     )
+
+
+def _statement(said: Mapping[str, Any]) -> dict[str, str]:
+    """Mailchimp's words about the consent under their labels, and first who told them."""
+    if not said:
+        return {"Kept with it": "(encrypted, and the key is not set in AUDIT_ENCRYPTION_KEY)"}
+    signed = _SIGNED.get(str(said.get("is_signed")), "")
+    confirmed = f", {said['confirmation']} by a look at the member" if said.get("confirmation") else ""
+    told_by = str(said.get("told_by"))
+    return {
+        "Told by": f"{_TOLD_BY.get(told_by, told_by)}{signed}{confirmed}",
+        "Received": f"{format_time(str(said.get('received_at') or ''))} UTC",
+        **{label: str(said[name]) for name, label in _SAID.items() if said.get(name)},
+    }
 
 
 def _text(value: object) -> str:

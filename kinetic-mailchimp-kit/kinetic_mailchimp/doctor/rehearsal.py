@@ -1,0 +1,153 @@
+"""Takes records through a mapping and, in a dry run, through the target behind it."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any, Final
+
+from kinetic_mailchimp.audit.plans.previews import Outcome
+from kinetic_mailchimp.audit.reading.queries import EntryFilter, EntryView, entries
+from kinetic_mailchimp.audit.storage.json_text import to_json
+from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
+from kinetic_mailchimp.doctor.examination import GROUP, mappings_of, tasks_of
+from kinetic_mailchimp.doctor.mapping import MappedRecord, apply_mapping, is_selected
+from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.project import PROJECT_FILE, Project
+
+_OF_A_REHEARSAL: Final[Mapping[str, Any]] = {
+    "dry_run": True,
+    **dict.fromkeys(("reconcile", "repair", "keep_payloads"), False),
+    # Limits of real runs say nothing about some records.
+    **dict.fromkeys(("approved_plan", "only", "first", "max_failed", "max_failed_ratio")),
+}
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Route:
+    """The way of a stream through a project.
+
+    Attributes:
+        stream: Its name at the tap.
+        stream_maps: The mapping.
+    """
+
+    project: Project
+    stream: str
+    tap: str
+    stream_maps: Mapping[str, Any]
+    target: str
+
+    @classmethod
+    def find(cls, project: Project, stream: str) -> Route:
+        """The way of a stream, by the first job that maps it.
+
+        Raises:
+            ConfigurationError: No job does.
+        """
+        maps = {str(one["name"]): one["config"]["stream_maps"] for one in mappings_of(project)}
+        known = []
+        for tap, mapping, target in tasks_of(project):
+            if stream in maps.get(mapping, {}):
+                return cls(project, stream, tap, maps[mapping], target)
+            known += maps.get(mapping, {})
+        raise ConfigurationError(
+            f"No job in {PROJECT_FILE} maps a stream {stream!r}.",
+            advice=f"Use one of {', '.join(dict.fromkeys(known)) or 'those of a mapping'}.",
+        )
+
+    def sample(self, count: int) -> list[Record]:
+        """The first records that the tap reads, as the mapper gets them.
+
+        Raises:
+            ConnectorError: They cannot be read.
+        """
+        rules = self.project.selected(self.tap)
+        plugin = _plugin(self.tap)
+        tap = plugin.of_config(_known(plugin, {**self.project.config(self.tap), "page_size": count}))
+        found = tap.sample(self.stream, count, lambda name: is_selected(name, rules))
+        return [json.loads(to_json(record)) for record in found]
+
+    def outcomes(self, records: Sequence[Record], trail: AuditTrail, version: str) -> list[Outcome]:
+        """The outcome of each record; nothing is written.
+
+        Args:
+            records: As the tap emits them.
+            trail: Has the state that the target decides with, and gets its dry run.
+            version: The name of this version of the mapping.
+
+        Raises:
+            ConnectorError: The mapping cannot read a record, or the target cannot decide.
+        """
+        mapped = [apply_mapping(self.stream_maps, self.stream, record) for record in records]
+        decided = self._decide(mapped, trail)
+        return [
+            Outcome(version, self.target, one.stream, one.record, **_decision(decided, one)) for one in mapped
+        ]
+
+    def _decide(self, mapped: Sequence[MappedRecord], trail: AuditTrail) -> list[EntryView]:
+        taken = [one for one in mapped if one.record is not None]
+        if not taken:
+            return []
+        plugin = _plugin(self.target)
+        place = {"audit_database_url": trail.database.url.render_as_string(hide_password=False)}
+        settings = {**self.project.config(self.target), **_OF_A_REHEARSAL, **place}
+        target = plugin.of_config(_known(plugin, settings))
+        first = taken[0]
+        properties = {name: kind for one in taken for name, kind in one.schema["properties"].items()}
+        schema = {**first.schema, "properties": properties}
+        start = {"type": "SCHEMA", "stream": first.stream, "schema": schema}
+        lines = [
+            {**start, "key_properties": first.key_properties},
+            *({"type": "RECORD", "stream": one.stream, "record": one.record} for one in taken),
+        ]
+        with redirect_stdout(io.StringIO()):
+            run = target.preview(io.StringIO("".join(f"{to_json(line)}\n" for line in lines)))
+        return list(entries(trail, EntryFilter(run_id=run)))
+
+
+def _decision(decided: list[EntryView], one: MappedRecord) -> dict[str, Any]:
+    """The decision about a mapped record, taken out of those that are left; empty where there is none."""
+    if one.record is None:
+        return {}
+    names = {one.record.get(name) for name in ("source_key", "event_id", "email_address", "email")} - {None}
+    whole = next(
+        (
+            entry
+            for entry in decided
+            if entry.part_of is None
+            and entry.stream == one.stream
+            and names & {entry.source_key, entry.event_id, entry.subject}
+        ),
+        None,
+    )
+    if whole is None:
+        return {}
+    decided.remove(whole)
+    rows = [whole, *(entry for entry in decided if entry.part_of == whole.seq)]
+    writes = [(row.targets or "", row.changes) for row in rows if row.changes]
+    return {
+        "action": whole.action,
+        "reason": whole.reason,
+        "detail": whole.detail or "",
+        "writes": writes,
+    }
+
+
+def _plugin(name: str) -> Any:  # noqa: ANN401 (a tap or a target)
+    for point in entry_points(group=GROUP, name=name):
+        return point.load()
+    raise ConfigurationError(
+        f"{name} is not installed here.", advice="Install it beside this command, as `make install` does."
+    )
+
+
+def _known(plugin: Any, settings: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401 (as above)
+    """Those of some settings that a plugin has."""
+    known = plugin.config_jsonschema["properties"]
+    return {name: value for name, value in settings.items() if name in known}

@@ -1,0 +1,131 @@
+"""A preview shows records beside what each side would get, and writes to neither."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from kinetic_mailchimp.audit import AuditTrail
+from kinetic_mailchimp.audit.plans.plans import list_plans
+from kinetic_mailchimp.audit.plans.previews import ABSENT, Preview, panels, read_previews
+from kinetic_mailchimp.audit.privacy.erasure import erase
+from kinetic_mailchimp.mailchimp import subscriber_hash
+from stage import Stage
+from user_project import Project
+
+EVENT = {
+    "event_id": "e1",
+    "sequence": 1,
+    "type": "unsubscribe",
+    "reason": "manual",
+    "action": "unsub",
+    "list_id": "1a2b3c4d5e",
+    "occurred_at": "2026-03-01T11:59:58+00:00",
+    "merges": {"FNAME": "Ada"},
+}
+
+
+@pytest.fixture
+def own(project: Project, tmp_path: Path) -> Project:
+    """The project with an audit database of its own, which is not there yet."""
+    project.variables["AUDIT_DATABASE_URL"] = f"sqlite:///{tmp_path / 'preview.sqlite3'}"
+    return project
+
+
+def previewed(project: Project, *options: str) -> str:
+    project.write()
+    ended = project.run("sync-audit", "preview", *options)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+def kept(project: Project) -> Preview:
+    with AuditTrail.open(project.variables["AUDIT_DATABASE_URL"]) as trail:
+        assert list_plans(trail) == []
+        return read_previews(trail)[0]
+
+
+def first_customer(project: Project) -> dict[str, object]:
+    previewed(project, "--count", "1")
+    return dict(kept(project).records[0].source)
+
+
+def test_real_records_stand_beside_what_mailchimp_would_get(own: Project, running: Stage) -> None:
+    before = running.members()
+    printed = previewed(own, "--count", "3")
+    assert "3 records of customers. Nothing was written." in printed
+    assert running.members() == before
+    one = kept(own).records[0]
+    source, mapped, written = panels(one)
+    assert source.rows["CustNum"] == mapped.rows["source_key"].rpartition("/")[2]
+    assert "CustID" not in source.rows  # not selected
+    assert mapped.rows["COMPANY"] == source.rows["Name"]
+    assert written.rows["merge_fields.COMPANY"] == f"nothing → {source.rows['Name']}"
+    assert written.note.startswith("created: ")
+
+
+def test_a_changed_mapping_shows_what_differs_alone(own: Project) -> None:
+    own.write()
+    document = yaml.safe_load((own.folder / "meltano.yml").read_text(encoding="utf-8"))
+    [mapper] = document["plugins"]["mappers"]
+    customers = mapper["mappings"][0]["config"]["stream_maps"]["customers"]
+    customers |= {"COMPANY": "Name.upper()", "SEGMENT": "_.get('GroupCode')", "REGION": None}
+    (own.folder / "changed.yml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    previewed(own, "--count", "2", "--compare", str(own.folder / "changed.yml"))
+    for record in kept(own).records:
+        _, mapped, _, changed, written = panels(record)
+        assert changed.title == "changed.yml: mapped to members"
+        assert {"COMPANY", "SEGMENT"} <= changed.rows.keys() <= {"COMPANY", "SEGMENT", "REGION"}
+        assert changed.rows["COMPANY"] == mapped.rows["COMPANY"].upper()
+        assert mapped.rows["SEGMENT"] == ABSENT
+        assert written.rows["merge_fields.COMPANY"].endswith(mapped.rows["COMPANY"].upper())
+
+
+def test_an_event_stands_beside_what_epicor_would_get(own: Project) -> None:
+    customer = first_customer(own)
+    event = own.folder / "event.json"
+    event.write_text(json.dumps({**EVENT, "email": customer["EMailAddress"]}), encoding="utf-8")
+    previewed(own, "--stream", "contact_events", "--record", str(event))
+    _, mapped, written = panels(kept(own).records[0])
+    assert mapped.rows["contact_status"] == "unsubscribed"
+    assert written.note.startswith("flagged: ")
+    assert any(
+        name.startswith("NoContact") and value == "false → true" for name, value in written.rows.items()
+    )
+    assert first_customer(own) == customer
+
+
+def test_a_refused_record_says_why(own: Project) -> None:
+    record = own.folder / "record.json"
+    record.write_text(
+        json.dumps({"Company": "EPIC06", "CustNum": 1, "Name": "A", "EMailAddress": "a@example.com, b@x"}),
+        encoding="utf-8",
+    )
+    previewed(own, "--record", str(record))
+    *_, written = panels(kept(own).records[0])
+    assert written.note.startswith("skipped: ")
+    assert written.rows == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--stream", "nothing"), "maps a stream 'nothing'. Use one of customers,"),
+        (("--record", "meltano.yml"), "The records are not JSON."),
+    ],
+)
+def test_wrong_use_is_told(own: Project, options: tuple[str, ...], told: str) -> None:
+    own.write()
+    ended = own.run("sync-audit", "preview", *options)
+    assert (ended.returncode, told in ended.stderr) == (3, True), ended.stderr
+
+
+@pytest.mark.rule("R6")
+def test_an_erasure_takes_a_person_out_of_the_previews(own: Project) -> None:
+    previewed(own, "--count", "1")
+    one = kept(own).records[0]
+    with AuditTrail.open(own.variables["AUDIT_DATABASE_URL"]) as trail:
+        erase(trail, str(one.source["EMailAddress"]), vendor_hash=subscriber_hash)
+        assert read_previews(trail) == []
