@@ -168,10 +168,14 @@ class Membership:
             for member, rows in found.items()
         }
 
-    def suppressed(self, members: Iterable[str]) -> set[str]:
-        """Those of some members whom an opt-out of another tool has reached before."""
+    def suppressed(self, members: Iterable[str]) -> dict[str, str]:
+        """The times of the last opt-outs of another tool that reached members, by subscriber hash."""
         found = self._waiting.get_many(members)
-        return {member for member, rows in found.items() if any(row.by_person for row in read_rows(rows))}
+        by_person = {
+            member: [row.source_updated_on or "" for row in read_rows(rows) if row.by_person]
+            for member, rows in found.items()
+        }
+        return {member: max(times) for member, times in by_person.items() if times}
 
     def note(self, states: Mapping[str, MemberState | None]) -> None:
         """Take note of states; None for an address that is nobody's."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kinetic_mailchimp.audit.state.flag_state import FlagCause
 from kinetic_mailchimp.audit.state.handover import Handover, HandoverAction
-from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState
+from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState, is_before
 from kinetic_mailchimp.audit.trail.decision import Action
 
 from target_mailchimp.audience.audience import Audience
@@ -18,7 +18,7 @@ _RETURNED = "The person came back after the time of this opt-out."
 
 
 def plan_suppression(
-    record: MemberRecord, state: MemberState | None, audience: Audience, *, is_known: bool
+    record: MemberRecord, state: MemberState | None, audience: Audience, *, known: str | None
 ) -> NoWrite | Write:
     """Decide about an opt-out of another tool.
 
@@ -26,15 +26,17 @@ def plan_suppression(
         record: The opt-out.
         state: The member with its address, if there is one.
         audience: Where it goes.
-        is_known: Whether it reached the audience before: the person may have come back since.
+        known: The time of one that reached the audience before, as the person may have come back since; None
+            without one. One that is later by a time of its own is another one.
     """
     if state is None:
         return NoWrite(record, Action.SKIPPED, SUPPRESSED, _KEPT_OUT, waits=True)
     if state.status not in CONSENTING_STATUSES:
         return NoWrite(record, Action.UNCHANGED, SUPPRESSED, _ALREADY, waits=True)
-    if is_known:
+    at = record.source_updated_on or ""
+    if known is not None and not (record.raw.get("source_dated") is True and is_before(known, at)):
         return NoWrite(record, Action.SUPERSEDED, SUPPRESSED, _BEFORE)
-    if state.returned_after(record.source_updated_on or ""):
+    if state.returned_after(at):
         return NoWrite(record, Action.SUPERSEDED, SUPPRESSED, _RETURNED, waits=True)
     return Write(record, audience, state, state, new_status="unsubscribed", lower=True, reason=SUPPRESSED)
 
