@@ -87,7 +87,7 @@ def test_tags_follow_the_columns_and_sums_the_orders(project, documented):
 def test_old_opt_outs_come_in_and_the_first_load_is_planned_approved_and_written(untouched, tmp_path):
     project = Project.make(tmp_path / "project", untouched)
     customers = [row["EMailAddress"] for row in rows(untouched, "Customer") if row["EMailAddress"]]
-    gone, first = sorted({email_key(address) for address in customers if address.isascii()})[:2]
+    gone, first = sorted({email_key(address) for address in customers})[:2]
     reader = "reader@example.com"
     members = f"/lists/{untouched.mailchimp['list_id']}/members"
     untouched.mailchimp_control("PUT", members, json=[{"email": reader, "state": "subscribed"}])
@@ -117,7 +117,7 @@ def test_old_opt_outs_come_in_and_the_first_load_is_planned_approved_and_written
     write = "TARGET_MAILCHIMP_APPROVED_PLAN=12 meltano --environment=prod run forward"
     assert "succeeded" in project.said[write]
     known = untouched.members()
-    assert known[first]["status"] == "subscribed"
+    assert {member["status"] for member in known.values()} == {"subscribed", "unsubscribed"}
     assert gone not in known
     show = Command(f"sync-audit plan show {plan}", ())
     project.run(show)

@@ -141,10 +141,12 @@ def tag_by_hand(world: World, address: str, tag: str) -> None:
 
 @pytest.mark.rule("R8")
 def test_orders_count_as_users_correct_them(
-    world: World, follow: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    world: World, follow: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     follow("purchases")
-    monkeypatch.setitem(pipelines.PLUGINS["tap-epicor-kinetic"]["config"], "report_deletions", ["orders"])
+    config = pipelines.PLUGINS["tap-epicor-kinetic"]["config"]
+    monkeypatch.setitem(config, "report_deletions", ["orders"])
+    monkeypatch.setitem(config, "key_store", str(tmp_path / "keys.sqlite3"))
     world.person(1, ANN)
     world.person(2, "")
     kept = order(world, 1, "2026-01-10", ("Pumps", 100.1), ("Pumps", 0.2))

@@ -101,17 +101,17 @@ class PurchaseLedger:
     @property
     def told_in(self) -> Mapping[str, Any]:
         """The fields and tags in which the sums were told last; empty where none ever was."""
-        return (self._told.get(_TOLD_IN) or {}).get(_TOLD_IN, {})
+        return self._told.get(_TOLD_IN) or {}
 
     def with_told_in(self, told_in: Mapping[str, Any]) -> Changes:
         """The changes of the ledger that remember these fields and tags."""
-        return {self._told_namespace: {_TOLD_IN: {_TOLD_IN: told_in}}}
+        return {self._told_namespace: {_TOLD_IN: told_in}}
 
     def all_due(self) -> Iterator[Changes]:
         """The changes of the ledger that have every sum made, in pages."""
         rows = (str(value["of"]) for _, value in self._known.items())
         while page := list(itertools.islice(rows, _PAGE)):
-            yield {self._due: due_at_once(page)}
+            yield {self._due: {**due_at_once(page)}}
 
     def _of(self, row: str) -> str:
         return f"{self._prefix}/of/{row}"

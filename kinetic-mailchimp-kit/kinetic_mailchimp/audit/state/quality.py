@@ -202,7 +202,8 @@ class _Draft:
         self._now = now
 
     def decide_row(self, row: RowVerdict) -> None:
-        self._put(row.key, row.kind and Finding(row.kind.value, self._now, row.address, row.rep))
+        finding = Finding(row.kind.value, self._now, row.address, row.rep) if row.kind else None
+        self._put(row.key, finding)
         for topic in _OF_MEMBERS if row.rep else ():
             known = self._open.get(key := f"{topic}/{row.source}")
             if known and known.rep != row.rep:
