@@ -182,3 +182,39 @@ def test_a_limited_run_restores_nothing_of_others(bench: Any) -> None:
         assert bench.members()["p1@example.com"]["merge_fields"]["COMPANY"] == "Edited"
     bench.run([row(2)])
     assert bench.members()["p1@example.com"]["merge_fields"]["COMPANY"] == "Acme"
+
+
+@pytest.mark.rule("R10")
+def test_a_plan_that_was_changed_behind_its_reviewer_is_refused(bench: Any) -> None:
+    number = approved_plan(bench, lines(customers=[row(1)]))
+    _tamper(bench, "UPDATE decisions SET changes = replace(changes, 'Acme', 'Other')")
+    with pytest.raises(ConfigurationError, match=r"is not what it was \(run \d+ entry 1: .*changed"):
+        bench.states(lines(customers=[row(1, "Other")]), approved_plan=number, **SETTINGS)
+    assert bench.members() == {}
+
+
+@pytest.mark.rule("R10")
+def test_a_rejection_that_was_removed_is_missed(bench: Any) -> None:
+    number = approved_plan(bench, lines(customers=[row(1)]))
+    decide_on(bench, number, approved=False)
+    for table in ("decisions", "run_counts"):
+        _tamper(bench, f"DELETE FROM {table} WHERE run_id = (SELECT max(id) FROM runs)")  # noqa: S608 (texts of here)
+    _tamper(bench, "DELETE FROM runs WHERE id = (SELECT max(id) FROM runs)")
+    with pytest.raises(ConfigurationError, match=r"is not what it was .*another was removed"):
+        bench.states(lines(customers=[row(1)]), approved_plan=number, **SETTINGS)
+    assert bench.members() == {}
+
+
+def test_a_rejection_stays_when_an_approval_was_under_way(bench: Any) -> None:
+    number = plan_of(bench, lines(customers=[row(1)]))
+    with AuditTrail.open(bench.database_url) as trail:
+        seen_before = find_plan(trail, number)
+    decide_on(bench, number, approved=False)
+    with AuditTrail.open(bench.database_url) as trail:
+        decide(trail, seen_before, approved=True, decided_by="a late one")
+        assert find_plan(trail, number).state is PlanState.REJECTED
+
+
+def _tamper(bench: Any, statement: str) -> None:
+    with AuditTrail.open(bench.database_url) as trail, trail.database.writing() as connection:
+        connection.exec_driver_sql(statement)

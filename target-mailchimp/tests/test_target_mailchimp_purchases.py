@@ -11,6 +11,7 @@ import pytest
 import time_machine
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.kit.errors import ConnectorError
+from simulators.mailchimp.plain_client import PlainClient
 from target_mailchimp.contract.purchase_record import Bought
 from target_mailchimp.planning.purchases import PurchaseLedger
 from target_mailchimp.rules.purchases import Sum, months_after, months_between
@@ -272,3 +273,96 @@ def test_a_buyer_of_many_is_added_up_row_by_row(tmp_path: Any) -> None:
     assert json.dumps(total.summary([], monthly=False).values) == json.dumps(
         {"last_on": "2026-05-01", "orders": 12_000, "revenue": 1200.0, "months": 1}
     )
+
+
+def test_a_date_by_mistake_ends_no_run_and_a_later_day_is_waited_for(bench: Any, clock: Any) -> None:
+    load(
+        bench,
+        customer(),
+        order(1, "2025-12-01", 10, "Pumps"),
+        order(2, "9999-12-31", 99, "Seals"),
+        order(3, "0001-01-01", 99, "Belts"),
+        order(4, "2026-08-01", 5, "Valves"),
+        order(5, "2026-06-16", 1),  # in Auckland, it is tomorrow
+    )
+    assert shown(bench) == ("2026-06-16", 2, 11, {"Bought Pumps", "Bought Belts"})
+    clock.move_to("2026-08-01T00:30:00Z")
+    load(bench)
+    assert shown(bench) == ("2026-08-01", 3, 16, {"Bought Pumps", "Bought Belts", "Bought Valves"})
+
+
+def test_amounts_add_up_to_the_cent(bench: Any) -> None:
+    amounts = [0.1, 0.2, 0.125, 0.125, 1234567890.12, -0.55, 1.005]
+    orders = [order(number, "2026-05-01", amount) for number, amount in enumerate(amounts)]
+    load(bench, customer(), *orders)
+    assert shown(bench)[2] == 1234567891.12  # 1234567891.125, to the even cent
+    [told] = load(bench, order(99, "2026-05-01", 1e300), on_invalid="dead_letter")
+    assert told.detail.startswith("`purchase_amount`")
+
+
+def test_sums_are_told_again_in_other_fields_and_tags(bench: Any) -> None:
+    orders = [order(1, "2019-01-01", 10, "Pumps"), order(2, "2026-05-01", 20, "Seals", of=2)]
+    load(bench, customer(), customer(2, OTHER), *orders, purchase_fields={}, lapsed_tags={})
+    assert shown(bench)[3] == {"Bought Pumps"}
+    load(bench)
+    assert shown(bench) == ("2019-01-01", 0, 0, {"Bought Pumps", "Lapsed 12 months"})
+    assert shown(bench, OTHER) == ("2026-05-01", 1, 20, {"Bought Seals"})
+    load(bench, purchase_tag="Has *", lapsed_tags={"24": "Lapsed 24 months"})
+    assert shown(bench)[3] == {"Has Pumps", "Lapsed 24 months"}
+    bench.clear()
+    assert load(bench, purchase_tag="Has *", lapsed_tags={"24": "Lapsed 24 months"}) == []
+    assert not [call for call in bench.calls() if not call.startswith("GET")]
+
+
+def test_a_field_that_was_made_anew_gets_its_sums_again(bench: Any) -> None:
+    orders = [order(1, "2026-05-01", 10)]
+    load(bench, customer(), *orders)
+    api, path = PlainClient(bench.mailchimp.hello), "/lists/{list}/merge-fields"
+    found = api.get(path, count=100).json()["merge_fields"]
+    [number] = [field["merge_id"] for field in found if field["tag"] == "REVENUE12"]
+    assert api.delete(f"{path}/{number}").status_code == 204
+    load(bench, *orders)
+    assert shown(bench) == ("2026-05-01", 1, 10, set())
+
+
+@pytest.mark.rule("R3")
+def test_a_member_that_could_not_be_written_is_told_by_the_next_run(bench: Any) -> None:
+    load(bench, customer(), customer(2, OTHER))
+    answer = {"kind": "answer", "status": 400, "text": "{}"}
+    bench.mailchimp.control.set_faults(
+        [
+            {"match": {"method": method, "body": PERSON}, "effect": answer}
+            for method in ("POST", "PUT", "PATCH")
+        ]
+    )
+    orders = [order(1, "2026-05-01", 10), order(2, "2026-05-02", 20, of=2)]
+    decided = load(bench, *orders)
+    assert {entry.subject: entry.action for entry in decided[2:]} == {PERSON: "failed", OTHER: "updated"}
+    bench.mailchimp.control.clear_faults()
+    load(bench)
+    assert shown(bench)[:3] == ("2026-05-01", 1, 10)
+    assert load(bench) == []
+
+
+def test_who_was_archived_is_told_after_they_come_back(bench: Any, clock: Any) -> None:
+    bench.mailchimp.control.put_members([{"email": PERSON, "state": "archived"}])
+    load(bench, customer(), order(1, "2026-05-01", 10))
+    bench.mailchimp.control.subscribe(PERSON)
+    clock.move_to("2026-06-16T12:00:00Z")
+    load(bench, customer())
+    assert shown(bench)[:3] == ("2026-05-01", 1, 10)
+
+
+def test_groups_that_differ_in_case_are_one_tag(bench: Any) -> None:
+    records = [
+        customer(),
+        order(1, "2026-05-01", 10, "Pumps", "Süd-Öl 🛢"),
+        order(2, "2026-05-01", 10, "PUMPS"),
+    ]
+    load(bench, *records)
+    assert {tag.lower() for tag in shown(bench)[3]} == {"bought pumps", "bought süd-öl 🛢"}
+    bench.clear()
+    load(bench, *records)
+    assert not [call for call in bench.calls() if not call.startswith("GET")]
+    load(bench, {"purchase_key": "Order 1", "purchase_void": True})
+    assert {tag.lower() for tag in shown(bench)[3]} == {"bought pumps"}

@@ -96,3 +96,18 @@ def test_a_line_that_names_nobody_is_kept_as_a_dead_letter(bench: Any) -> None:
         "suppressions line 7",
     )
     assert decided.dead_letter
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("dated", [True, False], ids=["dated", "of the file"])
+def test_who_left_the_old_tool_again_after_they_came_back_is_unsubscribed_by_the_next_list(
+    bench: Any, dated: bool
+) -> None:
+    bench.run([row(ANN, 1)])
+    bench.run([opt_out(ANN, source_dated=dated)])
+    bench.mailchimp.control.advance_clock(600)
+    bench.mailchimp.control.subscribe(ANN)
+    bench.run([])
+    later = opt_out(ANN, source_updated_on="2099-01-01T00:00:00.000000Z", source_dated=dated)
+    bench.run([later])
+    assert (bench.states_of_people()[ANN] == "subscribed") == (not dated)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from followed import Command, Project
 from kinetic_mailchimp.kit.parsing.email_address import email_key
-from stage import ROOT, Stage
+from stage import ROOT, Stage, set_stage
 
 DOCS = ROOT / "docs"
 HOW_TO = DOCS / "how-to"
@@ -27,6 +28,13 @@ def postgres(tmp_path_factory) -> Iterator[str]:
     server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
     yield server
     server.cleanup()
+
+
+@pytest.fixture
+def untouched(tmp_path) -> Iterator[Stage]:
+    """Both simulators before a first load."""
+    with set_stage(tmp_path / "stage", customers=40, orders=3, receiver=False) as running:
+        yield running
 
 
 def rows(stage: Stage, table: str) -> list[dict[str, Any]]:
@@ -94,6 +102,46 @@ def test_results_of_campaigns_come_back(project, documented):
     [row, *_] = [row for row in rows(documented, "CustCnt") if email_key(row["EMailAddress"]) == person]
     assert (row["MC_Sent_c"], row["MC_Clicked_c"], row["MC_LastCampaign_c"]) == (1, 1, "Spring news")
     assert person in {line for call in rows(documented, "CRMCall") for line in call["CallText"].split()}
+
+
+def test_old_opt_outs_come_in_and_the_first_load_is_planned_approved_and_written(untouched, tmp_path):
+    project = Project.make(tmp_path / "project", untouched)
+    customers = [row["EMailAddress"] for row in rows(untouched, "Customer") if row["EMailAddress"]]
+    gone, first = sorted({email_key(address) for address in customers})[:2]
+    reader = "reader@example.com"
+    members = f"/lists/{untouched.mailchimp['list_id']}/members"
+    untouched.mailchimp_control("PUT", members, json=[{"email": reader, "state": "subscribed"}])
+    (project.folder / "unsubscribed.csv").write_text(
+        f"Email Address,UNSUB_TIME\n{gone},\n{reader},2024-05-01\n"
+    )
+    targets = {"MAILCHIMP": "target-mailchimp", "EPICOR": "target-epicor-contacts"}
+    project.instead = {  # each line has a shell of its own here
+        f'"${name}"': f'"meltano --environment=prod invoke {target}"' for name, target in targets.items()
+    }
+    project.follow(HOW_TO / "import-opt-outs.md")
+
+    assert untouched.members()[reader]["status"] == "unsubscribed"
+    flagged = [
+        row["NoContact"] for row in rows(untouched, "Customer") if email_key(row["EMailAddress"]) == gone
+    ]
+    assert flagged
+    assert all(flagged)
+
+    runs = Command("sync-audit runs --format json", ())
+    project.run(runs)
+    plan = 3 + max(json.loads(line)["id"] for line in project.said[runs.line].splitlines())
+    reject = 'sync-audit plan reject 12 --because "The region is wrong."'
+    project.instead = {"person@example.com": first, reject: "true", " 12": f" {plan}", "=12": f"={plan}"}
+    project.follow(HOW_TO / "first-load.md")
+
+    write = "TARGET_MAILCHIMP_APPROVED_PLAN=12 meltano --environment=prod run forward"
+    assert "succeeded" in project.said[write]
+    known = untouched.members()
+    assert {member["status"] for member in known.values()} == {"subscribed", "unsubscribed"}
+    assert gone not in known
+    show = Command(f"sync-audit plan show {plan}", ())
+    project.run(show)
+    assert "Approved by" in project.said[show.line]
 
 
 def test_a_stream_of_ones_own_is_found(project):

@@ -137,3 +137,38 @@ def tag_by_hand(world: World, address: str, tag: str) -> None:
     tags = member.tags | {audience.tag_id(tag)}
     account.save(audience, member, replace(member, tags=tags), Actor("admin"))
     world.wait()
+
+
+@pytest.mark.rule("R8")
+def test_orders_count_as_users_correct_them(
+    world: World, follow: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    follow("purchases")
+    config = pipelines.PLUGINS["tap-epicor-kinetic"]["config"]
+    monkeypatch.setitem(config, "report_deletions", ["orders"])
+    monkeypatch.setitem(config, "key_store", str(tmp_path / "keys.sqlite3"))
+    world.person(1, ANN)
+    world.person(2, "")
+    kept = order(world, 1, "2026-01-10", ("Pumps", 100.1), ("Pumps", 0.2))
+    wrong = order(world, 1, "9999-12-31", ("Seals", 5))
+    undated = order(world, 1, "2026-01-11", ("Belts", 5))
+    world.vendors.edit("OrderHed", undated, OrderDate=None)
+    elsewhere = order(world, 2, "2026-01-12", ("Valves", 7))
+    world.forward()
+    assert shown(world, ANN) == (["2026-01-10", 1, 100.3], {"Bought Pumps"})
+    assert world.member(BOB) is None
+
+    world.edit(customer(2), EMailAddress=BOB)
+    world.vendors.edit("OrderHed", wrong, OrderDate="2026-01-13T00:00:00")
+    world.vendors.edit("OrderHed", undated, OrderDate="2026-01-14T00:00:00", OrderAmt=-20)
+    world.forward()
+    assert shown(world, BOB) == (["2026-01-12", 1, 7], {"Bought Valves"})
+    assert shown(world, ANN) == (["2026-01-13", 2, 85.3], {"Bought Pumps", "Bought Seals"})
+
+    # Two customers are merged: the orders of one go to the other.
+    world.vendors.edit("OrderHed", elsewhere, CustNum=1)
+    world.vendors.delete("OrderHed", kept)
+    world.forward()
+    assert shown(world, BOB) == ([None, 0, 0], set())
+    assert shown(world, ANN) == (["2026-01-13", 2, -8], {"Bought Seals", "Bought Valves"})
+    assert writes_nothing(world)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from kinetic_mailchimp.audit import Action, AuditTrail, LedgerChanges
 from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace
-from kinetic_mailchimp.audit.state.quality import QUALITY_NAMESPACE, FindingChanges, Findings, Flaw
+from kinetic_mailchimp.audit.state.quality import Findings, Flaw, MemberVerdict, RowVerdict
 from kinetic_mailchimp.mailchimp import Refusal
 
 from target_mailchimp.audit.decisions import ledger_changes
@@ -40,17 +40,17 @@ class Quality:
     def __init__(self, trail: AuditTrail, settings: LoadSettings) -> None:
         self._trail = trail
         self._update_only = settings.update_only_streams
-        self._findings = Findings(trail.ledger(QUALITY_NAMESPACE), trail.clock)
+        self._findings = Findings(trail.ledger, trail.clock)
 
     def of_invalid(self, records: Iterable[InvalidRecord]) -> LedgerChanges:
         """The changes after records that could not be used."""
-        changes: FindingChanges = {}
+        rows: list[RowVerdict] = []
         for record in records:
             if record.reason in _ADDRESS_FLAWS:
                 text = str(record.raw.get("email_address") or "")
                 is_active = str(record.raw.get("source_active")).lower() not in ("false", "0")
-                changes |= self._of_row(record, _ADDRESS_FLAWS[record.reason] if is_active else None, text)
-        return {QUALITY_NAMESPACE: changes}
+                rows += self._of_row(record, _ADDRESS_FLAWS[record.reason] if is_active else None, text)
+        return self._findings.changes(rows) if rows else {}
 
     def changes_after(
         self, list_id: str, membership: Membership, results: Sequence[WriteResult | NoWrite]
@@ -63,8 +63,7 @@ class Quality:
             results: What was decided or written.
         """
         ledger = ledger_changes(membership, results)
-        changes: FindingChanges = {}
-        reps: dict[str, str] = {}
+        rows: list[RowVerdict] = []
         for result in results:
             kind = _ADDRESS_FLAWS.get(result.reason)
             if kind is None and result.action.is_failure:
@@ -72,42 +71,42 @@ class Quality:
             if kind is None and result.action is Action.REFUSED:
                 kind = Flaw.REFUSED
             for row in result.record.rows:
-                reps[row.source] = rep_in(row.raw)
-                changes |= self._of_row(row, kind if row.active else None, row.address)
-        return self.with_states(list_id, {**ledger, QUALITY_NAMESPACE: changes}, reps)
+                rows += self._of_row(row, kind if row.active else None, row.address)
+        return self.with_states(list_id, ledger, rows)
 
     def with_states(
-        self, list_id: str, ledger: LedgerChanges, reps: Mapping[str, str] | None = None
+        self, list_id: str, ledger: LedgerChanges, rows: Sequence[RowVerdict] = ()
     ) -> LedgerChanges:
         """The changes of the ledger, with what the new states of members say about their rows.
 
         Args:
             list_id: The audience.
             ledger: The changes.
-            reps: The sales reps of rows, as far as they are known.
+            rows: The flaws of the addresses of rows that were decided about.
         """
-        changes: FindingChanges = {}
+        reps = {row.source: row.rep for row in rows}
         sources = self._trail.ledger(sources_namespace(list_id))
 
         def rep_of(source: str) -> str:
-            return (reps or {}).get(source) or (sources.get(source) or {}).get("rep", "")
+            return reps.get(source) or (sources.get(source) or {}).get("rep", "")
 
+        members: list[MemberVerdict] = []
         for member, state in ledger.get(members_namespace(list_id), {}).items():
-            rows = self._mailed_rows(state) if isinstance(state, MemberState) else ()
+            mailed = self._mailed_rows(state) if isinstance(state, MemberState) else ()
             address = state.address if isinstance(state, MemberState) else ""
-            bounced = rows if isinstance(state, MemberState) and state.status == "cleaned" else ()
+            bounced = mailed if isinstance(state, MemberState) and state.status == "cleaned" else ()
             group = f"{list_id}/{member}"
-            for kind, found in (
-                (Flaw.BOUNCED, bounced),
-                (Flaw.DUPLICATE, rows if len(rows) >= _SEVERAL else ()),
-            ):
-                changes |= self._findings.of_member(kind, group, address, found, rep_of)
-        return {**ledger, QUALITY_NAMESPACE: {**ledger.get(QUALITY_NAMESPACE, {}), **changes}}
+            members += (
+                MemberVerdict(Flaw.BOUNCED, group, address, bounced),
+                MemberVerdict(Flaw.DUPLICATE, group, address, mailed if len(mailed) >= _SEVERAL else ()),
+            )
+        return {**ledger, **self._findings.changes(rows, members, rep_of)}
 
-    def _of_row(self, row: InvalidRecord | MemberRecord, kind: Flaw | None, address: str) -> FindingChanges:
-        if not row.source or row.stream in self._update_only:
-            return {}
-        return self._findings.of_row(row.source, kind, address, rep_in(row.raw))
+    def _of_row(
+        self, row: InvalidRecord | MemberRecord, kind: Flaw | None, address: str
+    ) -> Iterator[RowVerdict]:
+        if row.source and row.stream not in self._update_only:
+            yield RowVerdict(row.source, kind, address, rep_in(row.raw))
 
     def _mailed_rows(self, state: MemberState) -> tuple[str, ...]:
         return tuple(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
@@ -14,6 +13,10 @@ from target_mailchimp.contract.member_record import InvalidRecord
 
 PURCHASE_KEY = "purchase_key"
 """The property that makes a record one of a purchase, and names it."""
+
+
+_TOO_MUCH: Final = 1e15
+"""A mistake, and more than a sum could add up to the cent."""
 
 
 class Bought(LedgerValue, frozen=True):
@@ -76,11 +79,11 @@ def _bought(raw: Mapping[str, Any], key: str) -> Bought | None:
     try:
         amount = float(raw.get("purchase_amount") or 0)
     except (TypeError, ValueError, OverflowError):
-        amount = math.nan
-    if not math.isfinite(amount):
-        raise ValueError("`purchase_amount` is not a number.")
+        raise ValueError("`purchase_amount` is not a number.") from None
+    if not abs(amount) < _TOO_MUCH:
+        raise ValueError("`purchase_amount` is too large, or not a number.")
     groups = raw.get("purchase_groups") or ()
     if not isinstance(groups, list | tuple):
         raise ValueError("`purchase_groups` is not a list of names.")  # noqa: TRY004 (one kind for all)
     names = {" ".join(str(name).split()) for name in groups if name is not None} - {""}
-    return Bought(of, on, round(amount, 2), tuple(sorted(names)))
+    return Bought(of, on, amount, tuple(sorted(names)))

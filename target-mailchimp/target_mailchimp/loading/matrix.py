@@ -57,11 +57,12 @@ def take_counted(loader: Loader, trail: AuditTrail, run: Run, settings: LoadSett
     }
     if not any(waiting.values()):
         return
-    run.describe_stream(COUNTED, {"properties": {name: {"type": "string"} for name in _PROPERTIES}})
+    texts = {name: {"type": "string"} for name in _PROPERTIES}
+    run.describe_stream(COUNTED, {"properties": {**texts, "source_dated": {"type": "boolean"}}})
     for namespace, opt_outs in waiting.items():
         for opt_out in map(CountedOptOut.from_json, opt_outs.values()):
             values = opt_out.address, "unsubscribed", "person", opt_out.at, namespace.rpartition("/")[2]
-            loader.take(COUNTED, dict(zip(_PROPERTIES, values, strict=True)))
+            loader.take(COUNTED, {**dict(zip(_PROPERTIES, values, strict=True)), "source_dated": True})
     loader.flush()
     if not settings.dry_run:
         run.record([], ledger={namespace: dict.fromkeys(opt_outs) for namespace, opt_outs in waiting.items()})

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Run
@@ -127,9 +127,28 @@ class PurchaseBook:
         size = self._settings.batch_size * self._settings.concurrency
         for audience in self._loader.own_audiences():
             ledger = PurchaseLedger(self._trail, audience.id)
+            self._begin_again(audience, ledger)
             due = ledger.due(today)
             while page := dict(itertools.islice(due, size)):
                 self._tell(audience, ledger, page, today)
+
+    def _begin_again(self, audience: Audience, ledger: PurchaseLedger) -> None:
+        """Have every sum made again where it is told in another way than before, or in other merge fields."""
+        settings = self._settings
+        told_in = {
+            "fields": {
+                name: [tag, field.merge_id if (field := audience.fields.get(tag)) else None]
+                for name, tag in settings.purchase_fields.items()
+            },
+            "tag": settings.purchase_tag,
+            "lapsed": dict(settings.lapsed_tags),
+        }
+        before = ledger.told_in
+        if settings.dry_run or told_in == before:
+            return
+        for changes in ledger.all_due() if before else ():  # else none was told yet, and all are due anyhow
+            self._run.record([], ledger=changes)
+        self._run.record([], ledger=ledger.with_told_in(told_in))
 
     def _tell(self, audience: Audience, ledger: PurchaseLedger, page: Mapping[str, str], today: date) -> None:
         """Write what is new of the members behind rows."""
@@ -144,23 +163,34 @@ class PurchaseBook:
         for row, purchases in ledger.bought(row_of):
             for bought in purchases:
                 sums[row_of[row]].add(bought)
+        monthly = "months" in settings.purchase_fields
+        summaries = {member: total.summary(months, monthly=monthly) for member, total in sums.items()}
         writes: list[Write] = []
         seen: dict[str, MemberState] = {}
         later: dict[str, date] = {}
+
+        def write_of(member: str, state: MemberState) -> Write:
+            return purchase_write(source_of[member], member, state, summaries[member], audience, settings)
+
         for member, state in states.items():
-            summary = sums[member].summary(months, monthly="months" in settings.purchase_fields)
-            source = source_of[member]
-            write = purchase_write(source, member, state, summary, audience, settings)
+            summary, source, write = summaries[member], source_of[member], write_of(member, state)
             if summary.changes_on:
                 later[source] = summary.changes_on
             if state.status == GONE or (not write.is_empty and membership.is_archived(member)):
+                # They may come back, and no record tells of it.
+                later[source] = today + timedelta(days=1)
                 continue
             if not write.is_empty:
                 writes.append(write)
             elif write.merged != state:
                 seen[member] = write.merged
         self._loader.write_now(audience, writes)
-        changes: Changes = {membership.members_namespace: {**seen}, **ledger.next_due(page, later)}
+        written = membership.states(write.record.member for write in writes)
+        failed = [source_of[one] for one, state in written.items() if not write_of(one, state).is_empty]
+        changes: Changes = {
+            membership.members_namespace: {**seen},
+            **ledger.next_due(page, later, again=() if settings.dry_run else failed),
+        }
         self._run.record([], ledger=None if settings.dry_run else changes)
 
 

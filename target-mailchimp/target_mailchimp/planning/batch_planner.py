@@ -90,7 +90,7 @@ class Planner:
         self._audience = audience
         self._membership = membership
         self._settle = settle
-        self._suppressed_before: set[str] = set()
+        self._suppressed_before: dict[str, str] = {}
 
     def plan(self, records: Sequence[MemberRecord]) -> Planned:
         """Decide about records.
@@ -110,7 +110,7 @@ class Planner:
         if waiting:
             winners = [with_waiting(record, waiting.get(record.member, ())) for record in winners]
         self._suppressed_before = membership.suppressed(
-            record for record in winners if record.by_person and states[record.member]
+            record.member for record in winners if record.by_person and states[record.member]
         )
         winners = self._with_flags(winners, states, member_of)
         if said := membership.statements(record.member for record in winners):
@@ -221,8 +221,8 @@ class Planner:
         """
         here = states[record.member]
         if record.by_person and not record.others:
-            is_known = record.member in self._suppressed_before
-            return plan_suppression(record, here, self._audience, is_known=is_known)
+            known = self._suppressed_before.get(record.member)
+            return plan_suppression(record, here, self._audience, known=known)
         sources = frozenset(row.source for row in record.rows if row.source)
         left = tuple(
             after_leaving(former, sources, here) for former in formers if former.member not in wanted

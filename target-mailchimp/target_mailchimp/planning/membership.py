@@ -33,7 +33,6 @@ from target_mailchimp.audience.tags import tags_to_restore
 from target_mailchimp.contract.member_record import MemberRecord, read_record
 from target_mailchimp.planning.purchases import due_namespace
 from target_mailchimp.rules.hand_over import lost_flag
-from target_mailchimp.rules.suppression import is_known_opt_out
 
 logger = logging.getLogger(__name__)
 
@@ -178,14 +177,14 @@ class Membership:
             for member, rows in found.items()
         }
 
-    def suppressed(self, opt_outs: Iterable[MemberRecord]) -> set[str]:
-        """The members whom opt-outs of another tool reached before; of another audience, these very ones."""
-        asked = {opt_out.member: opt_out for opt_out in opt_outs}
-        return {
-            member
-            for member, rows in self._waiting.get_many(asked).items()
-            if any(is_known_opt_out(asked[member], row) for row in read_rows(rows))
+    def suppressed(self, members: Iterable[str]) -> dict[str, str]:
+        """The times of the last opt-outs of another tool or of another audience that reached members."""
+        found = self._waiting.get_many(members)
+        by_person = {
+            member: [row.source_updated_on or "" for row in read_rows(rows) if row.by_person]
+            for member, rows in found.items()
         }
+        return {member: max(times) for member, times in by_person.items() if times}
 
     def statements(self, members: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Mailchimp's words about the consent of members, read in a listing and in no decision yet."""

@@ -17,6 +17,9 @@ from target_mailchimp.contract.purchase_record import Bought, Purchase
 NOW: Final = "0000-00-00"
 """Stands for the day of a sum that is to be made with the next one."""
 
+_TOLD_IN: Final = "told_in"
+_PAGE: Final = 5_000
+
 Changes = dict[str, dict[str, Mapping[str, Any] | LedgerValue | None]]
 
 
@@ -41,6 +44,8 @@ class PurchaseLedger:
         self._due = due_namespace(list_id)
         self._trail = trail
         self._known = trail.ledger(f"{self._prefix}/known")
+        self._told_namespace = f"{self._prefix}/told"
+        self._told = trail.ledger(self._told_namespace)
 
     def changes(self, purchases: Sequence[Purchase]) -> tuple[Changes, list[bool]]:
         """The changes of the ledger that purchases make, and whether each is one.
@@ -81,15 +86,32 @@ class PurchaseLedger:
         for namespace, entries in itertools.groupby(found, key=lambda entry: entry[0]):
             yield row_of[namespace], (_read(value) for _, value in entries)
 
-    def next_due(self, done: Iterable[str], later: Mapping[str, date]) -> Changes:
+    def next_due(self, done: Iterable[str], later: Mapping[str, date], again: Iterable[str]) -> Changes:
         """The changes of the ledger once sums are made.
 
         Args:
             done: The entries of those that were due.
             later: The day on which each row's next sum is due.
+            again: Rows whose member could not be written: the next run tries them again.
         """
         entries: dict[str, Any] = dict.fromkeys(done)
-        return {self._due: entries | {f"{day.isoformat()}|{row}": {} for row, day in later.items()}}
+        entries |= {f"{day.isoformat()}|{row}": {} for row, day in later.items()}
+        return {self._due: entries | due_at_once(again)}
+
+    @property
+    def told_in(self) -> Mapping[str, Any]:
+        """The fields and tags in which the sums were told last; empty where none ever was."""
+        return self._told.get(_TOLD_IN) or {}
+
+    def with_told_in(self, told_in: Mapping[str, Any]) -> Changes:
+        """The changes of the ledger that remember these fields and tags."""
+        return {self._told_namespace: {_TOLD_IN: told_in}}
+
+    def all_due(self) -> Iterator[Changes]:
+        """The changes of the ledger that have every sum made, in pages."""
+        rows = (str(value["of"]) for _, value in self._known.items())
+        while page := list(itertools.islice(rows, _PAGE)):
+            yield {self._due: {**due_at_once(page)}}
 
     def _of(self, row: str) -> str:
         return f"{self._prefix}/of/{row}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -20,6 +21,8 @@ from target_mailchimp.rules.plan import Write, with_tags
 from target_mailchimp.rules.policy import Policy
 
 WINDOW_MONTHS = 12
+AHEAD = timedelta(days=1)
+"""A purchase of tomorrow counts: somewhere it is that day already. One of a later day waits for it."""
 PURCHASES = "purchases"
 """The reason of a write that tells what a member bought."""
 
@@ -65,21 +68,27 @@ class Sum:
         self._today = today
         self._last_on: date | None = None
         self._orders = 0
-        self._cents = 0
+        self._revenue = Decimal()
         self._groups: set[str] = set()
-        self._leaves_on: date | None = None
+        self._changes_on: date | None = None
 
     def add(self, bought: Bought) -> None:
         """Add a purchase; a credit lowers the revenue and is none."""
         on = date.fromisoformat(bought.on)
+        if on > self._today + AHEAD:
+            self._change(on - AHEAD)
+            return
         leaves_on = months_after(on, WINDOW_MONTHS)
         if leaves_on > self._today:
             self._orders += bought.amount >= 0
-            self._cents += round(bought.amount * 100)
-            self._leaves_on = min(leaves_on, self._leaves_on or leaves_on)
+            self._revenue += Decimal(repr(bought.amount))
+            self._change(leaves_on)
         if bought.amount >= 0:
             self._last_on = max(on, self._last_on or on)
             self._groups.update(bought.groups)
+
+    def _change(self, day: date) -> None:
+        self._changes_on = min(day, self._changes_on or day)
 
     def summary(self, thresholds: Iterable[int], *, monthly: bool) -> Summary:
         """The sums so far.
@@ -88,7 +97,7 @@ class Sum:
             thresholds: Months without a purchase after which something else is said.
             monthly: Whether each month counts.
         """
-        changes = [self._leaves_on] if self._leaves_on else []
+        changes = [self._changes_on] if self._changes_on else []
         months = None
         if self._last_on is not None:
             months = months_between(self._last_on, self._today)
@@ -98,7 +107,7 @@ class Sum:
         return Summary(
             self._last_on,
             self._orders,
-            self._cents / 100,
+            float(round(self._revenue, 2)),
             months,
             tuple(sorted(self._groups)),
             min(changes, default=None),

@@ -8,7 +8,7 @@ from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, Memb
 from kinetic_mailchimp.audit.trail.decision import Action
 
 from target_mailchimp.audience.audience import Audience
-from target_mailchimp.contract.member_record import COUNTED, MemberRecord
+from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.rules.plan import SUPPRESSED, NoWrite, Write
 
 _KEPT_OUT = "Nobody with this address is a member. It is remembered, and no row makes the person one."
@@ -18,7 +18,7 @@ _RETURNED = "The person came back after the time of this opt-out."
 
 
 def plan_suppression(
-    record: MemberRecord, state: MemberState | None, audience: Audience, *, is_known: bool
+    record: MemberRecord, state: MemberState | None, audience: Audience, *, known: str | None
 ) -> NoWrite | Write:
     """Decide about an opt-out of another tool, or of another audience.
 
@@ -26,30 +26,19 @@ def plan_suppression(
         record: The opt-out.
         state: The member with its address, if there is one.
         audience: Where it goes.
-        is_known: Whether it reached the audience before: the person may have come back since.
+        known: The time of one that reached the audience before, as the person may have come back since; None
+            without one. One that is later by a time of its own is another one.
     """
     if state is None:
         return NoWrite(record, Action.SKIPPED, SUPPRESSED, _KEPT_OUT, waits=True)
     if state.status not in CONSENTING_STATUSES:
         return NoWrite(record, Action.UNCHANGED, SUPPRESSED, _ALREADY, waits=True)
-    if is_known:
+    at = record.source_updated_on or ""
+    if known is not None and not (record.raw.get("source_dated") is True and is_before(known, at)):
         return NoWrite(record, Action.SUPERSEDED, SUPPRESSED, _BEFORE)
-    if state.returned_after(record.source_updated_on or ""):
+    if state.returned_after(at):
         return NoWrite(record, Action.SUPERSEDED, SUPPRESSED, _RETURNED, waits=True)
     return Write(record, audience, state, state, new_status="unsubscribed", lower=True, reason=SUPPRESSED)
-
-
-def is_known_opt_out(opt_out: MemberRecord, remembered: MemberRecord) -> bool:
-    """Tell whether an opt-out reached its member before: an old list says once what it says.
-
-    Args:
-        opt_out: The opt-out, of another tool or of another audience.
-        remembered: A record that came before.
-    """
-    if not remembered.by_person or opt_out.stream != COUNTED:
-        return remembered.by_person
-    is_newer = is_before(remembered.source_updated_on or "", opt_out.source_updated_on or "")
-    return remembered.stream == COUNTED and not is_newer
 
 
 def flag_of_suppression(record: MemberRecord, list_id: str) -> Handover | None:

@@ -16,7 +16,9 @@ from kinetic_mailchimp.audit.reading.reports.export import csv_lines
 from kinetic_mailchimp.audit.reading.reports.quality_report import (
     COLUMNS,
     Flawed,
+    QualityFilter,
     QualityReport,
+    all_flawed,
     read_quality,
 )
 from kinetic_mailchimp.audit.state.quality import Flaw
@@ -48,14 +50,14 @@ def quality(ctx: click.Context, rep: str | None, kinds: tuple[str, ...], style: 
 
     New and gone are those of the last 30 days.
     """
+    wanted = QualityFilter(rep, frozenset(kinds))
     with opened(ctx) as trail:
-        report = read_quality(trail, rep=rep, kinds=kinds)
-    if style == "csv":
-        sys.stdout.writelines(csv_lines(COLUMNS, report.flawed))
-    elif style == "json":
-        sys.stdout.writelines(json_text(asdict(one)) + "\n" for one in report.flawed)
-    else:
-        _print(report)
+        if style == "csv":
+            sys.stdout.writelines(csv_lines(COLUMNS, all_flawed(trail, wanted)))
+        elif style == "json":
+            sys.stdout.writelines(json_text(asdict(one)) + "\n" for one in all_flawed(trail, wanted))
+        else:
+            _print(read_quality(trail, wanted, counted=wanted, length=_MOST_ROWS))
 
 
 def _print(report: QualityReport) -> None:
@@ -75,12 +77,12 @@ def _print(report: QualityReport) -> None:
     rows = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("Since (UTC)", "Change", "Flaw", "Rep", "Row", "Address"):
         rows.add_column(title, overflow="fold", no_wrap=title.startswith("Since"))
-    for one in report.flawed[:_MOST_ROWS]:
+    for one in report.flawed:
         rows.add_row(*_cells(one))
     console.print()
     console.print(rows)
-    if len(report.flawed) > _MOST_ROWS:
-        console.print(f"{count_of(len(report.flawed), 'row')}; all of them: --format csv", style="dim")
+    if report.matching > len(report.flawed):
+        console.print(f"{count_of(report.matching, 'row')}; all of them: --format csv", style="dim")
 
 
 def _cells(one: Flawed) -> tuple[str, ...]:

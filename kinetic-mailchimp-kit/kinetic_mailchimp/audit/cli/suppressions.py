@@ -19,7 +19,7 @@ from kinetic_mailchimp.kit.parsing.suppression_list import (
     UnreadableListError,
     read_suppressions,
 )
-from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, utc_now
 
 STREAM: Final = "suppressions"
 
@@ -56,7 +56,7 @@ def import_suppressions(
     except (OSError, UnreadableListError) as error:
         raise ConfigurationError(
             f"{file} cannot be read: {error}.",
-            advice="Export it as CSV with a column of addresses, such as `Email Address`.",
+            advice="Export those alone who opted out, as CSV with a column such as `Email Address`.",
         ) from error
     written_at = as_of or format_timestamp(datetime.fromtimestamp(file.stat().st_mtime, UTC))
     bad = _tell(file, found)
@@ -79,6 +79,8 @@ def _tell(file: Path, found: SuppressionList) -> int:
     click.echo(printable(f"{file.name}: {people:,} people; {', '.join(origins)}."))
     if found.repeated:
         click.echo(f"Further rows about the same people: {found.repeated:,}.")
+    if unread := sum(row.is_time_unread for row in found.rows):
+        click.echo(f"Times that cannot be read: {unread:,}. These rows count as of the file's time.")
     for row in bad:
         click.echo(f"Line {row.line}: {format_word(row.problem)}.", err=True)
     return len(bad)
@@ -90,7 +92,8 @@ def _member(row: Suppression, written_at: str) -> dict[str, Any]:
         "email_address": row.address,
         "status": "unsubscribed",
         "source_consent": "person",
-        "source_updated_on": format_timestamp(row.at) if row.at else written_at,
+        "source_updated_on": _time_of(row, written_at),
+        "source_dated": _is_dated(row),
         "source_key": f"{STREAM} line {row.line}" if row.problem else None,
     }
 
@@ -98,11 +101,22 @@ def _member(row: Suppression, written_at: str) -> dict[str, Any]:
 def _contact(row: Suppression, written_at: str) -> dict[str, Any]:
     """The contact update of a row: the same each time, so that a second import changes nothing."""
     name = f"line {row.line}" if row.problem else row.key
+    if _is_dated(row):
+        name = f"{name} {row.at}"  # a later opt-out of the same person is another event
     return {
         "email": row.address,
         "contact_status": row.status,
-        "occurred_at": format_timestamp(row.at) if row.at else written_at,
+        "occurred_at": _time_of(row, written_at),
         "event_id": f"suppression-{hashlib.sha256(name.encode()).hexdigest()[:24]}",
         "reason": row.reason or "suppression",
         "source_key": f"{STREAM} line {row.line}" if row.problem else None,
     }
+
+
+def _time_of(row: Suppression, written_at: str) -> str:
+    return format_timestamp(row.at) if row.at and _is_dated(row) else written_at
+
+
+def _is_dated(row: Suppression) -> bool:
+    """Tell whether a row has a time, and not one that is yet to come."""
+    return row.at is not None and row.at <= utc_now()

@@ -12,7 +12,7 @@ from kinetic_mailchimp.audit.dead_letters.dispatch import change_state
 from kinetic_mailchimp.audit.storage.schema import ENTRY_JOIN, dead_letters, decisions, runs
 from kinetic_mailchimp.audit.trail.administration import administrative_run
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
-from kinetic_mailchimp.audit.trail.decision import Action, Decision
+from kinetic_mailchimp.audit.trail.decision import OPT_OUTS, Action, Decision
 from kinetic_mailchimp.audit.trail.letter_states import CLOSED, IN_FLIGHT, OPEN
 from kinetic_mailchimp.audit.trail.notes import EntryNote
 from kinetic_mailchimp.kit.errors import ConfigurationError
@@ -55,6 +55,11 @@ class OpenLetter:
     def place(self) -> Place:
         """The place of its entry."""
         return Place(self.note.run_id, self.note.seq)
+
+    @property
+    def is_opt_out(self) -> bool:
+        """True where its record tells of an opt-out."""
+        return self.consent in OPT_OUTS
 
 
 def find_open(trail: AuditTrail, places: Collection[Place]) -> list[OpenLetter]:

@@ -13,7 +13,7 @@ from kinetic_mailchimp.audit.dead_letters.closing import OpenLetter, Place, find
 from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, runs, stream_schemas
 from kinetic_mailchimp.audit.trail.administration import CORRECT, administrative_run
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
-from kinetic_mailchimp.audit.trail.decision import OPT_OUTS, Action, Decision
+from kinetic_mailchimp.audit.trail.decision import Action, Decision
 from kinetic_mailchimp.audit.trail.direction import Direction
 from kinetic_mailchimp.audit.trail.letter_states import CORRECTED
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
@@ -44,11 +44,6 @@ class LetterRecord:
     letter: OpenLetter
     entry: Mapping[str, Any]
     record: Mapping[str, Any]
-
-    @property
-    def is_opt_out(self) -> bool:
-        """True where its record tells of an opt-out."""
-        return self.letter.consent in OPT_OUTS
 
     def can_be_corrected(self, name: str) -> bool:
         """Tell whether a property may be corrected: an address, or a field.
@@ -160,10 +155,10 @@ def correct(trail: AuditTrail, found: LetterRecord, values: Mapping[str, Any], *
     )
 
     def check(connection: sa.Connection) -> None:
-        query = sa.select(dead_letters.c.state).where(
+        query = sa.select(dead_letters.c.state, dead_letters.c.result_run_id).where(
             dead_letters.c.run_id == note.run_id, dead_letters.c.seq == note.seq
         )
-        if connection.execute(query).scalar() != CORRECTED:
+        if connection.execute(query).one_or_none() != (CORRECTED, run.id):
             raise TransientError(
                 f"The dead letter {found.letter.place} is not open any more.",
                 advice="Another person, a replay or a run was faster: see `sync-audit failures`.",

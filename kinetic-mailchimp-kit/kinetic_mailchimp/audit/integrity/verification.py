@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,20 @@ def verify(trail: AuditTrail, *, anchor: str | None = None) -> Verification:
         return _Verifier(connection).run(position, digest)
 
 
+def problems_of(trail: AuditTrail, numbers: Collection[int]) -> tuple[Problem, ...]:
+    """Everything that was changed or removed of some runs, or removed from the trail as a whole.
+
+    Args:
+        trail: What to check.
+        numbers: The runs.
+
+    Raises:
+        DataError: If the trail's digests were computed in another way.
+    """
+    with trail.database.reading() as connection:
+        return _Verifier(connection).problems_of(numbers)
+
+
 def _parse_anchor(anchor: str | None) -> tuple[int, bytes]:
     if anchor is None:
         return 0, journal.GENESIS
@@ -92,7 +106,17 @@ class _Verifier:
         self._properties = {row["name"]: row["value"] for row in self._select(sa.select(properties))}
         self._person_key = self._properties.get(PERSON_KEY_PROPERTY, b"")
 
-    def run(self, position: int, digest: bytes) -> Verification:
+    def problems_of(self, numbers: Collection[int]) -> tuple[Problem, ...]:
+        headers, results, _ = self._begin(0, journal.GENESIS)
+        for run in self._select(sa.select(runs).where(runs.c.id.in_(numbers)).order_by(runs.c.id)):
+            self._check_run(run, headers.get(run["id"]), results.get(run["id"]))
+        known = {run["id"] for run in self._select(sa.select(runs.c.id))}
+        self._report_removed((headers.keys() | results.keys()) - known)
+        return tuple(self._problems)
+
+    def _begin(
+        self, position: int, digest: bytes
+    ) -> tuple[dict[int, bytes], dict[int, bytes], tuple[int, bytes]]:
         if self._properties.get(journal.FORMAT_PROPERTY) != journal.FORMAT:
             raise DataError(
                 "This trail cannot be verified: it was begun by an earlier development version, with digests"
@@ -100,14 +124,17 @@ class _Verifier:
                 advice="It can be read on. To have one that can be verified, name another database in"
                 " audit_database_url: the next run begins a new trail there.",
             )
-        headers, results, head = self._check_journal(position, digest)
+        found = self._check_journal(position, digest)
         self._read_notes()
+        return found
+
+    def run(self, position: int, digest: bytes) -> Verification:
+        headers, results, head = self._begin(position, digest)
         known = 0
         for run in self._select(sa.select(runs).order_by(runs.c.id)):
             known += 1
             self._check_run(run, headers.pop(run["id"], None), results.pop(run["id"], None))
-        for run_id in sorted(headers.keys() | results.keys()):
-            self._report(f"run {run_id}", "was removed: the journal knows it")
+        self._report_removed(headers.keys() | results.keys())
         self._check_orphans()
         self._problems += dead_letter_problems(self._connection, self._notes)
         return Verification(
@@ -116,6 +143,10 @@ class _Verifier:
             entries=self._entries,
             anchor=f"{head[0]}:{head[1].hex()}",
         )
+
+    def _report_removed(self, numbers: Collection[int]) -> None:
+        for run_id in sorted(numbers):
+            self._report(f"run {run_id}", "was removed: the journal knows it")
 
     def _report(self, where: str, what: str) -> None:
         self._problems.append(Problem(where, what))
@@ -145,7 +176,10 @@ class _Verifier:
                 self._report(where, "was changed, or the one before it was")
             if row["position"] == anchor_position:
                 anchored = row["digest"] == anchor_digest
-            contents.setdefault(row["kind"], {})[row["run_id"]] = row["content_digest"]
+            known = contents.setdefault(row["kind"], {})
+            if row["run_id"] in known:
+                self._report(f"run {row['run_id']}", "is not the first of its number: another was removed")
+            known[row["run_id"]] = row["content_digest"]
             position, head = row["position"], row["digest"]
         if not anchored:
             self._report(

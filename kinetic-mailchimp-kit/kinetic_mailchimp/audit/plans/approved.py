@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from kinetic_mailchimp.audit.plans.plans import PlanState, find_plan
+from kinetic_mailchimp.audit.integrity.verification import problems_of
+from kinetic_mailchimp.audit.plans.plans import PlanState, decisions_about_plans, find_plan
 from kinetic_mailchimp.audit.storage.json_text import to_json
 from kinetic_mailchimp.audit.storage.schema import beginning, decisions
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
@@ -66,6 +67,8 @@ class ApprovedPlan:
             problem, advice = f"was rejected ({plan.decided})", _NEW_PLAN
         elif trail.clock() - parse_timestamp(made_at) > timedelta(hours=valid_hours):
             problem, advice = f"is older than {valid_hours} hours (`plan_valid_hours`)", _NEW_PLAN
+        elif changed := problems_of(trail, [number, *decisions_about_plans(trail, since=number)]):
+            problem, advice = f"is not what it was ({changed[0]})", "`sync-audit verify` names all of it."
         else:
             return cls(trail, number)
         raise ConfigurationError(

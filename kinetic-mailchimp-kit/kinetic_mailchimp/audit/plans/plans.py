@@ -17,6 +17,7 @@ from kinetic_mailchimp.audit.trail.drift import RECONCILE
 from kinetic_mailchimp.audit.trail.notes import EntryNote
 from kinetic_mailchimp.kit.errors import ConfigurationError
 
+_PIPELINE: Final = "plan"
 _ENDED_WELL: Final = "succeeded"
 _SEE_PLANS: Final = "`sync-audit plan list` shows those that there are."
 
@@ -93,7 +94,7 @@ def decide(trail: AuditTrail, plan: Plan, *, approved: bool, decided_by: str, be
         raise ConfigurationError(f"Plan {plan.run.id} is {plan.state} already.", advice=_SEE_PLANS)
     action = Action.APPROVED if approved else Action.REJECTED
     words = f"{action.capitalize()} by {decided_by}"
-    with administrative_run(trail, "plan") as run:
+    with administrative_run(trail, _PIPELINE) as run:
         run.read()
         run.record(
             [
@@ -108,6 +109,15 @@ def decide(trail: AuditTrail, plan: Plan, *, approved: bool, decided_by: str, be
             ]
         )
     return run.id
+
+
+def decisions_about_plans(trail: AuditTrail, *, since: int) -> list[int]:
+    """The administrative runs that approved or rejected plans, after a run."""
+    query = sa.select(runs.c.id).where(
+        runs.c.id > since, runs.c.plugin == PLUGIN, runs.c.pipeline == _PIPELINE
+    )
+    with trail.database.reading() as connection:
+        return list(connection.execute(query).scalars())
 
 
 _IS_PLAN: Final = (
@@ -132,7 +142,8 @@ def _read(connection: sa.Connection, number: int) -> Plan:
             decisions.c.refers_to == str(note),
             runs.c.plugin == PLUGIN,
         )
-        .order_by(decisions.c.run_id.desc())
+        # A rejection stays, also one that came while the plan was being approved.
+        .order_by(decisions.c.action.desc(), decisions.c.run_id.desc())
         .limit(1)
     ).first()
     newer = connection.execute(

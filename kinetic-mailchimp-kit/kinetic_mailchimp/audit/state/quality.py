@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import enum
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 
-from kinetic_mailchimp.audit.state.ledger import Ledger
+from kinetic_mailchimp.audit.state.ledger import Ledger, LedgerChanges
 from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
 from kinetic_mailchimp.kit.parsing.timestamps import Clock, format_timestamp
 
 QUALITY_NAMESPACE: Final = "target-mailchimp/quality"
 """The namespace of the ledger that holds the findings, by their topic and their row."""
+GROUPS_NAMESPACE: Final = f"{QUALITY_NAMESPACE}/groups"
+"""The namespace that holds the rows with a finding of each member, by `flaw|group`."""
 KEPT_FOR: Final = timedelta(days=93)
 """Time for which a finding that is gone is kept, to be shown as gone."""
+_FORGOTTEN_AT_ONCE: Final = 5_000
+_FILTER_BITS: Final = 1 << 23
 
 
 class Flaw(enum.StrEnum):
@@ -66,111 +71,187 @@ class Finding(LedgerValue, frozen=True):
     gone: str = ""
 
 
-FindingChanges = dict[str, Finding | None]
-"""Key of a finding → the finding from now on; None to forget it."""
+class RowVerdict(msgspec.Struct, frozen=True):
+    """The flaw of the address of a row that was decided about.
+
+    Attributes:
+        source: The row.
+        kind: The flaw; None where it has none.
+        address: What the record has in the place of its address.
+        rep: The sales rep of the row.
+    """
+
+    source: str
+    kind: Flaw | None = None
+    address: str = ""
+    rep: str = ""
+
+    @property
+    def key(self) -> str:
+        """The key of its finding."""
+        return f"address/{self.source}"
+
+
+class MemberVerdict(msgspec.Struct, frozen=True):
+    """The rows that have a flaw because of the state of their member.
+
+    Attributes:
+        kind: The flaw.
+        group: The audience and the subscriber hash.
+        address: Its address.
+        sources: The rows with that flaw now.
+    """
+
+    kind: Flaw
+    group: str
+    address: str = ""
+    sources: Sequence[str] = ()
+
+    @property
+    def key(self) -> str:
+        """The key of its rows in `GROUPS_NAMESPACE`."""
+        return f"{self.kind}|{self.group}"
 
 
 class Findings:
-    """The findings as a run knows them. Safe to use from several threads.
+    """Decides how the findings change. Safe to use from several threads.
+
+    A run reads those that a decision is about, and holds none: it only remembers which rows may have one.
 
     Args:
-        ledger: The namespace `QUALITY_NAMESPACE` of the trail; it is read at the first use.
+        ledger: Opens a namespace of the trail; the findings are looked through at the first use.
         clock: Returns the present time.
     """
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
-        self._ledger = ledger
+    def __init__(self, ledger: Callable[[str], Ledger], clock: Clock) -> None:
+        self._ledger = ledger(QUALITY_NAMESPACE)
+        self._groups = ledger(GROUPS_NAMESPACE)
         self._clock = clock
         self._lock = threading.Lock()
-        self._known: dict[str, Finding] | None = None
-        self._stale: FindingChanges = {}
-        self._of_group: dict[tuple[str, str], set[str]] = {}
+        self._may_be_known: _Filter | None = None
+        self._stale: list[str] = []
 
-    def of_row(self, source: str, kind: Flaw | None, address: str = "", rep: str = "") -> FindingChanges:
-        """The changes once a row was decided about.
-
-        Args:
-            source: The row.
-            kind: The flaw of its address; None where it has none.
-            address: What the record has in the place of its address.
-            rep: The sales rep of the row.
-        """
-        with self._lock:
-            changes = self._begin()
-            self._put(changes, f"address/{source}", None if kind is None else self._new(kind, address, rep))
-            for topic in (Flaw.BOUNCED, Flaw.DUPLICATE) if rep else ():
-                known = self._open(f"{topic}/{source}")
-                if known and known.rep != rep:
-                    self._keep(changes, f"{topic}/{source}", replace(known, rep=rep))
-            return changes
-
-    def of_member(
+    def changes(
         self,
-        kind: Flaw,
-        group: str,
-        address: str,
-        sources: Iterable[str],
-        rep_of: Callable[[str], str],
-    ) -> FindingChanges:
-        """The changes once the state of a member is another one.
+        rows: Sequence[RowVerdict],
+        members: Sequence[MemberVerdict] = (),
+        rep_of: Callable[[str], str] = lambda _: "",
+    ) -> LedgerChanges:
+        """The changes of the ledger once rows were decided about, or members have another state.
+
+        What was shown as gone for long enough is forgotten beside.
 
         Args:
-            kind: The flaw.
-            group: The audience and the subscriber hash.
-            address: Its address.
-            sources: The rows with that flaw now.
-            rep_of: Finds the sales rep of a row; asked about new findings alone.
+            rows: The later one counts, where there are two about one row.
+            members: One of a member and flaw.
+            rep_of: Finds the sales rep of a row; asked about new findings of members alone.
         """
         with self._lock:
-            changes = self._begin()
-            wanted = {f"{kind}/{source}": source for source in sources}
-            for key in self._of_group.get((kind, group), set()) - wanted.keys():
-                self._put(changes, key, None)
-            for key, source in wanted.items():
-                known = self._open(key)
-                rep = known.rep if known else rep_of(source)
-                self._put(changes, key, replace(self._new(kind, address, rep), group=group))
-            return changes
+            known = self._look_through()
+            stale, self._stale = self._stale, []
+            of_group = self._groups.get_many((one.key for one in members if one.key in known), _READ_GROUP)
+            wanted = [one.key for one in rows]
+            wanted += (f"{topic}/{one.source}" for one in rows if one.rep for topic in _OF_MEMBERS)
+            for one in members:
+                before = of_group.get(one.key, _Group()).rows
+                wanted += (f"{one.kind}/{source}" for source in (*one.sources, *before))
+            found = self._ledger.get_many((key for key in wanted if key in known), _READ)
+            draft = _Draft(found, dict.fromkeys(stale), format_timestamp(self._clock()))
+            for row in rows:
+                draft.decide_row(row)
+            for one in members:
+                draft.decide_member(one, of_group.get(one.key, _Group()).rows, rep_of)
+            for key in (*draft.changes, *draft.groups):
+                known.add(key)
+            return {QUALITY_NAMESPACE: draft.changes, GROUPS_NAMESPACE: draft.groups}
 
-    def _begin(self) -> FindingChanges:
-        """The changes that are due anyhow: what was shown as gone for long enough is forgotten."""
-        if self._known is None:
+    def _look_through(self) -> _Filter:
+        if self._may_be_known is None:
             oldest = format_timestamp(self._clock() - KEPT_FOR)
-            self._known = {}
+            self._may_be_known = _Filter()
             for key, value in self._ledger.items():
                 finding = Finding.from_json(value)
-                if finding.gone and finding.gone < oldest:
-                    self._stale[key] = None
-                else:
-                    self._note(key, finding)
-        due, self._stale = self._stale, {}
-        return due
+                if not finding.gone:
+                    self._may_be_known.add(key)
+                    self._may_be_known.add(f"{finding.kind}|{finding.group}")
+                elif finding.gone < oldest and len(self._stale) < _FORGOTTEN_AT_ONCE:
+                    self._stale.append(key)
+        return self._may_be_known
 
-    def _new(self, kind: Flaw, address: str, rep: str) -> Finding:
-        return Finding(kind.value, format_timestamp(self._clock()), address, rep)
 
-    def _open(self, key: str) -> Finding | None:
-        found = (self._known or {}).get(key)
-        return found if found and not found.gone else None
+_OF_MEMBERS: Final = (Flaw.BOUNCED, Flaw.DUPLICATE)
 
-    def _put(self, changes: FindingChanges, key: str, finding: Finding | None) -> None:
-        known = self._open(key)
+
+class _Group(LedgerValue, frozen=True):
+    """The rows of a member that have a finding."""
+
+    rows: tuple[str, ...] = ()
+
+
+_READ: Final = msgspec.json.Decoder(Finding).decode
+_READ_GROUP: Final = msgspec.json.Decoder(_Group).decode
+
+
+class _Draft:
+    """The changes of the findings after one decision and the next."""
+
+    def __init__(self, found: Mapping[str, Finding], stale: Mapping[str, None], now: str) -> None:
+        self.changes: dict[str, Finding | None] = {**stale}
+        self.groups: dict[str, _Group | None] = {}
+        self._open = {key: finding for key, finding in found.items() if not finding.gone}
+        self._now = now
+
+    def decide_row(self, row: RowVerdict) -> None:
+        finding = Finding(row.kind.value, self._now, row.address, row.rep) if row.kind else None
+        self._put(row.key, finding)
+        for topic in _OF_MEMBERS if row.rep else ():
+            known = self._open.get(key := f"{topic}/{row.source}")
+            if known and known.rep != row.rep:
+                self._keep(key, replace(known, rep=row.rep))
+
+    def decide_member(self, one: MemberVerdict, before: Iterable[str], rep_of: Callable[[str], str]) -> None:
+        rows = tuple(sorted(one.sources))
+        for source in {*before} - {*rows}:
+            known = self._open.get(key := f"{one.kind}/{source}")
+            if known and known.group == one.group:
+                self._put(key, None)
+        for source in rows:
+            known = self._open.get(key := f"{one.kind}/{source}")
+            rep = known.rep if known else rep_of(source)
+            self._put(key, Finding(one.kind.value, self._now, one.address, rep, one.group))
+        if rows != tuple(before):
+            self.groups[one.key] = _Group(rows) if rows else None
+
+    def _put(self, key: str, finding: Finding | None) -> None:
+        known = self._open.get(key)
         if finding is None:
             if known:
-                self._keep(changes, key, replace(known, gone=format_timestamp(self._clock())))
+                self._keep(key, replace(known, gone=self._now))
         elif known is None or known.kind != finding.kind:
-            self._keep(changes, key, finding)
+            self._keep(key, finding)
         elif known != (same := replace(finding, since=known.since)):
-            self._keep(changes, key, same)
+            self._keep(key, same)
 
-    def _keep(self, changes: FindingChanges, key: str, finding: Finding) -> None:
-        changes[key] = finding
-        self._note(key, finding)
+    def _keep(self, key: str, finding: Finding) -> None:
+        self.changes[key] = self._open[key] = finding
+        if finding.gone:
+            del self._open[key]
 
-    def _note(self, key: str, finding: Finding) -> None:
-        known = self._known if self._known is not None else {}
-        if (before := known.get(key)) and before.group:
-            self._of_group[before.kind, before.group].discard(key)
-        known[key] = finding
-        if finding.group and not finding.gone:
-            self._of_group.setdefault((finding.kind, finding.group), set()).add(key)
+
+class _Filter:
+    """Tells in a megabyte which keys may be known; of a million, it takes one in twenty others for known."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray(_FILTER_BITS // 8)
+
+    def add(self, key: str) -> None:
+        for place in _places(key):
+            self._bits[place >> 3] |= 1 << (place & 7)
+
+    def __contains__(self, key: str) -> bool:
+        return all(self._bits[place >> 3] >> (place & 7) & 1 for place in _places(key))
+
+
+def _places(key: str) -> tuple[int, int]:
+    number = hash(key)
+    return number % _FILTER_BITS, (number >> 32) % _FILTER_BITS

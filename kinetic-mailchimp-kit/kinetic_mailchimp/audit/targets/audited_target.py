@@ -11,10 +11,12 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol
 from singer_sdk.sinks import Sink
 from typing_extensions import override
 
+from kinetic_mailchimp.audit.targets.lineage import Lineage
 from kinetic_mailchimp.audit.targets.settings import RunSettings
 from kinetic_mailchimp.audit.trail.administration import PREVIEW
 from kinetic_mailchimp.audit.trail.direction import Direction
 from kinetic_mailchimp.audit.trail.drift import RECONCILE
+from kinetic_mailchimp.audit.trail.environment import pipeline
 from kinetic_mailchimp.kit.checks import Check
 from kinetic_mailchimp.kit.errors import ConfigurationError, text_to_keep
 from kinetic_mailchimp.kit.http.web_url import check_is_local
@@ -48,6 +50,7 @@ class AuditedTarget(DurableTarget):
     def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 (passed on as they are)
         super().__init__(**arguments)
         self._started_at = self._progress_at = time.monotonic()
+        self._streams: dict[str, None] = {}
 
     @property
     @abstractmethod
@@ -100,13 +103,31 @@ class AuditedTarget(DurableTarget):
     @cached_property
     def run(self) -> Run:
         """This run in the audit trail; it starts when it is first asked for."""
-        return self.trail.start_run(
+        lineage = self.lineage
+        started = self.trail.start_run(
             plugin=self.name,
             version=self.plugin_version,
             pipeline=self.pipeline,
             dry_run=self.settings.dry_run,
             direction=self.direction,
             personal_fields=self.personal_fields,
+        )
+        if lineage:
+            lineage.start()
+        return started
+
+    @cached_property
+    def lineage(self) -> Lineage | None:
+        """Tells a collector of this run, where one is configured and the run is to write."""
+        settings = self.settings
+        if not settings.openlineage_url or settings.dry_run:
+            return None
+        return Lineage(
+            settings.openlineage_url,
+            settings.openlineage_api_key,
+            job=self.pipeline or pipeline() or self.name,
+            producer=f"{self.name}:{self.plugin_version}",
+            direction=self.direction,
         )
 
     def preview(self, messages: IO[str]) -> int:
@@ -154,6 +175,7 @@ class AuditedTarget(DurableTarget):
         if self.settings.local_servers_only and not (self.settings.dry_run or self.settings.reconcile):
             check_is_local(self.server)
         self.run.describe_stream(stream, schema, key_properties)
+        self._streams[stream] = None
 
     @override
     def checks(self) -> Sequence[Check]:
@@ -214,6 +236,8 @@ class AuditedTarget(DurableTarget):
         finally:
             if "trail" in vars(self):
                 self.trail.close()
+            if "run" in vars(self) and self.lineage:
+                self.lineage.end(status, self._streams)
 
 
 class AuditedSink(Sink):

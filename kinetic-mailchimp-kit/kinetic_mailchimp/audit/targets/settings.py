@@ -57,6 +57,15 @@ class RunSettings:
         description="Compare all records with what is there and write nothing; what differs is recorded as "
         "`drifted`. Needs a full read, as the job `reconcile` makes it. No state is saved.",
     )
+    openlineage_url: str = setting(
+        "",
+        title="OpenLineage collector",
+        description="The URL of a collector, such as `http://marquez:5000`, which is told when a run starts "
+        "and ends, with the names of its streams. By default none is.",
+    )
+    openlineage_api_key: str = setting(
+        "", title="OpenLineage key", description="The key of the collector, if it wants one.", secret=True
+    )
 
     @property
     def saves_state(self) -> bool:

@@ -62,6 +62,8 @@ class Transport:
         retry: Bounds on trying again.
         max_connections: Requests in flight at once; more wait.
         ca_bundle: A file of CA certificates to trust instead of the usual ones.
+        url_from: The setting that the URL is from, for messages.
+        limits: Bounds of an answer; those of the environment by default.
         sleep: Waits; tests hand in their own.
         clock: Monotonic seconds; tests hand in their own.
     """
@@ -76,6 +78,7 @@ class Transport:
         max_connections: int = 2,
         ca_bundle: str | None = None,
         url_from: str = "base_url",
+        limits: ResponseLimits | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -88,7 +91,7 @@ class Transport:
         self._sleep = sleep
         self._clock = clock
         self._verify = ca_bundle or True
-        self._limits = ResponseLimits.from_environment()
+        self._limits = limits or ResponseLimits.from_environment()
         self._session = bounded_session(self._limits, clock=clock, max_connections=max_connections)
         self._session.headers["Accept"] = "application/json"
         self._origins: set[str] = set()

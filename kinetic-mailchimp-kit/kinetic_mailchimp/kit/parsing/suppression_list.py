@@ -16,11 +16,27 @@ from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
 _EMAIL: Final = re.compile(
     r"(subscriber|contact|customer)?e?mail(addr(ess)?|id)?|address|subscriber|recipient"
 )
-_TIME: Final = re.compile(
-    r"(unsub(scribed?)?|optout|optedout|suppressed|suppression|bounced?|complaint|created|added|updated)?"
-    r"(on|at|time|date|timestamp|datetime)+"
+_WHEN: Final = r"(on|at|time|date|timestamp|datetime)"
+_TIMES: Final = tuple(
+    re.compile(form)
+    for form in (
+        rf"(email)?(unsub(scribed?|scription)?|optout|optedout|suppress(ed|ion)|bounced?|complaint){_WHEN}+",
+        rf"ts|{_WHEN}+",
+        rf"(created|added|updated)({_WHEN}+)?",
+    )
 )
+"""Names of columns of times, the surest first: contacts were often made long before they opted out."""
 _REASON: Final = re.compile(r"(unsub(scribed?)?|optout|suppression)?(reason|type|source|category)|status")
+_CONSENT: Final = (
+    (
+        re.compile(r"(e?mail|member|subscriber|subscription|marketing|newsletter)*(status|consent)"),
+        frozenset({"subscribed", "active", "confirmed", "optedin", "optin"}),
+    ),
+    (re.compile(r"(has)?(unsubscribed|optedout)(from|of).*|emailoptout"), frozenset({"false", "no", "0"})),
+)
+"""Names of columns, and values in them by which a person has not opted out."""
+_END: Final = "\x02"
+"""A last row, which an open quotation mark would swallow."""
 _DELIMITERS: Final = ",;\t|"
 _SAMPLE: Final = 100
 _TIME_FORMS: Final = ("%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%Y/%m/%d", "%Y/%m/%d %H:%M:%S")
@@ -40,6 +56,7 @@ class Suppression:
         at: When, where the row says so in a form that is read.
         reason: Why, in the words of the other tool.
         problem: Why nobody can be found by the field; empty where it has an address.
+        is_time_unread: Whether the row has a time in a form that is not read.
     """
 
     line: int
@@ -47,6 +64,7 @@ class Suppression:
     at: datetime | None = None
     reason: str = ""
     problem: str = ""
+    is_time_unread: bool = False
 
     @property
     def key(self) -> str:
@@ -81,19 +99,29 @@ def read_suppressions(content: bytes) -> SuppressionList:
     """Read a list: UTF-8 with or without a mark, UTF-16, or Windows-1252; separated by , ; | or tabs.
 
     Raises:
-        UnreadableListError: No column holds addresses, or the quoting is broken.
+        UnreadableListError: No column holds addresses, the quoting is broken, or it lists people who have not
+            opted out.
     """
     text = _decoded(content)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    delimiter = _delimiter(text)
+    reader = csv.reader(io.StringIO(f"{text}\n{_END}", newline=""), delimiter=delimiter)
+    rows: list[tuple[int, list[str]]] = []
     try:
-        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+        rows.extend((reader.line_num, row) for row in reader if any(cell.strip() for cell in row))
     except csv.Error as error:
         raise UnreadableListError(f"line {reader.line_num} cannot be read: {error}") from error
+    if rows.pop()[1] != [_END]:
+        before = rows[-1][0] if rows else 0
+        raise UnreadableListError(f"a quotation mark after line {before} is never closed")
+    if rows and rows[0][1] == ["sep=", ""]:  # a hint for spreadsheets
+        del rows[0]
     if not rows:
         raise UnreadableListError("it is empty")
     head = rows[0][1]
     places = _places(head, [row for _, row in rows[1 : _SAMPLE + 1]])
-    has_head = not any(_is_address(cell) for cell in head)
+    has_head = not any("@" in cell for cell in head)
+    if has_head:
+        _check_consent(head, rows[1:])
     found: dict[str, Suppression] = {}
     problems: list[Suppression] = []
     repeated = 0
@@ -106,19 +134,44 @@ def read_suppressions(content: bytes) -> SuppressionList:
             continue
         repeated += key in found
         # The first one stays: which of several is the latest, not every tool says.
-        found.setdefault(key, Suppression(line, address, _time(time), reason))
+        at = _time(time)
+        found.setdefault(key, Suppression(line, address, at, reason, is_time_unread=bool(time) and not at))
     names = tuple(head[at] if at is not None and has_head else "" for at in places)
     return SuppressionList((names[0], names[1], names[2]), [*found.values(), *problems], repeated)
 
 
+def _check_consent(head: Sequence[str], rows: Iterable[tuple[int, Sequence[str]]]) -> None:
+    columns = [
+        (at, name, subscribed)
+        for at, name in enumerate(head)
+        for form, subscribed in _CONSENT
+        if form.fullmatch(_word(name))
+    ]
+    for line, row in rows if columns else ():
+        for at, name, subscribed in columns:
+            if at < len(row) and _word(row[at]) in subscribed:
+                raise UnreadableListError(
+                    f"line {line} has {row[at]!r} in {name!r}, so it also lists people who have not opted out"
+                )
+
+
+def _word(text: str) -> str:
+    """A name or value without case, blanks and punctuation."""
+    return re.sub(r"[\W_]+", "", text).lower()
+
+
 def _decoded(content: bytes) -> str:
-    encodings = ["utf-16"] if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else ["utf-8-sig", "cp1252"]
+    encodings = ["utf-8-sig", "cp1252", "latin-1"]
+    if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        encodings = ["utf-16"]
+    elif b"\0" in content[:2]:
+        encodings = ["utf-16-be" if content[:1] == b"\0" else "utf-16-le"]
     for encoding in encodings:
         try:
             return content.decode(encoding)
         except UnicodeDecodeError:
             continue
-    return content.decode("latin-1")
+    raise UnreadableListError("it is cut off, or in an encoding that is not known")
 
 
 def _delimiter(text: str) -> str:
@@ -129,14 +182,15 @@ def _delimiter(text: str) -> str:
 
 def _places(head: Sequence[str], sample: Sequence[Sequence[str]]) -> tuple[int, int | None, int | None]:
     """The places of the columns: by their names, and that of addresses also by what is in it."""
-    names = [re.sub(r"[\W_]+", "", name).lower() for name in head]
+    names = list(map(_word, head))
     counts = [sum(_is_address(cell) for cell in _column([head, *sample], at)) for at in range(len(head))]
     named = [at for at, name in enumerate(names) if _EMAIL.fullmatch(name)]
-    address = max(named or range(len(head)), key=counts.__getitem__)
-    if not (counts[address] or named):
+    holding = [at for at in named if counts[at]] or [at for at, count in enumerate(counts) if count] or named
+    if not holding:
         raise UnreadableListError(f"none of its columns holds addresses: {', '.join(head)[:200]}")
+    address = max(holding, key=counts.__getitem__)
     rest = [at for at in range(len(names)) if at != address]
-    time = next((at for at in rest if _TIME.fullmatch(names[at])), None)
+    time = next((at for form in _TIMES for at in rest if form.fullmatch(names[at])), None)
     return address, time, next((at for at in rest if at != time and _REASON.fullmatch(names[at])), None)
 
 
@@ -154,6 +208,8 @@ def _is_address(cell: str) -> bool:
 def _time(text: str) -> datetime | None:
     if not text:
         return None
+    if re.fullmatch(r"\d{10}(\d{3})?", text, re.ASCII):  # seconds or milliseconds since 1970
+        return datetime.fromtimestamp(int(text[:10]), UTC)
     try:
         return parse_timestamp(text)
     except ValueError:

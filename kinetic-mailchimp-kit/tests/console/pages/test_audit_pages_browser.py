@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision
+from kinetic_mailchimp.audit.plans.plans import decide, find_plan
 from kinetic_mailchimp.audit.plans.previews import Outcome, PreviewedRecord, keep_preview
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -409,6 +410,43 @@ SCREENSHOTS: list[tuple[str, str, tuple[int, int], bool]] = [
 ]
 
 
+@pytest.fixture
+def planned(filled: AuditTrail, open_pages: Open, record_run: Callable[..., int]) -> tuple[str, int]:
+    """The pages with two plans, and the number of the one that waits."""
+    new: dict[str, Any] = {"stream": "customers", "reason": "new", "targets": "list 1a2b3c4d5e"}
+    created = [
+        Decision(action=Action.CREATED, subject=f"new{number}@example.com", **new) for number in range(1_200)
+    ]
+    runs = {"pipeline": "prod:tap-epicor-kinetic", "dry_run": True}
+    first = record_run(filled, "target-mailchimp", created, **runs)
+    decide(
+        filled,
+        find_plan(filled, first),
+        approved=False,
+        decided_by="Grace Example",
+        because="The region is wrong.",
+    )
+    second = record_run(filled, "target-mailchimp", created[:840], **runs)
+    return open_pages(filled).address, second
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("name", ["plans", "plan"])
+def test_plans_can_be_read_and_fit_a_phone(
+    planned: tuple[str, int], browser: Browser, token: str, tmp_path: Path, name: str, *, dark: bool
+) -> None:
+    pages, number = planned
+    browser.look(dark=dark)
+    browser.log_in(pages, token)
+    browser.go(f"{pages}/plans" + (f"/{number}" if name == "plan" else ""))
+    assert browser.ask(CONTRASTS) == []
+    if not dark:
+        keep(browser.screenshot(), name, tmp_path)
+    browser.look(PHONE, dark=dark)
+    assert browser.ask("document.documentElement.scrollWidth") == PHONE[0]
+    assert browser.ask(CLIPPED) == []
+
+
 @pytest.mark.parametrize(("name", "path", "size", "dark"), SCREENSHOTS, ids=[shot[0] for shot in SCREENSHOTS])
 def test_pictures_for_the_documentation(
     pages: str,
@@ -425,7 +463,11 @@ def test_pictures_for_the_documentation(
     browser.look(size, dark=dark)
     browser.log_in(pages, token)
     browser.go(pages + (f"/people/{filled.person(ADA).hex()}" if path == "person" else path))
-    picture = browser.screenshot()
+    keep(browser.screenshot(), name, tmp_path)
+
+
+def keep(picture: bytes, name: str, tmp_path: Path) -> None:
+    """Keep a picture for the documentation."""
     assert picture.startswith(b"\x89PNG")
     folder = Path(os.environ.get("SYNC_AUDIT_SCREENSHOTS") or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision
 from kinetic_mailchimp.audit.dead_letters.dispatch import waiting
 from kinetic_mailchimp.audit.integrity.verification import verify
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
+from kinetic_mailchimp.console.pages.routes import desk
 
 Open = Callable[..., Any]
 HEADER = "X-Forwarded-User"
@@ -116,3 +118,44 @@ def test_forms_need_their_token_and_pages_a_login(
 @pytest.mark.parametrize("path", ["/failures/1/3", "/failures/1/9", "/failures/9/1", "/failures/x/1"])
 def test_what_is_no_dead_letter_has_no_page(letters: AuditTrail, logged_in: Open, path: str) -> None:
     assert logged_in(letters).get(path).status_code == 404
+
+
+def test_a_letter_whose_key_is_lost_can_be_closed_all_the_same(
+    letters: AuditTrail, sqlite_url: str, record_run: Callable[..., int], logged_in: Open
+) -> None:
+    told: dict[str, Any] = {
+        "stream": "customers",
+        "reason": "x",
+        "action": Action.FAILED,
+        "dead_letter": LETTER,
+    }
+    with AuditTrail.open(sqlite_url, encryption_key=Fernet.generate_key().decode()) as sealed:
+        number = record_run(sealed, "target-mailchimp", [Decision(subject="ada@example.com", **told)])
+    reader = logged_in(letters)
+    page = reader.get(f"/failures/{number}/1").text
+    assert "AUDIT_ENCRYPTION_KEY" in page
+    assert "<button>Correct" not in page
+    assert "<button>Close for good" in page
+    form = {"because": "The key is lost.", "name": "Eve"}
+    assert send(reader, f"/failures/{number}/1/close", **form).status_code == 303
+    assert len(waiting(letters)) == 2
+
+
+def test_of_two_corrections_at_once_one_is_told_that_it_came_late(
+    letters: AuditTrail, logged_in: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = logged_in(letters)
+    form = {"set.email_address": "ada@example.com", "name": "Eve"}
+    read = desk.read_letter
+
+    def read_before_the_other(trail: AuditTrail, place: Any) -> Any:
+        found = read(trail, place)
+        monkeypatch.setattr(desk, "read_letter", read)
+        assert send(reader, "/failures/1/1/correct", **form).status_code == 303
+        return found
+
+    monkeypatch.setattr(desk, "read_letter", read_before_the_other)
+    late = send(reader, "/failures/1/1/correct", **form)
+    assert (late.status_code, "is not open any more" in late.text) == (409, True)
+    assert len(waiting(letters)) == 2
+    assert verify(letters).problems == ()

@@ -63,7 +63,17 @@ def test_a_list_without_names_is_read_and_rows_that_name_nobody_keep_their_line(
 
 @pytest.mark.parametrize(
     ("content", "why"),
-    [(b"", "empty"), (b"a,b\n1,2\n", "none of its columns"), (b"\x00\x01", "none of its columns")],
+    [
+        (b"", "empty"),
+        (b"a,b\n1,2\n", "none of its columns"),
+        (b"\x00\x01", "none of its columns"),
+        (b"\xff\xfea", "cut off"),
+        (b'email\n"a@example.com\nb@example.com\nc@example.com\n', "quotation mark after line 1 is never"),
+        (b"email,Status\na@example.com,Unsubscribed\nb@example.com,Subscribed\n", "line 3 has 'Subscribed'"),
+        (b"email,Email Marketing Consent\na@example.com,SUBSCRIBED\n", "have not opted out"),
+        (b"Unsubscribed from all email,Email\nfalse,a@example.com\n", "have not opted out"),
+        (b"Email,HasOptedOutOfEmail\na@example.com,1\nb@example.com,0\n", "line 3 has '0'"),
+    ],
 )
 def test_what_is_no_list_is_refused_with_the_reason(content: bytes, why: str) -> None:
     with pytest.raises(UnreadableListError, match=why):
@@ -73,3 +83,42 @@ def test_what_is_no_list_is_refused_with_the_reason(content: bytes, why: str) ->
 def test_a_complaint_is_told_from_an_unsubscribe() -> None:
     found = read_suppressions(b"email,reason\nann@example.com,Spam complaint\n")
     assert [row.status for row in found.rows] == ["complaint"]
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "reason"),
+    [
+        # Exports of other tools, by the names of their columns.
+        ("Created At,Email,Unsubscribed At\n2019-01-01,X,2024-05-01\n", "2024-05-01", ""),
+        ("email,created\nX,1714521600\n", "2024-05-01", ""),
+        (
+            "Email,Reason,Timestamp\nX,USER_SUPPRESSED,2024-05-01T00:00:00+00:00\n",
+            "2024-05-01",
+            "USER_SUPPRESSED",
+        ),
+        ("sep=;\nE-Mail-Adresse;Adresse;ts\nX;Ring 1;01.05.2024\n", "2024-05-01", ""),
+        ("Address,E-Mail-Adresse\nRing 1,X\n", None, ""),
+        ("Email,Portal Unsubscribe,Portal Bounce\nX,FALSE,TRUE\n", None, ""),
+        ('"X","2024-05-01"\n"y@@example.com","soon"\n', None, ""),
+    ],
+)
+def test_columns_are_found_by_what_they_say_about_the_opt_out(text: str, at: str | None, reason: str) -> None:
+    found = read_suppressions(text.replace("X", "ann@example.com").encode())
+    [row] = [row for row in found.rows if not row.problem]
+    assert (row.key, row.at and row.at.date().isoformat(), row.reason) == ("ann@example.com", at, reason)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_two_bytes_a_letter_are_read_without_a_mark(encoding: str) -> None:
+    found = read_suppressions("email\nann@example.com\n".encode(encoding))
+    assert [row.key for row in found.rows] == ["ann@example.com"]
+
+
+def test_a_time_in_a_form_of_its_own_is_told() -> None:
+    found = read_suppressions(b"email,date\nann@example.com,5/1/24 9am\nbob@example.com,\n")
+    assert [(row.at, row.is_time_unread) for row in found.rows] == [(None, True), (None, False)]
+
+
+def test_a_first_row_with_a_wrong_address_is_no_head() -> None:
+    found = read_suppressions(b"ann@@example.com\nbob@example.com\n")
+    assert [(row.line, row.problem) for row in found.rows] == [(2, ""), (1, "not_an_address")]

@@ -11,7 +11,6 @@ from kinetic_mailchimp.audit.cli.common import opened
 from kinetic_mailchimp.audit.dead_letters.closing import Place, find_open, parse_reason
 from kinetic_mailchimp.audit.dead_letters.closing import close as close_letters
 from kinetic_mailchimp.audit.reading.formatting import count_of
-from kinetic_mailchimp.audit.trail.decision import OPT_OUTS
 
 
 def to_places(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> list[Place]:
@@ -48,7 +47,7 @@ def close(ctx: click.Context, letters: list[Place], because: str, *, yes: bool) 
     """
     with opened(ctx) as trail:
         found = find_open(trail, letters)
-        opt_outs = [str(letter.place) for letter in found if letter.consent in OPT_OUTS]
+        opt_outs = [str(letter.place) for letter in found if letter.is_opt_out]
         if opt_outs and not yes:
             click.confirm(
                 f"{', '.join(opt_outs)}: a person opted out and would still be written to, as the target"

@@ -55,7 +55,7 @@ def correct(ctx: click.Context, letter: Place, texts: dict[str, str], *, yes: bo
             _show(found)
             return
         values = parse_corrections(found, texts)
-        if found.is_opt_out and values.keys() & set(ADDRESSES) and not yes:
+        if found.letter.is_opt_out and values.keys() & set(ADDRESSES) and not yes:
             click.confirm(
                 f"{letter}: a person opted out, and with another address the opt-out is another person's."
                 " Correct it all the same?",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -38,17 +39,19 @@ class Flawed:
     person: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class QualityReport:
-    """Rows with flaws, and their counts.
+    """Counts of rows with flaws, and the first ones of them.
 
     Args:
-        flawed: The rows, the newest first; those that are gone last.
+        flawed: A page of the rows, the newest first; those that are gone last.
+        matching: The number of rows of which it is a page.
         counts: Rows by sales rep and flaw, those alone that hold.
         changes: Rows by flaw and change: how many are new and gone in the last month.
     """
 
-    flawed: list[Flawed]
+    flawed: list[Flawed] = field(default_factory=list)
+    matching: int = 0
     counts: dict[str, Counter[str]] = field(default_factory=dict)
     changes: dict[str, Counter[str]] = field(default_factory=dict)
 
@@ -62,40 +65,83 @@ class QualityReport:
         return sum(of_rep[kind] for of_rep in self.counts.values())
 
 
+@dataclass(frozen=True, slots=True)
+class QualityFilter:
+    """Which rows are wanted.
+
+    Args:
+        rep: Only rows of one sales rep; empty for those that have none; None for all.
+        kinds: Only these flaws; all without any.
+    """
+
+    rep: str | None = None
+    kinds: frozenset[str] = frozenset()
+
+    def takes(self, finding: Finding) -> bool:
+        """Tell whether a row is one of them."""
+        is_of_rep = self.rep is None or finding.rep == self.rep
+        return is_of_rep and (not self.kinds or finding.kind in self.kinds)
+
+
 def read_quality(
-    trail: AuditTrail, *, rep: str | None = None, kinds: Iterable[str] = (), since: timedelta = MONTH
+    trail: AuditTrail, wanted: QualityFilter, *, counted: QualityFilter, start: int = 0, length: int
 ) -> QualityReport:
-    """The findings of the ledger as a report; it reads these, and no decision.
+    """The findings of the ledger as a report; it reads these, and no decision, and holds a page of them.
 
     Args:
         trail: Where they are.
-        rep: Only rows of one sales rep; empty for those that have none.
-        kinds: Only these flaws.
-        since: The age up to which a row is new or gone.
+        wanted: The rows that are shown.
+        counted: Those that the counts are about.
+        start: The number of rows before the page.
+        length: Rows of a page.
     """
-    edge, wanted = format_timestamp(trail.clock() - since), set(kinds)
-    report = QualityReport([])
-    for key, value in trail.ledger(QUALITY_NAMESPACE).items():
-        finding = Finding.from_json(value)
-        if (finding.gone and finding.gone < edge) or (rep is not None and finding.rep != rep):
-            continue
-        if wanted and finding.kind not in wanted:
-            continue
-        flawed = _flawed(trail, key, finding, edge)
-        report.flawed.append(flawed)
-        report.changes.setdefault(finding.kind, Counter())[flawed.change] += 1
-        if not finding.gone:
-            report.counts.setdefault(finding.rep, Counter())[finding.kind] += 1
-    report.flawed.sort(key=lambda one: one.row)
-    report.flawed.sort(key=lambda one: (not one.gone, one.since), reverse=True)
+    edge, report = _edge(trail), QualityReport()
+
+    def shown() -> Iterator[tuple[str, Finding]]:
+        for key, finding in _findings(trail, edge):
+            if counted.takes(finding):
+                of_kind = report.changes.setdefault(finding.kind, Counter())
+                of_kind[_change(finding, edge)] += 1
+                if not finding.gone:
+                    report.counts.setdefault(finding.rep, Counter())[finding.kind] += 1
+            if wanted.takes(finding):
+                report.matching += 1
+                yield key, finding
+
+    newest = heapq.nlargest(start + length, shown(), key=lambda one: (not one[1].gone, one[1].since))
+    report.flawed = [_flawed(trail, key, finding, edge) for key, finding in newest[start:]]
     return report
 
 
+def all_flawed(trail: AuditTrail, wanted: QualityFilter) -> Iterator[Flawed]:
+    """The rows by flaw and name, one by one: for a file, whose reader sorts them."""
+    edge = _edge(trail)
+    for key, finding in _findings(trail, edge):
+        if wanted.takes(finding):
+            yield _flawed(trail, key, finding, edge)
+
+
+def _edge(trail: AuditTrail) -> str:
+    """The time since which a row is new, or gone."""
+    return format_timestamp(trail.clock() - MONTH)
+
+
+def _findings(trail: AuditTrail, edge: str) -> Iterator[tuple[str, Finding]]:
+    """The findings that hold, or held in the last month."""
+    for key, value in trail.ledger(QUALITY_NAMESPACE).items():
+        finding = Finding.from_json(value)
+        if not finding.gone or finding.gone >= edge:
+            yield key, finding
+
+
+def _change(finding: Finding, edge: str) -> str:
+    return "gone" if finding.gone else "new" if finding.since >= edge else ""
+
+
 def _flawed(trail: AuditTrail, key: str, finding: Finding, edge: str) -> Flawed:
-    change = "gone" if finding.gone else "new" if finding.since >= edge else ""
     address = finding.address
     return Flawed(
-        change=change,
+        change=_change(finding, edge),
         kind=finding.kind,
         why=Flaw(finding.kind).sentence,
         rep=finding.rep,

@@ -8,7 +8,7 @@ from typing import Final
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from kinetic_mailchimp.audit.dead_letters.closing import Place, close, parse_reason
+from kinetic_mailchimp.audit.dead_letters.closing import Place, close, find_open, parse_reason
 from kinetic_mailchimp.audit.dead_letters.correction import (
     ADDRESSES,
     correct,
@@ -44,7 +44,7 @@ def desk_router(site: Site) -> APIRouter:
         try:
             found = read_letter(trail, place)
             values = parse_corrections(found, texts)
-            if found.is_opt_out and values.keys() & set(ADDRESSES):
+            if found.letter.is_opt_out and values.keys() & set(ADDRESSES):
                 _check_sure(form)
             number = correct(trail, found, values, corrected_by=_who(request.state.visitor, form))
         except (ConfigurationError, TransientError, ValueError) as error:
@@ -55,11 +55,11 @@ def desk_router(site: Site) -> APIRouter:
     def close_letter(request: Request, run: str, entry: str) -> Response:
         place, form = _place(run, entry), request.state.form
         try:
-            found = read_letter(trail, place)
+            (letter,) = find_open(trail, [place])
             reason = parse_reason(form.get("because", ""))
-            if found.is_opt_out:
+            if letter.is_opt_out:
                 _check_sure(form)
-            close(trail, [found.letter], because=reason, closed_by=_who(request.state.visitor, form))
+            close(trail, [letter], because=reason, closed_by=_who(request.state.visitor, form))
         except (ConfigurationError, TransientError, ValueError) as error:
             return _show(site, request, place, str(error))
         return site.redirect(f"/failures/{place}")
@@ -74,9 +74,10 @@ def _show(site: Site, request: Request, place: Place, problem: str = "") -> Resp
         directions = read_directions(connection)
     if not details or details[0].entry.dead_letter is None:
         raise HTTPException(HTTPStatus.NOT_FOUND)
-    found, status = None, HTTPStatus.CONFLICT if problem else HTTPStatus.OK
+    letter, found, status = None, None, HTTPStatus.CONFLICT if problem else HTTPStatus.OK
     if details[0].entry.dead_letter in WAITING_STATES:
         try:
+            (letter,) = find_open(trail, [place])
             found = read_letter(trail, place)
         except ConfigurationError as error:
             problem = problem or str(error)
@@ -87,6 +88,7 @@ def _show(site: Site, request: Request, place: Place, problem: str = "") -> Resp
         here="failures",
         place=str(place),
         one=details[0],
+        letter=letter,
         found=found,
         problem=problem,
         directions=directions,

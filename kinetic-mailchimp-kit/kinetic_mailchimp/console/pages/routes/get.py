@@ -21,7 +21,7 @@ from kinetic_mailchimp.audit.reading.reports.evidence_document import write_docu
 from kinetic_mailchimp.audit.reading.reports.export import csv_lines
 from kinetic_mailchimp.audit.reading.reports.opt_out_report import OptOut, all_opt_outs, list_opt_outs
 from kinetic_mailchimp.audit.reading.reports.quality_report import COLUMNS as FLAWED_COLUMNS
-from kinetic_mailchimp.audit.reading.reports.quality_report import read_quality
+from kinetic_mailchimp.audit.reading.reports.quality_report import QualityFilter, all_flawed, read_quality
 from kinetic_mailchimp.audit.reading.runs import find_run, list_runs, read_directions
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.letter_states import OPEN
@@ -31,6 +31,8 @@ from kinetic_mailchimp.console.pages.site import Site
 from kinetic_mailchimp.mailchimp import subscriber_hash
 
 _DIGEST: Final = re.compile("[0-9a-f]{32}")
+_LONGEST_LIST: Final = 10_000
+"""Rows that one can leaf through, as each page holds all before it; the file has them all."""
 
 
 def get_router(site: Site) -> APIRouter:
@@ -196,25 +198,24 @@ def _add_quality(router: APIRouter, site: Site) -> None:
 
     @router.get("/quality")
     def show_quality(request: Request, kind: str = "", rep: str | None = None, start: str = "") -> Response:
-        first = int(start) if is_number(start) else 0
-        whole = read_quality(trail)
-        found = [one for one in whole.flawed if kind in ("", one.kind) and rep in (None, one.rep)]
+        first = min(int(start), _LONGEST_LIST) if is_number(start) else 0
+        wanted = QualityFilter(rep, frozenset(filter(None, [kind])))
+        whole = read_quality(trail, wanted, counted=QualityFilter(), start=first, length=PAGE)
         return views.page(
             request,
             "quality",
             here="quality",
             whole=whole,
-            shown=found[first : first + PAGE],
             kind=kind,
             rep=rep,
             start=first,
-            next=first + PAGE if len(found) > first + PAGE else None,
+            next=first + PAGE if whole.matching > first + PAGE <= _LONGEST_LIST else None,
             request_query=request.url.query,
         )
 
     @router.get("/quality.csv")
     def send_quality(kind: str = "", rep: str | None = None) -> Response:
-        found = read_quality(trail, rep=rep, kinds=filter(None, [kind])).flawed
+        found = all_flawed(trail, QualityFilter(rep, frozenset(filter(None, [kind]))))
         return _file(
             f"cannot-be-mailed-{trail.clock():%Y-%m-%d}.csv", "text/csv", csv_lines(FLAWED_COLUMNS, found)
         )
