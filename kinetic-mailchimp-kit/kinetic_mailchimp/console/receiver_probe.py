@@ -78,7 +78,7 @@ def probe_receiver(url: str, transport: Transport) -> ReceiverStatus:
 
 
 def read_status(ready: Answer, numbers: Answer) -> ReceiverStatus:
-    """The health in the answers of `/readyz` and `/metrics`, whoever gave them."""
+    """The health in the answers of `/readyz` and `/metrics`."""
     problems: tuple[str, ...] = ()
     if ready.status != HTTPStatus.OK:
         problems = _problems(ready.text) or (f"It answers HTTP {ready.status}.",)
