@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from fleet import DEPLOYED, Fleet, FleetTenant, local_url, running, until
 from servers import postgres, rabbitmq
-from test_three_tenants import EPICOR_CONNECTIONS, MAILCHIMP_CONNECTIONS, SLOW, most_at_once
+from test_three_tenants import EPICOR_CONNECTIONS, MAILCHIMP_CONNECTIONS, SLOW, created, most_at_once
 
 TENANTS = 10
 SHARE_THE_ACCOUNT = 4
@@ -119,8 +119,7 @@ def check_the_runs(fleet: Fleet, victim: FleetTenant) -> None:
         assert tenant.members().keys() == tenant.customers(), tenant.id
         assert ended[tenant.id, "SUCCESS"] == 1, (tenant.id, ended, fleet.logs())
         (run,) = (r for r in runs if r["status"] == "SUCCESS" and r["tags"]["tenant"] == tenant.id)
-        created = run["assets"][f"{tenant.id}/members"].get("created")
-        assert tenant.id in failed or created == len(tenant.members())
+        assert tenant.id in failed or created(run) == len(tenant.members())
     for tag, limit in (("mailchimp", 2), ("epicor", 2), ("pipeline", 1)):
         for value in {run["tags"][tag] for run in runs}:
             assert most_at_once([run for run in runs if run["tags"][tag] == value]) <= limit

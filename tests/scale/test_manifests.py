@@ -83,7 +83,10 @@ def test_every_image_is_pinned_by_a_digest_and_runs_as_nobody():
         block = text.split(f"FROM base AS {image}\n")[1].split("\nFROM ")[0]
         assert "USER 65532:65532" in block
         assert "HEALTHCHECK" in block
+    # Meltano writes into the home of a user: compose and Kubernetes give it nothing else that it may write.
+    assert re.search(r"^ENV PATH=(.*\\\n)*.*\bHOME=/tmp$", text, re.MULTILINE)
     compose = (DEPLOY / "compose.yaml").read_text()
+    assert "tmpfs: [/tmp, " in compose
     foreign = re.findall(r'image: "(docker\.io\S+)', compose)
     assert foreign
     assert all(re.search(r"@\$\{[A-Z]+_DIGEST:\?", image) for image in foreign)
