@@ -159,6 +159,14 @@ def test_a_customer_is_called_where_no_contact_has_the_address(bench: Any) -> No
     assert len(calls(bench)) == 2
 
 
+def test_a_call_about_a_contact_of_a_ship_to_names_both(bench: Any) -> None:
+    contact = {"Company": "EPIC06", "CustNum": 1, "ShipToNum": "D1", "Name": "Dock", "EMailAddress": PAT}
+    bench.epicor.control.insert("CustCnt", **contact)
+    bench.deliver(make_result(clicks=1), result_calls=CALLS)
+    [call] = bench.epicor.control.rows("CRMCall")
+    assert (call["CallCustNum"], call["CallShipToNum"], call["CallConNum"]) == (1, "D1", 1)
+
+
 @pytest.mark.rule("R3")
 @pytest.mark.rule("R4")
 def test_a_run_that_is_killed_after_a_call_adds_no_second_one(pat: Any, messages: Callable[..., str]) -> None:
