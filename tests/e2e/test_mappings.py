@@ -199,6 +199,7 @@ EVENT = {
     "occurred_at": "2026-01-02T03:04:05Z",
     "received_at": "2026-01-02T03:04:06Z",
     "origin": "webhook",
+    "statement": {"told_by": "webhook", "is_signed": True, "ip_opt": "192.0.2.1"},
 }
 UPDATE = {
     "stream": "contact_updates",
@@ -216,6 +217,7 @@ UPDATE = {
     "confirmation": None,
     "contact_status": "unsubscribed",
     "merges": EVENT["merges"],
+    "statement": EVENT["statement"],
 }
 
 
