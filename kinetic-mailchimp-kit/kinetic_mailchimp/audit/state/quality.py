@@ -173,7 +173,8 @@ class Findings:
                 finding = Finding.from_json(value)
                 if not finding.gone:
                     self._may_be_known.add(key)
-                    self._may_be_known.add(f"{finding.kind}|{finding.group}")
+                    if finding.group:
+                        self._may_be_known.add(f"{finding.kind}|{finding.group}")
                 elif finding.gone < oldest and len(self._stale) < _FORGOTTEN_AT_ONCE:
                     self._stale.append(key)
         return self._may_be_known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -52,8 +52,8 @@ class QualityReport:
 
     flawed: list[Flawed] = field(default_factory=list)
     matching: int = 0
-    counts: dict[str, Counter[str]] = field(default_factory=dict)
-    changes: dict[str, Counter[str]] = field(default_factory=dict)
+    counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    changes: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
     @property
     def kinds(self) -> list[Flaw]:
@@ -100,10 +100,9 @@ def read_quality(
     def shown() -> Iterator[tuple[str, Finding]]:
         for key, finding in _findings(trail, edge):
             if counted.takes(finding):
-                of_kind = report.changes.setdefault(finding.kind, Counter())
-                of_kind[_change(finding, edge)] += 1
+                report.changes[finding.kind][_change(finding, edge)] += 1
                 if not finding.gone:
-                    report.counts.setdefault(finding.rep, Counter())[finding.kind] += 1
+                    report.counts[finding.rep][finding.kind] += 1
             if wanted.takes(finding):
                 report.matching += 1
                 yield key, finding
