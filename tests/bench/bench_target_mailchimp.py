@@ -111,7 +111,9 @@ def test_slow_batches(tmp_path: Path) -> None:
     write_input(source, MEMBERS)
     with simulator() as hello:
         control = Control(hello["control_url"], hello["list_id"])
-        control.set_faults([{"effect": {"kind": "latency", "seconds": SECONDS_A_BATCH}}])
+        # What a run asks for before its first batch is answered at once, as a small answer is.
+        slow = {"kind": "latency", "seconds": SECONDS_A_BATCH}
+        control.set_faults([{"match": {"method": "POST"}, "effect": slow}])
         new = load(hello, control, tmp_path, source)
     least = -(-MEMBERS // BATCH) * SECONDS_A_BATCH / CONNECTIONS
     share = least / new.seconds

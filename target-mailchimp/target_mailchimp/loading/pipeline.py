@@ -26,6 +26,8 @@ from target_mailchimp.writing.write_result import WriteResult
 from target_mailchimp.writing.writer import Writer
 
 SINGLES_PER_JOB = 10
+_JOBS_AHEAD = 2
+"""Jobs that are planned and wait, so that no connection waits for the next one to be planned."""
 
 
 @dataclass(frozen=True)
@@ -240,7 +242,7 @@ class Loader:
                 self._submit(group, len(writes))
 
     def _submit(self, group: str, size: int) -> None:
-        while len(self._in_flight) >= self._settings.concurrency:
+        while len(self._in_flight) >= self._settings.concurrency + _JOBS_AHEAD:
             self._settle(wait(self._in_flight, return_when=FIRST_COMPLETED).done)
         writes = self._pending[group][:size]
         del self._pending[group][:size]

@@ -28,7 +28,7 @@ PROFILE: Final = Profile(
     writers_queue=False,
     busy_seconds=30,
     pragmas={
-        "cache_size": -8 * 1024,  # KiB, of each connection: what it does not hold, the system does
+        "cache_size": -4 * 1024,  # KiB, of each connection: what it does not hold, the system does
         "wal_autocheckpoint": 8_000,  # 32 MB: with the default of 4 MB a bulk load waits for checkpoints
         "secure_delete": "ON",  # erased is overwritten, not only forgotten
     },
