@@ -115,6 +115,10 @@ class TapMailchimpWebhooks(CheckedTap, EventSource):
         client = MailchimpClient(settings, retry=INTERACTIVE_RETRY_POLICY, sleep=partial(pause, self._stop))
         return look_at_webhooks(client, self.inbox, self.settings.list_ids)
 
+    @override
+    def audiences(self) -> frozenset[str]:
+        return frozenset(self.settings.list_ids)
+
     # The streams' EventSource
 
     @override

@@ -11,6 +11,7 @@ from kinetic_mailchimp.doctor.mapping import BothSides, MappedField
 from kinetic_mailchimp.doctor.project_checks import project_checks, words_in
 from kinetic_mailchimp.doctor.runner import run_checks
 from kinetic_mailchimp.kit.checks import Check, CheckedPlugin, FieldType, Finding, Verdict
+from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.project import Project, with_origins
 
 PROJECT = "project"
@@ -64,10 +65,13 @@ def examine(project: Project, configs: Mapping[EntryPoint, Mapping[str, Any]], s
     found = _examine(patients, seconds, {PROJECT: project_checks(project, list(patients))})
     result = Examination(found)
     if project.document and result.is_good:
-        looks = Check("mapping", lambda: _look_at_mapping(project, patients, result))
-        result.findings |= {
-            name: each for name, each in run_checks({MAPPING: [looks]}, seconds).items() if each
+        looks = {
+            PROJECT: [Check("audiences", lambda: _look_at_audiences(patients))],
+            MAPPING: [Check("mapping", lambda: _look_at_mapping(project, patients, result))],
         }
+        for name, each in run_checks(looks, seconds).items():
+            if each:
+                result.findings.setdefault(name, []).extend(each)
     return result
 
 
@@ -123,6 +127,24 @@ class _Patient:
             return found
         told = with_origins(str(found), self._point.name, self._settings, self._project)
         return replace(found, fix=told.removeprefix(found.text).strip())
+
+
+def _look_at_audiences(patients: Mapping[str, _Patient]) -> Iterator[Finding | str]:
+    """Compare the audiences that are written with those whose events are read, by their ids."""
+
+    def audiences_of(setting: str) -> set[str]:
+        plugins = [patient.plugin for patient in patients.values() if setting in patient.config]
+        return {list_id for plugin in plugins if plugin for list_id in plugin.audiences()}
+
+    written, read = audiences_of("list_id"), audiences_of("list_ids")
+    if written and read:
+        if missing := written - read:
+            raise ConfigurationError(
+                f"`list_ids` lacks {min(missing)}, an audience that is written to: its opt-outs would stay "
+                "there.",
+                advice="Add it to MAILCHIMP_LIST_IDS, or wherever `list_ids` comes from.",
+            )
+        yield "Events of each audience that is written to are read."
 
 
 def _look_at_mapping(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, utc_now
-from singer_sdk import Stream
+from kinetic_mailchimp.kit.singer.plugin import CheckedStream
 from singer_sdk import typing as th
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.helpers.types import Context, Record
@@ -88,7 +88,7 @@ class EventSource(ABC):
         """Records of the stream `opt_outs`; when it is only tried out, it may stay without any."""
 
 
-class TapStream(Stream):
+class TapStream(CheckedStream):
     """A stream of this tap."""
 
     @property

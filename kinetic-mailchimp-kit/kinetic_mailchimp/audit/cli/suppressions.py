@@ -56,7 +56,7 @@ def import_suppressions(
     except (OSError, UnreadableListError) as error:
         raise ConfigurationError(
             f"{file} cannot be read: {error}.",
-            advice="Export it as CSV with a column of addresses, such as `Email Address`.",
+            advice="Save or export it as CSV (UTF-8) with a column of addresses, such as `Email Address`.",
         ) from error
     written_at = as_of or format_timestamp(datetime.fromtimestamp(file.stat().st_mtime, UTC))
     bad = _tell(file, found)

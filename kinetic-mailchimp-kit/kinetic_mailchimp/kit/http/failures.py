@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from requests import exceptions as failures
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from kinetic_mailchimp.kit.errors import (
     AmbiguousWriteError,
     ConfigurationError,
     ConnectorError,
     TransientError,
+    UnreachableError,
 )
 from kinetic_mailchimp.kit.http.call import Answer, Request
 
@@ -35,11 +39,11 @@ def connection_error(
     if isinstance(error, failures.InvalidURL | failures.MissingSchema | failures.InvalidSchema):
         return ConfigurationError(f"{request} is not a URL that can be called.", advice=f"{check}.")
     if isinstance(error, failures.ConnectTimeout):
-        return TransientError(
+        return UnreachableError(
             f"{request}: no connection within {connect_seconds:g} s.", advice=f"{check} and the network."
         )
     if isinstance(error, failures.RequestException):
-        return _broken_connection(request, error, check)
+        return _broken_connection(request, error, url_from)
     if isinstance(error, OSError):
         return ConfigurationError(
             "The file with CA certificates cannot be read.",
@@ -51,7 +55,8 @@ def connection_error(
     )
 
 
-def _broken_connection(request: Request, error: failures.RequestException, check: str) -> ConnectorError:
+def _broken_connection(request: Request, error: failures.RequestException, url_from: str) -> ConnectorError:
+    check = f"Check `{url_from}`"
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return ConfigurationError(
             f"{request}: the TLS certificate of the server is not trusted.",
@@ -63,8 +68,8 @@ def _broken_connection(request: Request, error: failures.RequestException, check
             f"{request}: the server does not speak TLS at this port.",
             advice=f"{check}: another port, or `http://`.",
         )
-    if _was_never_sent(error):
-        return TransientError(f"{request}: no connection.", advice=f"{check} and the network.")
+    if reason := _reason_for_no_connection(error):
+        return _unreachable(request, reason, url_from)
     if isinstance(error, failures.Timeout):
         return ambiguous_if_write(request, request.timeout_error(f"{request}: no answer in time."))
     advice = f"If the server speaks TLS at this port: {check} for `https://`."
@@ -80,10 +85,31 @@ def _speaks_no_tls(error: failures.RequestException) -> bool:
     return any(told in words for told in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"))
 
 
-def _was_never_sent(error: failures.RequestException) -> bool:
-    """Tell whether the connection was never made, so that the server can have done nothing."""
+def _reason_for_no_connection(error: failures.RequestException) -> Exception | None:
+    """The error of a connection that was never made, so that the server can have done nothing."""
     reason = getattr(error.args[0], "reason", None) if error.args else None
-    return type(reason).__name__ in {"NewConnectionError", "NameResolutionError", "ConnectTimeoutError"}
+    return reason if isinstance(reason, NewConnectionError | ConnectTimeoutError) else None
+
+
+def _unreachable(request: Request, reason: Exception, url_from: str) -> UnreachableError:
+    """The error of a connection that was never made, by what the system said."""
+    cause, host = reason.__cause__, urlsplit(request.url).hostname
+    if isinstance(cause, socket.gaierror):
+        if cause.errno == socket.EAI_AGAIN:
+            return UnreachableError(
+                f"{request}: the name server does not answer.",
+                advice=f"See that this machine is on its network, then check `{url_from}`.",
+            )
+        return UnreachableError(
+            f"{request}: no server has the name {host}.",
+            advice=f"Correct `{url_from}`; a name within a network needs that network, or its VPN.",
+        )
+    if isinstance(cause, ConnectionRefusedError):
+        return UnreachableError(
+            f"{request}: the connection was refused, for no program listens there.",
+            advice=f"Check `{url_from}` for host and port, that the server runs, and the firewall.",
+        )
+    return UnreachableError(f"{request}: no connection.", advice=f"Check `{url_from}` and the network.")
 
 
 def unreadable(answer: Answer) -> ConnectorError | None:

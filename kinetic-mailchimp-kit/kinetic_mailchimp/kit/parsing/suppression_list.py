@@ -23,6 +23,8 @@ _TIME: Final = re.compile(
 _REASON: Final = re.compile(r"(unsub(scribed?)?|optout|suppression)?(reason|type|source|category)|status")
 _DELIMITERS: Final = ",;\t|"
 _SAMPLE: Final = 100
+_WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""The first bytes of .xlsx, .ods and .numbers, and of .xls."""
 _TIME_FORMS: Final = ("%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%Y/%m/%d", "%Y/%m/%d %H:%M:%S")
 
 
@@ -83,6 +85,8 @@ def read_suppressions(content: bytes) -> SuppressionList:
     Raises:
         UnreadableListError: No column holds addresses, or the quoting is broken.
     """
+    if content.startswith(_WORKBOOKS):
+        raise UnreadableListError("it is a workbook of Excel or another program, not a text")
     text = _decoded(content)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
     try:

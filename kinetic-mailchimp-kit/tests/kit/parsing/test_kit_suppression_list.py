@@ -63,7 +63,13 @@ def test_a_list_without_names_is_read_and_rows_that_name_nobody_keep_their_line(
 
 @pytest.mark.parametrize(
     ("content", "why"),
-    [(b"", "empty"), (b"a,b\n1,2\n", "none of its columns"), (b"\x00\x01", "none of its columns")],
+    [
+        (b"", "empty"),
+        (b"a,b\n1,2\n", "none of its columns"),
+        (b"\x00\x01", "none of its columns"),
+        (b"PK\x03\x04\x14\x00", "it is a workbook"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "it is a workbook"),
+    ],
 )
 def test_what_is_no_list_is_refused_with_the_reason(content: bytes, why: str) -> None:
     with pytest.raises(UnreadableListError, match=why):
