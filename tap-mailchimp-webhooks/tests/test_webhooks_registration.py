@@ -519,7 +519,7 @@ def test_an_audience_that_is_not_there_is_told_with_where_it_was_named(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CONNECTOR_ENV_FILE", str(tmp_path / ".env"))
     (tmp_path / ".env").write_text("MAILCHIMP_LIST_IDS=abc\n")
     url = ("--url", "https://hooks.example.com", "--no-probe") if name == "register" else ()
     url = ("--url", "https://hooks.example.com") if name == "unregister" else url
@@ -544,7 +544,7 @@ def test_an_audience_that_is_not_there_is_told_with_where_it_was_named(
 def test_credentials_that_are_missing_are_told_with_where_they_belong(
     command: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CONNECTOR_ENV_FILE", str(tmp_path / ".env"))
 
     result = command("status", env={"MAILCHIMP_API_KEY": None})
 

@@ -75,7 +75,7 @@ def test_a_second_time_keeps_what_is_there(bare):
         (
             "EPICOR_PASSWORD=not-the-password",
             1,
-            "come from EPICOR_USERNAME, EPICOR_PASSWORD and EPICOR_API_KEY in answers",
+            "come from EPICOR_AUTH_METHOD, EPICOR_USERNAME, EPICOR_PASSWORD and EPICOR_API_KEY in answers.",
         ),
         (
             "EPICOR_APIKEY=s3cret",

@@ -28,6 +28,7 @@ from kinetic_mailchimp.kit.secrets.encryption import SecretBox, is_encrypted, re
 from kinetic_mailchimp.kit.secrets.keys import KEY_FILE_VARIABLE
 from kinetic_mailchimp.kit.secrets.private_files import MODE, open_private
 
+_REQUEST: Final = re.compile(r", request [^()\s]+(?=\))")
 DEFAULT_KEY_FILE: Final = "~/.config/kinetic-mailchimp/secret.key"
 
 
@@ -153,17 +154,19 @@ def _tried(
     variables = {question.variable for question in questions}
     points = [point for point in entry_points(group=GROUP) if variables & tried.read_variables(point.name)]
     configs = {point: tried.config(point.name) for point in points}
-    found: dict[Finding, list[str]] = {}
-    for name, findings in examine_plugins(tried, configs, seconds).items():
-        for one in findings:
-            found.setdefault(one, []).append(name)
-    wrong = [one for one in found if one.verdict is Verdict.WRONG]
-    for one in wrong:
-        click.echo(click.style(MASKER.mask(f"  {' and '.join(found[one])}: {one}"), fg="red"), err=True)
+    found = examine_plugins(tried, configs, seconds)
+    wrong = [(name, one) for name, each in found.items() for one in each if one.verdict is Verdict.WRONG]
+    told: dict[str, list[str]] = {}
+    for name, one in wrong:  # two plugins find the same, each in a request of its own
+        told.setdefault(_REQUEST.sub("", str(one)), []).append(name)
+    for text, names in told.items():
+        click.echo(click.style(MASKER.mask(f"  {' and '.join(names)}: {text}"), fg="red"), err=True)
     if not wrong:
-        reached = [f"    {one.text}" for one in found if one.verdict is Verdict.GOOD]
+        reached = [
+            f"    {one.text}" for each in found.values() for one in each if one.verdict is Verdict.GOOD
+        ]
         click.echo("\n".join(dict.fromkeys(["  These answers work.", *reached])))
-    return wrong
+    return [one for _, one in wrong]
 
 
 def _questions() -> Iterator[Question]:

@@ -89,14 +89,12 @@ def _origins(text: str, command: click.Context) -> Iterator[str]:
         return  # a file that cannot be read must not hide what is wrong
     given: dict[str, list[str]] = {}
     for option in options:
-        name, variables = (
-            str(option.name),
-            [option.envvar] if isinstance(option.envvar, str) else option.envvar,
-        )
+        name, variables = str(option.name), option.envvar or ()
         if command.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             yield f"`{name}` comes from {option.opts[0]}."
         else:
-            given[name] = [next(filter(project.variables.get, variables), variables[-1])]
+            names = [variables] if isinstance(variables, str) else list(variables)
+            given[name] = [next((one for one in names if project.variables.get(one)), names[-1])]
     yield from project.origins_of_variables(given)
 
 
