@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from kinetic_mailchimp.doctor.command import GROUP
 from user_project import Change, Project
 
 
@@ -269,6 +271,28 @@ def test_an_audience_may_be_named_where_it_is_written_to(project):
         one["text"] for one in document["findings"]
     ]
     assert status == 0
+
+
+def test_some_plugins_alone_are_held_to_the_same_mapping(project):
+    status, document = project.doctor("tap-epicor-kinetic", "target-mailchimp")
+
+    assert wrong(document) == []
+    assert status == 0
+
+
+def test_a_tap_asks_nothing_before_its_checks():
+    """To ask for streams would be to wait for a server that may not be there, as long as a run does."""
+    point = next(point for point in entry_points(group=GROUP) if point.name == "tap-epicor-kinetic")
+    tap = point.load().of_config(
+        {
+            "base_url": "https://nowhere.invalid/k",
+            "companies": ["A"],
+            "api_key": "k",
+            "auth_method": "api_key",
+        }
+    )
+
+    assert tap.client.transport.calls.total() == 0
 
 
 def test_an_environment_that_is_not_there(project):

@@ -157,14 +157,17 @@ def _look_at_mapping(
     for tap, mapping, target in (words for words in tasks if len(words) == _TAP_MAPPING_TARGET):
         if not (fields.get(tap) and fields.get(target) and mapping in mappings):
             continue
-        back = next((name for name in fields if "merge_fields" in patients[name].config), "")
+        # The way back counts, whether its plugin is looked at or not.
+        others = {name: project.config(name) for name in project.plugins}
+        configs = {**others, **{name: patient.config for name, patient in patients.items()}}
+        back = next((name for name, config in configs.items() if "merge_fields" in config), "")
         sides = BothSides(
             columns=fields[tap],
             selected=project.selected(tap),
             tags=fields[target],
             makes_tags=bool(patients[target].config.get("create_merge_fields")),
             two_way=words_in(patients[target].config.get("two_way_fields", "")),
-            back=patients[back].config["merge_fields"] if back else {},
+            back=configs[back]["merge_fields"] if back else {},
             written=fields.get(back, {}),
         )
         result.types |= {**sides.columns, **sides.tags}

@@ -217,7 +217,7 @@ class Project:
         )
 
 
-_ALONE: Final = Project(Path(), {}, "", {}, {})
+_ALONE: Final = Project(Path(), {}, "", {}, os.environ)
 
 
 def own_variable(plugin: str, setting: str) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.mailchimp.api import Document
+
+Audience = Mapping[str, Any]
 
 
 def name_key(name: str) -> str:
@@ -14,12 +16,12 @@ def name_key(name: str) -> str:
     return html.unescape(name).strip().lower()
 
 
-def listed(audiences: Iterable[Document]) -> str:
+def listed(audiences: Iterable[Audience]) -> str:
     """Audiences for a message: names, and ids in parentheses."""
     return ", ".join(f"{found.get('name')} ({found['id']})" for found in audiences) or "none"
 
 
-def find_audience(audiences: Sequence[Document], named: str, setting: str = "list_id") -> Document:
+def find_audience(audiences: Sequence[Audience], named: str, setting: str = "list_id") -> Audience:
     """The audience of an id or a name.
 
     Args:
@@ -40,7 +42,7 @@ def find_audience(audiences: Sequence[Document], named: str, setting: str = "lis
     )
 
 
-def audience_ids(audiences: Sequence[Document], ids: Sequence[str]) -> list[str]:
+def audience_ids(audiences: Sequence[Audience], ids: Sequence[str]) -> list[str]:
     """The audiences of `list_ids`, or all where it is empty. It takes ids alone: events name nothing else.
 
     Args:

@@ -109,4 +109,4 @@ def test_the_summary_names_fields_and_commands(sqlite_trail: AuditTrail, decisio
     dry = sqlite_trail.start_run(plugin="target-mailchimp", version="0.1.0", dry_run=True)
     dry.read()
     dry.record([decision(1)])
-    assert str(dry.finish()).endswith("; updated FNAME 1; `sync-audit diff 2` shows what would change")
+    assert str(dry.finish()).endswith("; updated FNAME 1; `sync-audit diff 3` shows what would change")

@@ -239,6 +239,16 @@ class CheckedTap(SecretSettings, Tap):
 
     @classmethod
     @override
+    def of_config(cls, config: Mapping[str, Any]) -> Self:
+        """Make a tap of a configuration, without asking for its streams: the checks give up sooner.
+
+        Raises:
+            ConfigurationError: It does not fit; the error names each setting.
+        """
+        return cls(config=dict(config), validate_config=True, setup_mapper=False)
+
+    @classmethod
+    @override
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
         """Run the checks for `--test`; `--test=schema` writes the schemas, as the SDK does."""
         if value != "all":
