@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kinetic_mailchimp.epicor import EntityType
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from singer_sdk import Stream
+from kinetic_mailchimp.kit.singer.plugin import CheckedStream
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from typing_extensions import override
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib import Catalog, MetadataMapping
 
 
-class ShapedStream(Stream):
+class ShapedStream(CheckedStream):
     """A stream whose shape is that of a set of the service.
 
     Args:

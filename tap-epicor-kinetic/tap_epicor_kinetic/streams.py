@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
 
+_UNFINISHED = "unfinished"
+"""The name in a stream's state for one from its midst: further companies may follow."""
+
+
 class EpicorStream(ShapedStream):
     """Rows of one set, company by company.
 
@@ -90,11 +94,15 @@ class EpicorStream(ShapedStream):
         is_full = self.replication_method == REPLICATION_FULL_TABLE
         if is_full and self._read_settings.tells_completeness:
             self._stream_version = self._initialized_at // 1000
+        self.stream_state[_UNFINISHED] = True
         writer = self._tap.message_writer
         if write_messages and self._may_write_pages and isinstance(writer, BlockWriter):
             self._write_pages(context, writer)
         else:
             yield from super()._sync_records(context, write_messages=write_messages)
+        self.stream_state.pop(_UNFINISHED, None)
+        if write_messages:
+            self._write_state()
         if self._stream_version and self._is_whole and write_messages:
             self._write_activate_version_message(self._stream_version)
 
@@ -122,7 +130,6 @@ class EpicorStream(ShapedStream):
                 self._finalize_state(self.get_context_state(part))
         if not context:
             self._finalize_state(self.stream_state)
-        self._write_state_message()
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:

@@ -117,7 +117,7 @@ def test_a_host_that_does_not_answer() -> None:
     _, wrong = check(
         {"base_url": address, "companies": ["A"], "api_key": "k", "username": "u", "password": "p"}
     )
-    assert "no connection" in wrong
+    assert "the connection was refused, for no program listens there. Check `base_url` for host" in wrong
     assert "`base_url`" in wrong
 
 

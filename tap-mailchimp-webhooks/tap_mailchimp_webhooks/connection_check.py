@@ -10,6 +10,7 @@ from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.parsing.timestamps import utc_now
 from kinetic_mailchimp.kit.secrets.encryption import reveal
 from kinetic_mailchimp.mailchimp import MailchimpClient
+from kinetic_mailchimp.mailchimp.audiences import audience_ids, listed
 
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.webhooks.health import ADVICE, PROBLEMS, WebhookHealth, webhook_health
@@ -33,22 +34,16 @@ def look_at_webhooks(
         ConnectorError: What does not work, and what to do.
     """
     server_time = client.server_time()
-    names = {str(found["id"]): str(found["name"]) for found in client.lists()}
-    listed = ", ".join(f"{name} ({list_id})" for list_id, name in names.items()) or "none"
-    yield f"Mailchimp answers, and the account has {len(names)} audiences."
+    audiences = list(client.lists())
+    yield f"Mailchimp answers, and the account has {len(audiences)} audiences."
     yield clock_finding("Mailchimp", server_time)
     if not list_ids:
         yield note(
-            f"Setting `list_ids` is empty: the events of all audiences are read, which are {listed}.",
+            "Setting `list_ids` is empty: the events of all audiences are read, which are "
+            f"{listed(audiences)}.",
             "Name those that are meant.",
         )
-    unknown = [list_id for list_id in list_ids if list_id not in names]
-    if unknown:
-        raise ConfigurationError(
-            f"`list_ids`: the account has no audience {unknown[0]!r}.",
-            advice=f"Use an id. The account has: {listed}.",
-        )
-    wanted = list(list_ids or names)
+    wanted = audience_ids(audiences, list_ids)
     hooks = [hook for hook in webhook_health(client, inbox, wanted, utc_now()) if hook.is_ours]
     yield from map(_judged, hooks)
     for list_id in wanted:

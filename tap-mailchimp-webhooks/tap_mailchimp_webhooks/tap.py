@@ -132,6 +132,10 @@ class TapMailchimpWebhooks(CheckedTap, EventSource):
         found = self.inbox.read(name, after=0, limit=count, list_ids=self.settings.list_ids)
         return [stream.record_of(event) for event in found]
 
+    @override
+    def audiences(self) -> frozenset[str]:
+        return frozenset(self.settings.list_ids)
+
     # The streams' EventSource
 
     @override

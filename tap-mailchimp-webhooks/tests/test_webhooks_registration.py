@@ -5,12 +5,13 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -48,8 +49,8 @@ def command(mailchimp: RunningMailchimp, sqlite_url: str) -> Callable[..., Resul
         "MAILCHIMP_BASE_URL": mailchimp.base_url,
     }
 
-    def run(*arguments: str) -> Result:
-        return CliRunner(env=environment).invoke(cli.commands, arguments)
+    def run(*arguments: str, env: Mapping[str, str | None] = MappingProxyType({})) -> Result:
+        return CliRunner(env={**environment, **env}).invoke(cli.commands, arguments)
 
     return run
 
@@ -524,6 +525,76 @@ def test_reads_the_env_file_of_the_folder_unless_the_process_was_given_the_varia
 
     assert capsys.readouterr().err.startswith(f"mailchimp-webhooks: {says}")
     assert f"Others can read {tmp_path / '.env'}" in caplog.text
+
+
+@pytest.mark.rule("R10")
+@pytest.mark.parametrize("name", ["register", "unregister", "status", "catch-up"])
+def test_an_audience_that_is_not_there_is_told_with_where_it_was_named(
+    name: str,
+    command: Callable[..., Result],
+    mailchimp: RunningMailchimp,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CONNECTOR_ENV_FILE", str(tmp_path / ".env"))
+    (tmp_path / ".env").write_text("MAILCHIMP_LIST_IDS=abc\n")
+    url = ("--url", "https://hooks.example.com", "--no-probe") if name == "register" else ()
+    url = ("--url", "https://hooks.example.com") if name == "unregister" else url
+
+    def told(*options: str, **variables: str | None) -> str:
+        monkeypatch.delenv("MAILCHIMP_LIST_IDS", raising=False)
+        for variable, value in variables.items():
+            monkeypatch.setenv(variable, value) if value else monkeypatch.delenv(variable, raising=False)
+        result = command(name, *url, *options, env={"MAILCHIMP_WEBHOOKS_LIST_IDS": None})
+        assert result.exit_code == 1
+        return result.output
+
+    there = "The account has: Customers ("
+    assert f"`list_ids`: the account has no audience 'abc'. Use an id. {there}" in told()
+    assert told().endswith(f"`list_ids` comes from MAILCHIMP_LIST_IDS in {tmp_path / '.env'}.\n")
+    assert told(MAILCHIMP_LIST_IDS="def").endswith("comes from MAILCHIMP_LIST_IDS in the environment.\n")
+    assert told("--list-id", "ghi").endswith("`list_ids` comes from --list-id.\n")
+    by_name = told("--list-id", "customers")
+    assert f"takes ids of audiences, and 'customers' is a name. Write {mailchimp.list_id} in" in by_name
+
+
+def test_credentials_that_are_missing_are_told_with_where_they_belong(
+    command: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONNECTOR_ENV_FILE", str(tmp_path / ".env"))
+
+    result = command("status", env={"MAILCHIMP_API_KEY": None})
+
+    place = f"{tmp_path / '.env'} as MAILCHIMP_API_KEY and MAILCHIMP_ACCESS_TOKEN"
+    assert result.output.endswith(f"`api_key` and `access_token` belong in {place}.\n")
+
+
+@pytest.mark.rule("R10")
+@pytest.mark.parametrize(
+    ("host", "says"),
+    [
+        (
+            "127.0.0.1",
+            "is taken: another program listens there, or this one already. Stop it, or name another",
+        ),
+        ("192.0.2.1", "192.0.2.1 is not an address of this machine to listen on."),
+    ],
+)
+def test_a_place_where_the_receiver_cannot_listen_is_told_with_the_option(
+    command: Callable[..., Result], host: str, says: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = command("serve", "--host", host, "--port", port, "--behind-proxy")
+
+    assert result.exit_code == 1
+    assert says in result.output
+    assert f"MAILCHIMP_WEBHOOKS_{'PORT' if host == '127.0.0.1' else 'HOST'}" in result.output
+    assert result.output.startswith("mailchimp-webhooks: ")
+
+
+def test_a_command_that_is_misspelled_is_guessed(command: Callable[..., Result]) -> None:
+    assert "No such command 'statsu'. Is status meant?" in command("statsu").output
 
 
 @pytest.mark.parametrize("name", ["register", "unregister", "status", "catch-up"])

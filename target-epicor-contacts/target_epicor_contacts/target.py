@@ -171,7 +171,7 @@ class TargetEpicorContacts(AuditedTarget):
     @override
     def shortfall(self) -> str:
         if not (self.settings.reconcile and self._incomplete):
-            return ""
+            return super().shortfall
         return (
             f"Not all of {', '.join(sorted(self._incomplete))} may have been read (no ACTIVATE_VERSION "
             "message after the last record): the tap ended early, or lists no present states."

@@ -121,18 +121,15 @@ class Assembly:
         account = self._client.account()
         yield f"Mailchimp answers: account {account['account_name']}, role {account['role']}."
         yield clock_finding("Mailchimp", server_time)
-        named = set(settings.fed_audiences)
-        if named:
-            self.directory.names(named)
-        else:
-            named = {settings.list_id, *(settings.list_id_by_stream or {}).values()} - {""}
-        if not named:
+        if settings.fed_audiences:
+            self.directory.names(settings.fed_audiences)
+        if not settings.named_audiences:
             raise ConfigurationError(
                 "Setting `list_id` is empty, so that no audience is named.",
                 advice="Set it to the id or the name of an audience of this account: "
                 f"{self.directory.listed()}.",
             )
-        for audience in map(self.directory.get, sorted(named)):
+        for audience in map(self.directory.get, sorted(settings.named_audiences)):
             opt_in = "double" if audience.double_optin else "single"
             fields = len(audience.fields)
             yield f"Audience {audience.name} ({audience.id}): {fields} merge fields, {opt_in} opt-in."

@@ -177,6 +177,13 @@ class LoadSettings(AudienceMatrix, RunSettings):
         return bool(self.only or self.first)
 
     @property
+    def named_audiences(self) -> frozenset[str]:
+        """The ids or names of audiences that the settings hold."""
+        return frozenset(
+            self.fed_audiences or {self.list_id, *(self.list_id_by_stream or {}).values()} - {""}
+        )
+
+    @property
     def sums_purchases(self) -> bool:
         """True when members are told what they bought."""
         return bool(self.purchase_fields or self.purchase_tag or self.lapsed_tags)

@@ -116,6 +116,10 @@ class TargetMailchimp(AuditedTarget):
         return {tag: FieldType(field.type, field.most_bytes) for tag, field in audience.fields.items()}
 
     @override
+    def audiences(self) -> frozenset[str]:
+        return frozenset(self.assembly.directory.get(named).id for named in self.settings.named_audiences)
+
+    @override
     def process_endofpipe(self) -> None:
         """Put back what was edited in Mailchimp, tell what was bought, then end as every target does."""
         if "loader" in vars(self):
@@ -135,7 +139,7 @@ class TargetMailchimp(AuditedTarget):
     @property
     @override
     def shortfall(self) -> str:
-        return self.loader.shortfall
+        return self.loader.shortfall or super().shortfall
 
     @override
     def end_run(self, status: RunStatus, error: Exception | None = None) -> None:

@@ -81,6 +81,31 @@ def test_an_approved_plan_is_written_to_the_letter_over_streams_batches_and_new_
     ]
 
 
+UNFINISHED = {"type": "STATE", "value": {"bookmarks": {"customers": {"unfinished": True}}}}
+
+
+@pytest.mark.rule("R10")
+@pytest.mark.parametrize(
+    "cut",
+    [
+        lambda whole: [],
+        lambda whole: whole[:-1],
+        lambda whole: [*whole[:-1], UNFINISHED],
+        lambda whole: [*whole, lines(customers=[])[0]],
+    ],
+    ids=["nothing came", "records without a state", "a state from the midst", "a stream that only began"],
+)
+def test_a_dry_run_whose_tap_broke_is_not_a_plan(bench: Any, cut: Any) -> None:
+    number = plan_of(bench, cut(lines(customers=[row(1), row(2)])))
+    run = bench.last_run()
+    assert (run["status"], run["dry_run"]) == ("stopped", True)
+    assert "This dry run is not a plan." in run["error"]
+    with pytest.raises(ConfigurationError, match="cannot be a plan"):
+        decide_on(bench, number)
+    with pytest.raises(ConfigurationError, match=f"`approved_plan`: Run {number} cannot be a plan"):
+        bench.states(lines(customers=[row(1)]), approved_plan=number, **SETTINGS)
+
+
 @pytest.mark.rule("R3")
 @pytest.mark.rule("R6")
 def test_what_has_changed_since_the_plan_is_not_written_and_ends_the_run_before_its_state(bench: Any) -> None:

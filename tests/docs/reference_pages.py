@@ -224,6 +224,7 @@ FOLLOWS = {
     errors.CredentialsError: "Credentials are renewed once where they can be; then as above.",
     errors.PermissionDeniedError: "The run ends at once. Widen the scope, role or licence that it names.",
     errors.TransientError: "Tried again with growing pauses; then the run ends, and the next one goes on.",
+    errors.UnreachableError: "As above; a check of the connection asks once.",
     errors.AmbiguousWriteError: "The target looks if it happened before it writes again.",
     errors.DataError: "The record is kept as a dead letter, or skipped; the run goes on.",
     errors.NotFoundError: "The other rows are written; without any, the record is `unmatched`.",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from kinetic_mailchimp.doctor.command import GROUP
 from user_project import Change, Project
 
 
@@ -94,7 +96,7 @@ MISTAKES: dict[str, tuple[Change, str, str]] = {
     "the API key of Epicor is missing": (
         unset("EPICOR_API_KEY"),
         "tap-epicor-kinetic: Setting `api_key` is missing. ",
-        "`api_key` comes from EPICOR_API_KEY in {env}.",
+        "`api_key` belongs in {env} as EPICOR_API_KEY.",
     ),
     "a variable is misspelled": (
         rename("EPICOR_BASE_URL", "EPICOR_BASEURL"),
@@ -104,8 +106,19 @@ MISTAKES: dict[str, tuple[Change, str, str]] = {
     ),
     "the host of Epicor does not exist": (
         env(EPICOR_BASE_URL="http://nowhere.invalid/kinetic"),
-        "no connection. Check `base_url` and the network. `base_url` comes from EPICOR_BASE_URL in {env}.",
-        "",
+        ("no server has the name nowhere.invalid. Correct `base_url`; a name within a network needs that "
+        "network, or its VPN. `base_url` comes from EPICOR_BASE_URL in {env}."),
+        "target-epicor-contacts: GET nowhere.invalid/",
+    ),
+    "nothing listens at the address of Epicor": (
+        env(EPICOR_BASE_URL="http://127.0.0.1:9/kinetic"),
+        "the connection was refused, for no program listens there. Check `base_url` for host and port, that ",
+        "`base_url` comes from EPICOR_BASE_URL in {env}.",
+    ),
+    "the data centre of Mailchimp does not exist": (
+        env(MAILCHIMP_BASE_URL="https://us99.nowhere.invalid/3.0"),
+        "target-mailchimp: GET us99.nowhere.invalid/3.0/ping: no server has the name us99.nowhere.invalid.",
+        "tap-mailchimp-webhooks: GET us99.nowhere.invalid/3.0/ping: no server has the name",
     ),
     "the URL of Epicor is no URL": (
         env(EPICOR_BASE_URL="erp.example.com"),
@@ -120,10 +133,8 @@ MISTAKES: dict[str, tuple[Change, str, str]] = {
     ),
     "the password is wrong": (
         env(EPICOR_PASSWORD="not-the-password"),
-        ("`username`, `password`, `client_id`, `client_secret` and `api_key` come from EPICOR_AUTH_METHOD, "
-         "EPICOR_USERNAME, EPICOR_PASSWORD, EPICOR_CLIENT_ID, EPICOR_CLIENT_SECRET and EPICOR_API_KEY in "
-         "{env}."),
-        "",
+        "`username`, `password` and `api_key` come from EPICOR_",
+        "`client_id` and `client_secret` belong in {env} as EPICOR_CLIENT_ID and EPICOR_CLIENT_SECRET.",
     ),
     "the API key of Epicor is wrong": (
         env(EPICOR_API_KEY="not-the-key"),
@@ -137,32 +148,33 @@ MISTAKES: dict[str, tuple[Change, str, str]] = {
     ),
     "the way to log in is misspelled": (
         env(EPICOR_AUTH_METHOD="Basic"),
-        ("Setting `auth_method` (variable `EPICOR_AUTH_METHOD`) is not one of its options. Use one "
-        "of basic, token_resource, oauth2, api_key. `auth_method` comes from EPICOR_AUTH_METHOD in {env}."),
+        ("Setting `auth_method` (variable `EPICOR_AUTH_METHOD`) has no option 'Basic'. Is basic meant? "
+        "Use one of basic, token_resource, oauth2, api_key. `auth_method` comes from EPICOR_AUTH_METHOD in "
+        "{env}."),
         "",
     ),
     "there are no credentials for Mailchimp": (
         unset("MAILCHIMP_API_KEY"),
         ("tap-mailchimp-webhooks: There are no credentials for Mailchimp. Set exactly one of `api_key` and "
-        "`access_token`. `api_key` and `access_token` come from MAILCHIMP_API_KEY and "
-        "MAILCHIMP_ACCESS_TOKEN in {env}."),
+        "`access_token`. `api_key` and `access_token` belong in {env} as MAILCHIMP_API_KEY and "
+        "MAILCHIMP_ACCESS_TOKEN."),
         "target-mailchimp: There are no credentials for Mailchimp.",
     ),
     "the key of Mailchimp is cut off": (
         env(MAILCHIMP_API_KEY="0123456789abcdef0123456789abcdef", MAILCHIMP_BASE_URL=""),
         "The API key does not end in a data centre such as `-us6`, so it is not complete.",
-        "come from MAILCHIMP_API_KEY and MAILCHIMP_BASE_URL in {env}.",
+        "`base_url` belongs in {env} as MAILCHIMP_BASE_URL.",
     ),
     "the key of Mailchimp is revoked": (
         env(MAILCHIMP_API_KEY="0123456789abcdef0123456789abcdef-us6"),
-        "come from MAILCHIMP_API_KEY, MAILCHIMP_ACCESS_TOKEN and MAILCHIMP_BASE_URL in {env}.",
-        "",
+        "`api_key` and `base_url` come from MAILCHIMP_API_KEY and MAILCHIMP_BASE_URL in {env}.",
+        "`access_token` belongs in {env} as MAILCHIMP_ACCESS_TOKEN.",
     ),
     "the audience is not named": (
         unset("MAILCHIMP_LIST_ID"),
         ("target-mailchimp: Setting `list_id` is empty, so that no audience is named. Set it to the id or "
         "the name of an audience of this account:"),
-        "`list_id` comes from MAILCHIMP_LIST_ID in {env}.",
+        "`list_id` belongs in {env} as MAILCHIMP_LIST_ID.",
     ),
     "the audience does not exist": (
         env(MAILCHIMP_LIST_ID="ffffffffff", MAILCHIMP_LIST_IDS="ffffffffff"),
@@ -170,14 +182,14 @@ MISTAKES: dict[str, tuple[Change, str, str]] = {
         "tap-mailchimp-webhooks: `list_ids`: the account has no audience 'ffffffffff'.",
     ),
     "the reverse pipeline reads another audience": (
-        env(MAILCHIMP_LIST_IDS="ffffffffff"),
-        ", which `list_id` names: its opt-outs would stay there. Add it to MAILCHIMP_LIST_IDS",
+        env(MAILCHIMP_LIST_ID="Newsletter"),
+        ", an audience that is written to: its opt-outs would stay there. Add it to MAILCHIMP_LIST_IDS",
         "",
     ),
     "a company feeds an audience that does not exist": (
         matrix({"EPIC06": ["ffffffffff"], "EPIC07": []}),
         "target-mailchimp: `audiences_by_company`: the account has no audience with the id 'ffffffffff'.",
-        "project: `list_ids` lacks ffffffffff, which `audiences_by_company` names",
+        "",
     ),
     "a company that is read is misspelled where it feeds an audience": (
         matrix({"EPIC6": ["{list_id}"], "EPIC07": []}),
@@ -194,6 +206,11 @@ MISTAKES: dict[str, tuple[Change, str, str]] = {
         config("target-epicor-contacts", audience_columns={"37af3c02bc": "Dealers_c"}),
         "target-epicor-contacts: `audience_columns` sets `Dealers_c`; there is no such column in Epicor's",
         "",
+    ),
+    "the reverse pipeline reads an audience by its name": (
+        env(MAILCHIMP_LIST_IDS="customers"),
+        "`list_ids` takes ids of audiences, and 'customers' is a name. Write ",
+        "`list_ids` comes from MAILCHIMP_LIST_IDS in {env}.",
     ),
     "the path secret is a placeholder": (
         env(MAILCHIMP_WEBHOOKS_SECRET="change-me-change-me"),
@@ -278,6 +295,40 @@ def test_a_mistake_is_one_sentence_with_the_fix(project, mistake):
     assert "Traceback" not in told
 
 
+def test_an_audience_may_be_named_where_it_is_written_to(project):
+    project.variables["MAILCHIMP_LIST_ID"] = "customers"
+
+    status, document = project.doctor()
+
+    assert wrong(document) == []
+    assert "Events of each audience that is written to are read." in [
+        one["text"] for one in document["findings"]
+    ]
+    assert status == 0
+
+
+def test_some_plugins_alone_are_held_to_the_same_mapping(project):
+    status, document = project.doctor("tap-epicor-kinetic", "target-mailchimp")
+
+    assert wrong(document) == []
+    assert status == 0
+
+
+def test_a_tap_asks_nothing_before_its_checks():
+    """To ask for streams would be to wait for a server that may not be there, as long as a run does."""
+    point = next(point for point in entry_points(group=GROUP) if point.name == "tap-epicor-kinetic")
+    tap = point.load().of_config(
+        {
+            "base_url": "https://nowhere.invalid/k",
+            "companies": ["A"],
+            "api_key": "k",
+            "auth_method": "api_key",
+        }
+    )
+
+    assert tap.client.transport.calls.total() == 0
+
+
 def test_an_environment_that_is_not_there(project):
     status, document = project.doctor("--environment", "production")
 
@@ -292,6 +343,16 @@ def test_a_file_that_others_can_read(project):
 
     assert ended.returncode == 1
     assert f"Run `chmod 600 {project.folder}/.env`." in ended.stdout
+
+
+def test_a_file_with_a_byte_order_mark(project):
+    project.write()
+    file = project.folder / ".env"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    ended = project.run("connector-doctor", "--seconds", "300")
+
+    assert ended.returncode == 1
+    assert "Save it as UTF-8 without a mark (BOM)." in ended.stdout
 
 
 def test_a_meltano_yml_that_is_not_yaml(project):

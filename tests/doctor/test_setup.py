@@ -47,6 +47,9 @@ def test_a_file_of_answers_makes_a_project_that_works(bare):
     said = file.read_text() + done.stdout + done.stderr
     assert not any(bare.variables[name] in said for name in SECRETS)
 
+    assert f"    Logged in at {bare.variables['EPICOR_BASE_URL']} with" in done.stdout
+    assert f"    Audience Customers ({bare.variables['MAILCHIMP_LIST_ID']}):" in done.stdout
+
     looked_at = bare.run("connector-doctor", "--seconds", "300")
     assert looked_at.stdout.splitlines()[-1] == "All is well.", looked_at.stdout
 
@@ -69,6 +72,17 @@ def test_a_second_time_keeps_what_is_there(bare):
     ("change", "status", "says"),
     [
         ("EPICOR_PASSWORD=not-the-password", 1, "EPICOR_PASSWORD"),
+        (
+            "EPICOR_PASSWORD=not-the-password",
+            1,
+            "come from EPICOR_AUTH_METHOD, EPICOR_USERNAME, EPICOR_PASSWORD and EPICOR_API_KEY in answers.",
+        ),
+        (
+            "EPICOR_APIKEY=s3cret",
+            3,
+            "answers has EPICOR_APIKEY, which nothing reads. Is EPICOR_API_KEY meant?",
+        ),
+        ("OF_NOBODY=x", 3, "answers has OF_NOBODY, which nothing reads. Correct its name or take it out;"),
         ("MAILCHIMP_LIST_ID=ffffffffff", 1, "Use an id. The account has: Customers ("),
         ("EPICOR_API_KEY=", 3, "The file of --answers lacks EPICOR_API_KEY. Add a line NAME=value for each."),
     ],
@@ -83,6 +97,9 @@ def test_an_answer_that_does_not_work_is_told_and_nothing_is_written(bare, chang
     assert says in done.stderr
     assert "Traceback" not in done.stderr
     assert not (bare.folder / ".env").exists()
+    assert str(bare.folder / ".env") not in done.stderr
+    sentences = [line.partition(": ")[2] for line in done.stderr.splitlines()]
+    assert len(sentences) == len(set(sentences))
 
 
 def test_a_person_is_asked_until_the_answers_work(bare):
@@ -102,6 +119,7 @@ def test_a_person_is_asked_until_the_answers_work(bare):
     assert "The login was refused." in out
     assert "The account has" in out or "an audience of this account: Customers (" in out
     assert out.count("These answers work.") == 2
+    assert "EPICOR_PASSWORD and EPICOR_API_KEY in your answers." in out
     assert not any(given[name] in out for name in SECRETS)
     assert dotenv_values(bare.folder / ".env")["EPICOR_COMPANIES"] == "EPIC06"
 

@@ -52,7 +52,10 @@ def make_transport(*, timeout: float = 10.0, max_attempts: int = 2) -> Transport
         max_attempts: By default one more than one: a receiver that restarts is away for a short time only.
     """
     return Transport(
-        lambda _request, _answer: None, timeout=timeout, retry=RetryPolicy(max_attempts=max_attempts)
+        lambda _request, _answer: None,
+        timeout=timeout,
+        retry=RetryPolicy(max_attempts=max_attempts),
+        url_from="--receiver-url",
     )
 
 

@@ -11,6 +11,7 @@ from kinetic_mailchimp.doctor.mapping import BothSides, MappedField
 from kinetic_mailchimp.doctor.project_checks import project_checks, words_in
 from kinetic_mailchimp.doctor.runner import run_checks
 from kinetic_mailchimp.kit.checks import Check, CheckedPlugin, FieldType, Finding, Verdict
+from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.project import Project, with_origins
 
 PROJECT = "project"
@@ -66,10 +67,13 @@ def examine(project: Project, configs: Mapping[EntryPoint, Mapping[str, Any]], s
     found = _examine(patients, seconds, {PROJECT: project_checks(project, list(patients))})
     result = Examination(found)
     if project.document and result.is_good:
-        looks = Check("mapping", lambda: _look_at_mapping(project, patients, result))
-        result.findings |= {
-            name: each for name, each in run_checks({MAPPING: [looks]}, seconds).items() if each
+        looks = {
+            PROJECT: [Check("audiences", lambda: _look_at_audiences(patients))],
+            MAPPING: [Check("mapping", lambda: _look_at_mapping(project, patients, result))],
         }
+        for name, each in run_checks(looks, seconds).items():
+            if each:
+                result.findings.setdefault(name, []).extend(each)
     return result
 
 
@@ -127,6 +131,26 @@ class _Patient:
         return replace(found, fix=told.removeprefix(found.text).strip())
 
 
+def _look_at_audiences(patients: Mapping[str, _Patient]) -> Iterator[Finding | str]:
+    """Compare the audiences that are written with those whose events are read, by their ids."""
+
+    def audiences_of(*settings: str) -> set[str]:
+        plugins = [
+            patient.plugin for patient in patients.values() if not patient.config.keys().isdisjoint(settings)
+        ]
+        return {list_id for plugin in plugins if plugin for list_id in plugin.audiences()}
+
+    written, read = audiences_of("list_id", "audiences_by_company"), audiences_of("list_ids")
+    if written and read:
+        if missing := written - read:
+            raise ConfigurationError(
+                f"`list_ids` lacks {min(missing)}, an audience that is written to: its opt-outs would stay "
+                "there.",
+                advice="Add it to MAILCHIMP_LIST_IDS, or wherever `list_ids` comes from.",
+            )
+        yield "Events of each audience that is written to are read."
+
+
 def _look_at_mapping(
     project: Project, patients: Mapping[str, _Patient], result: Examination
 ) -> Iterator[Finding | str]:
@@ -136,14 +160,17 @@ def _look_at_mapping(
     for tap, mapping, target in tasks_of(project):
         if not (fields.get(tap) and fields.get(target) and mapping in mappings):
             continue
-        back = next((name for name in fields if "merge_fields" in patients[name].config), "")
+        # The way back counts, whether its plugin is looked at or not.
+        others = {name: project.config(name) for name in project.plugins}
+        configs = {**others, **{name: patient.config for name, patient in patients.items()}}
+        back = next((name for name, config in configs.items() if "merge_fields" in config), "")
         sides = BothSides(
             columns=fields[tap],
             selected=project.selected(tap),
             tags=fields[target],
             makes_tags=bool(patients[target].config.get("create_merge_fields")),
             two_way=words_in(patients[target].config.get("two_way_fields", "")),
-            back=patients[back].config["merge_fields"] if back else {},
+            back=configs[back]["merge_fields"] if back else {},
             written=fields.get(back, {}),
         )
         result.types |= {**sides.columns, **sides.tags}

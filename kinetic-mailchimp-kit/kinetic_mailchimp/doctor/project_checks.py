@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import json
 import re
@@ -61,6 +62,10 @@ def _look_at_files(project: Project) -> Iterator[Finding | str]:
     mode = stat.S_IMODE(file.stat().st_mode)
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         yield Finding(Verdict.WRONG, f"Others can read {file} (mode {mode:03o}).", f"Run `chmod 600 {file}`.")
+    if file.read_bytes().startswith(codecs.BOM_UTF8):
+        text = f"{file} begins with a byte order mark, which counts as a part of its first variable's name."
+        yield Finding(Verdict.WRONG, text, "Save it as UTF-8 without a mark (BOM).")
+        return
     yield from _misspelled(project, file)
     clear = [found for found in find_secrets([SettingsFile.read(file)]) if found.state == CLEAR]
     if clear:
@@ -74,7 +79,7 @@ def _look_at_files(project: Project) -> Iterator[Finding | str]:
 
 def _misspelled(project: Project, file: Path) -> Iterator[Finding]:
     """Variables that nothing reads, where one that is read and not set has nearly the same name."""
-    wanted = set(_references(project.document))
+    wanted = set(variables_in(project.document))
     unset = [name for name in wanted if not project.variables.get(name)]
     for name in sorted(project.written.keys() - wanted):
         if similar := difflib.get_close_matches(name, unset, 1, _SIMILAR):
@@ -82,12 +87,13 @@ def _misspelled(project: Project, file: Path) -> Iterator[Finding]:
             yield Finding(Verdict.WRONG, text, f"Rename it to {similar[0]}.")
 
 
-def _references(written: Any) -> Iterator[str]:  # noqa: ANN401 (YAML)
+def variables_in(written: Any) -> Iterator[str]:  # noqa: ANN401 (YAML)
+    """The variables that texts of a document refer to."""
     if isinstance(written, Mapping):
         written = list(written.values())
     if isinstance(written, list):
         for inner in written:
-            yield from _references(inner)
+            yield from variables_in(inner)
     elif isinstance(written, str):
         yield from references(written)
 
@@ -151,16 +157,6 @@ def _look_at_shared(configs: Mapping[str, Mapping[str, Any]]) -> Iterator[Findin
         raise ConfigurationError(
             f"`{_MATRIX}` differs between {' and '.join(fed)}: an opt-out would not reach who is fed.",
             advice="Write it once, with `&audiences` before it, and `*audiences` in the other plugin.",
-        )
-    written = {
-        word: "list_id" for config in configs.values() for word in words_in(config.get("list_id", ""))
-    } | {word: _MATRIX for one in fed.values() for lists in one.values() for word in words_in(lists)}
-    read = {word for config in configs.values() for word in words_in(config.get("list_ids", ""))}
-    if read and (missing := written.keys() - read):
-        raise ConfigurationError(
-            f"`list_ids` lacks {min(missing)}, which `{written[min(missing)]}` names: its opt-outs would "
-            "stay there.",
-            advice="Add it to MAILCHIMP_LIST_IDS, or wherever `list_ids` comes from.",
         )
     if configs:
         yield "Settings that the plugins share agree."

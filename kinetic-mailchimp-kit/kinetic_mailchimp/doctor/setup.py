@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,15 +17,18 @@ from dotenv import set_key
 
 from kinetic_mailchimp.doctor.command import run_command
 from kinetic_mailchimp.doctor.examination import GROUP, examine_plugins
+from kinetic_mailchimp.doctor.project_checks import variables_in
 from kinetic_mailchimp.doctor.questions import GROUPS, SECRETS, Question, generated
 from kinetic_mailchimp.kit.checks import Finding, Verdict
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.project import Project, env_file, read_env_file
+from kinetic_mailchimp.kit.parsing.nearest import is_meant
+from kinetic_mailchimp.kit.project import Project, env_file, own_variable, read_env_file
 from kinetic_mailchimp.kit.redaction.masker import MASKER
 from kinetic_mailchimp.kit.secrets.encryption import SecretBox, is_encrypted, reveal
 from kinetic_mailchimp.kit.secrets.keys import KEY_FILE_VARIABLE
 from kinetic_mailchimp.kit.secrets.private_files import MODE, open_private
 
+_REQUEST: Final = re.compile(r", request [^()\s]+(?=\))")
 DEFAULT_KEY_FILE: Final = "~/.config/kinetic-mailchimp/secret.key"
 
 
@@ -57,16 +61,44 @@ def setup(answers: Path | None, key_file: Path, *, seconds: float) -> None:
     file = env_file(project.environ)
     box = SecretBox.find(project.variables) or _new_box(key_file.expanduser())
     known = {name: str(value) for name, value in reveal(project.written, project.variables).items()}
+    names = [question.variable for question in _questions()]
     if answers:
-        known |= read_env_file(answers)
-        given = _given(project, known, seconds)
+        read = read_env_file(answers)
+        _check_names(answers, read, project, file.with_name(".env.example"))
+        known |= read
+        missing = [name for name in names if not known.get(name)]
+        tried = replace(project, answers=dict.fromkeys([*read, *missing], str(answers)))
+        given = _given(tried, known, seconds)
     else:
-        given = _asked(project, known, seconds)
+        tried = replace(project, answers=dict.fromkeys(names, "your answers"))
+        given = _asked(tried, known, seconds)
     given |= generated(given)
     if KEY_FILE_VARIABLE not in project.variables and box.source == KEY_FILE_VARIABLE:
         given[KEY_FILE_VARIABLE] = str(key_file.expanduser().resolve())
     _write(file, {name: value for name, value in given.items() if value}, box)
     click.echo(f"{file} is written. `connector-doctor` looks at everything again; then `meltano install`.")
+
+
+def _check_names(answers: Path, read: Mapping[str, str], project: Project, example: Path) -> None:
+    """Refuse a variable that nothing reads: a secret under a wrong name would be written in clear.
+
+    Args:
+        answers: The file, for the message.
+        read: Its variables.
+        project: In whose meltano.yml variables are named.
+        example: A file in which the others are, set or as a comment.
+    """
+    text = example.read_text(encoding="utf-8") if example.is_file() else ""
+    listed = re.findall(r"^#? ?([A-Z][A-Z0-9_]*)=", text, re.MULTILINE)
+    asked = (question.variable for question in _questions())
+    known = {*listed, *asked, *SECRETS, *variables_in(project.document)}
+    of_plugins = tuple(own_variable(name, "") for name in (*project.plugins, "meltano"))
+    for name in read:
+        if name not in known and not name.startswith(of_plugins):
+            raise ConfigurationError(
+                f"{answers} has {name}, which nothing reads. {is_meant(name, known)}".strip(),
+                advice="Correct its name or take it out; `.env.example` names every variable.",
+            )
 
 
 def _given(project: Project, known: dict[str, str], seconds: float) -> dict[str, str]:
@@ -122,15 +154,19 @@ def _tried(
     variables = {question.variable for question in questions}
     points = [point for point in entry_points(group=GROUP) if variables & tried.read_variables(point.name)]
     configs = {point: tried.config(point.name) for point in points}
-    wrong = []
-    for name, findings in examine_plugins(tried, configs, seconds).items():
-        for found in findings:
-            if found.verdict is Verdict.WRONG:
-                wrong.append(found)
-                click.echo(click.style(MASKER.mask(f"  {name}: {found}"), fg="red"), err=True)
+    found = examine_plugins(tried, configs, seconds)
+    wrong = [(name, one) for name, each in found.items() for one in each if one.verdict is Verdict.WRONG]
+    told: dict[str, list[str]] = {}
+    for name, one in wrong:  # two plugins find the same, each in a request of its own
+        told.setdefault(_REQUEST.sub("", str(one)), []).append(name)
+    for text, names in told.items():
+        click.echo(click.style(MASKER.mask(f"  {' and '.join(names)}: {text}"), fg="red"), err=True)
     if not wrong:
-        click.echo("  These answers work.")
-    return wrong
+        reached = [
+            f"    {one.text}" for each in found.values() for one in each if one.verdict is Verdict.GOOD
+        ]
+        click.echo("\n".join(dict.fromkeys(["  These answers work.", *reached])))
+    return [one for _, one in wrong]
 
 
 def _questions() -> Iterator[Question]:

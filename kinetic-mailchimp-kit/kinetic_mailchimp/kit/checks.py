@@ -101,6 +101,9 @@ class CheckedPlugin(Protocol):
     def fields(self) -> Mapping[str, FieldType]:
         """The fields of the system behind it, by name; asked for only where every check is good."""
 
+    def audiences(self) -> frozenset[str]:
+        """The ids of the audiences that it works on; asked for as the fields are."""
+
     def select_streams(self, rules: Sequence[str]) -> None:
         """Leave out the streams that these rules, `stream.column`, do not select."""
 

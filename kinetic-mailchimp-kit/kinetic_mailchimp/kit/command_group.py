@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from typing_extensions import override
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
-from kinetic_mailchimp.kit.project import load_env_file
+from kinetic_mailchimp.kit.parsing.nearest import is_meant
+from kinetic_mailchimp.kit.project import NAMED_SETTING, Project, load_env_file
 from kinetic_mailchimp.kit.redaction.masker import MASKER, mask_logs
+
+
+class _CommandContext(click.Context):
+    """The context of a command within a group, which the group finds when an error names an option."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - click's
+        super().__init__(*args, **kwargs)
+        self.meta[__name__] = self
 
 
 class CommandGroup(click.Group):
@@ -49,12 +59,43 @@ class CommandGroup(click.Group):
         try:
             return super().invoke(ctx)
         except ConnectorError as error:
-            ctx.exit(self._failed(error))
+            ctx.exit(self._failed(error, ctx.meta.get(__name__)))
 
-    def _failed(self, error: ConnectorError) -> int:
-        click.echo(MASKER.mask(f"{self.name}: {error}"), err=True)
+    @override
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None:
+            command.context_class = _CommandContext
+        return name, command, rest
+
+    def _failed(self, error: ConnectorError, command: click.Context | None = None) -> int:
+        origins = _origins(str(error), command) if command else ()
+        click.echo(MASKER.mask(" ".join([f"{self.name}: {error}", *origins])), err=True)
         is_setting = isinstance(error, ConfigurationError)
         return self._settings_status if is_setting else self._failure_status
+
+
+def _origins(text: str, command: click.Context) -> Iterator[str]:
+    """The origins of the options that a message names, as sentences."""
+    named = set(NAMED_SETTING.findall(text))
+    options = [option for option in command.command.params if option.name in named and option.envvar]
+    if not options:
+        return
+    try:
+        project = Project.find()
+    except ConfigurationError:
+        return  # a file that cannot be read must not hide what is wrong
+    given: dict[str, list[str]] = {}
+    for option in options:
+        name, variables = str(option.name), option.envvar or ()
+        if command.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            yield f"`{name}` comes from {option.opts[0]}."
+        else:
+            names = [variables] if isinstance(variables, str) else list(variables)
+            given[name] = [next((one for one in names if project.variables.get(one)), names[-1])]
+    yield from project.origins_of_variables(given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +127,8 @@ class LazyGroup(CommandGroup):
     @override
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if (lazy := self._lazy.get(cmd_name)) is None:
+            if near := is_meant(cmd_name, self._lazy):
+                ctx.fail(f"No such command {cmd_name!r}. {near.strip()}")
             return None
         try:
             command: click.Command = getattr(import_module(lazy.module), cmd_name.replace("-", "_"))

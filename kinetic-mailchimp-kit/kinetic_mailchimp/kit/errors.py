@@ -85,6 +85,10 @@ class TransientError(ConnectorError):
     """A failure that passes by itself. What was asked for may be asked for again."""
 
 
+class UnreachableError(TransientError):
+    """No connection was made, so that the server has done nothing."""
+
+
 class AmbiguousWriteError(TransientError):
     """No usable answer to a write that must not simply be repeated: look first whether it happened."""
 

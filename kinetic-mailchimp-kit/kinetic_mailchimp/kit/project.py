@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,7 @@ ROOT_VARIABLE: Final = "MELTANO_PROJECT_ROOT"
 ENV_FILE_VARIABLE: Final = "CONNECTOR_ENV_FILE"
 """Names another file than the project's `.env`; one that does not exist for none."""
 PROJECT_FILE: Final = "meltano.yml"
-_NAMED: Final = re.compile(r"`([a-z][a-z0-9_]*)`")
+NAMED_SETTING: Final = re.compile(r"`([a-z][a-z0-9_]*)`")
 
 
 def project_root(environ: Mapping[str, str] = os.environ) -> Path:
@@ -74,6 +74,7 @@ class Project:
         environment: The name of the Meltano environment; empty for none.
         written: The variables of `.env`.
         environ: The variables of the process, which come before those.
+        answers: The place of each variable that stands elsewhere than in `.env`, by its name.
     """
 
     root: Path
@@ -81,6 +82,7 @@ class Project:
     environment: str
     written: Mapping[str, str]
     environ: Mapping[str, str]
+    answers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def find(cls, environment: str | None = None, environ: Mapping[str, str] = os.environ) -> Project:
@@ -135,12 +137,12 @@ class Project:
 
     def origins(self, plugin: str, settings: Sequence[str]) -> list[str]:
         """The origins of settings of a plugin, as sentences for a message."""
-        sources: dict[str, dict[str, list[str]]] = {}
+        given: dict[str, list[str]] = {}
         others = []
         for setting in settings:
             own, written = own_variable(plugin, setting), self._written_config(plugin).get(setting)
             if names := [own] if self._is_given_by(own, written) else references(str(written or "")):
-                sources.setdefault(self._place_of(names[0]), {})[setting] = names
+                given[setting] = names
             elif written is not None:
                 others.append(f"`{setting}` stands under {plugin} in {self.root / PROJECT_FILE}.")
             elif plugin in self.plugins:
@@ -149,7 +151,19 @@ class Project:
             else:
                 place = f"in the file of --config, or as {own} in the environment with --config=ENV"
                 others.append(f"`{setting}` belongs {place}.")
-        return [*(_come_from(place, found) for place, found in sources.items()), *others]
+        return [*self.origins_of_variables(given), *others]
+
+    def origins_of_variables(self, given: Mapping[str, Sequence[str]]) -> list[str]:
+        """The origins of settings that come from variables, as sentences for a message.
+
+        Args:
+            given: The variables of each setting, by its name.
+        """
+        sentences: dict[tuple[str, bool], dict[str, Sequence[str]]] = {}
+        for setting, names in given.items():
+            is_set = any(self.variables.get(name) for name in names)
+            sentences.setdefault((self._place_of(names[0]), is_set), {})[setting] = names
+        return [_come_from(place, found, is_set=is_set) for (place, is_set), found in sentences.items()]
 
     def _is_given_by(self, own: str, written: Any) -> bool:  # noqa: ANN401 (JSON)
         """True if the plugin's own variable gives a setting, and is not what Meltano made of meltano.yml."""
@@ -159,7 +173,7 @@ class Project:
 
     def _place_of(self, variable: str) -> str:
         is_given = variable in self.environ and self.environ[variable] != self.written.get(variable)
-        return "the environment" if is_given else self.env_name
+        return "the environment" if is_given else self.answers.get(variable, self.env_name)
 
     @property
     def env_name(self) -> str:
@@ -203,7 +217,7 @@ class Project:
         )
 
 
-_ALONE: Final = Project(Path(), {}, "", {}, {})
+_ALONE: Final = Project(Path(), {}, "", {}, os.environ)
 
 
 def own_variable(plugin: str, setting: str) -> str:
@@ -221,7 +235,7 @@ def with_origins(text: str, plugin: str, settings: Iterable[str], project: Proje
         project: As its files are written; by default the one that Meltano started this process for.
     """
     known = set(settings)
-    named = [name for name in dict.fromkeys(_NAMED.findall(text)) if name in known]
+    named = [name for name in dict.fromkeys(NAMED_SETTING.findall(text)) if name in known]
     if not named:
         return text
     if project is None:
@@ -232,10 +246,12 @@ def with_origins(text: str, plugin: str, settings: Iterable[str], project: Proje
     return " ".join([text, *project.origins(plugin, named)])
 
 
-def _come_from(place: str, found: Mapping[str, Sequence[str]]) -> str:
-    verb = "comes" if len(found) == 1 else "come"
-    variables = dict.fromkeys(name for names in found.values() for name in names)
-    return f"{_listed(f'`{name}`' for name in found)} {verb} from {_listed(variables)} in {place}."
+def _come_from(place: str, found: Mapping[str, Sequence[str]], *, is_set: bool) -> str:
+    variables = _listed(dict.fromkeys(name for names in found.values() for name in names))
+    settings, ending = _listed(f"`{name}`" for name in found), "s" if len(found) == 1 else ""
+    if is_set:
+        return f"{settings} come{ending} from {variables} in {place}."
+    return f"{settings} belong{ending} in {place} as {variables}."
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -101,7 +101,12 @@ def test_the_summary_names_fields_and_commands(sqlite_trail: AuditTrail, decisio
     assert "; updated FNAME 2, LNAME 1; `sync-audit skipped 1` says who was left out and why" in told
     assert "sync-audit diff" not in told
 
+    failed = sqlite_trail.start_run(plugin="target-mailchimp", version="0.1.0")
+    failed.read(1)
+    failed.record([decision(3, Action.SKIPPED)])
+    assert "sync-audit skipped" not in str(failed.finish("failed", "It broke."))
+
     dry = sqlite_trail.start_run(plugin="target-mailchimp", version="0.1.0", dry_run=True)
     dry.read()
     dry.record([decision(1)])
-    assert str(dry.finish()).endswith("; updated FNAME 1; `sync-audit diff 2` shows what would change")
+    assert str(dry.finish()).endswith("; updated FNAME 1; `sync-audit diff 3` shows what would change")

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from kinetic_mailchimp.kit.settings.declaration import read
 
-from tap_mailchimp_webhooks.cli.options import open_inbox, options_of
+from tap_mailchimp_webhooks.cli.options import PREFIX, open_inbox, options_of
 from tap_mailchimp_webhooks.inbox.settings import InboxSettings
 from tap_mailchimp_webhooks.receiver.settings import ReceiverSettings
 
@@ -41,6 +41,7 @@ def serve(**options: Any) -> None:  # noqa: ANN401 (click's)
     bounded_server.serve(
         app,
         limits_of(settings),
+        prefix=PREFIX,
         ssl_certfile=settings.tls_certificate or None,
         ssl_keyfile=settings.tls_key or None,
         host=settings.host,

@@ -11,6 +11,7 @@ from typing import Any
 import click
 from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp, utc_now
 from kinetic_mailchimp.kit.settings.declaration import read
+from kinetic_mailchimp.mailchimp.audiences import audience_ids
 
 from tap_mailchimp_webhooks.catch_up.poller import CatchUp, CatchUpSettings
 from tap_mailchimp_webhooks.cli.options import (
@@ -34,8 +35,11 @@ MOST_LISTED = 20
 def catch_up(*, all_changes: bool, no_backfill: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
     """Ask Mailchimp for what no webhook reported and put it into the inbox, for a schedule of its own."""
     settings = read_options(AccountOptions, options)
-    scope = CatchUpSettings(settings.list_ids, all_changes, not no_backfill)
-    found = CatchUp(settings.client(), open_inbox(settings), scope).run()
+    client = settings.client()
+    scope = CatchUpSettings(
+        tuple(audience_ids(list(client.lists()), settings.list_ids)), all_changes, not no_backfill
+    )
+    found = CatchUp(client, open_inbox(settings), scope).run()
     click.echo(f"{found} events were missing.")
 
 
@@ -48,7 +52,7 @@ def status(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
     client = settings.client()
     inbox = open_inbox(settings)
     now = utc_now()
-    list_ids = settings.list_ids or [str(found["id"]) for found in client.lists()]
+    list_ids = audience_ids(list(client.lists()), settings.list_ids)
     found = list(webhook_health(client, inbox, list_ids, now))
     not_understood = quarantined(inbox, now - PERIOD)
     watched = {hook.list_id for hook in found if hook.is_ours}
@@ -80,7 +84,9 @@ def events(*, since: str, list_ids: Sequence[str], unsigned: bool, **options: An
     try:
         start = parse_timestamp(since)
     except ValueError as error:
-        raise click.BadParameter(f"{error}.", param_hint="'--since'") from error
+        raise click.BadParameter(
+            f"{since!r} is not a time: write 2026-03-01 or 2026-03-01T09:30.", param_hint="'--since'"
+        ) from error
     database = open_inbox(read(InboxSettings, options)).database
     for event_id in delivered_events(database, start, list_ids, only_unsigned=unsigned):
         click.echo(event_id)

@@ -19,7 +19,7 @@ class ReceiverSettings(PathSecretSettings):
     """The behaviour of one receiver."""
 
     host: str = setting("127.0.0.1", description="The address to listen on.")
-    port: int = setting(8080, description="The port to listen on.")
+    port: int = setting(8080, description="The port to listen on.", minimum=0, maximum=65535)
     behind_proxy: bool = setting(
         default=False,
         description="Listen on another address than this machine's own without TLS: a proxy with HTTPS "

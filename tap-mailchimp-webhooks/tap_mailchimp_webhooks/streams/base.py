@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, utc_now
-from singer_sdk import Stream
+from kinetic_mailchimp.kit.singer.plugin import CheckedStream
 from singer_sdk import typing as th
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.helpers.types import Context, Record
@@ -97,7 +97,7 @@ class EventSource(ABC):
         """End the run if it was told to end."""
 
 
-class TapStream(Stream):
+class TapStream(CheckedStream):
     """A stream of this tap."""
 
     @property

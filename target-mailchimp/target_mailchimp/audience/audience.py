@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,11 +9,6 @@ from target_mailchimp.audience.coercion import MergeField
 
 MERGE_FIELD = "merge_fields."
 """Begins the flat name of a merge field's value."""
-
-
-def interest_key(name: str) -> str:
-    """The form in which a name finds an interest: case, outer blanks and HTML's entities do not count."""
-    return html.unescape(name).strip().lower()
 
 
 @dataclass(frozen=True)

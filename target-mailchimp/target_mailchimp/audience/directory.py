@@ -14,8 +14,9 @@ from kinetic_mailchimp.kit.errors import (
     TransientError,
 )
 from kinetic_mailchimp.mailchimp import MailchimpClient
+from kinetic_mailchimp.mailchimp.audiences import find_audience, listed, name_key
 
-from target_mailchimp.audience.audience import Audience, interest_key
+from target_mailchimp.audience.audience import Audience
 from target_mailchimp.audience.coercion import MergeField
 from target_mailchimp.audience.merge_fields import missing_fields
 
@@ -64,7 +65,7 @@ class AudienceDirectory:
         """
         list_id = self._named.get(named)
         if list_id is None:
-            found = self._find(named)
+            found = find_audience(self._all(), named)
             self._named[named] = list_id = str(found["id"])
             if list_id not in self._audiences:
                 self._audiences[list_id] = self._prepared(self._read(found), self._schemas.values())
@@ -86,22 +87,10 @@ class AudienceDirectory:
 
     def listed(self) -> str:
         """The audiences of the account, for a message: names, and ids in parentheses."""
-        return ", ".join(f"{found.get('name')} ({found['id']})" for found in self._all()) or "none"
+        return listed(self._all())
 
     def _all(self) -> list[Mapping[str, Any]]:
         return list(self._client.lists())
-
-    def _find(self, named: str) -> Mapping[str, Any]:
-        audiences = self._all()
-        by_id = [found for found in audiences if found["id"] == named]
-        by_name = [found for found in audiences if _same(str(found.get("name")), named)]
-        found = by_id or by_name
-        if len(found) == 1:
-            return found[0]
-        what = "several audiences are named" if found else "the account has no audience"
-        raise ConfigurationError(
-            f"`list_id`: {what} {named!r}.", advice=f"Use an id. The account has: {self.listed()}."
-        )
 
     def _read(self, found: Mapping[str, Any]) -> Audience:
         fields = map(self._field, self._client.merge_fields(str(found["id"])))
@@ -143,11 +132,11 @@ class AudienceDirectory:
         ids: dict[str, str] = {}
         ambiguous: set[str] = set()
         for title, interest in self._listed_interests(list_id):
-            interest_id, name = str(interest["id"]), interest_key(str(interest.get("name")))
+            interest_id, name = str(interest["id"]), name_key(str(interest.get("name")))
             if name in ids:
                 ambiguous.add(name)
             ids[interest_id] = ids[name] = interest_id
-            ids[f"{interest_key(title)}/{name}"] = interest_id
+            ids[f"{name_key(title)}/{name}"] = interest_id
         return {name: interest_id for name, interest_id in ids.items() if name not in ambiguous}
 
     def _listed_interests(self, list_id: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -175,7 +164,3 @@ def require_audience(directory: AudienceDirectory, named: str) -> Audience:
         return directory.get(named)
     except ConfigurationError as error:
         raise DataError(error.message, advice=error.advice, field="list_id") from error
-
-
-def _same(name: str, other: str) -> bool:
-    return interest_key(name) == interest_key(other)

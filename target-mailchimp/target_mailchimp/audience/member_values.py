@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
+from kinetic_mailchimp.mailchimp.audiences import name_key
 
-from target_mailchimp.audience.audience import MERGE_FIELD, Audience, interest_key
+from target_mailchimp.audience.audience import MERGE_FIELD, Audience
 from target_mailchimp.audience.coercion import UnfitValueError, coerce
 from target_mailchimp.audience.merge_fields import RESERVED_TAGS, tag_of
 from target_mailchimp.audience.tags import LONGEST_TAG
@@ -64,7 +65,7 @@ def wanted_values(record: MemberRecord, audience: Audience) -> Wanted:
             if unfit.instead is not None:
                 values[f"{MERGE_FIELD}{tag}"] = unfit.instead
     for name, chosen in record.interests.items():
-        interest_id = audience.interests.get(name) or audience.interests.get(interest_key(name))
+        interest_id = audience.interests.get(name) or audience.interests.get(name_key(name))
         if interest_id is None:
             left_out.append(
                 LeftOut(name, "no_such_interest", "the audience has no one interest of this name")

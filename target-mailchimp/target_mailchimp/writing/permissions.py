@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from kinetic_mailchimp.audit import Action
+from kinetic_mailchimp.mailchimp.audiences import name_key
 from msgspec.structs import replace
 
-from target_mailchimp.audience.audience import interest_key
 from target_mailchimp.audience.member_values import PERMISSION
 from target_mailchimp.writing.write_result import WriteResult
 
@@ -22,7 +22,7 @@ def permission_changes(result: WriteResult) -> tuple[WriteResult, list[dict[str,
     if not wanted:
         return result, []
     ids = _permission_ids(result.member or {})
-    key_of = {name: interest_key(name.removeprefix(PERMISSION)) for name in wanted}
+    key_of = {name: name_key(name.removeprefix(PERMISSION)) for name in wanted}
     left_out = {name: "the audience has no such permission" for name in wanted if key_of[name] not in ids}
     if result.action is not Action.CREATED:
         left_out |= {
@@ -40,9 +40,9 @@ def permission_changes(result: WriteResult) -> tuple[WriteResult, list[dict[str,
 
 
 def _permission_ids(member: Mapping[str, Any]) -> dict[str, str]:
-    """The ids of an audience's marketing permissions, by id and by text as `interest_key` makes it."""
+    """The ids of an audience's marketing permissions, by id and by text as `name_key` makes it."""
     ids: dict[str, str] = {}
     for entry in member.get("marketing_permissions") or ():
         permission_id = str(entry["marketing_permission_id"])
-        ids[permission_id.lower()] = ids[interest_key(str(entry.get("text")))] = permission_id
+        ids[permission_id.lower()] = ids[name_key(str(entry.get("text")))] = permission_id
     return ids

@@ -56,7 +56,7 @@ def import_suppressions(
     except (OSError, UnreadableListError) as error:
         raise ConfigurationError(
             f"{file} cannot be read: {error}.",
-            advice="Export those alone who opted out, as CSV with a column such as `Email Address`.",
+            advice="Export those alone who opted out, as CSV (UTF-8) with a column such as `Email Address`.",
         ) from error
     written_at = as_of or format_timestamp(datetime.fromtimestamp(file.stat().st_mtime, UTC))
     bad = _tell(file, found)

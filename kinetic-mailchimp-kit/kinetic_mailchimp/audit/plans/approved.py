@@ -52,7 +52,10 @@ class ApprovedPlan:
         Raises:
             ConfigurationError: It may not; the message says why.
         """
-        plan = find_plan(trail, number)
+        try:
+            plan = find_plan(trail, number)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"`approved_plan`: {error.message}", advice=error.advice) from error
         made_at = plan.run.finished_at or plan.run.active_at
         if plan.run.plugin != plugin:
             problem, advice = f"is one of {plan.run.plugin}", _NEW_PLAN

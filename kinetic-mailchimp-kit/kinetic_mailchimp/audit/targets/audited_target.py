@@ -21,6 +21,7 @@ from kinetic_mailchimp.kit.checks import Check
 from kinetic_mailchimp.kit.errors import ConfigurationError, text_to_keep
 from kinetic_mailchimp.kit.http.web_url import check_is_local
 from kinetic_mailchimp.kit.singer.durable_target import DurableTarget, RunStatus
+from kinetic_mailchimp.kit.singer.messages import is_unfinished
 
 if TYPE_CHECKING:
     from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
@@ -51,6 +52,7 @@ class AuditedTarget(DurableTarget):
         super().__init__(**arguments)
         self._started_at = self._progress_at = time.monotonic()
         self._streams: dict[str, None] = {}
+        self._is_input_whole = False
 
     @property
     @abstractmethod
@@ -78,7 +80,12 @@ class AuditedTarget(DurableTarget):
     @property
     def shortfall(self) -> str:
         """The reason why a run that ended well has not done all of its work; empty where it has."""
-        return ""
+        if self._is_input_whole or self.settings.reconcile or not self.settings.dry_run:
+            return ""
+        return (
+            "The input may have ended in its midst (no STATE message after the last record): the tap or the "
+            "mapper broke, or the tap writes none. This dry run is not a plan."
+        )
 
     @property
     def pipeline(self) -> str:
@@ -203,7 +210,18 @@ class AuditedTarget(DurableTarget):
         self._uninterrupted(complete, message_dict)
 
     @override
+    def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
+        self._is_input_whole = False
+        super()._process_schema_message(message_dict)
+
+    @override
+    def _take_state(self, message_dict: dict[str, Any]) -> None:
+        self._is_input_whole = not is_unfinished(message_dict["value"])
+        super()._take_state(message_dict)
+
+    @override
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
+        self._is_input_whole = False
         super()._process_record_message(message_dict)
         now = time.monotonic()
         if now - self._progress_at >= PROGRESS_SECONDS and "run" in vars(self):

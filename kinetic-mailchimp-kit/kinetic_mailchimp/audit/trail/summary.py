@@ -76,7 +76,7 @@ class RunSummary:
             more += f"; updated {shown}{' …' if len(named) > _MOST_FIELDS else ''}"
         if self.dry_run and self.decided:
             more += f"; `sync-audit diff {self.run_id}` shows what would change"
-        if self.counts.keys() & LEFT:
+        if self.counts.keys() & LEFT and self.status != "failed":
             more += f"; `sync-audit skipped {self.run_id}` says who was left out and why"
         return more
 

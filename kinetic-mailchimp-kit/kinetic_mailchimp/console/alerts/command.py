@@ -91,7 +91,7 @@ def _collect(trail: AuditTrail, settings: AlertSettings, webhook_status: IO[str]
 
 def _print(conditions: Sequence[AlertCondition]) -> None:
     for condition in conditions:
-        click.echo(f"{condition.key}: {condition.what}")
+        click.echo(f"{condition.key}: {condition.what}\n  What to do: {condition.advice}")
     if not conditions:
         click.echo("Nothing needs a person.")
 

@@ -78,11 +78,13 @@ class JobFact:
         name: As `prod:tap-one-to-target-two`.
         is_failed: Whether it failed, or was killed.
         ended_at: As stored in the trail; None where Meltano does not say.
+        command: Runs it again; empty where no job of meltano.yml has these plugins.
     """
 
     name: str
     is_failed: bool
     ended_at: str | None = None
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

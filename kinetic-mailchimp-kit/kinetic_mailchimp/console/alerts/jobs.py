@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from kinetic_mailchimp.console.alerts.facts import JobFact
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, parse_timestamp
-from kinetic_mailchimp.kit.project import project_root
+from kinetic_mailchimp.kit.project import Project, project_root
 
 _RUNS = sa.table("runs", *map(sa.column, ("id", "job_name", "state", "ended_at")))
 _ENDED = {"SUCCESS": False, "FAIL": True, "DEAD": True}
 """State of a run that has ended, and whether it failed."""
+_STATE_ID: Final = re.compile(r"(?:(?P<environment>[^:]+):)?(?P<tap>[^:]+?)-to-(?P<target>[^:]+)(?::.*)?")
 
 
 def collect_jobs(url: str, environ: Mapping[str, str] = os.environ) -> tuple[JobFact, ...] | None:
@@ -47,11 +50,29 @@ def collect_jobs(url: str, environ: Mapping[str, str] = os.environ) -> tuple[Job
             advice="Check --meltano-database, AUDIT_ALERT_MELTANO_DATABASE or MELTANO_DATABASE_URI.",
         ) from None
     prefix = f"{environ['MELTANO_ENVIRONMENT']}:" if environ.get("MELTANO_ENVIRONMENT") else ""
+    document = Project.find(environ=environ).document
     return tuple(
-        JobFact(name=row.job_name, is_failed=_ENDED[row.state], ended_at=_as_stored(row.ended_at))
+        JobFact(
+            name=row.job_name,
+            is_failed=_ENDED[row.state],
+            ended_at=_as_stored(row.ended_at),
+            command=_command(row.job_name, document),
+        )
         for row in rows
         if str(row.job_name).startswith(prefix)
     )
+
+
+def _command(name: str, document: Mapping[str, Any]) -> str:
+    """The command that runs a job, which Meltano names by its environment, its tap and its target."""
+    if (found := _STATE_ID.fullmatch(name)) is None:
+        return ""
+    environment = f" --environment={found['environment']}" if found["environment"] else ""
+    for job in document.get("jobs") or []:
+        for words in (str(task).split() for task in job.get("tasks") or []):
+            if words and (words[0], words[-1]) == (found["tap"], found["target"]):
+                return f"meltano{environment} run {job['name']}"
+    return ""
 
 
 def _as_stored(value: datetime | str | None) -> str | None:

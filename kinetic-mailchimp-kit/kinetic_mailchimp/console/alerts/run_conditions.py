@@ -76,8 +76,9 @@ def failed_jobs(facts: Facts, _limits: AlertSettings, _now: datetime) -> list[Al
             scope=job.name,
             what=f"The last `meltano run` of {job.name} failed: a tap, a mapper or a target of it broke.",
             since=job.ended_at,
-            advice="Its target may have ended well with a part of the records. Run it by hand: what is said "
-            "last is the cause. The next good run reads the rest.",
+            advice="Its target may have ended well with a part of the records. "
+            f"{f'Run `{job.command}`' if job.command else 'Run these plugins'} by hand: the last line names "
+            "the cause. The next good run reads the rest.",
         )
         for job in facts.jobs
         if job.is_failed

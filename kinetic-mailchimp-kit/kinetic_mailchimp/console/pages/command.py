@@ -18,6 +18,7 @@ from kinetic_mailchimp.kit.server.connections import Limits
 from kinetic_mailchimp.kit.settings.declaration import read
 from kinetic_mailchimp.kit.settings.options import options_of
 
+PREFIX = "AUDIT_PAGES"
 LIMITS = Limits(connections=200, per_client=200)
 
 
@@ -29,7 +30,7 @@ def _to_commands(_ctx: click.Context, _param: click.Parameter, values: tuple[str
 
 
 @click.command()
-@options_of(PagesSettings, prefix="AUDIT_PAGES", names={"trusted_proxies": "trusted-proxy"})
+@options_of(PagesSettings, prefix=PREFIX, names={"trusted_proxies": "trusted-proxy"})
 @click.option(
     "--replay",
     "replay_commands",
@@ -59,6 +60,7 @@ def serve(
         serve_bounded(
             create_app(trail, settings),
             LIMITS,
+            prefix=PREFIX,
             host=settings.host,
             port=settings.port,
             proxy_headers=False,

@@ -90,7 +90,7 @@ class PagesSettings:
         description="The address of the pages for people: https://audit.example.com, or with a prefix.",
     )
     host: str = setting("127.0.0.1", description="Address to listen on.")
-    port: int = setting(8090, description="Port to listen on.")
+    port: int = setting(8090, description="Port to listen on.", minimum=0, maximum=65535)
     receiver_url: str = setting(
         "",
         description="The receiver of webhooks, to show its health: http://127.0.0.1:8080.",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from requests import exceptions as failures
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from kinetic_mailchimp.kit.errors import (
     AmbiguousWriteError,
     ConfigurationError,
     ConnectorError,
     TransientError,
+    UnreachableError,
 )
 from kinetic_mailchimp.kit.http.call import Answer, Request
 
@@ -36,7 +39,7 @@ def connection_error(
     if isinstance(error, failures.InvalidURL | failures.MissingSchema | failures.InvalidSchema):
         return ConfigurationError(f"{request} is not a URL that can be called.", advice=f"{check}.")
     if isinstance(error, failures.ConnectTimeout):
-        return TransientError(
+        return UnreachableError(
             f"{request}: no connection within {connect_seconds:g} s.", advice=f"{check} and the network."
         )
     if isinstance(error, UnicodeEncodeError):
@@ -49,7 +52,7 @@ def connection_error(
             "The file with CA certificates cannot be read.",
             advice="Check `ca_bundle`, and the variable REQUESTS_CA_BUNDLE.",
         )
-    return _broken_connection(request, error, check)
+    return _broken_connection(request, error, url_from)
 
 
 def _is_of_answer(error: failures.InvalidHeader) -> bool:
@@ -57,8 +60,9 @@ def _is_of_answer(error: failures.InvalidHeader) -> bool:
     return bool(error.args) and isinstance(error.args[0], HTTPError)
 
 
-def _broken_connection(request: Request, error: Exception, check: str) -> ConnectorError:
+def _broken_connection(request: Request, error: Exception, url_from: str) -> ConnectorError:
     """The error of a connection that was not made, or broke off, or brought what is not HTTP."""
+    check = f"Check `{url_from}`"
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return ConfigurationError(
             f"{request}: the TLS certificate of the server is not trusted.",
@@ -70,8 +74,8 @@ def _broken_connection(request: Request, error: Exception, check: str) -> Connec
             f"{request}: the server does not speak TLS at this port.",
             advice=f"{check}: another port, or `http://`.",
         )
-    if _was_never_sent(error):
-        return TransientError(f"{request}: no connection.", advice=f"{check} and the network.")
+    if reason := _reason_for_no_connection(error):
+        return _unreachable(request, reason, url_from)
     if isinstance(error, failures.Timeout):
         return ambiguous_if_write(request, request.timeout_error(f"{request}: no answer in time."))
     advice = f"If the server speaks TLS at this port: {check} for `https://`."
@@ -87,10 +91,31 @@ def _speaks_no_tls(error: Exception) -> bool:
     return any(told in words for told in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"))
 
 
-def _was_never_sent(error: Exception) -> bool:
-    """Tell whether the connection was never made, so that the server can have done nothing."""
+def _reason_for_no_connection(error: Exception) -> Exception | None:
+    """The error of a connection that was never made, so that the server can have done nothing."""
     reason = getattr(error.args[0], "reason", None) if error.args else None
-    return type(reason).__name__ in {"NewConnectionError", "NameResolutionError", "ConnectTimeoutError"}
+    return reason if isinstance(reason, NewConnectionError | ConnectTimeoutError) else None
+
+
+def _unreachable(request: Request, reason: Exception, url_from: str) -> UnreachableError:
+    """The error of a connection that was never made, by what the system said."""
+    cause, host = reason.__cause__, urlsplit(request.url).hostname
+    if isinstance(cause, socket.gaierror):
+        if cause.errno == socket.EAI_AGAIN:
+            return UnreachableError(
+                f"{request}: the name server does not answer.",
+                advice=f"See that this machine is on its network, then check `{url_from}`.",
+            )
+        return UnreachableError(
+            f"{request}: no server has the name {host}.",
+            advice=f"Correct `{url_from}`; a name within a network needs that network, or its VPN.",
+        )
+    if isinstance(cause, ConnectionRefusedError):
+        return UnreachableError(
+            f"{request}: the connection was refused, for no program listens there.",
+            advice=f"Check `{url_from}` for host and port, that the server runs, and the firewall.",
+        )
+    return UnreachableError(f"{request}: no connection.", advice=f"Check `{url_from}` and the network.")
 
 
 def unreadable(answer: Answer) -> ConnectorError | None:

@@ -20,6 +20,7 @@ class RetryPolicy:
         longest_pause: The longest pause of all, in seconds.
         connect_seconds: Seconds to wait for a connection, where the time-out is longer.
         answer_seconds: Seconds to wait for the next byte of an answer, likewise.
+        awaits_server: Whether a server that cannot be reached may come back in that time.
     """
 
     max_attempts: int = 6
@@ -28,6 +29,7 @@ class RetryPolicy:
     longest_pause: float = 60.0
     connect_seconds: float = math.inf
     answer_seconds: float = math.inf
+    awaits_server: bool = True
 
     def pauses(self) -> Iterator[float]:
         """Yield seconds to wait, without end."""
@@ -37,5 +39,7 @@ class RetryPolicy:
             yield backoff.full_jitter(longest)
 
 
-INTERACTIVE_RETRY_POLICY = RetryPolicy(max_attempts=2, max_seconds=5, connect_seconds=3, answer_seconds=10)
+INTERACTIVE_RETRY_POLICY = RetryPolicy(
+    max_attempts=2, max_seconds=5, connect_seconds=3, answer_seconds=10, awaits_server=False
+)
 """A connection check rather fails than keeps a person waiting."""

@@ -18,6 +18,7 @@ from kinetic_mailchimp.kit.errors import (
     ConnectorError,
     CredentialsError,
     TransientError,
+    UnreachableError,
 )
 from kinetic_mailchimp.kit.http.authorization import Authorization
 from kinetic_mailchimp.kit.http.call import Answer, Request
@@ -123,6 +124,8 @@ class Transport:
                 raise
             except TransientError as error:
                 pause = max(next(pauses), error.retry_after or 0.0)
+                if isinstance(error, UnreachableError) and not self._retry.awaits_server:
+                    raise
                 if attempt >= max_attempts or self._clock() + pause > give_up_at:
                     raise
                 told = str(error)

@@ -39,6 +39,8 @@ _END: Final = "\x02"
 """A last row, which an open quotation mark would swallow."""
 _DELIMITERS: Final = ",;\t|"
 _SAMPLE: Final = 100
+_WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""The first bytes of .xlsx, .ods and .numbers, and of .xls."""
 _TIME_FORMS: Final = ("%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%Y/%m/%d", "%Y/%m/%d %H:%M:%S")
 
 
@@ -102,6 +104,8 @@ def read_suppressions(content: bytes) -> SuppressionList:
         UnreadableListError: No column holds addresses, the quoting is broken, or it lists people who have not
             opted out.
     """
+    if content.startswith(_WORKBOOKS):
+        raise UnreadableListError("it is a workbook of Excel or another program, not a text")
     text = _decoded(content)
     delimiter = _delimiter(text)
     reader = csv.reader(io.StringIO(f"{text}\n{_END}", newline=""), delimiter=delimiter)

@@ -6,6 +6,7 @@ Needs the extra `server`.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 import sys
@@ -19,6 +20,7 @@ import uvicorn
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.server.connections import Connections, Limits
 from kinetic_mailchimp.kit.server.tls_handshake import Handshake, ServedConnection
 
@@ -174,22 +176,55 @@ def bounded_protocol(limits: Limits) -> type[asyncio.Protocol]:
 
 
 class BoundedServer(uvicorn.Server):
-    """uvicorn's server, with bounds on TLS handshakes too: asyncio gives each a minute, and counts none."""
+    """uvicorn's server, with bounds on TLS handshakes too: asyncio gives each a minute, and counts none.
+
+    Args:
+        prefix: Begins the variables of its options, for a message about them.
+    """
+
+    def __init__(self, config: uvicorn.Config, prefix: str = "") -> None:
+        super().__init__(config)
+        self._prefix = prefix
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        if context := self.config.ssl:
-            loop: Any = asyncio.get_running_loop()
-            create_server = loop.create_server
+        loop: Any = asyncio.get_running_loop()
+        create_server = loop.create_server
 
-            def create(protocol: Callable[[], BoundedProtocol], **options: Any) -> Any:  # noqa: ANN401 (the loop's)
-                return create_server(partial(Handshake, protocol, context), **{**options, "ssl": None})
+        async def create(protocol: Callable[[], BoundedProtocol], **options: Any) -> Any:  # noqa: ANN401 (the loop's)
+            if context := self.config.ssl:
+                protocol = partial(Handshake, protocol, context)  # type: ignore[assignment]
+            try:
+                return await create_server(protocol, **{**options, "ssl": None})
+            except OSError as error:  # which uvicorn would log as it is, and end with a status of its own
+                raise self._cannot_listen(error) from error
 
-            loop.create_server = create
-        await super().startup(sockets)
+        loop.create_server = create
+        try:
+            await super().startup(sockets)
+        except ConfigurationError:
+            await self.lifespan.shutdown()
+            raise
+
+    def _cannot_listen(self, error: OSError) -> ConfigurationError:
+        host, port = self.config.host, self.config.port
+        if error.errno == errno.EADDRINUSE:
+            return ConfigurationError(
+                f"Port {port} of {host} is taken: another program listens there, or this one already.",
+                advice=f"Stop it, or name another port in --port or {self._prefix}_PORT.",
+            )
+        if error.errno == errno.EACCES:
+            return ConfigurationError(
+                f"This user may not listen on port {port}.",
+                advice=f"Name one from 1024 on in --port or {self._prefix}_PORT; a proxy takes those below.",
+            )
+        return ConfigurationError(
+            f"{host} is not an address of this machine to listen on.",
+            advice=f"Name one in --host or {self._prefix}_HOST, such as 127.0.0.1.",
+        )
 
 
-def serve(app: Any, limits: Limits, **options: Any) -> None:  # noqa: ANN401 (an ASGI application; uvicorn's)
+def serve(app: Any, limits: Limits, *, prefix: str, **options: Any) -> None:  # noqa: ANN401 (an ASGI application; uvicorn's)
     """Serve an application until the process is told to end.
 
     No access log is kept: its lines would hold path secrets, and who was looked up.
@@ -197,7 +232,11 @@ def serve(app: Any, limits: Limits, **options: Any) -> None:  # noqa: ANN401 (an
     Args:
         app: The application.
         limits: Bounds on its clients.
+        prefix: Begins the variables of its options.
         options: Further ones of `uvicorn.Config`.
+
+    Raises:
+        ConfigurationError: It cannot listen there.
     """
     config = uvicorn.Config(
         app,
@@ -208,7 +247,7 @@ def serve(app: Any, limits: Limits, **options: Any) -> None:  # noqa: ANN401 (an
         log_config=None,
         **options,
     )
-    server = BoundedServer(config)
+    server = BoundedServer(config, prefix)
     with suppress(KeyboardInterrupt):
         server.run()
     if not server.started:

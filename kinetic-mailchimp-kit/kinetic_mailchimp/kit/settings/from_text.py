@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.parsing.nearest import is_meant
 
 
 def from_text(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,19 +45,24 @@ def _from_text(name: str, value: Any, schema: Mapping[str, Any]) -> Any:  # noqa
     try:
         read = reader(value) if reader else value
     except ValueError:
+        typed = "" if schema.get("secret") else f": {value!r:.{_MOST_SHOWN}}"
         raise ConfigurationError(
-            f"Setting `{name}`{_variable(name, value)} is not a valid {kind}.", advice=_ADVICE[kind]
+            f"Setting `{name}`{_variable(name, value)} is not a valid {kind}{typed}.", advice=_ADVICE[kind]
         ) from None
     options = schema.get("enum") or schema.get("items", {}).get("enum") or ()
     chosen = read if isinstance(read, list) else [read]
-    if options and not all(one in options for one in chosen):
+    if options and (wrong := [one for one in chosen if one not in options]):
         # Without backquotes, which are for settings: `api_key` is a way to log in, too.
-        allowed = ", ".join(str(one) for one in options if one is not None)
+        allowed = [str(one) for one in options if one is not None]
         raise ConfigurationError(
-            f"Setting `{name}`{_variable(name, value)} is not one of its options.",
-            advice=f"Use one of {allowed}.",
+            f"Setting `{name}`{_variable(name, value)} has no option {wrong[0]!r:.{_MOST_SHOWN}}.",
+            advice=f"{is_meant(str(wrong[0]), allowed)}Use one of {', '.join(allowed)}.",
         )
     return read
+
+
+_MOST_SHOWN = 60
+"""Characters of a wrong value that a message shows."""
 
 
 def _variable(name: str, value: Any) -> str:  # noqa: ANN401 (JSON)

@@ -12,10 +12,11 @@ from typing import Any, ClassVar, Literal
 
 import click
 from singer_sdk import Target
+from typing_extensions import override
 
 from kinetic_mailchimp.kit.errors import TransientError
 from kinetic_mailchimp.kit.singer.messages import MessageReader
-from kinetic_mailchimp.kit.singer.plugin import EXIT_BY_SIGNAL, SecretSettings, pause
+from kinetic_mailchimp.kit.singer.plugin import EXIT_BY_SIGNAL, SecretSettings, pause, without_sdk_words
 
 RunStatus = Literal["succeeded", "failed", "stopped"]
 
@@ -35,6 +36,7 @@ class DurableTarget(SecretSettings, Target):
 
     def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 (passed on as they are)
         super().__init__(**arguments)
+        self.logger.addFilter(without_sdk_words)
         self.max_parallelism = 1
         self._busy = False
         self._signal: int | None = None
@@ -58,6 +60,14 @@ class DurableTarget(SecretSettings, Target):
             )
         )
         return command
+
+    @classmethod
+    @override
+    def invoke(cls, **options: Any) -> None:  # (passed on as they are)
+        """Note down that standard input is read, which nobody does for `--about` or with `--input`."""
+        cls.is_reading = not (options.get("about") or options.get("file_input"))
+        super().invoke(**options)
+        cls.is_reading = False
 
     @property
     def summary_logger(self) -> logging.Logger:

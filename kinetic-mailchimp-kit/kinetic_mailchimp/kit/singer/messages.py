@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
+import select
+import stat
+import sys
+import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import IO, Any, Final, cast
 
@@ -16,6 +22,10 @@ from kinetic_mailchimp.kit.parsing.json_reading import parse_json
 
 _FIRST_INEXACT_FLOAT: Final = 2**53
 """From here on, several integers are read as one float."""
+_OF_THE_MIDST: Final = frozenset({"progress_markers", "unfinished"})
+_QUIET_SECONDS: Final = 0.05
+"""A pause between two messages in which nobody is in the midst of writing one."""
+_PIECE: Final = 64 * 1024
 
 
 class MessageReader(SingerReader):
@@ -55,6 +65,34 @@ class MessageReader(SingerReader):
                 f"A Singer message lacks {', '.join(f'`{name}`' for name in sorted(missing))}.",
                 advice="The tap or the mapper in front is at fault.",
             )
+
+
+def is_unfinished(state: object) -> bool:
+    """True for a state from the midst of a stream, as taps of the SDK and tap-epicor-kinetic mark it."""
+    if isinstance(state, dict):
+        return bool(_OF_THE_MIDST & state.keys()) or any(map(is_unfinished, state.values()))
+    return isinstance(state, list) and any(map(is_unfinished, state))
+
+
+def discard_input(seconds: float = 10.0) -> None:
+    """Read standard input to its end and keep nothing of it, so that the program in front can finish.
+
+    To write where nobody reads is an error there, whose traceback would hide what is wrong. Nothing is read
+    from a terminal or a file. A tap may go on for hours: after the time, the first pause is taken for an end.
+
+    Args:
+        seconds: The time; twice as long at most.
+    """
+    until = time.monotonic() + seconds
+    with suppress(OSError, ValueError, KeyboardInterrupt):  # a stream without a descriptor, or closed
+        descriptor = sys.stdin.fileno()
+        mode = os.fstat(descriptor).st_mode
+        if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):  # Meltano's is either, by the Python it runs on
+            return
+        while (left := until - time.monotonic()) > -seconds:
+            is_ready = select.select([descriptor], [], [], max(left, _QUIET_SECONDS))[0]
+            if not (is_ready and os.read(descriptor, _PIECE)):
+                return
 
 
 def _not_a_message(line: str) -> DataError:

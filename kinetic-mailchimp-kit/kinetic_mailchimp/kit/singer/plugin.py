@@ -16,10 +16,10 @@ from contextlib import redirect_stdout
 from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Any, ClassVar, Final, Self
 
 import click
-from singer_sdk import Tap
+from singer_sdk import Stream, Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._classproperty import classproperty
@@ -33,17 +33,30 @@ from kinetic_mailchimp.kit.redaction.masker import MASKER, mask_logs
 from kinetic_mailchimp.kit.secrets.encryption import reveal, secret_values
 from kinetic_mailchimp.kit.secrets.private_files import warn_if_shared
 from kinetic_mailchimp.kit.settings.from_text import from_text
+from kinetic_mailchimp.kit.singer.messages import discard_input
 from kinetic_mailchimp.kit.singer.process_memory import settle_memory
 
 EXIT_BY_SIGNAL = 128
 """Added to the number of a signal, as shells do: a run that was cut short did not succeed."""
 
 
-def run_plugin(plugin: type[PluginBase]) -> None:
+_OF_THE_SDK: Final = (
+    "An unhandled error occurred while syncing '%s'",
+    "Error initializing target sink '%s'",
+)
+"""Messages before an error that has words of its own."""
+
+
+def without_sdk_words(record: logging.LogRecord) -> bool:
+    """Filter of a log: False for a message of the SDK that only frightens, since the cause is told last."""
+    return record.msg not in _OF_THE_SDK
+
+
+def run_plugin(plugin: type[SecretSettings]) -> None:
     """Run a plugin's command line: the body of its console script.
 
     A ConnectorError, such as one about settings, ends it with one readable line on stderr and exit status 1;
-    logs are masked.
+    logs are masked. A target that ends so reads the rest of its input first.
     """
     settle_memory()
     mask_logs()
@@ -57,11 +70,17 @@ def run_plugin(plugin: type[PluginBase]) -> None:
     try:
         plugin.cli()
     except ConnectorError as error:
-        _end(plugin, [str(error)])
+        _tell(plugin, [str(error)])
     except RecursionError:
         # From Python 3.12 on, JSON is read that is nested more deeply than anything can be worked on.
         plugin.logger.error("A record or an answer is nested too deeply to be worked on.")  # noqa: TRY400 (a traceback would hide it)
-        sys.exit(1)
+    except Exception:  # noqa: BLE001 (an error of this software: told as ever)
+        sys.excepthook(*sys.exc_info())
+    else:
+        return
+    if plugin.is_reading:
+        discard_input()
+    sys.exit(1)
 
 
 def _quiet_under_meltano(plugin: type[PluginBase]) -> None:
@@ -77,12 +96,11 @@ def _quiet_under_meltano(plugin: type[PluginBase]) -> None:
             logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _end(plugin: type[PluginBase], messages: Iterable[str]) -> NoReturn:
-    """End with what is wrong as the last lines: a traceback or a warning of a library would hide it."""
+def _tell(plugin: type[PluginBase], messages: Iterable[str]) -> None:
+    """Log what is wrong as the last lines: a traceback or a warning of a library would hide it."""
     warnings.simplefilter("ignore")
     for message in messages:
         plugin.logger.error("%s", with_origins(message, plugin.name, plugin.config_jsonschema["properties"]))
-    sys.exit(1)
 
 
 def _setting_errors(error: ConfigValidationError) -> list[str]:
@@ -121,6 +139,8 @@ class SecretSettings(PluginBase):
 
     selected_streams: frozenset[str] | None = None
     """The streams that a run reads; None where that is not known."""
+    is_reading: ClassVar[bool] = False
+    """True while another program writes to standard input."""
 
     @abstractmethod
     def check_connection(self) -> Iterator[Finding | str]:
@@ -137,6 +157,10 @@ class SecretSettings(PluginBase):
     def fields(self) -> Mapping[str, FieldType]:
         """The fields of the system behind it, by name."""
         return {}
+
+    def audiences(self) -> frozenset[str]:
+        """The ids of the audiences that its settings name."""
+        return frozenset()
 
     def select_streams(self, rules: Sequence[str]) -> None:
         """Leave out the streams that these rules, `stream.column`, do not select."""
@@ -163,7 +187,8 @@ class SecretSettings(PluginBase):
             else:
                 click.echo(str(found))
         if wrong:
-            _end(cls, wrong)
+            _tell(cls, wrong)
+            sys.exit(1)
 
     @classproperty
     def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 (the SDK's form)
@@ -193,6 +218,14 @@ class SecretSettings(PluginBase):
 def _as_float(value: Any) -> Any:  # noqa: ANN401 (settings are JSON)
     """A fraction in a configuration file: the SDK reads it as a Decimal, which no clock understands."""
     return float(value) if isinstance(value, Decimal) else value
+
+
+class CheckedStream(Stream):
+    """A stream of a `CheckedTap`."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 (passed on as they are)
+        super().__init__(*arguments, **named)
+        self.logger.addFilter(without_sdk_words)
 
 
 class CheckedTap(SecretSettings, Tap):
@@ -226,6 +259,16 @@ class CheckedTap(SecretSettings, Tap):
             whole: list[Any] = [None]
             records = chain.from_iterable(map(stream.get_records, stream.partitions or whole))
             return [dict(record) for record in islice(records, count) if isinstance(record, dict)]
+
+    @classmethod
+    @override
+    def of_config(cls, config: Mapping[str, Any]) -> Self:
+        """Make a tap of a configuration, without asking for its streams: the checks give up sooner.
+
+        Raises:
+            ConfigurationError: It does not fit; the error names each setting.
+        """
+        return cls(config=dict(config), validate_config=True, setup_mapper=False)
 
     @classmethod
     @override

@@ -23,6 +23,7 @@ from cryptography.fernet import Fernet
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Direction
 from kinetic_mailchimp.console.alerts import channels as channels_module
 from kinetic_mailchimp.console.alerts.collect import collect_dead_letters, collect_runs, is_alive
+from kinetic_mailchimp.console.alerts.jobs import collect_jobs
 from kinetic_mailchimp.console.alerts.store import AlertStore
 from kinetic_mailchimp.console.cli import main
 from kinetic_mailchimp.kit.parsing.timestamps import utc_now
@@ -155,8 +156,11 @@ def test_what_only_meltano_knows(alert: Command, trail: AuditTrail, tmp_path: Pa
         )
         meltano.commit()
     outcome = alert(env={"MELTANO_ENVIRONMENT": "prod"})
-    (line,) = outcome.stdout.splitlines()
+    line, advice = outcome.stdout.splitlines()
     assert line.startswith("job_failed:prod:forward: The last `meltano run` of prod:forward failed: a tap, ")
+    assert advice.startswith(
+        "  What to do: Its target may have ended well with a part of the records. Run these"
+    )
     assert "Since: 2026-03-01 08:00:00 UTC" in site.received[0]["message"]
 
 
@@ -258,12 +262,43 @@ def test_a_receiver_that_needs_a_person(
     assert len(site.received) == 1
 
 
-def test_a_receiver_that_is_away(alert: Command, site: Site) -> None:
+def test_a_receiver_that_is_away(alert: Command, site: Site, caplog: pytest.LogCaptureFixture) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        assert alert(env={"AUDIT_ALERT_RECEIVER_URL": url}).exit_code == 1
+        with caplog.at_level(logging.WARNING):
+            assert alert(env={"AUDIT_ALERT_RECEIVER_URL": url}).exit_code == 1
     assert "It cannot be reached." in site.received[0]["message"]
+    assert "Check `--receiver-url` for host and port" in caplog.text
+    assert "base_url" not in caplog.text
+
+
+def test_the_job_that_broke_is_told_as_the_command_that_runs_it(tmp_path: Path) -> None:
+    (tmp_path / "meltano.yml").write_text(
+        "jobs:\n- {name: whole, tasks: [a:b, tap-one-whole m target-two]}\n"
+        "- {name: forward, tasks: [tap-one m target-two]}\n"
+    )
+    (tmp_path / ".meltano").mkdir()
+    names = (
+        "prod:tap-one-to-target-two",
+        "tap-one-to-target-two:tenant",
+        "prod:tap-one-to-target-three",
+        "x",
+    )
+    with closing(sqlite3.connect(tmp_path / ".meltano" / "meltano.db")) as meltano:
+        meltano.execute("CREATE TABLE runs (id INTEGER, job_name TEXT, state TEXT, ended_at TEXT)")
+        meltano.executemany("INSERT INTO runs VALUES (?, ?, 'FAIL', NULL)", enumerate(names, 1))
+        meltano.commit()
+
+    jobs = collect_jobs("", {"MELTANO_PROJECT_ROOT": str(tmp_path)})
+
+    assert jobs is not None
+    assert [job.command for job in jobs] == [
+        "meltano --environment=prod run forward",
+        "meltano run forward",
+        "",
+        "",
+    ]
 
 
 def test_a_receiver_whose_answer_has_no_end_keeps_no_alert_back(alert: Command, site: Site) -> None:

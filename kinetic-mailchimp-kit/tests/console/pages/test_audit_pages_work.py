@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -277,6 +278,17 @@ def test_the_command_refuses_what_is_not_safe(sqlite_url: str, options: list[str
     )
     assert outcome.exit_code in (2, 3)
     assert told in outcome.stderr
+
+
+def test_a_port_that_is_taken_is_told_with_the_option(sqlite_trail: AuditTrail, sqlite_url: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        outcome = CliRunner(env={"AUDIT_PAGES_TOKEN": "x" * 32}).invoke(
+            main, ["--database", sqlite_url, "serve", "--port", port]
+        )
+    assert outcome.exit_code == 3
+    assert f"Port {port} of 127.0.0.1 is taken" in outcome.stderr
+    assert outcome.stderr.endswith("name another port in --port or AUDIT_PAGES_PORT.\n")
 
 
 def test_the_command_serves_until_a_signal(waiting: AuditTrail, sqlite_url: str, token: str) -> None:

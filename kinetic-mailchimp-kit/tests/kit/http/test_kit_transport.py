@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import Mapping
 
 import pytest
@@ -12,9 +14,10 @@ from kinetic_mailchimp.kit.errors import (
     CredentialsError,
     DataError,
     TransientError,
+    UnreachableError,
 )
 from kinetic_mailchimp.kit.http.call import Answer, Request, encode_query
-from kinetic_mailchimp.kit.http.retry import RetryPolicy
+from kinetic_mailchimp.kit.http.retry import INTERACTIVE_RETRY_POLICY, RetryPolicy
 from kinetic_mailchimp.kit.http.transport import Transport
 
 FAILURES = {
@@ -303,3 +306,44 @@ def test_a_retry_names_its_request_once(server, clock, caplog, answer):
 
     [line] = [record.getMessage() for record in caplog.records if "Trying again" in record.getMessage()]
     assert line.count("/people") == 1
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+
+
+def unknown_name(code: int):
+    def resolve(*_: object, **__: object) -> None:
+        raise socket.gaierror(code, "whatever the system says")
+
+    return resolve
+
+
+@pytest.mark.rule("R10")
+@pytest.mark.parametrize(
+    ("name", "fails", "says"),
+    [
+        (
+            "getaddrinfo",
+            unknown_name(socket.EAI_NONAME),
+            "no server has the name erp.invalid. Correct `base_url`;",
+        ),
+        ("getaddrinfo", unknown_name(socket.EAI_AGAIN), "the name server does not answer."),
+        ("create_connection", refuse, "the connection was refused, for no program listens there."),
+    ],
+)
+def test_a_person_who_waits_is_told_at_once_that_a_server_cannot_be_reached(
+    clock, monkeypatch, name, fails, says
+):
+    place = "socket.getaddrinfo" if name == "getaddrinfo" else "urllib3.util.connection.create_connection"
+    monkeypatch.setattr(place, fails)
+    waiting, patient = (
+        transport(clock, retry=policy) for policy in (INTERACTIVE_RETRY_POLICY, RetryPolicy())
+    )
+
+    for one, attempts in ((waiting, 1), (patient, 6)):
+        with pytest.raises(UnreachableError) as error:
+            one.send(Request("GET", "https://erp.invalid/kinetic"))
+        assert says in str(error.value)
+        assert "`base_url`" in str(error.value)
+        assert one.calls.total() == attempts

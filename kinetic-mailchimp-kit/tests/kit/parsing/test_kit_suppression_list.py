@@ -73,6 +73,8 @@ def test_a_list_without_names_is_read_and_rows_that_name_nobody_keep_their_line(
         (b"email,Email Marketing Consent\na@example.com,SUBSCRIBED\n", "have not opted out"),
         (b"Unsubscribed from all email,Email\nfalse,a@example.com\n", "have not opted out"),
         (b"Email,HasOptedOutOfEmail\na@example.com,1\nb@example.com,0\n", "line 3 has '0'"),
+        (b"PK\x03\x04\x14\x00", "it is a workbook"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "it is a workbook"),
     ],
 )
 def test_what_is_no_list_is_refused_with_the_reason(content: bytes, why: str) -> None:

@@ -164,7 +164,9 @@ def test_a_value_that_came_as_text_has_the_type_of_its_setting(name, text, value
         ("page_size", "many", "whole number"),
         ("wait", "long", "a number"),
         ("dry_run", "flase", "`true` or `false`"),
-        ("auth_method", "basik", "Use one of basic, oauth2."),
+        ("auth_method", "basik", "Is basic meant? Use one of basic, oauth2."),
+        ("auth_method", "OAuth2", "Is oauth2 meant? Use one of basic, oauth2."),
+        ("auth_method", "kerberos", "Use one of basic, oauth2."),
     ],
 )
 def test_a_bad_value_names_its_setting_and_its_variable(monkeypatch, name, text, advice):
@@ -175,3 +177,11 @@ def test_a_bad_value_names_its_setting_and_its_variable(monkeypatch, name, text,
     assert f"Setting `{name}`" in caught.value.message
     assert (f"EPICOR_{name.upper()}" in caught.value.message) == isinstance(text, str)
     assert advice in caught.value.advice
+    typed = text.rpartition(",")[2] if isinstance(text, str) else text
+    assert repr(typed) in caught.value.message
+
+
+def test_a_bad_value_of_a_secret_is_not_shown():
+    with pytest.raises(ConfigurationError) as caught:
+        from_text({"keys": "[s3cret"}, {"properties": {"keys": {"type": ["array"], "secret": True}}})
+    assert "s3cret" not in str(caught.value)

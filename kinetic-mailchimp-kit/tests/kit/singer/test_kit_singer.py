@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from cryptography.fernet import Fernet
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.secrets.encryption import SecretBox
+from kinetic_mailchimp.kit.singer.messages import discard_input, is_unfinished
 
 PROGRAM = Path(__file__).with_name("kit_target.py")
 SCHEMA = {
@@ -226,7 +230,8 @@ def test_a_fraction_in_the_state_of_a_foreign_tap_is_emitted_as_it_came(tmp_path
 
 def test_what_is_nested_too_deeply_to_be_worked_on_is_told_in_words():
     plugin = "import logging, types\nlogging.basicConfig()\ndef cli():\n    cli()\n"
-    run = f"{plugin}run_plugin(types.SimpleNamespace(cli=cli, logger=logging.getLogger('plugin')))"
+    made = "cli=cli, is_reading=False, logger=logging.getLogger('plugin')"
+    run = f"{plugin}run_plugin(types.SimpleNamespace({made}))"
     ended = subprocess.run(
         [sys.executable, "-c", f"from kinetic_mailchimp.kit.singer.plugin import run_plugin\n{run}"],
         capture_output=True,
@@ -246,3 +251,82 @@ def test_a_signal_after_a_failure_writes_nothing_more(tmp_path):
 
     assert ended.value.code == 128 + signal.SIGTERM
     assert not (tmp_path / "written.txt").exists()
+
+
+def start(folder: Path, stdin: int, *options: str, **config: object) -> subprocess.Popen[str]:
+    """Start a target that reads from a descriptor."""
+    (folder / "config.json").write_text(json.dumps(config))
+    command = [sys.executable, str(PROGRAM), "--config", str(folder / "config.json"), *options]
+    return subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ends(kind: str) -> tuple[BinaryIO, BinaryIO]:
+    """The two ends of what Meltano links its plugins with: a pipe; before Python 3.12, sockets."""
+    read_end, write_end = os.pipe() if kind == "pipe" else (one.detach() for one in socket.socketpair())
+    return os.fdopen(read_end, "rb"), os.fdopen(write_end, "wb")
+
+
+MUCH = (json.dumps(SCHEMA) + "\n" + messages(1, 20_000)).encode()
+"""Ten times of what a pipe holds."""
+
+
+@pytest.mark.parametrize("kind", ["pipe", "sockets"])
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ({}, "Setting `file` is missing."),
+        ({"file": "written.txt", "refuse": True}, "Refused. Unset `refuse`."),
+    ],
+)
+def test_a_target_that_refuses_reads_on_so_that_nobody_writes_to_a_closed_pipe(tmp_path, kind, config, says):
+    if "file" in config:
+        config = {**config, "file": str(tmp_path / config["file"])}
+    reader, writer = ends(kind)
+    with reader, writer:
+        process = start(tmp_path, reader.fileno(), **config)
+        reader.close()
+        writer.write(MUCH)  # a BrokenPipeError or a ConnectionResetError would end the test
+        writer.close()
+        _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert says in err.splitlines()[-1]
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("option", ["--test", "--about", "--version"])
+def test_what_reads_no_input_leaves_it_alone(tmp_path, option):
+    reader, writer = ends("pipe")
+    with reader, writer:
+        writer.write(b"untouched\n")
+        writer.flush()
+        process = start(tmp_path, reader.fileno(), option)  # without the setting that it needs
+        process.communicate(timeout=60)
+
+        assert reader.readline() == b"untouched\n"
+
+
+def test_an_input_without_an_end_is_left_after_a_time(monkeypatch):
+    reader, writer = ends("pipe")
+    with reader, writer:
+        monkeypatch.setattr("sys.stdin", reader)
+        writer.write(b"a line\n")
+        writer.flush()
+        discard_input(seconds=0.01)
+        os.set_blocking(reader.fileno(), False)
+
+        assert reader.read(1) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "unfinished"),
+    [
+        ({}, False),
+        ({"bookmarks": {"a": {"partitions": [{"replication_key_value": 3}]}}}, False),
+        ({"bookmarks": {"a": {"unfinished": True}}}, True),
+        ({"bookmarks": {"a": {"partitions": [{"unfinished": {}}]}}}, True),
+        ({"bookmarks": {"a": {"progress_markers": {"Note": "…"}}}}, True),
+    ],
+)
+def test_a_state_from_the_midst_of_a_stream_is_known(state, unfinished):
+    assert is_unfinished(state) is unfinished

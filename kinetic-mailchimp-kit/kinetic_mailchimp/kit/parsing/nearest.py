@@ -1,0 +1,18 @@
+"""Guesses which of several names a person meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def is_meant(typed: str, allowed: Iterable[str]) -> str:
+    """A question for a message, with a blank behind it; empty where no name is near.
+
+    Args:
+        typed: The text.
+        allowed: The names that it may be; capitals do not count.
+    """
+    by_key = {name.casefold(): name for name in allowed}
+    near = get_close_matches(typed.strip().casefold(), by_key, 1)
+    return f"Is {by_key[near[0]]} meant? " if near else ""
