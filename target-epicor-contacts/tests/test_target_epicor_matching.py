@@ -105,6 +105,7 @@ MAILCHIMP, EPICOR, NEWEST = ConflictPolicy
         ({"epicor_changed": True, "row_changed_at": LATER}, NEWEST, MergeResult.KEEP),
         ({"epicor_changed": True, "row_changed_at": NOON - timedelta(hours=1)}, NEWEST, MergeResult.WRITE),
         ({"epicor_changed": True, "row_changed_at": None}, NEWEST, MergeResult.WRITE),
+        ({"epicor_changed": True, "mailchimp_is_empty": True}, MAILCHIMP, MergeResult.KEEP),
         # Never seen before: as if both changed, but an empty field loses nothing.
         ({"epicor_changed": None}, MAILCHIMP, MergeResult.WRITE),
         ({"epicor_changed": None}, EPICOR, MergeResult.KEEP),
@@ -118,6 +119,7 @@ def test_a_field_is_merged_three_ways(
     given: dict[str, Any] = {
         "is_same": False,
         "would_clear": False,
+        "mailchimp_is_empty": False,
         "epicor_is_empty": False,
         "epicor_changed": False,
         "row_changed_at": None,

@@ -190,6 +190,7 @@ class Truth:
             self.names.pop(row, None)
             return
         if said.what == "insert":
+            self.came[row] = said.at
             return
         before, after = said.before, said.details
         address = before["EMailAddress"].lower()

@@ -152,6 +152,12 @@ def test_the_policy_decides_where_both_sides_changed(
 
 
 @pytest.mark.rule("R8")
+@pytest.mark.parametrize("policy", ConflictPolicy)
+def test_an_empty_value_of_mailchimp_yields_in_a_conflict(policy: ConflictPolicy) -> None:
+    assert three_way("b", "", "a", policy) == MergeResult(Side.EPICOR, conflict=True)
+
+
+@pytest.mark.rule("R8")
 @given(VALUES, VALUES, VALUES | st.just(NO_BASELINE), POLICIES, st.booleans())
 def test_a_merge_repeated_with_its_result_agrees(
     epicor: Any, mailchimp: Any, baseline: Any, policy: ConflictPolicy, newer: bool
@@ -169,8 +175,8 @@ def test_a_merge_repeated_with_its_result_agrees(
 def test_both_directions_come_to_one_value(
     epicor: Any, mailchimp: Any, baseline: Any, policy: ConflictPolicy, newer: bool
 ) -> None:
-    def fingerprint(value: Any) -> str:
-        return f"={value}"
+    def fingerprint(value: Any) -> Any:
+        return f"={value}" if value else value
 
     forward = three_way(epicor, mailchimp, baseline, policy, epicor_is_newer=newer)
     back = three_way(

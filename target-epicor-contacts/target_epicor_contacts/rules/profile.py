@@ -193,9 +193,11 @@ def _write_field(working: WorkingCopy, event: EventPlan, row_id: str, field: _Fi
         then |= written
     was_seen = any(value is not None for value in then.values())
     changed = any(value is not None and value != current[column] for column, value in then.items())
+    empties = all(field[column].is_empty for column in types)
     merged = merge_field(
         is_same=not _differs(working, row_id, field),
-        would_clear=all(field[column].is_empty for column in types) and not rules.allow_clear,
+        would_clear=empties and not rules.allow_clear,
+        mailchimp_is_empty=empties,
         epicor_is_empty=all(is_empty(values.get(column)) for column in types),
         epicor_changed=changed if was_seen else None,
         policy=rules.conflict_policy,

@@ -23,6 +23,7 @@ def merge_field(
     *,
     is_same: bool,
     would_clear: bool,
+    mailchimp_is_empty: bool,
     epicor_is_empty: bool,
     epicor_changed: bool | None,
     policy: ConflictPolicy,
@@ -34,6 +35,7 @@ def merge_field(
     Args:
         is_same: Epicor already has the value.
         would_clear: The value is empty, Epicor's is not, and clearing is not allowed.
+        mailchimp_is_empty: The value is empty.
         epicor_is_empty: Epicor has nothing in the field.
         epicor_changed: Whether Epicor's value is another than when both sides last agreed; None where that
             was never seen. That counts as a change, except that an empty field loses nothing.
@@ -45,7 +47,9 @@ def merge_field(
         return MergeResult.SAME
     if would_clear:
         return MergeResult.REFUSE
-    epicor, mailchimp, agreed = "" if epicor_is_empty else "Epicor's", "Mailchimp's", "agreed"
+    epicor, agreed = "" if epicor_is_empty else "Epicor's", "agreed"
+    # Where nothing was agreed, clearing is what `allow_clear` asks for; it yields to an edit in Epicor alone.
+    mailchimp = "" if mailchimp_is_empty and epicor_changed else "Mailchimp's"
     side = three_way(
         epicor,
         mailchimp,

@@ -241,7 +241,10 @@ def _completed(update: ContactUpdate, member: KnownMember, merge_fields: Mapping
     declared = {column: tag for column, tag in merge_fields.items() if column in update.columns}
     sent = {column: _part(baseline, merge_field) for column, merge_field in declared.items()}
     now = member.at_present(update)
-    merges = {tag: now.get(tag, value) for tag, value in update.merges.items()}
+    merges = {
+        tag: _without_default_country(now.get(tag, value), baseline.get(tag))
+        for tag, value in update.merges.items()
+    }
     is_in = state is not None and state.status == Status.SUBSCRIBED and state.returned_at
     return replace(
         update,
@@ -291,6 +294,14 @@ def _spelled(value: Any, known: Any) -> Any:  # noqa: ANN401 (any JSON)
         return value
     same = same_country(str(value.get("country") or ""), str(known["country"]))
     return {**value, "country": known["country"]} if same else value
+
+
+def _without_default_country(value: Any, known: Any) -> Any:  # noqa: ANN401 (any JSON)
+    """An address without the country that Mailchimp gives to one that came without: Epicor named none."""
+    if not (isinstance(value, Mapping) and isinstance(known, Mapping)) or known.get("country"):
+        return value
+    bare = {**value, "country": ""}
+    return bare if _same(bare, known) else value
 
 
 def _same(one: Any, other: Any) -> bool:  # noqa: ANN401 (any JSON)

@@ -151,13 +151,21 @@ def _returned_at(state: MemberState, now: MemberState, opted_in_at: str) -> str:
 
 
 def _carried(state: MemberState, now: MemberState, member: Mapping[str, Any]) -> CarriedOptOut | None:
-    """The opt-out of ours that holds, also one whose answer was not stored: until the person's own."""
-    if now.status in CONSENTING_STATUSES or (now.status == "unsubscribed" and not is_by_program(member)):
+    """The opt-out of ours, also one whose answer was not stored: until the person's own.
+
+    A form that is not confirmed (`pending`) is nobody's word.
+    """
+    carried = state.carried_opt_out
+    if now.status == "subscribed":
+        return replace(carried, returned=True) if carried and not carried.withdrawn else None
+    if now.status != "unsubscribed":
+        return carried
+    if not is_by_program(member):
         return None
     rows = state.sending.get(STATUS)
-    if rows is None or now.status != "unsubscribed":
-        return state.carried_opt_out
-    return carried_opt_out(rows, now.changed_at)
+    if rows is not None:
+        return carried_opt_out(rows, now.changed_at)
+    return None if carried and carried.returned else carried
 
 
 def carried_over(before: MemberState, here: MemberState) -> MemberState:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from kinetic_mailchimp.audit import Action
 from kinetic_mailchimp.audit.state.handover import Handover
 from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, GONE, MemberState, is_before
+from kinetic_mailchimp.kit.parsing.email_address import email_key
 from msgspec.structs import replace
 
 from target_mailchimp.audience.audience import Audience
@@ -91,6 +92,7 @@ class Planner:
         self._membership = membership
         self._settle = settle
         self._suppressed_before: dict[str, str] = {}
+        self._out_elsewhere: Mapping[str, Handover] = {}
 
     def plan(self, records: Sequence[MemberRecord]) -> Planned:
         """Decide about records.
@@ -112,6 +114,7 @@ class Planner:
         self._suppressed_before = membership.suppressed(
             record.member for record in winners if record.by_person and states[record.member]
         )
+        self._out_elsewhere = membership.out_elsewhere(record.address for record in winners)
         winners = self._with_flags(winners, states, member_of)
         if said := membership.statements(record.member for record in winners):
             winners = [replace(record, statement=said.get(record.member)) for record in winners]
@@ -267,7 +270,8 @@ class Planner:
             if planned.reason == "no_field_differs" and any(is_lost(row.carried) for row in record.rows):
                 planned = replace(planned, reason="flag_of_former_opt_out")
         found = flags_to_adopt(record, state, self._audience.id)
-        found |= flags_to_write(record, after, self._audience.id)
+        elsewhere = self._out_elsewhere.get(email_key(record.address))
+        found |= flags_to_write(record, after, self._audience.id, elsewhere)
         return replace(planned, handovers={**found, **planned.handovers}) if found else planned
 
     def _plan_here(
@@ -278,7 +282,15 @@ class Planner:
         *,
         brings: bool = False,
     ) -> NoWrite | Write:
-        planned = plan(record, state, self._audience, self._settings, former=former, brings_opt_out=brings)
+        planned = plan(
+            record,
+            state,
+            self._audience,
+            self._settings,
+            former=former,
+            brings_opt_out=brings,
+            is_out_elsewhere=email_key(record.address) in self._out_elsewhere,
+        )
         # The listing of archived people is read when something would be written, and not before.
         if isinstance(planned, Write) and self._membership.is_archived(record.member):
             return plan(record, state, self._audience, self._settings, archived=True)

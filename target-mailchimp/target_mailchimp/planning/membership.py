@@ -16,6 +16,7 @@ from kinetic_mailchimp.audit.state.given_up import PEOPLE_NAMESPACE, given_up_fo
 from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE, Handover, HandoverAction
 from kinetic_mailchimp.audit.state.ledger import Ledger
 from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace, read_members
+from kinetic_mailchimp.audit.state.other_audiences import opted_out_elsewhere
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.kit.parsing.email_address import email_key
 from kinetic_mailchimp.mailchimp import MailchimpClient, member_key, subscriber_hash
@@ -154,6 +155,10 @@ class Membership:
         """The subscriber hash that a person has now, by that of an address that they gave up in Mailchimp."""
         found = given_up_for(self._people, map(email_key, addresses))
         return {subscriber_hash(address): subscriber_hash(now) for address, now in found.items()}
+
+    def out_elsewhere(self, addresses: Iterable[str]) -> dict[str, Handover]:
+        """The flags of people who are out of another audience, by `email_key`."""
+        return opted_out_elsewhere(self._people, addresses, self._list_id)
 
     def rows_of(self, stream: str) -> Iterator[dict[str, MemberState]]:
         """The source rows of a stream that have a member, each with that member, in pages."""

@@ -27,9 +27,10 @@ from target_mailchimp.rules.plan import (
 )
 from target_mailchimp.rules.policy import Policy
 
+OUT_ELSEWHERE = "opted_out_of_other_audience"
 LEFT_ROW_OPTED_OUT = "row_that_left_opted_out"
 STILL_REFUSED = "Mailchimp refused the person before, and no row of theirs has changed since."
-WITHDRAWN = "The rep's opt-out is taken back; the member stays unsubscribed until the person returns."
+WITHDRAWN = "The rep's opt-out is taken back, with its flags; a return to Mailchimp is the person's own act."
 
 
 def plan(
@@ -41,6 +42,7 @@ def plan(
     archived: bool = False,
     former: Former | None = None,
     brings_opt_out: bool = False,
+    is_out_elsewhere: bool = False,
 ) -> NoWrite | Write:
     """Decide about a record, and the older rows that it stands for.
 
@@ -52,6 +54,7 @@ def plan(
         archived: Whether the address is archived in the audience.
         former: The member that the same source row had under another address, if it may be moved.
         brings_opt_out: Whether the person opted out under an address that the row had before.
+        is_out_elsewhere: Whether the person is out of another audience: a flag for it waits to be set.
     """
     if archived:
         return NoWrite(
@@ -64,7 +67,8 @@ def plan(
         reason = "not_an_address"
         return NoWrite(record, Action.QUARANTINED, reason, ADDRESS_PROBLEMS[reason])
     if base is None:
-        return _not_created(record, settings) or _creation(record, audience, settings)
+        refused = _not_created(record, settings, is_out_elsewhere=is_out_elsewhere)
+        return refused or _creation(record, audience, settings)
     return _update(record, base, audience, settings, former, brings_opt_out=brings_opt_out)
 
 
@@ -74,7 +78,7 @@ def _is_known(record: MemberRecord, state: MemberState) -> bool:
     return all(source_row_of(row, rows.get(row.source)) == rows.get(row.source) for row in record.rows)
 
 
-def _not_created(record: MemberRecord, settings: Policy) -> NoWrite | None:
+def _not_created(record: MemberRecord, settings: Policy, *, is_out_elsewhere: bool) -> NoWrite | None:
     """The reason for which a person who is not a member does not become one."""
     refusals = (
         (
@@ -83,6 +87,7 @@ def _not_created(record: MemberRecord, settings: Policy) -> NoWrite | None:
             "The person opted out elsewhere, before the first load.",
         ),
         (_kept_out(record), "opted_out_at_source", "The source says that the person wants no mail."),
+        (is_out_elsewhere, OUT_ELSEWHERE, "The person is out of another audience: the row gets a flag."),
         (not _creating_rows(record, settings), "not_a_member", "The stream only updates members."),
         (not _creates(record, settings), "inactive_at_source", "An inactive customer is not made a member."),
         (
@@ -128,12 +133,12 @@ def _update(
 ) -> NoWrite | Write:
     merged = merge_rows(record, base, audience, settings)
     state, handovers = withdraw(record, merged.state, audience.id)
-    inactive = "nothing" if merged.state.active else settings.inactive_action
+    inactive = "nothing" if _is_active(merged.state, settings) else settings.inactive_action
     if inactive == "archive":
         return Write(
             record, audience, base, merged.state, archive=True, former=former, reason="inactive_at_source"
         )
-    goes_now = inactive == "unsubscribe" and (base.active or not base.rows)
+    goes_now = inactive == "unsubscribe" and _is_active(base, settings)
     goes_now = goes_now or brings_opt_out
     lower = (_opts_out_now(record, base) or goes_now) and base.status in CONSENTING_STATUSES
     tags = plan_tags(
@@ -226,6 +231,16 @@ def _creating_rows(record: MemberRecord, settings: Policy) -> list[MemberRecord]
 def _creates(record: MemberRecord, settings: Policy) -> bool:
     """Tell whether a row that may create a member is of an active customer."""
     return any(row.active for row in _creating_rows(record, settings))
+
+
+def _is_active(state: MemberState, settings: Policy) -> bool:
+    """Tell whether a row that may create a member is of an active customer, or none is known."""
+    rows = [
+        row
+        for source, row in state.rows.items()
+        if source.partition("/")[0] not in settings.update_only_streams
+    ]
+    return any(row.active for row in rows) or not rows
 
 
 def _new_status(record: MemberRecord, settings: Policy) -> str:

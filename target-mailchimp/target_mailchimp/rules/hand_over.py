@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from kinetic_mailchimp.audit.state.flag_state import FlagCause, FlagState
 from kinetic_mailchimp.audit.state.handover import Handover, HandoverAction
-from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState
+from kinetic_mailchimp.audit.state.member_state import MemberState
 from msgspec.structs import replace
 
 from target_mailchimp.contract.member_record import MemberRecord
@@ -49,16 +49,20 @@ def brings_opt_out(record: MemberRecord, here: MemberState, formers: Iterable[Me
     )
 
 
-def flags_to_write(record: MemberRecord, member: MemberState | None, list_id: str) -> dict[str, Handover]:
+def flags_to_write(
+    record: MemberRecord, member: MemberState | None, list_id: str, elsewhere: Handover | None = None
+) -> dict[str, Handover]:
     """The flags to set on the rows of a record, or to take back, by the name of the row.
 
     Args:
         record: The rows.
         member: The member with their address, if there is one.
         list_id: The audience.
+        elsewhere: The flag of an opt-out of another audience.
     """
     found = {}
     opt_out = _opt_out_of(member, list_id) if member else flag_of_suppression(record, list_id)
+    opt_out = opt_out or elsewhere
     for row in record.rows:
         if not row.source_key:
             continue
@@ -159,5 +163,6 @@ def _came_back(member: MemberState, flag: FlagState, row: MemberRecord, list_id:
     """Tell whether Mailchimp shows a subscriber after the opt-out of a flag, both by its own clock."""
     if flag.cause not in {FlagCause.PERSON, FlagCause.BOUNCE} or flag.list_id not in {"", list_id}:
         return False
-    is_subscriber = member.status in CONSENTING_STATUSES
+    # Anybody can fill in a form with an address: the person's own act is that they confirm it.
+    is_subscriber = member.status == "subscribed"
     return flag.is_for(row.address) and is_subscriber and member.changed_after(flag.at)

@@ -61,11 +61,13 @@ class CarriedOptOut(LedgerValue, frozen=True):
             which flags nobody.
         at: When Mailchimp took it, by its clock: an unsubscribe from then on is the echo.
         withdrawn: Whether the rep has taken it back; the member stays unsubscribed until the person returns.
+        returned: Whether the person has: only the flags that followed from it are left.
     """
 
     rows: tuple[str, ...]
     at: str
     withdrawn: bool = False
+    returned: bool = False
 
 
 class OpenWrite(LedgerValue, frozen=True):
@@ -116,7 +118,7 @@ class MemberState(LedgerValue, frozen=True, rename=_SHORT):
         writing: The same of the other direction, which writes to Epicor, by flat name.
         changed_at: When Mailchimp changed the member, as it was seen last.
         returned_at: When a person opted in after a look at the member, by Mailchimp's `timestamp_opt`.
-        carried_opt_out: The opt-out that this software sent, until the person returns.
+        carried_opt_out: The opt-out that this software sent, until the person opts out.
         refused_for: Why Mailchimp refused the person when the rows were as they are here.
         left_by: Source rows that have another address now, which was a member of its own: this one stayed.
         purchase_tags: The tags that tell what was bought under its rows.
@@ -149,11 +151,6 @@ class MemberState(LedgerValue, frozen=True, rename=_SHORT):
         return self.status in OPTED_OUT
 
     @property
-    def active(self) -> bool:
-        """True when any source row of the member is active, or no row is known."""
-        return any(row.active for row in self.rows.values()) or not self.rows
-
-    @property
     def tags(self) -> tuple[str, ...] | None:
         """The tags that the source rows and purchases name; None where none says anything about tags."""
         named = [row.tags for row in self.rows.values() if row.tags is not None]
@@ -163,10 +160,10 @@ class MemberState(LedgerValue, frozen=True, rename=_SHORT):
     @property
     def own_opt_out(self) -> CarriedOptOut | None:
         """The opt-out that this software sent: noted, or on its way when a run broke off."""
-        rows = self.sending.get(STATUS)
-        if self.carried_opt_out or rows is None or not self.changed_at:
-            return self.carried_opt_out
-        return carried_opt_out(rows, self.changed_at)
+        rows, carried = self.sending.get(STATUS), self.carried_opt_out
+        if carried and not carried.returned:
+            return carried
+        return None if rows is None or not self.changed_at else carried_opt_out(rows, self.changed_at)
 
     def changed_after(self, at: str) -> bool:
         """Tell whether Mailchimp shows the member as of later than a time of its clock."""

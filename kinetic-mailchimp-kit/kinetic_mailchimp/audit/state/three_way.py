@@ -62,7 +62,8 @@ def three_way(
         epicor: Epicor's value.
         mailchimp: Mailchimp's, in a form that `same` can compare with Epicor's.
         baseline: The value on which both agreed last, or `NO_BASELINE`. Without one an empty value yields.
-        policy: Decides a conflict.
+        policy: Decides a conflict, in which an empty value of Mailchimp yields: to clear a field is no newer
+            word about it than another value.
         epicor_is_newer: Whether Epicor's value is known to have changed later: for `newest_wins`.
         same: Compares two values.
     """
@@ -75,8 +76,10 @@ def three_way(
         return MergeResult(Side.MAILCHIMP)
     elif same(mailchimp, baseline):
         return MergeResult(Side.EPICOR)
-    epicor_wins = policy is ConflictPolicy.EPICOR_WINS or (
-        policy is ConflictPolicy.NEWEST_WINS and epicor_is_newer
+    epicor_wins = (
+        policy is ConflictPolicy.EPICOR_WINS
+        or (policy is ConflictPolicy.NEWEST_WINS and epicor_is_newer)
+        or _is_empty(mailchimp)
     )
     return MergeResult(Side.EPICOR if epicor_wins else Side.MAILCHIMP, conflict=True)
 

@@ -1,0 +1,44 @@
+"""Opt-outs of other audiences than one, as target-epicor-contacts knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from kinetic_mailchimp.audit.state.flag_state import FlagCause
+from kinetic_mailchimp.audit.state.handover import Handover, HandoverAction
+from kinetic_mailchimp.kit.parsing.email_address import email_key
+
+if TYPE_CHECKING:
+    from kinetic_mailchimp.audit.state.ledger import Ledger
+
+_CAUSES: Final = {
+    "unsubscribed": FlagCause.PERSON,
+    "complaint": FlagCause.COMPLAINT,
+    "cleaned": FlagCause.BOUNCE,
+}
+
+
+def opted_out_elsewhere(ledger: Ledger, addresses: Iterable[str], list_id: str) -> dict[str, Handover]:
+    """The flags of people who are out of another audience, by `email_key`.
+
+    Args:
+        ledger: The namespace `given_up.PEOPLE_NAMESPACE` of the trail.
+        addresses: In any spelling.
+        list_id: The audience whose own members tell of its opt-outs.
+    """
+    found = {}
+    for address, value in ledger.get_many({email_key(address) for address in addresses}).items():
+        status = value.get("status") or {}
+        cause, others = _CAUSES.get(status.get("value")), {*status.get("audiences", ())} - {list_id}
+        if cause and others:
+            at = status["cause"]
+            found[address] = Handover(
+                address,
+                HandoverAction.FLAG,
+                status["value"],
+                cause,
+                list_id=min(others),
+                at=at.get("claimed") or at["at"],
+            )
+    return found

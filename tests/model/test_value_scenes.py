@@ -1,0 +1,41 @@
+"""Scenes about values that are empty, or that Mailchimp fills in by itself."""
+
+from __future__ import annotations
+
+import pytest
+from play import Scene
+from world import HOME, World, contact, customer
+
+ANN = "ann@example.com"
+
+
+@pytest.mark.rule("R8")
+def test_a_reps_edit_of_a_field_that_the_person_emptied_travels(world: World) -> None:
+    scene = Scene(world)
+    world.profile(ANN, LNAME="")
+    scene.play("reverse → forward")
+    assert world.row(contact(1))["LastName"] == "Example"
+    world.edit(contact(1), LastName="Other")
+    assert scene.settle() == []
+    assert (world.fields(ANN)["LNAME"], world.row(contact(1))["LastName"]) == ("Other", "Other")
+
+
+@pytest.mark.rule("R8")
+def test_a_customers_new_address_reaches_a_person_who_emptied_theirs(world: World) -> None:
+    scene = Scene(world)
+    world.profile(ANN, ADDRESS="")
+    scene.play("reverse → forward")
+    world.edit(customer(1), Address1="2 Main St")
+    assert scene.settle() == []
+    assert world.fields(ANN)["ADDRESS"]["addr1"] == "2 Main St"
+
+
+@pytest.mark.rule("R8")
+def test_a_country_that_mailchimp_gives_to_an_address_without_one_does_not_come_back(world: World) -> None:
+    scene = Scene(world)
+    world.edit(customer(1), contact(1), **{**HOME, "Country": ""})
+    scene.play("forward → reverse")
+    assert world.fields(ANN)["ADDRESS"]["country"] == "US"
+    scene.play("Ann writes Cyd")
+    assert scene.settle() == []
+    assert (world.row(contact(1))["FirstName"], world.row(contact(1))["Country"]) == ("Cyd", "")
