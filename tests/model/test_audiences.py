@@ -31,8 +31,9 @@ def use(world: World) -> Use:
     def configured(by_company: dict[str, list[str]] | None = None, **reverse: Any) -> None:
         main, second = world.vendors.main, world.vendors.second
         fed = {"audiences_by_company": by_company or {"EPIC06": [main], "EPIC07": [second]}}
-        world.targets["forward"] = fed
-        world.targets["reverse"] = {**fed, "opt_outs_count_in": {main: [second], second: []}, **reverse}
+        reach = {"opt_outs_count_in": reverse.pop("opt_outs_count_in", {main: [second], second: []})}
+        world.targets["forward"] = {**fed, **reach}
+        world.targets["reverse"] = {**fed, **reach, **reverse}
 
     return configured
 
@@ -101,6 +102,32 @@ def test_the_rows_of_a_company_that_feeds_none_are_left_out_and_say_so(world: Wo
     assert (statuses(world, ANN), statuses(world, BOB)) == (("subscribed", "none"), ("none", "none"))
     left_out = f"skipped/company_feeds_no_audience {BOB}"
     assert world.last_decisions().count(left_out) == 2
+    assert writes_nothing(world)
+
+
+@pytest.mark.rule("R1")
+@pytest.mark.rule("R2")
+def test_a_later_row_becomes_a_member_where_no_opt_out_counts_and_nowhere_else(
+    world: World, use: Use
+) -> None:
+    use()
+    world.person(HERE, ANN)
+    world.person(THERE, BOB)
+    world.forward()
+    world.leave(ANN)
+    world.leave(BOB, world.vendors.second)
+    world.deliver()
+    world.reverse()
+    later = {ANN: THERE + 1, BOB: HERE + 1}
+    for address, number in later.items():
+        world.person(number, address)
+    round_of_both(world)
+    assert (statuses(world, ANN), statuses(world, BOB)) == (
+        ("unsubscribed", "none"),
+        ("subscribed", "unsubscribed"),
+    )
+    assert world.is_flagged(customer(later[ANN]))
+    assert not world.is_flagged(customer(later[BOB]))
     assert writes_nothing(world)
 
 

@@ -27,7 +27,7 @@ _CRON: Final = re.compile(
     rf"@(once|manual|none|hourly|daily|weekly|monthly|yearly)|{_CRON_FIELD}(,{_CRON_FIELD})*(\s+{_CRON_FIELD}(,{_CRON_FIELD})*){{4}}"
 )
 _SIMILAR: Final = 0.8
-_MATRIX: Final = "audiences_by_company"
+_MATRIX: Final = ("audiences_by_company", "opt_outs_count_in")
 
 
 def project_checks(project: Project, plugins: Sequence[str]) -> list[Check]:
@@ -150,14 +150,17 @@ def _look_at_shared(configs: Mapping[str, Mapping[str, Any]]) -> Iterator[Findin
                 f"`{setting}` differs between {' and '.join(values)}: {why}.",
                 advice="Let both take it from one variable.",
             )
-    fed = {
-        name: _object(config.get(_MATRIX)) for name, config in configs.items() if name.startswith("target-")
-    }
-    if len(fed) > 1 and len({json.dumps(one, sort_keys=True) for one in fed.values()}) > 1:
-        raise ConfigurationError(
-            f"`{_MATRIX}` differs between {' and '.join(fed)}: an opt-out would not reach who is fed.",
-            advice="Write it once, with `&audiences` before it, and `*audiences` in the other plugin.",
-        )
+    for setting in _MATRIX:
+        written = {
+            name: json.dumps(_object(config.get(setting)), sort_keys=True)
+            for name, config in configs.items()
+            if name.startswith("target-")
+        }
+        if len(set(written.values())) > 1:
+            raise ConfigurationError(
+                f"`{setting}` differs between {' and '.join(written)}: opt-outs would not reach who is fed.",
+                advice="Write it once, with `&name` before it, and `*name` in the other plugin.",
+            )
     if configs:
         yield "Settings that the plugins share agree."
 

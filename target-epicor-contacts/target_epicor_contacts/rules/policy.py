@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain
 from typing import Any, Literal
 
-from kinetic_mailchimp.audit.state.audience_matrix import AudienceMatrix, similar
+from kinetic_mailchimp.audit.state.audience_matrix import AudienceMatrix
 from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
-from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.settings.declaration import setting
 from typing_extensions import override
 
@@ -86,16 +84,6 @@ class Policy(AudienceMatrix):
         None,
         description="Column for the campaign that caused it, such as `MC_Campaign_c`.",
     )
-    opt_outs_count_in: Mapping[str, tuple[str, ...]] = setting(
-        {},
-        title="Reach of opt-outs",
-        description=(
-            "Id of each audience of `audiences_by_company` → ids of further ones in which an opt-out of it "
-            "counts, `[]` for none: the person is unsubscribed there too, and the flag goes to the companies "
-            "that feed one of them. Without it, the flag goes to all companies, and each audience keeps its "
-            "own opt-outs. Complaints and bounces reach all companies in any case."
-        ),
-    )
     audience_columns: Mapping[str, str] = setting(
         {},
         title="Status columns of audiences",
@@ -132,16 +120,6 @@ class Policy(AudienceMatrix):
         """The kinds of rows to match."""
         return tuple(entity for entity in ENTITIES if entity.setting in self.match)
 
-    def counts_in(self, list_id: str) -> frozenset[str]:
-        """The ids of the audiences in which an opt-out of one counts: itself, and all that follow from it."""
-        found: set[str] = set()
-        waiting = [list_id]
-        while waiting:
-            if (one := waiting.pop()) not in found:
-                found.add(one)
-                waiting += self.opt_outs_count_in.get(one, ())
-        return frozenset(found)
-
     def reaches(self, seen: StatusSeen, company: str) -> bool:
         """True if an opt-out counts for the rows of a company.
 
@@ -157,21 +135,8 @@ class Policy(AudienceMatrix):
     @override
     def check_matrix(self) -> None:
         super().check_matrix()
-        known = self.fed_audiences
-        for name, used in (
-            ("opt_outs_count_in", {*self.opt_outs_count_in, *chain(*self.opt_outs_count_in.values())}),
-            ("audience_columns", self.audience_columns if self.audiences_by_company else ()),
-        ):
-            for unknown in sorted(set(used) - known):
-                raise ConfigurationError(
-                    f"`{name}` names audience {unknown}, which `audiences_by_company` does not have.",
-                    advice=similar(unknown, known),
-                )
-        for missing in sorted(known - self.opt_outs_count_in.keys() if self.opt_outs_count_in else ()):
-            raise ConfigurationError(
-                f"`opt_outs_count_in` says nothing about audience {missing}.",
-                advice=f"Write `{missing}: []` if its opt-outs count there alone.",
-            )
+        if self.audiences_by_company:
+            self.require_fed("audience_columns", self.audience_columns)
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,9 @@ class Planner:
         self._suppressed_before = membership.suppressed(
             record.member for record in winners if record.by_person and states[record.member]
         )
-        self._out_elsewhere = membership.out_elsewhere(record.address for record in winners)
+        self._out_elsewhere = membership.out_elsewhere(
+            (record.address for record in winners), everywhere=not self._settings.opt_outs_count_in
+        )
         winners = self._with_flags(winners, states, member_of)
         if said := membership.statements(record.member for record in winners):
             winners = [replace(record, statement=said.get(record.member)) for record in winners]

@@ -156,9 +156,9 @@ class Membership:
         found = given_up_for(self._people, map(email_key, addresses))
         return {subscriber_hash(address): subscriber_hash(now) for address, now in found.items()}
 
-    def out_elsewhere(self, addresses: Iterable[str]) -> dict[str, Handover]:
+    def out_elsewhere(self, addresses: Iterable[str], *, everywhere: bool) -> dict[str, Handover]:
         """The flags of people who are out of another audience, by `email_key`."""
-        return opted_out_elsewhere(self._people, addresses, self._list_id)
+        return opted_out_elsewhere(self._people, addresses, self._list_id, everywhere=everywhere)
 
     def rows_of(self, stream: str) -> Iterator[dict[str, MemberState]]:
         """The source rows of a stream that have a member, each with that member, in pages."""

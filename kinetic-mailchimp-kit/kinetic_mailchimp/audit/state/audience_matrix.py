@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Final
 
 from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
@@ -59,13 +60,23 @@ def similar(name: str, known: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class AudienceMatrix:
-    """The setting that says which company feeds which audience."""
+    """The settings that say which company feeds which audience, and where an opt-out counts."""
 
     audiences_by_company: Mapping[str, tuple[str, ...]] = setting(
         {},
         title="Audiences of a company",
         description="Company → ids of the audiences that its rows feed, `[]` for a company whose rows are "
         "left out. Each company of `companies` is in it. Both targets take the same.",
+    )
+    opt_outs_count_in: Mapping[str, tuple[str, ...]] = setting(
+        {},
+        title="Reach of opt-outs",
+        description=(
+            "Id of each audience of `audiences_by_company` → ids of further ones in which an opt-out of it "
+            "counts, `[]` for none: the person is unsubscribed there too, and the flag goes to the companies "
+            "that feed one of them. Without it, the flag goes to all companies, and each audience keeps its "
+            "own opt-outs. Complaints and bounces reach all companies in any case. Both targets take one."
+        ),
     )
 
     @cached_property
@@ -96,6 +107,16 @@ class AudienceMatrix:
             )
         return self.audiences_by_company[company]
 
+    def counts_in(self, list_id: str) -> frozenset[str]:
+        """The ids of the audiences in which an opt-out of one counts: itself, and all that follow from it."""
+        found: set[str] = set()
+        waiting = [list_id]
+        while waiting:
+            if (one := waiting.pop()) not in found:
+                found.add(one)
+                waiting += self.opt_outs_count_in.get(one, ())
+        return frozenset(found)
+
     def check_matrix_companies(self, companies: Collection[str]) -> None:
         """Make sure that the setting has each company, and no other, if it is set.
 
@@ -116,13 +137,36 @@ class AudienceMatrix:
             )
 
     def check_matrix(self) -> None:
-        """Make sure that a company feeds an audience, if the setting is set.
+        """Make sure that a company feeds an audience, and that the other setting names those and no others.
 
         Raises:
-            ConfigurationError: None does.
+            ConfigurationError: It is not so.
         """
         if self.audiences_by_company and not self.fed_audiences:
             raise ConfigurationError(
                 "No company in `audiences_by_company` feeds an audience.",
                 advice="Name the ids of audiences, or take the setting out.",
+            )
+        reach = self.opt_outs_count_in
+        self.require_fed("opt_outs_count_in", {*reach, *chain(*reach.values())})
+        for missing in sorted(self.fed_audiences - reach.keys() if reach else ()):
+            raise ConfigurationError(
+                f"`opt_outs_count_in` says nothing about audience {missing}.",
+                advice=f"Write `{missing}: []` if its opt-outs count there alone.",
+            )
+
+    def require_fed(self, name: str, list_ids: Iterable[str]) -> None:
+        """Make sure that a setting names no audience that nothing feeds.
+
+        Args:
+            name: Of the setting.
+            list_ids: The ids that it names.
+
+        Raises:
+            ConfigurationError: It does.
+        """
+        for unknown in sorted(set(list_ids) - self.fed_audiences):
+            raise ConfigurationError(
+                f"`{name}` names audience {unknown}, which `audiences_by_company` does not have.",
+                advice=similar(unknown, self.fed_audiences),
             )

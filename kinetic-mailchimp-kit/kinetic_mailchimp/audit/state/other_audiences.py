@@ -19,19 +19,24 @@ _CAUSES: Final = {
 }
 
 
-def opted_out_elsewhere(ledger: Ledger, addresses: Iterable[str], list_id: str) -> dict[str, Handover]:
+def opted_out_elsewhere(
+    ledger: Ledger, addresses: Iterable[str], list_id: str, *, everywhere: bool
+) -> dict[str, Handover]:
     """The flags of people who are out of another audience, by `email_key`.
 
     Args:
         ledger: The namespace `given_up.PEOPLE_NAMESPACE` of the trail.
         addresses: In any spelling.
         list_id: The audience whose own members tell of its opt-outs.
+        everywhere: Whether an opt-out of one audience counts in each; complaints and bounces always do.
     """
     found = {}
     for address, value in ledger.get_many({email_key(address) for address in addresses}).items():
         status = value.get("status") or {}
-        cause, others = _CAUSES.get(status.get("value")), {*status.get("audiences", ())} - {list_id}
-        if cause and others:
+        cause, audiences = _CAUSES.get(status.get("value")), {*status.get("audiences", ())}
+        others = audiences - {list_id}
+        counts = everywhere or cause is not FlagCause.PERSON or list_id in audiences
+        if cause and others and counts:
             at = status["cause"]
             found[address] = Handover(
                 address,
