@@ -593,6 +593,21 @@ def test_a_place_where_the_receiver_cannot_listen_is_told_with_the_option(
     assert result.output.startswith("mailchimp-webhooks: ")
 
 
+@pytest.mark.parametrize("content", [None, "not a certificate"])
+def test_a_certificate_that_cannot_be_read_is_told_with_its_options(
+    command: Callable[..., Result], tmp_path: Path, content: str | None
+) -> None:
+    file = tmp_path / "certificate.pem"
+    if content:
+        file.write_text(content)
+
+    result = command("serve", "--port", "0", "--tls-certificate", str(file), "--tls-key", str(file))
+
+    assert result.exit_code == 1
+    assert result.output.startswith("mailchimp-webhooks: `tls_certificate` and `tls_key` cannot be used: ")
+    assert "`tls_key` comes from --tls-key." in result.output
+
+
 def test_a_command_that_is_misspelled_is_guessed(command: Callable[..., Result]) -> None:
     assert "No such command 'statsu'. Is status meant?" in command("statsu").output
 

@@ -48,6 +48,7 @@ class MailchimpApi:
             timeout=settings.request_timeout,
             retry=retry,
             max_connections=settings.max_connections,
+            url_from=settings.url_from,
             sleep=sleep,
             clock=clock,
         )

@@ -44,6 +44,7 @@ class MailchimpSettings:
     Attributes:
         base_url: Empty when it must be asked for with the access token.
         max_connections: Requests in flight at once, at most 10.
+        url_from: The setting that says where the API is.
     """
 
     api_key: str = setting(
@@ -77,6 +78,7 @@ class MailchimpSettings:
         exclusiveMinimum=0,
     )
     max_connections: int = DEFAULT_CONNECTIONS
+    url_from: str = "base_url"
 
     @classmethod
     def from_config(
@@ -108,7 +110,8 @@ class MailchimpSettings:
         if settings.base_url or not settings.api_key:
             return settings
         data_centre = data_centre_of(settings.api_key)
-        return replace(settings, base_url=f"https://{data_centre}.api.mailchimp.com/3.0")
+        url = f"https://{data_centre}.api.mailchimp.com/3.0"
+        return replace(settings, base_url=url, url_from="api_key")
 
 
 MAILCHIMP_SETTINGS: Mapping[str, Any] = json_schema(MailchimpSettings)["properties"]

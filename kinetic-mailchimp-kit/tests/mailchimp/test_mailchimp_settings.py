@@ -9,6 +9,7 @@ from kinetic_mailchimp.mailchimp.api import check_endpoint
 def test_the_data_centre_is_the_end_of_the_key() -> None:
     settings = MailchimpSettings.from_config({"api_key": "0000-made-up-us6"})
     assert settings.base_url == "https://us6.api.mailchimp.com/3.0"
+    assert settings.url_from == "api_key"  # which is what a message about the host must name
 
 
 def test_a_base_url_overrides_the_data_centre() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import signal
+import ssl
 from dataclasses import dataclass
 from typing import Any
 
 import click
+from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.settings.declaration import read
 
 from tap_mailchimp_webhooks.cli.options import PREFIX, open_inbox, options_of
@@ -20,6 +22,23 @@ class ServeOptions(ReceiverSettings, InboxSettings):
     """A receiver and its inbox."""
 
 
+def _check_tls(settings: ServeOptions) -> None:
+    """Read the files of the certificate, as the server is about to.
+
+    Raises:
+        ConfigurationError: They cannot be used.
+    """
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key, password="")
+    except OSError as error:  # SSLError is one
+        raise ConfigurationError(
+            f"`tls_certificate` and `tls_key` cannot be used: {error.strerror or error}.",
+            advice="Name PEM files that this user may read: the certificate with its chain, and its key "
+            "without a password.",
+        ) from error
+
+
 @click.command()
 @options_of(ServeOptions)
 def serve(**options: Any) -> None:  # noqa: ANN401 (click's)
@@ -30,6 +49,8 @@ def serve(**options: Any) -> None:  # noqa: ANN401 (click's)
     from tap_mailchimp_webhooks.receiver.app import create_app, limits_of  # noqa: PLC0415
 
     settings = read(ServeOptions, options)
+    if settings.tls_certificate:
+        _check_tls(settings)
     inbox = open_inbox(settings)
     # After its graceful end uvicorn raises the signal again; a stop that was asked for must be a success.
     signal.signal(signal.SIGTERM, lambda *_: None)
