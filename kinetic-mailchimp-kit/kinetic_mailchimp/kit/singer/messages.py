@@ -17,6 +17,9 @@ from kinetic_mailchimp.kit.parsing.json_reading import parse_json
 _FIRST_INEXACT_FLOAT: Final = 2**53
 """From here on, several integers are read as one float."""
 
+_OBJECTS: Final = {"RECORD": "record", "SCHEMA": "schema", "STATE": "", "ACTIVATE_VERSION": "", "BATCH": ""}
+"""Type of a message → the key in it that must hold an object."""
+
 
 class MessageReader(SingerReader):
     """Reads messages with the numbers of JSON, where the SDK makes a Decimal of every fraction."""
@@ -42,8 +45,13 @@ class MessageReader(SingerReader):
             raise _not_a_message(line) from error
         # The SDK quotes the whole of a message without a type, and a type that it does not know.
         kind = message.get("type") if isinstance(message, dict) else None
-        if not (isinstance(kind, str) and kind.isidentifier()):
+        if not isinstance(kind, str) or kind not in _OBJECTS:
             raise _not_a_message(line)
+        if (name := _OBJECTS[kind]) and not isinstance(message.get(name, {}), dict):
+            raise DataError(
+                f"`{name}` of a Singer message is not an object.",
+                advice="The tap or the mapper in front is at fault.",
+            )
         return cast("dict[str, Any]", message)
 
     @staticmethod
