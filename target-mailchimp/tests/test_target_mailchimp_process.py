@@ -182,13 +182,18 @@ def test_a_lasting_failure_ends_the_run_before_its_state(bench: Any, start: Star
 
 
 @pytest.mark.rule("R9")
-def test_no_address_and_no_secret_reaches_the_log(bench: Any, start: Start) -> None:
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+def test_no_address_and_no_secret_reaches_the_log(
+    bench: Any, start: Start, monkeypatch: pytest.MonkeyPatch, level: str
+) -> None:
+    monkeypatch.setenv("LOGLEVEL", level)
     process = start(bench.config(batch_size=20))
     _, err = process.communicate("".join(lines()), timeout=60)
     assert process.returncode == 0
     assert "@example.com" not in err
     assert bench.mailchimp.api_key not in err
     assert "400 records read" in err
+    assert ("DEBUG" in err) is (level == "DEBUG")
 
 
 def test_the_connection_check_says_what_works(bench: Any, tmp_path: Path) -> None:

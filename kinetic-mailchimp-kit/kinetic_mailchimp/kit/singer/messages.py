@@ -27,6 +27,9 @@ _QUIET_SECONDS: Final = 0.05
 """A pause between two messages in which nobody is in the midst of writing one."""
 _PIECE: Final = 64 * 1024
 
+_OBJECTS: Final = {"RECORD": "record", "SCHEMA": "schema", "STATE": "", "ACTIVATE_VERSION": "", "BATCH": ""}
+"""Type of a message → the key in it that must hold an object."""
+
 
 class MessageReader(SingerReader):
     """Reads messages with the numbers of JSON, where the SDK makes a Decimal of every fraction."""
@@ -52,8 +55,13 @@ class MessageReader(SingerReader):
             raise _not_a_message(line) from error
         # The SDK quotes the whole of a message without a type, and a type that it does not know.
         kind = message.get("type") if isinstance(message, dict) else None
-        if not (isinstance(kind, str) and kind.isidentifier()):
+        if not isinstance(kind, str) or kind not in _OBJECTS:
             raise _not_a_message(line)
+        if (name := _OBJECTS[kind]) and not isinstance(message.get(name, {}), dict):
+            raise DataError(
+                f"`{name}` of a Singer message is not an object.",
+                advice="The tap or the mapper in front is at fault.",
+            )
         return cast("dict[str, Any]", message)
 
     @staticmethod

@@ -145,9 +145,13 @@ def test_an_answer_that_sends_to_a_place_that_is_none_is_an_answer(location):
 
 
 @pytest.mark.rule("R4")
-@pytest.mark.parametrize("clock", [None, Hurrying()])
-def test_a_write_whose_answer_was_given_up_is_ambiguous(clock):
-    with answering([OK + b"\r\n", *[b"x" * 2**20] * 3]) as url, pytest.raises(AmbiguousWriteError):
+@pytest.mark.parametrize(
+    ("clock", "limit"),
+    [(None, "CONNECTOR_MAX_RESPONSE_MIB"), (Hurrying(), "CONNECTOR_MAX_RESPONSE_SECONDS")],
+)
+def test_a_write_whose_answer_was_given_up_is_ambiguous(clock, limit):
+    pieces = [OK + b"\r\n", *[b"x" * 2**20] * 3]
+    with answering(pieces) as url, pytest.raises(AmbiguousWriteError, match=limit):
         fetch(url, method="POST", clock=clock)
 
 

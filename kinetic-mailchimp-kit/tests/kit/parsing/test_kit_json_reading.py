@@ -74,6 +74,7 @@ def test_numbers_of_fields_pass() -> None:
         '{"record": {"email": "person@example.com"}}',
         '{"type": {"email": "person@example.com"}}',
         '{"type": "person@example.com"}',
+        '{"type": "Person"}',
         '["person@example.com"]',
         f'{{"type": "RECORD", "person@example.com": {DEEP}}}',
     ],
@@ -83,6 +84,15 @@ def test_a_line_that_is_no_message_is_not_shown(line: str) -> None:
         MessageReader().deserialize_json(line)
 
     assert "not a Singer message" in str(caught.value)
+    assert "person@" not in str(caught.value)
+
+
+@pytest.mark.rule("R9")
+@pytest.mark.parametrize("value", ['"person@example.com"', '["person@example.com"]', "null", "5"])
+@pytest.mark.parametrize(("kind", "name"), [("RECORD", "record"), ("SCHEMA", "schema")])
+def test_a_message_whose_content_is_not_an_object_is_not_shown(kind: str, name: str, value: str) -> None:
+    with pytest.raises(DataError, match=f"`{name}` of a Singer message") as caught:
+        MessageReader().deserialize_json(f'{{"type": "{kind}", "stream": "s", "{name}": {value}}}')
     assert "person@" not in str(caught.value)
 
 

@@ -242,6 +242,17 @@ def test_what_is_nested_too_deeply_to_be_worked_on_is_told_in_words():
     assert ended.stderr == "ERROR:plugin:A record or an answer is nested too deeply to be worked on.\n"
 
 
+@pytest.mark.rule("R10")
+def test_a_record_before_its_schema_is_told_in_words(tmp_path):
+    running = Running(tmp_path)
+
+    status, _, _ = running.end(messages(1, 2))
+
+    assert status == 1
+    assert "before a corresponding schema" in running.err
+    assert "Traceback" not in running.err
+
+
 def test_a_signal_after_a_failure_writes_nothing_more(tmp_path):
     target = runpy.run_path(str(PROGRAM))["TargetFile"](config={"file": str(tmp_path / "written.txt")})
     target._over("failed", ConfigurationError("Refused."))
