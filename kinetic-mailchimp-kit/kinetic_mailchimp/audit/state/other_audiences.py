@@ -30,7 +30,8 @@ def opted_out_elsewhere(ledger: Ledger, addresses: Iterable[str], list_id: str) 
     found = {}
     for address, value in ledger.get_many({email_key(address) for address in addresses}).items():
         status = value.get("status") or {}
-        cause, others = _CAUSES.get(status.get("value")), {*status.get("audiences", ())} - {list_id}
+        cause = _CAUSES.get(str(status.get("value")))
+        others = {*status.get("audiences", ())} - {list_id}
         if cause and others:
             at = status["cause"]
             found[address] = Handover(

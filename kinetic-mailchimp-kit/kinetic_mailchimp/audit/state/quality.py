@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Final
@@ -84,7 +85,7 @@ class Findings:
         self._lock = threading.Lock()
         self._known: dict[str, Finding] | None = None
         self._stale: FindingChanges = {}
-        self._of_group: dict[tuple[str, str], set[str]] = {}
+        self._of_group: dict[tuple[str, str], set[str]] = defaultdict(set)
 
     def of_row(self, source: str, kind: Flaw | None, address: str = "", rep: str = "") -> FindingChanges:
         """The changes once a row was decided about.
@@ -173,4 +174,4 @@ class Findings:
             self._of_group[before.kind, before.group].discard(key)
         known[key] = finding
         if finding.group and not finding.gone:
-            self._of_group.setdefault((finding.kind, finding.group), set()).add(key)
+            self._of_group[finding.kind, finding.group].add(key)
