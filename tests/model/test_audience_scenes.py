@@ -1,4 +1,4 @@
-"""Scenes about opt-outs of several audiences, forms that wait for a confirmation, and inactive customers."""
+"""Scenes about opt-outs of several audiences, forms that wait for a confirmation, and flaws of customers."""
 
 from __future__ import annotations
 
@@ -72,3 +72,16 @@ def test_the_name_of_a_contact_keeps_no_customer_active(world, action, status):
     world.edit(customer(1), Inactive=False)
     assert scene.settle() == []
     assert (scene.flag("Ann"), world.status(ANN)) == ("clear", status)
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        "a rep adds Eve with ann@ → forward → a rep corrects Eve to eve@ → forward → a rep corrects Eve to ann@",
+        "Ann bounces → forward → a rep corrects Ann to anna@ → forward → reverse → a rep corrects Ann to ann@",
+    ],
+)
+def test_a_flaw_that_comes_back_after_it_was_gone_ends_no_run(world, story):
+    scene = Scene(world)
+    scene.play(story)
+    assert scene.settle() == []

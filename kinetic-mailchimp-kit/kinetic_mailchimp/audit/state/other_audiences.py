@@ -33,7 +33,7 @@ def opted_out_elsewhere(
     found = {}
     for address, value in ledger.get_many({email_key(address) for address in addresses}).items():
         status = value.get("status") or {}
-        cause, audiences = _CAUSES.get(status.get("value")), {*status.get("audiences", ())}
+        cause, audiences = _CAUSES.get(str(status.get("value"))), {*status.get("audiences", ())}
         others = audiences - {list_id}
         counts = everywhere or cause is not FlagCause.PERSON or list_id in audiences
         if cause and others and counts:

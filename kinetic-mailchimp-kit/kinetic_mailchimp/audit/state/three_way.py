@@ -62,8 +62,7 @@ def three_way(
         epicor: Epicor's value.
         mailchimp: Mailchimp's, in a form that `same` can compare with Epicor's.
         baseline: The value on which both agreed last, or `NO_BASELINE`. Without one an empty value yields.
-        policy: Decides a conflict, in which an empty value of Mailchimp yields: a cleared field says nothing newer
-            about it than another value.
+        policy: Decides a conflict, in which an empty value of Mailchimp yields.
         epicor_is_newer: Whether Epicor's value is known to have changed later: for `newest_wins`.
         same: Compares two values.
     """
