@@ -78,8 +78,8 @@ def count_decisions(variables: Mapping[str, str], attempt: str) -> dict[str, dic
     _, printed = run_program(variables, "sync-audit", "runs", "--correlation", attempt, "--format", "json")
     found: dict[str, dict[str, int]] = collections.defaultdict(dict)
     for run in (json.loads(line) for line in printed.splitlines() if line.startswith("{")):
+        dry = " (dry run)" if run["dry_run"] and run["pipeline"] != "reconcile" else ""
         for stream, actions in run["streams"].items():
-            dry = " (dry run)" if run["dry_run"] else ""
             found[stream] |= {f"{action}{dry}": count for action, count in actions.items()}
     return found
 

@@ -48,14 +48,14 @@ class Tenant(BaseModel, frozen=True, extra="forbid", coerce_numbers_to_str=True)
             try:
                 found |= {name: value if isinstance(value, str) else _secret(**value)}
             except (LookupError, OSError, UnicodeDecodeError) as error:
-                raise TenantsError(f"{FILE}: tenant `{self.id}`: {name}: {error}. Set it here.") from error
+                raise TenantsError(f"{FILE}: tenant `{self.id}`: {name}: {error}. Set it.") from error
         return found
 
 
 def _secret(file: str = "", variable: str = "") -> str:
     found = Path(file).read_text(encoding="utf-8").strip() if file else os.environ.get(variable)
     if not found:
-        raise LookupError(f"{file or f'the variable {variable}'} is not set or empty")
+        raise LookupError(f"{file or f'the variable {variable}'} is not set for the worker, or empty")
     return found
 
 

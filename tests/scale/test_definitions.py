@@ -38,6 +38,11 @@ with dg.DagsterInstance.get() as instance:
     said = failed.step_failure_data.user_failure_data.description
     print(json.dumps([said, [event.event_type_value for event in ended.all_events]]))
 """
+COUNT = """
+import json, sys, definitions
+definitions.run_program = lambda *asked: (0, f"a warning\\n{sys.argv[1]}\\n")
+print(json.dumps(definitions.count_decisions({}, "attempt")))
+"""
 
 
 @pytest.fixture
@@ -101,6 +106,20 @@ def test_tenants_with_one_time_share_a_schedule_and_a_time_zone_parts_them(dagst
         "forward_at_0_8_x_x_1_5_AmericabyChicago": ["0 8 * * 1-5", "America/Chicago"],
         "forward_at_0_8_x_x_1and5_UTC": ["0 8 * * 1,5", "UTC"],
     }
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "dry_run", "shown"),
+    [
+        ("prod:tap-epicor-kinetic", False, "created"),
+        ("staging:tap-epicor-kinetic", True, "created (dry run)"),
+        ("reconcile", True, "created"),  # a comparison never writes
+    ],
+)
+def test_counts_tell_a_dry_run_apart(dagster, pipeline, dry_run, shown):
+    run = {"pipeline": pipeline, "dry_run": dry_run, "streams": {"members": {"created": 3}}}
+    found = dagster(COUNT, ACME, arguments=(json.dumps(run),))
+    assert found == {"members": {shown: 3}}
 
 
 @pytest.mark.rule("R10")

@@ -106,9 +106,9 @@ def test_a_process_gets_the_secrets_of_its_tenant_and_of_no_other(read, tmp_path
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ({"variable": "NOT_SET"}, "the variable NOT_SET is not set or empty"),
+        ({"variable": "NOT_SET"}, "the variable NOT_SET is not set for the worker, or empty"),
         ({"file": "/nowhere/secret"}, "No such file or directory: '/nowhere/secret'"),
-        ({"file": os.devnull}, "/dev/null is not set or empty"),
+        ({"file": os.devnull}, "/dev/null is not set for the worker, or empty"),
     ],
 )
 def test_a_secret_that_is_not_there_is_named_with_its_tenant(value, said):
