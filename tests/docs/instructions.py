@@ -19,7 +19,13 @@ from plugin_definitions import OTHERS, PLUGINS, ROOT
 OURS = ("AUDIT_", "CONNECTOR_", "EPICOR_", "MAILCHIMP_", "TAP_", "TARGET_")
 """How the names of this project's variables begin."""
 NOT_LISTED = frozenset(
-    {"CONNECTOR_ENV_FILE", "CONNECTOR_SECRET_KEY", "CONNECTOR_SECRET_KEY_FILE", "MAILCHIMP_WEBHOOKS"}
+    {
+        "CONNECTOR_ENV_FILE",
+        "CONNECTOR_SECRET_KEY",
+        "CONNECTOR_SECRET_KEY_FILE",
+        "CONNECTOR_TENANTS",
+        "MAILCHIMP_WEBHOOKS",
+    }
 )
 """Variables that .env.example has no line for, and a prefix."""
 
