@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-from fleet import DAGSTER, DEPLOYED, FOREIGN
-from stage import ROOT
+from fleet import DAGSTER, DEPLOYED
+from stage import FOREIGN, ROOT
 
 ACME = {"id": "acme", "epicor": "e", "mailchimp": "m"}
 SHOW = """
@@ -54,7 +54,7 @@ def dagster(tmp_path):
         shutil.copy(DEPLOYED / "one-machine" / "dagster.yaml", tmp_path)
         environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         own = {"CONNECTOR_TENANTS": str(tmp_path / "tenants.yaml"), "DAGSTER_HOME": str(tmp_path)}
-        command = [DAGSTER / "bin" / "python", "-W", "ignore", "-c", program, *arguments]
+        command = [str(DAGSTER / "bin" / "python"), "-W", "ignore", "-c", program, *arguments]
         ended = subprocess.run(
             command, cwd=DEPLOYED, env=environment | own, capture_output=True, text=True, check=False
         )

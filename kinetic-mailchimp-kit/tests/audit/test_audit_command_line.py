@@ -176,10 +176,8 @@ def test_runs_of_one_command_are_counted_by_stream(
     decision: Make,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for correlation, streams in {
-        "other": ["members"],
-        "mine": ["members", "members", "member_names"],
-    }.items():
+    streams_of = {"other": ["members"], "mine": ["members", "members", "member_names"]}
+    for correlation, streams in streams_of.items():
         monkeypatch.setenv("MELTANO_RUN_ID", correlation)
         run = sqlite_trail.start_run(plugin="target-mailchimp", version="0.1.0")
         run.read(len(streams))
