@@ -77,7 +77,7 @@ def parse_result(stream: str, record: Mapping[str, Any]) -> CampaignResult | Inv
 
 def is_campaign_event(record: Mapping[str, Any]) -> bool:
     """True for an event of a campaign, which is about no person."""
-    return record.keys() >= _OF_CAMPAIGN_EVENT and "email" not in record
+    return "email" not in record and record.keys() >= _OF_CAMPAIGN_EVENT
 
 
 def _parse(stream: str, record: Mapping[str, Any]) -> CampaignResult:
