@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision
+from kinetic_mailchimp.audit.dead_letters.correction import read_letter
 from kinetic_mailchimp.audit.dead_letters.dispatch import waiting
 from kinetic_mailchimp.audit.integrity.verification import verify
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
@@ -146,7 +147,7 @@ def test_of_two_corrections_at_once_one_is_told_that_it_came_late(
 ) -> None:
     reader = logged_in(letters)
     form = {"set.email_address": "ada@example.com", "name": "Eve"}
-    read = desk.read_letter
+    read = read_letter
 
     def read_before_the_other(trail: AuditTrail, place: Any) -> Any:
         found = read(trail, place)
