@@ -538,8 +538,8 @@ def test_an_audience_that_is_not_there_is_told_with_where_it_was_named(
 ) -> None:
     monkeypatch.setenv("CONNECTOR_ENV_FILE", str(tmp_path / ".env"))
     (tmp_path / ".env").write_text("MAILCHIMP_LIST_IDS=abc\n")
-    url = ("--url", "https://hooks.example.com", "--no-probe") if name == "register" else ()
-    url = ("--url", "https://hooks.example.com") if name == "unregister" else url
+    url = ["--url", "https://hooks.example.com"] if name in {"register", "unregister"} else []
+    url += ["--no-probe"] if name == "register" else []
 
     def told(*options: str, **variables: str | None) -> str:
         monkeypatch.delenv("MAILCHIMP_LIST_IDS", raising=False)

@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from kinetic_mailchimp.doctor.command import GROUP
+from kinetic_mailchimp.doctor.examination import GROUP
 from user_project import Change, Project
 
 
