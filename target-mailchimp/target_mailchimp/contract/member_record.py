@@ -7,9 +7,8 @@ from typing import Any
 
 import msgspec
 from kinetic_mailchimp.audit.state.flag_state import FlagState
-from kinetic_mailchimp.audit.state.member_state import is_before, is_older
+from kinetic_mailchimp.audit.state.member_state import is_older
 from kinetic_mailchimp.kit.parsing.email_address import InvalidEmailError, find_address, parse_email
-from kinetic_mailchimp.kit.parsing.timestamps import Clock, format_timestamp, utc_now
 from kinetic_mailchimp.mailchimp import subscriber_hash
 from msgspec.structs import force_setattr, replace
 
@@ -160,9 +159,7 @@ ADDRESS_PROBLEMS = {
 }
 
 
-def read_record(
-    stream: str, record: Mapping[str, Any], clock: Clock = utc_now
-) -> MemberRecord | InvalidRecord:
+def read_record(stream: str, record: Mapping[str, Any]) -> MemberRecord | InvalidRecord:
     """Read a record.
 
     A status that is unknown, or that lowers consent, counts as an opt-out: a doubt never makes a subscriber.
@@ -170,7 +167,6 @@ def read_record(
     Args:
         stream: The stream of the record.
         record: As the tap or mapper wrote it.
-        clock: A row that changed later than now changed now: else its values would be the newest for ever.
     """
     raw = {name: value for name, value in record.items() if not name.startswith("_sdc_")}
     values = {name: value for name, value in raw.items() if value is not None}
@@ -192,7 +188,7 @@ def read_record(
             member=subscriber_hash(address),
             audience=_text(values.get("list_id")),
             source_key=_text(values.get("source_key")) or None,
-            source_updated_on=_updated_on(values, clock) or None,
+            source_updated_on=_text(values.get("source_updated_on"))[:_LONGEST_STAMP] or None,
             active=_boolean(values.get("source_active", True), "source_active"),
             opted_out=_lowers_consent(status),
             by_person=_lowers_consent(status) and values.get("source_consent") == "person",
@@ -226,12 +222,6 @@ def _lowers_consent(status: str) -> bool:
 
 def _text(value: Any) -> str:  # noqa: ANN401 (JSON)
     return "" if value is None else str(value).strip()
-
-
-def _updated_on(values: Mapping[str, Any], clock: Clock) -> str:
-    updated_on = _text(values.get("source_updated_on"))[:_LONGEST_STAMP]
-    now = format_timestamp(clock())
-    return now if updated_on > now and is_before(now, updated_on) else updated_on
 
 
 def _source(stream: str, key: str | None) -> str:
