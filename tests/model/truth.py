@@ -212,9 +212,12 @@ class Truth:
         self.names.pop(row, None)
         word = self._word(address)
         came, self.came[row] = self.came.get(row, 0.0), at
-        was_seen = came < self.ran or (word is not None and came <= word.at)
-        if was_seen and ((word and word.says == "out") or address in self.inherited):
-            self.inherited[new] = address
+        if (word and word.says == "out") or address in self.inherited:
+            if came < self.ran:
+                self.inherited[new] = address
+            elif word and came <= word.at:
+                # Only a run that was reading just then has seen the row here.
+                self.tangled.add(new)
         if self._word(new) or address in self.tangled or row in self.wishes or self.world.member(new):
             self.tangled.add(new)
         if len(self._rows_at(new)) > 2 or address in self.wished:
