@@ -205,9 +205,9 @@ class Truth:
                 self.wishes[row] = said.at
             else:
                 self.cleared[row] = said.at
-            if not after["NoContact"] and self.wishes.pop(row, None) is None:
-                # The rep took away what the person had said, or what another rep's wish had caused.
-                self.tangled.add(address)
+                if self.wishes.pop(row, None) is None:
+                    # The rep took away what the person had said, or what another rep's wish had caused.
+                    self.tangled.add(address)
         if "EMailAddress" in after and after["EMailAddress"].lower() != address:
             self._move(row, address, after["EMailAddress"].lower(), said.at)
         if after.get(NAME, before.get(NAME)) != before.get(NAME) and row in self.names:
