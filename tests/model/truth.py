@@ -61,6 +61,7 @@ class Truth:
         words: The last word about each address of an audience.
         wishes: The rows that a rep has flagged, with the time.
         wished: When a rep last wished, or withdrew a wish, about an address.
+        cleared: When a rep last took the flag of a row away.
         inherited: Addresses that a person's opt-out followed to, with the address that it came from.
         left: Addresses that people gave up in Mailchimp, by the one that they took instead, until a run has
             seen their rows follow.
@@ -75,6 +76,7 @@ class Truth:
     words: dict[tuple[str, str], Word] = field(default_factory=dict)
     wishes: dict[RowName, float] = field(default_factory=dict)
     wished: dict[str, float] = field(default_factory=dict)
+    cleared: dict[RowName, float] = field(default_factory=dict)
     inherited: dict[str, str] = field(default_factory=dict)
     left: dict[str, str] = field(default_factory=dict)
     came: dict[RowName, float] = field(default_factory=dict)
@@ -197,10 +199,15 @@ class Truth:
         if "NoContact" in after and after["NoContact"] != before["NoContact"]:
             self.wished[address] = said.at
             if after["NoContact"]:
+                if self.cleared.get(row, 0.0) > self.ran:
+                    # No run has seen the row without its flag.
+                    self.tangled.add(address)
                 self.wishes[row] = said.at
-            elif self.wishes.pop(row, None) is None:
-                # The rep took away what the person had said, or what another rep's wish had caused.
-                self.tangled.add(address)
+            else:
+                self.cleared[row] = said.at
+                if self.wishes.pop(row, None) is None:
+                    # The rep took away what the person had said, or what another rep's wish had caused.
+                    self.tangled.add(address)
         if "EMailAddress" in after and after["EMailAddress"].lower() != address:
             self._move(row, address, after["EMailAddress"].lower(), said.at)
         if after.get(NAME, before.get(NAME)) != before.get(NAME) and row in self.names:
