@@ -92,7 +92,7 @@ def record_statements(trail: AuditTrail, decision: Make) -> None:
 
 
 @pytest.mark.rule("R6")
-@pytest.mark.parametrize("key", [None, Fernet.generate_key().decode()])
+@pytest.mark.parametrize("key", [None, Fernet.generate_key().decode()], ids=["clear", "encrypted"])
 @pytest.mark.parametrize("keep_payloads", [False, True])
 def test_what_mailchimp_said_is_evidence_and_goes_with_the_person(
     url: str, decision: Make, key: str | None, *, keep_payloads: bool
