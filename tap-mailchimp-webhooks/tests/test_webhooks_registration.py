@@ -538,6 +538,7 @@ def test_an_audience_that_is_not_there_is_told_with_where_it_was_named(
 ) -> None:
     monkeypatch.setenv("CONNECTOR_ENV_FILE", str(tmp_path / ".env"))
     (tmp_path / ".env").write_text("MAILCHIMP_LIST_IDS=abc\n")
+    monkeypatch.setenv("MAILCHIMP_LIST_IDS", "")  # the file puts it into the environment; undone at the end
     url = ["--url", "https://hooks.example.com"] if name in {"register", "unregister"} else []
     url += ["--no-probe"] if name == "register" else []
 
