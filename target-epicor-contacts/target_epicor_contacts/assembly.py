@@ -14,6 +14,8 @@ from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
 from kinetic_mailchimp.epicor import EpicorClient
 
+from target_epicor_contacts.applying.pipeline import Dependencies, EventProcessor
+from target_epicor_contacts.applying.results import ResultProcessor
 from target_epicor_contacts.epicor.columns import CHANGE_COLUMNS, NAME, Columns
 from target_epicor_contacts.epicor.contact_creator import ContactCreator
 from target_epicor_contacts.epicor.entities import (
@@ -28,9 +30,7 @@ from target_epicor_contacts.epicor.entities import (
 from target_epicor_contacts.epicor.journals import MEMO, JournalWriter, crm_call
 from target_epicor_contacts.epicor.row_finder import RowFinder
 from target_epicor_contacts.epicor.row_writer import RowWriter
-from target_epicor_contacts.pipeline import Dependencies, EventProcessor
 from target_epicor_contacts.reconcile.comparison import Comparer
-from target_epicor_contacts.results import ResultProcessor
 from target_epicor_contacts.rules.policy import Rules
 from target_epicor_contacts.settings import WriteSettings
 from target_epicor_contacts.state.result_history import COUNTS, LAST_CAMPAIGN

@@ -25,10 +25,10 @@ from target_epicor_contacts.settings import JSON_SCHEMA, WriteSettings
 from target_epicor_contacts.sinks import ContactUpdateSink
 
 if TYPE_CHECKING:
+    from target_epicor_contacts.applying.pipeline import EventProcessor
+    from target_epicor_contacts.applying.results import CampaignEventLog, ResultProcessor
     from target_epicor_contacts.assembly import Assembly
-    from target_epicor_contacts.pipeline import EventProcessor
     from target_epicor_contacts.reconcile.comparison import Comparer
-    from target_epicor_contacts.results import CampaignEventLog, ResultProcessor
 
 HANDOVER_SECONDS = 60.0
 """Between two looks for handovers while records come without an end, as from a tap that follows."""
@@ -139,7 +139,7 @@ class TargetEpicorContacts(AuditedTarget):
     @cached_property
     def campaign_event_log(self) -> CampaignEventLog:
         """Notes events of campaigns."""
-        from target_epicor_contacts.results import CampaignEventLog  # noqa: PLC0415 (as for the assembly)
+        from target_epicor_contacts.applying.results import CampaignEventLog  # noqa: PLC0415 (as for the assembly)
 
         return CampaignEventLog(self.run)
 

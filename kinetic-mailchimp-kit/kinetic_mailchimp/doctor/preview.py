@@ -59,7 +59,7 @@ def preview(
     compare: TextIO | None,
     environment: str | None,
 ) -> None:
-    """Show records beside what the mapping of meltano.yml, and the target behind it, would make of them.
+    """Show records beside what the mapping and its target would make of them.
 
     Nothing is written to Epicor or Mailchimp: the target decides in a dry run. The pages show the same.
     """

@@ -12,14 +12,14 @@ from kinetic_mailchimp.kit.errors import ConnectorError, DataError
 from msgspec import structs
 from typing_extensions import override
 
+from target_epicor_contacts.applying.isolation import Outcome
+from target_epicor_contacts.applying.pipeline import Dependencies, EventProcessor
 from target_epicor_contacts.audit.decisions import decide, decide_invalid
 from target_epicor_contacts.audit.event_result import BatchResult
 from target_epicor_contacts.contract.campaign_result import CampaignResult, parse_result
 from target_epicor_contacts.contract.contact_update import InvalidUpdateError
 from target_epicor_contacts.epicor.entities import CONTACT
 from target_epicor_contacts.epicor.journals import Entry, JournalWriter, Written
-from target_epicor_contacts.isolation import Outcome
-from target_epicor_contacts.pipeline import Dependencies, EventProcessor
 from target_epicor_contacts.rules.address_change import resolve
 from target_epicor_contacts.rules.campaign_results import matches_of, plan_results
 from target_epicor_contacts.rules.event_plan import EventPlan

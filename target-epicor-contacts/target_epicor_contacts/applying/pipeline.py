@@ -14,6 +14,8 @@ from kinetic_mailchimp.audit.state.ledger import LedgerChanges
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError
 from msgspec.structs import replace
 
+from target_epicor_contacts.applying.isolation import Attempt, Outcome, T, by_halves
+from target_epicor_contacts.applying.reading import BatchReader
 from target_epicor_contacts.audit.agreement import agreed_values, ended_writes, open_writes
 from target_epicor_contacts.audit.decisions import decide, decide_unapplied
 from target_epicor_contacts.audit.event_result import BatchResult
@@ -30,8 +32,6 @@ from target_epicor_contacts.epicor.journals import Entry, JournalWriter, opt_out
 from target_epicor_contacts.epicor.row_finder import RowFinder
 from target_epicor_contacts.epicor.row_write import RowWrite
 from target_epicor_contacts.epicor.row_writer import RowWriter
-from target_epicor_contacts.isolation import Attempt, Outcome, T, by_halves
-from target_epicor_contacts.reading import BatchReader
 from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.handover import HandedOver, plan_handovers, read_handover
 from target_epicor_contacts.rules.plan import BatchPlan, plan
