@@ -131,7 +131,7 @@ def test_a_wrong_setting_of_a_run_is_told_with_its_variable_and_file(project):
     project.run(Command(line, ()))
 
     said = project.said[line]
-    assert f"EPICOR_CLIENT_SECRET and EPICOR_API_KEY in {project.folder}/.env." in said
+    assert f"EPICOR_PASSWORD and EPICOR_API_KEY in {project.folder}/.env." in said
     assert "EPICOR_PASSWORD" in said
     assert "TAP_EPICOR_KINETIC_" not in said
     assert "Traceback" not in said

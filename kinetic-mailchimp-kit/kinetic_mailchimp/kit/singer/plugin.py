@@ -251,6 +251,7 @@ class CheckedTap(SecretSettings, Tap):
         Raises:
             ConnectorError: The system behind it cannot be read.
         """
+        self.setup_mapper()
         stream = self.streams[name]
         stream.ABORT_AT_RECORD_COUNT = count  # it is tried out only: whole records, each by itself
         for breadcrumb, metadata in stream.metadata.items():
