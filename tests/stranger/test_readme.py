@@ -46,7 +46,9 @@ def test_console_lines_are_read_by_section(tmp_path):
 
 
 def test_a_script_shows_and_runs_each_line_to_the_first_that_fails():
-    script = readme.script(["echo one", "serve --for-ever", "false", "echo two"], {"serve": "echo served & wait"})
+    script = readme.script(
+        ["echo one", "serve --for-ever", "false", "echo two"], {"serve": "echo served & wait"}
+    )
 
     run = subprocess.run(["/bin/bash", "-c", script], capture_output=True, text=True, check=False)
 
