@@ -142,7 +142,9 @@ def test_a_bad_variable_is_named_in_one_line(start_epicor: Any, name: str, value
     }
     failed = run("--config=ENV", "--discover", **given, **{f"{prefix}{name}": value})
     assert failed.returncode == 1
-    assert f"Setting `{name.lower()}` (variable `{prefix}{name}`)" in failed.stderr.splitlines()[-1]
+    last = failed.stderr.splitlines()[-1]
+    assert f"Setting `{name.lower()}` " in last
+    assert f"`{name.lower()}` comes from {prefix}{name} in the environment." in last
     assert "Traceback" not in failed.stderr
 
 

@@ -20,8 +20,10 @@ KINDS = {
     "object": "object",
     "number": "decimal",
 }
-OF_OWN_PLUGINS = {"boolean": "boolean", "date_iso8601": "date_iso8601"}
-"""Other types are text to Meltano, whose traceback about a bad value names no setting; the plugin does."""
+OF_OWN_PLUGINS = {"date_iso8601": "date_iso8601"}
+"""Other types are text to Meltano, whose traceback names no setting and to which any word is false.
+
+The plugin names the setting."""
 BUILT_IN = ("stream_maps", "stream_map_config", "faker_config", "flattening_enabled", "flattening_max_depth")
 BUILT_IN_PREFIXES = ("flattening_",)
 LOCKED = '-c "${MELTANO_PROJECT_ROOT}/requirements.lock"'

@@ -149,6 +149,13 @@ def test_a_definition_declares_each_setting_and_which_are_secret():
     }
 
 
+def test_meltano_takes_each_value_as_it_is_written_and_leaves_its_type_to_the_plugin():
+    definitions = [json.loads(plugin.file.read_text(encoding="utf-8")) for plugin in PLUGINS]
+
+    kinds = {setting["kind"] for definition in definitions for setting in definition["settings"]}
+    assert kinds == {"string", "date_iso8601"}
+
+
 def test_a_definition_for_other_projects_installs_from_git_alone():
     tap = next(plugin for plugin in PLUGINS if plugin.name == "tap-mailchimp-webhooks")
     document = yaml.safe_load(other_projects.hub_file(tap))

@@ -148,7 +148,7 @@ MISTAKES: dict[str, tuple[Change, str, str]] = {
     ),
     "the way to log in is misspelled": (
         env(EPICOR_AUTH_METHOD="Basic"),
-        ("Setting `auth_method` (variable `EPICOR_AUTH_METHOD`) has no option 'Basic'. Is basic meant? "
+        ("Setting `auth_method` has no option 'Basic'. Is basic meant? "
         "Use one of basic, token_resource, oauth2, api_key. `auth_method` comes from EPICOR_AUTH_METHOD in "
         "{env}."),
         "",

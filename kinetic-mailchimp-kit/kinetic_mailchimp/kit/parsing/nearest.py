@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
-def is_meant(typed: str, allowed: Iterable[str]) -> str:
+def is_meant(typed: str, allowed: Iterable[str], likeness: float = 0.6) -> str:
     """A question for a message, with a blank behind it; empty where no name is near.
 
     Args:
         typed: The text.
         allowed: The names that it may be; capitals do not count.
+        likeness: From 0 to 1: how near a name must be, as `difflib` counts.
     """
     by_key = {name.casefold(): name for name in allowed}
-    near = get_close_matches(typed.strip().casefold(), by_key, 1)
+    near = get_close_matches(typed.strip().casefold(), by_key, 1, likeness)
     return f"Is {by_key[near[0]]} meant? " if near else ""

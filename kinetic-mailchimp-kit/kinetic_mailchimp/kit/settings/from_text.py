@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -18,10 +17,16 @@ def from_text(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str,
     A list is JSON or words between commas; one word or number alone is a list of one.
 
     Raises:
-        ConfigurationError: A value is none of its type, or none of its options; its setting is named, and the
-            variable that it came from.
+        ConfigurationError: A value is none of its type, or none of its options, or a name is nearly that of a
+            setting that is not set; the setting is named.
     """
     properties = schema.get("properties", {})
+    for name in sorted(config.keys() - properties.keys()):
+        unset = [f"`{one}`" for one in sorted(properties.keys() - config.keys())]
+        if near := is_meant(f"`{name}`", unset, _MISSPELLED):
+            raise ConfigurationError(
+                f"There is no setting `{name}`.", advice=f"{near}Correct it or remove it."
+            )
     return {
         name: _from_text(name, value, properties[name]) if name in properties else value
         for name, value in config.items()
@@ -47,7 +52,7 @@ def _from_text(name: str, value: Any, schema: Mapping[str, Any]) -> Any:  # noqa
     except ValueError:
         typed = "" if schema.get("secret") else f": {value!r:.{_MOST_SHOWN}}"
         raise ConfigurationError(
-            f"Setting `{name}`{_variable(name, value)} is not a valid {kind}{typed}.", advice=_ADVICE[kind]
+            f"Setting `{name}` is not a valid {kind}{typed}.", advice=_ADVICE[kind]
         ) from None
     options = schema.get("enum") or schema.get("items", {}).get("enum") or ()
     chosen = read if isinstance(read, list) else [read]
@@ -55,7 +60,7 @@ def _from_text(name: str, value: Any, schema: Mapping[str, Any]) -> Any:  # noqa
         # Without backquotes, which are for settings: `api_key` is a way to log in, too.
         allowed = [str(one) for one in options if one is not None]
         raise ConfigurationError(
-            f"Setting `{name}`{_variable(name, value)} has no option {wrong[0]!r:.{_MOST_SHOWN}}.",
+            f"Setting `{name}` has no option {wrong[0]!r:.{_MOST_SHOWN}}.",
             advice=f"{is_meant(str(wrong[0]), allowed)}Use one of {', '.join(allowed)}.",
         )
     return read
@@ -63,17 +68,8 @@ def _from_text(name: str, value: Any, schema: Mapping[str, Any]) -> Any:  # noqa
 
 _MOST_SHOWN = 60
 """Characters of a wrong value that a message shows."""
-
-
-def _variable(name: str, value: Any) -> str:  # noqa: ANN401 (JSON)
-    """The environment variable that a value came from, in parentheses; empty where none has it."""
-    found = (
-        variable
-        for variable, text in os.environ.items()
-        if variable.upper().endswith(name.upper()) and text == value
-    )
-    variable = min(found, key=len, default="")
-    return f" (variable `{variable}`)" if variable else ""
+_MISSPELLED = 0.85
+"""How like a setting that is not set an unknown name must be; a file may hold names of other plugins, too."""
 
 
 def _list(value: Any) -> list[Any]:  # noqa: ANN401 (JSON)

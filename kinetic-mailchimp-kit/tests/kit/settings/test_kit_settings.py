@@ -169,16 +169,27 @@ def test_a_value_that_came_as_text_has_the_type_of_its_setting(name, text, value
         ("auth_method", "kerberos", "Use one of basic, oauth2."),
     ],
 )
-def test_a_bad_value_names_its_setting_and_its_variable(monkeypatch, name, text, advice):
-    if isinstance(text, str):
-        monkeypatch.setenv(f"EPICOR_{name.upper()}", text)
+def test_a_bad_value_names_its_setting(name, text, advice):
     with pytest.raises(ConfigurationError) as caught:
         from_text({name: text}, SCHEMA)
     assert f"Setting `{name}`" in caught.value.message
-    assert (f"EPICOR_{name.upper()}" in caught.value.message) == isinstance(text, str)
     assert advice in caught.value.advice
     typed = text.rpartition(",")[2] if isinstance(text, str) else text
     assert repr(typed) in caught.value.message
+
+
+@pytest.mark.rule("R10")
+@pytest.mark.parametrize(
+    ("name", "meant"), [("dry_rnu", "dry_run"), ("page-size", "page_size"), ("Companies", "companies")]
+)
+def test_a_misspelled_name_of_a_setting_is_told_and_not_ignored(name, meant):
+    with pytest.raises(ConfigurationError) as caught:
+        from_text({name: "1"}, SCHEMA)
+    assert str(caught.value) == f"There is no setting `{name}`. Is `{meant}` meant? Correct it or remove it."
+
+
+def test_a_name_near_a_setting_that_is_set_is_of_another_plugin():
+    assert from_text({"page_size": "1", "page_sizes": "2"}, SCHEMA) == {"page_size": 1, "page_sizes": "2"}
 
 
 def test_a_bad_value_of_a_secret_is_not_shown():
