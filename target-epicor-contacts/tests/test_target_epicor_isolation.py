@@ -187,6 +187,14 @@ def test_answers_in_another_form_are_read(crowd: Any, update: Update, effect: di
     assert flagged(crowd) == set(PEOPLE)
 
 
+@pytest.mark.rule("R2")
+def test_numbers_that_came_as_text_go_back_with_the_whole_row(crowd: Any, update: Update) -> None:
+    effect = {"kind": "rewrite", "pattern": r'"SysRevID":\s*(\d+)', "text": r'"SysRevID":"\1"'}
+    crowd.epicor.control.faults({"match": {"method": "GET"}, "effect": effect})
+    crowd.deliver(*opt_outs(update), write_mode="rpc")
+    assert flagged(crowd) == set(PEOPLE)
+
+
 def test_an_answer_that_is_empty_once_is_asked_for_again(crowd: Any, update: Update) -> None:
     effect = {"kind": "answer", "status": 200}
     crowd.epicor.control.faults({"match": {"path": "CustCnts$", "nth": 2}, "effect": effect})

@@ -214,8 +214,9 @@ def _key(company: str, table: Table, row: Row) -> Row:
 
 
 def _refuse_stale(world: Kinetic, table: Table, key: Row, row: Row) -> None:
+    """Refuse a row that was written since it was read; its revision may be text, as some servers send it."""
     stored = world.store.get(table, key)
-    if stored is not None and row.get("SysRevID") != stored["SysRevID"]:
+    if stored is not None and str(row.get("SysRevID")) != str(stored["SysRevID"]):
         switches = world.switches
         raise EpicorError(
             switches.stale_status, switches.stale_message, switches.stale_error_type, table.name

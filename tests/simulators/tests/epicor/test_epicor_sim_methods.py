@@ -133,6 +133,13 @@ def test_update_writes_the_whole_row_and_refuses_a_stale_one(epicor: RunningEpic
     assert by_id(epicor, row)["Comment"] == "first"
 
 
+def test_update_takes_a_revision_back_as_the_text_that_some_servers_send(epicor: RunningEpicor) -> None:
+    row = by_id(epicor, first_contact(epicor))
+    changed = {**row, "SysRevID": str(row["SysRevID"]), "Comment": "as text", "RowMod": "U"}
+    epicor.request("POST", f"{CONTACT}/Update", json={"ds": {"CustCnt": [changed]}})
+    assert by_id(epicor, row)["Comment"] == "as text"
+
+
 def test_status_and_text_of_a_stale_row_are_switchable(start_epicor: StartEpicor) -> None:
     epicor = start_epicor(customers=10, stale_status=400, stale_message="Changed meanwhile.")
     row = {**first_contact(epicor), "SysRevID": 1, "RowMod": "U"}
