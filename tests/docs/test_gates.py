@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shlex
 
 import distributions
 import other_projects
@@ -154,6 +155,23 @@ def test_meltano_takes_each_value_as_it_is_written_and_leaves_its_type_to_the_pl
 
     kinds = {setting["kind"] for definition in definitions for setting in definition["settings"]}
     assert kinds == {"string", "date_iso8601"}
+
+
+@pytest.mark.parametrize(
+    "plugin", [plugin for plugin in PLUGINS if plugin.source], ids=lambda plugin: plugin.name
+)
+def test_a_plugin_is_installed_from_a_folder_whose_name_holds_a_blank(plugin):
+    words_of_pip = shlex.split(plugin.pip_url.replace("${MELTANO_PROJECT_ROOT}", "/my folder"))
+
+    place = f"/my folder/{plugin.source}"
+    assert words_of_pip == [
+        "-c",
+        "/my folder/requirements.lock",
+        "-b",
+        "/my folder/requirements.lock",
+        "-e",
+        place,
+    ]
 
 
 def test_a_definition_for_other_projects_installs_from_git_alone():

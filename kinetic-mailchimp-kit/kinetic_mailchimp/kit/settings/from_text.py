@@ -69,7 +69,7 @@ def _from_text(name: str, value: Any, schema: Mapping[str, Any]) -> Any:  # noqa
 _MOST_SHOWN = 60
 """Characters of a wrong value that a message shows."""
 _MISSPELLED = 0.85
-"""How like a setting that is not set an unknown name must be; a file may hold names of other plugins, too."""
+"""Likeness to a setting that is not set; names that are less like one may belong to another plugin."""
 
 
 def _list(value: Any) -> list[Any]:  # noqa: ANN401 (JSON)
