@@ -199,7 +199,7 @@ def test_the_evidence_of_consent_stands_after_retention_and_erasure(desk: Desk) 
     assert "in the trail, which has erased the personal data since" in {one.what for one in checks}
     left = desk.get(f"{path}/evidence.html")
     assert "a person whose data was erased" in left
-    assert "ada" not in left.casefold()
+    assert not re.search(r"\bada\b|lovelace", left, re.IGNORECASE)  # a digest may hold these letters
     number = next(n for n, entry in enumerate(facts["entries"]) if "unsubscribed" in entry["public"])
     for part, old, new in (
         ("public", "unsubscribed", "subscribed"),
