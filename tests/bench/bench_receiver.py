@@ -41,9 +41,7 @@ FOLLOWED = size(200, 10)
 TURNS = size(3, 1)
 RATE = 1000
 LEAST_PER_SECOND = 4000
-AIM_OF_THE_FLOOR = 1.8
-MOST_CPU_OF_THE_FLOOR = 2.4
-"""1.5 to 2.0 were measured, by the machine: the floor is little else than the web server."""
+MOST_CPU_OF_THE_FLOOR = 1.8
 MOST_P99_MS = 10.0
 MOST_FOLLOW_MS = 50.0
 MOST_OF_POSTGRES = 0.6
@@ -145,7 +143,7 @@ def _one(url: str, number: int) -> None:
     asyncio.run(once())
 
 
-def test_a_delivery_costs_little_more_than_a_bare_handler(tmp_path: Path) -> None:
+def test_a_delivery_costs_less_than_twice_a_bare_handler(tmp_path: Path) -> None:
     turns = []
     for turn in range(TURNS):
         folder = tmp_path / str(turn)
@@ -161,7 +159,7 @@ def test_a_delivery_costs_little_more_than_a_bare_handler(tmp_path: Path) -> Non
     print(
         f"\na delivery costs {receiver:.0f} µs of CPU: {receiver / floor:.2f} times a bare handler that "
         f"keeps nothing ({floor:.0f} µs), {receiver / sqlite:.2f} times one that commits to SQLite "
-        f"({sqlite:.0f} µs); the aim is {AIM_OF_THE_FLOOR}"
+        f"({sqlite:.0f} µs)"
     )
     assert SMOKE or receiver < MOST_CPU_OF_THE_FLOOR * floor
     assert SMOKE or receiver < sqlite
