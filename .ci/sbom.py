@@ -21,7 +21,7 @@ PLATFORMS: tuple[dict[str, str], ...] = (
     {"sys_platform": "darwin", "platform_system": "Darwin", "os_name": "posix"},
     {"sys_platform": "win32", "platform_system": "Windows", "os_name": "nt"},
 )
-"""Where else a distribution may be installed: the variables of markers that differ from this machine's."""
+"""Platforms on which a distribution may be installed: variables of markers that differ from those here."""
 
 
 @dataclass

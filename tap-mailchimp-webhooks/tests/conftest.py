@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -212,3 +213,12 @@ def wait_until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
 @pytest.fixture(name="wait_until")
 def wait_until_fixture() -> Callable[..., None]:
     return wait_until
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """The tap takes the signals of its process; this one's go on to pytest."""
+    kept = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for signum, handler in kept.items():
+        signal.signal(signum, handler)

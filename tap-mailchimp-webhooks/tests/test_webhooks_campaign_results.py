@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,8 @@ from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
 from simulators.mailchimp.testing import RunningMailchimp
 from tap_mailchimp_webhooks.streams.campaign_reports import result_record
 from tap_mailchimp_webhooks.tap import TapMailchimpWebhooks
+
+pytestmark = pytest.mark.usefixtures("handlers")
 
 PEOPLE = [f"person{number}@example.com" for number in range(5)]
 RESULTS = "campaign_results"
@@ -66,15 +66,6 @@ class Poller:
 
     def act(self, action: str, person: str, campaign: str, **details: Any) -> None:
         self.mailchimp.control.act(action, person, campaign_id=campaign, **details)
-
-
-@pytest.fixture(autouse=True)
-def handlers() -> Iterator[None]:
-    """The tap takes the signals of its process; this one's go on to pytest."""
-    kept = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for signum, handler in kept.items():
-        signal.signal(signum, handler)
 
 
 @pytest.fixture

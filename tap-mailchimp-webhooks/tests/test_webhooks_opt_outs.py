@@ -17,6 +17,8 @@ from simulators.mailchimp.testing import RunningMailchimp
 from tap_mailchimp_webhooks.streams.opt_outs import opt_out_record, present_opt_outs
 from tap_mailchimp_webhooks.tap import TapMailchimpWebhooks
 
+pytestmark = pytest.mark.usefixtures("handlers")
+
 PEOPLE = [f"person{number}@example.com" for number in range(8)]
 OPT_OUTS = "opt_outs"
 CONTACT_EVENTS = "contact_events"
@@ -60,15 +62,6 @@ class Tap:
         """Run it; the records of `opt_outs`."""
         messages = self.run(*(selected or (OPT_OUTS,)), **given)
         return [m["record"] for m in messages if m["type"] == "RECORD" and m["stream"] == OPT_OUTS]
-
-
-@pytest.fixture(autouse=True)
-def handlers() -> Iterator[None]:
-    """The tap takes the signals of its process; this one's go on to pytest."""
-    kept = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for signum, handler in kept.items():
-        signal.signal(signum, handler)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 from kinetic_mailchimp.kit.checks import FieldType, Finding, Verdict, note
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.parsing.nearest import is_meant
 
 _ANY: Final = {"type": ["string", "number", "integer", "boolean", "object", "null"]}
 _PROBES: Final[Mapping[str, tuple[Any, Any]]] = {
@@ -285,5 +285,4 @@ class BothSides:
 
 
 def _similar(name: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(name, list(known), 1)
-    return f"Is {found[0]} meant?" if found else "Correct its name, or leave it out."
+    return is_meant(name, known).rstrip() or "Correct its name, or leave it out."

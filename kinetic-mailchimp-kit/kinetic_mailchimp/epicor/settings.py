@@ -128,7 +128,7 @@ class EpicorSettings:
     )
     token_url: str = setting(
         "",
-        description="Where tokens come from. Without it: Epicor's identity provider for `oauth2`, "
+        description="The URL that tokens come from. Without it: Epicor's identity provider for `oauth2`, "
         "`TokenResource.svc` of the instance for `token_resource`.",
         parse=partial(web_url, setting="token_url"),
     )

@@ -65,7 +65,7 @@ def _strange_success(request: Request, answer: Answer) -> ConnectorError | None:
     is_json = answer.is_json or answer.body.lstrip()[:1] in {b"{", b"["}
     if answer.body and not is_json:
         return TransientError(
-            "What answered is not the Mailchimp API.", advice=WHO_ANSWERS, status=answer.status
+            "Another program than the Mailchimp API answered.", advice=WHO_ANSWERS, status=answer.status
         )
     if not isinstance(request, DocumentRequest):
         return None
@@ -205,7 +205,7 @@ def _not_found(request: Request, answer: Answer, problem: Mapping[str, Any]) -> 
             "audience's settings.",
             **details,
         )
-    what = "The member" if _MEMBER.search(path) else "What was asked for"
+    what = "The member" if _MEMBER.search(path) else "The resource"
     advice = "It may have been deleted meanwhile; the next run looks again."
     return NotFoundError(f"{what} does not exist.", advice=advice, **details)
 

@@ -62,13 +62,13 @@ class MailchimpSettings:
     )
     base_url: str = setting(
         "",
-        description="Where the API is, ending in `/3.0`. By default it follows from the data centre.",
+        description="The URL of the API, ending in `/3.0`. By default it follows from the data centre.",
         parse=_base_url,
     )
     metadata_url: str = setting(
         METADATA_URL,
         title="OAuth2 metadata URL",
-        description="Where the data centre of an access token is asked for. The API must be a host of "
+        description="The URL that tells the data centre of an access token. The API must be a host of "
         "Mailchimp's, or this host.",
         parse=partial(web_url, setting="metadata_url"),
     )

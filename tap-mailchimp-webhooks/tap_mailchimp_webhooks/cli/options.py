@@ -44,7 +44,7 @@ class AccountOptions(InboxSettings, AudienceSettings):
     )
     base_url: str = setting(
         "",
-        description="Where the API is, ending in /3.0. By default it follows from the data centre.",
+        description="The URL of the API, ending in /3.0. By default it follows from the data centre.",
         variables=["MAILCHIMP_BASE_URL"],
     )
 

@@ -9,7 +9,7 @@ from kinetic_mailchimp.audit import Decision, Run
 from kinetic_mailchimp.audit.state.ledger import LedgerChanges
 from kinetic_mailchimp.kit.errors import ConnectorError
 
-from target_epicor_contacts.audit.decisions import decide_unanswered
+from target_epicor_contacts.audit.unapplied import decide_unanswered
 from target_epicor_contacts.epicor.row_finder import RowFinder
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from target_epicor_contacts.applying.isolation import Attempt, Outcome, T, by_halves
 from target_epicor_contacts.applying.reading import BatchReader
 from target_epicor_contacts.audit.agreement import agreed_values, ended_writes, open_writes
-from target_epicor_contacts.audit.decisions import decide, decide_unapplied
+from target_epicor_contacts.audit.decisions import decide
 from target_epicor_contacts.audit.event_result import BatchResult
 from target_epicor_contacts.audit.ledger_changes import (
     Before,
@@ -25,6 +25,7 @@ from target_epicor_contacts.audit.ledger_changes import (
     claims_on_columns,
     ledger_changes,
 )
+from target_epicor_contacts.audit.unapplied import decide_unapplied
 from target_epicor_contacts.contract.contact_update import ContactUpdate
 from target_epicor_contacts.epicor.contact_creator import ContactCreator, NewContact
 from target_epicor_contacts.epicor.entities import EpicorRow

@@ -14,8 +14,9 @@ from typing_extensions import override
 
 from target_epicor_contacts.applying.isolation import Outcome
 from target_epicor_contacts.applying.pipeline import Dependencies, EventProcessor
-from target_epicor_contacts.audit.decisions import decide, decide_invalid
+from target_epicor_contacts.audit.decisions import decide
 from target_epicor_contacts.audit.event_result import BatchResult
+from target_epicor_contacts.audit.unapplied import decide_invalid
 from target_epicor_contacts.contract.campaign_result import CampaignResult, parse_result
 from target_epicor_contacts.contract.contact_update import InvalidUpdateError
 from target_epicor_contacts.epicor.entities import CONTACT

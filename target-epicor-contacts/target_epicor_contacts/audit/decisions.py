@@ -7,20 +7,18 @@ from itertools import groupby
 from typing import Any
 
 from kinetic_mailchimp.audit import Action, Decision
-from kinetic_mailchimp.kit.errors import ConnectorError
 from kinetic_mailchimp.kit.http.call import HttpCall
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 from msgspec.structs import replace
 
 from target_epicor_contacts.audit.event_result import BatchResult, EventResult
-from target_epicor_contacts.contract.campaign_result import RESULT_ID
-from target_epicor_contacts.contract.contact_update import ContactUpdate, InvalidUpdateError, parse_updates
+from target_epicor_contacts.contract.contact_update import ContactUpdate
 from target_epicor_contacts.epicor.entities import EMAIL
 from target_epicor_contacts.epicor.row_write import NotStoredError
 from target_epicor_contacts.rules.event_plan import EventPlan, PlannedChange
 from target_epicor_contacts.rules.policy import Rules
 from target_epicor_contacts.rules.row_owner import CUSTOMER_COLUMNS, SHARED_ADDRESS
-from target_epicor_contacts.settings import OnInvalid, Unmatched
+from target_epicor_contacts.settings import Unmatched
 
 RUN_ABORTED = "run_aborted"
 _WITHHELD = {
@@ -28,40 +26,6 @@ _WITHHELD = {
     CUSTOMER_COLUMNS: "Only customers have the address, and `write_customer_columns` is off",
 }
 FOUND_WRITTEN = "No usable answer came; a look found it written."
-
-
-def decide_unapplied(
-    stream: str,
-    records: Sequence[Mapping[str, Any]],
-    merge_fields: Mapping[str, str],
-    on_invalid: OnInvalid,
-) -> tuple[dict[int, ContactUpdate], dict[int, Decision]]:
-    """Decide about records that are not valid or ask for nothing.
-
-    Args:
-        stream: The stream that they came on.
-        records: In the order of arrival.
-        merge_fields: The setting of that name.
-        on_invalid: The setting of that name.
-
-    Returns:
-        The updates that are left to apply, and the decisions about the other records, by place in the batch.
-    """
-    updates: dict[int, ContactUpdate] = {}
-    decisions: dict[int, Decision] = {}
-    parsed = parse_updates(stream, records, merge_fields)
-    for index, (record, update) in enumerate(zip(records, parsed, strict=True)):
-        if isinstance(update, InvalidUpdateError):
-            decisions[index] = decide_invalid(stream, record, update, keep=on_invalid == "dead_letter")
-        elif update.is_empty:
-            detail = "The record has no status, no new address and no column to set."
-            reason = "nothing_to_write"
-            if record.get("confirmation") == "refuted":
-                reason, detail = "refuted", "Mailchimp does not show what the unsigned event says."
-            decisions[index] = _decision(update, Action.IGNORED, reason, detail)
-        else:
-            updates[index] = update
-    return updates, decisions
 
 
 def decide(event: EventPlan, batch: BatchResult, rules: Rules, unmatched: Unmatched) -> Decision:
@@ -85,44 +49,7 @@ def decide(event: EventPlan, batch: BatchResult, rules: Rules, unmatched: Unmatc
     )
 
 
-def decide_unanswered(aborted: Decision, record: Mapping[str, Any] | None, error: ConnectorError) -> Decision:
-    """The decision about a record whose person Kinetic cannot be asked about, while it answers about others.
-
-    Args:
-        aborted: The decision as it would be if the run had ended.
-        record: The record, for a dead letter; None where what it is about waits elsewhere.
-        error: What remained after all attempts.
-    """
-    detail = f"Every look-up of this address fails, and one of another does not. {error}"
-    return replace(aborted, reason="no_answer_about_it", detail=detail, dead_letter=record)
-
-
-def decide_invalid(
-    stream: str, record: Mapping[str, Any], error: InvalidUpdateError, *, keep: bool
-) -> Decision:
-    """The decision about a record that is not valid.
-
-    Args:
-        stream: The stream that it came on.
-        record: The record.
-        error: The error in it.
-        keep: Whether it is kept for replay.
-    """
-    email, status = record.get("email"), record.get("contact_status")
-    event_id = record.get("event_id") or record.get(RESULT_ID)
-    return Decision(
-        stream=stream,
-        action=Action.QUARANTINED if keep else Action.SKIPPED,
-        reason=error.reason,
-        detail=str(error),
-        subject=email if isinstance(email, str) and email else None,
-        event_id=str(event_id) if event_id else None,
-        consent=status if isinstance(status, str) and status else None,
-        dead_letter=record if keep else None,
-    )
-
-
-def _decision(
+def decision_about(
     update: ContactUpdate,
     action: Action,
     reason: str,
@@ -130,6 +57,16 @@ def _decision(
     call: HttpCall | None = None,
     payload: Mapping[str, Any] | None = None,
 ) -> Decision:
+    """A decision about an update, with what the update itself tells.
+
+    Args:
+        update: The update.
+        action: The outcome.
+        reason: Why, as a code.
+        detail: Why, in words.
+        call: The end of the call, where there was one.
+        payload: What was sent.
+    """
     return Decision(
         stream=update.stream,
         action=action,
@@ -150,20 +87,20 @@ def _decision(
 def _failure(result: EventResult) -> Decision | None:
     event, update, batch = result.event, result.update, result.batch
     if event.error:
-        return _decision(update, Action.FAILED, "invalid_value", str(event.error))
+        return decision_about(update, Action.FAILED, "invalid_value", str(event.error))
     if result.is_open:
-        return _decision(update, Action.FAILED, RUN_ABORTED, str(batch.fatal or ""), result.fatal_call)
+        return decision_about(update, Action.FAILED, RUN_ABORTED, str(batch.fatal or ""), result.fatal_call)
     created = batch.new_contacts.get(update.key)
     if not event.matched and created and created.refused:
         detail = f"No contact could be made: {created.refused}"
         reason = _reason_of(created.refused)
-        return _decision(update, Action.FAILED, reason, detail, created.call, created.sent or None)
+        return decision_about(update, Action.FAILED, reason, detail, created.call, created.sent or None)
     for change, refusal in result.refused.items():
         detail = f"{change.row_id}: {refusal}"
-        return _decision(update, Action.FAILED, _reason_of(refusal), detail, result.call_of(change))
+        return decision_about(update, Action.FAILED, _reason_of(refusal), detail, result.call_of(change))
     for row_id, error in result.failed_evidence:
         call = HttpCall.of_failure(error)
-        return _decision(update, Action.FAILED, "evidence_failed", f"{row_id}: {error}", call)
+        return decision_about(update, Action.FAILED, "evidence_failed", f"{row_id}: {error}", call)
     return None
 
 
@@ -171,7 +108,7 @@ def _success(result: EventResult, rules: Rules) -> Decision | None:
     event, update, call = result.event, result.update, result.only_call
     if result.has_new_row:
         call = result.new_contact.call if result.new_contact else call
-        return _decision(
+        return decision_about(
             update, Action.CREATED, "no_row", "A contact was made for a person who had none.", call
         )
     if not result.stored:
@@ -181,14 +118,14 @@ def _success(result: EventResult, rules: Rules) -> Decision | None:
     detail = _notes(event, written)
     columns = {change.column: change.after for change in result.stored}
     if EMAIL in columns:
-        return _decision(update, Action.MOVED, "address_changed", detail, call)
+        return decision_about(update, Action.MOVED, "address_changed", detail, call)
     if columns.get(rules.flag_column) is rules.flag_value:
         detail = _notes(event, f"{written} {_cause(update)}".rstrip())
         reason = event.reason or (update.status.value if update.status else "pending_status")
-        return _decision(update, Action.FLAGGED, reason, detail, call)
+        return decision_about(update, Action.FLAGGED, reason, detail, call)
     if rules.flag_column in columns:
-        return _decision(update, Action.CLEARED, event.reason or "subscribed_again", detail, call)
-    return _decision(update, Action.UPDATED, "fields_differ", detail, call)
+        return decision_about(update, Action.CLEARED, event.reason or "subscribed_again", detail, call)
+    return decision_about(update, Action.UPDATED, "fields_differ", detail, call)
 
 
 def _nothing_written(result: EventResult, unmatched: Unmatched) -> Decision:
@@ -196,7 +133,7 @@ def _nothing_written(result: EventResult, unmatched: Unmatched) -> Decision:
     if not result.rows and not event.superseded and not event.ignored:
         reason = "row_gone" if event.matched else "no_row"
         action = {"ignore": Action.IGNORED, "create": Action.CREATED}.get(unmatched, Action.UNMATCHED)
-        return _decision(event.update, action, reason, "No row in Epicor has this address.")
+        return decision_about(event.update, action, reason, "No row in Epicor has this address.")
     table = (
         (event.ignored, Action.IGNORED, event.ignored),
         (event.overtaken, Action.SUPERSEDED, "newer_event_in_batch"),
@@ -213,7 +150,7 @@ def _nothing_written(result: EventResult, unmatched: Unmatched) -> Decision:
         (True, Action.UNCHANGED, "already_so"),
     )
     action, reason = next((action, reason) for fits, action, reason in table if fits)
-    return _decision(event.update, action, reason, _notes(event))
+    return decision_about(event.update, action, reason, _notes(event))
 
 
 def _created(result: EventResult) -> Iterable[Decision]:

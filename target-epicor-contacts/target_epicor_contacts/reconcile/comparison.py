@@ -9,8 +9,9 @@ from kinetic_mailchimp.audit import AuditTrail, Run
 from kinetic_mailchimp.audit.state.flag_state import FlagState
 from kinetic_mailchimp.kit.errors import ConnectorError
 
-from target_epicor_contacts.audit.decisions import decide, decide_unapplied
+from target_epicor_contacts.audit.decisions import decide
 from target_epicor_contacts.audit.event_result import BatchResult
+from target_epicor_contacts.audit.unapplied import decide_unapplied
 from target_epicor_contacts.contract.contact_update import ContactUpdate
 from target_epicor_contacts.epicor.entities import EpicorRow
 from target_epicor_contacts.epicor.row_finder import RowFinder

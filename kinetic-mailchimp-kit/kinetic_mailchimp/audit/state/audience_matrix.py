@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import Final
 
 from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.parsing.nearest import is_meant
 from kinetic_mailchimp.kit.settings.declaration import setting
 
 AUDIENCES_NAMESPACE: Final = "target-mailchimp/audiences"
@@ -52,10 +52,10 @@ def company_of(row: str) -> str:
     return company if slash else ""
 
 
-def similar(name: str, known: Iterable[str]) -> str:
+def _known(name: str, known: Iterable[str]) -> str:
     """The name that may be meant by one that is not known, or all that are."""
-    found = difflib.get_close_matches(name, list(known), 1)
-    return f"Is {found[0]} meant?" if found else f"Known are: {', '.join(sorted(known)) or 'none'}."
+    known = sorted(known)
+    return is_meant(name, known).rstrip() or f"Known are: {', '.join(known) or 'none'}."
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class AudienceMatrix:
             raise ConfigurationError(
                 f"`audiences_by_company` says nothing about company {company}.",
                 advice=f"Name its audiences, or write `{company}: []` to leave its rows out. "
-                f"{similar(company, self.audiences_by_company)}",
+                f"{_known(company, self.audiences_by_company)}",
             )
         return self.audiences_by_company[company]
 
@@ -133,7 +133,7 @@ class AudienceMatrix:
         for unknown in sorted(self.audiences_by_company.keys() - set(companies)):
             raise ConfigurationError(
                 f"`audiences_by_company` names company {unknown}, which `companies` does not have.",
-                advice=similar(unknown, companies),
+                advice=_known(unknown, companies),
             )
 
     def check_matrix(self) -> None:
@@ -168,5 +168,5 @@ class AudienceMatrix:
         for unknown in sorted(set(list_ids) - self.fed_audiences):
             raise ConfigurationError(
                 f"`{name}` names audience {unknown}, which `audiences_by_company` does not have.",
-                advice=similar(unknown, self.fed_audiences),
+                advice=_known(unknown, self.fed_audiences),
             )

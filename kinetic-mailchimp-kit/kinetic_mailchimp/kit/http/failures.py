@@ -139,7 +139,7 @@ def ambiguous_if_write(request: Request, error: ConnectorError) -> ConnectorErro
         return error
     return AmbiguousWriteError(
         error.message,
-        advice="Whether it was written is not known: look before it is sent again.",
+        advice="It may have been written: look before it is sent again.",
         status=error.status,
         code=error.code,
         request_id=error.request_id,

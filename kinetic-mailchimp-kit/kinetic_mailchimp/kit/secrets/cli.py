@@ -122,7 +122,7 @@ def _given_secret() -> str:
         )
     if is_encrypted(clear):
         raise ConfigurationError(
-            "What is on standard input is encrypted already.", advice="Give the secret in clear."
+            "The text on standard input is encrypted already.", advice="Give the secret in clear."
         )
     return clear
 
