@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -88,6 +89,7 @@ class Callback:
         self._clock = clock
         self._code: str | None = None
         self._refusal: str | None = None
+        self._answering = threading.Lock()
         port = 80 if parts.port is None else parts.port
         try:
             self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
@@ -114,6 +116,8 @@ class Callback:
                     raise TransientError("Nobody agreed in time.", advice="Run the command again.")
                 self._server.timeout = min(left, 1.0)
                 self._server.handle_request()
+            with self._answering:
+                pass  # the person gets all of the page: its thread would end with the process
         if self._code is None:
             raise CredentialsError(
                 f"Mailchimp did not give access: {self._refusal}.",
@@ -140,19 +144,20 @@ class Callback:
         return HTTPStatus.OK, _REFUSED
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        take = self._take
+        take, answering = self._take, self._answering
 
         class Handler(BaseHTTPRequestHandler):
             timeout = _SECONDS_OF_SILENCE
 
             def do_GET(self) -> None:
-                status, text = take(self.path)
-                body = text.encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "text/plain; charset=utf-8")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                with answering:
+                    status, text = take(self.path)
+                    body = text.encode()
+                    self.send_response(status)
+                    self.send_header("Content-Type", "text/plain; charset=utf-8")
+                    self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
 
             @override
             def log_message(self, format: str, *args: object) -> None:
