@@ -9,7 +9,15 @@ from typing import Any
 
 import click
 
-from kinetic_mailchimp.audit.cli.common import opened, plugin_option, since_option, until_option, writing_to
+from kinetic_mailchimp.audit.cli.common import (
+    format_option,
+    opened,
+    output_option,
+    plugin_option,
+    since_option,
+    until_option,
+    writing_to,
+)
 from kinetic_mailchimp.audit.dead_letters.replay import send_records
 from kinetic_mailchimp.audit.privacy.erasure import Erasure, export_person
 from kinetic_mailchimp.audit.privacy.erasure import erase as erase_person
@@ -117,17 +125,12 @@ def _delete_in_mailchimp(list_id: str, email: str) -> str:
 
 
 @click.command()
-@since_option
+@since_option()
 @until_option
 @plugin_option
 @click.option("--email", help="Only what erase would remove: the person's entries, dead letters and ledger.")
-@click.option("--format", "style", type=click.Choice(["json", "csv"]), default="json", show_default=True)
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
-    default="-",
-    help="A file, for its owner alone; default stdout.",
-)
+@format_option("json", "csv")
+@output_option
 @click.pass_context
 def export(ctx: click.Context, /, email: str | None, style: str, output: Path, **criteria: Any) -> None:  # noqa: ANN401 - click hands them over
     """Write every decision, oldest first; or all that is known about one person."""

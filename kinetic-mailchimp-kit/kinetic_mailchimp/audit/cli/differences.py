@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import click
 
-from kinetic_mailchimp.audit.cli.common import opened, run_or_newest
+from kinetic_mailchimp.audit.cli.common import format_option, number_argument, opened, run_or_newest
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
 from kinetic_mailchimp.audit.reading.reports.differences import (
     COLUMNS,
@@ -20,15 +20,12 @@ from kinetic_mailchimp.audit.reading.reports.export import csv_lines
 from kinetic_mailchimp.audit.reading.runs import RunView
 from kinetic_mailchimp.audit.trail.decision import LEFT
 
-number_argument = click.argument("number", type=int, required=False)
-format_option = click.option(
-    "--format", "style", type=click.Choice(["text", "csv", "html"]), default="text", show_default=True
-)
+_format_option = format_option("text", "csv", "html")
 
 
 @click.command()
 @number_argument
-@format_option
+@_format_option
 @click.pass_context
 def diff(ctx: click.Context, number: int | None, style: str) -> None:
     """Show what run NUMBER, or the last one, changed or would change."""
@@ -40,7 +37,7 @@ def diff(ctx: click.Context, number: int | None, style: str) -> None:
 
 @click.command()
 @number_argument
-@format_option
+@_format_option
 @click.pass_context
 def skipped(ctx: click.Context, number: int | None, style: str) -> None:
     """Show whom run NUMBER, or the last one, left out, and why."""

@@ -10,7 +10,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from kinetic_mailchimp.audit.cli.common import opened
+from kinetic_mailchimp.audit.cli.common import format_option, opened
 from kinetic_mailchimp.audit.cli.tables import make_console
 from kinetic_mailchimp.audit.reading.formatting import count_of, format_time
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, EntryView, entries
@@ -24,16 +24,6 @@ from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
 ACCEPT_VARIABLE: Final = "AUDIT_DRIFT_ACCEPT"
 LIMIT_VARIABLE: Final = "AUDIT_ALERT_DRIFT"
 
-accept_option = click.option(
-    "--accept",
-    type=click.Choice([kind.value for kind in Drift]),
-    multiple=True,
-    envvar=ACCEPT_VARIABLE,
-    show_envvar=True,
-    metavar="KIND",
-    help=f"Differences of this kind do not count; several times. Kinds: {', '.join(map(str, Drift))}.",
-)
-
 
 @click.command()
 @click.option(
@@ -45,15 +35,16 @@ accept_option = click.option(
     show_default=True,
     help="So many differences may be.",
 )
-@accept_option
 @click.option(
-    "--format",
-    "style",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
-    show_default=True,
-    help="Counts as a table, or every difference as JSON or CSV.",
+    "--accept",
+    type=click.Choice([kind.value for kind in Drift]),
+    multiple=True,
+    envvar=ACCEPT_VARIABLE,
+    show_envvar=True,
+    metavar="KIND",
+    help=f"Differences of this kind do not count; several times. Kinds: {', '.join(map(str, Drift))}.",
 )
+@format_option("table", "json", "csv", about="Counts as a table, or every difference as JSON or CSV.")
 @click.pass_context
 def drift(ctx: click.Context, limit: int, accept: tuple[str, ...], style: str) -> None:
     """Show how far both systems differed when they were compared last (`meltano run reconcile`).

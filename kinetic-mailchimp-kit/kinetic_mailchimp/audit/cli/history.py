@@ -6,7 +6,14 @@ import sys
 
 import click
 
-from kinetic_mailchimp.audit.cli.common import opened, plugin_option, run_or_newest
+from kinetic_mailchimp.audit.cli.common import (
+    format_option,
+    limit_option,
+    number_argument,
+    opened,
+    plugin_option,
+    run_or_newest,
+)
 from kinetic_mailchimp.audit.cli.tables import make_console, print_history, runs_table
 from kinetic_mailchimp.audit.reading.formatting import count_of, format_counts, format_time, printable
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
@@ -21,8 +28,8 @@ from kinetic_mailchimp.audit.reading.runs import correlated_runs, latest_runs, r
     metavar="ID",
     help="Only the runs that one command started, with MELTANO_RUN_ID as its id; JSON counts them by stream.",
 )
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
-@click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@limit_option(20)
+@format_option("table", "json")
 @click.pass_context
 def runs(ctx: click.Context, plugin: str | None, correlation: str | None, limit: int, style: str) -> None:
     """List the newest runs, with the counts of their decisions."""
@@ -39,10 +46,8 @@ def runs(ctx: click.Context, plugin: str | None, correlation: str | None, limit:
 
 
 @click.command()
-@click.argument("number", type=int, required=False)
-@click.option(
-    "--limit", type=click.IntRange(1), default=50, show_default=True, help="The first that it decided."
-)
+@number_argument
+@limit_option(50, "The first that it decided.")
 @click.pass_context
 def run(ctx: click.Context, number: int | None, limit: int) -> None:
     """Show run NUMBER, or the newest one, and its decisions."""

@@ -9,7 +9,7 @@ from typing import Final
 import click
 from rich.table import Table
 
-from kinetic_mailchimp.audit.cli.common import opened
+from kinetic_mailchimp.audit.cli.common import format_option, opened
 from kinetic_mailchimp.audit.cli.tables import make_console
 from kinetic_mailchimp.audit.reading.formatting import count_of, format_time, printable
 from kinetic_mailchimp.audit.reading.reports.export import csv_lines
@@ -36,13 +36,11 @@ _MOST_ROWS: Final = 50
     multiple=True,
     help="Only these flaws; may be repeated.",
 )
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
-    show_default=True,
-    help=f"Counts and the first {_MOST_ROWS} rows as a table, or every row as JSON or CSV.",
+@format_option(
+    "table",
+    "json",
+    "csv",
+    about=f"Counts and the first {_MOST_ROWS} rows as a table, or every row as JSON or CSV.",
 )
 @click.pass_context
 def quality(ctx: click.Context, rep: str | None, kinds: tuple[str, ...], style: str) -> None:

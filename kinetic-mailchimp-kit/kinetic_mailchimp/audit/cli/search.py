@@ -8,6 +8,7 @@ import click
 
 from kinetic_mailchimp.audit.cli.common import (
     format_option,
+    limit_option,
     opened,
     plugin_option,
     show_or_export,
@@ -30,12 +31,10 @@ _ACTIONS: Final = [action.value for action in Action]
     "--action", type=click.Choice(_ACTIONS), metavar="ACTION", help=f"One of {', '.join(_ACTIONS)}."
 )
 @plugin_option
-@since_option
+@since_option()
 @until_option
-@click.option(
-    "--limit", type=click.IntRange(1), default=100, show_default=True, help="The newest that match."
-)
-@format_option
+@limit_option(100, "The newest that match.")
+@format_option("table", "json", "csv")
 @click.pass_context
 def search(ctx: click.Context, /, text: str | None, style: str, **criteria: Any) -> None:  # noqa: ANN401 - the options, by name
     """Find decisions, newest first.
@@ -54,8 +53,8 @@ def search(ctx: click.Context, /, text: str | None, style: str, **criteria: Any)
 
 @click.command()
 @plugin_option
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
-@format_option
+@limit_option(100)
+@format_option("table", "json", "csv")
 @click.pass_context
 def failures(ctx: click.Context, style: str, plugin: str | None, limit: int) -> None:
     """List dead letters that wait to be replayed, oldest first."""

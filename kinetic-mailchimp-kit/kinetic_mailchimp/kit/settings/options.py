@@ -65,9 +65,9 @@ def _option(setting: Setting, prefix: str, name: str) -> Callable[[Command], Com
     given: dict[str, Any] = {
         "envvar": variables_of(setting, prefix),
         "show_envvar": True,
-        "help": _as_plain_text(declared.description),
+        "help": declared.description.replace("`", ""),
         "metavar": declared.metavar or None,
-        "callback": _parsed_once(declared.parse) if declared.parse else None,
+        "callback": parsed_by(declared.parse, keeps_text=True) if declared.parse else None,
     }
     default = setting.json_default
     if default is REQUIRED:
@@ -105,21 +105,21 @@ def _number_or_text(kind: Any, schema: Mapping[str, Any]) -> click.ParamType[Any
     return (click.IntRange if kind is int else click.FloatRange)(least, most, **is_open)
 
 
-def _parsed_once(
-    parse: Callable[[Any], Any],
-) -> Callable[[click.Context, click.Parameter, Any], Any]:
-    """Refuse a value while the options are read, where click names the option; `read` parses it again."""
+def parsed_by(parse: Callable[[Any], Any], *, keeps_text: bool = False) -> Callable[..., Any]:
+    """A callback of an option that parses its value; of one that cannot be read, click names the option.
 
-    def check(_context: click.Context, _option: click.Parameter, value: Any) -> Any:  # noqa: ANN401 (click's form)
-        if value not in (None, ""):
-            try:
-                parse(value)
-            except ValueError as error:
-                raise click.BadParameter(f"{error}.") from error
-        return value
+    Args:
+        parse: Makes a value of the text; raises `ValueError`.
+        keeps_text: Whether the text is only checked, as `read` parses it again; an empty one is one not set.
+    """
 
-    return check
+    def convert(_context: click.Context, _option: click.Parameter, value: Any) -> Any:  # noqa: ANN401 (click's form)
+        if value is None or (keeps_text and value == ""):
+            return value
+        try:
+            parsed = parse(value)
+        except ValueError as error:
+            raise click.BadParameter(f"{str(error).rstrip('.')}.") from error
+        return value if keeps_text else parsed
 
-
-def _as_plain_text(markdown: str) -> str:
-    return markdown.replace("`", "")
+    return convert
