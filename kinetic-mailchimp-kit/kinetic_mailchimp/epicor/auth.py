@@ -168,11 +168,9 @@ def read_token(answer: Answer, url_from: str = "token_url") -> Token:
     Raises:
         ConfigurationError: There is none in it.
     """
-    try:
-        document = answer.document
-    except ValueError:
-        document = _token_xml(answer.text)
-    fields = document if isinstance(document, dict) else {}
+    fields = answer.json_object or dict(
+        re.findall(r"<(?:\w+:)?(AccessToken|ExpiresIn)\b[^<>]*>([^<]+)<", answer.text)
+    )
     names = {str(name).replace("_", "").lower(): value for name, value in fields.items()}
     value = names.get("accesstoken")
     if not isinstance(value, str) or not value:
@@ -184,10 +182,6 @@ def read_token(answer: Answer, url_from: str = "token_url") -> Token:
     except (TypeError, ValueError):
         lifetime = ASSUMED_LIFETIME
     return Token(value, max(lifetime, 0.0))
-
-
-def _token_xml(text: str) -> dict[str, str]:
-    return dict(re.findall(r"<(?:\w+:)?(AccessToken|ExpiresIn)\b[^<>]*>([^<]+)<", text))
 
 
 _URL = "{url}"
@@ -233,19 +227,12 @@ def classify_token(
     problem = read_problem(answer)
     if answer.status < 300 and not problem.is_html:  # noqa: PLR2004 (every 2xx)
         return None
-    oauth_error = answer.document.get("error") if answer.is_json and _is_object(answer) else None
-    if isinstance(oauth_error, str):
+    oauth_error = (answer.json_object or {}).get("error")
+    if answer.is_json and isinstance(oauth_error, str):
         problem = type(problem)(problem.status, problem.message, error_type=oauth_error)
     error = to_error(problem, answer, _TOKEN_RULES)
     error.advice = error.advice.replace(_URL, url_from)
     return error
-
-
-def _is_object(answer: Answer) -> bool:
-    try:
-        return isinstance(answer.document, Mapping)
-    except ValueError:
-        return False
 
 
 def _fixed_headers(settings: EpicorSettings) -> dict[str, str]:

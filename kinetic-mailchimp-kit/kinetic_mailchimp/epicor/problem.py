@@ -56,13 +56,7 @@ def read_problem(answer: Answer) -> Problem:
         found = _REFUSED_BY_IIS.search(text) if answer.status <= HTTPStatus.INTERNAL_SERVER_ERROR else None
         return Problem(answer.status, error_type=found[0] if found else "", is_html=True)
     if answer.is_json or text.startswith("{"):
-        try:
-            document = answer.document
-        except ValueError:
-            return Problem(answer.status)
-        return (
-            _from_json(answer.status, document) if isinstance(document, Mapping) else Problem(answer.status)
-        )
+        return _from_json(answer.status, answer.json_object or {})
     if text.startswith("<"):
         return _from_xml(answer.status, text)
     return Problem(answer.status, _shortened(text))

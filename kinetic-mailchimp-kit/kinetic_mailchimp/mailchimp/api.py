@@ -76,7 +76,7 @@ class MailchimpApi:
                 authorized=False,
             )
         )
-        document: Document = answer.document if isinstance(answer.document, dict) else {}
+        document = dict(answer.json_object or {})
         if "api_endpoint" not in document:
             raise CredentialsError(
                 "Mailchimp does not know the access token: it was revoked, or is not complete.",

@@ -67,30 +67,15 @@ def _strange_success(request: Request, answer: Answer) -> ConnectorError | None:
         return TransientError(
             "Another program than the Mailchimp API answered.", advice=WHO_ANSWERS, status=answer.status
         )
-    if not isinstance(request, DocumentRequest):
+    if not isinstance(request, DocumentRequest) or answer.json_object is not None:
         return None
-    try:
-        is_object = isinstance(answer.document, dict)
-    except ValueError:
-        is_object = False
-    return (
-        None
-        if is_object
-        else TransientError(
-            "The answer is not a whole JSON object.", advice=WHO_ANSWERS, status=answer.status
-        )
-    )
+    return TransientError("The answer is not a whole JSON object.", advice=WHO_ANSWERS, status=answer.status)
 
 
 def _problem(answer: Answer) -> Mapping[str, Any] | None:
     """The body of an error, when it is one of Mailchimp's own."""
-    if not (answer.is_json and answer.body):
-        return None
-    try:
-        document = answer.document
-    except ValueError:
-        return None
-    return document if isinstance(document, dict) and ("title" in document or "detail" in document) else None
+    document = answer.json_object if answer.is_json else None
+    return document if document and ("title" in document or "detail" in document) else None
 
 
 def _without_problem(request: Request, answer: Answer) -> ConnectorError:

@@ -196,24 +196,15 @@ _TOKEN_ERRORS = {
 }
 
 
-def _holds_token(answer: Answer) -> bool:
-    try:
-        return isinstance(answer.document["access_token"], str)
-    except (ValueError, KeyError, TypeError):
-        return False
-
-
 def _classify_token(request: Request, answer: Answer) -> ConnectorError | None:
-    if answer.status == HTTPStatus.OK and answer.is_json and _holds_token(answer):
+    told = answer.json_object or {}
+    if answer.status == HTTPStatus.OK and answer.is_json and isinstance(told.get("access_token"), str):
         return None
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         return TransientError(
             f"{request}: Mailchimp cannot answer now.", advice="Run the command again.", status=answer.status
         )
-    try:
-        error = str(answer.document["error"])
-    except (ValueError, KeyError, TypeError):
-        error = "no reason was given"
+    error = str(told.get("error") or "no reason was given")
     return CredentialsError(
         f"Mailchimp gives no token: {_TOKEN_ERRORS.get(error, error)}",
         advice="Check --client-id, --client-secret and --redirect-uri against the registered application.",

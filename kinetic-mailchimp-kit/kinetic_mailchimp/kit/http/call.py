@@ -105,6 +105,14 @@ class Answer:
         return self.parse(self.body)
 
     @property
+    def json_object(self) -> Mapping[str, Any] | None:
+        """The JSON object in the body; None where it is anything else."""
+        try:
+            return self.document if isinstance(self.document, Mapping) else None
+        except ValueError:
+            return None
+
+    @property
     def request_id(self) -> str | None:
         """The server's own id of the call, where it names one as Mailchimp does."""
         return message(self.headers.get("X-Request-Id", ""), LONGEST_ID) or None
