@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.dead_letters.closing import OpenLetter, Place, find_open
-from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, runs, stream_schemas
+from kinetic_mailchimp.audit.storage.schema import at_entry, dead_letters, decisions, runs, stream_schemas
 from kinetic_mailchimp.audit.trail.administration import CORRECT, administrative_run
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
@@ -63,7 +63,7 @@ def read_letter(trail: AuditTrail, place: Place) -> LetterRecord:
     query = (
         sa.select(decisions, runs.c.plugin, runs.c.source_system, runs.c.destination_system)
         .join(runs, runs.c.id == decisions.c.run_id)
-        .where(decisions.c.run_id == place.run_id, decisions.c.seq == place.seq)
+        .where(at_entry(decisions, place.run_id, place.seq))
     )
     with trail.database.reading() as connection:
         entry = {str(name): value for name, value in connection.execute(query).mappings().one().items()}
@@ -156,7 +156,7 @@ def correct(trail: AuditTrail, found: LetterRecord, values: Mapping[str, Any], *
 
     def check(connection: sa.Connection) -> None:
         query = sa.select(dead_letters.c.state, dead_letters.c.result_run_id).where(
-            dead_letters.c.run_id == note.run_id, dead_letters.c.seq == note.seq
+            at_entry(dead_letters, note.run_id, note.seq)
         )
         if connection.execute(query).one_or_none() != (CORRECTED, run.id):
             raise TransientError(

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.reading.dead_letters import waiting_plugins
 from kinetic_mailchimp.audit.reading.runs import RunView
-from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, same_person
+from kinetic_mailchimp.audit.storage.schema import at_entry, dead_letters, decisions, same_person
 from kinetic_mailchimp.audit.trail.letter_states import WAITING_STATES
 
 PAGE: Final = 50
@@ -86,7 +86,7 @@ def at(keys: Iterable[Key], entry: sa.FromClause) -> sa.ColumnElement[bool]:
         keys: The keys.
         entry: The table `decisions` or an alias of it.
     """
-    return sa.or_(*(sa.and_(entry.c.run_id == key.run_id, entry.c.seq == key.seq) for key in keys))
+    return sa.or_(*(at_entry(entry, key.run_id, key.seq) for key in keys))
 
 
 def of_person(connection: sa.Connection, person: bytes, start: Key | None) -> Listing:

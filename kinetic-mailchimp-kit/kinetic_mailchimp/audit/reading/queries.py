@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.storage.schema import (
     ENTRY_JOIN,
+    at_entry,
     dead_letters,
     decisions,
     disable_index,
@@ -93,11 +94,9 @@ ENTRY_COLUMNS: Final = tuple(name for name in EntryView.__dataclass_fields__ if 
 
 closing = decisions.alias("closing")
 """The entry that records who closed or corrected a dead letter, and why."""
-CLOSING_JOIN: Final = (
-    dead_letters.c.state.in_((CLOSED, CORRECTED))
-    & (closing.c.run_id == dead_letters.c.result_run_id)
-    & (closing.c.seq == dead_letters.c.result_seq)
-)
+CLOSING_JOIN: Final = at_entry(
+    closing, dead_letters.c.result_run_id, dead_letters.c.result_seq
+) & dead_letters.c.state.in_((CLOSED, CORRECTED))
 RUN_COLUMNS: Final = (
     *(runs.c[name] for name in _OF_RUN),
     decisions.c.salt.is_(None).label("erased"),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import sqlalchemy as sa
 
-from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions
+from kinetic_mailchimp.audit.storage.schema import at_entry, dead_letters, decisions
 from kinetic_mailchimp.audit.trail.decision import Action
 from kinetic_mailchimp.audit.trail.letter_states import CLOSED, IN_FLIGHT, OPEN
+from kinetic_mailchimp.kit.errors import TransientError
 
 NOTED: Final = (Action.ERASED, Action.PRUNED, Action.KEPT, Action.REPLAYED, Action.CLOSED)
 """The actions of entries that refer to others."""
@@ -94,18 +95,43 @@ class Notes:
         self.replayed[note] = (state, None if state == OPEN else dispatched_in)
 
 
-def delete_entries(connection: sa.Connection, notes: Sequence[EntryNote]) -> None:
-    """Delete single entries and their dead letters.
+def change_state(
+    connection: sa.Connection,
+    place: EntryNote,
+    expected: str,
+    values: Mapping[str, object],
+    advice: str = "Another replay or an erasure is at work: see `sync-audit failures`, and start again.",
+) -> None:
+    """Change the state of a dead letter.
 
     Args:
         connection: A writing transaction.
-        notes: Which entries.
+        place: Its entry.
+        expected: The state that it must be in.
+        values: The new state, and what belongs to it.
+        advice: For the error.
+
+    Raises:
+        TransientError: It is in another state by now.
     """
-    keys = [{"of_run": note.run_id, "at_seq": note.seq} for note in notes]
-    for table in (decisions, dead_letters):
-        connection.execute(
-            sa.delete(table).where(
-                table.c.run_id == sa.bindparam("of_run"), table.c.seq == sa.bindparam("at_seq")
-            ),
-            keys,
+    unchanged = at_entry(dead_letters, place.run_id, place.seq) & (dead_letters.c.state == expected)
+    if connection.execute(sa.update(dead_letters).where(unchanged).values(**values)).rowcount != 1:
+        raise TransientError(
+            f"The dead letter {place.run_id}/{place.seq} is not {expected} any more.", advice=advice
         )
+
+
+def at_notes(table: sa.Table) -> sa.ColumnElement[bool]:
+    """A condition for rows whose places `keys_of` gives, to be executed with many at once."""
+    return at_entry(table, sa.bindparam("of_run"), sa.bindparam("at_seq"))
+
+
+def keys_of(notes: Iterable[EntryNote]) -> list[dict[str, int]]:
+    """The places of entries as parameters for `at_notes`."""
+    return [{"of_run": note.run_id, "at_seq": note.seq} for note in notes]
+
+
+def delete_entries(connection: sa.Connection, notes: Sequence[EntryNote]) -> None:
+    """Delete single entries and their dead letters, in a writing transaction."""
+    for table in (decisions, dead_letters):
+        connection.execute(sa.delete(table).where(at_notes(table)), keys_of(notes))

@@ -16,7 +16,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from kinetic_mailchimp.kit.database.failures import GONE, HOLDERS, LOCKED, Words, failure, kind_of
+from kinetic_mailchimp.kit.database.failures import GONE, HOLDERS, LOCKED, failure, kind_of
 from kinetic_mailchimp.kit.database.profile import Profile
 from kinetic_mailchimp.kit.database.sqlite import (
     HIDE_PARAMETERS,
@@ -217,11 +217,7 @@ class Database:
         except (sa.exc.IntegrityError, sa.exc.DataError):
             raise  # the caller knows which value it is
         except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
-            profile = self.profile
-            words = Words(
-                f"The {profile.name} {self}", profile.setting, profile.lock_setting, profile.busy_seconds
-            )
-            raise failure(error, words) from error
+            raise failure(error, str(self), self.profile) from error
 
 
 @contextmanager
