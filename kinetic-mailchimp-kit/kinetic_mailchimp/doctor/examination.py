@@ -63,9 +63,9 @@ def examine(project: Project, configs: Mapping[EntryPoint, Mapping[str, Any]], s
         configs: The configuration of each plugin.
         seconds: The time for all checks.
     """
-    patients = {point.name: _Patient(point, project, config) for point, config in configs.items()}
-    found = _examine(patients, seconds, {PROJECT: project_checks(project, list(patients))})
-    result = Examination(found)
+    patients = [_Patient(point, project, config) for point, config in configs.items()]
+    names = [patient.name for patient in patients]
+    result = Examination(_examine(patients, seconds, {PROJECT: project_checks(project, names)}))
     if project.document and result.is_good:
         looks = {
             PROJECT: [Check("audiences", lambda: _look_at_audiences(patients))],
@@ -87,20 +87,17 @@ def examine_plugins(
         configs: The configuration of each plugin.
         seconds: The time for all checks.
     """
-    return _examine(
-        {point.name: _Patient(point, project, config) for point, config in configs.items()}, seconds, {}
-    )
+    return _examine([_Patient(point, project, config) for point, config in configs.items()], seconds, {})
 
 
 def _examine(
-    patients: Mapping[str, _Patient], seconds: float, others: Mapping[str, Sequence[Check]]
+    patients: Sequence[_Patient], seconds: float, others: Mapping[str, Sequence[Check]]
 ) -> dict[str, list[Finding]]:
-    makes = {name: [Check("configuration", patient.make)] for name, patient in patients.items()}
-    made = run_checks(makes, seconds)
-    checks = {name: patient.plugin.checks() for name, patient in patients.items() if patient.plugin}
+    made = run_checks({one.name: [Check("configuration", one.make)] for one in patients}, seconds)
+    checks = {one.name: one.plugin.checks() for one in patients if one.plugin}
     found = run_checks({**others, **checks}, seconds)
-    for name, patient in patients.items():
-        found[name] = [patient.with_origins(one) for one in (*made[name], *found.get(name, ()))]
+    for one in patients:
+        found[one.name] = list(map(one.with_origins, [*made[one.name], *found.get(one.name, ())]))
     return found
 
 
@@ -108,6 +105,7 @@ class _Patient:
     """A plugin with its configuration."""
 
     def __init__(self, point: EntryPoint, project: Project, config: Mapping[str, Any]) -> None:
+        self.name = point.name
         self._point = point
         self._project = project
         self._selected = project.selected(point.name)
@@ -127,17 +125,15 @@ class _Patient:
         """The finding, with where the settings that it names come from."""
         if found.verdict is Verdict.GOOD:
             return found
-        told = with_origins(str(found), self._point.name, self._settings, self._project)
+        told = with_origins(str(found), self.name, self._settings, self._project)
         return replace(found, fix=told.removeprefix(found.text).strip())
 
 
-def _look_at_audiences(patients: Mapping[str, _Patient]) -> Iterator[Finding | str]:
+def _look_at_audiences(patients: Sequence[_Patient]) -> Iterator[Finding | str]:
     """Compare the audiences that are written with those whose events are read, by their ids."""
 
     def audiences_of(*settings: str) -> set[str]:
-        plugins = [
-            patient.plugin for patient in patients.values() if not patient.config.keys().isdisjoint(settings)
-        ]
+        plugins = [one.plugin for one in patients if not one.config.keys().isdisjoint(settings)]
         return {list_id for plugin in plugins if plugin for list_id in plugin.audiences()}
 
     written, read = audiences_of("list_id", "audiences_by_company"), audiences_of("list_ids")
@@ -152,24 +148,24 @@ def _look_at_audiences(patients: Mapping[str, _Patient]) -> Iterator[Finding | s
 
 
 def _look_at_mapping(
-    project: Project, patients: Mapping[str, _Patient], result: Examination
+    project: Project, patients: Sequence[_Patient], result: Examination
 ) -> Iterator[Finding | str]:
     """Compare what the mapping to Mailchimp sends, and what comes back, with the fields of both sides."""
-    fields = {name: patient.plugin.fields() for name, patient in patients.items() if patient.plugin}
+    fields = {one.name: one.plugin.fields() for one in patients if one.plugin}
     mappings = {one["name"]: one["config"] for one in mappings_of(project)}
     for tap, mapping, target in tasks_of(project):
         if not (fields.get(tap) and fields.get(target) and mapping in mappings):
             continue
         # The way back counts, whether its plugin is looked at or not.
-        others = {name: project.config(name) for name in project.plugins}
-        configs = {**others, **{name: patient.config for name, patient in patients.items()}}
+        configs: dict[str, Mapping[str, Any]] = {name: project.config(name) for name in project.plugins}
+        configs |= {one.name: one.config for one in patients}
         back = next((name for name, config in configs.items() if "merge_fields" in config), "")
         sides = BothSides(
             columns=fields[tap],
             selected=project.selected(tap),
             tags=fields[target],
-            makes_tags=bool(patients[target].config.get("create_merge_fields")),
-            two_way=words_in(patients[target].config.get("two_way_fields", "")),
+            makes_tags=bool(configs[target].get("create_merge_fields")),
+            two_way=words_in(configs[target].get("two_way_fields", "")),
             back=configs[back]["merge_fields"] if back else {},
             written=fields.get(back, {}),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from cryptography.fernet import Fernet
@@ -85,6 +86,7 @@ GROUPS: Final[Mapping[str, tuple[Question, ...]]] = {
     ),
 }
 """The questions by the system that their answers are tried at."""
+QUESTIONS: Final = tuple(chain.from_iterable(GROUPS.values()))
 
 
 def generated(answers: Answers) -> dict[str, str]:
@@ -97,7 +99,7 @@ def generated(answers: Answers) -> dict[str, str]:
 
 
 SECRETS: Final = frozenset(
-    {question.variable for questions in GROUPS.values() for question in questions if question.secret}
+    {question.variable for question in QUESTIONS if question.secret}
     | {"MAILCHIMP_WEBHOOKS_SECRET", "MAILCHIMP_ACCESS_TOKEN", "AUDIT_ENCRYPTION_KEY", "AUDIT_PAGES_TOKEN"}
 )
 """The variables that are written encrypted."""

@@ -16,30 +16,25 @@ def run_checks(sections: Mapping[str, Sequence[Check]], seconds: float) -> dict[
         sections: The checks, by the name of their section.
         seconds: The time for all of them.
     """
-    running = [(name, check, _Look(check)) for name, checks in sections.items() for check in checks]
+    running = []
+    for name, check in ((name, check) for name, checks in sections.items() for check in checks):
+        seen: list[Finding] = []
+        # No thread keeps the process from ending.
+        thread = threading.Thread(target=_look, args=(check, seen), daemon=True)
+        thread.start()
+        running.append((name, check, seen, thread))
     until = time.monotonic() + seconds
     found: dict[str, list[Finding]] = {name: [] for name in sections}
-    for name, check, look in running:
-        found[name] += look.wait(max(0.0, until - time.monotonic()))
-        if look.thread.is_alive():
+    for name, check, seen, thread in running:
+        thread.join(max(0.0, until - time.monotonic()))
+        found[name] += list(seen)
+        if thread.is_alive():
             text = f"The check `{check.name}` was not done within {seconds:g} s."
             fix = "Something on the way does not answer: the name server, a firewall, the server."
             found[name].append(Finding(Verdict.WRONG, text, fix))
     return found
 
 
-class _Look:
-    """A check at work in a thread that does not keep the process from ending."""
-
-    def __init__(self, check: Check) -> None:
-        self._findings: list[Finding] = []
-        self.thread = threading.Thread(target=self._look, args=(check,), daemon=True)
-        self.thread.start()
-
-    def _look(self, check: Check) -> None:
-        for found in check.findings():
-            self._findings.append(found)
-
-    def wait(self, seconds: float) -> list[Finding]:
-        self.thread.join(seconds)
-        return list(self._findings)
+def _look(check: Check, seen: list[Finding]) -> None:
+    for found in check.findings():
+        seen.append(found)  # noqa: PERF402 (one by one: it may not come to its end)

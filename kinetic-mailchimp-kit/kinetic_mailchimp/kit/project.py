@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -114,13 +114,17 @@ class Project:
     @cached_property
     def plugins(self) -> Mapping[str, Mapping[str, Any]]:
         """The plugins by name, as they are written; those of the environment are left out."""
-        return {str(plugin["name"]): plugin for plugin in _plugins(self.document)}
+        return _plugins(self.document)
 
     def config(self, plugin: str) -> dict[str, Any]:
         """The configuration that Meltano hands to a plugin; what is empty is left out."""
         given = {name: self._expanded(value) for name, value in self._written_config(plugin).items()}
-        for name in self._settings_in_variables(plugin):
-            given[name] = self.variables[own_variable(plugin, name)]
+        prefix = own_variable(plugin, "")
+        given |= {
+            name[len(prefix) :].lower(): value
+            for name, value in self.variables.items()
+            if name.startswith(prefix)
+        }
         return {name: value for name, value in given.items() if value not in (None, "")}
 
     def read_variables(self, plugin: str) -> set[str]:
@@ -195,15 +199,8 @@ class Project:
 
     @cached_property
     def _of_environment(self) -> Mapping[str, Mapping[str, Any]]:
-        environments = self.document.get("environments") or []
-        config = next(
-            (one.get("config") or {} for one in environments if one["name"] == self.environment), {}
-        )
-        return {str(plugin["name"]): plugin for plugin in _plugins(config)}
-
-    def _settings_in_variables(self, plugin: str) -> Iterator[str]:
-        prefix = own_variable(plugin, "")
-        yield from (name[len(prefix) :].lower() for name in self.variables if name.startswith(prefix))
+        environments = {one["name"]: one.get("config") for one in self.document.get("environments") or []}
+        return _plugins(environments.get(self.environment) or {})
 
     def _expanded(self, value: Any) -> Any:  # noqa: ANN401 (JSON)
         if isinstance(value, Mapping):
@@ -259,9 +256,9 @@ def _listed(names: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _plugins(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for plugins in (document.get("plugins") or {}).values():
-        yield from plugins
+def _plugins(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    kinds = (document.get("plugins") or {}).values()
+    return {str(plugin["name"]): plugin for plugins in kinds for plugin in plugins}
 
 
 def _document(file: Path) -> Mapping[str, Any]:

@@ -44,11 +44,6 @@ Classify = Callable[[Request, Answer], "ConnectorError | None"]
 """Returns the error that an answer means; None for success. One table per vendor."""
 
 
-def _no_netrc(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Stand where requests would otherwise put a login from a .netrc file over our own headers."""
-    return prepared
-
-
 class AnswerTooLargeError(ConfigurationError):
     """An answer has more bytes than the setting allows, and would have them again."""
 
@@ -195,7 +190,8 @@ class Transport:
                 headers={**request.headers, **identity},
                 json=request.json,
                 data=request.form,
-                auth=_no_netrc,
+                # Or requests would put a login from a .netrc file over our own headers.
+                auth=lambda prepared: prepared,
                 timeout=(self._connect_timeout, self._timeout),
                 verify=self._verify,
                 allow_redirects=False,

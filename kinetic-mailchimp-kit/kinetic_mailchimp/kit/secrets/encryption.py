@@ -62,7 +62,7 @@ class SecretBox:
             ConfigurationError: The source of the key cannot be read.
         """
         found = find_keys(environment)
-        return cls(found.keys, found.source) if found else None
+        return cls(*found) if found else None
 
     def encrypt(self, clear: str) -> str:
         """The prefix and the encrypted text.
@@ -213,29 +213,25 @@ def _reveal(value: Any, name: str, box: Callable[[], SecretBox]) -> Any:  # noqa
     return clear
 
 
-def secret_values(settings: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
-    """The texts of all settings that a plugin's schema marks as secret, at any depth.
+def secret_values(value: Any, schema: Mapping[str, Any]) -> Iterator[str]:  # noqa: ANN401 (settings are JSON)
+    """The texts in settings that a plugin's schema marks as secret, at any depth.
 
     A password inside a URL is one whatever the schema says of its setting.
     """
-    yield from _secret_values(settings, schema)
-
-
-def _secret_values(value: Any, schema: Mapping[str, Any]) -> Iterator[str]:  # noqa: ANN401 (settings are JSON)
     if schema.get("secret"):
         yield from _texts(value)
         return
     for form in ("anyOf", "oneOf", "allOf"):
         for inner in schema.get(form, ()):
-            yield from _secret_values(value, inner)
+            yield from secret_values(value, inner)
     if isinstance(value, Mapping):
         known, others = schema.get("properties") or {}, schema.get("additionalProperties")
         for name, inner in value.items():
-            yield from _secret_values(inner, known.get(name) or (others if isinstance(others, dict) else {}))
+            yield from secret_values(inner, known.get(name) or (others if isinstance(others, dict) else {}))
     elif isinstance(value, list):
         items = schema.get("items")
         for inner in value:
-            yield from _secret_values(inner, items if isinstance(items, dict) else {})
+            yield from secret_values(inner, items if isinstance(items, dict) else {})
     elif isinstance(value, str):
         yield from passwords_in_url(value)
 

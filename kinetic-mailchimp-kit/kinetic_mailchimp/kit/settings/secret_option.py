@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-
 import click
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
@@ -21,9 +18,6 @@ class SecretText(click.types.StringParamType):
 
     name = "secret"
 
-    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        self._environment = environment
-
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Decrypt the text; an error ends the call with status 2."""
         text = str(super().convert(value, param, ctx))
@@ -32,7 +26,7 @@ class SecretText(click.types.StringParamType):
         from kinetic_mailchimp.kit.secrets.encryption import reveal  # noqa: PLC0415
 
         try:
-            clear = str(reveal({name: text}, self._environment)[name])
+            clear = str(reveal({name: text})[name])
         except ConfigurationError as error:
             self.fail(str(error), param, ctx)
         if not is_address_alone(clear):

@@ -202,7 +202,8 @@ class SecretSettings(PluginBase):
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         MASKER.add(secret_values(self._config, self.config_jsonschema))
         self._config = {
-            name: _as_float(value)
+            # The SDK reads a fraction in a file as a Decimal, which no clock understands.
+            name: float(value) if isinstance(value, Decimal) else value
             for name, value in from_text(reveal(self._config), self.config_jsonschema).items()
             # A variable that is empty in .env is a setting that is not set.
             if value is not None and value != ""
@@ -215,11 +216,6 @@ class SecretSettings(PluginBase):
             raise ConfigurationError(
                 " ".join(_setting_errors(error)), advice="`--about` describes every setting."
             ) from None
-
-
-def _as_float(value: Any) -> Any:  # noqa: ANN401 (settings are JSON)
-    """A fraction in a configuration file: the SDK reads it as a Decimal, which no clock understands."""
-    return float(value) if isinstance(value, Decimal) else value
 
 
 class CheckedStream(Stream):
