@@ -22,7 +22,7 @@ from kinetic_mailchimp.audit.dead_letters.replay import send_records
 from kinetic_mailchimp.audit.privacy.erasure import Erasure, export_person
 from kinetic_mailchimp.audit.privacy.erasure import erase as erase_person
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
-from kinetic_mailchimp.audit.reading.reports.export import write_csv, write_json
+from kinetic_mailchimp.audit.reading.reports.export import write_entries
 from kinetic_mailchimp.kit.errors import NotFoundError, TransientError
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, utc_now
 from kinetic_mailchimp.kit.redaction.plain_text import json_text
@@ -139,9 +139,8 @@ def export(ctx: click.Context, /, email: str | None, style: str, output: Path, *
             raise click.UsageError("--email goes with --output alone: what is found has different forms.")
         _export_person(ctx, email, output)
         return
-    write = write_json if style == "json" else write_csv
     with opened(ctx) as trail, writing_to(output) as file:
-        write(entries(trail, EntryFilter(**criteria)), file)
+        write_entries(entries(trail, EntryFilter(**criteria)), style, file)
 
 
 def _export_person(ctx: click.Context, email: str, output: Path) -> None:

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from kinetic_mailchimp.audit.cli.tables import make_console
 from kinetic_mailchimp.audit.reading.queries import EntryView
-from kinetic_mailchimp.audit.reading.reports.export import write_csv, write_json
+from kinetic_mailchimp.audit.reading.reports.export import write_entries
 from kinetic_mailchimp.audit.reading.runs import RunView, latest_runs
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.environment import default_database_url
@@ -139,7 +139,7 @@ def show_or_export(
         table = make_table(found, width=console.width)
         console.print(table if table.row_count else nothing)
     else:
-        (write_json if style == "json" else write_csv)(found, sys.stdout)
+        write_entries(found, style, sys.stdout)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from kinetic_mailchimp.audit.cli.tables import make_console
 from kinetic_mailchimp.audit.reading.formatting import count_of, format_time
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, EntryView, entries
 from kinetic_mailchimp.audit.reading.reports.comparisons import Comparison, last_comparisons
-from kinetic_mailchimp.audit.reading.reports.export import write_csv, write_json
+from kinetic_mailchimp.audit.reading.reports.export import write_entries
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import Action
 from kinetic_mailchimp.audit.trail.drift import RECONCILE, Drift
@@ -55,12 +55,10 @@ def drift(ctx: click.Context, limit: int, accept: tuple[str, ...], style: str) -
     with opened(ctx) as trail:
         compared = last_comparisons(trail)
         _check(compared)
-        if style == "json":
-            write_json(_differences(trail, compared), sys.stdout)
-        elif style == "csv":
-            write_csv(_differences(trail, compared), sys.stdout)
-        else:
+        if style == "table":
             _print(compared, limit, accept)
+        else:
+            write_entries(_differences(trail, compared), style, sys.stdout)
     ctx.exit(1 if _count(compared, accept) > limit else 0)
 
 

@@ -15,7 +15,6 @@ from kinetic_mailchimp.audit.reading.formatting import count_of, format_time, pr
 from kinetic_mailchimp.audit.reading.reports.export import csv_lines
 from kinetic_mailchimp.audit.reading.reports.quality_report import (
     COLUMNS,
-    Flawed,
     QualityFilter,
     QualityReport,
     all_flawed,
@@ -76,12 +75,9 @@ def _print(report: QualityReport) -> None:
     for title in ("Since (UTC)", "Change", "Flaw", "Rep", "Row", "Address"):
         rows.add_column(title, overflow="fold", no_wrap=title.startswith("Since"))
     for one in report.flawed:
-        rows.add_row(*_cells(one))
+        cells = (one.change, one.kind, one.rep, one.row, one.address)
+        rows.add_row(format_time(one.since), *map(printable, cells))
     console.print()
     console.print(rows)
     if report.matching > len(report.flawed):
         console.print(f"{count_of(report.matching, 'row')}; all of them: --format csv", style="dim")
-
-
-def _cells(one: Flawed) -> tuple[str, ...]:
-    return (format_time(one.since), *map(printable, (one.change, one.kind, one.rep, one.row, one.address)))

@@ -69,23 +69,33 @@ def _first_page(keys: Iterable[Key], most: int = PAGE) -> Listing:
     return Listing(found[:most], found[most - 1] if len(found) > most else None)
 
 
-def before(key: Key, columns: Sequence[sa.ColumnElement[Any]] = KEY_COLUMNS) -> sa.ColumnElement[bool]:
-    """A condition for rows before a key."""
-    return sa.tuple_(*columns) < sa.tuple_(*map(sa.literal, (key.recorded_at, key.run_id, key.seq)))
+def newest_first(
+    connection: sa.Connection, query: sa.Select[Any], start: Key | None
+) -> Iterator[tuple[Key, Sequence[Any]]]:
+    """The rows of a query before a key, newest first: the key of each, and what follows it.
 
-
-def after(key: Key, columns: Sequence[sa.ColumnElement[Any]] = KEY_COLUMNS) -> sa.ColumnElement[bool]:
-    """A condition for rows after a key."""
-    return sa.tuple_(*columns) > sa.tuple_(*map(sa.literal, (key.recorded_at, key.run_id, key.seq)))
+    Args:
+        connection: The transaction to read in.
+        query: Of `KEY_COLUMNS` and others.
+        start: None for the newest.
+    """
+    query = query.order_by(*(part.desc() for part in KEY_COLUMNS)).limit(_CHUNK)
+    while True:
+        page = query
+        if start is not None:
+            last = sa.tuple_(*map(sa.literal, (start.recorded_at, start.run_id, start.seq)))
+            # The first condition alone is one that an index knows.
+            page = query.where(decisions.c.recorded_at <= start.recorded_at, sa.tuple_(*KEY_COLUMNS) < last)
+        rows = connection.execute(page).all()
+        for recorded_at, run_id, seq, *further in rows:
+            start = Key(recorded_at, run_id, seq)
+            yield start, further
+        if len(rows) < _CHUNK:
+            return
 
 
 def at(keys: Iterable[Key], entry: sa.FromClause) -> sa.ColumnElement[bool]:
-    """A condition for the entries with some keys, in the form that SQLite looks up one by one.
-
-    Args:
-        keys: The keys.
-        entry: The table `decisions` or an alias of it.
-    """
+    """A condition for the entries with some keys, in the form that SQLite looks up one by one."""
     return sa.or_(*(at_entry(entry, key.run_id, key.seq) for key in keys))
 
 
@@ -97,28 +107,12 @@ def of_person(connection: sa.Connection, person: bytes, start: Key | None) -> Li
         person: The digest of the address.
         start: The key before which the page begins; None for the newest.
     """
-
-    def found(is_about: sa.ColumnElement[bool], last: Key | None) -> Iterator[tuple[Key, int | None]]:
-        query = sa.select(*KEY_COLUMNS, decisions.c.part_of).where(is_about).limit(_CHUNK)
-        query = query.order_by(*(part.desc() for part in KEY_COLUMNS))
-        while True:
-            page = query
-            if last is not None:
-                # The first condition alone is one that an index knows.
-                page = query.where(decisions.c.recorded_at <= last.recorded_at, before(last))
-            rows = connection.execute(page).all()
-            for recorded_at, run_id, seq, part_of in rows:
-                last = Key(recorded_at, run_id, seq)
-                yield last, part_of
-            if len(rows) < _CHUNK:
-                return
-
+    query = sa.select(*KEY_COLUMNS, decisions.c.part_of)
     conditions = (same_person(decisions.c.person, person), decisions.c.former_person == person)
-    merged = heapq.merge(
-        *(found(is_about, start) for is_about in conditions), key=itemgetter(0), reverse=True
-    )
+    found = (newest_first(connection, query.where(is_about), start) for is_about in conditions)
+    merged = heapq.merge(*found, key=itemgetter(0), reverse=True)
     wholes = (
-        key if part_of is None else Key(key.recorded_at, key.run_id, part_of) for key, part_of in merged
+        key if part_of is None else Key(key.recorded_at, key.run_id, part_of) for key, (part_of,) in merged
     )
     return _first_page(key for key, _ in groupby(wholes))
 
@@ -166,7 +160,8 @@ def of_waiting(connection: sa.Connection, start: Key | None, plugin: str | None 
             .limit(PAGE + 1)
         )
         if start is not None:
-            query = query.where(dead_letters.c.opened_at >= start.recorded_at, after(start, columns))
+            last = sa.tuple_(*map(sa.literal, (start.recorded_at, start.run_id, start.seq)))
+            query = query.where(dead_letters.c.opened_at >= start.recorded_at, sa.tuple_(*columns) > last)
         return (Key(*row) for row in connection.execute(query))
 
     plugins = waiting_plugins(connection) if plugin is None else [plugin]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -132,17 +133,24 @@ def read_directions(connection: sa.Connection) -> dict[str, Direction | None]:
     Found by leaps through the index; those with a direction come first.
     """
     found: dict[str, Direction | None] = {}
-    plugin: str | None = ""
-    while True:
-        plugin = connection.execute(
-            sa.select(sa.func.min(runs.c.plugin)).where(runs.c.plugin > plugin)
-        ).scalar()
-        if plugin is None:
-            return dict(sorted(found.items(), key=lambda item: (item[1] is None, str(item[1]), item[0])))
+    for plugin in distinct_values(connection, runs.c.plugin):
         newest = sa.select(runs.c.source_system, runs.c.destination_system).where(runs.c.plugin == plugin)
         row = connection.execute(newest.order_by(runs.c.started_at.desc()).limit(1)).one()
         has_one = row.source_system is not None and row.destination_system is not None
         found[plugin] = Direction(*row) if has_one else None
+    return dict(sorted(found.items(), key=lambda item: (item[1] is None, str(item[1]), item[0])))
+
+
+def distinct_values(
+    connection: sa.Connection, column: sa.Column[str], *conditions: sa.ColumnElement[bool]
+) -> Iterator[str]:
+    """The values of a column under some conditions, in their order, found by leaps through an index."""
+    last: str | None = ""
+    while True:
+        query = sa.select(sa.func.min(column)).where(*conditions, column > last)
+        if (last := connection.execute(query).scalar()) is None:
+            return
+        yield last
 
 
 def _with_counts(connection: sa.Connection, query: sa.Select[Any]) -> list[RunView]:

@@ -63,8 +63,9 @@ def append(connection: sa.Connection, *, run_id: int, kind: str, content: bytes,
         now: The time of the entry.
     """
     query = sa.select(properties.c.value).where(properties.c.name == HEAD_PROPERTY).with_for_update()
-    position, head = decode_head(connection.execute(query).scalar_one())
-    position += 1
+    stored = connection.execute(query).scalar_one()
+    position = int.from_bytes(stored[:_POSITION_BYTES], "big") + 1
+    head = bytes(stored[_POSITION_BYTES:])
     digest = journal_digest(
         head, position=position, run_id=run_id, kind=kind, recorded_at=now, content=content
     )
@@ -102,15 +103,5 @@ def journal_digest(
 
 
 def encode_head(position: int, digest: bytes) -> bytes:
-    """The journal's newest entry as one value.
-
-    Args:
-        position: Its position.
-        digest: Its digest.
-    """
+    """The position and the digest of the journal's newest entry as one value."""
     return position.to_bytes(_POSITION_BYTES, "big") + digest
-
-
-def decode_head(value: bytes) -> tuple[int, bytes]:
-    """The position and digest that `encode_head` packed."""
-    return int.from_bytes(value[:_POSITION_BYTES], "big"), bytes(value[_POSITION_BYTES:])

@@ -57,12 +57,12 @@ class Notes:
     closed: dict[EntryNote, tuple[int, int]] = field(default_factory=dict)
     kept: dict[tuple[int, int], EntryNote] = field(default_factory=dict)
 
-    def add(self, action: str, text: str | None, *, reason: str, run_id: int, seq: int) -> bool:
+    def add(self, *, action: str, refers_to: str | None, reason: str, run_id: int, seq: int) -> bool:
         """Take a note.
 
         Args:
             action: The action of the administrative entry.
-            text: The note, as it is stored.
+            refers_to: The note, as it is stored.
             reason: The reason of the entry: the new state of a dead letter.
             run_id: The run of the entry.
             seq: Its number in the run.
@@ -71,7 +71,7 @@ class Notes:
             Whether the note could be read.
         """
         try:
-            note = EntryNote.parse(text or "")
+            note = EntryNote.parse(refers_to or "")
         except (TypeError, ValueError):
             return False
         if (note.previous is not None) != (action == Action.KEPT.value):

@@ -145,7 +145,8 @@ class Run:
                     insert_rows(connection, decisions, COLUMNS, rows)
                     self._letters.close(connection, rows)
                     self._open_dead_letters(connection, rows, now)
-                    self._add_counts(connection, counts, hour)
+                    counted = [(self.id, hour, word.value, count) for word, count in sorted(counts.items())]
+                    insert_rows(connection, run_counts, _COUNTED, counted, upsert=_ADD)
                 if ledger:
                     apply_changes(connection, ledger, run_id=self.id, now=now)
                 if alongside is not None:
@@ -211,7 +212,7 @@ class Run:
             status = "failed"
             error = f"{self._read} records were read and {undecided} of them have no decision."
         finished = self._clock()
-        result = {
+        result: dict[str, Any] = {
             "finished_at": format_timestamp(finished),
             "status": status,
             "error": error,
@@ -220,13 +221,14 @@ class Run:
             "head": self._head,
         }
         with self._database.writing() as connection:
-            connection.execute(self._update(active_at=format_timestamp(finished), **result))
+            values = {"active_at": result["finished_at"], **result}
+            connection.execute(sa.update(runs).where(runs.c.id == self.id).values(values))
             journal.append(
                 connection,
                 run_id=self.id,
                 kind=journal.FINISHED,
                 content=journal.result_digest({"id": self.id, **result}, self._hours),
-                now=format_timestamp(finished),
+                now=result["finished_at"],
             )
         return RunSummary(
             fields=self._updated_fields(),
@@ -257,9 +259,6 @@ class Run:
                 for name in json.loads(text)
             )
 
-    def _update(self, **values: object) -> sa.Update:
-        return sa.update(runs).where(runs.c.id == self.id).values(**values)
-
     def _open_dead_letters(self, connection: sa.Connection, rows: Sequence[Row], now: str) -> None:
         opened = [
             {
@@ -276,7 +275,3 @@ class Run:
         ]
         if opened:
             connection.execute(sa.insert(dead_letters), opened)
-
-    def _add_counts(self, connection: sa.Connection, counts: Counter[Action], hour: str) -> None:
-        rows = [(self.id, hour, action.value, count) for action, count in sorted(counts.items())]
-        insert_rows(connection, run_counts, _COUNTED, rows, upsert=_ADD)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from kinetic_mailchimp.audit.trail.decision import LEFT, Action
 
 _MOST_FIELDS: Final = 8
 
+Word = TypeVar("Word", bound=str)
 Status = Literal["succeeded", "failed", "stopped"]
 """The end of a run: as it should be, with an error or too many failures, or because it was asked to stop."""
 
@@ -56,7 +57,7 @@ class RunSummary:
 
     def __str__(self) -> str:
         """The run in one line."""
-        parts = [f"{count:,} {action}" for action, count in sorted(self.counts.items(), key=_largest_first)]
+        parts = [f"{count:,} {action}" for action, count in _largest_first(self.counts)]
         if self.undecided:
             parts.append(f"{self.undecided:,} without a decision")
         dry = " (dry run: nothing was written)" if self.dry_run else ""
@@ -71,7 +72,7 @@ class RunSummary:
         """The fields that updates changed, and the commands that tell the rest."""
         more = ""
         if self.fields:
-            named = sorted(self.fields.items(), key=lambda item: (-item[1], item[0]))
+            named = _largest_first(self.fields)
             shown = ", ".join(f"{name} {count:,}" for name, count in named[:_MOST_FIELDS])
             more += f"; updated {shown}{' …' if len(named) > _MOST_FIELDS else ''}"
         if self.dry_run and self.decided:
@@ -81,9 +82,8 @@ class RunSummary:
         return more
 
 
-def _largest_first(item: tuple[Action, int]) -> tuple[int, str]:
-    action, count = item
-    return -count, action.value
+def _largest_first(counts: Mapping[Word, int]) -> list[tuple[Word, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def _duration(seconds: float) -> str:

@@ -36,6 +36,11 @@ def write_csv(entries: Iterable[EntryView], output: TextIO) -> None:
     output.writelines(csv_lines([field.name for field in dataclasses.fields(EntryView)], entries))
 
 
+def write_entries(entries: Iterable[EntryView], style: str, output: TextIO) -> None:
+    """Write entries as `json` or as `csv`."""
+    (write_json if style == "json" else write_csv)(entries, output)
+
+
 def csv_lines(names: Sequence[str], rows: Iterable[object]) -> Iterator[str]:
     """A header and one line of CSV per row, in which no spreadsheet finds a formula.
 

@@ -11,14 +11,13 @@ import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.reading.consent import is_opt_out, is_real_decision, is_resubscription
 from kinetic_mailchimp.audit.reading.decision_details import DecisionDetail, load_details
-from kinetic_mailchimp.audit.reading.listings import KEY_COLUMNS, PAGE, Key, at, before
+from kinetic_mailchimp.audit.reading.listings import KEY_COLUMNS, PAGE, Key, at, newest_first
 from kinetic_mailchimp.audit.reading.runs import read_directions
 from kinetic_mailchimp.audit.storage.schema import decisions, disable_index, runs, same_person
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import OPT_OUTS
 from kinetic_mailchimp.audit.trail.direction import EPICOR, Direction
 
-_CHUNK: Final = 200
 _MOST_READ: Final = 2_000
 """Entries that one page reads: most of a long list may be older entries about the same people."""
 
@@ -163,19 +162,9 @@ def _of_consent(connection: sa.Connection, word: str, start: Key | None) -> Iter
             decisions.c.action != "superseded",
             runs.c.dry_run.is_(False),
         )
-        .order_by(*(column.desc() for column in KEY_COLUMNS))
-        .limit(_CHUNK)
     )
-    while True:
-        page = query
-        if start is not None:
-            page = query.where(decisions.c.recorded_at <= start.recorded_at, before(start))
-        rows = connection.execute(page).all()
-        for recorded_at, run_id, seq, person, is_latest in rows:
-            start = Key(recorded_at, run_id, seq)
-            yield start, bytes(person), bool(is_latest)
-        if len(rows) < _CHUNK:
-            return
+    for key, (person, is_latest) in newest_first(connection, query, start):
+        yield key, bytes(person), bool(is_latest)
 
 
 def _first_entries(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, sa.Row[Any]]:
