@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from kinetic_mailchimp.kit.command_group import LazyCommand, LazyGroup
-from kinetic_mailchimp.kit.settings.secret_option import SecretText
+from kinetic_mailchimp.kit.settings.options import SecretText
 
 _AUDIT: Final = "kinetic_mailchimp.audit.cli"
 _CONSOLE: Final = "kinetic_mailchimp.console"
@@ -32,20 +32,20 @@ COMMANDS: Final = {
         "Copy the trail and the ledger into an empty database, such as PostgreSQL; it verifies there too.",
     ),
     "diff": LazyCommand(
-        f"{_AUDIT}.differences", "Show what run NUMBER, or the last one, changed or would change."
+        f"{_AUDIT}.history", "Show what run NUMBER, or the last one, changed or would change."
     ),
     "drift": LazyCommand(
         f"{_AUDIT}.drift",
         "Show how far both systems differed when they were compared last (`meltano run reconcile`).",
     ),
-    "erase": LazyCommand(f"{_CONSOLE}.erase", "Remove a person's data; the trail still verifies."),
+    "erase": LazyCommand(f"{_CONSOLE}.person", "Remove a person's data; the trail still verifies."),
     "evidence": LazyCommand(
         f"{_AUDIT}.evidence", "Write the consent of EMAIL as a document with its proof, or check one."
     ),
     "export": LazyCommand(
-        f"{_CONSOLE}.erase", "Write every decision, oldest first; or all that is known about one person."
+        f"{_CONSOLE}.person", "Write every decision, oldest first; or all that is known about one person."
     ),
-    "failures": LazyCommand(f"{_AUDIT}.search", "List dead letters that wait to be replayed, oldest first."),
+    "failures": LazyCommand(f"{_AUDIT}.history", "List dead letters that wait to be replayed, oldest first."),
     "import-suppressions": LazyCommand(
         f"{_AUDIT}.suppressions", "Read the opt-outs of another tool from a CSV file, and hand them on."
     ),
@@ -66,15 +66,13 @@ COMMANDS: Final = {
     "replay": LazyCommand(f"{_AUDIT}.letters", "Dispatch every open dead letter again, once."),
     "run": LazyCommand(f"{_AUDIT}.history", "Show run NUMBER, or the newest one, and its decisions."),
     "runs": LazyCommand(f"{_AUDIT}.history", "List the newest runs, with the counts of their decisions."),
-    "search": LazyCommand(f"{_AUDIT}.search", "Find decisions, newest first."),
+    "search": LazyCommand(f"{_AUDIT}.history", "Find decisions, newest first."),
     "serve": LazyCommand(
         f"{_CONSOLE}.pages.command",
         "Show the trail in a browser, to those who log in.",
         "kinetic-mailchimp-kit[pages]",
     ),
-    "skipped": LazyCommand(
-        f"{_AUDIT}.differences", "Show whom run NUMBER, or the last one, left out, and why."
-    ),
+    "skipped": LazyCommand(f"{_AUDIT}.history", "Show whom run NUMBER, or the last one, left out, and why."),
     "undo": LazyCommand(
         f"{_AUDIT}.letters",
         "List what would put back the values before the events of a time, or send it to the target.",

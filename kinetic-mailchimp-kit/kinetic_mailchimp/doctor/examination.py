@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint
@@ -9,7 +11,6 @@ from typing import Any, Final
 
 from kinetic_mailchimp.doctor.mapping import BothSides, MappedField
 from kinetic_mailchimp.doctor.project_checks import project_checks, words_in
-from kinetic_mailchimp.doctor.runner import run_checks
 from kinetic_mailchimp.kit.checks import Check, CheckedPlugin, FieldType, Finding, Verdict
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.project import Project, with_origins
@@ -184,3 +185,34 @@ def mappings_of(project: Project) -> Iterator[Mapping[str, Any]]:
     """The mappings, each with its `name` and its `config`."""
     for mapper in (project.document.get("plugins") or {}).get("mappers") or []:
         yield from mapper.get("mappings") or []
+
+
+def run_checks(sections: Mapping[str, Sequence[Check]], seconds: float) -> dict[str, list[Finding]]:
+    """The findings of all checks; one that has not ended in time is a finding itself.
+
+    Args:
+        sections: The checks, by the name of their section.
+        seconds: The time for all of them.
+    """
+    running = []
+    for name, check in ((name, check) for name, checks in sections.items() for check in checks):
+        seen: list[Finding] = []
+        # No thread keeps the process from ending.
+        thread = threading.Thread(target=_look, args=(check, seen), daemon=True)
+        thread.start()
+        running.append((name, check, seen, thread))
+    until = time.monotonic() + seconds
+    found: dict[str, list[Finding]] = {name: [] for name in sections}
+    for name, check, seen, thread in running:
+        thread.join(max(0.0, until - time.monotonic()))
+        found[name] += list(seen)
+        if thread.is_alive():
+            text = f"The check `{check.name}` was not done within {seconds:g} s."
+            fix = "Something on the way does not answer: the name server, a firewall, the server."
+            found[name].append(Finding(Verdict.WRONG, text, fix))
+    return found
+
+
+def _look(check: Check, seen: list[Finding]) -> None:
+    for found in check.findings():
+        seen.append(found)  # noqa: PERF402 (one by one: it may not come to its end)

@@ -14,7 +14,7 @@ from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.redaction.plain_text import message
 from kinetic_mailchimp.kit.secrets.encryption import SecretBox
 from kinetic_mailchimp.kit.secrets.private_files import make_private
-from kinetic_mailchimp.kit.settings.secret_option import SecretText
+from kinetic_mailchimp.kit.settings.options import SecretText
 from kinetic_mailchimp.mailchimp.client import MailchimpClient
 from kinetic_mailchimp.mailchimp.oauth import (
     AUTHORIZE_URL,

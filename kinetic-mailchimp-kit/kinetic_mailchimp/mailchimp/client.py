@@ -11,8 +11,7 @@ from kinetic_mailchimp.kit.errors import NotFoundError, TransientError
 from kinetic_mailchimp.kit.http.call import HttpCall, Reply, Request
 from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE, Document, MailchimpApi, date_of, rows_of
 from kinetic_mailchimp.mailchimp.errors import WHO_ANSWERS
-from kinetic_mailchimp.mailchimp.identity import subscriber_hash
-from kinetic_mailchimp.mailchimp.member import normalized_member
+from kinetic_mailchimp.mailchimp.member import normalized_member, subscriber_hash
 from kinetic_mailchimp.mailchimp.members_walk import MEMBER_FIELDS, walk_members
 from kinetic_mailchimp.mailchimp.results import BatchResult, results_by_hash
 

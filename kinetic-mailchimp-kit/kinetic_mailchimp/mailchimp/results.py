@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kinetic_mailchimp.kit.http.call import HttpCall
-from kinetic_mailchimp.mailchimp.identity import subscriber_hash
-from kinetic_mailchimp.mailchimp.member import member_key, normalized_member
+from kinetic_mailchimp.mailchimp.member import member_key, normalized_member, subscriber_hash
 from kinetic_mailchimp.mailchimp.refusals import Refusal, RefusedError, item_error
 
 Outcome = Literal["created", "updated", "refused"]

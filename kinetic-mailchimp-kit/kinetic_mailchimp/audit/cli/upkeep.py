@@ -16,8 +16,7 @@ from kinetic_mailchimp.audit.reading.reports.metrics import metric_lines
 from kinetic_mailchimp.audit.storage.database import Database
 from kinetic_mailchimp.audit.storage.schema import metadata, properties
 from kinetic_mailchimp.kit.database.copy_rows import copy_rows
-from kinetic_mailchimp.kit.settings.options import parsed_by
-from kinetic_mailchimp.kit.settings.secret_option import empty_database_option
+from kinetic_mailchimp.kit.settings.options import empty_database_option, parsed_by
 
 _MOST_PROBLEMS: Final = 100
 

@@ -1,15 +1,19 @@
-"""Views for reports of others, such as Power BI: stable names, addresses in two of them, secrets in none.
+"""The schema of a new trail, and the views in it for reports of others, such as Power BI.
 
-A column may be added here and never renamed. The migration that changes one makes the views again.
+Their names are stable; two of them hold addresses, none holds secrets. A column may be added here and never
+renamed. The migration that changes one makes the views again.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy as sa
+
+from kinetic_mailchimp.audit.storage.schema import add_partial_indexes, metadata, properties
 
 
 @dataclass(frozen=True)
@@ -140,3 +144,18 @@ def _translated(expression: str, dialect: str) -> str:
         inner = expression.removeprefix("hex(").removesuffix(")")
         return f"lower(hex({inner}))" if dialect == "sqlite" else f"encode({inner}, 'hex')"
     return expression
+
+
+def create_schema(connection: sa.Connection) -> None:
+    """Make every table and view, and draw the key of the person digests."""
+    create_tables(connection)
+    make_views(connection)
+
+
+def create_tables(connection: sa.Connection) -> None:
+    """Make every table, and draw the key of the person digests."""
+    add_partial_indexes()
+    metadata.create_all(connection)
+    fixed = {"person_key": secrets.token_bytes(32), "journal_head": bytes(8 + 32), "digest_format": b"2"}
+    rows = [{"name": name, "value": value} for name, value in fixed.items()]
+    connection.execute(sa.insert(properties), rows)

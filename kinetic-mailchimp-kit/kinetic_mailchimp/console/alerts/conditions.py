@@ -14,8 +14,7 @@ from typing import Final
 
 from kinetic_mailchimp.audit.reading.formatting import count_of, format_counts
 from kinetic_mailchimp.audit.trail.drift import RECONCILE
-from kinetic_mailchimp.console.alerts.condition import AlertCondition, Rule
-from kinetic_mailchimp.console.alerts.facts import Facts, RunFact
+from kinetic_mailchimp.console.alerts.facts import AlertCondition, Facts, Rule, RunFact
 from kinetic_mailchimp.console.alerts.run_conditions import failed_jobs, failed_runs, overdue_runs
 from kinetic_mailchimp.console.alerts.settings import AlertSettings
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, parse_timestamp

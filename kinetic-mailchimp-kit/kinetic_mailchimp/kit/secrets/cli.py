@@ -29,7 +29,7 @@ from kinetic_mailchimp.kit.secrets.keys import (
     split_keys,
     write_keyring,
 )
-from kinetic_mailchimp.kit.secrets.replace_files import replace_files
+from kinetic_mailchimp.kit.secrets.private_files import replace_files
 
 FOUND_IN_CLEAR = 1
 WRONG = 2
