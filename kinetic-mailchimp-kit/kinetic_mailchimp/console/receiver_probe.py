@@ -61,9 +61,7 @@ def make_transport(*, timeout: float = 10.0, max_attempts: int = 2) -> Transport
 def probe_receiver(url: str, transport: Transport) -> ReceiverStatus:
     """Ask the receiver for its health.
 
-    Args:
-        url: The URL of the receiver; a final `/readyz` may be left out.
-        transport: Sends the requests; every status is a response.
+    A final `/readyz` of the URL may be left out.
     """
     base = url.rstrip("/").removesuffix("/readyz").removesuffix("/healthz")
     try:

@@ -94,14 +94,7 @@ def authorization(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Authorization:
-    """The authorization that the settings ask for.
-
-    Args:
-        settings: Where, and as whom.
-        retry: Bounds on trying again, for tokens.
-        sleep: Waits between two attempts, in seconds.
-        clock: Monotonic seconds.
-    """
+    """The authorization that the settings ask for."""
     fixed = _fixed_headers(settings)
     if settings.auth_method == "api_key":
         return FixedAuthorization(fixed)

@@ -67,13 +67,7 @@ def _refuses_query(error: ConnectorError) -> bool:
 
 
 def to_error(problem: Problem, answer: Answer, rules: tuple[Rule, ...] = RULES) -> ConnectorError:
-    """The error of the first rule that fits.
-
-    Args:
-        problem: The failure, read out of the body.
-        answer: What came back.
-        rules: The table; the first rule that fits decides.
-    """
+    """The error of the first rule that fits."""
     rule, found = next((rule, found) for rule in rules if (found := rule.match(problem)) is not None)
     message = rule.message.format(**found) if rule.message else _sentence(problem.message)
     return rule.error(

@@ -28,7 +28,6 @@ class MailchimpApi:
     """The Marketing API of one account. Shared by threads.
 
     Args:
-        retry: Bounds on trying again.
         clock: Monotonic seconds.
     """
 

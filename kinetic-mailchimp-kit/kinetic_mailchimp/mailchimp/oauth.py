@@ -167,11 +167,7 @@ class Callback:
 
 
 def exchange_code(application: OAuthApplication, code: str) -> str:
-    """The access token for a code, which is good for one exchange.
-
-    Args:
-        application: The registered application.
-        code: From the answer to the redirect URL; it lives for seconds.
+    """The access token for a code, which is good for one exchange, and for seconds.
 
     Raises:
         CredentialsError: Mailchimp refused; the message says whether the application or the code is wrong.

@@ -263,13 +263,7 @@ def _names_address(field: str) -> bool:
 
 
 def refusal_error(text: str, field_errors: tuple[FieldError, ...], **details: Any) -> RefusedError:  # noqa: ANN401 (those of the error)
-    """The refusal that a text means.
-
-    Args:
-        text: Mailchimp's title and detail.
-        field_errors: The complaints about single fields.
-        details: Those of the error: `status`, `code`, `request_id`.
-    """
+    """The refusal that a text means."""
     field_errors = field_errors or (FieldError("", without_addresses(text)),)
     meaning = _meaning(text)
     if meaning is None or meaning.reason is Refusal.INVALID_FIELDS:

@@ -86,12 +86,7 @@ _RUNS: Final = _Layout(
 
 
 def entries_table(entries: Iterable[EntryView], *, width: int) -> Table:
-    """A table of entries; a part is marked, and follows or precedes the decision that it belongs to.
-
-    Args:
-        entries: The entries, which may be streamed.
-        width: Columns of the terminal.
-    """
+    """A table of entries; a part is marked, and follows or precedes the decision that it belongs to."""
     return _ENTRIES.table(map(_entry_cells, entries), width=width)
 
 
@@ -149,13 +144,7 @@ def _run_cells(run: RunView) -> tuple[str | Text, ...]:
 def print_history(
     console: Console, entries: Iterable[EntryView], directions: Mapping[str, Direction | None]
 ) -> None:
-    """Print entries one below the other: action, place, fields and the vendor's response.
-
-    Args:
-        console: The terminal.
-        entries: Decisions, each followed by its parts.
-        directions: The directions of the plugins.
-    """
+    """Print entries one below the other: action, place, fields and the vendor's response."""
     for entry in entries:
         indent = 4 if entry.part_of is not None else 0
         headline = Text()

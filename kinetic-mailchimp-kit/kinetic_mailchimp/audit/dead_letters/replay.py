@@ -90,11 +90,7 @@ def replay_into(
 ) -> ReplayOutcome:
     """Run a target over open dead letters and record what it decided about each.
 
-    Args:
-        trail: Where they are; the target must use the same one.
-        command: The command that starts the target.
-        plugin: Only those of one target.
-        stream: Only those of one stream.
+    The target must use the same trail.
 
     Raises:
         ConfigurationError: If the command cannot be started, or if dead letters of several targets would mix.

@@ -59,9 +59,7 @@ class Verification:
 def verify(trail: AuditTrail, *, anchor: str | None = None) -> Verification:
     """Check every digest of the trail, in one state of the database.
 
-    Args:
-        trail: What to check.
-        anchor: What an earlier verification returned as its `anchor`.
+    An anchor is one that an earlier verification returned.
 
     Raises:
         DataError: If the anchor is not one, or if the trail's digests were computed in another way.
@@ -73,10 +71,6 @@ def verify(trail: AuditTrail, *, anchor: str | None = None) -> Verification:
 
 def problems_of(trail: AuditTrail, numbers: Collection[int]) -> tuple[Problem, ...]:
     """Everything that was changed or removed of some runs, or removed from the trail as a whole.
-
-    Args:
-        trail: What to check.
-        numbers: The runs.
 
     Raises:
         DataError: If the trail's digests were computed in another way.

@@ -118,9 +118,7 @@ def entries(trail: AuditTrail, wanted: EntryFilter) -> Iterator[EntryView]:
 def select_entries(*columns: sa.ColumnElement[Any], waiting: bool = False) -> sa.Select[Any]:
     """Columns of entries, with those that a view has from their run and their dead letter.
 
-    Args:
-        columns: Of the table `decisions`.
-        waiting: Only entries with a dead letter.
+    With `waiting`, only entries that have a dead letter.
     """
     return (
         sa.select(*columns, *RUN_COLUMNS)

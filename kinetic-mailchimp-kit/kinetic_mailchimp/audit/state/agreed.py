@@ -61,22 +61,12 @@ def settled(agreed: Agreed) -> dict[str, AgreedValue]:
 
 
 def next_version(agreed: Agreed, state: MemberState | None) -> int:
-    """The version of a new entry: newer than all others, and than those that target-mailchimp has seen.
-
-    Args:
-        agreed: The entries of the member.
-        state: The member, as target-mailchimp knows it.
-    """
+    """The version of a new entry: newer than all others, and than those that target-mailchimp has seen."""
     return 1 + max([state.merged_version if state else 0, *(entry.version for entry in agreed.values())])
 
 
 def with_agreed(state: MemberState, agreed: Agreed) -> MemberState:
-    """The member with the baseline as both directions know it: newer entries take the place of values sent.
-
-    Args:
-        state: The member, as target-mailchimp knows it.
-        agreed: What the reverse direction learned.
-    """
+    """The member with the baseline as both directions know it: newer entries replace values sent."""
     known, now = settled(agreed), state.merged_version
     values = {name: entry.value for name, entry in known.items() if entry.version > now}
     open_writes = {
@@ -96,12 +86,7 @@ def with_agreed(state: MemberState, agreed: Agreed) -> MemberState:
 
 
 def in_common(state: MemberState, agreed: Agreed) -> dict[str, Any]:
-    """The values that both sides last had: none that Mailchimp had before any row decided about it.
-
-    Args:
-        state: The member, as target-mailchimp knows it.
-        agreed: What the reverse direction learned.
-    """
+    """The values that both sides last had: none that Mailchimp had before any row decided about it."""
     undecided = {name for name, owner in state.field_owner.items() if owner is None}
     unseen = undecided - settled(agreed).keys()
     return {name: value for name, value in with_agreed(state, agreed).sent.items() if name not in unseen}

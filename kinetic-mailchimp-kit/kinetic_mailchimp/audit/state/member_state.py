@@ -240,12 +240,7 @@ def is_older(updated_on: str, other: str) -> bool:
 
 
 def age(source: str, updated_on: str) -> tuple[int, str, str]:
-    """Order of rows: revisions by number, timestamps by text, rows of one age by their keys.
-
-    Args:
-        source: The key of the row at its source.
-        updated_on: When the row changed, as the source writes it.
-    """
+    """Order of rows: revisions by number, timestamps by text, rows of one age by their keys."""
     if updated_on.isdecimal():
         return (int(updated_on), "", source)
     return (0, updated_on, source)

@@ -143,9 +143,6 @@ class AuditedTarget(DurableTarget):
     def preview(self, messages: IO[str]) -> int:
         """Decide about messages as a run would, and write nothing.
 
-        Args:
-            messages: Singer messages.
-
         Returns:
             The dry run in the audit trail.
 
@@ -166,11 +163,6 @@ class AuditedTarget(DurableTarget):
 
     def open_stream(self, stream: str, schema: Mapping[str, Any], key_properties: Sequence[str]) -> None:
         """Prepare for the records of a stream, and let its dead letters be replayed under its schema.
-
-        Args:
-            stream: Its name.
-            schema: Its JSON schema, from the SCHEMA message.
-            key_properties: From the same message.
 
         Raises:
             ConfigurationError: The stream does not fit the settings.

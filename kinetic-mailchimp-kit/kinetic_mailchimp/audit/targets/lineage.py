@@ -55,12 +55,7 @@ class Lineage:
         self._tell("START", ())
 
     def end(self, status: str, streams: Iterable[str]) -> None:
-        """Tell how the run has ended.
-
-        Args:
-            status: `succeeded`, `stopped` or `failed`.
-            streams: Those that it read.
-        """
+        """Tell how the run has ended."""
         self._tell(_OF_STATUS.get(status, "FAIL"), streams)
 
     def _tell(self, event_type: EventType, streams: Iterable[str]) -> None:

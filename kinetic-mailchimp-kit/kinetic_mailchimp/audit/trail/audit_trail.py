@@ -33,7 +33,6 @@ class AuditTrail:
 
     Args:
         database: Where the trail is; its schema is up to date.
-        clock: Returns the present time.
     """
 
     def __init__(

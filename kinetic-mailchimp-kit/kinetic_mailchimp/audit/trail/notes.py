@@ -60,12 +60,7 @@ class Notes:
     def add(self, *, action: str, refers_to: str | None, reason: str, run_id: int, seq: int) -> bool:
         """Take a note.
 
-        Args:
-            action: The action of the administrative entry.
-            refers_to: The note, as it is stored.
-            reason: The reason of the entry: the new state of a dead letter.
-            run_id: The run of the entry.
-            seq: Its number in the run.
+        The reason of an entry about a dead letter is the letter's new state.
 
         Returns:
             Whether the note could be read.
@@ -103,13 +98,6 @@ def change_state(
     advice: str = "Another replay or an erasure is at work: see `sync-audit failures`, and start again.",
 ) -> None:
     """Change the state of a dead letter.
-
-    Args:
-        connection: A writing transaction.
-        place: Its entry.
-        expected: The state that it must be in.
-        values: The new state, and what belongs to it.
-        advice: For the error.
 
     Raises:
         TransientError: It is in another state by now.

@@ -51,7 +51,6 @@ class Run:
 
     Args:
         header: The run's row as it was when the run started.
-        clock: Returns the present time.
     """
 
     def __init__(

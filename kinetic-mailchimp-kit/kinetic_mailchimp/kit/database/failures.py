@@ -40,13 +40,7 @@ def kind_of(error: sa.exc.DBAPIError | sa.exc.TimeoutError) -> str:
 
 
 def failure(error: sa.exc.DBAPIError | sa.exc.TimeoutError, url: str, profile: Profile) -> TransientError:
-    """The error of this software for one of the driver.
-
-    Args:
-        error: As SQLAlchemy raised it.
-        url: Of the database, without secrets.
-        profile: Names it and its settings.
-    """
+    """The error of this software for one of the driver."""
     kind = kind_of(error)
     setting = f" (`{profile.lock_setting}`)" if profile.lock_setting else ""
     message, advice = {

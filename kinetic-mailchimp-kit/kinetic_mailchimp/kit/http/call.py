@@ -187,7 +187,6 @@ class Reply:
     """A successful call, with the document that came back.
 
     Attributes:
-        call: How the call ended.
         document: The JSON object; empty where the answer has no body.
     """
 

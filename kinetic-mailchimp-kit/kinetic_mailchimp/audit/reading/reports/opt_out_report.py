@@ -94,10 +94,6 @@ def list_opt_outs(connection: sa.Connection, start: Key | None) -> Report:
     """A page of people who opted out, by the latest entry about it, newest first.
 
     A page ends after `PAGE` people or `_MOST_READ` entries: it may be short and still not the last.
-
-    Args:
-        connection: The transaction to read in.
-        start: The key before which the page begins; None for the newest.
     """
     found: list[tuple[Key, bytes]] = []
     last: Key | None = None
@@ -168,12 +164,7 @@ def _of_consent(connection: sa.Connection, word: str, start: Key | None) -> Iter
 
 
 def _first_entries(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, sa.Row[Any]]:
-    """The first entry of each opt-out that is in force: the first since the person last subscribed again.
-
-    Args:
-        connection: The transaction to read in.
-        keys: The latest entries about them.
-    """
+    """The first entry of each opt-out that is in force: the first since the person last subscribed again."""
     if not keys:
         return {}
     latest, first, back, out = (decisions.alias(name) for name in ("latest", "first", "back", "out"))
