@@ -70,13 +70,14 @@ def to_error(problem: Problem, answer: Answer, rules: tuple[Rule, ...] = RULES) 
     """The error of the first rule that fits."""
     rule, found = next((rule, found) for rule in rules if (found := rule.match(problem)) is not None)
     message = rule.message.format(**found) if rule.message else _sentence(problem.message)
+    waits = [seconds for seconds in (answer.retry_after, rule.retry_after) if seconds is not None]
     return rule.error(
         message or _reason(answer.status),
         advice=rule.advice,
         status=answer.status,
         code=problem.error_type or None,
         request_id=problem.correlation_id,
-        retry_after=_longest(answer.retry_after, rule.retry_after),
+        retry_after=max(waits, default=None),
         field=found.get("name") or problem.field or None,
     )
 
@@ -84,10 +85,6 @@ def to_error(problem: Problem, answer: Answer, rules: tuple[Rule, ...] = RULES) 
 def _sentence(text: str) -> str:
     """The server's words with a full stop, for others follow them."""
     return f"{text}." if text and (text[-1].isalnum() or text[-1] in "'\")]") else text
-
-
-def _longest(*seconds: float | None) -> float | None:
-    return max((value for value in seconds if value is not None), default=None)
 
 
 def _reason(status: int) -> str:

@@ -12,9 +12,8 @@ from typing import Any, Final, TextIO
 
 import click
 import sqlalchemy as sa
-from rich.table import Table
 
-from kinetic_mailchimp.audit.cli.tables import make_console
+from kinetic_mailchimp.audit.cli.tables import Layout, make_console
 from kinetic_mailchimp.audit.reading.queries import EntryView
 from kinetic_mailchimp.audit.reading.reports.export import write_entries
 from kinetic_mailchimp.audit.reading.runs import RunView, latest_runs
@@ -123,20 +122,11 @@ def _check_exists(url: str) -> None:
         )
 
 
-def show_or_export(
-    found: Iterable[EntryView], style: str, make_table: Callable[..., Table], nothing: str
-) -> None:
-    """Print entries as a table, or write them to stdout as JSON or CSV.
-
-    Args:
-        found: The entries, which may be streamed.
-        style: `table`, `json` or `csv`.
-        make_table: Makes the table; takes `width`, the columns of the terminal.
-        nothing: The sentence in place of an empty table.
-    """
+def show_or_export(found: Iterable[EntryView], style: str, layout: Layout[EntryView], nothing: str) -> None:
+    """Print entries as a table or a sentence in place of an empty one, or write them as JSON or CSV."""
     if style == "table":
         console = make_console()
-        table = make_table(found, width=console.width)
+        table = layout.table(found, width=console.width)
         console.print(table if table.row_count else nothing)
     else:
         write_entries(found, style, sys.stdout)

@@ -19,13 +19,7 @@ from kinetic_mailchimp.audit.cli.common import (
     since_option,
     until_option,
 )
-from kinetic_mailchimp.audit.cli.tables import (
-    entries_table,
-    failures_table,
-    make_console,
-    print_history,
-    runs_table,
-)
+from kinetic_mailchimp.audit.cli.tables import ENTRIES, FAILURES, RUNS, make_console, print_history
 from kinetic_mailchimp.audit.reading.formatting import count_of, format_counts, format_time, printable
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
 from kinetic_mailchimp.audit.reading.reports.differences import (
@@ -61,7 +55,7 @@ def runs(ctx: click.Context, plugin: str | None, correlation: str | None, limit:
         write_json(found, sys.stdout)
         return
     console = make_console()
-    console.print(runs_table(found, width=console.width) if found else "The trail has no run.")
+    console.print(RUNS.table(found, width=console.width) if found else "The trail has no run.")
 
 
 @click.command()
@@ -131,7 +125,7 @@ def search(ctx: click.Context, /, text: str | None, style: str, **criteria: Any)
         criteria[option] = text
     with opened(ctx) as trail:
         found = entries(trail, EntryFilter(newest_first=True, **criteria))
-        show_or_export(found, style, entries_table, "Nothing in the trail matches.")
+        show_or_export(found, style, ENTRIES, "Nothing in the trail matches.")
 
 
 @click.command()
@@ -143,7 +137,7 @@ def failures(ctx: click.Context, style: str, plugin: str | None, limit: int) -> 
     """List dead letters that wait to be replayed, oldest first."""
     with opened(ctx) as trail:
         found = entries(trail, EntryFilter(waiting=True, plugin=plugin, limit=limit))
-        show_or_export(found, style, failures_table, "No dead letter waits.")
+        show_or_export(found, style, FAILURES, "No dead letter waits.")
 
 
 _format_option = format_option("text", "csv", "html")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from kinetic_mailchimp.audit.reading.reports.comparisons import Comparison
 from kinetic_mailchimp.console.alerts.settings import AlertSettings
 from kinetic_mailchimp.console.receiver_probe import ReceiverStatus
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, parse_timestamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,3 +145,12 @@ class AlertCondition:
 
 Rule = Callable[[Facts, AlertSettings, datetime], "Iterable[AlertCondition] | None"]
 """Finds conditions; None where the facts it needs were not collected."""
+
+
+def as_stored(value: datetime | str | None) -> str | None:
+    """A time of another program as the trail stores it, in UTC without a zone; None for anything else."""
+    try:
+        when = value if isinstance(value, datetime) else parse_timestamp(value or "")
+    except ValueError:
+        return None
+    return format_timestamp(when if when.tzinfo else when.replace(tzinfo=UTC))
