@@ -21,8 +21,8 @@ from kinetic_mailchimp.audit.cli.common import (
 )
 from kinetic_mailchimp.audit.cli.tables import make_console, print_history
 from kinetic_mailchimp.audit.dead_letters.replay import send_records
-from kinetic_mailchimp.audit.privacy.erasure import Erasure, export_person
 from kinetic_mailchimp.audit.privacy.erasure import erase as erase_person
+from kinetic_mailchimp.audit.privacy.erasure import export_person
 from kinetic_mailchimp.audit.reading.audiences import read_audiences
 from kinetic_mailchimp.audit.reading.consent import find_last_consent
 from kinetic_mailchimp.audit.reading.formatting import count_of, format_time, printable
@@ -118,21 +118,14 @@ def erase(
         outcome = erase_person(
             trail, email, vendor_hash=subscriber_hash, with_open_dead_letters=with_open_dead_letters
         )
-    for line in _told(outcome):
-        click.echo(line)
+    namespaces = f" ({', '.join(outcome.namespaces)})" if outcome.namespaces else ""
+    letters = f"{outcome.dead_letters} dead letters ({outcome.open_dead_letters} waiting)"
+    click.echo(f"Erased in the trail: {outcome.records} entries, {outcome.payloads} payloads, {letters}.")
+    click.echo(f"Erased in the ledger: {outcome.ledger_keys} ledger keys{namespaces}.")
+    click.echo(f"Run {outcome.run_id} of the trail proves it.")
     if not outcome.cleaned_up:
         click.echo("Another process still reads: run the command again to clean the files, too.", err=True)
     click.echo(ELSEWHERE.format(command="erase"))
-
-
-def _told(outcome: Erasure) -> list[str]:
-    namespaces = f" ({', '.join(outcome.namespaces)})" if outcome.namespaces else ""
-    letters = f"{outcome.dead_letters} dead letters ({outcome.open_dead_letters} waiting)"
-    return [
-        f"Erased in the trail: {outcome.records} entries, {outcome.payloads} payloads, {letters}.",
-        f"Erased in the ledger: {outcome.ledger_keys} ledger keys{namespaces}.",
-        f"Run {outcome.run_id} of the trail proves it.",
-    ]
 
 
 def _flag(command: str, email: str) -> None:

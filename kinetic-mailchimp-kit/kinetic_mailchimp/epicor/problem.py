@@ -35,7 +35,6 @@ class Problem:
     status: int
     message: str = ""
     error_type: str = ""
-    table: str = ""
     field: str = ""
     correlation_id: str | None = None
     is_html: bool = False
@@ -93,7 +92,6 @@ def _from_json(status: int, document: Mapping[str, Any]) -> Problem:
         status,
         _shortened(next(filter(None, map(_text, words)), "")),
         error_type=_telling(types),
-        table=_text(first.get("table")),
         field=_text(first.get("field")),
         correlation_id=_text(document.get("correlationid")) or None,
     )

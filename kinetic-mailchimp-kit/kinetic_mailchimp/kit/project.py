@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -185,10 +185,7 @@ class Project:
         return str(env_file(self.environ))
 
     def _family(self, plugin: str) -> list[str]:
-        family = [plugin]
-        while (parent := self.plugins.get(family[-1], {}).get("inherit_from")) and parent not in family:
-            family.append(str(parent))
-        return family
+        return family_of(plugin, lambda name: self.plugins.get(name, {}).get("inherit_from"))
 
     def _written_config(self, plugin: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -215,6 +212,14 @@ class Project:
 
 
 _ALONE: Final = Project(Path(), {}, "", {}, os.environ)
+
+
+def family_of(plugin: str, parent_of: Callable[[str], str | None]) -> list[str]:
+    """A plugin and those that it inherits from, the nearest first."""
+    family = [plugin]
+    while (parent := parent_of(family[-1])) and parent not in family:
+        family.append(parent)
+    return family
 
 
 def own_variable(plugin: str, setting: str) -> str:

@@ -126,10 +126,7 @@ def _without_problem(request: Request, answer: Answer) -> ConnectorError:
 def _by_kind(request: Request, answer: Answer, problem: Mapping[str, Any]) -> ConnectorError:
     """Statuses without a row of their own, by their hundreds."""
     details = _details(answer, problem)
-    said = (
-        without_addresses(str(problem.get("detail") or problem.get("title") or ""))
-        or "Mailchimp gave no reason."
-    )
+    said = _said(problem) or "Mailchimp gave no reason."
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.REQUEST_TIMEOUT:
         return TransientError(
             f"Mailchimp cannot answer now: {said}",
@@ -171,9 +168,8 @@ def _forbidden(request: Request, answer: Answer, problem: Mapping[str, Any]) -> 
             advice="Leave `base_url` empty, or begin it with what follows the last `-` of `api_key`.",
             **_details(answer, problem),
         )
-    said = without_addresses(str(problem.get("detail") or problem.get("title") or ""))
     return PermissionDeniedError(
-        f"{request} is not allowed: {said}",
+        f"{request} is not allowed: {_said(problem)}",
         advice="The user of the key needs at least the role Manager in the Mailchimp account.",
         **_details(answer, problem),
     )
@@ -229,6 +225,10 @@ _BY_STATUS: Mapping[int, Callable[[Request, Answer, Mapping[str, Any]], Connecto
     HTTPStatus.TOO_MANY_REQUESTS: _too_many,
     HTTPStatus.SERVICE_UNAVAILABLE: _unavailable,
 }
+
+
+def _said(problem: Mapping[str, Any]) -> str:
+    return without_addresses(str(problem.get("detail") or problem.get("title") or ""))
 
 
 def _details(answer: Answer, problem: Mapping[str, Any]) -> dict[str, Any]:

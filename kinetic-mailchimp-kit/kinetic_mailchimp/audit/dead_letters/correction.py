@@ -10,7 +10,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.dead_letters.closing import OpenLetter, Place, find_open
-from kinetic_mailchimp.audit.storage.schema import at_entry, dead_letters, decisions, runs, stream_schemas
+from kinetic_mailchimp.audit.dead_letters.dispatch import stored_schema
+from kinetic_mailchimp.audit.storage.schema import at_entry, dead_letters, decisions, runs
 from kinetic_mailchimp.audit.trail.administration import CORRECT, administrative_run
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
@@ -158,7 +159,8 @@ def correct(trail: AuditTrail, found: LetterRecord, values: Mapping[str, Any], *
     systems = (entry["source_system"], entry["destination_system"])
     direction = Direction(*systems) if all(systems) else None
     with administrative_run(trail, CORRECT, plugin=entry["plugin"], direction=direction) as run:
-        if schema := _schema(trail, note.run_id, entry["stream"]):
+        if stored := stored_schema(trail, note.run_id, entry["stream"]):
+            schema = json.loads(stored)
             run.describe_stream(entry["stream"], schema["schema"], schema["key_properties"])
         run.read()
         run.record([decision], alongside=check)
@@ -177,12 +179,3 @@ def _subjects(record: Mapping[str, Any], entry: Mapping[str, Any]) -> tuple[str 
     former = entry["subject"]
     is_same = not former or email_key(former) == email_key(subject)
     return subject, entry["former_subject"] if is_same else former
-
-
-def _schema(trail: AuditTrail, run_id: int, stream: str) -> dict[str, Any] | None:
-    query = sa.select(stream_schemas.c.message).where(
-        stream_schemas.c.run_id == run_id, stream_schemas.c.stream == stream
-    )
-    with trail.database.reading() as connection:
-        message = connection.execute(query).scalar()
-    return None if message is None else json.loads(message)

@@ -179,15 +179,19 @@ def _decisions_since(letter: DeadLetter) -> sa.Select[Any]:
 
 
 def _schema_message(trail: AuditTrail, letter: DeadLetter, record: dict[str, Any]) -> str:
-    query = sa.select(stream_schemas.c.message).where(
-        stream_schemas.c.run_id == letter.note.run_id, stream_schemas.c.stream == letter.stream
-    )
-    with trail.database.reading() as connection:
-        known = connection.execute(query).scalar()
-    if known is not None:
-        return str(known)
+    if known := stored_schema(trail, letter.note.run_id, letter.stream):
+        return known
     schema = {"type": "object", "properties": {name: {} for name in record}}
     return to_json({"type": "SCHEMA", "stream": letter.stream, "schema": schema, "key_properties": []})
+
+
+def stored_schema(trail: AuditTrail, run_id: int, stream: str) -> str | None:
+    """The SCHEMA message under which a run read a stream; None where the trail has none."""
+    query = sa.select(stream_schemas.c.message).where(
+        stream_schemas.c.run_id == run_id, stream_schemas.c.stream == stream
+    )
+    with trail.database.reading() as connection:
+        return connection.execute(query).scalar()
 
 
 def _note(run: Run, letters: Sequence[DeadLetter], state: str, alongside: Change) -> None:

@@ -45,27 +45,18 @@ class RunSummary:
         """Number of records that were read and have no decision; 0 when everything adds up."""
         return self.read - self.decided
 
-    @property
-    def failures(self) -> int:
-        """Number of decisions that are failures."""
-        return sum(count for action, count in self.counts.items() if action.is_failure)
-
-    @property
-    def per_second(self) -> float:
-        """Records decided per second."""
-        return self.decided / self.seconds if self.seconds > 0 else 0.0
-
     def __str__(self) -> str:
         """The run in one line."""
         parts = [f"{count:,} {action}" for action, count in _largest_first(self.counts)]
         if self.undecided:
             parts.append(f"{self.undecided:,} without a decision")
+        rate = self.decided / self.seconds if self.seconds > 0 else 0.0
         dry = " (dry run: nothing was written)" if self.dry_run else ""
         plural = "" if self.read == 1 else "s"
         decided = f": {', '.join(parts)}" if parts else ""
         return (
             f"{self.plugin} run {self.run_id} {self.status}{dry}: {self.read:,} record{plural} read{decided};"
-            f" {_duration(self.seconds)}, {self.per_second:,.0f} per second{self._more()}"
+            f" {_duration(self.seconds)}, {rate:,.0f} per second{self._more()}"
         )
 
     def _more(self) -> str:

@@ -39,6 +39,8 @@ _migrating = threading.Lock()  # Alembic keeps the migration at work in a global
 class Database:
     """An engine with transactions that read and transactions that write, shared by threads.
 
+    Each of its methods raises a `TransientError` where the database does not answer.
+
     Args:
         url: An SQLAlchemy URL of SQLite or PostgreSQL. A SQLite file and its folder are made where missing.
 
@@ -78,21 +80,13 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """One transaction that sees one state of the database.
-
-        Raises:
-            TransientError: The database does not answer.
-        """
+        """One transaction that sees one state of the database."""
         with self._in_words(), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """One transaction that is durable once the block is left, or leaves no trace.
-
-        Raises:
-            TransientError: The database does not answer.
-        """
+        """One transaction that is durable once the block is left, or leaves no trace."""
         with self._in_words(), self._writer.begin() as connection:
             if self.profile.writers_queue:
                 self._lock(connection)
@@ -139,11 +133,7 @@ class Database:
 
     @contextmanager
     def autocommit(self) -> Iterator[sa.Connection]:
-        """A connection for single statements that are sent often; a transaction would treble their cost.
-
-        Raises:
-            TransientError: The database does not answer.
-        """
+        """A connection for single statements that are sent often; a transaction would treble their cost."""
         with self._in_words(), self._autocommit.connect() as connection:
             yield connection
 
@@ -162,7 +152,6 @@ class Database:
 
         Raises:
             ConfigurationError: A newer version of this software has been here.
-            TransientError: The database does not answer.
         """
         with self.reading() as connection:
             if self._revision(connection) == self.profile.head:

@@ -29,6 +29,8 @@ _FERNET_VERSION, _FERNET_FRAME, _BLOCK = 0x80, 57, 16
 class SecretBox:
     """Encrypts with the first key, decrypts with any: so a key can be changed while both are in use.
 
+    Each of its methods raises a `ConfigurationError` for a malformed key.
+
     Attributes:
         keys: Fernet keys, as `connector-secrets keygen` prints them.
         prefix: Marks what is encrypted.
@@ -65,11 +67,7 @@ class SecretBox:
         return cls(*found) if found else None
 
     def encrypt(self, clear: str) -> str:
-        """The prefix and the encrypted text.
-
-        Raises:
-            ConfigurationError: A key is malformed.
-        """
+        """The prefix and the encrypted text."""
         return self.prefix + self.fernet.encrypt(clear.encode()).decode()
 
     def decrypt(self, value: str) -> str:
@@ -97,11 +95,7 @@ class SecretBox:
             ) from error
 
     def rotate(self, value: str) -> str:
-        """The same secret encrypted with the first key; a value that is so already stays as it is.
-
-        Raises:
-            ConfigurationError: As `decrypt`.
-        """
+        """The same secret encrypted with the first key; a value that is so already stays as it is."""
         clear = self.decrypt(value)
         try:
             replace(self, keys=self.keys[:1]).decrypt(value)
@@ -111,11 +105,7 @@ class SecretBox:
 
     @cached_property
     def fernet(self) -> MultiFernet:
-        """The cipher with all keys.
-
-        Raises:
-            ConfigurationError: A key is malformed.
-        """
+        """The cipher with all keys."""
         # It takes 6 MB, which a plugin without an encrypted setting does not need.
         from cryptography.fernet import Fernet, MultiFernet  # noqa: PLC0415 (said above)
 
@@ -144,11 +134,7 @@ class FieldEncryption:
     advice: str = HOW_TO_GET_A_KEY
 
     def encrypt(self, clear: str) -> str:
-        """The text as it is stored.
-
-        Raises:
-            ConfigurationError: A key is malformed.
-        """
+        """The text as it is stored."""
         return self.box.encrypt(clear) if self.box else clear
 
     def decrypt(self, stored: str) -> str:

@@ -91,12 +91,7 @@ def read_keyring() -> str | None:
 
 
 def write_keyring(keys: tuple[str, ...]) -> None:
-    """Put keys into the keyring of the system, in place of those that are there.
-
-    Raises:
-        KeyringUnavailableError: There is no keyring.
-        ConfigurationError: It is there, but locked or refused.
-    """
+    """Put keys into the keyring of the system, in place of those that are there; raises as `read_keyring`."""
     _ask_keyring(lambda keyring: keyring.set_password(KEYRING_SERVICE, KEYRING_ENTRY, ",".join(keys)))
 
 

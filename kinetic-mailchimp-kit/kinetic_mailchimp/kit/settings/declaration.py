@@ -117,11 +117,6 @@ def read(cls: type[Settings], config: Mapping[str, Any]) -> Settings:
     return cls(**given)
 
 
-def declarations(cls: type) -> dict[str, Declaration]:
-    """The declared settings of a dataclass, by name."""
-    return {found.name: found.declared for found in declared_settings(cls)}
-
-
 def declared_settings(cls: type) -> Sequence[Setting]:
     """The settings of a dataclass, its own before inherited ones; other attributes are left out."""
     kinds = typing.get_type_hints(cls)

@@ -258,11 +258,7 @@ class CheckedTap(SecretSettings, Tap):
     @classmethod
     @override
     def of_config(cls, config: Mapping[str, Any]) -> Self:
-        """Make a tap of a configuration, without asking for its streams: the checks give up sooner.
-
-        Raises:
-            ConfigurationError: It does not fit; the error names each setting.
-        """
+        # Without asking for its streams: the checks give up sooner.
         return cls(config=dict(config), validate_config=True, setup_mapper=False)
 
     @classmethod
