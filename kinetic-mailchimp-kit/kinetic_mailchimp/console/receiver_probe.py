@@ -46,9 +46,7 @@ class ReceiverStatus:
 def make_transport(*, timeout: float = 10.0, max_attempts: int = 2) -> Transport:
     """A transport that takes every response as it is.
 
-    Args:
-        timeout: Seconds for one request.
-        max_attempts: By default one more than one: a receiver that restarts is away for a short time only.
+    One attempt more than one: a receiver that restarts is away for a short time only.
     """
     return Transport(
         lambda _request, _answer: None,

@@ -45,11 +45,7 @@ class Token:
 
 
 class TokenAuthorization:
-    """Headers with a bearer token; threads share it, and one of them renews it.
-
-    Args:
-        clock: Monotonic seconds.
-    """
+    """Headers with a bearer token; threads share it, and one of them renews it."""
 
     def __init__(
         self,

@@ -158,11 +158,7 @@ class Project:
         return [*self.origins_of_variables(given), *others]
 
     def origins_of_variables(self, given: Mapping[str, Sequence[str]]) -> list[str]:
-        """The origins of settings that come from variables, as sentences for a message.
-
-        Args:
-            given: The variables of each setting, by its name.
-        """
+        """The origins of settings that come from variables, as sentences for a message."""
         sentences: dict[tuple[str, bool], dict[str, Sequence[str]]] = {}
         for setting, names in given.items():
             is_set = any(self.variables.get(name) for name in names)
@@ -230,11 +226,7 @@ def own_variable(plugin: str, setting: str) -> str:
 def with_origins(text: str, plugin: str, settings: Iterable[str], project: Project | None = None) -> str:
     """A message with a sentence more for each setting that it names: where that comes from, or would.
 
-    Args:
-        text: The message, with settings in backquotes.
-        plugin: Whose settings they are.
-        settings: The settings that there are.
-        project: As its files are written; by default the one that Meltano started this process for.
+    Settings stand in backquotes. By default, the project is the one that Meltano started this process for.
     """
     known = set(settings)
     named = [name for name in dict.fromkeys(NAMED_SETTING.findall(text)) if name in known]

@@ -25,11 +25,7 @@ LARGEST_PAGE = 1000
 
 
 class MailchimpApi:
-    """The Marketing API of one account. Shared by threads.
-
-    Args:
-        clock: Monotonic seconds.
-    """
+    """The Marketing API of one account. Shared by threads."""
 
     def __init__(
         self,

@@ -70,8 +70,6 @@ class Callback:
 
     Args:
         redirect_uri: Where it will come to; port 0 lets the system choose one.
-        state: What it must carry.
-        clock: Monotonic seconds.
 
     Raises:
         ConfigurationError: The address is not on this machine, or its port is taken.

@@ -63,11 +63,7 @@ class FieldError:
 
 
 class RefusedError(DataError):
-    """Mailchimp refuses one member or one resource; everything else can go on.
-
-    Attributes:
-        field_errors: What is wrong with which field, where Mailchimp says so.
-    """
+    """Mailchimp refuses one member or one resource; everything else can go on."""
 
     def __init__(
         self,

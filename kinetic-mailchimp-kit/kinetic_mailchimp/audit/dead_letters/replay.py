@@ -26,7 +26,6 @@ class ReplayOutcome:
     """Result of a replay.
 
     Args:
-        dispatched: How many dead letters went out.
         results: What became of them and of those that went out before.
         exit_status: How the target ended; None where none was started.
     """

@@ -39,8 +39,6 @@ class Verification:
 
     Args:
         problems: Everything found; empty when the trail is whole.
-        runs: How many runs were checked.
-        entries: How many entries were checked.
         anchor: The newest position of the journal and its digest. Kept somewhere else, it proves later
             that nothing up to here was rewritten, not even by who can write to the whole database.
     """

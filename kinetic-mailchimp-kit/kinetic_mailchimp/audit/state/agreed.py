@@ -45,12 +45,7 @@ _read_entry: Final = msgspec.json.Decoder(dict[str, AgreedValue]).decode
 
 
 def read_agreed(ledger: Ledger, members: Iterable[str]) -> dict[str, dict[str, AgreedValue]]:
-    """The values agreed on with members.
-
-    Args:
-        ledger: The namespace `agreed_namespace(list_id)` of the trail.
-        members: Their subscriber hashes.
-    """
+    """The values agreed on with members, by hash, out of the namespace `agreed_namespace(list_id)`."""
     return ledger.get_many(members, _read_entry)
 
 

@@ -255,10 +255,5 @@ _read_member: Final = msgspec.json.Decoder(MemberState).decode
 
 
 def read_members(ledger: Ledger, members: Iterable[str]) -> dict[str, MemberState]:
-    """The states of members of an audience; members of whom nothing is known are left out.
-
-    Args:
-        ledger: The namespace `members_namespace(list_id)` of the trail.
-        members: Their subscriber hashes.
-    """
+    """The known states of members in `members_namespace(list_id)`, by hash; others are left out."""
     return ledger.get_many(members, _read_member)

@@ -115,7 +115,6 @@ class Findings:
 
     Args:
         ledger: Opens a namespace of the trail; the findings are looked through at the first use.
-        clock: Returns the present time.
     """
 
     def __init__(self, ledger: Callable[[str], Ledger], clock: Clock) -> None:

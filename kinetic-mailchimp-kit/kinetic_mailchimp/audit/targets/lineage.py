@@ -37,8 +37,6 @@ class Lineage:
         url: The collector, such as `http://marquez:5000`.
         api_key: Sent as a bearer token; empty for none.
         job: The pipeline, such as `prod:tap-epicor-kinetic`.
-        producer: The plugin and its version.
-        direction: The systems.
     """
 
     def __init__(self, url: str, api_key: str, *, job: str, producer: str, direction: Direction) -> None:

@@ -191,11 +191,7 @@ class Run:
         """Seal the run. A second call changes nothing and returns the first one's summary.
 
         A run that says it succeeded while records have no decision is stored as failed: every record that was
-        read ends in one decision.
-
-        Args:
-            status: How it ended.
-            error: What went wrong, in words, without personal data.
+        read ends in one decision. The error is in words, without personal data.
 
         Raises:
             TransientError: If the database did not take it; the call can be repeated.

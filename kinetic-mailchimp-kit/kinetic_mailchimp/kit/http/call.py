@@ -72,11 +72,8 @@ class Answer:
     """An answer of a server.
 
     Attributes:
-        status: The HTTP status.
         headers: Case-insensitive.
-        body: All of it.
         seconds: From the request to the end of the body.
-        parse: That of the request.
     """
 
     status: int

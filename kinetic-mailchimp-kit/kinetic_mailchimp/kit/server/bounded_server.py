@@ -227,13 +227,8 @@ class BoundedServer(uvicorn.Server):
 def serve(app: Any, limits: Limits, *, prefix: str, **options: Any) -> None:  # noqa: ANN401 (an ASGI application; uvicorn's)
     """Serve an application until the process is told to end.
 
-    No access log is kept: its lines would hold path secrets, and who was looked up.
-
-    Args:
-        app: The application.
-        limits: Bounds on its clients.
-        prefix: Begins the variables of its options.
-        options: Further ones of `uvicorn.Config`.
+    No access log is kept: its lines would hold path secrets, and who was looked up. The prefix
+    begins the variables of its options, for a message about them.
 
     Raises:
         ConfigurationError: It cannot listen there.

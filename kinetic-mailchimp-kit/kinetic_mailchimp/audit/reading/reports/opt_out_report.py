@@ -82,7 +82,6 @@ class Report:
     """A page of people.
 
     Args:
-        people: Those on it, by their latest entry, newest first.
         next: The key after which the next page begins; None on the last one.
     """
 
