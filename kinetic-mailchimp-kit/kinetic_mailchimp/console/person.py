@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
@@ -179,10 +180,10 @@ def export(ctx: click.Context, /, email: str | None, style: str, output: Path, *
 
 
 def _export_person(ctx: click.Context, email: str, output: Path) -> None:
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     with opened(ctx) as trail, writing_to(output) as file:
         for found in export_person(trail, email, vendor_hash=subscriber_hash):
-            counts[found["where"]] = counts.get(found["where"], 0) + 1
+            counts[found["where"]] += 1
             file.write(json_text(found) + "\n")
     listed = ", ".join(f"{count} in {where}" for where, count in sorted(counts.items())) or "nothing"
     click.echo(f"Found: {listed}. {ELSEWHERE.format(command='export')}", err=True)

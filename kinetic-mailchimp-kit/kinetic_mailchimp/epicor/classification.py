@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from http.client import responses
 
 from kinetic_mailchimp.epicor.error_rules import RULES, Rule
 from kinetic_mailchimp.epicor.errors import (
@@ -72,7 +73,7 @@ def to_error(problem: Problem, answer: Answer, rules: tuple[Rule, ...] = RULES) 
     message = rule.message.format(**found) if rule.message else _sentence(problem.message)
     waits = [seconds for seconds in (answer.retry_after, rule.retry_after) if seconds is not None]
     return rule.error(
-        message or _reason(answer.status),
+        message or f"{responses.get(answer.status, 'The server refused')}.",
         advice=rule.advice,
         status=answer.status,
         code=problem.error_type or None,
@@ -85,10 +86,3 @@ def to_error(problem: Problem, answer: Answer, rules: tuple[Rule, ...] = RULES) 
 def _sentence(text: str) -> str:
     """The server's words with a full stop, for others follow them."""
     return f"{text}." if text and (text[-1].isalnum() or text[-1] in "'\")]") else text
-
-
-def _reason(status: int) -> str:
-    try:
-        return f"{HTTPStatus(status).phrase}."
-    except ValueError:
-        return "The server refused."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -54,11 +53,6 @@ class OAuthApplication:
             "state": state,
         }
         return f"{self.authorize_url}?{urlencode(query)}"
-
-
-def new_state() -> str:
-    """A secret that ties the answer to the question: nobody else can make up an answer."""
-    return secrets.token_urlsafe(32)
 
 
 _SECONDS_OF_SILENCE = 5.0

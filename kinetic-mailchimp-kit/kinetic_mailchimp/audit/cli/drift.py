@@ -59,7 +59,7 @@ def drift(ctx: click.Context, limit: int, accept: tuple[str, ...], style: str) -
             _print(compared, limit, accept)
         else:
             write_entries(_differences(trail, compared), style, sys.stdout)
-    ctx.exit(1 if _count(compared, accept) > limit else 0)
+    ctx.exit(1 if sum(comparison.drift(accept) for comparison in compared) > limit else 0)
 
 
 def _check(compared: Sequence[Comparison]) -> None:
@@ -82,10 +82,6 @@ def _differences(trail: AuditTrail, compared: Sequence[Comparison]) -> Iterator[
         yield from entries(trail, EntryFilter(run_id=comparison.run_id, action=Action.DRIFTED.value))
 
 
-def _count(compared: Sequence[Comparison], accept: Sequence[str]) -> int:
-    return sum(comparison.drift(accept) for comparison in compared)
-
-
 def _print(compared: Sequence[Comparison], limit: int, accept: Sequence[str]) -> None:
     console = make_console()
     for comparison in compared:
@@ -101,13 +97,10 @@ def _print(compared: Sequence[Comparison], limit: int, accept: Sequence[str]) ->
         kinds.add_column(no_wrap=True)
         kinds.add_column(style="dim")
         for kind, count in comparison.kinds.items():
-            kinds.add_row(f"{count:,}", kind, _sentence(kind) + (" Accepted." if kind in accept else ""))
+            sentence = Drift(kind).sentence if kind in set(Drift) else ""
+            kinds.add_row(f"{count:,}", kind, sentence + (" Accepted." if kind in accept else ""))
         console.print(kinds)
-    count = _count(compared, accept)
+    count = sum(comparison.drift(accept) for comparison in compared)
     console.print(f"{count_of(count, 'difference')}; the limit is {limit:,}.")
     if any(comparison.kinds for comparison in compared):
         console.print("Each of them: sync-audit drift --format csv", style="dim")
-
-
-def _sentence(kind: str) -> str:
-    return Drift(kind).sentence if kind in set(Drift) else ""

@@ -16,11 +16,7 @@ from typing_extensions import override
 
 from kinetic_mailchimp.console.alerts.messages import Message
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.http.response_bounds import (
-    BoundedAdapter,
-    ResponseLimits,
-    TooLargeError,
-)
+from kinetic_mailchimp.kit.http.response_bounds import BoundedAdapter, ResponseLimits, TooLargeError
 
 _LIMITS: Final = ResponseLimits(mib=1, seconds=60)
 _PIECE: Final = 8_192

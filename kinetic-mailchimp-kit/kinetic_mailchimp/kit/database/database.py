@@ -18,12 +18,7 @@ import sqlalchemy as sa
 
 from kinetic_mailchimp.kit.database.failures import GONE, HOLDERS, LOCKED, failure, kind_of
 from kinetic_mailchimp.kit.database.profile import Profile
-from kinetic_mailchimp.kit.database.sqlite import (
-    HIDE_PARAMETERS,
-    file_identity,
-    make_file,
-    sqlite_engine,
-)
+from kinetic_mailchimp.kit.database.sqlite import HIDE_PARAMETERS, file_identity, make_file, sqlite_engine
 from kinetic_mailchimp.kit.database.url import parse_url
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 from kinetic_mailchimp.kit.redaction.secret_names import named_as_secret

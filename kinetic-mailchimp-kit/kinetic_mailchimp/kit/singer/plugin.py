@@ -105,14 +105,6 @@ def _tell(plugin: type[PluginBase], messages: Iterable[str]) -> None:
         plugin.logger.error("%s", with_origins(message, plugin.name, plugin.config_jsonschema["properties"]))
 
 
-def _setting_errors(error: ConfigValidationError) -> list[str]:
-    """The messages of a configuration that does not fit its schema, with their settings in backquotes."""
-    return [
-        _REQUIRED.sub(r"Setting `\1` is missing.", _PLACE.sub(r"Setting `\2`: \1.", message))
-        for message in error.errors
-    ]
-
-
 _REQUIRED = re.compile(r"'(\w+)' is a required property")
 _PLACE = re.compile(r"^(.*) in config\['(\w+)'.*\]$", re.DOTALL)
 
@@ -209,8 +201,12 @@ class SecretSettings(PluginBase):
             return super()._validate_config(raise_errors=raise_errors)
         except ConfigValidationError as error:
             # The SDK would print it as it is, without the variable and the file.
+            messages = (
+                _REQUIRED.sub(r"Setting `\1` is missing.", _PLACE.sub(r"Setting `\2`: \1.", message))
+                for message in error.errors
+            )
             raise ConfigurationError(
-                " ".join(_setting_errors(error)), advice="`--about` describes every setting."
+                " ".join(messages), advice="`--about` describes every setting."
             ) from None
 
 
