@@ -144,13 +144,7 @@ _MEANINGS = (
         "Correct it in the source.",
     ),
     _Meaning(
-        "provide a valid email address",
-        Refusal.INVALID_ADDRESS,
-        "Mailchimp does not take the address.",
-        "Correct it in the source.",
-    ),
-    _Meaning(
-        "portion of the email address is invalid",
+        "provide a valid email address|portion of the email address is invalid",
         Refusal.INVALID_ADDRESS,
         "Mailchimp does not take the address.",
         "Correct it in the source.",

@@ -1,4 +1,4 @@
-"""What target-epicor-contacts knows of people, as far as target-mailchimp reads it."""
+"""People as target-epicor-contacts knows them, as far as target-mailchimp reads it."""
 
 from __future__ import annotations
 
