@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kinetic_mailchimp.audit import AuditTrail, Drift
-from kinetic_mailchimp.audit.state.given_up import PEOPLE_NAMESPACE
+from kinetic_mailchimp.audit.state.people import PEOPLE_NAMESPACE
 from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from kinetic_mailchimp.kit.errors import TransientError
 from target_epicor_contacts.audit.decisions import decide

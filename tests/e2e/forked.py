@@ -22,7 +22,6 @@ PRELOADED = (
     "kinetic_mailchimp.kit.secrets.cli",
     "pytest",  # which a child imports where the main program is pytest
     "kinetic_mailchimp.audit.cli.history",
-    "kinetic_mailchimp.audit.cli.search",
     "kinetic_mailchimp.console.cli",
     "meltano_map_transform.mapper",
     "tap_epicor_kinetic.tap",

@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from kinetic_mailchimp.kit.command_group import LazyCommand, LazyGroup
-from kinetic_mailchimp.kit.settings.secret_option import SecretText
+from kinetic_mailchimp.kit.settings.options import SecretText
 
 _AUDIT: Final = "kinetic_mailchimp.audit.cli"
 _CONSOLE: Final = "kinetic_mailchimp.console"
@@ -22,36 +22,34 @@ COMMANDS: Final = {
         "Look for what needs a person, and send one message per cause.",
         "kinetic-mailchimp-kit[alerts]",
     ),
-    "close": LazyCommand(
-        f"{_AUDIT}.letters.close", "Close dead letters that can never be written, such as 12/34."
-    ),
+    "close": LazyCommand(f"{_AUDIT}.letters", "Close dead letters that can never be written, such as 12/34."),
     "correct": LazyCommand(
-        f"{_AUDIT}.letters.correct",
+        f"{_AUDIT}.letters",
         "Correct the record of a dead letter, such as 12/34: its address, or a field.",
     ),
     "copy": LazyCommand(
-        f"{_AUDIT}.upkeep.copy",
+        f"{_AUDIT}.upkeep",
         "Copy the trail and the ledger into an empty database, such as PostgreSQL; it verifies there too.",
     ),
     "diff": LazyCommand(
-        f"{_AUDIT}.differences", "Show what run NUMBER, or the last one, changed or would change."
+        f"{_AUDIT}.history", "Show what run NUMBER, or the last one, changed or would change."
     ),
     "drift": LazyCommand(
         f"{_AUDIT}.drift",
         "Show how far both systems differed when they were compared last (`meltano run reconcile`).",
     ),
-    "erase": LazyCommand(f"{_CONSOLE}.erase", "Remove a person's data; the trail still verifies."),
+    "erase": LazyCommand(f"{_CONSOLE}.person", "Remove a person's data; the trail still verifies."),
     "evidence": LazyCommand(
         f"{_AUDIT}.evidence", "Write the consent of EMAIL as a document with its proof, or check one."
     ),
     "export": LazyCommand(
-        f"{_CONSOLE}.erase", "Write every decision, oldest first; or all that is known about one person."
+        f"{_CONSOLE}.person", "Write every decision, oldest first; or all that is known about one person."
     ),
-    "failures": LazyCommand(f"{_AUDIT}.search", "List dead letters that wait to be replayed, oldest first."),
+    "failures": LazyCommand(f"{_AUDIT}.history", "List dead letters that wait to be replayed, oldest first."),
     "import-suppressions": LazyCommand(
         f"{_AUDIT}.suppressions", "Read the opt-outs of another tool from a CSV file, and hand them on."
     ),
-    "metrics": LazyCommand(f"{_AUDIT}.upkeep.metrics", "Print the numbers of the trail for Prometheus."),
+    "metrics": LazyCommand(f"{_AUDIT}.upkeep", "Print the numbers of the trail for Prometheus."),
     "person": LazyCommand(
         f"{_CONSOLE}.person", "Show what happened to EMAIL, in both directions, oldest first."
     ),
@@ -61,27 +59,25 @@ COMMANDS: Final = {
         "Show records beside what the mapping and its target would make of them.",
         "kinetic-mailchimp-kit[audit,singer]",
     ),
-    "prune": LazyCommand(f"{_AUDIT}.upkeep.prune", "Remove old entries; the trail still verifies."),
+    "prune": LazyCommand(f"{_AUDIT}.upkeep", "Remove old entries; the trail still verifies."),
     "quality": LazyCommand(
         f"{_AUDIT}.quality", "List the customers who cannot be mailed and why, by sales rep."
     ),
-    "replay": LazyCommand(f"{_AUDIT}.letters.replay", "Dispatch every open dead letter again, once."),
+    "replay": LazyCommand(f"{_AUDIT}.letters", "Dispatch every open dead letter again, once."),
     "run": LazyCommand(f"{_AUDIT}.history", "Show run NUMBER, or the newest one, and its decisions."),
     "runs": LazyCommand(f"{_AUDIT}.history", "List the newest runs, with the counts of their decisions."),
-    "search": LazyCommand(f"{_AUDIT}.search", "Find decisions, newest first."),
+    "search": LazyCommand(f"{_AUDIT}.history", "Find decisions, newest first."),
     "serve": LazyCommand(
         f"{_CONSOLE}.pages.command",
         "Show the trail in a browser, to those who log in.",
         "kinetic-mailchimp-kit[pages]",
     ),
-    "skipped": LazyCommand(
-        f"{_AUDIT}.differences", "Show whom run NUMBER, or the last one, left out, and why."
-    ),
+    "skipped": LazyCommand(f"{_AUDIT}.history", "Show whom run NUMBER, or the last one, left out, and why."),
     "undo": LazyCommand(
-        f"{_AUDIT}.letters.undo",
+        f"{_AUDIT}.letters",
         "List what would put back the values before the events of a time, or send it to the target.",
     ),
-    "verify": LazyCommand(f"{_AUDIT}.upkeep.verify", "Check that nothing was changed or removed."),
+    "verify": LazyCommand(f"{_AUDIT}.upkeep", "Check that nothing was changed or removed."),
 }
 
 

@@ -6,13 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
 from kinetic_mailchimp.kit.http.call import Answer, Request
 from kinetic_mailchimp.kit.http.retry import RetryPolicy
 from kinetic_mailchimp.kit.http.transport import AnswerTooLargeError, Transport
-from kinetic_mailchimp.kit.parsing.json_reading import parse_json
 from kinetic_mailchimp.kit.redaction.plain_text import message
 from kinetic_mailchimp.kit.server.receiver_metrics import (
     INBOX_OLDEST_UNREAD_SECONDS,
@@ -47,9 +46,7 @@ class ReceiverStatus:
 def make_transport(*, timeout: float = 10.0, max_attempts: int = 2) -> Transport:
     """A transport that takes every response as it is.
 
-    Args:
-        timeout: Seconds for one request.
-        max_attempts: By default one more than one: a receiver that restarts is away for a short time only.
+    One attempt more than one: a receiver that restarts is away for a short time only.
     """
     return Transport(
         lambda _request, _answer: None,
@@ -62,9 +59,7 @@ def make_transport(*, timeout: float = 10.0, max_attempts: int = 2) -> Transport
 def probe_receiver(url: str, transport: Transport) -> ReceiverStatus:
     """Ask the receiver for its health.
 
-    Args:
-        url: The URL of the receiver; a final `/readyz` may be left out.
-        transport: Sends the requests; every status is a response.
+    A final `/readyz` of the URL may be left out.
     """
     base = url.rstrip("/").removesuffix("/readyz").removesuffix("/healthz")
     try:
@@ -84,7 +79,7 @@ def read_status(ready: Answer, numbers: Answer) -> ReceiverStatus:
     """The health in the answers of `/readyz` and `/metrics`."""
     problems: tuple[str, ...] = ()
     if ready.status != HTTPStatus.OK:
-        problems = _problems(ready.text) or (f"It answers HTTP {ready.status}.",)
+        problems = _problems(ready) or (f"It answers HTTP {ready.status}.",)
     page = numbers.text if numbers.status == HTTPStatus.OK else ""
     if (unreadable := _gauge(page, UNREADABLE_SIGNING_SECRETS)) and not problems:
         problems = (f"{unreadable:.0f} of its signing secrets cannot be read; it refuses their deliveries.",)
@@ -97,12 +92,8 @@ def read_status(ready: Answer, numbers: Answer) -> ReceiverStatus:
     )
 
 
-def _problems(text: str) -> tuple[str, ...]:
-    try:
-        document: Any = parse_json(text)
-    except ValueError:
-        return ()
-    problems = document.get("problems") if isinstance(document, dict) else None
+def _problems(ready: Answer) -> tuple[str, ...]:
+    problems = (ready.json_object or {}).get("problems")
     texts = [text for text in problems if isinstance(text, str)] if isinstance(problems, list) else []
     return tuple(message(text, _LONGEST_PROBLEM) for text in texts[:_MOST_PROBLEMS])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint
@@ -9,7 +11,6 @@ from typing import Any, Final
 
 from kinetic_mailchimp.doctor.mapping import BothSides, MappedField
 from kinetic_mailchimp.doctor.project_checks import project_checks, words_in
-from kinetic_mailchimp.doctor.runner import run_checks
 from kinetic_mailchimp.kit.checks import Check, CheckedPlugin, FieldType, Finding, Verdict
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.project import Project, with_origins
@@ -56,16 +57,10 @@ class Examination:
 
 
 def examine(project: Project, configs: Mapping[EntryPoint, Mapping[str, Any]], seconds: float) -> Examination:
-    """Look at everything.
-
-    Args:
-        project: As its files are written.
-        configs: The configuration of each plugin.
-        seconds: The time for all checks.
-    """
-    patients = {point.name: _Patient(point, project, config) for point, config in configs.items()}
-    found = _examine(patients, seconds, {PROJECT: project_checks(project, list(patients))})
-    result = Examination(found)
+    """Look at everything."""
+    patients = [_Patient(point, project, config) for point, config in configs.items()]
+    names = [patient.name for patient in patients]
+    result = Examination(_examine(patients, seconds, {PROJECT: project_checks(project, names)}))
     if project.document and result.is_good:
         looks = {
             PROJECT: [Check("audiences", lambda: _look_at_audiences(patients))],
@@ -80,27 +75,18 @@ def examine(project: Project, configs: Mapping[EntryPoint, Mapping[str, Any]], s
 def examine_plugins(
     project: Project, configs: Mapping[EntryPoint, Mapping[str, Any]], seconds: float
 ) -> dict[str, list[Finding]]:
-    """Look at plugins alone, and give the findings by the name of the plugin.
-
-    Args:
-        project: As its files are written.
-        configs: The configuration of each plugin.
-        seconds: The time for all checks.
-    """
-    return _examine(
-        {point.name: _Patient(point, project, config) for point, config in configs.items()}, seconds, {}
-    )
+    """Look at plugins alone, and give the findings by the name of the plugin."""
+    return _examine([_Patient(point, project, config) for point, config in configs.items()], seconds, {})
 
 
 def _examine(
-    patients: Mapping[str, _Patient], seconds: float, others: Mapping[str, Sequence[Check]]
+    patients: Sequence[_Patient], seconds: float, others: Mapping[str, Sequence[Check]]
 ) -> dict[str, list[Finding]]:
-    makes = {name: [Check("configuration", patient.make)] for name, patient in patients.items()}
-    made = run_checks(makes, seconds)
-    checks = {name: patient.plugin.checks() for name, patient in patients.items() if patient.plugin}
+    made = run_checks({one.name: [Check("configuration", one.make)] for one in patients}, seconds)
+    checks = {one.name: one.plugin.checks() for one in patients if one.plugin}
     found = run_checks({**others, **checks}, seconds)
-    for name, patient in patients.items():
-        found[name] = [patient.with_origins(one) for one in (*made[name], *found.get(name, ()))]
+    for one in patients:
+        found[one.name] = list(map(one.with_origins, [*made[one.name], *found.get(one.name, ())]))
     return found
 
 
@@ -108,6 +94,7 @@ class _Patient:
     """A plugin with its configuration."""
 
     def __init__(self, point: EntryPoint, project: Project, config: Mapping[str, Any]) -> None:
+        self.name = point.name
         self._point = point
         self._project = project
         self._selected = project.selected(point.name)
@@ -127,17 +114,15 @@ class _Patient:
         """The finding, with where the settings that it names come from."""
         if found.verdict is Verdict.GOOD:
             return found
-        told = with_origins(str(found), self._point.name, self._settings, self._project)
+        told = with_origins(str(found), self.name, self._settings, self._project)
         return replace(found, fix=told.removeprefix(found.text).strip())
 
 
-def _look_at_audiences(patients: Mapping[str, _Patient]) -> Iterator[Finding | str]:
+def _look_at_audiences(patients: Sequence[_Patient]) -> Iterator[Finding | str]:
     """Compare the audiences that are written with those whose events are read, by their ids."""
 
     def audiences_of(*settings: str) -> set[str]:
-        plugins = [
-            patient.plugin for patient in patients.values() if not patient.config.keys().isdisjoint(settings)
-        ]
+        plugins = [one.plugin for one in patients if not one.config.keys().isdisjoint(settings)]
         return {list_id for plugin in plugins if plugin for list_id in plugin.audiences()}
 
     written, read = audiences_of("list_id", "audiences_by_company"), audiences_of("list_ids")
@@ -152,24 +137,24 @@ def _look_at_audiences(patients: Mapping[str, _Patient]) -> Iterator[Finding | s
 
 
 def _look_at_mapping(
-    project: Project, patients: Mapping[str, _Patient], result: Examination
+    project: Project, patients: Sequence[_Patient], result: Examination
 ) -> Iterator[Finding | str]:
     """Compare what the mapping to Mailchimp sends, and what comes back, with the fields of both sides."""
-    fields = {name: patient.plugin.fields() for name, patient in patients.items() if patient.plugin}
+    fields = {one.name: one.plugin.fields() for one in patients if one.plugin}
     mappings = {one["name"]: one["config"] for one in mappings_of(project)}
     for tap, mapping, target in tasks_of(project):
         if not (fields.get(tap) and fields.get(target) and mapping in mappings):
             continue
         # The way back counts, whether its plugin is looked at or not.
-        others = {name: project.config(name) for name in project.plugins}
-        configs = {**others, **{name: patient.config for name, patient in patients.items()}}
+        configs: dict[str, Mapping[str, Any]] = {name: project.config(name) for name in project.plugins}
+        configs |= {one.name: one.config for one in patients}
         back = next((name for name, config in configs.items() if "merge_fields" in config), "")
         sides = BothSides(
             columns=fields[tap],
             selected=project.selected(tap),
             tags=fields[target],
-            makes_tags=bool(patients[target].config.get("create_merge_fields")),
-            two_way=words_in(patients[target].config.get("two_way_fields", "")),
+            makes_tags=bool(configs[target].get("create_merge_fields")),
+            two_way=words_in(configs[target].get("two_way_fields", "")),
             back=configs[back]["merge_fields"] if back else {},
             written=fields.get(back, {}),
         )
@@ -188,3 +173,29 @@ def mappings_of(project: Project) -> Iterator[Mapping[str, Any]]:
     """The mappings, each with its `name` and its `config`."""
     for mapper in (project.document.get("plugins") or {}).get("mappers") or []:
         yield from mapper.get("mappings") or []
+
+
+def run_checks(sections: Mapping[str, Sequence[Check]], seconds: float) -> dict[str, list[Finding]]:
+    """The findings of all checks; one that has not ended in time is a finding itself."""
+    running = []
+    for name, check in ((name, check) for name, checks in sections.items() for check in checks):
+        seen: list[Finding] = []
+        # No thread keeps the process from ending.
+        thread = threading.Thread(target=_look, args=(check, seen), daemon=True)
+        thread.start()
+        running.append((name, check, seen, thread))
+    until = time.monotonic() + seconds
+    found: dict[str, list[Finding]] = {name: [] for name in sections}
+    for name, check, seen, thread in running:
+        thread.join(max(0.0, until - time.monotonic()))
+        found[name] += list(seen)
+        if thread.is_alive():
+            text = f"The check `{check.name}` was not done within {seconds:g} s."
+            fix = "Something on the way does not answer: the name server, a firewall, the server."
+            found[name].append(Finding(Verdict.WRONG, text, fix))
+    return found
+
+
+def _look(check: Check, seen: list[Finding]) -> None:
+    for found in check.findings():
+        seen.append(found)  # noqa: PERF402 (one by one: it may not come to its end)

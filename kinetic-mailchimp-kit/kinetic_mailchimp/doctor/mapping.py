@@ -149,7 +149,6 @@ class MappedRecord:
 
     Attributes:
         stream: The stream that it goes on.
-        schema: Of that stream.
         record: None where the mapping leaves it out.
     """
 
@@ -200,7 +199,6 @@ class BothSides:
 
     Attributes:
         columns: The columns that are read, as `stream.Column`.
-        selected: The rules of `select`.
         tags: The merge fields of the audience.
         makes_tags: Whether merge fields that are missing are made.
         two_way: The tags that both sides own.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from cryptography.fernet import Fernet
@@ -18,8 +19,6 @@ class Question:
     """A variable to ask for.
 
     Attributes:
-        variable: Its name.
-        text: The question.
         default: The answer in place of an empty one; `$NAME` for the answer to another question.
         secret: Whether it is encrypted, and not shown while it is typed.
         only_with: A variable and those of its values with which it is asked.
@@ -85,6 +84,7 @@ GROUPS: Final[Mapping[str, tuple[Question, ...]]] = {
     ),
 }
 """The questions by the system that their answers are tried at."""
+QUESTIONS: Final = tuple(chain.from_iterable(GROUPS.values()))
 
 
 def generated(answers: Answers) -> dict[str, str]:
@@ -97,7 +97,7 @@ def generated(answers: Answers) -> dict[str, str]:
 
 
 SECRETS: Final = frozenset(
-    {question.variable for questions in GROUPS.values() for question in questions if question.secret}
+    {question.variable for question in QUESTIONS if question.secret}
     | {"MAILCHIMP_WEBHOOKS_SECRET", "MAILCHIMP_ACCESS_TOKEN", "AUDIT_ENCRYPTION_KEY", "AUDIT_PAGES_TOKEN"}
 )
 """The variables that are written encrypted."""

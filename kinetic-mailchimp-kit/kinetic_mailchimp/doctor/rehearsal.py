@@ -30,12 +30,7 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Route:
-    """The way of a stream through a project.
-
-    Attributes:
-        stream: Its name at the tap.
-        stream_maps: The mapping.
-    """
+    """The way of a stream through a project."""
 
     project: Project
     stream: str

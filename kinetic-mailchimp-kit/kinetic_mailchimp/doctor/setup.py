@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -18,7 +18,7 @@ from dotenv import set_key
 from kinetic_mailchimp.doctor.command import run_command
 from kinetic_mailchimp.doctor.examination import GROUP, examine_plugins
 from kinetic_mailchimp.doctor.project_checks import variables_in
-from kinetic_mailchimp.doctor.questions import GROUPS, SECRETS, Question, generated
+from kinetic_mailchimp.doctor.questions import GROUPS, QUESTIONS, SECRETS, Question, generated
 from kinetic_mailchimp.kit.checks import Finding, Verdict
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.parsing.nearest import is_meant
@@ -61,7 +61,7 @@ def setup(answers: Path | None, key_file: Path, *, seconds: float) -> None:
     file = env_file(project.environ)
     box = SecretBox.find(project.variables) or _new_box(key_file.expanduser())
     known = {name: str(value) for name, value in reveal(project.written, project.variables).items()}
-    names = [question.variable for question in _questions()]
+    names = [question.variable for question in QUESTIONS]
     if answers:
         read = read_env_file(answers)
         _check_names(answers, read, project, file.with_name(".env.example"))
@@ -82,15 +82,11 @@ def setup(answers: Path | None, key_file: Path, *, seconds: float) -> None:
 def _check_names(answers: Path, read: Mapping[str, str], project: Project, example: Path) -> None:
     """Refuse a variable that nothing reads: a secret under a wrong name would be written in clear.
 
-    Args:
-        answers: The file, for the message.
-        read: Its variables.
-        project: In whose meltano.yml variables are named.
-        example: A file in which the others are, set or as a comment.
+    Those that the example names count, set or in a comment, and those of meltano.yml.
     """
     text = example.read_text(encoding="utf-8") if example.is_file() else ""
     listed = re.findall(r"^#? ?([A-Z][A-Z0-9_]*)=", text, re.MULTILINE)
-    asked = (question.variable for question in _questions())
+    asked = (question.variable for question in QUESTIONS)
     known = {*listed, *asked, *SECRETS, *variables_in(project.document)}
     of_plugins = tuple(own_variable(name, "") for name in (*project.plugins, "meltano"))
     for name in read:
@@ -105,7 +101,7 @@ def _given(project: Project, known: dict[str, str], seconds: float) -> dict[str,
     """Try the answers of a file; what does not work ends the command."""
     missing = [
         question.variable
-        for question in _questions()
+        for question in QUESTIONS
         if not question.may_be_empty and question.is_asked(known) and not question.default_of(known)
     ]
     if missing:
@@ -113,7 +109,7 @@ def _given(project: Project, known: dict[str, str], seconds: float) -> dict[str,
             f"The file of --answers lacks {', '.join(missing)}.", advice="Add a line NAME=value for each."
         )
     known |= {
-        question.variable: question.default_of(known) for question in _questions() if question.is_asked(known)
+        question.variable: question.default_of(known) for question in QUESTIONS if question.is_asked(known)
     }
     wrong = [found for questions in GROUPS.values() for found in _tried(project, questions, known, seconds)]
     if wrong:
@@ -167,11 +163,6 @@ def _tried(
         ]
         click.echo("\n".join(dict.fromkeys(["  These answers work.", *reached])))
     return [one for _, one in wrong]
-
-
-def _questions() -> Iterator[Question]:
-    for questions in GROUPS.values():
-        yield from questions
 
 
 def _new_box(key_file: Path) -> SecretBox:

@@ -2,8 +2,7 @@
 
 from kinetic_mailchimp.epicor.client import EpicorClient
 from kinetic_mailchimp.epicor.metadata import EntityType, Property, ServiceMetadata
-from kinetic_mailchimp.epicor.row_name import row_name
-from kinetic_mailchimp.epicor.rows import Row, Rows
+from kinetic_mailchimp.epicor.rows import Row, Rows, row_name
 from kinetic_mailchimp.epicor.settings import EPICOR_SETTINGS, EpicorSettings, with_epicor_settings
 
 __all__ = [

@@ -45,11 +45,7 @@ class Token:
 
 
 class TokenAuthorization:
-    """Headers with a bearer token; threads share it, and one of them renews it.
-
-    Args:
-        clock: Monotonic seconds.
-    """
+    """Headers with a bearer token; threads share it, and one of them renews it."""
 
     def __init__(
         self,
@@ -94,14 +90,7 @@ def authorization(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Authorization:
-    """The authorization that the settings ask for.
-
-    Args:
-        settings: Where, and as whom.
-        retry: Bounds on trying again, for tokens.
-        sleep: Waits between two attempts, in seconds.
-        clock: Monotonic seconds.
-    """
+    """The authorization that the settings ask for."""
     fixed = _fixed_headers(settings)
     if settings.auth_method == "api_key":
         return FixedAuthorization(fixed)
@@ -145,20 +134,14 @@ def token_request(settings: EpicorSettings) -> Request:
         )
     user = {"username": settings.username, "password": settings.password}
     # The key goes along, because some servers want it here too; this is the same server.
-    key = {"x-api-key": settings.api_key} if host_of(settings.token_url) == host_of(settings.base_url) else {}
-    forms: Mapping[str, Callable[[], Request]] = {
-        "headers": lambda: _token_resource(settings, {**key, **user}),
-        "basic": lambda: _token_resource(
-            settings, {**key, "Authorization": basic_login(settings.username, settings.password)}
-        ),
-        "form": lambda: _token_resource(settings, key, {"grant_type": "password", **user}),
-    }
-    return forms[settings.token_request]()
-
-
-def _token_resource(
-    settings: EpicorSettings, headers: Mapping[str, str], form: Mapping[str, str] | None = None
-) -> Request:
+    is_same = host_of(settings.token_url) == host_of(settings.base_url)
+    headers, form = {"x-api-key": settings.api_key} if is_same else {}, None
+    if settings.token_request == "headers":  # noqa: S105 (a form)
+        headers |= user
+    elif settings.token_request == "basic":  # noqa: S105 (a form)
+        headers["Authorization"] = basic_login(settings.username, settings.password)
+    else:
+        form = {"grant_type": "password", **user}
     return Request("POST", settings.token_url, headers=headers, form=form, repeatable=True, authorized=False)
 
 
@@ -168,11 +151,9 @@ def read_token(answer: Answer, url_from: str = "token_url") -> Token:
     Raises:
         ConfigurationError: There is none in it.
     """
-    try:
-        document = answer.document
-    except ValueError:
-        document = _token_xml(answer.text)
-    fields = document if isinstance(document, dict) else {}
+    fields = answer.json_object or dict(
+        re.findall(r"<(?:\w+:)?(AccessToken|ExpiresIn)\b[^<>]*>([^<]+)<", answer.text)
+    )
     names = {str(name).replace("_", "").lower(): value for name, value in fields.items()}
     value = names.get("accesstoken")
     if not isinstance(value, str) or not value:
@@ -184,10 +165,6 @@ def read_token(answer: Answer, url_from: str = "token_url") -> Token:
     except (TypeError, ValueError):
         lifetime = ASSUMED_LIFETIME
     return Token(value, max(lifetime, 0.0))
-
-
-def _token_xml(text: str) -> dict[str, str]:
-    return dict(re.findall(r"<(?:\w+:)?(AccessToken|ExpiresIn)\b[^<>]*>([^<]+)<", text))
 
 
 _URL = "{url}"
@@ -233,19 +210,12 @@ def classify_token(
     problem = read_problem(answer)
     if answer.status < 300 and not problem.is_html:  # noqa: PLR2004 (every 2xx)
         return None
-    oauth_error = answer.document.get("error") if answer.is_json and _is_object(answer) else None
-    if isinstance(oauth_error, str):
+    oauth_error = (answer.json_object or {}).get("error")
+    if answer.is_json and isinstance(oauth_error, str):
         problem = type(problem)(problem.status, problem.message, error_type=oauth_error)
     error = to_error(problem, answer, _TOKEN_RULES)
     error.advice = error.advice.replace(_URL, url_from)
     return error
-
-
-def _is_object(answer: Answer) -> bool:
-    try:
-        return isinstance(answer.document, Mapping)
-    except ValueError:
-        return False
 
 
 def _fixed_headers(settings: EpicorSettings) -> dict[str, str]:

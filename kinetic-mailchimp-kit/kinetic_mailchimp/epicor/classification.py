@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from http.client import responses
 
 from kinetic_mailchimp.epicor.error_rules import RULES, Rule
 from kinetic_mailchimp.epicor.errors import (
@@ -67,22 +68,17 @@ def _refuses_query(error: ConnectorError) -> bool:
 
 
 def to_error(problem: Problem, answer: Answer, rules: tuple[Rule, ...] = RULES) -> ConnectorError:
-    """The error of the first rule that fits.
-
-    Args:
-        problem: The failure, read out of the body.
-        answer: What came back.
-        rules: The table; the first rule that fits decides.
-    """
+    """The error of the first rule that fits."""
     rule, found = next((rule, found) for rule in rules if (found := rule.match(problem)) is not None)
     message = rule.message.format(**found) if rule.message else _sentence(problem.message)
+    waits = [seconds for seconds in (answer.retry_after, rule.retry_after) if seconds is not None]
     return rule.error(
-        message or _reason(answer.status),
+        message or f"{responses.get(answer.status, 'The server refused')}.",
         advice=rule.advice,
         status=answer.status,
         code=problem.error_type or None,
         request_id=problem.correlation_id,
-        retry_after=_longest(answer.retry_after, rule.retry_after),
+        retry_after=max(waits, default=None),
         field=found.get("name") or problem.field or None,
     )
 
@@ -90,14 +86,3 @@ def to_error(problem: Problem, answer: Answer, rules: tuple[Rule, ...] = RULES) 
 def _sentence(text: str) -> str:
     """The server's words with a full stop, for others follow them."""
     return f"{text}." if text and (text[-1].isalnum() or text[-1] in "'\")]") else text
-
-
-def _longest(*seconds: float | None) -> float | None:
-    return max((value for value in seconds if value is not None), default=None)
-
-
-def _reason(status: int) -> str:
-    try:
-        return f"{HTTPStatus(status).phrase}."
-    except ValueError:
-        return "The server refused."

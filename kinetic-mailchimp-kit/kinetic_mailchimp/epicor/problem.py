@@ -35,7 +35,6 @@ class Problem:
     status: int
     message: str = ""
     error_type: str = ""
-    table: str = ""
     field: str = ""
     correlation_id: str | None = None
     is_html: bool = False
@@ -56,13 +55,7 @@ def read_problem(answer: Answer) -> Problem:
         found = _REFUSED_BY_IIS.search(text) if answer.status <= HTTPStatus.INTERNAL_SERVER_ERROR else None
         return Problem(answer.status, error_type=found[0] if found else "", is_html=True)
     if answer.is_json or text.startswith("{"):
-        try:
-            document = answer.document
-        except ValueError:
-            return Problem(answer.status)
-        return (
-            _from_json(answer.status, document) if isinstance(document, Mapping) else Problem(answer.status)
-        )
+        return _from_json(answer.status, answer.json_object or {})
     if text.startswith("<"):
         return _from_xml(answer.status, text)
     return Problem(answer.status, _shortened(text))
@@ -99,7 +92,6 @@ def _from_json(status: int, document: Mapping[str, Any]) -> Problem:
         status,
         _shortened(next(filter(None, map(_text, words)), "")),
         error_type=_telling(types),
-        table=_text(first.get("table")),
         field=_text(first.get("field")),
         correlation_id=_text(document.get("correlationid")) or None,
     )

@@ -198,11 +198,8 @@ class EpicorSettings:
     @property
     def license_guid(self) -> str | None:
         """The licence to claim; None for no claim."""
-        return (
-            LICENSE_TYPES.get(self.license_type, self.license_type)
-            if self.license_type != NO_LICENSE
-            else None
-        )
+        name = self.license_type
+        return None if name == NO_LICENSE else LICENSE_TYPES.get(name, name)
 
 
 EPICOR_SETTINGS: Mapping[str, Any] = json_schema(EpicorSettings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -114,13 +114,17 @@ class Project:
     @cached_property
     def plugins(self) -> Mapping[str, Mapping[str, Any]]:
         """The plugins by name, as they are written; those of the environment are left out."""
-        return {str(plugin["name"]): plugin for plugin in _plugins(self.document)}
+        return _plugins(self.document)
 
     def config(self, plugin: str) -> dict[str, Any]:
         """The configuration that Meltano hands to a plugin; what is empty is left out."""
         given = {name: self._expanded(value) for name, value in self._written_config(plugin).items()}
-        for name in self._settings_in_variables(plugin):
-            given[name] = self.variables[own_variable(plugin, name)]
+        prefix = own_variable(plugin, "")
+        given |= {
+            name[len(prefix) :].lower(): value
+            for name, value in self.variables.items()
+            if name.startswith(prefix)
+        }
         return {name: value for name, value in given.items() if value not in (None, "")}
 
     def read_variables(self, plugin: str) -> set[str]:
@@ -154,11 +158,7 @@ class Project:
         return [*self.origins_of_variables(given), *others]
 
     def origins_of_variables(self, given: Mapping[str, Sequence[str]]) -> list[str]:
-        """The origins of settings that come from variables, as sentences for a message.
-
-        Args:
-            given: The variables of each setting, by its name.
-        """
+        """The origins of settings that come from variables, as sentences for a message."""
         sentences: dict[tuple[str, bool], dict[str, Sequence[str]]] = {}
         for setting, names in given.items():
             is_set = any(self.variables.get(name) for name in names)
@@ -181,10 +181,7 @@ class Project:
         return str(env_file(self.environ))
 
     def _family(self, plugin: str) -> list[str]:
-        family = [plugin]
-        while (parent := self.plugins.get(family[-1], {}).get("inherit_from")) and parent not in family:
-            family.append(str(parent))
-        return family
+        return family_of(plugin, lambda name: self.plugins.get(name, {}).get("inherit_from"))
 
     def _written_config(self, plugin: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -195,15 +192,8 @@ class Project:
 
     @cached_property
     def _of_environment(self) -> Mapping[str, Mapping[str, Any]]:
-        environments = self.document.get("environments") or []
-        config = next(
-            (one.get("config") or {} for one in environments if one["name"] == self.environment), {}
-        )
-        return {str(plugin["name"]): plugin for plugin in _plugins(config)}
-
-    def _settings_in_variables(self, plugin: str) -> Iterator[str]:
-        prefix = own_variable(plugin, "")
-        yield from (name[len(prefix) :].lower() for name in self.variables if name.startswith(prefix))
+        environments = {one["name"]: one.get("config") for one in self.document.get("environments") or []}
+        return _plugins(environments.get(self.environment) or {})
 
     def _expanded(self, value: Any) -> Any:  # noqa: ANN401 (JSON)
         if isinstance(value, Mapping):
@@ -220,6 +210,14 @@ class Project:
 _ALONE: Final = Project(Path(), {}, "", {}, os.environ)
 
 
+def family_of(plugin: str, parent_of: Callable[[str], str | None]) -> list[str]:
+    """A plugin and those that it inherits from, the nearest first."""
+    family = [plugin]
+    while (parent := parent_of(family[-1])) and parent not in family:
+        family.append(parent)
+    return family
+
+
 def own_variable(plugin: str, setting: str) -> str:
     """The variable from which Meltano and the Singer SDK take a setting by themselves."""
     return re.sub(r"[^A-Za-z0-9]", "_", f"{plugin}_{setting}").upper()
@@ -228,11 +226,7 @@ def own_variable(plugin: str, setting: str) -> str:
 def with_origins(text: str, plugin: str, settings: Iterable[str], project: Project | None = None) -> str:
     """A message with a sentence more for each setting that it names: where that comes from, or would.
 
-    Args:
-        text: The message, with settings in backquotes.
-        plugin: Whose settings they are.
-        settings: The settings that there are.
-        project: As its files are written; by default the one that Meltano started this process for.
+    Settings stand in backquotes. By default, the project is the one that Meltano started this process for.
     """
     known = set(settings)
     named = [name for name in dict.fromkeys(NAMED_SETTING.findall(text)) if name in known]
@@ -259,9 +253,9 @@ def _listed(names: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _plugins(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for plugins in (document.get("plugins") or {}).values():
-        yield from plugins
+def _plugins(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    kinds = (document.get("plugins") or {}).values()
+    return {str(plugin["name"]): plugin for plugins in kinds for plugin in plugins}
 
 
 def _document(file: Path) -> Mapping[str, Any]:

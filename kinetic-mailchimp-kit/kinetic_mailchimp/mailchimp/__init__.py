@@ -1,8 +1,7 @@
 """Client of the Mailchimp Marketing API: identity, data centre, lists, members, webhooks, errors."""
 
 from kinetic_mailchimp.mailchimp.client import MailchimpClient
-from kinetic_mailchimp.mailchimp.identity import subscriber_hash
-from kinetic_mailchimp.mailchimp.member import CONSENT_FACTS, consent_facts, member_key
+from kinetic_mailchimp.mailchimp.member import CONSENT_FACTS, consent_facts, member_key, subscriber_hash
 from kinetic_mailchimp.mailchimp.refusals import PERSON_LEFT, FieldError, Refusal, RefusedError
 from kinetic_mailchimp.mailchimp.results import BatchResult, ItemResult
 from kinetic_mailchimp.mailchimp.settings import MAILCHIMP_SETTINGS, MailchimpSettings

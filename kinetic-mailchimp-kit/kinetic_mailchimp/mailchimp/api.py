@@ -9,13 +9,13 @@ from functools import cached_property
 from typing import Any
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, CredentialsError, TransientError
+from kinetic_mailchimp.kit.http.authorization import Authorization, FixedAuthorization, basic_login
 from kinetic_mailchimp.kit.http.call import Answer, Request
 from kinetic_mailchimp.kit.http.retry import RetryPolicy
 from kinetic_mailchimp.kit.http.transport import Transport
 from kinetic_mailchimp.kit.http.web_url import split_url
 from kinetic_mailchimp.kit.redaction.masker import MASKER
 from kinetic_mailchimp.mailchimp.errors import WHO_ANSWERS, DocumentRequest, classify
-from kinetic_mailchimp.mailchimp.identity import authorization
 from kinetic_mailchimp.mailchimp.settings import MailchimpSettings
 
 Document = dict[str, Any]
@@ -25,12 +25,7 @@ LARGEST_PAGE = 1000
 
 
 class MailchimpApi:
-    """The Marketing API of one account. Shared by threads.
-
-    Args:
-        retry: Bounds on trying again.
-        clock: Monotonic seconds.
-    """
+    """The Marketing API of one account. Shared by threads."""
 
     def __init__(
         self,
@@ -76,7 +71,7 @@ class MailchimpApi:
                 authorized=False,
             )
         )
-        document: Document = answer.document if isinstance(answer.document, dict) else {}
+        document = dict(answer.json_object or {})
         if "api_endpoint" not in document:
             raise CredentialsError(
                 "Mailchimp does not know the access token: it was revoked, or is not complete.",
@@ -167,3 +162,14 @@ def check_endpoint(endpoint: str, metadata_url: str) -> None:
         "The answer of `metadata_url` names an API that is not a host of Mailchimp; no token was sent there.",
         advice="Check `metadata_url`, or set `base_url` yourself.",
     )
+
+
+def authorization(settings: MailchimpSettings) -> Authorization:
+    """The authorization with the key or the token, whichever is set.
+
+    Neither can be renewed: a token does not expire, so that one which is refused was revoked.
+    """
+    if settings.access_token:
+        return FixedAuthorization({"Authorization": f"Bearer {settings.access_token}"})
+    # Mailchimp ignores the user.
+    return FixedAuthorization({"Authorization": basic_login("connector", settings.api_key)})

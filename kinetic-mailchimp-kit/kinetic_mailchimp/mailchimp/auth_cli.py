@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import webbrowser
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.redaction.plain_text import message
 from kinetic_mailchimp.kit.secrets.encryption import SecretBox
 from kinetic_mailchimp.kit.secrets.private_files import make_private
-from kinetic_mailchimp.kit.settings.secret_option import SecretText
+from kinetic_mailchimp.kit.settings.options import SecretText
 from kinetic_mailchimp.mailchimp.client import MailchimpClient
 from kinetic_mailchimp.mailchimp.oauth import (
     AUTHORIZE_URL,
@@ -23,7 +24,6 @@ from kinetic_mailchimp.mailchimp.oauth import (
     Callback,
     OAuthApplication,
     exchange_code,
-    new_state,
 )
 from kinetic_mailchimp.mailchimp.settings import METADATA_URL, MailchimpSettings
 
@@ -84,7 +84,7 @@ def authorize(
         raise ConfigurationError("--show and --env-file exclude each other.", advice="Choose one.")
     # Before anybody is asked to agree: a token that cannot be kept would be lost.
     box = None if show else SecretBox.from_environment()
-    state = new_state()
+    state = secrets.token_urlsafe(32)  # nobody else can make up an answer with it
     callback = Callback(redirect_uri, state)
     application = OAuthApplication(client_id, client_secret, callback.redirect_uri, **urls)
     url = application.authorization_url(state)

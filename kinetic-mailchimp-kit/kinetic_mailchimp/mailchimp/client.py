@@ -11,8 +11,7 @@ from kinetic_mailchimp.kit.errors import NotFoundError, TransientError
 from kinetic_mailchimp.kit.http.call import HttpCall, Reply, Request
 from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE, Document, MailchimpApi, date_of, rows_of
 from kinetic_mailchimp.mailchimp.errors import WHO_ANSWERS
-from kinetic_mailchimp.mailchimp.identity import subscriber_hash
-from kinetic_mailchimp.mailchimp.member import normalized_member
+from kinetic_mailchimp.mailchimp.member import normalized_member, subscriber_hash
 from kinetic_mailchimp.mailchimp.members_walk import MEMBER_FIELDS, walk_members
 from kinetic_mailchimp.mailchimp.results import BatchResult, results_by_hash
 
@@ -41,10 +40,6 @@ class MailchimpClient(MailchimpApi):
     """
 
     # The account
-
-    def ping(self) -> str:
-        """The greeting of a healthy API."""
-        return str(self.get("ping")["health_status"])
 
     def account(self) -> Document:
         """The account that the credentials belong to: `account_name`, `role` and its ids."""
@@ -107,7 +102,8 @@ class MailchimpClient(MailchimpApi):
             return rows_of(answer.document, "members")
 
         status = filters.get("status")
-        for member in walk_members(page, fields=fields, page_size=page_size, filters=_given(filters)):
+        given = {name: value for name, value in filters.items() if value is not None}
+        for member in walk_members(page, fields=fields, page_size=page_size, filters=given):
             if status is None or member.setdefault("status", status) == status:
                 yield member
 
@@ -148,19 +144,10 @@ class MailchimpClient(MailchimpApi):
         """Archive a member."""
         return HttpCall.of_answer(self._answer("DELETE", _member(list_id, member_hash), kind=Request))
 
-    def set_tags(
-        self, list_id: str, member_hash: str, tags: Mapping[str, bool], *, is_syncing: bool = False
-    ) -> None:
-        """Add (True) and remove (False) tags by name; missing tags are made.
-
-        Args:
-            list_id: The audience.
-            member_hash: The member.
-            tags: By name.
-            is_syncing: True keeps automations that wait for a tag from starting.
-        """
+    def set_tags(self, list_id: str, member_hash: str, tags: Mapping[str, bool]) -> None:
+        """Add (True) and remove (False) tags by name; missing tags are made."""
         changes = [{"name": name, "status": "active" if on else "inactive"} for name, on in tags.items()]
-        body = {"tags": changes, "is_syncing": is_syncing}
+        body = {"tags": changes, "is_syncing": False}
         self._answer("POST", f"{_member(list_id, member_hash)}/tags", body, kind=Request, repeatable=True)
 
     def upsert_members(
@@ -206,11 +193,7 @@ class MailchimpClient(MailchimpApi):
     # Reports
 
     def reports(self, since_send_time: str) -> Iterator[Document]:
-        """The reports of the campaigns that were sent after a time: `id`, `list_id`, `emails_sent`, sums.
-
-        Args:
-            since_send_time: UTC, ISO 8601.
-        """
+        """The reports of campaigns that were sent after a time (UTC, ISO 8601): `id`, `list_id`, sums."""
         fields = ",".join(f"reports.{name}" for name in REPORT_FIELDS)
         return self._all("reports", "reports", "id", since_send_time=since_send_time, fields=fields)
 
@@ -259,10 +242,6 @@ class MailchimpClient(MailchimpApi):
 def _merge_rule(*, skip: bool) -> dict[str, str | int] | None:
     """The parameter that takes a member without the merge fields that the audience requires."""
     return {"skip_merge_validation": "true"} if skip else None
-
-
-def _given(filters: Mapping[str, str | None]) -> dict[str, str]:
-    return {name: value for name, value in filters.items() if value is not None}
 
 
 def _part(text: str) -> str:

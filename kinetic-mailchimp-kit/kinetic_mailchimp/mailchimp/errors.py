@@ -67,30 +67,15 @@ def _strange_success(request: Request, answer: Answer) -> ConnectorError | None:
         return TransientError(
             "Another program than the Mailchimp API answered.", advice=WHO_ANSWERS, status=answer.status
         )
-    if not isinstance(request, DocumentRequest):
+    if not isinstance(request, DocumentRequest) or answer.json_object is not None:
         return None
-    try:
-        is_object = isinstance(answer.document, dict)
-    except ValueError:
-        is_object = False
-    return (
-        None
-        if is_object
-        else TransientError(
-            "The answer is not a whole JSON object.", advice=WHO_ANSWERS, status=answer.status
-        )
-    )
+    return TransientError("The answer is not a whole JSON object.", advice=WHO_ANSWERS, status=answer.status)
 
 
 def _problem(answer: Answer) -> Mapping[str, Any] | None:
     """The body of an error, when it is one of Mailchimp's own."""
-    if not (answer.is_json and answer.body):
-        return None
-    try:
-        document = answer.document
-    except ValueError:
-        return None
-    return document if isinstance(document, dict) and ("title" in document or "detail" in document) else None
+    document = answer.json_object if answer.is_json else None
+    return document if document and ("title" in document or "detail" in document) else None
 
 
 def _without_problem(request: Request, answer: Answer) -> ConnectorError:
@@ -141,10 +126,7 @@ def _without_problem(request: Request, answer: Answer) -> ConnectorError:
 def _by_kind(request: Request, answer: Answer, problem: Mapping[str, Any]) -> ConnectorError:
     """Statuses without a row of their own, by their hundreds."""
     details = _details(answer, problem)
-    said = (
-        without_addresses(str(problem.get("detail") or problem.get("title") or ""))
-        or "Mailchimp gave no reason."
-    )
+    said = _said(problem) or "Mailchimp gave no reason."
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.REQUEST_TIMEOUT:
         return TransientError(
             f"Mailchimp cannot answer now: {said}",
@@ -186,9 +168,8 @@ def _forbidden(request: Request, answer: Answer, problem: Mapping[str, Any]) -> 
             advice="Leave `base_url` empty, or begin it with what follows the last `-` of `api_key`.",
             **_details(answer, problem),
         )
-    said = without_addresses(str(problem.get("detail") or problem.get("title") or ""))
     return PermissionDeniedError(
-        f"{request} is not allowed: {said}",
+        f"{request} is not allowed: {_said(problem)}",
         advice="The user of the key needs at least the role Manager in the Mailchimp account.",
         **_details(answer, problem),
     )
@@ -244,6 +225,10 @@ _BY_STATUS: Mapping[int, Callable[[Request, Answer, Mapping[str, Any]], Connecto
     HTTPStatus.TOO_MANY_REQUESTS: _too_many,
     HTTPStatus.SERVICE_UNAVAILABLE: _unavailable,
 }
+
+
+def _said(problem: Mapping[str, Any]) -> str:
+    return without_addresses(str(problem.get("detail") or problem.get("title") or ""))
 
 
 def _details(answer: Answer, problem: Mapping[str, Any]) -> dict[str, Any]:

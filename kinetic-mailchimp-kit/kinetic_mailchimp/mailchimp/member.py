@@ -1,11 +1,20 @@
-"""A member as Mailchimp shows it, in the form that everything else counts on."""
+"""A member: the key by which Mailchimp names a person, and what it shows, in a form to count on."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
-from kinetic_mailchimp.mailchimp.identity import subscriber_hash
+from kinetic_mailchimp.kit.parsing.email_address import email_key
+
+
+@lru_cache(maxsize=10_000)
+def subscriber_hash(address: str) -> str:
+    """The key of a member in the paths of the API: MD5 of the lower-cased address, in hex."""
+    return hashlib.md5(email_key(address).encode(), usedforsecurity=False).hexdigest()
+
 
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("id", "email_address", "contact_id", "status", "unsubscribe_reason"), str),

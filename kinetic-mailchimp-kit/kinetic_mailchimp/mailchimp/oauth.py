@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -56,11 +55,6 @@ class OAuthApplication:
         return f"{self.authorize_url}?{urlencode(query)}"
 
 
-def new_state() -> str:
-    """A secret that ties the answer to the question: nobody else can make up an answer."""
-    return secrets.token_urlsafe(32)
-
-
 _SECONDS_OF_SILENCE = 5.0
 """Seconds for which the callback waits for the next byte of a request."""
 
@@ -70,8 +64,6 @@ class Callback:
 
     Args:
         redirect_uri: Where it will come to; port 0 lets the system choose one.
-        state: What it must carry.
-        clock: Monotonic seconds.
 
     Raises:
         ConfigurationError: The address is not on this machine, or its port is taken.
@@ -167,11 +159,7 @@ class Callback:
 
 
 def exchange_code(application: OAuthApplication, code: str) -> str:
-    """The access token for a code, which is good for one exchange.
-
-    Args:
-        application: The registered application.
-        code: From the answer to the redirect URL; it lives for seconds.
+    """The access token for a code, which is good for one exchange, and for seconds.
 
     Raises:
         CredentialsError: Mailchimp refused; the message says whether the application or the code is wrong.
@@ -196,24 +184,15 @@ _TOKEN_ERRORS = {
 }
 
 
-def _holds_token(answer: Answer) -> bool:
-    try:
-        return isinstance(answer.document["access_token"], str)
-    except (ValueError, KeyError, TypeError):
-        return False
-
-
 def _classify_token(request: Request, answer: Answer) -> ConnectorError | None:
-    if answer.status == HTTPStatus.OK and answer.is_json and _holds_token(answer):
+    told = answer.json_object or {}
+    if answer.status == HTTPStatus.OK and answer.is_json and isinstance(told.get("access_token"), str):
         return None
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         return TransientError(
             f"{request}: Mailchimp cannot answer now.", advice="Run the command again.", status=answer.status
         )
-    try:
-        error = str(answer.document["error"])
-    except (ValueError, KeyError, TypeError):
-        error = "no reason was given"
+    error = str(told.get("error") or "no reason was given")
     return CredentialsError(
         f"Mailchimp gives no token: {_TOKEN_ERRORS.get(error, error)}",
         advice="Check --client-id, --client-secret and --redirect-uri against the registered application.",

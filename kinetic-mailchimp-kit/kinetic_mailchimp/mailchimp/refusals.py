@@ -63,11 +63,7 @@ class FieldError:
 
 
 class RefusedError(DataError):
-    """Mailchimp refuses one member or one resource; everything else can go on.
-
-    Attributes:
-        field_errors: What is wrong with which field, where Mailchimp says so.
-    """
+    """Mailchimp refuses one member or one resource; everything else can go on."""
 
     def __init__(
         self,
@@ -148,13 +144,7 @@ _MEANINGS = (
         "Correct it in the source.",
     ),
     _Meaning(
-        "provide a valid email address",
-        Refusal.INVALID_ADDRESS,
-        "Mailchimp does not take the address.",
-        "Correct it in the source.",
-    ),
-    _Meaning(
-        "portion of the email address is invalid",
+        "provide a valid email address|portion of the email address is invalid",
         Refusal.INVALID_ADDRESS,
         "Mailchimp does not take the address.",
         "Correct it in the source.",
@@ -263,13 +253,7 @@ def _names_address(field: str) -> bool:
 
 
 def refusal_error(text: str, field_errors: tuple[FieldError, ...], **details: Any) -> RefusedError:  # noqa: ANN401 (those of the error)
-    """The refusal that a text means.
-
-    Args:
-        text: Mailchimp's title and detail.
-        field_errors: The complaints about single fields.
-        details: Those of the error: `status`, `code`, `request_id`.
-    """
+    """The refusal that a text means."""
     field_errors = field_errors or (FieldError("", without_addresses(text)),)
     meaning = _meaning(text)
     if meaning is None or meaning.reason is Refusal.INVALID_FIELDS:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kinetic_mailchimp.kit.http.call import HttpCall
-from kinetic_mailchimp.mailchimp.identity import subscriber_hash
-from kinetic_mailchimp.mailchimp.member import member_key, normalized_member
+from kinetic_mailchimp.mailchimp.member import member_key, normalized_member, subscriber_hash
 from kinetic_mailchimp.mailchimp.refusals import Refusal, RefusedError, item_error
 
 Outcome = Literal["created", "updated", "refused"]
@@ -33,7 +32,6 @@ class BatchResult:
     """The result of a batch.
 
     Attributes:
-        call: How the call ended.
         items: One result for each member that was sent, by subscriber hash.
     """
 
@@ -45,10 +43,6 @@ def results_by_hash(sent: Iterable[str], document: Mapping[str, Any]) -> dict[st
     """Find the result of every address that was sent.
 
     A member that the answer does not mention counts as refused: nobody knows what became of it.
-
-    Args:
-        sent: The addresses, as they were sent.
-        document: The answer of the batch.
     """
     found: dict[str, ItemResult] = {}
     named: list[tuple[set[str], ItemResult]] = []

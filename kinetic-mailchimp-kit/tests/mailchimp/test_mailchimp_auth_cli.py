@@ -85,7 +85,7 @@ def test_the_token_is_printed_encrypted_with_the_address_of_the_account(
     client = MailchimpClient(
         MailchimpSettings.from_config({"access_token": token, "base_url": mailchimp.base_url})
     )
-    assert client.ping() == "Everything's Chimpy!"
+    assert client.get("ping")["health_status"] == "Everything's Chimpy!"
 
 
 def test_the_token_is_stored_beside_other_settings(
@@ -196,7 +196,7 @@ def test_a_revoked_token_is_said_in_words(start_mailchimp: StartMailchimp) -> No
     mailchimp = start_mailchimp()
     settings = MailchimpSettings(access_token="revoked", metadata_url=mailchimp.hello["metadata_url"])
     with pytest.raises(CredentialsError, match="access_token"):
-        MailchimpClient(settings).ping()
+        MailchimpClient(settings).get("ping")
 
 
 @pytest.mark.parametrize("body", [b'["x"]', b'"access_token"', b'{"access_token": ["x"]}', b"[" * 200_000])

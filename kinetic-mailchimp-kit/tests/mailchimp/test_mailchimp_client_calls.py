@@ -40,7 +40,7 @@ def client(mailchimp: RunningMailchimp) -> MailchimpClient:
 
 
 def test_the_account_and_its_audiences_are_read(client: MailchimpClient, mailchimp: RunningMailchimp) -> None:
-    assert client.ping() == "Everything's Chimpy!"
+    assert client.get("ping")["health_status"] == "Everything's Chimpy!"
     assert {found["id"] for found in client.lists()} == set(mailchimp.lists.values())
     assert client.account()["account_name"]
     assert client.server_time().tzinfo is not None
@@ -137,7 +137,7 @@ def test_a_wrong_key_is_reported_once_and_not_retried(mailchimp: RunningMailchim
     settings = MailchimpSettings.from_config({"api_key": "wrong-us1", "base_url": mailchimp.base_url})
     client = MailchimpClient(settings)
     with pytest.raises(CredentialsError):
-        client.ping()
+        client.get("ping")
     assert client.transport.calls["GET"] == 1
 
 
@@ -151,7 +151,7 @@ def test_a_token_finds_its_account(mailchimp: RunningMailchimp) -> None:
         {"access_token": "unknown", "metadata_url": mailchimp.hello["metadata_url"]}
     )
     with pytest.raises(CredentialsError, match="access_token"):
-        MailchimpClient(settings).ping()
+        MailchimpClient(settings).get("ping")
 
 
 @pytest.mark.parametrize("limit_answer", ["json", "empty_429", "empty_403"])
@@ -160,7 +160,7 @@ def test_connections_stay_within_the_limit(start_mailchimp: StartMailchimp, limi
     mailchimp.control.set_faults([{"effect": {"kind": "latency", "seconds": 0.05}}])
     client = client_of(mailchimp, max_connections=10)
     with ThreadPoolExecutor(24) as pool:
-        list(pool.map(lambda _: client.ping(), range(60)))
+        list(pool.map(lambda _: client.get("ping"), range(60)))
     seen = mailchimp.control.connections()
     assert (seen["most"], seen["refused"]) == (10, 0)
 
@@ -171,7 +171,7 @@ def test_a_storm_of_429_is_ridden_out(start_mailchimp: StartMailchimp, limit_ans
     mailchimp.control.set_faults([{"effect": {"kind": "latency", "seconds": 0.01}}])
     client = client_of(mailchimp, max_connections=6, retry=RetryPolicy(max_attempts=200))
     with ThreadPoolExecutor(6) as pool:
-        assert len(list(pool.map(lambda _: client.ping(), range(30)))) == 30
+        assert len(list(pool.map(lambda _: client.get("ping"), range(30)))) == 30
     assert mailchimp.control.connections()["refused"] > 0
 
 

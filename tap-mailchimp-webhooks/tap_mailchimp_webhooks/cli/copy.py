@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 from kinetic_mailchimp.kit.database.copy_rows import copy_rows
-from kinetic_mailchimp.kit.settings.secret_option import empty_database_option
+from kinetic_mailchimp.kit.settings.options import empty_database_option
 
 from tap_mailchimp_webhooks.cli.options import open_inbox, options_of, read_options
 from tap_mailchimp_webhooks.inbox.settings import InboxSettings

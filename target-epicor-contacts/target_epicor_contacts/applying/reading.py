@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState, read_flags, still_set
-from kinetic_mailchimp.audit.state.given_up import PEOPLE_NAMESPACE
+from kinetic_mailchimp.audit.state.people import PEOPLE_NAMESPACE
 
 from target_epicor_contacts.audit.ledger_changes import PersonStates
 from target_epicor_contacts.contract.contact_update import ContactUpdate

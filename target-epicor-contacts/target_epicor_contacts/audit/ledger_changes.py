@@ -10,7 +10,7 @@ from typing import Any
 
 from kinetic_mailchimp.audit.state.audience_matrix import CountedOptOut, counted_namespace
 from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState
-from kinetic_mailchimp.audit.state.given_up import PEOPLE_NAMESPACE
+from kinetic_mailchimp.audit.state.people import PEOPLE_NAMESPACE
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 from msgspec.structs import replace
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from kinetic_mailchimp.epicor.row_name import row_name
+from kinetic_mailchimp.epicor.rows import row_name
 
 EMAIL = "EMailAddress"
 PERSON = "PerConID"

@@ -12,11 +12,10 @@ from typing import Any
 from kinetic_mailchimp.audit import LedgerChanges
 from kinetic_mailchimp.audit.state.agreed import agreed_namespace, read_agreed, with_agreed
 from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState, read_flags
-from kinetic_mailchimp.audit.state.given_up import PEOPLE_NAMESPACE, given_up_for
 from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE, Handover, HandoverAction
 from kinetic_mailchimp.audit.state.ledger import Ledger
 from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace, read_members
-from kinetic_mailchimp.audit.state.other_audiences import opted_out_elsewhere
+from kinetic_mailchimp.audit.state.people import PEOPLE_NAMESPACE, given_up_for, opted_out_elsewhere
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.kit.parsing.email_address import email_key
 from kinetic_mailchimp.mailchimp import MailchimpClient, member_key, subscriber_hash

@@ -8,21 +8,21 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 import click
 import sqlalchemy as sa
-from rich.table import Table
 
-from kinetic_mailchimp.audit.cli.tables import make_console
+from kinetic_mailchimp.audit.cli.tables import Layout, make_console
 from kinetic_mailchimp.audit.reading.queries import EntryView
-from kinetic_mailchimp.audit.reading.reports.export import write_csv, write_json
+from kinetic_mailchimp.audit.reading.reports.export import write_entries
 from kinetic_mailchimp.audit.reading.runs import RunView, latest_runs
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.environment import default_database_url
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, parse_timestamp, utc_now
 from kinetic_mailchimp.kit.secrets.private_files import open_private
+from kinetic_mailchimp.kit.settings.options import parsed_by
 
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
 
@@ -39,38 +39,49 @@ def parse_age(text: str) -> timedelta:
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
-def to_age(_ctx: click.Context, _param: click.Parameter, value: str) -> timedelta:
-    """Convert the value of an option with `parse_age`."""
+def parse_time(text: str) -> str:
+    """A date, a time or an age before now, as a time is stored.
+
+    Raises:
+        ValueError: The text is none of them.
+    """
     try:
-        return parse_age(value)
+        is_age = re.fullmatch(r"\d{1,5}[dhm]", text)
+        return format_timestamp(utc_now() - parse_age(text) if is_age else parse_timestamp(text))
     except ValueError as error:
-        raise click.BadParameter(f"{error}.") from error
+        raise ValueError(f"{text!r} is not a time: write 2026-03-01, 2026-03-01T09:30 or 7d") from error
 
 
-def to_time(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    """Convert the value of an option, a date, a time or an age before now, to a time as stored."""
-    if value is None:
-        return None
-    try:
-        is_age = re.fullmatch(r"\d{1,5}[dhm]", value)
-        return format_timestamp(utc_now() - parse_age(value) if is_age else parse_timestamp(value))
-    except ValueError as error:
-        raise click.BadParameter(
-            f"{value!r} is not a time: write 2026-03-01, 2026-03-01T09:30 or 7d."
-        ) from error
+to_time: Final = parsed_by(parse_time)
 
 
-format_option = click.option(
-    "--format", "style", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
-)
-since_option = click.option(
-    "--since",
-    callback=to_time,
-    metavar="TIME",
-    help="From this time on: 2026-03-01, 2026-03-01T09:30 (UTC), or 7d ago.",
-)
+def format_option(*styles: str, about: str | None = None) -> Callable[[Any], Any]:
+    """The option `--format`; the first style is the default."""
+    return click.option(
+        "--format", "style", type=click.Choice(styles), default=styles[0], show_default=True, help=about
+    )
+
+
+def limit_option(default: int, about: str | None = None) -> Callable[[Any], Any]:
+    """The option `--limit`."""
+    return click.option("--limit", type=click.IntRange(1), default=default, show_default=True, help=about)
+
+
+def since_option(*, required: bool = False) -> Callable[[Any], Any]:
+    """The option `--since`."""
+    about = "From this time on: 2026-03-01, 2026-03-01T09:30 (UTC), or 7d ago."
+    return click.option("--since", required=required, callback=to_time, metavar="TIME", help=about)
+
+
 until_option = click.option("--until", callback=to_time, metavar="TIME", help="Before this time.")
 plugin_option = click.option("--plugin", help="Only this plugin, such as target-mailchimp.")
+output_option = click.option(
+    "--output",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    default="-",
+    help="A file, for its owner alone; default stdout.",
+)
+number_argument = click.argument("number", type=int, required=False)
 
 
 @contextmanager
@@ -111,23 +122,14 @@ def _check_exists(url: str) -> None:
         )
 
 
-def show_or_export(
-    found: Iterable[EntryView], style: str, make_table: Callable[..., Table], nothing: str
-) -> None:
-    """Print entries as a table, or write them to stdout as JSON or CSV.
-
-    Args:
-        found: The entries, which may be streamed.
-        style: `table`, `json` or `csv`.
-        make_table: Makes the table; takes `width`, the columns of the terminal.
-        nothing: The sentence in place of an empty table.
-    """
+def show_or_export(found: Iterable[EntryView], style: str, layout: Layout[EntryView], nothing: str) -> None:
+    """Print entries as a table or a sentence in place of an empty one, or write them as JSON or CSV."""
     if style == "table":
         console = make_console()
-        table = make_table(found, width=console.width)
+        table = layout.table(found, width=console.width)
         console.print(table if table.row_count else nothing)
     else:
-        (write_json if style == "json" else write_csv)(found, sys.stdout)
+        write_entries(found, style, sys.stdout)
 
 
 @contextmanager

@@ -10,12 +10,12 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from kinetic_mailchimp.audit.cli.common import opened
+from kinetic_mailchimp.audit.cli.common import format_option, opened
 from kinetic_mailchimp.audit.cli.tables import make_console
 from kinetic_mailchimp.audit.reading.formatting import count_of, format_time
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, EntryView, entries
 from kinetic_mailchimp.audit.reading.reports.comparisons import Comparison, last_comparisons
-from kinetic_mailchimp.audit.reading.reports.export import write_csv, write_json
+from kinetic_mailchimp.audit.reading.reports.export import write_entries
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import Action
 from kinetic_mailchimp.audit.trail.drift import RECONCILE, Drift
@@ -23,16 +23,6 @@ from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
 
 ACCEPT_VARIABLE: Final = "AUDIT_DRIFT_ACCEPT"
 LIMIT_VARIABLE: Final = "AUDIT_ALERT_DRIFT"
-
-accept_option = click.option(
-    "--accept",
-    type=click.Choice([kind.value for kind in Drift]),
-    multiple=True,
-    envvar=ACCEPT_VARIABLE,
-    show_envvar=True,
-    metavar="KIND",
-    help=f"Differences of this kind do not count; several times. Kinds: {', '.join(map(str, Drift))}.",
-)
 
 
 @click.command()
@@ -45,15 +35,16 @@ accept_option = click.option(
     show_default=True,
     help="So many differences may be.",
 )
-@accept_option
 @click.option(
-    "--format",
-    "style",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
-    show_default=True,
-    help="Counts as a table, or every difference as JSON or CSV.",
+    "--accept",
+    type=click.Choice([kind.value for kind in Drift]),
+    multiple=True,
+    envvar=ACCEPT_VARIABLE,
+    show_envvar=True,
+    metavar="KIND",
+    help=f"Differences of this kind do not count; several times. Kinds: {', '.join(map(str, Drift))}.",
 )
+@format_option("table", "json", "csv", about="Counts as a table, or every difference as JSON or CSV.")
 @click.pass_context
 def drift(ctx: click.Context, limit: int, accept: tuple[str, ...], style: str) -> None:
     """Show how far both systems differed when they were compared last (`meltano run reconcile`).
@@ -64,13 +55,11 @@ def drift(ctx: click.Context, limit: int, accept: tuple[str, ...], style: str) -
     with opened(ctx) as trail:
         compared = last_comparisons(trail)
         _check(compared)
-        if style == "json":
-            write_json(_differences(trail, compared), sys.stdout)
-        elif style == "csv":
-            write_csv(_differences(trail, compared), sys.stdout)
-        else:
+        if style == "table":
             _print(compared, limit, accept)
-    ctx.exit(1 if _count(compared, accept) > limit else 0)
+        else:
+            write_entries(_differences(trail, compared), style, sys.stdout)
+    ctx.exit(1 if sum(comparison.drift(accept) for comparison in compared) > limit else 0)
 
 
 def _check(compared: Sequence[Comparison]) -> None:
@@ -93,10 +82,6 @@ def _differences(trail: AuditTrail, compared: Sequence[Comparison]) -> Iterator[
         yield from entries(trail, EntryFilter(run_id=comparison.run_id, action=Action.DRIFTED.value))
 
 
-def _count(compared: Sequence[Comparison], accept: Sequence[str]) -> int:
-    return sum(comparison.drift(accept) for comparison in compared)
-
-
 def _print(compared: Sequence[Comparison], limit: int, accept: Sequence[str]) -> None:
     console = make_console()
     for comparison in compared:
@@ -112,13 +97,10 @@ def _print(compared: Sequence[Comparison], limit: int, accept: Sequence[str]) ->
         kinds.add_column(no_wrap=True)
         kinds.add_column(style="dim")
         for kind, count in comparison.kinds.items():
-            kinds.add_row(f"{count:,}", kind, _sentence(kind) + (" Accepted." if kind in accept else ""))
+            sentence = Drift(kind).sentence if kind in set(Drift) else ""
+            kinds.add_row(f"{count:,}", kind, sentence + (" Accepted." if kind in accept else ""))
         console.print(kinds)
-    count = _count(compared, accept)
+    count = sum(comparison.drift(accept) for comparison in compared)
     console.print(f"{count_of(count, 'difference')}; the limit is {limit:,}.")
     if any(comparison.kinds for comparison in compared):
         console.print("Each of them: sync-audit drift --format csv", style="dim")
-
-
-def _sentence(kind: str) -> str:
-    return Drift(kind).sentence if kind in set(Drift) else ""

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, TextIO
+from typing import TextIO
 
 import click
 
-from kinetic_mailchimp.audit.cli.common import opened, writing_to
+from kinetic_mailchimp.audit.cli.common import opened, output_option, writing_to
 from kinetic_mailchimp.audit.reading.evidence import check as check_facts
 from kinetic_mailchimp.audit.reading.evidence import gather
 from kinetic_mailchimp.audit.reading.formatting import count_of
 from kinetic_mailchimp.audit.reading.reports.evidence_document import read_facts, write_document
 
-_FILE: Final = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
-
 
 @click.command()
 @click.argument("email", required=False)
-@click.option("--output", type=_FILE, default="-", help="A file, for its owner alone; default stdout.")
+@output_option
 @click.option(
     "--check", "document", type=click.File(encoding="utf-8"), metavar="FILE", help="Check a document instead."
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from kinetic_mailchimp.audit.cli.common import opened
-from kinetic_mailchimp.audit.cli.letters.close import to_reason, user_name
+from kinetic_mailchimp.audit.cli.common import limit_option, opened
+from kinetic_mailchimp.audit.cli.letters import to_reason, user_name
 from kinetic_mailchimp.audit.plans.plans import Plan, PlanState, decide, find_plan, list_plans
 from kinetic_mailchimp.audit.reading.formatting import format_counts, format_time, printable
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
@@ -23,7 +23,7 @@ def plan() -> None:
 
 
 @plan.command("list")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="The most to show.")
+@limit_option(20, "The most to show.")
 @click.pass_context
 def list_all(ctx: click.Context, limit: int) -> None:
     """List the newest plans, each with what has become of it."""
@@ -46,11 +46,11 @@ def show(ctx: click.Context, number: int) -> None:
 
 @plan.command()
 @_number
-@click.option("--because", default="", callback=lambda *given: given[2] and to_reason(*given), metavar="TEXT")
+@click.option("--because", callback=to_reason, metavar="TEXT")
 @click.pass_context
-def approve(ctx: click.Context, number: int, because: str) -> None:
+def approve(ctx: click.Context, number: int, because: str | None) -> None:
     """Allow plan NUMBER to be written, by a run with `approved_plan`."""
-    _decide(ctx, number, because, approved=True)
+    _decide(ctx, number, because or "", approved=True)
 
 
 @plan.command()

@@ -9,13 +9,12 @@ from typing import Final
 import click
 from rich.table import Table
 
-from kinetic_mailchimp.audit.cli.common import opened
+from kinetic_mailchimp.audit.cli.common import format_option, opened
 from kinetic_mailchimp.audit.cli.tables import make_console
 from kinetic_mailchimp.audit.reading.formatting import count_of, format_time, printable
 from kinetic_mailchimp.audit.reading.reports.export import csv_lines
 from kinetic_mailchimp.audit.reading.reports.quality_report import (
     COLUMNS,
-    Flawed,
     QualityFilter,
     QualityReport,
     all_flawed,
@@ -36,13 +35,11 @@ _MOST_ROWS: Final = 50
     multiple=True,
     help="Only these flaws; may be repeated.",
 )
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
-    show_default=True,
-    help=f"Counts and the first {_MOST_ROWS} rows as a table, or every row as JSON or CSV.",
+@format_option(
+    "table",
+    "json",
+    "csv",
+    about=f"Counts and the first {_MOST_ROWS} rows as a table, or every row as JSON or CSV.",
 )
 @click.pass_context
 def quality(ctx: click.Context, rep: str | None, kinds: tuple[str, ...], style: str) -> None:
@@ -78,12 +75,9 @@ def _print(report: QualityReport) -> None:
     for title in ("Since (UTC)", "Change", "Flaw", "Rep", "Row", "Address"):
         rows.add_column(title, overflow="fold", no_wrap=title.startswith("Since"))
     for one in report.flawed:
-        rows.add_row(*_cells(one))
+        cells = (one.change, one.kind, one.rep, one.row, one.address)
+        rows.add_row(format_time(one.since), *map(printable, cells))
     console.print()
     console.print(rows)
     if report.matching > len(report.flawed):
         console.print(f"{count_of(report.matching, 'row')}; all of them: --format csv", style="dim")
-
-
-def _cells(one: Flawed) -> tuple[str, ...]:
-    return (format_time(one.since), *map(printable, (one.change, one.kind, one.rep, one.row, one.address)))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from rich import box
 from rich.console import Console
@@ -44,14 +44,20 @@ def style_of(word: str | None) -> str:
     return _STYLES[tone(word or "")]
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """The columns of a table, and the groups of them that share a cell in a narrow terminal."""
+Cells = tuple[str | Text, ...]
+Shown = TypeVar("Shown")
 
+
+@dataclass(frozen=True, slots=True)
+class Layout(Generic[Shown]):
+    """The cells of a row by columns, and the groups of them that share a cell in a narrow terminal."""
+
+    cells: Callable[[Shown], Cells]
     columns: tuple[str, ...]
     narrow: tuple[tuple[int, ...], ...]
 
-    def table(self, rows: Iterable[Sequence[str | Text]], *, width: int) -> Table:
+    def table(self, shown: Iterable[Shown], *, width: int) -> Table:
+        """A table in a terminal of so many columns; what is shown may be streamed."""
         groups = self.narrow if width < _WIDE else tuple((index,) for index in range(len(self.columns)))
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
         for group in groups:
@@ -63,7 +69,7 @@ class _Layout:
                 overflow="fold",
                 no_wrap=any(word in title for word in _UNBROKEN),
             )
-        for row in rows:
+        for row in map(self.cells, shown):
             table.add_row(*(Text("\n").join(_filled(row[index] for index in group)) for group in groups))
         return table
 
@@ -72,30 +78,7 @@ def _filled(cells: Iterable[str | Text]) -> list[Text]:
     return [Text.assemble(cell) for cell in cells if cell]
 
 
-_ENTRIES: Final = _Layout(
-    ("Time (UTC)", "In", "Action", "Person", "Source key", "Written to", "Reason"),
-    ((0, 1), (2,), (3, 4), (5, 6)),
-)
-_FAILURES: Final = _Layout(
-    ("Since (UTC)", "Entry", "State", "Target", "Stream", "Person", "Why"), ((0, 1), (2,), (3, 4), (5, 6))
-)
-_RUNS: Final = _Layout(
-    ("Run", "Started (UTC)", "Plugin", "Pipeline", "Status", "Read", "Decisions"),
-    ((0,), (1, 4), (2, 3), (5,), (6,)),
-)
-
-
-def entries_table(entries: Iterable[EntryView], *, width: int) -> Table:
-    """A table of entries; a part is marked, and follows or precedes the decision that it belongs to.
-
-    Args:
-        entries: The entries, which may be streamed.
-        width: Columns of the terminal.
-    """
-    return _ENTRIES.table(map(_entry_cells, entries), width=width)
-
-
-def _entry_cells(entry: EntryView) -> tuple[str | Text, ...]:
+def _entry_cells(entry: EntryView) -> Cells:
     action = Text("└ " if entry.part_of is not None else "")
     action.append(entry.action, style=style_of(entry.action))
     if entry.dry_run:
@@ -111,12 +94,7 @@ def _entry_cells(entry: EntryView) -> tuple[str | Text, ...]:
     )
 
 
-def failures_table(entries: Iterable[EntryView], *, width: int) -> Table:
-    """A table of dead letters that wait; an entry is named as `sync-audit close` takes it."""
-    return _FAILURES.table(map(_failure_cells, entries), width=width)
-
-
-def _failure_cells(entry: EntryView) -> tuple[str | Text, ...]:
+def _failure_cells(entry: EntryView) -> Cells:
     why = printable(entry.detail or entry.reason)
     return (
         format_time(entry.recorded_at),
@@ -129,12 +107,7 @@ def _failure_cells(entry: EntryView) -> tuple[str | Text, ...]:
     )
 
 
-def runs_table(runs: Iterable[RunView], *, width: int) -> Table:
-    """A table of runs."""
-    return _RUNS.table(map(_run_cells, runs), width=width)
-
-
-def _run_cells(run: RunView) -> tuple[str | Text, ...]:
+def _run_cells(run: RunView) -> Cells:
     return (
         str(run.id),
         format_time(run.started_at),
@@ -146,16 +119,29 @@ def _run_cells(run: RunView) -> tuple[str | Text, ...]:
     )
 
 
+ENTRIES: Final = Layout(
+    _entry_cells,
+    ("Time (UTC)", "In", "Action", "Person", "Source key", "Written to", "Reason"),
+    ((0, 1), (2,), (3, 4), (5, 6)),
+)
+"""Of entries; a part is marked, and follows or precedes the decision that it belongs to."""
+FAILURES: Final = Layout(
+    _failure_cells,
+    ("Since (UTC)", "Entry", "State", "Target", "Stream", "Person", "Why"),
+    ((0, 1), (2,), (3, 4), (5, 6)),
+)
+"""Of dead letters that wait; an entry is named as `sync-audit close` takes it."""
+RUNS: Final = Layout(
+    _run_cells,
+    ("Run", "Started (UTC)", "Plugin", "Pipeline", "Status", "Read", "Decisions"),
+    ((0,), (1, 4), (2, 3), (5,), (6,)),
+)
+
+
 def print_history(
     console: Console, entries: Iterable[EntryView], directions: Mapping[str, Direction | None]
 ) -> None:
-    """Print entries one below the other: action, place, fields and the vendor's response.
-
-    Args:
-        console: The terminal.
-        entries: Decisions, each followed by its parts.
-        directions: The directions of the plugins.
-    """
+    """Print entries one below the other: action, place, fields and the vendor's response."""
     for entry in entries:
         indent = 4 if entry.part_of is not None else 0
         headline = Text()

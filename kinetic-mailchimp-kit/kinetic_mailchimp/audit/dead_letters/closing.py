@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from kinetic_mailchimp.audit.dead_letters.dispatch import change_state
-from kinetic_mailchimp.audit.storage.schema import ENTRY_JOIN, dead_letters, decisions, runs
+from kinetic_mailchimp.audit.storage.schema import ENTRY_JOIN, at_entry, dead_letters, decisions, runs
 from kinetic_mailchimp.audit.trail.administration import administrative_run
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import OPT_OUTS, Action, Decision
 from kinetic_mailchimp.audit.trail.letter_states import CLOSED, IN_FLIGHT, OPEN
-from kinetic_mailchimp.audit.trail.notes import EntryNote
+from kinetic_mailchimp.audit.trail.notes import EntryNote, change_state
 from kinetic_mailchimp.kit.errors import ConfigurationError
 
 _SEE_FAILURES = "`sync-audit failures` lists the dead letters that wait, each with its run and entry."
@@ -76,7 +75,7 @@ def _find(connection: sa.Connection, place: Place) -> OpenLetter:
     query = (
         sa.select(decisions.c.digest, dead_letters.c.state, dead_letters.c.consent)
         .outerjoin(dead_letters, ENTRY_JOIN)
-        .where(decisions.c.run_id == place.run_id, decisions.c.seq == place.seq)
+        .where(at_entry(decisions, place.run_id, place.seq))
     )
     row = connection.execute(query).one_or_none()
     if row is None:
@@ -114,13 +113,8 @@ def parse_reason(text: str) -> str:
 def close(trail: AuditTrail, letters: Sequence[OpenLetter], *, because: str, closed_by: str) -> int:
     """Close dead letters for good: they wait no more, and no replay dispatches them again.
 
-    The trail keeps who closed them and why. Their records stay until a pruning or an erasure takes them.
-
-    Args:
-        trail: Where they are.
-        letters: Which ones.
-        because: The reason, in words. It is never erased, so it must name nobody.
-        closed_by: The person who closes them.
+    The trail keeps who closed them and why; the reason is never erased, so it must name nobody. Their records
+    stay until a pruning or an erasure takes them.
 
     Returns:
         The administrative run that proves it.

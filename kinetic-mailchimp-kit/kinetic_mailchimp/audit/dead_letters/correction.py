@@ -10,7 +10,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.dead_letters.closing import OpenLetter, Place, find_open
-from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, runs, stream_schemas
+from kinetic_mailchimp.audit.dead_letters.dispatch import stored_schema
+from kinetic_mailchimp.audit.storage.schema import at_entry, dead_letters, decisions, runs
 from kinetic_mailchimp.audit.trail.administration import CORRECT, administrative_run
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
@@ -38,7 +39,6 @@ class LetterRecord:
 
     Args:
         entry: What its entry says: the columns of `decisions` and of its run.
-        record: The record, in clear.
     """
 
     letter: OpenLetter
@@ -63,7 +63,7 @@ def read_letter(trail: AuditTrail, place: Place) -> LetterRecord:
     query = (
         sa.select(decisions, runs.c.plugin, runs.c.source_system, runs.c.destination_system)
         .join(runs, runs.c.id == decisions.c.run_id)
-        .where(decisions.c.run_id == place.run_id, decisions.c.seq == place.seq)
+        .where(at_entry(decisions, place.run_id, place.seq))
     )
     with trail.database.reading() as connection:
         entry = {str(name): value for name, value in connection.execute(query).mappings().one().items()}
@@ -73,9 +73,7 @@ def read_letter(trail: AuditTrail, place: Place) -> LetterRecord:
 def parse_corrections(found: LetterRecord, texts: Mapping[str, str]) -> dict[str, Any]:
     """The values that texts stand for, each of the kind that the record has there.
 
-    Args:
-        found: The record.
-        texts: The new value of each property, as a person typed it; what is not text in the record, as JSON.
+    A value that is not text in the record is given as JSON.
 
     Raises:
         ConfigurationError: A property is not in the record, may not be corrected, or has another kind.
@@ -119,12 +117,6 @@ def correct(trail: AuditTrail, found: LetterRecord, values: Mapping[str, Any], *
 
     The entry belongs to a run of the target whose record it is, so retention and erasure treat it alike.
 
-    Args:
-        trail: Where it is.
-        found: The record.
-        values: The new value of each property that is corrected.
-        corrected_by: The person who corrects it.
-
     Returns:
         The run that holds the correction.
 
@@ -156,7 +148,7 @@ def correct(trail: AuditTrail, found: LetterRecord, values: Mapping[str, Any], *
 
     def check(connection: sa.Connection) -> None:
         query = sa.select(dead_letters.c.state, dead_letters.c.result_run_id).where(
-            dead_letters.c.run_id == note.run_id, dead_letters.c.seq == note.seq
+            at_entry(dead_letters, note.run_id, note.seq)
         )
         if connection.execute(query).one_or_none() != (CORRECTED, run.id):
             raise TransientError(
@@ -167,7 +159,8 @@ def correct(trail: AuditTrail, found: LetterRecord, values: Mapping[str, Any], *
     systems = (entry["source_system"], entry["destination_system"])
     direction = Direction(*systems) if all(systems) else None
     with administrative_run(trail, CORRECT, plugin=entry["plugin"], direction=direction) as run:
-        if schema := _schema(trail, note.run_id, entry["stream"]):
+        if stored := stored_schema(trail, note.run_id, entry["stream"]):
+            schema = json.loads(stored)
             run.describe_stream(entry["stream"], schema["schema"], schema["key_properties"])
         run.read()
         run.record([decision], alongside=check)
@@ -186,12 +179,3 @@ def _subjects(record: Mapping[str, Any], entry: Mapping[str, Any]) -> tuple[str 
     former = entry["subject"]
     is_same = not former or email_key(former) == email_key(subject)
     return subject, entry["former_subject"] if is_same else former
-
-
-def _schema(trail: AuditTrail, run_id: int, stream: str) -> dict[str, Any] | None:
-    query = sa.select(stream_schemas.c.message).where(
-        stream_schemas.c.run_id == run_id, stream_schemas.c.stream == stream
-    )
-    with trail.database.reading() as connection:
-        message = connection.execute(query).scalar()
-    return None if message is None else json.loads(message)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 from kinetic_mailchimp.audit.storage.json_text import to_json
 from kinetic_mailchimp.audit.storage.schema import (
     ENTRY_JOIN,
+    at_entry,
     dead_letters,
     decisions,
     runs,
@@ -24,10 +24,9 @@ from kinetic_mailchimp.audit.storage.schema import (
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
 from kinetic_mailchimp.audit.trail.letter_states import FAILED_AGAIN, IN_FLIGHT, OPEN, RESOLVED
-from kinetic_mailchimp.audit.trail.notes import EntryNote
+from kinetic_mailchimp.audit.trail.notes import EntryNote, change_state
 from kinetic_mailchimp.audit.trail.run import Run
 from kinetic_mailchimp.kit.database.batches import in_batches
-from kinetic_mailchimp.kit.errors import TransientError
 
 _BATCH: Final = 200
 Change = Callable[[sa.Connection], object]
@@ -39,7 +38,6 @@ class DeadLetter:
 
     Args:
         person: The digest of the person it is about.
-        plugin: The target that could not write it.
         state: `open` or `in_flight`.
     """
 
@@ -65,14 +63,7 @@ class _Result:
 def waiting(
     trail: AuditTrail, *, state: str = OPEN, plugin: str | None = None, stream: str | None = None
 ) -> list[DeadLetter]:
-    """The dead letters in a state, oldest first.
-
-    Args:
-        trail: Where they are.
-        state: `open` or `in_flight`.
-        plugin: Only those of one target.
-        stream: Only those of one stream.
-    """
+    """The dead letters that are `open` or `in_flight`, oldest first."""
     of_entry = ("run_id", "seq", "digest", "dead_letter", "person", "source_key", "event_id")
     of_letter = ("plugin", "stream", "state", "replay_run_id")
     wanted = {"state": state, "plugin": plugin, "stream": stream}
@@ -109,7 +100,8 @@ def dispatch(trail: AuditTrail, run: Run, letters: Sequence[DeadLetter], output:
         def mark_and_write(
             connection: sa.Connection, batch: Sequence[DeadLetter], lines: Sequence[str]
         ) -> None:
-            _move(connection, [_Result(letter, IN_FLIGHT) for letter in batch], run.id)
+            sent = [_Result(letter, IN_FLIGHT) for letter in batch]
+            _move(sent, {"replay_run_id": run.id}, connection)
             output.writelines(f"{line}\n" for line in lines)
             output.flush()
 
@@ -137,52 +129,31 @@ def resolve(trail: AuditTrail, run: Run, letters: Iterable[DeadLetter], *, reque
     undecided = OPEN if requeue else IN_FLIGHT
     with trail.database.reading() as connection:
         for letter in letters:
-            found = next(
-                (
-                    row
-                    for row in connection.execute(_decisions_since(letter))
-                    if (row.run_id, row.seq) not in used
-                ),
-                None,
-            )
+            rows = connection.execute(_decisions_since(letter))
+            found = next((row for row in rows if (row.run_id, row.seq) not in used), None)
             if found is None:
                 results.append(_Result(letter, undecided))
                 continue
             used.add((found.run_id, found.seq))
-            if found.dead_letter is not None:
-                results.append(_Result(letter, FAILED_AGAIN, found.run_id, found.seq))
-            elif Action(found.action).is_failure:
+            if found.dead_letter is None and Action(found.action).is_failure:
                 # Nothing else keeps the record: a target that stops at a failure leaves no letter of its own.
                 results.append(_Result(letter, OPEN))
             else:
-                results.append(_Result(letter, RESOLVED, found.run_id, found.seq))
-    changed = sorted(
-        (result for result in results if result.state != IN_FLIGHT), key=lambda result: result.state
-    )
-    for state, of_state in itertools.groupby(changed, key=lambda result: result.state):
-        for batch in in_batches(list(of_state), _BATCH):
-            replay_run = None if state == OPEN else KEEP
-            _note(
-                run,
-                [result.letter for result in batch],
-                state,
-                partial(_move, results=batch, replay_run_id=replay_run),
-            )
+                state = RESOLVED if found.dead_letter is None else FAILED_AGAIN
+                results.append(_Result(letter, state, found.run_id, found.seq))
+    for state in (FAILED_AGAIN, OPEN, RESOLVED):
+        of_state = [result for result in results if result.state == state]
+        for batch in in_batches(of_state, _BATCH):
+            move = partial(_move, batch, {"replay_run_id": None} if state == OPEN else {})
+            _note(run, [result.letter for result in batch], state, move)
     return Counter(result.state for result in results)
-
-
-KEEP: Final = -1
-"""Leave the run that dispatched a dead letter as it is."""
 
 
 def _decisions_since(letter: DeadLetter) -> sa.Select[Any]:
     dispatched = runs.alias("dispatched")
     # A decision may also have closed dead letters that nobody dispatched.
-    taken = (
-        dead_letters.c.replay_run_id.is_not(None)
-        & (dead_letters.c.result_run_id == decisions.c.run_id)
-        & (dead_letters.c.result_seq == decisions.c.seq)
-    )
+    is_result = at_entry(decisions, dead_letters.c.result_run_id, dead_letters.c.result_seq)
+    taken = dead_letters.c.replay_run_id.is_not(None) & is_result
     return (
         sa.select(decisions.c.run_id, decisions.c.seq, decisions.c.action, decisions.c.dead_letter)
         .join(runs, runs.c.id == decisions.c.run_id)
@@ -200,9 +171,7 @@ def _decisions_since(letter: DeadLetter) -> sa.Select[Any]:
             else decisions.c.person.is_(None),
             decisions.c.source_key.is_not_distinct_from(letter.source_key),
             decisions.c.event_id.is_not_distinct_from(letter.event_id),
-            sa.not_(
-                (decisions.c.run_id == letter.note.run_id) & (decisions.c.seq <= letter.note.seq),
-            ),
+            ~((decisions.c.run_id == letter.note.run_id) & (decisions.c.seq <= letter.note.seq)),
             ~sa.select(dead_letters.c.seq).where(taken).exists(),
         )
         .order_by(decisions.c.recorded_at, decisions.c.run_id, decisions.c.seq)
@@ -210,15 +179,19 @@ def _decisions_since(letter: DeadLetter) -> sa.Select[Any]:
 
 
 def _schema_message(trail: AuditTrail, letter: DeadLetter, record: dict[str, Any]) -> str:
-    query = sa.select(stream_schemas.c.message).where(
-        stream_schemas.c.run_id == letter.note.run_id, stream_schemas.c.stream == letter.stream
-    )
-    with trail.database.reading() as connection:
-        known = connection.execute(query).scalar()
-    if known is not None:
-        return str(known)
+    if known := stored_schema(trail, letter.note.run_id, letter.stream):
+        return known
     schema = {"type": "object", "properties": {name: {} for name in record}}
     return to_json({"type": "SCHEMA", "stream": letter.stream, "schema": schema, "key_properties": []})
+
+
+def stored_schema(trail: AuditTrail, run_id: int, stream: str) -> str | None:
+    """The SCHEMA message under which a run read a stream; None where the trail has none."""
+    query = sa.select(stream_schemas.c.message).where(
+        stream_schemas.c.run_id == run_id, stream_schemas.c.stream == stream
+    )
+    with trail.database.reading() as connection:
+        return connection.execute(query).scalar()
 
 
 def _note(run: Run, letters: Sequence[DeadLetter], state: str, alongside: Change) -> None:
@@ -232,39 +205,7 @@ def _note(run: Run, letters: Sequence[DeadLetter], state: str, alongside: Change
     )
 
 
-def _move(connection: sa.Connection, results: Sequence[_Result], replay_run_id: int | None) -> None:
+def _move(results: Sequence[_Result], further: Mapping[str, Any], connection: sa.Connection) -> None:
     for result in results:
-        values: dict[str, Any] = {
-            "state": result.state,
-            "result_run_id": result.run_id,
-            "result_seq": result.seq,
-        }
-        if replay_run_id != KEEP:
-            values["replay_run_id"] = replay_run_id
+        values = {"state": result.state, "result_run_id": result.run_id, "result_seq": result.seq, **further}
         change_state(connection, result.letter.note, result.letter.state, values)
-
-
-def change_state(
-    connection: sa.Connection, note: EntryNote, expected: str, values: Mapping[str, Any]
-) -> None:
-    """Change the state of a dead letter.
-
-    Args:
-        connection: A writing transaction.
-        note: Its entry.
-        expected: The state that it must be in.
-        values: The new state, and what belongs to it.
-
-    Raises:
-        TransientError: It is in another state by now.
-    """
-    unchanged = (
-        dead_letters.c.run_id == note.run_id,
-        dead_letters.c.seq == note.seq,
-        dead_letters.c.state == expected,
-    )
-    if connection.execute(sa.update(dead_letters).where(*unchanged).values(**values)).rowcount != 1:
-        raise TransientError(
-            f"The dead letter {note.run_id}/{note.seq} is not {expected} any more.",
-            advice="Another replay or an erasure is at work: see `sync-audit failures`, and start again.",
-        )

@@ -46,11 +46,7 @@ class Correction:
                 self.differing.add(column)
 
     def record(self, now: str) -> dict[str, Any]:
-        """The contact update that puts the values back.
-
-        Args:
-            now: Its time, as stored.
-        """
+        """The contact update that puts the values back, as of a time as stored."""
         kept = {name: value for name, value in self.columns.items() if name not in self.differing}
         return {
             "email": self.email,

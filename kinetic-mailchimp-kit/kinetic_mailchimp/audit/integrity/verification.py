@@ -39,8 +39,6 @@ class Verification:
 
     Args:
         problems: Everything found; empty when the trail is whole.
-        runs: How many runs were checked.
-        entries: How many entries were checked.
         anchor: The newest position of the journal and its digest. Kept somewhere else, it proves later
             that nothing up to here was rewritten, not even by who can write to the whole database.
     """
@@ -59,9 +57,7 @@ class Verification:
 def verify(trail: AuditTrail, *, anchor: str | None = None) -> Verification:
     """Check every digest of the trail, in one state of the database.
 
-    Args:
-        trail: What to check.
-        anchor: What an earlier verification returned as its `anchor`.
+    An anchor is one that an earlier verification returned.
 
     Raises:
         DataError: If the anchor is not one, or if the trail's digests were computed in another way.
@@ -73,10 +69,6 @@ def verify(trail: AuditTrail, *, anchor: str | None = None) -> Verification:
 
 def problems_of(trail: AuditTrail, numbers: Collection[int]) -> tuple[Problem, ...]:
     """Everything that was changed or removed of some runs, or removed from the trail as a whole.
-
-    Args:
-        trail: What to check.
-        numbers: The runs.
 
     Raises:
         DataError: If the trail's digests were computed in another way.
@@ -190,14 +182,9 @@ class _Verifier:
         return contents[journal.STARTED], contents[journal.FINISHED], (position, head)
 
     def _read_notes(self) -> None:
+        names = ("action", "reason", "refers_to", "run_id", "seq")
         query = (
-            sa.select(
-                decisions.c.action,
-                decisions.c.reason,
-                decisions.c.refers_to,
-                decisions.c.run_id,
-                decisions.c.seq,
-            )
+            sa.select(*(decisions.c[name] for name in names))
             .join(runs, runs.c.id == decisions.c.run_id)
             .where(
                 decisions.c.action.in_([action.value for action in NOTED]),
@@ -208,25 +195,21 @@ class _Verifier:
             .order_by(decisions.c.run_id, decisions.c.seq)
         )
         for row in self._select(query):
-            if not self._notes.add(
-                row["action"], row["refers_to"], reason=row["reason"], run_id=row["run_id"], seq=row["seq"]
-            ):
+            if not self._notes.add(**row):
                 self._report(f"run {row['run_id']} entry {row['seq']}", "refers to nothing that can be read")
 
     def _check_run(self, run: Row, header: bytes | None, result: bytes | None) -> None:
         where = f"run {run['id']}"
-        counts = self._stored_counts(run["id"])
-        self._check_start(where, run, header)
-        self._check_end(where, run, result, counts)
-        counted = self._check_entries(run, self._first_link(where, run))
-        if not run["pruned_entries"] and counted != counts:
-            self._report(where, "its counts do not match its entries")
-
-    def _check_start(self, where: str, run: Row, header: bytes | None) -> None:
+        stored = self._select(sa.select(run_counts).where(run_counts.c.run_id == run["id"]))
+        counts = {(row["hour"], row["action"]): row["decisions"] for row in stored}
         if header is None:
             self._report(where, "was added: the journal does not know it")
         elif header != journal.header_digest(run):
             self._report(where, "its plugin, pipeline, time or another fact of its start was changed")
+        self._check_end(where, run, result, counts)
+        counted = self._check_entries(run, self._first_link(where, run))
+        if not run["pruned_entries"] and counted != counts:
+            self._report(where, "its counts do not match its entries")
 
     def _check_end(self, where: str, run: Row, result: bytes | None, counts: Counts) -> None:
         if result is None:
@@ -246,10 +229,6 @@ class _Verifier:
         if EntryNote(run["id"], pruned, head) not in self._notes.pruned:
             self._report(where, f"its entries up to {pruned} are missing, and no pruning tells of it")
         return head or journal.GENESIS
-
-    def _stored_counts(self, run_id: int) -> Counts:
-        query = sa.select(run_counts).where(run_counts.c.run_id == run_id)
-        return {(row["hour"], row["action"]): row["decisions"] for row in self._select(query)}
 
     def _check_entries(self, run: Row, head: bytes) -> Counts:
         """Check a run's entries from the digest before its oldest one on; returns their counts."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ from kinetic_mailchimp.audit.trail.chain import normalise_address
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
 from kinetic_mailchimp.audit.trail.environment import ENCRYPTED_PREFIX
 from kinetic_mailchimp.audit.trail.letter_states import WAITING_STATES
-from kinetic_mailchimp.audit.trail.notes import EntryNote
+from kinetic_mailchimp.audit.trail.notes import EntryNote, at_notes, keys_of
 from kinetic_mailchimp.kit.database.batches import in_batches
 from kinetic_mailchimp.kit.errors import DataError
 
@@ -84,8 +85,12 @@ def erase(
     """
     hashes = hashes_of(address, vendor_hash)
     is_about = mentions(address, hashes)
-    found = _count_kinds(find_entries(trail, address, is_about, hashes))
-    waiting = _count_open(trail, found.notes)
+    found: list[EntryNote] = []
+    kinds: Counter[str] = Counter()
+    for entry in find_entries(trail, address, is_about, hashes):
+        found.append(entry.note)
+        kinds.update(name for name in ("dead_letter", "payload") if entry.private[name] is not None)
+    waiting = _count_open(trail, found)
     if waiting and not with_open_dead_letters:
         raise DataError(
             f"{waiting} dead letters about this person wait for replay; an opt-out may be among them.",
@@ -93,7 +98,7 @@ def erase(
         )
     known = find_in_ledger(trail, is_about)
     with administrative_run(trail, "erase") as run:
-        for batch in in_batches(found.notes, _BATCH):
+        for batch in in_batches(found, _BATCH):
             notes = [
                 Decision(stream="trail", action=Action.ERASED, reason="asked_for", refers_to=str(note))
                 for note in batch
@@ -103,39 +108,18 @@ def erase(
         run.record([], ledger=forgotten(known), alongside=partial(blank, trail, run.id, known))
     return Erasure(
         run_id=run.id,
-        records=len(found.notes),
+        records=len(found),
         open_dead_letters=waiting,
-        dead_letters=found.dead_letters,
-        payloads=found.payloads,
+        dead_letters=kinds["dead_letter"],
+        payloads=kinds["payload"],
         ledger_keys=len(known),
         namespaces=tuple(sorted({entry.namespace for entry in known})),
         cleaned_up=trail.database.clean_up(),
     )
 
 
-@dataclass(slots=True)
-class _Found:
-    notes: list[EntryNote] = field(default_factory=list)
-    dead_letters: int = 0
-    payloads: int = 0
-
-
-def _count_kinds(entries: Iterator[FoundEntry]) -> _Found:
-    found = _Found()
-    for entry in entries:
-        found.notes.append(entry.note)
-        found.dead_letters += entry.private["dead_letter"] is not None
-        found.payloads += entry.private["payload"] is not None
-    return found
-
-
 def export_person(trail: AuditTrail, address: str, *, vendor_hash: VendorHash) -> Iterator[dict[str, Any]]:
     """Everything that `erase` would remove, each with the place that it was found in.
-
-    Args:
-        trail: Where to look.
-        address: The person's e-mail address, in any spelling.
-        vendor_hash: The hash by which the vendor knows an address.
 
     Raises:
         ConfigurationError: If encrypted records must be read to find the person, and the key is not set.
@@ -206,8 +190,6 @@ def _count_open(trail: AuditTrail, found: Sequence[EntryNote]) -> int:
 
 
 def _blank(batch: Sequence[EntryNote], connection: sa.Connection) -> None:
-    keys = [{"of_run": note.run_id, "at_seq": note.seq} for note in batch]
-    entry = (decisions.c.run_id == sa.bindparam("of_run"), decisions.c.seq == sa.bindparam("at_seq"))
-    connection.execute(sa.update(decisions).where(*entry).values(**_GONE), keys)
-    letter = (dead_letters.c.run_id == sa.bindparam("of_run"), dead_letters.c.seq == sa.bindparam("at_seq"))
-    connection.execute(sa.delete(dead_letters).where(*letter), keys)
+    keys = keys_of(batch)
+    connection.execute(sa.update(decisions).where(at_notes(decisions)).values(**_GONE), keys)
+    connection.execute(sa.delete(dead_letters).where(at_notes(dead_letters)), keys)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, runs, stream_schemas
+from kinetic_mailchimp.audit.storage.schema import at_entry, dead_letters, decisions, runs, stream_schemas
 from kinetic_mailchimp.audit.trail.administration import PLUGIN, administrative_run
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
@@ -21,6 +21,10 @@ from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 
 _STEP: Final = 5_000
 """Entries per transaction: other writers get their turn in between."""
+_OF_WHOLE: Final = at_entry(
+    dead_letters, decisions.c.run_id, sa.func.coalesce(decisions.c.part_of, decisions.c.seq)
+)
+"""Joins the dead letter of the decision that an entry is a part of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,12 +140,8 @@ def _oldest_entries(run_id: int, *, after: int) -> sa.Select[Any]:
             sa.func.coalesce(decisions.c.consent, whole.c.consent).label("consent"),
             dead_letters.c.state,
         )
-        .outerjoin(whole, (whole.c.run_id == decisions.c.run_id) & (whole.c.seq == decisions.c.part_of))
-        .outerjoin(
-            dead_letters,
-            (dead_letters.c.run_id == decisions.c.run_id)
-            & (dead_letters.c.seq == sa.func.coalesce(decisions.c.part_of, decisions.c.seq)),
-        )
+        .outerjoin(whole, at_entry(whole, decisions.c.run_id, decisions.c.part_of))
+        .outerjoin(dead_letters, _OF_WHOLE)
         .where(decisions.c.run_id == run_id, decisions.c.seq > after)
         .order_by(decisions.c.seq)
         .limit(_STEP)
@@ -150,11 +150,10 @@ def _oldest_entries(run_id: int, *, after: int) -> sa.Select[Any]:
 
 def _release_settled(trail: AuditTrail, run: Run, cutoff: str) -> int:
     """Remove what an earlier pruning kept for replay and what needs none any more."""
-    whole_seq = sa.func.coalesce(decisions.c.part_of, decisions.c.seq)
     query = (
         sa.select(decisions.c.run_id, decisions.c.seq, decisions.c.digest)
         .join(runs, (runs.c.id == decisions.c.run_id) & (decisions.c.seq <= runs.c.pruned_entries))
-        .join(dead_letters, (dead_letters.c.run_id == decisions.c.run_id) & (dead_letters.c.seq == whole_seq))
+        .join(dead_letters, _OF_WHOLE)
         .where(
             decisions.c.consent.is_(None),
             dead_letters.c.consent.is_(None),

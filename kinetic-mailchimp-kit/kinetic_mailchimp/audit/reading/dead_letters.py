@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 from typing import Final
 
 import sqlalchemy as sa
 
+from kinetic_mailchimp.audit.reading.runs import distinct_values
 from kinetic_mailchimp.audit.storage.schema import dead_letters
 from kinetic_mailchimp.audit.trail.decision import OPT_OUTS
 from kinetic_mailchimp.audit.trail.letter_states import WAITING_STATES
@@ -33,17 +34,9 @@ class Waiting:
 
 def waiting_plugins(connection: sa.Connection) -> list[str]:
     """The targets with dead letters that wait, found by leaps through the index."""
-    plugins: set[str] = set()
-    for state in WAITING_STATES:
-        last: str | None = ""
-        while last is not None:
-            query = sa.select(sa.func.min(dead_letters.c.plugin)).where(
-                dead_letters.c.state == state, dead_letters.c.plugin > last
-            )
-            last = connection.execute(query).scalar()
-            if last is not None:
-                plugins.add(last)
-    return sorted(plugins)
+    letters = dead_letters.c
+    found = (distinct_values(connection, letters.plugin, letters.state == state) for state in WAITING_STATES)
+    return sorted(set(chain.from_iterable(found)))
 
 
 def count_waiting(
@@ -53,14 +46,7 @@ def count_waiting(
     only_opt_outs: bool = False,
     states: Sequence[str] = WAITING_STATES,
 ) -> Waiting:
-    """Count dead letters that wait, up to a bound.
-
-    Args:
-        connection: The transaction to read in.
-        plugins: Only dead letters of these targets.
-        only_opt_outs: Only those whose record is an opt-out.
-        states: Only those in these states.
-    """
+    """Count dead letters that wait, up to a bound."""
     count, is_more, oldest = 0, False, None
     targets = waiting_plugins(connection) if plugins is None else plugins
     for state, plugin in product(states, targets):

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.reading.dead_letters import waiting_plugins
 from kinetic_mailchimp.audit.reading.runs import RunView
-from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions, same_person
+from kinetic_mailchimp.audit.storage.schema import at_entry, dead_letters, decisions, same_person
 from kinetic_mailchimp.audit.trail.letter_states import WAITING_STATES
 
 PAGE: Final = 50
@@ -69,69 +69,50 @@ def _first_page(keys: Iterable[Key], most: int = PAGE) -> Listing:
     return Listing(found[:most], found[most - 1] if len(found) > most else None)
 
 
-def before(key: Key, columns: Sequence[sa.ColumnElement[Any]] = KEY_COLUMNS) -> sa.ColumnElement[bool]:
-    """A condition for rows before a key."""
-    return sa.tuple_(*columns) < sa.tuple_(*map(sa.literal, (key.recorded_at, key.run_id, key.seq)))
-
-
-def after(key: Key, columns: Sequence[sa.ColumnElement[Any]] = KEY_COLUMNS) -> sa.ColumnElement[bool]:
-    """A condition for rows after a key."""
-    return sa.tuple_(*columns) > sa.tuple_(*map(sa.literal, (key.recorded_at, key.run_id, key.seq)))
-
-
-def at(keys: Iterable[Key], entry: sa.FromClause) -> sa.ColumnElement[bool]:
-    """A condition for the entries with some keys, in the form that SQLite looks up one by one.
-
-    Args:
-        keys: The keys.
-        entry: The table `decisions` or an alias of it.
-    """
-    return sa.or_(*(sa.and_(entry.c.run_id == key.run_id, entry.c.seq == key.seq) for key in keys))
-
-
-def of_person(connection: sa.Connection, person: bytes, start: Key | None) -> Listing:
-    """Decisions about a person, under the present or a former address, newest first.
+def newest_first(
+    connection: sa.Connection, query: sa.Select[Any], start: Key | None
+) -> Iterator[tuple[Key, Sequence[Any]]]:
+    """The rows of a query before a key, newest first: the key of each, and what follows it.
 
     Args:
         connection: The transaction to read in.
-        person: The digest of the address.
-        start: The key before which the page begins; None for the newest.
+        query: Of `KEY_COLUMNS` and others.
+        start: None for the newest.
     """
+    query = query.order_by(*(part.desc() for part in KEY_COLUMNS)).limit(_CHUNK)
+    while True:
+        page = query
+        if start is not None:
+            last = sa.tuple_(*map(sa.literal, (start.recorded_at, start.run_id, start.seq)))
+            # The first condition alone is one that an index knows.
+            page = query.where(decisions.c.recorded_at <= start.recorded_at, sa.tuple_(*KEY_COLUMNS) < last)
+        rows = connection.execute(page).all()
+        for recorded_at, run_id, seq, *further in rows:
+            start = Key(recorded_at, run_id, seq)
+            yield start, further
+        if len(rows) < _CHUNK:
+            return
 
-    def found(is_about: sa.ColumnElement[bool], last: Key | None) -> Iterator[tuple[Key, int | None]]:
-        query = sa.select(*KEY_COLUMNS, decisions.c.part_of).where(is_about).limit(_CHUNK)
-        query = query.order_by(*(part.desc() for part in KEY_COLUMNS))
-        while True:
-            page = query
-            if last is not None:
-                # The first condition alone is one that an index knows.
-                page = query.where(decisions.c.recorded_at <= last.recorded_at, before(last))
-            rows = connection.execute(page).all()
-            for recorded_at, run_id, seq, part_of in rows:
-                last = Key(recorded_at, run_id, seq)
-                yield last, part_of
-            if len(rows) < _CHUNK:
-                return
 
+def at(keys: Iterable[Key], entry: sa.FromClause) -> sa.ColumnElement[bool]:
+    """A condition for the entries with some keys, in the form that SQLite looks up one by one."""
+    return sa.or_(*(at_entry(entry, key.run_id, key.seq) for key in keys))
+
+
+def of_person(connection: sa.Connection, person: bytes, start: Key | None) -> Listing:
+    """Decisions about a person, under the present or a former address, before a key, newest first."""
+    query = sa.select(*KEY_COLUMNS, decisions.c.part_of)
     conditions = (same_person(decisions.c.person, person), decisions.c.former_person == person)
-    merged = heapq.merge(
-        *(found(is_about, start) for is_about in conditions), key=itemgetter(0), reverse=True
-    )
+    found = (newest_first(connection, query.where(is_about), start) for is_about in conditions)
+    merged = heapq.merge(*found, key=itemgetter(0), reverse=True)
     wholes = (
-        key if part_of is None else Key(key.recorded_at, key.run_id, part_of) for key, part_of in merged
+        key if part_of is None else Key(key.recorded_at, key.run_id, part_of) for key, (part_of,) in merged
     )
     return _first_page(key for key, _ in groupby(wholes))
 
 
 def of_run(connection: sa.Connection, run: RunView, action: str | None, start: int) -> Listing:
-    """Decisions of a run in order, from a number on.
-
-    Args:
-        connection: The transaction to read in.
-        run: The run.
-        action: Only decisions with this action.
-        start: The number of the first entry.
-    """
+    """Decisions of a run in order, from a number on."""
     query = (
         sa.select(*KEY_COLUMNS).where(decisions.c.part_of.is_(None), decisions.c.seq >= start).limit(PAGE + 1)
     )
@@ -149,13 +130,7 @@ def of_run(connection: sa.Connection, run: RunView, action: str | None, start: i
 
 
 def of_waiting(connection: sa.Connection, start: Key | None, plugin: str | None = None) -> Listing:
-    """Decisions whose dead letter waits, oldest first.
-
-    Args:
-        connection: The transaction to read in.
-        start: The key after which the page begins; None for the oldest.
-        plugin: Only dead letters of one target.
-    """
+    """Decisions whose dead letter waits, after a key, oldest first."""
     columns = (dead_letters.c.opened_at, dead_letters.c.run_id, dead_letters.c.seq)
 
     def found(state: str, of_plugin: str) -> Iterator[Key]:
@@ -166,7 +141,8 @@ def of_waiting(connection: sa.Connection, start: Key | None, plugin: str | None 
             .limit(PAGE + 1)
         )
         if start is not None:
-            query = query.where(dead_letters.c.opened_at >= start.recorded_at, after(start, columns))
+            last = sa.tuple_(*map(sa.literal, (start.recorded_at, start.run_id, start.seq)))
+            query = query.where(dead_letters.c.opened_at >= start.recorded_at, sa.tuple_(*columns) > last)
         return (Key(*row) for row in connection.execute(query))
 
     plugins = waiting_plugins(connection) if plugin is None else [plugin]

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.storage.schema import (
     ENTRY_JOIN,
+    at_entry,
     dead_letters,
     decisions,
     disable_index,
@@ -29,11 +30,9 @@ class EntryFilter:
 
     Args:
         email: A person's address, present or former, in any spelling.
-        source_key: A record's key at its source.
         since: The earliest time, as stored.
         until: The time before which, as stored.
         waiting: Only dead letters that wait for replay or for their result.
-        limit: The most to return.
     """
 
     email: str | None = None
@@ -93,11 +92,9 @@ ENTRY_COLUMNS: Final = tuple(name for name in EntryView.__dataclass_fields__ if 
 
 closing = decisions.alias("closing")
 """The entry that records who closed or corrected a dead letter, and why."""
-CLOSING_JOIN: Final = (
-    dead_letters.c.state.in_((CLOSED, CORRECTED))
-    & (closing.c.run_id == dead_letters.c.result_run_id)
-    & (closing.c.seq == dead_letters.c.result_seq)
-)
+CLOSING_JOIN: Final = at_entry(
+    closing, dead_letters.c.result_run_id, dead_letters.c.result_seq
+) & dead_letters.c.state.in_((CLOSED, CORRECTED))
 RUN_COLUMNS: Final = (
     *(runs.c[name] for name in _OF_RUN),
     decisions.c.salt.is_(None).label("erased"),
@@ -119,9 +116,7 @@ def entries(trail: AuditTrail, wanted: EntryFilter) -> Iterator[EntryView]:
 def select_entries(*columns: sa.ColumnElement[Any], waiting: bool = False) -> sa.Select[Any]:
     """Columns of entries, with those that a view has from their run and their dead letter.
 
-    Args:
-        columns: Of the table `decisions`.
-        waiting: Only entries with a dead letter.
+    With `waiting`, only entries that have a dead letter.
     """
     return (
         sa.select(*columns, *RUN_COLUMNS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -49,11 +50,7 @@ def latest_runs(
 ) -> list[RunView]:
     """The newest runs, newest first.
 
-    Args:
-        trail: The trail to search.
-        limit: The most to return.
-        plugin: Only those of one plugin; without it, the trail's own administration is left out.
-        run_id: Only this one, whichever plugin it is of.
+    Without a plugin, the trail's own administration is left out; a run with a number is of any plugin.
     """
     with trail.database.reading() as connection:
         if run_id is not None:
@@ -67,11 +64,8 @@ def latest_runs(
 def correlated_runs(trail: AuditTrail, correlation: str) -> list[RunView]:
     """The runs that one command started, oldest first, with their counts by stream.
 
-    Every decision of them is read for that: a second for a million.
-
-    Args:
-        trail: The trail to search.
-        correlation: As stored: `MELTANO_RUN_ID`, or the id that Meltano gave its plugins.
+    Every decision of them is read for that: a second for a million. A correlation is `MELTANO_RUN_ID`, or the
+    id that Meltano gave its plugins.
     """
     query = sa.select(*_COLUMNS).where(runs.c.correlation == correlation).order_by(runs.c.id)
     with trail.database.reading() as connection:
@@ -96,14 +90,7 @@ def _count_by_stream(connection: sa.Connection, run_id: int) -> dict[str, dict[s
 def list_runs(
     connection: sa.Connection, *, limit: int, plugin: str | None = None, before: int | None = None
 ) -> list[RunView]:
-    """Runs of every plugin or of one, newest first.
-
-    Args:
-        connection: The transaction to read in.
-        limit: The most to return.
-        plugin: Only those of one plugin.
-        before: Only those older than the run with this number.
-    """
+    """Runs of every plugin or of one, newest first."""
     names = ("id",) if plugin is None else ("started_at", "id")  # as the index has the runs of a plugin
     order = [runs.c[name] for name in names]
     query = sa.select(*_COLUMNS).limit(limit)
@@ -117,12 +104,7 @@ def list_runs(
 
 
 def find_run(connection: sa.Connection, run_id: int) -> RunView | None:
-    """A run by its number; None where the trail has none.
-
-    Args:
-        connection: The transaction to read in.
-        run_id: The number.
-    """
+    """A run by its number; None where the trail has none."""
     return next(iter(_with_counts(connection, sa.select(*_COLUMNS).where(runs.c.id == run_id))), None)
 
 
@@ -132,17 +114,24 @@ def read_directions(connection: sa.Connection) -> dict[str, Direction | None]:
     Found by leaps through the index; those with a direction come first.
     """
     found: dict[str, Direction | None] = {}
-    plugin: str | None = ""
-    while True:
-        plugin = connection.execute(
-            sa.select(sa.func.min(runs.c.plugin)).where(runs.c.plugin > plugin)
-        ).scalar()
-        if plugin is None:
-            return dict(sorted(found.items(), key=lambda item: (item[1] is None, str(item[1]), item[0])))
+    for plugin in distinct_values(connection, runs.c.plugin):
         newest = sa.select(runs.c.source_system, runs.c.destination_system).where(runs.c.plugin == plugin)
         row = connection.execute(newest.order_by(runs.c.started_at.desc()).limit(1)).one()
         has_one = row.source_system is not None and row.destination_system is not None
         found[plugin] = Direction(*row) if has_one else None
+    return dict(sorted(found.items(), key=lambda item: (item[1] is None, str(item[1]), item[0])))
+
+
+def distinct_values(
+    connection: sa.Connection, column: sa.Column[str], *conditions: sa.ColumnElement[bool]
+) -> Iterator[str]:
+    """The values of a column under some conditions, in their order, found by leaps through an index."""
+    last: str | None = ""
+    while True:
+        query = sa.select(sa.func.min(column)).where(*conditions, column > last)
+        if (last := connection.execute(query).scalar()) is None:
+            return
+        yield last
 
 
 def _with_counts(connection: sa.Connection, query: sa.Select[Any]) -> list[RunView]:

@@ -28,7 +28,6 @@ class CountedOptOut(LedgerValue, frozen=True):
     """An opt-out of one audience that counts in another one.
 
     Attributes:
-        address: The address of the person.
         audience: The id of the audience that they left.
         at: The time of the opt-out by Mailchimp's clock.
     """
@@ -87,9 +86,6 @@ class AudienceMatrix:
     def audiences_of(self, row: str) -> Sequence[str]:
         """The ids of the audiences that a row feeds; none where its company feeds none.
 
-        Args:
-            row: Its name, as `row_name` makes it.
-
         Raises:
             ConfigurationError: It names no company, or one that the setting does not have.
         """
@@ -119,9 +115,6 @@ class AudienceMatrix:
 
     def check_matrix_companies(self, companies: Collection[str]) -> None:
         """Make sure that the setting has each company, and no other, if it is set.
-
-        Args:
-            companies: Those of the setting `companies`.
 
         Raises:
             ConfigurationError: It does not.
@@ -157,10 +150,6 @@ class AudienceMatrix:
 
     def require_fed(self, name: str, list_ids: Iterable[str]) -> None:
         """Make sure that a setting names no audience that nothing feeds.
-
-        Args:
-            name: Of the setting.
-            list_ids: The ids that it names.
 
         Raises:
             ConfigurationError: It does.

@@ -46,9 +46,5 @@ class Handover(LedgerValue, frozen=True):
 
 
 def read_handovers(ledger: Ledger) -> dict[str, Handover]:
-    """Every handover that waits, by the name of its row.
-
-    Args:
-        ledger: The namespace `HANDOVER_NAMESPACE` of the trail.
-    """
+    """Every handover that waits in `HANDOVER_NAMESPACE`, by the name of its row."""
     return {row: Handover.from_json(value) for row, value in ledger.items()}

@@ -37,7 +37,6 @@ class Ledger:
     """The known values of one namespace, read-only: `Run.record` changes them.
 
     Args:
-        database: Where they are.
         namespace: Names the target and its audience or company.
     """
 
@@ -54,12 +53,7 @@ class Ledger:
     @overload
     def get_many(self, keys: Iterable[str], read: Callable[[str], T]) -> dict[str, T]: ...
     def get_many(self, keys: Iterable[str], read: Callable[[str], Any] = _read) -> dict[str, Any]:
-        """The values of keys, in few queries; unknown keys are left out.
-
-        Args:
-            keys: The keys.
-            read: Makes a value of its JSON text.
-        """
+        """The values of keys, in few queries; unknown keys are left out."""
         wanted = list(dict.fromkeys(keys))
         if not wanted:
             return {}
@@ -77,11 +71,7 @@ class Ledger:
             return int(connection.execute(query).scalar_one())
 
     def items(self, *, before: str = "") -> Iterator[tuple[str, Value]]:
-        """Every key and its value, by key, read in pages: no transaction stays open between them.
-
-        Args:
-            before: Where to end; empty for all.
-        """
+        """Every key and its value, by key, in pages between which no transaction stays open."""
         after: str | None = None
         while True:
             query = self._select().order_by(ledger_entries.c.key).limit(_PAGE)
@@ -103,12 +93,7 @@ class Ledger:
 
 
 def values_of(database: Database, namespaces: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """The values of whole namespaces as JSON texts, each with its namespace; one namespace after the other.
-
-    Args:
-        database: Where they are.
-        namespaces: Their names.
-    """
+    """The values of whole namespaces as JSON texts, each with its namespace, namespace by namespace."""
     for wanted in in_batches(list(dict.fromkeys(namespaces)), _KEYS_PER_QUERY):
         with database.reading() as connection:
             statement, form = _OF_NAMESPACES[connection.dialect.name]
@@ -133,14 +118,7 @@ _OF_NAMESPACES: Final[Mapping[str, tuple[str, Callable[[Sequence[str]], Any]]]] 
 
 
 def apply_changes(connection: sa.Connection, changes: LedgerChanges, *, run_id: int, now: str) -> None:
-    """Store new values and forget those that are None, in the transaction of the caller.
-
-    Args:
-        connection: The caller's transaction.
-        changes: What changes.
-        run_id: The run that changes it.
-        now: The time of the change.
-    """
+    """Store new values and forget those that are None, in the transaction of the caller."""
     # Sorted, so that two writers that change the same keys wait for each other and never in a circle.
     in_order = [
         (namespace, key, of_keys[key])

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from kinetic_mailchimp.audit.storage.new_schema import create_schema
+from kinetic_mailchimp.audit.storage.views import create_schema
 from kinetic_mailchimp.kit.database import database as kit_database
 from kinetic_mailchimp.kit.database.profile import Profile
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, TransientError

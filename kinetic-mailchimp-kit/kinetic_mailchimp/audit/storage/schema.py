@@ -129,12 +129,7 @@ def add_partial_indexes() -> None:
 def same_person(
     column: sa.ColumnElement[Any], other: sa.ColumnElement[Any] | bytes
 ) -> sa.ColumnElement[bool]:
-    """Condition that a digest in `person` is another one, in the form that the index on its beginning serves.
-
-    Args:
-        column: The column of `decisions`, or of an alias of it.
-        other: Another such column, or a digest.
-    """
+    """Condition that a digest in `person` is another one, in the form that its index serves."""
     return (beginning(column) == beginning(other)) & (column == other)
 
 
@@ -193,7 +188,13 @@ dead_letters = sa.Table(
     comment="The state of each dead letter: open, in_flight, resolved, failed_again, corrected, closed.",
 )
 
-ENTRY_JOIN: Final = (dead_letters.c.run_id == decisions.c.run_id) & (dead_letters.c.seq == decisions.c.seq)
+
+def at_entry(table: sa.FromClause, run_id: Any, seq: Any) -> sa.ColumnElement[bool]:  # noqa: ANN401 (or columns)
+    """A condition for the row of an entry in `decisions`, `dead_letters` or an alias of one."""
+    return sa.and_(table.c.run_id == run_id, table.c.seq == seq)
+
+
+ENTRY_JOIN: Final = at_entry(dead_letters, decisions.c.run_id, decisions.c.seq)
 """Joins a dead letter and the entry that it belongs to."""
 
 run_counts = sa.Table(

@@ -1,15 +1,19 @@
-"""Views for reports of others, such as Power BI: stable names, addresses in two of them, secrets in none.
+"""The schema of a new trail, and the views in it for reports of others, such as Power BI.
 
-A column may be added here and never renamed. The migration that changes one makes the views again.
+Their names are stable; two of them hold addresses, none holds secrets. A column may be added here and never
+renamed. The migration that changes one makes the views again.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy as sa
+
+from kinetic_mailchimp.audit.storage.schema import add_partial_indexes, metadata, properties
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,12 @@ class View:
     source: str
 
 
-_RUN: Final = {
-    "plugin": "r.plugin",
-    "pipeline": "r.pipeline",
-    "is_dry_run": "r.dry_run",
-}
+def _of(table: str, *names: str) -> dict[str, str]:
+    """Columns under their own names."""
+    return {name: f"{table}.{name}" for name in names}
+
+
+_RUN: Final = {**_of("r", "plugin", "pipeline"), "is_dry_run": "r.dry_run"}
 _MEMBERS: Final = "target-mailchimp/"
 
 VIEWS: Final = (
@@ -42,13 +47,8 @@ VIEWS: Final = (
         {
             "run_id": "r.id",
             **_RUN,
-            **{
-                name: f"r.{name}"
-                for name in ("version", "correlation", "started_at", "finished_at", "status", "error")
-            },
-            "records_read": "r.records_read",
-            "source_system": "r.source_system",
-            "destination_system": "r.destination_system",
+            **_of("r", "version", "correlation", "started_at", "finished_at", "status", "error"),
+            **_of("r", "records_read", "source_system", "destination_system"),
         },
         "runs r",
     ),
@@ -58,28 +58,18 @@ VIEWS: Final = (
         {
             "run_id": "d.run_id",
             "entry": "d.seq",
-            "part_of": "d.part_of",
-            "recorded_at": "d.recorded_at",
+            **_of("d", "part_of", "recorded_at"),
             **_RUN,
-            **{name: f"d.{name}" for name in ("stream", "action", "reason", "consent")},
+            **_of("d", "stream", "action", "reason", "consent"),
             "person": "hex(d.person)",
-            **{
-                name: f"d.{name}"
-                for name in ("source_key", "source_updated_on", "http_status", "duration_ms")
-            },
+            **_of("d", "source_key", "source_updated_on", "http_status", "duration_ms"),
         },
         "decisions d JOIN runs r ON r.id = d.run_id",
     ),
     View(
         "report_counts",
         "Decisions of each action that a run made in each hour; quick, however long the trail is.",
-        {
-            "run_id": "c.run_id",
-            "hour": "c.hour",
-            **_RUN,
-            "action": "c.action",
-            "decisions": "c.decisions",
-        },
+        {**_of("c", "run_id", "hour"), **_RUN, **_of("c", "action", "decisions")},
         "run_counts c JOIN runs r ON r.id = c.run_id",
     ),
     View(
@@ -88,9 +78,8 @@ VIEWS: Final = (
         {
             "run_id": "l.run_id",
             "entry": "l.seq",
-            **{name: f"l.{name}" for name in ("plugin", "stream", "state", "consent", "opened_at")},
-            "reason": "d.reason",
-            "http_status": "d.http_status",
+            **_of("l", "plugin", "stream", "state", "consent", "opened_at"),
+            **_of("d", "reason", "http_status"),
             "person": "hex(d.person)",
             "source_key": "d.source_key",
         },
@@ -106,8 +95,7 @@ VIEWS: Final = (
             "status": "json(e.value, status)",
             "changed_at": "json(e.value, changed)",
             "returned_at": "json(e.value, returned)",
-            "run_id": "e.run_id",
-            "recorded_at": "e.recorded_at",
+            **_of("e", "run_id", "recorded_at"),
         },
         f"ledger_entries e WHERE e.namespace LIKE '{_MEMBERS}%/members'",
     ),
@@ -121,8 +109,7 @@ VIEWS: Final = (
             "list_id": "json(e.value, list_id)",
             "opted_out_at": "json(e.value, at)",
             "cleared_at": "json(e.value, cleared_at)",
-            "run_id": "e.run_id",
-            "recorded_at": "e.recorded_at",
+            **_of("e", "run_id", "recorded_at"),
         },
         "ledger_entries e WHERE e.namespace = 'consent/flags'",
     ),
@@ -157,3 +144,18 @@ def _translated(expression: str, dialect: str) -> str:
         inner = expression.removeprefix("hex(").removesuffix(")")
         return f"lower(hex({inner}))" if dialect == "sqlite" else f"encode({inner}, 'hex')"
     return expression
+
+
+def create_schema(connection: sa.Connection) -> None:
+    """Make every table and view, and draw the key of the person digests."""
+    create_tables(connection)
+    make_views(connection)
+
+
+def create_tables(connection: sa.Connection) -> None:
+    """Make every table, and draw the key of the person digests."""
+    add_partial_indexes()
+    metadata.create_all(connection)
+    fixed = {"person_key": secrets.token_bytes(32), "journal_head": bytes(8 + 32), "digest_format": b"2"}
+    rows = [{"name": name, "value": value} for name, value in fixed.items()]
+    connection.execute(sa.insert(properties), rows)

@@ -111,17 +111,20 @@ class AuditedTarget(DurableTarget):
     def run(self) -> Run:
         """This run in the audit trail; it starts when it is first asked for."""
         lineage = self.lineage
-        started = self.trail.start_run(
+        started = self._start(self.pipeline)
+        if lineage:
+            lineage.start()
+        return started
+
+    def _start(self, pipeline: str) -> Run:
+        return self.trail.start_run(
             plugin=self.name,
             version=self.plugin_version,
-            pipeline=self.pipeline,
+            pipeline=pipeline,
             dry_run=self.settings.dry_run,
             direction=self.direction,
             personal_fields=self.personal_fields,
         )
-        if lineage:
-            lineage.start()
-        return started
 
     @cached_property
     def lineage(self) -> Lineage | None:
@@ -140,9 +143,6 @@ class AuditedTarget(DurableTarget):
     def preview(self, messages: IO[str]) -> int:
         """Decide about messages as a run would, and write nothing.
 
-        Args:
-            messages: Singer messages.
-
         Returns:
             The dry run in the audit trail.
 
@@ -152,14 +152,7 @@ class AuditedTarget(DurableTarget):
         """
         if not self.settings.dry_run:
             raise ConfigurationError("A preview writes nothing.", advice="Set `dry_run`.")
-        self.run = self.trail.start_run(
-            plugin=self.name,
-            version=self.plugin_version,
-            pipeline=PREVIEW,
-            dry_run=True,
-            direction=self.direction,
-            personal_fields=self.personal_fields,
-        )
+        self.run = self._start(PREVIEW)
         self.listen(messages)
         return self.run.id
 
@@ -170,11 +163,6 @@ class AuditedTarget(DurableTarget):
 
     def open_stream(self, stream: str, schema: Mapping[str, Any], key_properties: Sequence[str]) -> None:
         """Prepare for the records of a stream, and let its dead letters be replayed under its schema.
-
-        Args:
-            stream: Its name.
-            schema: Its JSON schema, from the SCHEMA message.
-            key_properties: From the same message.
 
         Raises:
             ConfigurationError: The stream does not fit the settings.

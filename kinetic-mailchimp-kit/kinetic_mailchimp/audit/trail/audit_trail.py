@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any, Self
 
 import sqlalchemy as sa
@@ -33,7 +32,6 @@ class AuditTrail:
 
     Args:
         database: Where the trail is; its schema is up to date.
-        clock: Returns the present time.
     """
 
     def __init__(
@@ -150,8 +148,6 @@ class AuditTrail:
         """The trail itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the trail."""
         self.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,18 +35,13 @@ class EntryWriter:
     encryption: FieldEncryption
     keep_payloads: bool
     keep_statements: bool = True
-    random_bytes: Callable[[int], bytes] = os.urandom
 
     def rows(
         self, decisions: Iterable[Decision], *, after: int, head: bytes, now: str
     ) -> tuple[list[Row], bytes]:
         """The rows of decisions and of their parts, in order, and the digest of the newest one.
 
-        Args:
-            decisions: What was decided.
-            after: The number of the run's newest row.
-            head: The digest of the run's newest row.
-            now: The time at which they are recorded.
+        `after` and `head` are the number and the digest of the row before them.
         """
         salts = self._salts()
         rows: list[Row] = []
@@ -63,7 +58,7 @@ class EntryWriter:
     def _salts(self) -> Iterator[bytes]:
         """Salts, drawn by the hundred: asking the system for each of them takes as long as a digest."""
         while True:
-            drawn = self.random_bytes(_SALTS_AT_ONCE * SALT_SIZE)
+            drawn = os.urandom(_SALTS_AT_ONCE * SALT_SIZE)
             yield from (drawn[start : start + SALT_SIZE] for start in range(0, len(drawn), SALT_SIZE))
 
     def _payload(self, request: Mapping[str, Any] | None, statement: Mapping[str, Any] | None) -> str | None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import sqlalchemy as sa
 
-from kinetic_mailchimp.audit.storage.schema import dead_letters, decisions
+from kinetic_mailchimp.audit.storage.schema import at_entry, dead_letters, decisions
 from kinetic_mailchimp.audit.trail.decision import Action
 from kinetic_mailchimp.audit.trail.letter_states import CLOSED, IN_FLIGHT, OPEN
+from kinetic_mailchimp.kit.errors import TransientError
 
 NOTED: Final = (Action.ERASED, Action.PRUNED, Action.KEPT, Action.REPLAYED, Action.CLOSED)
 """The actions of entries that refer to others."""
@@ -56,21 +57,16 @@ class Notes:
     closed: dict[EntryNote, tuple[int, int]] = field(default_factory=dict)
     kept: dict[tuple[int, int], EntryNote] = field(default_factory=dict)
 
-    def add(self, action: str, text: str | None, *, reason: str, run_id: int, seq: int) -> bool:
+    def add(self, *, action: str, refers_to: str | None, reason: str, run_id: int, seq: int) -> bool:
         """Take a note.
 
-        Args:
-            action: The action of the administrative entry.
-            text: The note, as it is stored.
-            reason: The reason of the entry: the new state of a dead letter.
-            run_id: The run of the entry.
-            seq: Its number in the run.
+        The reason of an entry about a dead letter is the letter's new state.
 
         Returns:
             Whether the note could be read.
         """
         try:
-            note = EntryNote.parse(text or "")
+            note = EntryNote.parse(refers_to or "")
         except (TypeError, ValueError):
             return False
         if (note.previous is not None) != (action == Action.KEPT.value):
@@ -94,18 +90,36 @@ class Notes:
         self.replayed[note] = (state, None if state == OPEN else dispatched_in)
 
 
-def delete_entries(connection: sa.Connection, notes: Sequence[EntryNote]) -> None:
-    """Delete single entries and their dead letters.
+def change_state(
+    connection: sa.Connection,
+    place: EntryNote,
+    expected: str,
+    values: Mapping[str, object],
+    advice: str = "Another replay or an erasure is at work: see `sync-audit failures`, and start again.",
+) -> None:
+    """Change the state of a dead letter.
 
-    Args:
-        connection: A writing transaction.
-        notes: Which entries.
+    Raises:
+        TransientError: It is in another state by now.
     """
-    keys = [{"of_run": note.run_id, "at_seq": note.seq} for note in notes]
-    for table in (decisions, dead_letters):
-        connection.execute(
-            sa.delete(table).where(
-                table.c.run_id == sa.bindparam("of_run"), table.c.seq == sa.bindparam("at_seq")
-            ),
-            keys,
+    unchanged = at_entry(dead_letters, place.run_id, place.seq) & (dead_letters.c.state == expected)
+    if connection.execute(sa.update(dead_letters).where(unchanged).values(**values)).rowcount != 1:
+        raise TransientError(
+            f"The dead letter {place.run_id}/{place.seq} is not {expected} any more.", advice=advice
         )
+
+
+def at_notes(table: sa.Table) -> sa.ColumnElement[bool]:
+    """A condition for rows whose places `keys_of` gives, to be executed with many at once."""
+    return at_entry(table, sa.bindparam("of_run"), sa.bindparam("at_seq"))
+
+
+def keys_of(notes: Iterable[EntryNote]) -> list[dict[str, int]]:
+    """The places of entries as parameters for `at_notes`."""
+    return [{"of_run": note.run_id, "at_seq": note.seq} for note in notes]
+
+
+def delete_entries(connection: sa.Connection, notes: Sequence[EntryNote]) -> None:
+    """Delete single entries and their dead letters, in a writing transaction."""
+    for table in (decisions, dead_letters):
+        connection.execute(sa.delete(table).where(at_notes(table)), keys_of(notes))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -15,6 +14,7 @@ from kinetic_mailchimp.audit.storage.schema import ENTRY_JOIN, dead_letters, dec
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
 from kinetic_mailchimp.audit.trail.entries import COLUMNS, Row
 from kinetic_mailchimp.audit.trail.letter_states import FAILED_AGAIN, OPEN, RESOLVED
+from kinetic_mailchimp.audit.trail.notes import EntryNote, change_state
 from kinetic_mailchimp.kit.errors import TransientError
 from kinetic_mailchimp.kit.parsing.email_address import email_key
 
@@ -35,6 +35,7 @@ _WRITTEN: Final = frozenset(
         Action.ARCHIVED,
     }
 )
+_RUN_AGAIN: Final = "A replay is at work: run the pipeline again."
 _SEQ, _PART_OF, _STREAM, _REASON, _REFERS_TO, _DIGEST, _SOURCE_KEY, _EVENT, _SUBJECT, _DEAD_LETTER = (
     COLUMNS.index(name)
     for name in (
@@ -52,13 +53,6 @@ _SEQ, _PART_OF, _STREAM, _REASON, _REFERS_TO, _DIGEST, _SOURCE_KEY, _EVENT, _SUB
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Letter:
-    run_id: int
-    seq: int
-    source: _Source
-
-
 class OpenLetters:
     """The open dead letters of a plugin by source row and event, as far as this run knows them."""
 
@@ -66,7 +60,7 @@ class OpenLetters:
         self._run_id = run_id
         self._plugin = plugin
         self._is_loaded = False
-        self._letters: dict[str, _Letter] = {}
+        self._letters: dict[str, _Source] = {}
         self._of_source: dict[_Source, set[str]] = {}
 
     def load(self, database: Database) -> None:
@@ -79,10 +73,7 @@ class OpenLetters:
                 *(decisions.c[name] for name in ("digest", "stream", "source_key", "event_id", "subject")),
             )
             .join(decisions, ENTRY_JOIN)
-            .where(
-                dead_letters.c.state == OPEN,
-                dead_letters.c.plugin == self._plugin,
-            )
+            .where(dead_letters.c.state == OPEN, dead_letters.c.plugin == self._plugin)
         )
         with database.reading() as connection:
             for run_id, seq, digest, *names in connection.execute(query):
@@ -108,32 +99,21 @@ class OpenLetters:
     def close(self, connection: sa.Connection, rows: Sequence[Row]) -> None:
         """Mark the dead letters that entries close.
 
-        Args:
-            connection: The transaction that stores the entries.
-            rows: The entries.
-
         Raises:
             TransientError: A replay or a person was faster.
         """
         for note, row in self._closed_in(rows):
-            letter = self._letters[note]
-            is_open = (
-                dead_letters.c.run_id == letter.run_id,
-                dead_letters.c.seq == letter.seq,
-                dead_letters.c.state == OPEN,
-            )
             result = {"state": row[_REASON], "result_run_id": self._run_id, "result_seq": row[_PART_OF]}
-            if connection.execute(sa.update(dead_letters).where(*is_open).values(**result)).rowcount != 1:
+            try:
+                change_state(connection, EntryNote.parse(note), OPEN, result, _RUN_AGAIN)
+            except TransientError:
                 self._is_loaded, self._letters, self._of_source = False, {}, {}
-                raise TransientError(
-                    f"The dead letter {letter.run_id}/{letter.seq} is not open any more.",
-                    advice="A replay is at work: run the pipeline again.",
-                )
+                raise
 
     def follow(self, rows: Sequence[Row]) -> None:
         """Take note of what entries closed and opened, once they are stored."""
         for note, _ in self._closed_in(rows):
-            self._of_source.get(self._letters.pop(note).source, set()).discard(note)
+            self._of_source.get(self._letters.pop(note), set()).discard(note)
         for row in rows:
             if row[_DEAD_LETTER] is not None:
                 source = _source(row[_STREAM], row[_SOURCE_KEY], row[_EVENT], row[_SUBJECT])
@@ -159,8 +139,8 @@ class OpenLetters:
         return [(note, row) for note, row in referring if note in self._letters]
 
     def _add(self, run_id: Any, seq: Any, digest: Any, source: _Source) -> None:  # noqa: ANN401 (columns)
-        note = f"{run_id}:{seq}:{digest.hex()}"
-        self._letters[note] = _Letter(run_id, seq, source)
+        note = str(EntryNote(run_id, seq, digest))
+        self._letters[note] = source
         if any(source[1:]):  # of a record without a key and an event, no other tells
             self._of_source.setdefault(source, set()).add(note)
 

@@ -51,7 +51,6 @@ class Run:
 
     Args:
         header: The run's row as it was when the run started.
-        clock: Returns the present time.
     """
 
     def __init__(
@@ -145,7 +144,8 @@ class Run:
                     insert_rows(connection, decisions, COLUMNS, rows)
                     self._letters.close(connection, rows)
                     self._open_dead_letters(connection, rows, now)
-                    self._add_counts(connection, counts, hour)
+                    counted = [(self.id, hour, word.value, count) for word, count in sorted(counts.items())]
+                    insert_rows(connection, run_counts, _COUNTED, counted, upsert=_ADD)
                 if ledger:
                     apply_changes(connection, ledger, run_id=self.id, now=now)
                 if alongside is not None:
@@ -191,11 +191,7 @@ class Run:
         """Seal the run. A second call changes nothing and returns the first one's summary.
 
         A run that says it succeeded while records have no decision is stored as failed: every record that was
-        read ends in one decision.
-
-        Args:
-            status: How it ended.
-            error: What went wrong, in words, without personal data.
+        read ends in one decision. The error is in words, without personal data.
 
         Raises:
             TransientError: If the database did not take it; the call can be repeated.
@@ -211,7 +207,7 @@ class Run:
             status = "failed"
             error = f"{self._read} records were read and {undecided} of them have no decision."
         finished = self._clock()
-        result = {
+        result: dict[str, Any] = {
             "finished_at": format_timestamp(finished),
             "status": status,
             "error": error,
@@ -220,13 +216,14 @@ class Run:
             "head": self._head,
         }
         with self._database.writing() as connection:
-            connection.execute(self._update(active_at=format_timestamp(finished), **result))
+            values = {"active_at": result["finished_at"], **result}
+            connection.execute(sa.update(runs).where(runs.c.id == self.id).values(values))
             journal.append(
                 connection,
                 run_id=self.id,
                 kind=journal.FINISHED,
                 content=journal.result_digest({"id": self.id, **result}, self._hours),
-                now=format_timestamp(finished),
+                now=result["finished_at"],
             )
         return RunSummary(
             fields=self._updated_fields(),
@@ -257,9 +254,6 @@ class Run:
                 for name in json.loads(text)
             )
 
-    def _update(self, **values: object) -> sa.Update:
-        return sa.update(runs).where(runs.c.id == self.id).values(**values)
-
     def _open_dead_letters(self, connection: sa.Connection, rows: Sequence[Row], now: str) -> None:
         opened = [
             {
@@ -276,7 +270,3 @@ class Run:
         ]
         if opened:
             connection.execute(sa.insert(dead_letters), opened)
-
-    def _add_counts(self, connection: sa.Connection, counts: Counter[Action], hour: str) -> None:
-        rows = [(self.id, hour, action.value, count) for action, count in sorted(counts.items())]
-        insert_rows(connection, run_counts, _COUNTED, rows, upsert=_ADD)

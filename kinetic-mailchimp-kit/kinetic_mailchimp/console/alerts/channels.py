@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Final, Protocol
 
@@ -15,11 +16,7 @@ from typing_extensions import override
 
 from kinetic_mailchimp.console.alerts.messages import Message
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.http.response_bounds import (
-    BoundedAdapter,
-    ResponseLimits,
-    TooLargeError,
-)
+from kinetic_mailchimp.kit.http.response_bounds import BoundedAdapter, ResponseLimits, TooLargeError
 
 _LIMITS: Final = ResponseLimits(mib=1, seconds=60)
 _PIECE: Final = 8_192
@@ -30,32 +27,22 @@ PATIENCE_SECONDS: Final = 120.0
 class Channel(Protocol):
     """A channel that messages are sent to."""
 
-    @property
-    def name(self) -> str:
-        """A name without secrets, for messages about the channel."""
+    name: str
+    """Without secrets, for messages about the channel."""
 
     def send(self, message: Message) -> bool:
         """Send a message; False if the channel did not take it."""
 
 
-class AppriseChannel(Channel):
-    """A channel behind one apprise URL.
+@dataclass
+class AppriseChannel:
+    """A channel behind one apprise URL."""
 
-    Args:
-        name: A name without secrets, for messages about the channel.
-    """
+    name: str
+    _target: Any  # apprise is optional
 
-    def __init__(self, name: str, target: Any) -> None:  # noqa: ANN401 - apprise is optional
-        self._name = name
-        self._target = target
-
-    @property
-    @override
-    def name(self) -> str:
-        return self._name
-
-    @override
     def send(self, message: Message) -> bool:
+        """Send a message; False if the channel did not take it, or not in time."""
         taken: list[bool] = []
         sending = threading.Thread(
             target=lambda: taken.append(self._notify(message)), name="alert", daemon=True

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -20,10 +19,8 @@ from kinetic_mailchimp.console.alerts.facts import DeadLettersFact, RunFact, Web
 from kinetic_mailchimp.kit.parsing.json_reading import parse_json
 
 _MOST_RUNS: Final = 5_000
+_OF_RUN: Final = ("id", "plugin", "pipeline", "status", "started_at", "active_at", "finished_at")
 _FAILURES: Final = tuple(action.value for action in Action if action.is_failure)
-
-IsAlive = Callable[[str, int], "bool | None"]
-"""Tells if the process with a number exists on a host; None where that cannot be known."""
 
 
 def is_alive(host: str, process: int) -> bool | None:
@@ -39,7 +36,7 @@ def is_alive(host: str, process: int) -> bool | None:
     return True
 
 
-def collect_runs(trail: AuditTrail, alive: IsAlive = is_alive) -> tuple[RunFact, ...]:
+def collect_runs(trail: AuditTrail) -> tuple[RunFact, ...]:
     """Of each plugin and pipeline, the last run that succeeded and all after it, newest first.
 
     Dry runs are left out, unless they compare: a comparison writes nothing.
@@ -52,12 +49,12 @@ def collect_runs(trail: AuditTrail, alive: IsAlive = is_alive) -> tuple[RunFact,
     )
     same_lane = (runs.c.plugin == last_good.c.plugin) & (runs.c.pipeline == last_good.c.pipeline)
     failures = (
-        sa.select(sa.func.coalesce(sa.func.sum(run_counts.c.decisions), 0))
+        sa.select(sa.cast(sa.func.coalesce(sa.func.sum(run_counts.c.decisions), 0), sa.Integer))
         .where(run_counts.c.run_id == runs.c.id, run_counts.c.action.in_(_FAILURES))
         .scalar_subquery()
     )
     query = (
-        sa.select(runs, failures.label("failures"))
+        sa.select(*(runs.c[name] for name in (*_OF_RUN, "host", "process")), failures.label("failures"))
         .outerjoin(last_good, same_lane)
         .where(_is_relevant(), runs.c.id >= sa.func.coalesce(last_good.c.id, 0))
         .order_by(runs.c.id.desc())
@@ -65,26 +62,16 @@ def collect_runs(trail: AuditTrail, alive: IsAlive = is_alive) -> tuple[RunFact,
     )
     with trail.database.reading() as connection:
         found = connection.execute(query).all()
-    return tuple(_run(row, alive) for row in found)
+    return tuple(
+        RunFact(**values, is_alive=is_alive(host, process) if values["status"] == "running" else None)
+        for values in (row._asdict() for row in found)
+        for host, process in [(values.pop("host"), values.pop("process"))]
+    )
 
 
 def _is_relevant() -> sa.ColumnElement[bool]:
     by_hand = (runs.c.plugin == PLUGIN) | (runs.c.pipeline == CORRECT)
     return ~by_hand & (runs.c.dry_run.is_(False) | (runs.c.pipeline == RECONCILE))
-
-
-def _run(row: Any, alive: IsAlive) -> RunFact:  # noqa: ANN401 - a row of two queries in one
-    return RunFact(
-        id=row.id,
-        plugin=row.plugin,
-        pipeline=row.pipeline,
-        status=row.status,
-        started_at=row.started_at,
-        active_at=row.active_at,
-        finished_at=row.finished_at,
-        is_alive=alive(row.host, row.process) if row.status == "running" else None,
-        failures=int(row.failures),
-    )
 
 
 def collect_dead_letters(trail: AuditTrail) -> tuple[DeadLettersFact, ...]:

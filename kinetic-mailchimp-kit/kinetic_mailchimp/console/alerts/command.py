@@ -13,10 +13,9 @@ from kinetic_mailchimp.audit.reading.reports.comparisons import last_comparisons
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.console.alerts.channels import AppriseChannel, open_channels
 from kinetic_mailchimp.console.alerts.collect import collect_dead_letters, collect_runs, read_webhook_status
-from kinetic_mailchimp.console.alerts.condition import AlertCondition
 from kinetic_mailchimp.console.alerts.conditions import evaluate
 from kinetic_mailchimp.console.alerts.delivery import Delivery, send_due
-from kinetic_mailchimp.console.alerts.facts import Facts
+from kinetic_mailchimp.console.alerts.facts import AlertCondition, Facts
 from kinetic_mailchimp.console.alerts.jobs import collect_jobs
 from kinetic_mailchimp.console.alerts.settings import AlertSettings
 from kinetic_mailchimp.console.alerts.store import AlertStore

@@ -14,11 +14,10 @@ from typing import Final
 
 from kinetic_mailchimp.audit.reading.formatting import count_of, format_counts
 from kinetic_mailchimp.audit.trail.drift import RECONCILE
-from kinetic_mailchimp.console.alerts.condition import AlertCondition, Rule
-from kinetic_mailchimp.console.alerts.facts import Facts, RunFact
+from kinetic_mailchimp.console.alerts.facts import AlertCondition, Facts, Rule, RunFact, as_stored
 from kinetic_mailchimp.console.alerts.run_conditions import failed_jobs, failed_runs, overdue_runs
 from kinetic_mailchimp.console.alerts.settings import AlertSettings
-from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, parse_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 
 _MOST_LETTERS: Final = 200
 _MOST_PROBLEMS: Final = 3
@@ -159,7 +158,7 @@ def _webhooks(facts: Facts, _limits: AlertSettings, _now: datetime) -> list[Aler
             kind="webhook",
             scope=hook.list_id,
             what=f"The webhook of audience {hook.list_id} {_VERDICTS[hook.verdict][0]}.",
-            since=_as_stored(hook.last_event_at),
+            since=as_stored(hook.last_event_at),
             advice=_VERDICTS[hook.verdict][1],
         )
         for hook in {hook.list_id: hook for hook in facts.webhooks if hook.verdict in _VERDICTS}.values()
@@ -235,12 +234,3 @@ def _cleaned(texts: tuple[str, ...]) -> str:
     text = re.sub(r"\S*@\S*", "(left out)", plain)
     text = "".join(letter for letter in text if letter.isprintable())
     return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}…"
-
-
-def _as_stored(text: str | None) -> str | None:
-    if text is None:
-        return None
-    try:
-        return format_timestamp(parse_timestamp(text))
-    except ValueError:
-        return None

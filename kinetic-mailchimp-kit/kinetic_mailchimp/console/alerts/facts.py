@@ -1,12 +1,15 @@
-"""Facts that alerts are made from, at one point in time: plain values, and nothing personal."""
+"""Facts that alerts are made from, at one point in time, and the conditions in them that need a person."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from kinetic_mailchimp.audit.reading.reports.comparisons import Comparison
+from kinetic_mailchimp.console.alerts.settings import AlertSettings
 from kinetic_mailchimp.console.receiver_probe import ReceiverStatus
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, parse_timestamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +21,6 @@ class RunFact:
         active_at: The time at which it last wrote to the trail, as stored.
         finished_at: As stored; None while it runs or after it was killed.
         is_alive: True if its process exists; None where that cannot be known, as on another host.
-        failures: The number of its decisions that are failures.
     """
 
     id: int
@@ -114,3 +116,38 @@ class Facts:
         for run in self.runs:
             series[run.series] = (*series.get(run.series, ()), run)
         return series
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertCondition:
+    """A condition that needs a person.
+
+    Args:
+        kind: The rule that found it.
+        scope: Its subject, such as a target: two conditions of one kind differ in it.
+        since: Its beginning, as stored; None where it began with the first alert about it.
+    """
+
+    kind: str
+    scope: str
+    what: str
+    advice: str
+    since: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Kind and scope: the name under which it is stored."""
+        return f"{self.kind}:{self.scope}"
+
+
+Rule = Callable[[Facts, AlertSettings, datetime], "Iterable[AlertCondition] | None"]
+"""Finds conditions; None where the facts it needs were not collected."""
+
+
+def as_stored(value: datetime | str | None) -> str | None:
+    """A time of another program as the trail stores it, in UTC without a zone; None for anything else."""
+    try:
+        when = value if isinstance(value, datetime) else parse_timestamp(value or "")
+    except ValueError:
+        return None
+    return format_timestamp(when if when.tzinfo else when.replace(tzinfo=UTC))

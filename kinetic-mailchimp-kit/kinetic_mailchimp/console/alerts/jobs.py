@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from kinetic_mailchimp.console.alerts.facts import JobFact
+from kinetic_mailchimp.console.alerts.facts import JobFact, as_stored
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, parse_timestamp
 from kinetic_mailchimp.kit.project import Project, project_root
 
 _RUNS = sa.table("runs", *map(sa.column, ("id", "job_name", "state", "ended_at")))
@@ -55,7 +53,7 @@ def collect_jobs(url: str, environ: Mapping[str, str] = os.environ) -> tuple[Job
         JobFact(
             name=row.job_name,
             is_failed=_ENDED[row.state],
-            ended_at=_as_stored(row.ended_at),
+            ended_at=as_stored(row.ended_at),
             command=_command(row.job_name, document),
         )
         for row in rows
@@ -73,13 +71,3 @@ def _command(name: str, document: Mapping[str, Any]) -> str:
             if words and (words[0], words[-1]) == (found["tap"], found["target"]):
                 return f"meltano{environment} run {job['name']}"
     return ""
-
-
-def _as_stored(value: datetime | str | None) -> str | None:
-    if value is None:
-        return None
-    try:
-        when = value if isinstance(value, datetime) else parse_timestamp(value)
-    except ValueError:
-        return None
-    return format_timestamp(when if when.tzinfo else when.replace(tzinfo=UTC))

@@ -7,8 +7,7 @@ from datetime import datetime
 
 from kinetic_mailchimp.audit.reading.formatting import age_of, format_age, format_time
 from kinetic_mailchimp.audit.trail.drift import RECONCILE
-from kinetic_mailchimp.console.alerts.condition import AlertCondition
-from kinetic_mailchimp.console.alerts.facts import Facts, RunFact
+from kinetic_mailchimp.console.alerts.facts import AlertCondition, Facts, RunFact
 from kinetic_mailchimp.console.alerts.settings import AlertSettings
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 

@@ -16,17 +16,10 @@ from kinetic_mailchimp.kit.redaction.masker import mask_logs
 from kinetic_mailchimp.kit.server.bounded_server import serve as serve_bounded
 from kinetic_mailchimp.kit.server.connections import Limits
 from kinetic_mailchimp.kit.settings.declaration import read
-from kinetic_mailchimp.kit.settings.options import options_of
+from kinetic_mailchimp.kit.settings.options import options_of, parsed_by
 
 PREFIX = "AUDIT_PAGES"
 LIMITS = Limits(connections=200, per_client=200)
-
-
-def _to_commands(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    try:
-        return parse_replay_commands(values)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}.") from error
 
 
 @click.command()
@@ -36,7 +29,7 @@ def _to_commands(_ctx: click.Context, _param: click.Parameter, values: tuple[str
     "replay_commands",
     multiple=True,
     metavar="PLUGIN=COMMAND",
-    callback=_to_commands,
+    callback=parsed_by(parse_replay_commands),
     help='What a button may start: "target-mailchimp=meltano invoke target-mailchimp".',
 )
 @click.pass_context

@@ -16,14 +16,9 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from kinetic_mailchimp.kit.database.failures import GONE, HOLDERS, LOCKED, Words, failure, kind_of
+from kinetic_mailchimp.kit.database.failures import GONE, HOLDERS, LOCKED, failure, kind_of
 from kinetic_mailchimp.kit.database.profile import Profile
-from kinetic_mailchimp.kit.database.sqlite import (
-    HIDE_PARAMETERS,
-    file_identity,
-    make_file,
-    sqlite_engine,
-)
+from kinetic_mailchimp.kit.database.sqlite import HIDE_PARAMETERS, file_identity, make_file, sqlite_engine
 from kinetic_mailchimp.kit.database.url import parse_url
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 from kinetic_mailchimp.kit.redaction.secret_names import named_as_secret
@@ -38,6 +33,8 @@ _migrating = threading.Lock()  # Alembic keeps the migration at work in a global
 
 class Database:
     """An engine with transactions that read and transactions that write, shared by threads.
+
+    Each of its methods raises a `TransientError` where the database does not answer.
 
     Args:
         url: An SQLAlchemy URL of SQLite or PostgreSQL. A SQLite file and its folder are made where missing.
@@ -78,21 +75,13 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """One transaction that sees one state of the database.
-
-        Raises:
-            TransientError: The database does not answer.
-        """
+        """One transaction that sees one state of the database."""
         with self._in_words(), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """One transaction that is durable once the block is left, or leaves no trace.
-
-        Raises:
-            TransientError: The database does not answer.
-        """
+        """One transaction that is durable once the block is left, or leaves no trace."""
         with self._in_words(), self._writer.begin() as connection:
             if self.profile.writers_queue:
                 self._lock(connection)
@@ -139,11 +128,7 @@ class Database:
 
     @contextmanager
     def autocommit(self) -> Iterator[sa.Connection]:
-        """A connection for single statements that are sent often; a transaction would treble their cost.
-
-        Raises:
-            TransientError: The database does not answer.
-        """
+        """A connection for single statements that are sent often; a transaction would treble their cost."""
         with self._in_words(), self._autocommit.connect() as connection:
             yield connection
 
@@ -162,7 +147,6 @@ class Database:
 
         Raises:
             ConfigurationError: A newer version of this software has been here.
-            TransientError: The database does not answer.
         """
         with self.reading() as connection:
             if self._revision(connection) == self.profile.head:
@@ -217,11 +201,7 @@ class Database:
         except (sa.exc.IntegrityError, sa.exc.DataError):
             raise  # the caller knows which value it is
         except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
-            profile = self.profile
-            words = Words(
-                f"The {profile.name} {self}", profile.setting, profile.lock_setting, profile.busy_seconds
-            )
-            raise failure(error, words) from error
+            raise failure(error, str(self), self.profile) from error
 
 
 @contextmanager

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from kinetic_mailchimp.kit.database.profile import Profile
 from kinetic_mailchimp.kit.errors import TransientError
 
 FULL: Final = "disk_full"
@@ -31,23 +31,6 @@ HOLDERS: Final = "another run, a backup, a database browser"
 """The kinds of programs that keep a database locked."""
 
 
-@dataclass(frozen=True)
-class Words:
-    """The words for a database in messages.
-
-    Attributes:
-        name: The database itself, with its URL.
-        setting: The setting that holds its URL.
-        lock_setting: The variable that sets `busy_seconds`; empty where none does.
-        busy_seconds: How long a writer waits for another one.
-    """
-
-    name: str
-    setting: str
-    lock_setting: str
-    busy_seconds: int
-
-
 def kind_of(error: sa.exc.DBAPIError | sa.exc.TimeoutError) -> str:
     """The kind of an error that a person can do something about; an empty text for any other."""
     if isinstance(error, sa.exc.TimeoutError):
@@ -56,34 +39,31 @@ def kind_of(error: sa.exc.DBAPIError | sa.exc.TimeoutError) -> str:
     return next((kind for beginning, kind in _KINDS.items() if name.startswith(beginning)), "")
 
 
-def failure(error: sa.exc.DBAPIError | sa.exc.TimeoutError, words: Words) -> TransientError:
-    """The error of this software for one of the driver.
-
-    Args:
-        error: As SQLAlchemy raised it.
-        words: Name the database and its settings.
-    """
+def failure(error: sa.exc.DBAPIError | sa.exc.TimeoutError, url: str, profile: Profile) -> TransientError:
+    """The error of this software for one of the driver."""
     kind = kind_of(error)
-    setting = f" (`{words.lock_setting}`)" if words.lock_setting else ""
+    setting = f" (`{profile.lock_setting}`)" if profile.lock_setting else ""
     message, advice = {
         FULL: (
             "cannot grow: the disk is full, or a quota or a limit of the file size is reached",
             "Make space there, then start again",
         ),
-        LOCKED: (f"was locked for {words.busy_seconds} s{setting}", f"Find what holds it: {HOLDERS}"),
+        LOCKED: (f"was locked for {profile.busy_seconds} s{setting}", f"Find what holds it: {HOLDERS}"),
         READ_ONLY: (
             "cannot be written: it, its folder or its disk is read-only for this user",
-            f"Grant the right to write, or change `{words.setting}`",
+            f"Grant the right to write, or change `{profile.setting}`",
         ),
     }.get(
         kind,
         (
             f"did not answer as it should: {_first_line(error)}",
-            f"Check `{words.setting}`, that the disk is not full and that the server runs",
+            f"Check `{profile.setting}`, that the disk is not full and that the server runs",
         ),
     )
     return TransientError(
-        f"{words.name} {message}.", advice=f"{advice}. Nothing of this step was written.", code=kind or None
+        f"The {profile.name} {url} {message}.",
+        advice=f"{advice}. Nothing of this step was written.",
+        code=kind or None,
     )
 
 

@@ -72,11 +72,8 @@ class Answer:
     """An answer of a server.
 
     Attributes:
-        status: The HTTP status.
         headers: Case-insensitive.
-        body: All of it.
         seconds: From the request to the end of the body.
-        parse: That of the request.
     """
 
     status: int
@@ -103,6 +100,14 @@ class Answer:
             ValueError: It is not valid JSON.
         """
         return self.parse(self.body)
+
+    @property
+    def json_object(self) -> Mapping[str, Any] | None:
+        """The JSON object in the body; None where it is anything else."""
+        try:
+            return self.document if isinstance(self.document, Mapping) else None
+        except ValueError:
+            return None
 
     @property
     def request_id(self) -> str | None:
@@ -179,7 +184,6 @@ class Reply:
     """A successful call, with the document that came back.
 
     Attributes:
-        call: How the call ended.
         document: The JSON object; empty where the answer has no body.
     """
 

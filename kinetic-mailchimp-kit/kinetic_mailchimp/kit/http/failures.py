@@ -31,7 +31,8 @@ def connection_error(
         connect_seconds: Seconds that the connection had.
     """
     check = f"Check `{url_from}`"
-    if isinstance(error, failures.InvalidHeader) and not _is_of_answer(error):
+    is_of_answer = isinstance(next(iter(error.args), None), HTTPError)  # a malformed header of it
+    if isinstance(error, failures.InvalidHeader) and not is_of_answer:
         return ConfigurationError(
             "A header cannot carry the credentials as they are.",
             advice="Check the key, the user and the password for line ends and spaces around them.",
@@ -53,11 +54,6 @@ def connection_error(
             advice="Check `ca_bundle`, and the variable REQUESTS_CA_BUNDLE.",
         )
     return _broken_connection(request, error, url_from)
-
-
-def _is_of_answer(error: failures.InvalidHeader) -> bool:
-    """Tell whether a header of the answer is malformed, and not one of the request."""
-    return bool(error.args) and isinstance(error.args[0], HTTPError)
 
 
 def _broken_connection(request: Request, error: Exception, url_from: str) -> ConnectorError:
@@ -135,7 +131,9 @@ def unreadable(answer: Answer) -> ConnectorError | None:
 
 def ambiguous_if_write(request: Request, error: ConnectorError) -> ConnectorError:
     """The same failure; of a write that must not simply be repeated, an ambiguous one."""
-    if request.may_repeat or _was_refused(error) or not isinstance(error, TransientError):
+    # 429 and its kind say that nothing was done; a time-out on the side of the server does not.
+    was_refused = 400 <= (error.status or 0) < 500 and error.status != HTTPStatus.REQUEST_TIMEOUT  # noqa: PLR2004
+    if request.may_repeat or was_refused or not isinstance(error, TransientError):
         return error
     return AmbiguousWriteError(
         error.message,
@@ -143,11 +141,4 @@ def ambiguous_if_write(request: Request, error: ConnectorError) -> ConnectorErro
         status=error.status,
         code=error.code,
         request_id=error.request_id,
-    )
-
-
-def _was_refused(error: ConnectorError) -> bool:
-    """Tell whether the server said that it did nothing: 429 and its kind, but not a time-out on its side."""
-    return (error.status or 0) // 100 == HTTPStatus.BAD_REQUEST // 100 and (
-        error.status != HTTPStatus.REQUEST_TIMEOUT
     )

@@ -44,11 +44,6 @@ Classify = Callable[[Request, Answer], "ConnectorError | None"]
 """Returns the error that an answer means; None for success. One table per vendor."""
 
 
-def _no_netrc(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Stand where requests would otherwise put a login from a .netrc file over our own headers."""
-    return prepared
-
-
 class AnswerTooLargeError(ConfigurationError):
     """An answer has more bytes than the setting allows, and would have them again."""
 
@@ -57,7 +52,6 @@ class Transport:
     """Sends requests and answers with success or a ConnectorError. Shared by threads.
 
     Args:
-        classify: What an answer means.
         authorization: Says who we are; without it, nothing is added.
         timeout: Seconds to connect, and seconds between two bytes of an answer.
         retry: Bounds on trying again.
@@ -65,8 +59,6 @@ class Transport:
         ca_bundle: A file of CA certificates to trust instead of the usual ones.
         url_from: The setting that the URL is from, for messages.
         limits: Bounds of an answer; those of the environment by default.
-        sleep: Waits; tests hand in their own.
-        clock: Monotonic seconds; tests hand in their own.
     """
 
     def __init__(  # noqa: PLR0913 (one argument for each thing that differs)
@@ -195,7 +187,8 @@ class Transport:
                 headers={**request.headers, **identity},
                 json=request.json,
                 data=request.form,
-                auth=_no_netrc,
+                # Or requests would put a login from a .netrc file over our own headers.
+                auth=lambda prepared: prepared,
                 timeout=(self._connect_timeout, self._timeout),
                 verify=self._verify,
                 allow_redirects=False,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from kinetic_mailchimp.kit.project import own_variable
+from kinetic_mailchimp.kit.project import family_of, own_variable
 from kinetic_mailchimp.kit.redaction.secret_names import has_login, is_in_clear, named_as_secret, references
 from kinetic_mailchimp.kit.secrets.encryption import is_encrypted, is_encrypted_in_part
 from kinetic_mailchimp.kit.secrets.files import SettingsFile, Value
@@ -59,24 +59,18 @@ class Declarations:
     def settings(self) -> Iterator[tuple[str, str]]:
         """Each plugin with each setting that it, or one that it inherits from, declares."""
         for plugin in sorted({plugin for plugin, _ in self.secret} | set(self.parents)):
-            family = self._family(plugin)
+            family = family_of(plugin, self.parents.get)
             yield from ((plugin, setting) for owner, setting in self.secret if owner in family)
 
     def is_secret(self, plugin: str, setting: str) -> bool:
         """Check whether a setting, or its object, is secret: as declared, else by its name."""
         parts = setting.split(".")
         for length in range(len(parts), 0, -1):
-            for owner in self._family(plugin):
+            for owner in family_of(plugin, self.parents.get):
                 declared = self.secret.get((owner, ".".join(parts[:length])))
                 if declared is not None:
                     return declared
         return named_as_secret(parts[-1])
-
-    def _family(self, plugin: str) -> list[str]:
-        family = [plugin]
-        while (parent := self.parents.get(family[-1])) and parent not in family:
-            family.append(parent)
-        return family
 
 
 def secret_variables(values: Sequence[Value], declarations: Declarations) -> dict[str, str]:

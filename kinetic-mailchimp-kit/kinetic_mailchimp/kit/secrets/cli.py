@@ -29,7 +29,7 @@ from kinetic_mailchimp.kit.secrets.keys import (
     split_keys,
     write_keyring,
 )
-from kinetic_mailchimp.kit.secrets.replace_files import replace_files
+from kinetic_mailchimp.kit.secrets.private_files import replace_files
 
 FOUND_IN_CLEAR = 1
 WRONG = 2
@@ -173,15 +173,11 @@ def decrypt(value: str | None, env_file: Path | None, name: str | None) -> None:
     else:
         text, place = value or sys.stdin.read().strip(), "The given value"
     box = SecretBox.from_environment(_environment())
-    click.echo(_at(place, box.decrypt, _encrypted(text, place)))
-
-
-def _encrypted(text: str, place: str) -> str:
     if not is_encrypted(text):
         raise ConfigurationError(
             f"{place}: this is not encrypted.", advice=f"An encrypted value begins with {PREFIX}"
         )
-    return text
+    click.echo(_at(place, box.decrypt, text))
 
 
 @commands.command()

@@ -29,9 +29,7 @@ _FERNET_VERSION, _FERNET_FRAME, _BLOCK = 0x80, 57, 16
 class SecretBox:
     """Encrypts with the first key, decrypts with any: so a key can be changed while both are in use.
 
-    Attributes:
-        keys: Fernet keys, as `connector-secrets keygen` prints them.
-        prefix: Marks what is encrypted.
+    Each of its methods raises a `ConfigurationError` for a malformed key.
     """
 
     keys: tuple[str, ...] = field(repr=False)
@@ -62,14 +60,10 @@ class SecretBox:
             ConfigurationError: The source of the key cannot be read.
         """
         found = find_keys(environment)
-        return cls(found.keys, found.source) if found else None
+        return cls(*found) if found else None
 
     def encrypt(self, clear: str) -> str:
-        """The prefix and the encrypted text.
-
-        Raises:
-            ConfigurationError: A key is malformed.
-        """
+        """The prefix and the encrypted text."""
         return self.prefix + self.fernet.encrypt(clear.encode()).decode()
 
     def decrypt(self, value: str) -> str:
@@ -97,11 +91,7 @@ class SecretBox:
             ) from error
 
     def rotate(self, value: str) -> str:
-        """The same secret encrypted with the first key; a value that is so already stays as it is.
-
-        Raises:
-            ConfigurationError: As `decrypt`.
-        """
+        """The same secret encrypted with the first key; a value that is so already stays as it is."""
         clear = self.decrypt(value)
         try:
             replace(self, keys=self.keys[:1]).decrypt(value)
@@ -111,11 +101,7 @@ class SecretBox:
 
     @cached_property
     def fernet(self) -> MultiFernet:
-        """The cipher with all keys.
-
-        Raises:
-            ConfigurationError: A key is malformed.
-        """
+        """The cipher with all keys."""
         # It takes 6 MB, which a plugin without an encrypted setting does not need.
         from cryptography.fernet import Fernet, MultiFernet  # noqa: PLC0415 (said above)
 
@@ -131,24 +117,14 @@ class SecretBox:
 
 @dataclass(frozen=True)
 class FieldEncryption:
-    """Encrypts texts before they are stored, where there is a key; reads those that are in clear as well.
-
-    Attributes:
-        box: The keys; None stores in clear.
-        prefix: Marks what is encrypted.
-        advice: How to get a key, for the message that there is none.
-    """
+    """Encrypts texts before they are stored, where there is a key; reads those that are in clear as well."""
 
     box: SecretBox | None = None
     prefix: str = PREFIX
     advice: str = HOW_TO_GET_A_KEY
 
     def encrypt(self, clear: str) -> str:
-        """The text as it is stored.
-
-        Raises:
-            ConfigurationError: A key is malformed.
-        """
+        """The text as it is stored."""
         return self.box.encrypt(clear) if self.box else clear
 
     def decrypt(self, stored: str) -> str:
@@ -213,29 +189,25 @@ def _reveal(value: Any, name: str, box: Callable[[], SecretBox]) -> Any:  # noqa
     return clear
 
 
-def secret_values(settings: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
-    """The texts of all settings that a plugin's schema marks as secret, at any depth.
+def secret_values(value: Any, schema: Mapping[str, Any]) -> Iterator[str]:  # noqa: ANN401 (settings are JSON)
+    """The texts in settings that a plugin's schema marks as secret, at any depth.
 
     A password inside a URL is one whatever the schema says of its setting.
     """
-    yield from _secret_values(settings, schema)
-
-
-def _secret_values(value: Any, schema: Mapping[str, Any]) -> Iterator[str]:  # noqa: ANN401 (settings are JSON)
     if schema.get("secret"):
         yield from _texts(value)
         return
     for form in ("anyOf", "oneOf", "allOf"):
         for inner in schema.get(form, ()):
-            yield from _secret_values(value, inner)
+            yield from secret_values(value, inner)
     if isinstance(value, Mapping):
         known, others = schema.get("properties") or {}, schema.get("additionalProperties")
         for name, inner in value.items():
-            yield from _secret_values(inner, known.get(name) or (others if isinstance(others, dict) else {}))
+            yield from secret_values(inner, known.get(name) or (others if isinstance(others, dict) else {}))
     elif isinstance(value, list):
         items = schema.get("items")
         for inner in value:
-            yield from _secret_values(inner, items if isinstance(items, dict) else {})
+            yield from secret_values(inner, items if isinstance(items, dict) else {})
     elif isinstance(value, str):
         yield from passwords_in_url(value)
 

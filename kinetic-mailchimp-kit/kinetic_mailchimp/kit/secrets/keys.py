@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -22,39 +21,24 @@ HOW_TO_GET_A_KEY = (
 )
 
 
-@dataclass(frozen=True)
-class FoundKeys:
-    """Keys and where they were found.
-
-    Attributes:
-        keys: The first encrypts, each decrypts.
-        source: The variable that holds or names them, or the keyring; fit for a message.
-    """
-
-    keys: tuple[str, ...] = field(repr=False)
-    source: str
+FoundKeys = tuple[tuple[str, ...], str]
+"""Keys, of which the first encrypts and each decrypts, and their source, fit for a message."""
 
 
 def find_keys(environment: Mapping[str, str]) -> FoundKeys | None:
-    """The keys of the first source that has any, in the order of `SOURCES`.
+    """The keys of the first source that has any: a variable, a file, the keyring of the system.
 
     Raises:
         ConfigurationError: A source is named and cannot be read.
     """
-    for source in SOURCES:
-        if found := source(environment):
-            return found
-    return None
+    if keys := split_keys(environment.get(KEY_VARIABLE, "")):
+        return keys, KEY_VARIABLE
+    return _from_file(environment) or _from_keyring()
 
 
 def split_keys(text: str) -> tuple[str, ...]:
     """Keys that stand in one text, separated by commas, blanks or line ends."""
     return tuple(text.replace(",", " ").split())
-
-
-def _from_variable(environment: Mapping[str, str]) -> FoundKeys | None:
-    keys = split_keys(environment.get(KEY_VARIABLE, ""))
-    return FoundKeys(keys, KEY_VARIABLE) if keys else None
 
 
 def _from_file(environment: Mapping[str, str]) -> FoundKeys | None:
@@ -75,22 +59,15 @@ def _from_file(environment: Mapping[str, str]) -> FoundKeys | None:
             "The key file is empty.",
             advice=f"Check {KEY_FILE_VARIABLE}; `connector-secrets keygen --file` makes such a file.",
         )
-    return FoundKeys(keys, KEY_FILE_VARIABLE)
+    return keys, KEY_FILE_VARIABLE
 
 
-def _from_keyring(_: Mapping[str, str]) -> FoundKeys | None:
+def _from_keyring() -> FoundKeys | None:
     try:
         keys = split_keys(read_keyring() or "")
     except KeyringUnavailableError:
         return None
-    return FoundKeys(keys, "the keyring of the system") if keys else None
-
-
-SOURCES: tuple[Callable[[Mapping[str, str]], FoundKeys | None], ...] = (
-    _from_variable,
-    _from_file,
-    _from_keyring,
-)
+    return (keys, "the keyring of the system") if keys else None
 
 
 class KeyringUnavailableError(ConfigurationError):
@@ -114,12 +91,7 @@ def read_keyring() -> str | None:
 
 
 def write_keyring(keys: tuple[str, ...]) -> None:
-    """Put keys into the keyring of the system, in place of those that are there.
-
-    Raises:
-        KeyringUnavailableError: There is no keyring.
-        ConfigurationError: It is there, but locked or refused.
-    """
+    """Put keys into the keyring of the system, in place of those that are there; raises as `read_keyring`."""
     _ask_keyring(lambda keyring: keyring.set_password(KEYRING_SERVICE, KEYRING_ENTRY, ",".join(keys)))
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from http.client import responses
 from typing import Any
 
 import uvicorn
@@ -32,8 +33,6 @@ MOST_DISCARDED = 1_048_576
 
 _OUTSIDERS = logging.getLogger(f"{__name__}.requests")
 _OUTSIDERS.setLevel(logging.ERROR)  # a line for each malformed request would let anybody fill the disk
-
-_REASONS = {408: "Request Timeout", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}
 
 
 class BoundedProtocol(HttpToolsProtocol, ServedConnection):
@@ -61,7 +60,7 @@ class BoundedProtocol(HttpToolsProtocol, ServedConnection):
         if self.transport.is_closing():
             return
         self._stop_answering()
-        head = f"HTTP/1.1 {status} {_REASONS[status]}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        head = f"HTTP/1.1 {status} {responses[status]}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
         self.transport.write(head.encode())
         self.transport.close()
 
@@ -227,13 +226,8 @@ class BoundedServer(uvicorn.Server):
 def serve(app: Any, limits: Limits, *, prefix: str, **options: Any) -> None:  # noqa: ANN401 (an ASGI application; uvicorn's)
     """Serve an application until the process is told to end.
 
-    No access log is kept: its lines would hold path secrets, and who was looked up.
-
-    Args:
-        app: The application.
-        limits: Bounds on its clients.
-        prefix: Begins the variables of its options.
-        options: Further ones of `uvicorn.Config`.
+    No access log is kept: its lines would hold path secrets, and who was looked up. The prefix
+    begins the variables of its options, for a message about them.
 
     Raises:
         ConfigurationError: It cannot listen there.

@@ -16,6 +16,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass
 from enum import Enum
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 Settings = TypeVar("Settings")
@@ -32,16 +33,7 @@ _TYPES: Mapping[type, str] = {str: "string", bool: "boolean", int: "integer", fl
 
 @dataclass(frozen=True)
 class Declaration:
-    """A setting, apart from its name, type and default.
-
-    Attributes:
-        description: One or two sentences, in Markdown.
-        secret: Whether its value must never be shown.
-        schema: JSON schema in place of the one that follows from the type, or constraints beside it.
-        parse: Turns the value of a configuration into that of the attribute, where the type does not say it.
-        variables: Further environment variables of its option on a command line, the first one that is set.
-        metavar: Placeholder of the value in the help of a command line.
-    """
+    """A setting, apart from its name, type and default, as `setting` takes it."""
 
     title: str
     description: str
@@ -118,16 +110,11 @@ def read(cls: type[Settings], config: Mapping[str, Any]) -> Settings:
     A value that is empty or null is one that is not set.
     """
     given = {
-        found.name: _value(config[found.name], found)
+        found.name: (found.declared.parse or partial(_as_type, kind=found.kind))(config[found.name])
         for found in declared_settings(cls)
         if config.get(found.name) not in _ABSENT
     }
     return cls(**given)
-
-
-def declarations(cls: type) -> dict[str, Declaration]:
-    """The declared settings of a dataclass, by name."""
-    return {found.name: found.declared for found in declared_settings(cls)}
 
 
 def declared_settings(cls: type) -> Sequence[Setting]:
@@ -178,12 +165,6 @@ def _schema_of(kind: Any) -> Schema:  # noqa: ANN401 (a type)
     if origin is not None and issubclass(origin, Mapping):
         return {"type": ["object"], "additionalProperties": _schema_of(arguments[1])}
     raise TypeError(f"A setting of type {kind} needs a JSON schema of its own.")
-
-
-def _value(value: Any, found: Setting) -> Any:  # noqa: ANN401 (JSON to any type)
-    if found.declared.parse:
-        return found.declared.parse(value)
-    return _as_type(value, found.kind)
 
 
 def _as_type(value: Any, kind: Any) -> Any:  # noqa: ANN401 (JSON to any type)

@@ -15,8 +15,48 @@ from typing import Any, Literal, TypeVar
 
 import click
 
+from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.redaction.masker import MASKER
+from kinetic_mailchimp.kit.redaction.secret_names import is_address_alone
 from kinetic_mailchimp.kit.settings.declaration import REQUIRED, Declaration, Setting, declared_settings
-from kinetic_mailchimp.kit.settings.secret_option import SecretText
+
+
+class SecretText(click.types.StringParamType):
+    """Option whose text is decrypted if need be, and masked in the logs of the process from then on.
+
+    For options and for the variables behind them: `click.option("--secret", type=SecretText(), envvar=…)`.
+    Call `mask_logs` before the command runs.
+    """
+
+    name = "secret"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Decrypt the text; an error ends the call with status 2."""
+        text = str(super().convert(value, param, ctx))
+        name = (param and param.name) or "value"
+        # Imported here: a command line that only shows its help needs no cryptography.
+        from kinetic_mailchimp.kit.secrets.encryption import reveal  # noqa: PLC0415
+
+        try:
+            clear = str(reveal({name: text})[name])
+        except ConfigurationError as error:
+            self.fail(str(error), param, ctx)
+        if not is_address_alone(clear):
+            MASKER.add([clear])
+        return clear
+
+
+empty_database_option = click.option(
+    "--to",
+    "url",
+    type=SecretText(),
+    required=True,
+    metavar="URL",
+    help="An empty database: postgresql://user@host/name, with the password in PGPASSWORD or ~/.pgpass;"
+    " arguments are visible to others.",
+)
+"""The option of commands that copy a database."""
+
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -65,9 +105,9 @@ def _option(setting: Setting, prefix: str, name: str) -> Callable[[Command], Com
     given: dict[str, Any] = {
         "envvar": variables_of(setting, prefix),
         "show_envvar": True,
-        "help": _as_plain_text(declared.description),
+        "help": declared.description.replace("`", ""),
         "metavar": declared.metavar or None,
-        "callback": _parsed_once(declared.parse) if declared.parse else None,
+        "callback": parsed_by(declared.parse, keeps_text=True) if declared.parse else None,
     }
     default = setting.json_default
     if default is REQUIRED:
@@ -105,21 +145,21 @@ def _number_or_text(kind: Any, schema: Mapping[str, Any]) -> click.ParamType[Any
     return (click.IntRange if kind is int else click.FloatRange)(least, most, **is_open)
 
 
-def _parsed_once(
-    parse: Callable[[Any], Any],
-) -> Callable[[click.Context, click.Parameter, Any], Any]:
-    """Refuse a value while the options are read, where click names the option; `read` parses it again."""
+def parsed_by(parse: Callable[[Any], Any], *, keeps_text: bool = False) -> Callable[..., Any]:
+    """A callback of an option that parses its value; of one that cannot be read, click names the option.
 
-    def check(_context: click.Context, _option: click.Parameter, value: Any) -> Any:  # noqa: ANN401 (click's form)
-        if value not in (None, ""):
-            try:
-                parse(value)
-            except ValueError as error:
-                raise click.BadParameter(f"{error}.") from error
-        return value
+    Args:
+        parse: Makes a value of the text; raises `ValueError`.
+        keeps_text: Whether the text is only checked, as `read` parses it again; an empty one is one not set.
+    """
 
-    return check
+    def convert(_context: click.Context, _option: click.Parameter, value: Any) -> Any:  # noqa: ANN401 (click's form)
+        if value is None or (keeps_text and value == ""):
+            return value
+        try:
+            parsed = parse(value)
+        except ValueError as error:
+            raise click.BadParameter(f"{str(error).rstrip('.')}.") from error
+        return value if keeps_text else parsed
 
-
-def _as_plain_text(markdown: str) -> str:
-    return markdown.replace("`", "")
+    return convert

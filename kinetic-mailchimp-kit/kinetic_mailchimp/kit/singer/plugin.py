@@ -105,24 +105,12 @@ def _tell(plugin: type[PluginBase], messages: Iterable[str]) -> None:
         plugin.logger.error("%s", with_origins(message, plugin.name, plugin.config_jsonschema["properties"]))
 
 
-def _setting_errors(error: ConfigValidationError) -> list[str]:
-    """The messages of a configuration that does not fit its schema, with their settings in backquotes."""
-    return [
-        _REQUIRED.sub(r"Setting `\1` is missing.", _PLACE.sub(r"Setting `\2`: \1.", message))
-        for message in error.errors
-    ]
-
-
 _REQUIRED = re.compile(r"'(\w+)' is a required property")
 _PLACE = re.compile(r"^(.*) in config\['(\w+)'.*\]$", re.DOTALL)
 
 
 def pause(stop: threading.Event, seconds: float) -> None:
     """Wait, for a transport that tries again; a process that was asked to stop waits no longer.
-
-    Args:
-        stop: Set by a signal.
-        seconds: The time to wait.
 
     Raises:
         TransientError: The process was asked to stop.
@@ -202,7 +190,8 @@ class SecretSettings(PluginBase):
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         MASKER.add(secret_values(self._config, self.config_jsonschema))
         self._config = {
-            name: _as_float(value)
+            # The SDK reads a fraction in a file as a Decimal, which no clock understands.
+            name: float(value) if isinstance(value, Decimal) else value
             for name, value in from_text(reveal(self._config), self.config_jsonschema).items()
             # A variable that is empty in .env is a setting that is not set.
             if value is not None and value != ""
@@ -212,14 +201,13 @@ class SecretSettings(PluginBase):
             return super()._validate_config(raise_errors=raise_errors)
         except ConfigValidationError as error:
             # The SDK would print it as it is, without the variable and the file.
+            messages = (
+                _REQUIRED.sub(r"Setting `\1` is missing.", _PLACE.sub(r"Setting `\2`: \1.", message))
+                for message in error.errors
+            )
             raise ConfigurationError(
-                " ".join(_setting_errors(error)), advice="`--about` describes every setting."
+                " ".join(messages), advice="`--about` describes every setting."
             ) from None
-
-
-def _as_float(value: Any) -> Any:  # noqa: ANN401 (settings are JSON)
-    """A fraction in a configuration file: the SDK reads it as a Decimal, which no clock understands."""
-    return float(value) if isinstance(value, Decimal) else value
 
 
 class CheckedStream(Stream):
@@ -266,11 +254,7 @@ class CheckedTap(SecretSettings, Tap):
     @classmethod
     @override
     def of_config(cls, config: Mapping[str, Any]) -> Self:
-        """Make a tap of a configuration, without asking for its streams: the checks give up sooner.
-
-        Raises:
-            ConfigurationError: It does not fit; the error names each setting.
-        """
+        # Without asking for its streams: the checks give up sooner.
         return cls(config=dict(config), validate_config=True, setup_mapper=False)
 
     @classmethod

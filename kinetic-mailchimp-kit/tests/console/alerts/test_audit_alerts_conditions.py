@@ -10,9 +10,15 @@ import pytest
 from kinetic_mailchimp.audit import Drift
 from kinetic_mailchimp.audit.reading.reports.comparisons import Comparison
 from kinetic_mailchimp.console.alerts.collect import read_webhook_status
-from kinetic_mailchimp.console.alerts.condition import AlertCondition
 from kinetic_mailchimp.console.alerts.conditions import RULES, evaluate
-from kinetic_mailchimp.console.alerts.facts import DeadLettersFact, Facts, JobFact, RunFact, WebhookFact
+from kinetic_mailchimp.console.alerts.facts import (
+    AlertCondition,
+    DeadLettersFact,
+    Facts,
+    JobFact,
+    RunFact,
+    WebhookFact,
+)
 from kinetic_mailchimp.console.alerts.messages import Notice, State, compose
 from kinetic_mailchimp.console.alerts.settings import AlertSettings
 from kinetic_mailchimp.console.receiver_probe import ReceiverStatus

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from kinetic_mailchimp.audit.storage.database import Database
-from kinetic_mailchimp.console.alerts.condition import AlertCondition
 from kinetic_mailchimp.console.alerts.conditions import Evaluation
 from kinetic_mailchimp.console.alerts.delivery import Delivery, send_due
+from kinetic_mailchimp.console.alerts.facts import AlertCondition
 from kinetic_mailchimp.console.alerts.messages import Message
 from kinetic_mailchimp.console.alerts.store import CLAIM, AlertStore
 

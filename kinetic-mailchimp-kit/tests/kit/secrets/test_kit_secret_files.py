@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.secrets.files import SettingsFile, find_files
-from kinetic_mailchimp.kit.secrets.replace_files import replace_files
+from kinetic_mailchimp.kit.secrets.private_files import replace_files
 
 NEW = "enc:gAAAAABnew_-=="
 ENV = """\

@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.redaction.masker import MASK, MASKER, MaskedStream, SecretMasker, mask_logs
 from kinetic_mailchimp.kit.secrets.encryption import SecretBox, reveal, secret_values
-from kinetic_mailchimp.kit.settings.secret_option import SecretText
+from kinetic_mailchimp.kit.settings.options import SecretText
 
 CLEAR = "not-a-real-password"
 

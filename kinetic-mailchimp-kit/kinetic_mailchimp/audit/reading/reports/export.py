@@ -17,32 +17,22 @@ from kinetic_mailchimp.kit.redaction.plain_text import json_text, plain
 
 
 def write_json(entries: Iterable[EntryView | RunView], output: TextIO) -> None:
-    """Write one JSON object per line.
-
-    Args:
-        entries: Entries or runs, which may be streamed.
-        output: A text file.
-    """
+    """Write one JSON object per line."""
     output.writelines(json_text(dataclasses.asdict(entry)) + "\n" for entry in entries)
 
 
 def write_csv(entries: Iterable[EntryView], output: TextIO) -> None:
-    """Write a header and one line per entry; changes are JSON.
-
-    Args:
-        entries: The entries, which may be streamed.
-        output: A text file.
-    """
+    """Write a header and one line per entry; changes are JSON."""
     output.writelines(csv_lines([field.name for field in dataclasses.fields(EntryView)], entries))
 
 
-def csv_lines(names: Sequence[str], rows: Iterable[object]) -> Iterator[str]:
-    """A header and one line of CSV per row, in which no spreadsheet finds a formula.
+def write_entries(entries: Iterable[EntryView], style: str, output: TextIO) -> None:
+    """Write entries as `json` or as `csv`."""
+    (write_json if style == "json" else write_csv)(entries, output)
 
-    Args:
-        names: The attributes of a row that become its cells; the header.
-        rows: Objects with these attributes.
-    """
+
+def csv_lines(names: Sequence[str], rows: Iterable[object]) -> Iterator[str]:
+    """A header and one line of CSV per row, in which no spreadsheet finds a formula."""
     line = io.StringIO()
     writer = csv.writer(line, lineterminator="\n")
     for cells in itertools.chain([names], ([_cell(getattr(row, name)) for name in names] for row in rows)):

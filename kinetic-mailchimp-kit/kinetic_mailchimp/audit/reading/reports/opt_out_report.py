@@ -11,14 +11,13 @@ import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.reading.consent import is_opt_out, is_real_decision, is_resubscription
 from kinetic_mailchimp.audit.reading.decision_details import DecisionDetail, load_details
-from kinetic_mailchimp.audit.reading.listings import KEY_COLUMNS, PAGE, Key, at, before
+from kinetic_mailchimp.audit.reading.listings import KEY_COLUMNS, PAGE, Key, at, newest_first
 from kinetic_mailchimp.audit.reading.runs import read_directions
 from kinetic_mailchimp.audit.storage.schema import decisions, disable_index, runs, same_person
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import OPT_OUTS
 from kinetic_mailchimp.audit.trail.direction import EPICOR, Direction
 
-_CHUNK: Final = 200
 _MOST_READ: Final = 2_000
 """Entries that one page reads: most of a long list may be older entries about the same people."""
 
@@ -83,7 +82,6 @@ class Report:
     """A page of people.
 
     Args:
-        people: Those on it, by their latest entry, newest first.
         next: The key after which the next page begins; None on the last one.
     """
 
@@ -95,10 +93,6 @@ def list_opt_outs(connection: sa.Connection, start: Key | None) -> Report:
     """A page of people who opted out, by the latest entry about it, newest first.
 
     A page ends after `PAGE` people or `_MOST_READ` entries: it may be short and still not the last.
-
-    Args:
-        connection: The transaction to read in.
-        start: The key before which the page begins; None for the newest.
     """
     found: list[tuple[Key, bytes]] = []
     last: Key | None = None
@@ -163,28 +157,13 @@ def _of_consent(connection: sa.Connection, word: str, start: Key | None) -> Iter
             decisions.c.action != "superseded",
             runs.c.dry_run.is_(False),
         )
-        .order_by(*(column.desc() for column in KEY_COLUMNS))
-        .limit(_CHUNK)
     )
-    while True:
-        page = query
-        if start is not None:
-            page = query.where(decisions.c.recorded_at <= start.recorded_at, before(start))
-        rows = connection.execute(page).all()
-        for recorded_at, run_id, seq, person, is_latest in rows:
-            start = Key(recorded_at, run_id, seq)
-            yield start, bytes(person), bool(is_latest)
-        if len(rows) < _CHUNK:
-            return
+    for key, (person, is_latest) in newest_first(connection, query, start):
+        yield key, bytes(person), bool(is_latest)
 
 
 def _first_entries(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, sa.Row[Any]]:
-    """The first entry of each opt-out that is in force: the first since the person last subscribed again.
-
-    Args:
-        connection: The transaction to read in.
-        keys: The latest entries about them.
-    """
+    """The first entry of each opt-out that is in force: the first since the person last subscribed again."""
     if not keys:
         return {}
     latest, first, back, out = (decisions.alias(name) for name in ("latest", "first", "back", "out"))

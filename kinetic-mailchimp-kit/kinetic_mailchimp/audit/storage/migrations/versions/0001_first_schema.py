@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from kinetic_mailchimp.audit.storage.new_schema import create_tables
+from kinetic_mailchimp.audit.storage.views import create_tables
 
 revision = "0001"
 down_revision = None

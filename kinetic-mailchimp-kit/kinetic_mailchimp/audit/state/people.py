@@ -1,4 +1,4 @@
-"""Opt-outs of other audiences than one, as target-epicor-contacts knows them."""
+"""People as target-epicor-contacts knows them, as far as target-mailchimp reads it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,35 @@ from kinetic_mailchimp.kit.parsing.email_address import email_key
 
 if TYPE_CHECKING:
     from kinetic_mailchimp.audit.state.ledger import Ledger
+
+
+PEOPLE_NAMESPACE: Final = "target-epicor-contacts"
+"""By email key. Written by target-epicor-contacts alone; `moved.to` is the next address of the person."""
+
+
+def given_up_for(ledger: Ledger, addresses: Iterable[str]) -> dict[str, str]:
+    """The address that a person has now, by the one that they gave up, out of `PEOPLE_NAMESPACE`."""
+    asked = set(addresses)
+    next_of: dict[str, str] = {}
+    wanted = asked
+    while wanted:
+        found = {
+            address: str(moved["to"])
+            for address, value in ledger.get_many(wanted).items()
+            if (moved := value.get("moved"))
+        }
+        next_of |= found
+        wanted = set(found.values()) - next_of.keys() - asked
+    return {address: _last(address, next_of) for address in asked & next_of.keys()}
+
+
+def _last(address: str, next_of: dict[str, str]) -> str:
+    passed = {address}
+    while (following := next_of.get(address)) and following not in passed:
+        address = following
+        passed.add(address)
+    return address
+
 
 _CAUSES: Final = {
     "unsubscribed": FlagCause.PERSON,
@@ -25,7 +54,7 @@ def opted_out_elsewhere(
     """The flags of people who are out of another audience, by `email_key`.
 
     Args:
-        ledger: The namespace `given_up.PEOPLE_NAMESPACE` of the trail.
+        ledger: The namespace `PEOPLE_NAMESPACE` of the trail.
         addresses: In any spelling.
         list_id: The audience whose own members tell of its opt-outs.
         everywhere: Whether an opt-out of one audience counts in each; complaints and bounces always do.
