@@ -100,7 +100,7 @@ def _parse(stream: str, record: Mapping[str, Any]) -> CampaignResult:
         stream=stream,
         email=email,
         key=email_key(email),
-        event_time=EventTime(sent_at, None, result_id),
+        event_time=EventTime(sent_at, result_id),
         campaign_id=campaign_id,
         list_id=text_in(record, "list_id"),
         source_key=f"campaign {campaign_id}",

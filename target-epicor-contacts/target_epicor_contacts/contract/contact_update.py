@@ -161,9 +161,8 @@ def parse_update(
     if occurred_at > now:
         # A clock ahead of this one must not make an event the newest for as long as it is ahead.
         occurred_at, claimed = now, claimed or occurred_at
-    event_time = EventTime(
-        occurred_at, _sequence(record), text_in(record, "event_id") or digest(record), claimed
-    )
+    event_id = text_in(record, "event_id") or digest(record)
+    event_time = EventTime(occurred_at, event_id, _sequence(record), claimed)
     return ContactUpdate(
         stream=stream,
         email=email,
