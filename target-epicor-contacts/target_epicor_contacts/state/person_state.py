@@ -146,7 +146,7 @@ def _flat(entry: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in entry.items():
         part = _flat(value) if isinstance(value, dict) else value
-        flat |= part if name == "event_time" else {} if part in (None, {}, []) else {name: part}
+        flat |= part if name == "event_time" else {} if part in (None, {}, [], ()) else {name: part}
     return flat
 
 
