@@ -105,7 +105,7 @@ class ConnectionCheck:
             return "some" if rows else "no"
         condition = declaration.filter
         if declaration.derives_active:
-            condition = self.settings.activity.condition(Discovery(self.client).entity(declaration))
+            condition = self.settings.customers_to_read(Discovery(self.client).entity(declaration))
         return str(self.client.count(company, declaration.path, filter=condition))
 
     def _refusal_of_metadata(self) -> ConnectorError | None:

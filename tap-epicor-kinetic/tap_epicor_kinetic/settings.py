@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kinetic_mailchimp.epicor import EpicorSettings
+from kinetic_mailchimp.epicor import EntityType, EpicorSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
 from kinetic_mailchimp.kit.settings.declaration import json_schema, read, setting
 
 from tap_epicor_kinetic.reading.cursor import Overlap
-from tap_epicor_kinetic.records.activity import ActivityRule
+from tap_epicor_kinetic.records.activity import customers_to_read
 
 KEYSET: Literal["keyset"] = "keyset"
 
@@ -156,10 +156,10 @@ class ReadSettings:
         """The distance behind the bookmark at which a run begins."""
         return Overlap(self.overlap_seconds, self.overlap_revisions)
 
-    @property
-    def activity(self) -> ActivityRule:
-        """The customers that count as active, and whether others are read."""
-        return ActivityRule(self.customer_types, self.inactive_customers)
+    def customers_to_read(self, entity: EntityType) -> str:
+        """The OData condition for the customers that flow."""
+        skips_inactive = self.inactive_customers == "skip"
+        return customers_to_read(entity, self.customer_types, skips_inactive=skips_inactive)
 
     @property
     def tells_completeness(self) -> bool:

@@ -48,10 +48,6 @@ class StreamReader:
     def scan(self, company: str, bookmark: Bookmark) -> Iterator[tuple[list[Row], Bookmark]]:
         """Read what changed in a company since a bookmark.
 
-        Args:
-            company: The company in the URL.
-            bookmark: Where to begin.
-
         Yields:
             The rows of a page, and the bookmark that holds once they are emitted.
         """
@@ -84,7 +80,7 @@ class StreamReader:
             company=company,
             hidden=[name for name in self._selected if name not in self.chosen],
             nested=[name for name in self.declaration.nested_names if name in self.chosen],
-            activity=self.settings.activity if ACTIVE in self.chosen else None,
+            derives_active=ACTIVE in self.chosen,
         )
 
     @property
@@ -96,8 +92,7 @@ class StreamReader:
     @property
     def condition(self) -> str:
         """The OData condition that all rows fit."""
-        derives_active = self.declaration.derives_active
-        active = self.settings.activity.condition(self.entity) if derives_active else ""
+        active = self.settings.customers_to_read(self.entity) if self.declaration.derives_active else ""
         return and_(self.declaration.filter, active)
 
     def _planner(self) -> Planner:

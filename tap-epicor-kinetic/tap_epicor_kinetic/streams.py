@@ -36,11 +36,7 @@ _UNFINISHED = "unfinished"
 
 
 class EpicorStream(ShapedStream):
-    """Rows of one set, company by company.
-
-    Args:
-        declaration: What is known of the stream without asking.
-    """
+    """Rows of one set, company by company."""
 
     is_sorted = True
     check_sorted = False

@@ -101,24 +101,22 @@ class TapEpicorKinetic(CheckedTap):
 
     @override
     def check_connection(self) -> Iterator[str]:
-        selected = self.selected_streams
-        declarations = [
-            declaration
-            for declaration in self.declarations
-            if selected is None or declaration.name in selected
-        ]
-        is_selected = selected is not None
+        is_selected = self.selected_streams is not None
         return ConnectionCheck(
-            self._impatient_client, declarations, self.settings, is_selected=is_selected
+            self._impatient_client, self._declarations_read, self.settings, is_selected=is_selected
         ).lines()
+
+    @property
+    def _declarations_read(self) -> Sequence[StreamDeclaration]:
+        """The streams that a run reads; all where that is not known."""
+        selected = self.selected_streams
+        return [one for one in self.declarations if selected is None or one.name in selected]
 
     @override
     def fields(self) -> Mapping[str, FieldType]:
         discovery = Discovery(self._impatient_client)
         found: dict[str, FieldType] = {}
-        for declaration in self.declarations:
-            if self.selected_streams is not None and declaration.name not in self.selected_streams:
-                continue
+        for declaration in self._declarations_read:
             entity = discovery.entity(declaration)
             if declaration.derives_active:
                 found[f"{declaration.name}.{ACTIVE}"] = FieldType("Edm.Boolean")

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from kinetic_mailchimp.epicor import Rows
 from kinetic_mailchimp.kit.parsing.json_reading import parse_json
 from singer_sdk.singerlib import RecordMessage
-from tap_epicor_kinetic.records.activity import ActivityRule
 from tap_epicor_kinetic.records.message_writer import BlockWriter
 from tap_epicor_kinetic.records.rows import RowShaper, normalize_values
 from tap_epicor_kinetic.records.typed_rows import RowParser, can_be_typed
@@ -31,7 +30,7 @@ SHAPER = RowShaper(
     columns=[name for name in TYPES if name != "Inactive"],
     company="EPIC06",
     hidden=["Inactive"],
-    activity=ActivityRule(),
+    derives_active=True,
 )
 PARSER = RowParser(tuple(TYPES), TYPES, {"Company": "EPIC06", "Active": True})
 ROW = {

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from functools import cached_property, partial
+from functools import cached_property
 from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,7 +15,7 @@ from kinetic_mailchimp.kit.http.retry import INTERACTIVE_RETRY_POLICY
 from kinetic_mailchimp.kit.parsing.timestamps import utc_now
 from kinetic_mailchimp.kit.settings.declaration import json_schema, read
 from kinetic_mailchimp.kit.settings.from_text import names_in
-from kinetic_mailchimp.kit.singer.plugin import EXIT_BY_SIGNAL, CheckedTap, pause
+from kinetic_mailchimp.kit.singer.plugin import CheckedTap
 from kinetic_mailchimp.mailchimp import MAILCHIMP_SETTINGS, MailchimpClient, MailchimpSettings
 from singer_sdk import Stream
 from singer_sdk.contrib.msgspec import MsgSpecWriter
@@ -32,6 +29,7 @@ from tap_mailchimp_webhooks.streams.campaign_reports import Campaign, Marks, cha
 from tap_mailchimp_webhooks.streams.campaign_results import CampaignResultsStream
 from tap_mailchimp_webhooks.streams.contact_events import ContactEventsStream
 from tap_mailchimp_webhooks.streams.opt_outs import OptOutsStream, present_opt_outs
+from tap_mailchimp_webhooks.streams.run_end import RunEnd
 from tap_mailchimp_webhooks.streams.webhooks import WebhooksStream
 
 # What works with the inbox is imported where it is used: `--about` and `--help` go without a database.
@@ -63,9 +61,7 @@ class TapMailchimpWebhooks(CheckedTap, EventSource):
     }
 
     def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 (passed on as they are)
-        self._stop = threading.Event()
-        self._signal: int | None = None
-        self._is_interruptible = False
+        self._end = RunEnd(self.logger)
         self._catch_up_failure: ConnectorError | None = None
         super().__init__(**arguments)
 
@@ -120,7 +116,7 @@ class TapMailchimpWebhooks(CheckedTap, EventSource):
 
         # A person is waiting.
         settings = MailchimpSettings.from_config(self.config)
-        client = MailchimpClient(settings, retry=INTERACTIVE_RETRY_POLICY, sleep=partial(pause, self._stop))
+        client = MailchimpClient(settings, retry=INTERACTIVE_RETRY_POLICY, sleep=self._end.pause)
         return look_at_webhooks(client, self.inbox, self.settings.list_ids)
 
     @override
@@ -140,10 +136,18 @@ class TapMailchimpWebhooks(CheckedTap, EventSource):
 
     @override
     def reader(self, stream: str, after: int, inbox_id: str | None) -> EventReader:
-        from tap_mailchimp_webhooks.streams.event_reader import EventReader, Position  # noqa: PLC0415 (as above)
+        from tap_mailchimp_webhooks.streams.event_reader import EventReader  # noqa: PLC0415 (as above)
 
-        position = Position(self.settings.reader, stream, after, self.settings.list_ids, inbox_id)
-        return EventReader(self.inbox, position, self._stop)
+        settings, stop = self.settings, self._end.stop
+        return EventReader(
+            self.inbox,
+            stream,
+            stop,
+            reader=settings.reader,
+            after=after,
+            list_ids=settings.list_ids,
+            inbox_id=inbox_id,
+        )
 
     @override
     def follow_seconds(self) -> float | None:
@@ -158,16 +162,16 @@ class TapMailchimpWebhooks(CheckedTap, EventSource):
         if self.settings.follow:
             from tap_mailchimp_webhooks.catch_up.scheduler import PeriodicCatchUp  # noqa: PLC0415 (as above)
 
-            PeriodicCatchUp(catch_up, self.settings.catch_up_interval, self._stop).start()
+            PeriodicCatchUp(catch_up, self.settings.catch_up_interval, self._end.stop).start()
             return
         try:
-            with self._interruptible():
+            with self._end.interruptible():
                 catch_up.run()
-        except ConnectorError as error:
-            self._keep_for_the_end(error)
         except Exception as error:  # noqa: BLE001 (whatever it is, the events must go out)
+            self.logger.warning("The catch-up failed; the events that are there go out first.")
             reason = f"The catch-up failed with an unexpected {type(error).__name__}."
-            self._keep_for_the_end(ConnectorError(reason, advice="It is repeated with the next run."))
+            unexpected = ConnectorError(reason, advice="It is repeated with the next run.")
+            self._catch_up_failure = error if isinstance(error, ConnectorError) else unexpected
 
     @override
     def after_events(self) -> None:
@@ -208,8 +212,8 @@ class TapMailchimpWebhooks(CheckedTap, EventSource):
         return Confirmer(self._client, self.inbox)
 
     @override
-    def webhooks(self) -> Iterator[Mapping[str, Any]]:
-        client = None if self._stop.is_set() else self._client
+    def webhooks(self) -> Iterator[dict[str, Any]]:
+        client = None if self._end.stop.is_set() else self._client
         if client is None:
             return
         from tap_mailchimp_webhooks.webhooks.health import webhook_health  # noqa: PLC0415 (as above)
@@ -218,7 +222,7 @@ class TapMailchimpWebhooks(CheckedTap, EventSource):
             yield asdict(hook)
 
     @override
-    def opt_outs(self, *, is_tried_only: bool) -> Iterator[Mapping[str, Any]]:
+    def opt_outs(self, *, is_tried_only: bool) -> Iterator[dict[str, Any]]:
         client = self._client_for(OptOutsStream.name, is_tried_only=is_tried_only)
         if client is None:
             return
@@ -253,7 +257,7 @@ class TapMailchimpWebhooks(CheckedTap, EventSource):
     def _client(self) -> MailchimpClient | None:
         if not (self.config.get("api_key") or self.config.get("access_token")):
             return None
-        return MailchimpClient(MailchimpSettings.from_config(self.config), sleep=partial(pause, self._stop))
+        return MailchimpClient(MailchimpSettings.from_config(self.config), sleep=self._end.pause)
 
     def _catch_up(self) -> CatchUp | None:
         settings = self.settings
@@ -283,31 +287,11 @@ class TapMailchimpWebhooks(CheckedTap, EventSource):
         if self._confirmer is not None and self._confirmer.failure is not None:
             raise self._confirmer.failure
 
-    def _keep_for_the_end(self, error: ConnectorError) -> None:
-        self.logger.warning("The catch-up failed; the events that are there go out first.")
-        self._catch_up_failure = error
-
     @override
     def end_if_stopped(self) -> None:
-        if self._signal is not None:
-            self.logger.warning("Signal %d: ended with the state of what is out.", self._signal)
-            sys.exit(EXIT_BY_SIGNAL + self._signal)
+        self._end.exit_if_asked()
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        """Let the batch in hand and its state go out whole; while only waiting for Mailchimp, end at once.
-
-        The SDK would write a state in the middle of a line.
-        """
-        if self._is_interruptible or self._signal is not None:
-            sys.exit(EXIT_BY_SIGNAL + signum)
-        self._signal = signum
-        self._stop.set()
-
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        self._is_interruptible = True
-        try:
-            yield
-        finally:
-            self._is_interruptible = False
+        """End between two batches; the SDK would write a state in the middle of a line."""
+        self._end.take_signal(signum)

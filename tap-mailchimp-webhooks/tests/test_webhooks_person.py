@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
+from kinetic_mailchimp.kit.secrets.encryption import SecretBox
 from tap_mailchimp_webhooks.cli.main import commands
 from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
 from tap_mailchimp_webhooks.events.event import CATCH_UP, WEBHOOK, to_arrival
@@ -59,7 +60,7 @@ def test_every_event_that_names_the_person_is_found(
     open_inbox, sqlite_url, now, encryption, monkeypatch
 ) -> None:
     monkeypatch.setenv("CONNECTOR_SECRET_KEY", Fernet.generate_key().decode())
-    inbox = open_inbox(sqlite_url, encryption or FieldEncryption.from_environment())
+    inbox = open_inbox(sqlite_url, encryption or FieldEncryption(SecretBox.find()))
     fill(inbox, now)
     assert [event.event_id for event in events_of(inbox, ADA.swapcase())] == ["event-0", "event-1", "event-2"]
 

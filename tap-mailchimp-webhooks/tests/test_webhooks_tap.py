@@ -23,7 +23,7 @@ from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
 from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, Arrival
 from tap_mailchimp_webhooks.inbox.readers import Readers
 from tap_mailchimp_webhooks.inbox.store import Inbox
-from tap_mailchimp_webhooks.streams.event_reader import BATCH, QUIET_SECONDS, EventReader, Position
+from tap_mailchimp_webhooks.streams.event_reader import BATCH, QUIET_SECONDS, EventReader
 from tap_mailchimp_webhooks.tap import TapMailchimpWebhooks
 
 MakeArrival = Callable[..., Arrival]
@@ -294,8 +294,9 @@ def test_follows_emits_each_event_and_its_state_and_ends_on_a_signal(
 
 def test_a_follower_says_that_it_is_there_while_nothing_arrives(tap: Tap, inbox: Inbox) -> None:
     moments = itertools.count(step=QUIET_SECONDS)
-    position = Position("default", CONTACT_EVENTS, 0)
-    reader = EventReader(inbox, position, threading.Event(), clock=lambda: float(next(moments)))
+    reader = EventReader(
+        inbox, CONTACT_EVENTS, threading.Event(), reader="default", clock=lambda: float(next(moments))
+    )
     assert list(itertools.islice(reader.follow(None), 2)) == [[], []]
 
 

@@ -30,7 +30,7 @@ from target_epicor_contacts.epicor.entities import (
 from target_epicor_contacts.epicor.journals import MEMO, JournalWriter, crm_call
 from target_epicor_contacts.epicor.row_finder import RowFinder
 from target_epicor_contacts.epicor.row_writer import RowWriter
-from target_epicor_contacts.reconcile.comparison import Comparer
+from target_epicor_contacts.reconcile.comparison import Comparison
 from target_epicor_contacts.rules.policy import Rules
 from target_epicor_contacts.settings import WriteSettings
 from target_epicor_contacts.state.result_history import COUNTS, LAST_CAMPAIGN
@@ -47,11 +47,7 @@ _TYPES_OF_PARTICULARS: Mapping[str, tuple[str, ...]] = {
 
 
 class Assembly:
-    """Builds what a run works with.
-
-    Args:
-        executor: Runs requests at the same time.
-    """
+    """Builds what a run works with."""
 
     def __init__(self, client: EpicorClient, settings: WriteSettings, executor: Executor) -> None:
         self._client = client
@@ -93,20 +89,12 @@ class Assembly:
             columns.check(column, entities, origin=f"`result_columns`: {name}", types=types_of_result)
         return settings.rules(columns)
 
-    def processor(
-        self, trail: AuditTrail, run: Run, written_columns: Collection[str]
-    ) -> EventProcessor | Comparer:
-        """The processor of events, or with `reconcile` the comparer that takes its place.
-
-        Args:
-            trail: The audit trail.
-            run: The present run in it.
-            written_columns: The columns that the streams bring.
-        """
+    def processor(self, trail: AuditTrail, run: Run, written_columns: Collection[str]) -> EventProcessor:
+        """The processor of events, or with `reconcile` the comparison that takes its place."""
         settings, rules = self._settings, self.rules
-        if settings.reconcile:
-            return Comparer(trail, run, self._finder(written_columns), rules, settings)
         dependencies = self._dependencies(trail, run, written_columns)
+        if settings.reconcile:
+            return Comparison(dependencies, rules, settings)
         journals = {"memo": MEMO, "crm_call": crm_call(settings.crm_call_type)}
         evidence = [journals[kind] for kind in settings.evidence]
         dependencies = replace(
@@ -117,12 +105,7 @@ class Assembly:
         return EventProcessor(dependencies, rules, settings)
 
     def result_processor(self, trail: AuditTrail, run: Run) -> ResultProcessor:
-        """The processor of campaign results.
-
-        Args:
-            trail: The audit trail.
-            run: The present run in it.
-        """
+        """The processor of campaign results."""
         settings = self._settings
         calls = {
             name: JournalWriter(self._client, [crm_call(call_type, names_rep=True)])

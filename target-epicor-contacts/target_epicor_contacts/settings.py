@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
@@ -23,6 +23,11 @@ from target_epicor_contacts.state.result_history import COUNTS, LAST_CAMPAIGN, L
 Unmatched = Literal["record", "dead_letter", "create", "ignore"]
 OnInvalid = Literal["dead_letter", "skip"]
 Evidence = Literal["memo", "crm_call"]
+
+
+def _texts_by(names: Iterable[str]) -> Mapping[str, Any]:
+    properties = {name: {"type": ["string"]} for name in names}
+    return {"type": ["object"], "properties": properties, "additionalProperties": False}
 
 
 @dataclass(frozen=True)
@@ -77,11 +82,7 @@ class WriteSettings(Policy, RunSettings):
             "(campaigns of a year), `last_sent_at`, `last_opened_at`, `last_clicked_at`, `last_bounced_at`, "
             "`last_campaign`."
         ),
-        schema={
-            "type": ["object"],
-            "properties": {name: {"type": ["string"]} for name in (*COUNTS, *LAST_TIMES, LAST_CAMPAIGN)},
-            "additionalProperties": False,
-        },
+        schema=_texts_by((*COUNTS, *LAST_TIMES, LAST_CAMPAIGN)),
     )
     result_calls: Mapping[str, str] = setting(
         {},
@@ -89,11 +90,7 @@ class WriteSettings(Policy, RunSettings):
             "Campaign results that become CRM calls of the customer's sales rep → CallTypeCode: `sent`, "
             "`opened`, `clicked`, `bounced`; one per contact, campaign and result."
         ),
-        schema={
-            "type": ["object"],
-            "properties": {name: {"type": ["string"]} for name in RESULTS},
-            "additionalProperties": False,
-        },
+        schema=_texts_by(RESULTS),
     )
     batch_size: int = setting(
         500,

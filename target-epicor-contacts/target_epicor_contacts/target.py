@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -26,9 +26,8 @@ from target_epicor_contacts.sinks import ContactUpdateSink
 
 if TYPE_CHECKING:
     from target_epicor_contacts.applying.pipeline import EventProcessor
-    from target_epicor_contacts.applying.results import CampaignEventLog, ResultProcessor
+    from target_epicor_contacts.applying.results import ResultProcessor
     from target_epicor_contacts.assembly import Assembly
-    from target_epicor_contacts.reconcile.comparison import Comparer
 
 HANDOVER_SECONDS = 60.0
 """Between two looks for handovers while records come without an end, as from a tap that follows."""
@@ -56,7 +55,7 @@ class TargetEpicorContacts(AuditedTarget):
         self._written_columns: set[str] = set()
         self._incomplete: set[str] = set()
         self._handovers_due_at = -math.inf  # by the monotonic clock
-        self._processor: EventProcessor | Comparer | None = None
+        self._processor: EventProcessor | None = None
 
     @cached_property
     @override
@@ -109,7 +108,7 @@ class TargetEpicorContacts(AuditedTarget):
         self._incomplete.add(stream)
 
     @property
-    def processor(self) -> EventProcessor | Comparer:
+    def processor(self) -> EventProcessor:
         """Applies records; made again when a stream brings other columns."""
         if self._processor is None:
             self._processor = self.assembly.processor(self.trail, self.run, self._written_columns)
@@ -120,28 +119,21 @@ class TargetEpicorContacts(AuditedTarget):
         """Apply a batch; its decisions are durable when this returns."""
         if time.monotonic() >= self._handovers_due_at:
             self._take_handovers()
-        for processor, of_it in itertools.groupby(records, self._processor_of):
-            processor.apply(stream, list(of_it))
+        for apply, of_it in itertools.groupby(records, self._way_of):
+            apply(stream, list(of_it))
 
-    def _processor_of(
-        self, record: Mapping[str, Any]
-    ) -> EventProcessor | Comparer | ResultProcessor | CampaignEventLog:
-        """The processor that a record is for."""
+    def _way_of(self, record: Mapping[str, Any]) -> Callable[[str, Sequence[Mapping[str, Any]]], None]:
+        """Choose the way to apply a record."""
         if RESULT_ID in record:
-            return self.result_processor
-        return self.campaign_event_log if is_campaign_event(record) else self.processor
+            return self.result_processor.apply
+        return (
+            self.result_processor.note_campaign_events if is_campaign_event(record) else self.processor.apply
+        )
 
     @cached_property
     def result_processor(self) -> ResultProcessor:
         """Applies campaign results."""
         return self.assembly.result_processor(self.trail, self.run)
-
-    @cached_property
-    def campaign_event_log(self) -> CampaignEventLog:
-        """Notes events of campaigns."""
-        from target_epicor_contacts.applying.results import CampaignEventLog  # noqa: PLC0415 (as for the assembly)
-
-        return CampaignEventLog(self.run)
 
     @override
     def _write_state_message(self, state: dict[str, Any]) -> None:

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
+from kinetic_mailchimp.audit.state.three_way import ConflictPolicy, Side
 from target_epicor_contacts.epicor.addresses import addresses_in
 from target_epicor_contacts.rules.matching import AddressBook, LinkedPeople, MatchKind
-from target_epicor_contacts.rules.three_way_merge import MergeResult, merge_field
+from target_epicor_contacts.rules.three_way_merge import merge_field
 
 
 @pytest.mark.parametrize(
@@ -95,26 +95,26 @@ MAILCHIMP, EPICOR, NEWEST = ConflictPolicy
 @pytest.mark.parametrize(
     ("facts", "policy", "verdict"),
     [
-        ({"is_same": True, "would_clear": True}, MAILCHIMP, MergeResult.SAME),
-        ({"would_clear": True, "epicor_changed": False}, MAILCHIMP, MergeResult.REFUSE),
+        ({"is_same": True, "would_clear": True}, MAILCHIMP, Side.AGREE),
+        ({"would_clear": True, "epicor_changed": False}, MAILCHIMP, None),
         # Only Mailchimp changed: every policy takes its value.
-        *(({"epicor_changed": False}, policy, MergeResult.WRITE) for policy in ConflictPolicy),
+        *(({"epicor_changed": False}, policy, Side.MAILCHIMP) for policy in ConflictPolicy),
         # Both changed.
-        ({"epicor_changed": True}, MAILCHIMP, MergeResult.WRITE),
-        ({"epicor_changed": True}, EPICOR, MergeResult.KEEP),
-        ({"epicor_changed": True, "row_changed_at": LATER}, NEWEST, MergeResult.KEEP),
-        ({"epicor_changed": True, "row_changed_at": NOON - timedelta(hours=1)}, NEWEST, MergeResult.WRITE),
-        ({"epicor_changed": True, "row_changed_at": None}, NEWEST, MergeResult.WRITE),
-        ({"epicor_changed": True, "mailchimp_is_empty": True}, MAILCHIMP, MergeResult.KEEP),
+        ({"epicor_changed": True}, MAILCHIMP, Side.MAILCHIMP),
+        ({"epicor_changed": True}, EPICOR, Side.EPICOR),
+        ({"epicor_changed": True, "row_changed_at": LATER}, NEWEST, Side.EPICOR),
+        ({"epicor_changed": True, "row_changed_at": NOON - timedelta(hours=1)}, NEWEST, Side.MAILCHIMP),
+        ({"epicor_changed": True, "row_changed_at": None}, NEWEST, Side.MAILCHIMP),
+        ({"epicor_changed": True, "mailchimp_is_empty": True}, MAILCHIMP, Side.EPICOR),
         # Never seen before: as if both changed, but an empty field loses nothing.
-        ({"epicor_changed": None}, MAILCHIMP, MergeResult.WRITE),
-        ({"epicor_changed": None}, EPICOR, MergeResult.KEEP),
-        ({"epicor_changed": None, "epicor_is_empty": True}, EPICOR, MergeResult.WRITE),
-        ({"epicor_changed": None, "row_changed_at": LATER}, NEWEST, MergeResult.KEEP),
+        ({"epicor_changed": None}, MAILCHIMP, Side.MAILCHIMP),
+        ({"epicor_changed": None}, EPICOR, Side.EPICOR),
+        ({"epicor_changed": None, "epicor_is_empty": True}, EPICOR, Side.MAILCHIMP),
+        ({"epicor_changed": None, "row_changed_at": LATER}, NEWEST, Side.EPICOR),
     ],
 )
 def test_a_field_is_merged_three_ways(
-    facts: dict[str, Any], policy: ConflictPolicy, verdict: MergeResult
+    facts: dict[str, Any], policy: ConflictPolicy, verdict: Side | None
 ) -> None:
     given: dict[str, Any] = {
         "is_same": False,

@@ -15,7 +15,7 @@ from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.privacy.erasure import erase
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.mailchimp import subscriber_hash
-from target_epicor_contacts.contract.campaign_result import CampaignResult, parse_result
+from target_epicor_contacts.contract.campaign_result import parse_result
 from target_epicor_contacts.state.result_history import RESULTS_NAMESPACE, ResultHistory
 
 PAT, KIM = "pat@example.com", "kim@example.com"
@@ -316,7 +316,6 @@ def test_a_campaign_counts_for_a_year_after_it() -> None:
     for days in (0, 100, 400):
         sent = (start + timedelta(days=days)).isoformat()
         result = parse_result("results", {**make_result(campaign=f"c{days}"), "sent_at": sent})
-        assert isinstance(result, CampaignResult)
         history = ResultHistory.from_json(history.with_result(result).to_json())
     assert set(history.campaigns) == {"c100", "c400"}
     assert history.values["sent"] == 2

@@ -36,7 +36,7 @@ from tap_epicor_kinetic.records.rows import normalize_values
 from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
 from tap_mailchimp_webhooks.webhooks.signature import SignatureError, verify
 from tap_mailchimp_webhooks.webhooks.urls import mask_url
-from target_epicor_contacts.contract.contact_update import parse_updates
+from target_epicor_contacts.contract.contact_update import parse_update
 from target_epicor_contacts.epicor.column_values import same
 from target_mailchimp.audience.coercion import MergeField, UnfitValueError, coerce
 from target_mailchimp.contract.member_record import MemberRecord, read_record
@@ -108,9 +108,7 @@ def email(text: str) -> None:
 
 def singer(text: str) -> None:
     with suppress(ConnectorError):
-        parse_updates(
-            "s", [MessageReader().deserialize_json(text).get("record") or {}], {"FirstName": "FNAME"}
-        )
+        parse_update("s", MessageReader().deserialize_json(text).get("record") or {}, {"FirstName": "FNAME"})
 
 
 def metadata(text: str) -> None:

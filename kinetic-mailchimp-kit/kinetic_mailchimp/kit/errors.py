@@ -54,6 +54,12 @@ class ConnectorError(Exception):
         self.field = field
         self.seconds: float | None = None
 
+    def of_one_record(self, advice: str) -> DataError:
+        """The same failure as one of a record alone, for which others must not wait."""
+        return DataError(
+            self.message, advice=advice, status=self.status, code=self.code, request_id=self.request_id
+        )
+
     def __str__(self) -> str:
         """The message, where it came from, and what to do."""
         origin = [f"HTTP {self.status}"] if self.status else []

@@ -14,18 +14,16 @@ _SENSITIVE = re.compile(
 )
 _SYSTEM = frozenset({"BitFlag", "RowMod"})
 
+INTEGERS = frozenset({"Edm.Byte", "Edm.SByte", "Edm.Int16", "Edm.Int32", "Edm.Int64"})
+NUMBERS = ("Edm.Decimal", "Edm.Double", "Edm.Single")
+TIMESTAMP = "Edm.DateTimeOffset"
+
 _JSON_TYPES: Mapping[str, Mapping[str, Any]] = {
     "Edm.String": {"type": "string"},
     "Edm.Boolean": {"type": "boolean"},
-    "Edm.Byte": {"type": "integer"},
-    "Edm.SByte": {"type": "integer"},
-    "Edm.Int16": {"type": "integer"},
-    "Edm.Int32": {"type": "integer"},
-    "Edm.Int64": {"type": "integer"},
-    "Edm.Decimal": {"type": "number"},
-    "Edm.Double": {"type": "number"},
-    "Edm.Single": {"type": "number"},
-    "Edm.DateTimeOffset": {"type": "string", "format": "date-time"},
+    **{name: {"type": "integer"} for name in INTEGERS},
+    **{name: {"type": "number"} for name in NUMBERS},
+    TIMESTAMP: {"type": "string", "format": "date-time"},
     "Edm.Date": {"type": "string", "format": "date"},
     # No `format`: it would ask for a zone, which a time of day has not.
     "Edm.TimeOfDay": {"type": "string"},
@@ -34,10 +32,6 @@ _JSON_TYPES: Mapping[str, Mapping[str, Any]] = {
     "Edm.Binary": {"type": "string", "contentEncoding": "base64"},
 }
 _ANYTHING: Mapping[str, Any] = {"type": ["string", "number", "boolean", "object", "array", "null"]}
-
-INTEGERS = frozenset({"Edm.Byte", "Edm.SByte", "Edm.Int16", "Edm.Int32", "Edm.Int64"})
-NUMBERS = frozenset({"Edm.Decimal", "Edm.Double", "Edm.Single"})
-TIMESTAMP = "Edm.DateTimeOffset"
 
 
 def is_secret(column: str) -> bool:

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from msgspec import structs
 
 from tap_epicor_kinetic.reading.cursor import Cursor, Scalar
 
@@ -17,8 +19,7 @@ Position = tuple[Scalar, ...]
 """The values of a row in the columns of the order."""
 
 
-@dataclass(frozen=True)
-class KeyRange:
+class KeyRange(msgspec.Struct, frozen=True, omit_defaults=True):
     """A part of a scan that is read from front to back.
 
     Attributes:
@@ -36,8 +37,7 @@ class KeyRange:
     done: bool = False
 
 
-@dataclass(frozen=True)
-class Scan:
+class Scan(msgspec.Struct, frozen=True, omit_defaults=True):
     """One reading of everything that changed.
 
     Attributes:
@@ -56,10 +56,9 @@ class Scan:
     def at(self, index: int, position: Position | None) -> Scan:
         """The scan after a page of a range; None is the end of the range."""
         ranges = list(self.ranges)
-        ranges[index] = (
-            replace(ranges[index], done=True) if position is None else replace(ranges[index], after=position)
-        )
-        return replace(self, ranges=tuple(ranges))
+        news = {"done": True, "after": None} if position is None else {"after": position}
+        ranges[index] = structs.replace(ranges[index], **news)
+        return structs.replace(self, ranges=tuple(ranges))
 
     @property
     def is_done(self) -> bool:
@@ -87,7 +86,8 @@ class Bookmark:
         """Read the state of a stream in a company; empty for the first run."""
         unfinished = entry.get("unfinished") or {}
         column = entry.get("replication_key") or unfinished.get("replication_key")
-        return cls(column, entry.get("replication_key_value"), _scan_of(unfinished), entry.get("rows"))
+        scan = msgspec.convert(unfinished, Scan) if unfinished else None
+        return cls(column, entry.get("replication_key_value"), scan, entry.get("rows"))
 
     def to_state(self) -> dict[str, Any]:
         """The state, beside the context that the SDK keeps in it."""
@@ -97,12 +97,12 @@ class Bookmark:
         if self.rows is not None and (self.value is not None or self.unfinished is not None):
             state["rows"] = self.rows
         if self.unfinished is not None:
+            # The next run finds out by itself if rows are stamped in the future, and where it begins again.
+            ranges = tuple(structs.replace(part, since=None) for part in self.unfinished.ranges)
+            scan = structs.replace(self.unfinished, ranges=ranges, is_open=False)
             state["unfinished"] = {
                 "replication_key": self.column,
-                "order": list(self.unfinished.order),
-                "through": self.unfinished.through,
-                "is_first": self.unfinished.is_first,
-                "ranges": [_range_state(part) for part in self.unfinished.ranges],
+                **msgspec.json.decode(msgspec.json.encode(scan)),
             }
         return state
 
@@ -139,31 +139,3 @@ class Bookmark:
                 f" stream from the start: {FROM_THE_START}"
             ),
         )
-
-
-def _range_state(part: KeyRange) -> dict[str, Any]:
-    state: dict[str, Any] = {"done": True} if part.done else {}
-    if part.high is not None:
-        state |= {"low": part.low, "high": part.high}
-    if part.after is not None and not part.done:
-        state["after"] = list(part.after)
-    return state
-
-
-def _scan_of(state: Mapping[str, Any]) -> Scan | None:
-    if not state:
-        return None
-    return Scan(
-        tuple(state["order"]),
-        state.get("through"),
-        bool(state.get("is_first")),
-        tuple(
-            KeyRange(
-                low=part.get("low"),
-                high=part.get("high"),
-                after=tuple(part["after"]) if part.get("after") else None,
-                done=bool(part.get("done")),
-            )
-            for part in state["ranges"]
-        ),
-    )

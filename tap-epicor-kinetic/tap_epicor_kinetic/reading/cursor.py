@@ -87,23 +87,13 @@ class Cursor:
         return _converted(parse_timestamp if self.is_timestamp else int, value)
 
     def later(self, one: Scalar, other: Scalar) -> Scalar:
-        """The later of two values; None is earlier than all.
-
-        Args:
-            one: A cursor value.
-            other: Another one.
-        """
+        """The later of two values; None is earlier than all."""
         if one is None or other is None:
             return other if one is None else one
         return other if self.order(other) > self.order(one) else one
 
     def earlier(self, one: Scalar, other: Scalar) -> Scalar:
-        """The earlier of two values; None is earlier than all.
-
-        Args:
-            one: A cursor value.
-            other: Another one.
-        """
+        """The earlier of two values; None is earlier than all."""
         return other if self.later(one, other) == one else one
 
 

@@ -80,12 +80,6 @@ class KeyStore:
         A key that is there again is not a finding any more, even if its record is not out yet.
         A read without any row is not believed: it is rather an access that was lost.
 
-        Args:
-            stream: Name of the stream.
-            company: Of the rows.
-            keys: Of all rows.
-            now: When they were read.
-
         Returns:
             How many are gone.
         """
@@ -113,13 +107,7 @@ class KeyStore:
         return gone
 
     def deletions(self, stream: str, company: str, after: int) -> list[Deletion]:
-        """The findings with higher numbers, in their order.
-
-        Args:
-            stream: Name of the stream.
-            company: Of the rows.
-            after: The number of the last finding whose record is out.
-        """
+        """The findings after the last one whose record is out, in their order."""
         rows = self._database.execute(
             "SELECT number, key, found_at FROM deleted"
             " WHERE stream = ? AND company = ? AND number > ? ORDER BY number",

@@ -10,6 +10,7 @@ from dataclasses import replace
 from kinetic_mailchimp.epicor import Row
 from kinetic_mailchimp.epicor.errors import QueryRefusedError
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
+from msgspec import structs
 
 from tap_epicor_kinetic.reading import probes
 from tap_epicor_kinetic.reading.bookmark import Bookmark, KeyRange, Scan
@@ -34,13 +35,6 @@ def read_scan(
 ) -> Iterator[tuple[list[Row], Bookmark]]:
     """Read what changed since a bookmark, or go on where a scan was interrupted.
 
-    Args:
-        reader: Of the company.
-        planner: Of the stream.
-        bookmark: Where to begin.
-        workers: Requests at the same time.
-        warn: Takes what a person should know.
-
     Yields:
         The rows of a page, and the bookmark that holds once they are emitted. The last one has no rows.
     """
@@ -61,7 +55,7 @@ def read_scan(
     planner = _with_unstamped(reader, planner, bookmark, warn)
     scan = planner.begin(bookmark, newest)
     if is_open and scan is not bookmark.unfinished:
-        scan = replace(scan, is_open=True)
+        scan = structs.replace(scan, is_open=True)
     goes_on_with_load = scan is bookmark.unfinished
     if scan.is_first and scan.ranges == (KeyRange(),):
         scan = _cut(reader, planner, scan, workers)

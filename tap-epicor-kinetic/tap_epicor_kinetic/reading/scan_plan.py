@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from kinetic_mailchimp.epicor import EntityType
 from kinetic_mailchimp.epicor.odata import and_, literal, or_
+from msgspec import structs
 
 from tap_epicor_kinetic.catalog.columns import INTEGERS, TIMESTAMP
 from tap_epicor_kinetic.catalog.declarations import COMPANY
@@ -98,18 +99,11 @@ class Planner:
         return Scan(order, newest, bookmark.value is None, (KeyRange(),))
 
     def cut(self, whole: Scan, low: int, high: int, parts: int) -> Scan:
-        """A first scan, cut into key ranges of equal width.
-
-        Args:
-            whole: The scan.
-            low: The lowest value of the range column.
-            high: The highest one.
-            parts: Ranges at most.
-        """
+        """A first scan, cut into that many key ranges of equal width at most, between two values."""
         width = -(-(high - low + 1) // parts)
         starts = range(low, high + 1, width)
         ranges = tuple(KeyRange(start, min(start + width - 1, high)) for start in starts)
-        return replace(whole, order=self.key_order, ranges=ranges)
+        return structs.replace(whole, order=self.key_order, ranges=ranges)
 
     def queries(self, scan: Scan, bookmark: Bookmark) -> list[RangeQuery]:
         """The query of each range of a scan."""

@@ -191,11 +191,7 @@ def split_columns(
 ) -> list[tuple[str, ...]]:
     """Columns in groups whose names, with commas, take no more than `room` characters.
 
-    Args:
-        columns: In their order.
-        key: The key columns, which every group has.
-        needed: Columns that the first group must have.
-        room: Characters that the names of a group may take.
+    Each group has the key, the first what is needed.
     """
     if len(",".join(columns)) <= room:
         return [tuple(columns)]

@@ -41,14 +41,7 @@ class BlockWriter(MsgSpecWriter):
     def write_records(
         self, stream: str, records: Iterable[Any], extracted_at: dt.datetime, version: int | None = None
     ) -> int:
-        """Write the records of a page without a message object for each, and count them.
-
-        Args:
-            stream: Its name.
-            records: Dictionaries or typed rows.
-            extracted_at: The time of all of them.
-            version: Of the table, for a stream that tells when it is complete.
-        """
+        """Write and count records, typed rows or dictionaries, without a message object for each."""
         before = b'{"type":"RECORD","stream":%b,"record":' % encoder.encode(stream)
         versioned = b',"version":%d' % version if version is not None else b""
         after = b'%b,"time_extracted":%b}\n' % (versioned, encoder.encode(extracted_at))

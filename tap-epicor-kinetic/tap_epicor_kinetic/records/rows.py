@@ -13,7 +13,7 @@ from kinetic_mailchimp.epicor.odata import with_zone
 
 from tap_epicor_kinetic.catalog.columns import INTEGERS, NUMBERS, TIMESTAMP, is_secret
 from tap_epicor_kinetic.catalog.declarations import COMPANY
-from tap_epicor_kinetic.records.activity import ACTIVE, ActivityRule
+from tap_epicor_kinetic.records.activity import ACTIVE, INACTIVE
 
 
 def _finite(text: str) -> float:
@@ -39,12 +39,7 @@ _FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
 
 
 def normalize_values(rows: Sequence[Row], types: Mapping[str, str]) -> None:
-    """Turn text into what the schema says: numbers in quotes, timestamps without a zone.
-
-    Args:
-        rows: Of a page; changed in place.
-        types: Column to Edm type.
-    """
+    """Turn text in rows, in place, into what the schema says: quoted numbers, timestamps without a zone."""
     if isinstance(rows, Rows):  # their parser has done it
         return
     for name in _names(rows):
@@ -63,14 +58,14 @@ class RowShaper:
         columns: Those to emit, in the order of the schema.
         hidden: Those that are read and not emitted.
         company: Put into every record: a BAQ does not tell it.
-        activity: The rule for `Active`, where it is emitted.
+        derives_active: Whether `Active` is emitted; customers of other types do not get here.
     """
 
     columns: Sequence[str]
     company: str
     hidden: Sequence[str] = ()
     nested: Sequence[str] = ()
-    activity: ActivityRule | None = None
+    derives_active: bool = False
 
     def records(self, rows: list[Row]) -> Iterator[Any]:
         """The records of a page; each of its rows is let go, so that a page is in memory once, not twice."""
@@ -82,8 +77,8 @@ class RowShaper:
     def _typed(self, row: Any) -> Any:  # noqa: ANN401 (a row of `RowParser`)
         """Fill the columns that no row brings, and leave out those that are not emitted."""
         row.Company = self.company
-        if self.activity:
-            row.Active = self.activity.is_active(row)
+        if self.derives_active:
+            row.Active = not row.get(INACTIVE)
         for name in self.hidden:
             row.hide(name)
         return row
@@ -98,8 +93,8 @@ class RowShaper:
             record[COMPANY] = self.company
             for name in self.nested:
                 record[name] = [_child(child) for child in row.get(name) or ()]
-            if self.activity:
-                record[ACTIVE] = self.activity.is_active(row)
+            if self.derives_active:
+                record[ACTIVE] = not row.get(INACTIVE)
             return record
 
         return shaped

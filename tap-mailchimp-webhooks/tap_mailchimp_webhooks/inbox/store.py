@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 from kinetic_mailchimp.kit.database.batches import in_batches
 from kinetic_mailchimp.kit.database.bulk_insert import insert_rows
+from kinetic_mailchimp.kit.secrets.encryption import SecretBox
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
 from tap_mailchimp_webhooks.events.event import Arrival, subject_of
@@ -59,7 +60,7 @@ class Inbox:
             ConfigurationError: The URL or the key cannot be used.
             TransientError: The database does not answer.
         """
-        encryption = encryption or FieldEncryption.from_environment()
+        encryption = encryption or FieldEncryption(SecretBox.find())
         database = Database.connect(url)
         try:
             database.migrate()
@@ -114,25 +115,19 @@ class Inbox:
             limit: The largest number of events.
             list_ids: Only these audiences, and events that name none; all without any.
         """
-        wanted: list[ColumnElement[bool]] = [events.c.stream == stream, events.c.sequence > after]
+        wanted = [events.c.stream == stream]
         if list_ids:
             wanted.append(or_(events.c.list_id.in_(list_ids), events.c.list_id.is_(None)))
-        with self.database.reading() as connection:
-            rows = connection.execute(
-                select(events).where(*wanted).order_by(events.c.sequence).limit(limit)
-            ).all()
-        return [self._stored(row) for row in rows]
+        return self._next(wanted, after, limit)
 
     def page(self, *, after: int, limit: int = LOOKUP_CHUNK) -> list[StoredEvent]:
-        """The next events of all streams, and of none, in order.
+        """The next events of all streams, and of none, in order, after a sequence; 0 for all."""
+        return self._next([], after, limit)
 
-        Args:
-            after: The sequence of the last one that was read; 0 for all.
-            limit: The largest number of events.
-        """
-        query = select(events).where(events.c.sequence > after).order_by(events.c.sequence).limit(limit)
+    def _next(self, wanted: Sequence[ColumnElement[bool]], after: int, limit: int) -> list[StoredEvent]:
+        query = select(events).where(*wanted, events.c.sequence > after).order_by(events.c.sequence)
         with self.database.reading() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(query.limit(limit)).all()
         return [self._stored(row) for row in rows]
 
     def last_sequence(self) -> int:
@@ -155,15 +150,8 @@ class Inbox:
             digest: address for address in addresses for digest in self.encryption.address_digests(address)
         }
         found: dict[str, list[StoredEvent]] = {}
-        with self.database.reading() as connection:
-            for digests in in_batches(list(asked), LOOKUP_CHUNK):
-                rows = connection.execute(
-                    select(events)
-                    .where(events.c.email_digest.in_(digests), events.c.list_id == list_id)
-                    .order_by(events.c.occurred_at, events.c.sequence)
-                ).all()
-                for row in rows:
-                    found.setdefault(asked[row.email_digest], []).append(self._stored(row))
+        for row in self._of_audience(list_id, events.c.email_digest, list(asked)):
+            found.setdefault(asked[row.email_digest], []).append(self._stored(row))
         return {address: in_order(about) for address, about in found.items()}
 
     def addresses_of(self, list_id: str, web_ids: Sequence[str]) -> dict[str, str]:
@@ -173,17 +161,20 @@ class Inbox:
             By number; a contact without events is missing.
         """
         found: dict[str, str] = {}
-        with self.database.reading() as connection:
-            for some in in_batches([web_id for web_id in web_ids if web_id], LOOKUP_CHUNK):
-                rows = connection.execute(
-                    select(events)
-                    .where(events.c.web_id.in_(some), events.c.list_id == list_id)
-                    .order_by(events.c.occurred_at, events.c.sequence)
-                ).all()
-                for row in rows:
-                    data = self._stored(row).data
-                    found[row.web_id] = str(data.get("new_email") or subject_of(row.type, data))
+        for row in self._of_audience(list_id, events.c.web_id, [web_id for web_id in web_ids if web_id]):
+            data = self._stored(row).data
+            found[row.web_id] = str(data.get("new_email") or subject_of(row.type, data))
         return found
+
+    def _of_audience(
+        self, list_id: str, column: ColumnElement[Any], values: Sequence[Any]
+    ) -> Iterator[Row[Any]]:
+        """The events of an audience with some values in a column, those with the same value oldest first."""
+        query = select(events).where(events.c.list_id == list_id)
+        with self.database.reading() as connection:
+            for some in in_batches(values, LOOKUP_CHUNK):
+                of_some = query.where(column.in_(some)).order_by(events.c.occurred_at, events.c.sequence)
+                yield from connection.execute(of_some).all()
 
     def rows(self, arrivals: Iterable[Arrival]) -> list[dict[str, Any]]:
         """Events as the table has them."""

@@ -36,13 +36,7 @@ def limits_of(settings: ReceiverSettings) -> Limits:
 
 
 def create_app(settings: ReceiverSettings, inbox: Inbox, now: Callable[[], float] = time.time) -> FastAPI:
-    """The application. It owns the inbox from its start to its end.
-
-    Args:
-        settings: The behaviour of the receiver.
-        inbox: Open, with its tables.
-        now: Unix seconds; tests hand in their own.
-    """
+    """The application. It owns the inbox from its start to its end; `now` gives Unix seconds."""
     receiver = Receiver(settings, inbox, now)
 
     @asynccontextmanager

@@ -20,46 +20,32 @@ class ReceiverMetrics:
     """The counters of one receiver, in a registry of their own."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
+        registry = self._registry = CollectorRegistry()
         self._events = Counter(
             "mailchimp_webhooks_events",
             "Authentic deliveries by type and result.",
             ["type", "result"],
-            registry=self._registry,
+            registry=registry,
         )
         self._future = Counter(
             "mailchimp_webhooks_future_events",
             "Events whose time was later than their receipt, and was cut to it.",
-            registry=self._registry,
+            registry=registry,
         )
         self._refused = Counter(
-            REFUSED,
-            "Requests that were refused, by reason.",
-            ["reason"],
-            registry=self._registry,
+            REFUSED, "Requests that were refused, by reason.", ["reason"], registry=registry
         )
         self._seconds = Histogram(
             "mailchimp_webhooks_seconds",
             "From a delivery's arrival to its answer.",
             buckets=BUCKETS,
-            registry=self._registry,
+            registry=registry,
         )
-        self._unread = Gauge(
-            INBOX_UNREAD,
-            "Events that a reader has not emitted yet.",
-            registry=self._registry,
-        )
-        self._oldest = Gauge(
-            INBOX_OLDEST_UNREAD_SECONDS,
-            "Age of the oldest event that a reader has not emitted yet.",
-            registry=self._registry,
-        )
-
-        self._unreadable = Gauge(
-            UNREADABLE_SIGNING_SECRETS,
-            "Signing secrets of registered webhooks that cannot be read.",
-            registry=self._registry,
-        )
+        self._unread = Gauge(INBOX_UNREAD, "Events that a reader has not emitted yet.", registry=registry)
+        age = "Age of the oldest event that a reader has not emitted yet."
+        self._oldest = Gauge(INBOX_OLDEST_UNREAD_SECONDS, age, registry=registry)
+        unreadable = "Signing secrets of registered webhooks that cannot be read."
+        self._unreadable = Gauge(UNREADABLE_SIGNING_SECRETS, unreadable, registry=registry)
 
     def unreadable_secrets(self, count: int) -> None:
         """Note the number of signing secrets that cannot be read."""

@@ -15,28 +15,17 @@ def readiness_problems(inbox: Inbox, min_free_bytes: int) -> list[str]:
     Returns:
         A sentence for each reason why deliveries would not be stored; none when they would.
     """
-    return [*_database_problem(inbox), *_disk_problem(inbox, min_free_bytes)]
-
-
-def _database_problem(inbox: Inbox) -> list[str]:
+    problems = []
     try:
         inbox.database.check_file()
         inbox.last_sequence()
     except ConnectorError as error:
-        return [str(error)]
-    return []
-
-
-def _disk_problem(inbox: Inbox, min_free_bytes: int) -> list[str]:
-    folder = inbox.database.folder
-    if folder is None:
-        return []
+        problems.append(str(error))
     try:
-        free = shutil.disk_usage(folder).free
+        free = shutil.disk_usage(inbox.database.folder).free if inbox.database.folder else min_free_bytes
     except OSError:
-        return ["The folder of the inbox file is gone. Check `inbox_database_url`."]
-    if free >= min_free_bytes:
-        return []
-    return [
-        f"The disk of the inbox has {free // 1_048_576} MiB left. Make room, or move `inbox_database_url`."
-    ]
+        return [*problems, "The folder of the inbox file is gone. Check `inbox_database_url`."]
+    if free < min_free_bytes:
+        left = f"The disk of the inbox has {free // 1_048_576} MiB left."
+        problems.append(f"{left} Make room, or move `inbox_database_url`.")
+    return problems

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, utc_now
 from kinetic_mailchimp.kit.singer.plugin import CheckedStream
@@ -50,49 +50,39 @@ EVENT_PROPERTIES = (
 )
 
 
-class EventSource(ABC):
+class EventSource(Protocol):
     """The part of the tap that its streams use."""
 
-    @abstractmethod
     def reader(self, stream: str, after: int, inbox_id: str | None) -> EventReader:
         """Read a stream of events after a bookmark."""
 
-    @abstractmethod
     def follow_seconds(self) -> float | None:
         """Seconds to stay for further events: 0 to end after those that are there, None without an end."""
 
-    @abstractmethod
     def before_events(self) -> None:
         """Get events into the inbox that no webhook reported."""
 
-    @abstractmethod
     def after_events(self) -> None:
         """Finish after the last batch."""
 
-    @abstractmethod
     def after_batch(self, *, is_empty: bool) -> None:
         """Do what is due whenever a batch was written, its state included.
 
         While following, an empty one means that there is nothing more of this stream for now.
         """
 
-    @abstractmethod
     def confirmed(self, batch: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
         """The events of a batch that can be emitted, those of unsigned deliveries confirmed or refuted."""
 
-    @abstractmethod
-    def webhooks(self) -> Iterable[Mapping[str, Any]]:
+    def webhooks(self) -> Iterable[dict[str, Any]]:
         """Records of the stream `webhooks`."""
 
-    @abstractmethod
-    def opt_outs(self, *, is_tried_only: bool) -> Iterable[Mapping[str, Any]]:
+    def opt_outs(self, *, is_tried_only: bool) -> Iterable[dict[str, Any]]:
         """Records of the stream `opt_outs`; when it is only tried out, it may stay without any."""
 
-    @abstractmethod
     def campaigns(self, marks: Marks, *, is_tried_only: bool) -> tuple[Sequence[Campaign], Marks]:
         """Campaigns with results that these marks do not cover, and the marks that still count; likewise."""
 
-    @abstractmethod
     def end_if_stopped(self) -> None:
         """End the run if it was told to end."""
 

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from threading import Event
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
@@ -28,29 +27,15 @@ QUIET_SECONDS = 60.0
 """After so long without an event a follower says that it is there: its target has other work to look for."""
 
 
-@dataclass(frozen=True)
-class Position:
-    """The position at which a reader begins.
-
-    Attributes:
-        reader: Its name; each pipeline that reads an inbox has its own.
-        after: The last sequence that its bookmark holds; 0 without one.
-        list_ids: Only these audiences; all without any.
-        inbox_id: The inbox that the bookmark was taken for; None where it does not name one.
-    """
-
-    reader: str
-    stream: str
-    after: int
-    list_ids: Sequence[str] = ()
-    inbox_id: str | None = None
-
-
 class EventReader:
-    """Reads one stream of an inbox from a position on.
+    """Reads one stream of an inbox from a bookmark on.
 
     Args:
         stop: Ends the reading after the batch in hand.
+        reader: Its name; each pipeline that reads an inbox has its own.
+        after: The last sequence that the bookmark holds; 0 without one.
+        list_ids: Only these audiences; all without any.
+        inbox_id: The inbox that the bookmark was taken for; None where it does not name one.
         clock: Monotonic seconds.
 
     Raises:
@@ -58,17 +43,28 @@ class EventReader:
     """
 
     def __init__(
-        self, inbox: Inbox, position: Position, stop: Event, clock: Callable[[], float] = time.monotonic
+        self,
+        inbox: Inbox,
+        stream: str,
+        stop: Event,
+        *,
+        reader: str,
+        after: int = 0,
+        list_ids: Sequence[str] = (),
+        inbox_id: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inbox = inbox
-        self._position = position
+        self._stream = stream
         self._stop = stop
+        self._reader = reader
+        self._confirmed = self._after = after
+        self._list_ids = list_ids
         self._clock = clock
-        self._after = position.after
         self._readers = Readers(inbox.database)
         self._noted_at = float("-inf")
         self.inbox_id = inbox.inbox_id()
-        _check_bookmark(position, self.inbox_id, inbox.last_sequence())
+        self._check_bookmark(inbox_id)
 
     def drain(self) -> Iterator[list[StoredEvent]]:
         """Read what is there now. What arrives in the meantime is left for the next time, so that it ends."""
@@ -117,8 +113,7 @@ class EventReader:
                 yield batch
 
     def _next(self) -> list[StoredEvent]:
-        position = self._position
-        batch = self._inbox.read(position.stream, after=self._after, limit=BATCH, list_ids=position.list_ids)
+        batch = self._inbox.read(self._stream, after=self._after, limit=BATCH, list_ids=self._list_ids)
         if batch:
             self._after = batch[-1].sequence
         return batch
@@ -126,27 +121,27 @@ class EventReader:
     def _note(self, *, emitted: int) -> None:
         """Note the position in the inbox, for metrics and retention alone."""
         self._noted_at = self._clock()
-        start = self._position
         try:
-            self._readers.note(start.reader, start.stream, utc_now(), emitted=emitted, confirmed=start.after)
+            self._readers.note(
+                self._reader, self._stream, utc_now(), emitted=emitted, confirmed=self._confirmed
+            )
         except TransientError as error:
             logger.warning("The reader's position was not noted: %s", error)
 
+    def _check_bookmark(self, inbox_id: str | None) -> None:
+        """Refuse a bookmark of another inbox: its number means nothing here, and events would be skipped.
 
-def _check_bookmark(position: Position, inbox_id: str, last: int) -> None:
-    """Refuse a bookmark of another inbox: its number means nothing in this one, and events would be skipped.
-
-    A bookmark of an earlier version names no inbox: only a number that is too high shows that it is wrong.
-    """
-    advice = (
-        "Check `inbox_database_url`; for an inbox that is meant to be new, clear the state "
-        "(`meltano state clear <state id>`): then it is read from its first event on."
-    )
-    if position.after and position.inbox_id not in {None, inbox_id}:
-        raise ConfigurationError("The state was taken for another inbox than this one.", advice=advice)
-    if position.after > last:
-        raise ConfigurationError(
-            f"The state is after event {position.after}, but the inbox has only {last}: "
-            "it is not the inbox that the state belongs to.",
-            advice=advice,
+        One of an earlier version names no inbox: only a number that is too high shows that it is wrong.
+        """
+        advice = (
+            "Check `inbox_database_url`; for an inbox that is meant to be new, clear the state "
+            "(`meltano state clear <state id>`): then it is read from its first event on."
         )
+        if self._after and inbox_id not in {None, self.inbox_id}:
+            raise ConfigurationError("The state was taken for another inbox than this one.", advice=advice)
+        if self._after > (last := self._inbox.last_sequence()):
+            raise ConfigurationError(
+                f"The state is after event {self._after}, but the inbox has only {last}: "
+                "it is not the inbox that the state belongs to.",
+                advice=advice,
+            )

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp, utc_now
+from kinetic_mailchimp.kit.parsing.timestamps import utc_now
 from kinetic_mailchimp.mailchimp import MailchimpClient, member_key
 from singer_sdk import typing as th
 from singer_sdk.helpers.types import Context, Record
 from typing_extensions import override
 
 from tap_mailchimp_webhooks.events.event import event_id_of, rfc3339
-from tap_mailchimp_webhooks.events.member_status import CLEANED, EVENT_OF, UNSUBSCRIBED, has_address
+from tap_mailchimp_webhooks.events.member_status import CLEANED, EVENT_OF, UNSUBSCRIBED, has_address, time_in
 from tap_mailchimp_webhooks.streams.base import TapStream, texts, timestamps
 
 OPT_OUTS = "opt_outs"
@@ -49,8 +49,7 @@ class OptOutsStream(TapStream):
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
         version = self._stream_version = self._initialized_at // 1000
-        for record in self.source.opt_outs(is_tried_only=self.is_tried_only):
-            yield dict(record)
+        yield from self.source.opt_outs(is_tried_only=self.is_tried_only)
         if not self.is_tried_only:
             # After the last record: a member that has not come by now is not opted out.
             self._write_activate_version_message(version)
@@ -80,14 +79,7 @@ def opt_out_record(member: Mapping[str, Any], list_id: str) -> dict[str, Any]:
         "reason": details["reason"],
         "email": member["email_address"],
         "list_id": list_id,
-        "occurred_at": _utc(changed),
+        # Where it is no time, the present one: the opt-out holds then.
+        "occurred_at": rfc3339(time_in(member, "last_changed") or utc_now()),
         "unsubscribe_reason": member.get("unsubscribe_reason") or None,
     }
-
-
-def _utc(text: str) -> str:
-    """The time of a change in UTC; where it is none, the present one, at which the opt-out holds."""
-    try:
-        return rfc3339(parse_timestamp(text))
-    except ValueError:
-        return rfc3339(utc_now())

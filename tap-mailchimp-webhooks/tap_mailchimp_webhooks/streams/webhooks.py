@@ -37,5 +37,4 @@ class WebhooksStream(TapStream):
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
-        for record in self.source.webhooks():
-            yield dict(record)
+        return self.source.webhooks()

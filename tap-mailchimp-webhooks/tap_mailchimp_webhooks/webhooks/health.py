@@ -54,37 +54,32 @@ class WebhookHealth:
     verdict: str
 
 
-@dataclass(frozen=True)
-class Signs:
-    """Signs of life of one audience's webhook.
-
-    Attributes:
-        counted_days: Days since the last delivery on which Mailchimp counted people who came or left.
-        registered_at: RFC 3339, UTC; None if unknown.
-    """
-
-    arrived: DeliveryCounts
-    counted_days: int = 0
-    registered_at: str | None = None
-
-
-def verdict(signs: Signs, now: datetime, *, complete: bool) -> str:
+def verdict(
+    arrived: DeliveryCounts,
+    now: datetime,
+    *,
+    complete: bool,
+    counted_days: int = 0,
+    registered_at: str | None = None,
+) -> str:
     """Judge a webhook of ours: one of the keys of ADVICE.
 
     Args:
-        signs: Its signs of life.
+        arrived: Events of its audience.
         now: With a time zone.
         complete: False for a webhook that does not report all that it should.
+        counted_days: Days since the last delivery on which Mailchimp counted people who came or left.
+        registered_at: RFC 3339, UTC; None if unknown.
     """
     if not complete:
         return "incomplete"
-    last_sign = max(signs.arrived.last_at or "", signs.registered_at or "")
-    missed_at = signs.arrived.last_missed_at
+    last_sign = max(arrived.last_at or "", registered_at or "")
+    missed_at = arrived.last_missed_at
     if missed_at and missed_at > last_sign and parse_timestamp(missed_at) < now - RETRY_PERIOD:
         return "looks_disabled"
-    if signs.counted_days:
+    if counted_days:
         return "looks_disabled"
-    return "alive" if signs.arrived.count else "quiet"
+    return "alive" if arrived.count else "quiet"
 
 
 def webhook_health(
@@ -94,6 +89,7 @@ def webhook_health(
     registered = {
         (hook.list_id, hook.webhook_id): hook.registered_at for hook in registered_webhooks(inbox.database)
     }
+    people = {name: True for name, on in sources(include_api=False).items() if on}
     for list_id in list_ids:
         hooks = client.webhooks(list_id)
         if not hooks:
@@ -103,8 +99,24 @@ def webhook_health(
         for hook in hooks:
             made_at = registered.get((list_id, str(hook["id"])))
             is_ours = made_at is not None or f"{PATH}/" in str(hook["url"])
-            days = counted_days(activity, arrived.last_at, made_at, now) if is_ours else 0
-            yield _health(hook, list_id, Signs(arrived, days, made_at), now, is_ours=is_ours)
+            judged = "foreign"
+            if is_ours:
+                days = counted_days(activity, arrived.last_at, made_at, now)
+                complete = is_as_wanted(hook, {"events": EVENTS, "sources": people})
+                judged = verdict(arrived, now, complete=complete, counted_days=days, registered_at=made_at)
+            yield WebhookHealth(
+                list_id=list_id,
+                webhook_id=str(hook["id"]),
+                url=mask_url(str(hook["url"])),
+                events=switched_on(hook, "events"),
+                sources=switched_on(hook, "sources"),
+                is_ours=is_ours,
+                signing_enabled=bool(hook.get("signing_enabled")),
+                last_event_at=arrived.last_at,
+                events_last_7_days=arrived.count,
+                missed_last_7_days=arrived.missed,
+                verdict=judged,
+            )
 
 
 def _activity(client: MailchimpClient, list_id: str) -> list[Mapping[str, Any]]:
@@ -138,24 +150,4 @@ def counted_days(
         for day in activity
         if max(last_sign, oldest) < str(day.get("day"))[:10] < today
         and any(isinstance(day.get(kind), int) and day[kind] > 0 for kind in ("subs", "unsubs"))
-    )
-
-
-def _health(
-    hook: Mapping[str, Any], list_id: str, signs: Signs, now: datetime, *, is_ours: bool
-) -> WebhookHealth:
-    people = {name: True for name, on in sources(include_api=False).items() if on}
-    complete = is_as_wanted(hook, {"events": EVENTS, "sources": people})
-    return WebhookHealth(
-        list_id=list_id,
-        webhook_id=str(hook["id"]),
-        url=mask_url(str(hook["url"])),
-        events=switched_on(hook, "events"),
-        sources=switched_on(hook, "sources"),
-        is_ours=is_ours,
-        signing_enabled=bool(hook.get("signing_enabled")),
-        last_event_at=signs.arrived.last_at,
-        events_last_7_days=signs.arrived.count,
-        missed_last_7_days=signs.arrived.missed,
-        verdict=verdict(signs, now, complete=complete) if is_ours else "foreign",
     )

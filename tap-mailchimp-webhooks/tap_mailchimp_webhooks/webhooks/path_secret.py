@@ -75,14 +75,12 @@ def _check_presence(values: tuple[str, ...]) -> None:
 
 
 def _check(value: str) -> None:
+    problem = ""
     if len(value) < SHORTEST_SECRET:
-        raise ConfigurationError(
-            f"The path secret is shorter than {SHORTEST_SECRET} characters: it could be guessed.",
-            advice=ADVICE,
-        )
-    if _PLACEHOLDER.search(value):
-        raise ConfigurationError("The path secret is a placeholder.", advice=ADVICE)
-    if not _URL_SAFE.fullmatch(value):
-        raise ConfigurationError(
-            "The path secret has characters that change their form in a URL.", advice=ADVICE
-        )
+        problem = f"is shorter than {SHORTEST_SECRET} characters: it could be guessed"
+    elif _PLACEHOLDER.search(value):
+        problem = "is a placeholder"
+    elif not _URL_SAFE.fullmatch(value):
+        problem = "has characters that change their form in a URL"
+    if problem:
+        raise ConfigurationError(f"The path secret {problem}.", advice=ADVICE)

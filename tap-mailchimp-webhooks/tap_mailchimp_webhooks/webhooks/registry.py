@@ -76,14 +76,8 @@ class WebhookRegistry:
 
     def find(self, webhook_id: str, list_id: str) -> RegisteredWebhook | None:
         """A webhook that was registered here; None if it was not."""
-        return next(
-            (
-                hook
-                for hook in registered_webhooks(self._database)
-                if (hook.webhook_id, hook.list_id) == (webhook_id, list_id)
-            ),
-            None,
-        )
+        found = registered_webhooks(self._database)
+        return next((one for one in found if (one.webhook_id, one.list_id) == (webhook_id, list_id)), None)
 
     def signing_secrets(self) -> SigningSecrets:
         """The signing secrets of all webhooks; one that cannot be read does not keep the others from use."""
@@ -100,15 +94,7 @@ class WebhookRegistry:
     def put(
         self, webhook_id: str, list_id: str, url: str, now: datetime, *, signing_secret: str | None
     ) -> None:
-        """Remember a webhook that was created.
-
-        Args:
-            webhook_id: Mailchimp's id of it.
-            list_id: The audience.
-            url: The whole URL, of which a digest is kept.
-            now: The time of the registration.
-            signing_secret: In clear; None where deliveries are not signed.
-        """
+        """Remember a webhook that was created: of its URL a digest, its signing secret encrypted."""
         encrypted = self._box.encrypt(signing_secret) if signing_secret else None
         with self._database.writing() as connection:
             connection.execute(_delete(webhook_id, list_id))

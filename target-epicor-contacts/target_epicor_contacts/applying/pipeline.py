@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Run
+from kinetic_mailchimp.audit import Action, AuditTrail, Run
 from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState
 from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE, read_handovers
 from kinetic_mailchimp.audit.state.ledger import LedgerChanges
@@ -25,7 +25,7 @@ from target_epicor_contacts.audit.ledger_changes import (
     claims_on_columns,
     ledger_changes,
 )
-from target_epicor_contacts.audit.unapplied import decide_unapplied
+from target_epicor_contacts.audit.unapplied import in_order, read_updates
 from target_epicor_contacts.contract.contact_update import ContactUpdate
 from target_epicor_contacts.epicor.contact_creator import ContactCreator, NewContact
 from target_epicor_contacts.epicor.entities import EpicorRow
@@ -40,6 +40,7 @@ from target_epicor_contacts.rules.policy import Rules
 from target_epicor_contacts.rules.working_copy import WorkingCopy
 from target_epicor_contacts.settings import WriteSettings
 from target_epicor_contacts.state.known_members import (
+    KnownMembers,
     agreed_entries,
     complete,
     read_known_members,
@@ -68,12 +69,7 @@ class Dependencies:
 
 
 class EventProcessor:
-    """Applies batches of records.
-
-    Args:
-        dependencies: Reading, writing and storing.
-        settings: The other settings.
-    """
+    """Applies batches of records."""
 
     def __init__(self, dependencies: Dependencies, rules: Rules, settings: WriteSettings) -> None:
         self._dependencies = dependencies
@@ -83,10 +79,6 @@ class EventProcessor:
 
     def apply(self, stream: str, records: Sequence[Mapping[str, Any]]) -> None:
         """Apply records; when this returns, every one of them has a durable decision.
-
-        Args:
-            stream: The stream that they came on.
-            records: In the order of arrival.
 
         Raises:
             ConnectorError: The run cannot go on. Earlier decisions are recorded; the rest is recorded as
@@ -107,55 +99,49 @@ class EventProcessor:
     def _apply(
         self, stream: str, records: Sequence[Mapping[str, Any]], stopped: ConnectorError | None
     ) -> Outcome:
-        updates, decisions = decide_unapplied(
-            stream, records, self._settings.merge_fields, self._settings.on_invalid
-        )
-        ledger, fatal = self._apply_updates(updates, decisions, stopped)
-        return [decisions[index] for index in range(len(records))], ledger, fatal
+        settings = self._settings
+        entries = list(read_updates(stream, records, settings.merge_fields, settings.on_invalid))
+        updates = [entry for entry in entries if isinstance(entry, ContactUpdate)]
+        decisions, ledger, fatal = self._apply_updates(updates, stopped) if updates else ((), {}, None)
+        return in_order(entries, decisions), ledger, fatal
 
-    def _apply_updates(
-        self,
-        by_index: Mapping[int, ContactUpdate],
-        decisions: dict[int, Decision],
-        stopped: ConnectorError | None,
-    ) -> tuple[LedgerChanges, ConnectorError | None]:
-        """Apply valid updates and add their decisions.
-
-        Returns:
-            The changes of the ledger, and the error that ends the run.
-        """
-        if not by_index:
-            return {}, None
-        known = read_known_members(self._dependencies.trail, by_index.values())
-        updates = complete(list(by_index.values()), known, self._settings.merge_fields)
-        before, rows, writes = Before(), {}, {}
+    def _apply_updates(self, updates: Sequence[ContactUpdate], stopped: ConnectorError | None) -> Outcome:
+        known = read_known_members(self._dependencies.trail, updates)
+        before, writes = Before(), {}
         try:
             if stopped:
                 raise stopped
-            states = self._reader.person_states(updates)
-            rows = self._reader.rows(updates, states)
-            followed = self._reader.followed(updates, known, rows)
-            new_contacts = self._create_missing(updates, rows, states, followed)
-            before = Before(states, rows, self._reader.flags(rows.values()))
-            planned = plan(updates, rows.values(), states, self._rules, before.flags, followed)
-            writes = open_writes(planned, rows, self._settings.merge_fields)
+            before, planned, new_contacts = self._plan(updates, known)
+            writes = open_writes(planned, before.rows, self._settings.merge_fields)
             known, claims = writing(known, writes)
             self._claim(before.flags, planned, {**claims, **claims_on_columns(before.states, planned)})
         except ConnectorError as error:
-            # Nothing of the batch is written yet: all of it comes again.
-            planned = BatchPlan([EventPlan(update, update.key) for update in updates], {}, {}, before.flags)
-            result = self._result(fatal=error, untried=True)
+            planned, result = self._untried(updates, error, before.flags)
         else:
-            result = self._write(planned, rows, new_contacts)
-        for index, event in zip(by_index, planned.events, strict=True):
-            decisions[index] = decide(event, result, self._rules, self._settings.unmatched)
+            result = self._write(planned, before.rows, new_contacts)
+        decisions = [decide(event, result, self._rules, self._settings.unmatched) for event in planned.events]
         if self._settings.dry_run:
-            return {}, result.fatal
+            return decisions, {}, result.fatal
         changes = ledger_changes(before, planned, result, self._rules)
-        return {
-            **changes,
-            **agreed_entries(agreed_values(planned, result), known, ended_writes(planned, result, writes)),
-        }, result.fatal
+        ended = ended_writes(planned, result, writes)
+        return (
+            decisions,
+            {**changes, **agreed_entries(agreed_values(planned, result), known, ended)},
+            result.fatal,
+        )
+
+    def _plan(
+        self, updates: Sequence[ContactUpdate], known: KnownMembers
+    ) -> tuple[Before, BatchPlan, Mapping[str, NewContact]]:
+        """Read all that updates are about, create the contacts that are missing, and plan the writes."""
+        updates = complete(updates, known, self._settings.merge_fields)
+        states = self._reader.person_states(updates)
+        rows = self._reader.rows(updates, states)
+        followed = self._reader.followed(updates, known, rows)
+        new_contacts = self._create_missing(updates, rows, states, followed)
+        before = Before(states, rows, self._reader.flags(rows.values()))
+        planned = plan(updates, rows.values(), states, self._rules, before.flags, followed)
+        return before, planned, new_contacts
 
     def take_handovers(self) -> None:
         """Set and take back the flags that target-mailchimp found out about; each is one decision.
@@ -188,8 +174,7 @@ class EventProcessor:
             planned = plan_handovers(handed_over, working, self._reader.gone(origins))
             self._claim(flags, planned)
         except ConnectorError as error:
-            planned = BatchPlan([EventPlan(update, update.key) for update in updates], {}, {}, before.flags)
-            result = self._result(fatal=error, untried=True)
+            planned, result = self._untried(updates, error, before.flags)
         else:
             result = self._write(planned, before.rows, {})
         decisions = [
@@ -206,6 +191,13 @@ class EventProcessor:
         }
         ledger = ledger_changes(before, planned, result, self._rules)
         return decisions, {**ledger, HANDOVER_NAMESPACE: done}, result.fatal
+
+    def _untried(
+        self, updates: Sequence[ContactUpdate], error: ConnectorError, flags: Mapping[str, FlagState]
+    ) -> tuple[BatchPlan, BatchResult]:
+        """Plan and result of a batch of which nothing is written yet: all of it comes again."""
+        events = [EventPlan(update, update.key) for update in updates]
+        return BatchPlan(events, {}, {}, flags), self._result(fatal=error, untried=True)
 
     def _result(self, **given: Any) -> BatchResult:  # noqa: ANN401 (passed on as they are)
         return BatchResult(comes_again=not self._dependencies.is_replay, **given)

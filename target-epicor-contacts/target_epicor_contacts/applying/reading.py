@@ -44,12 +44,7 @@ class BatchReader:
         return found
 
     def rows(self, updates: Sequence[ContactUpdate], states: PersonStates) -> dict[str, EpicorRow]:
-        """The rows of the people of a batch, by id.
-
-        Args:
-            updates: Of the batch.
-            states: Of its people.
-        """
+        """The rows of the people of a batch, by id."""
         addresses = {
             address
             for update in updates
@@ -80,18 +75,12 @@ class BatchReader:
     def followed(
         self, updates: Iterable[ContactUpdate], known: KnownMembers, rows: dict[str, EpicorRow]
     ) -> dict[str, frozenset[str]]:
-        """The rows that had an address before, where none has it now; they are put among the rows.
-
-        Args:
-            updates: Of the batch.
-            known: The members that they are about.
-            rows: Those that were found, by id.
-        """
+        """The rows that had an address before, where none has it now; they are put among the rows."""
         held = {address for row in rows.values() for address in addresses_in(row.values.get(EMAIL))}
         named: dict[str, list[EpicorRow]] = {}
         for update in updates:
             member = known.get((update.list_id or "", update.key))
-            if update.key in held or member is None or member.state is None or not member.state.rows:
+            if update.key in held or member is None or not member.state.rows:
                 continue
             # A source is the name of a stream and the key of the row in it.
             names = [source.partition("/")[2] for source in member.state.rows]

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from kinetic_mailchimp.audit import Action, Decision, Run
-from kinetic_mailchimp.audit.state.ledger import LedgerChanges
+from kinetic_mailchimp.audit import Action, Decision
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError
 from msgspec import structs
 from typing_extensions import override
@@ -16,7 +15,7 @@ from target_epicor_contacts.applying.isolation import Outcome
 from target_epicor_contacts.applying.pipeline import Dependencies, EventProcessor
 from target_epicor_contacts.audit.decisions import decide
 from target_epicor_contacts.audit.event_result import BatchResult
-from target_epicor_contacts.audit.unapplied import decide_invalid
+from target_epicor_contacts.audit.unapplied import decide_invalid, in_order
 from target_epicor_contacts.contract.campaign_result import CampaignResult, parse_result
 from target_epicor_contacts.contract.contact_update import InvalidUpdateError
 from target_epicor_contacts.epicor.entities import CONTACT
@@ -41,7 +40,6 @@ class ResultProcessor(EventProcessor):
     """Applies batches of campaign results, in the way of events.
 
     Args:
-        dependencies: Reading, writing and storing.
         settings: The other settings; a person without a row is of no account here.
         calls: The results that become CRM calls.
     """
@@ -53,36 +51,28 @@ class ResultProcessor(EventProcessor):
         super().__init__(dependencies, rules, replace(settings, unmatched=unmatched))
         self._calls = calls
 
+    def note_campaign_events(self, stream: str, records: Sequence[Mapping[str, Any]]) -> None:
+        """Note records of the stream `campaign_events` in the trail: they are about no person."""
+        self._dependencies.run.read(len(records))
+        self._dependencies.run.record([_of_campaign(stream, record) for record in records])
+
     @override
     def _apply(
         self, stream: str, records: Sequence[Mapping[str, Any]], stopped: ConnectorError | None
     ) -> Outcome:
-        results: dict[int, CampaignResult] = {}
-        decisions: dict[int, Decision] = {}
-        for index, record in enumerate(records):
+        entries = [self._read(stream, record) for record in records]
+        results = [entry for entry in entries if isinstance(entry, CampaignResult)]
+        decisions, ledger, fatal = self._apply_results(results, stopped) if results else ((), {}, None)
+        return in_order(entries, decisions), ledger, fatal
+
+    def _read(self, stream: str, record: Mapping[str, Any]) -> CampaignResult | Decision:
+        try:
             result = parse_result(stream, record)
-            if isinstance(result, InvalidUpdateError):
-                keep = self._settings.on_invalid == "dead_letter"
-                decisions[index] = decide_invalid(stream, record, result, keep=keep)
-            elif not (self._settings.result_columns or self._calls):
-                decisions[index] = _unasked(result)
-            else:
-                results[index] = result
-        ledger, fatal = self._apply_results(results, decisions, stopped) if results else ({}, None)
-        return [decisions[index] for index in range(len(records))], ledger, fatal
+        except InvalidUpdateError as error:
+            return decide_invalid(stream, record, error, self._settings.on_invalid)
+        return result if self._settings.result_columns or self._calls else _unasked(result)
 
-    def _apply_results(
-        self,
-        by_index: Mapping[int, CampaignResult],
-        decisions: dict[int, Decision],
-        stopped: ConnectorError | None,
-    ) -> tuple[LedgerChanges, ConnectorError | None]:
-        """Apply valid results and add their decisions.
-
-        Returns:
-            The changes of the ledger, and the error that ends the run.
-        """
-        results = list(by_index.values())
+    def _apply_results(self, results: Sequence[CampaignResult], stopped: ConnectorError | None) -> Outcome:
         updates = [result.update for result in results]
         trail = self._dependencies.trail
         before: dict[str, ResultHistory] = {}
@@ -101,25 +91,24 @@ class ResultProcessor(EventProcessor):
             working = WorkingCopy(rows.values(), states, self._rules, followed=followed)
             planned = plan_results(results, working, histories, self._settings.result_columns)
         except ConnectorError as error:
-            # Nothing of the batch is written yet: all of it comes again.
-            planned = BatchPlan([EventPlan(update, update.key) for update in updates], {}, {})
-            result = self._result(fatal=error, untried=True)
+            planned, result = self._untried(updates, error, {})
         else:
             result = self._write(planned, rows, {})
             if result.fatal is None:
                 result, called = self._call(results, planned, working, result)
-        for index, event in zip(by_index, planned.events, strict=True):
-            decision = decide(event, result, self._rules, self._settings.unmatched)
-            decisions[index] = _with_calls(decision, event, called)
+        decisions = [
+            _with_calls(decide(event, result, self._rules, self._settings.unmatched), event, called)
+            for event in planned.events
+        ]
         if self._settings.dry_run:
-            return {}, result.fatal
+            return decisions, {}, result.fatal
         matched = {event.person for event in planned.events if event.matched}
         changed = {
             person: history
             for person, history in histories.items()
             if person in matched and history != before.get(person)
         }
-        return {RESULTS_NAMESPACE: changed} if changed else {}, result.fatal
+        return decisions, {RESULTS_NAMESPACE: changed} if changed else {}, result.fatal
 
     def _call(
         self, results: Sequence[CampaignResult], planned: BatchPlan, working: WorkingCopy, result: BatchResult
@@ -138,23 +127,6 @@ class ResultProcessor(EventProcessor):
             called.failed |= written.failed
         fatal = next((error for error in called.failed.values() if not isinstance(error, DataError)), None)
         return replace(result, evidence=called.failed, fatal=fatal), called
-
-
-class CampaignEventLog:
-    """Notes events of campaigns in the trail: they are about no person."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-
-    def apply(self, stream: str, records: Sequence[Mapping[str, Any]]) -> None:
-        """Record a decision about each.
-
-        Args:
-            stream: The stream that they came on.
-            records: Of the stream `campaign_events`.
-        """
-        self._run.read(len(records))
-        self._run.record([_of_campaign(stream, record) for record in records])
 
 
 def _entries(name: str, result: CampaignResult, event: EventPlan, working: WorkingCopy) -> list[Entry]:

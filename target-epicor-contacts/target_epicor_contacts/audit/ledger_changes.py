@@ -41,14 +41,7 @@ class Before:
 
 
 def ledger_changes(before: Before, planned: BatchPlan, result: BatchResult, rules: Rules) -> dict[str, Any]:
-    """The changes of the ledger, for states and flags, and for opt-outs that count in other audiences.
-
-    Args:
-        before: What was stored before the batch.
-        planned: The plan.
-        result: What became of it.
-        rules: The configured rules.
-    """
+    """The changes of the ledger, for states and flags, and for opt-outs that count in other audiences."""
     changes = {
         **(_counted(planned, result) if rules.opt_outs_count_in else {}),
         PEOPLE_NAMESPACE: _states_to_store(before.states, planned, result),
@@ -75,12 +68,7 @@ def _counted(planned: BatchPlan, result: BatchResult) -> dict[str, dict[str, dic
 
 
 def claims_on_columns(before: PersonStates, planned: BatchPlan) -> dict[str, Any]:
-    """The changes of the ledger that claim what is about to be written to columns of audiences.
-
-    Args:
-        before: The states before the batch.
-        planned: The plan.
-    """
+    """The changes of the ledger that claim what is about to be written to columns of audiences."""
     claimed = {
         address: replace_dataclass(known, audiences=state.audiences).to_json()
         for address, state in planned.states.items()

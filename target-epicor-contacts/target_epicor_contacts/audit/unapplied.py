@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from kinetic_mailchimp.audit import Action, Decision
@@ -11,42 +11,40 @@ from msgspec.structs import replace
 
 from target_epicor_contacts.audit.decisions import decision_about
 from target_epicor_contacts.contract.campaign_result import RESULT_ID
-from target_epicor_contacts.contract.contact_update import ContactUpdate, InvalidUpdateError, parse_updates
+from target_epicor_contacts.contract.contact_update import ContactUpdate, InvalidUpdateError, parse_update
 from target_epicor_contacts.settings import OnInvalid
 
 
-def decide_unapplied(
-    stream: str,
-    records: Sequence[Mapping[str, Any]],
-    merge_fields: Mapping[str, str],
-    on_invalid: OnInvalid,
-) -> tuple[dict[int, ContactUpdate], dict[int, Decision]]:
-    """Decide about records that are not valid or ask for nothing.
+def read_updates(
+    stream: str, records: Iterable[Mapping[str, Any]], merge_fields: Mapping[str, str], on_invalid: OnInvalid
+) -> Iterator[ContactUpdate | Decision]:
+    """The update in each record, or the decision about one that is not valid or asks for nothing."""
+    for record in records:
+        try:
+            update = parse_update(stream, record, merge_fields)
+        except InvalidUpdateError as error:
+            yield decide_invalid(stream, record, error, on_invalid)
+        else:
+            yield _decide_empty(update) if update.is_empty else update
+
+
+def in_order(entries: Iterable[object], applied: Iterable[Decision]) -> list[Decision]:
+    """The decisions about records, in the order of these.
 
     Args:
-        stream: The stream that they came on.
-        records: In the order of arrival.
-        merge_fields: The setting of that name.
-        on_invalid: The setting of that name.
-
-    Returns:
-        The updates that are left to apply, and the decisions about the other records, by place in the batch.
+        entries: A decision, or what was applied.
+        applied: The decisions about the latter.
     """
-    updates: dict[int, ContactUpdate] = {}
-    decisions: dict[int, Decision] = {}
-    parsed = parse_updates(stream, records, merge_fields)
-    for index, (record, update) in enumerate(zip(records, parsed, strict=True)):
-        if isinstance(update, InvalidUpdateError):
-            decisions[index] = decide_invalid(stream, record, update, keep=on_invalid == "dead_letter")
-        elif update.is_empty:
-            detail = "The record has no status, no new address and no column to set."
-            reason = "nothing_to_write"
-            if record.get("confirmation") == "refuted":
-                reason, detail = "refuted", "Mailchimp does not show what the unsigned event says."
-            decisions[index] = decision_about(update, Action.IGNORED, reason, detail)
-        else:
-            updates[index] = update
-    return updates, decisions
+    decided = iter(applied)
+    return [entry if isinstance(entry, Decision) else next(decided) for entry in entries]
+
+
+def _decide_empty(update: ContactUpdate) -> Decision:
+    if update.record.get("confirmation") == "refuted":
+        detail = "Mailchimp does not show what the unsigned event says."
+        return decision_about(update, Action.IGNORED, "refuted", detail)
+    detail = "The record has no status, no new address and no column to set."
+    return decision_about(update, Action.IGNORED, "nothing_to_write", detail)
 
 
 def decide_unanswered(aborted: Decision, record: Mapping[str, Any] | None, error: ConnectorError) -> Decision:
@@ -62,16 +60,10 @@ def decide_unanswered(aborted: Decision, record: Mapping[str, Any] | None, error
 
 
 def decide_invalid(
-    stream: str, record: Mapping[str, Any], error: InvalidUpdateError, *, keep: bool
+    stream: str, record: Mapping[str, Any], error: InvalidUpdateError, on_invalid: OnInvalid
 ) -> Decision:
-    """The decision about a record that is not valid.
-
-    Args:
-        stream: The stream that it came on.
-        record: The record.
-        error: The error in it.
-        keep: Whether it is kept for replay.
-    """
+    """The decision about a record that is not valid."""
+    keep = on_invalid == "dead_letter"
     email, status = record.get("email"), record.get("contact_status")
     event_id = record.get("event_id") or record.get(RESULT_ID)
     return Decision(

@@ -62,25 +62,17 @@ class CampaignResult:
         ]
 
 
-def parse_result(stream: str, record: Mapping[str, Any]) -> CampaignResult | InvalidUpdateError:
-    """The result in a record of the stream `campaign_results`, or the error of one that is not valid.
-
-    Args:
-        stream: The stream that it came on.
-        record: Its properties.
-    """
-    try:
-        return _parse(stream, record)
-    except InvalidUpdateError as error:
-        return error
-
-
 def is_campaign_event(record: Mapping[str, Any]) -> bool:
     """True for an event of a campaign, which is about no person."""
     return "email" not in record and record.keys() >= _OF_CAMPAIGN_EVENT
 
 
-def _parse(stream: str, record: Mapping[str, Any]) -> CampaignResult:
+def parse_result(stream: str, record: Mapping[str, Any]) -> CampaignResult:
+    """The result in a record of the stream `campaign_results`.
+
+    Raises:
+        InvalidUpdateError: A property that is needed is missing or not valid.
+    """
     result_id, campaign_id = text_in(record, RESULT_ID), text_in(record, "campaign_id")
     if not result_id or not campaign_id:
         raise InvalidUpdateError(
@@ -100,7 +92,7 @@ def _parse(stream: str, record: Mapping[str, Any]) -> CampaignResult:
         stream=stream,
         email=email,
         key=email_key(email),
-        event_time=EventTime(sent_at, None, result_id),
+        event_time=EventTime(sent_at, result_id),
         campaign_id=campaign_id,
         list_id=text_in(record, "list_id"),
         source_key=f"campaign {campaign_id}",

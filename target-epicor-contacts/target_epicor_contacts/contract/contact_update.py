@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -113,19 +113,6 @@ class InvalidUpdateError(DataError):
         self.reason = reason
 
 
-def parse_updates(
-    stream: str, records: Sequence[Mapping[str, Any]], merge_fields: Mapping[str, str]
-) -> list[ContactUpdate | InvalidUpdateError]:
-    """The contact update of each record of a batch, or the error of a record that is not a valid one.
-
-    Args:
-        stream: The stream that they came on.
-        records: In the order of arrival.
-        merge_fields: The setting of that name.
-    """
-    return [_parse_or_refuse(stream, record, merge_fields) for record in records]
-
-
 def parse_update(
     stream: str,
     record: Mapping[str, Any],
@@ -136,13 +123,7 @@ def parse_update(
 
     Columns come out of `merges` as `merge_fields` declares them. Properties that begin with a capital letter
     are Epicor columns too, which a mapping derived; all others are metadata and are never written. None means
-    "leave as it is".
-
-    Args:
-        stream: The stream that it came on.
-        record: Its properties, as the mapping made them.
-        merge_fields: The setting of that name.
-        clock: Gives the present time, which no event can be later than.
+    "leave as it is". No event is later than the clock.
 
     Raises:
         InvalidUpdateError: A property that is needed is missing or not valid.
@@ -161,9 +142,8 @@ def parse_update(
     if occurred_at > now:
         # A clock ahead of this one must not make an event the newest for as long as it is ahead.
         occurred_at, claimed = now, claimed or occurred_at
-    event_time = EventTime(
-        occurred_at, _sequence(record), text_in(record, "event_id") or digest(record), claimed
-    )
+    event_id = text_in(record, "event_id") or digest(record)
+    event_time = EventTime(occurred_at, event_id, _sequence(record), claimed)
     return ContactUpdate(
         stream=stream,
         email=email,
@@ -182,34 +162,16 @@ def parse_update(
     )
 
 
-def _parse_or_refuse(
-    stream: str, record: Mapping[str, Any], merge_fields: Mapping[str, str]
-) -> ContactUpdate | InvalidUpdateError:
-    try:
-        return parse_update(stream, record, merge_fields)
-    except InvalidUpdateError as error:
-        return error
-
-
 def declared_columns(merges: Mapping[str, Any], merge_fields: Mapping[str, str]) -> dict[str, Any]:
-    """The columns that merge fields have values for.
-
-    Args:
-        merges: Value by tag.
-        merge_fields: The setting of that name.
-    """
+    """The columns that merge fields have values for."""
     found = {column: value_of(merges, merge_field) for column, merge_field in merge_fields.items()}
     return {column: value for column, value in found.items() if value is not None}
 
 
 def value_of(merges: Mapping[str, Any], merge_field: str) -> Any:  # noqa: ANN401 (any JSON)
-    """The value of a merge field, or of a part of one; None where there is none.
+    """The value of a merge field, or of a part of one (`ADDRESS.city`); None where there is none.
 
     An address that is not whole comes as a text, whose parts are not known; an empty text has empty parts.
-
-    Args:
-        merges: Value by tag.
-        merge_field: Its tag, or tag and part: `ADDRESS.city`.
     """
     tag, _, part = merge_field.partition(".")
     value = merges.get(tag)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any
-
-from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, parse_timestamp
 
 _OF_ONE_CLOCK = timedelta(minutes=10)
 """Two times by which a clock was ahead differ by less, where it was one clock: the rest are delays."""
@@ -28,14 +24,14 @@ class EventTime:
 
     Attributes:
         at: UTC. Mailchimp has whole seconds, so equal times are common.
-        sequence: The order of arrival at the source, where it numbers its events.
         event_id: Distinguishes a repetition of an event from another event of the same second.
+        sequence: The order of arrival at the source, where it numbers its events.
         claimed: The time that the source claimed, where it was in the future and `at` was cut to the receipt.
     """
 
     at: datetime
-    sequence: int | None
     event_id: str
+    sequence: int | None = None
     claimed: datetime | None = None
 
     @property
@@ -68,20 +64,3 @@ class EventTime:
         if self.sequence is None or than.sequence is None or self.sequence == than.sequence:
             return Age.SAME
         return Age.NEWER if self.sequence > than.sequence else Age.OLDER
-
-    def to_json(self) -> dict[str, Any]:
-        """A form to store."""
-        claimed = {"claimed": format_timestamp(self.claimed)} if self.claimed else {}
-        stored = {"at": format_timestamp(self.at), "sequence": self.sequence, "event_id": self.event_id}
-        return {**stored, **claimed}
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> EventTime:
-        """Read what `to_json` made."""
-        claimed = stored.get("claimed")
-        return cls(
-            parse_timestamp(stored["at"]),
-            stored["sequence"],
-            stored["event_id"],
-            parse_timestamp(claimed) if claimed else None,
-        )

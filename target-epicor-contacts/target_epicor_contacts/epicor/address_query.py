@@ -124,14 +124,7 @@ class AddressQuery:
         return bool(found)
 
     def first(self, company: str, entity: Entity, condition: str, top: int = 1) -> list[Row]:
-        """The first rows that fit a condition, with their keys and addresses.
-
-        Args:
-            company: Whose rows.
-            entity: Their kind.
-            condition: In OData.
-            top: How many.
-        """
+        """The first rows that fit an OData condition, with their keys and addresses."""
         return self._client.read(
             company,
             entity.path,

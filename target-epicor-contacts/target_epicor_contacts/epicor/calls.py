@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -22,16 +23,9 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 R = TypeVar("R")
 
-Clock = Callable[[], float]
-"""Monotonic seconds."""
-
 
 class Portions:
-    """Asks about many things at once; about fewer from then on where the server takes fewer.
-
-    Args:
-        most: Things that one call may be about.
-    """
+    """Asks about many things at once; about fewer from then on where the server takes fewer."""
 
     def __init__(self, most: int = sys.maxsize) -> None:
         self._most = most
@@ -58,22 +52,17 @@ class Portions:
         return found
 
 
-def make_call(send: Callable[[], Reply], note: Callable[[HttpCall], None], clock: Clock) -> Reply:
+def make_call(send: Callable[[], Reply], note: Callable[[HttpCall], None]) -> Reply:
     """Make a call and note its end, whichever way that was.
-
-    Args:
-        send: Makes the call.
-        note: Takes the end of the call.
-        clock: Measures a call that failed.
 
     Raises:
         ConnectorError: It failed.
     """
-    started = clock()
+    started = time.monotonic()
     try:
         reply = send()
     except ConnectorError as error:
-        note(HttpCall.of_failure(error, clock() - started))
+        note(HttpCall.of_failure(error, time.monotonic() - started))
         raise
     note(reply.call)
     return reply
@@ -102,19 +91,8 @@ def is_passing(error: ConnectorError) -> bool:
 
 
 def as_permanent_failure(error: ConnectorError, attempts: int) -> DataError:
-    """The same failure as one of the record alone: others must not wait for it.
-
-    Args:
-        error: The server's last answer.
-        attempts: Number of failures while rows could be read.
-    """
-    return DataError(
-        error.message,
-        advice=(
-            f"It failed {attempts} times while the row could be read: give the correlation id to the "
-            "administrators of the server."
-        ),
-        status=error.status,
-        code=error.code,
-        request_id=error.request_id,
+    """The same failure as one of the record alone, after so many of them while rows could be read."""
+    return error.of_one_record(
+        f"It failed {attempts} times while the row could be read: give the correlation id to the "
+        "administrators of the server."
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from kinetic_mailchimp.kit.http.call import HttpCall
 from kinetic_mailchimp.kit.parsing.email_address import InvalidEmailError, parse_email
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate
-from target_epicor_contacts.epicor.calls import Clock, as_permanent_failure, is_server_error, make_call
+from target_epicor_contacts.epicor.calls import as_permanent_failure, is_server_error, make_call
 from target_epicor_contacts.epicor.column_values import InvalidValueError
 from target_epicor_contacts.epicor.columns import Columns
 from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER, EMAIL, EpicorRow
@@ -45,15 +44,7 @@ class NewContact:
 
 
 class ContactCreator:
-    """Creates contacts.
-
-    Args:
-        finder: Looks for the contact, before and after.
-        columns: Their types and lengths.
-        company: The company of the customer.
-        customer: Its CustID.
-        clock: Measures a call that failed.
-    """
+    """Creates contacts under a customer, who is named by company and CustID."""
 
     def __init__(
         self,
@@ -63,14 +54,12 @@ class ContactCreator:
         *,
         company: str,
         customer: str,
-        clock: Clock = time.monotonic,
     ) -> None:
         self._client = client
         self._finder = finder
         self._columns = columns
         self._company = company
         self._customer = customer
-        self._clock = clock
         self._number: int | None = None
 
     def create(self, update: ContactUpdate) -> NewContact:
@@ -95,7 +84,7 @@ class ContactCreator:
             if found := self._found(address):
                 return found
             try:
-                values = make_call(send, calls.append, self._clock).document
+                values = make_call(send, calls.append).document
             except AmbiguousWriteError as error:
                 failure = error
             else:

@@ -103,11 +103,7 @@ class EpicorRow:
 
 
 def named_row(name: str) -> EpicorRow | None:
-    """A row of which only the key is known; None for a name that is not of a contact or a customer.
-
-    Args:
-        name: As `row_name` makes it.
-    """
+    """A row, of which only the key is known, by its `row_name`; None for a name of no contact or customer."""
     table, _, rest = name.partition(" ")
     parts = rest.split("/")
     for entity in ENTITIES:

@@ -50,12 +50,7 @@ class Entry:
 
 
 def opt_out_entry(row: EpicorRow, update: ContactUpdate) -> Entry:
-    """The entry of an opt-out that was written to a row: address, time, reason and campaign.
-
-    Args:
-        row: The row.
-        update: The opt-out.
-    """
+    """The entry of an opt-out that was written to a row: address, time, reason and campaign."""
     lines = [
         f"Address: {update.email}",
         f"When: {format_timestamp(update.event_time.at)}",
@@ -180,12 +175,7 @@ class JournalWriter:
         self._reps: dict[tuple[str, int], str] = {}
 
     def write(self, entries: Sequence[Entry], *, is_dry: bool = False) -> Written:
-        """Write entries.
-
-        Args:
-            entries: Of any rows.
-            is_dry: Only look which are not there yet.
-        """
+        """Write entries of any rows; with `is_dry`, only find out which are not there yet."""
         written = Written()
         # A record that comes twice asks for one.
         entries = list({(entry.row.id, entry.mark): entry for entry in entries}.values())
@@ -205,20 +195,17 @@ class JournalWriter:
         except ConnectorError as error:
             written.fail(entries, _of_the_entry(error))
             return
-        fatal: ConnectorError | None = None
-        for entry in missing:
+        for number, entry in enumerate(missing):
             try:
-                if fatal is None and not is_dry:
+                if not is_dry:
                     self._write(journal, company, entry)
             except DataError as error:
                 written.fail([entry], error)
             except ConnectorError as error:
-                fatal = _of_the_entry(error)
+                written.fail(missing[number:], _of_the_entry(error))
+                return
             else:
-                if fatal is None:
-                    written.added.append(entry)
-            if fatal is not None:
-                written.fail([entry], fatal)
+                written.added.append(entry)
 
     def _missing(self, journal: Journal, company: str, entries: Sequence[Entry]) -> list[Entry]:
         def missing(entries: Sequence[Entry]) -> list[Entry]:
@@ -283,11 +270,7 @@ class JournalWriter:
 
 def _of_the_entry(error: ConnectorError) -> ConnectorError:
     """The failure as one of the entry: the flag is set, and no other opt-out waits for a memo."""
-    if isinstance(error, DataError | CredentialsError):
-        return error
-    return DataError(
-        error.message, advice=error.advice, status=error.status, code=error.code, request_id=error.request_id
-    )
+    return error if isinstance(error, DataError | CredentialsError) else error.of_one_record(error.advice)
 
 
 def _is_of(journal: Journal, row: Mapping[str, Any], entry: Entry) -> bool:

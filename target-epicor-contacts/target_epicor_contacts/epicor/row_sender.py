@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import partial
@@ -14,7 +13,7 @@ from kinetic_mailchimp.epicor.odata import fits_in_path
 from kinetic_mailchimp.kit.errors import DataError, NotFoundError
 from kinetic_mailchimp.kit.http.call import HttpCall
 
-from target_epicor_contacts.epicor.calls import Clock, make_call
+from target_epicor_contacts.epicor.calls import make_call
 from target_epicor_contacts.epicor.entities import SYSTEM_ID
 from target_epicor_contacts.epicor.row_write import RowWrite
 
@@ -32,23 +31,14 @@ class WriteMode(StrEnum):
 
 
 class RowSender:
-    """Sends changes and notes in each write how the call ended; every failure is a ConnectorError.
+    """Sends changes and notes in each write how the call ended; every failure is a ConnectorError."""
 
-    Args:
-        clock: Measures a call that failed.
-    """
-
-    def __init__(self, client: EpicorClient, mode: WriteMode, clock: Clock = time.monotonic) -> None:
+    def __init__(self, client: EpicorClient, mode: WriteMode) -> None:
         self._client = client
         self._mode = mode
-        self._clock = clock
 
     def send(self, write: RowWrite, changes: Mapping[str, Any]) -> None:
         """Send changes of one row, by PATCH, or by its business object's methods.
-
-        Args:
-            write: Takes the end of the call.
-            changes: Those of its columns that are sent.
 
         Raises:
             ConnectorError: It failed.
@@ -59,7 +49,7 @@ class RowSender:
             return
         patch = partial(self._client.patch, row.company, row.entity.path, row.key, changes, repeatable=False)
         try:
-            make_call(patch, partial(_note, [write], changes), self._clock)
+            make_call(patch, partial(_note, [write], changes))
         except PathRefusedError:
             self._send_by_methods(write, changes)
 
@@ -78,7 +68,7 @@ class RowSender:
             body = {"ds": {entity.name: [{**rows[0], **changes, "RowMod": "U"}]}}
             update = partial(self._client.call, row.company, entity.service, "Update", body)
             try:
-                make_call(update, partial(_note, [write], changes), self._clock)
+                make_call(update, partial(_note, [write], changes))
             except DataError as error:
                 # Another user wrote the row since it was read: read it again.
                 if attempt == ATTEMPTS or not _is_stale(error):
@@ -108,7 +98,7 @@ class RowSender:
             "rollbackParentOnChildError": True,
         }
         update = partial(self._client.call, row.company, row.entity.service, "UpdateExt", body)
-        answer = make_call(update, partial(_note, batch, None), self._clock).document
+        answer = make_call(update, partial(_note, batch, None)).document
         errors = (answer.get("returnObj") or {}).get("BOUpdError") or []
         failed = {str(error.get(name) or "").lower() for error in errors for name in _ERROR_ROW_IDS}
         refused = {

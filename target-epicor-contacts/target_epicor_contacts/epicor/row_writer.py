@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -15,7 +14,6 @@ from kinetic_mailchimp.epicor.errors import BodyTooLargeError
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError, ConnectorError, DataError, NotFoundError
 
 from target_epicor_contacts.epicor.calls import (
-    Clock,
     Portions,
     as_permanent_failure,
     is_passing,
@@ -42,7 +40,6 @@ class RowWriter:
     Args:
         first: Columns that are written by themselves when the row as a whole is refused, so that a street
             name that a business rule dislikes never stops an opt-out.
-        clock: Measures a call that failed.
     """
 
     def __init__(
@@ -55,9 +52,8 @@ class RowWriter:
         mode: WriteMode = WriteMode.PATCH,
         verify: bool = True,
         first: frozenset[str] = frozenset(),
-        clock: Clock = time.monotonic,
     ) -> None:
-        self._sender = RowSender(client, mode, clock)
+        self._sender = RowSender(client, mode)
         self._finder = finder
         self._columns = columns
         self._executor = executor
@@ -113,12 +109,8 @@ class RowWriter:
                 and _kind(write) in self._written
                 and not self._stopped.is_set()
             ):
-                refusal = DataError(
-                    error.message,
-                    advice="Other rows of its kind can be written: look for what differs in this one.",
-                    status=error.status,
-                    code=error.code,
-                    request_id=error.request_id,
+                refusal = error.of_one_record(
+                    "Other rows of its kind can be written: look for what differs in this one."
                 )
                 write.refused.update(dict.fromkeys(write.changes, refusal))
                 write.fatal = None
@@ -140,10 +132,6 @@ class RowWriter:
 
     def _send_with_verification(self, write: RowWrite, changes: Mapping[str, Any]) -> DataError | None:
         """Send; where the outcome is not known, look, and send again only what is not there.
-
-        Args:
-            write: The row, which takes the end of each call.
-            changes: Those of its columns that are sent.
 
         Returns:
             The refusal, if Kinetic refuses.

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate, Status
 from target_epicor_contacts.contract.event_order import Age
-from target_epicor_contacts.epicor.column_values import InvalidValueError
 from target_epicor_contacts.rules.consent import ADDRESS_CORRECTED, WEAKER_THAN_COMPLAINT, may_clear_flag
 from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.matching import MatchKind
@@ -73,11 +72,7 @@ def _write(
             event.flag_kept.add(row_id)
         return seen
     wanted = is_out if is_yes_or_no else rules.status_text(seen.value)
-    try:
-        value = rules.columns.coerced(row.entity, column, wanted)
-    except InvalidValueError as error:
-        event.error = event.error or error
+    if not working.coerce_and_write(event, row_id, column, wanted):
         return seen
-    working.write_if_other(event, row_id, column, value, edm_type)
     rows = seen.rows | {row.name} if is_out else seen.rows - {row.name}
     return replace(seen, rows=rows)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from target_epicor_contacts.contract.campaign_result import CampaignResult
-from target_epicor_contacts.epicor.column_values import InvalidValueError
 from target_epicor_contacts.rules.address_change import resolve
 from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.matching import MatchKind
@@ -21,14 +20,7 @@ def plan_results(
     histories: dict[str, ResultHistory],
     columns: Mapping[str, str],
 ) -> BatchPlan:
-    """Apply results to copies of rows.
-
-    Args:
-        results: In the order of arrival.
-        working: The rows, and the states of their people.
-        histories: By person; the results are added to them.
-        columns: The setting `result_columns`.
-    """
+    """Apply results to copies of rows."""
     events = []
     for number, result in enumerate(results):
         update = result.update
@@ -48,12 +40,7 @@ def plan_results(
 
 
 def matches_of(event: EventPlan, working: WorkingCopy) -> dict[str, MatchKind]:
-    """The rows of the person of a result, who may have left some behind under the old address.
-
-    Args:
-        event: The plan of the result.
-        working: The rows.
-    """
+    """The rows of the person of a result, who may have left some behind under the old address."""
     return {**working.match(event.update.key), **working.match(event.person)}
 
 
@@ -61,15 +48,9 @@ def _show(
     working: WorkingCopy, event: EventPlan, row_id: str, history: ResultHistory, columns: Mapping[str, str]
 ) -> None:
     """Set the columns of a row to what a history comes to."""
-    entity, known = working.rows[row_id].entity, working.rules.columns
+    entity = working.rows[row_id].entity
     for name, value in history.values.items():
         column = columns.get(name, "")
-        edm_type = working.edm_type(row_id, column)
-        if edm_type is None:
-            continue
-        try:
-            # A title is as long as its writer liked.
-            shown = known.cut(entity, column, str(value)) if name == LAST_CAMPAIGN else value
-            working.write_if_other(event, row_id, column, known.coerced(entity, column, shown), edm_type)
-        except InvalidValueError as error:
-            event.error = event.error or error
+        # A title is as long as its writer liked.
+        shown = working.rules.columns.cut(entity, column, str(value)) if name == LAST_CAMPAIGN else value
+        working.coerce_and_write(event, row_id, column, shown)

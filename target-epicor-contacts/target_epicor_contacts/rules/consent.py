@@ -11,7 +11,6 @@ from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 from target_epicor_contacts.contract.contact_update import ContactUpdate, Status
 from target_epicor_contacts.contract.event_order import Age
 from target_epicor_contacts.epicor.addresses import addresses_in
-from target_epicor_contacts.epicor.column_values import InvalidValueError
 from target_epicor_contacts.epicor.entities import EMAIL
 from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.matching import MatchKind
@@ -111,15 +110,7 @@ def write_status(
             continue
         _write_flag(working, event, row_id, seen)
         for column, value in particulars.items():
-            edm_type = working.edm_type(row_id, column)
-            if edm_type is None:
-                continue
-            try:
-                coerced = working.rules.columns.coerced(working.rows[row_id].entity, column, value)
-            except InvalidValueError as error:
-                event.error = event.error or error
-            else:
-                working.write_if_other(event, row_id, column, coerced, edm_type)
+            working.coerce_and_write(event, row_id, column, value)
 
 
 def may_clear_flag(working: WorkingCopy, row_id: str, kind: MatchKind) -> bool:

@@ -67,12 +67,7 @@ def plan(
 
 
 def finish(working: WorkingCopy, events: Sequence[EventPlan]) -> BatchPlan:
-    """The plan that a working copy has come to.
-
-    Args:
-        working: After all events.
-        events: In the order of arrival.
-    """
+    """The plan that a working copy has come to."""
     writes = working.writes()
     for event in events:
         working.settle(event, writes)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
+from kinetic_mailchimp.audit.state.three_way import ConflictPolicy, Side
 
 from target_epicor_contacts.contract.event_order import Age
 from target_epicor_contacts.epicor.column_values import (
@@ -23,7 +23,7 @@ from target_epicor_contacts.epicor.entities import CONTACT
 from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.matching import MatchKind
 from target_epicor_contacts.rules.row_owner import RowsToWrite, rows_to_write
-from target_epicor_contacts.rules.three_way_merge import MergeResult, merge_field
+from target_epicor_contacts.rules.three_way_merge import merge_field
 from target_epicor_contacts.rules.working_copy import WorkingCopy
 from target_epicor_contacts.state.person_state import FieldSeen
 
@@ -205,19 +205,19 @@ def _write_field(working: WorkingCopy, event: EventPlan, row_id: str, field: _Fi
         row_changed_at=changed_at(row.values) if rules.conflict_policy is NEWEST_WINS else None,
     )
     wanted = {column: field[column].values[row.entity.name] for column in types}
-    if merged is MergeResult.WRITE:
+    if merged is Side.MAILCHIMP:
         event.conflicts |= {column for column in types if was_seen and changed}
         for column, edm_type in types.items():
             working.write_if_other(event, row_id, column, wanted[column], edm_type)
-    elif merged is MergeResult.KEEP:
+    elif merged is Side.EPICOR:
         event.kept |= {
             (row_id, column): (values.get(column), wanted[column])
             for column, edm_type in types.items()
             if not same(wanted[column], values.get(column), edm_type)
         }
-    elif merged is MergeResult.REFUSE:
+    elif merged is None:
         event.refused |= types.keys()
-    agrees = merged in {MergeResult.WRITE, MergeResult.SAME}
+    agrees = merged in {Side.MAILCHIMP, Side.AGREE}
     others = {column: kept for column, kept in noted.items() if column not in types}
     note = {} if agrees else current
     working.states[event.person] = replace(state, rows={**state.rows, row_id: {**others, **note}})

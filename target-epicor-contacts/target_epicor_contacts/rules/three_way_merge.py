@@ -3,20 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import Enum
 
 from kinetic_mailchimp.audit.state.three_way import NO_BASELINE, ConflictPolicy, Side, three_way
-
-
-class MergeResult(Enum):
-    """Result of the merge of a field."""
-
-    WRITE = "write"
-    SAME = "same"
-    KEEP = "keep"
-    """Both sides changed, and the policy keeps Epicor's value."""
-    REFUSE = "refuse"
-    """An empty value would replace a value."""
 
 
 def merge_field(
@@ -29,7 +17,7 @@ def merge_field(
     policy: ConflictPolicy,
     event_at: datetime,
     row_changed_at: datetime | None,
-) -> MergeResult:
+) -> Side | None:
     """Merge a field whose value changed in Mailchimp.
 
     Args:
@@ -42,19 +30,21 @@ def merge_field(
         policy: Side whose value stays when both changed.
         event_at: Time of the person's edit.
         row_changed_at: Time of the row's last change in Epicor; without one the event counts as newer.
+
+    Returns:
+        The side whose value holds; None where an empty value would replace a value.
     """
     if is_same:
-        return MergeResult.SAME
+        return Side.AGREE
     if would_clear:
-        return MergeResult.REFUSE
+        return None
     epicor, agreed = "" if epicor_is_empty else "Epicor's", "agreed"
     # Where nothing was agreed, clearing is what `allow_clear` asks for; it yields to an edit in Epicor alone.
     mailchimp = "" if mailchimp_is_empty and epicor_changed else "Mailchimp's"
-    side = three_way(
+    return three_way(
         epicor,
         mailchimp,
         NO_BASELINE if epicor_changed is None else agreed if epicor_changed else epicor,
         policy,
         epicor_is_newer=row_changed_at is not None and row_changed_at > event_at,
     ).side
-    return MergeResult.WRITE if side is Side.MAILCHIMP else MergeResult.KEEP

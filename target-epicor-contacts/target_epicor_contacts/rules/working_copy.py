@@ -9,7 +9,7 @@ from typing import Any
 from kinetic_mailchimp.audit.state.flag_state import FlagState
 
 from target_epicor_contacts.epicor.addresses import addresses_in
-from target_epicor_contacts.epicor.column_values import same
+from target_epicor_contacts.epicor.column_values import InvalidValueError, same
 from target_epicor_contacts.epicor.entities import EMAIL, EpicorRow
 from target_epicor_contacts.rules.event_plan import EventPlan, PlannedChange
 from target_epicor_contacts.rules.matching import AddressBook, MatchKind
@@ -94,6 +94,23 @@ class WorkingCopy:
         """Set a value unless the row has one that means the same."""
         if not same(value, self._values[row_id].get(column), edm_type):
             self.write(event, row_id, column, value)
+
+    def coerce_and_write(self, event: EventPlan, row_id: str, column: str, value: Any) -> bool:  # noqa: ANN401
+        """Set a column, where the row has it, to the form that it takes of a value.
+
+        Returns:
+            False for a value that does not fit, which becomes the event's error.
+        """
+        edm_type = self.edm_type(row_id, column)
+        if edm_type is None:
+            return True
+        try:
+            coerced = self.rules.columns.coerced(self.rows[row_id].entity, column, value)
+        except InvalidValueError as error:
+            event.error = event.error or error
+            return False
+        self.write_if_other(event, row_id, column, coerced, edm_type)
+        return True
 
     def columns_written(self, event: EventPlan, row_id: str) -> set[str]:
         """The columns of a row that an event has written."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
+
 from target_epicor_contacts.contract.contact_update import Status
 from target_epicor_contacts.contract.event_order import Age, EventTime
 
@@ -31,33 +33,6 @@ class StatusSeen:
     audiences: frozenset[str] = frozenset()
     origins: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
-        """A form to store."""
-        return {
-            **self.event_time.to_json(),
-            "value": self.value.value,
-            "cause": self.cause.to_json(),
-            "reason": self.reason,
-            "campaign_id": self.campaign_id,
-            "pending": self.pending,
-            "audiences": sorted(self.audiences),
-            **({"origins": list(self.origins)} if self.origins else {}),
-        }
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> StatusSeen:
-        """Read what `to_json` made."""
-        return cls(
-            EventTime.from_json(stored),
-            Status(stored["value"]),
-            EventTime.from_json(stored["cause"]),
-            stored["reason"],
-            stored["campaign_id"],
-            stored["pending"],
-            frozenset(stored.get("audiences", ())),
-            tuple(stored.get("origins", ())),
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class AudienceSeen:
@@ -71,15 +46,6 @@ class AudienceSeen:
     event_time: EventTime
     value: Status
     rows: frozenset[str] = frozenset()
-
-    def to_json(self) -> dict[str, Any]:
-        """A form to store."""
-        return {**self.event_time.to_json(), "value": self.value.value, "rows": sorted(self.rows)}
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> AudienceSeen:
-        """Read what `to_json` made."""
-        return cls(EventTime.from_json(stored), Status(stored["value"]), frozenset(stored["rows"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,35 +128,27 @@ class PersonState:
 
     def to_json(self) -> dict[str, Any]:
         """A form to store, without empty parts."""
-        stored = {
-            "status": self.status and self.status.to_json(),
-            "fields": {
-                column: {**seen.event_time.to_json(), "value": seen.value, "sent": seen.sent}
-                for column, seen in self.fields.items()
-            },
-            "rows": {row_id: dict(values) for row_id, values in self.rows.items() if values},
-            "moved": self.moved and {**self.moved.event_time.to_json(), "to": self.moved.to},
-            "settled": self.settled and self.settled.to_json(),
-            "audiences": {list_id: seen.to_json() for list_id, seen in self.audiences.items()},
-        }
-        return {name: value for name, value in stored.items() if value}
+        return _flat(msgspec.to_builtins(self, order="deterministic"))
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any] | None) -> PersonState:
         """Read what `to_json` made; without an entry nothing is known."""
         if not stored:
             return cls()
-        status, moved, settled = (stored.get(name) for name in ("status", "moved", "settled"))
-        return cls(
-            status=StatusSeen.from_json(status) if status else None,
-            fields={
-                column: FieldSeen(EventTime.from_json(seen), seen["value"], seen["sent"])
-                for column, seen in stored.get("fields", {}).items()
-            },
-            rows=stored.get("rows", {}),
-            moved=Moved(EventTime.from_json(moved), moved["to"]) if moved else None,
-            settled=EventTime.from_json(settled) if settled else None,
-            audiences={
-                list_id: AudienceSeen.from_json(seen) for list_id, seen in stored.get("audiences", {}).items()
-            },
-        )
+        dated = {name: _dated(stored[name]) for name in ("status", "moved") if name in stored}
+        for name in ("fields", "audiences"):
+            dated[name] = {key: _dated(seen) for key, seen in stored.get(name, {}).items()}
+        return msgspec.convert({**stored, **dated}, cls)
+
+
+def _flat(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry without what is empty; the time of an event lies beside what was seen then."""
+    flat: dict[str, Any] = {}
+    for name, value in entry.items():
+        part = _flat(value) if isinstance(value, dict) else value
+        flat |= part if name == "event_time" else {} if part in (None, {}, [], ()) else {name: part}
+    return flat
+
+
+def _dated(seen: Mapping[str, Any]) -> dict[str, Any]:
+    return {"event_time": seen, **seen}

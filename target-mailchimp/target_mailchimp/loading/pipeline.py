@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from typing import Any
 
 from kinetic_mailchimp.audit import Decision, LedgerChanges, Run
@@ -17,6 +15,7 @@ from target_mailchimp.audience.directory import AudienceDirectory, require_audie
 from target_mailchimp.audit import decisions as report
 from target_mailchimp.audit.quality import Quality
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, read_record
+from target_mailchimp.loading.in_flight import InFlight
 from target_mailchimp.loading.routing import routed
 from target_mailchimp.planning.batch_planner import Planned, Planner
 from target_mailchimp.planning.membership import Membership
@@ -26,16 +25,6 @@ from target_mailchimp.writing.write_result import WriteResult
 from target_mailchimp.writing.writer import Writer
 
 SINGLES_PER_JOB = 10
-_JOBS_AHEAD = 2
-"""Jobs that are planned and wait, so that no connection waits for the next one to be planned."""
-
-
-@dataclass(frozen=True)
-class _Job:
-    """Writes that are on their way."""
-
-    writes: Sequence[Write]
-    keys: frozenset[str]
 
 
 class Loader:
@@ -64,9 +53,8 @@ class Loader:
         self._unfed: list[MemberRecord | InvalidRecord] = []
         self._unplanned: list[MemberRecord] = []
         self._pending: dict[str, list[Write]] = {}
-        self._in_flight: dict[Future[None], _Job] = {}
+        self._in_flight = InFlight(settings.concurrency)
         self._streams: set[str] = set()
-        self._pool = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="mailchimp")
 
     def expect(self, stream: str) -> None:
         """Prepare for the records of a stream."""
@@ -105,8 +93,7 @@ class Loader:
         """
         self._plan_all()
         self._submit_all()
-        while self._in_flight:
-            self._settle(wait(self._in_flight, return_when=FIRST_COMPLETED).done)
+        self._in_flight.finish()
         self._settings.check_failures(self._run)
 
     def complete(self, stream: str) -> None:
@@ -146,11 +133,9 @@ class Loader:
     def abandon(self, error: BaseException) -> None:
         """Record what was taken and not written as failed; the state does not pass it: it comes again."""
         pending = itertools.chain.from_iterable(self._pending.values())
-        undecided = [*self._unplanned, *(write.record for write in pending)]
-        for future, job in self._in_flight.items():
-            if future.cancel() or future.exception() is not None:
-                undecided += [write.record for write in job.writes]
-        self._unplanned, self._pending, self._in_flight = [], {}, {}
+        undone = itertools.chain(pending, self._in_flight.abandon())
+        undecided = [*self._unplanned, *(write.record for write in undone)]
+        self._unplanned, self._pending = [], {}
         with contextlib.suppress(ConnectorError):
             self._record_invalid()
             self._record([self._abandoned(record, error) for record in undecided])
@@ -161,7 +146,7 @@ class Loader:
 
     def close(self) -> None:
         """End the threads."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._in_flight.close()
 
     # Planning
 
@@ -242,12 +227,9 @@ class Loader:
                 self._submit(group, len(writes))
 
     def _submit(self, group: str, size: int) -> None:
-        while len(self._in_flight) >= self._settings.concurrency + _JOBS_AHEAD:
-            self._settle(wait(self._in_flight, return_when=FIRST_COMPLETED).done)
         writes = self._pending[group][:size]
+        self._in_flight.submit(self._carry_out, writes)
         del self._pending[group][:size]
-        job = _Job(writes, frozenset(key for write in writes for key in write.touches))
-        self._in_flight[self._pool.submit(self._carry_out, writes)] = job
 
     def _carry_out(self, writes: Sequence[Write]) -> None:
         """Write, then store the results; runs in a thread of the pool."""
@@ -283,15 +265,7 @@ class Loader:
         for group, writes in list(self._pending.items()):
             if any(not keys.isdisjoint(write.touches) for write in writes):
                 self._submit(group, len(writes))
-        racing = [future for future, job in self._in_flight.items() if not keys.isdisjoint(job.keys)]
-        self._settle(wait(racing).done)
-
-    def _settle(self, done: Iterable[Future[None]]) -> None:
-        for future in done:
-            error = future.exception()
-            if error is not None:
-                raise error
-            del self._in_flight[future]
+        self._in_flight.finish_those_about(keys)
 
 
 def _group_of(write: Write) -> str:
