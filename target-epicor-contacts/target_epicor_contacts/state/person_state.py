@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kinetic_mailchimp.audit.state.given_up import Corrected
+from kinetic_mailchimp.kit.parsing.email_address import email_key
+from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
+
 from target_epicor_contacts.contract.contact_update import Status
 from target_epicor_contacts.contract.event_order import Age, EventTime
 
@@ -101,10 +105,24 @@ class FieldSeen:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """The address was given up for another one."""
+    """The address was given up for another one.
+
+    Attributes:
+        audiences: Ids of those in which it was, where they are known: another one may still have it.
+    """
 
     event_time: EventTime
     to: str
+    audiences: frozenset[str] = frozenset()
+
+    def to_json(self) -> dict[str, Any]:
+        """A form to store."""
+        return {**self.event_time.to_json(), "to": self.to, "audiences": sorted(self.audiences)}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Moved:
+        """Read what `to_json` made."""
+        return cls(EventTime.from_json(stored), stored["to"], frozenset(stored.get("audiences", ())))
 
 
 @dataclass(frozen=True)
@@ -156,6 +174,13 @@ class PersonState:
         known = {column: seen for column, seen in before.fields.items() if column in columns}
         return replace(self, fields={**fields, **known})
 
+    def moved_by(self, corrected: Corrected | None) -> PersonState:
+        """This state with the move that target-mailchimp made, where the person made none."""
+        if corrected is None or self.moved:
+            return self
+        at = EventTime(parse_timestamp(corrected.at), None, "")
+        return replace(self, moved=Moved(at, email_key(corrected.address), frozenset({corrected.list_id})))
+
     def without_status(self) -> PersonState:
         """This state after an opt-out was withdrawn."""
         return replace(self, status=None)
@@ -169,7 +194,7 @@ class PersonState:
                 for column, seen in self.fields.items()
             },
             "rows": {row_id: dict(values) for row_id, values in self.rows.items() if values},
-            "moved": self.moved and {**self.moved.event_time.to_json(), "to": self.moved.to},
+            "moved": self.moved and self.moved.to_json(),
             "settled": self.settled and self.settled.to_json(),
             "audiences": {list_id: seen.to_json() for list_id, seen in self.audiences.items()},
         }
@@ -188,7 +213,7 @@ class PersonState:
                 for column, seen in stored.get("fields", {}).items()
             },
             rows=stored.get("rows", {}),
-            moved=Moved(EventTime.from_json(moved), moved["to"]) if moved else None,
+            moved=Moved.from_json(moved) if moved else None,
             settled=EventTime.from_json(settled) if settled else None,
             audiences={
                 list_id: AudienceSeen.from_json(seen) for list_id, seen in stored.get("audiences", {}).items()
