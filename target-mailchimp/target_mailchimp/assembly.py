@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cached_property, partial
 
 from kinetic_mailchimp.audit import AuditTrail, LedgerChanges, Run
+from kinetic_mailchimp.audit.dead_letters.dispatch import replayed_sources
 from kinetic_mailchimp.audit.plans.approved import ApprovedPlan
 from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
 from kinetic_mailchimp.kit.checks import Finding, clock_finding
@@ -83,6 +84,7 @@ class Assembly:
                 looks_at_all=settings.repair,
                 owned_tags=settings.owned_tags,
                 sums_purchases=settings.sums_purchases,
+                replayed=lambda: replayed_sources(trail, run.plugin),
             )
 
         if not (trial or settings.is_limited):

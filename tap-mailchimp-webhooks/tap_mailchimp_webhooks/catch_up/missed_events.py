@@ -24,6 +24,7 @@ from tap_mailchimp_webhooks.events.member_status import (
     ARCHIVED,
     CLEANED,
     EVENT_OF,
+    OPTED_IN_AT,
     SUBSCRIBED,
     UNSUBSCRIBED,
     member_data,
@@ -78,6 +79,22 @@ def missed_opt_out(member: Mapping[str, Any], list_id: str, known: Sequence[Stor
     return Missed(event_type, {**data, "merges": {}, **details})
 
 
+def missed_return(member: Mapping[str, Any], list_id: str, known: Sequence[StoredEvent]) -> Missed | None:
+    """The event that is missing for a subscribed member who opted in after the opt-out that is known last.
+
+    A return may have been told as a profile, which does not say so.
+    """
+    about_consent = [event for event in known if event.type != "profile"]
+    if status_after(about_consent) not in OPTED_OUT:
+        return None
+    left_at = about_consent[-1].claimed_at or about_consent[-1].occurred_at
+    if str(member.get(OPTED_IN_AT) or "") <= left_at:
+        return None
+    # It holds consent alone, as an opt-out that was missed does.
+    data = {**member_data(member, list_id), **consent_facts(member)}
+    return Missed("subscribe", {**data, "merges": {}})
+
+
 def missed_change(
     member: Mapping[str, Any],
     list_id: str,
@@ -104,8 +121,8 @@ def missed_change(
             "new_email": data["email"],
         }
         return [Missed("upemail", moved), Missed("profile", data)]
-    is_new = str(member.get("timestamp_opt") or "") > since if not known else status_after(known) in OPTED_OUT
-    if is_new:
+    is_new = str(member.get(OPTED_IN_AT) or "") > since if not known else status_after(known) in OPTED_OUT
+    if is_new or missed_return(member, list_id, known):
         return [Missed("subscribe", {**data, **consent_facts(member)})]
     told = (event.data.get("merges") for event in reversed(known))
     # A delivery that nobody signed may hold anything under this name.

@@ -21,12 +21,13 @@ from tap_mailchimp_webhooks.catch_up.missed_events import (
     from_catch_up,
     missed_change,
     missed_opt_out,
+    missed_return,
     not_before_last_event,
     superseded_by_webhook,
 )
 from tap_mailchimp_webhooks.catch_up.watermarks import Watermarks
 from tap_mailchimp_webhooks.events.event import rfc3339
-from tap_mailchimp_webhooks.events.member_status import SUBSCRIBED, member_data, time_in
+from tap_mailchimp_webhooks.events.member_status import OPTED_IN_AT, SUBSCRIBED, member_data, time_in
 from tap_mailchimp_webhooks.inbox.store import Inbox, StoredEvent
 
 logger = logging.getLogger(__name__)
@@ -117,11 +118,16 @@ class CatchUp:
                 failures.append(error)
         if failures:
             raise failures[0]
+        start = since or until - WITHOUT_BACKFILL
         if self._settings.all_changes:
-            start = since or until - WITHOUT_BACKFILL
             for mark, members in self._members(list_id, start, status=SUBSCRIBED):
                 found += self._store(audience.changes(members, mark, until, rfc3339(start)))
             self._note_contacts(list_id, start, until)
+        else:
+            for mark, members in self._members(
+                list_id, None, status=SUBSCRIBED, since_timestamp_opt=rfc3339(start)
+            ):
+                found += self._store(audience.returns(members, mark))
         # Of two clocks the one behind: a date in the future would hide every opt-out until then.
         now = self._now()
         self._watermarks.put(list_id, min([until, now, *audience.skipped_at]), now)
@@ -214,6 +220,20 @@ class _Audience:
                 explained, occurred_at = self._departures.explained(missed, member, _changed_at(member))
                 yield explained, not_before_last_event(events, occurred_at or until)
 
+    def returns(self, members: Sequence[Mapping[str, Any]], mark: int) -> Iterator[tuple[Missed, datetime]]:
+        """The missing events of members who opted in again after the opt-out that is known, with their times.
+
+        Args:
+            members: As Mailchimp lists those who opted in.
+            mark: The last sequence of the inbox before they were listed.
+        """
+        known = self._known(members)
+        for member in members:
+            events = known.get(member["email_address"], ())
+            missed, opted_in_at = missed_return(member, self._list_id, events), time_in(member, OPTED_IN_AT)
+            if missed and opted_in_at and not self._skip(member, events, mark):
+                yield missed, opted_in_at
+
     def changes(
         self, members: Sequence[Mapping[str, Any]], mark: int, until: datetime, since: str
     ) -> Iterator[tuple[Missed, datetime]]:
@@ -259,7 +279,7 @@ def reason_of(error: Exception) -> str:
 
 def _in_utc(member: Mapping[str, Any]) -> dict[str, Any]:
     """A member whose times compare with those of events; one that is not a time is left out."""
-    times = {name: time_in(member, name) for name in ("last_changed", "timestamp_opt")}
+    times = {name: time_in(member, name) for name in ("last_changed", OPTED_IN_AT)}
     return {**member, **{name: rfc3339(time) if time else "" for name, time in times.items()}}
 
 

@@ -14,6 +14,8 @@ SUBSCRIBED = "subscribed"
 UNSUBSCRIBED = "unsubscribed"
 CLEANED = "cleaned"
 ARCHIVED = "archived"
+OPTED_IN_AT = "timestamp_opt"
+"""The attribute that tells when a member opted in last."""
 
 EVENT_OF: Mapping[str, tuple[str, Mapping[str, str]]] = {
     UNSUBSCRIBED: ("unsubscribe", {"action": "unsub", "reason": "manual"}),

@@ -7,6 +7,7 @@ subscription takes back a flag, and a changed address or profile overwrites what
 from __future__ import annotations
 
 import logging
+import operator
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -46,7 +47,7 @@ MOST_CHANGES = 5
 LONGEST_WAIT = timedelta(days=7)
 """An event waits for Mailchimp's answer for so long; then it is refuted."""
 
-FIELDS = ("id", "email_address", "web_id", "status", "merge_fields", "last_changed")
+FIELDS = ("id", "email_address", "unique_email_id", "web_id", "status", "merge_fields", "last_changed")
 
 Members = dict[str, Mapping[str, Any] | None]
 """By lower-cased address: the member, None for nobody; none while Mailchimp does not answer."""
@@ -93,33 +94,46 @@ class Confirmer:
         return ready
 
     def _judge(self, list_id: str, some: Sequence[StoredEvent]) -> dict[int, StoredEvent]:
-        final = self._final_addresses(list_id, some)
+        final, changes = self._final_changes(list_id, some)
         subjects = {event.sequence: email_key(str(subject_of(event.type, event.data))) for event in some}
-        members = self._members(list_id, [*subjects.values(), *final.values()], some)
+        addresses = {sequence: _new_key(last) for sequence, last in final.items()}
+        members = self._members(list_id, [*subjects.values(), *addresses.values()], some)
         known = self._inbox.about(list_id, [subjects[sequence] for sequence in final])
         judged: dict[int, StoredEvent] = {}
         for event in some:
             subject = subjects[event.sequence]
-            if not {subject, final.get(event.sequence, subject)} <= members.keys():
+            if not {subject, addresses.get(event.sequence, subject)} <= members.keys():
                 continue
             member = members[subject]
             if event.type == "upemail":
-                moved = members[final[event.sequence]]
+                last, moved = final[event.sequence], members[addresses[event.sequence]]
                 web_ids = _web_ids(known.get(subject, ()), event)
-                judged[event.sequence] = _with(event, is_true=is_moved(member, moved, web_ids))
+                is_taken = _led_to(last, moved) and any(
+                    _has_taken(change, subject, event) and _led_to(change, member) for change in changes
+                )
+                is_true = is_moved(member, moved, web_ids, is_taken=is_taken)
+                judged[event.sequence] = _with(event, is_true=is_true)
             else:
                 judged[event.sequence] = _as_shown(event, member, list_id)
         return judged
 
-    def _final_addresses(self, list_id: str, some: Iterable[StoredEvent]) -> dict[int, str]:
-        """The address that each change led to in the end, since a person may have changed it again."""
+    def _final_changes(
+        self, list_id: str, some: Iterable[StoredEvent]
+    ) -> tuple[dict[int, StoredEvent], list[StoredEvent]]:
+        """The change that each one led to in the end, since a person may have changed the address again.
+
+        Returns:
+            The last one by sequence, and all changes that were looked at.
+        """
         last = {event.sequence: event for event in some if event.type == "upemail"}
+        looked_at = dict(last)
         for _ in range(MOST_CHANGES if last else 0):
             about = self._inbox.about(list_id, {_new_key(event) for event in last.values()} - {""})
             for sequence, event in last.items():
-                changes = (one for one in about.get(_new_key(event), ()) if one.type == "upemail")
+                changes = [one for one in about.get(_new_key(event), ()) if one.type == "upemail"]
+                looked_at |= {one.sequence: one for one in changes}
                 last[sequence] = next((one for one in changes if _is_later(one, event)), event)
-        return {sequence: _new_key(event) for sequence, event in last.items()}
+        return last, list(looked_at.values())
 
     def _members(self, list_id: str, addresses: Iterable[str], some: Sequence[StoredEvent]) -> Members:
         missing = {email_key(address): address for address in addresses if address}
@@ -159,13 +173,40 @@ def needs_confirmation(event: StoredEvent) -> bool:
     return event.origin == WEBHOOK and not event.is_signed and event.type in TYPES
 
 
-def is_moved(former: Mapping[str, Any] | None, moved: Mapping[str, Any] | None, web_ids: set[str]) -> bool:
-    """True if a member is under its new address and under no other, as far as is known the same contact."""
+def is_moved(
+    former: Mapping[str, Any] | None,
+    moved: Mapping[str, Any] | None,
+    web_ids: set[str],
+    *,
+    is_taken: bool = False,
+) -> bool:
+    """True if a member is under its new address and under no other, as far as is known the same contact.
+
+    Args:
+        former: The member with the address before.
+        moved: The one with the address that it led to.
+        web_ids: The numbers of the contact, as far as they are known from before.
+        is_taken: Whether another contact is known to have taken the address before since, as in a swap.
+    """
     if moved is None or moved.get("status") == ARCHIVED:
         return False
-    if former is not None and former.get("status") != ARCHIVED:
+    if former is not None and former.get("status") != ARCHIVED and not is_taken:
+        return False
+    if former is not None and is_taken and str(former.get("web_id")) in {*web_ids, str(moved.get("web_id"))}:
         return False
     return not web_ids or str(moved.get("web_id")) in web_ids
+
+
+def _has_taken(change: StoredEvent, address: str, event: StoredEvent) -> bool:
+    """True if a change led to the address that another one left, soon after it."""
+    received = (parse_timestamp(one.received_at) for one in (change, event))
+    return _new_key(change) == address and _is_later(change, event) and abs(operator.sub(*received)) <= LATELY
+
+
+def _led_to(change: StoredEvent, member: Mapping[str, Any] | None) -> bool:
+    """True if a change names Mailchimp's id of the address that a member has: who makes one up knows none."""
+    new_id = text_of(change.data, "new_id")
+    return bool(new_id and member and member.get("unique_email_id") == new_id)
 
 
 def _new_key(event: StoredEvent) -> str:

@@ -155,7 +155,7 @@ class EventProcessor:
 
     def _take(self, handed_over: Sequence[HandedOver], stopped: ConnectorError | None) -> Outcome:
         updates = [given.update for given in handed_over]
-        origins = {given.handover.origin for given in handed_over} - {""}
+        origins = {row for given in handed_over for row in given.handover.rows}
         stored = self._dependencies.trail.ledger(FLAGS_NAMESPACE).items() if origins else ()
         carried = {
             name: flag

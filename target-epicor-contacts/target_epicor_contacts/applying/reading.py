@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState, read_flags, still_set
-from kinetic_mailchimp.audit.state.people import PEOPLE_NAMESPACE
+from kinetic_mailchimp.audit.state.people import CORRECTED_NAMESPACE, PEOPLE_NAMESPACE, corrected_to
 
 from target_epicor_contacts.audit.ledger_changes import PersonStates
 from target_epicor_contacts.contract.contact_update import ContactUpdate
@@ -27,6 +27,7 @@ class BatchReader:
         self._finder = finder
         self._rules = rules
         self._ledger = trail.ledger(PEOPLE_NAMESPACE)
+        self._corrected = trail.ledger(CORRECTED_NAMESPACE)
 
     def person_states(self, updates: Iterable[ContactUpdate]) -> dict[str, PersonState]:
         """The states of the people of a batch, and of the addresses they have moved on to."""
@@ -37,8 +38,10 @@ class BatchReader:
         wanted = set(addresses)
         found: dict[str, PersonState] = {}
         while wanted:
-            stored = self._ledger.get_many(wanted)
-            found |= {key: PersonState.from_json(stored.get(key)) for key in wanted}
+            stored, corrected = self._ledger.get_many(wanted), corrected_to(self._corrected, wanted)
+            found |= {
+                key: PersonState.from_json(stored.get(key)).moved_by(corrected.get(key)) for key in wanted
+            }
             later = {state.moved.to for state in found.values() if state.moved}
             wanted = later - found.keys()
         return found
@@ -50,7 +53,7 @@ class BatchReader:
             for update in updates
             for key in (update.key, update.new_key)
             if key
-            for address in (key, resolve(key, update.event_time, states))
+            for address in (key, resolve(key, update.event_time, states, update.list_id))
         }
         # An opt-out must not rest on the row of a minute ago.
         fresh = {update.key for update in updates if update.status and self._rules.opts_out(update.status)}

@@ -41,7 +41,7 @@ class HandedOver:
 
 def read_handover(row: str, handover: Handover) -> HandedOver:
     """A handover as a contact update."""
-    status = Status.SUBSCRIBED.value if not handover.origin else None
+    status = Status.SUBSCRIBED.value if not handover.rows else None
     if handover.action is HandoverAction.FLAG:
         status = handover.status or Status.UNSUBSCRIBED.value
     record = {
@@ -136,14 +136,14 @@ def _adopt(
     working: WorkingCopy, event: EventPlan, given: HandedOver, row_id: str | None, gone: Collection[str]
 ) -> None:
     """Take a flag for ours, which a row has that came in the place of another one."""
-    key, origin = given.update.key, given.handover.origin
+    key = given.update.key
     matches = {name: kind for name, kind in working.match(key).items() if name == row_id}
-    is_ours = origin in gone and origin in working.flags and given.row not in working.flags
-    if not (is_ours and any(map(working.is_flagged, matches))):
+    ours = sorted(given.handover.rows & working.flags.keys() & set(gone))
+    if given.row in working.flags or not (ours and any(map(working.is_flagged, matches))):
         event.ignored = FLAG_OF_REP
         return
     event.matched, event.reason = tuple(matches), COPY_OF_OURS
-    working.flags[given.row] = working.flags.pop(origin)
+    working.flags[given.row] = working.flags.pop(ours[0])
     known = working.state(key).status
     if known and known.value is Status.SUBSCRIBED:
         write_status(working, event, matches, known)

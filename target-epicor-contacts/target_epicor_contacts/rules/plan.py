@@ -85,7 +85,9 @@ def _when(event: EventPlan) -> tuple[Any, ...]:
 
 def _apply(working: WorkingCopy, event: EventPlan) -> None:
     event.update = update = _without_old_echo(working, _with_return(working, event.update))
-    event.person = resolve(update.key, update.event_time, working.states)
+    # A bounce stays with its address.
+    list_id = None if update.status is Status.CLEANED else update.list_id
+    event.person = resolve(update.key, update.event_time, working.states, list_id)
     # A person who has moved on may have left rows behind, such as one whose move Epicor refused.
     matches = {**working.match(update.key), **working.match(event.person)}
     matches = apply_move(working, event, matches)

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
+from kinetic_mailchimp.audit.state.people import Corrected
+from kinetic_mailchimp.kit.parsing.email_address import email_key
+from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
 
 from target_epicor_contacts.contract.contact_update import Status
 from target_epicor_contacts.contract.event_order import Age, EventTime
@@ -67,10 +70,15 @@ class FieldSeen:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """The address was given up for another one."""
+    """The address was given up for another one.
+
+    Attributes:
+        audiences: Ids of those in which it was, where they are known: another one may still have it.
+    """
 
     event_time: EventTime
     to: str
+    audiences: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -121,6 +129,13 @@ class PersonState:
         fields = {column: seen for column, seen in self.fields.items() if column not in columns}
         known = {column: seen for column, seen in before.fields.items() if column in columns}
         return replace(self, fields={**fields, **known})
+
+    def moved_by(self, corrected: Corrected | None) -> PersonState:
+        """This state with the move that target-mailchimp made, where the person made none."""
+        if corrected is None or self.moved:
+            return self
+        at = EventTime(parse_timestamp(corrected.at), "")
+        return replace(self, moved=Moved(at, email_key(corrected.address), frozenset({corrected.list_id})))
 
     def without_status(self) -> PersonState:
         """This state after an opt-out was withdrawn."""

@@ -97,10 +97,14 @@ def seen_member(
     if state is None:
         tags = with_seen_tags({}, now.sent.get("tags", ()), owned_tags)
         return replace(now, sent=tags, shown=_edits(now.sent, {}))
-    sent = state.sent
+    sent, rows = state.sent, state.rows
     if state.contact_id and now.contact_id and state.contact_id != now.contact_id:
         # Another contact under the address: both sides never agreed about it.
         sent = {}
+        rows = {
+            source: replace(row, contact_id=row.contact_id or state.contact_id)
+            for source, row in rows.items()
+        }
     elif state.sending:
         # The answer to this write was not stored: values that Mailchimp shows, it took.
         taken = {name: value for name, value in state.sending.items() if is_same(now.sent.get(name), value)}
@@ -113,6 +117,7 @@ def seen_member(
         contact_id=now.contact_id,
         own_id=now.own_id,
         sent=sent,
+        rows=rows,
         shown=shown,
         sending={},
         changed_at=now.changed_at,

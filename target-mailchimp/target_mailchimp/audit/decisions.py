@@ -9,6 +9,8 @@ from kinetic_mailchimp.audit import Action, Decision, Drift
 from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE
 from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
 from kinetic_mailchimp.audit.state.member_state import MemberState
+from kinetic_mailchimp.audit.state.people import CORRECTED_NAMESPACE, Corrected
+from kinetic_mailchimp.kit.parsing.email_address import email_key
 from msgspec.structs import replace
 
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, rep_in
@@ -168,7 +170,9 @@ def ledger_changes(membership: Membership, results: Iterable[WriteResult | NoWri
             membership.left_namespace,
             membership.due_namespace,
             membership.statements_namespace,
+            membership.refused_namespace,
             HANDOVER_NAMESPACE,
+            CORRECTED_NAMESPACE,
         )
     }
     for result in results:
@@ -177,6 +181,8 @@ def ledger_changes(membership: Membership, results: Iterable[WriteResult | NoWri
             changes[membership.statements_namespace][result.record.member] = None
         if result.handovers:
             changes[HANDOVER_NAMESPACE].update(result.handovers)
+        if isinstance(result, WriteResult) and (refused := result.refused):
+            changes[membership.refused_namespace][result.record.source] = refused
         if isinstance(result, WriteResult) and result.write.reason == RESTORED:
             # Tried once: what fails is tried again after another edit.
             changes[membership.edited_namespace][result.record.member] = None
@@ -184,6 +190,8 @@ def ledger_changes(membership: Membership, results: Iterable[WriteResult | NoWri
             _note_left(changes, membership, result.record.member, after)
         else:
             _note_member(changes, membership, result)
+        if isinstance(result, WriteResult) and result.action is Action.MOVED:
+            _note_correction(changes, result)
     return changes
 
 
@@ -217,6 +225,17 @@ def _note_member(changes: LedgerChanges, membership: Membership, result: WriteRe
         if membership.sums_purchases and not (after.rows.keys() <= known and not result.detached):
             states = (after, *(other.state for other in result.detached))
             changes[membership.due_namespace] |= due_at_once(row for state in states for row in state.rows)
+
+
+def _note_correction(changes: LedgerChanges, result: WriteResult) -> None:
+    """Note the address that a member had before: in another audience, the person may still have it."""
+    after = result.after
+    if result.write.former and after and after.changed_at:
+        address, list_id = result.record.address, result.write.audience.id
+        changes[CORRECTED_NAMESPACE] |= {
+            email_key(result.write.former.state.address): Corrected(address, list_id, after.changed_at),
+            email_key(address): None,
+        }
 
 
 def _note_left(changes: LedgerChanges, membership: Membership, member: str, state: MemberState) -> None:

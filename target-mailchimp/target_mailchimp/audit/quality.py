@@ -14,6 +14,7 @@ from target_mailchimp.audit.decisions import ledger_changes
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, rep_in
 from target_mailchimp.planning.membership import Membership, sources_namespace
 from target_mailchimp.rules.plan import NoWrite
+from target_mailchimp.rules.refusal import REFUSED_BEFORE
 from target_mailchimp.settings import LoadSettings
 from target_mailchimp.writing.write_result import WriteResult
 
@@ -66,8 +67,8 @@ class Quality:
         rows: list[RowVerdict] = []
         for result in results:
             kind = _ADDRESS_FLAWS.get(result.reason)
-            if kind is None and result.action.is_failure:
-                continue  # says nothing about the row
+            if result.reason == REFUSED_BEFORE or (kind is None and result.action.is_failure):
+                continue  # says nothing new about the row
             if kind is None and result.action is Action.REFUSED:
                 kind = Flaw.REFUSED
             for row in result.record.rows:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kinetic_mailchimp.audit import Action
+from kinetic_mailchimp.audit.state.flag_state import FlagCause
 from kinetic_mailchimp.audit.state.handover import Handover
 from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, GONE, MemberState, is_before
 from kinetic_mailchimp.kit.parsing.email_address import email_key
@@ -19,6 +20,7 @@ from target_mailchimp.planning.former_members import (
     follow_contacts,
     formers_of,
     free_addresses,
+    left_behind,
     taken_over,
     with_baseline,
     without,
@@ -33,16 +35,13 @@ from target_mailchimp.rules.hand_over import (
     is_lost,
     lost_flag,
 )
-from target_mailchimp.rules.plan import FORMER_OPTED_OUT, LEFT_BEHIND, Former, NoWrite, Write
+from target_mailchimp.rules.plan import FORMER_OPTED_OUT, Former, NoWrite, Write
+from target_mailchimp.rules.refusal import unless_refused
 from target_mailchimp.rules.suppression import plan_suppression
 from target_mailchimp.settings import LoadSettings
 
 FORMER_OPTED_OUT_DETAIL = (
     "The person opted out, or left, under a former address, and is not subscribed under a new one."
-)
-LEFT_BEHIND_DETAIL = (
-    "The row has another address now, which is a member of its own. "
-    "This member stays, without a row; an opt-out of the row reaches it."
 )
 
 
@@ -115,7 +114,8 @@ class Planner:
             record.member for record in winners if record.by_person and states[record.member]
         )
         self._out_elsewhere = membership.out_elsewhere(
-            (record.address for record in winners), everywhere=not self._settings.opt_outs_count_in
+            {*(record.address for record in winners), *(state.address for state in states.values() if state)},
+            everywhere=not self._settings.opt_outs_count_in,
         )
         winners = self._with_flags(winners, states, member_of)
         if said := membership.statements(record.member for record in winners):
@@ -140,8 +140,10 @@ class Planner:
             )
             for record in winners
         ]
+        refused = membership.refused_before(entry.record.source for entry in entries)
+        entries = [unless_refused(entry, refused.get(entry.record.source)) for entry in entries]
         extra: list[NoWrite | Write] = [
-            *self._left_behind(entries),
+            *left_behind(entries),
             *self._lowered_too(winners, states),
         ]
         return Planned(merged, [*entries, *extra], states, len(extra))
@@ -151,17 +153,6 @@ class Planner:
     ) -> None:
         self._membership.note(moved)
         states.update((member, state) for member, state in moved.items() if member in states)
-
-    def _left_behind(self, entries: Sequence[NoWrite | Write]) -> list[NoWrite]:
-        """The members without a row, because the new address of their row is a member of its own."""
-        return [
-            NoWrite(
-                as_of(entry.record, left), Action.SKIPPED, LEFT_BEHIND, LEFT_BEHIND_DETAIL, after=left.state
-            )
-            for entry in entries
-            for left in entry.detached
-            if not left.state.left_by.isdisjoint(row.source for row in entry.record.rows)
-        ]
 
     def _lowered_too(
         self, records: Sequence[MemberRecord], states: dict[str, MemberState | None]
@@ -233,7 +224,8 @@ class Planner:
             after_leaving(former, sources, here) for former in formers if former.member not in wanted
         )
         if here is not None or not formers:
-            brings = here is not None and brings_opt_out(record, here, (former.state for former in formers))
+            before = [former.state for former in formers if not former.is_another]
+            brings = here is not None and brings_opt_out(record, here, before)
             planned = self._plan_here(record, with_baseline(here, formers), brings=brings)
             return replace(planned, detached=left) if left else planned
         # A bounce stays with the address: the corrected one is a new wish.
@@ -273,6 +265,9 @@ class Planner:
                 planned = replace(planned, reason="flag_of_former_opt_out")
         found = flags_to_adopt(record, state, self._audience.id)
         elsewhere = self._out_elsewhere.get(email_key(record.address))
+        if elsewhere is None and isinstance(planned, Write) and (former := planned.former):
+            elsewhere = self._out_elsewhere.get(email_key(former.state.address))
+            elsewhere = None if elsewhere and elsewhere.cause is FlagCause.BOUNCE else elsewhere
         found |= flags_to_write(record, after, self._audience.id, elsewhere)
         return replace(planned, handovers={**found, **planned.handovers}) if found else planned
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from kinetic_mailchimp.audit import Action
 from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState
 from msgspec.structs import replace
 
 from target_mailchimp.audience.api_member import carried_over
 from target_mailchimp.contract.member_record import MemberRecord
-from target_mailchimp.rules.plan import Former
+from target_mailchimp.rules.plan import LEFT_BEHIND, Former, NoWrite, Write
 
+_LEFT_BEHIND = (
+    "The row has another address now, which is a member of its own. "
+    "This member stays, without a row; an opt-out of the row reaches it."
+)
 States = Mapping[str, MemberState | None]
 """Members by subscriber hash; None for a person who is not one."""
 
@@ -18,14 +23,17 @@ States = Mapping[str, MemberState | None]
 def formers_of(record: MemberRecord, states: States, member_of: Mapping[str, str]) -> list[Former]:
     """The members that the rows of a record had under other addresses, once each."""
     found: dict[str, Former] = {}
+    here = states[record.member]
     for row in record.rows:
         member = member_of.get(row.source, record.member)
         state = states.get(member)
         if member == record.member or state is None:
             continue
         # One who opted out counts until the row has a member of its own, also if another row keeps it there.
-        if row.source in state.rows or state.opted_out:
-            found[member] = Former(member, state)
+        known = state.rows.get(row.source)
+        if known or state.opted_out:
+            is_another = bool(known and known.contact_id and here and known.contact_id == here.contact_id)
+            found[member] = Former(member, state, is_another)
     return list(found.values())
 
 
@@ -49,7 +57,12 @@ def follow_contacts(
         sources = [row.source for row in record.rows if row.source]
         for former in formers_of(record, states, member_of):
             here = moved.get(record.member, states[record.member])
-            if here and _has_moved(former.state, here) and not without(former.state, sources).rows:
+            if (
+                here
+                and not former.is_another
+                and _has_moved(former.state, here)
+                and not without(former.state, sources).rows
+            ):
                 moved |= {record.member: with_baseline(here, [former]), former.member: None}
     return moved
 
@@ -84,10 +97,20 @@ def free_addresses(given_up: Mapping[str, str], states: States) -> dict[str, Mem
 def after_leaving(former: Former, sources: frozenset[str], here: MemberState | None) -> Former:
     """A member without the rows that left it; where they went to another member, it knows them."""
     state = without(former.state, sources)
-    same = here is not None and is_same_contact(state, here)
+    same = former.is_another or (here is not None and is_same_contact(state, here))
     if here is not None and not (same or state.rows) and state.status in CONSENTING_STATUSES:
         state = replace(state, left_by=state.left_by | sources)
-    return Former(former.member, state)
+    return replace(former, state=state)
+
+
+def left_behind(entries: Iterable[NoWrite | Write]) -> list[NoWrite]:
+    """The members without a row, because the new address of their row is a member of its own."""
+    return [
+        NoWrite(as_of(entry.record, left), Action.SKIPPED, LEFT_BEHIND, _LEFT_BEHIND, after=left.state)
+        for entry in entries
+        for left in entry.detached
+        if not left.state.left_by.isdisjoint(row.source for row in entry.record.rows)
+    ]
 
 
 def as_of(record: MemberRecord, member: Former) -> MemberRecord:

@@ -16,7 +16,6 @@ from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE, Handover,
 from kinetic_mailchimp.audit.state.ledger import Ledger
 from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace, read_members
 from kinetic_mailchimp.audit.state.people import PEOPLE_NAMESPACE, given_up_for, opted_out_elsewhere
-from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.kit.parsing.email_address import email_key
 from kinetic_mailchimp.mailchimp import MailchimpClient, member_key, subscriber_hash
 from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE
@@ -32,7 +31,9 @@ from target_mailchimp.audience.audience import MERGE_FIELD, Audience
 from target_mailchimp.audience.tags import tags_to_restore
 from target_mailchimp.contract.member_record import MemberRecord, read_record
 from target_mailchimp.planning.purchases import due_namespace
+from target_mailchimp.planning.returns import returned_at
 from target_mailchimp.rules.hand_over import lost_flag
+from target_mailchimp.rules.refusal import RefusedWrite, read_refused_write
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class Membership:
         looks_at_all: Whether every member is looked at, and what Mailchimp once refused may be sent again.
         owned_tags: The tags that no one else sets or takes away.
         sums_purchases: Whether new members are told what they bought.
+        replayed: Finds the source rows whose dead letters are on their way again.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Membership:
         looks_at_all: bool = False,
         owned_tags: Collection[str] = (),
         sums_purchases: bool = False,
+        replayed: Callable[[], Collection[str]] = frozenset,
     ) -> None:
         prefix = f"target-mailchimp/{list_id}"
         self.members_namespace = members_namespace(list_id)
@@ -77,6 +80,7 @@ class Membership:
         self.edited_namespace = f"{prefix}/edited"
         self.left_namespace = f"{prefix}/left"
         self.statements_namespace = f"{prefix}/statements"
+        self.refused_namespace = f"{prefix}/refused"
         self._audience_namespace = f"{prefix}/audience"
         self._client = client
         self._save = save
@@ -95,10 +99,13 @@ class Membership:
         self._handovers = ledger(HANDOVER_NAMESPACE)
         self._left = ledger(self.left_namespace)
         self._statements = ledger(self.statements_namespace)
+        self._refused = ledger(self.refused_namespace)
+        self._replayed = replayed
         self._people = ledger(PEOPLE_NAMESPACE)
         self._archived: set[str] | None = None
         self._archived_now: set[str] = set()
         self._has_statements = False
+        self._has_refused = False
 
     def prepare(self, audience: Audience) -> None:
         """Learn what changed in Mailchimp: nothing that is read afterwards is older than the run."""
@@ -107,6 +114,7 @@ class Membership:
         )
         self._list()
         self._has_statements = self._statements.count() > 0
+        self._has_refused = not self._looks_at_all and self._refused.count() > 0
 
     def states(self, members: Iterable[str]) -> dict[str, MemberState]:
         """The states that the ledger has, by subscriber hash, with what the other direction learned."""
@@ -211,25 +219,16 @@ class Membership:
         self._archived_now.update(members)
 
     def returned_at(self, member: str, own_id: str) -> str:
-        """When a person came back who once unsubscribed by their own act: Mailchimp's history remembers it.
+        """When a person came back who once unsubscribed by their own act: see `returns.returned_at`."""
+        return returned_at(self._client, self._list_id, own_id or member)
 
-        Asked where the audit database is lost, or the member is new to it; empty where nothing shows it.
-
-        Args:
-            member: The subscriber hash.
-            own_id: The id by which the API knows the member, where that is another one.
-        """
-        path = f"lists/{self._list_id}/members/{own_id or member}/activity-feed"
-        try:
-            feed = self._client.get(path, activity_filters="unsub", count=LARGEST_PAGE).get("activity") or ()
-            if all(line.get("is_admin_unsubscribed", True) for line in feed):
-                return ""
-            shown = self._client.member(self._list_id, own_id or member, fields=("timestamp_opt",))
-        except DataError as error:
-            # A doubt keeps the opt-out.
-            logger.warning("The history of a member cannot be read: %s", error)
-            return ""
-        return str(shown.get("timestamp_opt") or "")
+    def refused_before(self, sources: Iterable[str]) -> dict[str, RefusedWrite]:
+        """The last write of each source row that Mailchimp refused, unless its dead letter is in flight."""
+        found = self._refused.get_many(sources, read_refused_write) if self._has_refused else {}
+        if not found:
+            return found
+        again = self._replayed()
+        return {source: refused for source, refused in found.items() if source not in again}
 
     def edited(self) -> Iterator[dict[str, MemberState]]:
         """Members that were edited in Mailchimp where the source owns the field, in pages."""

@@ -98,9 +98,9 @@ def flags_to_adopt(record: MemberRecord, member: MemberState | None, list_id: st
     for row in record.rows:
         before = [source for source in known if source.partition("/")[0] == row.stream]
         if row.source_key and row.wished_out and before and row.source not in before:
-            origin = before[0].partition("/")[2]
+            rows = tuple(source.partition("/")[2] for source in before)
             found[row.source_key] = Handover(
-                row.address, HandoverAction.ADOPT, origin=origin, list_id=list_id
+                row.address, HandoverAction.ADOPT, list_id=list_id, instead_of=rows
             )
     return found
 

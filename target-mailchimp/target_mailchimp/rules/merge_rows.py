@@ -187,7 +187,8 @@ def source_row_of(row: MemberRecord, before: SourceRow | None) -> SourceRow:
     tags = before.tags if before and row.tags is None else row.tags
     if tags is not None:
         tags = tuple(tag for tag in tags if len(tag) <= LONGEST_TAG)
-    return SourceRow(row.active, row.wished_out, updated_on, digest, tags)
+    contact_id = before.contact_id if before else ""
+    return SourceRow(row.active, row.wished_out, updated_on, digest, tags, contact_id)
 
 
 def _is_same(refused: RefusedValue, name: str, changed: Mapping[str, Any], audience: Audience) -> bool:

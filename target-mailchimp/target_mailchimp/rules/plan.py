@@ -31,10 +31,15 @@ LEFT_BEHIND = "left_behind"
 
 
 class Former(msgspec.Struct, frozen=True):
-    """A member that a source row had under another address."""
+    """A member that a source row had under another address.
+
+    Attributes:
+        is_another: Whether the address is another contact's by now, and the row's contact has the new one.
+    """
 
     member: str
     state: MemberState
+    is_another: bool = False
 
     @property
     def path(self) -> str:

@@ -18,6 +18,7 @@ from target_mailchimp.audience.api_member import is_by_program, own_id
 from target_mailchimp.audience.member_values import describe_left_out
 from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.rules.plan import Former, Write
+from target_mailchimp.rules.refusal import RefusedWrite, refused_write
 from target_mailchimp.writing.acceptance import is_not_lowered, named_values, without_unstored
 
 NO_LONGER_A_MEMBER = "no_longer_a_member"
@@ -102,6 +103,14 @@ class WriteResult(msgspec.Struct, frozen=True):
         contact_id = str(self.member.get("contact_id") or after.contact_id)
         known = own_id(self.member) if "email_address" in self.member else after.own_id
         return replace(after, status=status, contact_id=contact_id, own_id=known, changed_at=at)
+
+    @property
+    def refused(self) -> RefusedWrite | None:
+        """The write to remember as refused; None after any other result."""
+        is_refused = self.action in {Action.FAILED, Action.REFUSED} and self.after is None
+        if not is_refused or self.reason == Refusal.UNCONFIRMED:
+            return None
+        return refused_write(self.write, self.reason)
 
     @property
     def _gone(self) -> MemberState | None:

@@ -77,6 +77,18 @@ def waiting(
         return [DeadLetter(EntryNote(*row[:3]), *row[3:]) for row in connection.execute(query)]
 
 
+def replayed_sources(trail: AuditTrail, plugin: str) -> set[str]:
+    """The source rows of a target whose dead letters are in flight: stream and key.
+
+    Args:
+        trail: Where they are.
+        plugin: The target.
+    """
+    return {
+        f"{letter.stream}/{letter.source_key}" for letter in waiting(trail, state=IN_FLIGHT, plugin=plugin)
+    }
+
+
 def dispatch(trail: AuditTrail, run: Run, letters: Sequence[DeadLetter], output: TextIO) -> None:
     """Write dead letters as Singer SCHEMA and RECORD messages, each one once.
 

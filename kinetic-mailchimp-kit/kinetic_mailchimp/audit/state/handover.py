@@ -21,7 +21,7 @@ class HandoverAction(StrEnum):
     FLAG = "flag"
     CLEAR = "clear"
     ADOPT = "adopt"
-    """Nothing is written: the flag is a copy of ours, if the row in `origin` is gone."""
+    """Nothing is written: the flag is a copy of ours, if a row in `instead_of` had it and is gone."""
 
 
 class Handover(LedgerValue, frozen=True):
@@ -31,9 +31,9 @@ class Handover(LedgerValue, frozen=True):
         address: The address of the row, as the record has it.
         status: For `flag`, the member's status: `unsubscribed`, `complaint` or `cleaned`.
         origin: For a cause `rep`, the row on which the rep set the flag. In a `clear`, every flag with this
-            origin falls, and the row's own is not touched; without an origin, the row's own flag falls. For
-            `adopt`, a row that this one may have come in place of.
+            origin falls, and the row's own is not touched; without an origin, the row's own flag falls.
         at: The time of the opt-out by Mailchimp's clock, where it is known.
+        instead_of: For `adopt`, the rows that this one may have come in place of.
     """
 
     address: str
@@ -43,6 +43,12 @@ class Handover(LedgerValue, frozen=True):
     origin: str = ""
     list_id: str = ""
     at: str = ""
+    instead_of: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> frozenset[str]:
+        """The other rows that it is about."""
+        return frozenset({self.origin, *self.instead_of} - {""})
 
 
 def read_handovers(ledger: Ledger) -> dict[str, Handover]:

@@ -25,7 +25,10 @@ CONSENTING_STATUSES: Final = frozenset({"subscribed", "pending", "transactional"
 """Statuses that an opt-out at the source lowers; every other status is kept."""
 
 
-class SourceRow(LedgerValue, frozen=True, rename={"opted_out": "out", "updated_on": "at", "digest": "of"}):
+_SHORT_OF_ROW: Final = {"opted_out": "out", "updated_on": "at", "digest": "of", "contact_id": "contact"}
+
+
+class SourceRow(LedgerValue, frozen=True, rename=_SHORT_OF_ROW):
     """A source row with the member's address.
 
     Attributes:
@@ -33,6 +36,7 @@ class SourceRow(LedgerValue, frozen=True, rename={"opted_out": "out", "updated_o
         updated_on: When the row's values changed, as the source writes it: a revision or a timestamp.
         digest: Of these values: a row that is merely touched, as by our flag, gets no newer.
         tags: The tags that it names; None where it says nothing about tags.
+        contact_id: The contact that the row came to, where another one has the address by now.
     """
 
     active: bool = True
@@ -40,6 +44,7 @@ class SourceRow(LedgerValue, frozen=True, rename={"opted_out": "out", "updated_o
     updated_on: str = ""
     digest: int = 0
     tags: tuple[str, ...] | None = None
+    contact_id: str = ""
 
 
 class RefusedValue(LedgerValue, frozen=True, rename={"signature": "field"}):

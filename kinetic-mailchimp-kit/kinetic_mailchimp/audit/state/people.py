@@ -1,20 +1,47 @@
-"""People as target-epicor-contacts knows them, as far as target-mailchimp reads it."""
+"""People as one target knows them and the other one reads it: addresses given up, opt-outs elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from kinetic_mailchimp.audit.state.flag_state import FlagCause
 from kinetic_mailchimp.audit.state.handover import Handover, HandoverAction
+from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
 from kinetic_mailchimp.kit.parsing.email_address import email_key
 
 if TYPE_CHECKING:
     from kinetic_mailchimp.audit.state.ledger import Ledger
 
-
 PEOPLE_NAMESPACE: Final = "target-epicor-contacts"
 """By email key. Written by target-epicor-contacts alone; `moved.to` is the next address of the person."""
+
+CORRECTED_NAMESPACE: Final = "consent/corrected"
+"""By email key. Written by target-mailchimp alone: `Corrected`."""
+
+
+class Corrected(LedgerValue, frozen=True):
+    """An address of a member who was moved to another one, as their rows were: another audience may have it.
+
+    Attributes:
+        address: The new one.
+        list_id: The audience in which the member was moved.
+        at: When Mailchimp moved it, by its clock.
+    """
+
+    address: str
+    list_id: str
+    at: str
+
+
+_read_corrected: Final = msgspec.json.Decoder(Corrected).decode
+
+
+def corrected_to(ledger: Ledger, addresses: Iterable[str]) -> dict[str, Corrected]:
+    """The corrections of addresses, by `email_key`, out of the namespace `CORRECTED_NAMESPACE`."""
+    return ledger.get_many(addresses, _read_corrected)
 
 
 def given_up_for(ledger: Ledger, addresses: Iterable[str]) -> dict[str, str]:

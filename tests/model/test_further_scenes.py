@@ -1,0 +1,150 @@
+"""Scenes about people whom Mailchimp refuses, merged customers, and addresses that moved in one audience."""
+
+from __future__ import annotations
+
+import pytest
+from play import Scene
+from world import RowName, World, contact, customer
+
+ANN, BOB, ANNA = "ann@example.com", "bob@example.com", "anna@example.com"
+FAKE = "test@test.com"
+"""An address that Mailchimp holds for made up."""
+
+
+def columns(world: World, row: RowName, *names: str) -> tuple[object, ...]:
+    """Some columns of a row."""
+    found = world.row(row)
+    return tuple(found[name] for name in names)
+
+
+def sent(world: World) -> int:
+    """The number of requests to Mailchimp since the logs were cleared that would change something."""
+    return sum("/3.0/" in write for write in world.vendors.writes())
+
+
+@pytest.mark.rule("R8")
+def test_whom_mailchimp_holds_for_made_up_is_sent_once_and_again_when_the_row_changes(world):
+    scene = Scene(world)
+    world.person(5, FAKE, "Fay")
+    scene.play("forward → forward")
+    assert "failed/fake_address" in str([f"{row['action']}/{row['reason']}" for row in world.decisions()])
+    assert "refused/refused_before test@test.com" in world.last_decisions()
+    world.vendors.clear_logs()
+    scene.play("forward → reverse → forward")
+    assert sent(world) == 0
+    assert len([row for row in world.dead_letters() if row["subject"] == FAKE]) == 1
+    assert not world.is_flagged(customer(5))
+    world.edit(customer(5), Name="Other")
+    world.vendors.clear_logs()
+    scene.play("forward → forward")
+    assert sent(world) == 1
+    world.edit(customer(5), contact(5), EMailAddress="fay@example.com")
+    assert scene.settle() == []
+    assert world.status("fay@example.com") == "subscribed"
+
+
+@pytest.mark.rule("R1")
+@pytest.mark.parametrize("deletes", ["", " and deletes the rest"])
+def test_a_flag_of_ours_stays_ours_through_two_merges_in_a_row(world, deletes):
+    scene = Scene(world)
+    scene.play("a rep adds Eve with eve@ → forward → Bob leaves → reverse → forward")
+    for into in ("Ann", "Eve"):
+        number = scene.numbers["Bob" if into == "Ann" else "Ann"]
+        moved = [row for row in world.rows() if row[:2] == ("CustCnt", number)]
+        assert moved
+        world.merge(number, scene.numbers[into], deletes=bool(deletes))
+        scene.play("forward → reverse")
+    scene.play("Bob returns → reverse → forward")
+    rows = [row for row in world.rows() if row[0] == "CustCnt" and world.row(row)["EMailAddress"] == BOB]
+    assert rows
+    assert not any(map(world.is_flagged, rows))
+    assert world.status(BOB) == "subscribed"
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("told_as", ["subscribe", "profile"])
+@pytest.mark.parametrize("arrives", ["lost", "told"])
+def test_a_return_to_a_further_audience_takes_the_flag_back(world, told_as, arrives):
+    scene = Scene(world)
+    scene.play("Ann joins the second audience → reverse → Ann leaves the second audience → reverse")
+    assert scene.flag("Ann") == "set"
+    world.wait(60)
+    world.join(ANN, world.vendors.second, told=told_as)
+    if arrives == "lost":
+        scene.play("webhooks are lost")
+        world.anything_lost = False
+    scene.play("reverse")
+    assert scene.flag("Ann") == "clear"
+    assert scene.settle() == []
+
+
+SWAP = "Ann moves to info@ → Bob moves to ann@ → Ann moves to bob@"
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.rule("R8")
+@pytest.mark.parametrize("is_signed", [False, True], ids=["unsigned", "signed"])
+@pytest.mark.parametrize(
+    "story",
+    [
+        f"{SWAP} → reverse",
+        f"{SWAP} → reverse → forward",
+        f"{SWAP} → forward → reverse",
+        f"{SWAP} → webhooks arrive twice → reverse",
+    ],
+)
+def test_two_people_who_swap_addresses_in_mailchimp_keep_their_names_and_opt_outs(world, story, is_signed):
+    world.signed = is_signed
+    scene = Scene(world)
+    scene.play(story)
+    assert columns(world, contact(1), "FirstName", "EMailAddress") == ("Ann", BOB)
+    assert columns(world, contact(2), "FirstName", "EMailAddress") == ("Bob", ANN)
+    scene.play("Ann leaves → reverse")
+    assert scene.settle() == []
+    assert (scene.flag("Ann"), scene.flag("Bob")) == ("set", "clear")
+    assert (world.status(BOB), world.status(ANN)) == ("unsubscribed", "subscribed")
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize(
+    "move",
+    [
+        "Ann moves to anna@ → reverse",
+        "Ann moves to anna@ → reverse → forward",
+        "a rep corrects Ann to anna@ → forward → reverse",
+    ],
+)
+def test_an_opt_out_of_an_audience_that_still_has_the_old_address_follows_the_person(world, move):
+    scene = Scene(world)
+    scene.play(f"Ann joins the second audience → reverse → {move}")
+    second = world.vendors.second
+    world.leave(ANN, second)
+    scene.play("reverse")
+    assert scene.flag("Ann") == "set"
+    world.wait(60)
+    world.join(ANN, second)
+    scene.play("reverse")
+    assert scene.flag("Ann") == "clear"
+    world.leave(ANN, second)
+    scene.play("reverse")
+    assert scene.settle() == []
+    assert (scene.flag("Ann"), world.status(ANNA)) == ("set", "subscribed")
+
+
+@pytest.mark.rule("R2")
+def test_an_opt_out_of_an_audience_reaches_the_row_that_lost_its_address_before(world):
+    scene = Scene(world)
+    scene.play("Ann joins the second audience → reverse → a rep corrects Ann to anna@")
+    world.leave(ANN, world.vendors.second)
+    scene.play("reverse → forward → reverse")
+    assert scene.settle() == []
+    assert (scene.flag("Ann"), world.status(ANNA)) == ("set", "subscribed")
+
+
+@pytest.mark.rule("R2")
+def test_a_bounce_in_an_audience_that_still_has_the_old_address_stays_with_it(world):
+    scene = Scene(world)
+    scene.play("Ann joins the second audience → reverse → a rep corrects Ann to anna@ → forward → reverse")
+    world.act("bounce", ANN, world.vendors.second)
+    assert scene.settle() == []
+    assert (scene.flag("Ann"), world.status(ANNA)) == ("clear", "subscribed")
