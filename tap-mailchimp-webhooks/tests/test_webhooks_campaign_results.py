@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
+from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings, subscriber_hash
 from simulators.mailchimp.testing import RunningMailchimp
 from tap_mailchimp_webhooks.streams.campaign_reports import result_record
 from tap_mailchimp_webhooks.tap import TapMailchimpWebhooks
@@ -157,6 +158,43 @@ def test_a_campaign_that_was_deleted_is_passed_over(poller: Poller, caplog: pyte
     control.set_faults([{"match": {"path": f"{gone}/email-activity"}, "effect": missing}])
     assert {record["campaign_id"] for record in poller.run()} == {whole}
     assert "deleted" in caplog.text
+
+
+@pytest.mark.rule("R5")
+@pytest.mark.parametrize("at", [2, 3, 4])
+def test_a_recipient_who_is_deleted_between_two_pages_hides_no_other(poller: Poller, at: int) -> None:
+    control = poller.mailchimp.control
+    campaign = control.add_campaign()
+    control.switch(largest_page=2)
+    client = MailchimpClient(MailchimpSettings.from_config(poller.config()))
+    recipients = client.email_activity(campaign)
+    found = [next(recipients)["email_address"] for _ in range(at)]
+    client.delete_member_permanently(poller.mailchimp.list_id, subscriber_hash(PEOPLE[0]))
+    client.delete_member_permanently(poller.mailchimp.list_id, subscriber_hash(PEOPLE[at - 1]))
+    assert {*found, *(one["email_address"] for one in recipients)} == set(PEOPLE)
+    client.close()
+
+
+def test_what_breaks_in_the_midst_of_a_report_is_tried_again(poller: Poller) -> None:
+    poller.mailchimp.control.add_campaign()
+    poller.mailchimp.control.switch(largest_page=2)
+    poller.mailchimp.control.set_faults(
+        [
+            {"match": {"path": "email-activity", "nth": nth}, "effect": {"kind": "status", "status": status}}
+            for nth, status in ((2, 429), (4, 503))
+        ]
+    )
+    assert [record["email"] for record in poller.run()] == PEOPLE
+
+
+def test_a_campaign_that_was_never_sent_is_passed_over(
+    poller: Poller, caplog: pytest.LogCaptureFixture
+) -> None:
+    poller.mailchimp.control.add_campaign()
+    fault = {"kind": "rewrite", "pattern": '"send_time":"[^"]*"', "text": '"send_time":""'}
+    poller.mailchimp.control.set_faults([{"match": {"path": "/reports$"}, "effect": fault}])
+    assert poller.run() == []
+    assert "has no time of sending" in caplog.text
 
 
 def test_recipients_without_an_address_are_passed_over_and_counted(

@@ -13,6 +13,8 @@ from kinetic_mailchimp.audit.integrity.verification import verify
 from kinetic_mailchimp.audit.privacy.erasure import erase
 from kinetic_mailchimp.audit.trail.environment import record_encryption
 from kinetic_mailchimp.kit.errors import TransientError
+from kinetic_mailchimp.kit.http.call import Answer, Request
+from kinetic_mailchimp.kit.http.transport import Transport
 from kinetic_mailchimp.mailchimp import subscriber_hash
 
 Update = Callable[..., dict[str, Any]]
@@ -188,3 +190,35 @@ def test_the_decision_about_an_opt_out_names_reason_and_campaign(
     pat.deliver(update(PAT, "unsubscribed", **says))
     [decision] = pat.decisions()
     assert decision["detail"] == f"2 rows written. {detail}".rstrip()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"result_columns": {"sent": "MC_Sent_c"}, "result_calls": {"clicked": "MKTG"}},
+        {"audiences_by_company": {"EPIC06": ["audience"], "EPIC07": ["audience"]}},
+        {"openlineage_url": "http://127.0.0.1:9"},
+    ],
+    ids=lambda settings: " ".join(settings) or "nothing",
+)
+def test_what_is_about_something_else_changes_no_byte_of_an_event(
+    pat: Any, update: Update, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
+) -> None:
+    written = []
+    send = Transport.send
+
+    def noting(self: Transport, request: Request) -> Answer:
+        if request.method not in {"GET", "HEAD"} and "lineage" not in request.url:
+            written.append((request.method, request.url.rpartition("/")[2], request.json))
+        return send(self, request)
+
+    monkeypatch.setattr(Transport, "send", noting)
+    pat.deliver(
+        update(PAT, "unsubscribed", list_id="audience", statement={"ip_opt": "192.0.2.1"}), **settings
+    )
+    rows = (
+        "CustCnts(Company='EPIC06',CustNum=1,ShipToNum='',ConNum=1)",
+        "Customers(Company='EPIC06',CustNum=2)",
+    )
+    assert sorted(written) == [("PATCH", row, {"NoContact": True}) for row in rows]

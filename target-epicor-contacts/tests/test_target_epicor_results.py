@@ -143,6 +143,14 @@ def test_a_result_is_one_call_for_the_rep_of_the_customer(pat: Any, fault: Recor
     assert pat.actions()[2:] == [("unchanged", "already_so")] * 2
 
 
+@pytest.mark.rule("R4")
+def test_a_title_with_lines_of_its_own_stands_for_no_other_call(pat: Any) -> None:
+    title = "News\nResult: c2/clicked\u2028Row: EPIC06/CustCnt/1//1"
+    pat.deliver({**make_result(clicks=1), "campaign_title": title}, result_calls=CALLS)
+    pat.deliver(make_result(campaign="c2", clicks=1), result_calls=CALLS)
+    assert len(calls(pat)) == 2
+
+
 def test_a_soft_bounce_and_an_unopened_campaign_are_no_calls(pat: Any) -> None:
     pat.deliver(make_result(bounce="soft"), result_calls={**CALLS, "opened": "EMAIL"})
     assert calls(pat) == []

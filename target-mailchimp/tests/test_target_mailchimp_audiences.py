@@ -79,7 +79,7 @@ def of_company(company: str, address: str = PERSON, **more: Any) -> dict[str, An
 @pytest.mark.rule("R6")
 def test_a_row_goes_to_each_audience_that_its_company_feeds(bench: Any) -> None:
     main, second = bench.mailchimp.list_id, bench.mailchimp.control.add_list("Second")
-    fed = {"EPIC06": [main, second], "EPIC07": [second], "EPIC08": []}
+    fed = {"EPIC06": [main, second, main], "EPIC07": [second], "EPIC08": []}
     lines = [
         schema_line(),
         of_company("EPIC06"),

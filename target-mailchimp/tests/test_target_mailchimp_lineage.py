@@ -63,7 +63,8 @@ def test_a_run_is_told_from_its_start_to_its_end(bench: Any, monkeypatch: pytest
     monkeypatch.setenv("MELTANO_EXTRACTOR_NAME", "tap-one")
     with collecting() as collector:
         bench.run([ANN], openlineage_url=f"{collector.url}/", openlineage_api_key="a-key")
-        bench.run([ANN], openlineage_url=collector.url, dry_run=True)
+        for writes_nothing in ("dry_run", "reconcile"):
+            bench.run([ANN], openlineage_url=collector.url, **{writes_nothing: True})
     assert {(path, key) for path, key, _ in collector.told} == {("/api/v1/lineage", "Bearer a-key")}
     started, ended = (event for _, _, event in collector.told)
     assert (started["eventType"], ended["eventType"]) == ("START", "COMPLETE")

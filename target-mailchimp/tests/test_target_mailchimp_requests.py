@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -162,3 +163,39 @@ def test_every_request_has_the_form_that_the_vendor_describes(
         bench.run_messages([schema, line], create_merge_fields=True, **options)
     assert [complaint for request in sent for complaint in complaints(request)] == []
     assert {request.method for request in sent} >= {"GET", "POST", "PATCH", "DELETE"}
+
+
+def test_what_only_shows_or_directs_changes_no_byte_that_is_written(
+    start_bench: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    written: list[tuple[str, str, Any]] = []
+    send = Transport.send
+
+    def noting(self: Transport, request: Request) -> Answer:
+        if request.method != "GET" and "lineage" not in request.url:
+            written.append((request.method, request.url.partition("/3.0")[2], request.json))
+        return send(self, request)
+
+    monkeypatch.setattr(Transport, "send", noting)
+    person = {"email_address": "ann@example.com", "FNAME": "Ann", "source_key": "Customer EPIC06/1"}
+
+    def written_with(*properties: str) -> list[tuple[str, str, Any]]:
+        written.clear()
+        bench = start_bench()
+        bench.database_url = f"sqlite:///{tmp_path / '-'.join(['audit', *properties])}"
+        main = bench.mailchimp.list_id
+        settings = {
+            "audiences_by_company": {"EPIC06": [main]},
+            "opt_outs_count_in": {main: []},
+            "openlineage_url": "http://127.0.0.1:9",
+        }
+        given = {name: settings[name] for name in properties}
+        for record in (person, {**person, "FNAME": "Anna"}, {**person, "status": "unsubscribed"}):
+            bench.run([record], **given)
+        return list(written)
+
+    plain = written_with()
+    assert len(plain) == 3
+    assert written_with("openlineage_url") == plain
+    assert written_with("audiences_by_company") == plain
+    assert written_with("audiences_by_company", "opt_outs_count_in") == plain

@@ -41,7 +41,7 @@ def table(project: Mapping[str, Any] | None = None) -> str:
     columns |= {f"{name.partition('.')[0]}.{key}": kind for name in select for key, kind in KEYS.items()}
     _check_back(project, merge_fields)
     try:
-        forward = columns_of_fields(stream_maps(project, "epicor-to-mailchimp"), columns, select)
+        forward = columns_of_fields(mapping_of(project, "epicor-to-mailchimp"), columns, select)
         fields = mapped_fields(forward, merge_fields, plugins["target-mailchimp"]["config"]["two_way_fields"])
     except ConfigurationError as error:
         raise SystemExit(str(error)) from error
@@ -67,7 +67,7 @@ def _check_back(project: Mapping[str, Any], merge_fields: Mapping[str, str]) -> 
         else:
             merges[tag] = f"probe of {field}"
     record = map_record(
-        stream_maps(project, "mailchimp-to-epicor"), "contact_events", {**EVENT, "merges": merges}
+        mapping_of(project, "mailchimp-to-epicor"), "contact_events", {**EVENT, "merges": merges}
     )
     columns = parse_update("contact_updates", record, merge_fields).columns
     expected = {column: f"probe of {field}" for column, field in merge_fields.items()}
@@ -75,10 +75,8 @@ def _check_back(project: Mapping[str, Any], merge_fields: Mapping[str, str]) -> 
         raise SystemExit(f"The mapping mailchimp-to-epicor brings back {columns} instead of {expected}.")
 
 
-def stream_maps(project: Mapping[str, Any], mapping: str) -> Mapping[str, Any]:
-    """The stream maps of a mapping of meltano.yml."""
+def mapping_of(project: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The configuration of a mapping of meltano.yml."""
     mappings = (entry for mapper in project["plugins"]["mappers"] for entry in mapper["mappings"])
-    found: Mapping[str, Any] = next(
-        entry["config"]["stream_maps"] for entry in mappings if entry["name"] == mapping
-    )
+    found: Mapping[str, Any] = next(entry["config"] for entry in mappings if entry["name"] == name)
     return found

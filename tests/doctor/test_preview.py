@@ -115,12 +115,44 @@ def test_a_refused_record_says_why(own: Project) -> None:
     [
         (("--stream", "nothing"), "maps a stream 'nothing'. Use one of customers,"),
         (("--record", "meltano.yml"), "The records are not JSON."),
+        (("--compare", ".env"), ".env is not a meltano.yml."),
     ],
 )
 def test_wrong_use_is_told(own: Project, options: tuple[str, ...], told: str) -> None:
     own.write()
     ended = own.run("sync-audit", "preview", *options)
     assert (ended.returncode, told in ended.stderr) == (3, True), ended.stderr
+
+
+def test_a_record_shows_each_audience_that_its_company_feeds(own: Project, running: Stage) -> None:
+    main = str(running.mailchimp["list_id"])
+    second = "93426b2d3f"
+    fed = {company: [main, second] for company in running.epicor["companies"]}
+    own.plugin("target-mailchimp")["config"]["audiences_by_company"] = fed
+    record = own.folder / "record.json"
+    row = {"Company": running.epicor["companies"][0], "Name": "A", "EMailAddress": "new@example.com"}
+    record.write_text(json.dumps({**row, "CustNum": 1}), encoding="utf-8")
+    previewed(own, "--record", str(record))
+    *_, written = panels(kept(own).records[0])
+    for audience in (main, second):
+        assert f"list {audience}: created: new subscribed." in written.note
+        assert written.rows[f"merge_fields.COMPANY (list {audience})"] == "nothing → A"
+
+
+def test_a_mapping_is_read_as_the_mapper_reads_it(own: Project) -> None:
+    mapping = own.plugin("meltano-map-transform")["mappings"][0]["config"]
+    mapping["stream_map_config"] = {"prefix": "Customer"}
+    mapping["stream_maps"]["customers"]["source_key"] = (
+        "config['prefix'] + ' ' + Company + '/' + str(CustNum)"
+    )
+    [forward] = [job for job in own.document["jobs"] if job["name"] == "forward"]
+    forward["tasks"] = [forward["tasks"]]
+    own.document["jobs"].insert(0, {"name": "empty"})
+    own.plugin("meltano-map-transform")["mappings"].append({"name": "empty"})
+    previewed(own, "--count", "1")
+    source, mapped, written = panels(kept(own).records[0])
+    assert mapped.rows["source_key"] == f"Customer {source.rows['Company']}/{source.rows['CustNum']}"
+    assert written.note.startswith("created: ")
 
 
 @pytest.mark.rule("R6")

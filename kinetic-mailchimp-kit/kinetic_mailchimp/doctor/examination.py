@@ -141,7 +141,7 @@ def _look_at_mapping(
 ) -> Iterator[Finding | str]:
     """Compare what the mapping to Mailchimp sends, and what comes back, with the fields of both sides."""
     fields = {one.name: one.plugin.fields() for one in patients if one.plugin}
-    mappings = {one["name"]: one["config"] for one in mappings_of(project)}
+    mappings = mappings_of(project)
     for tap, mapping, target in tasks_of(project):
         if not (fields.get(tap) and fields.get(target) and mapping in mappings):
             continue
@@ -159,20 +159,26 @@ def _look_at_mapping(
             written=fields.get(back, {}),
         )
         result.types |= {**sides.columns, **sides.tags}
-        yield from sides.look(mappings[mapping]["stream_maps"], result.fields)
+        yield from sides.look(mappings[mapping], result.fields)
         return
 
 
 def tasks_of(project: Project) -> Iterator[list[str]]:
     """Tap, mapping and target of each task of the jobs that has the three."""
-    tasks = (task.split() for job in project.document.get("jobs") or [] for task in job["tasks"])
-    return (words for words in tasks if len(words) == _TAP_MAPPING_TARGET)
+    for job in project.document.get("jobs") or []:
+        for task in job.get("tasks") or []:
+            # A set of blocks may stand as a list of its own.
+            for blocks in task if isinstance(task, list) else [task]:
+                if len(words := str(blocks).split()) == _TAP_MAPPING_TARGET:
+                    yield words
 
 
-def mappings_of(project: Project) -> Iterator[Mapping[str, Any]]:
-    """The mappings, each with its `name` and its `config`."""
-    for mapper in (project.document.get("plugins") or {}).get("mappers") or []:
-        yield from mapper.get("mappings") or []
+def mappings_of(project: Project) -> dict[str, Mapping[str, Any]]:
+    """The configuration of each mapping that has `stream_maps`, by its name."""
+    mappers = (project.document.get("plugins") or {}).get("mappers") or []
+    mappings = (mapping for mapper in mappers for mapping in mapper.get("mappings") or [])
+    configs = {str(mapping["name"]): mapping.get("config") or {} for mapping in mappings}
+    return {name: config for name, config in configs.items() if config.get("stream_maps")}
 
 
 def run_checks(sections: Mapping[str, Sequence[Check]], seconds: float) -> dict[str, list[Finding]]:

@@ -87,12 +87,12 @@ def mapped_fields(
 
 
 def columns_of_fields(
-    stream_maps: Mapping[str, Any], columns: Mapping[str, str], selected: Sequence[str]
+    mapping: Mapping[str, Any], columns: Mapping[str, str], selected: Sequence[str]
 ) -> dict[str, list[str]]:
     """The columns that change each merge field, found by changing one after the other.
 
     Args:
-        stream_maps: The mapping.
+        mapping: The configuration of the mapping.
         columns: The columns that a record has, as `stream.Column`, with their types.
         selected: The rules of `select`: only columns that they name are changed.
 
@@ -105,17 +105,17 @@ def columns_of_fields(
         stream, _, column = name.partition(".")
         streams[stream][column] = kind
     for stream, kinds in streams.items():
-        if stream not in stream_maps:
+        if stream not in mapping["stream_maps"]:
             continue
         record = {column: _probe(column, kind, 0) for column, kind in kinds.items()}
         # A flag that keeps a row out would hide every field.
         record |= {column: True for column in kinds if column == "Active"}
-        before = flat_fields(map_record(stream_maps, stream, record))
+        before = flat_fields(map_record(mapping, stream, record))
         for column, kind in kinds.items():
             if not is_selected(f"{stream}.{column}", selected):
                 continue
             changed = not record[column] if kind == "Edm.Boolean" else _probe(column, kind, 1)
-            after = flat_fields(map_record(stream_maps, stream, {**record, column: changed}))
+            after = flat_fields(map_record(mapping, stream, {**record, column: changed}))
             for name in before.keys() & after.keys():
                 if before[name] != after[name]:
                     found[name].append(f"{stream}.{column}")
@@ -158,17 +158,22 @@ class MappedRecord:
     record: Mapping[str, Any] | None
 
 
-def map_record(stream_maps: Mapping[str, Any], stream: str, record: Mapping[str, Any]) -> dict[str, Any]:
+def map_record(mapping: Mapping[str, Any], stream: str, record: Mapping[str, Any]) -> dict[str, Any]:
     """A record as a mapping makes it; empty where it leaves the record out.
 
     Raises:
         ConfigurationError: The mapping cannot read it.
     """
-    return dict(apply_mapping(stream_maps, stream, record).record or {})
+    return dict(apply_mapping(mapping, stream, record).record or {})
 
 
-def apply_mapping(stream_maps: Mapping[str, Any], stream: str, record: Mapping[str, Any]) -> MappedRecord:
+def apply_mapping(mapping: Mapping[str, Any], stream: str, record: Mapping[str, Any]) -> MappedRecord:
     """A record as a mapping makes it, with its stream.
+
+    Args:
+        mapping: The configuration of the mapping, with its `stream_maps`.
+        stream: The stream of the record.
+        record: As the tap emits it.
 
     Raises:
         ConfigurationError: The mapping cannot read it.
@@ -179,7 +184,7 @@ def apply_mapping(stream_maps: Mapping[str, Any], stream: str, record: Mapping[s
     logger.setLevel(logging.ERROR)
     schema = {"type": "object", "properties": dict.fromkeys(record, _ANY)}
     try:
-        mapper = PluginMapper({"stream_maps": dict(stream_maps)}, logger=logger)
+        mapper = PluginMapper({**mapping, "stream_maps": dict(mapping["stream_maps"])}, logger=logger)
         mapper.register_raw_stream_schema(stream, schema, [])
         first, *_ = mapper.stream_maps[stream]
         mapped = first.transform(dict(record))
@@ -214,11 +219,11 @@ class BothSides:
     back: Mapping[str, str]
     written: Columns
 
-    def look(self, stream_maps: Mapping[str, Any], mapped: list[MappedField]) -> Iterator[Finding | str]:
+    def look(self, mapping: Mapping[str, Any], mapped: list[MappedField]) -> Iterator[Finding | str]:
         """Compare names, types and lengths.
 
         Args:
-            stream_maps: The mapping.
+            mapping: The configuration of the mapping.
             mapped: Takes the fields that it connects.
 
         Raises:
@@ -233,7 +238,7 @@ class BothSides:
             for name, column in self.columns.items()
             if column.is_key or is_selected(name, self.selected)
         }
-        forward = columns_of_fields(stream_maps, read, self.selected)
+        forward = columns_of_fields(mapping, read, self.selected)
         mapped += mapped_fields(forward, self.back, self.two_way)
         found = [one for field in mapped for one in self._look_at(field)]
         yield from found

@@ -120,6 +120,8 @@ def _objects(found: list[Any]) -> list[Mapping[str, Any]]:
 def _document(file: TextIO) -> Mapping[str, Any]:
     try:
         found = yaml.safe_load(file)
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{file.name} cannot be read as YAML.", advice="Correct it.") from error
-    return found if isinstance(found, dict) else {}
+    except (yaml.YAMLError, UnicodeDecodeError):
+        found = None
+    if not isinstance(found, dict):
+        raise ConfigurationError(f"{file.name} is not a {PROJECT_FILE}.", advice="Correct its YAML.")
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from importlib.metadata import entry_points
 from typing import Any, Final
 
 from kinetic_mailchimp.audit.plans.previews import Outcome
+from kinetic_mailchimp.audit.reading.formatting import format_word
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, EntryView, entries
 from kinetic_mailchimp.audit.storage.json_text import to_json
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
@@ -30,12 +32,17 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Route:
-    """The way of a stream through a project."""
+    """The way of a stream through a project.
+
+    Attributes:
+        stream: Its name at the tap.
+        mapping: The configuration of the mapping, with its `stream_maps`.
+    """
 
     project: Project
     stream: str
     tap: str
-    stream_maps: Mapping[str, Any]
+    mapping: Mapping[str, Any]
     target: str
 
     @classmethod
@@ -45,12 +52,13 @@ class Route:
         Raises:
             ConfigurationError: No job does.
         """
-        maps = {str(one["name"]): one["config"]["stream_maps"] for one in mappings_of(project)}
+        mappings = mappings_of(project)
         known = []
         for tap, mapping, target in tasks_of(project):
-            if stream in maps.get(mapping, {}):
-                return cls(project, stream, tap, maps[mapping], target)
-            known += maps.get(mapping, {})
+            config = mappings.get(mapping, {"stream_maps": {}})
+            if stream in config["stream_maps"]:
+                return cls(project, stream, tap, config, target)
+            known += config["stream_maps"]
         raise ConfigurationError(
             f"No job in {PROJECT_FILE} maps a stream {stream!r}.",
             advice=f"Use one of {', '.join(dict.fromkeys(known)) or 'those of a mapping'}.",
@@ -79,10 +87,18 @@ class Route:
         Raises:
             ConnectorError: The mapping cannot read a record, or the target cannot decide.
         """
-        mapped = [apply_mapping(self.stream_maps, self.stream, record) for record in records]
+        mapped = [apply_mapping(self.mapping, self.stream, record) for record in records]
         decided = self._decide(mapped, trail)
+        times = Counter(map(_key_of, mapped))
         return [
-            Outcome(version, self.target, one.stream, one.record, **_decision(decided, one)) for one in mapped
+            Outcome(
+                version,
+                self.target,
+                one.stream,
+                one.record,
+                **_taken(decided, one, is_alone=times[_key_of(one)] == 1),
+            )
+            for one in mapped
         ]
 
     def _decide(self, mapped: Sequence[MappedRecord], trail: AuditTrail) -> list[EntryView]:
@@ -106,32 +122,40 @@ class Route:
         return list(entries(trail, EntryFilter(run_id=run)))
 
 
-def _decision(decided: list[EntryView], one: MappedRecord) -> dict[str, Any]:
-    """The decision about a mapped record, taken out of those that are left; empty where there is none."""
-    if one.record is None:
-        return {}
-    names = {one.record.get(name) for name in ("source_key", "event_id", "email_address", "email")} - {None}
-    whole = next(
-        (
-            entry
-            for entry in decided
-            if entry.part_of is None
-            and entry.stream == one.stream
-            and names & {entry.source_key, entry.event_id, entry.subject}
-        ),
-        None,
-    )
-    if whole is None:
-        return {}
-    decided.remove(whole)
-    rows = [whole, *(entry for entry in decided if entry.part_of == whole.seq)]
-    writes = [(row.targets or "", row.changes) for row in rows if row.changes]
+def _taken(decided: list[EntryView], one: MappedRecord, *, is_alone: bool) -> dict[str, Any]:
+    """The part of an outcome that its decisions tell, taken out of those that are left.
+
+    Args:
+        decided: Those that are left.
+        one: The mapped record; nothing is decided about one that the mapping leaves out.
+        is_alone: False where other records have the same key, each with one decision. A record alone has
+            one for each audience that it goes to.
+    """
+    key = _key_of(one)
+    about = [
+        entry
+        for entry in decided
+        if entry.part_of is None
+        and entry.stream == one.stream
+        and key in (entry.source_key, entry.event_id, entry.subject)
+    ][: None if is_alone else 1]
+    rows = [row for entry in about for row in decided if row is entry or row.part_of == entry.seq]
+    for entry in about:
+        decided.remove(entry)
     return {
-        "action": whole.action,
-        "reason": whole.reason,
-        "detail": whole.detail or "",
-        "writes": writes,
+        "decided": [_sentence(entry, of=entry.targets if len(about) > 1 else None) for entry in about],
+        "writes": [(row.targets or "", row.changes) for row in rows if row.changes],
     }
+
+
+def _key_of(one: MappedRecord) -> object:
+    found = one.record or {}
+    return next(filter(None, map(found.get, ("source_key", "event_id", "email_address", "email"))), "")
+
+
+def _sentence(entry: EntryView, *, of: str | None) -> str:
+    why = f"{format_word(entry.action)}: {format_word(entry.reason)}. {entry.detail or ''}".rstrip()
+    return f"{of}: {why}" if of else why
 
 
 def _plugin(name: str) -> Any:  # noqa: ANN401 (a tap or a target)

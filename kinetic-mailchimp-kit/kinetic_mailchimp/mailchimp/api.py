@@ -107,18 +107,24 @@ class MailchimpApi:
 
         An empty page ends it, or one that comes again where the listing has no pages: short pages and
         `total_items` have misled. Of a listing that has none by the reference, more is asked for only where
-        `total_items` tells of more.
+        `total_items` tells of more. A page begins with the last row of the one before: where it does not, a row
+        was deleted in between and others moved up, so that the page before is read again.
         """
-        offset = 0
+        offset, overlap = 0, 0
         before: list[Any] = []
         while True:
             page = {"count": LARGEST_PAGE, "offset": offset} if has_pages or offset else {}
             document = self.get(path, **params, **page)
             rows = rows_of(document, key)
-            if not rows or rows == before:
+            if overlap and rows[:1] != before[-1:] and rows != before:
+                offset, overlap = max(0, offset + overlap - len(before)), 0
+                continue
+            if len(rows) == overlap or rows == before:
                 return
-            yield from (row for row in rows if isinstance(row, dict) and all(map(row.get, required)))
-            before, offset = rows, offset + len(rows)
+            new = rows[overlap:]
+            yield from (row for row in new if isinstance(row, dict) and all(map(row.get, required)))
+            overlap = int(has_pages and len(rows) > 1)
+            before, offset = rows, offset + len(rows) - overlap
             if not has_pages and document.get("total_items") in {None, offset}:
                 return
 

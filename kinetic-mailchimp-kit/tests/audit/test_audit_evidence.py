@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -12,8 +14,9 @@ from cryptography.fernet import Fernet
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision
 from kinetic_mailchimp.audit.integrity.verification import verify
 from kinetic_mailchimp.audit.privacy.erasure import erase, export_person
+from kinetic_mailchimp.audit.privacy.retention import prune
 from kinetic_mailchimp.audit.reading.evidence import check, facts_of, gather
-from kinetic_mailchimp.audit.reading.reports.evidence_document import write_document
+from kinetic_mailchimp.audit.reading.reports.evidence_document import read_facts, write_document
 from kinetic_mailchimp.audit.storage.schema import decisions
 from kinetic_mailchimp.console.cli import main
 from kinetic_mailchimp.mailchimp import subscriber_hash
@@ -54,6 +57,42 @@ def test_a_document_tells_of_consent_alone_and_is_checked(
     changed.write_text(document.replace('"unsubscribed"', '"subscribed"'), encoding="utf-8")
     forged = sync_audit("--check", str(changed))
     assert (forged.exit_code, "its facts do not make its digest" in forged.output) == (1, True)
+
+
+@pytest.mark.rule("R6")
+@pytest.mark.parametrize(
+    "change",
+    [
+        sa.update(decisions).where(decisions.c.seq == 2).values(consent="subscribed"),
+        sa.update(decisions).where(decisions.c.seq == 2).values(detail="He agreed."),
+        sa.delete(decisions).where(decisions.c.seq == 1),
+    ],
+    ids=["facts", "personal", "removed"],
+)
+def test_a_document_of_a_trail_that_was_changed_says_so(
+    sync_audit: Callable[..., Result], trail: AuditTrail, tmp_path: Path, change: sa.Executable
+) -> None:
+    with trail.database.writing() as connection:
+        connection.execute(change)
+    file = tmp_path / "evidence.html"
+    written = sync_audit("person1@example.com", "--output", str(file))
+    assert (written.exit_code, "Run 1 entry 2 was changed in the trail." in written.stderr) == (1, True)
+    assert "The trail was changed: its " in file.read_text(encoding="utf-8")
+    checked = sync_audit("--check", str(file))
+    assert (checked.exit_code, "do not make its digest" in checked.output) == (1, True)
+
+
+@pytest.mark.rule("R6")
+def test_a_document_that_is_made_after_a_pruning_proves_what_was_kept(
+    sync_audit: Callable[..., Result], trail: AuditTrail, clock: Any, tmp_path: Path
+) -> None:
+    clock.advance(days=800)
+    assert prune(trail, timedelta(days=730)).kept == 3
+    file = tmp_path / "evidence.html"
+    assert sync_audit("person1@example.com", "--output", str(file)).exit_code == 0
+    facts = read_facts(file.read_text(encoding="utf-8"))
+    assert all(entry["previous"] for entry in facts["entries"])
+    assert [one.is_good for one in check(trail, facts)] == [True] * 3
 
 
 def test_wrong_use_is_told(sync_audit: Callable[..., Result], tmp_path: Path) -> None:

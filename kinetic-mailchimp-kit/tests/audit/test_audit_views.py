@@ -71,4 +71,18 @@ def test_the_views_tell_of_runs_decisions_members_and_flags(url: str) -> None:
     assert (flagged["row_name"], flagged["cause"], flagged["cleared_at"]) == ("Customer 1/1", "person", None)
 
 
+def test_a_value_that_a_database_has_no_text_for_keeps_no_member_out_of_the_view(url: str) -> None:
+    with AuditTrail.open(url) as trail:
+        run = trail.start_run(plugin="target-mailchimp", version="1")
+        states = {
+            f"hash {number}": MemberState(ADA, "subscribed", sent={"FNAME": name})
+            for number, name in enumerate(("A\0\0da", "A\ud800da", "A\\u0000da", "A\\\0da"))
+        }
+        run.record([], ledger={members_namespace("1a2b"): states})
+        run.finish()
+        with trail.database.reading() as connection:
+            found = connection.exec_driver_sql("SELECT address, status FROM report_members").all()
+    assert [tuple(row) for row in found] == [(ADA, "subscribed")] * 4
+
+
 _OF_PEOPLE = ("report_members", "report_flags")

@@ -82,6 +82,9 @@ def changed_campaigns(
         if list_ids and report.get("list_id") not in list_ids:
             continue
         campaign_id = str(report["id"])
+        if time_in(report, "send_time") is None:
+            logger.warning("Campaign %s has no time of sending, and is passed over.", campaign_id)
+            continue
         mark = marks.get(campaign_id, {})
         if mark:
             kept[campaign_id] = mark

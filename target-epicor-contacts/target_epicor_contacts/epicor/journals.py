@@ -45,8 +45,8 @@ class Entry:
 
     @property
     def text(self) -> str:
-        """All lines."""
-        return "\n".join([*self.lines, self.mark])
+        """All lines; what others wrote makes no line of its own, which might pass for a mark."""
+        return "\n".join([*(" ".join(line.split()) for line in self.lines), self.mark])
 
 
 def opt_out_entry(row: EpicorRow, update: ContactUpdate) -> Entry:

@@ -25,7 +25,7 @@ def evidence(ctx: click.Context, email: str | None, output: Path, document: Text
     """Write the consent of EMAIL as a document with its proof, or check one.
 
     The document is one page of HTML with what the trail holds. With --check, one is compared with the trail.
-    Exit status: 0 as it was; 1 it, or the trail, was changed.
+    Exit status: 0 as it was; 1 the document or an entry of the trail was changed.
     """
     if (email is None) == (document is None):
         raise click.UsageError("Give an address, or --check FILE.")
@@ -39,3 +39,7 @@ def evidence(ctx: click.Context, email: str | None, output: Path, document: Text
         with writing_to(output) as file:
             file.write(write_document(found, email, trail.clock()))
     click.echo(f"{count_of(len(found.proofs), 'digest')}; anchor {found.anchor}", err=True)
+    flawed = [proof.entry for proof in found.proofs if proof.flaw]
+    for entry in flawed:
+        click.echo(f"Run {entry.run_id} entry {entry.seq} was changed in the trail.", err=True)
+    ctx.exit(1 if flawed else 0)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
-from kinetic_mailchimp.audit.reading.formatting import format_value, format_word
+from kinetic_mailchimp.audit.reading.formatting import format_value
 from kinetic_mailchimp.audit.storage.json_text import to_json
 from kinetic_mailchimp.audit.storage.schema import ledger_entries
 from kinetic_mailchimp.audit.trail.administration import PREVIEW, administrative_run
@@ -29,9 +29,7 @@ class Outcome(msgspec.Struct, frozen=True):
         target: The plugin that it goes to.
         stream: The stream of the mapped record.
         mapped: The record; None where the mapping leaves it out.
-        action: What the target would do; empty where it gets nothing.
-        reason: Why, as a code.
-        detail: Why, in words; also the values that are left out.
+        decided: What the target would do and why, in words; a sentence for each audience that it goes to.
         writes: The rows that it would write, each with its fields: name → before and after.
     """
 
@@ -39,9 +37,7 @@ class Outcome(msgspec.Struct, frozen=True):
     target: str
     stream: str
     mapped: Mapping[str, Any] | None = None
-    action: str = ""
-    reason: str = ""
-    detail: str = ""
+    decided: Sequence[str] = ()
     writes: Sequence[tuple[str, Mapping[str, tuple[Any, Any]]]] = ()
 
     def mapped_cells(self) -> dict[str, str]:
@@ -108,8 +104,7 @@ def panels(record: PreviewedRecord) -> Iterator[Panel]:
         prefix = f"{outcome.version}: " if len(record.outcomes) > 1 else ""
         note = "Left out by the mapping." if outcome.mapped is None else ""
         yield Panel(f"{prefix}mapped to {outcome.stream}", mapped_rows, note)
-        why = f"{format_word(outcome.action)}: {format_word(outcome.reason)}. {outcome.detail}".rstrip()
-        yield Panel(f"{prefix}{outcome.target}", written_rows, why if outcome.action else "Gets nothing.")
+        yield Panel(f"{prefix}{outcome.target}", written_rows, " ".join(outcome.decided) or "Gets nothing.")
 
 
 def _differing(versions: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
@@ -129,34 +124,30 @@ def keep_preview(trail: AuditTrail, records: Sequence[PreviewedRecord]) -> int:
         records: What to keep.
     """
     old = [preview.number for preview in read_previews(trail)][_KEPT - 1 :]
-    gone = {key: None for key, _ in trail.ledger(PREVIEW).items() if _number_of(key) in old}
     with administrative_run(trail, PREVIEW) as run:
         # As one text, a record is found by any address in it, and goes as a whole.
-        made = {
-            f"{run.id:010}/{place:03}": {"record": to_json(record)} for place, record in enumerate(records)
-        }
-        run.record([], ledger={PREVIEW: {**gone, **made}})
+        made = {"records": [to_json(record) for record in records]}
+        run.record([], ledger={PREVIEW: {**dict.fromkeys(map(_key, old)), _key(run.id): made}})
     return run.id
 
 
 def read_previews(trail: AuditTrail) -> list[Preview]:
     """The previews that are kept, the newest first."""
     query = (
-        sa.select(ledger_entries.c.key, ledger_entries.c.value, ledger_entries.c.recorded_at)
+        sa.select(ledger_entries.c.key, ledger_entries.c.recorded_at, ledger_entries.c.value)
         .where(ledger_entries.c.namespace == PREVIEW)
-        .order_by(ledger_entries.c.key)
+        .order_by(ledger_entries.c.key.desc())
     )
-    found: dict[int, tuple[str, list[PreviewedRecord]]] = {}
     with trail.database.reading() as connection:
-        for key, value, recorded_at in connection.execute(query):
-            _, records = found.setdefault(_number_of(key), (recorded_at, []))
-            records.append(_read_record(_read_entry(value)["record"]))
-    return [Preview(number, *found[number]) for number in sorted(found, reverse=True)]
+        return [
+            Preview(int(key), recorded_at, [_read_record(text) for text in _read_entry(value)["records"]])
+            for key, recorded_at, value in connection.execute(query)
+        ]
 
 
-def _number_of(key: str) -> int:
-    return int(key.partition("/")[0])
+def _key(number: int) -> str:
+    return f"{number:010}"
 
 
-_read_entry: Final = msgspec.json.Decoder(dict[str, str]).decode
+_read_entry: Final = msgspec.json.Decoder(dict[str, list[str]]).decode
 _read_record: Final = msgspec.json.Decoder(PreviewedRecord).decode

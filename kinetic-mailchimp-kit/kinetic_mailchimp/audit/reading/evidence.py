@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.chain import link, private_digest
 from kinetic_mailchimp.audit.trail.decision import Action
 from kinetic_mailchimp.audit.trail.journal import FORMAT, header_digest
+from kinetic_mailchimp.audit.trail.notes import EntryNote
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError
 
 _TOLD: Final = tuple(
@@ -45,7 +46,7 @@ class Proof:
         public: The values that the chain covers, in their order; digests in hexadecimal digits.
         private: The personal values, in their order, as stored.
         salt: The salt of their digest; None where they were erased.
-        previous: The digest of the entry before it; None where that is past its retention.
+        previous: The digest of the entry before it; None where nothing in the trail tells it.
         digest: Its own digest.
     """
 
@@ -56,6 +57,16 @@ class Proof:
     previous: str | None
     digest: str
     statement: Mapping[str, Any] | None = None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The parts that a program checks."""
+        return {name: getattr(self, name) for name in ("public", "private", "salt", "previous", "digest")}
+
+    @property
+    def flaw(self) -> str:
+        """The part that does not make its digest, so that the trail was changed; empty for none."""
+        return _changed_in(self.facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +113,9 @@ def gather(trail: AuditTrail, person: bytes) -> Evidence:
     with trail.database.reading() as connection:
         rows = [dict(row) for row in connection.execute(query).mappings()]
         head = connection.execute(newest).one_or_none()
-        proofs = [
-            _proof(connection, row, statement)
-            for row in rows
-            if (statement := _statement(trail, row)) or row[_TELLS]
-        ]
+        told = [(row, said) for row in rows if (said := _statement(trail, row)) or row[_TELLS]]
+        before = _digests_before(connection, [row for row, _ in told])
+        proofs = [_proof(row, before.get((row["run_id"], row["seq"])), said) for row, said in told]
     anchor = f"{head.position}:{head.digest.hex()}" if head else ""
     return Evidence(person.hex(), anchor, proofs)
 
@@ -123,27 +132,39 @@ def _statement(trail: AuditTrail, row: Mapping[Any, Any]) -> Mapping[str, Any] |
     return statement
 
 
-def _proof(connection: sa.Connection, row: dict[Any, Any], statement: Mapping[str, Any] | None) -> Proof:
+def _proof(row: dict[Any, Any], previous: bytes | None, statement: Mapping[str, Any] | None) -> Proof:
     public = [_hex(row[name]) for name in PUBLIC_COLUMNS]
     private = [row[_STORED if name == "dead_letter" else name] for name in PRIVATE_COLUMNS]
     view = {name: value for name, value in row.items() if name in EntryView.__dataclass_fields__}
-    previous = _hex(_previous(connection, row))
-    return Proof(to_entry(view), public, private, _hex(row["salt"]), previous, _hex(row["digest"]), statement)
+    salt, digest = _hex(row["salt"]), _hex(row["digest"])
+    return Proof(to_entry(view), public, private, salt, _hex(previous), digest, statement)
+
+
+def _digests_before(
+    connection: sa.Connection, rows: Sequence[Mapping[Any, Any]]
+) -> dict[tuple[int, int], bytes]:
+    """The digests before entries, by run and number; where a pruning took that entry, as it noted it."""
+    found = {(row["run_id"], row["seq"]): _previous(connection, row) for row in rows}
+    left = {f"{run_id}:{seq}" for (run_id, seq), digest in found.items() if digest is None}
+    if left:
+        query = sa.select(decisions.c.refers_to).where(decisions.c.action == Action.KEPT.value)
+        for text in connection.execute(query).scalars():
+            if text.rsplit(":", 2)[0] in left:
+                note = EntryNote.parse(text)
+                found[note.run_id, note.seq] = note.previous
+    return {key: digest for key, digest in found.items() if digest is not None}
 
 
 def _previous(connection: sa.Connection, row: Mapping[Any, Any]) -> bytes | None:
-    """The digest before an entry, if that makes the digest of this one."""
+    """The digest before an entry; None where that entry is not there any more."""
     if row["seq"] == 1:
         run = connection.execute(sa.select(runs).where(runs.c.id == row["run_id"])).mappings().one()
-        before: bytes | None = header_digest({str(name): value for name, value in run.items()})
-    else:
-        query = sa.select(decisions.c.digest).where(
-            decisions.c.run_id == row["run_id"], decisions.c.seq == row["seq"] - 1
-        )
-        found = connection.execute(query).scalar()
-        before = None if found is None else bytes(found)
-    covered = [row[name] for name in PUBLIC_COLUMNS]
-    return before if before is not None and link(before, covered) == row["digest"] else None
+        return header_digest({str(name): value for name, value in run.items()})
+    query = sa.select(decisions.c.digest).where(
+        decisions.c.run_id == row["run_id"], decisions.c.seq == row["seq"] - 1
+    )
+    found = connection.execute(query).scalar()
+    return None if found is None else bytes(found)
 
 
 def _hex(value: Any) -> Any:  # noqa: ANN401 - a column of any kind
@@ -156,10 +177,7 @@ def facts_of(evidence: Evidence) -> dict[str, Any]:
         "format": FORMAT.decode(),
         "person": evidence.person,
         "anchor": evidence.anchor,
-        "entries": [
-            {name: getattr(proof, name) for name in ("public", "private", "salt", "previous", "digest")}
-            for proof in evidence.proofs
-        ],
+        "entries": [proof.facts for proof in evidence.proofs],
     }
 
 
@@ -214,16 +232,17 @@ def _check_anchor(connection: sa.Connection, anchor: str) -> Check:
 def _check_entry(connection: sa.Connection, entry: Mapping[str, Any]) -> Check:
     public = dict(zip(PUBLIC_COLUMNS, entry["public"], strict=True))
     place = f"run {public['run_id']} entry {public['seq']}"
-    if changed := _changed_in(entry, public):
-        return Check(place, f"the document was changed: {changed} do not make its digest", is_good=False)
+    if changed := _changed_in(entry):
+        what = f"the document was changed, or the trail before it was made: {changed} do not make its digest"
+        return Check(place, what, is_good=False)
     row = connection.execute(
         sa.select(decisions).where(decisions.c.run_id == public["run_id"], decisions.c.seq == public["seq"])
     ).one_or_none()
     if row is None:
         past = sa.select(runs.c.pruned_entries).where(runs.c.id == public["run_id"])
-        is_past = entry["previous"] and (connection.execute(past).scalar() or 0) >= public["seq"]
+        is_past = (connection.execute(past).scalar() or 0) >= public["seq"]
         what = "past its retention: its own digests alone speak for it"
-        return Check(place, what if is_past else "the trail does not hold it", bool(is_past))
+        return Check(place, what if is_past else "the trail does not hold it", is_past)
     held = [_hex(getattr(row, name)) for name in PUBLIC_COLUMNS]
     if bytes(row.digest).hex() != entry["digest"] or held != list(entry["public"]):
         return Check(place, "the trail holds something else there", is_good=False)
@@ -231,13 +250,15 @@ def _check_entry(connection: sa.Connection, entry: Mapping[str, Any]) -> Check:
     return Check(place, erased if row.salt is None else "in the trail, as it is here", is_good=True)
 
 
-def _changed_in(entry: Mapping[str, Any], public: Mapping[str, Any]) -> str:
-    """Name the part of an entry that was changed in the document; empty for none."""
+def _changed_in(entry: Mapping[str, Any]) -> str:
+    """Name the part of an entry that does not make its digest; empty for none."""
+    public = dict(zip(PUBLIC_COLUMNS, entry["public"], strict=True))
     covered = [
         bytes.fromhex(value) if name in _BYTES and value is not None else value
         for name, value in public.items()
     ]
-    if entry["previous"] and link(bytes.fromhex(entry["previous"]), covered).hex() != entry["digest"]:
+    before = bytes.fromhex(entry["previous"] or "")
+    if link(before, covered).hex() != entry["digest"]:
         return "its facts"
     salt, private = entry["salt"], entry["private"]
     if salt is None:

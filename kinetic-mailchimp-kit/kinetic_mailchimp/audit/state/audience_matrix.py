@@ -101,7 +101,7 @@ class AudienceMatrix:
                 advice=f"Name its audiences, or write `{company}: []` to leave its rows out. "
                 f"{_known(company, self.audiences_by_company)}",
             )
-        return self.audiences_by_company[company]
+        return tuple(dict.fromkeys(self.audiences_by_company[company]))
 
     def counts_in(self, list_id: str) -> frozenset[str]:
         """The ids of the audiences in which an opt-out of one counts: itself, and all that follow from it."""

@@ -138,7 +138,9 @@ def _translated(expression: str, dialect: str) -> str:
         before, _, rest = expression.partition("json(")
         value, _, rest = rest.partition(", ")
         name, _, after = rest.partition(")")
-        read = f"json_extract({value}, '$.{name}')" if dialect == "sqlite" else f"{value}::json ->> '{name}'"
+        # A NUL anywhere in a value would fail the whole view in PostgreSQL, whose text has none.
+        readable = rf"regexp_replace({value}, '(?<!\\)((\\\\)*)\\u0000', '\1', 'g')::json"
+        read = f"json_extract({value}, '$.{name}')" if dialect == "sqlite" else f"{readable} ->> '{name}'"
         return f"{before}{read}{after}"
     if expression.startswith("hex("):
         inner = expression.removeprefix("hex(").removesuffix(")")

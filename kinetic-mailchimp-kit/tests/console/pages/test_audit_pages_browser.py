@@ -85,9 +85,7 @@ PREVIEWED = [
                 "target-mailchimp",
                 "members",
                 MAPPED,
-                "updated",
-                "fields_differ",
-                "",
+                ["updated: fields differ."],
                 [("list 1a2b3c4d5e", WRITES)],
             )
         ],
@@ -101,9 +99,7 @@ PREVIEWED = [
                 "target-mailchimp",
                 "members",
                 {**MAPPED, "email_address": "ann@example.com; bob@example.com"},
-                "skipped",
-                "several_addresses",
-                "The field holds several addresses.",
+                ["skipped: several addresses. The field holds several addresses."],
             )
         ],
     ),

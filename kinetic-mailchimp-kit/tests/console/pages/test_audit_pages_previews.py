@@ -20,9 +20,7 @@ OLD = Outcome(
     "target-mailchimp",
     "members",
     {"email_address": "ada@example.com", "COMPANY": "Example <b>Ltd</b>", "PHONE": None},
-    "updated",
-    "fields_differ",
-    "Left out: PHONE.",
+    ["updated: fields differ. Left out: PHONE."],
     [("list 1a2b3c", {"merge_fields.COMPANY": ("Old", "Example <b>Ltd</b>")})],
 )
 NEW = Outcome("changed.yml", "target-mailchimp", "members")

@@ -121,6 +121,7 @@ def _article(proof: Proof) -> str:
     }
     said = {} if proof.statement is None else _statement(proof.statement)
     changes = {name: " → ".join(map(format_value, values)) for name, values in (entry.changes or {}).items()}
+    flaw = f"<p><strong>The trail was changed: {proof.flaw} do not make its digest.</strong></p>"
     rows = "".join(
         f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>"
         for name, value in {**facts, **said, **changes}.items()
@@ -128,6 +129,7 @@ def _article(proof: Proof) -> str:
     )
     return (
         f"<article><strong>{_text(format_word(entry.action))}</strong>: {_text(describe_entry(entry))}"
+        f"{flaw if proof.flaw else ''}"
         f"<dl>{rows}<dt>Digest</dt><dd><code>{proof.digest}</code></dd></dl></article>"
     )
 
