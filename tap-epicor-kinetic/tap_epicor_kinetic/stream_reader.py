@@ -34,7 +34,7 @@ class StreamReader:
     Attributes:
         key: The key columns, the company among them.
         cursor: The change column; None for a full table.
-        chosen_of: The columns of nested rows that are selected, by navigation property; all where it is not there.
+        chosen_of: The columns of nested rows that are selected, by navigation property; without it, all are.
         warn: Takes what a person should know.
         is_typed: Whether records may be typed rows; else they are dictionaries.
     """
@@ -89,7 +89,9 @@ class StreamReader:
             company=company,
             hidden=[name for name in self._selected if name not in self.chosen],
             nested={
-                name: self.chosen_of.get(name, ()) for name in self.declaration.nested_names if name in self.chosen
+                name: self.chosen_of.get(name, ())
+                for name in self.declaration.nested_names
+                if name in self.chosen
             },
             activity=self.settings.activity if ACTIVE in self.chosen else None,
         )

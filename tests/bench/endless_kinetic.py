@@ -1,4 +1,4 @@
-"""A Kinetic with as many customers and orders as one likes: rows are not stored but made as they are asked for."""
+"""A Kinetic with as many customers and orders as one likes: rows are not stored but made when asked for."""
 
 from __future__ import annotations
 

@@ -46,7 +46,10 @@ def set_latency(control: EpicorControl, seconds: float) -> None:
 
 
 def prepare(
-    folder: Path, hello: Mapping[str, Any], select: Mapping[str, Collection[str]] = _CUSTOMERS, **settings: Any
+    folder: Path,
+    hello: Mapping[str, Any],
+    select: Mapping[str, Collection[str]] = _CUSTOMERS,
+    **settings: Any,
 ) -> list[str]:
     """Configuration and catalog of the tap, as arguments of the command.
 

@@ -12,7 +12,7 @@ LONGEST_FIELD = 320
 _PLAUSIBLE = re.compile(r"[^\s@]+@[^\s@]+|\"[^\"]+\"@[^\s@]+")
 _WORD = re.compile(r"""[^;,/\s<>"]+""")
 _WRAPPED: Final = re.compile(r"""=?(["'])(.*)\1""")
-"""A field in quotation marks as a whole, or as some tools write text for a spreadsheet: `="a@example.com"`."""
+"""A field in quotation marks as a whole, or as tools write text for a spreadsheet: `="a@example.com"`."""
 _ATOM: Final = r"[\w!#$%&'*+/=?^`{|}~-]+"
 _ORDINARY: Final = re.compile(
     rf"(?=[^@]{{1,64}}@)(?=.{{3,254}}\Z){_ATOM}(?:\.{_ATOM})*@([A-Za-z0-9.-]+)", re.ASCII

@@ -49,7 +49,7 @@ def test_columns_separators_quotes_and_encodings_are_found_out(encoding: str, li
 
 @pytest.mark.rule("R2")
 def test_an_address_that_is_text_for_a_spreadsheet_is_the_person() -> None:
-    found = read_suppressions(b"Email\n=\"Ann@example.com\"\n\"\"\"bob@example.com\"\"\"\nann@example.com\n")
+    found = read_suppressions(b'Email\n="Ann@example.com"\n"""bob@example.com"""\nann@example.com\n')
     assert [row.key for row in found.rows] == ["ann@example.com", "bob@example.com"]
     assert found.repeated == 1
 
