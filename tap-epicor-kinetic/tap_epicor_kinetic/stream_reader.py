@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +23,9 @@ from tap_epicor_kinetic.records.rows import RowShaper
 from tap_epicor_kinetic.records.typed_rows import RowParser, can_be_typed
 from tap_epicor_kinetic.settings import KEYSET, ReadSettings
 
+_LONGEST_SELECT = 3_000
+"""Characters of names of nested columns in a URL, which has others too; of more, all columns are read."""
+
 
 @dataclass(frozen=True)
 class StreamReader:
@@ -31,6 +34,7 @@ class StreamReader:
     Attributes:
         key: The key columns, the company among them.
         cursor: The change column; None for a full table.
+        chosen_of: The columns of nested rows that are selected, by navigation property; without it, all are.
         warn: Takes what a person should know.
         is_typed: Whether records may be typed rows; else they are dictionaries.
     """
@@ -43,6 +47,7 @@ class StreamReader:
     settings: ReadSettings
     chosen: frozenset[str]
     warn: Callable[[str], None]
+    chosen_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
     is_typed: bool = False
 
     def scan(self, company: str, bookmark: Bookmark) -> Iterator[tuple[list[Row], Bookmark]]:
@@ -79,7 +84,11 @@ class StreamReader:
             columns=[name for name in readable(self.entity) if name in self.chosen],
             company=company,
             hidden=[name for name in self._selected if name not in self.chosen],
-            nested=[name for name in self.declaration.nested_names if name in self.chosen],
+            nested={
+                name: self.chosen_of.get(name, ())
+                for name in self.declaration.nested_names
+                if name in self.chosen
+            },
             derives_active=ACTIVE in self.chosen,
         )
 
@@ -132,9 +141,16 @@ class StreamReader:
             needed=self._needed,
             base=self.condition,
             expand=",".join(
-                item for item in self.declaration.expand if item.partition("(")[0] in self.chosen
+                self._with_chosen(item)
+                for item in self.declaration.expand
+                if item.partition("(")[0] in self.chosen
             ),
             parameters=self.declaration.parameters,
             page_size=self.settings.page_size,
             parse=RowParser(self._selected, types, derived) if is_typed else parse_json,
         )
+
+    def _with_chosen(self, item: str) -> str:
+        """An item of `$expand` that asks for the selected columns alone: a line of an order has hundreds."""
+        names = ",".join(self.chosen_of.get(item, ()))
+        return f"{item}($select={names})" if 0 < len(names) <= _LONGEST_SELECT else item

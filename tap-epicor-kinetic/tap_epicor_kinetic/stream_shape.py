@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from kinetic_mailchimp.epicor import EntityType
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.singer.plugin import CheckedStream
-from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, Metadata
 from typing_extensions import override
 
-from tap_epicor_kinetic.catalog.columns import is_off_by_default, row_schema
+from tap_epicor_kinetic.catalog.columns import is_off_by_default, readable, row_schema
 from tap_epicor_kinetic.catalog.declarations import COMPANY, StreamDeclaration
 from tap_epicor_kinetic.catalog.discovery import Discovery
 from tap_epicor_kinetic.reading.cursor import Cursor, resolve_cursor
@@ -111,7 +111,29 @@ class ShapedStream(CheckedStream):
             for name in self.schema["properties"]:
                 if is_off_by_default(name, self.declaration.off_by_default):
                     metadata["properties", name].selected_by_default = False
+            for name, columns in self._nested_columns.items():
+                for column in columns:
+                    entry = Metadata(inclusion=Metadata.InclusionType.AVAILABLE)
+                    metadata["properties", name, "properties", column] = entry
         return metadata
+
+    @cached_property
+    def _nested_columns(self) -> dict[str, list[str]]:
+        """The columns of nested rows that may be selected one by one, where they are known."""
+        nested = self._discovery.nested(self.declaration)
+        return {name: list(readable(child)) for name, child in nested.items() if child}
+
+    def chosen_of_nested(self) -> dict[str, list[str]]:
+        """The columns of nested rows that are selected; those of which all are, or none is, are left out."""
+        chosen = {
+            name: [column for column in columns if self.mask.get(("properties", name, "properties", column))]
+            for name, columns in self._nested_columns.items()
+        }
+        return {
+            name: columns
+            for name, columns in chosen.items()
+            if 0 < len(columns) < len(self._nested_columns[name])
+        }
 
     def _check_metadata(self, column: str | None) -> None:
         """Make sure that a change column can be known.

@@ -219,6 +219,7 @@ class EpicorStream(ShapedStream):
             cursor=self.cursor,
             settings=self._read_settings,
             chosen=frozenset(chosen),
+            chosen_of=self.chosen_of_nested(),
             warn=self._warn_once,
             is_typed=self._may_write_pages,
         )

@@ -77,14 +77,22 @@ def settings_of(epicor: RunningEpicor, **changes: Any) -> dict[str, Any]:
 
 
 def selection(tap: TapEpicorKinetic, *streams: str, columns: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The catalog with these streams selected, and of their columns only these, where any are named."""
+    """The catalog with these streams selected, and of their columns only these, where any are named.
+
+    All columns of nested rows come with them; `OrderDtls.ProdCode` is one alone.
+    """
+    wanted = {*columns, *(name.partition(".")[0] for name in columns)}
+    narrowed = {name.partition(".")[0] for name in columns if "." in name}
     catalog = tap.catalog_dict
     for entry in catalog["streams"]:
         for item in entry["metadata"]:
             if not item["breadcrumb"]:
                 item["metadata"]["selected"] = entry["tap_stream_id"] in streams
             elif columns:
-                item["metadata"]["selected"] = item["breadcrumb"][1] in columns
+                name, *nested = item["breadcrumb"][1::2]
+                item["metadata"]["selected"] = (
+                    ".".join([name, *nested]) in wanted if nested and name in narrowed else name in wanted
+                )
     return catalog
 
 

@@ -74,6 +74,16 @@ def test_a_page_of_many_columns_does_not_outgrow_the_memory(columns: int, most: 
     assert size.now == most
 
 
+@pytest.mark.parametrize(("values", "size_then"), [(8, LARGEST), (100, 400), (4_000, 10), (90_000, SMALLEST)])
+def test_a_page_whose_rows_bring_others_does_not_outgrow_the_memory(values: int, size_then: int) -> None:
+    size, most = PageSize.of(None, 6, is_nested=True), 0
+    for _ in range(20):
+        most = max(most, size.now * values) if _ else most
+        size.succeeded(size.now, size.now, AT_ONCE, size.now * values)
+    assert size.now == size_then
+    assert most <= max(MOST_VALUES, SMALLEST * values)
+
+
 step = st.tuples(st.sampled_from(["shrink", "for good"]), st.none()) | st.tuples(
     st.just("good"), st.floats(0, 100)
 )

@@ -154,6 +154,22 @@ def test_orders_and_invoices_come_with_lines_and_own_columns_then_as_they_change
     assert len(again) < len(first.records(stream))
 
 
+def test_only_the_selected_columns_of_lines_are_asked_for(
+    start_epicor: Any, runner: Any, queries: Any
+) -> None:
+    epicor = start_epicor(customers=20, orders=2)
+    result = runner(epicor).run("orders", columns=("CustNum", "OrderDtls.ProdCode", "OrderDtls.OrderQty"))
+    lines = [line for order in result.records("orders") for line in order["OrderDtls"]]
+    assert lines
+    assert {name for line in lines for name in line} == {"ProdCode", "OrderQty"}
+    pages = [query["$expand"] for query in queries(epicor, "SalesOrders") if "$expand" in query]
+    assert {frozenset(page.partition("=")[2].rstrip(")").split(",")) for page in pages} == {
+        frozenset({"ProdCode", "OrderQty"})
+    }
+    whole = runner(epicor).run("orders", columns=("OrderDtls",)).records("orders")
+    assert {"OrderLine", "ProdCode", "OrderQty"} <= whole[0]["OrderDtls"][0].keys()
+
+
 @pytest.mark.parametrize("profile", ["updated-on", "stock"])
 def test_a_start_date_leaves_out_what_changed_earlier(start_epicor: Any, runner: Any, profile: str) -> None:
     epicor = start_epicor(customers=80, profile=profile)

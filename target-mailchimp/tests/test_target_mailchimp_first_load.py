@@ -177,11 +177,14 @@ def test_a_plan_that_may_not_be_written_is_refused_with_the_reason(bench: Any) -
 
 @pytest.mark.rule("R3")
 @pytest.mark.rule("R6")
-def test_people_outside_the_limit_are_skipped_and_read_again(bench: Any) -> None:
+def test_people_outside_the_limit_are_skipped_and_read_again(
+    bench: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     people = [row(number) for number in range(6)]
     messages = lines(member_names=[name(number) for number in range(6)], customers=people)
     assert bench.states(messages, only=["P2@Example.com", "p9@example.com"], **SETTINGS) == []
     assert list(bench.members()) == ["p2@example.com"]
+    assert "`only`: no record was about entry 2." in caplog.text
     assert bench.members()["p2@example.com"]["merge_fields"]["FNAME"] == "Name 2"
     reasons = [entry.reason for entry in bench.decisions(bench.last_run()["id"])]
     assert reasons.count("not_in_only") == 10
@@ -194,6 +197,8 @@ def test_people_outside_the_limit_are_skipped_and_read_again(bench: Any) -> None
     assert len(bench.members()) == 6
     with pytest.raises(ConfigurationError, match="`only`: entry 1"):
         bench.states(messages, only=["nobody"], **SETTINGS)
+    with pytest.raises(ConfigurationError, match="`only` is not a valid array"):
+        bench.states(messages, only=[""], **SETTINGS)
 
 
 def test_a_limited_run_restores_nothing_of_others(bench: Any) -> None:

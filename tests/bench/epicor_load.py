@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ COLUMNS = (
     *("PhoneNum", "EMailAddress", "GroupCode", "TerritoryID", "CreditHold", "NoContact", "UpdatedOn"),
 )
 TAP = [sys.executable, "-m", "tap_epicor_kinetic"]
+_CUSTOMERS: Mapping[str, Collection[str]] = {"customers": COLUMNS}
 _SIMULATOR = [sys.executable, "-c", "from simulators.epicor.cli import main; main()", "--port", "0"]
 
 
@@ -44,8 +45,20 @@ def set_latency(control: EpicorControl, seconds: float) -> None:
     control.faults(*rules)
 
 
-def prepare(folder: Path, hello: Mapping[str, Any], **settings: Any) -> list[str]:
-    """Configuration and catalog of the tap, as arguments of the command."""
+def prepare(
+    folder: Path,
+    hello: Mapping[str, Any],
+    select: Mapping[str, Collection[str]] = _CUSTOMERS,
+    **settings: Any,
+) -> list[str]:
+    """Configuration and catalog of the tap, as arguments of the command.
+
+    Args:
+        folder: For both.
+        hello: What the simulator told about itself.
+        select: The columns by stream; those of nested rows as `OrderDtls.ProdCode`.
+        settings: Of the tap.
+    """
     known = {name: hello[name] for name in ("base_url", "api_key", "username", "password")}
     how = {"companies": [COMPANY], "customer_types": [], "inactive_customers": "flag", **settings}
     config = folder / "config.json"
@@ -56,9 +69,9 @@ def prepare(folder: Path, hello: Mapping[str, Any], **settings: Any) -> list[str
     catalog = json.loads(shown.stdout)
     for entry in catalog["streams"]:
         for item in entry["metadata"]:
-            crumb = item["breadcrumb"]
-            chosen = crumb[-1] in COLUMNS if crumb else entry["tap_stream_id"] == "customers"
-            item["metadata"]["selected"] = chosen
+            columns, crumb = select.get(entry["tap_stream_id"]), item["breadcrumb"]
+            is_chosen = ".".join(crumb[1::2]) in (columns or ()) if crumb else columns is not None
+            item["metadata"]["selected"] = is_chosen
     (folder / "catalog.json").write_text(json.dumps(catalog))
     return ["--config", str(config), "--catalog", str(folder / "catalog.json")]
 

@@ -189,12 +189,17 @@ class Runner:
         name = pipeline.tap.name
         if name not in self.catalogs:
             catalog = pipeline.tap(config=dict(config)).catalog_dict
-            patterns = PLUGINS[name]["select"]
+            # Of a nested column, what holds it is selected too.
+            patterns = {
+                ".".join(parts[:length])
+                for parts in (pattern.split(".") for pattern in PLUGINS[name]["select"])
+                for length in range(2, len(parts) + 1)
+            }
             for entry in catalog["streams"]:
                 stream = entry["tap_stream_id"]
                 for item in entry["metadata"]:
                     is_stream = not item["breadcrumb"]
-                    path = f"{stream}.*" if is_stream else f"{stream}.{item['breadcrumb'][1]}"
+                    path = ".".join([stream, *item["breadcrumb"][1::2]])
                     item["metadata"]["selected"] = any(
                         pattern.startswith(f"{stream}.") if is_stream else fnmatch.fnmatch(path, pattern)
                         for pattern in patterns

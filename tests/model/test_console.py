@@ -40,7 +40,7 @@ class Desk:
     def get(self, path: str) -> str:
         answer = requests.get(self.url + path, headers=USER, timeout=60)
         answer.raise_for_status()
-        return answer.text
+        return answer.text.removeprefix("\ufeff")
 
     def post(self, path: str, **form: str) -> str:
         token = re.search(r'name="form_token" value="(\w+)"', self.get("/people"))

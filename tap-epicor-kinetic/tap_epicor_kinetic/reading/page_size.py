@@ -4,6 +4,8 @@ from __future__ import annotations
 
 SMALLEST = 10
 FIRST = 1000
+FIRST_WITH_NESTED = 100
+"""Rows of a first page whose rows bring others: how many is known once it is there."""
 LARGEST = 2000
 MOST_VALUES = 40_000
 """Rows times columns of a page that grows by itself: it and its copies lie in memory for each connection."""
@@ -27,15 +29,18 @@ class PageSize:
         self._needed = 1
 
     @classmethod
-    def of(cls, configured: int | None, columns: int) -> PageSize:
+    def of(cls, configured: int | None, columns: int, *, is_nested: bool = False) -> PageSize:
         """The page size of a set.
 
         Args:
             configured: Rows of a page by the settings, from the first on; None follows the server's speed.
             columns: How many are selected; 0 for all.
+            is_nested: Whether rows bring rows of their own.
         """
         if configured is not None:
             return cls(configured, configured)
+        if is_nested:
+            return cls(FIRST_WITH_NESTED, LARGEST)
         return cls(FIRST, max(FIRST, min(LARGEST, MOST_VALUES // columns)) if columns else FIRST)
 
     @property
@@ -49,20 +54,25 @@ class PageSize:
         self._most = self.now if for_good else self._most
         self._good, self._needed = 0, PAGES_TO_GROW
 
-    def succeeded(self, asked: int, given: int, seconds: float) -> None:
+    def succeeded(self, asked: int, given: int, seconds: float, values: int = 0) -> None:
         """Learn from a good page.
 
         Args:
             asked: Rows that it was asked for; another size than the present one proves nothing about it.
             given: Rows that came; a page that is not full proves nothing either.
             seconds: Until its answer was there.
+            values: In it, with those of nested rows; 0 where there are none.
         """
+        if values > MOST_VALUES:
+            self.now, self._good = max(SMALLEST, min(self.now, given * MOST_VALUES // values)), 0
+            return
         if asked != self.now or given < asked:
             return
         if seconds > SLOW_SECONDS and self.now > SMALLEST:
             self.shrink()
             return
         self._good += 1
-        if seconds < QUICK_SECONDS and self._good >= self._needed and self.now < self._most:
+        is_quick = seconds < QUICK_SECONDS and self._good >= self._needed
+        if is_quick and self.now < self._most and values * 2 <= MOST_VALUES:
             self.now = min(self._most, self.now * 2)
             self._good = 0

@@ -57,7 +57,7 @@ class SetReader:
 
     def __post_init__(self) -> None:
         """Begin with the first size of a page."""
-        self.size = PageSize.of(self.page_size, len(self.columns))
+        self.size = PageSize.of(self.page_size, len(self.columns), is_nested=bool(self.expand))
 
     def fetch(self, condition: str, order: Sequence[str], skip: int = 0) -> list[Row]:
         """The rows that fit a condition, as many as a page holds.
@@ -97,7 +97,8 @@ class SetReader:
                 self.columns = tuple(name for name in self.columns if name != error.field)
                 logger.warning("%s has no column %s: it is left out.", self.path, error.field)
             else:
-                self.size.succeeded(size, len(rows), self.clock() - started)
+                values = sum(map(_values, rows)) if self.expand else 0
+                self.size.succeeded(size, len(rows), self.clock() - started, values)
                 return rows
 
     def first(self, column: str, condition: str, order: Sequence[str], kind: type[Request]) -> Any:  # noqa: ANN401 (a value of a row)
@@ -184,6 +185,11 @@ class SetReader:
 
     def _key_of(self, row: Row) -> tuple[Any, ...]:
         return tuple(row.get(name) for name in self.key)
+
+
+def _values(row: Row) -> int:
+    """Values of a row and of those that are nested in it."""
+    return len(row) + sum(len(child) for value in row.values() if isinstance(value, list) for child in value)
 
 
 def split_columns(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -58,13 +58,14 @@ class RowShaper:
         columns: Those to emit, in the order of the schema.
         hidden: Those that are read and not emitted.
         company: Put into every record: a BAQ does not tell it.
+        nested: The columns to emit of nested rows; none for all.
         derives_active: Whether `Active` is emitted; customers of other types do not get here.
     """
 
     columns: Sequence[str]
     company: str
     hidden: Sequence[str] = ()
-    nested: Sequence[str] = ()
+    nested: Mapping[str, Sequence[str]] = field(default_factory=dict)
     derives_active: bool = False
 
     def records(self, rows: list[Row]) -> Iterator[Any]:
@@ -91,8 +92,8 @@ class RowShaper:
         def shaped(row: Row) -> Row:
             record = {name: row.get(name) for name in names}
             record[COMPANY] = self.company
-            for name in self.nested:
-                record[name] = [_child(child) for child in row.get(name) or ()]
+            for name, chosen in self.nested.items():
+                record[name] = [_child(child, chosen) for child in row.get(name) or ()]
             if self.derives_active:
                 record[ACTIVE] = not row.get(INACTIVE)
             return record
@@ -104,5 +105,7 @@ def _names(rows: Sequence[Row]) -> set[str]:
     return set().union(*rows)
 
 
-def _child(row: Row) -> Row:
+def _child(row: Row, chosen: Sequence[str]) -> Row:
+    if chosen:
+        return {name: row[name] for name in chosen if name in row}
     return {name: value for name, value in row.items() if not name.startswith("@") and not is_secret(name)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
@@ -22,6 +23,8 @@ from target_mailchimp.planning.membership import Membership
 from target_mailchimp.rules.plan import NoWrite, Write
 from target_mailchimp.settings import LoadSettings
 from target_mailchimp.writing.writer import DryRunWriter, Writer
+
+logger = logging.getLogger(__name__)
 
 _NOT_IN_PLAN = "not_in_plan"
 _NAMED = 3
@@ -57,6 +60,8 @@ class CarefulLoader(Loader):
     @override
     def close(self) -> None:
         super().close()
+        if absent := self._people.absent:
+            logger.warning("`only`: no record was about entry %s.", ", ".join(map(str, absent)))
         if self._trial:
             self._trial.close()
 

@@ -23,7 +23,8 @@ class People:
     """
 
     def __init__(self, only: Sequence[str], first: int | None) -> None:
-        self._only = {self._member(place, address) for place, address in enumerate(only, start=1)}
+        self._only = {self._member(place, address): place for place, address in enumerate(only, start=1)}
+        self._absent = dict(self._only)
         self._first = first
         self._admitted: set[str] = set()
 
@@ -38,7 +39,13 @@ class People:
 
     def names(self, record: MemberRecord) -> bool:
         """Tell whether a record is about one of the addresses."""
+        self._absent.pop(record.member, None)
         return not self._only or record.member in self._only
+
+    @property
+    def absent(self) -> list[int]:
+        """The entries of `only`, from 1, that no record was about."""
+        return sorted(self._absent.values())
 
     def admits(self, member: str, *, counts: bool) -> bool:
         """Tell whether a person is among the first.

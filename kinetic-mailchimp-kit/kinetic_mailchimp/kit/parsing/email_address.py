@@ -11,6 +11,8 @@ LONGEST_FIELD = 320
 
 _PLAUSIBLE = re.compile(r"[^\s@]+@[^\s@]+|\"[^\"]+\"@[^\s@]+")
 _WORD = re.compile(r"""[^;,/\s<>"]+""")
+_WRAPPED: Final = re.compile(r"""=?(["'])(.*)\1""")
+"""A field in quotation marks as a whole, or as tools write text for a spreadsheet: `="a@example.com"`."""
 _ATOM: Final = r"[\w!#$%&'*+/=?^`{|}~-]+"
 _ORDINARY: Final = re.compile(
     rf"(?=[^@]{{1,64}}@)(?=.{{3,254}}\Z){_ATOM}(?:\.{_ATOM})*@([A-Za-z0-9.-]+)", re.ASCII
@@ -85,7 +87,9 @@ def find_address(text: str | None) -> str:
 
 
 def _stripped(text: str | None) -> str:
-    return (text or "").strip().strip("\u200b\ufeff").strip()
+    field = (text or "").strip().strip("\u200b\ufeff").strip()
+    wrapped = _WRAPPED.fullmatch(field)
+    return wrapped[2].strip() if wrapped else field
 
 
 def _bracketed(field: str) -> str:

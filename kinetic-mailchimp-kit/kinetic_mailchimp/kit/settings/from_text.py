@@ -81,7 +81,10 @@ def _list(value: Any) -> list[Any]:  # noqa: ANN401 (JSON)
     if not isinstance(value, list | tuple):
         raise ValueError("not a list")  # noqa: TRY004 (the caller tells it as every other bad value)
     words = [str(one) if isinstance(one, int) and not isinstance(one, bool) else one for one in value]
-    return [word for word in words if word != ""]
+    named = [word for word in words if word != ""]
+    if words and not named:  # as if it were not set: what limits a run would limit it no more
+        raise ValueError("only empty entries")
+    return named
 
 
 def _object(value: Any) -> Any:  # noqa: ANN401 (JSON)

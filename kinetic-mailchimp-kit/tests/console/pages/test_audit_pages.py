@@ -292,7 +292,7 @@ def test_who_was_erased_is_a_proof_without_a_name(filled: AuditTrail, logged_in:
 
 def rows(reader: Any) -> dict[str, dict[str, str]]:
     """The report as CSV, by address."""
-    found = list(csv.DictReader(io.StringIO(reader.get("/consent.csv").text)))
+    found = list(csv.DictReader(io.StringIO(reader.get("/consent.csv").content.decode("utf-8-sig"))))
     assert len({row["person"] for row in found}) == len(found)
     return {row["address"]: row for row in found}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -75,12 +76,17 @@ def test_the_page_counts_by_flaw_and_rep_and_says_what_changed(flawed: AuditTrai
 
 def test_the_csv_has_all_of_it_and_no_formula(flawed: AuditTrail, logged_in: Open) -> None:
     reader = logged_in(flawed)
-    rows = list(csv.DictReader(io.StringIO(reader.get("/quality.csv").text)))
+
+    def read(path: str) -> list[dict[str, str]]:
+        content = reader.get(path).content
+        assert content.startswith(codecs.BOM_UTF8)  # or Excel takes it for another encoding
+        return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
+
+    rows = read("/quality.csv")
     assert len(rows) == 63
     assert ("'=PURCHASING", Flaw.BAD_ADDRESS.sentence) in [(row["address"], row["why"]) for row in rows]
     assert [row["change"] for row in rows].count("gone") == 1
-    of_rep = list(csv.DictReader(io.StringIO(reader.get("/quality.csv?rep=REP2").text)))
-    assert [row["row"] for row in of_rep] == ["Customer EPIC06/2"]
+    assert [row["row"] for row in read("/quality.csv?rep=REP2")] == ["Customer EPIC06/2"]
 
 
 def test_the_command_prints_the_same(flawed: AuditTrail, sqlite_url: str, clock: Any) -> None:

@@ -49,6 +49,9 @@ from kinetic_mailchimp.kit.parsing.email_address import (
         ("\ufeffann@example.com", "ann@example.com"),
         ("jürgen@bücher.example.com", "jürgen@bücher.example.com"),
         ("o'hara+list@example.com", "o'hara+list@example.com"),
+        ('"ann@example.com"', "ann@example.com"),
+        ("'Ann@example.com'", "Ann@example.com"),
+        ('="ann@example.com"', "ann@example.com"),
     ],
 )
 def test_reads_the_address(typed, address):

@@ -47,6 +47,13 @@ def test_columns_separators_quotes_and_encodings_are_found_out(encoding: str, li
     assert found.repeated == text.count("2020")
 
 
+@pytest.mark.rule("R2")
+def test_an_address_that_is_text_for_a_spreadsheet_is_the_person() -> None:
+    found = read_suppressions(b'Email\n="Ann@example.com"\n"""bob@example.com"""\nann@example.com\n')
+    assert [row.key for row in found.rows] == ["ann@example.com", "bob@example.com"]
+    assert found.repeated == 1
+
+
 def test_a_list_without_names_is_read_and_rows_that_name_nobody_keep_their_line() -> None:
     found = read_suppressions(
         b'1,ann@example.com\n2,"a@example.com, b@example.com"\n3,nobody\n4\n5,bob@example.com\n'

@@ -159,6 +159,8 @@ def test_a_value_that_came_as_text_has_the_type_of_its_setting(name, text, value
     [
         ("companies", "[EPIC06", "words between commas"),
         ("companies", {"a": 1}, "JSON list"),
+        ("companies", '[""]', "words between commas"),
+        ("companies", [""], "words between commas"),
         ("evidence", "memo,letter", "memo, crm_call"),
         ("cursors", "customers", "JSON object"),
         ("page_size", "many", "whole number"),

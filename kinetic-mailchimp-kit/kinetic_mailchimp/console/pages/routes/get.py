@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import fields
@@ -223,7 +224,9 @@ def _add_quality(router: APIRouter, site: Site) -> None:
 
 def _file(name: str, kind: str, lines: Iterable[str]) -> Response:
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(lines, media_type=f"{kind}; charset=utf-8", headers=headers)
+    # Excel takes a CSV file without this mark for one in the encoding of its own machine.
+    marked = itertools.chain(["\ufeff"], lines) if kind == "text/csv" else lines
+    return StreamingResponse(marked, media_type=f"{kind}; charset=utf-8", headers=headers)
 
 
 def _add_public(router: APIRouter, site: Site) -> None:
