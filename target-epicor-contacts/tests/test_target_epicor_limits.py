@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
-from kinetic_mailchimp.epicor.errors import UrlTooLongError
+from kinetic_mailchimp.epicor.errors import QueryRefusedError, UrlTooLongError
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, TransientError
 from target_epicor_contacts.epicor.entities import CONTACT, CUSTOMER
 from target_epicor_contacts.epicor.row_finder import RowFinder
-from target_epicor_contacts.epicor.row_reader import _require_keys
+from target_epicor_contacts.epicor.row_reader import PageWidths, _require_keys
 
 Update = Callable[..., dict[str, Any]]
 
@@ -84,17 +84,75 @@ def test_a_short_page_does_not_end_the_rows_of_an_address(bench: Any, update: Up
 def test_rows_that_are_read_by_their_keys_need_no_further_page(crowd: Any, update: Update) -> None:
     crowd.deliver(update(PEOPLE[0], "unsubscribed"))
     calls = [call for call in crowd.epicor.control.requests() if call["method"] == "GET"]
-    # A probe, the look-up and the empty page that ends it; what is read back has no such page.
+    # Capitals, the look-up, how many rows the set gives at once; what is read back has no further page.
     assert len([call for call in calls if call["path"].endswith("EPIC06/Erp.BO.CustCntSvc/CustCnts")]) == 4
 
 
+def further_pages(bench: Any) -> int:
+    queries = [unquote(call["query"]) for call in bench.epicor.control.requests() if call["method"] == "GET"]
+    return len([query for query in queries if " gt " in query])
+
+
 @pytest.mark.parametrize("people", [1, 40])
-def test_a_look_up_costs_one_further_page_however_many_it_asks_for(
+def test_a_page_that_is_shorter_than_what_the_set_gives_is_the_last(
     crowd: Any, update: Update, people: int
 ) -> None:
     crowd.deliver(*(update(address, "unsubscribed") for address in PEOPLE[:people]))
-    queries = [unquote(call["query"]) for call in crowd.epicor.control.requests() if call["method"] == "GET"]
-    assert len([query for query in queries if " gt " in query]) == 1
+    assert further_pages(crowd) == 0
+    assert len(docks(crowd)) == people
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("count_error", [0, -2])
+def test_no_count_of_the_server_ends_the_rows_of_an_address(
+    crowd: Any, update: Update, count_error: int
+) -> None:
+    crowd.epicor.control.switches(max_top=2, count_error=count_error)
+    crowd.deliver(*(update(address, "unsubscribed") for address in PEOPLE))
+    assert further_pages(crowd)
+    assert len(docks(crowd)) == len(PEOPLE)
+
+
+@pytest.fixture
+def find(bench: Any) -> Iterator[tuple[Callable[[], int], list[float]]]:
+    """Counts the rows of the first address, at a time that can be set."""
+    now = [0.0]
+    client = EpicorClient(EpicorSettings.from_config(bench.config()))
+    with ThreadPoolExecutor(1) as executor:
+        selected = {CONTACT: (*CONTACT.key, "EMailAddress", "PerConID")}
+        finder = RowFinder(client, selected, executor, keep_seconds=0, clock=lambda: now[0])
+        yield lambda: len(finder.find([PEOPLE[0]])), now
+    client.close()
+
+
+@pytest.mark.rule("R2")
+def test_a_server_that_gives_fewer_rows_than_before_is_noticed_in_a_long_run(
+    bench: Any, find: tuple[Callable[[], int], list[float]]
+) -> None:
+    count, now = find
+    for number in range(3):
+        bench.epicor.control.insert(
+            "CustCnt",
+            Company="EPIC06",
+            CustNum=1,
+            ShipToNum=f"D{number}",
+            Name="D",
+            EMailAddress=PEOPLE[0],
+        )
+    assert count() == 3
+    bench.epicor.control.switches(max_top=2)
+    now[0] = 700
+    assert count() == 3
+
+
+def test_a_set_that_refuses_to_show_how_much_it_gives_is_read_to_an_empty_page() -> None:
+    def refuse() -> list[dict[str, Any]]:
+        raise QueryRefusedError("We apologize.", status=500)
+
+    widths = PageWidths(lambda: 0.0)
+    assert not widths.exceed(("EPIC06", CONTACT), 1, refuse)
+    assert not widths.exceed(("EPIC06", CONTACT), 1, lambda: [{}, {}])
+    assert widths.exceed(("EPIC06", CUSTOMER), 1, lambda: [{}, {}])
 
 
 def test_rows_without_their_key_are_told_and_a_company_is_known_from_the_url() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -44,6 +45,40 @@ _ALWAYS = ("id", "email_address", "last_changed")
 _TIE_OVERLAP = 10
 """Of a page whose members all changed in one second, a tenth is read again with the next page: that many may
 leave this second while it is read."""
+_BITS = 2**64 - 1
+
+
+class SeenKeys:
+    """The keys that came, by 64 bits of their hashes: 30 bytes for each at most, where a set takes 130.
+
+    Of a million keys, two share these bits once in forty million walks.
+    """
+
+    def __init__(self) -> None:
+        self._slots = array("Q", (0,)) * 1024
+        self._count = 0
+
+    def add(self, key: str) -> bool:
+        """Take note of a key; True if it is new."""
+        is_new = _put(self._slots, hash(key) & _BITS or 1)
+        self._count += is_new
+        if self._count * 3 > len(self._slots) * 2:
+            before, self._slots = self._slots, array("Q", (0,)) * (2 * len(self._slots))
+            for number in filter(None, before):
+                _put(self._slots, number)
+        return is_new
+
+
+def _put(slots: array[int], number: int) -> bool:
+    """Put a number into the first slot that is free from its own on; False where it is there already."""
+    most = len(slots) - 1
+    slot = number & most
+    while (found := slots[slot]) != number:
+        if not found:
+            slots[slot] = number
+            return True
+        slot = (slot + 1) & most
+    return False
 
 
 def walk_members(
@@ -64,7 +99,7 @@ def walk_members(
     order = {"sort_field": "last_changed", "sort_dir": "ASC"}
     since = filters.get("since_last_changed")
     offset, count = 0, page_size
-    seen: set[str] = set()
+    seen = SeenKeys()
     without_address = 0
     before: list[Any] = []
     while True:
@@ -81,8 +116,7 @@ def walk_members(
         for member in members:
             if not member.get("email_address"):
                 without_address += 1
-            elif (key := member.get("id") or email_key(member["email_address"])) not in seen:
-                seen.add(key)
+            elif seen.add(member.get("id") or email_key(member["email_address"])):
                 yield member
         # A page may hold fewer rows than it was asked for: only one that follows tells.
         more = len(rows) >= count or (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,7 +16,7 @@ from kinetic_mailchimp.kit.errors import (
 )
 from kinetic_mailchimp.kit.http.retry import RetryPolicy
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings, RefusedError, subscriber_hash
-from kinetic_mailchimp.mailchimp.members_walk import walk_members
+from kinetic_mailchimp.mailchimp.members_walk import SeenKeys, walk_members
 from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp
 
 ANN = "ann@example.com"
@@ -205,6 +206,18 @@ def test_a_walk_misses_nobody_while_members_change(per_second: int) -> None:
             # Somebody who was read already changes, and moves to the end.
             changed[member["id"]] = 3000 + number
     assert sorted(seen) == sorted(changed)
+
+
+def test_the_keys_of_a_walk_are_known_again_and_take_little_memory() -> None:
+    seen = SeenKeys()
+    keys = [f"m{number}" for number in range(50_000)]
+    tracemalloc.start()
+    assert all(map(seen.add, keys))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert not any(map(seen.add, keys))
+    assert seen.add("another")
+    assert most / len(keys) < 50  # a set takes 60 beside the keys themselves
 
 
 def test_an_empty_page_alone_ends_a_listing(client: MailchimpClient, mailchimp: RunningMailchimp) -> None:

@@ -51,7 +51,7 @@ class RowFinder:
     ) -> None:
         self._companies = client.settings.companies
         self._entities = tuple(selected)
-        self.reader = RowReader(client, selected, executor)
+        self.reader = RowReader(client, selected, executor, clock)
         self.addresses = AddressQuery(client, selected, address_filter, clock)
         self._keep_seconds = keep_seconds
         self._cached_addresses = cached_addresses

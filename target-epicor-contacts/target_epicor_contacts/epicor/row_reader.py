@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from urllib.parse import quote
 
 from kinetic_mailchimp.epicor import EpicorClient, Row
-from kinetic_mailchimp.epicor.errors import ProbeRequest, UrlTooLongError
+from kinetic_mailchimp.epicor.errors import ProbeRequest, QueryRefusedError, UrlTooLongError
 from kinetic_mailchimp.epicor.odata import after, and_, or_
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.http.call import Request
@@ -19,6 +22,43 @@ from target_epicor_contacts.epicor.entities import Entity, EpicorRow
 PAGE = 1_000
 KEYSET_RESERVE = 400
 """Characters that a second page adds to the condition."""
+LEARNED_ROWS = 100
+"""Rows that are asked for to see how many a set gives at once; a longer page is ended by an empty one."""
+LEARNED_AGAIN = 600.0
+"""Seconds after which that is asked again: an administrator can lower it while a run follows for days."""
+
+
+class PageWidths:
+    """How many rows each set has been seen to give at once: it did not cut off a page that has fewer.
+
+    This rests on what the server did, as neither a short page nor `@odata.count` tells that rows are left.
+
+    Args:
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._seen: dict[tuple[str, Entity], tuple[float, int]] = {}
+        self._lock = threading.Lock()
+
+    def exceed(self, place: tuple[str, Entity], rows: int, read: Callable[[], Sequence[Row]]) -> bool:
+        """Tell whether a set gives more rows at once than came.
+
+        Args:
+            place: The company and the kind of row.
+            rows: That came.
+            read: Reads any `LEARNED_ROWS` rows of the set.
+        """
+        with self._lock:
+            until, width = self._seen.get(place, (float("-inf"), 0))
+            if until <= self._clock():
+                try:
+                    width = len(read())
+                except QueryRefusedError:
+                    width = 0
+                self._seen[place] = (self._clock() + LEARNED_AGAIN, width)
+            return rows < width
 
 
 class RowReader:
@@ -30,15 +70,21 @@ class RowReader:
 
     Args:
         selected: The columns to read, by kind of row.
+        clock: Monotonic seconds.
     """
 
     def __init__(
-        self, client: EpicorClient, selected: Mapping[Entity, Sequence[str]], executor: Executor
+        self,
+        client: EpicorClient,
+        selected: Mapping[Entity, Sequence[str]],
+        executor: Executor,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._selected = selected
         self._executor = executor
         self._portions = Portions()
+        self._widths = PageWidths(clock)
         self.is_hasty = False
 
     def read(
@@ -99,24 +145,17 @@ class RowReader:
     def _read_pages(
         self, company: str, entity: Entity, conditions: Sequence[str], select: Sequence[str], most: int
     ) -> list[EpicorRow]:
-        """All rows: an empty page ends them, or the last that there can be; a short page does not."""
+        """All rows: an empty page ends them, or one that was not cut off; a short page alone does not."""
         rows: list[EpicorRow] = []
         order = entity.key[1:]
         wanted = or_(*conditions)
         beyond = ""
+        ask = partial(self._client.read, company, entity.path, orderby=order, select=select)
         while True:
-            page = self._client.read(
-                company,
-                entity.path,
-                filter=and_(wanted, beyond),
-                orderby=order,
-                select=select,
-                top=PAGE,
-                kind=ProbeRequest if self.is_hasty else Request,
-            )
+            page = ask(filter=and_(wanted, beyond), top=PAGE, kind=ProbeRequest if self.is_hasty else Request)
             _require_keys(page, entity, company)
             rows += [EpicorRow(entity, values) for values in page]
-            if not page or len(rows) >= most:
+            if not page or len(rows) >= most or self._is_last(company, entity, len(page), ask):
                 return rows
             reached = after(order, [page[-1][name] for name in order], {})
             if reached == beyond:
@@ -125,6 +164,12 @@ class RowReader:
                     advice="Ask the administrators of the server.",
                 )
             beyond = reached
+
+    def _is_last(self, company: str, entity: Entity, rows: int, ask: Callable[..., list[Row]]) -> bool:
+        """Tell whether a page is known to be the last one."""
+        return rows < LEARNED_ROWS and self._widths.exceed(
+            (company, entity), rows, partial(ask, top=LEARNED_ROWS, kind=ProbeRequest)
+        )
 
 
 def _require_keys(page: Sequence[Row], entity: Entity, company: str) -> None:

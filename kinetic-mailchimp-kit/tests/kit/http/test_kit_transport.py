@@ -7,6 +7,7 @@ import socket
 from collections.abc import Mapping
 
 import pytest
+import requests
 from kinetic_mailchimp.kit.errors import (
     AmbiguousWriteError,
     ConfigurationError,
@@ -261,6 +262,27 @@ def test_credentials_that_stay_refused_are_an_error(server, clock, renewable, at
         transport(clock, authorization=Tokens(renewable=renewable)).send(Request("GET", server.url))
 
     assert len(server.seen) == attempts
+
+
+def test_the_proxy_of_the_environment_carries_calls_and_is_looked_up_once(server, clock, monkeypatch):
+    looked_up = []
+    look_up = requests.sessions.get_environ_proxies
+
+    def note(url, **options):
+        looked_up.append(url)
+        return look_up(url, **options)
+
+    monkeypatch.setattr(requests.sessions, "get_environ_proxies", note)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", server.url)
+    sending = transport(clock)
+    for path in "abc":
+        server.answer(200)
+        assert sending.send(Request("GET", f"http://epicor.example.com/{path}")).status == 200
+
+    assert len(looked_up) == 1
+    assert len(server.seen) == 3
 
 
 def test_cookies_and_netrc_do_not_touch_a_request(server, clock, tmp_path, monkeypatch):
