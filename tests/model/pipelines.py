@@ -185,7 +185,7 @@ class Runner:
             yield printed
 
     def _catalog(self, pipeline: Pipeline, config: Mapping[str, Any]) -> Any:
-        """The catalog with the selection of meltano.yml."""
+        """The catalog with the selection of meltano.yml, and nothing else: a run copies it several times."""
         name = pipeline.tap.name
         if name not in self.catalogs:
             catalog = pipeline.tap(config=dict(config)).catalog_dict
@@ -204,6 +204,11 @@ class Runner:
                         pattern.startswith(f"{stream}.") if is_stream else fnmatch.fnmatch(path, pattern)
                         for pattern in patterns
                     )
+            catalog["streams"] = [
+                entry
+                for entry in catalog["streams"]
+                if any(item["metadata"]["selected"] for item in entry["metadata"] if not item["breadcrumb"])
+            ]
             self.catalogs[name] = catalog
         return copy.deepcopy(self.catalogs[name])
 

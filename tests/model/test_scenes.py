@@ -234,6 +234,43 @@ def test_a_flag_that_a_lost_audit_database_cannot_explain_stays_and_unsubscribes
     assert (scene.flag("Ann"), world.status(ANN)) == ("set", "subscribed")
 
 
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize(
+    "story",
+    [
+        "Ann leaves → reverse → forward → a rep corrects Bob to ann@ → a rep corrects Bob to info@",
+        "Ann leaves → reverse → a rep adds Eve with ann@ → a rep corrects Eve to eve@ → forward",
+    ],
+)
+def test_an_opt_out_does_not_follow_a_row_that_no_run_has_seen_at_its_address(world, story):
+    assert told(world, story) == []
+    there = [row for row in world.rows() if world.row(row)["EMailAddress"] == ANN]
+    assert [row for row in world.rows() if world.is_flagged(row)] == there
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("pipeline", ["forward", "reverse"])
+def test_a_row_that_only_a_run_at_work_has_seen_at_an_address_leaves_both_sides_at_rest(world, pipeline):
+    story = f"a rep corrects Bob to ann@ → {pipeline} begins → Ann leaves → a rep corrects Bob to info@"
+    assert told(world, f"{story} → {pipeline} ends") == []
+
+
+@pytest.mark.rule("R1")
+@pytest.mark.parametrize(
+    ("before", "flag", "status"),
+    [
+        ("a rep flags Ann → forward → reverse", "set", "unsubscribed"),
+        ("Ann leaves → reverse → forward", "clear", "subscribed"),
+    ],
+    ids=["the rep's", "ours"],
+)
+def test_a_flag_that_is_cleared_and_set_between_two_runs_is_whose_it_was(world, before, flag, status):
+    scene = Scene(world)
+    scene.play(f"{before} → a rep clears Ann → a rep flags Ann{' → Ann returns' if flag == 'clear' else ''}")
+    assert scene.settle() == []
+    assert (scene.flag("Ann"), world.status(ANN)) == (flag, status)
+
+
 # Fields
 
 
