@@ -1,20 +1,26 @@
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
+import socket
+import socketserver
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from simulators.mailchimp.testing import RunningMailchimp
 from sqlalchemy import inspect, text
 from tap_mailchimp_webhooks.events.delivery import FORM
 from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, Arrival
@@ -23,25 +29,29 @@ from tap_mailchimp_webhooks.inbox.database import PROFILE, VERSION_TABLE, Databa
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.inbox.tables import events, metadata
 from tap_mailchimp_webhooks.receiver import group_commit
+from typing_extensions import override
 
 OpenInbox = Callable[..., Inbox]
 Form = Callable[..., bytes]
 MakeArrival = Callable[..., Arrival]
 
 PATH = "/webhooks/mailchimp/a-path-secret-of-the-tests"
+COMMAND = (sys.executable, "-c", "from tap_mailchimp_webhooks.cli.main import main; main()")
+
+
+def variables(inbox_url: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "MAILCHIMP_WEBHOOKS_SECRET": PATH.rpartition("/")[2],
+        "MAILCHIMP_WEBHOOKS_INBOX_DATABASE_URL": inbox_url,
+    }
 
 
 @contextmanager
 def receiver_process(inbox_url: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """`mailchimp-webhooks serve` as a process: its address, and the process."""
-    command = [sys.executable, "-c", "from tap_mailchimp_webhooks.cli.main import main; main()"]
-    environment = {
-        **os.environ,
-        "MAILCHIMP_WEBHOOKS_SECRET": PATH.rpartition("/")[2],
-        "MAILCHIMP_WEBHOOKS_INBOX_DATABASE_URL": inbox_url,
-    }
     with subprocess.Popen(
-        [*command, "serve", "--port", "0"], stderr=subprocess.PIPE, text=True, env=environment
+        [*COMMAND, "serve", "--port", "0"], stderr=subprocess.PIPE, text=True, env=variables(inbox_url)
     ) as process:
         assert process.stderr is not None
         found = next(filter(None, (re.search(r"running on (http://\S+)", line) for line in process.stderr)))
@@ -161,6 +171,78 @@ def test_two_receivers_on_one_database_while_a_reader_reads(
 
     assert sorted(answers) == ["known"] * (count // 2) + ["stored"] * (count // 2)
     assert len(read) == len(set(read)) == count // 2
+
+
+@contextmanager
+def one_address(*urls: str) -> Iterator[str]:
+    """An address whose connections go to some receivers in turn, also to one that is gone."""
+    places = [urlsplit(url) for url in urls]
+    turns = itertools.cycle([(place.hostname, place.port) for place in places])
+
+    def relay(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while some := source.recv(65_536):
+                target.sendall(some)
+        with suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+    class Handler(socketserver.BaseRequestHandler):
+        @override
+        def handle(self) -> None:
+            with suppress(ConnectionRefusedError), socket.create_connection(next(turns)) as receiver:
+                there = threading.Thread(target=relay, args=(self.request, receiver))
+                there.start()
+                relay(receiver, self.request)
+                there.join()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def metrics(url: str, name: str) -> float:
+    """The sum of the values of a metric of a receiver."""
+    page = requests.get(f"{url}/metrics", timeout=60).text
+    return sum(map(float, re.findall(rf"^{name}(?:{{.*}})? (\S+)$", page, re.MULTILINE)))
+
+
+@pytest.mark.rule("R2")
+def test_several_receivers_behind_one_address_are_one_receiver(
+    open_inbox: OpenInbox, postgres_url: str, mailchimp: RunningMailchimp
+) -> None:
+    people = {f"person{number}@example.com" for number in range(12)}
+    with ExitStack() as stack:
+        started = [stack.enter_context(receiver_process(postgres_url)) for _ in range(3)]
+        urls = [url for url, _ in started]
+        address = stack.enter_context(one_address(*urls))
+        account = {"MAILCHIMP_API_KEY": mailchimp.api_key, "MAILCHIMP_BASE_URL": mailchimp.base_url}
+        subprocess.run(
+            [*COMMAND, "register", "--url", address, "--list-id", mailchimp.list_id],
+            env=variables(postgres_url) | account,
+            check=True,
+            capture_output=True,
+        )
+        for person in people:
+            mailchimp.control.subscribe(person)
+        mailchimp.control.flush_webhooks(hurry=True)
+        # Each knows the secret of their signatures, and tells of what all of them stored.
+        assert all(metrics(url, "mailchimp_webhooks_events_total") > 0 for url in urls)
+        assert {metrics(url, "mailchimp_webhooks_inbox_unread") for url in urls} == {len(people)}
+
+        started[0][1].kill()
+        for person in people:
+            mailchimp.control.unsubscribe(person)
+        mailchimp.control.flush_webhooks(hurry=True)
+
+    assert {delivery["state"] for delivery in mailchimp.control.deliveries()} == {"delivered"}
+    read = open_inbox(postgres_url).read(CONTACT_EVENTS, after=0, limit=1000)
+    expected = [(kind, person) for kind in ("subscribe", "unsubscribe") for person in people]
+    assert Counter((event.type, event.data["email"]) for event in read) == Counter(expected)
 
 
 @pytest.mark.rule("R2")
