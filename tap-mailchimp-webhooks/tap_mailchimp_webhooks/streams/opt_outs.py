@@ -79,7 +79,7 @@ def opt_out_record(member: Mapping[str, Any], list_id: str) -> dict[str, Any]:
         "reason": details["reason"],
         "email": member["email_address"],
         "list_id": list_id,
-        # Where it is no time, the present one: the opt-out holds then.
+        # Without a valid time, the present one: the opt-out holds then.
         "occurred_at": rfc3339(time_in(member, "last_changed") or utc_now()),
         "unsubscribe_reason": member.get("unsubscribe_reason") or None,
     }
