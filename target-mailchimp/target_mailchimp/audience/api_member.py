@@ -77,6 +77,7 @@ def without_baseline(state: MemberState, names: Collection[str]) -> MemberState:
 def seen_member(
     state: MemberState | None,
     member: Mapping[str, Any],
+    baselines: Mapping[str, Mapping[str, Any]],
     *,
     is_first_look: bool = False,
     owned_tags: Collection[str] = (),
@@ -86,6 +87,8 @@ def seen_member(
     Args:
         state: The state before.
         member: A member of `GET /lists/{list_id}/members`.
+        baselines: By contact, what was sent to it under any of the addresses that were looked at: in a swap,
+            it has another one of them now.
         is_first_look: Whether nothing is known of the audience: then the values that Mailchimp has yield to
             those of rows, and none was agreed on. A member that appears later has none: it may be a contact
             that has another address now.
@@ -99,8 +102,8 @@ def seen_member(
         return replace(now, sent=tags, shown=_edits(now.sent, {}))
     sent, rows = state.sent, state.rows
     if state.contact_id and now.contact_id and state.contact_id != now.contact_id:
-        # Another contact under the address: both sides never agreed about it.
-        sent = {}
+        # Another contact under the address: both sides never agreed about it here.
+        sent = baselines.get(now.contact_id, {})
         rows = {
             source: replace(row, contact_id=row.contact_id or state.contact_id)
             for source, row in rows.items()

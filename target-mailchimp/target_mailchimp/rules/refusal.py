@@ -45,7 +45,7 @@ def refused_write(write: Write, reason: str) -> RefusedWrite | None:
 
 
 def unless_refused(planned: NoWrite | Write, before: RefusedWrite | None) -> NoWrite | Write:
-    """What is planned, or the decision not to send again what was refused and has not changed since.
+    """The plan of a row, or the decision not to send again what was refused and has not changed since.
 
     Args:
         planned: For a row.
