@@ -214,6 +214,11 @@ def test_what_is_about_something_else_changes_no_byte_of_an_event(
         return send(self, request)
 
     monkeypatch.setattr(Transport, "send", noting)
-    pat.deliver(update(PAT, "unsubscribed", list_id="audience", statement={"ip_opt": "192.0.2.1"}), **settings)
-    rows = "CustCnts(Company='EPIC06',CustNum=1,ShipToNum='',ConNum=1)", "Customers(Company='EPIC06',CustNum=2)"
+    pat.deliver(
+        update(PAT, "unsubscribed", list_id="audience", statement={"ip_opt": "192.0.2.1"}), **settings
+    )
+    rows = (
+        "CustCnts(Company='EPIC06',CustNum=1,ShipToNum='',ConNum=1)",
+        "Customers(Company='EPIC06',CustNum=2)",
+    )
     assert sorted(written) == [("PATCH", row, {"NoContact": True}) for row in rows]

@@ -34,10 +34,10 @@ _HOW: Final = (
     "Each entry has a digest (BLAKE2b, 256 bits) of its facts, of its personal data under a random "
     "salt, and of the entry before it; the chain of each run ends in the journal, whose newest digest "
     "is the anchor. This file holds facts, personal data and salts, so anyone can compute the digests "
-    "again; keep it as confidential as its content. <code>sync-audit evidence --check FILE</code> compares it with "
-    "the trail, <code>sync-audit verify --anchor ANCHOR</code> shows that nothing of the trail was rewritten "
-    "since. After an erasure the trail keeps the digests, and this file still proves what they stood "
-    "for; after a pruning, what has left the trail is proved by this file's digests alone. Times of "
+    "again; keep it as confidential as its content. <code>sync-audit evidence --check FILE</code> compares "
+    "it with the trail, <code>sync-audit verify --anchor ANCHOR</code> shows that nothing in it was "
+    "rewritten since. After an erasure the trail keeps the digests, and this file still proves what they "
+    "stood for; after a pruning, what has left the trail is proved by this file's digests alone. Times of "
     "recording are this software's clock, other times the vendor's."
 )
 
