@@ -141,10 +141,8 @@ def test_a_record_shows_each_audience_that_its_company_feeds(own: Project, runni
 
 def test_a_mapping_is_read_as_the_mapper_reads_it(own: Project) -> None:
     mapping = own.plugin("meltano-map-transform")["mappings"][0]["config"]
-    mapping["stream_map_config"] = {"prefix": "Customer"}
-    mapping["stream_maps"]["customers"]["source_key"] = (
-        "config['prefix'] + ' ' + Company + '/' + str(CustNum)"
-    )
+    mapping["stream_map_config"] = {"prefix": "Customer "}
+    mapping["stream_maps"]["customers"]["source_key"] = "config['prefix'] + Company + '/' + str(CustNum)"
     [forward] = [job for job in own.document["jobs"] if job["name"] == "forward"]
     forward["tasks"] = [forward["tasks"]]
     own.document["jobs"].insert(0, {"name": "empty"})

@@ -23,7 +23,7 @@ def stage(tmp_path) -> Iterator[Stage]:
 
 
 def configure(stage: Stage) -> str:
-    """The first company feeds the main audience, the second one both; an opt-out of the main one counts in both.
+    """Let the first company feed the main audience and the second both; who leaves the main one leaves both.
 
     Returns:
         The id of the second audience.

@@ -314,8 +314,8 @@ def test_a_person_is_shown_by_company_and_audience(both: World) -> None:
     both.flag(contact(2))
     both.forward()
     assert lines(both, BOB) == [
-        "EPIC06 (no row): Customers: not a member",
-        "EPIC07 (no row): Second: not a member",
+        "EPIC06 (no row known): Customers: not a member",
+        "EPIC07 (no row known): Second: not a member",
     ]
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from kinetic_mailchimp.audit.cli.tables import make_console
 from kinetic_mailchimp.audit.plans.previews import PreviewedRecord, keep_preview, panels
-from kinetic_mailchimp.audit.reading.formatting import printable
+from kinetic_mailchimp.audit.reading.formatting import count_of, printable
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.environment import default_database_url
 from kinetic_mailchimp.doctor.rehearsal import Route
@@ -85,7 +85,7 @@ def preview(
     console = make_console()
     for one in previewed:
         console.print(_table(one))
-    click.echo(f"Preview {number}: {len(records)} records of {stream}. Nothing was written.")
+    click.echo(f"Preview {number}: {count_of(len(records), 'record')} of {stream}. Nothing was written.")
 
 
 def _table(record: PreviewedRecord) -> Table:
@@ -94,7 +94,7 @@ def _table(record: PreviewedRecord) -> Table:
     cells = []
     for panel in panels(record):
         table.add_column(printable(panel.title), overflow="fold")
-        lines = [panel.note, *(f"{name}: {value}" for name, value in panel.rows.items())]
+        lines = [*panel.note.splitlines(), *(f"{name}: {value}" for name, value in panel.rows.items())]
         cells.append("\n".join(map(printable, filter(None, lines))))
     table.add_row(*cells)
     return table

@@ -107,8 +107,8 @@ class MailchimpApi:
 
         An empty page ends it, or one that comes again where the listing has no pages: short pages and
         `total_items` have misled. Of a listing that has none by the reference, more is asked for only where
-        `total_items` tells of more. A page begins with the last row of the one before: where it does not, a row
-        was deleted in between and others moved up, so that the page before is read again.
+        `total_items` tells of more. A page begins with the last row of the one before: where it does not, a
+        row was deleted in between and others moved up, so that the page before is read again.
         """
         offset, overlap = 0, 0
         before: list[Any] = []

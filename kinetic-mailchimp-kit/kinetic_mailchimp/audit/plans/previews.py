@@ -74,7 +74,7 @@ class Panel:
 
     Attributes:
         rows: Names and values.
-        note: A sentence above them.
+        note: Sentences above them, one a line.
     """
 
     title: str
@@ -102,9 +102,10 @@ def panels(record: PreviewedRecord) -> Iterator[Panel]:
     written = _differing([one.written_cells() for one in record.outcomes])
     for outcome, mapped_rows, written_rows in zip(record.outcomes, mapped, written, strict=True):
         prefix = f"{outcome.version}: " if len(record.outcomes) > 1 else ""
-        note = "Left out by the mapping." if outcome.mapped is None else ""
+        alike = "" if mapped_rows or len(record.outcomes) == 1 else "No difference."
+        note = "Left out by the mapping." if outcome.mapped is None else alike
         yield Panel(f"{prefix}mapped to {outcome.stream}", mapped_rows, note)
-        yield Panel(f"{prefix}{outcome.target}", written_rows, " ".join(outcome.decided) or "Gets nothing.")
+        yield Panel(f"{prefix}{outcome.target}", written_rows, "\n".join(outcome.decided) or "Gets nothing.")
 
 
 def _differing(versions: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:

@@ -130,4 +130,4 @@ def _in_epicor(
         return f"flagged: {_BECAUSE[ours.cause].format(audience=audience)}"
     if any(wished.values()):
         return "flagged by a rep"
-    return "no flag" if wished else "no row"
+    return "no flag" if wished else "no row known"

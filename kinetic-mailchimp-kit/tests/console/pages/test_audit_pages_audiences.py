@@ -111,7 +111,7 @@ def test_the_cause_of_a_flag_is_said(sqlite_trail: AuditTrail, cause: str, words
     )
     assert lines(sqlite_trail) == [
         f"EPIC06 (flagged: {words}): Dealers: cleaned",
-        "EPIC07 (no row): Dealers: cleaned, Consumers: not a member",
+        "EPIC07 (no row known): Dealers: cleaned, Consumers: not a member",
     ]
 
 

@@ -46,6 +46,7 @@ def test_a_preview_is_shown_and_only_the_newest_are_kept(sqlite_trail: AuditTrai
     page = pages.get(f"/previews/{compared}").text
     assert "changed.yml: mapped to members" in page
     assert "Left out by the mapping." in page
+    assert "1 record, " in page
     assert pages.get(f"/previews/{number}").status_code == 200
     assert pages.get("/previews/1").status_code == 404
     assert pages.post("/previews", {"form_token": pages.form_token, "stream": "customers"}).status_code == 404

@@ -23,7 +23,7 @@ _BEGIN: Final = '<script type="application/json" id="facts">'
 _END: Final = "</script>"
 _STYLE: Final = """
 body { font: 11pt/1.4 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 1.5rem; }
+h1 { font-size: 1.4rem; overflow-wrap: anywhere; } h2 { font-size: 1.1rem; margin-top: 1.5rem; }
 article { border-top: 1px solid #999; padding: 0.5rem 0; break-inside: avoid; }
 dl { display: grid; grid-template-columns: 10rem 1fr; gap: 0 0.75rem; margin: 0.25rem 0; }
 dt { color: #555; } dd { margin: 0; overflow-wrap: anywhere; }
@@ -34,10 +34,10 @@ _HOW: Final = (
     "Each entry has a digest (BLAKE2b, 256 bits) of its facts, of its personal data under a random "
     "salt, and of the entry before it; the chain of each run ends in the journal, whose newest digest "
     "is the anchor. This file holds facts, personal data and salts, so anyone can compute the digests "
-    "again; keep it as confidential as its content. `sync-audit evidence --check FILE` compares it with "
-    "the trail, `sync-audit verify --anchor ANCHOR` shows that nothing of the trail was rewritten "
-    "since. After an erasure the trail keeps the digests, and this file still proves what they stood "
-    "for; after a pruning, what has left the trail is proved by this file's digests alone. Times of "
+    "again; keep it as confidential as its content. <code>sync-audit evidence --check FILE</code> compares "
+    "it with the trail, <code>sync-audit verify --anchor ANCHOR</code> shows that nothing in it was "
+    "rewritten since. After an erasure the trail keeps the digests, and this file still proves what they "
+    "stood for; after a pruning, what has left the trail is proved by this file's digests alone. Times of "
     "recording are this software's clock, other times the vendor's."
 )
 
