@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from kinetic_mailchimp.epicor import EntityType
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.singer.plugin import CheckedStream
-from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, Metadata
+from singer_sdk.singerlib import Schema
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, CatalogEntry, Metadata
 from typing_extensions import override
 
 from tap_epicor_kinetic.catalog.columns import is_off_by_default, readable, row_schema
@@ -116,6 +117,17 @@ class ShapedStream(CheckedStream):
                     entry = Metadata(inclusion=Metadata.InclusionType.AVAILABLE)
                     metadata["properties", name, "properties", column] = entry
         return metadata
+
+    @property
+    @override
+    def _singer_catalog_entry(self) -> CatalogEntry:
+        entry = super()._singer_catalog_entry
+        for name in self._nested_columns:
+            rows = (entry.schema.properties or {})[name]
+            if isinstance(rows.items, Schema):
+                # Where Meltano looks for a nested column that is selected; it means nothing for a list.
+                rows.properties = rows.items.properties
+        return entry
 
     @cached_property
     def _nested_columns(self) -> dict[str, list[str]]:

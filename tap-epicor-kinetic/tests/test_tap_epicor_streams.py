@@ -154,6 +154,15 @@ def test_orders_and_invoices_come_with_lines_and_own_columns_then_as_they_change
     assert len(again) < len(first.records(stream))
 
 
+def test_meltano_finds_the_columns_of_lines_in_the_catalog(start_epicor: Any, runner: Any) -> None:
+    entry = runner(start_epicor(customers=2)).catalog()["orders"]
+    lines = entry["schema"]["properties"]["OrderDtls"]
+    assert lines["properties"]["ProdCode"] == lines["items"]["properties"]["ProdCode"]
+    crumbs = [item["breadcrumb"] for item in entry["metadata"]]
+    assert ["properties", "OrderDtls", "properties", "ProdCode"] in crumbs
+    assert crumbs.count(["properties", "OrderDtls"]) == 1
+
+
 def test_only_the_selected_columns_of_lines_are_asked_for(
     start_epicor: Any, runner: Any, queries: Any
 ) -> None:

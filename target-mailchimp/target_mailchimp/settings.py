@@ -88,7 +88,10 @@ class LoadSettings(AudienceMatrix, RunSettings):
         "mapping sets these fields.",
         schema={
             "type": ["object"],
-            "properties": {name: {"type": ["string"]} for name in ("last_on", "orders", "revenue", "months")},
+            "properties": {
+                name: {"type": ["string"], "pattern": "^[A-Z0-9_]{1,10}$"}
+                for name in ("last_on", "orders", "revenue", "months")
+            },
             "additionalProperties": False,
         },
     )
@@ -102,7 +105,7 @@ class LoadSettings(AudienceMatrix, RunSettings):
         description="Months without a purchase → tag; of several, the longest that is reached.",
         schema={
             "type": ["object"],
-            "patternProperties": {"^[1-9][0-9]{0,2}$": {"type": ["string"]}},
+            "patternProperties": {"^[1-9][0-9]{0,2}$": {"type": ["string"], "pattern": r"\S"}},
             "additionalProperties": False,
         },
     )

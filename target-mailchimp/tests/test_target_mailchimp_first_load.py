@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from kinetic_mailchimp.audit.plans.approved import BeyondPlanError
 from kinetic_mailchimp.audit.plans.plans import PlanState, decide, find_plan
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.parsing.timestamps import utc_now
+from target_mailchimp.writing.writer import MailchimpWriter
 
 NAMES = "member_names"
 STATE = {"type": "STATE", "value": {"read": True}}
@@ -131,6 +133,30 @@ def test_what_has_changed_since_the_plan_is_not_written_and_ends_the_run_before_
     assert [entry.action for entry in bench.decisions(left)] == ["unchanged"] * 4 + ["created"] * 4
     assert bench.states(lines(customers=people), approved_plan=left, **SETTINGS) == [STATE["value"]]
     assert bench.members()["p6@example.com"]["merge_fields"]["COMPANY"] == "Other"
+
+
+@pytest.mark.rule("R4")
+@pytest.mark.parametrize("is_sent", [False, True])
+def test_a_plan_whose_writing_was_killed_is_written_to_its_end_by_the_next_run(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, *, is_sent: bool
+) -> None:
+    messages = lines(customers=[row(number) for number in range(12)])
+    number = approved_plan(bench, messages)
+    with monkeypatch.context() as patch:
+        send, batches = MailchimpWriter.write_batch, itertools.count(1)
+
+        def killed(self: MailchimpWriter, writes: Any) -> Any:
+            is_last = next(batches) == 2
+            results = send(self, writes) if is_sent or not is_last else []
+            if is_last:
+                raise KeyboardInterrupt
+            return results
+
+        patch.setattr(MailchimpWriter, "write_batch", killed)
+        with pytest.raises(KeyboardInterrupt):
+            bench.states(messages, approved_plan=number, concurrency=1, **SETTINGS)
+    assert bench.states(messages, approved_plan=number, **SETTINGS)[-1] == STATE["value"]
+    assert len(bench.members()) == 12
 
 
 @pytest.mark.rule("R1")

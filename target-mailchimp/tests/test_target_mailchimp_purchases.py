@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import time_machine
 from kinetic_mailchimp.audit import AuditTrail
-from kinetic_mailchimp.kit.errors import ConnectorError
+from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
 from simulators.mailchimp.plain_client import PlainClient
 from target_mailchimp.contract.purchase_record import Bought
 from target_mailchimp.planning.purchases import PurchaseLedger
@@ -232,6 +232,24 @@ def test_purchases_are_left_alone_where_no_setting_sums_them(bench: Any) -> None
     off = {"purchase_fields": {}, "purchase_tag": "", "lapsed_tags": {}}
     [decided] = load(bench, order(1, "2026-05-01"), **off)
     assert (decided.action, decided.reason) == ("ignored", "purchases_not_summed")
+
+
+@pytest.mark.rule("R10")
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"purchase_fields": {"orders": "orders12"}},
+        {"purchase_fields": {"orders": ""}},
+        {"purchase_tag": "*"},
+        {"purchase_tag": "Bought"},
+        {"lapsed_tags": {"6": " "}},
+        {"lapsed_tags": {"half": "Lapsed"}},
+    ],
+    ids=str,
+)
+def test_a_field_or_tag_that_cannot_be_is_refused(bench: Any, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        load(bench, customer(), **wrong)
 
 
 def test_a_dry_run_and_a_comparison_store_no_purchase(bench: Any) -> None:

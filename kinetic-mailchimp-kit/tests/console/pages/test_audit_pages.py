@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from html import unescape
 from html.parser import HTMLParser
+from importlib import resources
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision
 from kinetic_mailchimp.audit.privacy.erasure import erase
 from kinetic_mailchimp.audit.storage.schema import decisions
+from kinetic_mailchimp.console import pages
 from kinetic_mailchimp.mailchimp import subscriber_hash
 
 Open = Callable[..., Any]
@@ -89,6 +91,12 @@ def test_an_empty_trail_has_every_page(sqlite_trail: AuditTrail, logged_in: Open
     answer = logged_in(sqlite_trail).get(path)
     assert answer.status_code == 200
     assert "<h1>" in answer.text
+
+
+def test_every_field_of_a_form_has_the_type_by_which_it_gets_its_look() -> None:
+    for template in (resources.files(pages) / "templates").iterdir():
+        for field in re.findall(r"<input\b[^>]*", template.read_text(encoding="utf-8")):
+            assert " type=" in field, template.name
 
 
 def test_an_empty_trail_is_explained(
