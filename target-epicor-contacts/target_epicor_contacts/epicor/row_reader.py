@@ -29,7 +29,7 @@ LEARNED_AGAIN = 600.0
 
 
 class PageWidths:
-    """How many rows each set has been seen to give at once: it did not cut off a page that has fewer.
+    """The rows that each set has been seen to give at once: it did not cut off a page that has fewer.
 
     This rests on what the server did, as neither a short page nor `@odata.count` tells that rows are left.
 
