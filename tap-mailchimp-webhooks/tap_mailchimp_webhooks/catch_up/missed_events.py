@@ -78,6 +78,18 @@ def missed_opt_out(member: Mapping[str, Any], list_id: str, known: Sequence[Stor
     return Missed(event_type, {**data, "merges": {}, **details})
 
 
+def missed_move(member: Mapping[str, Any], list_id: str, former_address: str) -> Missed:
+    """The event that is missing for a member who had another address before."""
+    data = member_data(member, list_id)
+    moved = {
+        "list_id": list_id,
+        "web_id": data["web_id"],
+        "old_email": former_address,
+        "new_email": data["email"],
+    }
+    return Missed("upemail", moved)
+
+
 def missed_change(
     member: Mapping[str, Any],
     list_id: str,
@@ -97,13 +109,7 @@ def missed_change(
     """
     data = member_data(member, list_id)
     if former_address is not None:
-        moved = {
-            "list_id": list_id,
-            "web_id": data["web_id"],
-            "old_email": former_address,
-            "new_email": data["email"],
-        }
-        return [Missed("upemail", moved), Missed("profile", data)]
+        return [missed_move(member, list_id, former_address), Missed("profile", data)]
     is_new = str(member.get("timestamp_opt") or "") > since if not known else status_after(known) in OPTED_OUT
     if is_new:
         return [Missed("subscribe", {**data, **consent_facts(member)})]
