@@ -99,6 +99,33 @@ def test_an_opt_out_follows_the_contact_that_left_its_customers_address_after_it
     assert world.is_flagged(contact(1))
 
 
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize(
+    "story",
+    [
+        "Ann moves to anna@ → Ann leaves",
+        "Ann moves to anna@ → Ann complains",
+        "Ann leaves → Ann moves to anna@",
+        "Ann moves to anna@ → forward → Ann leaves",
+    ],
+)
+def test_an_opt_out_after_a_move_of_which_no_webhook_told_reaches_the_row_of_the_old_address(world, story):
+    scene = Scene(world)
+    world.settings["reverse"] = {"catch_up_scope": "all_changes"}
+    scene.play(f"reverse → forward → {story} → webhooks are lost")
+    assert scene.settle() == []
+    assert world.is_flagged(contact(1))
+    assert columns(world, contact(1), "EMailAddress") == ("anna@example.com",)
+
+
+@pytest.mark.rule("R1")
+def test_a_move_that_no_event_tells_of_leaves_the_row_as_it_is_and_makes_no_second_member(world):
+    story = "Ann moves to anna@ → webhooks are lost → a rep writes phone 5551 for Ann's customer"
+    assert told(world, story) == []
+    assert columns(world, contact(1), "EMailAddress", "NoContact") == (ANN, False)
+    assert (world.status(ANN), world.status("anna@example.com")) == ("archived", "subscribed")
+
+
 @pytest.mark.rule("R8")
 def test_a_profile_under_an_old_address_follows_the_person(world):
     assert told(world, "a rep corrects Ann to anna@ → Ann writes Cyd → reverse → forward") == []

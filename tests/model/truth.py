@@ -274,6 +274,8 @@ class Truth:
     def _consent(self) -> Iterator[str]:
         world = self.world
         letters = str([letter["dead_letter"] for letter in world.dead_letters()]).lower()
+        # A move that no webhook told of is found only by an earlier event of the person.
+        unheard = set(self.left.values()) if world.anything_lost else set()
         for address in sorted({world.row(row)["EMailAddress"].lower() for row in world.rows()} - {""}):
             rows = self._rows_at(address)
             flagged = [row for row in rows if world.is_flagged(row)]
@@ -284,7 +286,7 @@ class Truth:
             status = world.status(address)
             if mine and mine.says in ("out", "bounce") and status == "subscribed":
                 yield f"R1: {address} said {mine.says} and is subscribed"
-            if address in self.tangled:
+            if address in self.tangled or address in unheard:
                 continue
             returned = mine.at if mine and mine.says == "in" else 0.0
             if wishes and max(wishes) > returned and status == "subscribed":

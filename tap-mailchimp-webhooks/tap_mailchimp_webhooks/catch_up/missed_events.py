@@ -95,6 +95,18 @@ def missed_return(member: Mapping[str, Any], list_id: str, known: Sequence[Store
     return Missed("subscribe", {**data, "merges": {}})
 
 
+def missed_move(member: Mapping[str, Any], list_id: str, former_address: str) -> Missed:
+    """The event that is missing for a member who had another address before."""
+    data = member_data(member, list_id)
+    moved = {
+        "list_id": list_id,
+        "web_id": data["web_id"],
+        "old_email": former_address,
+        "new_email": data["email"],
+    }
+    return Missed("upemail", moved)
+
+
 def missed_change(
     member: Mapping[str, Any],
     list_id: str,
@@ -114,13 +126,7 @@ def missed_change(
     """
     data = member_data(member, list_id)
     if former_address is not None:
-        moved = {
-            "list_id": list_id,
-            "web_id": data["web_id"],
-            "old_email": former_address,
-            "new_email": data["email"],
-        }
-        return [Missed("upemail", moved), Missed("profile", data)]
+        return [missed_move(member, list_id, former_address), Missed("profile", data)]
     is_new = str(member.get(OPTED_IN_AT) or "") > since if not known else status_after(known) in OPTED_OUT
     if is_new or missed_return(member, list_id, known):
         return [Missed("subscribe", {**data, **consent_facts(member)})]

@@ -20,6 +20,7 @@ from tap_mailchimp_webhooks.catch_up.missed_events import (
     Missed,
     from_catch_up,
     missed_change,
+    missed_move,
     missed_opt_out,
     missed_return,
     not_before_last_event,
@@ -213,12 +214,18 @@ class _Audience:
             until: Mailchimp's time before they were listed, for a member without a time of its own.
         """
         known = self._known(members)
+        former = self._former(members, known)
         for member in members:
             events = known.get(member["email_address"], ())
             missed = missed_opt_out(member, self._list_id, events)
-            if missed is not None and not self._skip(member, events, mark):
-                explained, occurred_at = self._departures.explained(missed, member, _changed_at(member))
-                yield explained, not_before_last_event(events, occurred_at or until)
+            if missed is None or self._skip(member, events, mark):
+                continue
+            explained, occurred_at = self._departures.explained(missed, member, _changed_at(member))
+            at = not_before_last_event(events, occurred_at or until)
+            if before := former.get(str(member.get("web_id"))):
+                # Other systems know the person by the old address alone.
+                yield missed_move(member, self._list_id, before), at
+            yield explained, at
 
     def returns(self, members: Sequence[Mapping[str, Any]], mark: int) -> Iterator[tuple[Missed, datetime]]:
         """The missing events of members who opted in again after the opt-out that is known, with their times.
@@ -246,12 +253,7 @@ class _Audience:
             since: RFC 3339, UTC.
         """
         known = self._known(members)
-        unknown = [
-            str(member["web_id"])
-            for member in members
-            if member["email_address"] not in known and member.get("web_id")
-        ]
-        former = self._inbox.addresses_of(self._list_id, unknown)
+        former = self._former(members, known)
         for member in members:
             events = known.get(member["email_address"], ())
             if self._skip(member, events, mark):
@@ -259,6 +261,15 @@ class _Audience:
             before = former.get(str(member.get("web_id")))
             for missed in missed_change(member, self._list_id, events, since=since, former_address=before):
                 yield missed, not_before_last_event(events, _changed_at(member) or until)
+
+    def _former(self, members: Sequence[Mapping[str, Any]], known: Mapping[str, Any]) -> dict[str, str]:
+        """The addresses that members without events had before, as far as events tell; by their numbers."""
+        unknown = [
+            str(member["web_id"])
+            for member in members
+            if member["email_address"] not in known and member.get("web_id")
+        ]
+        return self._inbox.addresses_of(self._list_id, unknown)
 
     def _skip(self, member: Mapping[str, Any], events: Sequence[StoredEvent], mark: int) -> bool:
         """Skip a member of whom a webhook knows more, and note it for the next catch-up."""
