@@ -33,6 +33,10 @@ ASSUMED = {
     "page_seconds": (1.5, "until Epicor answers a page of 500 rows"),
     "write_seconds": (0.4, "until Epicor answers a call of the way back"),
     "epicor_connections": (2, "connections to Epicor that one run has"),
+    "busy_processes": (2, "processes of a run of `forward` that are busy at once"),
+    "receivers": (2, "receivers of a tenant"),
+    "sensor_seconds": (5, "between two questions of the sensor to a tenant's receiver"),
+    "dagster_mib": (1024, "MiB of Dagster's daemon and its web server"),
     "used_share": (0.6, "of a core that is planned for"),
     "machine_cores": (8, "cores of a machine"),
     "machine_gib": (32, "GiB of memory of a machine"),
@@ -107,17 +111,24 @@ def answer(measured: Mapping[str, Mapping[str, float]], tenants: int, customers:
         + assumed("alerts_a_day") * (measured["alert"]["cpu_seconds"] + dagster["run_cpu_seconds"])
         + loads * (assumed("changed_share") + 1)  # and all of them, every night, to compare
         + events / 1000 * (reverse["per_1000_events_cpu_seconds"] + receiver["per_1000_events_cpu_seconds"])
+        + DAY / assumed("sensor_seconds") / 1000 * receiver["per_1000_questions_cpu_seconds"]
     )
     runs = tenants * (rounds + reverse_runs + assumed("alerts_a_day") + 1)
     cores = tenants * cpu / DAY / assumed("used_share")
+    round_seconds = forward["idle_cpu_seconds"] + run_cpu
+    answers = forward["idle_epicor_calls"] * assumed("page_seconds") / assumed(
+        "epicor_connections"
+    ) + forward["idle_mailchimp_calls"] * assumed("batch_seconds") / assumed("connections")
+    at_once = max(1.0, runs / DAY * (round_seconds + answers))
     run_mib = max(forward["peak_mib"], reverse["peak_mib"]) + dagster["run_peak_mib"]
-    memory = max(1.0, cores) * run_mib + tenants * 2 * receiver["idle_mib"] + 2 * 512
+    receivers_mib = tenants * assumed("receivers") * receiver["idle_mib"]
+    memory = at_once * run_mib + receivers_mib + assumed("dagster_mib")
     decisions = customers + YEAR_DAYS * customers * assumed("changed_share")
     stored = decisions / 1000 * forward["per_1000_customers_audit_bytes"] + YEAR_DAYS * events / 1000 * (
         reverse["per_1000_events_audit_bytes"] + receiver["per_1000_events_inbox_bytes"]
     )
     waits = {
-        "CPU": loads / 2,  # three processes, two of which are busy
+        "CPU": loads / assumed("busy_processes"),
         "Mailchimp": thousands
         * forward["per_1000_customers_mailchimp_calls"]
         * assumed("batch_seconds")
@@ -141,7 +152,7 @@ def answer(measured: Mapping[str, Mapping[str, float]], tenants: int, customers:
         first_load_seconds=forward["start_cpu_seconds"] + waits[binds],
         way_back_seconds=back,
         binds=binds,
-        round_seconds=forward["idle_cpu_seconds"] + run_cpu,
+        round_seconds=round_seconds,
         launches=runs / DAY,
     )
 

@@ -28,6 +28,7 @@ OWN = (*SINGLE, "sync-audit", "mailchimp-webhooks", "mailchimp-auth", "connector
 SYSTEM = frozenset(
     {
         "az",
+        "buildah",
         "cd",
         "celery",
         "chmod",
