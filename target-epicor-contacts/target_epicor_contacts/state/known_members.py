@@ -16,6 +16,7 @@ from kinetic_mailchimp.audit.state.agreed import (
     Agreed,
     AgreedValue,
     agreed_namespace,
+    agreed_to_json,
     in_common,
     next_version,
     read_agreed,
@@ -135,7 +136,7 @@ class KnownMember:
         version, known = next_version(self.agreed, self.state), settled(self.agreed)
         entries = {name: AgreedValue(value, version) for name, value in news.items()}
         left = {name: entry for name, entry in self.agreed.items() if name not in done}
-        return {**known, **left, **entries}
+        return agreed_to_json({**known, **left, **entries})
 
 
 KnownMembers = Mapping[MemberKey, KnownMember]
@@ -231,7 +232,7 @@ def writing(known: KnownMembers, writes: OpenWrites) -> tuple[dict[MemberKey, Kn
     }
     changes: Entries = defaultdict(dict)
     for (list_id, key), member in members.items():
-        changes[agreed_namespace(list_id)][subscriber_hash(key)] = dict(member.agreed)
+        changes[agreed_namespace(list_id)][subscriber_hash(key)] = agreed_to_json(member.agreed)
     return {**known, **members}, changes
 
 
