@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 from kinetic_mailchimp.audit import AuditTrail
-from kinetic_mailchimp.audit.state.agreed import AgreedValue, agreed_namespace
+from kinetic_mailchimp.audit.state.agreed import AgreedValue, agreed_namespace, agreed_to_json
 from kinetic_mailchimp.mailchimp import MailchimpClient, subscriber_hash
 
 PERSON = "person@example.com"
@@ -41,7 +41,7 @@ def agree(bench: Any, version: int, **values: str) -> None:
     with AuditTrail.open(bench.database_url) as trail:
         run = trail.start_run(plugin="target-epicor-contacts", version="1")
         agreed = {f"merge_fields.{tag}": AgreedValue(value, version) for tag, value in values.items()}
-        entry = {subscriber_hash(PERSON): agreed}
+        entry = {subscriber_hash(PERSON): agreed_to_json(agreed)}
         run.record([], ledger={agreed_namespace(bench.mailchimp.list_id): entry})
         run.finish("succeeded")
 

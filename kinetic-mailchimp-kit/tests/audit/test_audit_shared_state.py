@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.state.agreed import (
     AgreedValue,
+    agreed_from_json,
+    agreed_to_json,
     next_version,
     read_agreed,
     with_agreed,
@@ -93,7 +95,7 @@ def test_flags_and_handovers_are_found_by_the_name_of_their_row(tmp_path: Any) -
             ledger={
                 FLAGS_NAMESPACE: {row: flag.to_json()},
                 HANDOVER_NAMESPACE: {row: handover.to_json()},
-                "baseline/l1": {"hash": agreed},
+                "baseline/l1": {"hash": agreed_to_json(agreed)},
             },
         )
         assert read_flags(trail.ledger(FLAGS_NAMESPACE), [row, "Customer EPIC06/12"]) == {row: flag}
@@ -110,7 +112,7 @@ def test_an_agreed_value_takes_the_place_of_one_sent_before_and_of_no_later_one(
     later = replace(merged, sent={"f": "sent later"})
     assert with_agreed(later, agreed) == later
     assert with_agreed(later, {"f": AgreedValue("again", next_version({}, later))}).sent == {"f": "again"}
-    assert {name: AgreedValue.from_json(stored(one.to_json())) for name, one in agreed.items()} == agreed
+    assert agreed_from_json(stored(agreed_to_json(agreed))) == agreed
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from kinetic_mailchimp.audit.state.agreed import (
     Agreed,
     AgreedValue,
+    agreed_to_json,
     in_common,
     next_version,
     settled,
@@ -110,7 +111,7 @@ class KnownMember:
         version, known = next_version(self.agreed, self.state), settled(self.agreed)
         entries = {name: AgreedValue(value, version) for name, value in news.items()}
         left = {name: entry for name, entry in self.agreed.items() if name not in done}
-        return {**known, **left, **entries}
+        return agreed_to_json({**known, **left, **entries})
 
 
 def without_default_country(value: Any, known: Any) -> Any:  # noqa: ANN401 (any JSON)

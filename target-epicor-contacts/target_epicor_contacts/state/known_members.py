@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from kinetic_mailchimp.audit import AuditTrail
-from kinetic_mailchimp.audit.state.agreed import agreed_namespace, read_agreed
+from kinetic_mailchimp.audit.state.agreed import agreed_namespace, agreed_to_json, read_agreed
 from kinetic_mailchimp.audit.state.member_state import (
     CarriedOptOut,
     MemberState,
@@ -108,7 +108,7 @@ def writing(known: KnownMembers, writes: OpenWrites) -> tuple[dict[MemberKey, Kn
     }
     changes: Entries = defaultdict(dict)
     for (list_id, key), member in members.items():
-        changes[agreed_namespace(list_id)][subscriber_hash(key)] = dict(member.agreed)
+        changes[agreed_namespace(list_id)][subscriber_hash(key)] = agreed_to_json(member.agreed)
     return {**known, **members}, changes
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 from msgspec.structs import replace
 
-from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
 from kinetic_mailchimp.audit.state.member_state import MemberState, OpenWrite
 
 if TYPE_CHECKING:
     from kinetic_mailchimp.audit.state.ledger import Ledger
 
 
-class AgreedValue(LedgerValue, frozen=True):
+@dataclass(frozen=True, slots=True)
+class AgreedValue:
     """A value that both sides have had.
 
     Attributes:
@@ -31,6 +31,26 @@ class AgreedValue(LedgerValue, frozen=True):
     before: Mapping[str, Any] | None = None
     earlier: AgreedValue | None = None
 
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> AgreedValue:
+        """Read what `to_json` made."""
+        earlier = stored.get("earlier")
+        return cls(
+            stored["value"],
+            stored["version"],
+            stored.get("before"),
+            cls.from_json(earlier) if earlier else None,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry of the ledger; what is empty is left out."""
+        stored: dict[str, Any] = {"value": self.value, "version": self.version}
+        if self.before is not None:
+            stored["before"] = dict(self.before)
+        if self.earlier:
+            stored["earlier"] = self.earlier.to_json()
+        return stored
+
 
 Agreed = Mapping[str, AgreedValue]
 """Flat name of a field (`merge_fields.FNAME`) → the value. One entry of the ledger for each member."""
@@ -41,12 +61,24 @@ def agreed_namespace(list_id: str) -> str:
     return f"baseline/{list_id}"
 
 
-_read_entry: Final = msgspec.json.Decoder(dict[str, AgreedValue]).decode
+def agreed_from_json(stored: Mapping[str, Any]) -> dict[str, AgreedValue]:
+    """Read what `agreed_to_json` made."""
+    return {name: AgreedValue.from_json(entry) for name, entry in stored.items()}
+
+
+def agreed_to_json(agreed: Agreed) -> dict[str, Any]:
+    """The entry of the ledger."""
+    return {name: entry.to_json() for name, entry in agreed.items()}
 
 
 def read_agreed(ledger: Ledger, members: Iterable[str]) -> dict[str, dict[str, AgreedValue]]:
-    """The values agreed on with members, by hash, out of the namespace `agreed_namespace(list_id)`."""
-    return ledger.get_many(members, _read_entry)
+    """The values agreed on with members.
+
+    Args:
+        ledger: The namespace `agreed_namespace(list_id)` of the trail.
+        members: Their subscriber hashes.
+    """
+    return {member: agreed_from_json(value) for member, value in ledger.get_many(members).items()}
 
 
 def settled(agreed: Agreed) -> dict[str, AgreedValue]:
@@ -56,12 +88,22 @@ def settled(agreed: Agreed) -> dict[str, AgreedValue]:
 
 
 def next_version(agreed: Agreed, state: MemberState | None) -> int:
-    """The version of a new entry: newer than all others, and than those that target-mailchimp has seen."""
+    """The version of a new entry: newer than all others, and than those that target-mailchimp has seen.
+
+    Args:
+        agreed: The entries of the member.
+        state: The member, as target-mailchimp knows it.
+    """
     return 1 + max([state.merged_version if state else 0, *(entry.version for entry in agreed.values())])
 
 
 def with_agreed(state: MemberState, agreed: Agreed) -> MemberState:
-    """The member with the baseline as both directions know it: newer entries replace values sent."""
+    """The member with the baseline as both directions know it: newer entries take the place of values sent.
+
+    Args:
+        state: The member, as target-mailchimp knows it.
+        agreed: What the reverse direction learned.
+    """
     known, now = settled(agreed), state.merged_version
     values = {name: entry.value for name, entry in known.items() if entry.version > now}
     open_writes = {
@@ -81,7 +123,12 @@ def with_agreed(state: MemberState, agreed: Agreed) -> MemberState:
 
 
 def in_common(state: MemberState, agreed: Agreed) -> dict[str, Any]:
-    """The values that both sides last had: none that Mailchimp had before any row decided about it."""
+    """The values that both sides last had: none that Mailchimp had before any row decided about it.
+
+    Args:
+        state: The member, as target-mailchimp knows it.
+        agreed: What the reverse direction learned.
+    """
     undecided = {name for name, owner in state.field_owner.items() if owner is None}
     unseen = undecided - settled(agreed).keys()
     return {name: value for name, value in with_agreed(state, agreed).sent.items() if name not in unseen}
