@@ -53,6 +53,10 @@ class StreamReader:
     def scan(self, company: str, bookmark: Bookmark) -> Iterator[tuple[list[Row], Bookmark]]:
         """Read what changed in a company since a bookmark.
 
+        Args:
+            company: The company in the URL.
+            bookmark: Where to begin.
+
         Yields:
             The rows of a page, and the bookmark that holds once they are emitted.
         """

@@ -28,7 +28,12 @@ if TYPE_CHECKING:
 
 
 class ShapedStream(CheckedStream):
-    """A stream whose shape is that of a set of the service."""
+    """A stream whose shape is that of a set of the service.
+
+    Args:
+        declaration: What is known of the stream without asking.
+        discovery: What the service says about it.
+    """
 
     def __init__(
         self, tap: Tap, declaration: StreamDeclaration, discovery: Discovery, settings: ReadSettings

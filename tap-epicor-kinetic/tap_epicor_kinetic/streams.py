@@ -36,7 +36,11 @@ _UNFINISHED = "unfinished"
 
 
 class EpicorStream(ShapedStream):
-    """Rows of one set, company by company."""
+    """Rows of one set, company by company.
+
+    Args:
+        declaration: What is known of the stream without asking.
+    """
 
     is_sorted = True
     check_sorted = False

@@ -25,6 +25,11 @@ def look_at_webhooks(
 ) -> Iterator[Finding | str]:
     """Try the account, look for the audiences, and judge their webhooks.
 
+    Args:
+        client: Of the account.
+        inbox: Where deliveries are stored.
+        list_ids: The audiences that are named; all of the account without any.
+
     Raises:
         ConnectorError: What does not work, and what to do.
     """

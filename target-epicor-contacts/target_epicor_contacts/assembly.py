@@ -47,7 +47,11 @@ _TYPES_OF_PARTICULARS: Mapping[str, tuple[str, ...]] = {
 
 
 class Assembly:
-    """Builds what a run works with."""
+    """Builds what a run works with.
+
+    Args:
+        executor: Runs requests at the same time.
+    """
 
     def __init__(self, client: EpicorClient, settings: WriteSettings, executor: Executor) -> None:
         self._client = client
@@ -90,7 +94,13 @@ class Assembly:
         return settings.rules(columns)
 
     def processor(self, trail: AuditTrail, run: Run, written_columns: Collection[str]) -> EventProcessor:
-        """The processor of events, or with `reconcile` the comparison that takes its place."""
+        """The processor of events, or with `reconcile` the comparer that takes its place.
+
+        Args:
+            trail: The audit trail.
+            run: The present run in it.
+            written_columns: The columns that the streams bring.
+        """
         settings, rules = self._settings, self.rules
         dependencies = self._dependencies(trail, run, written_columns)
         if settings.reconcile:
@@ -105,7 +115,12 @@ class Assembly:
         return EventProcessor(dependencies, rules, settings)
 
     def result_processor(self, trail: AuditTrail, run: Run) -> ResultProcessor:
-        """The processor of campaign results."""
+        """The processor of campaign results.
+
+        Args:
+            trail: The audit trail.
+            run: The present run in it.
+        """
         settings = self._settings
         calls = {
             name: JournalWriter(self._client, [crm_call(call_type, names_rep=True)])

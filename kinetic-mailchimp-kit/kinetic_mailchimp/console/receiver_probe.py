@@ -46,7 +46,9 @@ class ReceiverStatus:
 def make_transport(*, timeout: float = 10.0, max_attempts: int = 2) -> Transport:
     """A transport that takes every response as it is.
 
-    One attempt more than one: a receiver that restarts is away for a short time only.
+    Args:
+        timeout: Seconds for one request.
+        max_attempts: By default one more than one: a receiver that restarts is away for a short time only.
     """
     return Transport(
         lambda _request, _answer: None,
@@ -59,7 +61,9 @@ def make_transport(*, timeout: float = 10.0, max_attempts: int = 2) -> Transport
 def probe_receiver(url: str, transport: Transport) -> ReceiverStatus:
     """Ask the receiver for its health.
 
-    A final `/readyz` of the URL may be left out.
+    Args:
+        url: The URL of the receiver; a final `/readyz` may be left out.
+        transport: Sends the requests; every status is a response.
     """
     base = url.rstrip("/").removesuffix("/readyz").removesuffix("/healthz")
     try:

@@ -57,7 +57,13 @@ class Examination:
 
 
 def examine(project: Project, configs: Mapping[EntryPoint, Mapping[str, Any]], seconds: float) -> Examination:
-    """Look at everything."""
+    """Look at everything.
+
+    Args:
+        project: As its files are written.
+        configs: The configuration of each plugin.
+        seconds: The time for all checks.
+    """
     patients = [_Patient(point, project, config) for point, config in configs.items()]
     names = [patient.name for patient in patients]
     result = Examination(_examine(patients, seconds, {PROJECT: project_checks(project, names)}))
@@ -75,7 +81,13 @@ def examine(project: Project, configs: Mapping[EntryPoint, Mapping[str, Any]], s
 def examine_plugins(
     project: Project, configs: Mapping[EntryPoint, Mapping[str, Any]], seconds: float
 ) -> dict[str, list[Finding]]:
-    """Look at plugins alone, and give the findings by the name of the plugin."""
+    """Look at plugins alone, and give the findings by the name of the plugin.
+
+    Args:
+        project: As its files are written.
+        configs: The configuration of each plugin.
+        seconds: The time for all checks.
+    """
     return _examine([_Patient(point, project, config) for point, config in configs.items()], seconds, {})
 
 
@@ -182,7 +194,12 @@ def mappings_of(project: Project) -> dict[str, Mapping[str, Any]]:
 
 
 def run_checks(sections: Mapping[str, Sequence[Check]], seconds: float) -> dict[str, list[Finding]]:
-    """The findings of all checks; one that has not ended in time is a finding itself."""
+    """The findings of all checks; one that has not ended in time is a finding itself.
+
+    Args:
+        sections: The checks, by the name of their section.
+        seconds: The time for all of them.
+    """
     running = []
     for name, check in ((name, check) for name, checks in sections.items() for check in checks):
         seen: list[Finding] = []

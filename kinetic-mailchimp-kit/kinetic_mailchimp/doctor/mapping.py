@@ -149,6 +149,7 @@ class MappedRecord:
 
     Attributes:
         stream: The stream that it goes on.
+        schema: Of that stream.
         record: None where the mapping leaves it out.
     """
 
@@ -204,6 +205,7 @@ class BothSides:
 
     Attributes:
         columns: The columns that are read, as `stream.Column`.
+        selected: The rules of `select`.
         tags: The merge fields of the audience.
         makes_tags: Whether merge fields that are missing are made.
         two_way: The tags that both sides own.

@@ -31,7 +31,12 @@ _MATRIX: Final = ("audiences_by_company", "opt_outs_count_in")
 
 
 def project_checks(project: Project, plugins: Sequence[str]) -> list[Check]:
-    """The checks of a project."""
+    """The checks of a project.
+
+    Args:
+        project: As its files are written.
+        plugins: The plugins of it that can be checked.
+    """
     return [
         Check("files", lambda: _look_at_files(project)),
         Check("keys", lambda: _look_at_keys(project)),

@@ -45,7 +45,11 @@ class Token:
 
 
 class TokenAuthorization:
-    """Headers with a bearer token; threads share it, and one of them renews it."""
+    """Headers with a bearer token; threads share it, and one of them renews it.
+
+    Args:
+        clock: Monotonic seconds.
+    """
 
     def __init__(
         self,
@@ -90,7 +94,14 @@ def authorization(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Authorization:
-    """The authorization that the settings ask for."""
+    """The authorization that the settings ask for.
+
+    Args:
+        settings: Where, and as whom.
+        retry: Bounds on trying again, for tokens.
+        sleep: Waits between two attempts, in seconds.
+        clock: Monotonic seconds.
+    """
     fixed = _fixed_headers(settings)
     if settings.auth_method == "api_key":
         return FixedAuthorization(fixed)

@@ -68,7 +68,13 @@ def _refuses_query(error: ConnectorError) -> bool:
 
 
 def to_error(problem: Problem, answer: Answer, rules: tuple[Rule, ...] = RULES) -> ConnectorError:
-    """The error of the first rule that fits."""
+    """The error of the first rule that fits.
+
+    Args:
+        problem: The failure, read out of the body.
+        answer: What came back.
+        rules: The table; the first rule that fits decides.
+    """
     rule, found = next((rule, found) for rule in rules if (found := rule.match(problem)) is not None)
     message = rule.message.format(**found) if rule.message else _sentence(problem.message)
     waits = [seconds for seconds in (answer.retry_after, rule.retry_after) if seconds is not None]

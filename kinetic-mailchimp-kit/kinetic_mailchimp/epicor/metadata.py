@@ -32,6 +32,7 @@ class EntityType:
     Attributes:
         name: With its namespace: `Erp.Customer`.
         key: Names of the key columns, in the service's order.
+        properties: By name.
         navigation: Name of a navigation property to the name of the entity type it leads to.
     """
 
@@ -77,6 +78,10 @@ class ServiceMetadata:
 
 def parse_metadata(service: str, text: str) -> ServiceMetadata:
     """Read a $metadata document, in JSON or in XML.
+
+    Args:
+        service: `Erp.BO.CustomerSvc`, for messages.
+        text: The document.
 
     Raises:
         TransientError: It is neither, as when a gateway answers for the server or the text is cut off.

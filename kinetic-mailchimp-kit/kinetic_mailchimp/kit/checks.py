@@ -109,7 +109,12 @@ class CheckedPlugin(Protocol):
 
 
 def clock_finding(system: str, system_time: datetime | None) -> Finding:
-    """Compare the clock of this machine with that of a server."""
+    """Compare the clock of this machine with that of a server.
+
+    Args:
+        system: The name of the server.
+        system_time: The time in its answer; None where it had none.
+    """
     if system_time is None:
         return note(f"{system} does not say what time it is.")
     ahead = utc_now() - system_time

@@ -226,7 +226,11 @@ def own_variable(plugin: str, setting: str) -> str:
 def with_origins(text: str, plugin: str, settings: Iterable[str], project: Project | None = None) -> str:
     """A message with a sentence more for each setting that it names: where that comes from, or would.
 
-    Settings stand in backquotes. By default, the project is the one that Meltano started this process for.
+    Args:
+        text: The message, with settings in backquotes.
+        plugin: Whose settings they are.
+        settings: The settings that there are.
+        project: As its files are written; by default the one that Meltano started this process for.
     """
     known = set(settings)
     named = [name for name in dict.fromkeys(NAMED_SETTING.findall(text)) if name in known]

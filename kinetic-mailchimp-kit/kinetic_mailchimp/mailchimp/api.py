@@ -25,7 +25,12 @@ LARGEST_PAGE = 1000
 
 
 class MailchimpApi:
-    """The Marketing API of one account. Shared by threads."""
+    """The Marketing API of one account. Shared by threads.
+
+    Args:
+        retry: Bounds on trying again.
+        clock: Monotonic seconds.
+    """
 
     def __init__(
         self,

@@ -145,7 +145,13 @@ class MailchimpClient(MailchimpApi):
         return HttpCall.of_answer(self._answer("DELETE", _member(list_id, member_hash), kind=Request))
 
     def set_tags(self, list_id: str, member_hash: str, tags: Mapping[str, bool]) -> None:
-        """Add (True) and remove (False) tags by name; missing tags are made."""
+        """Add (True) and remove (False) tags by name; missing tags are made.
+
+        Args:
+            list_id: The audience.
+            member_hash: The member.
+            tags: By name.
+        """
         changes = [{"name": name, "status": "active" if on else "inactive"} for name, on in tags.items()]
         body = {"tags": changes, "is_syncing": False}
         self._answer("POST", f"{_member(list_id, member_hash)}/tags", body, kind=Request, repeatable=True)

@@ -90,7 +90,11 @@ def walk_members(
 ) -> Iterator[dict[str, Any]]:
     """Yield each member with an e-mail address once; an empty page alone ends the walk.
 
-    The filter `since_last_changed` is where it begins.
+    Args:
+        page: Reads one page of the listing.
+        fields: Attributes to read.
+        page_size: Members per page.
+        filters: Further parameters; `since_last_changed` is where the walk begins.
 
     Raises:
         TransientError: The same full page comes again and again.

@@ -64,6 +64,8 @@ class Callback:
 
     Args:
         redirect_uri: Where it will come to; port 0 lets the system choose one.
+        state: What it must carry.
+        clock: Monotonic seconds.
 
     Raises:
         ConfigurationError: The address is not on this machine, or its port is taken.
@@ -159,7 +161,11 @@ class Callback:
 
 
 def exchange_code(application: OAuthApplication, code: str) -> str:
-    """The access token for a code, which is good for one exchange, and for seconds.
+    """The access token for a code, which is good for one exchange.
+
+    Args:
+        application: The registered application.
+        code: From the answer to the redirect URL; it lives for seconds.
 
     Raises:
         CredentialsError: Mailchimp refused; the message says whether the application or the code is wrong.

@@ -63,7 +63,11 @@ class FieldError:
 
 
 class RefusedError(DataError):
-    """Mailchimp refuses one member or one resource; everything else can go on."""
+    """Mailchimp refuses one member or one resource; everything else can go on.
+
+    Attributes:
+        field_errors: What is wrong with which field, where Mailchimp says so.
+    """
 
     def __init__(
         self,
@@ -253,7 +257,13 @@ def _names_address(field: str) -> bool:
 
 
 def refusal_error(text: str, field_errors: tuple[FieldError, ...], **details: Any) -> RefusedError:  # noqa: ANN401 (those of the error)
-    """The refusal that a text means."""
+    """The refusal that a text means.
+
+    Args:
+        text: Mailchimp's title and detail.
+        field_errors: The complaints about single fields.
+        **details: What else RefusedError takes, such as `status`.
+    """
     field_errors = field_errors or (FieldError("", without_addresses(text)),)
     meaning = _meaning(text)
     if meaning is None or meaning.reason is Refusal.INVALID_FIELDS:

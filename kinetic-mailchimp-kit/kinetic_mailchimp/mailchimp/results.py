@@ -32,6 +32,7 @@ class BatchResult:
     """The result of a batch.
 
     Attributes:
+        call: How the call ended.
         items: One result for each member that was sent, by subscriber hash.
     """
 
@@ -43,6 +44,10 @@ def results_by_hash(sent: Iterable[str], document: Mapping[str, Any]) -> dict[st
     """Find the result of every address that was sent.
 
     A member that the answer does not mention counts as refused: nobody knows what became of it.
+
+    Args:
+        sent: The addresses, as they were sent.
+        document: The answer of the batch.
     """
     found: dict[str, ItemResult] = {}
     named: list[tuple[set[str], ItemResult]] = []

@@ -86,6 +86,10 @@ class MailchimpSettings:
     ) -> MailchimpSettings:
         """Read the settings of a plugin; an empty value counts as none.
 
+        Args:
+            config: Of the plugin.
+            max_connections: Requests in flight at once, at most 10.
+
         Raises:
             ConfigurationError: One is missing, or two contradict each other.
         """

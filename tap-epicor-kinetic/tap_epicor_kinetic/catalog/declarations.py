@@ -115,6 +115,10 @@ STREAMS: tuple[StreamDeclaration, ...] = (
 def custom_streams(given: Sequence[Mapping[str, Any]], taken: Sequence[str]) -> list[StreamDeclaration]:
     """The streams of the setting `custom_streams`.
 
+    Args:
+        given: The setting.
+        taken: Names that are in use.
+
     Raises:
         ConfigurationError: The message names the stream and what is wrong with it.
     """

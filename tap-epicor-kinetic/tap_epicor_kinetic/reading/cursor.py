@@ -87,13 +87,23 @@ class Cursor:
         return _converted(parse_timestamp if self.is_timestamp else int, value)
 
     def later(self, one: Scalar, other: Scalar) -> Scalar:
-        """The later of two values; None is earlier than all."""
+        """The later of two values; None is earlier than all.
+
+        Args:
+            one: A cursor value.
+            other: Another one.
+        """
         if one is None or other is None:
             return other if one is None else one
         return other if self.order(other) > self.order(one) else one
 
     def earlier(self, one: Scalar, other: Scalar) -> Scalar:
-        """The earlier of two values; None is earlier than all."""
+        """The earlier of two values; None is earlier than all.
+
+        Args:
+            one: A cursor value.
+            other: Another one.
+        """
         return other if self.later(one, other) == one else one
 
 

@@ -80,6 +80,12 @@ class KeyStore:
         A key that is there again is not a finding any more, even if its record is not out yet.
         A read without any row is not believed: it is rather an access that was lost.
 
+        Args:
+            stream: Name of the stream.
+            company: Of the rows.
+            keys: Of all rows.
+            now: When they were read.
+
         Returns:
             How many are gone.
         """
@@ -107,7 +113,13 @@ class KeyStore:
         return gone
 
     def deletions(self, stream: str, company: str, after: int) -> list[Deletion]:
-        """The findings after the last one whose record is out, in their order."""
+        """The findings with higher numbers, in their order.
+
+        Args:
+            stream: Name of the stream.
+            company: Of the rows.
+            after: The number of the last finding whose record is out.
+        """
         rows = self._database.execute(
             "SELECT number, key, found_at FROM deleted"
             " WHERE stream = ? AND company = ? AND number > ? ORDER BY number",

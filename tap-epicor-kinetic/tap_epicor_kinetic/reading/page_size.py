@@ -20,6 +20,10 @@ class PageSize:
 
     It doubles after a quick answer and halves after a slow one or a time-out; then it waits for some good
     pages.
+
+    Args:
+        first: Rows of the first page.
+        most: Rows that it never exceeds.
     """
 
     def __init__(self, first: int, most: int) -> None:

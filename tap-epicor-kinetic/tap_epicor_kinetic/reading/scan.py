@@ -35,6 +35,13 @@ def read_scan(
 ) -> Iterator[tuple[list[Row], Bookmark]]:
     """Read what changed since a bookmark, or go on where a scan was interrupted.
 
+    Args:
+        reader: Of the company.
+        planner: Of the stream.
+        bookmark: Where to begin.
+        workers: Requests at the same time.
+        warn: Takes what a person should know.
+
     Yields:
         The rows of a page, and the bookmark that holds once they are emitted. The last one has no rows.
     """

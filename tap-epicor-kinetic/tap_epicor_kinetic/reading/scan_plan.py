@@ -99,7 +99,14 @@ class Planner:
         return Scan(order, newest, bookmark.value is None, (KeyRange(),))
 
     def cut(self, whole: Scan, low: int, high: int, parts: int) -> Scan:
-        """A first scan, cut into that many key ranges of equal width at most, between two values."""
+        """A first scan, cut into key ranges of equal width.
+
+        Args:
+            whole: The scan.
+            low: The lowest value of the range column.
+            high: The highest one.
+            parts: Ranges at most.
+        """
         width = -(-(high - low + 1) // parts)
         starts = range(low, high + 1, width)
         ranges = tuple(KeyRange(start, min(start + width - 1, high)) for start in starts)

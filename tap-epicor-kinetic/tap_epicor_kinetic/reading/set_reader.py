@@ -197,7 +197,11 @@ def split_columns(
 ) -> list[tuple[str, ...]]:
     """Columns in groups whose names, with commas, take no more than `room` characters.
 
-    Each group has the key, the first what is needed.
+    Args:
+        columns: In their order.
+        key: The key columns, which every group has.
+        needed: Columns that the first group must have.
+        room: Characters that the names of a group may take.
     """
     if len(",".join(columns)) <= room:
         return [tuple(columns)]

@@ -41,7 +41,14 @@ class BlockWriter(MsgSpecWriter):
     def write_records(
         self, stream: str, records: Iterable[Any], extracted_at: dt.datetime, version: int | None = None
     ) -> int:
-        """Write and count records, typed rows or dictionaries, without a message object for each."""
+        """Write the records of a page without a message object for each, and count them.
+
+        Args:
+            stream: Its name.
+            records: Dictionaries or typed rows.
+            extracted_at: The time of all of them.
+            version: Of the table, for a stream that tells when it is complete.
+        """
         before = b'{"type":"RECORD","stream":%b,"record":' % encoder.encode(stream)
         versioned = b',"version":%d' % version if version is not None else b""
         after = b'%b,"time_extracted":%b}\n' % (versioned, encoder.encode(extracted_at))

@@ -39,7 +39,12 @@ _FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
 
 
 def normalize_values(rows: Sequence[Row], types: Mapping[str, str]) -> None:
-    """Turn text in rows, in place, into what the schema says: quoted numbers, timestamps without a zone."""
+    """Turn text into what the schema says: numbers in quotes, timestamps without a zone.
+
+    Args:
+        rows: Of a page; changed in place.
+        types: Column to Edm type.
+    """
     if isinstance(rows, Rows):  # their parser has done it
         return
     for name in _names(rows):

@@ -38,7 +38,14 @@ _FIRED_AT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 def from_delivery(
     body: bytes, content_type: str, received_at: datetime, *, is_signed: bool = False
 ) -> Arrival:
-    """Read an authentic delivery. It never fails: what cannot be understood becomes a quarantined event."""
+    """Read an authentic delivery. It never fails: what cannot be understood becomes a quarantined event.
+
+    Args:
+        body: As it was received.
+        content_type: The header of the request.
+        received_at: With a time zone.
+        is_signed: True if Mailchimp's signature was checked.
+    """
     try:
         return _read(body, content_type, received_at, is_signed=is_signed)
     except Exception as error:  # noqa: BLE001 (an error of ours must not lose a delivery either)

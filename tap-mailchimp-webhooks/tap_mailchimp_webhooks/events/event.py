@@ -83,7 +83,17 @@ def to_arrival(
     origin: str,
     is_signed: bool = False,
 ) -> Arrival:
-    """Bring an event that was understood into the form of the inbox."""
+    """Bring an event that was understood into the form of the inbox.
+
+    Args:
+        event_id: From `event_id_of`.
+        event_type: A key of STREAM_BY_TYPE.
+        data: As the `data` of a webhook.
+        occurred_at: Mailchimp's time of the event.
+        received_at: The time at which it was received or found.
+        origin: `webhook` or `catch_up`.
+        is_signed: True if Mailchimp's signature of the delivery was checked.
+    """
     # One dated in the future would supersede all that the person does until then. A catch-up takes its times
     # from Mailchimp, whose clock may be ahead of ours.
     is_impossible = origin == WEBHOOK and occurred_at > received_at

@@ -72,7 +72,14 @@ def count_deliveries(database: Database, list_id: str, since: datetime) -> Deliv
 def delivered_events(
     database: Database, since: datetime, list_ids: Sequence[str] = (), *, only_unsigned: bool = False
 ) -> list[str]:
-    """The ids of the events that webhooks delivered since a time of receipt, in their order."""
+    """The ids of the events that webhooks delivered, in the order of their arrival.
+
+    Args:
+        database: The inbox's.
+        since: The beginning of the period, by their receipt.
+        list_ids: The audiences whose webhooks are meant; all without any.
+        only_unsigned: Leaves out what Mailchimp signed.
+    """
     wanted = [events.c.origin == WEBHOOK, events.c.received_at >= rfc3339(since)]
     if list_ids:
         wanted.append(events.c.list_id.in_(list_ids))

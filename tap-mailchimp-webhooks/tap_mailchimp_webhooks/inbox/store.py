@@ -121,7 +121,12 @@ class Inbox:
         return self._next(wanted, after, limit)
 
     def page(self, *, after: int, limit: int = LOOKUP_CHUNK) -> list[StoredEvent]:
-        """The next events of all streams, and of none, in order, after a sequence; 0 for all."""
+        """The next events of all streams, and of none, in order.
+
+        Args:
+            after: The sequence of the last one that was read; 0 for all.
+            limit: The largest number of events.
+        """
         return self._next([], after, limit)
 
     def _next(self, wanted: Sequence[ColumnElement[bool]], after: int, limit: int) -> list[StoredEvent]:

@@ -36,7 +36,13 @@ def limits_of(settings: ReceiverSettings) -> Limits:
 
 
 def create_app(settings: ReceiverSettings, inbox: Inbox, now: Callable[[], float] = time.time) -> FastAPI:
-    """The application. It owns the inbox from its start to its end; `now` gives Unix seconds."""
+    """The application. It owns the inbox from its start to its end.
+
+    Args:
+        settings: The behaviour of the receiver.
+        inbox: Open, with its tables.
+        now: Unix seconds; tests hand in their own.
+    """
     receiver = Receiver(settings, inbox, now)
 
     @asynccontextmanager

@@ -62,7 +62,13 @@ class Registrar:
         return audience_ids(list(self._client.lists()), wanted)
 
     def register(self, list_id: str, url: str, *, include_api: bool = False) -> Registration:
-        """Make sure that an audience has our webhook, exactly once."""
+        """Make sure that an audience has our webhook, exactly once.
+
+        Args:
+            list_id: The audience.
+            url: The whole URL, secret included.
+            include_api: Report changes through the API too.
+        """
         wanted = {"events": dict(EVENTS), "sources": sources(include_api=include_api)}
         existing = self._find(list_id, url)
         if existing is None:
@@ -84,6 +90,11 @@ class Registrar:
 
         Both report while both are there: a delivery that comes twice is stored once. Signing secrets of those
         that are gone are forgotten by a later call: Mailchimp may still repeat what it signed with them.
+
+        Args:
+            list_id: The audience.
+            url: The whole URL, with the new secret.
+            include_api: Report changes through the API too.
         """
         made = self.register(list_id, url, include_api=include_api)
         older = [hook for hook in self._ours(list_id, url) if str(hook["id"]) != made.webhook_id]

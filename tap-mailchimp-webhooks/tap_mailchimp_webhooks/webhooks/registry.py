@@ -94,7 +94,15 @@ class WebhookRegistry:
     def put(
         self, webhook_id: str, list_id: str, url: str, now: datetime, *, signing_secret: str | None
     ) -> None:
-        """Remember a webhook that was created: of its URL a digest, its signing secret encrypted."""
+        """Remember a webhook that was created.
+
+        Args:
+            webhook_id: Mailchimp's id of it.
+            list_id: The audience.
+            url: The whole URL, of which a digest is kept.
+            now: The time of the registration.
+            signing_secret: In clear; None where deliveries are not signed.
+        """
         encrypted = self._box.encrypt(signing_secret) if signing_secret else None
         with self._database.writing() as connection:
             connection.execute(_delete(webhook_id, list_id))

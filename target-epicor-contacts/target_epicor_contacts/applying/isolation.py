@@ -30,6 +30,13 @@ def by_halves(
 ) -> ConnectorError | None:
     """Attempt and record; where Kinetic cannot be asked about some of the people, go on by halves.
 
+    Args:
+        things: Records, or what was handed over.
+        attempt: Applies them.
+        finder: Looks people up.
+        run: Records the decisions.
+        stopped: What has ended the run already.
+
     Returns:
         The error that ends the run.
     """

@@ -69,7 +69,12 @@ class Dependencies:
 
 
 class EventProcessor:
-    """Applies batches of records."""
+    """Applies batches of records.
+
+    Args:
+        dependencies: Reading, writing and storing.
+        settings: The other settings.
+    """
 
     def __init__(self, dependencies: Dependencies, rules: Rules, settings: WriteSettings) -> None:
         self._dependencies = dependencies
@@ -79,6 +84,10 @@ class EventProcessor:
 
     def apply(self, stream: str, records: Sequence[Mapping[str, Any]]) -> None:
         """Apply records; when this returns, every one of them has a durable decision.
+
+        Args:
+            stream: The stream that they came on.
+            records: In the order of arrival.
 
         Raises:
             ConnectorError: The run cannot go on. Earlier decisions are recorded; the rest is recorded as

@@ -47,7 +47,12 @@ class BatchReader:
         return found
 
     def rows(self, updates: Sequence[ContactUpdate], states: PersonStates) -> dict[str, EpicorRow]:
-        """The rows of the people of a batch, by id."""
+        """The rows of the people of a batch, by id.
+
+        Args:
+            updates: Of the batch.
+            states: Of its people.
+        """
         addresses = {
             address
             for update in updates
@@ -78,7 +83,13 @@ class BatchReader:
     def followed(
         self, updates: Iterable[ContactUpdate], known: KnownMembers, rows: dict[str, EpicorRow]
     ) -> dict[str, frozenset[str]]:
-        """The rows that had an address before, where none has it now; they are put among the rows."""
+        """The rows that had an address before, where none has it now; they are put among the rows.
+
+        Args:
+            updates: Of the batch.
+            known: The members that they are about.
+            rows: Those that were found, by id.
+        """
         held = {address for row in rows.values() for address in addresses_in(row.values.get(EMAIL))}
         named: dict[str, list[EpicorRow]] = {}
         for update in updates:

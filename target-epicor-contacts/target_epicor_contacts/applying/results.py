@@ -40,6 +40,7 @@ class ResultProcessor(EventProcessor):
     """Applies batches of campaign results, in the way of events.
 
     Args:
+        dependencies: Reading, writing and storing.
         settings: The other settings; a person without a row is of no account here.
         calls: The results that become CRM calls.
     """

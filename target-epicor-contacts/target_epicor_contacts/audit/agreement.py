@@ -17,7 +17,13 @@ from target_epicor_contacts.state.known_members import MemberKey
 def open_writes(
     planned: BatchPlan, rows: Mapping[str, EpicorRow], merge_fields: Mapping[str, str]
 ) -> dict[MemberKey, dict[str, OpenWrite]]:
-    """The merge fields that a batch is about to write, with what they replace: by member and tag."""
+    """The merge fields that a batch is about to write, with what they replace: by member and tag.
+
+    Args:
+        planned: The plan.
+        rows: As they were read, by id.
+        merge_fields: The setting of that name.
+    """
     found: dict[MemberKey, dict[str, OpenWrite]] = defaultdict(dict)
     for event in sorted(planned.events, key=lambda event: event.update.event_time.at):
         update = event.update

@@ -29,7 +29,14 @@ FOUND_WRITTEN = "No usable answer came; a look found it written."
 
 
 def decide(event: EventPlan, batch: BatchResult, rules: Rules, unmatched: Unmatched) -> Decision:
-    """The decision about one event."""
+    """The decision about one event.
+
+    Args:
+        event: Its plan.
+        batch: The result of the batch that it was part of.
+        rules: The configured rules.
+        unmatched: The setting of that name.
+    """
     result = EventResult(event, batch)
     decision = _failure(result) or _success(result, rules) or _nothing_written(result, unmatched)
     keep = decision.action is Action.FAILED and not (decision.reason == RUN_ABORTED and batch.comes_again)
@@ -50,7 +57,16 @@ def decision_about(
     call: HttpCall | None = None,
     payload: Mapping[str, Any] | None = None,
 ) -> Decision:
-    """A decision about an update, with what the update itself tells."""
+    """A decision about an update, with what the update itself tells.
+
+    Args:
+        update: The update.
+        action: The outcome.
+        reason: Why, as a code.
+        detail: Why, in words.
+        call: The end of the call, where there was one.
+        payload: What was sent.
+    """
     return Decision(
         stream=update.stream,
         action=action,

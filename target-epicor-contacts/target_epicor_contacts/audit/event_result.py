@@ -38,6 +38,9 @@ class BatchResult:
 class EventResult:
     """Result of one event.
 
+    Args:
+        batch: The result of the batch that it was part of.
+
     Attributes:
         refused: The changes that were not stored, and why.
         stored: The changes that were.

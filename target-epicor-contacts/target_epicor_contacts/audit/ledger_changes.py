@@ -41,7 +41,14 @@ class Before:
 
 
 def ledger_changes(before: Before, planned: BatchPlan, result: BatchResult, rules: Rules) -> dict[str, Any]:
-    """The changes of the ledger, for states and flags, and for opt-outs that count in other audiences."""
+    """The changes of the ledger, for states and flags, and for opt-outs that count in other audiences.
+
+    Args:
+        before: What was stored before the batch.
+        planned: The plan.
+        result: What became of it.
+        rules: The configured rules.
+    """
     changes = {
         **(_counted(planned, result) if rules.opt_outs_count_in else {}),
         PEOPLE_NAMESPACE: _states_to_store(before.states, planned, result),
@@ -68,7 +75,12 @@ def _counted(planned: BatchPlan, result: BatchResult) -> dict[str, dict[str, dic
 
 
 def claims_on_columns(before: PersonStates, planned: BatchPlan) -> dict[str, Any]:
-    """The changes of the ledger that claim what is about to be written to columns of audiences."""
+    """The changes of the ledger that claim what is about to be written to columns of audiences.
+
+    Args:
+        before: The states before the batch.
+        planned: The plan.
+    """
     claimed = {
         address: replace_dataclass(known, audiences=state.audiences).to_json()
         for address, state in planned.states.items()

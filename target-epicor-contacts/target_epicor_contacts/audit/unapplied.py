@@ -62,7 +62,14 @@ def decide_unanswered(aborted: Decision, record: Mapping[str, Any] | None, error
 def decide_invalid(
     stream: str, record: Mapping[str, Any], error: InvalidUpdateError, on_invalid: OnInvalid
 ) -> Decision:
-    """The decision about a record that is not valid."""
+    """The decision about a record that is not valid.
+
+    Args:
+        stream: The stream that it came on.
+        record: The record.
+        error: The error in it.
+        on_invalid: The setting of that name.
+    """
     keep = on_invalid == "dead_letter"
     email, status = record.get("email"), record.get("contact_status")
     event_id = record.get("event_id") or record.get(RESULT_ID)

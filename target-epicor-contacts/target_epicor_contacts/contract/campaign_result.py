@@ -68,7 +68,11 @@ def is_campaign_event(record: Mapping[str, Any]) -> bool:
 
 
 def parse_result(stream: str, record: Mapping[str, Any]) -> CampaignResult:
-    """The result in a record of the stream `campaign_results`.
+    """The result in a record of the stream `campaign_results`, or the error of one that is not valid.
+
+    Args:
+        stream: The stream that it came on.
+        record: Its properties.
 
     Raises:
         InvalidUpdateError: A property that is needed is missing or not valid.

@@ -123,7 +123,13 @@ def parse_update(
 
     Columns come out of `merges` as `merge_fields` declares them. Properties that begin with a capital letter
     are Epicor columns too, which a mapping derived; all others are metadata and are never written. None means
-    "leave as it is". No event is later than the clock.
+    "leave as it is".
+
+    Args:
+        stream: The stream that it came on.
+        record: Its properties, as the mapping made them.
+        merge_fields: The setting of that name.
+        clock: Gives the present time, which no event can be later than.
 
     Raises:
         InvalidUpdateError: A property that is needed is missing or not valid.
@@ -163,15 +169,24 @@ def parse_update(
 
 
 def declared_columns(merges: Mapping[str, Any], merge_fields: Mapping[str, str]) -> dict[str, Any]:
-    """The columns that merge fields have values for."""
+    """The columns that merge fields have values for.
+
+    Args:
+        merges: Value by tag.
+        merge_fields: The setting of that name.
+    """
     found = {column: value_of(merges, merge_field) for column, merge_field in merge_fields.items()}
     return {column: value for column, value in found.items() if value is not None}
 
 
 def value_of(merges: Mapping[str, Any], merge_field: str) -> Any:  # noqa: ANN401 (any JSON)
-    """The value of a merge field, or of a part of one (`ADDRESS.city`); None where there is none.
+    """The value of a merge field, or of a part of one; None where there is none.
 
     An address that is not whole comes as a text, whose parts are not known; an empty text has empty parts.
+
+    Args:
+        merges: Value by tag.
+        merge_field: Its tag, or tag and part: `ADDRESS.city`.
     """
     tag, _, part = merge_field.partition(".")
     value = merges.get(tag)

@@ -124,7 +124,14 @@ class AddressQuery:
         return bool(found)
 
     def first(self, company: str, entity: Entity, condition: str, top: int = 1) -> list[Row]:
-        """The first rows that fit an OData condition, with their keys and addresses."""
+        """The first rows that fit a condition, with their keys and addresses.
+
+        Args:
+            company: Whose rows.
+            entity: Their kind.
+            condition: In OData.
+            top: How many.
+        """
         return self._client.read(
             company,
             entity.path,

@@ -25,7 +25,11 @@ R = TypeVar("R")
 
 
 class Portions:
-    """Asks about many things at once; about fewer from then on where the server takes fewer."""
+    """Asks about many things at once; about fewer from then on where the server takes fewer.
+
+    Args:
+        most: Things that one call may be about.
+    """
 
     def __init__(self, most: int = sys.maxsize) -> None:
         self._most = most
@@ -54,6 +58,10 @@ class Portions:
 
 def make_call(send: Callable[[], Reply], note: Callable[[HttpCall], None]) -> Reply:
     """Make a call and note its end, whichever way that was.
+
+    Args:
+        send: Makes the call.
+        note: Takes the end of the call.
 
     Raises:
         ConnectorError: It failed.
@@ -91,7 +99,12 @@ def is_passing(error: ConnectorError) -> bool:
 
 
 def as_permanent_failure(error: ConnectorError, attempts: int) -> DataError:
-    """The same failure as one of the record alone, after so many of them while rows could be read."""
+    """The same failure as one of the record alone: others must not wait for it.
+
+    Args:
+        error: The server's last answer.
+        attempts: Number of failures while rows could be read.
+    """
     return error.of_one_record(
         f"It failed {attempts} times while the row could be read: give the correlation id to the "
         "administrators of the server."

@@ -25,6 +25,11 @@ class InvalidValueError(DataError):
 def coerce(column: str, value: Any, edm_type: str) -> Any:  # noqa: ANN401 (any JSON)
     """The value in the form that the column takes.
 
+    Args:
+        column: Name of the column, for the message.
+        value: As the event has it.
+        edm_type: The column's type in `$metadata`.
+
     Raises:
         InvalidValueError: It cannot be brought into that form.
     """

@@ -44,7 +44,14 @@ class NewContact:
 
 
 class ContactCreator:
-    """Creates contacts under a customer, who is named by company and CustID."""
+    """Creates contacts under a customer, who is named by company and CustID.
+
+    Args:
+        finder: Looks for the contact, before and after.
+        columns: Their types and lengths.
+        company: The company of the customer.
+        customer: Its CustID.
+    """
 
     def __init__(
         self,

@@ -50,7 +50,12 @@ class Entry:
 
 
 def opt_out_entry(row: EpicorRow, update: ContactUpdate) -> Entry:
-    """The entry of an opt-out that was written to a row: address, time, reason and campaign."""
+    """The entry of an opt-out that was written to a row: address, time, reason and campaign.
+
+    Args:
+        row: The row.
+        update: The opt-out.
+    """
     lines = [
         f"Address: {update.email}",
         f"When: {format_timestamp(update.event_time.at)}",
@@ -175,7 +180,12 @@ class JournalWriter:
         self._reps: dict[tuple[str, int], str] = {}
 
     def write(self, entries: Sequence[Entry], *, is_dry: bool = False) -> Written:
-        """Write entries of any rows; with `is_dry`, only find out which are not there yet."""
+        """Write entries.
+
+        Args:
+            entries: Of any rows.
+            is_dry: Only look which are not there yet.
+        """
         written = Written()
         # A record that comes twice asks for one.
         entries = list({(entry.row.id, entry.mark): entry for entry in entries}.values())

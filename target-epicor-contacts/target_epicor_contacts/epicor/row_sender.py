@@ -40,6 +40,10 @@ class RowSender:
     def send(self, write: RowWrite, changes: Mapping[str, Any]) -> None:
         """Send changes of one row, by PATCH, or by its business object's methods.
 
+        Args:
+            write: Takes the end of the call.
+            changes: Those of its columns that are sent.
+
         Raises:
             ConnectorError: It failed.
         """

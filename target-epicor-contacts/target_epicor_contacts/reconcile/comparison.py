@@ -53,7 +53,13 @@ class Comparison(EventProcessor):
 
 
 def compare(updates: Sequence[ContactUpdate], rows: Iterable[EpicorRow], rules: Rules) -> list[EventPlan]:
-    """The changes that each of the updates would make, each by itself: none of them comes after another."""
+    """The changes that each of the updates would make, each by itself: none of them comes after another.
+
+    Args:
+        updates: Present states.
+        rows: Every row that holds one of their addresses, and rows linked to those.
+        rules: The configured rules, for a comparison.
+    """
     by_id = {row.id: row for row in rows}
     book = AddressBook({row_id: row.values for row_id, row in by_id.items()}, LinkedPeople.ALL)
     events: list[EventPlan] = []

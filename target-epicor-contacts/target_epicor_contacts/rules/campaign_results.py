@@ -20,7 +20,14 @@ def plan_results(
     histories: dict[str, ResultHistory],
     columns: Mapping[str, str],
 ) -> BatchPlan:
-    """Apply results to copies of rows."""
+    """Apply results to copies of rows.
+
+    Args:
+        results: In the order of arrival.
+        working: The rows, and the states of their people.
+        histories: By person; the results are added to them.
+        columns: The setting `result_columns`.
+    """
     events = []
     for number, result in enumerate(results):
         update = result.update
@@ -40,7 +47,12 @@ def plan_results(
 
 
 def matches_of(event: EventPlan, working: WorkingCopy) -> dict[str, MatchKind]:
-    """The rows of the person of a result, who may have left some behind under the old address."""
+    """The rows of the person of a result, who may have left some behind under the old address.
+
+    Args:
+        event: The plan of the result.
+        working: The rows.
+    """
     return {**working.match(event.update.key), **working.match(event.person)}
 
 

@@ -67,7 +67,12 @@ def plan(
 
 
 def finish(working: WorkingCopy, events: Sequence[EventPlan]) -> BatchPlan:
-    """The plan that a working copy has come to."""
+    """The plan that a working copy has come to.
+
+    Args:
+        working: After all events.
+        events: In the order of arrival.
+    """
     writes = working.writes()
     for event in events:
         working.settle(event, writes)

@@ -31,7 +31,12 @@ class RowsToWrite:
 
 
 def rows_to_write(working: WorkingCopy, matches: Mapping[str, MatchKind]) -> RowsToWrite:
-    """The rows that take the columns of an event."""
+    """The rows that take the columns of an event.
+
+    Args:
+        working: Their values.
+        matches: The rows of its address, and the kind of each match.
+    """
     alone = tuple(row_id for row_id, kind in matches.items() if kind is MatchKind.ONLY_ADDRESS)
     contacts = tuple(row_id for row_id in alone if working.rows[row_id].entity is CONTACT)
     if not _is_one_person([working.values(row_id) for row_id in contacts]):

@@ -67,7 +67,13 @@ def read_known_members(trail: AuditTrail, updates: Collection[ContactUpdate]) ->
 def complete(
     updates: Sequence[ContactUpdate], known: KnownMembers, merge_fields: Mapping[str, str]
 ) -> list[ContactUpdate]:
-    """The updates with what is known about their members."""
+    """The updates with what is known about their members.
+
+    Args:
+        updates: As they were parsed.
+        known: From `read_known_members`.
+        merge_fields: The setting of that name.
+    """
     return [
         _completed(update, member, merge_fields)
         if (member := known.get((update.list_id or "", update.key)))
@@ -77,7 +83,12 @@ def complete(
 
 
 def with_echo(update: ContactUpdate, known: KnownMembers) -> ContactUpdate:
-    """The update with the rep's opt-out that it comes from, and nothing else that is known."""
+    """The update with the rep's opt-out that it comes from, and nothing else that is known.
+
+    Args:
+        update: As it was parsed.
+        known: From `read_known_members`.
+    """
     member = known.get((update.list_id or "", update.key))
     return replace(update, echo=_echo(update, member.state)) if member else update
 
@@ -102,7 +113,12 @@ def agreed_entries(
 
 
 def writing(known: KnownMembers, writes: OpenWrites) -> tuple[dict[MemberKey, KnownMember], Entries]:
-    """The members while values are written to Epicor, and the changes of the ledger that say so."""
+    """The members while values are written to Epicor, and the changes of the ledger that say so.
+
+    Args:
+        known: From `read_known_members`.
+        writes: By member and tag.
+    """
     members = {
         member: known.get(member, KnownMember()).writing(of_tags) for member, of_tags in writes.items()
     }

@@ -221,7 +221,12 @@ class Membership:
         self._archived_now.update(members)
 
     def returned_at(self, member: str, own_id: str) -> str:
-        """When a person came back who once unsubscribed by their own act: see `returns.returned_at`."""
+        """When a person came back who once unsubscribed by their own act: see `returns.returned_at`.
+
+        Args:
+            member: The subscriber hash.
+            own_id: The id by which the API knows the member, where that is another one.
+        """
         return returned_at(self._client, self._list_id, own_id or member)
 
     def refused_before(self, sources: Iterable[str]) -> dict[str, RefusedWrite]:

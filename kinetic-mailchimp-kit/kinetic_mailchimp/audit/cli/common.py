@@ -123,7 +123,14 @@ def _check_exists(url: str) -> None:
 
 
 def show_or_export(found: Iterable[EntryView], style: str, layout: Layout[EntryView], nothing: str) -> None:
-    """Print entries as a table or a sentence in place of an empty one, or write them as JSON or CSV."""
+    """Print entries as a table or a sentence in place of an empty one, or write them as JSON or CSV.
+
+    Args:
+        found: The entries, which may be streamed.
+        style: `table`, `json` or `csv`.
+        layout: The columns of the table.
+        nothing: The sentence in place of an empty table.
+    """
     if style == "table":
         console = make_console()
         table = layout.table(found, width=console.width)

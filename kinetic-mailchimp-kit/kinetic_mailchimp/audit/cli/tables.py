@@ -141,7 +141,13 @@ RUNS: Final = Layout(
 def print_history(
     console: Console, entries: Iterable[EntryView], directions: Mapping[str, Direction | None]
 ) -> None:
-    """Print entries one below the other: action, place, fields and the vendor's response."""
+    """Print entries one below the other: action, place, fields and the vendor's response.
+
+    Args:
+        console: The terminal.
+        entries: Decisions, each followed by its parts.
+        directions: The directions of the plugins.
+    """
     for entry in entries:
         indent = 4 if entry.part_of is not None else 0
         headline = Text()

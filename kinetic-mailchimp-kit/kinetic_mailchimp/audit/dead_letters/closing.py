@@ -113,8 +113,13 @@ def parse_reason(text: str) -> str:
 def close(trail: AuditTrail, letters: Sequence[OpenLetter], *, because: str, closed_by: str) -> int:
     """Close dead letters for good: they wait no more, and no replay dispatches them again.
 
-    The trail keeps who closed them and why; the reason is never erased, so it must name nobody. Their records
-    stay until a pruning or an erasure takes them.
+    The trail keeps who closed them and why. Their records stay until a pruning or an erasure takes them.
+
+    Args:
+        trail: Where they are.
+        letters: Which ones.
+        because: The reason, in words. It is never erased, so it must name nobody.
+        closed_by: The person who closes them.
 
     Returns:
         The administrative run that proves it.

@@ -39,6 +39,7 @@ class LetterRecord:
 
     Args:
         entry: What its entry says: the columns of `decisions` and of its run.
+        record: The record, in clear.
     """
 
     letter: OpenLetter
@@ -73,7 +74,9 @@ def read_letter(trail: AuditTrail, place: Place) -> LetterRecord:
 def parse_corrections(found: LetterRecord, texts: Mapping[str, str]) -> dict[str, Any]:
     """The values that texts stand for, each of the kind that the record has there.
 
-    A value that is not text in the record is given as JSON.
+    Args:
+        found: The record.
+        texts: The new value of each property, as a person typed it; what is not text in the record, as JSON.
 
     Raises:
         ConfigurationError: A property is not in the record, may not be corrected, or has another kind.
@@ -116,6 +119,12 @@ def correct(trail: AuditTrail, found: LetterRecord, values: Mapping[str, Any], *
     """Put a corrected record in place of one that waits: the next replay sends it.
 
     The entry belongs to a run of the target whose record it is, so retention and erasure treat it alike.
+
+    Args:
+        trail: Where it is.
+        found: The record.
+        values: The new value of each property that is corrected.
+        corrected_by: The person who corrects it.
 
     Returns:
         The run that holds the correction.

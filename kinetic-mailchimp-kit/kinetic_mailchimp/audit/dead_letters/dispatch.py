@@ -38,6 +38,7 @@ class DeadLetter:
 
     Args:
         person: The digest of the person it is about.
+        plugin: The target that could not write it.
         state: `open` or `in_flight`.
     """
 
@@ -63,7 +64,14 @@ class _Result:
 def waiting(
     trail: AuditTrail, *, state: str = OPEN, plugin: str | None = None, stream: str | None = None
 ) -> list[DeadLetter]:
-    """The dead letters that are `open` or `in_flight`, oldest first."""
+    """The dead letters in a state, oldest first.
+
+    Args:
+        trail: Where they are.
+        state: `open` or `in_flight`.
+        plugin: Only those of one target.
+        stream: Only those of one stream.
+    """
     of_entry = ("run_id", "seq", "digest", "dead_letter", "person", "source_key", "event_id")
     of_letter = ("plugin", "stream", "state", "replay_run_id")
     wanted = {"state": state, "plugin": plugin, "stream": stream}

@@ -26,6 +26,7 @@ class ReplayOutcome:
     """Result of a replay.
 
     Args:
+        dispatched: How many dead letters went out.
         results: What became of them and of those that went out before.
         exit_status: How the target ended; None where none was started.
     """
@@ -89,7 +90,11 @@ def replay_into(
 ) -> ReplayOutcome:
     """Run a target over open dead letters and record what it decided about each.
 
-    The target must use the same trail.
+    Args:
+        trail: Where they are; the target must use the same one.
+        command: The command that starts the target.
+        plugin: Only those of one target.
+        stream: Only those of one stream.
 
     Raises:
         ConfigurationError: If the command cannot be started, or if dead letters of several targets would mix.

@@ -13,7 +13,12 @@ from kinetic_mailchimp.audit.trail.notes import EntryNote, Notes
 
 
 def dead_letter_problems(connection: sa.Connection, notes: Notes) -> Iterator[Problem]:
-    """Every dead letter that is missing, or that is not as the entries of the trail say."""
+    """Every dead letter that is missing, or that is not as the entries of the trail say.
+
+    Args:
+        connection: Sees one state of the trail.
+        notes: What later entries say about earlier ones.
+    """
     missing = (
         sa.select(decisions.c.run_id, decisions.c.seq)
         .outerjoin(dead_letters, ENTRY_JOIN)

@@ -39,6 +39,8 @@ class Verification:
 
     Args:
         problems: Everything found; empty when the trail is whole.
+        runs: How many runs were checked.
+        entries: How many entries were checked.
         anchor: The newest position of the journal and its digest. Kept somewhere else, it proves later
             that nothing up to here was rewritten, not even by who can write to the whole database.
     """
@@ -57,7 +59,9 @@ class Verification:
 def verify(trail: AuditTrail, *, anchor: str | None = None) -> Verification:
     """Check every digest of the trail, in one state of the database.
 
-    An anchor is one that an earlier verification returned.
+    Args:
+        trail: What to check.
+        anchor: What an earlier verification returned as its `anchor`.
 
     Raises:
         DataError: If the anchor is not one, or if the trail's digests were computed in another way.
@@ -69,6 +73,10 @@ def verify(trail: AuditTrail, *, anchor: str | None = None) -> Verification:
 
 def problems_of(trail: AuditTrail, numbers: Collection[int]) -> tuple[Problem, ...]:
     """Everything that was changed or removed of some runs, or removed from the trail as a whole.
+
+    Args:
+        trail: What to check.
+        numbers: The runs.
 
     Raises:
         DataError: If the trail's digests were computed in another way.

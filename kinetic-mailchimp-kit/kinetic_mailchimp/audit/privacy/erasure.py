@@ -121,6 +121,11 @@ def erase(
 def export_person(trail: AuditTrail, address: str, *, vendor_hash: VendorHash) -> Iterator[dict[str, Any]]:
     """Everything that `erase` would remove, each with the place that it was found in.
 
+    Args:
+        trail: Where to look.
+        address: The person's e-mail address, in any spelling.
+        vendor_hash: The hash by which the vendor knows an address.
+
     Raises:
         ConfigurationError: If encrypted records must be read to find the person, and the key is not set.
     """

@@ -27,14 +27,24 @@ VendorHash = Callable[[str], str]
 
 
 def hashes_of(address: str, vendor_hash: VendorHash) -> frozenset[str]:
-    """The hashes by which a vendor may know an address: of its small letters, however composed."""
+    """The hashes by which a vendor may know an address: of its small letters, however composed.
+
+    Args:
+        address: An e-mail address, in any spelling.
+        vendor_hash: The hash of one spelling.
+    """
     lowered = address.strip().lower()
     spellings = (normalise_address(address), *(unicodedata.normalize(form, lowered) for form in _FORMS))
     return frozenset(vendor_hash(spelling) for spelling in spellings)
 
 
 def mentions(address: str, hashes: Collection[str]) -> IsAbout:
-    """A test whether a text contains exactly this address, or a hash by which a vendor knows it."""
+    """A test whether a text contains exactly this address, or a hash by which a vendor knows it.
+
+    Args:
+        address: An e-mail address, in any spelling.
+        hashes: What `hashes_of` returned for it.
+    """
     normal = normalise_address(address)
     in_json = json.dumps(normal, ensure_ascii=False)[1:-1]  # of a dead letter: quotes may stand in an address
     names = "|".join((*map(re.escape, {normal, in_json}), *hashes))
@@ -118,6 +128,12 @@ def forgotten(found: list[LedgerEntry]) -> LedgerChanges:
 
 def blank(trail: AuditTrail, run_id: int, found: list[LedgerEntry], connection: sa.Connection) -> None:
     """Store what is left of entries that name the person beside another person.
+
+    Args:
+        trail: Tells the time.
+        run_id: The run that erases.
+        found: What was found.
+        connection: A writing transaction.
 
     Raises:
         TransientError: If a run changed one of them meanwhile: what it wrote must not be lost.

@@ -49,7 +49,11 @@ class CompanyStatus:
 
 @dataclass(frozen=True, slots=True)
 class PersonAudiences:
-    """The status of a person in each audience, by company."""
+    """The status of a person in each audience, by company.
+
+    Attributes:
+        names: The names of the audiences.
+    """
 
     names: tuple[str, ...]
     companies: tuple[CompanyStatus, ...]
@@ -64,7 +68,13 @@ class PersonAudiences:
 def read_audiences(
     trail: AuditTrail, address: str, *, vendor_hash: Callable[[str], str]
 ) -> PersonAudiences | None:
-    """The status of a person in the audiences that companies feed; None where no setting says who does."""
+    """The status of a person in the audiences that companies feed; None where no setting says who does.
+
+    Args:
+        trail: Its ledger has the members, the flags, and the opt-outs on their way.
+        address: The person's address.
+        vendor_hash: The hash by which the vendor knows an address.
+    """
     known = {
         list_id: KnownAudience.from_json(value)
         for list_id, value in trail.ledger(AUDIENCES_NAMESPACE).items()

@@ -25,7 +25,12 @@ class LastConsent:
 
 
 def find_last_consent(connection: sa.Connection, person: bytes) -> LastConsent | None:
-    """The newest consent of a person, by the digest of the address; None where no entry has any."""
+    """The newest consent of a person; None where no entry has any.
+
+    Args:
+        connection: The transaction to read in.
+        person: The digest of the address.
+    """
     query = (
         sa.select(*KEY_COLUMNS, decisions.c.consent, decisions.c.action)
         .join(runs, runs.c.id == decisions.c.run_id)

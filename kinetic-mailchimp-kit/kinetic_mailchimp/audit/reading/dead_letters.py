@@ -46,7 +46,14 @@ def count_waiting(
     only_opt_outs: bool = False,
     states: Sequence[str] = WAITING_STATES,
 ) -> Waiting:
-    """Count dead letters that wait, up to a bound."""
+    """Count dead letters that wait, up to a bound.
+
+    Args:
+        connection: The transaction to read in.
+        plugins: Only dead letters of these targets.
+        only_opt_outs: Only those whose record is an opt-out.
+        states: Only those in these states.
+    """
     count, is_more, oldest = 0, False, None
     targets = waiting_plugins(connection) if plugins is None else plugins
     for state, plugin in product(states, targets):

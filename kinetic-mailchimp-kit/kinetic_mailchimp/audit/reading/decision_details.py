@@ -43,7 +43,12 @@ class DecisionDetail:
 
 
 def load_details(connection: sa.Connection, keys: Sequence[Key]) -> list[DecisionDetail]:
-    """The decisions of a page, each with its parts, in the order of the keys."""
+    """The decisions of a page, each with its parts, in the order of the keys.
+
+    Args:
+        connection: The transaction to read in.
+        keys: The decisions on the page.
+    """
     if not keys:
         return []
     following = decisions.alias("following")

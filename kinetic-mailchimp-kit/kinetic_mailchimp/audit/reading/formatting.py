@@ -72,12 +72,22 @@ def format_age(span: timedelta) -> str:
 
 
 def age_of(text: str, now: datetime) -> str:
-    """The age of a stored time."""
+    """The age of a stored time.
+
+    Args:
+        text: The time, as stored.
+        now: The present time.
+    """
     return format_age(now - parse_timestamp(text))
 
 
 def format_duration(start: str, end: str | None) -> str:
-    """The time between two stored times, to a tenth of a second where it is short; empty without an end."""
+    """The time between two stored times, to a tenth of a second where it is short.
+
+    Args:
+        start: As stored.
+        end: As stored; None gives an empty text.
+    """
     if end is None:
         return ""
     span = parse_timestamp(end) - parse_timestamp(start)
@@ -126,7 +136,9 @@ def describe_entry(entry: EntryView) -> str:
 def describe_origin(entry: EntryView, show: Callable[[str], str]) -> str:
     """The record that an entry is about: its stream, its key, its age and its event.
 
-    `show` makes a value safe to show, as `printable` does for a terminal.
+    Args:
+        entry: The entry.
+        show: Makes a value safe to show, as `printable` does for a terminal.
     """
     values = {
         "from": entry.stream,
@@ -141,7 +153,9 @@ def describe_origin(entry: EntryView, show: Callable[[str], str]) -> str:
 def describe_response(entry: EntryView, show: Callable[[str], str]) -> str:
     """The vendor's response to an entry: status, id and duration; empty where nothing was sent.
 
-    `show` makes a value safe to show, as `printable` does for a terminal.
+    Args:
+        entry: The entry.
+        show: Makes a value safe to show, as `printable` does for a terminal.
     """
     values = (
         "" if entry.http_status is None else f"HTTP {entry.http_status}",

@@ -95,12 +95,23 @@ def newest_first(
 
 
 def at(keys: Iterable[Key], entry: sa.FromClause) -> sa.ColumnElement[bool]:
-    """A condition for the entries with some keys, in the form that SQLite looks up one by one."""
+    """A condition for the entries with some keys, in the form that SQLite looks up one by one.
+
+    Args:
+        keys: The keys.
+        entry: The table `decisions` or an alias of it.
+    """
     return sa.or_(*(at_entry(entry, key.run_id, key.seq) for key in keys))
 
 
 def of_person(connection: sa.Connection, person: bytes, start: Key | None) -> Listing:
-    """Decisions about a person, under the present or a former address, before a key, newest first."""
+    """Decisions about a person, under the present or a former address, newest first.
+
+    Args:
+        connection: The transaction to read in.
+        person: The digest of the address.
+        start: The key before which the page begins; None for the newest.
+    """
     query = sa.select(*KEY_COLUMNS, decisions.c.part_of)
     conditions = (same_person(decisions.c.person, person), decisions.c.former_person == person)
     found = (newest_first(connection, query.where(is_about), start) for is_about in conditions)
@@ -112,7 +123,14 @@ def of_person(connection: sa.Connection, person: bytes, start: Key | None) -> Li
 
 
 def of_run(connection: sa.Connection, run: RunView, action: str | None, start: int) -> Listing:
-    """Decisions of a run in order, from a number on."""
+    """Decisions of a run in order, from a number on.
+
+    Args:
+        connection: The transaction to read in.
+        run: The run.
+        action: Only decisions with this action.
+        start: The number of the first entry.
+    """
     query = (
         sa.select(*KEY_COLUMNS).where(decisions.c.part_of.is_(None), decisions.c.seq >= start).limit(PAGE + 1)
     )
@@ -130,7 +148,13 @@ def of_run(connection: sa.Connection, run: RunView, action: str | None, start: i
 
 
 def of_waiting(connection: sa.Connection, start: Key | None, plugin: str | None = None) -> Listing:
-    """Decisions whose dead letter waits, after a key, oldest first."""
+    """Decisions whose dead letter waits, oldest first.
+
+    Args:
+        connection: The transaction to read in.
+        start: The key after which the page begins; None for the oldest.
+        plugin: Only dead letters of one target.
+    """
     columns = (dead_letters.c.opened_at, dead_letters.c.run_id, dead_letters.c.seq)
 
     def found(state: str, of_plugin: str) -> Iterator[Key]:

@@ -30,9 +30,11 @@ class EntryFilter:
 
     Args:
         email: A person's address, present or former, in any spelling.
+        source_key: A record's key at its source.
         since: The earliest time, as stored.
         until: The time before which, as stored.
         waiting: Only dead letters that wait for replay or for their result.
+        limit: The most to return.
     """
 
     email: str | None = None

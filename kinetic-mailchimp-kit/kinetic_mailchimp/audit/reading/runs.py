@@ -50,7 +50,11 @@ def latest_runs(
 ) -> list[RunView]:
     """The newest runs, newest first.
 
-    Without a plugin, the trail's own administration is left out; a run with a number is of any plugin.
+    Args:
+        trail: The trail to search.
+        limit: The most to return.
+        plugin: Only those of one plugin; without it, the trail's own administration is left out.
+        run_id: Only this one, whichever plugin it is of.
     """
     with trail.database.reading() as connection:
         if run_id is not None:
@@ -64,8 +68,11 @@ def latest_runs(
 def correlated_runs(trail: AuditTrail, correlation: str) -> list[RunView]:
     """The runs that one command started, oldest first, with their counts by stream.
 
-    Every decision of them is read for that: a second for a million. A correlation is `MELTANO_RUN_ID`, or the
-    id that Meltano gave its plugins.
+    Every decision of them is read for that: a second for a million.
+
+    Args:
+        trail: The trail to search.
+        correlation: As stored: `MELTANO_RUN_ID`, or the id that Meltano gave its plugins.
     """
     query = sa.select(*_COLUMNS).where(runs.c.correlation == correlation).order_by(runs.c.id)
     with trail.database.reading() as connection:
@@ -90,7 +97,14 @@ def _count_by_stream(connection: sa.Connection, run_id: int) -> dict[str, dict[s
 def list_runs(
     connection: sa.Connection, *, limit: int, plugin: str | None = None, before: int | None = None
 ) -> list[RunView]:
-    """Runs of every plugin or of one, newest first."""
+    """Runs of every plugin or of one, newest first.
+
+    Args:
+        connection: The transaction to read in.
+        limit: The most to return.
+        plugin: Only those of one plugin.
+        before: Only those older than the run with this number.
+    """
     names = ("id",) if plugin is None else ("started_at", "id")  # as the index has the runs of a plugin
     order = [runs.c[name] for name in names]
     query = sa.select(*_COLUMNS).limit(limit)
@@ -104,7 +118,12 @@ def list_runs(
 
 
 def find_run(connection: sa.Connection, run_id: int) -> RunView | None:
-    """A run by its number; None where the trail has none."""
+    """A run by its number; None where the trail has none.
+
+    Args:
+        connection: The transaction to read in.
+        run_id: The number.
+    """
     return next(iter(_with_counts(connection, sa.select(*_COLUMNS).where(runs.c.id == run_id))), None)
 
 

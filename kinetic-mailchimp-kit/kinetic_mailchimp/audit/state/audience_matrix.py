@@ -28,6 +28,7 @@ class CountedOptOut(LedgerValue, frozen=True):
     """An opt-out of one audience that counts in another one.
 
     Attributes:
+        address: The address of the person.
         audience: The id of the audience that they left.
         at: The time of the opt-out by Mailchimp's clock.
     """
@@ -150,6 +151,10 @@ class AudienceMatrix:
 
     def require_fed(self, name: str, list_ids: Iterable[str]) -> None:
         """Make sure that a setting names no audience that nothing feeds.
+
+        Args:
+            name: Of the setting.
+            list_ids: The ids that it names.
 
         Raises:
             ConfigurationError: It does.

@@ -55,7 +55,12 @@ class FlagState(LedgerValue, frozen=True):
 
 
 def read_flags(ledger: Ledger, rows: Iterable[str]) -> dict[str, FlagState]:
-    """The flags in `FLAGS_NAMESPACE` that this software has set, with those that it has taken back."""
+    """The flags of rows that this software has set, with those that it has taken back.
+
+    Args:
+        ledger: The namespace `FLAGS_NAMESPACE` of the trail.
+        rows: Names of rows.
+    """
     return {row: FlagState.from_json(value) for row, value in ledger.get_many(rows).items()}
 
 

@@ -37,6 +37,7 @@ class Ledger:
     """The known values of one namespace, read-only: `Run.record` changes them.
 
     Args:
+        database: Where they are.
         namespace: Names the target and its audience or company.
     """
 
@@ -93,7 +94,12 @@ class Ledger:
 
 
 def values_of(database: Database, namespaces: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """The values of whole namespaces as JSON texts, each with its namespace, namespace by namespace."""
+    """The values of whole namespaces as JSON texts, each with its namespace; one namespace after the other.
+
+    Args:
+        database: Where they are.
+        namespaces: Their names.
+    """
     for wanted in in_batches(list(dict.fromkeys(namespaces)), _KEYS_PER_QUERY):
         with database.reading() as connection:
             statement, form = _OF_NAMESPACES[connection.dialect.name]
@@ -118,7 +124,14 @@ _OF_NAMESPACES: Final[Mapping[str, tuple[str, Callable[[Sequence[str]], Any]]]] 
 
 
 def apply_changes(connection: sa.Connection, changes: LedgerChanges, *, run_id: int, now: str) -> None:
-    """Store new values and forget those that are None, in the transaction of the caller."""
+    """Store new values and forget those that are None, in the transaction of the caller.
+
+    Args:
+        connection: The caller's transaction.
+        changes: What changes.
+        run_id: The run that changes it.
+        now: The time of the change.
+    """
     # Sorted, so that two writers that change the same keys wait for each other and never in a circle.
     in_order = [
         (namespace, key, of_keys[key])

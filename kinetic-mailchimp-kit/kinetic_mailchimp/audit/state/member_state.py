@@ -245,7 +245,12 @@ def is_older(updated_on: str, other: str) -> bool:
 
 
 def age(source: str, updated_on: str) -> tuple[int, str, str]:
-    """Order of rows: revisions by number, timestamps by text, rows of one age by their keys."""
+    """Order of rows: revisions by number, timestamps by text, rows of one age by their keys.
+
+    Args:
+        source: The key of the row at its source.
+        updated_on: When the row changed, as the source writes it.
+    """
     if updated_on.isdecimal():
         return (int(updated_on), "", source)
     return (0, updated_on, source)
@@ -260,5 +265,10 @@ _read_member: Final = msgspec.json.Decoder(MemberState).decode
 
 
 def read_members(ledger: Ledger, members: Iterable[str]) -> dict[str, MemberState]:
-    """The known states of members in `members_namespace(list_id)`, by hash; others are left out."""
+    """The states of members of an audience; members of whom nothing is known are left out.
+
+    Args:
+        ledger: The namespace `members_namespace(list_id)` of the trail.
+        members: Their subscriber hashes.
+    """
     return ledger.get_many(members, _read_member)

@@ -45,7 +45,12 @@ def corrected_to(ledger: Ledger, addresses: Iterable[str]) -> dict[str, Correcte
 
 
 def given_up_for(ledger: Ledger, addresses: Iterable[str]) -> dict[str, str]:
-    """The address that a person has now, by the one that they gave up, out of `PEOPLE_NAMESPACE`."""
+    """The address that a person has now, by the one that they gave up; others are left out.
+
+    Args:
+        ledger: The namespace `PEOPLE_NAMESPACE` of the trail.
+        addresses: As `email_key` makes them.
+    """
     asked = set(addresses)
     next_of: dict[str, str] = {}
     wanted = asked

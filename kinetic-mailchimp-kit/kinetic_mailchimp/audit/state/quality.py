@@ -55,6 +55,7 @@ class Finding(LedgerValue, frozen=True):
     """A row and what is wrong with it.
 
     Attributes:
+        kind: The flaw.
         since: When it was found, as stored.
         address: The address, or what stands in its place; empty where there is none.
         rep: The sales rep of the row; empty where its record names none.
@@ -74,8 +75,10 @@ class RowVerdict(msgspec.Struct, frozen=True):
     """The flaw of the address of a row that was decided about.
 
     Attributes:
+        source: The row.
         kind: The flaw; None where it has none.
         address: What the record has in the place of its address.
+        rep: The sales rep of the row.
     """
 
     source: str
@@ -93,7 +96,9 @@ class MemberVerdict(msgspec.Struct, frozen=True):
     """The rows that have a flaw because of the state of their member.
 
     Attributes:
+        kind: The flaw.
         group: The audience and the subscriber hash.
+        address: Its address.
         sources: The rows with that flaw now.
     """
 
@@ -115,6 +120,7 @@ class Findings:
 
     Args:
         ledger: Opens a namespace of the trail; the findings are looked through at the first use.
+        clock: Returns the present time.
     """
 
     def __init__(self, ledger: Callable[[str], Ledger], clock: Clock) -> None:

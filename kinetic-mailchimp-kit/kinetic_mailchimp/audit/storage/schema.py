@@ -129,7 +129,12 @@ def add_partial_indexes() -> None:
 def same_person(
     column: sa.ColumnElement[Any], other: sa.ColumnElement[Any] | bytes
 ) -> sa.ColumnElement[bool]:
-    """Condition that a digest in `person` is another one, in the form that its index serves."""
+    """Condition that a digest in `person` is another one, in the form that the index on its beginning serves.
+
+    Args:
+        column: The column of `decisions`, or of an alias of it.
+        other: Another such column, or a digest.
+    """
     return (beginning(column) == beginning(other)) & (column == other)
 
 

@@ -164,6 +164,11 @@ class AuditedTarget(DurableTarget):
     def open_stream(self, stream: str, schema: Mapping[str, Any], key_properties: Sequence[str]) -> None:
         """Prepare for the records of a stream, and let its dead letters be replayed under its schema.
 
+        Args:
+            stream: Its name.
+            schema: Its JSON schema, from the SCHEMA message.
+            key_properties: From the same message.
+
         Raises:
             ConfigurationError: The stream does not fit the settings.
         """

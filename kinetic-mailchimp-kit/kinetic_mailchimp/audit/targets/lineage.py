@@ -38,6 +38,8 @@ class Lineage:
         url: The collector, such as `http://marquez:5000`.
         api_key: Sent as a bearer token; empty for none.
         job: The pipeline, such as `prod:tap-epicor-kinetic`.
+        producer: The plugin and its version.
+        direction: The systems.
     """
 
     def __init__(self, url: str, api_key: str, *, job: str, producer: str, direction: Direction) -> None:
@@ -61,7 +63,12 @@ class Lineage:
         self._tell("START", ())
 
     def end(self, status: str, streams: Iterable[str]) -> None:
-        """Tell how the run has ended."""
+        """Tell how the run has ended.
+
+        Args:
+            status: `succeeded`, `stopped` or `failed`.
+            streams: Those that it read.
+        """
         self._tell(_OF_STATUS.get(status, "FAIL"), streams)
         self._transport.close()
 

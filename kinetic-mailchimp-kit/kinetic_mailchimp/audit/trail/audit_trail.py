@@ -32,6 +32,7 @@ class AuditTrail:
 
     Args:
         database: Where the trail is; its schema is up to date.
+        clock: Returns the present time.
     """
 
     def __init__(

@@ -21,7 +21,12 @@ _encode: Final = Encoder().encode
 
 
 def link(previous: bytes, values: Sequence[Scalar]) -> bytes:
-    """The digest of an entry, from that of the entry before it and its values."""
+    """The digest of an entry.
+
+    Args:
+        previous: The digest of the entry before it.
+        values: Its values.
+    """
     return blake2b(previous + _encode(values), digest_size=DIGEST_SIZE).digest()
 
 
@@ -30,6 +35,10 @@ def private_digest(salt: bytes, values: Sequence[Scalar]) -> bytes:
 
     It is keyed with a salt of its own: once the salt is deleted, nobody can find out by trying addresses
     whose data it stood for.
+
+    Args:
+        salt: Random bytes of this entry alone.
+        values: The personal values.
     """
     return blake2b(_encode(values), key=salt, digest_size=DIGEST_SIZE).digest()
 
@@ -43,6 +52,10 @@ def person_digest(key: bytes, address: str) -> bytes:
     """Pseudonym of a person: the address, hashed with the key of this trail.
 
     It stays when the person is erased, so that a search for the address still finds what was decided.
+
+    Args:
+        key: The secret key of the trail.
+        address: The e-mail address, in any spelling.
     """
     return blake2b(
         normalise_address(address).encode("utf-8", "replace"), key=key, digest_size=PERSON_SIZE

@@ -41,7 +41,11 @@ class EntryWriter:
     ) -> tuple[list[Row], bytes]:
         """The rows of decisions and of their parts, in order, and the digest of the newest one.
 
-        `after` and `head` are the number and the digest of the row before them.
+        Args:
+            decisions: What was decided.
+            after: The number of the run's newest row.
+            head: The digest of the run's newest row.
+            now: The time at which they are recorded.
         """
         salts = self._salts()
         rows: list[Row] = []

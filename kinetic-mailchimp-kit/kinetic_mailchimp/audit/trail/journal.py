@@ -41,14 +41,27 @@ def header_digest(run: Mapping[str, Any]) -> bytes:
 
 
 def result_digest(run: Mapping[str, Any], counts: Mapping[tuple[str, str], int]) -> bytes:
-    """The digest of a run's end: its newest entry, its status and its counts by hour and action."""
+    """The digest of a run's end: its newest entry, its status and its counts by hour and action.
+
+    Args:
+        run: The row of the run.
+        counts: Numbers of decisions, by hour and action.
+    """
     covered = [run[name] for name in RESULT_COLUMNS]
     counted = [part for key in sorted(counts) for part in (*key, counts[key])]
     return link(GENESIS, [*covered, *counted])
 
 
 def append(connection: sa.Connection, *, run_id: int, kind: str, content: bytes, now: str) -> None:
-    """Add that a run `STARTED` or `FINISHED`; writers wait for each other at the journal's head."""
+    """Add an entry; writers wait for each other on the row that holds the journal's head.
+
+    Args:
+        connection: A writing transaction.
+        run_id: The run that starts or ends.
+        kind: `STARTED` or `FINISHED`.
+        content: The digest of what is fixed by it.
+        now: The time of the entry.
+    """
     query = sa.select(properties.c.value).where(properties.c.name == HEAD_PROPERTY).with_for_update()
     stored = connection.execute(query).scalar_one()
     position = int.from_bytes(stored[:_POSITION_BYTES], "big") + 1
@@ -76,10 +89,24 @@ def append(connection: sa.Connection, *, run_id: int, kind: str, content: bytes,
 def journal_digest(
     head: bytes, *, position: int, run_id: int, kind: str, recorded_at: str, content: bytes
 ) -> bytes:
-    """The digest of an entry of the journal."""
+    """The digest of an entry of the journal.
+
+    Args:
+        head: The digest of the entry before it.
+        position: Its position, from 1.
+        run_id: The run that starts or ends.
+        kind: `STARTED` or `FINISHED`.
+        recorded_at: The time of the entry, as stored.
+        content: The digest of what is fixed by it.
+    """
     return link(head, [position, run_id, kind, recorded_at, content])
 
 
 def encode_head(position: int, digest: bytes) -> bytes:
-    """The position and the digest of the journal's newest entry as one value."""
+    """The journal's newest entry as one value.
+
+    Args:
+        position: Its position.
+        digest: Its digest.
+    """
     return position.to_bytes(_POSITION_BYTES, "big") + digest

@@ -60,7 +60,12 @@ class Notes:
     def add(self, *, action: str, refers_to: str | None, reason: str, run_id: int, seq: int) -> bool:
         """Take a note.
 
-        The reason of an entry about a dead letter is the letter's new state.
+        Args:
+            action: The action of the administrative entry.
+            refers_to: The note as it is stored.
+            reason: The reason of the entry: the new state of a dead letter.
+            run_id: The run of the entry.
+            seq: Its number in the run.
 
         Returns:
             Whether the note could be read.
@@ -99,6 +104,13 @@ def change_state(
 ) -> None:
     """Change the state of a dead letter.
 
+    Args:
+        connection: A writing transaction.
+        place: The entry of the dead letter.
+        expected: The state that it must be in.
+        values: The new state, and what belongs to it.
+        advice: That of the error.
+
     Raises:
         TransientError: It is in another state by now.
     """
@@ -120,6 +132,11 @@ def keys_of(notes: Iterable[EntryNote]) -> list[dict[str, int]]:
 
 
 def delete_entries(connection: sa.Connection, notes: Sequence[EntryNote]) -> None:
-    """Delete single entries and their dead letters, in a writing transaction."""
+    """Delete single entries and their dead letters.
+
+    Args:
+        connection: A writing transaction.
+        notes: Which entries.
+    """
     for table in (decisions, dead_letters):
         connection.execute(sa.delete(table).where(at_notes(table)), keys_of(notes))

@@ -99,6 +99,10 @@ class OpenLetters:
     def close(self, connection: sa.Connection, rows: Sequence[Row]) -> None:
         """Mark the dead letters that entries close.
 
+        Args:
+            connection: The transaction that stores the entries.
+            rows: The entries.
+
         Raises:
             TransientError: A replay or a person was faster.
         """

@@ -51,6 +51,7 @@ class Run:
 
     Args:
         header: The run's row as it was when the run started.
+        clock: Returns the present time.
     """
 
     def __init__(
@@ -191,7 +192,11 @@ class Run:
         """Seal the run. A second call changes nothing and returns the first one's summary.
 
         A run that says it succeeded while records have no decision is stored as failed: every record that was
-        read ends in one decision. The error is in words, without personal data.
+        read ends in one decision.
+
+        Args:
+            status: How it ended.
+            error: What went wrong, in words, without personal data.
 
         Raises:
             TransientError: If the database did not take it; the call can be repeated.

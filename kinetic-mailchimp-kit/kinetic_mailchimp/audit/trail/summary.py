@@ -17,7 +17,14 @@ Status = Literal["succeeded", "failed", "stopped"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """The end of a run."""
+    """The end of a run.
+
+    Args:
+        dry_run: Whether it only said what it would do.
+        read: How many records it read.
+        counts: How many decisions of each action it made.
+        fields: How many updates changed each field.
+    """
 
     run_id: int
     plugin: str

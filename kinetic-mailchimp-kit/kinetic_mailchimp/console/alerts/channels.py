@@ -36,7 +36,11 @@ class Channel(Protocol):
 
 @dataclass
 class AppriseChannel:
-    """A channel behind one apprise URL."""
+    """A channel behind one apprise URL.
+
+    Args:
+        name: A name without secrets, for messages about the channel.
+    """
 
     name: str
     _target: Any  # apprise is optional

@@ -20,6 +20,7 @@ class Delivery:
     Args:
         sent: Messages that at least one channel took.
         unsent: Messages that none took; the next run sends them.
+        failed_channels: The names of channels that did not take a message.
     """
 
     sent: tuple[Message, ...]

@@ -21,6 +21,7 @@ class RunFact:
         active_at: The time at which it last wrote to the trail, as stored.
         finished_at: As stored; None while it runs or after it was killed.
         is_alive: True if its process exists; None where that cannot be known, as on another host.
+        failures: The number of its decisions that are failures.
     """
 
     id: int
@@ -125,6 +126,8 @@ class AlertCondition:
     Args:
         kind: The rule that found it.
         scope: Its subject, such as a target: two conditions of one kind differ in it.
+        what: The problem in one sentence.
+        advice: What to do.
         since: Its beginning, as stored; None where it began with the first alert about it.
     """
 

@@ -39,7 +39,14 @@ class StoredCondition:
 def due(
     known: Mapping[str, StoredCondition], evaluation: Evaluation, now: datetime, quiet: timedelta
 ) -> list[Notice]:
-    """Find the messages that are due."""
+    """Find the messages that are due.
+
+    Args:
+        known: The stored conditions by key.
+        evaluation: The conditions that hold now.
+        now: The time at which the facts were collected.
+        quiet: The time after a message in which none about the same condition is due.
+    """
     present = {condition.key: condition for condition in evaluation.conditions}
     sent_before = format_timestamp(now - quiet)
     notices = []

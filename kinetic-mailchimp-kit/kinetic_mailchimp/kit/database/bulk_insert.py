@@ -33,7 +33,14 @@ def insert_rows(
     """Insert rows of plain values.
 
     SQLAlchemy's own executemany looks at every value of every row; here no value needs it, and a batch takes
-    half the time. The upsert says what becomes of rows that exist already; without one there can be none.
+    half the time.
+
+    Args:
+        connection: A writing transaction.
+        table: Where they go.
+        columns: The names of the values of each row.
+        rows: The rows; an empty sequence does nothing.
+        upsert: What becomes of rows that exist already; None where there can be none.
     """
     columns, rows = _given(columns, rows)
     start = 0

@@ -40,7 +40,13 @@ def kind_of(error: sa.exc.DBAPIError | sa.exc.TimeoutError) -> str:
 
 
 def failure(error: sa.exc.DBAPIError | sa.exc.TimeoutError, url: str, profile: Profile) -> TransientError:
-    """The error of this software for one of the driver."""
+    """The error of this software for one of the driver.
+
+    Args:
+        error: As SQLAlchemy raised it.
+        url: Of the database, without secrets.
+        profile: Its options, with the names of its settings.
+    """
     kind = kind_of(error)
     setting = f" (`{profile.lock_setting}`)" if profile.lock_setting else ""
     message, advice = {

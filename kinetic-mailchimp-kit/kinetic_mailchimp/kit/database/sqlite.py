@@ -51,7 +51,14 @@ def file_identity(url: sa.URL) -> tuple[int, int] | None:
 def sqlite_engine(
     url: sa.URL, profile: Profile, begin: Callable[[sa.Connection], None] | None = None, **pool: int
 ) -> sa.Engine:
-    """An engine for a file that exists; `begin` begins a transaction in place of a plain `BEGIN`."""
+    """An engine for a file.
+
+    Args:
+        url: Of a file that exists.
+        profile: Its options.
+        begin: Begins a transaction, in place of a plain `BEGIN`.
+        **pool: Options of the pool of connections.
+    """
     connect = {"timeout": profile.busy_seconds, "check_same_thread": False}
     engine = sa.create_engine(url, hide_parameters=HIDE_PARAMETERS, connect_args=connect, **pool)
 

@@ -52,6 +52,7 @@ class Transport:
     """Sends requests and answers with success or a ConnectorError. Shared by threads.
 
     Args:
+        classify: What an answer means.
         authorization: Says who we are; without it, nothing is added.
         timeout: Seconds to connect, and seconds between two bytes of an answer.
         retry: Bounds on trying again.
@@ -59,6 +60,8 @@ class Transport:
         ca_bundle: A file of CA certificates to trust instead of the usual ones.
         url_from: The setting that the URL is from, for messages.
         limits: Bounds of an answer; those of the environment by default.
+        sleep: Waits; tests hand in their own.
+        clock: Monotonic seconds; tests hand in their own.
     """
 
     def __init__(  # noqa: PLR0913 (one argument for each thing that differs)

@@ -22,13 +22,23 @@ def plain(text: str) -> str:
 
 
 def json_text(value: object, *, indent: int | None = None) -> str:
-    """JSON that keeps every character and steers no terminal: what could is escaped."""
+    """JSON that keeps every character and steers no terminal: what could is escaped.
+
+    Args:
+        value: Of JSON's types.
+        indent: Spaces for each level; by default all is on one line.
+    """
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def message(text: str, longest: int = LONGEST_MESSAGE) -> str:
-    """A plain text of at most so many characters."""
+    """A plain text of at most so many characters.
+
+    Args:
+        text: Of a vendor, or with values of a record in it.
+        longest: Characters that are kept.
+    """
     if len(text) > longest:
         text = f"{text[:longest]}… ({len(text):,} characters)"
     return plain(text)

@@ -29,7 +29,9 @@ _FERNET_VERSION, _FERNET_FRAME, _BLOCK = 0x80, 57, 16
 class SecretBox:
     """Encrypts with the first key, decrypts with any: so a key can be changed while both are in use.
 
-    Each of its methods raises a `ConfigurationError` for a malformed key.
+    Attributes:
+        keys: Fernet keys, as `connector-secrets keygen` prints them.
+        prefix: Marks what is encrypted.
     """
 
     keys: tuple[str, ...] = field(repr=False)
@@ -117,7 +119,13 @@ class SecretBox:
 
 @dataclass(frozen=True)
 class FieldEncryption:
-    """Encrypts texts before they are stored, where there is a key; reads those that are in clear as well."""
+    """Encrypts texts before they are stored, where there is a key; reads those that are in clear as well.
+
+    Attributes:
+        box: The keys; None stores in clear.
+        prefix: Marks what is encrypted.
+        advice: How to get a key, for the message that there is none.
+    """
 
     box: SecretBox | None = None
     prefix: str = PREFIX

@@ -226,8 +226,13 @@ class BoundedServer(uvicorn.Server):
 def serve(app: Any, limits: Limits, *, prefix: str, **options: Any) -> None:  # noqa: ANN401 (an ASGI application; uvicorn's)
     """Serve an application until the process is told to end.
 
-    No access log is kept: its lines would hold path secrets, and who was looked up. The prefix
-    begins the variables of its options, for a message about them.
+    No access log is kept: its lines would hold path secrets, and who was looked up.
+
+    Args:
+        app: The application.
+        limits: Bounds on its clients.
+        prefix: Begins the variables of its options.
+        **options: Those of `uvicorn.Config`, such as `host` and `port`.
 
     Raises:
         ConfigurationError: It cannot listen there.

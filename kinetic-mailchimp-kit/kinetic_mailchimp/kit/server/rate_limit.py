@@ -18,6 +18,7 @@ class RateLimit:
 
     Args:
         most: Failures that are let pass within a minute; 0 for no limit.
+        clock: Monotonic seconds.
     """
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:

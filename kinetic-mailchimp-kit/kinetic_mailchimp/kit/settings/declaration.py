@@ -33,7 +33,16 @@ _TYPES: Mapping[type, str] = {str: "string", bool: "boolean", int: "integer", fl
 
 @dataclass(frozen=True)
 class Declaration:
-    """A setting, apart from its name, type and default, as `setting` takes it."""
+    """A setting, apart from its name, type and default.
+
+    Attributes:
+        description: One or two sentences, in Markdown.
+        secret: Whether its value must never be shown.
+        schema: JSON schema in place of the one that follows from the type, or constraints beside it.
+        parse: Turns the value of a configuration into that of the attribute, where the type does not say it.
+        variables: Further environment variables of its option on a command line, the first one that is set.
+        metavar: Placeholder of the value in the help of a command line.
+    """
 
     title: str
     description: str

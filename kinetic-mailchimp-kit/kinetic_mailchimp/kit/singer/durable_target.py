@@ -101,7 +101,9 @@ class DurableTarget(SecretSettings, Target):
     def end_run(self, status: RunStatus, error: Exception | None = None) -> None:
         """Say how it went and let go of what is open. Called once, however the run ends, but by SIGKILL.
 
-        The status is `stopped` after a signal; an error that ended it is raised afterwards.
+        Args:
+            status: `stopped` after a signal.
+            error: What ended the run, if an error did; it is raised afterwards.
         """
 
     def _take_state(self, message_dict: dict[str, Any]) -> None:

@@ -112,6 +112,10 @@ _PLACE = re.compile(r"^(.*) in config\['(\w+)'.*\]$", re.DOTALL)
 def pause(stop: threading.Event, seconds: float) -> None:
     """Wait, for a transport that tries again; a process that was asked to stop waits no longer.
 
+    Args:
+        stop: Set by a signal.
+        seconds: The time to wait.
+
     Raises:
         TransientError: The process was asked to stop.
     """

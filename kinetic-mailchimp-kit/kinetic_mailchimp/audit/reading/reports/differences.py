@@ -27,8 +27,13 @@ class Difference:
     """One field of one record, or a record without a field.
 
     Attributes:
+        action: The action that was decided.
         person: The address; empty where it was erased.
+        source_key: The key of the record at its source.
+        target: The row at the destination.
         field: The name of the field; empty for the record as a whole.
+        before: Its value before.
+        after: Its value after.
         reason: Why, as a code.
         detail: Why, in words.
     """
@@ -89,7 +94,12 @@ def text_lines(found: Iterable[Difference]) -> Iterator[str]:
 
 
 def page_lines(title: str, found: Iterable[Difference]) -> Iterator[str]:
-    """The differences as one HTML page without anything from elsewhere."""
+    """The differences as one HTML page without anything from elsewhere.
+
+    Args:
+        title: Of the page.
+        found: The differences.
+    """
     cells = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in COLUMNS)
     yield "<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n"
     yield f"<title>{html.escape(title)}</title>\n"

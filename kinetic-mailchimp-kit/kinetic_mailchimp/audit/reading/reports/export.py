@@ -17,12 +17,22 @@ from kinetic_mailchimp.kit.redaction.plain_text import json_text, plain
 
 
 def write_json(entries: Iterable[EntryView | RunView], output: TextIO) -> None:
-    """Write one JSON object per line."""
+    """Write one JSON object per line.
+
+    Args:
+        entries: Entries or runs, which may be streamed.
+        output: A text file.
+    """
     output.writelines(json_text(dataclasses.asdict(entry)) + "\n" for entry in entries)
 
 
 def write_csv(entries: Iterable[EntryView], output: TextIO) -> None:
-    """Write a header and one line per entry; changes are JSON."""
+    """Write a header and one line per entry; changes are JSON.
+
+    Args:
+        entries: The entries, which may be streamed.
+        output: A text file.
+    """
     output.writelines(csv_lines([field.name for field in dataclasses.fields(EntryView)], entries))
 
 
@@ -32,7 +42,12 @@ def write_entries(entries: Iterable[EntryView], style: str, output: TextIO) -> N
 
 
 def csv_lines(names: Sequence[str], rows: Iterable[object]) -> Iterator[str]:
-    """A header and one line of CSV per row, in which no spreadsheet finds a formula."""
+    """A header and one line of CSV per row, in which no spreadsheet finds a formula.
+
+    Args:
+        names: The attributes of a row that become its cells; the header.
+        rows: Objects with these attributes.
+    """
     line = io.StringIO()
     writer = csv.writer(line, lineterminator="\n")
     for cells in itertools.chain([names], ([_cell(getattr(row, name)) for name in names] for row in rows)):

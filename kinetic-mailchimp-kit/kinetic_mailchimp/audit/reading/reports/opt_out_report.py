@@ -82,6 +82,7 @@ class Report:
     """A page of people.
 
     Args:
+        people: Those on it, by their latest entry, newest first.
         next: The key after which the next page begins; None on the last one.
     """
 
@@ -93,6 +94,10 @@ def list_opt_outs(connection: sa.Connection, start: Key | None) -> Report:
     """A page of people who opted out, by the latest entry about it, newest first.
 
     A page ends after `PAGE` people or `_MOST_READ` entries: it may be short and still not the last.
+
+    Args:
+        connection: The transaction to read in.
+        start: The key before which the page begins; None for the newest.
     """
     found: list[tuple[Key, bytes]] = []
     last: Key | None = None

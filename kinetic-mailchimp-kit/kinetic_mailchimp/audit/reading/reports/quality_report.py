@@ -88,7 +88,12 @@ def read_quality(
 ) -> QualityReport:
     """The findings of the ledger as a report; it reads these, and no decision, and holds a page of them.
 
-    `counted` are the rows that the counts are about, `wanted` those of which a page is shown.
+    Args:
+        trail: Where they are.
+        wanted: The rows that are shown.
+        counted: Those that the counts are about.
+        start: The number of rows before the page.
+        length: Rows of a page.
     """
     edge, report = _edge(trail), QualityReport()
 
