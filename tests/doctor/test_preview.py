@@ -135,7 +135,7 @@ def test_a_record_shows_each_audience_that_its_company_feeds(own: Project, runni
     previewed(own, "--record", str(record))
     *_, written = panels(kept(own).records[0])
     for audience in (main, second):
-        assert f"list {audience}: created: new subscribed." in written.note
+        assert f"list {audience}: created: new " in written.note
         assert written.rows[f"merge_fields.COMPANY (list {audience})"] == "nothing → A"
 
 
