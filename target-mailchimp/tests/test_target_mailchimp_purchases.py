@@ -13,6 +13,7 @@ from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
 from simulators.mailchimp.plain_client import PlainClient
 from target_mailchimp.contract.purchase_record import Bought
+from target_mailchimp.loading import purchases
 from target_mailchimp.planning.purchases import PurchaseLedger
 from target_mailchimp.rules.purchases import Sum, months_after, months_between
 
@@ -158,6 +159,21 @@ def test_orders_wait_for_the_member_and_follow_a_changed_address(bench: Any) -> 
     load(bench, order(2, "2026-05-02", 10, "Seals", of=3))
     load(bench, customer(3, "third@example.com"))
     assert shown(bench, "third@example.com") == ("2026-05-02", 1, 10, {"Bought Seals"})
+
+
+def test_sums_are_made_for_some_members_at_a_time(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(purchases, "_MOST_AT_ONCE", 2)
+    sizes, next_due = [], PurchaseLedger.next_due
+
+    def noted(self: PurchaseLedger, done: Any, *more: Any, **named: Any) -> Any:
+        sizes.append(len(done))
+        return next_due(self, done, *more, **named)
+
+    monkeypatch.setattr(PurchaseLedger, "next_due", noted)
+    people = [customer(number, f"p{number}@example.com") for number in range(5)]
+    load(bench, *people, *(order(number, "2026-05-01", 10, of=number) for number in range(5)))
+    assert sizes == [2, 2, 1]
+    assert {shown(bench, person["email_address"])[:2] for person in people} == {("2026-05-01", 1)}
 
 
 def test_customers_with_one_address_are_one_sum(bench: Any) -> None:

@@ -34,7 +34,7 @@ WHOLE_LINES = size(3_000, 300)
 """Orders whose lines are read with all their columns."""
 TODAY = date(2026, 6, 15)
 MOST_TAP_MIB = 75
-MOST_TARGET_MIB = 140
+MOST_TARGET_MIB = 135
 MOST_GROWTH_MIB = 15
 MOST_GROWTH = 1.5
 """Of the CPU of an order."""

@@ -7,7 +7,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Final
 
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Run
 from kinetic_mailchimp.audit.state.member_state import GONE, MemberState
@@ -23,6 +23,9 @@ from target_mailchimp.planning.purchases import Changes, PurchaseLedger
 from target_mailchimp.rules.plan import Write
 from target_mailchimp.rules.purchases import Sum, purchase_write
 from target_mailchimp.settings import LoadSettings
+
+_MOST_AT_ONCE: Final = 2_000
+"""Members whose sums are in memory, each with its state before and after: 10 KiB."""
 
 
 class PurchaseBook:
@@ -124,7 +127,7 @@ class PurchaseBook:
         self.flush()
         self._loader.flush()
         today = self._today()
-        size = self._settings.batch_size * self._settings.concurrency
+        size = min(self._settings.batch_size * self._settings.concurrency, _MOST_AT_ONCE)
         for audience in self._loader.own_audiences():
             ledger = PurchaseLedger(self._trail, audience.id)
             self._begin_again(audience, ledger)
