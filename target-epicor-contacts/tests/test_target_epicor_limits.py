@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 import pytest
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
@@ -100,6 +100,15 @@ def test_a_page_that_is_shorter_than_what_the_set_gives_is_the_last(
     crowd.deliver(*(update(address, "unsubscribed") for address in PEOPLE[:people]))
     assert further_pages(crowd) == 0
     assert len(docks(crowd)) == people
+
+
+@pytest.mark.rule("R2")
+def test_a_set_is_asked_how_much_it_gives_in_the_size_of_a_look_up(crowd: Any, update: Update) -> None:
+    crowd.deliver(update(PEOPLE[0], "unsubscribed"))
+    queries = [parse_qs(call["query"]) for call in crowd.epicor.control.requests() if call["query"]]
+    [probe] = [query for query in queries if "$top" in query and "$filter" not in query]
+    [look_up] = [query for query in queries if f"'{PEOPLE[0]}'" in str(query) and "$orderby" in query][:1]
+    assert (probe["$top"], probe["$orderby"]) == (look_up["$top"], look_up["$orderby"])
 
 
 @pytest.mark.rule("R2")

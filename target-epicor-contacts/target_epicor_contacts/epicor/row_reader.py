@@ -22,10 +22,8 @@ from target_epicor_contacts.epicor.entities import Entity, EpicorRow
 PAGE = 1_000
 KEYSET_RESERVE = 400
 """Characters that a second page adds to the condition."""
-LEARNED_ROWS = 100
-"""Rows that are asked for to see how many a set gives at once; a longer page is ended by an empty one."""
 LEARNED_AGAIN = 600.0
-"""Seconds after which that is asked again: an administrator can lower it while a run follows for days."""
+"""Seconds after which a set is asked again how much it gives: that can be lowered while a run follows."""
 
 
 class PageWidths:
@@ -48,7 +46,7 @@ class PageWidths:
         Args:
             place: The company and the kind of row.
             rows: That came.
-            read: Reads any `LEARNED_ROWS` rows of the set.
+            read: Reads any rows of the set, of which as many are asked for.
         """
         with self._lock:
             until, width = self._seen.get(place, (float("-inf"), 0))
@@ -167,9 +165,9 @@ class RowReader:
 
     def _is_last(self, company: str, entity: Entity, rows: int, ask: Callable[..., list[Row]]) -> bool:
         """Tell whether a page is known to be the last one."""
-        return rows < LEARNED_ROWS and self._widths.exceed(
-            (company, entity), rows, partial(ask, top=LEARNED_ROWS, kind=ProbeRequest)
-        )
+        # Of the same size: a server may give less where more is asked for than it likes.
+        keys = partial(ask, select=entity.key, top=PAGE, kind=ProbeRequest)
+        return rows < PAGE and self._widths.exceed((company, entity), rows, keys)
 
 
 def _require_keys(page: Sequence[Row], entity: Entity, company: str) -> None:
