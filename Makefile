@@ -55,7 +55,7 @@ test: install $(DAGSTER)/installed $(MANIFESTS)/installed ## Every test
 
 model: export MODEL_SEQUENCES ?= 4000
 model: export MODEL_SECONDS ?= 3600
-model: install ## MODEL_SEQUENCES random stories, in MODEL_SECONDS at most
+model: install ## MODEL_SEQUENCES stories; MODEL_RUNS=processes or meltano
 	$(BIN)/pytest tests/model/test_both_ways.py --numprocesses auto --dist load --override-ini timeout=86400
 
 faults: export FAULTS := all

@@ -243,7 +243,7 @@ def set_stage(
     )
     stage = Stage(
         folder=folder,
-        environment=_environment(folder, plugins, epicor, mailchimp),
+        environment=stage_variables(folder, plugins, epicor, mailchimp),
         epicor=epicor,
         mailchimp=mailchimp,
         receiver_url=f"http://127.0.0.1:{free_port()}",
@@ -272,7 +272,7 @@ def borrow_plugins(folder: Path) -> None:
         (place / "venv" / "bin").symlink_to(PROGRAMS)
 
 
-def _environment(
+def stage_variables(
     folder: Path, plugins: Path, epicor: Mapping[str, Any], mailchimp: Mapping[str, Any]
 ) -> dict[str, str]:
     """The variables of .env.example, and a Meltano database of this stage's own."""

@@ -344,7 +344,7 @@ STEPS: Steps = [
     ),
     (rf"a rep deletes {_PERSON}", lambda scene, name: scene.world.remove(scene.numbers[name])),
     (
-        rf"a rep makes {_PERSON} inactive",
-        lambda scene, name: scene.world.edit(customer(scene.numbers[name]), Inactive=True),
+        rf"a rep makes {_PERSON} (in)?active",
+        lambda scene, name, end: scene.world.edit(customer(scene.numbers[name]), Inactive=bool(end)),
     ),
 ]

@@ -64,7 +64,8 @@ class RequestLog:
         self._unknown.clear()
 
     def requests(self) -> list[dict[str, Any]]:
-        return [asdict(request) for request in self._requests]
+        """Every request so far; a server in another thread may add more meanwhile."""
+        return [asdict(request) for request in list(self._requests)]
 
     def unknown(self) -> list[dict[str, Any]]:
         """Requests that the simulator does not know; a test that sees one has found a gap."""
