@@ -67,7 +67,7 @@ soak: install ## Both directions under load for SOAK_MINUTES (30)
 	$(BIN)/python tests/soak/soak.py
 
 scale-test: install $(DAGSTER)/installed $(MANIFESTS)/installed ## Ten tenants, two workers, one of them killed
-	$(BIN)/pytest tests/scale --override-ini python_files='scale_*.py' --override-ini timeout=3600
+	$(BIN)/pytest tests/scale --override-ini python_files='scale_*.py' --override-ini timeout=7200
 
 check: install $(DAGSTER)/installed ## Lint, format, types, imports, dependencies, documentation
 	$(BIN)/ruff check .

@@ -44,6 +44,12 @@ definitions.run_program = lambda *asked: (0, f"a warning\\n{sys.argv[1]}\\n")
 print(json.dumps(definitions.count_decisions({}, "attempt")))
 """
 
+RETRIES = """
+import json, dagster as dg
+with dg.DagsterInstance.get() as instance:
+    print(json.dumps(instance.get_concurrency_config().run_queue_config.max_user_code_failure_retries))
+"""
+
 
 @pytest.fixture
 def dagster(tmp_path):
@@ -106,6 +112,13 @@ def test_tenants_with_one_time_share_a_schedule_and_a_time_zone_parts_them(dagst
         "forward_at_0_8_x_x_1_5_AmericabyChicago": ["0 8 * * 1-5", "America/Chicago"],
         "forward_at_0_8_x_x_1and5_UTC": ["0 8 * * 1,5", "UTC"],
     }
+
+
+def test_a_run_goes_back_into_the_queue_while_dagster_does_not_reach_its_own_server(dagster):
+    assert dagster(RETRIES, ACME) == 5
+    for variant in ("dagster/celery", "kubernetes/base"):
+        queue = yaml.safe_load((ROOT / "deploy" / variant / "dagster.yaml").read_text())["run_queue"]
+        assert queue["max_user_code_failure_retries"] == 5
 
 
 @pytest.mark.parametrize(
