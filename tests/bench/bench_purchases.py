@@ -15,6 +15,7 @@ from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 from sqlite3 import connect
+from typing import Any
 
 import pytest
 from endless_kinetic import LINES, endless_kinetic
@@ -90,14 +91,14 @@ def lines(orders: int, numbers: Iterable[int], *, amount: float = 100.5) -> Iter
         record = {**member, "source_key": f"Customer EPIC06/{number}"}
         yield json.dumps({"type": "RECORD", "stream": "members", "record": record})
     for number in numbers:
-        record = {
+        purchase: dict[str, Any] = {
             "purchase_key": f"Order EPIC06/{number}",
             "purchase_of": f"members/Customer EPIC06/{number % customers}",
             "purchase_on": f"{TODAY - timedelta(days=number * 7919 % 720)}T00:00:00",
             "purchase_amount": amount,
             "purchase_groups": [f"Group {(number + place) % 9}" for place in range(LINES)],
         }
-        yield json.dumps({"type": "RECORD", "stream": "purchases", "record": record})
+        yield json.dumps({"type": "RECORD", "stream": "purchases", "record": purchase})
     yield json.dumps({"type": "STATE", "value": {"done": True}})
 
 
