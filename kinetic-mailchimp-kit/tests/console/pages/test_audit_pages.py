@@ -363,7 +363,7 @@ def test_the_report_goes_on_past_what_is_old(
     sqlite_trail: AuditTrail, logged_in: Open, record_run: Record, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kinetic_mailchimp.audit.reading.reports.opt_out_report._MOST_READ", 70)
-    monkeypatch.setattr("kinetic_mailchimp.audit.reading.reports.opt_out_report._CHUNK", 20)
+    monkeypatch.setattr("kinetic_mailchimp.audit.reading.listings._CHUNK", 20)
     for _ in range(3):
         record_run(sqlite_trail, FORWARD, [opt_out(f"p{number}@example.com") for number in range(60)])
         clock.advance(minutes=1)
