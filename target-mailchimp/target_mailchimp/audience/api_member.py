@@ -188,6 +188,11 @@ def carried_over(before: MemberState, here: MemberState) -> MemberState:
     return replace(here, sent=sent, shown=_edits({**here.sent, **here.shown}, sent), refused=before.refused)
 
 
+def without_agreement(state: MemberState) -> MemberState:
+    """The member as Mailchimp shows it, with nothing that both sides agreed on."""
+    return replace(state, sent={}, shown={**_edits(state.sent, {}), **state.shown})
+
+
 def _edits(shown: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
     """The merge fields that Mailchimp shows with other values than those sent."""
     return {
