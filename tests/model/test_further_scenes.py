@@ -105,15 +105,6 @@ def test_two_people_who_swap_addresses_in_mailchimp_keep_their_names_and_opt_out
     assert (world.status(BOB), world.status(ANN)) == ("unsubscribed", "subscribed")
 
 
-@pytest.mark.rule("R8")
-@pytest.mark.parametrize("runs", ["reverse", "forward → reverse"])
-def test_what_was_agreed_with_a_person_goes_along_in_a_swap(world, runs):
-    scene = Scene(world)
-    scene.play(f"{SWAP} → {runs} → a rep writes Bea for Ann's contact")
-    assert scene.settle() == []
-    assert (world.fields(BOB)["FNAME"], world.fields(ANN)["FNAME"]) == ("Bea", "Bob")
-
-
 @pytest.mark.rule("R2")
 @pytest.mark.parametrize(
     "move",

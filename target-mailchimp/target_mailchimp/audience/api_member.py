@@ -77,7 +77,6 @@ def without_baseline(state: MemberState, names: Collection[str]) -> MemberState:
 def seen_member(
     state: MemberState | None,
     member: Mapping[str, Any],
-    baselines: Mapping[str, Mapping[str, Any]],
     *,
     is_first_look: bool = False,
     owned_tags: Collection[str] = (),
@@ -87,8 +86,6 @@ def seen_member(
     Args:
         state: The state before.
         member: A member of `GET /lists/{list_id}/members`.
-        baselines: By contact, what was sent to it under any of the addresses that were looked at: in a swap,
-            it has another one of them now.
         is_first_look: Whether nothing is known of the audience: then the values that Mailchimp has yield to
             those of rows, and none was agreed on. A member that appears later has none: it may be a contact
             that has another address now.
@@ -102,8 +99,8 @@ def seen_member(
         return replace(now, sent=tags, shown=_edits(now.sent, {}))
     sent, rows = state.sent, state.rows
     if state.contact_id and now.contact_id and state.contact_id != now.contact_id:
-        # Another contact under the address: both sides never agreed about it here.
-        sent = baselines.get(now.contact_id, {})
+        # Another contact under the address: both sides never agreed about it.
+        sent = {}
         rows = {
             source: replace(row, contact_id=row.contact_id or state.contact_id)
             for source, row in rows.items()
@@ -186,11 +183,6 @@ def carried_over(before: MemberState, here: MemberState) -> MemberState:
     """
     sent = {**before.sent, **here.sent}
     return replace(here, sent=sent, shown=_edits({**here.sent, **here.shown}, sent), refused=before.refused)
-
-
-def without_agreement(state: MemberState) -> MemberState:
-    """The member as Mailchimp shows it, with nothing that both sides agreed on."""
-    return replace(state, sent={}, shown={**_edits(state.sent, {}), **state.shown})
 
 
 def _edits(shown: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,6 @@ from target_mailchimp.planning.former_members import (
     taken_over,
     with_baseline,
     without,
-    without_that_of_others,
 )
 from target_mailchimp.planning.membership import Membership
 from target_mailchimp.rules.consent import opt_out_of_left, plan
@@ -227,8 +226,7 @@ class Planner:
         if here is not None or not formers:
             before = [former.state for former in formers if not former.is_another]
             brings = here is not None and brings_opt_out(record, here, before)
-            state = without_that_of_others(record, with_baseline(here, formers))
-            planned = self._plan_here(record, state, brings=brings)
+            planned = self._plan_here(record, with_baseline(here, formers), brings=brings)
             return replace(planned, detached=left) if left else planned
         # A bounce stays with the address: the corrected one is a new wish.
         formers = [former for former in formers if former.state.status != "cleaned"]

@@ -8,7 +8,7 @@ from kinetic_mailchimp.audit import Action
 from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState
 from msgspec.structs import replace
 
-from target_mailchimp.audience.api_member import carried_over, without_agreement
+from target_mailchimp.audience.api_member import carried_over
 from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.rules.plan import LEFT_BEHIND, Former, NoWrite, Write
 
@@ -126,16 +126,6 @@ def with_baseline(here: MemberState | None, formers: Iterable[Former]) -> Member
     same = (former.state for former in formers if here and is_same_contact(former.state, here))
     before = next(same, None)
     return here if here is None or before is None or here.rows else carried_over(before, here)
-
-
-def without_that_of_others(record: MemberRecord, here: MemberState | None) -> MemberState | None:
-    """The member without a baseline where the rows came to another contact, who had the address before.
-
-    What was agreed with the one who has it now, these rows do not change.
-    """
-    known = [here.rows.get(row.source) for row in record.rows] if here else []
-    is_other = any(row and row.contact_id and here and row.contact_id != here.contact_id for row in known)
-    return without_agreement(here) if here and is_other else here
 
 
 def without(state: MemberState, sources: Iterable[str]) -> MemberState:

@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from kinetic_mailchimp.audit import LedgerChanges
@@ -105,7 +104,8 @@ class Membership:
         self._people = ledger(PEOPLE_NAMESPACE)
         self._archived: set[str] | None = None
         self._archived_now: set[str] = set()
-        self._has_statements = self._has_refused = False
+        self._has_statements = False
+        self._has_refused = False
 
     def prepare(self, audience: Audience) -> None:
         """Learn what changed in Mailchimp: nothing that is read afterwards is older than the run."""
@@ -124,9 +124,7 @@ class Membership:
         return found
 
     def _known(self, members: Iterable[str]) -> dict[str, MemberState]:
-        return self._with_agreed(read_members(self._members, members))
-
-    def _with_agreed(self, found: dict[str, MemberState]) -> dict[str, MemberState]:
+        found = read_members(self._members, members)
         agreed = read_agreed(self._agreed, found)
         return found | {member: with_agreed(found[member], values) for member, values in agreed.items()}
 
@@ -232,7 +230,9 @@ class Membership:
     def refused_before(self, sources: Iterable[str]) -> dict[str, RefusedWrite]:
         """The last write of each source row that Mailchimp refused, unless its dead letter is in flight."""
         found = self._refused.get_many(sources, read_refused_write) if self._has_refused else {}
-        again = self._replayed() if found else ()
+        if not found:
+            return found
+        again = self._replayed()
         return {source: refused for source, refused in found.items() if source not in again}
 
     def edited(self) -> Iterator[dict[str, MemberState]]:
@@ -264,17 +264,18 @@ class Membership:
             # The first page was read some time before its answer was dated.
             dates.append(date - timedelta(seconds=time.monotonic() - asked) - _OVERLAP)
 
-        look = partial(seen_member, is_first_look=since is None, owned_tags=self._owned_tags)
         listing = self._client.members(
             self._list_id, since_last_changed=None if self._looks_at_all else since, on_date=note
         )
         for page in iter(lambda: list(itertools.islice(listing, LARGEST_PAGE)), []):
             shown = {member_key(member): member for member in page}
-            found = read_members(self._members, shown)
-            states = self._with_agreed(found)
-            # What was agreed under an address since may be of the contact that has it by now.
-            baselines = {state.contact_id: state.sent for state in found.values()}
-            seen = {key: look(states.get(key), member, baselines) for key, member in shown.items()}
+            states = self._known(shown)
+            seen = {
+                key: seen_member(
+                    states.get(key), member, is_first_look=since is None, owned_tags=self._owned_tags
+                )
+                for key, member in shown.items()
+            }
             self._save(
                 {
                     self.members_namespace: seen,
