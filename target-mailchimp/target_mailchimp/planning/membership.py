@@ -104,8 +104,7 @@ class Membership:
         self._people = ledger(PEOPLE_NAMESPACE)
         self._archived: set[str] | None = None
         self._archived_now: set[str] = set()
-        self._has_statements = False
-        self._has_refused = False
+        self._has_statements = self._has_refused = False
 
     def prepare(self, audience: Audience) -> None:
         """Learn what changed in Mailchimp: nothing that is read afterwards is older than the run."""
@@ -230,9 +229,7 @@ class Membership:
     def refused_before(self, sources: Iterable[str]) -> dict[str, RefusedWrite]:
         """The last write of each source row that Mailchimp refused, unless its dead letter is in flight."""
         found = self._refused.get_many(sources, read_refused_write) if self._has_refused else {}
-        if not found:
-            return found
-        again = self._replayed()
+        again = self._replayed() if found else ()
         return {source: refused for source, refused in found.items() if source not in again}
 
     def edited(self) -> Iterator[dict[str, MemberState]]:
