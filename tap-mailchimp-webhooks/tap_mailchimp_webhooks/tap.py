@@ -213,7 +213,7 @@ class TapMailchimpWebhooks(CheckedTap, EventSource):
 
     @override
     def webhooks(self) -> Iterator[dict[str, Any]]:
-        client = None if self._end.stop.is_set() else self._client
+        client = None if self._end.is_asked else self._client
         if client is None:
             return
         from tap_mailchimp_webhooks.webhooks.health import webhook_health  # noqa: PLC0415 (as above)

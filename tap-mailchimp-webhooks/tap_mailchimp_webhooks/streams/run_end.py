@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kinetic_mailchimp.kit.singer.plugin import EXIT_BY_SIGNAL, pause
+from kinetic_mailchimp.kit.singer.plugin import EXIT_BY_SIGNAL, pause, set_by_signal
 
 
 class RunEnd:
@@ -29,7 +29,12 @@ class RunEnd:
         if self._is_interruptible or self._signal is not None:
             sys.exit(EXIT_BY_SIGNAL + signum)
         self._signal = signum
-        self.stop.set()
+        set_by_signal(self.stop)
+
+    @property
+    def is_asked(self) -> bool:
+        """True once a signal has asked for the end."""
+        return self._signal is not None
 
     def exit_if_asked(self) -> None:
         """End the process if a signal has asked for it."""

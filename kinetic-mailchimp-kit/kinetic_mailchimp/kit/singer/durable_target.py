@@ -16,7 +16,13 @@ from typing_extensions import override
 
 from kinetic_mailchimp.kit.errors import TransientError
 from kinetic_mailchimp.kit.singer.messages import MessageReader
-from kinetic_mailchimp.kit.singer.plugin import EXIT_BY_SIGNAL, SecretSettings, pause, without_sdk_words
+from kinetic_mailchimp.kit.singer.plugin import (
+    EXIT_BY_SIGNAL,
+    SecretSettings,
+    pause,
+    set_by_signal,
+    without_sdk_words,
+)
 
 RunStatus = Literal["succeeded", "failed", "stopped"]
 
@@ -129,7 +135,7 @@ class DurableTarget(SecretSettings, Target):
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 (the SDK's form)
         self._signal = signum
-        self._stop_requested.set()
+        set_by_signal(self._stop_requested)
         if self._is_over:  # after a failure: what was read and not written waits for the next run
             sys.exit(EXIT_BY_SIGNAL + signum)
         if not self._busy:

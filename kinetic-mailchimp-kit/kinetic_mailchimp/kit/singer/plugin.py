@@ -125,6 +125,15 @@ def pause(stop: threading.Event, seconds: float) -> None:
         )
 
 
+def set_by_signal(stop: threading.Event) -> None:
+    """Set an event in a handler of a signal, through another thread.
+
+    The thread that the signal interrupted may be on its way into or out of `stop.wait`: it holds the lock of
+    the event then, and would wait for itself.
+    """
+    threading.Thread(target=stop.set, daemon=True).start()
+
+
 class SecretSettings(PluginBase):
     """A plugin whose settings may be written as `enc:…` or as text, and whose secrets never show in a log.
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +19,7 @@ from cryptography.fernet import Fernet
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.secrets.encryption import SecretBox
 from kinetic_mailchimp.kit.singer.messages import discard_input, is_unfinished
+from kinetic_mailchimp.kit.singer.plugin import set_by_signal
 
 PROGRAM = Path(__file__).with_name("kit_target.py")
 SCHEMA = {
@@ -125,6 +127,14 @@ def test_a_kill_never_leaves_a_state_that_is_ahead(tmp_path):
     _, written, states = running.end()
 
     assert max(states, default=0) <= max(written, default=0)
+
+
+@pytest.mark.timeout(60)
+def test_a_signal_that_comes_while_its_thread_holds_the_lock_of_the_event_is_taken():
+    stop = threading.Event()
+    with vars(stop)["_cond"]:  # as `wait` does on its way in and out
+        set_by_signal(stop)
+    assert stop.wait()
 
 
 def test_a_signal_ends_a_wait_between_attempts_and_the_state_stays(tmp_path):
