@@ -152,9 +152,19 @@ def test_a_plan_whose_writing_was_killed_is_written_to_its_end_by_the_next_run(
                 raise KeyboardInterrupt
             return results
 
+        opened: list[AuditTrail] = []
+        open_trail = AuditTrail.open
+
+        def opening(*arguments: Any, **named: Any) -> AuditTrail:
+            opened.append(open_trail(*arguments, **named))
+            return opened[-1]
+
+        patch.setattr(AuditTrail, "open", opening)
         patch.setattr(MailchimpWriter, "write_batch", killed)
         with pytest.raises(KeyboardInterrupt):
             bench.states(messages, approved_plan=number, concurrency=1, **SETTINGS)
+    for trail in opened:  # as the end of a process does
+        trail.close()
     assert bench.states(messages, approved_plan=number, **SETTINGS)[-1] == STATE["value"]
     assert len(bench.members()) == 12
 
