@@ -70,7 +70,7 @@ class ConnectionCheck:
             yield f"Rows can be read; $metadata cannot, so that columns of your own are missing: {refusal}"
             return
         yield (
-            "What this key may read can be read: leave the other streams out of the catalog."
+            "All that this key may read can be read: leave the other streams out of the catalog."
             if self._refused
             else "Everything that is configured can be read."
         )

@@ -82,8 +82,8 @@ class ReadSettings:
     )
     overlap_seconds: float = setting(
         60,
-        description="How far behind the bookmark a run begins where timestamps are followed: rows commit "
-        "late.",
+        description="Seconds before the bookmark at which a run begins where timestamps are followed: rows "
+        "commit late.",
         minimum=0,
     )
     overlap_revisions: int = setting(

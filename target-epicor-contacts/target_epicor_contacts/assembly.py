@@ -94,7 +94,7 @@ class Assembly:
         return settings.rules(columns)
 
     def processor(self, trail: AuditTrail, run: Run, written_columns: Collection[str]) -> EventProcessor:
-        """The processor of events, or with `reconcile` the comparer that takes its place.
+        """The processor of events, or with `reconcile` the one that compares.
 
         Args:
             trail: The audit trail.

@@ -38,7 +38,7 @@ class WriteSettings(Policy, RunSettings):
         AddressFilter.CONTAINS,
         description=(
             "`contains` finds `mailto:`, names and spaces around an address; `equals` is for clean columns. "
-            "Whether the database tells capitals apart is found out; `tolower` takes it as known."
+            "A run finds out if the database tells capitals apart; `tolower` takes it as known."
         ),
     )
     unmatched: Unmatched = setting(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -43,13 +43,18 @@ def docks(bench: Any) -> list[str]:
     ]
 
 
-@pytest.fixture
-def crowd(bench: Any) -> Any:
-    """Forty people, each with a contact of one customer."""
-    for number, address in enumerate(PEOPLE):
+def add_docks(bench: Any, addresses: Iterable[str]) -> None:
+    """Add a contact of one customer for each address."""
+    for number, address in enumerate(addresses):
         bench.epicor.control.insert(
             "CustCnt", Company="EPIC06", CustNum=1, ShipToNum=f"D{number}", Name="Dock", EMailAddress=address
         )
+
+
+@pytest.fixture
+def crowd(bench: Any) -> Any:
+    """Forty people, each with a contact of one customer."""
+    add_docks(bench, PEOPLE)
     return bench
 
 
@@ -67,15 +72,7 @@ def test_every_opt_out_arrives_whatever_the_server_takes_at_once(
 @pytest.mark.rule("R2")
 @pytest.mark.parametrize("cap", [1, 3, 9])
 def test_a_short_page_does_not_end_the_rows_of_an_address(bench: Any, update: Update, cap: int) -> None:
-    for number in range(8):
-        bench.epicor.control.insert(
-            "CustCnt",
-            Company="EPIC06",
-            CustNum=1,
-            ShipToNum=f"D{number}",
-            Name="Dock",
-            EMailAddress=PEOPLE[0],
-        )
+    add_docks(bench, PEOPLE[:1] * 8)
     bench.epicor.control.switches(max_top=cap)
     bench.deliver(update(PEOPLE[0], "unsubscribed"))
     assert len(docks(bench)) == 8
@@ -139,15 +136,7 @@ def test_a_server_that_gives_fewer_rows_than_before_is_noticed_in_a_long_run(
     bench: Any, find: tuple[Callable[[], int], list[float]]
 ) -> None:
     count, now = find
-    for number in range(3):
-        bench.epicor.control.insert(
-            "CustCnt",
-            Company="EPIC06",
-            CustNum=1,
-            ShipToNum=f"D{number}",
-            Name="D",
-            EMailAddress=PEOPLE[0],
-        )
+    add_docks(bench, PEOPLE[:1] * 3)
     assert count() == 3
     bench.epicor.control.switches(max_top=2)
     now[0] = 700

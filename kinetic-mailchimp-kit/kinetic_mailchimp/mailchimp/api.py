@@ -22,6 +22,8 @@ Document = dict[str, Any]
 
 LARGEST_PAGE = 1000
 """Rows that a listing gives at most. Without `count` it gives ten."""
+_MOST_REREADS = 10
+"""Pages of a listing that are read again, as rows were deleted before them."""
 
 
 class MailchimpApi:
@@ -113,17 +115,20 @@ class MailchimpApi:
         An empty page ends it, or one that comes again where the listing has no pages: short pages and
         `total_items` have misled. Of a listing that has none by the reference, more is asked for only where
         `total_items` tells of more. A page begins with the last row of the one before: where it does not, a
-        row was deleted in between and others moved up, so that the page before is read again.
+        row was deleted in between and others moved up, so that the page before is read again. That has
+        a bound: rows that differ with every look would be read for ever.
         """
-        offset, overlap = 0, 0
+        offset, overlap, rereads = 0, 0, 0
         before: list[Any] = []
         while True:
             page = {"count": LARGEST_PAGE, "offset": offset} if has_pages or offset else {}
             document = self.get(path, **params, **page)
             rows = rows_of(document, key)
             if overlap and rows[:1] != before[-1:] and rows != before:
-                offset, overlap = max(0, offset + overlap - len(before)), 0
-                continue
+                overlap, rereads = 0, rereads + 1
+                if rereads <= _MOST_REREADS:
+                    offset = max(0, offset + 1 - len(before))
+                    continue
             if len(rows) == overlap or rows == before:
                 return
             new = rows[overlap:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -232,6 +233,21 @@ def test_an_empty_page_alone_ends_a_listing(client: MailchimpClient, mailchimp: 
     assert len(list(client.lists())) == 3
     assert len(client.merge_fields(list_id)) == 8
     assert len(list(client.abuse_reports(list_id))) == 3
+
+
+def test_a_listing_whose_rows_differ_with_every_look_ends(
+    client: MailchimpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = itertools.count()
+
+    def get(_path: str, *, offset: int, **_: object) -> dict[str, object]:
+        look = next(looks)
+        assert look < 100
+        rows = [{"id": number, "opens": look} for number in range(1, 8)]
+        return {"reports": rows[offset : offset + 3]}
+
+    monkeypatch.setattr(client, "get", get)
+    assert {row["id"] for row in client._all("reports", "reports", "id")} == set(range(1, 8))
 
 
 def test_a_listing_without_pages_is_read_once(

@@ -45,7 +45,10 @@ EVENT_PROPERTIES = (
         occurred_at="Mailchimp's time of the event, in UTC.", received_at="The time it was stored, in UTC."
     ),
     th.Property(
-        "origin", th.StringType, allowed_values=["webhook", "catch_up"], description="What reported it."
+        "origin",
+        th.StringType,
+        allowed_values=["webhook", "catch_up"],
+        description="Delivered by Mailchimp, or found later.",
     ),
 )
 

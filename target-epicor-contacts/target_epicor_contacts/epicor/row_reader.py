@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -38,7 +37,6 @@ class PageWidths:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._seen: dict[tuple[str, Entity], tuple[float, int]] = {}
-        self._lock = threading.Lock()
 
     def exceed(self, place: tuple[str, Entity], rows: int, read: Callable[[], Sequence[Row]]) -> bool:
         """Tell whether a set gives more rows at once than came.
@@ -48,15 +46,15 @@ class PageWidths:
             rows: That came.
             read: Reads any rows of the set, of which as many are asked for.
         """
-        with self._lock:
-            until, width = self._seen.get(place, (float("-inf"), 0))
-            if until <= self._clock():
-                try:
-                    width = len(read())
-                except QueryRefusedError:
-                    width = 0
-                self._seen[place] = (self._clock() + LEARNED_AGAIN, width)
-            return rows < width
+        until, width = self._seen.get(place, (float("-inf"), 0))
+        if until <= self._clock():
+            # Two threads at once may both ask: none waits for the answers of other sets.
+            try:
+                width = len(read())
+            except QueryRefusedError:
+                width = 0
+            self._seen[place] = (self._clock() + LEARNED_AGAIN, width)
+        return rows < width
 
 
 class RowReader:

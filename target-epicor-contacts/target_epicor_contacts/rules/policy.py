@@ -35,16 +35,16 @@ class Policy(AudienceMatrix):
     merge_fields: Mapping[str, str] = setting(
         {},
         description=(
-            "What goes back: Epicor's column → the merge field it takes, `ADDRESS.city` for a part. Parts of "
-            "one field move together. The value that both sides last had in common, which is kept in the "
+            "Epicor's column → the merge field that goes back to it, `ADDRESS.city` for a part. Parts of one "
+            "field move together. The value that both sides last had in common, which is kept in the "
             "audit database, tells an edit from a stale value."
         ),
     )
     write_customer_columns: bool = setting(
         default=False,
         description=(
-            "Whether merge fields change customers too, whose columns are master data. Contacts take them "
-            "in any case; a flag and a status reach both."
+            "Let merge fields change customers too, whose columns are master data. Contacts take them in any "
+            "case; a flag and a status reach both."
         ),
     )
     linked_people: LinkedPeople = setting(
@@ -94,7 +94,7 @@ class Policy(AudienceMatrix):
     )
     clear_on_subscribe: bool = setting(
         default=True,
-        description="Whether a newer `subscribed` clears a flag; never one that a user of Epicor set.",
+        description="Let a newer `subscribed` clear a flag; never one that a user of Epicor set.",
     )
     conflict_policy: ConflictPolicy = setting(
         ConflictPolicy.MAILCHIMP_WINS,
@@ -112,7 +112,7 @@ class Policy(AudienceMatrix):
     )
     allow_clear: bool = setting(
         default=False,
-        description="Whether an empty value from Mailchimp may replace a value in Epicor.",
+        description="Let an empty value from Mailchimp replace a value in Epicor.",
     )
 
     @cached_property

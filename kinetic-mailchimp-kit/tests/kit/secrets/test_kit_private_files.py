@@ -50,3 +50,15 @@ def test_a_key_file_that_others_can_read_is_told(tmp_path: Path, caplog: pytest.
     file.chmod(0o604)
     assert find_keys({"CONNECTOR_SECRET_KEY_FILE": str(file)})
     assert f"Others can read {file}" in caplog.text
+
+
+def test_keys_that_were_found_do_not_show(tmp_path: Path) -> None:
+    key = Fernet.generate_key().decode()
+    file = tmp_path / "key"
+    file.write_text(key)
+    file.chmod(0o600)
+    for source in ({"CONNECTOR_SECRET_KEY": key}, {"CONNECTOR_SECRET_KEY_FILE": str(file)}):
+        found = find_keys(source)
+        assert found
+        assert found.keys == (key,)
+        assert key not in repr(found)
