@@ -6,6 +6,9 @@ import io
 import itertools
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
@@ -38,6 +41,32 @@ SCHEMA = {
         "source_active": {"type": ["boolean", "null"]},
     },
 }
+
+
+KILLED = """
+import itertools, json, os, signal, sys
+from kinetic_mailchimp.mailchimp import MailchimpClient
+from target_mailchimp.target import TargetMailchimp
+
+config, at_call, answered = json.loads(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "True"
+upsert, calls = MailchimpClient.upsert_members, itertools.count(1)
+
+def killed(*arguments, **named):
+    is_last = next(calls) == at_call
+    if not is_last or answered:
+        answer = upsert(*arguments, **named)
+    if is_last:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return answer
+
+MailchimpClient.upsert_members = killed
+TargetMailchimp(config=config).listen(sys.stdin)
+"""
+
+
+def as_text(lines: Iterable[Mapping[str, Any]]) -> str:
+    """Singer messages as a process reads them."""
+    return "".join(json.dumps(line) + "\n" for line in lines)
 
 
 def messages(
@@ -145,13 +174,23 @@ class Bench:
         """Run the target; the states that it emitted."""
         target = self.target_class(config=self.config(**settings))
         out = io.StringIO()
-        try:
-            with redirect_stdout(out):
-                target.listen(io.StringIO("".join(json.dumps(line) + "\n" for line in lines)))
-        except KeyboardInterrupt:  # stands for a process that is killed: that leaves no connection either
-            target.trail.close()
-            raise
+        with redirect_stdout(out):
+            target.listen(io.StringIO(as_text(lines)))
         return [json.loads(line) for line in out.getvalue().splitlines()]
+
+    def killed(
+        self, lines: Iterable[Mapping[str, Any]], *, at_call: int, answered: bool, **settings: Any
+    ) -> None:
+        """Run the target as a process that is killed before a call that writes members, or after it."""
+        config = json.dumps(self.config(**settings))
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, config, str(at_call), str(answered)],
+            input=as_text(lines),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == -signal.SIGKILL, done.stderr
 
     def last_run(self) -> Mapping[str, Any]:
         with AuditTrail.open(self.database_url) as trail, trail.database.reading() as connection:

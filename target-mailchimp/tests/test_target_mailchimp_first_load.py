@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +12,6 @@ from kinetic_mailchimp.audit.plans.approved import BeyondPlanError
 from kinetic_mailchimp.audit.plans.plans import PlanState, decide, find_plan
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.parsing.timestamps import utc_now
-from target_mailchimp.writing.writer import MailchimpWriter
 
 NAMES = "member_names"
 STATE = {"type": "STATE", "value": {"read": True}}
@@ -136,35 +134,14 @@ def test_what_has_changed_since_the_plan_is_not_written_and_ends_the_run_before_
 
 
 @pytest.mark.rule("R4")
-@pytest.mark.parametrize("is_sent", [False, True])
+@pytest.mark.parametrize("answered", [False, True])
 def test_a_plan_whose_writing_was_killed_is_written_to_its_end_by_the_next_run(
-    bench: Any, monkeypatch: pytest.MonkeyPatch, *, is_sent: bool
+    bench: Any, *, answered: bool
 ) -> None:
     messages = lines(customers=[row(number) for number in range(12)])
     number = approved_plan(bench, messages)
-    with monkeypatch.context() as patch:
-        send, batches = MailchimpWriter.write_batch, itertools.count(1)
-
-        def killed(self: MailchimpWriter, writes: Any) -> Any:
-            is_last = next(batches) == 2
-            results = send(self, writes) if is_sent or not is_last else []
-            if is_last:
-                raise KeyboardInterrupt
-            return results
-
-        opened: list[AuditTrail] = []
-        open_trail = AuditTrail.open
-
-        def opening(*arguments: Any, **named: Any) -> AuditTrail:
-            opened.append(open_trail(*arguments, **named))
-            return opened[-1]
-
-        patch.setattr(AuditTrail, "open", opening)
-        patch.setattr(MailchimpWriter, "write_batch", killed)
-        with pytest.raises(KeyboardInterrupt):
-            bench.states(messages, approved_plan=number, concurrency=1, **SETTINGS)
-    for trail in opened:  # as the end of a process does
-        trail.close()
+    bench.killed(messages, at_call=2, answered=answered, approved_plan=number, concurrency=1, **SETTINGS)
+    assert len(bench.members()) == (8 if answered else 4)
     assert bench.states(messages, approved_plan=number, **SETTINGS)[-1] == STATE["value"]
     assert len(bench.members()) == 12
 

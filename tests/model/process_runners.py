@@ -42,8 +42,13 @@ class OutsideRunner(Runner):
     stage: Stage
     written: Callable[[], int]
 
-    def _strike(self, kill: Kill, is_alive: Callable[[], bool], send: Send) -> None:
+    def _strike(self, kill: Kill, is_alive: Callable[[], bool], kill_by: Send) -> None:
         """Wait for the end of a process, or for the write at which it is ended or interrupted."""
+
+        def send(signum: signal.Signals) -> None:
+            with contextlib.suppress(ProcessLookupError):  # it may end between a look and a signal
+                kill_by(signum)
+
         before = self.written()
         while is_alive():
             if not kill.struck and (kill.is_due() or (kill.at and self.written() - before >= kill.at)):
