@@ -148,3 +148,27 @@ def test_a_bounce_in_an_audience_that_still_has_the_old_address_stays_with_it(wo
     world.act("bounce", ANN, world.vendors.second)
     assert scene.settle() == []
     assert (scene.flag("Ann"), world.status(ANNA)) == ("clear", "subscribed")
+
+
+@pytest.mark.rule("R1")
+@pytest.mark.parametrize(
+    "then", ["reverse", "reverse → a rep adds Eve with anna@", "webhooks are lost → reverse"]
+)
+def test_a_reps_opt_out_follows_a_person_who_has_just_changed_the_address(world, then):
+    scene = Scene(world)
+    scene.play("a rep flags Bob → Bob moves to anna@ → forward")
+    assert world.status(ANNA) == "unsubscribed"
+    assert world.status(BOB) == "archived"
+    scene.play(then)
+    assert scene.settle() == []
+    assert world.status(ANNA) == "unsubscribed"
+
+
+@pytest.mark.rule("R2")
+def test_the_opt_out_that_followed_a_person_stays_the_reps(world):
+    scene = Scene(world)
+    scene.play("a rep flags Bob → Bob moves to anna@ → forward → reverse → forward → reverse")
+    scene.play("a rep clears Bob")
+    assert scene.settle() == []
+    assert scene.flag("Bob") == "clear"
+    assert world.status(ANNA) == "unsubscribed"

@@ -11,6 +11,7 @@ from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
 from kinetic_mailchimp.audit.state.member_state import MemberState
 from kinetic_mailchimp.audit.state.people import CORRECTED_NAMESPACE, Corrected
 from kinetic_mailchimp.kit.parsing.email_address import email_key
+from kinetic_mailchimp.mailchimp import subscriber_hash
 from msgspec.structs import replace
 
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, rep_in
@@ -192,6 +193,8 @@ def ledger_changes(membership: Membership, results: Iterable[WriteResult | NoWri
             _note_member(changes, membership, result)
         if isinstance(result, WriteResult) and result.action is Action.MOVED:
             _note_correction(changes, result)
+        if isinstance(result, WriteResult) and (here := result.followed):
+            _note_followed(changes, membership, here)
     return changes
 
 
@@ -236,6 +239,15 @@ def _note_correction(changes: LedgerChanges, result: WriteResult) -> None:
             email_key(result.write.former.state.address): Corrected(address, list_id, after.changed_at),
             email_key(address): None,
         }
+
+
+def _note_followed(changes: LedgerChanges, membership: Membership, here: MemberState) -> None:
+    """Note a member whom the opt-out of a row reached that has the person's former address."""
+    member = subscriber_hash(here.address)
+    known = membership.states({member}).get(member, here)
+    changes[membership.members_namespace][member] = replace(
+        known, status=here.status, changed_at=here.changed_at, carried_opt_out=here.carried_opt_out
+    )
 
 
 def _note_left(changes: LedgerChanges, membership: Membership, member: str, state: MemberState) -> None:

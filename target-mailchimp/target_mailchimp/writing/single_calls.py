@@ -8,11 +8,11 @@ from http import HTTPStatus
 from typing import Any
 
 from kinetic_mailchimp.audit import Action
-from kinetic_mailchimp.audit.state.member_state import MemberState
+from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError, DataError, NotFoundError
 from kinetic_mailchimp.kit.http.call import HttpCall, Reply
 from kinetic_mailchimp.kit.parsing.email_address import email_key
-from kinetic_mailchimp.mailchimp import MailchimpClient, Refusal, RefusedError
+from kinetic_mailchimp.mailchimp import MailchimpClient, Refusal, RefusedError, member_key
 from msgspec.structs import replace
 
 from target_mailchimp.audience.api_member import own_id
@@ -26,6 +26,7 @@ from target_mailchimp.writing.write_result import (
     ADDRESS_TAKEN,
     FORMER_MEMBER_GONE,
     WriteResult,
+    followed,
     member_gone,
     nothing_left,
     refused,
@@ -75,12 +76,30 @@ class SingleCalls:
             return refused(write, error, sent=self.kept(address_body(write)) if moves else None)
 
     def rearchive(self, result: WriteResult) -> WriteResult:
-        """Archive a person who was known, had left, and came back unsubscribed through the batch."""
+        """Archive who came back unsubscribed through the batch: a known person had left the address."""
         write = result.write
         try:
-            return member_gone(write, self._client.archive_member(write.audience.id, result.path))
+            return self._gone(write, self._client.archive_member(write.audience.id, result.path))
         except MAY_BE_ABOUT_ONE as failure:
             return refused(write, self._isolation.blame(failure, write.audience.id))
+
+    def _gone(self, write: Write, call: HttpCall) -> WriteResult:
+        """The result where nobody has the address; an opt-out follows a person who has another one now."""
+        gone, contact_id = member_gone(write, call), write.state.contact_id if write.state else ""
+        if not (write.lower and contact_id):
+            return gone
+        list_id, fields = write.audience.id, ("id", "email_address", "contact_id", "status")
+        try:
+            member = self._client.member(list_id, contact_id, fields=fields)
+        except NotFoundError:
+            return gone
+        if member.get("contact_id") != contact_id or member.get("status") not in CONSENTING_STATUSES:
+            return gone
+        body = {"status": "unsubscribed"}
+        path = own_id(member) or member_key(member)
+        reply = self._client.patch_member(list_id, path, body, skip_merge_validation=self._skip)
+        result = self._succeeded(write, reply, body)
+        return followed(result) if result.written else result
 
     def write_fields(self, result: WriteResult) -> WriteResult:
         """Write the fields of a member who left, in a call that says nothing about the status."""
@@ -127,7 +146,7 @@ class SingleCalls:
                     list_id, member_hash, body, skip_merge_validation=self._skip
                 )
             except NotFoundError as error:
-                return member_gone(write, HttpCall.of_failure(error))
+                return self._gone(write, HttpCall.of_failure(error))
         else:
             body = {**address_body(write), "status_if_new": write.new_status}
             reply = self._client.put_member(list_id, member_hash, body, skip_merge_validation=self._skip)

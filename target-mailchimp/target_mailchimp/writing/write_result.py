@@ -105,6 +105,15 @@ class WriteResult(msgspec.Struct, frozen=True):
         return replace(after, status=status, contact_id=contact_id, own_id=known, changed_at=at)
 
     @property
+    def followed(self) -> MemberState | None:
+        """The member whom an opt-out reached under an address of the person's choice; None for any other."""
+        if self.written or self.action is not Action.FLAGGED or not self.member:
+            return None
+        after = replace(self, written=True).after
+        address = str(self.member.get("email_address") or "")
+        return after and replace(after, address=address, sent={}, rows={}, field_owner={}, refused={})
+
+    @property
     def refused(self) -> RefusedWrite | None:
         """The write to remember as refused; None after any other result."""
         is_refused = self.action in {Action.FAILED, Action.REFUSED} and self.after is None
@@ -115,7 +124,7 @@ class WriteResult(msgspec.Struct, frozen=True):
     @property
     def _gone(self) -> MemberState | None:
         """The person whom Mailchimp refuses for their own sake; None after any other failure."""
-        if self.action is not Action.REFUSED or self.reason not in REMEMBERED:
+        if self.action not in {Action.REFUSED, Action.FLAGGED} or self.reason not in REMEMBERED:
             return None
         write = self.write
         return replace(write.merged, address=write.record.address, status=GONE, refused_for=self.reason)
@@ -214,15 +223,29 @@ def member_gone(write: Write, call: HttpCall = NO_CALL) -> WriteResult:
     )
 
 
+def followed(result: WriteResult) -> WriteResult:
+    """The result where an opt-out reached a person under the address that they chose in Mailchimp.
+
+    Args:
+        result: The result of the call that unsubscribed the member with that address.
+    """
+    return replace(
+        result,
+        reason=NO_LONGER_A_MEMBER,
+        detail="The person has another address in Mailchimp now, and is unsubscribed under that one.",
+        written=False,
+    )
+
+
 def _success(write: Write, *, created: bool) -> tuple[Action, str]:
     if write.archive:
         return Action.ARCHIVED, write.reason
+    if created:
+        return Action.CREATED, f"new_{write.new_status}"
     if write.lower:
         return Action.FLAGGED, write.reason
     if write.former:
         return Action.MOVED, "address_changed_at_source"
-    if created:
-        return Action.CREATED, f"new_{write.new_status}"
     if write.state is None:
         return Action.UPDATED, "member_already"
     return Action.UPDATED, write.reason
