@@ -175,7 +175,8 @@ class EventProcessor:
         try:
             if stopped:
                 raise stopped
-            addresses = {*(update.key for update in updates), *(flag.address for flag in carried.values())}
+            keys = {key for update in updates for key in (update.key, update.new_key) if key}
+            addresses = {*keys, *(flag.address for flag in carried.values())}
             rows = {row.id: row for row in self._dependencies.finder.find(sorted(addresses), fresh=addresses)}
             flags = {**self._reader.flags(rows.values(), origins), **carried}
             before = Before(self._reader.stored_states(addresses), rows, flags)
