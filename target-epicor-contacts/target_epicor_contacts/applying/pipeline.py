@@ -176,10 +176,11 @@ class EventProcessor:
             if stopped:
                 raise stopped
             keys = {key for update in updates for key in (update.key, update.new_key) if key}
-            addresses = {*keys, *(flag.address for flag in carried.values())}
+            states = self._reader.stored_states({*keys, *(flag.address for flag in carried.values())})
+            addresses = states.keys()
             rows = {row.id: row for row in self._dependencies.finder.find(sorted(addresses), fresh=addresses)}
             flags = {**self._reader.flags(rows.values(), origins), **carried}
-            before = Before(self._reader.stored_states(addresses), rows, flags)
+            before = Before(states, rows, flags)
             working = WorkingCopy(rows.values(), before.states, self._rules, flags)
             planned = plan_handovers(handed_over, working, self._reader.gone(origins))
             self._claim(flags, planned)

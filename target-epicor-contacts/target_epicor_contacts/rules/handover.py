@@ -20,6 +20,7 @@ from target_epicor_contacts.rules.consent import (
     write_status,
 )
 from target_epicor_contacts.rules.event_plan import EventPlan
+from target_epicor_contacts.rules.matching import MatchKind
 from target_epicor_contacts.rules.plan import BatchPlan, finish
 from target_epicor_contacts.rules.working_copy import WorkingCopy
 from target_epicor_contacts.state.person_state import StatusSeen
@@ -187,15 +188,15 @@ def _withdraw(working: WorkingCopy, event: EventPlan, handover: Handover, ids: M
 
 def _move(working: WorkingCopy, event: EventPlan, handover: Handover) -> None:
     """Give the rows of a contact the address that it has in Mailchimp, and no one's opt-out but its own."""
-    old, before = event.person, working.state(event.person)
-    matches = {
-        row_id: kind
-        for row_id, kind in working.match(old).items()
-        if working.rows[row_id].name in handover.rows
-    }
+    old, passed = event.person, set[str]()
+    # Events may have told of the first of several changes.
+    while not (matches := _rows_at(working, old, handover.rows)) and old not in passed:
+        passed.add(old)
+        old = moved.to if (moved := working.state(old).moved) else old
     if not matches:
         event.ignored = ADDRESS_CORRECTED
         return
+    event.person, before = old, working.state(old)
     is_subscriber = handover.status == Status.SUBSCRIBED
     if is_subscriber or handover.is_taken:
         working.states[old] = before.without_status()
@@ -212,3 +213,8 @@ def _move(working: WorkingCopy, event: EventPlan, handover: Handover) -> None:
         if is_subscriber and (flag := working.flag_of(row_id)) and flag.list_id in {"", handover.list_id}
     }
     write_status(working, event, not_theirs, StatusSeen(time, Status.SUBSCRIBED, time))
+
+
+def _rows_at(working: WorkingCopy, address: str, names: Collection[str]) -> dict[str, MatchKind]:
+    matches = working.match(address)
+    return {row_id: kind for row_id, kind in matches.items() if working.rows[row_id].name in names}

@@ -25,6 +25,7 @@ from target_mailchimp.planning.former_members import (
     taken_over,
     with_baseline,
     without,
+    without_remade,
 )
 from target_mailchimp.planning.membership import Membership
 from target_mailchimp.planning.moved_contacts import as_moved, vacated, without_left
@@ -110,7 +111,8 @@ class Planner:
         states |= membership.states(
             {subscriber_hash(state.moved_to) for state in states.values() if state and state.moved_to}
         )
-        records, left = without_left(records, states, self._audience.id)
+        member_of = without_remade(records, states, member_of)
+        records, left = without_left(records, states, member_of, membership.given_up, self._audience.id)
         winners, merged = without_duplicates(records)
         waiting = membership.waiting(member for member, state in states.items() if state is None)
         if waiting:
@@ -147,10 +149,7 @@ class Planner:
         ]
         refused = membership.refused_before(entry.record.source for entry in entries)
         entries = [*left, *(unless_refused(entry, refused.get(entry.record.source)) for entry in entries)]
-        extra: list[NoWrite | Write] = [
-            *left_behind(entries),
-            *self._lowered_too(winners, states),
-        ]
+        extra: list[NoWrite | Write] = [*left_behind(entries), *self._lowered_too(winners, states)]
         return Planned(merged, [*entries, *extra], states, len(extra))
 
     def _note_moved(

@@ -25,6 +25,7 @@ MOVED: Final = "moved_in_mailchimp"
 MOVED_DETAIL: Final = (
     "The person has another address in Mailchimp; a row gets it with the next run of reverse."
 )
+GivenUp = Callable[[Iterable[str]], Mapping[str, str]]
 _read_member: Final = msgspec.json.Decoder(MemberState).decode
 
 
@@ -37,9 +38,7 @@ class MovedContacts:
         list_id: The audience.
     """
 
-    def __init__(
-        self, members: Ledger, given_up: Callable[[Iterable[str]], Mapping[str, str]], list_id: str
-    ) -> None:
+    def __init__(self, members: Ledger, given_up: GivenUp, list_id: str) -> None:
         self._members = members
         self._given_up = given_up
         self._list_id = list_id
@@ -135,6 +134,8 @@ def moves(before: MemberState, contact_id: str, list_id: str, now: MemberState) 
 def without_left(
     records: Iterable[MemberRecord],
     states: Mapping[str, MemberState | None],
+    member_of: Mapping[str, str],
+    given_up: GivenUp,
     list_id: str,
 ) -> tuple[list[MemberRecord], list[NoWrite]]:
     """The records that can be written, and decisions about rows that still have an address of before.
@@ -144,15 +145,20 @@ def without_left(
 
     Args:
         records: Of a batch.
-        states: The members with their addresses, and with those that their contacts have by now.
+        states: The members with their addresses, with those that the rows had, and those of their contacts.
+        member_of: The subscriber hash that each row had last.
+        given_up: As for `MovedContacts`: an address from before may be one that an event brought.
         list_id: The audience.
     """
     rest: list[MemberRecord] = []
     left: list[NoWrite] = []
+    moved = [state.address for state in states.values() if state and state.moved_to]
+    told = given_up(moved) if moved else {}
     for record in records:
-        state = states[record.member]
+        member = member_of.get(record.source, record.member)
+        state = states.get(member)
         row = state.rows.get(record.source) if state else None
-        if not (state and row and row.moved_to):
+        if not (state and row and row.moved_to and record.member in {member, told.get(member)}):
             rest.append(record)
             continue
         now = states.get(subscriber_hash(row.moved_to))

@@ -31,6 +31,7 @@ _SHORT_OF_ROW: Final = {
     "digest": "of",
     "contact_id": "contact",
     "moved_to": "moved",
+    "row_id": "id",
 }
 
 
@@ -44,6 +45,7 @@ class SourceRow(LedgerValue, frozen=True, rename=_SHORT_OF_ROW):
         tags: The tags that it names; None where it says nothing about tags.
         contact_id: The contact that the row came to, where another one has the address by now.
         moved_to: The address that this contact has by now; the row has the one from before.
+        row_id: As `flag_state.short_row_id` makes it; 0 where the row does not tell.
     """
 
     active: bool = True
@@ -53,6 +55,7 @@ class SourceRow(LedgerValue, frozen=True, rename=_SHORT_OF_ROW):
     tags: tuple[str, ...] | None = None
     contact_id: str = ""
     moved_to: str = ""
+    row_id: int = 0
 
 
 class RefusedValue(LedgerValue, frozen=True, rename={"signature": "field"}):
