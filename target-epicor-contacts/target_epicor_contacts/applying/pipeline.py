@@ -175,10 +175,12 @@ class EventProcessor:
         try:
             if stopped:
                 raise stopped
-            addresses = {*(update.key for update in updates), *(flag.address for flag in carried.values())}
+            keys = {key for update in updates for key in (update.key, update.new_key) if key}
+            states = self._reader.stored_states({*keys, *(flag.address for flag in carried.values())})
+            addresses = states.keys()
             rows = {row.id: row for row in self._dependencies.finder.find(sorted(addresses), fresh=addresses)}
             flags = {**self._reader.flags(rows.values(), origins), **carried}
-            before = Before(self._reader.stored_states(addresses), rows, flags)
+            before = Before(states, rows, flags)
             working = WorkingCopy(rows.values(), before.states, self._rules, flags)
             planned = plan_handovers(handed_over, working, self._reader.gone(origins))
             self._claim(flags, planned)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from kinetic_mailchimp.audit import AuditTrail
-from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState, read_flags, still_set
+from kinetic_mailchimp.audit.state.flag_state import (
+    FLAGS_NAMESPACE,
+    FlagState,
+    is_same_row,
+    read_flags,
+    still_set,
+)
 from kinetic_mailchimp.audit.state.people import CORRECTED_NAMESPACE, PEOPLE_NAMESPACE, corrected_to
 
 from target_epicor_contacts.audit.ledger_changes import PersonStates
@@ -71,8 +77,14 @@ class BatchReader:
             rows: The rows.
             names: Of other rows, which may be gone.
         """
+        present = {row.name: row for row in rows}
         ledger = self._trail.ledger(FLAGS_NAMESPACE)
-        return still_set(read_flags(ledger, [*(row.name for row in rows), *names]))
+        found = still_set(read_flags(ledger, [*present, *names]))
+        return {
+            name: flag
+            for name, flag in found.items()
+            if name not in present or flag.is_on(present[name].short_id)
+        }
 
     def gone(self, names: Iterable[str]) -> set[str]:
         """The names of rows that Epicor does not have any more."""
@@ -92,16 +104,24 @@ class BatchReader:
         """
         held = {address for row in rows.values() for address in addresses_in(row.values.get(EMAIL))}
         named: dict[str, list[EpicorRow]] = {}
+        known_ids: dict[str, int] = {}
         for update in updates:
             member = known.get((update.list_id or "", update.key))
             if update.key in held or member is None or not member.state.rows:
                 continue
+            named[update.key] = []
             # A source is the name of a stream and the key of the row in it.
-            names = [source.partition("/")[2] for source in member.state.rows]
-            found = [row for name in names if (row := named_row(name))]
-            named[update.key] = [row for row in found if row.entity in self._rules.entities]
+            for source, known_row in member.state.rows.items():
+                row = named_row(source.partition("/")[2])
+                if row and row.entity in self._rules.entities:
+                    named[update.key].append(row)
+                    known_ids[row.id] = known_row.row_id
         wanted = [row for rows_of_member in named.values() for row in rows_of_member]
-        current = self._finder.current(wanted) if wanted else {}
+        current = {
+            row_id: row
+            for row_id, row in (self._finder.current(wanted) if wanted else {}).items()
+            if is_same_row(known_ids[row_id], row.short_id)
+        }
         rows.update(current)
         return {
             address: frozenset(row.id for row in rows_of_member if row.id in current)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from kinetic_mailchimp.audit.state.flag_state import short_row_id
 from kinetic_mailchimp.epicor.rows import row_name
 
 EMAIL = "EMailAddress"
@@ -91,6 +92,11 @@ class EpicorRow:
     def name(self) -> str:
         """The name that all plugins use for it: `CustCnt EPIC06/12//3`."""
         return row_name(self.entity.name, *self.key.values())
+
+    @property
+    def short_id(self) -> int:
+        """The id by which it differs from a row that had its key before; 0 where it was not read."""
+        return short_row_id(self.values.get(SYSTEM_ID))
 
     @property
     def updated_on(self) -> str:

@@ -11,7 +11,7 @@ from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 from target_epicor_contacts.contract.contact_update import ContactUpdate, Status
 from target_epicor_contacts.contract.event_order import Age
 from target_epicor_contacts.epicor.addresses import addresses_in
-from target_epicor_contacts.epicor.entities import EMAIL
+from target_epicor_contacts.epicor.entities import EMAIL, EpicorRow
 from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.matching import MatchKind
 from target_epicor_contacts.rules.working_copy import WorkingCopy
@@ -191,7 +191,7 @@ def _write_flag(working: WorkingCopy, event: EventPlan, row_id: str, seen: Statu
             return
         if not is_flagged:
             working.write(event, row_id, rules.flag_column, rules.flag_value)
-        new = _flag(event, seen)
+        new = _flag(event, seen, working.rows[row_id])
         if not (is_flagged and flag and _BY_WEIGHT.index(flag.cause) >= _BY_WEIGHT.index(new.cause)):
             working.flags[name] = new
     elif seen.value is Status.SUBSCRIBED and is_flagged:
@@ -202,11 +202,12 @@ def _write_flag(working: WorkingCopy, event: EventPlan, row_id: str, seen: Statu
             event.flag_kept.add(row_id)
 
 
-def _flag(event: EventPlan, seen: StatusSeen) -> FlagState:
+def _flag(event: EventPlan, seen: StatusSeen, row: EpicorRow) -> FlagState:
     return FlagState(
         event.person,
         FlagCause.REP if seen.origins else _CAUSES[seen.value],
         seen.origins[0] if seen.origins else "",
         event.update.list_id or "",
         format_timestamp(seen.cause.by_source),
+        row_id=row.short_id,
     )

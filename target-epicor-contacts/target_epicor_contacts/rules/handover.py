@@ -1,4 +1,4 @@
-"""Plans what target-mailchimp hands over: a flag to set on one row, or flags to take back."""
+"""Plans what target-mailchimp hands over: flags to set and to take back, and addresses to change."""
 
 from __future__ import annotations
 
@@ -12,8 +12,15 @@ from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, utc_now
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate, Status, parse_update
 from target_epicor_contacts.contract.event_order import Age
-from target_epicor_contacts.rules.consent import OPT_OUT_OF_REP, apply_status, write_status
+from target_epicor_contacts.rules.address_change import apply_move
+from target_epicor_contacts.rules.consent import (
+    ADDRESS_CORRECTED,
+    OPT_OUT_OF_REP,
+    apply_status,
+    write_status,
+)
 from target_epicor_contacts.rules.event_plan import EventPlan
+from target_epicor_contacts.rules.matching import MatchKind
 from target_epicor_contacts.rules.plan import BatchPlan, finish
 from target_epicor_contacts.rules.working_copy import WorkingCopy
 from target_epicor_contacts.state.person_state import StatusSeen
@@ -42,6 +49,7 @@ class HandedOver:
 def read_handover(row: str, handover: Handover) -> HandedOver:
     """A handover as a contact update."""
     status = Status.SUBSCRIBED.value if not handover.rows else None
+    is_move = handover.action is HandoverAction.MOVE
     if handover.action is HandoverAction.FLAG:
         status = handover.status or Status.UNSUBSCRIBED.value
     record = {
@@ -49,7 +57,8 @@ def read_handover(row: str, handover: Handover) -> HandedOver:
         "contact_status": status,
         "occurred_at": handover.at or format_timestamp(utc_now()),
         "list_id": handover.list_id,
-        "source_key": row,
+        "source_key": None if is_move else row,
+        "new_email": handover.new_address,
     }
     return HandedOver(row, handover, parse_update(STREAM, record))
 
@@ -57,7 +66,7 @@ def read_handover(row: str, handover: Handover) -> HandedOver:
 def plan_handovers(
     handed_over: Iterable[HandedOver], working: WorkingCopy, gone: Collection[str] = ()
 ) -> BatchPlan:
-    """Plan the flags to set and to take back.
+    """Plan the flags to set and to take back, and the addresses to change.
 
     Args:
         handed_over: What waits.
@@ -65,11 +74,15 @@ def plan_handovers(
         gone: Names of rows that were deleted: a wish that stood on one sets no other flag, and a flag of ours
             goes on to the row that has come in its place.
     """
-    events = []
+    events: list[EventPlan] = []
+    moves: list[tuple[EventPlan, Handover]] = []
     ids = {row.name: row_id for row_id, row in working.rows.items()}
     for number, given in enumerate(handed_over):
         event = EventPlan(given.update, given.update.key, number)
-        if given.handover.action is HandoverAction.ADOPT:
+        events.append(event)
+        if given.handover.action is HandoverAction.MOVE:
+            moves.append((event, given.handover))
+        elif given.handover.action is HandoverAction.ADOPT:
             _adopt(working, event, given, ids.get(given.row), gone)
         elif given.handover.action is HandoverAction.FLAG and given.handover.origin in gone:
             event.ignored = ROW_OF_REP_GONE
@@ -79,7 +92,9 @@ def plan_handovers(
             _withdraw(working, event, given.handover, ids)
         else:
             _take_back(working, event, given, ids.get(given.row))
-        events.append(event)
+    # An address that one contact left may be another's by now.
+    for event, handover in sorted(moves, key=lambda move: move[0].update.event_time.at):
+        _move(working, event, handover)
     return finish(working, events)
 
 
@@ -169,3 +184,37 @@ def _withdraw(working: WorkingCopy, event: EventPlan, handover: Handover, ids: M
         state = working.state(address)
         if state.status and handover.origin in state.status.origins:
             working.states[address] = state.without_status()
+
+
+def _move(working: WorkingCopy, event: EventPlan, handover: Handover) -> None:
+    """Give the rows of a contact the address that it has in Mailchimp, and no one's opt-out but its own."""
+    old, passed = event.person, set[str]()
+    # Events may have told of the first of several changes.
+    while not (matches := _rows_at(working, old, handover.rows)) and old not in passed:
+        passed.add(old)
+        old = moved.to if (moved := working.state(old).moved) else old
+    if not matches:
+        event.ignored = ADDRESS_CORRECTED
+        return
+    event.person, before = old, working.state(old)
+    is_subscriber = handover.status == Status.SUBSCRIBED
+    if is_subscriber or handover.is_taken:
+        working.states[old] = before.without_status()
+    event.matched = tuple(apply_move(working, event, matches))
+    if event.person == old:
+        working.states[old] = before
+        return
+    time = event.update.event_time
+    if handover.is_taken:
+        working.states[old] = replace(before, settled=time)
+    not_theirs = {
+        row_id: kind
+        for row_id, kind in matches.items()
+        if is_subscriber and (flag := working.flag_of(row_id)) and flag.list_id in {"", handover.list_id}
+    }
+    write_status(working, event, not_theirs, StatusSeen(time, Status.SUBSCRIBED, time))
+
+
+def _rows_at(working: WorkingCopy, address: str, names: Collection[str]) -> dict[str, MatchKind]:
+    matches = working.match(address)
+    return {row_id: kind for row_id, kind in matches.items() if working.rows[row_id].name in names}

@@ -109,6 +109,8 @@ def seen_member(
         # The answer to this write was not stored: values that Mailchimp shows, it took.
         taken = {name: value for name, value in state.sending.items() if is_same(now.sent.get(name), value)}
         sent = {**sent, **taken}
+    if state.moved_to and state.contact_id == now.contact_id:
+        rows = {source: replace(row, moved_to="") for source, row in rows.items()}
     sent = with_seen_tags(sent, now.sent.get("tags", ()), owned_tags)
     shown = _edits(now.sent, sent)
     return replace(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from kinetic_mailchimp.audit.state.flag_state import FlagState
+from kinetic_mailchimp.audit.state.flag_state import FlagState, short_row_id
 from kinetic_mailchimp.audit.state.member_state import is_older
 from kinetic_mailchimp.kit.parsing.email_address import InvalidEmailError, find_address, parse_email
 from kinetic_mailchimp.mailchimp import subscriber_hash
@@ -64,6 +64,7 @@ class MemberRecord(msgspec.Struct, frozen=True):
         tags: Names, or None when the record says nothing about tags.
         others: Older rows with the same address in the same batch, the oldest first.
         carried: Our own flag on the row, where the record's opt-out is that: no rep wished it.
+        row_id: Of that row, as `short_row_id` makes it of `source_id`.
         source: The source row, told apart from rows of other streams; empty when the record names none.
         statement: Mailchimp's words about the consent, read with the member, for the decision to keep.
         is_mailable: False for an opt-out under an address that is not a valid one: a member may have it.
@@ -89,6 +90,7 @@ class MemberRecord(msgspec.Struct, frozen=True):
     carried: FlagState | None = None
     source: str = ""
     is_mailable: bool = True
+    row_id: int = 0
     statement: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -113,8 +115,9 @@ class MemberRecord(msgspec.Struct, frozen=True):
         """The record with the flags that this software has set on its rows, by the name of the row."""
         others = tuple(row.with_flags(flags) for row in self.others)
         flag = flags.get(self.source_key or "") if self.opted_out else None
-        if flag and flag.cleared_at and not is_older(self.source_updated_on or "", flag.cleared_at):
-            # Ours was taken back before: this one is a rep's.
+        is_over = flag and flag.cleared_at and not is_older(self.source_updated_on or "", flag.cleared_at)
+        if flag and (is_over or not flag.is_on(self.row_id)):
+            # Ours was taken back before, or was on another row: this one is a rep's.
             flag = None
         return replace(self, others=others, carried=flag)
 
@@ -199,6 +202,7 @@ def read_record(stream: str, record: Mapping[str, Any]) -> MemberRecord | Invali
             permissions=_permissions(values.get("marketing_permissions")),
             tags=_names(values.get("tags"), "tags"),
             is_mailable=is_mailable,
+            row_id=short_row_id(_text(values.get("source_id"))),
         )
     except _MalformedError as error:
         return InvalidRecord(stream, raw, "malformed_record", str(error))

@@ -10,6 +10,7 @@ from kinetic_mailchimp.audit.state.flag_state import FlagCause
 from kinetic_mailchimp.audit.state.handover import Handover
 from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, GONE, MemberState, is_before
 from kinetic_mailchimp.kit.parsing.email_address import email_key
+from kinetic_mailchimp.mailchimp import subscriber_hash
 from msgspec.structs import replace
 
 from target_mailchimp.audience.audience import Audience
@@ -24,8 +25,10 @@ from target_mailchimp.planning.former_members import (
     taken_over,
     with_baseline,
     without,
+    without_remade,
 )
 from target_mailchimp.planning.membership import Membership
+from target_mailchimp.planning.moved_contacts import as_moved, vacated, without_left
 from target_mailchimp.rules.consent import opt_out_of_left, plan
 from target_mailchimp.rules.deduplicate import with_waiting, without_duplicates
 from target_mailchimp.rules.hand_over import (
@@ -100,13 +103,17 @@ class Planner:
             ConnectorError: Mailchimp or the ledger cannot be asked.
         """
         membership = self._membership
-        winners, merged = without_duplicates(records)
-        rows = [row for record in winners for row in record.rows]
-        self._settle({key for row in rows for key in (row.member, row.source) if key})
-        member_of = membership.member_of(row.source for row in rows if row.source)
+        self._settle({key for row in records for key in (row.member, row.source) if key})
+        member_of = membership.member_of(row.source for row in records if row.source)
         self._settle(set(member_of.values()))
-        states: dict[str, MemberState | None] = dict.fromkeys(record.member for record in winners)
+        states: dict[str, MemberState | None] = dict.fromkeys(record.member for record in records)
         states |= membership.states({*states, *member_of.values()})
+        states |= membership.states(
+            {subscriber_hash(state.moved_to) for state in states.values() if state and state.moved_to}
+        )
+        member_of = without_remade(records, states, member_of)
+        records, left = without_left(records, states, member_of, membership.given_up, self._audience.id)
+        winners, merged = without_duplicates(records)
         waiting = membership.waiting(member for member, state in states.items() if state is None)
         if waiting:
             winners = [with_waiting(record, waiting.get(record.member, ())) for record in winners]
@@ -122,7 +129,7 @@ class Planner:
             winners = [replace(record, statement=said.get(record.member)) for record in winners]
         # Before anything is written: no other record may find a subscriber at an address that is nobody's.
         self._note_moved(states, follow_contacts(winners, states, member_of))
-        given_up = membership.given_up(taken_over(winners, states))
+        given_up = membership.given_up(taken_over(winners, states)) | vacated(winners, states)
         self._settle(set(given_up.values()))
         others = membership.states(set(given_up.values()) - states.keys())
         self._note_moved(states, free_addresses(given_up, {**others, **states}))
@@ -141,11 +148,8 @@ class Planner:
             for record in winners
         ]
         refused = membership.refused_before(entry.record.source for entry in entries)
-        entries = [unless_refused(entry, refused.get(entry.record.source)) for entry in entries]
-        extra: list[NoWrite | Write] = [
-            *left_behind(entries),
-            *self._lowered_too(winners, states),
-        ]
+        entries = [*left, *(unless_refused(entry, refused.get(entry.record.source)) for entry in entries)]
+        extra: list[NoWrite | Write] = [*left_behind(entries), *self._lowered_too(winners, states)]
         return Planned(merged, [*entries, *extra], states, len(extra))
 
     def _note_moved(
@@ -228,10 +232,11 @@ class Planner:
             brings = here is not None and brings_opt_out(record, here, before)
             planned = self._plan_here(record, with_baseline(here, formers), brings=brings)
             return replace(planned, detached=left) if left else planned
+        formers = [as_moved(former, states) for former in formers]
         # A bounce stays with the address: the corrected one is a new wish.
         formers = [former for former in formers if former.state.status != "cleaned"]
         if any(
-            former.state.status == GONE or self._membership.is_archived(former.member) for former in formers
+            former.state.status == GONE or self._membership.is_archived(former.path) for former in formers
         ):
             return self._former_opted_out(record, formers)
         movable = [

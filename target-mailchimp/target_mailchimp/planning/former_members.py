@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from kinetic_mailchimp.audit import Action
+from kinetic_mailchimp.audit.state.flag_state import is_same_row
 from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState
 from msgspec.structs import replace
 
@@ -18,6 +19,25 @@ _LEFT_BEHIND = (
 )
 States = Mapping[str, MemberState | None]
 """Members by subscriber hash; None for a person who is not one."""
+
+
+def without_remade(
+    records: Iterable[MemberRecord], states: States, member_of: Mapping[str, str]
+) -> dict[str, str]:
+    """The member that each source row had last, without those of rows that others have come in place of.
+
+    Args:
+        records: Of a batch.
+        states: The members that these rows had.
+        member_of: The subscriber hash that each row had last.
+    """
+    left = dict(member_of)
+    for record in records:
+        state = states.get(left.get(record.source, ""))
+        row = state.rows.get(record.source) if state else None
+        if row and not is_same_row(row.row_id, record.row_id):
+            del left[record.source]
+    return left
 
 
 def formers_of(record: MemberRecord, states: States, member_of: Mapping[str, str]) -> list[Former]:

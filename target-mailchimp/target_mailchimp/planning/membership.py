@@ -30,6 +30,7 @@ from target_mailchimp.audience.api_member import (
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience
 from target_mailchimp.audience.tags import tags_to_restore
 from target_mailchimp.contract.member_record import MemberRecord, read_record
+from target_mailchimp.planning.moved_contacts import MovedContacts
 from target_mailchimp.planning.purchases import due_namespace
 from target_mailchimp.planning.returns import returned_at
 from target_mailchimp.rules.hand_over import lost_flag
@@ -108,9 +109,8 @@ class Membership:
 
     def prepare(self, audience: Audience) -> None:
         """Learn what changed in Mailchimp: nothing that is read afterwards is older than the run."""
-        self._forget_remade(
-            {field.tag: field.merge_id for field in audience.fields.values() if field.merge_id}
-        )
+        fields = {field.tag: field.merge_id for field in audience.fields.values() if field.merge_id}
+        self._forget_remade(fields)
         self._list()
         self._has_statements = self._statements.count() > 0
         self._has_refused = not self._looks_at_all and self._refused.count() > 0
@@ -168,8 +168,7 @@ class Membership:
 
     def rows_of(self, stream: str) -> Iterator[dict[str, MemberState]]:
         """The source rows of a stream that have a member, each with that member, in pages."""
-        prefix = f"{stream}/"
-        sources = ((key, value) for key, value in self._sources.items() if key.startswith(prefix))
+        sources = ((key, value) for key, value in self._sources.items() if key.startswith(f"{stream}/"))
         while page := dict(itertools.islice(sources, LARGEST_PAGE)):
             member_of = {source: value["member"] for source, value in page.items()}
             members = self.states(member_of.values())
@@ -178,8 +177,7 @@ class Membership:
     def waiting(self, members: Iterable[str]) -> dict[str, list[MemberRecord]]:
         """The records that came before their people were members, by subscriber hash.
 
-        An opt-out that came before its person keeps the person from becoming a subscriber; a name that came
-        first travels when the person becomes a member.
+        An opt-out among them keeps the person from becoming a subscriber; a name travels once they are one.
         """
         found = {member: read_rows(rows) for member, rows in self._waiting.get_many(members).items()}
         now_at = self.member_of(row.source for rows in found.values() for row in rows if row.source)
@@ -264,6 +262,7 @@ class Membership:
         listing = self._client.members(
             self._list_id, since_last_changed=None if self._looks_at_all else since, on_date=note
         )
+        moved = MovedContacts(self._members, self.given_up, self._list_id)
         for page in iter(lambda: list(itertools.islice(listing, LARGEST_PAGE)), []):
             shown = {member_key(member): member for member in page}
             states = self._known(shown)
@@ -273,9 +272,11 @@ class Membership:
                 )
                 for key, member in shown.items()
             }
+            left, handovers = moved.among(shown, states, seen) if since else ({}, {})
             self._save(
                 {
-                    self.members_namespace: seen,
+                    self.members_namespace: {**seen, **left},
+                    HANDOVER_NAMESPACE: handovers,
                     self.statements_namespace: {
                         key: statement_of_member(member, self._list_id)
                         for key, member in shown.items()
@@ -288,8 +289,9 @@ class Membership:
 
     def _is_edited(self, state: MemberState) -> bool:
         """Tell whether Mailchimp shows other values or owned tags than were sent."""
-        fields = state.shown.keys() & state.sent.keys()
-        return bool(fields) or not tags_to_restore(state, self._owned_tags).is_empty
+        return not (
+            state.shown.keys().isdisjoint(state.sent) and tags_to_restore(state, self._owned_tags).is_empty
+        )
 
 
 def read_rows(rows: Mapping[str, Mapping[str, Any]]) -> list[MemberRecord]:

@@ -99,6 +99,7 @@ def _observed(remembered: MemberState | None, now: MemberState) -> MemberState:
     sent = {**remembered.sent, **now.sent}
     return replace(
         remembered,
+        rows={source: replace(row, moved_to="") for source, row in remembered.rows.items()},
         address=now.address,
         status=now.status,
         contact_id=now.contact_id,

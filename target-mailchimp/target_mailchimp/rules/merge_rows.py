@@ -188,7 +188,8 @@ def source_row_of(row: MemberRecord, before: SourceRow | None) -> SourceRow:
     if tags is not None:
         tags = tuple(tag for tag in tags if len(tag) <= LONGEST_TAG)
     contact_id = before.contact_id if before else ""
-    return SourceRow(row.active, row.wished_out, updated_on, digest, tags, contact_id)
+    row_id = row.row_id or (before.row_id if before else 0)
+    return SourceRow(row.active, row.wished_out, updated_on, digest, tags, contact_id, row_id=row_id)
 
 
 def _is_same(refused: RefusedValue, name: str, changed: Mapping[str, Any], audience: Audience) -> bool:

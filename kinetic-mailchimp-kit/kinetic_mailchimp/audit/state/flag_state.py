@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -33,6 +34,7 @@ class FlagState(LedgerValue, frozen=True):
         origin: For a cause `rep`, the name of the row on which the rep set the flag.
         list_id: The audience that told of the opt-out; empty where none did.
         at: The time of the opt-out by Mailchimp's clock.
+        row_id: Of the row, as `short_row_id` makes it; 0 where that is not known.
         cleared_at: The row's revision, or time of change, when the flag was taken back: a reader may still
             hold the row from before. Empty while it is set.
     """
@@ -43,15 +45,35 @@ class FlagState(LedgerValue, frozen=True):
     list_id: str = ""
     at: str = ""
     cleared_at: str = ""
+    row_id: int = 0
 
     @property
     def moves_along(self) -> bool:
         """Tell whether the opt-out is the person's, and not of an address or a row: it goes where they go."""
         return self.cause in {FlagCause.PERSON, FlagCause.COMPLAINT}
 
+    def is_on(self, row_id: int) -> bool:
+        """Tell whether the flag is on a row, and not on another one that had its key before."""
+        return is_same_row(self.row_id, row_id)
+
     def is_for(self, address: str) -> bool:
         """Tell whether the flag was set for an address, however it is spelled."""
         return email_key(self.address) == email_key(address)
+
+
+def short_row_id(text: str | None) -> int:
+    """A short form of the id that a row shares with no other, also not with one that gets its key later."""
+    return zlib.crc32(text.lower().encode()) if text else 0
+
+
+def is_same_row(one: int, other: int) -> bool:
+    """Tell whether two rows with one key are the same, as far as both are known.
+
+    Args:
+        one: As `short_row_id` made it.
+        other: The same.
+    """
+    return one == other or not (one and other)
 
 
 def read_flags(ledger: Ledger, rows: Iterable[str]) -> dict[str, FlagState]:

@@ -65,6 +65,22 @@ class Ledger:
                 found.update((key, read(value)) for key, value in rows)
         return found
 
+    def find(self, name: str, texts: Iterable[str], read: Callable[[str], T]) -> dict[str, T]:
+        """The values in which a text stands under a name, by key; it looks at the whole namespace.
+
+        Args:
+            name: Of an attribute.
+            texts: The texts to look for.
+            read: Makes a value of its JSON text.
+        """
+        wanted = sorted(texts)
+        if not wanted:
+            return {}
+        with self._database.reading() as connection:
+            statement, form = _WITH_TEXT[connection.dialect.name]
+            rows = connection.exec_driver_sql(statement, (self._namespace, name, form(wanted))).all()
+        return {key: read(value) for key, value in rows}
+
     def count(self) -> int:
         """Number of known keys."""
         query = sa.select(sa.func.count()).where(ledger_entries.c.namespace == self._namespace)
@@ -118,6 +134,21 @@ _OF_NAMESPACES: Final[Mapping[str, tuple[str, Callable[[Sequence[str]], Any]]]] 
     ),
     "postgresql": (
         "SELECT namespace, value FROM ledger_entries WHERE namespace = ANY(%s) ORDER BY namespace",
+        list,
+    ),
+}
+
+
+_WITH_TEXT: Final[Mapping[str, tuple[str, Callable[[Sequence[str]], Any]]]] = {
+    "sqlite": (
+        (
+            "SELECT key, value FROM ledger_entries WHERE namespace = ?"
+            " AND json_extract(value, '$.' || ?) IN (SELECT value FROM json_each(?))"
+        ),
+        to_json,
+    ),
+    "postgresql": (
+        "SELECT key, value FROM ledger_entries WHERE namespace = %s AND value::json ->> %s = ANY(%s)",
         list,
     ),
 }

@@ -25,7 +25,14 @@ CONSENTING_STATUSES: Final = frozenset({"subscribed", "pending", "transactional"
 """Statuses that an opt-out at the source lowers; every other status is kept."""
 
 
-_SHORT_OF_ROW: Final = {"opted_out": "out", "updated_on": "at", "digest": "of", "contact_id": "contact"}
+_SHORT_OF_ROW: Final = {
+    "opted_out": "out",
+    "updated_on": "at",
+    "digest": "of",
+    "contact_id": "contact",
+    "moved_to": "moved",
+    "row_id": "id",
+}
 
 
 class SourceRow(LedgerValue, frozen=True, rename=_SHORT_OF_ROW):
@@ -37,6 +44,8 @@ class SourceRow(LedgerValue, frozen=True, rename=_SHORT_OF_ROW):
         digest: Of these values: a row that is merely touched, as by our flag, gets no newer.
         tags: The tags that it names; None where it says nothing about tags.
         contact_id: The contact that the row came to, where another one has the address by now.
+        moved_to: The address that this contact has by now; the row has the one from before.
+        row_id: As `flag_state.short_row_id` makes it; 0 where the row does not tell.
     """
 
     active: bool = True
@@ -45,6 +54,8 @@ class SourceRow(LedgerValue, frozen=True, rename=_SHORT_OF_ROW):
     digest: int = 0
     tags: tuple[str, ...] | None = None
     contact_id: str = ""
+    moved_to: str = ""
+    row_id: int = 0
 
 
 class RefusedValue(LedgerValue, frozen=True, rename={"signature": "field"}):
@@ -149,6 +160,18 @@ class MemberState(LedgerValue, frozen=True, rename=_SHORT):
     left_by: frozenset[str] = frozenset()
     merged_version: int = 0
     purchase_tags: tuple[str, ...] = ()
+
+    @property
+    def moved_to(self) -> str:
+        """The address that Mailchimp shows for the contact by now; empty while it shows this one."""
+        rows = self.rows.values()
+        return next((row.moved_to for row in rows if row.moved_to and not row.contact_id), "")
+
+    def rows_of(self, contact_id: str) -> list[str]:
+        """The source rows that belong to a contact, which may be another one than has the address by now."""
+        return [
+            source for source, row in self.rows.items() if (row.contact_id or self.contact_id) == contact_id
+        ]
 
     @property
     def opted_out(self) -> bool:
