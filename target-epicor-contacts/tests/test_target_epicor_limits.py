@@ -102,7 +102,9 @@ def test_a_page_that_is_shorter_than_what_the_set_gives_is_the_last(
 @pytest.mark.rule("R2")
 def test_a_set_is_asked_how_much_it_gives_in_the_size_of_a_look_up(crowd: Any, update: Update) -> None:
     crowd.deliver(update(PEOPLE[0], "unsubscribed"))
-    queries = [parse_qs(call["query"]) for call in crowd.epicor.control.requests() if call["query"]]
+    # Look-ups of several sets run at the same time: which is answered first is chance.
+    calls = [call for call in crowd.epicor.control.requests() if call["path"].endswith("/CustCnts")]
+    queries = [parse_qs(call["query"]) for call in calls]
     [probe] = [query for query in queries if "$top" in query and "$filter" not in query]
     [look_up] = [query for query in queries if f"'{PEOPLE[0]}'" in str(query) and "$orderby" in query][:1]
     assert (probe["$top"], probe["$orderby"]) == (look_up["$top"], look_up["$orderby"])
@@ -241,13 +243,15 @@ def test_capitals_are_found_in_every_database(
     assert spellings.actions() == [("flagged", "unsubscribed")] * 20
 
 
-def test_the_database_is_asked_once(spellings: Any, update: Update) -> None:
+def test_no_set_is_asked_twice_for_capitals(spellings: Any, update: Update) -> None:
     spellings.epicor.control.switches(case_sensitive=True)
     spellings.deliver(*(update(address, "unsubscribed") for address in PEOPLE[:20]), batch_size=5)
     asked = [
-        request for request in spellings.epicor.control.requests() if " ne " in unquote(request["query"])
+        request["path"]
+        for request in spellings.epicor.control.requests()
+        if " ne " in unquote(request["query"])
     ]
-    assert len(asked) == 1
+    assert 0 < len(asked) == len(set(asked))
 
 
 @pytest.mark.rule("R2")

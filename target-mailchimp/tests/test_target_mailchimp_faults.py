@@ -6,11 +6,14 @@ import io
 import itertools
 import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import requests
 from kinetic_mailchimp.kit.errors import CredentialsError, TransientError
+from target_mailchimp.loading.in_flight import InFlight
+from target_mailchimp.rules.plan import Write
 
 PEOPLE = [
     {"email_address": f"p{number}@example.com", "FNAME": f"P{number}", "source_key": str(number)}
@@ -127,6 +130,18 @@ def test_no_more_calls_are_in_flight_than_the_setting_says(bench: Any, concurren
     seen = bench.mailchimp.control.connections()
     assert 1 < seen["most"] <= concurrency
     assert seen["refused"] == 0
+
+
+def test_a_job_that_has_ended_is_let_go_before_the_next_one() -> None:
+    def fail(_: Sequence[Write]) -> None:
+        raise TransientError("The server is gone.")
+
+    in_flight = InFlight(1)
+    in_flight.submit(fail, [])
+    in_flight._pool.submit(int).result()  # the only thread: what came before has ended
+    with pytest.raises(TransientError):
+        in_flight.submit(fail, [])
+    in_flight.close()
 
 
 def test_calls_stay_near_two_for_a_thousand_new_members(bench: Any) -> None:

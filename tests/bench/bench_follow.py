@@ -1,6 +1,9 @@
 """From a click on unsubscribe to the flagged rows in Epicor, through `meltano run reverse` that follows.
 
 The floor is what the two ends alone take in the same run: a webhook delivered, and one PATCH answered.
+
+Clicks come one by one, while the target rests, and in a row: each when the flag of the one before is seen, so
+that the target still reads that row back.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -28,6 +32,8 @@ CUSTOMERS = size(600, 100)
 CONCURRENCY = 4
 """Two companies and two tables: with four requests at a time a person is looked up in one round."""
 WAIT = 60.0
+REST = 0.5
+"""Seconds in which what follows a flag ends: the row read back, the decision and the state stored."""
 LIMITS = {0.0: 0.050, 0.05: 0.200}
 """Seconds per call of Epicor → the p99 to keep, on a machine that does nothing else."""
 
@@ -93,40 +99,49 @@ def floor(stage: Stage) -> float:
     return statistics.median(taken)
 
 
-def measure(latency: float, folder: Path) -> tuple[float, float, float]:
-    """Seconds: median, 99th percentile, floor."""
+def click(stage: Stage, people: Iterable[str], owned: Mapping[str, int], rest: float = 0.0) -> list[float]:
+    """Let people unsubscribe; the seconds until the rows of each are written to."""
+    taken = []
+    for address in people:
+        time.sleep(rest)
+        wanted = patches(stage) + owned[address]
+        stage.person("unsubscribe", address)
+        taken.append(seconds_until(stage, wanted))
+    return taken
+
+
+def measure(latency: float, folder: Path) -> tuple[list[float], list[float], float]:
+    """Seconds of each click at rest, of each in a row, and of the floor."""
     with set_stage(folder, customers=CUSTOMERS) as stage:
         stage.meltano("install", log="install")
         stage.forward()
         owned = rows_by_address(stage)
         members = stage.members()
-        people = [address for address in sorted(members) if owned.get(address) in {1, 2}]
+        people = iter([address for address in sorted(members) if owned.get(address) in {1, 2}])
         with following(stage):
-            stage.person("unsubscribe", people[0])
-            seconds_until(stage, owned[people[0]])
+            click(stage, islice(people, 1), owned)
             if latency:
                 rule = {"match": {"path": "/api/"}, "effect": {"kind": "latency", "seconds": latency}}
                 stage.epicor_control("PUT", "/faults", json=[rule])
-            taken = []
-            for address in people[1 : EVENTS + 1]:
-                wanted = patches(stage) + owned[address]
-                stage.person("unsubscribe", address)
-                taken.append(seconds_until(stage, wanted))
+            at_rest = click(stage, islice(people, EVENTS), owned, REST)
+            in_a_row = click(stage, islice(people, EVENTS), owned)
             lowest = floor(stage)
-    return statistics.median(taken), statistics.quantiles(taken, n=100)[98], lowest
+    return at_rest, in_a_row, lowest
 
 
 @pytest.mark.parametrize("latency", [0.05] if SMOKE else sorted(LIMITS))
 def test_an_opt_out_reaches_epicor_at_once(latency: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        median, p99, lowest = measure(latency, Path(folder) / "stage")
-    sys.stdout.write(
-        f"\nEpicor takes {latency * 1000:.0f} ms a call: p50 {median * 1000:.0f} ms, "
-        f"p99 {p99 * 1000:.0f} ms, "
-        f"{median / lowest:.1f} times the floor of {lowest * 1000:.1f} ms; "
-        f"the aim on an idle machine is a p99 of {LIMITS[latency] * 1000:.0f} ms\n"
-    )
-    assert median < WAIT
+        at_rest, in_a_row, lowest = measure(latency, Path(folder) / "stage")
+    sys.stdout.write(f"\nEpicor takes {latency * 1000:.0f} ms a call:\n")
+    for name, taken in (("at rest", at_rest), ("in a row", in_a_row)):
+        median, p99 = statistics.median(taken), statistics.quantiles(taken, n=100)[98]
+        sys.stdout.write(
+            f"  {name}: p50 {median * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms, "
+            f"{median / lowest:.1f} times the floor of {lowest * 1000:.1f} ms; "
+            f"the aim on an idle machine is a p99 of {LIMITS[latency] * 1000:.0f} ms\n"
+        )
+        assert median < WAIT
 
 
 if __name__ == "__main__":

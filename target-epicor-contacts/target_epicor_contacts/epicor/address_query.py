@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
 from enum import StrEnum
+from itertools import product
 
 from kinetic_mailchimp.epicor import EpicorClient, Row
 from kinetic_mailchimp.epicor.errors import ProbeRequest, QueryRefusedError
@@ -51,6 +53,7 @@ class AddressQuery:
     Args:
         entities: The kinds of rows that hold addresses.
         address_filter: The way to ask the server for an address.
+        executor: Runs requests at the same time.
         clock: Monotonic seconds.
     """
 
@@ -59,11 +62,13 @@ class AddressQuery:
         client: EpicorClient,
         entities: Iterable[Entity],
         address_filter: AddressFilter,
+        executor: Executor,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._entities = tuple(entities)
         self._address_filter = address_filter
+        self._executor = executor
         self._by_case = address_filter is AddressFilter.TOLOWER
         self._clock = clock
         self._probe_at = float("-inf")
@@ -96,13 +101,11 @@ class AddressQuery:
         Raises:
             ConfigurationError: It does, and cannot be asked for addresses in lower case.
         """
-        return any(
-            self._has_other_spellings(company, entity)
-            for company in self._client.settings.companies
-            for entity in self._entities
-        )
+        places = product(self._client.settings.companies, self._entities)
+        return any(self._executor.map(self._has_other_spellings, places))
 
-    def _has_other_spellings(self, company: str, entity: Entity) -> bool:
+    def _has_other_spellings(self, place: tuple[str, Entity]) -> bool:
+        company, entity = place
         try:
             found = self.first(company, entity, f"tolower({EMAIL}) ne {EMAIL}")
         except QueryRefusedError as error:

@@ -52,7 +52,7 @@ class RowFinder:
         self._companies = client.settings.companies
         self._entities = tuple(selected)
         self.reader = RowReader(client, selected, executor, clock)
-        self.addresses = AddressQuery(client, selected, address_filter, clock)
+        self.addresses = AddressQuery(client, selected, address_filter, executor, clock)
         self._keep_seconds = keep_seconds
         self._cached_addresses = cached_addresses
         self._clock = clock

@@ -28,6 +28,7 @@ class InFlight:
 
     def submit(self, carry_out: Callable[[Sequence[Write]], None], writes: Sequence[Write]) -> None:
         """Send a job on its way, once no more than enough are."""
+        self._settle([future for future in self._jobs if future.done()])
         while len(self._jobs) >= self._most:
             self._settle_next()
         job = _Job(writes, frozenset(key for write in writes for key in write.touches))

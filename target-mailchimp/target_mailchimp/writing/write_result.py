@@ -35,6 +35,17 @@ _LEFT_BY_STATUS: Mapping[str, Refusal] = {
 }
 """By the status of a member: why Mailchimp refuses it, where nobody knows the words."""
 
+_KEPT_OF_ANSWER = (
+    "id",
+    "email_address",
+    "contact_id",
+    "status",
+    "last_changed",
+    "unsubscribe_reason",
+    "marketing_permissions",
+)
+"""Attributes that are asked for after the values are compared: whole members of a batch are megabytes."""
+
 NO_CALL = HttpCall()
 
 
@@ -43,7 +54,7 @@ class WriteResult(msgspec.Struct, frozen=True):
 
     Attributes:
         write: The write, without what Mailchimp did not accept.
-        member: The member as Mailchimp now has it, as far as the answer says.
+        member: The member as Mailchimp now has it, as far as the answer says, without its values.
         error: The cause of a failure; set for failures alone.
         call: The end of the call that carried the member.
         sent: The part of that call about the member, where it is kept.
@@ -158,7 +169,8 @@ def succeeded(
         return refused(write, error, call=call, sent=sent)
     action, reason = _success(write, created=created)
     write = without_unstored(write, member)
-    return WriteResult(write, action, reason, write.detail, member=member, call=call, sent=sent)
+    kept = {name: member[name] for name in _KEPT_OF_ANSWER if name in member}
+    return WriteResult(write, action, reason, write.detail, member=kept, call=call, sent=sent)
 
 
 def refused(
