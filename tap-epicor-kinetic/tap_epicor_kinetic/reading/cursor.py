@@ -145,8 +145,9 @@ def ascends(values: Iterable[Scalar], edm_type: str) -> bool:
     """
     if edm_type not in INTEGERS | {TIMESTAMP}:
         return True
+    kind: type[Any]
     kind, convert = (str, parse_timestamp) if edm_type == TIMESTAMP else (int, int)
-    given = [value for value in values if isinstance(value, kind)]
+    given: list[Scalar] = [value for value in values if isinstance(value, kind)]
     # Texts of timestamps nearly always compare as their times do: that is quicker than to parse each.
     return not any(
         one > other and _converted(convert, one) > _converted(convert, other)
