@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from kinetic_mailchimp.kit.errors import ConfigurationError
+from tap_epicor_kinetic.catalog.columns import TIMESTAMP
+from tap_epicor_kinetic.reading.bookmark import Bookmark
+from tap_epicor_kinetic.reading.cursor import Cursor
 
 FUTURE = "2099-01-31T00:00:00Z"
 BEYOND = {"stock": 10**12, "updated-on": FUTURE}
@@ -30,6 +34,26 @@ def test_a_bookmark_beyond_the_server_reads_the_stream_from_the_start(
     changed = min(numbers(whole))
     epicor.control.edit("Customer", {"Company": "EPIC06", "CustNum": changed}, Name="Renamed Ltd")
     assert "Renamed Ltd" in {row["Name"] for row in tap.run("customers", state=again.state).records()}
+
+
+SCAN = {"order": ["UpdatedOn", "CustNum"], "through": None, "is_first": True, "ranges": [{}]}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"replication_key": "UpdatedOn", "replication_key_value": "yesterday"},
+        {"replication_key": "UpdatedOn", "replication_key_value": 5},
+        {"unfinished": ["a"]},
+        {"unfinished": {"order": "a"}},
+        {"unfinished": {**SCAN, "ranges": []}},
+        {"unfinished": {**SCAN, "ranges": [{"after": ["2026-01-01T00:00:00Z"]}]}},
+        {"unfinished": {**SCAN, "replication_key": "UpdatedOn", "through": "tomorrow"}},
+    ],
+)
+def test_a_bookmark_that_somebody_edited_is_told_as_one(entry: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=r"The bookmark .* from the start"):
+        Bookmark.from_state(entry).checked(Cursor("UpdatedOn", TIMESTAMP), "customers", "")
 
 
 def test_an_interrupted_scan_towards_a_revision_that_is_gone_begins_again(

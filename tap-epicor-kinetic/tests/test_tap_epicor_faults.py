@@ -55,7 +55,9 @@ def test_pages_shrink_when_the_server_runs_out_of_time(
     result = tap.run("customers", page_size=80, concurrency=1)
     assert numbers(result) == whole
     assert result.pauses == []
-    sizes = [int(query["$top"]) for query in queries(epicor, PAGES.rstrip("$")) if query["$top"] != "1"]
+    sizes = [
+        int(query["$top"]) for query in queries(epicor, PAGES.rstrip("$")) if query["$top"] not in {"1", "5"}
+    ]
     assert sizes[:4] == [80, 40, 20, 10]
 
 
@@ -72,7 +74,9 @@ def test_pages_shrink_when_the_tap_itself_runs_out_of_patience(
     result = tap.run("customers", page_size=80, concurrency=1, request_timeout=10)
     assert numbers(result) == whole
     assert result.pauses == []
-    sizes = [int(query["$top"]) for query in queries(epicor, PAGES.rstrip("$")) if query["$top"] != "1"]
+    sizes = [
+        int(query["$top"]) for query in queries(epicor, PAGES.rstrip("$")) if query["$top"] not in {"1", "5"}
+    ]
     # The simulator notes a request when it has answered it.
     assert [size for size in sizes if size != 40] in ([], [80])
     assert sizes.count(40) >= 3

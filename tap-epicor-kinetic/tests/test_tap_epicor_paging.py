@@ -12,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings, Row
+from kinetic_mailchimp.epicor.errors import QueryRefusedError
 from kinetic_mailchimp.epicor.odata import after
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 from tap_epicor_kinetic.reading.concurrent_pages import read_concurrently
 from tap_epicor_kinetic.reading.cursor import Cursor, Overlap, next_shown
 from tap_epicor_kinetic.reading.paging import Page, keyset_pages, offset_pages
+from tap_epicor_kinetic.reading.probes import newest
 from tap_epicor_kinetic.reading.scan_plan import RangeQuery
 from tap_epicor_kinetic.reading.set_reader import SetReader, split_columns
 
@@ -66,9 +68,44 @@ def test_a_server_that_gives_the_same_page_for_ever_is_found_out(pages: Any) -> 
 
 
 def test_a_server_that_goes_back_is_found_out() -> None:
-    answers = iter([[part(5), part(9)], [part(1), part(4)]])
+    answers = iter([[part(5), part(9)], *[[part(1), part(4)]] * 3])
     with pytest.raises(ConfigurationError, match="`pagination`"):
         list(keyset_pages(Reader(lambda *_: next(answers)), BY_KEY))
+
+
+@pytest.mark.rule("R5")
+@pytest.mark.parametrize("page", [[part(5), part(9), part(7)], [part(5), part(2), part(9)]])
+def test_rows_out_of_order_are_not_passed_over(page: list[Row]) -> None:
+    with pytest.raises(ConfigurationError, match="ignores `\\$orderby`"):
+        list(keyset_pages(Reader(lambda *_: page), BY_KEY))
+
+
+@pytest.mark.rule("R5")
+def test_a_row_that_moves_while_its_page_is_read_costs_another_read() -> None:
+    answers = iter([[part(5), part(9), part(7)], [part(5), part(7)], [part(9)], []])
+    pages = keyset_pages(Reader(lambda *_: next(answers)), BY_KEY)
+    assert [row["PartNum"] for page in pages for row in page.rows] == [5, 7, 9]
+
+
+@pytest.mark.rule("R5")
+@pytest.mark.parametrize(
+    ("edm_type", "values"),
+    [
+        ("Edm.Int64", [3, 9, 4]),
+        ("Edm.DateTimeOffset", ["2026-01-01T09:00:00Z", "2026-01-01T10:30:00+01:00", "2026-01-01T08:00:00Z"]),
+    ],
+)
+def test_the_newest_value_of_a_service_that_does_not_order_is_not_believed(
+    edm_type: str, values: list[Any]
+) -> None:
+    class Unordered(Reader):
+        def sample(self, *_: Any) -> list[Any]:
+            return values
+
+    reader = Unordered(lambda *_: [])
+    reader.types = {"Changed": edm_type}
+    with pytest.raises(QueryRefusedError):
+        newest(reader, Cursor("Changed", edm_type))
 
 
 @pytest.mark.parametrize("status", [400, 500])

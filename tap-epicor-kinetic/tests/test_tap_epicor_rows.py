@@ -9,7 +9,7 @@ from kinetic_mailchimp.epicor import Property
 from tap_epicor_kinetic.catalog.columns import column_schema
 from tap_epicor_kinetic.records.rows import RowShaper, normalize_values
 
-TYPES = {"At": "Edm.DateTimeOffset", "Revision": "Edm.Int64", "Note": "Edm.String"}
+TYPES = {"At": "Edm.DateTimeOffset", "Revision": "Edm.Int64", "Note": "Edm.String", "Is": "Edm.Boolean"}
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,17 @@ def test_a_number_in_quotes_is_one(given: Any, normalized: Any) -> None:
     rows = [{"Revision": given}]
     normalize_values(rows, TYPES)
     assert rows == [{"Revision": normalized}]
+
+
+@pytest.mark.parametrize(
+    ("given", "normalized"),
+    [("false", False), ("True", True), (0, False), (1, True), ("", None), ("no", "no"), (2, 2), (None, None)],
+)
+def test_a_truth_in_another_form_is_one(given: Any, normalized: Any) -> None:
+    rows = [{"Is": given}, {"Is": True}]
+    normalize_values(rows, TYPES)
+    assert rows == [{"Is": normalized}, {"Is": True}]
+    assert type(rows[0]["Is"]) is type(normalized)
 
 
 def test_a_column_that_the_first_row_leaves_out_is_emitted_and_normalized() -> None:

@@ -164,3 +164,9 @@ def test_the_time_and_the_version_are_those_of_a_message() -> None:
     lines = [json.loads(line) for line in output.getvalue().splitlines()]
     assert lines[2] == {**lines[0], "record": {"a": 3}}
     assert list(lines[0]) == list(lines[2])
+
+
+@pytest.mark.rule("R5")
+def test_a_page_that_ends_in_an_error_is_no_page() -> None:
+    page = {"value": [ROW], "error": {"message": "Execution Timeout Expired."}}
+    assert PARSER(json.dumps(page).encode()) == page

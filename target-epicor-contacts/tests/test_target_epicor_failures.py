@@ -217,6 +217,40 @@ def test_a_full_licence_pool_is_a_transient_error_that_names_the_setting(pat: An
     assert pat.actions()[-1] == ("flagged", "unsubscribed")
 
 
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize(("conflicts", "decision"), [(2, "flagged"), (10_000, "failed")])
+def test_a_write_that_meets_another_user_s_is_sent_again(
+    pat: Any, update: Update, conflicts: int, decision: str
+) -> None:
+    pat.edit(OTHER_ROW, EMailAddress="")
+    conflict = {"kind": "answer", "status": 409, "text": '{"ErrorMessage": "Row has been modified."}'}
+    pat.epicor.control.faults({"match": {"method": "PATCH", "count": conflicts}, "effect": conflict})
+    pat.deliver(update(PAT, "unsubscribed"))
+    assert [action for action, _ in pat.actions()] == [decision]
+    assert (ROW in pat.flagged()) is (decision == "flagged")
+
+
+@pytest.mark.rule("R2")
+def test_a_row_whose_writes_break_the_connection_holds_up_no_other(pat: Any, update: Update) -> None:
+    other = "other@example.com"
+    pat.edit(OTHER_ROW, EMailAddress="")
+    pat.edit("EPIC06/CustCnt/2//1", EMailAddress=other, PerConID=0)
+    pat.epicor.control.faults(
+        {"match": {"method": "PATCH", "path": "CustNum=1,"}, "effect": {"kind": "reset", "applied": False}}
+    )
+    pat.deliver(update(PAT, "unsubscribed"), update(other, "unsubscribed"))
+    assert sorted(pat.actions()) == [("failed", "refused_by_epicor"), ("flagged", "unsubscribed")]
+
+
+@pytest.mark.rule("R10")
+def test_a_service_without_contains_is_told_with_the_way_around(pat: Any, update: Update) -> None:
+    refusal = {"kind": "answer", "status": 400, "text": '{"ErrorMessage": "Unknown function contains."}'}
+    pat.epicor.control.faults({"match": {"query": r"contains\("}, "effect": refusal})
+    states, error = pat.attempt(update(PAT, "unsubscribed"))
+    assert "`address_filter` to `equals`" in str(error)
+    assert states == []
+
+
 def test_a_busy_server_is_waited_for(pat: Any, update: Update) -> None:
     pat.epicor.control.faults(failure("PATCH", status=429, retry_after=1))
     pat.deliver(update(PAT, "unsubscribed"))

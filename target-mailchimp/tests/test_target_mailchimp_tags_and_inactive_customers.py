@@ -36,6 +36,16 @@ def test_tags_are_added_or_are_the_whole_set(bench: Any) -> None:
     assert names() == set()
 
 
+def test_tags_in_the_form_of_mailchimp_s_own_records_are_named_by_their_names(bench: Any) -> None:
+    bench.run_messages(
+        [
+            schema_line(tags={"type": "array"}),
+            record_line(tags=[{"id": 1, "name": "A"}, "B", {"id": 2}, None]),
+        ]
+    )
+    assert {tag["name"] for tag in bench.members()[PERSON]["tags"]} == {"A", "B"}
+
+
 def test_a_record_without_tags_keeps_them_beside_one_that_replaces_them(bench: Any) -> None:
     other = "other@example.com"
     bench.mailchimp.control.put_members(

@@ -32,7 +32,7 @@ LONG_URL = 1_000
 def classify(request: Request, answer: Answer) -> ConnectorError | None:
     """The error that an answer means; None for success."""
     problem = read_problem(answer)
-    if answer.status < HTTPStatus.MULTIPLE_CHOICES and not problem.is_html:
+    if problem.status < HTTPStatus.MULTIPLE_CHOICES and not problem.is_html:
         if answer.body or request.method != "GET" or answer.status == HTTPStatus.NO_CONTENT:
             return None
         return TransientError("The answer is empty.", advice=WHO_ANSWERS, status=answer.status)

@@ -46,9 +46,15 @@ class Problem:
 
 
 def read_problem(answer: Answer) -> Problem:
-    """Read the body of an answer; a success has no more than its status."""
+    """Read the body of an answer; a success has no more than its status.
+
+    An error that came up when the status was out already stands in the body alone: it counts as a 500.
+    """
     content_type = answer.headers.get("Content-Type", "").lower()
     if answer.status < HTTPStatus.MULTIPLE_CHOICES and "html" not in content_type:
+        document = answer.json_object if answer.is_json else None
+        if document and isinstance(document.get("error"), Mapping):
+            return _from_json(HTTPStatus.INTERNAL_SERVER_ERROR, document)
         return Problem(answer.status)
     text = answer.text.strip()
     if "html" in content_type or text[:200].lower().startswith(("<!doctype html", "<html")):

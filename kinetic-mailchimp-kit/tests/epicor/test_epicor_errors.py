@@ -194,6 +194,15 @@ def test_a_page_without_a_reason_in_answer_to_a_long_query_may_be_about_its_leng
     assert type(classify(READ, page)) is not UrlTooLongError
 
 
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("before", [{}, {"value": []}, {"value": [{"PartNum": "A"}]}])
+def test_an_error_that_came_after_its_status_is_one(make_answer: Any, before: dict[str, Any]) -> None:
+    late = {**before, "error": {"code": "", "message": "Execution Timeout Expired."}}
+    error = classify(READ, make_answer(200, late))
+    assert type(error) is TransientError
+    assert "Execution Timeout Expired." in str(error)
+
+
 def test_every_row_of_the_table_is_reached(make_answer: Any) -> None:
     reached = set()
     for status, body, _, _ in CASES:

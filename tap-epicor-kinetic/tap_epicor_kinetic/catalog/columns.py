@@ -17,10 +17,11 @@ _SYSTEM = frozenset({"BitFlag", "RowMod"})
 INTEGERS = frozenset({"Edm.Byte", "Edm.SByte", "Edm.Int16", "Edm.Int32", "Edm.Int64"})
 NUMBERS = ("Edm.Decimal", "Edm.Double", "Edm.Single")
 TIMESTAMP = "Edm.DateTimeOffset"
+BOOLEAN = "Edm.Boolean"
 
 _JSON_TYPES: Mapping[str, Mapping[str, Any]] = {
     "Edm.String": {"type": "string"},
-    "Edm.Boolean": {"type": "boolean"},
+    BOOLEAN: {"type": "boolean"},
     **{name: {"type": "integer"} for name in INTEGERS},
     **{name: {"type": "number"} for name in NUMBERS},
     TIMESTAMP: {"type": "string", "format": "date-time"},
@@ -115,7 +116,7 @@ def _edm_type(value: object) -> str | None:
     if value is None:
         return None
     if isinstance(value, bool):
-        return "Edm.Boolean"
+        return BOOLEAN
     if isinstance(value, int):
         return "Edm.Int64"
     if isinstance(value, float):

@@ -53,6 +53,11 @@ class Scan(msgspec.Struct, frozen=True, omit_defaults=True):
     ranges: tuple[KeyRange, ...]
     is_open: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse what no scan can be, such as in a state that was edited by hand."""
+        if not self.ranges or any(len(part.after or self.order) != len(self.order) for part in self.ranges):
+            raise ValueError("a position has a value for each column of the order")
+
     def at(self, index: int, position: Position | None) -> Scan:
         """The scan after a page of a range; None is the end of the range."""
         ranges = list(self.ranges)
@@ -83,10 +88,17 @@ class Bookmark:
 
     @classmethod
     def from_state(cls, entry: Mapping[str, Any]) -> Bookmark:
-        """Read the state of a stream in a company; empty for the first run."""
+        """Read the state of a stream in a company; empty for the first run.
+
+        Raises:
+            ConfigurationError: It is no state that this tap wrote.
+        """
         unfinished = entry.get("unfinished") or {}
+        try:
+            scan = msgspec.convert(unfinished, Scan) if unfinished else None
+        except msgspec.ValidationError as error:
+            raise _unreadable(f"its unfinished scan: {error}") from None
         column = entry.get("replication_key") or unfinished.get("replication_key")
-        scan = msgspec.convert(unfinished, Scan) if unfinished else None
         return cls(column, entry.get("replication_key_value"), scan, entry.get("rows"))
 
     def to_state(self) -> dict[str, Any]:
@@ -115,8 +127,10 @@ class Bookmark:
             base: The OData condition that all of its rows fit.
 
         Raises:
-            ConfigurationError: It was made with others: to go on with it would leave a gap.
+            ConfigurationError: It was made with others, to go on with it would leave a gap; or its value is
+                one that no row can have.
         """
+        self._require_values(cursor)
         rows = hashlib.sha256(base.encode()).hexdigest()[:16]
         if cursor and self.rows not in {None, rows}:
             raise ConfigurationError(
@@ -127,6 +141,16 @@ class Bookmark:
                 ),
             )
         return replace(self._following(cursor, stream), rows=rows)
+
+    def _require_values(self, cursor: Cursor | None) -> None:
+        through = self.unfinished.through if self.unfinished else None
+        for value in (self.value, through):
+            if cursor is None or value is None or self.column != cursor.column:
+                continue
+            try:
+                cursor.order(value)
+            except ConfigurationError:
+                raise _unreadable(f"{value!r} is not a value of {cursor.column}") from None
 
     def _following(self, cursor: Cursor | None, stream: str) -> Bookmark:
         column = cursor.column if cursor else None
@@ -139,3 +163,10 @@ class Bookmark:
                 f" stream from the start: {FROM_THE_START}"
             ),
         )
+
+
+def _unreadable(reason: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"The bookmark is not one that this tap wrote ({reason}).",
+        advice=f"Correct it, or read the stream from the start: {FROM_THE_START}",
+    )

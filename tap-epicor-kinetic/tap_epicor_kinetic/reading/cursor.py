@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from kinetic_mailchimp.epicor import EntityType
@@ -133,6 +134,25 @@ def resolve_cursor(stream: str, entity: EntityType, configured: str | None) -> C
         if column is not None and column.edm_type in INTEGERS | {TIMESTAMP}:
             return Cursor(name, column.edm_type)
     return None
+
+
+def ascends(values: Iterable[Scalar], edm_type: str) -> bool:
+    """Tell whether the values of a column never fall; where it is no number and no timestamp, nobody can.
+
+    Args:
+        values: In the order of their rows. A row without one says nothing.
+        edm_type: Of the column.
+    """
+    if edm_type not in INTEGERS | {TIMESTAMP}:
+        return True
+    kind: type[Any]
+    kind, convert = (str, parse_timestamp) if edm_type == TIMESTAMP else (int, int)
+    given: list[Scalar] = [value for value in values if isinstance(value, kind)]
+    # Texts of timestamps nearly always compare as their times do: that is quicker than to parse each.
+    return not any(
+        one > other and _converted(convert, one) > _converted(convert, other)
+        for one, other in pairwise(given)
+    )
 
 
 def next_shown(text: str) -> str:

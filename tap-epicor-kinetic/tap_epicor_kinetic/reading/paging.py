@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
 
 from kinetic_mailchimp.epicor import Row
 from kinetic_mailchimp.epicor.odata import after, and_, typed_literal
@@ -13,11 +12,14 @@ from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
 
 from tap_epicor_kinetic.catalog.columns import TIMESTAMP
 from tap_epicor_kinetic.reading.bookmark import Position
-from tap_epicor_kinetic.reading.cursor import next_shown
+from tap_epicor_kinetic.reading.cursor import ascends, next_shown
 from tap_epicor_kinetic.reading.scan_plan import RangeQuery
 from tap_epicor_kinetic.reading.set_reader import SetReader
 
 REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR})
+ATTEMPTS = 3
+"""Reads of a page out of order: some services show the new value of a row that changes meanwhile."""
+NO_KEYSET = "Set `pagination` to `offset`, or choose another column in `cursors`."
 OTHER_WAY = "If the service takes no conditions with `or`, set `pagination` to `offset`."
 
 
@@ -40,6 +42,7 @@ def keyset_pages(reader: SetReader, query: RangeQuery) -> Iterator[Page]:
     """
     position = query.start
     beyond = ""
+    disordered = 0
     while True:
         behind = beyond or (after(query.order, position, reader.types) if position is not None else "")
         try:
@@ -57,11 +60,21 @@ def keyset_pages(reader: SetReader, query: RangeQuery) -> Iterator[Page]:
             yield from _pages_of_timestamp(reader, query, reached)
             beyond = f"{query.order[0]} ge {next_shown(reached[0])}"
             continue
-        if reached == position or _went_back(position, rows[0].get(query.order[0])):
+        if reached == position:
             raise ConfigurationError(
                 f"{reader.path} gives the same rows again: it ignores the condition of the next page.",
-                advice="Set `pagination` to `offset`, or choose another column in `cursors`.",
+                advice=NO_KEYSET,
             )
+        if not _keeps_order(reader, position, rows, query.order[0]):
+            # What lies behind its last row would be taken for read.
+            disordered += 1
+            if disordered < ATTEMPTS:
+                continue
+            raise ConfigurationError(
+                f"{reader.path} gives rows out of order: it ignores `$orderby` or the condition of the page.",
+                advice=NO_KEYSET,
+            )
+        disordered = 0
         yield Page(rows, reached)
         if reached == query.end:
             return
@@ -101,9 +114,9 @@ def _pages_of_timestamp(reader: SetReader, query: RangeQuery, reached: Position)
         yield Page(page.rows, reached)
 
 
-def _went_back(position: Position | None, first: Any) -> bool:  # noqa: ANN401 (a value of a row)
-    before = position[0] if position else None
-    return isinstance(before, int) and isinstance(first, int) and first < before
+def _keeps_order(reader: SetReader, position: Position | None, rows: list[Row], column: str) -> bool:
+    before = position[:1] if position else ()
+    return ascends([*before, *(row.get(column) for row in rows)], reader.types.get(column, ""))
 
 
 def offset_pages(reader: SetReader, query: RangeQuery) -> Iterator[Page]:

@@ -9,10 +9,13 @@ from kinetic_mailchimp.epicor.errors import ProbeRequest, QueryRefusedError
 from kinetic_mailchimp.epicor.odata import and_
 from kinetic_mailchimp.kit.http.call import Request
 
-from tap_epicor_kinetic.reading.cursor import Cursor, Scalar
+from tap_epicor_kinetic.reading.cursor import Cursor, Scalar, ascends
 from tap_epicor_kinetic.reading.set_reader import SetReader
 
 logger = logging.getLogger(__name__)
+
+SAMPLE = 5
+"""Rows to look at: the first alone would not show that a service ignores `$orderby`."""
 
 
 def newest(reader: SetReader, cursor: Cursor, among: str = "") -> Scalar | None:
@@ -28,7 +31,7 @@ def newest(reader: SetReader, cursor: Cursor, among: str = "") -> Scalar | None:
 def has_unstamped(reader: SetReader, cursor: Cursor) -> bool | None:
     """Tell whether rows have no cursor value; None where the service cannot tell."""
     try:
-        return bool(reader.some(reader.key[:1], f"{cursor.column} eq null", (), ProbeRequest))
+        return bool(reader.sample(cursor.column, f"{cursor.column} eq null", (), ProbeRequest))
     except QueryRefusedError:
         return None
 
@@ -48,8 +51,11 @@ def ends(reader: SetReader, column: str) -> tuple[int, int] | None:
 def _end(reader: SetReader, column: str, condition: str, *, descending: bool) -> Scalar | None:
     order = (f"{column} desc" if descending else column,)
     try:
-        return reader.first(column, condition, order, ProbeRequest)
+        values = reader.sample(column, condition, order, ProbeRequest, SAMPLE)
     except QueryRefusedError:
         # Did the query fail, or the server? A plain read tells, and waits until the server is well again.
-        reader.first(column, "", (), Request)
-        return reader.first(column, condition, order, ProbeRequest)
+        reader.sample(column, "", (), Request)
+        values = reader.sample(column, condition, order, ProbeRequest, SAMPLE)
+    if not ascends(reversed(values) if descending else values, reader.types.get(column, "")):
+        raise QueryRefusedError("Its rows do not come in the order that was asked for.")
+    return values[0] if values else None

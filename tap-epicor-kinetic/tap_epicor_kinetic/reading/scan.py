@@ -85,8 +85,8 @@ def _with_usable_cursor(
         return planner, probes.newest(reader, planner.cursor)
     except QueryRefusedError as error:
         warn(
-            f"{reader.path}: the service cannot filter by {planner.cursor.column}. Every run reads the whole"
-            f" table. ({error.message})"
+            f"{reader.path}: the service cannot filter and order by {planner.cursor.column}. Every run reads"
+            f" the whole table. ({error.message})"
         )
         return replace(planner, cursor=None), None
 

@@ -101,33 +101,30 @@ class SetReader:
                 self.size.succeeded(size, len(rows), self.clock() - started, values)
                 return rows
 
-    def first(self, column: str, condition: str, order: Sequence[str], kind: type[Request]) -> Any:  # noqa: ANN401 (a value of a row)
-        """The value of a column in the first row that fits; None without rows.
+    def sample(
+        self, column: str, condition: str, order: Sequence[str], kind: type[Request], top: int = 1
+    ) -> list[Any]:
+        """The values of a column in the first rows that fit.
 
         Args:
             column: Its name.
             condition: An OData condition.
             order: Columns to order by, each with ` desc` where it descends.
             kind: The way to take a failure, as for `EpicorClient.read`.
+            top: Rows at most.
         """
-        rows = self.some((column,), condition, order, kind)
-        normalize_values(rows, self.types)
-        return rows[0].get(column) if rows else None
-
-    def some(
-        self, columns: Sequence[str], condition: str, order: Sequence[str], kind: type[Request]
-    ) -> list[Row]:
-        """The first row that fits, with these columns; none without one. The rest as for `first`."""
-        return self.client.read(
+        rows = self.client.read(
             self.company,
             self.path,
             filter=and_(self.base, condition),
             orderby=order,
-            select=columns,
-            top=1,
+            select=(column,),
+            top=top,
             parameters=self.parameters,
             kind=kind,
         )
+        normalize_values(rows, self.types)
+        return [row.get(column) for row in rows]
 
     def _read(self, columns: Sequence[str], condition: str, order: Sequence[str], **more: Any) -> list[Row]:  # noqa: ANN401 (options of `read`)
         rows = self.client.read(

@@ -11,7 +11,7 @@ from typing import Any
 from kinetic_mailchimp.epicor import Row, Rows
 from kinetic_mailchimp.epicor.odata import with_zone
 
-from tap_epicor_kinetic.catalog.columns import INTEGERS, NUMBERS, TIMESTAMP, is_secret
+from tap_epicor_kinetic.catalog.columns import BOOLEAN, INTEGERS, NUMBERS, TIMESTAMP, is_secret
 from tap_epicor_kinetic.catalog.declarations import COMPANY
 from tap_epicor_kinetic.records.activity import ACTIVE, INACTIVE
 
@@ -31,15 +31,26 @@ def _number(kind: Callable[[str], Any], text: str) -> Any:  # noqa: ANN401 (a va
         return text if text.strip() else None
 
 
-_FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
+def _boolean(given: str | int) -> Any:  # noqa: ANN401 (a value of a row)
+    """The truth in a text or a number; anything else is left to the schema."""
+    return {"true": True, "1": True, "false": False, "0": False, "": None}.get(
+        str(given).strip().lower(), given
+    )
+
+
+_CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(INTEGERS, partial(_number, int)),
     **dict.fromkeys(NUMBERS, partial(_number, _finite)),
     TIMESTAMP: with_zone,
+    BOOLEAN: _boolean,
 }
+_FOREIGN: Mapping[str, frozenset[type]] = {BOOLEAN: frozenset({str, int})}
+"""What stands in place of a value, where it is not only text."""
+_TEXT = frozenset({str})
 
 
 def normalize_values(rows: Sequence[Row], types: Mapping[str, str]) -> None:
-    """Turn text into what the schema says: numbers in quotes, timestamps without a zone.
+    """Turn values into what the schema says: numbers and truths in quotes, timestamps without a zone.
 
     Args:
         rows: Of a page; changed in place.
@@ -48,11 +59,12 @@ def normalize_values(rows: Sequence[Row], types: Mapping[str, str]) -> None:
     if isinstance(rows, Rows):  # their parser has done it
         return
     for name in _names(rows):
-        convert = _FROM_TEXT.get(types.get(name, ""))
-        if convert and any(isinstance(row.get(name), str) for row in rows):
+        edm_type = types.get(name, "")
+        convert, foreign = _CONVERSIONS.get(edm_type), _FOREIGN.get(edm_type, _TEXT)
+        if convert and any(type(row.get(name)) in foreign for row in rows):
             for row in rows:
                 value = row.get(name)
-                row[name] = convert(value) if isinstance(value, str) else value
+                row[name] = convert(value) if type(value) in foreign else value
 
 
 @dataclass(frozen=True)

@@ -58,9 +58,12 @@ class RowParser:
             ValueError: It is not valid JSON.
         """
         try:
-            rows = self._decoder.decode(body).value
+            page = self._decoder.decode(body)
         except (msgspec.MsgspecError, RecursionError, UnicodeError):
             return parse_json(body)
+        if page.error is not None:  # the rows before it are not all
+            return parse_json(body)
+        rows = page.value
         for name in self._timestamps:
             for row in rows:
                 text = getattr(row, name)
@@ -78,7 +81,7 @@ class RowParser:
         columns = [(name, _TYPES.get(self.types[name], Any) | msgspec.UnsetType) for name in self.columns]
         derived = [(name, Any, default) for name, default in self.derived.items() if name not in self.columns]
         row = msgspec.defstruct("Row", [*columns, *derived], bases=(TypedRow,), gc=False)
-        page = msgspec.defstruct("Page", [("value", list[row])])  # type: ignore[valid-type]
+        page = msgspec.defstruct("Page", [("value", list[row]), ("error", Any, None)])  # type: ignore[valid-type]
         return msgspec.json.Decoder(page)
 
 

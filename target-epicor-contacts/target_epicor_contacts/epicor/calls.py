@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from kinetic_mailchimp.epicor.errors import ServerLimitError
 from kinetic_mailchimp.kit.errors import (
+    AmbiguousWriteError,
     ConnectorError,
     CredentialsError,
     DataError,
@@ -86,8 +87,9 @@ def is_server_error(error: ConnectorError) -> bool:
 
 def may_be_about_one(error: ConnectorError) -> bool:
     """True if what was asked may be the cause of a failure, so that the same about others may work."""
+    is_cut_off = isinstance(error, AmbiguousWriteError) and error.status is None  # as some firewalls refuse
     return not isinstance(error, CredentialsError) and (
-        is_server_error(error) or error.status in {400, 403, 404, 406, 501}
+        is_cut_off or is_server_error(error) or error.status in {400, 403, 404, 406, 501}
     )
 
 

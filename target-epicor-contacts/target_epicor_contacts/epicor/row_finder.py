@@ -80,6 +80,8 @@ class RowFinder:
                 self._ask(unknown, now + self._keep_seconds)
             except ConnectorError as error:
                 self._failure, self._failed = error, frozenset(unknown)
+                if "contains" in error.message:  # some services know no functions
+                    error.advice = "Set `address_filter` to `equals`, which finds clean addresses alone."
                 raise
         ids = {row_id for address in wanted for row_id in self._found[address][1] if row_id in self._rows}
         return [self._rows[row_id] for row_id in sorted(ids)]

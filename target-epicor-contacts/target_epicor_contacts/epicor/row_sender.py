@@ -18,7 +18,7 @@ from target_epicor_contacts.epicor.entities import SYSTEM_ID
 from target_epicor_contacts.epicor.row_write import RowWrite
 
 ATTEMPTS = 5
-"""Of a write whose outcome was not known, each after a look; the look itself waits for the server."""
+"""Of a write that met another user's, or whose outcome was not known: each of these after a look."""
 _ERROR_ROW_IDS = ("ErrorSysRowID", "SysRowID")
 
 
@@ -47,6 +47,17 @@ class RowSender:
         Raises:
             ConnectorError: It failed.
         """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self._send_once(write, changes)
+            except DataError as error:
+                # Another user wrote the row since it was read, by us or by Kinetic for a PATCH.
+                if attempt == ATTEMPTS or not _is_stale(error):
+                    raise
+            else:
+                return
+
+    def _send_once(self, write: RowWrite, changes: Mapping[str, Any]) -> None:
         row = write.row
         if self._mode is WriteMode.RPC or not fits_in_path(row.key):
             self._send_by_methods(write, changes)
@@ -61,24 +72,16 @@ class RowSender:
         """GetByID, edit, Update: the way of Kinetic's own screens, for tenants whose rules refuse PATCH."""
         row, entity = write.row, write.row.entity
         key = {parameter: row.key[column] for column, parameter in entity.get_parameters.items()}
-        for attempt in range(1, ATTEMPTS + 1):
-            found = self._client.call(row.company, entity.service, "GetByID", key, get=True).document
-            rows = found.get("returnObj", {}).get(entity.name) or []
-            if not rows:
-                raise NotFoundError(
-                    f"{entity.name}: there is no row with this key.",
-                    advice="It may have been deleted meanwhile.",
-                )
-            body = {"ds": {entity.name: [{**rows[0], **changes, "RowMod": "U"}]}}
-            update = partial(self._client.call, row.company, entity.service, "Update", body)
-            try:
-                make_call(update, partial(_note, [write], changes))
-            except DataError as error:
-                # Another user wrote the row since it was read: read it again.
-                if attempt == ATTEMPTS or not _is_stale(error):
-                    raise
-            else:
-                return
+        found = self._client.call(row.company, entity.service, "GetByID", key, get=True).document
+        rows = found.get("returnObj", {}).get(entity.name) or []
+        if not rows:
+            raise NotFoundError(
+                f"{entity.name}: there is no row with this key.",
+                advice="It may have been deleted meanwhile.",
+            )
+        body = {"ds": {entity.name: [{**rows[0], **changes, "RowMod": "U"}]}}
+        update = partial(self._client.call, row.company, entity.service, "Update", body)
+        make_call(update, partial(_note, [write], changes))
 
     def send_batch(self, batch: Sequence[RowWrite]) -> set[str]:
         """Send all changes of rows of one kind and company in one call, by UpdateExt.

@@ -266,7 +266,9 @@ def _names(value: Any, name: str) -> tuple[str, ...] | None:  # noqa: ANN401 (JS
         value = value.split(",")
     if not isinstance(value, list):
         raise _MalformedError(f"`{name}` is not a list of names.")
-    return tuple(dict.fromkeys(text for text in map(_text, value) if text))
+    # In Mailchimp's own records, as other taps bring them, a tag is an object.
+    names = (one.get("name") if isinstance(one, Mapping) else one for one in value)
+    return tuple(dict.fromkeys(text for text in map(_text, names) if text))
 
 
 def _choices(value: Any, name: str) -> dict[str, bool]:  # noqa: ANN401 (JSON)

@@ -14,7 +14,7 @@ import click
 from singer_sdk import Target
 from typing_extensions import override
 
-from kinetic_mailchimp.kit.errors import TransientError
+from kinetic_mailchimp.kit.errors import DataError, TransientError
 from kinetic_mailchimp.kit.singer.messages import MessageReader
 from kinetic_mailchimp.kit.singer.plugin import (
     EXIT_BY_SIGNAL,
@@ -44,6 +44,8 @@ class DurableTarget(SecretSettings, Target):
         super().__init__(**arguments)
         self.logger.addFilter(without_sdk_words)
         self.max_parallelism = 1
+        if isinstance(self.message_reader, MessageReader):
+            self.message_reader.on_failure = self._end_of_broken_input
         self._busy = False
         self._signal: int | None = None
         self._is_over = False
@@ -91,6 +93,16 @@ class DurableTarget(SecretSettings, Target):
 
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
         self._uninterrupted(super()._process_record_message, message_dict)
+
+    @override
+    def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
+        try:
+            super()._process_batch_message(message_dict)
+        except (OSError, ValueError, LookupError) as error:
+            raise DataError(
+                f"The files of a BATCH message cannot be read ({type(error).__name__}).",
+                advice="Let the tap write records: take `batch_config` out of its settings.",
+            ) from error
 
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         self._uninterrupted(self._take_state, message_dict)
@@ -143,14 +155,24 @@ class DurableTarget(SecretSettings, Target):
 
     def _end_early(self, signum: int) -> None:
         self.logger.warning("Signal %d: writing what was read, then ending.", signum)
+        self._write_all()
+        self._over("stopped")
+        sys.exit(EXIT_BY_SIGNAL + signum)
+
+    def _end_of_broken_input(self, error: Exception) -> None:
+        """Write what came before a line that is no message, such as half of one of a tap that was killed."""
+        if not self._is_over:
+            self._write_all()
+            self._over("failed", error)
+
+    def _write_all(self) -> None:
+        """Write what was read, and let the state follow, before an early end."""
         self._busy = True
         try:
             self.drain_all(is_endofpipe=True)
         except Exception as error:
             self._over("failed", error)
             raise
-        self._over("stopped")
-        sys.exit(EXIT_BY_SIGNAL + signum)
 
     def _over(self, status: RunStatus, error: Exception | None = None) -> None:
         if not self._is_over:

@@ -34,13 +34,20 @@ _OBJECTS: Final = {"RECORD": "record", "SCHEMA": "schema", "STATE": "", "ACTIVAT
 class MessageReader(SingerReader):
     """Reads messages with the numbers of JSON, where the SDK makes a Decimal of every fraction."""
 
+    on_failure: Callable[[Exception], None] = staticmethod(lambda _: None)
+    """Called before an error of a line or of its message ends the reading."""
+
     @override
     def process_lines(
         self, file_input: IO[str] | None, callbacks: dict[str, Callable[[dict[str, Any]], None]]
     ) -> Counter[str]:
         """Process lines; an empty one and a byte order mark, as other programs leave them, say nothing."""
         lines = (line.removeprefix("\ufeff") for line in file_input or self.default_input)
-        return super().process_lines(cast("IO[str]", filter(str.strip, lines)), callbacks)
+        try:
+            return super().process_lines(cast("IO[str]", filter(str.strip, lines)), callbacks)
+        except Exception as error:
+            self.on_failure(error)
+            raise
 
     @override
     def deserialize_json(self, line: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from contextlib import redirect_stdout
 from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, ClassVar, Final, Self
+from typing import IO, Any, ClassVar, Final, Self
 
 import click
 from singer_sdk import Stream, Tap
@@ -33,6 +33,7 @@ from kinetic_mailchimp.kit.redaction.masker import MASKER, mask_logs
 from kinetic_mailchimp.kit.secrets.encryption import reveal, secret_values
 from kinetic_mailchimp.kit.secrets.private_files import warn_if_shared
 from kinetic_mailchimp.kit.settings.from_text import from_text
+from kinetic_mailchimp.kit.singer.input_files import json_file, require_state
 from kinetic_mailchimp.kit.singer.messages import discard_input
 from kinetic_mailchimp.kit.singer.process_memory import settle_memory
 
@@ -240,6 +241,17 @@ class CheckedTap(SecretSettings, Tap):
             self.selected_streams = frozenset(
                 name for name, entry in self.input_catalog.items() if entry.metadata.resolve_selection()[()]
             )
+
+    @classmethod
+    @override
+    def invoke(cls, *, state: IO[str] | None = None, catalog: IO[str] | None = None, **options: Any) -> None:
+        """Run the tap; a file that cannot be read as it must is told in words."""
+        super().invoke(state=json_file("--state", state), catalog=json_file("--catalog", catalog), **options)
+
+    @override
+    def load_state(self, state: dict[str, Any]) -> None:
+        require_state(state)
+        super().load_state(state)
 
     def sample(self, name: str, count: int, is_selected: Callable[[str], bool]) -> list[dict[str, Any]]:
         """The first records of a stream as a run would emit them; no state moves, and nothing is written.

@@ -90,6 +90,48 @@ def test_emits_state_with_every_message_on_request(tmp_path):
     assert states[:3] == [1, 2, 3]
 
 
+@pytest.mark.rule("R6")
+@pytest.mark.parametrize(
+    "line",
+    ["person@example.com that no tap wrote\n", '{"type": "RECORD", "person@example.com', '{"type": "FOO"}\n'],
+)
+def test_what_came_before_a_line_that_is_no_message_is_written_and_the_run_ends(tmp_path, line):
+    running = Running(tmp_path)
+
+    status, written, states = running.end(json.dumps(SCHEMA) + "\n" + messages(1, 7) + line)
+
+    assert (status, written, states) == (1, list(range(1, 8)), [7])
+    assert running.ended == ["failed DataError"]
+    assert "not a Singer message" in running.err
+    assert "person@" not in running.err
+
+
+@pytest.mark.rule("R10")
+def test_a_batch_file_that_is_not_there_is_told_in_words(tmp_path):
+    batch = {
+        "type": "BATCH",
+        "stream": "s",
+        "encoding": {"format": "jsonl"},
+        "manifest": ["file:///not-there"],
+    }
+    running = Running(tmp_path)
+
+    status, _, states = running.end(f"{json.dumps(SCHEMA)}\n{messages(1, 2)}{json.dumps(batch)}\n")
+
+    assert (status, states) == (1, [2])
+    assert "BATCH" in running.err
+    assert "Traceback" not in running.err
+
+
+@pytest.mark.rule("R3")
+def test_a_batch_that_fails_after_such_a_line_moves_no_state(tmp_path):
+    running = Running(tmp_path, refuse=True)
+
+    status, written, states = running.end(json.dumps(SCHEMA) + "\n" + messages(1, 3) + "hello\n")
+
+    assert (status, written, states, running.ended) == (1, [], [], ["failed ConfigurationError"])
+
+
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_in_the_middle_of_a_batch_loses_nothing(tmp_path, sent):
     running = Running(tmp_path, seconds=0.5)
@@ -155,19 +197,6 @@ def test_the_end_of_a_run_is_reported_once(tmp_path, config, ended):
     running.end(json.dumps(SCHEMA) + "\n" + messages(1, 7))
 
     assert running.ended == [ended]
-
-
-@pytest.mark.parametrize(
-    "line", ["a person@example.com that no tap wrote", '{"type": "RECORD", "person@example.com']
-)
-def test_a_line_that_is_no_message_is_an_error_that_does_not_show_it(tmp_path, line):
-    running = Running(tmp_path)
-
-    status, written, states = running.end(json.dumps(SCHEMA) + "\n" + messages(1, 6) + line + "\n")
-
-    assert (status, written, states) == (1, [1, 2, 3, 4, 5], [])
-    assert "is not a Singer message" in running.err
-    assert "person@" not in running.err
 
 
 def test_an_error_is_one_readable_line_and_no_state(tmp_path):
