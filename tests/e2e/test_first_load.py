@@ -181,6 +181,7 @@ def test_old_opt_outs_reach_both_sides_and_keep_people_out_who_come_later(compan
     assert "flagged" not in [entry.action for entry in company.decisions(company.newest_run())]
     failures = company.sync_audit("failures", "--format", "csv")
     assert [failures.count(target) for target in ("target-mailchimp", "target-epicor-contacts")] == [1, 1]
+    assert "line 5" not in company.sync_audit("quality", "--format", "csv")  # no customer has that address
 
     # The first load subscribes none of them, nor a row that gets such an address later, which is flagged.
     company.load(company.read())
