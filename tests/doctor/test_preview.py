@@ -11,6 +11,7 @@ from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.plans.plans import list_plans
 from kinetic_mailchimp.audit.plans.previews import ABSENT, Preview, panels, read_previews
 from kinetic_mailchimp.audit.privacy.erasure import erase
+from kinetic_mailchimp.audit.reading.runs import latest_runs
 from kinetic_mailchimp.mailchimp import subscriber_hash
 from stage import Stage
 from user_project import Project
@@ -44,6 +45,7 @@ def previewed(project: Project, *options: str) -> str:
 def kept(project: Project) -> Preview:
     with AuditTrail.open(project.variables["AUDIT_DATABASE_URL"]) as trail:
         assert list_plans(trail) == []
+        assert {run.status for run in latest_runs(trail)} == {"succeeded"}
         return read_previews(trail)[0]
 
 

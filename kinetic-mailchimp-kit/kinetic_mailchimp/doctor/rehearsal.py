@@ -131,6 +131,7 @@ class Route:
         lines = [
             {**start, "key_properties": first.key_properties},
             *({"type": "RECORD", "stream": one.stream, "record": one.record} for one in taken),
+            {"type": "STATE", "value": {}},  # or the input would seem to have broken off
         ]
         with redirect_stdout(io.StringIO()):
             run = target.preview(io.StringIO("".join(f"{to_json(line)}\n" for line in lines)))
