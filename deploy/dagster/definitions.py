@@ -154,14 +154,17 @@ def make_schedules() -> Iterator[dg.ScheduleDefinition]:
         for job, cron in tenant.schedules.items():
             times[job, cron, tenant.timezone].append(tenant)
     for (job, cron, timezone), tenants in times.items():
-        yield dg.ScheduleDefinition(
-            name=named(job, "at", *cron.split(), timezone),
-            job_name=named(job),
-            cron_schedule=cron,
-            execution_timezone=timezone,
-            execution_fn=functools.partial(due, job, tenants),
-            default_status=dg.DefaultScheduleStatus.RUNNING,
-        )
+        try:
+            yield dg.ScheduleDefinition(
+                name=named(job, "at", *cron.split(), timezone),
+                job_name=named(job),
+                cron_schedule=cron,
+                execution_timezone=timezone,
+                execution_fn=functools.partial(due, job, tenants),
+                default_status=dg.DefaultScheduleStatus.RUNNING,
+            )
+        except dg.DagsterInvalidDefinitionError as error:
+            raise TenantsError(f"{FILE}: tenant `{tenants[0].id}`: schedules.{job}: {error}") from error
 
 
 def has_events(tenant: Tenant) -> bool:

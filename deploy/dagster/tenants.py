@@ -27,10 +27,10 @@ class Tenant(BaseModel, frozen=True, extra="forbid", coerce_numbers_to_str=True)
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
     epicor: str = Field(min_length=1)
     mailchimp: str = Field(min_length=1)
-    receiver_url: str = ""
+    receiver_url: str = Field("", pattern=r"^(https?://\S+)?$")
     timezone: str = "UTC"
     schedules: dict[str, str] = {}
-    fresh_hours: dict[str, float] = {}
+    fresh_hours: dict[str, Annotated[float, Field(ge=0.1)]] = {}
     environment: dict[str, str | _Reference] = {}
 
     def variables(self, runs: dict[str, int]) -> dict[str, str]:

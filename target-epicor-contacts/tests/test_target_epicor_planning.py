@@ -228,6 +228,17 @@ def test_clearing_can_be_turned_off(update: Update) -> None:
 
 
 @pytest.mark.rule("R1")
+@pytest.mark.parametrize("fields", [{"NoContact": False}, {"merges": {"OUT": "no"}}])
+def test_no_field_of_a_profile_takes_an_opt_out_back(update: Update, fields: dict[str, Any]) -> None:
+    world = World(row(), row(CUSTOMER), merge_fields={"NoContact": "OUT"}, write_customer_columns=True)
+    world.apply(update(PAT, "unsubscribed"))
+    [event] = world.apply(update(PAT, FirstName="Eda", **fields))
+    assert world.values("NoContact") == [True, True]
+    assert event.withheld == {"NoContact": "flag_is_consent"}
+    assert world.writes == {"A/CustCnt/1//1": {"FirstName": "Eda", "Name": "Eda"}}
+
+
+@pytest.mark.rule("R1")
 @pytest.mark.rule("R2")
 def test_a_row_shared_by_two_people_is_flagged_by_each_and_cleared_by_neither(update: Update) -> None:
     world = World(row(EMailAddress=f"{PAT}; sam@example.com"))

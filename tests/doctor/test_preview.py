@@ -11,6 +11,7 @@ from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.plans.plans import list_plans
 from kinetic_mailchimp.audit.plans.previews import ABSENT, Preview, panels, read_previews
 from kinetic_mailchimp.audit.privacy.erasure import erase
+from kinetic_mailchimp.audit.reading.runs import latest_runs
 from kinetic_mailchimp.mailchimp import subscriber_hash
 from stage import Stage
 from user_project import Project
@@ -44,6 +45,7 @@ def previewed(project: Project, *options: str) -> str:
 def kept(project: Project) -> Preview:
     with AuditTrail.open(project.variables["AUDIT_DATABASE_URL"]) as trail:
         assert list_plans(trail) == []
+        assert {run.status for run in latest_runs(trail)} == {"succeeded"}
         return read_previews(trail)[0]
 
 
@@ -108,6 +110,22 @@ def test_a_refused_record_says_why(own: Project) -> None:
     *_, written = panels(kept(own).records[0])
     assert written.note.startswith("skipped: ")
     assert written.rows == {}
+
+
+@pytest.mark.rule("R10")
+def test_a_record_that_cannot_be_mapped_is_named_and_costs_no_other(own: Project) -> None:
+    good = {"Company": "EPIC06", "CustNum": 2, "Name": "B", "EMailAddress": "b@example.com"}
+    bad = {"Company": "EPIC06", "CustNum": 1, "EMailAddress": "a@example.com"}
+    record = own.folder / "record.json"
+    record.write_text(json.dumps([bad, good]), encoding="utf-8")
+    previewed(own, "--record", str(record))
+    (source, mapped, written), (*_, after) = map(panels, kept(own).records)
+    assert source.rows["CustNum"] == "1"
+    assert mapped.note.startswith("A run ends here. The mapping of stream customers cannot read a record: ")
+    assert (written.note, after.rows["merge_fields.COMPANY"]) == ("Gets nothing.", "nothing → B")
+    record.write_text(json.dumps(bad), encoding="utf-8")
+    ended = own.run("sync-audit", "preview", "--record", str(record))
+    assert (ended.returncode, "cannot read a record: " in ended.stderr) == (3, True)
 
 
 @pytest.mark.parametrize(

@@ -52,11 +52,11 @@ class Company:
         }
         self.runner = Runner(variables, time.time)
 
-    def command(self, pipeline: Pipeline) -> str:
+    def command(self, pipeline: Pipeline, **settings: Any) -> str:
         """The command line of the target of a pipeline."""
         name = pipeline.target.name
         file = self.folder / f"{name}.json"
-        file.write_text(json.dumps(settings_of(name, self.runner.variables)))
+        file.write_text(json.dumps({**settings_of(name, self.runner.variables), **settings}))
         return f"{PROGRAMS / name} --config {file}"
 
     def flags(self, address: str) -> list[bool]:
@@ -165,6 +165,14 @@ def test_old_opt_outs_reach_both_sides_and_keep_people_out_who_come_later(compan
     assert "Nothing was handed on" in told
     assert not any(company.flags(known))
 
+    company.sync_audit(
+        "import-suppressions", str(file), "--epicor", company.command(REVERSE, dry_run=True), status=1
+    )
+    with AuditTrail.open(company.url) as trail:
+        [dry] = latest_runs(trail)
+    assert (dry.dry_run, dry.status) == (True, "succeeded")  # nothing says that the input broke off
+    assert not any(company.flags(known))
+
     epicor = ("--epicor", company.command(REVERSE))
     for into in (("--mailchimp", company.command(FORWARD), *epicor), epicor):
         company.sync_audit("import-suppressions", str(file), *into, status=1)
@@ -173,6 +181,7 @@ def test_old_opt_outs_reach_both_sides_and_keep_people_out_who_come_later(compan
     assert "flagged" not in [entry.action for entry in company.decisions(company.newest_run())]
     failures = company.sync_audit("failures", "--format", "csv")
     assert [failures.count(target) for target in ("target-mailchimp", "target-epicor-contacts")] == [1, 1]
+    assert "line 5" not in company.sync_audit("quality", "--format", "csv")  # no customer has that address
 
     # The first load subscribes none of them, nor a row that gets such an address later, which is flagged.
     company.load(company.read())

@@ -129,6 +129,8 @@ def test_a_secret_that_is_not_there_is_named_with_its_tenant(value, said):
         ({"id": False}, "id: Input should be a valid string"),
         ({"schedules": "hourly"}, "schedules: Input should be a valid dictionary"),
         ({"fresh_hours": {"forward": "often"}}, "fresh_hours.forward: Input should be a valid number"),
+        ({"fresh_hours": {"forward": -1}}, "fresh_hours.forward: Input should be greater"),
+        ({"receiver_url": "receiver:8080"}, "receiver_url: String should match pattern"),
         ({"environment": {"PORT": ["a", "list"]}}, "environment.PORT"),
         ({"environment": {"KEY": {"varible": "s3cr3t"}}}, "varible"),
         ({"environment": {"KEY": {"variable": "s3cr3t", "file": "s3cr3t"}}}, "environment.KEY"),

@@ -150,13 +150,15 @@ class MappedRecord:
     Attributes:
         stream: The stream that it goes on.
         schema: Of that stream.
-        record: None where the mapping leaves it out.
+        record: None where the mapping leaves it out, or cannot read it.
+        problem: The reason why it cannot be read; empty otherwise.
     """
 
     stream: str
     schema: Mapping[str, Any]
     key_properties: Sequence[str]
     record: Mapping[str, Any] | None
+    problem: str = ""
 
 
 def map_record(mapping: Mapping[str, Any], stream: str, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,7 +193,7 @@ def apply_mapping(mapping: Mapping[str, Any], stream: str, record: Mapping[str, 
         mapped = first.transform(dict(record))
     except Exception as error:
         raise ConfigurationError(
-            f"The mapping of stream {stream} cannot read a record: {error}.",
+            f"The mapping of stream {stream} cannot read a record: {str(error).rstrip('.')}.",
             advice="Select the column under `select` of the tap, or write `_.get('Column')` in the mapping.",
         ) from error
     return MappedRecord(

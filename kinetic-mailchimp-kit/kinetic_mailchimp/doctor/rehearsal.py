@@ -85,9 +85,9 @@ class Route:
             version: The name of this version of the mapping.
 
         Raises:
-            ConnectorError: The mapping cannot read a record, or the target cannot decide.
+            ConnectorError: The mapping can read no record, or the target cannot decide.
         """
-        mapped = [apply_mapping(self.mapping, self.stream, record) for record in records]
+        mapped = self._map(records)
         decided = self._decide(mapped, trail)
         times = Counter(map(_key_of, mapped))
         return [
@@ -96,10 +96,25 @@ class Route:
                 self.target,
                 one.stream,
                 one.record,
+                problem=one.problem,
                 **_taken(decided, one, is_alone=times[_key_of(one)] == 1),
             )
             for one in mapped
         ]
+
+    def _map(self, records: Sequence[Record]) -> list[MappedRecord]:
+        """The records as mapped; one that cannot be read costs no other."""
+        mapped: list[MappedRecord] = []
+        errors: list[ConfigurationError] = []
+        for record in records:
+            try:
+                mapped.append(apply_mapping(self.mapping, self.stream, record))
+            except ConfigurationError as error:
+                errors.append(error)
+                mapped.append(MappedRecord(self.stream, {}, (), None, f"A run ends here. {error}"))
+        if errors and len(errors) == len(records):
+            raise errors[0]
+        return mapped
 
     def _decide(self, mapped: Sequence[MappedRecord], trail: AuditTrail) -> list[EntryView]:
         taken = [one for one in mapped if one.record is not None]
@@ -116,6 +131,7 @@ class Route:
         lines = [
             {**start, "key_properties": first.key_properties},
             *({"type": "RECORD", "stream": one.stream, "record": one.record} for one in taken),
+            {"type": "STATE", "value": {}},  # or the input would seem to have broken off
         ]
         with redirect_stdout(io.StringIO()):
             run = target.preview(io.StringIO("".join(f"{to_json(line)}\n" for line in lines)))

@@ -164,6 +164,15 @@ def test_no_correction_says_who_agreed_or_makes_nonsense(
     assert told in str(caught.value)
 
 
+@pytest.mark.rule("R1")
+def test_an_opt_in_is_not_made_the_word_of_another_person(trail: AuditTrail, decision: Make) -> None:
+    record = {"email": "ada@example,com", "contact_status": "subscribed", "FirstName": "Ada"}
+    decide(trail, decision(1, Action.QUARANTINED, consent="subscribed", dead_letter=record))
+    with pytest.raises(ConfigurationError, match=r"These can: FirstName\."):
+        correct_at(trail, LETTER, email="bob@example.com")
+    assert correct_at(trail, LETTER, FirstName="Eda") == 2
+
+
 def test_what_a_replay_took_meanwhile_is_not_corrected(filled: AuditTrail) -> None:
     found = read_letter(filled, LETTER)
     replay_to(filled, io.StringIO())

@@ -17,13 +17,14 @@ from target_epicor_contacts.epicor.entities import EMAIL
 from target_epicor_contacts.epicor.row_write import NotStoredError
 from target_epicor_contacts.rules.event_plan import EventPlan, PlannedChange
 from target_epicor_contacts.rules.policy import Rules
-from target_epicor_contacts.rules.row_owner import CUSTOMER_COLUMNS, SHARED_ADDRESS
+from target_epicor_contacts.rules.row_owner import CUSTOMER_COLUMNS, FLAG_IS_CONSENT, SHARED_ADDRESS
 from target_epicor_contacts.settings import Unmatched
 
 RUN_ABORTED = "run_aborted"
 _WITHHELD = {
     SHARED_ADDRESS: "Written to no row, because several people share the address",
     CUSTOMER_COLUMNS: "Only customers have the address, and `write_customer_columns` is off",
+    FLAG_IS_CONSENT: "Not cleared, because only a `contact_status` clears the flag",
 }
 FOUND_WRITTEN = "No usable answer came; a look found it written."
 

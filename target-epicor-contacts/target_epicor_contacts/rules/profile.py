@@ -22,7 +22,7 @@ from target_epicor_contacts.epicor.columns import CHANGE_TIMESTAMPS, NAME, OF_CO
 from target_epicor_contacts.epicor.entities import CONTACT
 from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.matching import MatchKind
-from target_epicor_contacts.rules.row_owner import RowsToWrite, rows_to_write
+from target_epicor_contacts.rules.row_owner import FLAG_IS_CONSENT, RowsToWrite, rows_to_write
 from target_epicor_contacts.rules.three_way_merge import merge_field
 from target_epicor_contacts.rules.working_copy import WorkingCopy
 from target_epicor_contacts.state.person_state import FieldSeen
@@ -76,6 +76,12 @@ def apply_profile(working: WorkingCopy, event: EventPlan, matches: Mapping[str, 
         except InvalidValueError as error:
             event.error = event.error or error
     rows = rows_to_write(working, matches)
+    flag, rules = working.rules.flag_column, working.rules
+    if flag in wanted and rules.flag_value not in wanted[flag].values():
+        # No field of a profile takes an opt-out back: that takes a status, and its rules.
+        del wanted[flag]
+        if any(map(working.is_flagged, rows.all)):
+            event.withheld[flag] = FLAG_IS_CONSENT
     fields: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
     for column, values in wanted.items() if rows.all else ():
         fields[_field_of(working, column)][column] = values

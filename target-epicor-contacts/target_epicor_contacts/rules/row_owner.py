@@ -13,6 +13,7 @@ from target_epicor_contacts.rules.working_copy import WorkingCopy
 
 SHARED_ADDRESS = "shared_address"
 CUSTOMER_COLUMNS = "customer_columns"
+FLAG_IS_CONSENT = "flag_is_consent"
 
 
 @dataclass(frozen=True)

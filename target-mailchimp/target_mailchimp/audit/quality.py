@@ -106,7 +106,9 @@ class Quality:
     def _of_row(
         self, row: InvalidRecord | MemberRecord, kind: Flaw | None, address: str
     ) -> Iterator[RowVerdict]:
-        if row.source and row.stream not in self._update_only:
+        # A person's own word, such as a line of an imported list, is of no customer.
+        is_of_customer = row.raw.get("source_consent") != "person"
+        if row.source and is_of_customer and row.stream not in self._update_only:
             yield RowVerdict(row.source, kind, address, rep_in(row.raw))
 
     def _mailed_rows(self, state: MemberState) -> tuple[str, ...]:

@@ -50,8 +50,11 @@ class LetterRecord:
         """Tell whether a property may be corrected: an address, or a field.
 
         What says who agreed to what, which row it comes from and when it happened cannot be rewritten.
+        With another address, an opt-in would be the word of a person who never gave it.
         """
-        return name in ADDRESSES or name in _OBJECTS or name[:1].isupper()
+        if name in ADDRESSES:
+            return not self.letter.consent or self.letter.is_opt_out
+        return name in _OBJECTS or name[:1].isupper()
 
 
 def read_letter(trail: AuditTrail, place: Place) -> LetterRecord:

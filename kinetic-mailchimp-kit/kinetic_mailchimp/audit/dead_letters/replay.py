@@ -124,6 +124,7 @@ def send_records(command: str, stream: str, records: Sequence[Mapping[str, Any]]
     schema = {"type": "object", "properties": properties}
     lines = [{"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": ["event_id"]}]
     lines += [{"type": "RECORD", "stream": stream, "record": record} for record in records]
+    lines.append({"type": "STATE", "value": {}})  # says that they are whole
     return _run(command, "".join(f"{to_json(line)}\n" for line in lines))
 
 

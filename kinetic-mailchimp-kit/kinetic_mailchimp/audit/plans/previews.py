@@ -28,9 +28,10 @@ class Outcome(msgspec.Struct, frozen=True):
         version: The name of its file.
         target: The plugin that it goes to.
         stream: The stream of the mapped record.
-        mapped: The record; None where the mapping leaves it out.
+        mapped: The record; None where the mapping leaves it out, or cannot read it.
         decided: What the target would do and why, in words; a sentence for each audience that it goes to.
         writes: The rows that it would write, each with its fields: name → before and after.
+        problem: The reason why the mapping cannot read the record; empty otherwise.
     """
 
     version: str
@@ -39,6 +40,7 @@ class Outcome(msgspec.Struct, frozen=True):
     mapped: Mapping[str, Any] | None = None
     decided: Sequence[str] = ()
     writes: Sequence[tuple[str, Mapping[str, tuple[Any, Any]]]] = ()
+    problem: str = ""
 
     def mapped_cells(self) -> dict[str, str]:
         """The fields of the mapped record that say something: null leaves a field as it is."""
@@ -103,7 +105,7 @@ def panels(record: PreviewedRecord) -> Iterator[Panel]:
     for outcome, mapped_rows, written_rows in zip(record.outcomes, mapped, written, strict=True):
         prefix = f"{outcome.version}: " if len(record.outcomes) > 1 else ""
         alike = "" if mapped_rows or len(record.outcomes) == 1 else "No difference."
-        note = "Left out by the mapping." if outcome.mapped is None else alike
+        note = outcome.problem or ("Left out by the mapping." if outcome.mapped is None else alike)
         yield Panel(f"{prefix}mapped to {outcome.stream}", mapped_rows, note)
         yield Panel(f"{prefix}{outcome.target}", written_rows, "\n".join(outcome.decided) or "Gets nothing.")
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.storage.schema import decisions, run_counts, runs
-from kinetic_mailchimp.audit.trail.administration import PLUGIN
+from kinetic_mailchimp.audit.trail.administration import CORRECT, PLUGIN, PREVIEW
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.direction import Direction
 
@@ -95,7 +95,12 @@ def _count_by_stream(connection: sa.Connection, run_id: int) -> dict[str, dict[s
 
 
 def list_runs(
-    connection: sa.Connection, *, limit: int, plugin: str | None = None, before: int | None = None
+    connection: sa.Connection,
+    *,
+    limit: int,
+    plugin: str | None = None,
+    before: int | None = None,
+    by_hand: bool = True,
 ) -> list[RunView]:
     """Runs of every plugin or of one, newest first.
 
@@ -104,12 +109,15 @@ def list_runs(
         limit: The most to return.
         plugin: Only those of one plugin.
         before: Only those older than the run with this number.
+        by_hand: Whether previews and corrections are among them, which say nothing of a pipeline.
     """
     names = ("id",) if plugin is None else ("started_at", "id")  # as the index has the runs of a plugin
     order = [runs.c[name] for name in names]
     query = sa.select(*_COLUMNS).limit(limit)
     if plugin is not None:
         query = query.where(runs.c.plugin == plugin)
+    if not by_hand:
+        query = query.where(runs.c.pipeline.not_in([PREVIEW, CORRECT]))
     if before is not None:
         last = runs.alias("last")
         of_last = sa.select(*(last.c[name] for name in names)).where(last.c.id == before)

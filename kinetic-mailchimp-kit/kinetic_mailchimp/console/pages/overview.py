@@ -69,7 +69,7 @@ def build_overview(trail: AuditTrail, span: Span, now: datetime) -> Overview:
                 PluginOverview(
                     plugin,
                     str(direction or plugin),
-                    list_runs(connection, plugin=plugin, limit=LAST_RUNS),
+                    list_runs(connection, plugin=plugin, limit=LAST_RUNS, by_hand=False),
                     plots.get(plugin, []),
                 )
                 for plugin, direction in directions.items()

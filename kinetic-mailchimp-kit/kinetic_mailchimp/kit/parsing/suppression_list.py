@@ -17,22 +17,34 @@ _EMAIL: Final = re.compile(
     r"(subscriber|contact|customer)?e?mail(addr(ess)?|id)?|address|subscriber|recipient"
 )
 _WHEN: Final = r"(on|at|time|date|timestamp|datetime)"
+_OUT: Final = (
+    r"(unsub(scribed?|scription)?|opt(ed)?out|suppress(ed|ion)|bounced?|clean(ed)?|complaint"
+    r"|bl(ock|ack)listed)"
+)
 _TIMES: Final = tuple(
     re.compile(form)
     for form in (
-        rf"(email)?(unsub(scribed?|scription)?|optout|optedout|suppress(ed|ion)|bounced?|complaint){_WHEN}+",
+        rf"(email|confirmed)*{_OUT}{_WHEN}+|(date|time)(of)?{_OUT}",
         rf"ts|{_WHEN}+",
-        rf"(created|added|updated)({_WHEN}+)?",
+        rf"(last)?(updated?|modified|changed?)({_WHEN}+)?",
+        rf"(created|added)({_WHEN}+)?",
     )
 )
 """Names of columns of times, the surest first: contacts were often made long before they opted out."""
-_REASON: Final = re.compile(r"(unsub(scribed?)?|optout|suppression)?(reason|type|source|category)|status")
+_OPTED_IN: Final = re.compile(rf"(opt(ed)?in|confirm(ed)?|subscribed){_WHEN}+")
+_REASONS: Final = tuple(
+    re.compile(rf"(confirmed)?(unsub(scribed?)?|optout|suppression)?({name})|status")
+    for name in ("reason", "type|source|category")
+)
 _CONSENT: Final = (
     (
-        re.compile(r"(e?mail|member|subscriber|subscription|marketing|newsletter)*(status|consent)"),
-        frozenset({"subscribed", "active", "confirmed", "optedin", "optin"}),
+        re.compile(r"(e?mail|member|subscriber|subscription|marketing|permission)*(status|consent)"),
+        frozenset({"subscribed", "active", "confirmed", "optedin", "optin", "express", "implied"}),
     ),
-    (re.compile(r"(has)?(unsubscribed|optedout)(from|of).*|emailoptout"), frozenset({"false", "no", "0"})),
+    (
+        re.compile(rf"(is|has|e?mail)*{_OUT}((from|of).*)?"),
+        frozenset({"false", "no", "0"}),
+    ),
 )
 """Names of columns, and values in them by which a person has not opted out."""
 _END: Final = "\x02"
@@ -126,6 +138,8 @@ def read_suppressions(content: bytes) -> SuppressionList:
     has_head = not any("@" in cell for cell in head)
     if has_head:
         _check_consent(head, rows[1:])
+    # Some lists have a kind of opt-out each, which only the name of the column of times tells.
+    kind = "bounced" if places[1] is not None and re.search("clean|bounce", _word(head[places[1]])) else ""
     found: dict[str, Suppression] = {}
     problems: list[Suppression] = []
     repeated = 0
@@ -136,15 +150,22 @@ def read_suppressions(content: bytes) -> SuppressionList:
         except InvalidEmailError as error:
             problems.append(Suppression(line, address, problem=error.reason))
             continue
-        repeated += key in found
-        # The first one stays: which of several is the latest, not every tool says.
-        at = _time(time)
-        found.setdefault(key, Suppression(line, address, at, reason, is_time_unread=bool(time) and not at))
+        at, former = _time(time), found.get(key)
+        repeated += former is not None
+        if former is None or (at and former.at and at > former.at):
+            is_unread = bool(time) and not at
+            found[key] = Suppression(line, address, at, reason or kind, is_time_unread=is_unread)
     names = tuple(head[at] if at is not None and has_head else "" for at in places)
     return SuppressionList((names[0], names[1], names[2]), [*found.values(), *problems], repeated)
 
 
 def _check_consent(head: Sequence[str], rows: Iterable[tuple[int, Sequence[str]]]) -> None:
+    words = [_word(name) for name in head]
+    opted_in = [name for name, word in zip(head, words, strict=True) if _OPTED_IN.fullmatch(word)]
+    if opted_in and _named(words, range(len(words)), (_TIMES[0], *_REASONS)) is None:
+        raise UnreadableListError(
+            f"its column {opted_in[0]!r} tells when people opted in, and none when they opted out"
+        )
     columns = [
         (at, name, subscribed)
         for at, name in enumerate(head)
@@ -194,8 +215,13 @@ def _places(head: Sequence[str], sample: Sequence[Sequence[str]]) -> tuple[int, 
         raise UnreadableListError(f"none of its columns holds addresses: {', '.join(head)[:200]}")
     address = max(holding, key=counts.__getitem__)
     rest = [at for at in range(len(names)) if at != address]
-    time = next((at for form in _TIMES for at in rest if form.fullmatch(names[at])), None)
-    return address, time, next((at for at in rest if at != time and _REASON.fullmatch(names[at])), None)
+    time = _named(names, rest, _TIMES)
+    return address, time, _named(names, [at for at in rest if at != time], _REASONS)
+
+
+def _named(names: Sequence[str], places: Sequence[int], forms: Iterable[re.Pattern[str]]) -> int | None:
+    """The place of the name that has the surest of some forms; None where none has one."""
+    return next((at for form in forms for at in places if form.fullmatch(names[at])), None)
 
 
 def _column(rows: Iterable[Sequence[str]], at: int) -> list[str]:

@@ -52,6 +52,20 @@ def test_a_preview_is_shown_and_only_the_newest_are_kept(sqlite_trail: AuditTrai
     assert pages.post("/previews", {"form_token": pages.form_token, "stream": "customers"}).status_code == 404
 
 
+def test_a_preview_and_a_correction_are_not_the_last_run_of_a_pipeline(
+    sqlite_trail: AuditTrail, logged_in: Open, record_run: Callable[..., int]
+) -> None:
+    real = record_run(sqlite_trail, "target-mailchimp", [])
+    by_hand = [
+        record_run(sqlite_trail, "target-mailchimp", [], pipeline=pipeline)
+        for pipeline in ("preview", "correct")
+    ]
+    pages = logged_in(sqlite_trail)
+    overview, runs = pages.get("/").text, pages.get("/runs").text
+    assert [f'/runs/{number}"' in overview for number in (real, *by_hand)] == [True, False, False]
+    assert all(f'/runs/{number}"' in runs for number in (real, *by_hand))
+
+
 def test_a_pasted_record_goes_to_the_command_and_nothing_else(
     sqlite_trail: AuditTrail, logged_in: Open, tmp_path: Path
 ) -> None:

@@ -80,6 +80,10 @@ def test_a_list_without_names_is_read_and_rows_that_name_nobody_keep_their_line(
         (b"email,Email Marketing Consent\na@example.com,SUBSCRIBED\n", "have not opted out"),
         (b"Unsubscribed from all email,Email\nfalse,a@example.com\n", "have not opted out"),
         (b"Email,HasOptedOutOfEmail\na@example.com,1\nb@example.com,0\n", "line 3 has '0'"),
+        (b"Email,Email permission status\na@example.com,Implied\n", "have not opted out"),
+        (b"EMAIL;EMAIL_BLOCKLISTED\na@example.com;Yes\nb@example.com;No\n", "line 3 has 'No'"),
+        (b"Email,Is Unsubscribed\na@example.com,0\n", "have not opted out"),
+        (b"Email Address,OPTIN_TIME,LAST_CHANGED\na@example.com,2018-01-01,\n", "'OPTIN_TIME' tells when"),
         (b"PK\x03\x04\x14\x00", "it is a workbook"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "it is a workbook"),
     ],
@@ -87,6 +91,13 @@ def test_a_list_without_names_is_read_and_rows_that_name_nobody_keep_their_line(
 def test_what_is_no_list_is_refused_with_the_reason(content: bytes, why: str) -> None:
     with pytest.raises(UnreadableListError, match=why):
         read_suppressions(content)
+
+
+@pytest.mark.rule("R2")
+def test_of_several_rows_of_a_person_the_latest_opt_out_stays() -> None:
+    text = b"email,date\nann@example.com,2020-01-01\nANN@example.com,2024-05-01\nann@example.com,2022-01-01\n"
+    found = read_suppressions(text)
+    assert ([(row.line, row.at and row.at.year) for row in found.rows], found.repeated) == ([(3, 2024)], 2)
 
 
 def test_a_complaint_is_told_from_an_unsubscribe() -> None:
@@ -105,6 +116,15 @@ def test_a_complaint_is_told_from_an_unsubscribe() -> None:
             "2024-05-01",
             "USER_SUPPRESSED",
         ),
+        (
+            "Email address,Confirmed Opt-Out Source,Confirmed Opt-Out Reason\nX,Contact,Too many\n",
+            None,
+            "Too many",
+        ),
+        ("Email,Confirmed Opt-Out Date,Created At\nX,2024-05-01 10:00:00,2015-01-01\n", "2024-05-01", ""),
+        ("Email Address,Date Unsubscribed\nX,2024-05-01\n", "2024-05-01", ""),
+        ("Email,ADDED_TIME,MODIFIED_TIME\nX,2018-01-01,2024-05-01\n", "2024-05-01", ""),
+        ("Email Address,OPTIN_TIME,CLEAN_TIME\nX,2018-01-01,2024-05-01 10:00:00\n", "2024-05-01", "bounced"),
         ("sep=;\nE-Mail-Adresse;Adresse;ts\nX;Ring 1;01.05.2024\n", "2024-05-01", ""),
         ("Address,E-Mail-Adresse\nRing 1,X\n", None, ""),
         ("Email,Portal Unsubscribe,Portal Bounce\nX,FALSE,TRUE\n", None, ""),
