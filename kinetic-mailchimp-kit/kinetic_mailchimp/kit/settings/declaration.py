@@ -33,24 +33,15 @@ _TYPES: Mapping[type, str] = {str: "string", bool: "boolean", int: "integer", fl
 
 @dataclass(frozen=True)
 class Declaration:
-    """A setting, apart from its name, type and default.
-
-    Attributes:
-        description: One or two sentences, in Markdown.
-        secret: Whether its value must never be shown.
-        schema: JSON schema in place of the one that follows from the type, or constraints beside it.
-        parse: Turns the value of a configuration into that of the attribute, where the type does not say it.
-        variables: Further environment variables of its option on a command line, the first one that is set.
-        metavar: Placeholder of the value in the help of a command line.
-    """
+    """The arguments of `setting`, apart from the default."""
 
     title: str
     description: str
-    secret: bool = False
-    schema: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    parse: Callable[[Any], Any] | None = None
-    variables: Sequence[str] = ()
-    metavar: str = ""
+    secret: bool
+    schema: Mapping[str, Any]
+    parse: Callable[[Any], Any] | None
+    variables: Sequence[str]
+    metavar: str
 
 
 @dataclass(frozen=True)

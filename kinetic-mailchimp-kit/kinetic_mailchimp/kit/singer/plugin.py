@@ -52,7 +52,7 @@ def without_sdk_words(record: logging.LogRecord) -> bool:
     return record.msg not in _OF_THE_SDK
 
 
-def run_plugin(plugin: type[SecretSettings]) -> None:
+def run_plugin(plugin: type[ConnectorPlugin]) -> None:
     """Run a plugin's command line: the body of its console script.
 
     A ConnectorError, such as one about settings, ends it with one readable line on stderr and exit status 1;
@@ -134,10 +134,11 @@ def set_by_signal(stop: threading.Event) -> None:
     threading.Thread(target=stop.set, daemon=True).start()
 
 
-class SecretSettings(PluginBase):
+class ConnectorPlugin(PluginBase):
     """A plugin whose settings may be written as `enc:…` or as text, and whose secrets never show in a log.
 
-    It is a `CheckedPlugin` of the doctor.
+    The doctor runs its checks, each in a thread of its own, and compares its fields and audiences with those
+    of the others where every check is good.
     """
 
     selected_streams: frozenset[str] | None = None
@@ -231,7 +232,7 @@ class CheckedStream(Stream):
         self.logger.addFilter(without_sdk_words)
 
 
-class CheckedTap(SecretSettings, Tap):
+class CheckedTap(ConnectorPlugin, Tap):
     """A tap whose `--test` runs its checks."""
 
     def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 (passed on as they are)
