@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +59,10 @@ def person(ctx: click.Context, email: str) -> None:
         markup=False,
     )
     if last_consent:
-        recorded_at, run_id, seq = astuple(last_consent.key)
+        key = last_consent.key
         console.print(
-            f"Last known consent: {last_consent.consent} ({format_time(recorded_at)};"
-            f" {last_consent.action}, run {run_id} entry {seq})",
+            f"Last known consent: {last_consent.consent} ({format_time(key.recorded_at)};"
+            f" {last_consent.action}, run {key.run_id} entry {key.seq})",
             markup=False,
         )
     for line in audiences.lines() if audiences else ():

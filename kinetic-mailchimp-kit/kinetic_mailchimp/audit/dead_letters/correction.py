@@ -67,7 +67,7 @@ def read_letter(trail: AuditTrail, place: Place) -> LetterRecord:
         .where(at_entry(decisions, place.run_id, place.seq))
     )
     with trail.database.reading() as connection:
-        entry = {str(name): value for name, value in connection.execute(query).mappings().one().items()}
+        entry = connection.execute(query).one()._asdict()
     return LetterRecord(letter, entry, json.loads(trail.encryption.decrypt(entry["dead_letter"])))
 
 

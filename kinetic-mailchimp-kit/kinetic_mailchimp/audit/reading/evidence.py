@@ -111,7 +111,7 @@ def gather(trail: AuditTrail, person: bytes) -> Evidence:
     )
     newest = sa.select(journal.c.position, journal.c.digest).order_by(journal.c.position.desc()).limit(1)
     with trail.database.reading() as connection:
-        rows = [dict(row) for row in connection.execute(query).mappings()]
+        rows = [row._asdict() for row in connection.execute(query)]
         head = connection.execute(newest).one_or_none()
         told = [(row, said) for row in rows if (said := _statement(trail, row)) or row[_TELLS]]
         before = _digests_before(connection, [row for row, _ in told])
@@ -120,7 +120,7 @@ def gather(trail: AuditTrail, person: bytes) -> Evidence:
     return Evidence(person.hex(), anchor, proofs)
 
 
-def _statement(trail: AuditTrail, row: Mapping[Any, Any]) -> Mapping[str, Any] | None:
+def _statement(trail: AuditTrail, row: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The vendor's words in a decision; empty ones where the key to read them is missing."""
     if row["payload"] is None or row["part_of"] is not None:
         return None
@@ -132,7 +132,7 @@ def _statement(trail: AuditTrail, row: Mapping[Any, Any]) -> Mapping[str, Any] |
     return statement
 
 
-def _proof(row: dict[Any, Any], previous: bytes | None, statement: Mapping[str, Any] | None) -> Proof:
+def _proof(row: dict[str, Any], previous: bytes | None, statement: Mapping[str, Any] | None) -> Proof:
     public = [_hex(row[name]) for name in PUBLIC_COLUMNS]
     private = [row[_STORED if name == "dead_letter" else name] for name in PRIVATE_COLUMNS]
     view = {name: value for name, value in row.items() if name in EntryView.__dataclass_fields__}
@@ -141,7 +141,7 @@ def _proof(row: dict[Any, Any], previous: bytes | None, statement: Mapping[str, 
 
 
 def _digests_before(
-    connection: sa.Connection, rows: Sequence[Mapping[Any, Any]]
+    connection: sa.Connection, rows: Sequence[Mapping[str, Any]]
 ) -> dict[tuple[int, int], bytes]:
     """The digests before entries, by run and number; where a pruning took that entry, as it noted it."""
     found = {(row["run_id"], row["seq"]): _previous(connection, row) for row in rows}
@@ -155,11 +155,11 @@ def _digests_before(
     return {key: digest for key, digest in found.items() if digest is not None}
 
 
-def _previous(connection: sa.Connection, row: Mapping[Any, Any]) -> bytes | None:
+def _previous(connection: sa.Connection, row: Mapping[str, Any]) -> bytes | None:
     """The digest before an entry; None where that entry is not there any more."""
     if row["seq"] == 1:
-        run = connection.execute(sa.select(runs).where(runs.c.id == row["run_id"])).mappings().one()
-        return header_digest({str(name): value for name, value in run.items()})
+        run = connection.execute(sa.select(runs).where(runs.c.id == row["run_id"])).one()
+        return header_digest(run._asdict())
     query = sa.select(decisions.c.digest).where(
         decisions.c.run_id == row["run_id"], decisions.c.seq == row["seq"] - 1
     )

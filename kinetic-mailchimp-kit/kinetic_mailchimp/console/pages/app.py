@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException as AnyHTTPException
 
@@ -14,12 +14,16 @@ from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.console.pages.login import Login
 from kinetic_mailchimp.console.pages.receiver_watch import ReceiverWatch
 from kinetic_mailchimp.console.pages.replays import Replays
-from kinetic_mailchimp.console.pages.routes.desk import desk_router
-from kinetic_mailchimp.console.pages.routes.get import get_router
-from kinetic_mailchimp.console.pages.routes.metrics import metrics_router
-from kinetic_mailchimp.console.pages.routes.plans import plan_router
-from kinetic_mailchimp.console.pages.routes.post import post_router
-from kinetic_mailchimp.console.pages.routes.previews import preview_router
+from kinetic_mailchimp.console.pages.routes import (
+    failures,
+    letter,
+    people,
+    plans,
+    previews,
+    reports,
+    runs,
+    session,
+)
 from kinetic_mailchimp.console.pages.security import SecurityMiddleware
 from kinetic_mailchimp.console.pages.settings import PagesSettings
 from kinetic_mailchimp.console.pages.site import Site
@@ -62,14 +66,12 @@ def create_app(trail: AuditTrail, settings: PagesSettings, wrong_tokens: RateLim
             replays.wait()
 
     app = FastAPI(title="Audit trail", lifespan=lifespan, openapi_url=None)
+    router = APIRouter()
+    for module in (runs, people, failures, letter, plans, previews, reports, session):
+        module.add_routes(router, site)
     # Some proxies cut the prefix off, some do not: both are served.
     for prefix in dict.fromkeys(("", settings.root)):
-        app.include_router(get_router(site), prefix=prefix)
-        app.include_router(post_router(site), prefix=prefix)
-        app.include_router(plan_router(site), prefix=prefix)
-        app.include_router(preview_router(site), prefix=prefix)
-        app.include_router(metrics_router(site), prefix=prefix)
-        app.include_router(desk_router(site), prefix=prefix)
+        app.include_router(router, prefix=prefix)
         app.mount(f"{prefix}/static", StaticFiles(directory=STATIC_FOLDER))
 
     @app.exception_handler(AnyHTTPException)

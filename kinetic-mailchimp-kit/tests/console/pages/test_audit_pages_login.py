@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.console.pages.login import COOKIE, ENDED_SESSIONS, Login
-from kinetic_mailchimp.console.pages.routes.post import local_path
+from kinetic_mailchimp.console.pages.routes.session import local_path
 from kinetic_mailchimp.console.pages.settings import PagesSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError
 

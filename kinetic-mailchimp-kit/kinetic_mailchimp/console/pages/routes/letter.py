@@ -1,4 +1,4 @@
-"""Routes of the error desk: the page of a dead letter, and its two forms."""
+"""Routes of one dead letter: its page, and the forms that correct and close it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,8 @@ _FIELD: Final = "set."
 _LONGEST_NAME: Final = 100
 
 
-def desk_router(site: Site) -> APIRouter:
-    """Routes of the error desk."""
-    router = APIRouter()
+def add_routes(router: APIRouter, site: Site) -> None:
+    """Add the page of a dead letter, and its two forms."""
     trail = site.trail
 
     @router.get("/failures/{run}/{entry}")
@@ -63,8 +62,6 @@ def desk_router(site: Site) -> APIRouter:
         except (ConfigurationError, TransientError, ValueError) as error:
             return _show(site, request, place, str(error))
         return site.redirect(f"/failures/{place}")
-
-    return router
 
 
 def _show(site: Site, request: Request, place: Place, problem: str = "") -> Response:
