@@ -172,7 +172,15 @@ def _look_at_mapping(
             written=fields.get(back, {}),
         )
         result.types |= {**sides.columns, **sides.tags}
-        yield from sides.look(mappings[mapping], result.fields)
+        unknown = list(sides.unknown_columns())
+        yield from unknown
+        if unknown:
+            return  # what follows from it would only confuse
+        result.fields = sides.mapped_fields(mappings[mapping])
+        found = [one for field in result.fields for one in sides.findings(field)]
+        yield from found
+        if not any(one.verdict is Verdict.WRONG for one in found):
+            yield "Every mapped field exists on both sides."
         return
 
 

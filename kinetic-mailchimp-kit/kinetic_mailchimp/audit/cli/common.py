@@ -85,7 +85,7 @@ number_argument = click.argument("number", type=int, required=False)
 
 
 @contextmanager
-def opened(ctx: click.Context) -> Iterator[AuditTrail]:
+def open_trail(ctx: click.Context) -> Iterator[AuditTrail]:
     """The trail that the options of the group name, open until the block is left."""
     url, key = ctx.obj
     url = url or default_database_url()
@@ -143,7 +143,7 @@ def show_or_export(found: Iterable[EntryView], style: str, layout: Layout[EntryV
 
 
 @contextmanager
-def writing_to(path: Path) -> Iterator[TextIO]:
+def open_output(path: Path) -> Iterator[TextIO]:
     """A file for its owner alone, or standard output for `-`.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Final
 import click
 from rich.table import Table
 
-from kinetic_mailchimp.audit.cli.common import format_option, opened
+from kinetic_mailchimp.audit.cli.common import format_option, open_trail
 from kinetic_mailchimp.audit.cli.tables import make_console
 from kinetic_mailchimp.audit.reading.formatting import count_of, format_time, printable
 from kinetic_mailchimp.audit.reading.reports.export import csv_lines, write_json
@@ -46,7 +46,7 @@ def quality(ctx: click.Context, rep: str | None, kinds: tuple[str, ...], style: 
     New and gone are those of the last 30 days.
     """
     wanted = QualityFilter(rep, frozenset(kinds))
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         if style == "csv":
             sys.stdout.writelines(csv_lines(COLUMNS, all_flawed(trail, wanted)))
         elif style == "json":

@@ -182,7 +182,7 @@ def facts_of(evidence: Evidence) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ProofCheck:
     """The outcome for one entry of a document.
 
     Args:
@@ -196,7 +196,7 @@ class Check:
     is_good: bool
 
 
-def check(trail: AuditTrail, facts: Mapping[str, Any]) -> list[Check]:
+def check(trail: AuditTrail, facts: Mapping[str, Any]) -> list[ProofCheck]:
     """Compare a document with the trail that it came from.
 
     Args:
@@ -220,21 +220,21 @@ def check(trail: AuditTrail, facts: Mapping[str, Any]) -> list[Check]:
         ) from error
 
 
-def _check_anchor(connection: sa.Connection, anchor: str) -> Check:
+def _check_anchor(connection: sa.Connection, anchor: str) -> ProofCheck:
     position, _, digest = anchor.partition(":")
     query = sa.select(journal.c.digest).where(journal.c.position == int(position))
     found = connection.execute(query).scalar()
     is_good = found is not None and bytes(found).hex() == digest
     what = "the trail is the one of the document, and was not rewritten up to it"
-    return Check("anchor", what if is_good else "this trail is another one, or was rewritten", is_good)
+    return ProofCheck("anchor", what if is_good else "this trail is another one, or was rewritten", is_good)
 
 
-def _check_entry(connection: sa.Connection, entry: Mapping[str, Any]) -> Check:
+def _check_entry(connection: sa.Connection, entry: Mapping[str, Any]) -> ProofCheck:
     public = dict(zip(PUBLIC_COLUMNS, entry["public"], strict=True))
     place = f"run {public['run_id']} entry {public['seq']}"
     if changed := _changed_in(entry):
         what = f"the document was changed, or the trail before it was made: {changed} do not make its digest"
-        return Check(place, what, is_good=False)
+        return ProofCheck(place, what, is_good=False)
     row = connection.execute(
         sa.select(decisions).where(decisions.c.run_id == public["run_id"], decisions.c.seq == public["seq"])
     ).one_or_none()
@@ -242,12 +242,12 @@ def _check_entry(connection: sa.Connection, entry: Mapping[str, Any]) -> Check:
         past = sa.select(runs.c.pruned_entries).where(runs.c.id == public["run_id"])
         is_past = (connection.execute(past).scalar() or 0) >= public["seq"]
         what = "past its retention: its own digests alone speak for it"
-        return Check(place, what if is_past else "the trail does not hold it", is_past)
+        return ProofCheck(place, what if is_past else "the trail does not hold it", is_past)
     held = [_hex(getattr(row, name)) for name in PUBLIC_COLUMNS]
     if bytes(row.digest).hex() != entry["digest"] or held != list(entry["public"]):
-        return Check(place, "the trail holds something else there", is_good=False)
+        return ProofCheck(place, "the trail holds something else there", is_good=False)
     erased = "in the trail, which has erased the personal data since"
-    return Check(place, erased if row.salt is None else "in the trail, as it is here", is_good=True)
+    return ProofCheck(place, erased if row.salt is None else "in the trail, as it is here", is_good=True)
 
 
 def _changed_in(entry: Mapping[str, Any]) -> str:

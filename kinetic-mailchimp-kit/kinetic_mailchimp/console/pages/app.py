@@ -32,13 +32,12 @@ from kinetic_mailchimp.kit.errors import ConnectorError
 from kinetic_mailchimp.kit.server.rate_limit import RateLimit
 
 
-def create_app(trail: AuditTrail, settings: PagesSettings, wrong_tokens: RateLimit | None = None) -> FastAPI:
+def create_app(trail: AuditTrail, settings: PagesSettings) -> FastAPI:
     """The application. The trail stays open when it ends.
 
     Args:
         trail: The trail that the pages show; its clock is theirs.
         settings: Settings of the server and of its login.
-        wrong_tokens: Limits wrong tokens per client; by default as the settings have it.
     """
     views = Views(settings, trail.clock)
     login = Login(settings, lambda: trail.clock().timestamp(), trail.database)
@@ -49,7 +48,7 @@ def create_app(trail: AuditTrail, settings: PagesSettings, wrong_tokens: RateLim
         settings=settings,
         views=views,
         login=login,
-        wrong_tokens=wrong_tokens or RateLimit(settings.wrong_tokens_per_minute),
+        wrong_tokens=RateLimit(settings.wrong_tokens_per_minute),
         replays=replays,
         watch=watch,
     )

@@ -40,7 +40,7 @@ EXIT_BY_SIGNAL = 128
 """Added to the number of a signal, as shells do: a run that was cut short did not succeed."""
 
 
-_OF_THE_SDK: Final = (
+_SDK_MESSAGES: Final = (
     "An unhandled error occurred while syncing '%s'",
     "Error initializing target sink '%s'",
 )
@@ -49,7 +49,7 @@ _OF_THE_SDK: Final = (
 
 def without_sdk_words(record: logging.LogRecord) -> bool:
     """Filter of a log: False for a message of the SDK that only frightens, since the cause is told last."""
-    return record.msg not in _OF_THE_SDK
+    return record.msg not in _SDK_MESSAGES
 
 
 def run_plugin(plugin: type[ConnectorPlugin]) -> None:
@@ -70,9 +70,9 @@ def run_plugin(plugin: type[ConnectorPlugin]) -> None:
     try:
         plugin.cli()
     except ConnectorError as error:
-        _tell(plugin, [str(error)])
+        _log_errors(plugin, [str(error)])
     except RecordsWithoutSchemaException as error:
-        _tell(plugin, [f"{error} The tap or the mapper in front is at fault."])
+        _log_errors(plugin, [f"{error} The tap or the mapper in front is at fault."])
     except RecursionError:
         # From Python 3.12 on, JSON is read that is nested more deeply than anything can be worked on.
         plugin.logger.error("A record or an answer is nested too deeply to be worked on.")  # noqa: TRY400 (a traceback would hide it)
@@ -98,7 +98,7 @@ def _quiet_under_meltano(plugin: type[PluginBase]) -> None:
             logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _tell(plugin: type[PluginBase], messages: Iterable[str]) -> None:
+def _log_errors(plugin: type[PluginBase], messages: Iterable[str]) -> None:
     """Log what is wrong as the last lines: a traceback or a warning of a library would hide it."""
     warnings.simplefilter("ignore")
     for message in messages:
@@ -191,7 +191,7 @@ class ConnectorPlugin(PluginBase):
             else:
                 click.echo(str(found))
         if wrong:
-            _tell(cls, wrong)
+            _log_errors(cls, wrong)
             sys.exit(1)
 
     @classproperty

@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from kinetic_mailchimp.audit.reading.dead_letters import count_waiting, waiting_plugins
 from kinetic_mailchimp.audit.reading.decision_details import load_details
-from kinetic_mailchimp.audit.reading.listings import Key, of_waiting
+from kinetic_mailchimp.audit.reading.listings import Key, waiting_decisions
 from kinetic_mailchimp.audit.reading.runs import read_directions
 from kinetic_mailchimp.audit.trail.letter_states import OPEN
 from kinetic_mailchimp.console.pages.site import Site
@@ -30,7 +30,7 @@ def add_routes(router: APIRouter, site: Site) -> None:
                 )
                 for one in waiting_plugins(connection)
             }
-            listing = of_waiting(connection, start, plugin or None)
+            listing = waiting_decisions(connection, start, plugin or None)
             details = load_details(connection, listing.keys)
             directions = read_directions(connection)
         return views.page(

@@ -8,7 +8,7 @@ from typing import Final
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from kinetic_mailchimp.audit.dead_letters.closing import Place, close, find_open, parse_reason
+from kinetic_mailchimp.audit.dead_letters.closing import EntryId, close, find_open, parse_reason
 from kinetic_mailchimp.audit.dead_letters.correction import (
     ADDRESSES,
     correct,
@@ -64,7 +64,7 @@ def add_routes(router: APIRouter, site: Site) -> None:
         return site.redirect(f"/failures/{place}")
 
 
-def _show(site: Site, request: Request, place: Place, problem: str = "") -> Response:
+def _show(site: Site, request: Request, place: EntryId, problem: str = "") -> Response:
     trail = site.trail
     with trail.database.reading() as connection:
         details = load_details(connection, [Key("", place.run_id, place.seq)])
@@ -92,9 +92,9 @@ def _show(site: Site, request: Request, place: Place, problem: str = "") -> Resp
     )
 
 
-def _place(run: str, entry: str) -> Place:
+def _place(run: str, entry: str) -> EntryId:
     try:
-        return Place.parse(f"{run}/{entry}")
+        return EntryId.parse(f"{run}/{entry}")
     except ValueError as error:
         raise HTTPException(HTTPStatus.NOT_FOUND) from error
 

@@ -13,7 +13,7 @@ from kinetic_mailchimp.audit.reading.audiences import read_audiences
 from kinetic_mailchimp.audit.reading.consent import find_last_consent
 from kinetic_mailchimp.audit.reading.decision_details import load_details
 from kinetic_mailchimp.audit.reading.evidence import gather
-from kinetic_mailchimp.audit.reading.listings import Key, of_person
+from kinetic_mailchimp.audit.reading.listings import Key, decisions_of_person
 from kinetic_mailchimp.audit.reading.queries import EntryView
 from kinetic_mailchimp.audit.reading.reports.evidence_document import write_document
 from kinetic_mailchimp.audit.reading.runs import read_directions
@@ -40,7 +40,7 @@ def add_routes(router: APIRouter, site: Site) -> None:
     def show_person(request: Request, digest: str, before: str = "") -> Response:
         person, start = _person(digest), Key.parse(before)
         with trail.database.reading() as connection:
-            listing = of_person(connection, person, start)
+            listing = decisions_of_person(connection, person, start)
             details = load_details(connection, listing.keys)
             directions = read_directions(connection)
             last_consent = find_last_consent(connection, person)

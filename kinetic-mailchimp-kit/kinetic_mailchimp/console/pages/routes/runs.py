@@ -7,7 +7,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from kinetic_mailchimp.audit.reading.decision_details import load_details
-from kinetic_mailchimp.audit.reading.listings import PAGE, is_number, of_run
+from kinetic_mailchimp.audit.reading.listings import PAGE, decisions_of_run, is_number
 from kinetic_mailchimp.audit.reading.runs import find_run, list_runs, read_directions
 from kinetic_mailchimp.console.pages.overview import build_overview
 from kinetic_mailchimp.console.pages.plots import SPANS
@@ -49,7 +49,7 @@ def add_routes(router: APIRouter, site: Site) -> None:
             run = find_run(connection, int(number)) if is_number(number) else None
             if run is None:
                 raise HTTPException(HTTPStatus.NOT_FOUND)
-            listing = of_run(connection, run, action or None, first)
+            listing = decisions_of_run(connection, run, action or None, first)
             details = load_details(connection, listing.keys)
             directions = read_directions(connection)
         return views.page(
