@@ -1,8 +1,4 @@
-"""The command `sync-audit`: the commands of the audit trail, and with them `serve` and `alert`.
-
-Exit status: 0 done; 1 done, and something is wrong (the trail was changed, a replayed record failed again);
-2 the command was used wrongly; 3 it could not be done, and the message says why.
-"""
+"""The command `sync-audit`: the commands of the audit trail, and with them `serve` and `alert`."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,12 @@ import click
 
 from kinetic_mailchimp.audit.cli.common import (
     format_option,
-    opened,
+    open_output,
+    open_trail,
     output_option,
     plugin_option,
     since_option,
     until_option,
-    writing_to,
 )
 from kinetic_mailchimp.audit.cli.tables import make_console, print_history
 from kinetic_mailchimp.audit.dead_letters.replay import send_records
@@ -42,7 +41,7 @@ from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings, subs
 @click.pass_context
 def person(ctx: click.Context, email: str) -> None:
     """Show what happened to EMAIL, in both directions, oldest first."""
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         found = list(entries(trail, EntryFilter(email=email)))
         with trail.database.reading() as connection:
             last_consent = find_last_consent(connection, trail.person(email))
@@ -60,10 +59,10 @@ def person(ctx: click.Context, email: str) -> None:
         markup=False,
     )
     if last_consent:
-        recorded_at, run_id, seq = astuple(last_consent.key)
+        key = last_consent.key
         console.print(
-            f"Last known consent: {last_consent.consent} ({format_time(recorded_at)};"
-            f" {last_consent.action}, run {run_id} entry {seq})",
+            f"Last known consent: {last_consent.consent} ({format_time(key.recorded_at)};"
+            f" {last_consent.action}, run {key.run_id} entry {key.seq})",
             markup=False,
         )
     for line in audiences.lines() if audiences else ():
@@ -111,7 +110,7 @@ def erase(
     On request at the vendors, too. They come first: what is written there is recorded in the trail, and
     erased with the rest.
     """
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         if flag_in_epicor:
             _flag(flag_in_epicor, email)
         for list_id in list_ids:
@@ -175,13 +174,13 @@ def export(ctx: click.Context, /, email: str | None, style: str, output: Path, *
             raise click.UsageError("--email goes with --output alone: what is found has different forms.")
         _export_person(ctx, email, output)
         return
-    with opened(ctx) as trail, writing_to(output) as file:
+    with open_trail(ctx) as trail, open_output(output) as file:
         write_entries(entries(trail, EntryFilter(**criteria)), style, file)
 
 
 def _export_person(ctx: click.Context, email: str, output: Path) -> None:
     counts: Counter[str] = Counter()
-    with opened(ctx) as trail, writing_to(output) as file:
+    with open_trail(ctx) as trail, open_output(output) as file:
         for found in export_person(trail, email, vendor_hash=subscriber_hash):
             counts[found["where"]] += 1
             file.write(json_text(found) + "\n")

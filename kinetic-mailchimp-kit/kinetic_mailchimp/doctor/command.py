@@ -59,12 +59,12 @@ def doctor(
     if config and len(plugins) != 1:
         raise click.UsageError("--config needs the name of the one plugin that it is for.")
     project = Project.find(environment)
-    result = examine(project, _configs(project, known, plugins, config), seconds)
-    click.echo(_as_json(result) if as_json else "\n".join(_as_text(result)))
+    result = examine(project, _read_configs(project, known, plugins, config), seconds)
+    click.echo(_as_json(result) if as_json else "\n".join(_text_lines(result)))
     sys.exit(0 if result.is_good else 1)
 
 
-def _configs(
+def _read_configs(
     project: Project, known: Mapping[str, EntryPoint], plugins: Sequence[str], config: Path | None
 ) -> dict[EntryPoint, Mapping[str, Any]]:
     """The configuration of each plugin that is looked at."""
@@ -88,18 +88,18 @@ def _as_json(result: Examination) -> str:
     return json_text(document, indent=2)
 
 
-def _as_text(result: Examination) -> Iterator[str]:
+def _text_lines(result: Examination) -> Iterator[str]:
     for about, findings in result.findings.items():
         yield click.style(about, bold=True)
-        yield from map(_line, findings)
+        yield from map(_format_finding, findings)
     if result.fields:
-        yield from _table(result)
+        yield from _table_lines(result)
     wrong = sum(found.verdict is Verdict.WRONG for findings in result.findings.values() for found in findings)
     yield ""
     yield f"{wrong} to put right." if wrong else "All is well."
 
 
-def _line(found: Finding) -> str:
+def _format_finding(found: Finding) -> str:
     """A finding with its sign, broken between words where a person reads it in a terminal."""
     sign, colour = _SIGNS[found.verdict]
     text = str(found)
@@ -115,7 +115,7 @@ def _line(found: Finding) -> str:
     return f"  {click.style(sign, fg=colour)} {text}"
 
 
-def _table(result: Examination) -> Iterator[str]:
+def _table_lines(result: Examination) -> Iterator[str]:
     """The fields, in a terminal's width: a line for each column that a field comes from."""
     rows: list[tuple[str, ...]] = [("Merge field", "Type", "", "In Epicor", "Back to")]
     for field in result.fields:

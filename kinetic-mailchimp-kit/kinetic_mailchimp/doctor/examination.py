@@ -7,13 +7,16 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kinetic_mailchimp.doctor.mapping import BothSides, MappedField
 from kinetic_mailchimp.doctor.project_checks import project_checks, words_in
-from kinetic_mailchimp.kit.checks import Check, CheckedPlugin, FieldType, Finding, Verdict
+from kinetic_mailchimp.kit.checks import Check, FieldType, Finding, Verdict
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.project import Project, with_origins
+
+if TYPE_CHECKING:
+    from kinetic_mailchimp.kit.singer.plugin import ConnectorPlugin
 
 PROJECT = "project"
 MAPPING = "mapping"
@@ -39,11 +42,7 @@ class Examination:
     @property
     def is_good(self) -> bool:
         """True if nothing is wrong."""
-        return all(self.is_good_about(about) for about in self.findings)
-
-    def is_good_about(self, about: str) -> bool:
-        """True if nothing is wrong with one thing."""
-        return all(found.verdict is not Verdict.WRONG for found in self.findings[about])
+        return all(found.verdict is not Verdict.WRONG for each in self.findings.values() for found in each)
 
     def tag_type(self, tag: str) -> str:
         """The type of a merge field."""
@@ -64,13 +63,13 @@ def examine(project: Project, configs: Mapping[EntryPoint, Mapping[str, Any]], s
         configs: The configuration of each plugin.
         seconds: The time for all checks.
     """
-    patients = [_Patient(point, project, config) for point, config in configs.items()]
-    names = [patient.name for patient in patients]
-    result = Examination(_examine(patients, seconds, {PROJECT: project_checks(project, names)}))
+    plugins = [_ExaminedPlugin(point, project, config) for point, config in configs.items()]
+    names = [plugin.name for plugin in plugins]
+    result = Examination(_examine(plugins, seconds, {PROJECT: project_checks(project, names)}))
     if project.document and result.is_good:
         looks = {
-            PROJECT: [Check("audiences", lambda: _look_at_audiences(patients))],
-            MAPPING: [Check("mapping", lambda: _look_at_mapping(project, patients, result))],
+            PROJECT: [Check("audiences", lambda: _look_at_audiences(plugins))],
+            MAPPING: [Check("mapping", lambda: _look_at_mapping(project, plugins, result))],
         }
         for name, each in run_checks(looks, seconds).items():
             if each:
@@ -88,21 +87,23 @@ def examine_plugins(
         configs: The configuration of each plugin.
         seconds: The time for all checks.
     """
-    return _examine([_Patient(point, project, config) for point, config in configs.items()], seconds, {})
+    return _examine(
+        [_ExaminedPlugin(point, project, config) for point, config in configs.items()], seconds, {}
+    )
 
 
 def _examine(
-    patients: Sequence[_Patient], seconds: float, others: Mapping[str, Sequence[Check]]
+    plugins: Sequence[_ExaminedPlugin], seconds: float, others: Mapping[str, Sequence[Check]]
 ) -> dict[str, list[Finding]]:
-    made = run_checks({one.name: [Check("configuration", one.make)] for one in patients}, seconds)
-    checks = {one.name: one.plugin.checks() for one in patients if one.plugin}
+    made = run_checks({one.name: [Check("configuration", one.make)] for one in plugins}, seconds)
+    checks = {one.name: one.plugin.checks() for one in plugins if one.plugin}
     found = run_checks({**others, **checks}, seconds)
-    for one in patients:
+    for one in plugins:
         found[one.name] = list(map(one.with_origins, [*made[one.name], *found.get(one.name, ())]))
     return found
 
 
-class _Patient:
+class _ExaminedPlugin:
     """A plugin with its configuration."""
 
     def __init__(self, point: EntryPoint, project: Project, config: Mapping[str, Any]) -> None:
@@ -112,7 +113,7 @@ class _Patient:
         self._selected = project.selected(point.name)
         self._settings: Sequence[str] = ()
         self.config = config
-        self.plugin: CheckedPlugin | None = None
+        self.plugin: ConnectorPlugin | None = None
 
     def make(self) -> Iterator[Finding | str]:
         """Make the plugin, in a thread: its signal handlers stay away from this process."""
@@ -130,12 +131,12 @@ class _Patient:
         return replace(found, fix=told.removeprefix(found.text).strip())
 
 
-def _look_at_audiences(patients: Sequence[_Patient]) -> Iterator[Finding | str]:
+def _look_at_audiences(plugins: Sequence[_ExaminedPlugin]) -> Iterator[Finding | str]:
     """Compare the audiences that are written with those whose events are read, by their ids."""
 
     def audiences_of(*settings: str) -> set[str]:
-        plugins = [one.plugin for one in patients if not one.config.keys().isdisjoint(settings)]
-        return {list_id for plugin in plugins if plugin for list_id in plugin.audiences()}
+        asked = [one.plugin for one in plugins if not one.config.keys().isdisjoint(settings)]
+        return {list_id for plugin in asked if plugin for list_id in plugin.audiences()}
 
     written, read = audiences_of("list_id", "audiences_by_company"), audiences_of("list_ids")
     if written and read:
@@ -149,17 +150,17 @@ def _look_at_audiences(patients: Sequence[_Patient]) -> Iterator[Finding | str]:
 
 
 def _look_at_mapping(
-    project: Project, patients: Sequence[_Patient], result: Examination
+    project: Project, plugins: Sequence[_ExaminedPlugin], result: Examination
 ) -> Iterator[Finding | str]:
     """Compare what the mapping to Mailchimp sends, and what comes back, with the fields of both sides."""
-    fields = {one.name: one.plugin.fields() for one in patients if one.plugin}
+    fields = {one.name: one.plugin.fields() for one in plugins if one.plugin}
     mappings = mappings_of(project)
     for tap, mapping, target in tasks_of(project):
         if not (fields.get(tap) and fields.get(target) and mapping in mappings):
             continue
         # The way back counts, whether its plugin is looked at or not.
         configs: dict[str, Mapping[str, Any]] = {name: project.config(name) for name in project.plugins}
-        configs |= {one.name: one.config for one in patients}
+        configs |= {one.name: one.config for one in plugins}
         back = next((name for name, config in configs.items() if "merge_fields" in config), "")
         sides = BothSides(
             columns=fields[tap],
@@ -171,7 +172,15 @@ def _look_at_mapping(
             written=fields.get(back, {}),
         )
         result.types |= {**sides.columns, **sides.tags}
-        yield from sides.look(mappings[mapping], result.fields)
+        unknown = list(sides.unknown_columns())
+        yield from unknown
+        if unknown:
+            return  # what follows from it would only confuse
+        result.fields = sides.mapped_fields(mappings[mapping])
+        found = [one for field in result.fields for one in sides.findings(field)]
+        yield from found
+        if not any(one.verdict is Verdict.WRONG for one in found):
+            yield "Every mapped field exists on both sides."
         return
 
 

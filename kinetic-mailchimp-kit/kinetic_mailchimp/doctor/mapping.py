@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from kinetic_mailchimp.kit.checks import FieldType, Finding, Verdict, note
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.parsing.nearest import is_meant
+from kinetic_mailchimp.kit.parsing.nearest import did_you_mean
 
 _ANY: Final = {"type": ["string", "number", "integer", "boolean", "object", "null"]}
 _PROBES: Final[Mapping[str, tuple[Any, Any]]] = {
@@ -223,33 +223,21 @@ class BothSides:
     back: Mapping[str, str]
     written: Columns
 
-    def look(self, mapping: Mapping[str, Any], mapped: list[MappedField]) -> Iterator[Finding | str]:
-        """Compare names, types and lengths.
-
-        Args:
-            mapping: The configuration of the mapping.
-            mapped: Takes the fields that it connects.
+    def mapped_fields(self, mapping: Mapping[str, Any]) -> list[MappedField]:
+        """The fields that a mapping connects.
 
         Raises:
             ConfigurationError: The mapping cannot be read, or contradicts the settings.
         """
-        unknown = list(self._unknown_columns())
-        yield from unknown
-        if unknown:
-            return  # what follows from it would only confuse
         read = {
             name: column.type
             for name, column in self.columns.items()
             if column.is_key or is_selected(name, self.selected)
         }
-        forward = columns_of_fields(mapping, read, self.selected)
-        mapped += mapped_fields(forward, self.back, self.two_way)
-        found = [one for field in mapped for one in self._look_at(field)]
-        yield from found
-        if not any(one.verdict is Verdict.WRONG for one in found):
-            yield "Every mapped field exists on both sides."
+        return mapped_fields(columns_of_fields(mapping, read, self.selected), self.back, self.two_way)
 
-    def _unknown_columns(self) -> Iterator[Finding]:
+    def unknown_columns(self) -> Iterator[Finding]:
+        """The columns of `select` that Epicor does not have."""
         streams = {name.partition(".")[0] for name in self.columns}
         for rule in self.selected:
             if "*" in rule or rule in self.columns or rule.partition(".")[0] not in streams:
@@ -257,7 +245,8 @@ class BothSides:
             text = f"`select` names {rule}, and Epicor has no such column."
             yield Finding(Verdict.WRONG, text, _similar(rule, self.columns))
 
-    def _look_at(self, field: MappedField) -> Iterator[Finding]:
+    def findings(self, field: MappedField) -> Iterator[Finding]:
+        """Compare a field in names, types and lengths."""
         tag = self.tags.get(field.tag)
         if tag is not None:
             yield from self._look_at_values(field, tag)
@@ -292,4 +281,4 @@ class BothSides:
 
 
 def _similar(name: str, known: Iterable[str]) -> str:
-    return is_meant(name, known).rstrip() or "Correct its name, or leave it out."
+    return did_you_mean(name, known).rstrip() or "Correct its name, or leave it out."

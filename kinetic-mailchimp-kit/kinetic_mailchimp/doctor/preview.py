@@ -67,12 +67,12 @@ def preview(
     project = Project.find(environment)
     versions = {PROJECT_FILE: Route.find(project, stream)}
     if compare is not None:
-        changed = replace(project, document=_document(compare))
+        changed = replace(project, document=_read_project_file(compare))
         name = Path(compare.name).name
         versions[name if name != PROJECT_FILE else compare.name] = Route.find(changed, stream)
     # A changed version may select more columns: the records must have them.
     *_, last = versions.values()
-    records = last.sample(count) if given is None else _read(given.read())
+    records = last.sample(count) if given is None else _parse_records(given.read())
     url, key = ctx.obj
     # Before the first run there is no trail yet.
     with AuditTrail.open(url or default_database_url(), encryption_key=key) as trail:
@@ -100,24 +100,24 @@ def _table(record: PreviewedRecord) -> Table:
     return table
 
 
-def _read(text: str) -> list[Mapping[str, Any]]:
+def _parse_records(text: str) -> list[Mapping[str, Any]]:
     """Records in a text: one object, a list of them, or one in each line."""
     with contextlib.suppress(ValueError):
         whole = parse_json(text)
-        return _objects(whole if isinstance(whole, list) else [whole])
+        return _check_objects(whole if isinstance(whole, list) else [whole])
     try:
-        return _objects([parse_json(line) for line in text.splitlines() if line.strip()])
+        return _check_objects([parse_json(line) for line in text.splitlines() if line.strip()])
     except ValueError as error:
         raise ConfigurationError("The records are not JSON.", advice=_FORM) from error
 
 
-def _objects(found: list[Any]) -> list[Mapping[str, Any]]:
+def _check_objects(found: list[Any]) -> list[Mapping[str, Any]]:
     if not all(isinstance(record, dict) for record in found) or not 0 < len(found) <= _MOST:
         raise ConfigurationError(f"The records are not 1 to {_MOST} JSON objects.", advice=_FORM)
     return found
 
 
-def _document(file: TextIO) -> Mapping[str, Any]:
+def _read_project_file(file: TextIO) -> Mapping[str, Any]:
     try:
         found = yaml.safe_load(file)
     except (yaml.YAMLError, UnicodeDecodeError):

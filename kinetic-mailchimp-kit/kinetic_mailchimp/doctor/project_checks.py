@@ -66,7 +66,7 @@ def _look_at_files(project: Project) -> Iterator[Finding | str]:
         text = f"{file} begins with a byte order mark, which counts as a part of its first variable's name."
         yield Finding(Verdict.WRONG, text, "Save it as UTF-8 without a mark (BOM).")
         return
-    yield from _misspelled(project, file)
+    yield from _find_misspelled(project, file)
     clear = [found for found in find_secrets([SettingsFile.read(file)]) if found.state == CLEAR]
     if clear:
         yield note(
@@ -77,7 +77,7 @@ def _look_at_files(project: Project) -> Iterator[Finding | str]:
         yield f"No secret stands in clear in {file}."
 
 
-def _misspelled(project: Project, file: Path) -> Iterator[Finding]:
+def _find_misspelled(project: Project, file: Path) -> Iterator[Finding]:
     """Variables that nothing reads, where one that is read and not set has nearly the same name."""
     wanted = set(variables_in(project.document))
     unset = [name for name in wanted if not project.variables.get(name)]
@@ -152,7 +152,7 @@ def _look_at_shared(configs: Mapping[str, Mapping[str, Any]]) -> Iterator[Findin
             )
     for setting in _MATRIX:
         written = {
-            name: json.dumps(_object(config.get(setting)), sort_keys=True)
+            name: json.dumps(_to_object(config.get(setting)), sort_keys=True)
             for name, config in configs.items()
             if name.startswith("target-")
         }
@@ -165,7 +165,7 @@ def _look_at_shared(configs: Mapping[str, Mapping[str, Any]]) -> Iterator[Findin
         yield "Settings that the plugins share agree."
 
 
-def _object(value: Any) -> Mapping[str, Any]:  # noqa: ANN401 (JSON)
+def _to_object(value: Any) -> Mapping[str, Any]:  # noqa: ANN401 (JSON)
     """An object, whether it is written as one or as JSON; empty for what is not one."""
     try:
         read = json.loads(value) if isinstance(value, str) else value

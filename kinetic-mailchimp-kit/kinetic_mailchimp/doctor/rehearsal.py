@@ -21,7 +21,7 @@ from kinetic_mailchimp.doctor.mapping import MappedRecord, apply_mapping, is_sel
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.project import PROJECT_FILE, Project
 
-_OF_A_REHEARSAL: Final[Mapping[str, Any]] = {
+_REHEARSAL_SETTINGS: Final[Mapping[str, Any]] = {
     "dry_run": True,
     **dict.fromkeys(("reconcile", "repair", "keep_payloads"), False),
     # Limits of real runs say nothing about some records.
@@ -71,8 +71,8 @@ class Route:
             ConnectorError: They cannot be read.
         """
         rules = self.project.selected(self.tap)
-        plugin = _plugin(self.tap)
-        tap = plugin.of_config(_known(plugin, {**self.project.config(self.tap), "page_size": count}))
+        plugin = _load_plugin(self.tap)
+        tap = plugin.of_config(_known_settings(plugin, {**self.project.config(self.tap), "page_size": count}))
         found = tap.sample(self.stream, count, lambda name: is_selected(name, rules))
         return [json.loads(to_json(record)) for record in found]
 
@@ -97,7 +97,7 @@ class Route:
                 one.stream,
                 one.record,
                 problem=one.problem,
-                **_taken(decided, one, is_alone=times[_key_of(one)] == 1),
+                **_take_decisions(decided, one, is_alone=times[_key_of(one)] == 1),
             )
             for one in mapped
         ]
@@ -120,10 +120,10 @@ class Route:
         taken = [one for one in mapped if one.record is not None]
         if not taken:
             return []
-        plugin = _plugin(self.target)
+        plugin = _load_plugin(self.target)
         place = {"audit_database_url": trail.database.url.render_as_string(hide_password=False)}
-        settings = {**self.project.config(self.target), **_OF_A_REHEARSAL, **place}
-        target = plugin.of_config(_known(plugin, settings))
+        settings = {**self.project.config(self.target), **_REHEARSAL_SETTINGS, **place}
+        target = plugin.of_config(_known_settings(plugin, settings))
         first = taken[0]
         properties = {name: kind for one in taken for name, kind in one.schema["properties"].items()}
         schema = {**first.schema, "properties": properties}
@@ -138,7 +138,7 @@ class Route:
         return list(entries(trail, EntryFilter(run_id=run)))
 
 
-def _taken(decided: list[EntryView], one: MappedRecord, *, is_alone: bool) -> dict[str, Any]:
+def _take_decisions(decided: list[EntryView], one: MappedRecord, *, is_alone: bool) -> dict[str, Any]:
     """The part of an outcome that its decisions tell, taken out of those that are left.
 
     Args:
@@ -159,7 +159,7 @@ def _taken(decided: list[EntryView], one: MappedRecord, *, is_alone: bool) -> di
     for entry in about:
         decided.remove(entry)
     return {
-        "decided": [_sentence(entry, of=entry.targets if len(about) > 1 else None) for entry in about],
+        "decided": [_to_sentence(entry, of=entry.targets if len(about) > 1 else None) for entry in about],
         "writes": [(row.targets or "", row.changes) for row in rows if row.changes],
     }
 
@@ -169,12 +169,12 @@ def _key_of(one: MappedRecord) -> object:
     return next(filter(None, map(found.get, ("source_key", "event_id", "email_address", "email"))), "")
 
 
-def _sentence(entry: EntryView, *, of: str | None) -> str:
+def _to_sentence(entry: EntryView, *, of: str | None) -> str:
     why = f"{format_word(entry.action)}: {format_word(entry.reason)}. {entry.detail or ''}".rstrip()
     return f"{of}: {why}" if of else why
 
 
-def _plugin(name: str) -> Any:  # noqa: ANN401 (a tap or a target)
+def _load_plugin(name: str) -> Any:  # noqa: ANN401 (a tap or a target)
     for point in entry_points(group=GROUP, name=name):
         return point.load()
     raise ConfigurationError(
@@ -182,7 +182,7 @@ def _plugin(name: str) -> Any:  # noqa: ANN401 (a tap or a target)
     )
 
 
-def _known(plugin: Any, settings: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401 (as above)
+def _known_settings(plugin: Any, settings: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401 (as above)
     """Those of some settings that a plugin has."""
     known = plugin.config_jsonschema["properties"]
     return {name: value for name, value in settings.items() if name in known}

@@ -21,7 +21,7 @@ from kinetic_mailchimp.doctor.project_checks import variables_in
 from kinetic_mailchimp.doctor.questions import GROUPS, QUESTIONS, SECRETS, Question, generated
 from kinetic_mailchimp.kit.checks import Finding, Verdict
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.parsing.nearest import is_meant
+from kinetic_mailchimp.kit.parsing.nearest import did_you_mean
 from kinetic_mailchimp.kit.project import Project, env_file, own_variable, read_env_file
 from kinetic_mailchimp.kit.redaction.masker import MASKER
 from kinetic_mailchimp.kit.secrets.encryption import SecretBox, is_encrypted, reveal
@@ -59,7 +59,7 @@ def setup(answers: Path | None, key_file: Path, *, seconds: float) -> None:
     """
     project = Project.find()
     file = env_file(project.environ)
-    box = SecretBox.find(project.variables) or _new_box(key_file.expanduser())
+    box = SecretBox.find(project.variables) or _make_box(key_file.expanduser())
     known = {name: str(value) for name, value in reveal(project.written, project.variables).items()}
     names = [question.variable for question in QUESTIONS]
     if answers:
@@ -68,10 +68,10 @@ def setup(answers: Path | None, key_file: Path, *, seconds: float) -> None:
         known |= read
         missing = [name for name in names if not known.get(name)]
         tried = replace(project, answers=dict.fromkeys([*read, *missing], str(answers)))
-        given = _given(tried, known, seconds)
+        given = _take_from_file(tried, known, seconds)
     else:
         tried = replace(project, answers=dict.fromkeys(names, "your answers"))
-        given = _asked(tried, known, seconds)
+        given = _ask_all(tried, known, seconds)
     given |= generated(given)
     if KEY_FILE_VARIABLE not in project.variables and box.source == KEY_FILE_VARIABLE:
         given[KEY_FILE_VARIABLE] = str(key_file.expanduser().resolve())
@@ -92,12 +92,12 @@ def _check_names(answers: Path, read: Mapping[str, str], project: Project, examp
     for name in read:
         if name not in known and not name.startswith(of_plugins):
             raise ConfigurationError(
-                f"{answers} has {name}, which nothing reads. {is_meant(name, known)}".strip(),
+                f"{answers} has {name}, which nothing reads. {did_you_mean(name, known)}".strip(),
                 advice="Correct its name or take it out; `.env.example` names every variable.",
             )
 
 
-def _given(project: Project, known: dict[str, str], seconds: float) -> dict[str, str]:
+def _take_from_file(project: Project, known: dict[str, str], seconds: float) -> dict[str, str]:
     """Try the answers of a file; what does not work ends the command."""
     missing = [
         question.variable
@@ -111,13 +111,13 @@ def _given(project: Project, known: dict[str, str], seconds: float) -> dict[str,
     known |= {
         question.variable: question.default_of(known) for question in QUESTIONS if question.is_asked(known)
     }
-    wrong = [found for questions in GROUPS.values() for found in _tried(project, questions, known, seconds)]
+    wrong = [found for questions in GROUPS.values() for found in _try_out(project, questions, known, seconds)]
     if wrong:
         sys.exit(1)
     return known
 
 
-def _asked(project: Project, known: dict[str, str], seconds: float) -> dict[str, str]:
+def _ask_all(project: Project, known: dict[str, str], seconds: float) -> dict[str, str]:
     """Ask a person; a group is asked again until it works."""
     for title, questions in GROUPS.items():
         wrong: Sequence[Finding] = [Finding(Verdict.WRONG, "")]
@@ -126,7 +126,7 @@ def _asked(project: Project, known: dict[str, str], seconds: float) -> dict[str,
             for question in questions:
                 if question.is_asked(known):
                     known[question.variable] = _ask(question, known)
-            wrong = _tried(project, questions, known, seconds)
+            wrong = _try_out(project, questions, known, seconds)
     return known
 
 
@@ -142,7 +142,7 @@ def _ask(question: Question, known: Mapping[str, str]) -> str:
     return str(answer).strip()
 
 
-def _tried(
+def _try_out(
     project: Project, questions: Sequence[Question], known: Mapping[str, str], seconds: float
 ) -> list[Finding]:
     """Print what the plugins that read the answers say of them; what is wrong is returned."""
@@ -165,7 +165,7 @@ def _tried(
     return [one for _, one in wrong]
 
 
-def _new_box(key_file: Path) -> SecretBox:
+def _make_box(key_file: Path) -> SecretBox:
     """A key in a file of its own, which is made where it is missing."""
     try:
         if not key_file.exists():

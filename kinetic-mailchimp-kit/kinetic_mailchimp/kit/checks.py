@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final
 
 from kinetic_mailchimp.kit.errors import ConnectorError
 from kinetic_mailchimp.kit.parsing.timestamps import utc_now
@@ -90,22 +90,6 @@ class FieldType:
     type: str
     length: int | None = None
     is_key: bool = False
-
-
-class CheckedPlugin(Protocol):
-    """A plugin with a configuration that the doctor can check."""
-
-    def checks(self) -> Sequence[Check]:
-        """The things to look at; each is looked at in a thread of its own."""
-
-    def fields(self) -> Mapping[str, FieldType]:
-        """The fields of the system behind it, by name; asked for only where every check is good."""
-
-    def audiences(self) -> frozenset[str]:
-        """The ids of the audiences that it works on; asked for as the fields are."""
-
-    def select_streams(self, rules: Sequence[str]) -> None:
-        """Leave out the streams that these rules, `stream.column`, do not select."""
 
 
 def clock_finding(system: str, system_time: datetime | None) -> Finding:

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from typing_extensions import override
 
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
-from kinetic_mailchimp.kit.parsing.nearest import is_meant
+from kinetic_mailchimp.kit.parsing.nearest import did_you_mean
 from kinetic_mailchimp.kit.project import NAMED_SETTING, Project, load_env_file
 from kinetic_mailchimp.kit.redaction.masker import MASKER, mask_logs
 
@@ -127,7 +127,7 @@ class LazyGroup(CommandGroup):
     @override
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if (lazy := self._lazy.get(cmd_name)) is None:
-            if near := is_meant(cmd_name, self._lazy):
+            if near := did_you_mean(cmd_name, self._lazy):
                 ctx.fail(f"No such command {cmd_name!r}. {near.strip()}")
             return None
         try:

@@ -44,9 +44,9 @@ class ConnectorError(Exception):
         retry_after: float | None = None,
         field: str | None = None,
     ) -> None:
-        self.message = _readable(message)
+        self.message = _make_readable(message)
         super().__init__(self.message)
-        self.advice = _readable(advice)
+        self.advice = _make_readable(advice)
         self.status = status
         self.code = code
         self.request_id = request_id and plain_message(request_id, LONGEST_ID)
@@ -68,7 +68,7 @@ class ConnectorError(Exception):
         return " ".join(part for part in parts if part)
 
 
-def _readable(text: str) -> str:
+def _make_readable(text: str) -> str:
     """A text with a vendor's words and values of records, for logs, terminals and the trail."""
     if len(text) > LONGEST_MESSAGE:
         text = MASKER.mask(text)  # a secret that is cut could no longer be told as one

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision
-from kinetic_mailchimp.audit.dead_letters.closing import Place, close, find_open
+from kinetic_mailchimp.audit.dead_letters.closing import EntryId, close, find_open
 from kinetic_mailchimp.audit.dead_letters.dispatch import waiting
 from kinetic_mailchimp.audit.dead_letters.replay import replay_to, requeue
 from kinetic_mailchimp.audit.integrity.verification import verify
@@ -29,7 +29,7 @@ from kinetic_mailchimp.mailchimp import subscriber_hash
 
 Make = Callable[..., Decision]
 Command = Callable[..., Result]
-PURCHASING, OPT_OUT, NO_LETTER, OTHER = Place(1, 1), Place(1, 2), Place(1, 3), Place(1, 4)
+PURCHASING, OPT_OUT, NO_LETTER, OTHER = EntryId(1, 1), EntryId(1, 2), EntryId(1, 3), EntryId(1, 4)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def sync_audit(filled: AuditTrail, url: str) -> Command:
     return run
 
 
-def close_at(trail: AuditTrail, *places: Place) -> int:
+def close_at(trail: AuditTrail, *places: EntryId) -> int:
     return close(trail, find_open(trail, places), because="Corrected at the source.", closed_by="night-shift")
 
 

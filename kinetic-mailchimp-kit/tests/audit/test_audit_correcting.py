@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Direction
-from kinetic_mailchimp.audit.dead_letters.closing import Place
+from kinetic_mailchimp.audit.dead_letters.closing import EntryId
 from kinetic_mailchimp.audit.dead_letters.correction import correct, parse_corrections, read_letter
 from kinetic_mailchimp.audit.dead_letters.dispatch import waiting
 from kinetic_mailchimp.audit.dead_letters.replay import replay_to
@@ -39,7 +39,7 @@ RECORD = {
     "status": None,
     "source_key": "Customer EPIC06/1",
 }
-LETTER, OPT_OUT, NAMELESS = Place(1, 1), Place(1, 2), Place(1, 3)
+LETTER, OPT_OUT, NAMELESS = EntryId(1, 1), EntryId(1, 2), EntryId(1, 3)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def filled(trail: AuditTrail, decision: Make) -> AuditTrail:
     return trail
 
 
-def correct_at(trail: AuditTrail, place: Place, **texts: str) -> int:
+def correct_at(trail: AuditTrail, place: EntryId, **texts: str) -> int:
     found = read_letter(trail, place)
     return correct(trail, found, parse_corrections(found, texts), corrected_by="night-shift")
 
@@ -109,7 +109,7 @@ def test_the_corrected_record_goes_out_and_the_original_stays(filled: AuditTrail
 
 def test_a_correction_can_be_corrected_and_one_without_a_key_too(filled: AuditTrail) -> None:
     first = correct_at(filled, NAMELESS, email_address="eve@example.com")
-    second = correct_at(filled, Place(first, 1), email_address="una@example.com")
+    second = correct_at(filled, EntryId(first, 1), email_address="una@example.com")
     assert states(filled) == ["open", "open", "corrected", "corrected", "open"]
     assert [letter.note.run_id for letter in waiting(filled)] == [1, 1, second]
     assert verify(filled).problems == ()

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision
 from kinetic_mailchimp.audit.integrity.verification import verify
-from kinetic_mailchimp.audit.reading.runs import latest_runs
+from kinetic_mailchimp.audit.reading.runs import find_run, latest_runs
 from kinetic_mailchimp.audit.storage.schema import decisions, ledger_entries
 
 Make = Callable[..., Decision]
@@ -144,7 +144,9 @@ def test_counts_equal_the_records_read_in_any_mixture(
         )
         expected.update(action.value for action, _, _ in batch)
     summary = run.finish()
-    (stored,) = latest_runs(sqlite_trail, run_id=run.id)
+    with sqlite_trail.database.reading() as connection:
+        stored = find_run(connection, run.id)
+    assert stored
     assert summary.status == stored.status == "succeeded"
     assert stored.counts == dict(expected)
     assert stored.records_read == summary.read == summary.decided == expected.total()

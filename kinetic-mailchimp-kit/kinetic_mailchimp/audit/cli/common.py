@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from kinetic_mailchimp.audit.cli.tables import Layout, make_console
 from kinetic_mailchimp.audit.reading.queries import EntryView
 from kinetic_mailchimp.audit.reading.reports.export import write_entries
-from kinetic_mailchimp.audit.reading.runs import RunView, latest_runs
+from kinetic_mailchimp.audit.reading.runs import RunView, find_run, latest_runs
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.environment import default_database_url
 from kinetic_mailchimp.kit.errors import ConfigurationError
@@ -85,7 +85,7 @@ number_argument = click.argument("number", type=int, required=False)
 
 
 @contextmanager
-def opened(ctx: click.Context) -> Iterator[AuditTrail]:
+def open_trail(ctx: click.Context) -> Iterator[AuditTrail]:
     """The trail that the options of the group name, open until the block is left."""
     url, key = ctx.obj
     url = url or default_database_url()
@@ -100,10 +100,13 @@ def run_or_newest(trail: AuditTrail, number: int | None) -> RunView:
     Raises:
         ConfigurationError: The trail has none.
     """
-    for found in latest_runs(trail, run_id=number, limit=1):
-        return found
     if number is None:
+        for newest in latest_runs(trail, limit=1):
+            return newest
         raise ConfigurationError("The trail has no run.", advice="A target makes one.")
+    with trail.database.reading() as connection:
+        if found := find_run(connection, number):
+            return found
     raise ConfigurationError(f"The trail has no run {number}.", advice="`sync-audit runs` lists them.")
 
 
@@ -140,7 +143,7 @@ def show_or_export(found: Iterable[EntryView], style: str, layout: Layout[EntryV
 
 
 @contextmanager
-def writing_to(path: Path) -> Iterator[TextIO]:
+def open_output(path: Path) -> Iterator[TextIO]:
     """A file for its owner alone, or standard output for `-`.
 
     Raises:

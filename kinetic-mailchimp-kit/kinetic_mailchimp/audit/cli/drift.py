@@ -10,7 +10,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from kinetic_mailchimp.audit.cli.common import format_option, opened
+from kinetic_mailchimp.audit.cli.common import format_option, open_trail
 from kinetic_mailchimp.audit.cli.tables import make_console
 from kinetic_mailchimp.audit.reading.formatting import count_of, format_time
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, EntryView, entries
@@ -52,7 +52,7 @@ def drift(ctx: click.Context, limit: int, accept: tuple[str, ...], style: str) -
     Exit status: 0 as far as they may; 1 more; 2 wrong usage; 3 nothing was compared, or a comparison did not
     come to its end.
     """
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         compared = last_comparisons(trail)
         _check(compared)
         if style == "table":

@@ -7,7 +7,7 @@ from typing import TextIO
 
 import click
 
-from kinetic_mailchimp.audit.cli.common import opened, output_option, writing_to
+from kinetic_mailchimp.audit.cli.common import open_output, open_trail, output_option
 from kinetic_mailchimp.audit.reading.evidence import check as check_facts
 from kinetic_mailchimp.audit.reading.evidence import gather
 from kinetic_mailchimp.audit.reading.formatting import count_of
@@ -29,14 +29,14 @@ def evidence(ctx: click.Context, email: str | None, output: Path, document: Text
     """
     if (email is None) == (document is None):
         raise click.UsageError("Give an address, or --check FILE.")
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         if document is not None:
             checks = check_facts(trail, read_facts(document.read()))
             for one in checks:
                 click.echo(f"{one.place}: {one.what}")
             ctx.exit(0 if all(one.is_good for one in checks) else 1)
         found = gather(trail, trail.person(email or ""))
-        with writing_to(output) as file:
+        with open_output(output) as file:
             file.write(write_document(found, email, trail.clock()))
     click.echo(f"{count_of(len(found.proofs), 'digest')}; anchor {found.anchor}", err=True)
     flawed = [proof.entry for proof in found.proofs if proof.flaw]

@@ -12,7 +12,7 @@ from kinetic_mailchimp.audit.cli.common import (
     format_option,
     limit_option,
     number_argument,
-    opened,
+    open_trail,
     plugin_option,
     run_or_newest,
     show_or_export,
@@ -46,7 +46,7 @@ from kinetic_mailchimp.audit.trail.decision import LEFT, Action
 @click.pass_context
 def runs(ctx: click.Context, plugin: str | None, correlation: str | None, limit: int, style: str) -> None:
     """List the newest runs, with the counts of their decisions."""
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         if correlation is None:
             found = latest_runs(trail, limit=limit, plugin=plugin)
         else:
@@ -64,7 +64,7 @@ def runs(ctx: click.Context, plugin: str | None, correlation: str | None, limit:
 @click.pass_context
 def run(ctx: click.Context, number: int | None, limit: int) -> None:
     """Show run NUMBER, or the newest one, and its decisions."""
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         one = run_or_newest(trail, number)
         shown = list(entries(trail, EntryFilter(run_id=one.id, limit=limit)))
         with trail.database.reading() as connection:
@@ -123,7 +123,7 @@ def search(ctx: click.Context, /, text: str | None, style: str, **criteria: Any)
         if criteria[option] is not None:
             raise click.UsageError(f"TEXT counts as --{option.replace('_', '-')} here: leave one out.")
         criteria[option] = text
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         found = entries(trail, EntryFilter(newest_first=True, **criteria))
         show_or_export(found, style, ENTRIES, "Nothing in the trail matches.")
 
@@ -135,7 +135,7 @@ def search(ctx: click.Context, /, text: str | None, style: str, **criteria: Any)
 @click.pass_context
 def failures(ctx: click.Context, style: str, plugin: str | None, limit: int) -> None:
     """List dead letters that wait to be replayed, oldest first."""
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         found = entries(trail, EntryFilter(waiting=True, plugin=plugin, limit=limit))
         show_or_export(found, style, FAILURES, "No dead letter waits.")
 
@@ -149,7 +149,7 @@ _format_option = format_option("text", "csv", "html")
 @click.pass_context
 def diff(ctx: click.Context, number: int | None, style: str) -> None:
     """Show what run NUMBER, or the last one, changed or would change."""
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         run = run_or_newest(trail, number)
         found = differences(entries(trail, EntryFilter(run_id=run.id)))
         _write(run, "would change" if run.dry_run else "changed", found, style)
@@ -161,7 +161,7 @@ def diff(ctx: click.Context, number: int | None, style: str) -> None:
 @click.pass_context
 def skipped(ctx: click.Context, number: int | None, style: str) -> None:
     """Show whom run NUMBER, or the last one, left out, and why."""
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         run = run_or_newest(trail, number)
         decided = (entry for entry in entries(trail, EntryFilter(run_id=run.id)) if entry.part_of is None)
         found = (one for one in differences(decided) if one.action in LEFT)

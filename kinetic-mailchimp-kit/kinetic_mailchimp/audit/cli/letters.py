@@ -9,8 +9,8 @@ from typing import Final, TextIO
 
 import click
 
-from kinetic_mailchimp.audit.cli.common import opened, plugin_option, since_option, until_option
-from kinetic_mailchimp.audit.dead_letters.closing import Place, find_open, parse_reason
+from kinetic_mailchimp.audit.cli.common import open_trail, plugin_option, since_option, until_option
+from kinetic_mailchimp.audit.dead_letters.closing import EntryId, find_open, parse_reason
 from kinetic_mailchimp.audit.dead_letters.closing import close as close_letters
 from kinetic_mailchimp.audit.dead_letters.correction import (
     ADDRESSES,
@@ -39,9 +39,9 @@ def user_name() -> str:
         return f"user {os.getuid()}"
 
 
-def _places(texts: tuple[str, ...]) -> list[Place]:
+def _places(texts: tuple[str, ...]) -> list[EntryId]:
     """Entries, each as its run and its number, `12/34`."""
-    return [Place.parse(text) for text in texts]
+    return [EntryId.parse(text) for text in texts]
 
 
 @click.command()
@@ -55,14 +55,14 @@ def _places(texts: tuple[str, ...]) -> list[Place]:
 )
 @click.option("--yes", is_flag=True, help="Close opt-outs without asking.")
 @click.pass_context
-def close(ctx: click.Context, letters: list[Place], because: str, *, yes: bool) -> None:
+def close(ctx: click.Context, letters: list[EntryId], because: str, *, yes: bool) -> None:
     """Close dead letters that can never be written, such as 12/34.
 
     They wait no more: no replay hands them out, and no alert counts them. `sync-audit failures` lists them.
     """
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         found = find_open(trail, letters)
-        opt_outs = [str(letter.place) for letter in found if letter.is_opt_out]
+        opt_outs = [str(letter.entry_id) for letter in found if letter.is_opt_out]
         if opt_outs and not yes:
             click.confirm(
                 f"{', '.join(opt_outs)}: a person opted out and would still be written to, as the target"
@@ -82,7 +82,7 @@ def _texts(values: tuple[str, ...]) -> dict[str, str]:
 
 
 @click.command()
-@click.argument("letter", callback=parsed_by(Place.parse), metavar="RUN/ENTRY")
+@click.argument("letter", callback=parsed_by(EntryId.parse), metavar="RUN/ENTRY")
 @click.option(
     "--set",
     "texts",
@@ -94,13 +94,13 @@ def _texts(values: tuple[str, ...]) -> dict[str, str]:
 )
 @click.option("--yes", is_flag=True, help="Correct the address of an opt-out without asking.")
 @click.pass_context
-def correct(ctx: click.Context, letter: Place, texts: dict[str, str], *, yes: bool) -> None:
+def correct(ctx: click.Context, letter: EntryId, texts: dict[str, str], *, yes: bool) -> None:
     """Correct the record of a dead letter, such as 12/34: its address, or a field.
 
     The corrected record waits in place of the original, which stays beside it; the next `sync-audit replay`
     sends it. Correct it at its source as well, or its next change brings back what was wrong.
     """
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         found = read_letter(trail, letter)
         if not texts:
             _show(found)
@@ -144,7 +144,7 @@ def replay(
     Without --into, Singer messages go to stdout; their results are recorded by the next `sync-audit
     replay`. With --into, the target runs here, and what it decided is recorded when it ends.
     """
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         if requeues:
             click.echo(str(requeue(trail)), err=True)
             return
@@ -188,7 +188,7 @@ def undo(
     it does for any contact update.
     """
     event_ids = None if events is None else set(events.read().split())
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         of_time = entries(trail, EntryFilter(plugin=plugin, since=since, until=until))
         wanted = (
             entry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kinetic_mailchimp.audit.cli.common import limit_option, opened
+from kinetic_mailchimp.audit.cli.common import limit_option, open_trail
 from kinetic_mailchimp.audit.cli.letters import to_reason, user_name
 from kinetic_mailchimp.audit.plans.plans import Plan, PlanState, decide, find_plan, list_plans
 from kinetic_mailchimp.audit.reading.formatting import format_counts, format_time, printable
@@ -27,7 +27,7 @@ def plan() -> None:
 @click.pass_context
 def list_all(ctx: click.Context, limit: int) -> None:
     """List the newest plans, each with what has become of it."""
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         found = list_plans(trail, limit=limit)
     click.echo("\n".join(map(_line, found)) or "There is no plan: a run with `dry_run` makes one.")
 
@@ -37,7 +37,7 @@ def list_all(ctx: click.Context, limit: int) -> None:
 @click.pass_context
 def show(ctx: click.Context, number: int) -> None:
     """Show plan NUMBER: what it would change, and who decided about it."""
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         found = find_plan(trail, number)
         click.echo(_line(found))
         for line in filter(None, text_lines(differences(entries(trail, EntryFilter(run_id=number))))):
@@ -65,7 +65,7 @@ def reject(ctx: click.Context, number: int, because: str) -> None:
 
 
 def _decide(ctx: click.Context, number: int, because: str, *, approved: bool) -> None:
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         found = find_plan(trail, number)
         run_id = decide(trail, found, approved=approved, decided_by=user_name(), because=because)
     word = PlanState.APPROVED if approved else PlanState.REJECTED

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import Final
 
 import click
 from rich.table import Table
 
-from kinetic_mailchimp.audit.cli.common import format_option, opened
+from kinetic_mailchimp.audit.cli.common import format_option, open_trail
 from kinetic_mailchimp.audit.cli.tables import make_console
 from kinetic_mailchimp.audit.reading.formatting import count_of, format_time, printable
-from kinetic_mailchimp.audit.reading.reports.export import csv_lines
+from kinetic_mailchimp.audit.reading.reports.export import csv_lines, write_json
 from kinetic_mailchimp.audit.reading.reports.quality_report import (
     COLUMNS,
     QualityFilter,
@@ -21,7 +20,6 @@ from kinetic_mailchimp.audit.reading.reports.quality_report import (
     read_quality,
 )
 from kinetic_mailchimp.audit.state.quality import Flaw
-from kinetic_mailchimp.kit.redaction.plain_text import json_text
 
 _MOST_ROWS: Final = 50
 
@@ -48,11 +46,11 @@ def quality(ctx: click.Context, rep: str | None, kinds: tuple[str, ...], style: 
     New and gone are those of the last 30 days.
     """
     wanted = QualityFilter(rep, frozenset(kinds))
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         if style == "csv":
             sys.stdout.writelines(csv_lines(COLUMNS, all_flawed(trail, wanted)))
         elif style == "json":
-            sys.stdout.writelines(json_text(asdict(one)) + "\n" for one in all_flawed(trail, wanted))
+            write_json(all_flawed(trail, wanted), sys.stdout)
         else:
             _print(read_quality(trail, wanted, counted=wanted, length=_MOST_ROWS))
 

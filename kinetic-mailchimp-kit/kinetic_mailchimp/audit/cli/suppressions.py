@@ -59,7 +59,7 @@ def import_suppressions(
             advice="Export those alone who opted out, as CSV (UTF-8) with a column such as `Email Address`.",
         ) from error
     written_at = as_of or format_timestamp(datetime.fromtimestamp(file.stat().st_mtime, UTC))
-    bad = _tell(file, found)
+    bad = _print_summary(file, found)
     failed = False
     for command, record_of in ((mailchimp, _member), (epicor, _contact)):
         if command and found.rows:
@@ -69,7 +69,7 @@ def import_suppressions(
     ctx.exit(1 if bad or failed else 0)
 
 
-def _tell(file: Path, found: SuppressionList) -> int:
+def _print_summary(file: Path, found: SuppressionList) -> int:
     """Print what was read; returns the number of lines that name nobody."""
     bad = [row for row in found.rows if row.problem]
     email, time, reason = found.columns

@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from kinetic_mailchimp.audit.cli.common import opened, parse_age
+from kinetic_mailchimp.audit.cli.common import open_trail, parse_age
 from kinetic_mailchimp.audit.integrity.verification import verify as verify_trail
 from kinetic_mailchimp.audit.privacy.retention import prune as prune_trail
 from kinetic_mailchimp.audit.reading.formatting import count_of
@@ -29,7 +29,7 @@ def copy(ctx: click.Context, url: str) -> None:
 
     Stop every run before: what they write meanwhile is not copied.
     """
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         target = Database(url)
         try:
             count = copy_rows(trail.database, target, metadata, replaced=[properties])
@@ -45,7 +45,7 @@ def metrics(ctx: click.Context) -> None:
 
     Its node exporter takes them from a text file.
     """
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         sys.stdout.writelines(metric_lines(trail))
 
 
@@ -56,7 +56,7 @@ def metrics(ctx: click.Context) -> None:
 @click.pass_context
 def prune(ctx: click.Context, older_than: timedelta) -> None:
     """Remove old entries; the trail still verifies."""
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         outcome = prune_trail(trail, older_than)
     click.echo(
         f"Pruned: {outcome.removed:,} entries; {outcome.kept:,} kept as proofs of consent or for replay."
@@ -73,7 +73,7 @@ def prune(ctx: click.Context, older_than: timedelta) -> None:
 @click.pass_context
 def verify(ctx: click.Context, anchor: str | None) -> None:
     """Check that nothing was changed or removed."""
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         outcome = verify_trail(trail, anchor=anchor)
     for problem in outcome.problems[:_MOST_PROBLEMS]:
         click.echo(str(problem), err=True)

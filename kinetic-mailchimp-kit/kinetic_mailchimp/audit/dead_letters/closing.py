@@ -20,22 +20,22 @@ _SEE_FAILURES = "`sync-audit failures` lists the dead letters that wait, each wi
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Place of an entry. As text: `12/34`."""
+class EntryId:
+    """The run of an entry and its number there; as text `12/34`."""
 
     run_id: int
     seq: int
 
     def __str__(self) -> str:
-        """The place as a person types it."""
+        """The form in which a person types it."""
         return f"{self.run_id}/{self.seq}"
 
     @classmethod
-    def parse(cls, text: str) -> Place:
+    def parse(cls, text: str) -> EntryId:
         """Read what a person typed.
 
         Raises:
-            ValueError: It is not a place.
+            ValueError: It has another form.
         """
         match = re.fullmatch(r"(\d{1,18})/(\d{1,18})", text, re.ASCII)
         if match is None:
@@ -51,9 +51,9 @@ class OpenLetter:
     consent: str | None
 
     @property
-    def place(self) -> Place:
-        """The place of its entry."""
-        return Place(self.note.run_id, self.note.seq)
+    def entry_id(self) -> EntryId:
+        """The entry that tells of it."""
+        return EntryId(self.note.run_id, self.note.seq)
 
     @property
     def is_opt_out(self) -> bool:
@@ -61,7 +61,7 @@ class OpenLetter:
         return self.consent in OPT_OUTS
 
 
-def find_open(trail: AuditTrail, places: Collection[Place]) -> list[OpenLetter]:
+def find_open(trail: AuditTrail, places: Collection[EntryId]) -> list[OpenLetter]:
     """The open dead letters of entries, each once, in the order of their places.
 
     Raises:
@@ -71,7 +71,7 @@ def find_open(trail: AuditTrail, places: Collection[Place]) -> list[OpenLetter]:
         return [_find(connection, place) for place in dict.fromkeys(places)]
 
 
-def _find(connection: sa.Connection, place: Place) -> OpenLetter:
+def _find(connection: sa.Connection, place: EntryId) -> OpenLetter:
     query = (
         sa.select(decisions.c.digest, dead_letters.c.state, dead_letters.c.consent)
         .outerjoin(dead_letters, ENTRY_JOIN)
@@ -145,6 +145,6 @@ def _decision(letter: OpenLetter, because: str, closed_by: str) -> Decision:
         action=Action.CLOSED,
         reason="by_hand",
         detail=f"Closed by {closed_by}: {because}",
-        targets=f"dead letter {letter.place}",
+        targets=f"dead letter {letter.entry_id}",
         refers_to=str(letter.note),
     )

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from kinetic_mailchimp.audit.dead_letters.closing import OpenLetter, Place, find_open
+from kinetic_mailchimp.audit.dead_letters.closing import EntryId, OpenLetter, find_open
 from kinetic_mailchimp.audit.dead_letters.dispatch import stored_schema
 from kinetic_mailchimp.audit.storage.schema import at_entry, dead_letters, decisions, runs
 from kinetic_mailchimp.audit.trail.administration import CORRECT, administrative_run
@@ -57,7 +57,7 @@ class LetterRecord:
         return name in _OBJECTS or name[:1].isupper()
 
 
-def read_letter(trail: AuditTrail, place: Place) -> LetterRecord:
+def read_letter(trail: AuditTrail, place: EntryId) -> LetterRecord:
     """The record of an open dead letter.
 
     Raises:
@@ -70,7 +70,7 @@ def read_letter(trail: AuditTrail, place: Place) -> LetterRecord:
         .where(at_entry(decisions, place.run_id, place.seq))
     )
     with trail.database.reading() as connection:
-        entry = {str(name): value for name, value in connection.execute(query).mappings().one().items()}
+        entry = connection.execute(query).one()._asdict()
     return LetterRecord(letter, entry, json.loads(trail.encryption.decrypt(entry["dead_letter"])))
 
 
@@ -153,7 +153,7 @@ def correct(trail: AuditTrail, found: LetterRecord, values: Mapping[str, Any], *
         event_id=entry["event_id"],
         consent=entry["consent"],
         changes={name: (found.record[name], value) for name, value in values.items()},
-        targets=f"dead letter {found.letter.place}",
+        targets=f"dead letter {found.letter.entry_id}",
         dead_letter=record,
         parts=[change],
     )
@@ -164,7 +164,7 @@ def correct(trail: AuditTrail, found: LetterRecord, values: Mapping[str, Any], *
         )
         if connection.execute(query).one_or_none() != (CORRECTED, run.id):
             raise TransientError(
-                f"The dead letter {found.letter.place} is not open any more.",
+                f"The dead letter {found.letter.entry_id} is not open any more.",
                 advice="Another person, a replay or a run was faster: see `sync-audit failures`.",
             )
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kinetic_mailchimp.audit.reading.queries import EntryView
-from kinetic_mailchimp.audit.trail.decision import Action
+from kinetic_mailchimp.audit.trail.decision import OPT_OUTS, Action
 from kinetic_mailchimp.kit.parsing.email_address import email_key
 
-_OPT_OUTS: Final = frozenset({"unsubscribed", "complaint", "cleaned"})
 _WRITTEN: Final = frozenset({Action.UPDATED, Action.MOVED, Action.CLEARED, Action.FLAGGED})
 
 
@@ -75,7 +74,7 @@ def corrections(entries: Iterable[EntryView], *, with_opt_outs: bool = False) ->
     opt_outs: set[tuple[int, int]] = set()
     left_out = 0
     for entry in entries:
-        if entry.consent in _OPT_OUTS:
+        if entry.consent in OPT_OUTS:
             opt_outs.add((entry.run_id, entry.seq))
         if entry.event_id is None or not entry.subject or entry.dry_run or entry.action not in _WRITTEN:
             continue

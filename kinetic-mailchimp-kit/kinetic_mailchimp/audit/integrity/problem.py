@@ -27,5 +27,5 @@ class Problem:
 
 def select_rows(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Row]:
     """The rows of a query by the names of their columns, read page by page."""
-    rows = connection.execute(query.execution_options(yield_per=_PAGE)).mappings()
-    return ({str(name): value for name, value in row.items()} for row in rows)
+    rows = connection.execute(query.execution_options(yield_per=_PAGE))
+    return (row._asdict() for row in rows)

@@ -15,6 +15,7 @@ from kinetic_mailchimp.audit.storage.json_text import to_json
 from kinetic_mailchimp.audit.storage.schema import beginning, decisions
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
+from kinetic_mailchimp.kit.database.batches import in_batches
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
 from kinetic_mailchimp.kit.parsing.email_address import email_key
 from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
@@ -103,12 +104,11 @@ class ApprovedPlan:
         planned: dict[bytes, set[Step]] = {}
         names = ("person", "action", "reason", "targets", "former_subject", "changes")
         with self._trail.database.reading() as connection:
-            for start in range(0, len(people), _PEOPLE_PER_QUERY):
-                some = people[start : start + _PEOPLE_PER_QUERY]
+            for some in in_batches(people, _PEOPLE_PER_QUERY):
                 query = sa.select(*(decisions.c[name] for name in names)).where(
                     beginning(decisions.c.person).in_([beginning(person) for person in some]),
-                    decisions.c.run_id + 0
-                    == self.number,  # as an expression: the index of people is the short way
+                    # As an expression: the index of people is the short way.
+                    decisions.c.run_id + 0 == self.number,
                 )
                 for person, action, reason, targets, former, changes in connection.execute(query):
                     steps = _steps(Action(action), reason, targets, former, json.loads(changes or "{}"))

@@ -54,8 +54,8 @@ def list_plans(trail: AuditTrail, *, limit: int = 20) -> list[Plan]:
     """The newest plans, newest first."""
     query = sa.select(runs.c.id).where(*_IS_PLAN).order_by(runs.c.id.desc()).limit(limit)
     with trail.database.reading() as connection:
-        numbers = connection.execute(query).scalars().all()
-        return [_read(connection, number) for number in numbers]
+        found = [find_run(connection, number) for number in connection.execute(query).scalars().all()]
+        return [_read(connection, run) for run in filter(None, found)]
 
 
 def find_plan(trail: AuditTrail, number: int) -> Plan:
@@ -65,12 +65,14 @@ def find_plan(trail: AuditTrail, number: int) -> Plan:
         ConfigurationError: The run does not exist, or is none.
     """
     with trail.database.reading() as connection:
-        if not connection.execute(sa.select(runs.c.id).where(*_IS_PLAN, runs.c.id == number)).first():
+        run = find_run(connection, number)
+        is_plan = sa.select(runs.c.id).where(*_IS_PLAN, runs.c.id == number)
+        if run is None or connection.execute(is_plan).first() is None:
             raise ConfigurationError(
                 f"Run {number} cannot be a plan: one is a run with `dry_run` that was read to its end.",
                 advice=_SEE_PLANS,
             )
-        return _read(connection, number)
+        return _read(connection, run)
 
 
 def decide(trail: AuditTrail, plan: Plan, *, approved: bool, decided_by: str, because: str = "") -> int:
@@ -128,12 +130,9 @@ _IS_PLAN: Final = (
 )
 
 
-def _read(connection: sa.Connection, number: int) -> Plan:
-    view = find_run(connection, number)
-    if view is None:  # found before in the same transaction
-        raise LookupError(number)
-    head = connection.execute(sa.select(runs.c.head).where(runs.c.id == number)).scalar_one()
-    note = EntryNote(number, view.entries, bytes(head))
+def _read(connection: sa.Connection, run: RunView) -> Plan:
+    head = connection.execute(sa.select(runs.c.head).where(runs.c.id == run.id)).scalar_one()
+    note = EntryNote(run.id, run.entries, bytes(head))
     decided = connection.execute(
         sa.select(decisions.c.action, decisions.c.detail, decisions.c.recorded_at)
         .join(runs, runs.c.id == decisions.c.run_id)
@@ -148,11 +147,11 @@ def _read(connection: sa.Connection, number: int) -> Plan:
     ).first()
     newer = connection.execute(
         sa.select(sa.func.min(runs.c.id)).where(
-            *_IS_PLAN, runs.c.id > number, runs.c.plugin == view.plugin, runs.c.pipeline == view.pipeline
+            *_IS_PLAN, runs.c.id > run.id, runs.c.plugin == run.plugin, runs.c.pipeline == run.pipeline
         )
     ).scalar()
     state = PlanState(decided.action) if decided else PlanState.WAITING
     if newer is not None and state is not PlanState.REJECTED:
         state = PlanState.SUPERSEDED
     at, words = (decided.recorded_at, decided.detail) if decided else (None, None)
-    return Plan(view, note, state, at, words, newer)
+    return Plan(run, note, state, at, words, newer)

@@ -114,9 +114,9 @@ class _Step:
 
 def _next_step(trail: AuditTrail, run_id: int, cutoff: str) -> _Step | None:
     with trail.database.reading() as connection:
-        run = connection.execute(sa.select(runs).where(runs.c.id == run_id)).mappings().one()
-        rows = connection.execute(_oldest_entries(run_id, after=run["pruned_entries"])).all()
-    previous = run["pruned_head"] or header_digest({str(name): value for name, value in run.items()})
+        run = connection.execute(sa.select(runs).where(runs.c.id == run_id)).one()
+        rows = connection.execute(_oldest_entries(run_id, after=run.pruned_entries)).all()
+    previous = run.pruned_head or header_digest(run._asdict())
     kept: list[EntryNote] = []
     last: EntryNote | None = None
     for row in rows:
@@ -126,7 +126,7 @@ def _next_step(trail: AuditTrail, run_id: int, cutoff: str) -> _Step | None:
             kept.append(EntryNote(run_id, row.seq, row.digest, previous))
         previous = row.digest
         last = EntryNote(run_id, row.seq, row.digest)
-    return None if last is None else _Step(run["pruned_entries"] + 1, last, tuple(kept))
+    return None if last is None else _Step(run.pruned_entries + 1, last, tuple(kept))
 
 
 def _oldest_entries(run_id: int, *, after: int) -> sa.Select[Any]:

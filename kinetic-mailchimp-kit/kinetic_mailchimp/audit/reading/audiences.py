@@ -81,34 +81,32 @@ def read_audiences(
     }
     if not known:
         return None
+    titles = {list_id: _title(list_id, known) for list_id in known}
     member, person = vendor_hash(address), email_key(address)
-    states = {
-        list_id: read_members(trail.ledger(members_namespace(list_id)), [member]).get(member, MemberState(""))
-        for list_id in known
-    }
-    statuses = {
-        list_id: _status(state, is_leaving=bool(trail.ledger(counted_namespace(list_id)).get(person)))
-        for list_id, state in states.items()
-    }
+    statuses: dict[str, str] = {}
     wished: dict[str, bool] = {}
-    for state in states.values():
+    for list_id in known:
+        members = read_members(trail.ledger(members_namespace(list_id)), [member])
+        state = members.get(member, MemberState(""))
+        is_leaving = bool(trail.ledger(counted_namespace(list_id)).get(person))
+        statuses[list_id] = _status(state, is_leaving=is_leaving)
         for source, row in state.rows.items():
             name = source.partition("/")[2]
             wished[name] = wished.get(name, False) or row.opted_out
     flags = still_set(read_flags(trail.ledger(FLAGS_NAMESPACE), wished))
     companies = sorted({company for audience in known.values() for company in audience.companies})
-    rows_of = {
-        company: {name: is_out for name, is_out in wished.items() if company_of(name) == company}
-        for company in companies
-    }
     return PersonAudiences(
-        tuple(_title(list_id, known) for list_id in known),
+        tuple(titles.values()),
         tuple(
             CompanyStatus(
                 company,
-                _in_epicor(rows_of[company], flags, known),
+                _in_epicor(
+                    {name: is_out for name, is_out in wished.items() if company_of(name) == company},
+                    flags,
+                    titles,
+                ),
                 {
-                    _title(list_id, known): statuses[list_id] if company in audience.companies else NOT_FED
+                    titles[list_id]: statuses[list_id] if company in audience.companies else NOT_FED
                     for list_id, audience in known.items()
                 },
             )
@@ -119,7 +117,7 @@ def read_audiences(
 
 def _title(list_id: str, known: Mapping[str, KnownAudience]) -> str:
     """The name of an audience, with its id where two have the same."""
-    name = known[list_id].name if list_id in known else list_id
+    name = known[list_id].name
     is_shared = sum(audience.name == name for audience in known.values()) > 1
     return f"{name} ({list_id})" if is_shared else name
 
@@ -130,13 +128,11 @@ def _status(state: MemberState, *, is_leaving: bool) -> str:
     return f"{state.status}, to be unsubscribed" if is_leaving and not state.opted_out else state.status
 
 
-def _in_epicor(
-    wished: Mapping[str, bool], flags: Mapping[str, FlagState], known: Mapping[str, KnownAudience]
-) -> str:
+def _in_epicor(wished: Mapping[str, bool], flags: Mapping[str, FlagState], titles: Mapping[str, str]) -> str:
     """The opt-outs on rows in words: the flag of ours, or that of a rep."""
     ours = next((flags[name] for name in wished if name in flags), None)
     if ours:
-        audience = _title(ours.list_id, known) or "Mailchimp"
+        audience = titles.get(ours.list_id, ours.list_id) or "Mailchimp"
         return f"flagged: {_BECAUSE[ours.cause].format(audience=audience)}"
     if any(wished.values()):
         return "flagged by a rep"

@@ -84,8 +84,10 @@ def load_details(connection: sa.Connection, keys: Sequence[Key]) -> list[Decisio
 
 def _details(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> Iterator[DecisionDetail]:
     query = _entries().where(condition).order_by(decisions.c.run_id, decisions.c.seq)
-    rows = connection.execute(query).mappings()
-    return (_detail(dict(row)) for row in rows)
+    for row in connection.execute(query):
+        values = row._asdict()
+        person, size = values.pop("person"), values.pop("changes_size")
+        yield DecisionDetail(to_entry(values), (), None if person is None else bytes(person).hex(), size)
 
 
 def _entries() -> sa.Select[Any]:
@@ -101,8 +103,3 @@ def _entries() -> sa.Select[Any]:
         sa.case((size <= LONGEST_CHANGES, decisions.c.changes)).label("changes"),
         sa.case((size > LONGEST_CHANGES, size), else_=0).label("changes_size"),
     )
-
-
-def _detail(values: dict[Any, Any]) -> DecisionDetail:
-    person, size = values.pop("person"), values.pop("changes_size")
-    return DecisionDetail(to_entry(values), (), None if person is None else bytes(person).hex(), size)

@@ -111,7 +111,7 @@ def gather(trail: AuditTrail, person: bytes) -> Evidence:
     )
     newest = sa.select(journal.c.position, journal.c.digest).order_by(journal.c.position.desc()).limit(1)
     with trail.database.reading() as connection:
-        rows = [dict(row) for row in connection.execute(query).mappings()]
+        rows = [row._asdict() for row in connection.execute(query)]
         head = connection.execute(newest).one_or_none()
         told = [(row, said) for row in rows if (said := _statement(trail, row)) or row[_TELLS]]
         before = _digests_before(connection, [row for row, _ in told])
@@ -120,7 +120,7 @@ def gather(trail: AuditTrail, person: bytes) -> Evidence:
     return Evidence(person.hex(), anchor, proofs)
 
 
-def _statement(trail: AuditTrail, row: Mapping[Any, Any]) -> Mapping[str, Any] | None:
+def _statement(trail: AuditTrail, row: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The vendor's words in a decision; empty ones where the key to read them is missing."""
     if row["payload"] is None or row["part_of"] is not None:
         return None
@@ -132,7 +132,7 @@ def _statement(trail: AuditTrail, row: Mapping[Any, Any]) -> Mapping[str, Any] |
     return statement
 
 
-def _proof(row: dict[Any, Any], previous: bytes | None, statement: Mapping[str, Any] | None) -> Proof:
+def _proof(row: dict[str, Any], previous: bytes | None, statement: Mapping[str, Any] | None) -> Proof:
     public = [_hex(row[name]) for name in PUBLIC_COLUMNS]
     private = [row[_STORED if name == "dead_letter" else name] for name in PRIVATE_COLUMNS]
     view = {name: value for name, value in row.items() if name in EntryView.__dataclass_fields__}
@@ -141,7 +141,7 @@ def _proof(row: dict[Any, Any], previous: bytes | None, statement: Mapping[str, 
 
 
 def _digests_before(
-    connection: sa.Connection, rows: Sequence[Mapping[Any, Any]]
+    connection: sa.Connection, rows: Sequence[Mapping[str, Any]]
 ) -> dict[tuple[int, int], bytes]:
     """The digests before entries, by run and number; where a pruning took that entry, as it noted it."""
     found = {(row["run_id"], row["seq"]): _previous(connection, row) for row in rows}
@@ -155,11 +155,11 @@ def _digests_before(
     return {key: digest for key, digest in found.items() if digest is not None}
 
 
-def _previous(connection: sa.Connection, row: Mapping[Any, Any]) -> bytes | None:
+def _previous(connection: sa.Connection, row: Mapping[str, Any]) -> bytes | None:
     """The digest before an entry; None where that entry is not there any more."""
     if row["seq"] == 1:
-        run = connection.execute(sa.select(runs).where(runs.c.id == row["run_id"])).mappings().one()
-        return header_digest({str(name): value for name, value in run.items()})
+        run = connection.execute(sa.select(runs).where(runs.c.id == row["run_id"])).one()
+        return header_digest(run._asdict())
     query = sa.select(decisions.c.digest).where(
         decisions.c.run_id == row["run_id"], decisions.c.seq == row["seq"] - 1
     )
@@ -182,7 +182,7 @@ def facts_of(evidence: Evidence) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ProofCheck:
     """The outcome for one entry of a document.
 
     Args:
@@ -196,7 +196,7 @@ class Check:
     is_good: bool
 
 
-def check(trail: AuditTrail, facts: Mapping[str, Any]) -> list[Check]:
+def check(trail: AuditTrail, facts: Mapping[str, Any]) -> list[ProofCheck]:
     """Compare a document with the trail that it came from.
 
     Args:
@@ -220,21 +220,21 @@ def check(trail: AuditTrail, facts: Mapping[str, Any]) -> list[Check]:
         ) from error
 
 
-def _check_anchor(connection: sa.Connection, anchor: str) -> Check:
+def _check_anchor(connection: sa.Connection, anchor: str) -> ProofCheck:
     position, _, digest = anchor.partition(":")
     query = sa.select(journal.c.digest).where(journal.c.position == int(position))
     found = connection.execute(query).scalar()
     is_good = found is not None and bytes(found).hex() == digest
     what = "the trail is the one of the document, and was not rewritten up to it"
-    return Check("anchor", what if is_good else "this trail is another one, or was rewritten", is_good)
+    return ProofCheck("anchor", what if is_good else "this trail is another one, or was rewritten", is_good)
 
 
-def _check_entry(connection: sa.Connection, entry: Mapping[str, Any]) -> Check:
+def _check_entry(connection: sa.Connection, entry: Mapping[str, Any]) -> ProofCheck:
     public = dict(zip(PUBLIC_COLUMNS, entry["public"], strict=True))
     place = f"run {public['run_id']} entry {public['seq']}"
     if changed := _changed_in(entry):
         what = f"the document was changed, or the trail before it was made: {changed} do not make its digest"
-        return Check(place, what, is_good=False)
+        return ProofCheck(place, what, is_good=False)
     row = connection.execute(
         sa.select(decisions).where(decisions.c.run_id == public["run_id"], decisions.c.seq == public["seq"])
     ).one_or_none()
@@ -242,12 +242,12 @@ def _check_entry(connection: sa.Connection, entry: Mapping[str, Any]) -> Check:
         past = sa.select(runs.c.pruned_entries).where(runs.c.id == public["run_id"])
         is_past = (connection.execute(past).scalar() or 0) >= public["seq"]
         what = "past its retention: its own digests alone speak for it"
-        return Check(place, what if is_past else "the trail does not hold it", is_past)
+        return ProofCheck(place, what if is_past else "the trail does not hold it", is_past)
     held = [_hex(getattr(row, name)) for name in PUBLIC_COLUMNS]
     if bytes(row.digest).hex() != entry["digest"] or held != list(entry["public"]):
-        return Check(place, "the trail holds something else there", is_good=False)
+        return ProofCheck(place, "the trail holds something else there", is_good=False)
     erased = "in the trail, which has erased the personal data since"
-    return Check(place, erased if row.salt is None else "in the trail, as it is here", is_good=True)
+    return ProofCheck(place, erased if row.salt is None else "in the trail, as it is here", is_good=True)
 
 
 def _changed_in(entry: Mapping[str, Any]) -> str:

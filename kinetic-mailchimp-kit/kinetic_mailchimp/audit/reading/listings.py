@@ -63,10 +63,10 @@ class Listing:
     next: Key | None
 
 
-def _first_page(keys: Iterable[Key], most: int = PAGE) -> Listing:
+def _first_page(keys: Iterable[Key]) -> Listing:
     """The first keys as a page; one key more means that there is another page."""
-    found = list(islice(keys, most + 1))
-    return Listing(found[:most], found[most - 1] if len(found) > most else None)
+    found = list(islice(keys, PAGE + 1))
+    return Listing(found[:PAGE], found[PAGE - 1] if len(found) > PAGE else None)
 
 
 def newest_first(
@@ -104,7 +104,7 @@ def at(keys: Iterable[Key], entry: sa.FromClause) -> sa.ColumnElement[bool]:
     return sa.or_(*(at_entry(entry, key.run_id, key.seq) for key in keys))
 
 
-def of_person(connection: sa.Connection, person: bytes, start: Key | None) -> Listing:
+def decisions_of_person(connection: sa.Connection, person: bytes, start: Key | None) -> Listing:
     """Decisions about a person, under the present or a former address, newest first.
 
     Args:
@@ -122,7 +122,7 @@ def of_person(connection: sa.Connection, person: bytes, start: Key | None) -> Li
     return _first_page(key for key, _ in groupby(wholes))
 
 
-def of_run(connection: sa.Connection, run: RunView, action: str | None, start: int) -> Listing:
+def decisions_of_run(connection: sa.Connection, run: RunView, action: str | None, start: int) -> Listing:
     """Decisions of a run in order, from a number on.
 
     Args:
@@ -147,7 +147,7 @@ def of_run(connection: sa.Connection, run: RunView, action: str | None, start: i
     return _first_page(Key(*row) for row in connection.execute(query))
 
 
-def of_waiting(connection: sa.Connection, start: Key | None, plugin: str | None = None) -> Listing:
+def waiting_decisions(connection: sa.Connection, start: Key | None, plugin: str | None = None) -> Listing:
     """Decisions whose dead letter waits, oldest first.
 
     Args:

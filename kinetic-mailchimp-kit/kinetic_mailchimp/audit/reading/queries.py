@@ -111,8 +111,8 @@ def entries(trail: AuditTrail, wanted: EntryFilter) -> Iterator[EntryView]:
     """The entries that match a filter, by time, streamed."""
     with trail.database.reading() as connection:
         rows = connection.execute(_entries_query(trail, wanted).execution_options(yield_per=_PAGE))
-        for row in rows.mappings():
-            yield to_entry(dict(row))
+        for row in rows:
+            yield to_entry(row._asdict())
 
 
 def select_entries(*columns: sa.ColumnElement[Any], waiting: bool = False) -> sa.Select[Any]:
@@ -128,7 +128,7 @@ def select_entries(*columns: sa.ColumnElement[Any], waiting: bool = False) -> sa
     )
 
 
-def to_entry(values: dict[Any, Any]) -> EntryView:
+def to_entry(values: dict[str, Any]) -> EntryView:
     """An entry from a row of the columns that `EntryView` has."""
     changes = values.pop("changes")
     return EntryView(**values, changes=None if changes is None else json.loads(changes))

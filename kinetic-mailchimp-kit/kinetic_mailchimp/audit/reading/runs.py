@@ -45,20 +45,15 @@ _COLUMNS: Final = tuple(
 )
 
 
-def latest_runs(
-    trail: AuditTrail, *, limit: int = 20, plugin: str | None = None, run_id: int | None = None
-) -> list[RunView]:
+def latest_runs(trail: AuditTrail, *, limit: int = 20, plugin: str | None = None) -> list[RunView]:
     """The newest runs, newest first.
 
     Args:
         trail: The trail to search.
         limit: The most to return.
         plugin: Only those of one plugin; without it, the trail's own administration is left out.
-        run_id: Only this one, whichever plugin it is of.
     """
     with trail.database.reading() as connection:
-        if run_id is not None:
-            return list(filter(None, [find_run(connection, run_id)]))
         if plugin is not None:
             return list_runs(connection, plugin=plugin, limit=limit)
         query = sa.select(*_COLUMNS).where(runs.c.plugin != PLUGIN).order_by(runs.c.id.desc()).limit(limit)
@@ -162,16 +157,13 @@ def distinct_values(
 
 
 def _with_counts(connection: sa.Connection, query: sa.Select[Any]) -> list[RunView]:
-    found = connection.execute(query).mappings().all()
+    found = connection.execute(query).all()
     counted = connection.execute(
         sa.select(run_counts.c.run_id, run_counts.c.action, sa.func.sum(run_counts.c.decisions))
-        .where(run_counts.c.run_id.in_([run["id"] for run in found]))
+        .where(run_counts.c.run_id.in_([run.id for run in found]))
         .group_by(run_counts.c.run_id, run_counts.c.action)
     )
     counts: dict[int, dict[str, int]] = {}
     for run_id, action, decided in counted:
         counts.setdefault(run_id, {})[action] = int(decided)
-    return [
-        RunView(**{str(name): value for name, value in run.items()}, counts=counts.get(run["id"], {}))
-        for run in found
-    ]
+    return [RunView(**run._asdict(), counts=counts.get(run.id, {})) for run in found]

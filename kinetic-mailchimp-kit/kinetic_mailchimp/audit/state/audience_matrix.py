@@ -10,7 +10,7 @@ from typing import Final
 
 from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.parsing.nearest import is_meant
+from kinetic_mailchimp.kit.parsing.nearest import did_you_mean
 from kinetic_mailchimp.kit.settings.declaration import setting
 
 AUDIENCES_NAMESPACE: Final = "target-mailchimp/audiences"
@@ -55,7 +55,7 @@ def company_of(row: str) -> str:
 def _known(name: str, known: Iterable[str]) -> str:
     """The name that may be meant by one that is not known, or all that are."""
     known = sorted(known)
-    return is_meant(name, known).rstrip() or f"Known are: {', '.join(known) or 'none'}."
+    return did_you_mean(name, known).rstrip() or f"Known are: {', '.join(known) or 'none'}."
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import IO, Any
 
 import click
 
-from kinetic_mailchimp.audit.cli.common import opened
+from kinetic_mailchimp.audit.cli.common import open_trail
 from kinetic_mailchimp.audit.reading.formatting import count_of
 from kinetic_mailchimp.audit.reading.reports.comparisons import last_comparisons
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
@@ -52,7 +52,7 @@ def alert(
     mask_logs()
     settings = read(AlertSettings, options)
     channels = _channels(settings.urls, dry_run=dry_run)
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         now = trail.clock()
         evaluation = evaluate(_collect(trail, settings, webhook_status), settings, now)
         _print(evaluation.conditions)

@@ -44,15 +44,13 @@ def evaluate(facts: Facts, limits: AlertSettings, now: datetime) -> Evaluation:
 
 def _failures(facts: Facts, limits: AlertSettings, _now: datetime) -> Iterator[AlertCondition]:
     letters = {letter.plugin: letter for letter in facts.dead_letters}
-    newest: dict[str, RunFact] = {}
-    last_runs = (run for runs in facts.series.values() for run in _newest(runs))
-    for run in sorted(last_runs, key=attrgetter("failures")):
-        if run.failures > limits.failures:
-            newest[run.plugin] = run
-    for plugin in sorted({*letters, *newest}):
-        letter, failing = letters.get(plugin), newest.get(plugin)
-        problems = []
-        since = []
+    last_runs = sorted(
+        (run for runs in facts.series.values() for run in _newest(runs)), key=attrgetter("failures")
+    )
+    worst = {run.plugin: run for run in last_runs if run.failures > limits.failures}
+    for plugin in sorted({*letters, *worst}):
+        letter, failing = letters.get(plugin), worst.get(plugin)
+        problems, since = [], []
         if failing:
             problems.append(f"{count_of(failing.failures, 'record')} failed in run {failing.id}")
             since.append(failing.started_at)
@@ -114,8 +112,10 @@ def _unread(facts: Facts, limits: AlertSettings, now: datetime) -> list[AlertCon
 
 
 def _receiver(facts: Facts, _limits: AlertSettings, _now: datetime) -> list[AlertCondition] | None:
-    if facts.receiver is None or not facts.receiver.problems:
-        return None if facts.receiver is None else []
+    if facts.receiver is None:
+        return None
+    if not facts.receiver.problems:
+        return []
     away = AlertCondition(
         kind="receiver",
         scope="readyz",
@@ -127,11 +127,10 @@ def _receiver(facts: Facts, _limits: AlertSettings, _now: datetime) -> list[Aler
 
 
 def _refused(facts: Facts, limits: AlertSettings, _now: datetime) -> list[AlertCondition] | None:
-    if facts.receiver is None or facts.receiver.refused is None:
+    refused = facts.receiver.refused if facts.receiver else None
+    if refused is None:
         return None
-    counts = {
-        reason: facts.receiver.refused[reason] for reason in _OURS if facts.receiver.refused.get(reason)
-    }
+    counts = {reason: refused[reason] for reason in _OURS if refused.get(reason)}
     if sum(counts.values()) <= limits.refused:
         return []
     told = format_counts({reason.replace("_", " "): count for reason, count in counts.items()})

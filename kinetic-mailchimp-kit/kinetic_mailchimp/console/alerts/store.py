@@ -48,17 +48,15 @@ def due(
         quiet: The time after a message in which none about the same condition is due.
     """
     present = {condition.key: condition for condition in evaluation.conditions}
-    sent_before = format_timestamp(now - quiet)
+    at, sent_before = format_timestamp(now), format_timestamp(now - quiet)
     notices = []
     for key, condition in present.items():
         before = known.get(key)
-        since = before.since if before else condition.since or format_timestamp(now)
-        if before is None or before.sent_at is None:
-            state = State.NEW
-        elif before.sent_at <= sent_before:
-            state = State.STILL
-        else:
+        last_sent = before.sent_at if before else None
+        if last_sent is not None and last_sent > sent_before:
             continue
+        state = State.NEW if last_sent is None else State.STILL
+        since = before.since if before else condition.since or at
         notices.append(
             Notice(key=key, state=state, what=condition.what, since=since, advice=condition.advice)
         )
@@ -67,14 +65,8 @@ def due(
         for key, before in known.items()
         if key not in present and before.sent_at is not None and _may_end(key, before, evaluation, now)
     ]
-    at = format_timestamp(now)
-    return [
-        notice
-        for notice in notices
-        if (before := known.get(notice.key)) is None
-        or before.claimed_until is None
-        or before.claimed_until <= at
-    ]
+    claimed = {key for key, before in known.items() if (before.claimed_until or "") > at}
+    return [notice for notice in notices if notice.key not in claimed]
 
 
 def _may_end(key: str, before: StoredCondition, evaluation: Evaluation, now: datetime) -> bool:

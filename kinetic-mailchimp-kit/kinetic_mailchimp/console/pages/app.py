@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException as AnyHTTPException
 
@@ -14,12 +14,16 @@ from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.console.pages.login import Login
 from kinetic_mailchimp.console.pages.receiver_watch import ReceiverWatch
 from kinetic_mailchimp.console.pages.replays import Replays
-from kinetic_mailchimp.console.pages.routes.desk import desk_router
-from kinetic_mailchimp.console.pages.routes.get import get_router
-from kinetic_mailchimp.console.pages.routes.metrics import metrics_router
-from kinetic_mailchimp.console.pages.routes.plans import plan_router
-from kinetic_mailchimp.console.pages.routes.post import post_router
-from kinetic_mailchimp.console.pages.routes.previews import preview_router
+from kinetic_mailchimp.console.pages.routes import (
+    failures,
+    letter,
+    people,
+    plans,
+    previews,
+    reports,
+    runs,
+    session,
+)
 from kinetic_mailchimp.console.pages.security import SecurityMiddleware
 from kinetic_mailchimp.console.pages.settings import PagesSettings
 from kinetic_mailchimp.console.pages.site import Site
@@ -28,13 +32,12 @@ from kinetic_mailchimp.kit.errors import ConnectorError
 from kinetic_mailchimp.kit.server.rate_limit import RateLimit
 
 
-def create_app(trail: AuditTrail, settings: PagesSettings, wrong_tokens: RateLimit | None = None) -> FastAPI:
+def create_app(trail: AuditTrail, settings: PagesSettings) -> FastAPI:
     """The application. The trail stays open when it ends.
 
     Args:
         trail: The trail that the pages show; its clock is theirs.
         settings: Settings of the server and of its login.
-        wrong_tokens: Limits wrong tokens per client; by default as the settings have it.
     """
     views = Views(settings, trail.clock)
     login = Login(settings, lambda: trail.clock().timestamp(), trail.database)
@@ -45,7 +48,7 @@ def create_app(trail: AuditTrail, settings: PagesSettings, wrong_tokens: RateLim
         settings=settings,
         views=views,
         login=login,
-        wrong_tokens=wrong_tokens or RateLimit(settings.wrong_tokens_per_minute),
+        wrong_tokens=RateLimit(settings.wrong_tokens_per_minute),
         replays=replays,
         watch=watch,
     )
@@ -62,14 +65,12 @@ def create_app(trail: AuditTrail, settings: PagesSettings, wrong_tokens: RateLim
             replays.wait()
 
     app = FastAPI(title="Audit trail", lifespan=lifespan, openapi_url=None)
+    router = APIRouter()
+    for module in (runs, people, failures, letter, plans, previews, reports, session):
+        module.add_routes(router, site)
     # Some proxies cut the prefix off, some do not: both are served.
     for prefix in dict.fromkeys(("", settings.root)):
-        app.include_router(get_router(site), prefix=prefix)
-        app.include_router(post_router(site), prefix=prefix)
-        app.include_router(plan_router(site), prefix=prefix)
-        app.include_router(preview_router(site), prefix=prefix)
-        app.include_router(metrics_router(site), prefix=prefix)
-        app.include_router(desk_router(site), prefix=prefix)
+        app.include_router(router, prefix=prefix)
         app.mount(f"{prefix}/static", StaticFiles(directory=STATIC_FOLDER))
 
     @app.exception_handler(AnyHTTPException)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from kinetic_mailchimp.audit.cli.common import opened
+from kinetic_mailchimp.audit.cli.common import open_trail
 from kinetic_mailchimp.console.pages.app import create_app
 from kinetic_mailchimp.console.pages.settings import PagesSettings, parse_replay_commands
 from kinetic_mailchimp.kit.redaction.masker import mask_logs
@@ -48,7 +48,7 @@ def serve(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     # After its graceful end uvicorn raises the signal again; the exit status shall be that of a success.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    with opened(ctx) as trail:
+    with open_trail(ctx) as trail:
         # Without proxy headers: only those of trusted proxies count, and the middleware reads them.
         serve_bounded(
             create_app(trail, settings),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import secrets
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -51,20 +50,15 @@ class Login:
 
     Args:
         clock: Unix seconds.
-        database: Remembers the sessions that were ended; without one, this process does.
+        database: Remembers the sessions that were ended.
     """
 
-    def __init__(
-        self,
-        settings: PagesSettings,
-        clock: Callable[[], float] = time.time,
-        database: Database | None = None,
-    ) -> None:
+    def __init__(self, settings: PagesSettings, clock: Callable[[], float], database: Database) -> None:
         self._settings = settings
         self._clock = clock
         origin = settings.token.encode() or secrets.token_bytes(_KEY_SIZE)
         self._database = database
-        known = Ledger(database, ENDED_SESSIONS).items() if database else ()
+        known = Ledger(database, ENDED_SESSIONS).items()
         self._ended: dict[str, float] = {session: value["until"] for session, value in known}
         self._form_key = _derived(origin, b"forms")
         self._sessions = Fernet(base64.urlsafe_b64encode(_derived(origin, b"sessions")))
@@ -97,11 +91,10 @@ class Login:
         for ended in over:
             del self._ended[ended]
         self._ended[session.hex()] = now + SESSION_SECONDS
-        if self._database:
-            changes = {**dict.fromkeys(over), session.hex(): {"until": now + SESSION_SECONDS}}
-            stored_at = format_timestamp(datetime.fromtimestamp(now, UTC))
-            with self._database.writing() as connection:
-                apply_changes(connection, {ENDED_SESSIONS: changes}, run_id=0, now=stored_at)
+        changes = {**dict.fromkeys(over), session.hex(): {"until": now + SESSION_SECONDS}}
+        stored_at = format_timestamp(datetime.fromtimestamp(now, UTC))
+        with self._database.writing() as connection:
+            apply_changes(connection, {ENDED_SESSIONS: changes}, run_id=0, now=stored_at)
 
     def _session_of(self, cookie: str | None) -> bytes | None:
         """The id of a session that has not ended."""
@@ -124,11 +117,6 @@ class Login:
 
     def _form_token(self, visitor: bytes) -> str:
         return blake2b(visitor, key=self._form_key, digest_size=_KEY_SIZE).hexdigest()
-
-    def client(self, peer: str, headers: Mapping[str, str]) -> str:
-        """The IP address that wrong tokens are counted for: the peer's, or one that a trusted proxy names."""
-        forwarded = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-        return forwarded if forwarded and self._settings.public_url and self._settings.trusts(peer) else peer
 
 
 def _derived(origin: bytes, purpose: bytes) -> bytes:

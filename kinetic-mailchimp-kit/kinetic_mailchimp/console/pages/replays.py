@@ -45,7 +45,7 @@ class Replays:
         self._thread: threading.Thread | None = None
         self.last: Replay | None = None
 
-    def can(self, plugin: str) -> bool:
+    def can_start(self, plugin: str) -> bool:
         """True if there is a command for a target."""
         return plugin in self._commands
 

@@ -103,7 +103,7 @@ class SecurityMiddleware:
             return
         peer = request.client.host if request.client else ""
         visitor = self._login.visitor(peer, request.headers, request.cookies.get(COOKIE))
-        state.visitor, state.client = visitor, self._login.client(peer, request.headers)
+        state.visitor, state.client = visitor, self._settings.client(peer, request.headers)
         if request.method not in ("GET", "HEAD"):
             state.form = await self._form(request)
         if path == LOGIN:

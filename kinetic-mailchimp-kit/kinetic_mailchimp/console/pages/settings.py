@@ -164,3 +164,13 @@ class PagesSettings:
         except ValueError:
             return False
         return any(address in network for network in self._networks)
+
+    def client(self, peer: str, headers: Mapping[str, str]) -> str:
+        """The IP address that wrong tokens are counted for: the peer's, or one that a trusted proxy names.
+
+        Args:
+            peer: The IP address at the other end of the connection.
+            headers: Those of the request, in small letters.
+        """
+        forwarded = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+        return forwarded if forwarded and self.public_url and self.trusts(peer) else peer

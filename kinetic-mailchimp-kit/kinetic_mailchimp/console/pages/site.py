@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import chain
 
-from fastapi.responses import RedirectResponse
+from fastapi.responses import RedirectResponse, StreamingResponse
 
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.console.pages.login import Login
@@ -31,3 +33,17 @@ class Site:
     def redirect(self, path: str) -> RedirectResponse:
         """Redirect to another page, which is requested with GET."""
         return RedirectResponse(self.settings.root + path, HTTPStatus.SEE_OTHER)
+
+
+def download(name: str, kind: str, lines: Iterable[str]) -> StreamingResponse:
+    """A file that the browser stores.
+
+    Args:
+        name: Its name.
+        kind: Its media type, such as `text/csv`.
+        lines: Its text, as it is made.
+    """
+    # Excel takes a CSV file without this mark for one in the encoding of its own machine.
+    marked = chain(["\ufeff"], lines) if kind == "text/csv" else lines
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(marked, media_type=f"{kind}; charset=utf-8", headers=headers)

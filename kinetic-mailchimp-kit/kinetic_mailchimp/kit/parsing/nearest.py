@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
-def is_meant(typed: str, allowed: Iterable[str], likeness: float = 0.6) -> str:
+def did_you_mean(typed: str, allowed: Iterable[str], likeness: float = 0.6) -> str:
     """A question for a message, with a blank behind it; empty where no name is near.
 
     Args:

@@ -118,8 +118,8 @@ def read_suppressions(content: bytes) -> SuppressionList:
     """
     if content.startswith(_WORKBOOKS):
         raise UnreadableListError("it is a workbook of Excel or another program, not a text")
-    text = _decoded(content)
-    delimiter = _delimiter(text)
+    text = _decode(content)
+    delimiter = _find_delimiter(text)
     reader = csv.reader(io.StringIO(f"{text}\n{_END}", newline=""), delimiter=delimiter)
     rows: list[tuple[int, list[str]]] = []
     try:
@@ -134,7 +134,7 @@ def read_suppressions(content: bytes) -> SuppressionList:
     if not rows:
         raise UnreadableListError("it is empty")
     head = rows[0][1]
-    places = _places(head, [row for _, row in rows[1 : _SAMPLE + 1]])
+    places = _find_columns(head, [row for _, row in rows[1 : _SAMPLE + 1]])
     has_head = not any("@" in cell for cell in head)
     if has_head:
         _check_consent(head, rows[1:])
@@ -170,22 +170,22 @@ def _check_consent(head: Sequence[str], rows: Iterable[tuple[int, Sequence[str]]
         (at, name, subscribed)
         for at, name in enumerate(head)
         for form, subscribed in _CONSENT
-        if form.fullmatch(_word(name))
+        if form.fullmatch(_normalise(name))
     ]
     for line, row in rows if columns else ():
         for at, name, subscribed in columns:
-            if at < len(row) and _word(row[at]) in subscribed:
+            if at < len(row) and _normalise(row[at]) in subscribed:
                 raise UnreadableListError(
                     f"line {line} has {row[at]!r} in {name!r}, so it also lists people who have not opted out"
                 )
 
 
-def _word(text: str) -> str:
+def _normalise(text: str) -> str:
     """A name or value without case, blanks and punctuation."""
     return re.sub(r"[\W_]+", "", text).lower()
 
 
-def _decoded(content: bytes) -> str:
+def _decode(content: bytes) -> str:
     encodings = ["utf-8-sig", "cp1252", "latin-1"]
     if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         encodings = ["utf-16"]
@@ -199,16 +199,17 @@ def _decoded(content: bytes) -> str:
     raise UnreadableListError("it is cut off, or in an encoding that is not known")
 
 
-def _delimiter(text: str) -> str:
+def _find_delimiter(text: str) -> str:
     """The character that separates the cells of the first line, outside of quotes."""
     first = re.sub(r'"[^"]*"', "", text.lstrip().partition("\n")[0])
     return max(_DELIMITERS, key=first.count)
 
 
-def _places(head: Sequence[str], sample: Sequence[Sequence[str]]) -> tuple[int, int | None, int | None]:
+def _find_columns(head: Sequence[str], sample: Sequence[Sequence[str]]) -> tuple[int, int | None, int | None]:
     """The places of the columns: by their names, and that of addresses also by what is in it."""
-    names = list(map(_word, head))
-    counts = [sum(_is_address(cell) for cell in _column([head, *sample], at)) for at in range(len(head))]
+    names = list(map(_normalise, head))
+    rows = [head, *sample]
+    counts = [sum(_is_address(row[at]) for row in rows if at < len(row)) for at in range(len(head))]
     named = [at for at, name in enumerate(names) if _EMAIL.fullmatch(name)]
     holding = [at for at in named if counts[at]] or [at for at, count in enumerate(counts) if count] or named
     if not holding:
@@ -222,10 +223,6 @@ def _places(head: Sequence[str], sample: Sequence[Sequence[str]]) -> tuple[int, 
 def _named(names: Sequence[str], places: Sequence[int], forms: Iterable[re.Pattern[str]]) -> int | None:
     """The place of the name that has the surest of some forms; None where none has one."""
     return next((at for form in forms for at in places if form.fullmatch(names[at])), None)
-
-
-def _column(rows: Iterable[Sequence[str]], at: int) -> list[str]:
-    return [row[at] for row in rows if at < len(row)]
 
 
 def _is_address(cell: str) -> bool:

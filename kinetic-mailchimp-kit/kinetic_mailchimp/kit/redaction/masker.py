@@ -29,7 +29,8 @@ class SecretMasker:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._forms: tuple[str, ...] = ()
-        self._words: re.Pattern[str] | None = None
+        self._words: set[str] = set()
+        self._any_word: re.Pattern[str] | None = None
 
     def add(self, given: Iterable[str]) -> None:
         """Remember secrets, and the passwords inside those that are URLs.
@@ -45,9 +46,8 @@ class SecretMasker:
         found -= words
         with self._lock:
             if words:
-                known = self._words.pattern.split("|") if self._words else []
-                ordered = sorted({*known, *(rf"\b{word}\b" for word in words)})
-                self._words = re.compile("|".join(ordered))
+                self._words |= words
+                self._any_word = re.compile("|".join(rf"\b{word}\b" for word in sorted(self._words)))
             # Longest first, so that no secret that contains another one is masked in part.
             self._forms = tuple(sorted({*self._forms, *found}, key=len, reverse=True))
 
@@ -55,7 +55,7 @@ class SecretMasker:
         """The text without any secret that is known."""
         for form in self._forms:
             text = text.replace(form, MASK)
-        return self._words.sub(MASK, text) if self._words else text
+        return self._any_word.sub(MASK, text) if self._any_word else text
 
 
 def _forms(secret: str) -> set[str]:

@@ -16,7 +16,7 @@ CLEAR, ENCRYPTED, ELSEWHERE, UNSET = "in clear", "encrypted", "without a secret 
 
 
 @dataclass(frozen=True)
-class Finding:
+class FoundSecret:
     """A secret and how it stands in a file.
 
     Attributes:
@@ -99,7 +99,7 @@ def _references_in_settings(values: Iterable[Value]) -> Iterator[tuple[str, tupl
             yield value.text, (plugin, setting)
 
 
-def find_secrets(files: Sequence[SettingsFile]) -> Iterator[Finding]:
+def find_secrets(files: Sequence[SettingsFile]) -> Iterator[FoundSecret]:
     """Every secret of the files, in their order, with its state."""
     settings = [value for file in files if file.is_yaml for value in file.values]
     declarations = Declarations.of(settings)
@@ -108,10 +108,10 @@ def find_secrets(files: Sequence[SettingsFile]) -> Iterator[Finding]:
         for value in file.values:
             reason = _yaml_reason(value, declarations) if file.is_yaml else _env_reason(value, variables)
             if reason:
-                yield Finding(file.place(value), reason, _state(value.text))
+                yield FoundSecret(file.place(value), reason, _state(value.text))
 
 
-def count_states(findings: Iterable[Finding]) -> str:
+def count_states(findings: Iterable[FoundSecret]) -> str:
     """Numbers of secrets by state, for a summary; an empty text without any secret."""
     counts = Counter(finding.state for finding in findings)
     return ", ".join(

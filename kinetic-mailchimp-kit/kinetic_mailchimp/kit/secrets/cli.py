@@ -109,10 +109,10 @@ def encrypt(env_file: Path | None, names: tuple[str, ...]) -> None:
     if env_file:
         _encrypt_in_place(env_file, names)
     else:
-        click.echo(SecretBox.from_environment(_environment()).encrypt(_given_secret()))
+        click.echo(SecretBox.from_environment(_environment()).encrypt(_read_secret()))
 
 
-def _given_secret() -> str:
+def _read_secret() -> str:
     if sys.stdin.isatty():
         return str(click.prompt("Secret", hide_input=True, confirmation_prompt=True, err=True))
     clear = sys.stdin.read().removesuffix("\n").removesuffix("\r")
@@ -129,7 +129,7 @@ def _given_secret() -> str:
 
 def _encrypt_in_place(env_file: Path, names: tuple[str, ...]) -> None:
     file = SettingsFile.read(env_file)
-    wanted = [value for name in dict.fromkeys(names) for value in _named(file, name)]
+    wanted = [value for name in dict.fromkeys(names) for value in _values_of(file, name)]
     clear = [value for value in wanted if not is_encrypted(value.text)]
     for value in clear:
         if references(value.text):
@@ -144,7 +144,7 @@ def _encrypt_in_place(env_file: Path, names: tuple[str, ...]) -> None:
         click.echo(f"{file.place(value)} {done}.")
 
 
-def _named(file: SettingsFile, name: str) -> list[Value]:
+def _values_of(file: SettingsFile, name: str) -> list[Value]:
     """The values of a variable; more than one where it is set more than once."""
     found = [value for value in file.values if value.name == name]
     if not found:
@@ -168,7 +168,7 @@ def decrypt(value: str | None, env_file: Path | None, name: str | None) -> None:
         raise click.UsageError("Give VALUE, or --env-file and --name together, or neither.")
     if env_file and name:
         file = SettingsFile.read(env_file)
-        found = _named(file, name)[-1]
+        found = _values_of(file, name)[-1]
         text, place = found.text, file.place(found)
     else:
         text, place = value or sys.stdin.read().strip(), "The given value"
@@ -177,7 +177,7 @@ def decrypt(value: str | None, env_file: Path | None, name: str | None) -> None:
         raise ConfigurationError(
             f"{place}: this is not encrypted.", advice=f"An encrypted value begins with {PREFIX}"
         )
-    click.echo(_at(place, box.decrypt, text))
+    click.echo(_naming_place(place, box.decrypt, text))
 
 
 @commands.command()
@@ -196,13 +196,13 @@ def rotate(files: tuple[Path, ...]) -> None:
         )
     texts: dict[Path, str] = {}
     changed = kept = 0
-    for file in _read(files):
+    for file in _read_files(files):
         for value in file.values:
             # In meltano.yml, a description may say `enc:…`.
             if is_encrypted(value.text) or not file.is_yaml:
                 _check_whole(file.place(value), value.text)
         rotated = {
-            value: _at(file.place(value), box.rotate, value.text)
+            value: _naming_place(file.place(value), box.rotate, value.text)
             for value in file.values
             if is_encrypted(value.text)
         }
@@ -224,7 +224,7 @@ def check(files: tuple[Path, ...]) -> None:
     named. Secret are the settings that meltano.yml declares `sensitive`, the variables that they refer to,
     names with PASSWORD, SECRET, TOKEN, API_KEY and the like, and URLs with a password.
     """
-    findings = list(find_secrets(_read(files)))
+    findings = list(find_secrets(_read_files(files)))
     in_clear = [finding for finding in findings if finding.state == CLEAR]
     for finding in in_clear:
         click.echo(f"{finding.place} is in clear ({finding.reason}).")
@@ -246,11 +246,11 @@ def _check_whole(place: str, text: str) -> None:
         )
 
 
-def _read(files: tuple[Path, ...]) -> list[SettingsFile]:
+def _read_files(files: tuple[Path, ...]) -> list[SettingsFile]:
     return [SettingsFile.read(path) for path in find_files(files or (Path(),))]
 
 
-def _at(place: str, step: Callable[[str], str], text: str) -> str:
+def _naming_place(place: str, step: Callable[[str], str], text: str) -> str:
     """Do something with a value; an error says where the value is."""
     try:
         return step(text)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, cast
+from types import ModuleType
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.secrets.private_files import warn_if_shared
@@ -84,12 +83,6 @@ class KeyringUnavailableError(ConfigurationError):
     """There is no keyring here: the package is missing, or the system has none."""
 
 
-class _Keyring(Protocol):
-    def get_password(self, service_name: str, username: str) -> str | None: ...
-
-    def set_password(self, service_name: str, username: str, password: str) -> None: ...
-
-
 def read_keyring() -> str | None:
     """Keys that the keyring of the system holds for these connectors, separated by commas.
 
@@ -105,21 +98,21 @@ def write_keyring(keys: tuple[str, ...]) -> None:
     _ask_keyring(lambda keyring: keyring.set_password(KEYRING_SERVICE, KEYRING_ENTRY, ",".join(keys)))
 
 
-def _ask_keyring(question: Callable[[_Keyring], str | None]) -> str | None:
+def _ask_keyring(question: Callable[[ModuleType], str | None]) -> str | None:
     try:
-        keyring = importlib.import_module("keyring")
-        errors = importlib.import_module("keyring.errors")
+        import keyring  # noqa: PLC0415 (of an extra)
+        from keyring.errors import KeyringError, NoKeyringError  # noqa: PLC0415 (likewise)
     except ModuleNotFoundError as error:
         raise KeyringUnavailableError(
             "The keyring of the system needs the extra `keyring`.", advice=f"Run {KEYRING_EXTRA}."
         ) from error
     try:
-        return question(cast("_Keyring", keyring))
-    except errors.NoKeyringError as error:
+        return question(keyring)
+    except NoKeyringError as error:
         raise KeyringUnavailableError(
             "This system has no keyring.", advice=f"Use {KEY_FILE_VARIABLE} instead."
         ) from error
-    except errors.KeyringError as error:
+    except KeyringError as error:
         # Backends word their errors themselves, so that they could quote what was asked for.
         raise ConfigurationError(
             f"The keyring of the system does not answer ({type(error).__name__}).",

@@ -31,8 +31,8 @@ MOST_HEADERS = 100
 MOST_DISCARDED = 1_048_576
 """Bytes of a body that are read after its answer, so that the sender finds it."""
 
-_OUTSIDERS = logging.getLogger(f"{__name__}.requests")
-_OUTSIDERS.setLevel(logging.ERROR)  # a line for each malformed request would let anybody fill the disk
+_request_logger = logging.getLogger(f"{__name__}.requests")
+_request_logger.setLevel(logging.ERROR)  # a line for each malformed request would let anybody fill the disk
 
 
 class BoundedProtocol(HttpToolsProtocol, ServedConnection):
@@ -72,7 +72,7 @@ class BoundedProtocol(HttpToolsProtocol, ServedConnection):
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.logger = _OUTSIDERS
+        self.logger = _request_logger
         self._began: float | None = time.monotonic()
         self._running: RequestResponseCycle | None = None
         self._is_in_head = True

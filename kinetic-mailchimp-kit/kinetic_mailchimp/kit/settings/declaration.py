@@ -19,6 +19,8 @@ from enum import Enum
 from functools import partial
 from typing import Any, Literal, TypeVar
 
+import msgspec
+
 Settings = TypeVar("Settings")
 Schema = dict[str, Any]
 
@@ -33,24 +35,15 @@ _TYPES: Mapping[type, str] = {str: "string", bool: "boolean", int: "integer", fl
 
 @dataclass(frozen=True)
 class Declaration:
-    """A setting, apart from its name, type and default.
-
-    Attributes:
-        description: One or two sentences, in Markdown.
-        secret: Whether its value must never be shown.
-        schema: JSON schema in place of the one that follows from the type, or constraints beside it.
-        parse: Turns the value of a configuration into that of the attribute, where the type does not say it.
-        variables: Further environment variables of its option on a command line, the first one that is set.
-        metavar: Placeholder of the value in the help of a command line.
-    """
+    """The arguments of `setting`, apart from the default."""
 
     title: str
     description: str
-    secret: bool = False
-    schema: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    parse: Callable[[Any], Any] | None = None
-    variables: Sequence[str] = ()
-    metavar: str = ""
+    secret: bool
+    schema: Mapping[str, Any]
+    parse: Callable[[Any], Any] | None
+    variables: Sequence[str]
+    metavar: str
 
 
 @dataclass(frozen=True)
@@ -65,7 +58,10 @@ class Setting:
     @property
     def json_default(self) -> Any:  # noqa: ANN401 (JSON)
         """The default as JSON: the one that the schema states, or else the attribute's; or `REQUIRED`."""
-        return self.declared.schema.get("default", _as_json(self.default))
+        default = self.declared.schema.get("default", self.default)
+        if default is REQUIRED:
+            return default
+        return msgspec.json.decode(msgspec.json.encode(default, order="deterministic"))
 
 
 def setting(
@@ -193,13 +189,3 @@ def _without_none(kind: Any) -> Any:  # noqa: ANN401 (a type)
 
 def _default_of(field: dataclasses.Field[Any]) -> Any:  # noqa: ANN401 (of any type)
     return field.default if field.default_factory is MISSING else field.default_factory()
-
-
-def _as_json(value: Any) -> Any:  # noqa: ANN401 (of any type)
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, frozenset):
-        return sorted(_as_json(inner) for inner in value)
-    if isinstance(value, tuple | list):
-        return [_as_json(inner) for inner in value]
-    return dict(value) if isinstance(value, Mapping) else value

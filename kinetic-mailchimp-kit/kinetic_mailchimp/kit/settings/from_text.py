@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.parsing.nearest import is_meant
+from kinetic_mailchimp.kit.parsing.nearest import did_you_mean
+
+_NAME: Final = re.compile(r"[^\s,\[\]\"']+")
+_MOST_SHOWN: Final = 60
+"""Characters of a wrong value that a message shows."""
+_MISSPELLED: Final = 0.85
+"""Likeness to a setting that is not set; names that are less like one may belong to another plugin."""
 
 
 def from_text(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,7 +29,7 @@ def from_text(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str,
     properties = schema.get("properties", {})
     for name in sorted(config.keys() - properties.keys()):
         unset = [f"`{one}`" for one in sorted(properties.keys() - config.keys())]
-        if near := is_meant(f"`{name}`", unset, _MISSPELLED):
+        if near := did_you_mean(f"`{name}`", unset, _MISSPELLED):
             raise ConfigurationError(
                 f"There is no setting `{name}`.", advice=f"{near}Correct it or remove it."
             )
@@ -36,9 +42,6 @@ def from_text(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str,
 def names_in(texts: Iterable[object]) -> tuple[str, ...]:
     """The names in texts that may hold several: after commas, after blanks, or as a JSON list."""
     return tuple(_NAME.findall(" ".join(map(str, texts))))
-
-
-_NAME = re.compile(r"[^\s,\[\]\"']+")
 
 
 def _from_text(name: str, value: Any, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 (JSON)
@@ -61,15 +64,9 @@ def _from_text(name: str, value: Any, schema: Mapping[str, Any]) -> Any:  # noqa
         allowed = [str(one) for one in options if one is not None]
         raise ConfigurationError(
             f"Setting `{name}` has no option {wrong[0]!r:.{_MOST_SHOWN}}.",
-            advice=f"{is_meant(str(wrong[0]), allowed)}Use one of {', '.join(allowed)}.",
+            advice=f"{did_you_mean(str(wrong[0]), allowed)}Use one of {', '.join(allowed)}.",
         )
     return read
-
-
-_MOST_SHOWN = 60
-"""Characters of a wrong value that a message shows."""
-_MISSPELLED = 0.85
-"""Likeness to a setting that is not set; names that are less like one may belong to another plugin."""
 
 
 def _list(value: Any) -> list[Any]:  # noqa: ANN401 (JSON)

@@ -18,7 +18,7 @@ from kinetic_mailchimp.kit.errors import DataError, TransientError
 from kinetic_mailchimp.kit.singer.messages import MessageReader
 from kinetic_mailchimp.kit.singer.plugin import (
     EXIT_BY_SIGNAL,
-    SecretSettings,
+    ConnectorPlugin,
     pause,
     set_by_signal,
     without_sdk_words,
@@ -27,7 +27,7 @@ from kinetic_mailchimp.kit.singer.plugin import (
 RunStatus = Literal["succeeded", "failed", "stopped"]
 
 
-class DurableTarget(SecretSettings, Target):
+class DurableTarget(ConnectorPlugin, Target):
     """A target whose state never runs ahead of its writes, however the process ends.
 
     The SDK advances the state over a batch that a signal interrupts (meltano/sdk#3775). Here a signal waits

@@ -22,7 +22,7 @@ from kinetic_mailchimp.kit.parsing.json_reading import parse_json
 
 _FIRST_INEXACT_FLOAT: Final = 2**53
 """From here on, several integers are read as one float."""
-_OF_THE_MIDST: Final = frozenset({"progress_markers", "unfinished"})
+_MARKS_OF_UNFINISHED: Final = frozenset({"progress_markers", "unfinished"})
 _QUIET_SECONDS: Final = 0.05
 """A pause between two messages in which nobody is in the midst of writing one."""
 _PIECE: Final = 64 * 1024
@@ -85,7 +85,7 @@ class MessageReader(SingerReader):
 def is_unfinished(state: object) -> bool:
     """True for a state from the midst of a stream, as taps of the SDK and tap-epicor-kinetic mark it."""
     if isinstance(state, dict):
-        return bool(_OF_THE_MIDST & state.keys()) or any(map(is_unfinished, state.values()))
+        return bool(_MARKS_OF_UNFINISHED & state.keys()) or any(map(is_unfinished, state.values()))
     return isinstance(state, list) and any(map(is_unfinished, state))
 
 

@@ -41,7 +41,7 @@ EXIT_BY_SIGNAL = 128
 """Added to the number of a signal, as shells do: a run that was cut short did not succeed."""
 
 
-_OF_THE_SDK: Final = (
+_SDK_MESSAGES: Final = (
     "An unhandled error occurred while syncing '%s'",
     "Error initializing target sink '%s'",
 )
@@ -50,10 +50,10 @@ _OF_THE_SDK: Final = (
 
 def without_sdk_words(record: logging.LogRecord) -> bool:
     """Filter of a log: False for a message of the SDK that only frightens, since the cause is told last."""
-    return record.msg not in _OF_THE_SDK
+    return record.msg not in _SDK_MESSAGES
 
 
-def run_plugin(plugin: type[SecretSettings]) -> None:
+def run_plugin(plugin: type[ConnectorPlugin]) -> None:
     """Run a plugin's command line: the body of its console script.
 
     A ConnectorError, such as one about settings, ends it with one readable line on stderr and exit status 1;
@@ -71,9 +71,9 @@ def run_plugin(plugin: type[SecretSettings]) -> None:
     try:
         plugin.cli()
     except ConnectorError as error:
-        _tell(plugin, [str(error)])
+        _log_errors(plugin, [str(error)])
     except RecordsWithoutSchemaException as error:
-        _tell(plugin, [f"{error} The tap or the mapper in front is at fault."])
+        _log_errors(plugin, [f"{error} The tap or the mapper in front is at fault."])
     except RecursionError:
         # From Python 3.12 on, JSON is read that is nested more deeply than anything can be worked on.
         plugin.logger.error("A record or an answer is nested too deeply to be worked on.")  # noqa: TRY400 (a traceback would hide it)
@@ -99,7 +99,7 @@ def _quiet_under_meltano(plugin: type[PluginBase]) -> None:
             logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _tell(plugin: type[PluginBase], messages: Iterable[str]) -> None:
+def _log_errors(plugin: type[PluginBase], messages: Iterable[str]) -> None:
     """Log what is wrong as the last lines: a traceback or a warning of a library would hide it."""
     warnings.simplefilter("ignore")
     for message in messages:
@@ -135,10 +135,11 @@ def set_by_signal(stop: threading.Event) -> None:
     threading.Thread(target=stop.set, daemon=True).start()
 
 
-class SecretSettings(PluginBase):
+class ConnectorPlugin(PluginBase):
     """A plugin whose settings may be written as `enc:…` or as text, and whose secrets never show in a log.
 
-    It is a `CheckedPlugin` of the doctor.
+    The doctor runs its checks, each in a thread of its own, and compares its fields and audiences with those
+    of the others where every check is good.
     """
 
     selected_streams: frozenset[str] | None = None
@@ -191,7 +192,7 @@ class SecretSettings(PluginBase):
             else:
                 click.echo(str(found))
         if wrong:
-            _tell(cls, wrong)
+            _log_errors(cls, wrong)
             sys.exit(1)
 
     @classproperty
@@ -232,7 +233,7 @@ class CheckedStream(Stream):
         self.logger.addFilter(without_sdk_words)
 
 
-class CheckedTap(SecretSettings, Tap):
+class CheckedTap(ConnectorPlugin, Tap):
     """A tap whose `--test` runs its checks."""
 
     def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 (passed on as they are)

@@ -13,7 +13,7 @@ from kinetic_mailchimp.audit.dead_letters.correction import read_letter
 from kinetic_mailchimp.audit.dead_letters.dispatch import waiting
 from kinetic_mailchimp.audit.integrity.verification import verify
 from kinetic_mailchimp.audit.reading.queries import EntryFilter, entries
-from kinetic_mailchimp.console.pages.routes import desk
+from kinetic_mailchimp.console.pages.routes import letter as routes
 
 Open = Callable[..., Any]
 HEADER = "X-Forwarded-User"
@@ -151,11 +151,11 @@ def test_of_two_corrections_at_once_one_is_told_that_it_came_late(
 
     def read_before_the_other(trail: AuditTrail, place: Any) -> Any:
         found = read(trail, place)
-        monkeypatch.setattr(desk, "read_letter", read)
+        monkeypatch.setattr(routes, "read_letter", read)
         assert send(reader, "/failures/1/1/correct", **form).status_code == 303
         return found
 
-    monkeypatch.setattr(desk, "read_letter", read_before_the_other)
+    monkeypatch.setattr(routes, "read_letter", read_before_the_other)
     late = send(reader, "/failures/1/1/correct", **form)
     assert (late.status_code, "is not open any more" in late.text) == (409, True)
     assert len(waiting(letters)) == 2

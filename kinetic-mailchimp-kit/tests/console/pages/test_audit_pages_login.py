@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.console.pages.login import COOKIE, ENDED_SESSIONS, Login
-from kinetic_mailchimp.console.pages.routes.post import local_path
+from kinetic_mailchimp.console.pages.routes.session import local_path
 from kinetic_mailchimp.console.pages.settings import PagesSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError
 
@@ -180,11 +181,14 @@ def test_a_form_of_too_many_fields_is_refused_inside_the_gate(
     assert answer.headers["x-frame-options"] == "DENY"
 
 
-def test_only_sessions_made_with_this_token_count() -> None:
-    def session(token: str) -> str:
-        return Login(PagesSettings(token=token)).new_session()
+def test_only_sessions_made_with_this_token_count(sqlite_trail: AuditTrail) -> None:
+    def login_with(token: str) -> Login:
+        return Login(PagesSettings(token=token), time.time, sqlite_trail.database)
 
-    login = Login(PagesSettings(token="x" * 32))
+    def session(token: str) -> str:
+        return login_with(token).new_session()
+
+    login = login_with("x" * 32)
     assert login.visitor("", {}, session("x" * 32)) is not None
     for forged in (session("y" * 32), session("x" * 32)[:-2], "", "no session", "ä"):
         assert login.visitor("", {}, forged) is None
@@ -206,10 +210,10 @@ def test_only_a_trusted_proxy_is_believed(sqlite_trail: AuditTrail, open_pages: 
 
 def test_tries_are_counted_for_whom_a_trusted_proxy_speaks() -> None:
     forwarded = {"x-forwarded-for": "1.1.1.1, 2.2.2.2"}
-    behind = Login(PagesSettings(token="x" * 32, public_url="https://audit.example.com"))
+    behind = PagesSettings(token="x" * 32, public_url="https://audit.example.com")
     assert behind.client("127.0.0.1", forwarded) == "2.2.2.2"
     assert behind.client("10.0.0.9", forwarded) == "10.0.0.9"
-    assert Login(PagesSettings(token="x" * 32)).client("127.0.0.1", forwarded) == "127.0.0.1"
+    assert PagesSettings(token="x" * 32).client("127.0.0.1", forwarded) == "127.0.0.1"
 
 
 @pytest.mark.parametrize("form_token", [None, "", "0" * 64, "é"])

@@ -19,7 +19,7 @@ import pytest
 import requests
 from click.testing import CliRunner
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision
-from kinetic_mailchimp.audit.dead_letters.closing import Place, close, find_open
+from kinetic_mailchimp.audit.dead_letters.closing import EntryId, close, find_open
 from kinetic_mailchimp.console.cli import main
 from kinetic_mailchimp.console.pages import receiver_watch
 from kinetic_mailchimp.console.pages.receiver_watch import ReceiverWatch
@@ -84,7 +84,7 @@ def test_a_closed_dead_letter_is_shown_and_no_longer_waits(
     reader = logged_in(waiting)
     assert "its dead letter waits" in reader.get("/consent").text
     assert "correct or close" in reader.get("/failures").text
-    letters = find_open(waiting, [Place(run_id, 1)])
+    letters = find_open(waiting, [EntryId(run_id, 1)])
     close(waiting, letters, because="<The person> left.", closed_by="night-shift")
     assert email not in reader.get("/failures").text
     for page in (reader.look_up(email), reader.get(f"/runs/{run_id}")):

@@ -17,7 +17,7 @@ from kinetic_mailchimp.kit.secrets.check import (
     ELSEWHERE,
     ENCRYPTED,
     UNSET,
-    Finding,
+    FoundSecret,
     count_states,
     find_secrets,
 )
@@ -92,7 +92,7 @@ def findings(tmp_path, monkeypatch):
     return list(find_secrets([SettingsFile.read(Path(".env")), SettingsFile.read(Path("meltano.yml"))]))
 
 
-def of_state(findings: list[Finding], state: str) -> list[str]:
+def of_state(findings: list[FoundSecret], state: str) -> list[str]:
     return [finding.place for finding in findings if finding.state == state]
 
 

@@ -8,37 +8,38 @@ import io
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from kinetic_mailchimp.audit.reading.formatting import spreadsheet_cell
 from kinetic_mailchimp.audit.reading.queries import EntryView
-from kinetic_mailchimp.audit.reading.runs import RunView
 from kinetic_mailchimp.kit.redaction.plain_text import json_text, plain
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
-def write_json(entries: Iterable[EntryView | RunView], output: TextIO) -> None:
+
+def write_json(rows: Iterable[DataclassInstance], output: TextIO) -> None:
     """Write one JSON object per line.
 
     Args:
-        entries: Entries or runs, which may be streamed.
+        rows: Entries, runs or others, which may be streamed.
         output: A text file.
     """
-    output.writelines(json_text(dataclasses.asdict(entry)) + "\n" for entry in entries)
-
-
-def write_csv(entries: Iterable[EntryView], output: TextIO) -> None:
-    """Write a header and one line per entry; changes are JSON.
-
-    Args:
-        entries: The entries, which may be streamed.
-        output: A text file.
-    """
-    output.writelines(csv_lines([field.name for field in dataclasses.fields(EntryView)], entries))
+    output.writelines(json_text(dataclasses.asdict(row)) + "\n" for row in rows)
 
 
 def write_entries(entries: Iterable[EntryView], style: str, output: TextIO) -> None:
-    """Write entries as `json` or as `csv`."""
-    (write_json if style == "json" else write_csv)(entries, output)
+    """Write entries as JSON lines or as CSV, in which changes are JSON.
+
+    Args:
+        entries: The entries, which may be streamed.
+        style: `json` or `csv`.
+        output: A text file.
+    """
+    if style == "json":
+        write_json(entries, output)
+    else:
+        output.writelines(csv_lines([field.name for field in dataclasses.fields(EntryView)], entries))
 
 
 def csv_lines(names: Sequence[str], rows: Iterable[object]) -> Iterator[str]:

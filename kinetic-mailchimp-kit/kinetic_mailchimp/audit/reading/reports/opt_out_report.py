@@ -78,7 +78,7 @@ class OptOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class OptOutPage:
     """A page of people.
 
     Args:
@@ -90,7 +90,7 @@ class Report:
     next: Key | None
 
 
-def list_opt_outs(connection: sa.Connection, start: Key | None) -> Report:
+def list_opt_outs(connection: sa.Connection, start: Key | None) -> OptOutPage:
     """A page of people who opted out, by the latest entry about it, newest first.
 
     A page ends after `PAGE` people or `_MOST_READ` entries: it may be short and still not the last.
@@ -116,7 +116,7 @@ def list_opt_outs(connection: sa.Connection, start: Key | None) -> Report:
     people = [
         _to_opt_out(person, details[key.run_id, key.seq], first.get(key), directions) for key, person in found
     ]
-    return Report(people, last)
+    return OptOutPage(people, last)
 
 
 def all_opt_outs(trail: AuditTrail) -> Iterator[OptOut]:

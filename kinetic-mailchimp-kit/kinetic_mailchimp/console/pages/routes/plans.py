@@ -14,9 +14,8 @@ from kinetic_mailchimp.kit.errors import ConfigurationError
 _LONGEST_TEXT = 200
 
 
-def plan_router(site: Site) -> APIRouter:
-    """Routes of the pages of plans, and of their form."""
-    router = APIRouter()
+def add_routes(router: APIRouter, site: Site) -> None:
+    """Add the pages of plans, and their form."""
     trail, views = site.trail, site.views
 
     @router.get("/plans")
@@ -49,8 +48,6 @@ def plan_router(site: Site) -> APIRouter:
         if wrong:
             return views.page(request, "plan", HTTPStatus.CONFLICT, here="plans", plan=plan, wrong=wrong)
         return site.redirect(f"/plans/{number}")
-
-    return router
 
 
 def _find(site: Site, number: str) -> Plan:

@@ -20,9 +20,8 @@ _STREAM: Final = re.compile("[a-z][a-z0-9_]{0,62}")
 _FAILED: Final = "The preview was not made."
 
 
-def preview_router(site: Site) -> APIRouter:
-    """Routes of the previews, and of the form that makes one. Neither writes to Epicor or Mailchimp."""
-    router = APIRouter()
+def add_routes(router: APIRouter, site: Site) -> None:
+    """Add the previews, and of the form that makes one. Neither writes to Epicor or Mailchimp."""
 
     @router.get("/previews")
     def show_newest(request: Request) -> Response:
@@ -50,8 +49,6 @@ def preview_router(site: Site) -> APIRouter:
             return site.redirect("/previews")
         found = read_previews(site.trail)
         return _page(site, request, found, None, problem=problem, status=HTTPStatus.CONFLICT)
-
-    return router
 
 
 def _page(

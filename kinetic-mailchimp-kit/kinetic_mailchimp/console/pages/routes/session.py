@@ -1,20 +1,20 @@
-"""Routes for forms; the middleware has checked their tokens."""
+"""Routes of the login, and of what needs none."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from kinetic_mailchimp.console.pages.login import COOKIE, SESSION_SECONDS
 from kinetic_mailchimp.console.pages.site import Site
 
 
-def post_router(site: Site) -> APIRouter:
-    """Routes for forms; the middleware has checked their tokens."""
-    router = APIRouter()
+def add_routes(router: APIRouter, site: Site) -> None:
+    """Add the login, the logout and the health of the pages."""
+    views = site.views
     cookie: dict[str, Any] = {
         "key": COOKIE,
         "path": site.settings.root or "/",
@@ -23,16 +23,14 @@ def post_router(site: Site) -> APIRouter:
         "samesite": "strict",
     }
 
-    @router.post("/people")
-    def find_person(request: Request) -> Response:
-        return site.redirect(f"/people/{site.trail.person(request.state.form.get('email', '')).hex()}")
+    @router.get("/login")
+    def show_login(request: Request, next: str = "/") -> Response:  # noqa: A002 - the parameter's name
+        return views.page(request, "login", wrong="", after=next)
 
-    @router.post("/failures/replay")
-    def replay(request: Request) -> Response:
-        plugin = request.state.form.get("plugin", "")
-        if not site.replays.start(plugin):
-            raise HTTPException(HTTPStatus.CONFLICT)
-        return site.redirect(f"/failures?plugin={quote(plugin, safe='')}")
+    @router.get("/healthz")
+    def healthz() -> Response:
+        with site.trail.database.reading():
+            return PlainTextResponse("ready\n")
 
     # Not in a thread, like the others, but one at a time: the counts of wrong tokens are theirs alone.
     @router.post("/login")
@@ -41,13 +39,13 @@ def post_router(site: Site) -> APIRouter:
         after = local_path(form.get("next", ""))
         if seconds := site.wrong_tokens.wait(client):
             wrong = f"Too many wrong tokens. Try again in {seconds} seconds."
-            page = site.views.page(request, "login", HTTPStatus.TOO_MANY_REQUESTS, wrong=wrong, after=after)
+            page = views.page(request, "login", HTTPStatus.TOO_MANY_REQUESTS, wrong=wrong, after=after)
             page.headers["Retry-After"] = str(seconds)
             return page
         if not site.login.is_token(form.get("token", "")):
             site.wrong_tokens.count(client)
             wrong = "That is not the token."
-            return site.views.page(request, "login", HTTPStatus.UNAUTHORIZED, wrong=wrong, after=after)
+            return views.page(request, "login", HTTPStatus.UNAUTHORIZED, wrong=wrong, after=after)
         answer = site.redirect(after)
         answer.set_cookie(value=site.login.new_session(), max_age=SESSION_SECONDS, **cookie)
         return answer
@@ -58,8 +56,6 @@ def post_router(site: Site) -> APIRouter:
         answer = site.redirect("/login")
         answer.delete_cookie(**cookie)
         return answer
-
-    return router
 
 
 def local_path(text: str) -> str:

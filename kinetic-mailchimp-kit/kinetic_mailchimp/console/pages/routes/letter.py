@@ -1,4 +1,4 @@
-"""Routes of the error desk: the page of a dead letter, and its two forms."""
+"""Routes of one dead letter: its page, and the forms that correct and close it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from kinetic_mailchimp.audit.dead_letters.closing import Place, close, find_open, parse_reason
+from kinetic_mailchimp.audit.dead_letters.closing import EntryId, close, find_open, parse_reason
 from kinetic_mailchimp.audit.dead_letters.correction import (
     ADDRESSES,
     correct,
@@ -28,9 +28,8 @@ _FIELD: Final = "set."
 _LONGEST_NAME: Final = 100
 
 
-def desk_router(site: Site) -> APIRouter:
-    """Routes of the error desk."""
-    router = APIRouter()
+def add_routes(router: APIRouter, site: Site) -> None:
+    """Add the page of a dead letter, and its two forms."""
     trail = site.trail
 
     @router.get("/failures/{run}/{entry}")
@@ -64,10 +63,8 @@ def desk_router(site: Site) -> APIRouter:
             return _show(site, request, place, str(error))
         return site.redirect(f"/failures/{place}")
 
-    return router
 
-
-def _show(site: Site, request: Request, place: Place, problem: str = "") -> Response:
+def _show(site: Site, request: Request, place: EntryId, problem: str = "") -> Response:
     trail = site.trail
     with trail.database.reading() as connection:
         details = load_details(connection, [Key("", place.run_id, place.seq)])
@@ -95,9 +92,9 @@ def _show(site: Site, request: Request, place: Place, problem: str = "") -> Resp
     )
 
 
-def _place(run: str, entry: str) -> Place:
+def _place(run: str, entry: str) -> EntryId:
     try:
-        return Place.parse(f"{run}/{entry}")
+        return EntryId.parse(f"{run}/{entry}")
     except ValueError as error:
         raise HTTPException(HTTPStatus.NOT_FOUND) from error
 
