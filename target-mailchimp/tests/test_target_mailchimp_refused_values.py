@@ -9,9 +9,9 @@ import requests
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace, read_members
 from kinetic_mailchimp.mailchimp import FieldError, MailchimpClient, RefusedError, subscriber_hash
+from kinetic_mailchimp.mailchimp.merge_field import MergeField
+from kinetic_mailchimp.mailchimp.stored_form import is_stored
 from target_mailchimp.audience.audience import Audience
-from target_mailchimp.audience.coercion import MergeField
-from target_mailchimp.audience.stored_form import is_stored
 from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.rules.plan import Write
 from target_mailchimp.writing.acceptance import without_refused, without_unstored

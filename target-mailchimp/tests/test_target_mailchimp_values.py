@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kinetic_mailchimp.audit.state.member_state import MemberState, RefusedValue, SourceRow, age
-from target_mailchimp.audience.coercion import MergeField, UnfitValueError, coerce, cut
+from kinetic_mailchimp.mailchimp.merge_field import MergeField, UnfitValueError, coerce, cut
 from target_mailchimp.audience.merge_fields import NewField, missing_fields
 from target_mailchimp.audience.tags import plan_tags
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, read_record

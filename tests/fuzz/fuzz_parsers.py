@@ -38,7 +38,7 @@ from tap_mailchimp_webhooks.webhooks.signature import SignatureError, verify
 from tap_mailchimp_webhooks.webhooks.urls import mask_url
 from target_epicor_contacts.contract.contact_update import parse_update
 from target_epicor_contacts.epicor.column_values import same
-from target_mailchimp.audience.coercion import MergeField, UnfitValueError, coerce
+from kinetic_mailchimp.mailchimp.merge_field import MergeField, UnfitValueError, coerce
 from target_mailchimp.contract.member_record import MemberRecord, read_record
 from target_mailchimp.contract.purchase_record import read_purchase
 

@@ -181,16 +181,21 @@ class Vendors:
 
 
 @contextlib.contextmanager
-def running(profile: str = "updated-on") -> Iterator[Vendors]:
+def running(
+    profile: str = "updated-on", ud_columns: Mapping[str, str] | None = None
+) -> Iterator[Vendors]:
     """Serve both simulators from threads.
 
     Args:
         profile: Of Kinetic: `updated-on`, or `stock`, whose rows have a revision and no time.
+        ud_columns: By table, columns that the tenant added to Kinetic.
     """
     clock, made = Clock(), dict[str, Any]()
 
     def kinetic(url: str) -> tuple[ASGIApp, Mapping[str, Any]]:
-        world = epicor_app.build_world(0, 1, profile, clock=lambda: int(clock() * TICKS_PER_SECOND))
+        world = epicor_app.build_world(
+            0, 1, profile, clock=lambda: int(clock() * TICKS_PER_SECOND), ud_columns=ud_columns
+        )
         made["kinetic"] = world
         return epicor_app.build_app(world), epicor_app.hello(world, url)
 

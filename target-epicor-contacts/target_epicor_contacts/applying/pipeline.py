@@ -39,6 +39,7 @@ from target_epicor_contacts.rules.plan import BatchPlan, plan
 from target_epicor_contacts.rules.policy import Rules
 from target_epicor_contacts.rules.working_copy import WorkingCopy
 from target_epicor_contacts.settings import WriteSettings
+from target_epicor_contacts.state.audience_fields import in_form, read_audience_fields
 from target_epicor_contacts.state.known_members import (
     KnownMembers,
     agreed_entries,
@@ -143,7 +144,9 @@ class EventProcessor:
         self, updates: Sequence[ContactUpdate], known: KnownMembers
     ) -> tuple[Before, BatchPlan, Mapping[str, NewContact]]:
         """Read all that updates are about, create the contacts that are missing, and plan the writes."""
-        updates = complete(updates, known, self._settings.merge_fields)
+        merge_fields = self._settings.merge_fields
+        fields = read_audience_fields(self._dependencies.trail, updates)
+        updates = complete(in_form(updates, fields, merge_fields), known, merge_fields)
         states = self._reader.person_states(updates)
         rows = self._reader.rows(updates, states)
         followed = self._reader.followed(updates, known, rows)

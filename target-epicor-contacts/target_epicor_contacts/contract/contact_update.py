@@ -19,6 +19,7 @@ from kinetic_mailchimp.kit.parsing.email_address import (
     parse_email,
 )
 from kinetic_mailchimp.kit.parsing.timestamps import Clock, parse_timestamp, utc_now
+from kinetic_mailchimp.mailchimp.merge_field import MergeField
 
 from target_epicor_contacts.contract.event_order import EventTime
 
@@ -65,6 +66,8 @@ class ContactUpdate:
         new_email: The address that takes the place of `email`, or None.
         columns: Epicor columns to set; none of the values is None.
         merges: Value by tag of the merge fields that the declared ones of the columns come from.
+        fields: The merge field by column, as far as the audience's definitions are known: what it cannot tell
+            apart is no edit.
         overwritten: Tags of those that a write of ours in the same second may have replaced.
         sent: The value of these columns that both sides last had in common, where one is known.
         writing: By column, the values of a run that broke off while it wrote them.
@@ -82,6 +85,7 @@ class ContactUpdate:
     new_email: str | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
     merges: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, MergeField] = field(default_factory=dict)
     overwritten: frozenset[str] = frozenset()
     reason: str | None = None
     campaign_id: str | None = None

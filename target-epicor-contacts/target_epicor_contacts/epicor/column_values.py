@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Any
 
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.kit.parsing.countries import country_code, country_name
 from kinetic_mailchimp.kit.parsing.numbers import bounded_decimal
 from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
+from kinetic_mailchimp.mailchimp.merge_field import MergeField, as_shown
+from kinetic_mailchimp.mailchimp.stored_form import plain_text
 
 COUNTRY = "country"
 """The type of a text that names a country: a code and a name mean the same."""
+
+
+_TEXTS = frozenset({"Edm.String", COUNTRY, ""})
+_TIMESTAMP = "Edm.DateTimeOffset"
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_TIME_OF_DAY = "T10:00:00Z"
+"""The time at which a day without one is written: the same day in every zone from Hawaii to Auckland."""
 
 
 class InvalidValueError(DataError):
@@ -33,7 +44,11 @@ def coerce(column: str, value: Any, edm_type: str) -> Any:  # noqa: ANN401 (any 
     Raises:
         InvalidValueError: It cannot be brought into that form.
     """
+    if value == "" and edm_type not in _TEXTS:
+        return None
     try:
+        if edm_type == _TIMESTAMP and isinstance(value, str) and _DAY.fullmatch(value.strip()):
+            return f"{_date(value)}{_TIME_OF_DAY}"
         return _conversion(edm_type)(value)
     except (ValueError, TypeError, InvalidOperation, KeyError) as error:
         raise InvalidValueError(
@@ -43,9 +58,31 @@ def coerce(column: str, value: Any, edm_type: str) -> Any:  # noqa: ANN401 (any 
         ) from error
 
 
-def same(one: Any, other: Any, edm_type: str) -> bool:  # noqa: ANN401 (any JSON)
-    """True if two values mean the same to Epicor: timestamps in any zone, a missing text and an empty one."""
-    return one == other or _canonical(one, edm_type) == _canonical(other, edm_type)
+def same(one: Any, other: Any, edm_type: str, field: MergeField | None = None) -> bool:  # noqa: ANN401 (any JSON)
+    """True if two values mean the same to Epicor: timestamps in any zone, a missing text and an empty one.
+
+    Args:
+        one: A value.
+        other: Another one.
+        edm_type: The column's type.
+        field: The merge field that the column takes: what it cannot tell apart is the same, too.
+    """
+    if one == other:
+        return True
+    if edm_type == _TIMESTAMP and any(str(value).endswith(_TIME_OF_DAY) for value in (one, other)):
+        return str(one)[:10] == str(other)[:10]
+    return _canonical(one, edm_type, field) == _canonical(other, edm_type, field)
+
+
+_INTEGERS = {"Byte": 9, "Int16": 16, "Int32": 32, "Int64": 64}
+"""Types of whole numbers, with the bits of a signed one that holds them."""
+
+CLEARED: Mapping[str, Any] = {
+    "Edm.Boolean": False,
+    **{f"Edm.{name}": 0 for name in _INTEGERS},
+    **dict.fromkeys(("Edm.Decimal", "Edm.Double", "Edm.Single"), 0),
+}
+"""What a column holds that nobody filled in, by type; of the others, null or an empty text."""
 
 
 def is_empty(value: Any) -> bool:  # noqa: ANN401 (any JSON)
@@ -53,9 +90,15 @@ def is_empty(value: Any) -> bool:  # noqa: ANN401 (any JSON)
     return value is None or value == ""
 
 
-def fingerprint(value: Any, edm_type: str) -> str:  # noqa: ANN401 (any JSON)
-    """A digest that shows a change of a value: the ledger holds no names and no streets."""
-    canonical = _canonical(value, edm_type)
+def fingerprint(value: Any, edm_type: str, field: MergeField | None = None) -> str:  # noqa: ANN401 (any JSON)
+    """A digest that shows a change of a value: the ledger holds no names and no streets.
+
+    Args:
+        value: Of either side.
+        edm_type: The column's type.
+        field: As in `same`.
+    """
+    canonical = _canonical(value, edm_type, field)
     if canonical is None:
         return ""
     return hashlib.blake2b(json.dumps(canonical).encode(), digest_size=10).hexdigest()
@@ -69,13 +112,19 @@ def timestamp_in(value: Any) -> datetime | None:  # noqa: ANN401 (any JSON)
         return None
 
 
-def _canonical(value: Any, edm_type: str) -> str | None:  # noqa: ANN401 (any JSON)
+def _canonical(value: Any, edm_type: str, field: MergeField | None) -> str | None:  # noqa: ANN401 (any JSON)
     if is_empty(value):
         return None
+    if field is not None:
+        value = as_shown(value, field)
     try:
         converted = _conversion(edm_type)(value)
     except (ValueError, TypeError, InvalidOperation, KeyError):
         return str(value)
+    if edm_type in _TEXTS and field is not None:
+        converted = plain_text(converted)
+    if converted == CLEARED.get(edm_type):
+        return None
     if edm_type in {"Edm.Decimal", "Edm.Double", "Edm.Single"}:
         return str(Decimal(str(converted)).normalize())
     if edm_type == COUNTRY:
@@ -111,10 +160,10 @@ def _boolean(value: Any) -> bool:  # noqa: ANN401 (any JSON)
     return _BOOLEANS[value.strip().lower() if isinstance(value, str) else value]
 
 
-def _integer(value: Any) -> int:  # noqa: ANN401 (any JSON)
+def _integer(bits: int, value: Any) -> int:  # noqa: ANN401 (any JSON)
     number = bounded_decimal(value)
-    if number != number.to_integral_value():
-        raise ValueError("not a whole number")
+    if number != number.to_integral_value() or number.copy_abs() >= 2 ** (bits - 1):
+        raise ValueError("not a whole number of that size")
     return int(number)
 
 
@@ -146,8 +195,8 @@ _CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
     "Edm.String": _text,
     COUNTRY: _country,
     "Edm.Boolean": _boolean,
-    **dict.fromkeys(("Edm.Byte", "Edm.Int16", "Edm.Int32", "Edm.Int64"), _integer),
+    **{f"Edm.{name}": partial(_integer, bits) for name, bits in _INTEGERS.items()},
     **dict.fromkeys(("Edm.Decimal", "Edm.Double", "Edm.Single"), _number),
-    "Edm.DateTimeOffset": _timestamp,
+    _TIMESTAMP: _timestamp,
     "Edm.Date": _date,
 }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from kinetic_mailchimp.audit.state.three_way import ConflictPolicy, Side
 
 from target_epicor_contacts.contract.event_order import Age
 from target_epicor_contacts.epicor.column_values import (
-    InvalidValueError,
+    CLEARED,
     fingerprint,
     is_empty,
     same,
@@ -20,48 +20,15 @@ from target_epicor_contacts.epicor.column_values import (
 )
 from target_epicor_contacts.epicor.columns import CHANGE_TIMESTAMPS, NAME, OF_CONTACTS_ONLY
 from target_epicor_contacts.epicor.entities import CONTACT
+from target_epicor_contacts.rules.cell import CellsOfField, cell_of, differs
 from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.matching import MatchKind
 from target_epicor_contacts.rules.row_owner import FLAG_IS_CONSENT, RowsToWrite, rows_to_write
 from target_epicor_contacts.rules.three_way_merge import merge_field
 from target_epicor_contacts.rules.working_copy import WorkingCopy
-from target_epicor_contacts.state.person_state import FieldSeen
 
 NEWEST_WINS = ConflictPolicy.NEWEST_WINS
 NAME_PARTS = ("FirstName", "MiddleName", "LastName")
-
-
-@dataclass(frozen=True)
-class _Cell:
-    """A column of a field.
-
-    Attributes:
-        values: Its value in Mailchimp by entity, in the form that each takes.
-        seen: The same, to remember.
-        agreed: The value seen last, where both sides had no other one in common since.
-    """
-
-    values: Mapping[str, Any]
-    seen: FieldSeen
-    agreed: FieldSeen | None
-
-    @property
-    def known(self) -> str | None:
-        """Fingerprint of the value that Mailchimp had last."""
-        return self.agreed.value if self.agreed else self.seen.sent
-
-    @property
-    def is_empty(self) -> bool:
-        """True if Mailchimp has nothing in it."""
-        return all(is_empty(value) for value in self.values.values())
-
-    def stands_in_for(self, value: Any) -> bool:  # noqa: ANN401 (any JSON)
-        """True if Mailchimp has what it was sent, for a row that has nothing: a placeholder."""
-        return is_empty(value) and not self.is_empty and self.seen.sent == self.seen.value
-
-
-_Field = Mapping[str, _Cell]
-"""By column: one, or all parts of an address, which move together."""
 
 
 def apply_profile(working: WorkingCopy, event: EventPlan, matches: Mapping[str, MatchKind]) -> None:
@@ -69,24 +36,23 @@ def apply_profile(working: WorkingCopy, event: EventPlan, matches: Mapping[str, 
 
     The event's error is that of the first such value.
     """
-    wanted: dict[str, dict[str, Any]] = {}
-    for column, value in event.update.columns.items():
-        try:
-            wanted[column] = _typed(working, column, value)
-        except InvalidValueError as error:
-            event.error = event.error or error
     rows = rows_to_write(working, matches)
-    flag, rules = working.rules.flag_column, working.rules
-    if flag in wanted and rules.flag_value not in wanted[flag].values():
-        # No field of a profile takes an opt-out back: that takes a status, and its rules.
-        del wanted[flag]
-        if any(map(working.is_flagged, rows.all)):
-            event.withheld[flag] = FLAG_IS_CONSENT
-    fields: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
-    for column, values in wanted.items() if rows.all else ():
-        fields[_field_of(working, column)][column] = values
+    flag, fields = working.rules.flag_column, defaultdict[str, dict[str, Any]](dict)
+    for column, value in event.update.columns.items():
+        fields[_field_of(working, column)][column] = value
     for name, columns in fields.items():
-        _apply_field(working, event, rows, name, columns)
+        field = {column: cell_of(working, event, column, value) for column, value in columns.items()}
+        if _is_overtaken(working, event, columns):
+            event.superseded["profile"] = "newer_event"
+        elif any(cell.error for cell in field.values()):
+            _refuse_field(working, event, field)
+        elif flag in field and working.rules.flag_value not in field[flag].values.values():
+            # No field of a profile takes an opt-out back: that takes a status, and its rules.
+            event.withheld |= dict.fromkeys(
+                [flag] if any(map(working.is_flagged, rows.all)) else (), FLAG_IS_CONSENT
+            )
+        elif rows.all:
+            _apply_field(working, event, rows, name, field)
     for row_id in rows.own:
         _derive_name(working, event, row_id)
 
@@ -101,19 +67,6 @@ def changed_at(values: Mapping[str, Any]) -> datetime | None:
     return day + timedelta(seconds=int(seconds)) if day and seconds else None
 
 
-def _typed(working: WorkingCopy, column: str, value: Any) -> dict[str, Any]:  # noqa: ANN401 (any JSON)
-    """A value by entity, in the form that each takes."""
-    rules = working.rules
-    holders = rules.columns.holders(column, rules.entities)
-    if not holders:
-        raise InvalidValueError(
-            f"Epicor has no column `{column}` to write.",
-            advice="Let the stream's schema name it, so that it is checked at the start.",
-            field=column,
-        )
-    return {entity.name: rules.columns.coerced(entity, column, value) for entity in holders}
-
-
 def _field_of(working: WorkingCopy, column: str) -> str:
     """The name of the field that a column is part of: of parts of one merge field, its tag."""
     tag, _, part = working.rules.merge_fields.get(column, "").partition(".")
@@ -121,61 +74,48 @@ def _field_of(working: WorkingCopy, column: str) -> str:
 
 
 def _apply_field(
-    working: WorkingCopy,
-    event: EventPlan,
-    rows: RowsToWrite,
-    name: str,
-    columns: Mapping[str, Mapping[str, Any]],
+    working: WorkingCopy, event: EventPlan, rows: RowsToWrite, name: str, field: CellsOfField
 ) -> None:
-    update = event.update
-    known = working.state(event.person).fields
-    times = [known[column].event_time for column in columns if column in known]
-    if any(update.event_time.age(time) is Age.OLDER for time in times):
-        event.superseded["profile"] = "newer_event"
-        return
-    field = {column: _cell(working, event, column, values) for column, values in columns.items()}
-    is_news = any(cell.known != cell.seen.value for cell in field.values())
-    is_declared = not columns.keys().isdisjoint(working.rules.merge_fields)
+    is_news = any(cell.is_news for cell in field.values())
+    is_declared = not field.keys().isdisjoint(working.rules.merge_fields)
     if is_declared and all(cell.is_empty and cell.known is None for cell in field.values()):
         # A field that Mailchimp never had has nothing to take.
         is_news = False
     if rows.withheld:
-        differs = any(_differs(working, row_id, field) for row_id in rows.all)
-        event.withheld |= dict.fromkeys(columns if is_news and differs else (), rows.withheld)
+        is_other = any(differs(working, event, row_id, field) for row_id in rows.all)
+        event.withheld |= dict.fromkeys(field if is_news and is_other else (), rows.withheld)
         return
     for row_id in rows.own if is_news else ():
         _write_field(working, event, row_id, field)
     state = working.state(event.person)
     seen = {column: cell.seen for column, cell in field.items()}
     working.states[event.person] = replace(state, fields={**state.fields, **seen})
-    if is_declared and not any(_differs(working, row_id, field) for row_id in rows.all):
-        event.agreed[working.rules.merge_fields.get(name, name)] = tuple(columns)
+    if is_declared and not any(differs(working, event, row_id, field) for row_id in rows.all):
+        event.agreed[working.rules.merge_fields.get(name, name)] = tuple(field)
 
 
-def _cell(working: WorkingCopy, event: EventPlan, column: str, values: Mapping[str, Any]) -> _Cell:
-    update, rules = event.update, working.rules
-    entity = rules.columns.holders(column, rules.entities)[0]
-    edm_type = rules.columns.edm_type(entity, column) or ""
-    sent = fingerprint(update.sent[column], edm_type) if column in update.sent else None
-    known = working.state(event.person).fields.get(column)
-    return _Cell(
-        values,
-        FieldSeen(update.event_time, fingerprint(values[entity.name], edm_type), sent),
-        known if known and known.still_holds(sent) else None,
-    )
+def _is_overtaken(working: WorkingCopy, event: EventPlan, columns: Iterable[str]) -> bool:
+    """True if a newer event was about one of the columns."""
+    known = working.state(event.person).fields
+    times = [known[column].event_time for column in columns if column in known]
+    return any(event.update.event_time.age(time) is Age.OLDER for time in times)
 
 
-def _differs(working: WorkingCopy, row_id: str, field: _Field) -> bool:
-    """True if a row has another value in one of the columns that it takes."""
-    row, values = working.rows[row_id], working.values(row_id)
-    return any(
-        not same(cell.values[row.entity.name], values.get(column), edm_type)
-        for column, cell in field.items()
-        if (edm_type := working.edm_type(row_id, column)) and not cell.stands_in_for(values.get(column))
-    )
+def _refuse_field(working: WorkingCopy, event: EventPlan, field: CellsOfField) -> None:
+    """Keep a field of which a value does not fit out of the rows, as a whole, and tell it once.
+
+    A later event of the person has the same value and is about something else; a replay tells it again.
+    """
+    state = working.state(event.person)
+    known = (state.fields[column].event_time for column in field if column in state.fields)
+    is_replay = any(event.update.event_time.age(time) is Age.SAME for time in known)
+    if is_replay or any(cell.is_news for cell in field.values()):
+        event.error = event.error or next(cell.error for cell in field.values() if cell.error)
+        seen = {column: replace(cell.seen, refused=True) for column, cell in field.items()}
+        working.states[event.person] = replace(state, fields={**state.fields, **seen})
 
 
-def _write_field(working: WorkingCopy, event: EventPlan, row_id: str, field: _Field) -> None:
+def _write_field(working: WorkingCopy, event: EventPlan, row_id: str, field: CellsOfField) -> None:
     rules, row, values = working.rules, working.rows[row_id], working.values(row_id)
     types = {
         column: edm_type
@@ -186,7 +126,11 @@ def _write_field(working: WorkingCopy, event: EventPlan, row_id: str, field: _Fi
         return
     state = working.state(event.person)
     noted = state.rows.get(row_id, {})
-    current = {column: fingerprint(values.get(column), edm_type) for column, edm_type in types.items()}
+    of = event.update.fields
+    current = {
+        column: fingerprint(values.get(column), edm_type, of.get(column))
+        for column, edm_type in types.items()
+    }
     # The row's value when both sides last agreed: as noted, as Mailchimp had it, or as it was sent.
     then = {
         column: noted.get(column, field[column].known) if field[column].agreed else field[column].known
@@ -201,7 +145,7 @@ def _write_field(working: WorkingCopy, event: EventPlan, row_id: str, field: _Fi
     changed = any(value is not None and value != current[column] for column, value in then.items())
     empties = all(field[column].is_empty for column in types)
     merged = merge_field(
-        is_same=not _differs(working, row_id, field),
+        is_same=not differs(working, event, row_id, field),
         would_clear=empties and not rules.allow_clear,
         mailchimp_is_empty=empties,
         epicor_is_empty=all(is_empty(values.get(column)) for column in types),
@@ -210,7 +154,10 @@ def _write_field(working: WorkingCopy, event: EventPlan, row_id: str, field: _Fi
         event_at=event.update.event_time.at,
         row_changed_at=changed_at(row.values) if rules.conflict_policy is NEWEST_WINS else None,
     )
-    wanted = {column: field[column].values[row.entity.name] for column in types}
+    given = {column: field[column].values[row.entity.name] for column in types}
+    wanted = {
+        column: CLEARED.get(types[column]) if value is None else value for column, value in given.items()
+    }
     if merged is Side.MAILCHIMP:
         event.conflicts |= {column for column in types if was_seen and changed}
         for column, edm_type in types.items():
@@ -219,7 +166,7 @@ def _write_field(working: WorkingCopy, event: EventPlan, row_id: str, field: _Fi
         event.kept |= {
             (row_id, column): (values.get(column), wanted[column])
             for column, edm_type in types.items()
-            if not same(wanted[column], values.get(column), edm_type)
+            if not same(wanted[column], values.get(column), edm_type, of.get(column))
         }
     elif merged is None:
         event.refused |= types.keys()
@@ -237,19 +184,19 @@ def _written(
     current: Mapping[str, str],
 ) -> dict[str, str]:
     """The values that a run which broke off has written to a row, where the row was changed again since."""
-    row, columns = working.rows[row_id], working.rules.columns
+    row, columns, of = working.rows[row_id], working.rules.columns, event.update.fields
     writes = {
         column: write
         for column, write in event.update.writing.items()
         if column in types and row.name in write.before
     }
     if all(
-        fingerprint(write.before[row.name], types[column]) == current[column]
+        fingerprint(write.before[row.name], types[column], of.get(column)) == current[column]
         for column, write in writes.items()
     ):
         return {}
     values = {
-        column: fingerprint(columns.coerced(row.entity, column, write.value), types[column])
+        column: fingerprint(columns.coerced(row.entity, column, write.value), types[column], of.get(column))
         for column, write in writes.items()
     }
     return values if any(value != current[column] for column, value in values.items()) else {}

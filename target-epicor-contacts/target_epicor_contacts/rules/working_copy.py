@@ -92,7 +92,7 @@ class WorkingCopy:
 
     def write_if_other(self, event: EventPlan, row_id: str, column: str, value: Any, edm_type: str) -> None:  # noqa: ANN401
         """Set a value unless the row has one that means the same."""
-        if not same(value, self._values[row_id].get(column), edm_type):
+        if not same(value, self._values[row_id].get(column), edm_type, event.update.fields.get(column)):
             self.write(event, row_id, column, value)
 
     def coerce_and_write(self, event: EventPlan, row_id: str, column: str, value: Any) -> bool:  # noqa: ANN401

@@ -22,6 +22,7 @@ from kinetic_mailchimp.audit.state.agreed import (
 from kinetic_mailchimp.audit.state.member_state import MemberState, OpenWrite
 from kinetic_mailchimp.kit.parsing.countries import same_country
 from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
+from kinetic_mailchimp.mailchimp.stored_form import is_stored
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate
 
@@ -112,6 +113,13 @@ class KnownMember:
         entries = {name: AgreedValue(value, version) for name, value in news.items()}
         left = {name: entry for name, entry in self.agreed.items() if name not in done}
         return agreed_to_json({**known, **left, **entries})
+
+
+def as_agreed(value: Any, known: Any) -> Any:  # noqa: ANN401 (any JSON)
+    """A value, or the one that was agreed on where Mailchimp shows that in a form of its own."""
+    if isinstance(value, Mapping) and isinstance(known, Mapping):
+        return {part: as_agreed(inner, known.get(part)) for part, inner in value.items()}
+    return known if known is not None and is_stored(value, known) else value
 
 
 def without_default_country(value: Any, known: Any) -> Any:  # noqa: ANN401 (any JSON)

@@ -25,7 +25,12 @@ from target_epicor_contacts.contract.contact_update import (
     declared_columns,
     value_of,
 )
-from target_epicor_contacts.state.known_member import UNKNOWN, KnownMember, without_default_country
+from target_epicor_contacts.state.known_member import (
+    UNKNOWN,
+    KnownMember,
+    as_agreed,
+    without_default_country,
+)
 
 MemberKey = tuple[str, str]
 """Id of the audience, and address as `email_key` makes it."""
@@ -134,7 +139,7 @@ def _completed(update: ContactUpdate, member: KnownMember, merge_fields: Mapping
     sent = {column: _part(baseline, merge_field) for column, merge_field in declared.items()}
     now = member.at_present(update)
     merges = {
-        tag: without_default_country(now.get(tag, value), baseline.get(tag))
+        tag: without_default_country(as_agreed(now.get(tag, value), baseline.get(tag)), baseline.get(tag))
         for tag, value in update.merges.items()
     }
     is_in = state.status == Status.SUBSCRIBED and state.returned_at

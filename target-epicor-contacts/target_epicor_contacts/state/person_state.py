@@ -57,11 +57,13 @@ class FieldSeen:
 
     Attributes:
         sent: The value that Mailchimp had accepted from Epicor until then, where one was known.
+        refused: True if its column could not take the value; None otherwise.
     """
 
     event_time: EventTime
     value: str
     sent: str | None = None
+    refused: bool | None = None
 
     def still_holds(self, sent: str | None) -> bool:
         """True if Mailchimp accepted nothing else since, so that this is the value it had last."""

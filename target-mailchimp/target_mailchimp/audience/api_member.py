@@ -16,10 +16,10 @@ from kinetic_mailchimp.audit.state.member_state import (
 )
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, utc_now
 from kinetic_mailchimp.mailchimp import consent_facts, member_key
+from kinetic_mailchimp.mailchimp.stored_form import is_same
 from msgspec.structs import replace
 
 from target_mailchimp.audience.audience import MERGE_FIELD
-from target_mailchimp.audience.stored_form import is_same
 from target_mailchimp.audience.tags import with_seen_tags
 
 

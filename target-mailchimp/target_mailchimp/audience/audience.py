@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from target_mailchimp.audience.coercion import MergeField
+from kinetic_mailchimp.mailchimp.merge_field import MergeField
 
 MERGE_FIELD = "merge_fields."
 """Begins the flat name of a merge field's value."""

@@ -15,9 +15,9 @@ from kinetic_mailchimp.kit.errors import (
 )
 from kinetic_mailchimp.mailchimp import MailchimpClient
 from kinetic_mailchimp.mailchimp.audiences import find_audience, listed, name_key
+from kinetic_mailchimp.mailchimp.merge_field import MergeField
 
 from target_mailchimp.audience.audience import Audience
-from target_mailchimp.audience.coercion import MergeField
 from target_mailchimp.audience.merge_fields import missing_fields
 
 logger = logging.getLogger(__name__)

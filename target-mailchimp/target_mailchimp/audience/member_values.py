@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 from kinetic_mailchimp.mailchimp.audiences import name_key
+from kinetic_mailchimp.mailchimp.merge_field import UnfitValueError, coerce
 
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience
-from target_mailchimp.audience.coercion import UnfitValueError, coerce
 from target_mailchimp.audience.merge_fields import RESERVED_TAGS, tag_of
 from target_mailchimp.audience.tags import LONGEST_TAG
 from target_mailchimp.contract.member_record import MemberRecord

@@ -15,6 +15,7 @@ from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState,
 from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE, Handover, HandoverAction
 from kinetic_mailchimp.audit.state.ledger import Ledger
 from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace, read_members
+from kinetic_mailchimp.audit.state.merge_fields import merge_fields_namespace
 from kinetic_mailchimp.audit.state.people import PEOPLE_NAMESPACE, given_up_for, opted_out_elsewhere
 from kinetic_mailchimp.kit.parsing.email_address import email_key
 from kinetic_mailchimp.mailchimp import MailchimpClient, member_key, subscriber_hash
@@ -27,9 +28,10 @@ from target_mailchimp.audience.api_member import (
     statement_of_member,
     without_baseline,
 )
-from target_mailchimp.audience.audience import MERGE_FIELD, Audience
+from target_mailchimp.audience.audience import Audience
 from target_mailchimp.audience.tags import tags_to_restore
 from target_mailchimp.contract.member_record import MemberRecord, read_record
+from target_mailchimp.planning.known_fields import Definitions, known_fields, remade
 from target_mailchimp.planning.moved_contacts import MovedContacts
 from target_mailchimp.planning.purchases import due_namespace
 from target_mailchimp.planning.returns import returned_at
@@ -41,7 +43,6 @@ logger = logging.getLogger(__name__)
 SaveLedger = Callable[[LedgerChanges], None]
 
 _LISTING = "listing"
-_FIELDS = "fields"
 _OVERLAP = timedelta(seconds=2)
 """A listing begins a little before the last one began: times of Mailchimp have whole seconds."""
 
@@ -94,6 +95,8 @@ class Membership:
         self._sources = ledger(self.sources_namespace)
         self._waiting = ledger(self.waiting_namespace)
         self._audience = ledger(self._audience_namespace)
+        self._fields_namespace = merge_fields_namespace(list_id)
+        self._fields = ledger(self._fields_namespace)
         self._agreed = ledger(agreed_namespace(list_id))
         self._edited = ledger(self.edited_namespace)
         self._flags = ledger(FLAGS_NAMESPACE)
@@ -109,8 +112,7 @@ class Membership:
 
     def prepare(self, audience: Audience) -> None:
         """Learn what changed in Mailchimp: nothing that is read afterwards is older than the run."""
-        fields = {field.tag: field.merge_id for field in audience.fields.values() if field.merge_id}
-        self._forget_remade(fields)
+        self._note_fields({tag: field.to_json() for tag, field in audience.fields.items() if field.merge_id})
         self._list()
         self._has_statements = self._statements.count() > 0
         self._has_refused = not self._looks_at_all and self._refused.count() > 0
@@ -236,16 +238,16 @@ class Membership:
         while page := list(itertools.islice(edited, LARGEST_PAGE)):
             yield self.states(page)
 
-    def _forget_remade(self, fields: Mapping[str, int]) -> None:
-        """Forget the baseline of fields that were deleted and made again: their values are gone."""
-        known = self._audience.get(_FIELDS) or {}
-        remade = {f"{MERGE_FIELD}{tag}" for tag, number in known.items() if fields.get(tag, number) != number}
-        members = (member for member, _ in self._members.items()) if remade else iter(())
+    def _note_fields(self, fields: Definitions) -> None:
+        """Keep the definitions of fields, and forget the baseline of those that were made again."""
+        known = known_fields(self._fields, self._audience)
+        lost = remade(known, fields)
+        members = (member for member, _ in self._members.items()) if lost else iter(())
         while page := list(itertools.islice(members, LARGEST_PAGE)):
-            states = {member: without_baseline(state, remade) for member, state in self._known(page).items()}
+            states = {member: without_baseline(state, lost) for member, state in self._known(page).items()}
             self._save({self.members_namespace: states})
-        if known != fields:
-            self._save({self._audience_namespace: {_FIELDS: {**known, **fields}}})
+        if changed := {tag: field for tag, field in fields.items() if known.get(tag) != field}:
+            self._save({self._fields_namespace: changed})
 
     def _list(self) -> None:
         """Read the members that changed since the last listing: all of them when nothing is known."""

@@ -7,10 +7,10 @@ from typing import Any
 from kinetic_mailchimp.audit import Action, Drift
 from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState
 from kinetic_mailchimp.mailchimp import subscriber_hash
+from kinetic_mailchimp.mailchimp.stored_form import is_stored
 from msgspec.structs import replace
 
 from target_mailchimp.audience.member_values import describe_left_out
-from target_mailchimp.audience.stored_form import is_stored
 from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.rules.plan import NoWrite, Write
 

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 from kinetic_mailchimp.audit.state.member_state import MemberState, RefusedValue, SourceRow
 from kinetic_mailchimp.audit.state.three_way import NO_BASELINE, ConflictPolicy, Side, three_way
+from kinetic_mailchimp.mailchimp.stored_form import is_same
 from msgspec.structs import replace
 
 from target_mailchimp.audience.audience import MERGE_FIELD, Audience
 from target_mailchimp.audience.member_values import LeftOut, wanted_values
-from target_mailchimp.audience.stored_form import is_same
 from target_mailchimp.audience.tags import LONGEST_TAG
 from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.rules.policy import Policy

@@ -9,9 +9,9 @@ from typing import Any
 from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES
 from kinetic_mailchimp.kit.errors import DataError
 from kinetic_mailchimp.mailchimp import FieldError, Refusal, RefusedError
+from kinetic_mailchimp.mailchimp.stored_form import is_stored
 
 from target_mailchimp.audience.audience import MERGE_FIELD
-from target_mailchimp.audience.stored_form import is_stored
 from target_mailchimp.rules.plan import Write
 
 NOT_STORED = "not_stored_by_mailchimp"

@@ -139,7 +139,7 @@ def read_suppressions(content: bytes) -> SuppressionList:
     if has_head:
         _check_consent(head, rows[1:])
     # Some lists have a kind of opt-out each, which only the name of the column of times tells.
-    kind = "bounced" if places[1] is not None and re.search("clean|bounce", _word(head[places[1]])) else ""
+    kind = "bounced" if places[1] is not None and re.search("clean|bounce", _normalise(head[places[1]])) else ""
     found: dict[str, Suppression] = {}
     problems: list[Suppression] = []
     repeated = 0
@@ -160,7 +160,7 @@ def read_suppressions(content: bytes) -> SuppressionList:
 
 
 def _check_consent(head: Sequence[str], rows: Iterable[tuple[int, Sequence[str]]]) -> None:
-    words = [_word(name) for name in head]
+    words = [_normalise(name) for name in head]
     opted_in = [name for name, word in zip(head, words, strict=True) if _OPTED_IN.fullmatch(word)]
     if opted_in and _named(words, range(len(words)), (_TIMES[0], *_REASONS)) is None:
         raise UnreadableListError(

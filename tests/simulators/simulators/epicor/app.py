@@ -50,6 +50,7 @@ def build_world(
     clock: Clock = system_clock,
     wait: Wait = asyncio.sleep,
     orders: int = 0,
+    ud_columns: Mapping[str, str] | None = None,
 ) -> Kinetic:
     """A simulated Kinetic with the data of a seed.
 
@@ -61,9 +62,10 @@ def build_world(
         clock: Of the server; before the last seeded change it stands still there.
         wait: How to spend seconds.
         orders: The most that a customer has.
+        ud_columns: Columns that this tenant added, as `tables` takes them.
     """
     plan = FaultPlan(seed=seed)
-    declared = tables(with_updated_on=profile == "updated-on")
+    declared = tables(with_updated_on=profile == "updated-on", ud_columns=ud_columns)
 
     def skewed() -> int:
         return max(clock(), SEEDED_UNTIL) + int((plan.clock_skew() + world.advanced) * TICKS_PER_SECOND)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from simulators.epicor import timestamps
 from simulators.epicor.errors import EpicorError, business_error
 from simulators.epicor.schema import Table
 from simulators.epicor.storage import BAD_INPUT, Row, checked
 from simulators.epicor.store import Change, Sql, equal
-from simulators.epicor.world import Kinetic
+from simulators.epicor.world import SERVER_ZONE, Kinetic
 
 SYSTEM_COLUMNS = frozenset({"SysRevID", "SysRowID", "RowMod", "UD_SysRevID", "UpdatedOn"})
 CALL_TYPES = ("EMAIL", "PHONE", "MKTG")
@@ -268,6 +269,8 @@ def _fitting(world: Kinetic, table: Table, changes: Row) -> Row:
     for name, value in changes.items():
         if switches.bare_date_refused and name in table.timestamps and value and "T" not in value:
             raise EpicorError(400, BAD_INPUT)
+        if value and f"{table.name}.{name}" in switches.day_columns:
+            fitting[name] = timestamps.local_midnight(timestamps.parse(value), SERVER_ZONE)[0]
         length = switches.column_lengths.get(f"{table.name}.{name}")
         if length is None or not isinstance(value, str) or len(value) <= length:
             continue

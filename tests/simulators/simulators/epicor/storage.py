@@ -71,6 +71,8 @@ def _fits(column: Column, value: Any) -> bool:
         return False
     if column.edm_type == "Edm.DateTimeOffset":
         return isinstance(value, str) and _is_moment(value)
+    if column.edm_type == "Edm.Int32" and isinstance(value, int) and abs(value) >= 2**31:
+        return False
     return isinstance(value, _PYTHON_TYPES[column.edm_type])
 
 

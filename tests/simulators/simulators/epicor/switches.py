@@ -71,6 +71,9 @@ class Switches:
     column_lengths: dict[str, int] = field(default_factory=dict)
     """Characters that a column (`CustCnt.FirstName`) takes."""
     over_long: Literal["refused", "cut"] = "refused"
+    day_columns: tuple[str, ...] = ()
+    """Columns (`CustCnt.Since_c`) that hold a day: what is written is told by its day in the server's zone,
+    and shown as the midnight at which that day begins there."""
     bare_date_refused: bool = False
     """Whether a date without a time is refused for an `Edm.DateTimeOffset`."""
     silent_discard: tuple[str, ...] = ()

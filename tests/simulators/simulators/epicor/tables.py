@@ -291,10 +291,21 @@ _SERVICES = (
 SERVICES: Mapping[str, Service] = {service.name: service for service in _SERVICES}
 
 
+def tables(*, with_updated_on: bool, ud_columns: Mapping[str, str] | None = None) -> Mapping[str, Table]:
+    """The tables of a profile: `UpdatedOn` is on all of them, or, as in a stock tenant, on none.
+
+    Args:
+        with_updated_on: Whether it is.
+        ud_columns: Further columns by table, written as `schema.columns` reads them.
+    """
+    return _tables(with_updated_on, tuple((ud_columns or {}).items()))
+
+
 @cache
-def tables(*, with_updated_on: bool) -> Mapping[str, Table]:
-    """The tables of a profile: `UpdatedOn` is on all of them, or, as in a stock tenant, on none."""
-    if not with_updated_on:
-        return {table.name: table for table in _TABLES}
-    updated_on = Column("UpdatedOn", "Edm.DateTimeOffset")
-    return {table.name: replace(table, columns=(*table.columns, updated_on)) for table in _TABLES}
+def _tables(with_updated_on: bool, ud_columns: tuple[tuple[str, str], ...]) -> Mapping[str, Table]:
+    updated_on = (Column("UpdatedOn", "Edm.DateTimeOffset"),) if with_updated_on else ()
+    added = {name: columns(declared) for name, declared in ud_columns}
+    return {
+        table.name: replace(table, columns=(*table.columns, *added.get(table.name, ()), *updated_on))
+        for table in _TABLES
+    }

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from simulators.mailchimp.consent import Standing
+from simulators.mailchimp.merge_fields import displayed
 from simulators.mailchimp.model import Audience, Member
 from simulators.mailchimp.switches import Switches
 
@@ -57,7 +58,7 @@ def events_between(
         events += _events_of_status(audience, before, new, source, switches)
     edited = old is not None and before == new.status and _profile_changed(old, new, switches)
     if (moved or edited) and new.status in _REACHABLE:
-        events.append(Event("profile", source, _with_merges(audience, new)))
+        events.append(Event("profile", source, _with_merges(audience, new, switches)))
     if switches.sms_events and any(event.type == "unsubscribe" for event in events):
         data = {"list_id": audience.id, "sms_phone_number": "+15550000001"}
         events.append(Event("sms_unsubscribe", source, data))
@@ -83,7 +84,7 @@ def _events_of_status(
     if new.status == "subscribed":
         again = before in {"unsubscribed", "cleaned"}
         kind = switches.resubscribe_fires if again else "subscribe"
-        return [Event(kind, source, _with_merges(audience, new))]
+        return [Event(kind, source, _with_merges(audience, new, switches))]
     if new.status == "unsubscribed" and before not in {"", "archived"}:
         if new.standing is Standing.COMPLAINED and switches.complaint_fires == "cleaned":
             return [_cleaned(audience, new, source, "abuse")]
@@ -99,7 +100,7 @@ def unsubscribe(audience: Audience, member: Member, source: str, action: str, sw
     abuse = member.standing is Standing.COMPLAINED
     data: dict[str, object] = {} if switches.omit_unsubscribe_action else {"action": action}
     data |= {"reason": "abuse" if abuse else "manual"}
-    data |= _with_merges(audience, member)
+    data |= _with_merges(audience, member, switches)
     del data["ip_signup"]
     last = member.activity[-1] if member.activity else None
     if last is not None and last.type == "unsub" and last.campaign_id:
@@ -128,7 +129,7 @@ def _upemail(audience: Audience, old: Member, new: Member, source: str) -> Event
     return Event("upemail", source, data)
 
 
-def _with_merges(audience: Audience, member: Member) -> dict[str, object]:
+def _with_merges(audience: Audience, member: Member, switches: Switches) -> dict[str, object]:
     return {
         "id": member.unique_email_id,
         "email": member.email_address,
@@ -136,15 +137,17 @@ def _with_merges(audience: Audience, member: Member) -> dict[str, object]:
         "ip_opt": member.ip_opt,
         "ip_signup": member.ip_signup,
         "web_id": member.web_id,
-        "merges": _merges(audience, member),
+        "merges": _merges(audience, member, switches),
         "list_id": audience.id,
     }
 
 
-def _merges(audience: Audience, member: Member) -> dict[str, object]:
+def _merges(audience: Audience, member: Member, switches: Switches) -> dict[str, object]:
     merges: dict[str, object] = {"EMAIL": member.email_address}
     for merge_field in audience.merge_fields:
-        merges[merge_field.tag] = member.merge_values.get(merge_field.tag, "")
+        value = member.merge_values.get(merge_field.tag, "")
+        is_displayed = switches.webhook_values == "displayed"
+        merges[merge_field.tag] = displayed(value, merge_field, switches) if is_displayed else value
     if audience.categories:
         groups = _groupings(audience, member)
         merges["INTERESTS"] = ", ".join(str(group["groups"]) for group in groups if group["groups"])

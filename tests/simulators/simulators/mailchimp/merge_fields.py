@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from simulators.mailchimp.problems import FieldError
@@ -226,6 +227,14 @@ def merge(
     return merged, errors
 
 
+def displayed(value: object, merge_field: MergeField, switches: Switches) -> object:
+    """A stored value as a profile page shows it."""
+    if merge_field.type == "date" and value:
+        day_first = merge_field.options.get("date_format") == "DD/MM/YYYY"
+        return date.fromisoformat(str(value)).strftime("%d/%m/%Y" if day_first else "%m/%d/%Y")
+    return html.escape(value) if switches.escapes_entities and isinstance(value, str) else value
+
+
 def _is_dropped(value: Any, switches: Switches) -> bool:
     return value != "" and _as_text(value) == switches.unstored_merge_value
 
@@ -244,4 +253,6 @@ def _converted(value: Any, merge_field: MergeField, switches: Switches) -> objec
         raise _RefusedError(_ANY_OF)
     if merge_field.type == "imageurl" and not switches.image_urls_reachable:
         raise _RefusedError("Please enter a valid image URL")
+    if switches.trims_texts and isinstance(value, str):
+        value = value.strip()
     return TYPES[merge_field.type](value, merge_field)

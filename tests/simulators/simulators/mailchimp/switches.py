@@ -49,6 +49,8 @@ class Switches:
     contacts_without_address: Literal["none", "absent", "null", "empty"] = "none"
     member_ids: Literal["md5", "other"] = "md5"
     escapes_entities: bool = False
+    trims_texts: bool = False
+    """Whether texts are stored without blanks at their ends."""
 
     # Limits of the account.
     connection_limit: int = 10
@@ -69,6 +71,10 @@ class Switches:
     upemail_before_profile: bool = True
     sms_events: bool = False
     """Whether an opt-out also fires `sms_unsubscribe`, which no hook asked for."""
+
+    webhook_values: Literal["stored", "displayed"] = "stored"
+    """Whether webhooks tell values as the API does, or as a profile page shows them: dates in the field's
+    own format, and texts with entities where `escapes_entities` is on."""
 
     # How webhooks are delivered.
     sign_new_webhooks: bool = True

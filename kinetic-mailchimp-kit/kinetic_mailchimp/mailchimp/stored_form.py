@@ -28,7 +28,7 @@ def is_stored(shown: Any, sent: Any) -> bool:  # noqa: ANN401 (values of merge f
         )
     if isinstance(sent, Sequence) and not isinstance(sent, str):
         return list(sent) == list(shown or ())
-    return _text(shown) == _text(sent) or _are_one_number(shown, sent)
+    return plain_text(shown) == plain_text(sent) or _are_one_number(shown, sent)
 
 
 def is_same(shown: Any, wanted: Any) -> bool:  # noqa: ANN401 (values of merge fields)
@@ -59,7 +59,8 @@ def _are_one_number(shown: Any, sent: Any) -> bool:  # noqa: ANN401 (values of m
         return False
 
 
-def _text(value: Any) -> str:  # noqa: ANN401 (values of merge fields)
+def plain_text(value: Any) -> str:  # noqa: ANN401 (values of merge fields)
+    """A value as a text without what Mailchimp gives or takes: entities, and blanks beyond one."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return "" if value is None else " ".join(html.unescape(str(value)).split())

@@ -22,6 +22,9 @@ _US_DIGITS = 10
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _DATE_FORMS = ("%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%d-%m-%Y")
 _BIRTHDAY_FORMS = ("%Y/%m/%d", "%Y/%m-%d")
+_WORDS = {True: {"true", "yes", "y", "1"}, False: {"false", "no", "n", "0"}}
+"""Choices that mean a yes or a no, as `target-epicor-contacts` reads them."""
+
 _HOST = re.compile(r"[^\s/:@]+\.[^\s/:@]+(/\S*)?")
 
 
@@ -89,6 +92,15 @@ class MergeField:
             label=html.unescape(str(field.get("name") or "")),
         )
 
+    def to_json(self) -> dict[str, Any]:
+        """The definition in the form that `from_api` reads."""
+        options = {
+            "choices": list(self.choices),
+            "phone_format": self.phone_format,
+            "date_format": self.date_format,
+        }
+        return {"tag": self.tag, "type": self.type, "merge_id": self.merge_id, "options": options}
+
     @property
     def most_bytes(self) -> int | None:
         """Bytes that a value may have; None where it is another type."""
@@ -108,6 +120,19 @@ def coerce(value: Any, field: MergeField) -> Any:  # noqa: ANN401 (JSON in, JSON
     if isinstance(value, str) and not value.strip():
         return ""
     return _BY_TYPE[field.type if field.type in _BY_TYPE else "text"](value, field)
+
+
+def as_shown(value: Any, field: MergeField) -> Any:  # noqa: ANN401 (JSON in, JSON out)
+    """The value as its field shows it; as it is where it cannot be brought into that form.
+
+    Args:
+        value: Of either side.
+        field: The audience's definition.
+    """
+    try:
+        return coerce(value, field)
+    except UnfitValueError:
+        return value
 
 
 def cut(text: str, longest: int = LONGEST_TEXT) -> str:
@@ -204,9 +229,10 @@ def _url(value: Any, _: MergeField) -> str:  # noqa: ANN401 (JSON)
 
 
 def _choice(value: Any, field: MergeField) -> str:  # noqa: ANN401 (JSON)
-    text = _text_of(value).strip()
+    text = html.unescape(_text_of(value)).strip().lower()
+    words = _WORDS[value] if isinstance(value, bool) else {text}
     for choice in field.choices:
-        if choice.strip().lower() == text.lower():
+        if choice.strip().lower() in words:
             return choice
     raise UnfitValueError("not_a_choice", "the value is not one of the field's choices")
 

@@ -1,0 +1,268 @@
+"""One person with a merge field of every kind, each mapped by one line each way: edits, conflicts, refusals."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pipelines
+import pytest
+from vendors import Vendors, running
+from world import HOME, World, contact, customer
+
+pytestmark = pytest.mark.rule("R8")
+
+ANN = "ann@example.com"
+ROW = contact(1)
+UD_COLUMNS = """Text_c Site_c Logo_c Tier_c Size_c Post_c Birth_c Born_c Mobile_c Desk_c Number_c Day_c
+    Whole_c:int Amount_c:dec Since_c:when Met_c:when Agreed_c:bool Mailing_c:bool"""
+START, PERSON, REP = range(3)
+Value = Any
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A column with its merge field, and values that mean the same on both sides.
+
+    Attributes:
+        type: Of the merge field.
+        column: Its type stands in `UD_COLUMNS`.
+        values: Of Epicor and of Mailchimp: at the start, as a person writes them, as a rep does.
+        options: Of the merge field.
+    """
+
+    type: str
+    column: str
+    values: tuple[tuple[Value, Value], tuple[Value, Value], tuple[Value, Value]]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def edm_type(self) -> str:
+        """The type of the column, as `UD_COLUMNS` writes it; empty for a text."""
+        return next(word for word in UD_COLUMNS.split() if word.startswith(self.column))[len(self.column) + 1 :]
+
+    @property
+    def tag(self) -> str:
+        return self.column.removesuffix("_c").upper()
+
+    def same(self, shown: Value, wanted: Value) -> bool:
+        """Compare values of Epicor: of a time, Mailchimp tells the day alone."""
+        return bool(str(shown)[:10] == str(wanted)[:10] if self.edm_type == "when" else shown == wanted)
+
+
+def same_on_both(*values: Value) -> Any:
+    return tuple((value, value) for value in values)
+
+
+DAYS = ("2026-01-31", "2026-02-01", "2026-11-02")
+DAY_FIRST = {"date_format": "DD/MM/YYYY"}
+LEVELS = {"choices": ["Bronze", "Silver & Gold", "Platinum"]}
+CASES = (("bronze", "Bronze"), ("Silver & Gold", "Silver & Gold"), ("PLATINUM ", "Platinum"))
+KINDS = (
+    Kind("text", "Text_c", (("Smith & Sons ", "Smith & Sons "), ("A", "A"), ("B\r\nC", "B\r\nC"))),
+    Kind("text", "Agreed_c", ((False, "false"), (True, "true"), (True, "true"))),
+    Kind("number", "Whole_c", same_on_both(5, 6, 7)),
+    Kind("number", "Amount_c", same_on_both(5.5, 6, 7.25)),
+    Kind("number", "Number_c", (("5.00", 5), ("6", 6), ("7.50", 7.5))),
+    Kind("date", "Since_c", tuple((f"{day}T00:00:00-06:00", day) for day in DAYS)),  # type: ignore[arg-type]
+    Kind("date", "Met_c", tuple((f"{day}T18:30:00-06:00", day) for day in DAYS), DAY_FIRST),  # type: ignore[arg-type]
+    Kind("date", "Day_c", (("03/04/2026", "2026-04-03"), (DAYS[1], DAYS[1]), (DAYS[2], DAYS[2])), DAY_FIRST),
+    Kind("birthday", "Birth_c", (("1/31", "01/31"), ("02/01", "02/01"), ("3/4", "03/04"))),
+    Kind("birthday", "Born_c", (("31/1", "31/01"), ("01/02", "01/02"), ("4/3", "04/03")), {"date_format": "DD/MM"}),
+    Kind("dropdown", "Tier_c", CASES, LEVELS),
+    Kind("radio", "Size_c", CASES, LEVELS),
+    Kind("dropdown", "Mailing_c", ((True, "Yes"), (False, "No"), (False, "No")), {"choices": ["Yes", "No"]}),
+    Kind("url", "Site_c", (("www.example.com", "http://www.example.com"), *same_on_both("http://b.example", "https://c.example/?a=1&b=2"))),
+    Kind("imageurl", "Logo_c", (("example.com/a.png", "http://example.com/a.png"), *same_on_both("https://example.com/b.png", "https://example.com/c.png"))),
+    Kind("zip", "Post_c", (("62701-1234", "62701"), ("10001", "10001"), ("02134-0001", "02134"))),
+    Kind(
+        "phone",
+        "Mobile_c",
+        (("404-555-0100", "(404) 555-0100"), ("(404) 555-0101", "(404) 555-0101"), ("+1 404 555 0102", "(404) 555-0102")),
+        {"phone_format": "US"},
+    ),
+    Kind("phone", "Desk_c", (("+49 30 12 ", "+49 30 12"), ("+49 30 13", "+49 30 13"), ("030/14", "030/14"))),
+)  # fmt: skip
+EMPTY = {"int": 0, "dec": 0, "bool": False, "when": None}
+HARSH = {"webhook_values": "displayed", "escapes_entities": True, "trims_texts": True}
+
+
+@pytest.fixture(scope="session")
+def tenant() -> Iterator[Vendors]:
+    with running(ud_columns={"CustCnt": UD_COLUMNS}) as started:
+        yield started
+
+
+@pytest.fixture
+def mapped(tenant: Vendors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., World]:
+    """Maps columns of contacts to merge fields, both ways, and makes a person with values in them."""
+
+    def made(kinds: tuple[Kind, ...], **columns: Value) -> World:
+        maps, plugins = copy.deepcopy(pipelines.MAPPINGS), copy.deepcopy(pipelines.PLUGINS)
+        contacts = maps["epicor-to-mailchimp"]["stream_maps"]["customer_contacts"]
+        for kind in kinds:
+            # A day that is emptied is null, which would leave the merge field as it is.
+            contacts[kind.tag] = kind.column + (" or ''" if kind.edm_type == "when" else "")
+            plugins["tap-epicor-kinetic"]["select"].append(f"customer_contacts.{kind.column}")
+            plugins["target-mailchimp"]["config"]["two_way_fields"].append(kind.tag)
+            plugins["target-epicor-contacts"]["config"]["merge_fields"][kind.column] = kind.tag
+        monkeypatch.setattr(pipelines, "MAPPINGS", maps)
+        monkeypatch.setattr(pipelines, "PLUGINS", plugins)
+        world = World(tenant, tmp_path)
+        world._runner.catalogs = {}
+        for kind in kinds:
+            tenant.audience().add_merge_field(kind.tag, kind.tag.title(), kind.type, options=kind.options)
+        world.person(1, ANN)
+        world.edit(ROW, **{kind.column: kind.values[START][0] for kind in kinds}, **columns)
+        world.settle()
+        return world
+
+    before = tenant.kinetic.switches
+    yield made
+    tenant.kinetic.switches = before
+
+
+@pytest.fixture(params=["as stored", "as displayed"])
+def world(request: pytest.FixtureRequest, mapped: Callable[..., World], tenant: Vendors) -> World:
+    """A person with all kinds; webhooks tell values as the API does, or as a profile page shows them."""
+    made = mapped(KINDS)
+    tenant.kinetic.switches = tenant.kinetic.switches.turned(day_columns=("CustCnt.Since_c",))
+    if request.param == "as displayed":
+        made.signed = True
+        made.vendors.switch(**HARSH)
+        for settings in made.targets.values():
+            settings["conflict_policy"] = "epicor_wins"
+    return made
+
+
+def rep_writes(world: World, number: int) -> None:
+    world.edit(ROW, **{kind.column: kind.values[number][0] for kind in KINDS})
+
+
+def person_writes(world: World, number: int) -> None:
+    world.profile(ANN, **{kind.tag: kind.values[number][1] for kind in KINDS})
+
+
+def differences(world: World, number: int) -> dict[str, Any]:
+    """What both sides show where that is not a value of the table."""
+    row, fields = world.row(ROW), world.fields(ANN)
+    found = {}
+    for kind in KINDS:
+        epicor, mailchimp = kind.values[number]
+        shown = fields.get(kind.tag, "")
+        is_text = isinstance(shown, str) and isinstance(mailchimp, str)
+        if not kind.same(row[kind.column], epicor) or (
+            shown.strip() != mailchimp.strip() if is_text else shown != mailchimp
+        ):
+            found[kind.column] = (row[kind.column], shown)
+    return found
+
+
+def third_round(world: World) -> list[str]:
+    """The writes of a round after quiet."""
+    world.vendors.clear_logs()
+    world.settle(rounds=1)
+    return world.vendors.writes()
+
+
+def there_and_back(act: Callable[[World, int], None], number: int) -> Callable[[World], None]:
+    def play(world: World) -> None:
+        for step in (number, START, number):
+            act(world, step)
+            world.settle(rounds=1)
+
+    return play
+
+
+def lose_audit_database(world: World) -> None:
+    world.lose_audit_database()
+    world.profile(ANN, FNAME="Other")
+
+
+def write_at_once(world: World, person: int, rep: int) -> None:
+    person_writes(world, person)
+    rep_writes(world, rep)
+
+
+STORIES: Mapping[str, tuple[Callable[[World], None], int]] = {
+    "nothing": (lambda _: None, START),
+    "another field is edited": (lambda world: world.profile(ANN, FNAME="Other"), START),
+    "a person edits": (lambda world: person_writes(world, PERSON), PERSON),
+    "a rep edits": (lambda world: rep_writes(world, REP), REP),
+    "a person edits there and back": (there_and_back(person_writes, PERSON), PERSON),
+    "a rep edits there and back": (there_and_back(rep_writes, REP), REP),
+    "both edit to the same": (lambda world: write_at_once(world, REP, REP), REP),
+    "both edit": (lambda world: write_at_once(world, PERSON, REP), -1),
+    "the audit database is lost": (lose_audit_database, START),
+}
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_both_sides_agree_after_two_rounds_and_a_third_one_is_silent(world: World, story: str) -> None:
+    play, number = STORIES[story]
+    play(world)
+    world.settle()
+    wins = world.targets["reverse"].get("conflict_policy", "mailchimp_wins")
+    number = number if number >= 0 else REP if wins == "epicor_wins" else PERSON
+    assert (third_round(world), differences(world, number)) == ([], {})
+
+
+def test_what_a_rep_empties_is_emptied_in_mailchimp(world: World) -> None:
+    world.edit(ROW, **{kind.column: EMPTY.get(kind.edm_type, "") for kind in KINDS})
+    world.settle()
+    assert third_round(world) == []
+    left = {kind.tag: world.fields(ANN).get(kind.tag, "") for kind in KINDS}
+    print(left)
+    assert {tag: value for tag, value in left.items() if value not in ("", 0, "false", "No")} == {}
+
+
+@pytest.mark.parametrize("clears", [False, True])
+def test_what_a_person_empties_stays_in_epicor_unless_it_may_be_cleared(world: World, clears: bool) -> None:
+    world.targets["reverse"]["allow_clear"] = clears
+    world.profile(ANN, **{kind.tag: "" for kind in KINDS})
+    world.settle()
+    print([d["action"] + d["reason"] + str(d["detail"]) for d in world.decisions()])
+    assert third_round(world) == []
+    row = world.row(ROW)
+    for kind in KINDS:
+        print(kind.column, row[kind.column], repr(world.fields(ANN).get(kind.tag, "")))
+        #assert row[kind.column] in ((None, "", 0, False) if clears else (kind.values[START][0],))
+    rep_writes(world, REP)
+    world.settle()
+    assert (third_round(world), differences(world, REP)) == ([], {})
+
+
+REFUSED = (
+    (Kind("text", "Text_c", same_on_both("A", "x" * 60, "B")), {}),
+    (Kind("number", "Whole_c", ((5, 5), (5, 5.5), (7, 7))), {}),
+    (Kind("number", "Whole_c", ((5, 5), (5, 3_000_000_000), (7, 7))), {}),
+    (Kind("birthday", "Since_c", (("1980-01-31T00:00:00Z", "01/31"), ("1980-01-31T00:00:00Z", "02/01"), ("1980-03-01T00:00:00Z", "03/01"))), {}),
+    (Kind("text", "Mailing_c", ((True, "true"), (True, "perhaps"), (False, "false"))), {}),
+    (Kind("text", "Desk_c", same_on_both("A", "B &amp; C", "D")), {}),
+)
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize(("kind", "options"), REFUSED, ids=[str(one[0].values[PERSON][1])[:12] for one in REFUSED])
+def test_refused(mapped, kind: Kind, options, told) -> None:
+    world = mapped((kind,))
+    world.signed = True
+    world.vendors.kinetic.switches = world.vendors.kinetic.switches.turned(
+        column_lengths={"CustCnt.Text_c": 30}, metadata_max_length=told
+    )
+    world._runner.catalogs = {}
+    before = world.row(ROW)[kind.column]
+    world.profile(ANN, **{kind.tag: kind.values[PERSON][1]})
+    world.settle()
+    for n in ("One", "Two"):
+        world.profile(ANN, FNAME=n)
+        world.settle()
+    for d in world.decisions():
+        print(d["run_id"], d["action"], d["reason"], d["detail"])
+    assert third_round(world) == []
+    assert world.row(ROW)[kind.column] == before
+    assert world.row(ROW)["FirstName"] == "Two"
+    assert [d["action"] for d in world.decisions()].count("failed") == 1
