@@ -9,6 +9,7 @@ from kinetic_mailchimp.audit.state.flag_state import FlagCause, FlagState
 from kinetic_mailchimp.audit.state.handover import Handover, HandoverAction
 from kinetic_mailchimp.kit.parsing.email_address import email_key
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, utc_now
+from msgspec import structs
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate, Status, parse_update
 from target_epicor_contacts.contract.event_order import Age
@@ -158,7 +159,9 @@ def _adopt(
         event.ignored = FLAG_OF_REP
         return
     event.matched, event.reason = tuple(matches), COPY_OF_OURS
-    working.flags[given.row] = working.flags.pop(ours[0])
+    row_id = next(iter(matches))
+    flag = working.flags.pop(ours[0])
+    working.flags[given.row] = structs.replace(flag, row_id=working.rows[row_id].short_id)
     known = working.state(key).status
     if known and known.value is Status.SUBSCRIBED:
         write_status(working, event, matches, known)
@@ -188,14 +191,15 @@ def _withdraw(working: WorkingCopy, event: EventPlan, handover: Handover, ids: M
 
 def _move(working: WorkingCopy, event: EventPlan, handover: Handover) -> None:
     """Give the rows of a contact the address that it has in Mailchimp, and no one's opt-out but its own."""
-    old, passed = event.person, set[str]()
+    time, old, passed = event.update.event_time, event.person, set[str]()
     # Events may have told of the first of several changes.
-    while not (matches := _rows_at(working, old, handover.rows)) and old not in passed:
+    while not (matches := _rows_at(working, old, handover.rows)):
+        moved = working.state(old).moved
+        if old in passed or moved is None or time.age(moved.event_time) is not Age.NEWER:
+            event.ignored = ADDRESS_CORRECTED
+            return
         passed.add(old)
-        old = moved.to if (moved := working.state(old).moved) else old
-    if not matches:
-        event.ignored = ADDRESS_CORRECTED
-        return
+        old = moved.to
     event.person, before = old, working.state(old)
     is_subscriber = handover.status == Status.SUBSCRIBED
     if is_subscriber or handover.is_taken:
@@ -204,7 +208,6 @@ def _move(working: WorkingCopy, event: EventPlan, handover: Handover) -> None:
     if event.person == old:
         working.states[old] = before
         return
-    time = event.update.event_time
     if handover.is_taken:
         working.states[old] = replace(before, settled=time)
     not_theirs = {
