@@ -72,8 +72,8 @@ def plan_handovers(
     Args:
         handed_over: What waits.
         working: The rows and states.
-        gone: Names of rows that were deleted: a wish that stood on one sets no other flag, and a flag of ours
-            goes on to the row that has come in its place.
+        gone: Names of rows that were deleted: a wish that stood on one sets no other flag, and a flag or an
+            address of ours goes on to the row that has come in its place.
     """
     events: list[EventPlan] = []
     moves: list[tuple[EventPlan, Handover]] = []
@@ -95,7 +95,7 @@ def plan_handovers(
             _take_back(working, event, given, ids.get(given.row))
     # An address that one contact left may be another's by now.
     for event, handover in sorted(moves, key=lambda move: move[0].update.event_time.at):
-        _move(working, event, handover)
+        _move(working, event, handover, gone)
     return finish(working, events)
 
 
@@ -189,11 +189,15 @@ def _withdraw(working: WorkingCopy, event: EventPlan, handover: Handover, ids: M
             working.states[address] = state.without_status()
 
 
-def _move(working: WorkingCopy, event: EventPlan, handover: Handover) -> None:
+def _move(working: WorkingCopy, event: EventPlan, handover: Handover, gone: Collection[str]) -> None:
     """Give the rows of a contact the address that it has in Mailchimp, and no one's opt-out but its own."""
+    names: Collection[str] = handover.rows
+    if not handover.is_taken and not handover.rows.isdisjoint(gone):
+        # Rows have come in the place of some, as where customers are merged.
+        names = [row.name for row in working.rows.values()]
     time, old, passed = event.update.event_time, event.person, set[str]()
     # Events may have told of the first of several changes.
-    while not (matches := _rows_at(working, old, handover.rows)):
+    while not (matches := _rows_at(working, old, names)):
         moved = working.state(old).moved
         if old in passed or moved is None or time.age(moved.event_time) is not Age.NEWER:
             event.ignored = ADDRESS_CORRECTED
