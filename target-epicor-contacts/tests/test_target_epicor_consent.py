@@ -12,6 +12,7 @@ from kinetic_mailchimp.audit.state.flag_state import (
     FlagCause,
     FlagState,
     read_flags,
+    short_row_id,
     still_set,
 )
 from kinetic_mailchimp.audit.state.handover import (
@@ -27,11 +28,12 @@ from kinetic_mailchimp.audit.state.member_state import (
     members_namespace,
 )
 from kinetic_mailchimp.mailchimp import subscriber_hash
+from msgspec.structs import replace
 from target_epicor_contacts.epicor.entities import named_row
 from target_epicor_contacts.target import TargetEpicorContacts
 
 Update = Callable[..., dict[str, Any]]
-PAT = "pat@example.com"
+PAT, NEW = "pat@example.com", "new@example.com"
 ROW, OTHER_ROW = "EPIC06/CustCnt/1//1", "EPIC06/Customer/2"
 NAME, OTHER_NAME = "CustCnt EPIC06/1//1", "Customer EPIC06/2"
 LIST = "a1b2c3"
@@ -77,8 +79,9 @@ def know(bench: Any, **given: Any) -> None:
 def test_a_flag_that_was_set_here_is_known_with_its_cause(pat: Any, update: Update) -> None:
     pat.edit(OTHER_ROW, NoContact=True)
     pat.deliver(update(PAT, "cleaned", list_id=LIST))
+    row_id = short_row_id(pat.all_rows()[ROW]["SysRowID"])
     assert flags(pat) == {
-        NAME: FlagState(PAT, FlagCause.BOUNCE, list_id=LIST, at="2026-03-01T18:00:00.000000Z")
+        NAME: FlagState(PAT, FlagCause.BOUNCE, list_id=LIST, at="2026-03-01T18:00:00.000000Z", row_id=row_id)
     }
     pat.deliver(update(PAT, "subscribed", second=1, list_id=LIST))
     assert flags(pat) == {}
@@ -120,6 +123,59 @@ def test_a_profile_from_before_the_opt_out_is_no_return(pat: Any, update: Update
 
 
 # What target-mailchimp hands over
+
+
+def move(bench: Any, status: str, **given: Any) -> None:
+    """Hand over that the contact of one of the rows has another address."""
+    rows, at = (NAME,), "2026-03-02T18:00:00+00:00"
+    moved = Handover(PAT, HandoverAction.MOVE, status, list_id=LIST, at=at, instead_of=rows, new_address=NEW)
+    store(bench, HANDOVER_NAMESPACE, {f"{LIST}/{NEW}": replace(moved, **given).to_json()})
+
+
+@pytest.mark.rule("R2")
+def test_a_change_of_address_that_no_event_told_of_brings_the_opt_out_that_waited_for_a_row(
+    pat: Any, update: Update
+) -> None:
+    pat.deliver(update(NEW, "unsubscribed", list_id=LIST))
+    assert pat.actions() == [("unmatched", "no_row")]
+    move(pat, "unsubscribed")
+    pat.deliver()
+    assert pat.actions()[-1] == ("moved", "address_changed")
+    assert (pat.all_rows()[ROW]["EMailAddress"], pat.all_rows()[OTHER_ROW]["EMailAddress"]) == (NEW, PAT)
+    assert {ROW, OTHER_ROW} & pat.flagged() == {ROW}
+    assert waiting(pat) == {}
+
+
+@pytest.mark.rule("R1")
+@pytest.mark.parametrize("status", ["unsubscribed", "complaint"])
+def test_an_opt_out_of_whoever_took_an_address_stays_when_its_former_contact_moves(
+    pat: Any, update: Update, status: str
+) -> None:
+    pat.deliver(update(PAT, status, list_id=LIST))
+    move(pat, "subscribed", is_taken=True)
+    pat.deliver()
+    assert {ROW, OTHER_ROW} & pat.flagged() == {OTHER_ROW}
+    pat.edit(ROW, EMailAddress=PAT)
+    pat.deliver(update(PAT, type="profile", second=1, list_id=LIST, PhoneNum="1"))
+    assert set(flags(pat)) == {OTHER_NAME}
+
+
+@pytest.mark.rule("R1")
+@pytest.mark.parametrize("given", [{"cause": FlagCause.REP, "origin": OTHER_NAME}, {"list_id": "another"}])
+def test_a_change_of_address_leaves_the_flags_of_reps_and_of_other_audiences(pat: Any, given: Any) -> None:
+    pat.edit(ROW, NoContact=True)
+    store(pat, FLAGS_NAMESPACE, {NAME: FlagState(PAT, **given).to_json()})
+    move(pat, "subscribed")
+    pat.deliver()
+    assert (pat.all_rows()[ROW]["EMailAddress"], ROW in pat.flagged()) == (NEW, True)
+
+
+def test_a_change_of_address_of_before_a_correction_changes_nothing(pat: Any) -> None:
+    pat.edit(ROW, EMailAddress="corrected@example.com")
+    move(pat, "subscribed")
+    pat.deliver()
+    assert pat.actions() == [("ignored", "address_corrected")]
+    assert pat.all_rows()[ROW]["EMailAddress"] == "corrected@example.com"
 
 
 @pytest.mark.rule("R2")

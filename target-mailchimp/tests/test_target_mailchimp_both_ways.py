@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from kinetic_mailchimp.audit import AuditTrail
-from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagCause, FlagState
+from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagCause, FlagState, short_row_id
 from kinetic_mailchimp.audit.state.handover import (
     HANDOVER_NAMESPACE,
     Handover,
@@ -14,10 +14,11 @@ from kinetic_mailchimp.audit.state.handover import (
     read_handovers,
 )
 from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace, read_members
+from kinetic_mailchimp.audit.state.people import PEOPLE_NAMESPACE
 from kinetic_mailchimp.mailchimp import subscriber_hash
 
 PERSON = "person@example.com"
-OTHER = "other@example.com"
+OTHER, NEW = "other@example.com", "new@example.com"
 CONTACT, SECOND = "CustCnt EPIC06/1//1", "CustCnt EPIC06/2//1"
 
 ROW = {"email_address": PERSON, "source_key": CONTACT}
@@ -333,3 +334,69 @@ def test_two_rows_that_swap_their_addresses_keep_their_own_values(bench: Any, ba
         assert set(state_of(bench, PERSON).rows) == {f"customers/{SECOND}"}
         pass_time(bench)
         bench.run(swapped)
+
+
+# Contacts that moved in Mailchimp
+
+
+def moved(bench: Any, address: str, new: str) -> None:
+    """Let somebody change the address, of which no event tells."""
+    pass_time(bench)
+    bench.mailchimp.control.change_address(address, new)
+    pass_time(bench)
+
+
+@pytest.mark.rule("R2")
+def test_a_contact_that_is_listed_under_another_address_is_handed_over_with_its_rows(bench: Any) -> None:
+    bench.run([ROW, {"email_address": OTHER, "source_key": SECOND}])
+    moved(bench, PERSON, NEW)
+    bench.run([{"email_address": OTHER, "source_key": SECOND, "FNAME": "A"}])
+    [found] = handovers(bench).values()
+    assert (found.action, found.address, found.new_address) == (HandoverAction.MOVE, PERSON, NEW)
+    assert (found.instead_of, found.status, found.is_taken) == ((CONTACT,), "subscribed", False)
+    [decided] = bench.run([{**OUT, "FNAME": "B"}])
+    assert (decided.action, decided.reason) == ("skipped", "moved_in_mailchimp")
+    assert set(bench.members()) == {NEW, OTHER}
+    [decided] = bench.run([{**OUT, "email_address": NEW, "FNAME": "B"}])
+    assert (decided.action, status(bench, NEW)) == ("flagged", "unsubscribed")
+
+
+@pytest.mark.rule("R1")
+def test_rows_of_a_contact_whose_address_another_one_took_say_nothing_about_that_one(bench: Any) -> None:
+    bench.run([ROW, {"email_address": OTHER, "source_key": SECOND}])
+    moved(bench, PERSON, NEW)
+    moved(bench, OTHER, PERSON)
+    [decided] = bench.run([OUT])
+    assert (decided.action, decided.reason) == ("skipped", "moved_in_mailchimp")
+    assert (status(bench), status(bench, NEW)) == ("subscribed", "subscribed")
+    found = {(one.address, one.new_address, one.is_taken) for one in handovers(bench).values()}
+    assert found == {(PERSON, NEW, True), (OTHER, PERSON, False)}
+
+
+def test_a_change_of_address_that_an_event_told_of_is_not_handed_over(bench: Any) -> None:
+    bench.run([ROW])
+    moved(bench, PERSON, NEW)
+    change(bench, {PEOPLE_NAMESPACE: {PERSON: {"moved": {"to": NEW}}}})
+    bench.run([{"email_address": OTHER, "source_key": SECOND}])
+    assert handovers(bench) == {}
+
+
+@pytest.mark.rule("R1")
+def test_a_flag_on_a_row_that_had_the_key_before_is_no_flag_of_ours(bench: Any) -> None:
+    bench.run([{**ROW, "source_id": "A"}])
+    set_flag(bench, row_id=short_row_id("B"))
+    [decided] = bench.run([{**OUT, "source_id": "a"}])
+    assert (decided.action, decided.reason) == ("flagged", "opted_out_at_source")
+
+
+@pytest.mark.rule("R1")
+@pytest.mark.parametrize(("new_id", "action"), [("B", "created"), ("A", "moved"), (None, "moved")])
+def test_a_row_under_the_key_of_a_deleted_one_is_another_member(
+    bench: Any, new_id: str | None, action: str
+) -> None:
+    bench.run([{**ROW, "source_id": "A"}])
+    bench.mailchimp.control.unsubscribe(PERSON)
+    pass_time(bench)
+    [decided] = bench.run([{**ROW, "email_address": NEW, "source_id": new_id}])
+    assert decided.action == action
+    assert status(bench, NEW) == ("subscribed" if action == "created" else "unsubscribed")

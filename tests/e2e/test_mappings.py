@@ -56,6 +56,7 @@ CUSTOMER = {
     "Active": True,
     "UpdatedOn": "2026-01-02T03:04:05.678Z",
     "SysRevID": 3000000001,
+    "SysRowID": "00000000-0000-0000-0000-00000000000c",
 }
 ADDRESS = {
     "addr1": "1 Example Street",
@@ -78,6 +79,7 @@ MEMBER = {
     "source_active": True,
     "source_rep": "REP1",
     "source_key": "Customer EPIC06/12",
+    "source_id": "00000000-0000-0000-0000-00000000000c",
     "source_updated_on": "2026-01-02T03:04:05.678Z",
 }
 
@@ -110,7 +112,17 @@ def test_a_customer_becomes_a_member(changes, expected):
 def test_a_tenant_without_optional_columns_is_served():
     bare = without(
         CUSTOMER,
-        *("UpdatedOn", "PhoneNum", "GroupCode", "TerritoryID", "SalesRepCode", "CreditHold", "Active", "Zip"),
+        *(
+            "UpdatedOn",
+            "PhoneNum",
+            "GroupCode",
+            "TerritoryID",
+            "SalesRepCode",
+            "CreditHold",
+            "Active",
+            "Zip",
+            "SysRowID",
+        ),
     )
 
     assert mapped("epicor-to-mailchimp", "customers", bare) == MEMBER | {
@@ -119,6 +131,7 @@ def test_a_tenant_without_optional_columns_is_served():
         "INDUSTRY": None,
         "REGION": None,
         "source_rep": None,
+        "source_id": None,
         "source_updated_on": "3000000001",
     }
 
@@ -145,6 +158,7 @@ def test_a_contact_gives_its_name_to_a_member():
         "FNAME": "Ann",
         "LNAME": "Example",
         "source_key": "CustCnt EPIC06/12//3",
+        "source_id": None,
         "source_updated_on": "2026-01-02T03:04:05.678Z",
     }
 

@@ -55,6 +55,24 @@ def test_an_opt_out_under_an_untold_address_reaches_rows_that_a_rep_has_correcte
     assert world.status("annie@example.com") == "unsubscribed"
 
 
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ("a rep merges Ann into Bob", "Bob's second contact"),
+        ("a rep merges Ann into Bob and deletes the rest", "Bob's second contact"),
+        ("a rep moves Ann to the other company", "Ann"),
+        ("a rep swaps Ann's and Bob's addresses", "Ann"),
+    ],
+)
+@pytest.mark.parametrize("told", ["Ann leaves → webhooks are lost", "webhooks are lost → Ann leaves"])
+def test_an_opt_out_under_an_untold_address_reaches_rows_that_came_in_the_place_of_others(
+    world, told, change, name
+):
+    scene = played(world, f"Ann moves to anna@ → {told} → {change}")
+    assert scene.flag(name) == "set"
+
+
 @pytest.mark.rule("R1")
 @pytest.mark.rule("R2")
 @pytest.mark.parametrize("verb", ["leaves", "complains"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,6 +103,16 @@ def test_flags_and_handovers_are_found_by_the_name_of_their_row(tmp_path: Any) -
         assert read_handovers(trail.ledger(HANDOVER_NAMESPACE)) == {row: handover}
         assert read_agreed(trail.ledger("baseline/l1"), ["hash", "other"]) == {"hash": agreed}
         run.finish("succeeded")
+
+
+def test_members_are_found_by_their_contact(trail: AuditTrail) -> None:
+    members = {name: MemberState(f"{name}@example.com", contact_id=name) for name in ("a", "b", "c")}
+    run = trail.start_run(plugin="target-mailchimp", version="1")
+    run.record([], ledger={"l1": members, "l2": {"a": {"address": "", "contact": "b"}}})
+    found = trail.ledger("l1").find("contact", ["a", "c", "d"], msgspec.json.Decoder(MemberState).decode)
+    assert found == {"a": members["a"], "c": members["c"]}
+    assert trail.ledger("l1").find("contact", [], str) == {}
+    run.finish("succeeded")
 
 
 def test_an_agreed_value_takes_the_place_of_one_sent_before_and_of_no_later_one() -> None:

@@ -9,6 +9,7 @@ from kinetic_mailchimp.audit.state.flag_state import FlagCause, FlagState
 from kinetic_mailchimp.audit.state.handover import Handover, HandoverAction
 from kinetic_mailchimp.kit.parsing.email_address import email_key
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, utc_now
+from msgspec import structs
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate, Status, parse_update
 from target_epicor_contacts.contract.event_order import Age
@@ -71,8 +72,8 @@ def plan_handovers(
     Args:
         handed_over: What waits.
         working: The rows and states.
-        gone: Names of rows that were deleted: a wish that stood on one sets no other flag, and a flag of ours
-            goes on to the row that has come in its place.
+        gone: Names of rows that were deleted: a wish that stood on one sets no other flag, and a flag or an
+            address of ours goes on to the row that has come in its place.
     """
     events: list[EventPlan] = []
     moves: list[tuple[EventPlan, Handover]] = []
@@ -94,7 +95,7 @@ def plan_handovers(
             _take_back(working, event, given, ids.get(given.row))
     # An address that one contact left may be another's by now.
     for event, handover in sorted(moves, key=lambda move: move[0].update.event_time.at):
-        _move(working, event, handover)
+        _move(working, event, handover, gone)
     return finish(working, events)
 
 
@@ -158,7 +159,9 @@ def _adopt(
         event.ignored = FLAG_OF_REP
         return
     event.matched, event.reason = tuple(matches), COPY_OF_OURS
-    working.flags[given.row] = working.flags.pop(ours[0])
+    row_id = next(iter(matches))
+    flag = working.flags.pop(ours[0])
+    working.flags[given.row] = structs.replace(flag, row_id=working.rows[row_id].short_id)
     known = working.state(key).status
     if known and known.value is Status.SUBSCRIBED:
         write_status(working, event, matches, known)
@@ -186,16 +189,21 @@ def _withdraw(working: WorkingCopy, event: EventPlan, handover: Handover, ids: M
             working.states[address] = state.without_status()
 
 
-def _move(working: WorkingCopy, event: EventPlan, handover: Handover) -> None:
+def _move(working: WorkingCopy, event: EventPlan, handover: Handover, gone: Collection[str]) -> None:
     """Give the rows of a contact the address that it has in Mailchimp, and no one's opt-out but its own."""
-    old, passed = event.person, set[str]()
+    names: Collection[str] = handover.rows
+    if not handover.is_taken and not handover.rows.isdisjoint(gone):
+        # Rows have come in the place of some, as where customers are merged.
+        names = [row.name for row in working.rows.values()]
+    time, old, passed = event.update.event_time, event.person, set[str]()
     # Events may have told of the first of several changes.
-    while not (matches := _rows_at(working, old, handover.rows)) and old not in passed:
+    while not (matches := _rows_at(working, old, names)):
+        moved = working.state(old).moved
+        if old in passed or moved is None or time.age(moved.event_time) is not Age.NEWER:
+            event.ignored = ADDRESS_CORRECTED
+            return
         passed.add(old)
-        old = moved.to if (moved := working.state(old).moved) else old
-    if not matches:
-        event.ignored = ADDRESS_CORRECTED
-        return
+        old = moved.to
     event.person, before = old, working.state(old)
     is_subscriber = handover.status == Status.SUBSCRIBED
     if is_subscriber or handover.is_taken:
@@ -204,7 +212,6 @@ def _move(working: WorkingCopy, event: EventPlan, handover: Handover) -> None:
     if event.person == old:
         working.states[old] = before
         return
-    time = event.update.event_time
     if handover.is_taken:
         working.states[old] = replace(before, settled=time)
     not_theirs = {

@@ -227,12 +227,12 @@ class Planner:
         left = tuple(
             after_leaving(former, sources, here) for former in formers if former.member not in wanted
         )
+        formers = [as_moved(former, states) for former in formers]
         if here is not None or not formers:
             before = [former.state for former in formers if not former.is_another]
             brings = here is not None and brings_opt_out(record, here, before)
             planned = self._plan_here(record, with_baseline(here, formers), brings=brings)
             return replace(planned, detached=left) if left else planned
-        formers = [as_moved(former, states) for former in formers]
         # A bounce stays with the address: the corrected one is a new wish.
         formers = [former for former in formers if former.state.status != "cleaned"]
         if any(

@@ -158,10 +158,11 @@ def without_left(
         member = member_of.get(record.source, record.member)
         state = states.get(member)
         row = state.rows.get(record.source) if state else None
-        if not (state and row and row.moved_to and record.member in {member, told.get(member)}):
+        now_at = subscriber_hash(row.moved_to) if row and row.moved_to else ""
+        if not (state and now_at and record.member in {member, told.get(member)} - {now_at}):
             rest.append(record)
             continue
-        now = states.get(subscriber_hash(row.moved_to))
+        now = states.get(now_at)
         handovers = moves(state, now.contact_id, list_id, now) if now else {}
         left.append(NoWrite(record, Action.SKIPPED, MOVED, MOVED_DETAIL, handovers=handovers))
     return rest, left

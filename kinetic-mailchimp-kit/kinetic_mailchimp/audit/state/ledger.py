@@ -148,7 +148,7 @@ _WITH_TEXT: Final[Mapping[str, tuple[str, Callable[[Sequence[str]], Any]]]] = {
         to_json,
     ),
     "postgresql": (
-        "SELECT key, value FROM ledger_entries WHERE namespace = %s AND value::json ->> %s = ANY(%s)",
+        "SELECT key, value FROM ledger_entries WHERE namespace = %s AND value::json ->> %s::text = ANY(%s)",
         list,
     ),
 }
