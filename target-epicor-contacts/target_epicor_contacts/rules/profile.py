@@ -18,7 +18,7 @@ from target_epicor_contacts.epicor.column_values import (
     same,
     timestamp_in,
 )
-from target_epicor_contacts.epicor.columns import CHANGE_TIMESTAMPS, NAME, OF_CONTACTS_ONLY
+from target_epicor_contacts.epicor.columns import CHANGE_TIMESTAMPS, NAME, NEVER_WRITTEN, OF_CONTACTS_ONLY
 from target_epicor_contacts.epicor.entities import CONTACT
 from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.matching import MatchKind
@@ -99,9 +99,9 @@ def _typed(working: WorkingCopy, column: str, value: Any) -> dict[str, Any]:  # 
     """A value by entity, in the form that each takes."""
     rules = working.rules
     holders = rules.columns.holders(column, rules.entities)
-    if not holders:
+    if column in NEVER_WRITTEN or not holders:
         raise InvalidValueError(
-            f"Epicor has no column `{column}` to write.",
+            f"`{column}` cannot be written: {NEVER_WRITTEN.get(column, 'Epicor has no such column')}.",
             advice="Let the stream's schema name it, so that it is checked at the start.",
             field=column,
         )
@@ -177,6 +177,10 @@ def _write_field(working: WorkingCopy, event: EventPlan, row_id: str, field: _Fi
         if (edm_type := working.edm_type(row_id, column)) and not cell.stands_in_for(values.get(column))
     }
     if not types:
+        return
+    if rules.flag_column in types and working.is_flagged(row_id) and _differs(working, row_id, field):
+        # Consent comes back by a status, which asks who set the flag.
+        event.flag_kept.add(row_id)
         return
     state = working.state(event.person)
     noted = state.rows.get(row_id, {})
