@@ -28,6 +28,9 @@ from target_epicor_contacts.rules.three_way_merge import merge_field
         ("pat@example.com; sam@example.org", ("pat@example.com", "sam@example.org")),
         ("pat@example.com,PAT@example.com", ("pat@example.com",)),
         ("pat@example.com sam@example.org", ("pat@example.com", "sam@example.org")),
+        ("pat@example.com/sam@example.org", ("pat@example.com", "sam@example.org")),
+        ("<pat@example.com><sam@example.org>", ("pat@example.com", "sam@example.org")),
+        ('"pat@example.com"sam@example.org', ("pat@example.com", "sam@example.org")),
     ],
 )
 def test_addresses_in_a_field(text: str | None, addresses: tuple[str, ...]) -> None:

@@ -612,6 +612,23 @@ def test_a_change_of_the_spelling_of_a_country_is_none(update: Update) -> None:
     assert (world.writes, event.conflicts) == ({}, set())
 
 
+def test_a_record_sets_no_column_that_none_may_set_whatever_its_schema_says(update: Update) -> None:
+    world = World(row())
+    [event] = world.apply(update(PAT, EMailAddress=NEW, MC_Score_c=5))
+    assert world.writes == {"A/CustCnt/1//1": {"MC_Score_c": 5}}
+    assert "`new_email`" in str(event.error)
+
+
+@pytest.mark.rule("R1")
+def test_a_column_sets_the_flag_and_never_clears_one(update: Update) -> None:
+    world = World(row())
+    world.apply(update(PAT, NoContact=True))
+    assert world.values("NoContact") == [True]
+    [event] = world.apply(update(PAT, NoContact=False))
+    assert world.values("NoContact") == [True]
+    assert event.withheld == {"NoContact": "flag_is_consent"}
+
+
 def test_columns_of_a_customer_change_only_by_setting(update: Update) -> None:
     kept = World(row(CUSTOMER, PhoneNum="1"))
     [event] = kept.apply(update(PAT, PhoneNum="2"))

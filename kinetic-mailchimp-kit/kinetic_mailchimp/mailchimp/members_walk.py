@@ -45,6 +45,8 @@ _ALWAYS = ("id", "email_address", "last_changed")
 _TIE_OVERLAP = 10
 """Of a page whose members all changed in one second, a tenth is read again with the next page: that many may
 leave this second while it is read."""
+_TELLING = 10
+"""Members of a page whose order is no chance; of fewer, a call more tells whether older ones follow."""
 _BITS = 2**64 - 1
 
 
@@ -106,6 +108,7 @@ def walk_members(
     seen = SeenKeys()
     without_address = 0
     before: list[Any] = []
+    in_order = True
     while True:
         bounds = {**filters, **({"since_last_changed": since} if since else {}), **order}
         rows = page({**bounds, "fields": wanted, "count": count, "offset": offset})
@@ -129,16 +132,22 @@ def walk_members(
         if not more:
             break
         count, before = len(rows), rows
-        since, offset = _next_page(since, offset, [str(member.get("last_changed", "")) for member in members])
+        changed = [str(member.get("last_changed", "")) for member in members]
+        anchor, after = _next_page(since, offset, changed)
+        in_order = in_order and all(one <= other for one, other in itertools.pairwise(changed))
+        if in_order and anchor and anchor != since and len(rows) < _TELLING:
+            older = sum(time < changed[-1] for time in changed)
+            rest = {**bounds, "before_last_changed": anchor, "fields": "members.id"}
+            in_order = not page({**rest, "count": 1, "offset": offset + older})
+        # Without the order, no time is behind us, not even after a page that is in it by chance.
+        since, offset = (anchor, after) if in_order else (since, offset + _step(changed))
     if without_address:
         logger.warning("Contacts without an e-mail address, passed over: %d.", without_address)
 
 
 def _next_page(since: str | None, offset: int, changed: Sequence[str]) -> tuple[str | None, int]:
     """The start of the next page, after one whose members changed at these times."""
-    after = offset + max(1, len(changed) - len(changed) // _TIE_OVERLAP)
-    if any(later < earlier for earlier, later in itertools.pairwise(changed)):
-        return since, after  # not in the order that was asked for: no time is behind us
+    after = offset + _step(changed)
     # `since_last_changed` is exclusive and changes have whole seconds: one second earlier includes all ties.
     try:
         anchor = parse_timestamp(changed[-1]) - timedelta(seconds=1)
@@ -146,3 +155,8 @@ def _next_page(since: str | None, offset: int, changed: Sequence[str]) -> tuple[
     except (IndexError, ValueError):
         return since, after
     return (anchor.isoformat(), 0) if is_later else (since, after)
+
+
+def _step(changed: Sequence[str]) -> int:
+    """The members of a page that need not be read again with the next one."""
+    return max(1, len(changed) - len(changed) // _TIE_OVERLAP)

@@ -113,6 +113,24 @@ def test_members_in_no_order_or_without_a_time_are_read_by_count(changed: str | 
     assert seen == [row["id"] for row in rows]
 
 
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("cap", [1, 2, 3])
+def test_of_members_in_no_order_and_few_at_once_none_is_passed_over(cap: int) -> None:
+    days = [3, 1, 2, 5, 4, 6, 9, 7, 8, None]
+    rows = [
+        {**member_of(number), "last_changed": f"2026-01-0{day}T00:00:00+00:00" if day else ""}
+        for number, day in enumerate(days)
+    ]
+
+    def page(params: Any) -> list[Any]:
+        since, before = params.get("since_last_changed", ""), params.get("before_last_changed", "3")
+        kept = [row for row in rows if since <= row["last_changed"] <= before]
+        return kept[params["offset"] : params["offset"] + min(cap, params["count"])]
+
+    seen = [member["id"] for member in walk_members(page, fields=(), page_size=100, filters={})]
+    assert sorted(seen) == sorted(row["id"] for row in rows)
+
+
 @pytest.mark.parametrize("shown", ["new_members", "updated_members", "errors"])
 def test_the_one_result_under_another_name_is_that_of_the_one_address_without(shown: str) -> None:
     client, _ = answered(

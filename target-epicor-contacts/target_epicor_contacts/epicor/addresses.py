@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from kinetic_mailchimp.kit.parsing.email_address import InvalidEmailError, email_key, find_address
+from kinetic_mailchimp.kit.parsing.email_address import InvalidEmailError, email_key, find_address, words_in
 
 from target_epicor_contacts.epicor.entities import PERSON
 
 REMEMBERED_FIELDS = 50_000
 """The same rows are looked at for each event of a person, and to check an address takes a while."""
-_BETWEEN_ADDRESSES = re.compile(r"[;,\s]+")
 
 
 @lru_cache(maxsize=REMEMBERED_FIELDS)
@@ -26,7 +24,7 @@ def addresses_in(text: object) -> tuple[str, ...]:
     except InvalidEmailError as error:
         if error.reason != "several_addresses":
             return ()
-    return tuple(dict.fromkeys(key for part in _BETWEEN_ADDRESSES.split(text) for key in addresses_in(part)))
+    return tuple(dict.fromkeys(key for word in words_in(text) for key in addresses_in(word)))
 
 
 def person_of(values: Mapping[str, Any]) -> tuple[str, int] | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from target_epicor_contacts.epicor.column_values import InvalidValueError, fingerprint, is_empty, same
-from target_epicor_contacts.epicor.columns import Columns
+from target_epicor_contacts.epicor.columns import NEVER_WRITTEN, Columns
 from target_epicor_contacts.epicor.entities import Entity
 from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.working_copy import WorkingCopy
@@ -78,9 +78,9 @@ def cell_of(working: WorkingCopy, event: EventPlan, column: str, value: Any) -> 
 
 def _typed(columns: Columns, holders: Sequence[Entity], column: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
     """A value by entity, in the form that each takes."""
-    if not holders:
+    if column in NEVER_WRITTEN or not holders:
         raise InvalidValueError(
-            f"Epicor has no column `{column}` to write.",
+            f"`{column}` cannot be written: {NEVER_WRITTEN.get(column, 'Epicor has no such column')}.",
             advice="Let the stream's schema name it, so that it is checked at the start.",
             field=column,
         )

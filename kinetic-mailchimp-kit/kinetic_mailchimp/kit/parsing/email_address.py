@@ -86,6 +86,11 @@ def find_address(text: str | None) -> str:
     return address
 
 
+def words_in(text: str) -> list[str]:
+    """The words of a field, in which no more than one address each can stand."""
+    return _WORD.findall(text)
+
+
 def _stripped(text: str | None) -> str:
     field = (text or "").strip().strip("\u200b\ufeff").strip()
     wrapped = _WRAPPED.fullmatch(field)
