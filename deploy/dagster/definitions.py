@@ -175,10 +175,20 @@ def has_events(tenant: Tenant) -> bool:
         return False  # schedules and alerts are there for that
 
 
+def just_failed(instance: dg.DagsterInstance) -> set[str]:
+    """Tenants whose last `reverse` failed within ten minutes: another one at once would fail likewise."""
+    since = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=10)
+    last: dict[str, dg.DagsterRunStatus] = {}
+    for run in instance.get_runs(dg.RunsFilter(job_name="reverse", updated_after=since)):  # newest first
+        last.setdefault(run.tags.get("tenant", ""), run.status)
+    return {tenant for tenant, status in last.items() if status is dg.DagsterRunStatus.FAILURE}
+
+
 @dg.sensor(job_name="reverse", minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING)
 def inbox(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest]:
     """Start `reverse` for tenants with unread events."""
-    asked = [tenant for tenant in TENANTS.values() if tenant.receiver_url]
+    left = just_failed(context.instance)
+    asked = [tenant for tenant in TENANTS.values() if tenant.receiver_url and tenant.id not in left]
     with ThreadPoolExecutor(32) as pool:
         waiting = itertools.compress(asked, pool.map(has_events, asked))
     yield from due("reverse", waiting, context)

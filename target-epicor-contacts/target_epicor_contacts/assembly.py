@@ -13,6 +13,7 @@ from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE
 from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
 from kinetic_mailchimp.epicor import EpicorClient
+from kinetic_mailchimp.kit.errors import ConfigurationError
 
 from target_epicor_contacts.applying.pipeline import Dependencies, EventProcessor
 from target_epicor_contacts.applying.results import ResultProcessor
@@ -63,7 +64,7 @@ class Assembly:
         """The rules that make changes of events, with the columns checked.
 
         Raises:
-            ConfigurationError: A configured column does not exist.
+            ConfigurationError: A configured column does not exist, or is another setting's too.
         """
         settings, entities = self._settings, self._settings.entities
         company = self._client.settings.companies[0]
@@ -91,7 +92,14 @@ class Assembly:
         for name, column in settings.result_columns.items():
             types_of_result = _NUMBERS if name in COUNTS else _TEXT if name == LAST_CAMPAIGN else _TIMES
             columns.check(column, entities, origin=f"`result_columns`: {name}", types=types_of_result)
-        return settings.rules(columns)
+        rules = settings.rules(columns)
+        if several := rules.columns_of_several(settings.result_columns.values()):
+            raise ConfigurationError(
+                f"Several settings write `{several[0]}`: each would undo what another one wrote.",
+                advice="Name each column in one of `flag_column`, `status_column`, `reason_column`, "
+                "`date_column`, `campaign_column`, `audience_columns` and `result_columns`.",
+            )
+        return rules
 
     def processor(self, trail: AuditTrail, run: Run, written_columns: Collection[str]) -> EventProcessor:
         """The processor of events, or with `reconcile` the one that compares.

@@ -242,6 +242,22 @@ def test_a_column_that_is_missing_or_of_another_type_is_said_at_the_start(bench:
             raise error
 
 
+@pytest.mark.rule("R1")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"audience_columns": {"a": "NoContact"}},  # who comes back to one audience is out of another
+        {"audience_columns": {"a": "MC_Status_c", "b": "MC_Status_c"}},
+        {"status_column": "MC_Status_c", "result_columns": {"last_campaign": "MC_Status_c"}},
+    ],
+)
+def test_no_column_is_written_by_two_settings(bench: Any, update: Update, settings: dict[str, Any]) -> None:
+    _, error = bench.attempt(update(PAT, "unsubscribed"), **settings)
+    assert error is not None
+    with pytest.raises(ConfigurationError, match=r"Several settings write `(NoContact|MC_Status_c)`"):
+        raise error
+
+
 @pytest.mark.rule("R2")
 def test_an_opt_out_is_handed_over_with_its_decision_and_a_return_takes_it_back(
     bench: Any, update: Update

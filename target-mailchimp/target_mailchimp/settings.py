@@ -234,6 +234,11 @@ def load_settings(config: Mapping[str, Any]) -> LoadSettings:
     """Read a configuration that was validated against `JSON_SCHEMA`; a comparison never writes."""
     settings = read(LoadSettings, config)
     settings.check_matrix()
+    tags = settings.purchase_fields.values()
+    if len(set(tags)) < len(tags):
+        raise ConfigurationError(
+            "`purchase_fields` names one merge field twice.", advice="Give each value a field of its own."
+        )
     return replace(settings, dry_run=settings.dry_run or settings.reconcile)
 
 

@@ -256,6 +256,7 @@ def test_purchases_are_left_alone_where_no_setting_sums_them(bench: Any) -> None
     [
         {"purchase_fields": {"orders": "orders12"}},
         {"purchase_fields": {"orders": ""}},
+        {"purchase_fields": {"orders": "BOUGHT", "revenue": "BOUGHT"}},
         {"purchase_tag": "*"},
         {"purchase_tag": "Bought"},
         {"lapsed_tags": {"6": " "}},

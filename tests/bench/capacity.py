@@ -220,12 +220,17 @@ def main(arguments: list[str]) -> None:
     """Print the tables, or write them into the page and keep the numbers."""
     write = "--write" in arguments
     files = [Path(argument) for argument in arguments if argument != "--write"]
-    measured = json.loads((files[0] if files else MEASURED).read_text(encoding="utf-8"))
+    file = files[0] if files else MEASURED
+    try:
+        measured = json.loads(file.read_text(encoding="utf-8"))
+        page, printed = page_with_tables(measured), "\n".join(tables(measured))
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        sys.exit(f"{file} is not what `BENCH_JSON=FILE make bench` writes: {type(error).__name__}: {error}")
     if write:
         MEASURED.write_text(json.dumps(measured, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        PAGE.write_text(page_with_tables(measured), encoding="utf-8")
+        PAGE.write_text(page, encoding="utf-8")
     else:
-        print("\n".join(tables(measured)))
+        print(printed)
 
 
 if __name__ == "__main__":

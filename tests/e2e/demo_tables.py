@@ -81,7 +81,7 @@ def show_quality(stage: Stage) -> None:
     reps: dict[str, Counter[str]] = {}
     for row in rows:
         reps.setdefault(format_word(row["kind"]), Counter())[row["rep"]] += 1
-    table = Table("Cannot be mailed", "Customers", "Most of them", **STYLE, title="Data quality")
+    table = Table("Flaw of the address", "Customers", "Most of them", **STYLE, title="Data quality")
     for kind, of_rep in sorted(reps.items()):
         rep, most = of_rep.most_common(1)[0]
         table.add_row(kind, str(of_rep.total()), escape(f"{most} of {rep}"))
@@ -90,7 +90,9 @@ def show_quality(stage: Stage) -> None:
 
 def show_forward(stage: Stage) -> None:
     """Print what became of every record of the forward pipeline."""
-    found = [row for row in stage.decisions("--plugin", "target-mailchimp") if not row.get("dry_run")]
+    decisions = stage.decisions("--plugin", "target-mailchimp")
+    # What a later attempt says about a dead letter is of no record.
+    found = [row for row in decisions if not row.get("dry_run") and row["stream"] != "trail"]
     table = Table("Stream", "Decision", "Reason", "Records", **STYLE, title="Epicor → Mailchimp")
     table.columns[-1].justify = "right"
     details: dict[str, set[str]] = {}

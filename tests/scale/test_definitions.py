@@ -44,6 +44,17 @@ definitions.run_program = lambda *asked: (0, f"a warning\\n{sys.argv[1]}\\n")
 print(json.dumps(definitions.count_decisions({}, "attempt")))
 """
 
+SENSE = """
+import json, dagster as dg, definitions
+from dagster._core.test_utils import create_run_for_test
+definitions.has_events = lambda tenant: True
+with dg.DagsterInstance.get() as instance:
+    for tenant, *statuses in (("acme", "FAILURE"), ("bolt", "FAILURE", "SUCCESS"), ("cobalt", "STARTED")):
+        for status in map(dg.DagsterRunStatus, statuses):
+            create_run_for_test(instance, job_name="reverse", status=status, tags={"tenant": tenant})
+    asked = definitions.inbox(dg.build_sensor_context(instance))
+    print(json.dumps([request.partition_key for request in asked]))
+"""
 RETRIES = """
 import json, dagster as dg
 with dg.DagsterInstance.get() as instance:
@@ -119,6 +130,12 @@ def test_a_run_goes_back_into_the_queue_while_dagster_does_not_reach_its_own_ser
     for variant in ("dagster/celery", "kubernetes/base"):
         queue = yaml.safe_load((ROOT / "deploy" / variant / "dagster.yaml").read_text())["run_queue"]
         assert queue["max_user_code_failure_retries"] == 5
+
+
+def test_the_sensor_starts_whom_events_wait_for_but_nobody_who_just_failed(dagster):
+    names = ("acme", "bolt", "cobalt", "delta")
+    tenants = ({**ACME, "id": name, "receiver_url": "http://127.0.0.1:1"} for name in names)
+    assert dagster(SENSE, *tenants) == ["bolt", "delta"]
 
 
 @pytest.mark.parametrize(

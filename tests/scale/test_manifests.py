@@ -303,3 +303,12 @@ def test_the_page_has_the_tables_that_follow_from_the_measurements():
     measured = json.loads(capacity.MEASURED.read_text())
     assert capacity.PAGE.read_text() == capacity.page_with_tables(measured)
     assert {"alert", "forward", "orchestrator", "receiver", "reverse"} == measured.keys()
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[]", '{"forward": {}}'])
+def test_a_file_of_other_numbers_is_named_and_changes_nothing(tmp_path, text):
+    (tmp_path / "bench.json").write_text(text)
+    before = capacity.MEASURED.read_text(), capacity.PAGE.read_text()
+    with pytest.raises(SystemExit, match=r"bench\.json is not what"):
+        capacity.main(["--write", str(tmp_path / "bench.json")])
+    assert (capacity.MEASURED.read_text(), capacity.PAGE.read_text()) == before

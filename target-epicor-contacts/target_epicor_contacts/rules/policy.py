@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -184,6 +185,18 @@ class Rules(Policy):
 
     def status_group(self) -> frozenset[str]:
         """The columns that belong to consent: written even when other columns of the row are refused."""
+        return frozenset(self._consent_columns)
+
+    def columns_of_several(self, others: Iterable[str]) -> list[str]:
+        """Columns that more than one setting writes.
+
+        Args:
+            others: Those of the settings that are not about consent.
+        """
+        times = Counter([*self._consent_columns, *others])
+        return [column for column, count in times.items() if count > 1]
+
+    @property
+    def _consent_columns(self) -> list[str]:
         particulars = self.status_column, self.reason_column, self.date_column, self.campaign_column
-        wanted = self.flag_column, *particulars, *self.audience_columns.values()
-        return frozenset(column for column in wanted if column)
+        return list(filter(None, (self.flag_column, *particulars, *self.audience_columns.values())))

@@ -18,7 +18,8 @@ _number = click.argument("number", type=int)
 def plan() -> None:
     """List and show plans, and approve or reject one.
 
-    A plan is a run with `dry_run` that was read to its end. A run with `approved_plan` writes it.
+    A plan is a run into Mailchimp with `dry_run` that was read to its end. A run with
+    `approved_plan` writes it.
     """
 
 

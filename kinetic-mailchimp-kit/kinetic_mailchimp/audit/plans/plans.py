@@ -13,6 +13,7 @@ from kinetic_mailchimp.audit.storage.schema import decisions, runs
 from kinetic_mailchimp.audit.trail.administration import PLUGIN, PREVIEW, administrative_run
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
+from kinetic_mailchimp.audit.trail.direction import EPICOR
 from kinetic_mailchimp.audit.trail.drift import RECONCILE
 from kinetic_mailchimp.audit.trail.notes import EntryNote
 from kinetic_mailchimp.kit.errors import ConfigurationError
@@ -69,7 +70,8 @@ def find_plan(trail: AuditTrail, number: int) -> Plan:
         is_plan = sa.select(runs.c.id).where(*_IS_PLAN, runs.c.id == number)
         if run is None or connection.execute(is_plan).first() is None:
             raise ConfigurationError(
-                f"Run {number} cannot be a plan: one is a run with `dry_run` that was read to its end.",
+                f"Run {number} cannot be a plan: one is a run into Mailchimp with `dry_run` that was read to "
+                "its end.",
                 advice=_SEE_PLANS,
             )
         return _read(connection, run)
@@ -127,6 +129,7 @@ _IS_PLAN: Final = (
     runs.c.status == _ENDED_WELL,
     runs.c.plugin != PLUGIN,
     runs.c.pipeline.not_in([RECONCILE, PREVIEW]),
+    runs.c.destination_system.is_distinct_from(EPICOR),  # no setting writes a plan there
 )
 
 

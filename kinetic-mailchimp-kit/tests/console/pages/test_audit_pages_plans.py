@@ -27,6 +27,15 @@ def make_plan(trail: AuditTrail) -> int:
     return run.id
 
 
+def test_a_dry_run_into_epicor_is_no_plan(
+    logged_in: Callable[..., Any], record_run: Callable[..., int], sqlite_trail: AuditTrail
+) -> None:
+    number = record_run(sqlite_trail, "target-epicor-contacts", [], dry_run=True)
+    reader = logged_in(sqlite_trail)
+    assert f"/plans/{number}" not in reader.get("/plans").text
+    assert reader.get(f"/plans/{number}").status_code == 404
+
+
 def test_a_plan_is_approved_on_its_page_by_name_and_taken_back_with_a_reason(
     logged_in: Callable[..., Any], open_pages: Callable[..., Any], tmp_path: Path
 ) -> None:
