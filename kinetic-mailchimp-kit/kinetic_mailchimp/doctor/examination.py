@@ -186,12 +186,7 @@ def _look_at_mapping(
 
 def tasks_of(project: Project) -> Iterator[list[str]]:
     """Tap, mapping and target of each task of the jobs that has the three."""
-    for job in project.document.get("jobs") or []:
-        for task in job.get("tasks") or []:
-            # A set of blocks may stand as a list of its own.
-            for blocks in task if isinstance(task, list) else [task]:
-                if len(words := str(blocks).split()) == _TAP_MAPPING_TARGET:
-                    yield words
+    return (blocks for _, blocks in project.tasks() if len(blocks) == _TAP_MAPPING_TARGET)
 
 
 def mappings_of(project: Project) -> dict[str, Mapping[str, Any]]:

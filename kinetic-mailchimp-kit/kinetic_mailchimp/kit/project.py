@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -126,6 +126,14 @@ class Project:
             if name.startswith(prefix)
         }
         return {name: value for name, value in given.items() if value not in (None, "")}
+
+    def tasks(self) -> Iterator[tuple[str, list[str]]]:
+        """The blocks of each task of the jobs, such as a tap, a mapping and a target, with the job's name."""
+        for job in self.document.get("jobs") or []:
+            for task in job.get("tasks") or []:
+                # A set of blocks may stand as a list of its own.
+                for blocks in task if isinstance(task, list) else [task]:
+                    yield str(job.get("name", "")), str(blocks).split()
 
     def read_variables(self, plugin: str) -> set[str]:
         """The variables that the configuration of a plugin refers to."""

@@ -112,7 +112,7 @@ class ApprovedPlan:
                 )
                 for person, action, reason, targets, former, changes in connection.execute(query):
                     steps = _steps(Action(action), reason, targets, former, json.loads(changes or "{}"))
-                    planned.setdefault(bytes(person), set()).update(steps)
+                    planned.setdefault(person, set()).update(steps)
         return planned
 
 

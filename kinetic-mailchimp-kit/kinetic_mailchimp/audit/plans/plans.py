@@ -135,7 +135,7 @@ _IS_PLAN: Final = (
 
 def _read(connection: sa.Connection, run: RunView) -> Plan:
     head = connection.execute(sa.select(runs.c.head).where(runs.c.id == run.id)).scalar_one()
-    note = EntryNote(run.id, run.entries, bytes(head))
+    note = EntryNote(run.id, run.entries, head)
     decided = connection.execute(
         sa.select(decisions.c.action, decisions.c.detail, decisions.c.recorded_at)
         .join(runs, runs.c.id == decisions.c.run_id)

@@ -87,7 +87,7 @@ def _details(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> It
     for row in connection.execute(query):
         values = row._asdict()
         person, size = values.pop("person"), values.pop("changes_size")
-        yield DecisionDetail(to_entry(values), (), None if person is None else bytes(person).hex(), size)
+        yield DecisionDetail(to_entry(values), (), None if person is None else person.hex(), size)
 
 
 def _entries() -> sa.Select[Any]:

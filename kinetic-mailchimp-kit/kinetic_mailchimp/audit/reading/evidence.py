@@ -163,12 +163,11 @@ def _previous(connection: sa.Connection, row: Mapping[str, Any]) -> bytes | None
     query = sa.select(decisions.c.digest).where(
         decisions.c.run_id == row["run_id"], decisions.c.seq == row["seq"] - 1
     )
-    found = connection.execute(query).scalar()
-    return None if found is None else bytes(found)
+    return connection.execute(query).scalar()
 
 
 def _hex(value: Any) -> Any:  # noqa: ANN401 - a column of any kind
-    return bytes(value).hex() if isinstance(value, bytes | memoryview) else value
+    return value.hex() if isinstance(value, bytes) else value
 
 
 def facts_of(evidence: Evidence) -> dict[str, Any]:
@@ -224,7 +223,7 @@ def _check_anchor(connection: sa.Connection, anchor: str) -> ProofCheck:
     position, _, digest = anchor.partition(":")
     query = sa.select(journal.c.digest).where(journal.c.position == int(position))
     found = connection.execute(query).scalar()
-    is_good = found is not None and bytes(found).hex() == digest
+    is_good = found is not None and found.hex() == digest
     what = "the trail is the one of the document, and was not rewritten up to it"
     return ProofCheck("anchor", what if is_good else "this trail is another one, or was rewritten", is_good)
 
@@ -244,7 +243,7 @@ def _check_entry(connection: sa.Connection, entry: Mapping[str, Any]) -> ProofCh
         what = "past its retention: its own digests alone speak for it"
         return ProofCheck(place, what if is_past else "the trail does not hold it", is_past)
     held = [_hex(getattr(row, name)) for name in PUBLIC_COLUMNS]
-    if bytes(row.digest).hex() != entry["digest"] or held != list(entry["public"]):
+    if row.digest.hex() != entry["digest"] or held != list(entry["public"]):
         return ProofCheck(place, "the trail holds something else there", is_good=False)
     erased = "in the trail, which has erased the personal data since"
     return ProofCheck(place, erased if row.salt is None else "in the trail, as it is here", is_good=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -48,26 +48,25 @@ def collect_jobs(url: str, environ: Mapping[str, str] = os.environ) -> tuple[Job
             advice="Check --meltano-database, AUDIT_ALERT_MELTANO_DATABASE or MELTANO_DATABASE_URI.",
         ) from None
     prefix = f"{environ['MELTANO_ENVIRONMENT']}:" if environ.get("MELTANO_ENVIRONMENT") else ""
-    document = Project.find(environ=environ).document
+    project = Project.find(environ=environ)
     return tuple(
         JobFact(
             name=row.job_name,
             is_failed=_ENDED[row.state],
             ended_at=as_stored(row.ended_at),
-            command=_command(row.job_name, document),
+            command=_command(row.job_name, project),
         )
         for row in rows
         if str(row.job_name).startswith(prefix)
     )
 
 
-def _command(name: str, document: Mapping[str, Any]) -> str:
+def _command(name: str, project: Project) -> str:
     """The command that runs a job, which Meltano names by its environment, its tap and its target."""
     if (found := _STATE_ID.fullmatch(name)) is None:
         return ""
     environment = f" --environment={found['environment']}" if found["environment"] else ""
-    for job in document.get("jobs") or []:
-        for words in (str(task).split() for task in job.get("tasks") or []):
-            if words and (words[0], words[-1]) == (found["tap"], found["target"]):
-                return f"meltano{environment} run {job['name']}"
+    for job, blocks in project.tasks():
+        if blocks and (blocks[0], blocks[-1]) == (found["tap"], found["target"]):
+            return f"meltano{environment} run {job}"
     return ""

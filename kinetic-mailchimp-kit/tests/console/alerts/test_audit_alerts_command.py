@@ -277,6 +277,7 @@ def test_the_job_that_broke_is_told_as_the_command_that_runs_it(tmp_path: Path) 
     (tmp_path / "meltano.yml").write_text(
         "jobs:\n- {name: whole, tasks: [a:b, tap-one-whole m target-two]}\n"
         "- {name: forward, tasks: [tap-one m target-two]}\n"
+        "- {name: in-a-set, tasks: [[c:d, tap-three m target-four]]}\n"
     )
     (tmp_path / ".meltano").mkdir()
     names = (
@@ -284,6 +285,7 @@ def test_the_job_that_broke_is_told_as_the_command_that_runs_it(tmp_path: Path) 
         "tap-one-to-target-two:tenant",
         "prod:tap-one-to-target-three",
         "x",
+        "tap-three-to-target-four",
     )
     with closing(sqlite3.connect(tmp_path / ".meltano" / "meltano.db")) as meltano:
         meltano.execute("CREATE TABLE runs (id INTEGER, job_name TEXT, state TEXT, ended_at TEXT)")
@@ -298,6 +300,7 @@ def test_the_job_that_broke_is_told_as_the_command_that_runs_it(tmp_path: Path) 
         "meltano run forward",
         "",
         "",
+        "meltano run in-a-set",
     ]
 
 

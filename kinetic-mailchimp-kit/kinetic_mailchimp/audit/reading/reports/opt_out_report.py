@@ -164,7 +164,7 @@ def _of_consent(connection: sa.Connection, word: str, start: Key | None) -> Iter
         )
     )
     for key, (person, is_latest) in newest_first(connection, query, start):
-        yield key, bytes(person), bool(is_latest)
+        yield key, person, bool(is_latest)
 
 
 def _first_entries(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, sa.Row[Any]]:
