@@ -148,6 +148,7 @@ class Assembly:
             mode=settings.write_mode,
             verify=settings.verify_writes,
             first=self.rules.status_group(),
+            together=self.rules.fields_of_columns(),
         )
         return Dependencies(trail, run, finder, writer, is_replay=CORRELATION_VARIABLE in os.environ)
 

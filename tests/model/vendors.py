@@ -181,9 +181,7 @@ class Vendors:
 
 
 @contextlib.contextmanager
-def running(
-    profile: str = "updated-on", ud_columns: Mapping[str, str] | None = None
-) -> Iterator[Vendors]:
+def running(profile: str = "updated-on", ud_columns: Mapping[str, str] | None = None) -> Iterator[Vendors]:
     """Serve both simulators from threads.
 
     Args:

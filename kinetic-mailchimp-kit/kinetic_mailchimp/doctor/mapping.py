@@ -27,6 +27,12 @@ _PROBES: Final[Mapping[str, tuple[Any, Any]]] = {
 """Two values of a type; of any other one, two texts."""
 _NUMBERS: Final = frozenset({"Edm.Int16", "Edm.Int32", "Edm.Int64", "Edm.Decimal", "Edm.Double"})
 
+_TAKEN: Final = {
+    **dict.fromkeys(_NUMBERS, "number"),
+    **dict.fromkeys(("Edm.DateTimeOffset", "Edm.Date"), "date"),
+}
+"""The type of merge field whose values a type of column takes; any other takes those of all."""
+
 Columns = Mapping[str, FieldType]
 
 
@@ -274,9 +280,10 @@ class BothSides:
                     f"{field.tag} takes {tag.length} bytes, {column} has up to {known.length}: it is cut."
                 )
         for column in field.targets:
-            if column in self.written and self.written[column].type in _NUMBERS and tag.type != "number":
+            wanted = _TAKEN.get(self.written[column].type) if column in self.written else None
+            if wanted and tag.type != wanted:
                 yield note(
-                    f"{column} takes numbers, and {field.tag} is {tag.type}: other values are refused."
+                    f"{column} takes {wanted}s, and {field.tag} is {tag.type}: other values are refused."
                 )
 
 

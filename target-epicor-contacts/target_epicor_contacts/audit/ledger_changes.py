@@ -110,7 +110,7 @@ def _flags_to_store(
 def _states_to_store(
     before: PersonStates, planned: BatchPlan, result: BatchResult
 ) -> dict[str, dict[str, Any] | None]:
-    """The states that changed; a value that was not stored was not seen, so that a replay writes it."""
+    """The states that changed; of a value that was not stored, a replay writes it, and no later event."""
     states = dict(planned.states)
     undecided: set[str] = set()
     for event in planned.events:
@@ -119,7 +119,7 @@ def _states_to_store(
             undecided |= {event.person, event.update.key}
         if refused := frozenset(change.column for change in event_result.refused):
             known = before.get(event.person, PersonState())
-            states[event.person] = states[event.person].forgetting(refused, known)
+            states[event.person] = states[event.person].refusing(refused, known)
     return {
         address: state.to_json()
         for address, state in states.items()

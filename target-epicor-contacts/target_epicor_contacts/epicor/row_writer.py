@@ -38,8 +38,10 @@ class RowWriter:
     """Writes many rows, some at the same time.
 
     Args:
-        first: Columns that are written by themselves when the row as a whole is refused, so that a street
+        first: Columns that are written before the others when the row as a whole is refused, so that a street
             name that a business rule dislikes never stops an opt-out.
+        together: Columns that are then written with each other, by the name of their field; any other goes by
+            itself, so that a value which one column does not take never stops another.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class RowWriter:
         mode: WriteMode = WriteMode.PATCH,
         verify: bool = True,
         first: frozenset[str] = frozenset(),
+        together: Mapping[str, str] | None = None,
     ) -> None:
         self._sender = RowSender(client, mode)
         self._finder = finder
@@ -59,7 +62,7 @@ class RowWriter:
         self._executor = executor
         self._mode = mode
         self._verify = verify
-        self._first = first
+        self._fields = {**(together or {}), **dict.fromkeys(first, "")}
         self._stopped = threading.Event()
         self._portions = Portions(ROWS_PER_BATCH)
         self._written: set[tuple[str, str]] = set()
@@ -117,18 +120,19 @@ class RowWriter:
         self._doubtful.clear()
 
     def _write_in_parts(self, write: RowWrite) -> None:
-        """Write all columns; where Kinetic refuses that, those that matter most first, then the others."""
+        """Write all columns; where Kinetic refuses that, field by field, those that matter most first."""
         refusal = self._send_with_verification(write, write.changes)
         if refusal is None:
             return
-        first = {column: value for column, value in write.changes.items() if column in self._first}
-        others = {column: value for column, value in write.changes.items() if column not in first}
-        if not (first and others):
+        parts: dict[str, dict[str, Any]] = defaultdict(dict)
+        for column, value in write.changes.items():
+            parts[self._fields.get(column, column)][column] = value
+        if len(parts) == 1:
             write.refused.update(dict.fromkeys(write.changes, refusal))
             return
-        for part in (first, others):
-            if refused := self._send_with_verification(write, part):
-                write.refused.update(dict.fromkeys(part, refused))
+        for name in sorted(parts):
+            if refused := self._send_with_verification(write, parts[name]):
+                write.refused.update(dict.fromkeys(parts[name], refused))
 
     def _send_with_verification(self, write: RowWrite, changes: Mapping[str, Any]) -> DataError | None:
         """Send; where the outcome is not known, look, and send again only what is not there.

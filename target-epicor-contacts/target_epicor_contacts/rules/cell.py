@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from target_epicor_contacts.contract.event_order import Age
 from target_epicor_contacts.epicor.column_values import InvalidValueError, fingerprint, is_empty, same
 from target_epicor_contacts.epicor.columns import NEVER_WRITTEN, Columns
 from target_epicor_contacts.epicor.entities import Entity
@@ -23,12 +24,14 @@ class Cell:
         seen: The same, to remember.
         agreed: The value seen last, where both sides had no other one in common since.
         error: The reason why the column does not take it; then it has no `values`.
+        is_replay: Whether this very event was applied before.
     """
 
     values: Mapping[str, Any]
     seen: FieldSeen
     agreed: FieldSeen | None
     error: InvalidValueError | None = None
+    is_replay: bool = False
 
     @property
     def known(self) -> str | None:
@@ -37,8 +40,19 @@ class Cell:
 
     @property
     def is_news(self) -> bool:
-        """True if Mailchimp had another value before, or this one did not fit its column then."""
-        return self.known != self.seen.value or bool(self.agreed and self.agreed.refused and not self.error)
+        """True if Mailchimp had another value before, and not one that was refused already."""
+        return self.known != self.seen.value and (self.is_replay or not self.was_refused)
+
+    @property
+    def was_refused(self) -> bool:
+        """True if the value did not get into Epicor before: it is sent again when it changes, or replayed."""
+        return self.agreed is not None and self.agreed.refused == self.seen.value
+
+    @property
+    def to_remember(self) -> FieldSeen:
+        """What is known from now on, where nothing goes wrong."""
+        is_kept = self.was_refused and not self.is_news
+        return self.seen.refusing(self.agreed) if is_kept else self.seen
 
     @property
     def is_empty(self) -> bool:
@@ -70,10 +84,11 @@ def cell_of(working: WorkingCopy, event: EventPlan, column: str, value: Any) -> 
     seen = FieldSeen(update.event_time, fingerprint(value, edm_type, field), sent)
     known = working.state(event.person).fields.get(column)
     agreed = known if known and known.still_holds(sent) else None
+    is_replay = known is not None and update.event_time.age(known.event_time) is Age.SAME
     try:
-        return Cell(_typed(columns, holders, column, value), seen, agreed)
+        return Cell(_typed(columns, holders, column, value), seen, agreed, is_replay=is_replay)
     except InvalidValueError as error:
-        return Cell({}, seen, agreed, error)
+        return Cell({}, seen, agreed, error, is_replay)
 
 
 def _typed(columns: Columns, holders: Sequence[Entity], column: str, value: Any) -> dict[str, Any]:  # noqa: ANN401

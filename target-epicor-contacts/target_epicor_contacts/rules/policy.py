@@ -14,7 +14,7 @@ from kinetic_mailchimp.kit.settings.declaration import setting
 from typing_extensions import override
 
 from target_epicor_contacts.contract.contact_update import Status
-from target_epicor_contacts.epicor.columns import Columns
+from target_epicor_contacts.epicor.columns import NAME, OF_CONTACTS_ONLY, Columns
 from target_epicor_contacts.epicor.entities import ENTITIES, Entity
 from target_epicor_contacts.rules.matching import LinkedPeople
 from target_epicor_contacts.state.person_state import StatusSeen
@@ -182,6 +182,14 @@ class Rules(Policy):
             self.campaign_column: (seen.campaign_id or "") if is_out else "",
         }
         return {name: value for name, value in wanted.items() if name}
+
+    def fields_of_columns(self) -> dict[str, str]:
+        """The columns that are written together, each with its field: parts of a name and of an address."""
+        parts = {column: field.partition(".") for column, field in self.merge_fields.items()}
+        return {
+            **{column: tag for column, (tag, _, part) in parts.items() if part},
+            **dict.fromkeys(OF_CONTACTS_ONLY, NAME),
+        }
 
     def status_group(self) -> frozenset[str]:
         """The columns that belong to consent: written even when other columns of the row are refused."""

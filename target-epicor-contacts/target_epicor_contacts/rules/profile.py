@@ -88,7 +88,7 @@ def _apply_field(
     for row_id in rows.own if is_news else ():
         _write_field(working, event, row_id, field)
     state = working.state(event.person)
-    seen = {column: cell.seen for column, cell in field.items()}
+    seen = {column: cell.to_remember for column, cell in field.items()}
     working.states[event.person] = replace(state, fields={**state.fields, **seen})
     if is_declared and not any(differs(working, event, row_id, field) for row_id in rows.all):
         event.agreed[working.rules.merge_fields.get(name, name)] = tuple(field)
@@ -107,11 +107,9 @@ def _refuse_field(working: WorkingCopy, event: EventPlan, field: CellsOfField) -
     A later event of the person has the same value and is about something else; a replay tells it again.
     """
     state = working.state(event.person)
-    known = (state.fields[column].event_time for column in field if column in state.fields)
-    is_replay = any(event.update.event_time.age(time) is Age.SAME for time in known)
-    if is_replay or any(cell.is_news for cell in field.values()):
+    if any(cell.is_news for cell in field.values()):
         event.error = event.error or next(cell.error for cell in field.values() if cell.error)
-        seen = {column: replace(cell.seen, refused=True) for column, cell in field.items()}
+        seen = {column: cell.seen.refusing(cell.agreed) for column, cell in field.items()}
         working.states[event.person] = replace(state, fields={**state.fields, **seen})
 
 

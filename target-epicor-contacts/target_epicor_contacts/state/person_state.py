@@ -57,17 +57,22 @@ class FieldSeen:
 
     Attributes:
         sent: The value that Mailchimp had accepted from Epicor until then, where one was known.
-        refused: True if its column could not take the value; None otherwise.
+        refused: A value that did not get into Epicor: then `value` is the one before it.
     """
 
     event_time: EventTime
     value: str
     sent: str | None = None
-    refused: bool | None = None
+    refused: str | None = None
 
     def still_holds(self, sent: str | None) -> bool:
         """True if Mailchimp accepted nothing else since, so that this is the value it had last."""
         return sent is None or sent == self.sent
+
+    def refusing(self, before: FieldSeen | None) -> FieldSeen:
+        """This value after it could not be written: the one before stays the last that both sides had."""
+        known = before.value if before and before.still_holds(self.sent) else self.sent
+        return replace(self, value=known or "", refused=self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +131,14 @@ class PersonState:
             audiences=audiences,
         )
 
-    def forgetting(self, columns: frozenset[str], before: PersonState) -> PersonState:
-        """This state with some fields as they were before: what could not be written was not seen."""
-        fields = {column: seen for column, seen in self.fields.items() if column not in columns}
-        known = {column: seen for column, seen in before.fields.items() if column in columns}
-        return replace(self, fields={**fields, **known})
+    def refusing(self, columns: frozenset[str], before: PersonState) -> PersonState:
+        """This state after some fields could not be written, and what is known of them is what was before."""
+        refused = {
+            column: seen.refusing(before.fields.get(column))
+            for column, seen in self.fields.items()
+            if column in columns
+        }
+        return replace(self, fields={**self.fields, **refused})
 
     def moved_by(self, corrected: Corrected | None) -> PersonState:
         """This state with the move that target-mailchimp made, where the person made none."""
