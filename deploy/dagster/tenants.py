@@ -27,7 +27,7 @@ class Tenant(BaseModel, frozen=True, extra="forbid", coerce_numbers_to_str=True)
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
     epicor: str = Field(min_length=1)
     mailchimp: str = Field(min_length=1)
-    receiver_url: str = Field("", pattern=r"^(https?://\S+)?$")
+    receiver_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
     timezone: str = "UTC"
     schedules: dict[str, str] = {}
     fresh_hours: dict[str, Annotated[float, Field(ge=0.1)]] = {}

@@ -66,10 +66,10 @@ def test_the_opt_out_goes_to_the_target_before_anything_is_erased(
     result = sync_audit(
         "erase", "--yes", "--email", ADA, "--flag-in-epicor", f'{sys.executable} -c "{program}"'
     )
-    schema, record = map(json.loads, taken.read_text().splitlines())
+    schema, record, state = map(json.loads, taken.read_text().splitlines())
     assert result.exit_code == 0, result.output
     assert (schema["type"], record["record"]["contact_status"]) == ("SCHEMA", "unsubscribed")
-    assert record["record"]["email"] == ADA
+    assert (record["record"]["email"], state) == (ADA, {"type": "STATE", "value": {}})
 
 
 def test_a_target_that_fails_leaves_everything(sync_audit: Callable[..., Result]) -> None:
