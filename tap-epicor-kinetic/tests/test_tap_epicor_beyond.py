@@ -47,7 +47,7 @@ def test_a_server_that_tells_no_time_is_measured_by_our_clock(
     assert numbers(tap.run("customers", state=whole.state)) == numbers(whole)
 
 
-SCAN = {"order": ["UpdatedOn", "CustNum"], "through": None, "is_first": True, "ranges": [{}]}
+SCAN: dict[str, Any] = {"order": ["UpdatedOn", "CustNum"], "through": None, "is_first": True, "ranges": [{}]}
 
 
 @pytest.mark.parametrize(
