@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.http.call import Answer
 from tap_epicor_kinetic.catalog.columns import TIMESTAMP
 from tap_epicor_kinetic.reading.bookmark import Bookmark
 from tap_epicor_kinetic.reading.cursor import Cursor
@@ -36,7 +37,17 @@ def test_a_bookmark_beyond_the_server_reads_the_stream_from_the_start(
     assert "Renamed Ltd" in {row["Name"] for row in tap.run("customers", state=again.state).records()}
 
 
-SCAN = {"order": ["UpdatedOn", "CustNum"], "through": None, "is_first": True, "ranges": [{}]}
+def test_a_server_that_tells_no_time_is_measured_by_our_clock(
+    start_epicor: Any, runner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Answer, "date", None)
+    tap = runner(start_epicor(customers=20))
+    whole = tap.run("customers")
+    whole.bookmark()["replication_key_value"] = FUTURE
+    assert numbers(tap.run("customers", state=whole.state)) == numbers(whole)
+
+
+SCAN: dict[str, Any] = {"order": ["UpdatedOn", "CustNum"], "through": None, "is_first": True, "ranges": [{}]}
 
 
 @pytest.mark.parametrize(

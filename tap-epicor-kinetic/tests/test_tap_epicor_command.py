@@ -71,6 +71,27 @@ def test_about_lists_what_is_honoured_and_nothing_else() -> None:
         assert definition.get("description"), name
 
 
+@pytest.mark.rule("R10")
+@pytest.mark.parametrize(
+    ("option", "text", "says"),
+    [
+        ("--state", "", "The file of --state"),
+        ("--state", '{"bookmarks": ["a"]}', "Without --state"),
+        ("--catalog", "nothing", "`--discover` prints"),
+        ("--config", '{"stream_maps": {"parts": {"New": "nope("}}}', "`stream_maps`: Failed to parse"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_told_without_a_traceback(
+    start_epicor: Any, tmp_path: Path, option: str, text: str, says: str
+) -> None:
+    given = tmp_path / "given.json"
+    given.write_text(text)
+    done = run("--config", write_config(start_epicor(customers=1), tmp_path), option, str(given))
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_connection_check_prints_lines_and_ends_well_or_badly(start_epicor: Any, tmp_path: Path) -> None:
     epicor = start_epicor(customers=5)
     good = run("--config", write_config(epicor, tmp_path), "--test")

@@ -81,6 +81,20 @@ def test_rows_out_of_order_are_not_passed_over(page: list[Row]) -> None:
 
 
 @pytest.mark.rule("R5")
+def test_counted_rows_out_of_the_order_of_their_cursor_are_told() -> None:
+    class Counted(Reader):
+        def fetch(self, condition: str, order: Sequence[str], skip: int = 0) -> list[Row]:
+            return [{"PartNum": 1, "Revision": 9}, {"PartNum": 2, "Revision": 4}][skip:]
+
+    reader = Counted(lambda *_: [])
+    reader.types = {"PartNum": "Edm.Int32", "Revision": "Edm.Int64"}
+    with pytest.raises(ConfigurationError, match="FULL_TABLE"):
+        list(offset_pages(reader, RangeQuery(("Revision", "PartNum"), "")))
+    assert list(offset_pages(reader, RangeQuery(("PartNum",), "")))
+    assert list(offset_pages(reader, RangeQuery((), "")))
+
+
+@pytest.mark.rule("R5")
 def test_a_row_that_moves_while_its_page_is_read_costs_another_read() -> None:
     answers = iter([[part(5), part(9), part(7)], [part(5), part(7)], [part(9)], []])
     pages = keyset_pages(Reader(lambda *_: next(answers)), BY_KEY)

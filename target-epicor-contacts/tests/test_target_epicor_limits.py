@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -76,6 +77,22 @@ def test_a_short_page_does_not_end_the_rows_of_an_address(bench: Any, update: Up
     bench.epicor.control.switches(max_top=cap)
     bench.deliver(update(PEOPLE[0], "unsubscribed"))
     assert len(docks(bench)) == 8
+
+
+@pytest.mark.rule("R2")
+def test_rows_out_of_order_end_the_run_before_one_is_passed_over(bench: Any, update: Update) -> None:
+    keys = [{"CustNum": number, "ShipToNum": "", "ConNum": 1} for number in (5, 3)]
+    text = json.dumps({"value": [{**key, "EMailAddress": PEOPLE[0]} for key in keys]})
+    bench.epicor.control.switches(max_top=2)
+    bench.epicor.control.faults(
+        {
+            "match": {"path": "CustCnts", "query": PEOPLE[0].partition("@")[0]},
+            "effect": {"kind": "answer", "status": 200, "text": text},
+        }
+    )
+    states, error = bench.attempt(update(PEOPLE[0], "unsubscribed"))
+    assert "out of order" in str(error)
+    assert states == []
 
 
 def test_rows_that_are_read_by_their_keys_need_no_further_page(crowd: Any, update: Update) -> None:

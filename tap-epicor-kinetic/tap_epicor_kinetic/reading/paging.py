@@ -124,6 +124,7 @@ def offset_pages(reader: SetReader, query: RangeQuery) -> Iterator[Page]:
 
     A row that moves while it is read shifts the others, and one of them slips by.
     """
+    cursor = next(iter(query.order), "")
     skip = 0
     last: Row | None = None
     while rows := reader.fetch(query.condition, query.order, skip=skip):
@@ -131,6 +132,11 @@ def offset_pages(reader: SetReader, query: RangeQuery) -> Iterator[Page]:
             raise ConfigurationError(
                 f"{reader.path} gives the same rows again: it ignores `$skip`.",
                 advice="Set `pagination` to `keyset`.",
+            )
+        if cursor not in reader.key and not _keeps_order(reader, None, rows, cursor):
+            raise ConfigurationError(
+                f"{reader.path} ignores `$orderby`: the newest row, up to which it is read, cannot be known.",
+                advice="Set `replication-method` of the stream to `FULL_TABLE` in the catalog.",
             )
         last = rows[-1]
         skip += len(rows)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from kinetic_mailchimp.epicor import Row
 from kinetic_mailchimp.epicor.errors import QueryRefusedError
-from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, utc_now
 from msgspec import structs
 
 from tap_epicor_kinetic.reading import probes
@@ -115,9 +115,12 @@ def _with_unstamped(
 
 
 def _latest(reader: SetReader) -> dt.datetime | None:
-    """The latest timestamp that a row can be stamped with honestly; None where the server tells no time."""
-    now = reader.client.server_time
-    return now + CLOCK_TOLERANCE if now and now.year < dt.MAXYEAR else None
+    """The latest timestamp that a row can be stamped with honestly, by our clock where the server tells none.
+
+    None where the clock is no use.
+    """
+    now = reader.client.server_time or utc_now()
+    return now + CLOCK_TOLERANCE if now.year < dt.MAXYEAR else None
 
 
 def _is_later(cursor: Cursor | None, value: Scalar | None, latest: dt.datetime | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -155,10 +156,10 @@ class RowReader:
                 return rows
             reached = after(order, [page[-1][name] for name in order], {})
             if reached == beyond:
-                raise ConfigurationError(
-                    f"{entity.path} gives the same rows again: it ignores the condition of the next page.",
-                    advice="Ask the administrators of the server.",
-                )
+                raise _ignores(entity, "gives the same rows again: it ignores the condition of the next page")
+            numbers = [row[order[0]] for row in page if isinstance(row[order[0]], int)]
+            if any(one > other for one, other in itertools.pairwise(numbers)):
+                raise _ignores(entity, "gives rows out of order: it ignores `$orderby`")
             beyond = reached
 
     def _is_last(self, company: str, entity: Entity, rows: int, ask: Callable[..., list[Row]]) -> bool:
@@ -166,6 +167,10 @@ class RowReader:
         # Of the same size: a server may give less where more is asked for than it likes.
         keys = partial(ask, select=entity.key, top=PAGE, kind=ProbeRequest)
         return rows < PAGE and self._widths.exceed((company, entity), rows, keys)
+
+
+def _ignores(entity: Entity, what: str) -> ConfigurationError:
+    return ConfigurationError(f"{entity.path} {what}.", advice="Ask the administrators of the server.")
 
 
 def _require_keys(page: Sequence[Row], entity: Entity, company: str) -> None:

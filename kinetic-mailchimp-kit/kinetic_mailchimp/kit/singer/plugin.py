@@ -21,7 +21,7 @@ from typing import IO, Any, ClassVar, Final, Self
 import click
 from singer_sdk import Stream, Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
-from singer_sdk.exceptions import ConfigValidationError, RecordsWithoutSchemaException
+from singer_sdk.exceptions import ConfigValidationError, MappingError, RecordsWithoutSchemaException
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.plugin_base import PluginBase
 from typing_extensions import override
@@ -74,6 +74,8 @@ def run_plugin(plugin: type[ConnectorPlugin]) -> None:
         _log_errors(plugin, [str(error)])
     except RecordsWithoutSchemaException as error:
         _log_errors(plugin, [f"{error} The tap or the mapper in front is at fault."])
+    except MappingError as error:
+        _log_errors(plugin, [f"Setting `stream_maps`: {error}"])
     except RecursionError:
         # From Python 3.12 on, JSON is read that is nested more deeply than anything can be worked on.
         plugin.logger.error("A record or an answer is nested too deeply to be worked on.")  # noqa: TRY400 (a traceback would hide it)
