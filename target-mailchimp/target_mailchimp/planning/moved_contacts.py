@@ -140,8 +140,8 @@ def without_left(
 ) -> tuple[list[MemberRecord], list[NoWrite]]:
     """The records that can be written, and decisions about rows that still have an address of before.
 
-    What such a row says is not about whoever has that address by now, and would make a second member of its
-    contact; once the other direction has changed the address, the row comes again.
+    Such a row says nothing about the person who has that address by now, and writing it would make a second
+    member of its contact. Once the other direction has changed the address, the row comes again.
 
     Args:
         records: Of a batch.
