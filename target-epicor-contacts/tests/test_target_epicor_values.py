@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
+from target_epicor_contacts.epicor.column_values import coerce, same
 from target_epicor_contacts.epicor.damaged_text import is_damaged
 
 Update = Callable[..., dict[str, Any]]
@@ -223,3 +225,35 @@ def test_no_contact_is_made_for_an_address_that_is_not_valid(bench: Any, update:
     )
     assert len(bench.all_rows()) == before
     assert bench.decisions()[-1]["action"] == "failed"
+
+
+@pytest.mark.rule("R7")
+def test_a_refused_value_is_written_by_a_replay_and_by_no_later_event(pat: Any, update: Update) -> None:
+    pat.epicor.control.switches(column_lengths={"CustCnt.FirstName": 30})
+    refused = update(PAT, FirstName="x" * 40, City="Hamburg")
+    pat.deliver(refused)
+    pat.deliver(update(PAT, FirstName="x" * 40, City="Rome", second=5))
+    assert [decision["action"] for decision in pat.decisions()] == ["failed", "updated"]
+    assert (pat.all_rows()[ROW]["FirstName"], pat.all_rows()[ROW]["City"]) == ("Pat", "Rome")
+    pat.epicor.control.switches(column_lengths={})
+    pat.deliver(refused)
+    assert (pat.all_rows()[ROW]["FirstName"], pat.all_rows()[ROW]["City"]) == ("x" * 40, "Rome")
+
+
+def test_a_whole_address_stays_where_a_part_does_not_fit(pat: Any, update: Update) -> None:
+    pat.epicor.control.switches(column_lengths={"CustCnt.Zip": 5}, metadata_max_length=True)
+    home = {"addr1": "1 New St", "city": "Rome", "state": "RM", "zip": "0123456"}
+    fields = {"Address1": "ADDRESS.addr1", "City": "ADDRESS.city", "Zip": "ADDRESS.zip"}
+    pat.deliver(update(PAT, merges={"ADDRESS": home}), merge_fields=fields)
+    assert pat.decisions()[-1]["reason"] == "invalid_value"
+    assert pat.all_rows()[ROW]["City"] == "Berlin"
+
+
+@pytest.mark.parametrize("zone", ["-10:00", "-06:00", "+00:00", "+13:00"])
+def test_a_day_is_the_same_in_every_zone_that_shows_it(zone: str) -> None:
+    written = coerce("Since_c", "2026-02-01", "Edm.DateTimeOffset")
+    there = datetime.fromisoformat(written).astimezone(
+        datetime.fromisoformat(f"2026-02-01T00:00{zone}").tzinfo
+    )
+    assert same(written, f"{there:%Y-%m-%d}T00:00:00{zone}", "Edm.DateTimeOffset")
+    assert f"{there:%Y-%m-%d}" == "2026-02-01"

@@ -32,13 +32,13 @@ from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, parse_tim
 from kinetic_mailchimp.kit.redaction.secret_names import passwords_in_url, references
 from kinetic_mailchimp.kit.singer.messages import MessageReader
 from kinetic_mailchimp.mailchimp.errors import classify as classify_mailchimp
+from kinetic_mailchimp.mailchimp.merge_field import MergeField, UnfitValueError, coerce
 from tap_epicor_kinetic.records.rows import normalize_values
 from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
 from tap_mailchimp_webhooks.webhooks.signature import SignatureError, verify
 from tap_mailchimp_webhooks.webhooks.urls import mask_url
 from target_epicor_contacts.contract.contact_update import parse_update
 from target_epicor_contacts.epicor.column_values import same
-from kinetic_mailchimp.mailchimp.merge_field import MergeField, UnfitValueError, coerce
 from target_mailchimp.contract.member_record import MemberRecord, read_record
 from target_mailchimp.contract.purchase_record import read_purchase
 

@@ -322,7 +322,8 @@ def put_choice_beyond(world: World) -> None:
 
 CHANGED: Mapping[str, tuple[Callable[[World], None], str, str]] = {
     "required, and emptied": (require, "bronze", ""),
-    "renamed": (rename, "bronze", "Bronze"),
+    # `create_merge_fields` makes the old one again, as a text.
+    "renamed": (rename, "bronze", "bronze"),
     "made again with another type": (make_again, "bronze", ""),
     "with fewer choices": (take_choices_away, "bronze", "Bronze"),
     "given a value that is no choice": (put_choice_beyond, "Gold", "Bronze"),

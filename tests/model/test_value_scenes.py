@@ -39,3 +39,22 @@ def test_a_country_that_mailchimp_gives_to_an_address_without_one_does_not_come_
     scene.play("Ann writes Cyd")
     assert scene.settle() == []
     assert (world.row(contact(1))["FirstName"], world.row(contact(1))["Country"]) == ("Cyd", "")
+
+
+@pytest.mark.rule("R8")
+@pytest.mark.parametrize(("shown", "signed"), [("filled", True), ("filled", False), ("none", True)])
+def test_a_member_that_comes_without_merge_fields_is_not_written_for_ever(
+    world: World, shown: str, signed: bool
+) -> None:
+    world.signed = signed
+    scene = Scene(world)
+    world.vendors.switch(merge_fields_shown=shown)
+    world.profile(ANN, FNAME="Other")
+    scene.play("reverse → forward")
+    world.edit(contact(1), LastName="Rep")
+    assert scene.settle() == []
+    world.profile(ANN, LNAME="")
+    world.edit(contact(1), LastName="Last")
+    assert scene.settle() == []
+    row, fields = world.row(contact(1)), world.fields(ANN)
+    assert (row["LastName"], fields["LNAME"], fields["FNAME"]) == ("Last", "Last", "Other")

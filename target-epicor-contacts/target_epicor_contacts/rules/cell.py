@@ -24,14 +24,14 @@ class Cell:
         seen: The same, to remember.
         agreed: The value seen last, where both sides had no other one in common since.
         error: The reason why the column does not take it; then it has no `values`.
-        is_replay: Whether this very event was applied before.
+        age: Of the event, beside the newest one about the column.
     """
 
     values: Mapping[str, Any]
     seen: FieldSeen
     agreed: FieldSeen | None
     error: InvalidValueError | None = None
-    is_replay: bool = False
+    age: Age = Age.NEWER
 
     @property
     def known(self) -> str | None:
@@ -41,7 +41,13 @@ class Cell:
     @property
     def is_news(self) -> bool:
         """True if Mailchimp had another value before, and not one that was refused already."""
-        return self.known != self.seen.value and (self.is_replay or not self.was_refused)
+        is_replay = self.age is not Age.NEWER
+        return self.known != self.seen.value and (is_replay or not self.was_refused)
+
+    @property
+    def is_overtaken(self) -> bool:
+        """True if a newer event was about the column, and said something else than what was refused."""
+        return self.age is Age.OLDER and not self.was_refused
 
     @property
     def was_refused(self) -> bool:
@@ -81,14 +87,15 @@ def cell_of(working: WorkingCopy, event: EventPlan, column: str, value: Any) -> 
     holders, field = columns.holders(column, working.rules.entities), update.fields.get(column)
     edm_type = (columns.edm_type(holders[0], column) if holders else None) or ""
     sent = fingerprint(update.sent[column], edm_type, field) if column in update.sent else None
-    seen = FieldSeen(update.event_time, fingerprint(value, edm_type, field), sent)
     known = working.state(event.person).fields.get(column)
+    age = update.event_time.age(known.event_time) if known else Age.NEWER
+    newest = known.event_time if known and age is Age.OLDER else update.event_time
+    seen = FieldSeen(newest, fingerprint(value, edm_type, field), sent)
     agreed = known if known and known.still_holds(sent) else None
-    is_replay = known is not None and update.event_time.age(known.event_time) is Age.SAME
     try:
-        return Cell(_typed(columns, holders, column, value), seen, agreed, is_replay=is_replay)
+        return Cell(_typed(columns, holders, column, value), seen, agreed, age=age)
     except InvalidValueError as error:
-        return Cell({}, seen, agreed, error, is_replay)
+        return Cell({}, seen, agreed, error, age)
 
 
 def _typed(columns: Columns, holders: Sequence[Entity], column: str, value: Any) -> dict[str, Any]:  # noqa: ANN401

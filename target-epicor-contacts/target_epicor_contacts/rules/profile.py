@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from kinetic_mailchimp.audit.state.three_way import ConflictPolicy, Side
 
-from target_epicor_contacts.contract.event_order import Age
 from target_epicor_contacts.epicor.column_values import (
     CLEARED,
     fingerprint,
@@ -42,7 +41,7 @@ def apply_profile(working: WorkingCopy, event: EventPlan, matches: Mapping[str, 
         fields[_field_of(working, column)][column] = value
     for name, columns in fields.items():
         field = {column: cell_of(working, event, column, value) for column, value in columns.items()}
-        if _is_overtaken(working, event, columns):
+        if any(cell.is_overtaken for cell in field.values()):
             event.superseded["profile"] = "newer_event"
         elif any(cell.error for cell in field.values()):
             _refuse_field(working, event, field)
@@ -92,13 +91,6 @@ def _apply_field(
     working.states[event.person] = replace(state, fields={**state.fields, **seen})
     if is_declared and not any(differs(working, event, row_id, field) for row_id in rows.all):
         event.agreed[working.rules.merge_fields.get(name, name)] = tuple(field)
-
-
-def _is_overtaken(working: WorkingCopy, event: EventPlan, columns: Iterable[str]) -> bool:
-    """True if a newer event was about one of the columns."""
-    known = working.state(event.person).fields
-    times = [known[column].event_time for column in columns if column in known]
-    return any(event.update.event_time.age(time) is Age.OLDER for time in times)
 
 
 def _refuse_field(working: WorkingCopy, event: EventPlan, field: CellsOfField) -> None:

@@ -58,16 +58,14 @@ def without_unstored(write: Write, member: Mapping[str, Any]) -> Write:
 
     Args:
         write: The write that Mailchimp took.
-        member: The member in the answer; one without merge fields says nothing about them.
+        member: The member in the answer; it says nothing about what it does not show.
     """
     before = {**write.state.sent, **write.state.shown} if write.state else {}
     shown = _shown_values(member)
-    shows_merge_fields = isinstance(member.get("merge_fields"), Mapping)
     passed_over: dict[str, str] = {}
     altered: dict[str, str] = {}
     for name, value in write.values.items():
-        is_told = name in shown or (shows_merge_fields and name.startswith(MERGE_FIELD))
-        if not is_told or _shows(shown, name, value):
+        if name not in shown or _shows(shown, name, value):
             continue
         if not shown.get(name) or _shows(shown, name, before.get(name)):
             passed_over[name] = "Mailchimp took the value and does not show it as stored; it is sent again"

@@ -53,6 +53,9 @@ def shown_text(account: Account, value: Any) -> Any:
 def member_json(account: Account, audience: Audience, member: Member) -> Json:
     member_id = shown_id(account, member)
     values = {tag: shown_text(account, value) for tag, value in merge_values(audience, member).items()}
+    if account.switches.merge_fields_shown != "all":
+        is_filled = account.switches.merge_fields_shown == "filled"
+        values = {tag: value for tag, value in values.items() if is_filled and value != ""}
     body: Json = {
         "id": member_id,
         "email_address": member.email_address,

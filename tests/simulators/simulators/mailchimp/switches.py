@@ -49,6 +49,8 @@ class Switches:
     contacts_without_address: Literal["none", "absent", "null", "empty"] = "none"
     member_ids: Literal["md5", "other"] = "md5"
     escapes_entities: bool = False
+    merge_fields_shown: Literal["all", "filled", "none"] = "all"
+    """Which merge fields a member is shown with."""
     trims_texts: bool = False
     """Whether texts are stored without blanks at their ends."""
 
