@@ -139,7 +139,8 @@ def read_suppressions(content: bytes) -> SuppressionList:
     if has_head:
         _check_consent(head, rows[1:])
     # Some lists have a kind of opt-out each, which only the name of the column of times tells.
-    kind = "bounced" if places[1] is not None and re.search("clean|bounce", _normalise(head[places[1]])) else ""
+    time_column = "" if places[1] is None else _normalise(head[places[1]])
+    kind = "bounced" if re.search("clean|bounce", time_column) else ""
     found: dict[str, Suppression] = {}
     problems: list[Suppression] = []
     repeated = 0
