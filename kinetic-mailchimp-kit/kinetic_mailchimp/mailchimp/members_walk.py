@@ -46,7 +46,7 @@ _TIE_OVERLAP = 10
 """Of a page whose members all changed in one second, a tenth is read again with the next page: that many may
 leave this second while it is read."""
 _TELLING = 10
-"""Members of a page whose order is no chance; of fewer, a call more tells whether older ones follow."""
+"""Members of a page whose order cannot be chance; of fewer, a call more tells whether older ones follow."""
 _BITS = 2**64 - 1
 
 

@@ -91,7 +91,7 @@ class Bookmark:
         """Read the state of a stream in a company; empty for the first run.
 
         Raises:
-            ConfigurationError: It is no state that this tap wrote.
+            ConfigurationError: This tap did not write it.
         """
         unfinished = entry.get("unfinished") or {}
         try:

@@ -137,7 +137,7 @@ def resolve_cursor(stream: str, entity: EntityType, configured: str | None) -> C
 
 
 def ascends(values: Iterable[Scalar], edm_type: str) -> bool:
-    """Tell whether the values of a column never fall; where it is no number and no timestamp, nobody can.
+    """Tell whether the values of a column never fall; of texts nobody can.
 
     Args:
         values: In the order of their rows. A row without one says nothing.

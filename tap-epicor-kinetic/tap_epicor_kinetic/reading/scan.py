@@ -117,7 +117,7 @@ def _with_unstamped(
 def _latest(reader: SetReader) -> dt.datetime | None:
     """The latest timestamp that a row can be stamped with honestly, by our clock where the server tells none.
 
-    None where the clock is no use.
+    None where the clock stands at the end of time.
     """
     now = reader.client.server_time or utc_now()
     return now + CLOCK_TOLERANCE if now.year < dt.MAXYEAR else None

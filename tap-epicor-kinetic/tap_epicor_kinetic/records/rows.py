@@ -45,7 +45,7 @@ _CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
     BOOLEAN: _boolean,
 }
 _FOREIGN: Mapping[str, frozenset[type]] = {BOOLEAN: frozenset({str, int})}
-"""What stands in place of a value, where it is not only text."""
+"""Types that stand in place of the column's own, where these are more than text."""
 _TEXT = frozenset({str})
 
 

@@ -160,7 +160,7 @@ class DurableTarget(ConnectorPlugin, Target):
         sys.exit(EXIT_BY_SIGNAL + signum)
 
     def _end_of_broken_input(self, error: Exception) -> None:
-        """Write what came before a line that is no message, such as half of one of a tap that was killed."""
+        """Write what came before a line that holds no message, such as half of one."""
         if not self._is_over:
             self._write_all()
             self._over("failed", error)
