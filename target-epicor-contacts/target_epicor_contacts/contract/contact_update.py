@@ -66,8 +66,8 @@ class ContactUpdate:
         new_email: The address that takes the place of `email`, or None.
         columns: Epicor columns to set; none of the values is None.
         merges: Value by tag of the merge fields that the declared ones of the columns come from.
-        fields: The merge field by column, as far as the audience's definitions are known: what it cannot tell
-            apart is no edit.
+        fields: The merge field by column, as far as the audience's definitions are known:
+            two values that it cannot tell apart are the same.
         overwritten: Tags of those that a write of ours in the same second may have replaced.
         sent: The value of these columns that both sides last had in common, where one is known.
         writing: By column, the values of a run that broke off while it wrote them.

@@ -82,7 +82,7 @@ CLEARED: Mapping[str, Any] = {
     **{f"Edm.{name}": 0 for name in _INTEGERS},
     **dict.fromkeys(("Edm.Decimal", "Edm.Double", "Edm.Single"), 0),
 }
-"""What a column holds that nobody filled in, by type; of the others, null or an empty text."""
+"""The value of a column that nobody filled in, by type; of the others, null or an empty text."""
 
 
 def is_empty(value: Any) -> bool:  # noqa: ANN401 (any JSON)

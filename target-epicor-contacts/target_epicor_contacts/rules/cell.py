@@ -56,7 +56,7 @@ class Cell:
 
     @property
     def to_remember(self) -> FieldSeen:
-        """What is known from now on, where nothing goes wrong."""
+        """The value to remember, where nothing goes wrong."""
         is_kept = self.was_refused and not self.is_news
         return self.seen.refusing(self.agreed) if is_kept else self.seen
 
