@@ -15,6 +15,7 @@ from kinetic_mailchimp.mailchimp import subscriber_hash
 from msgspec.structs import replace
 
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, rep_in
+from target_mailchimp.contract.waiting_rows import rows_to_json
 from target_mailchimp.planning.membership import Membership
 from target_mailchimp.planning.purchases import due_at_once
 from target_mailchimp.rules.consent import LEFT_ROW_OPTED_OUT
@@ -208,11 +209,11 @@ def _note_member(changes: LedgerChanges, membership: Membership, result: WriteRe
     }
     if isinstance(result, NoWrite):
         if result.waits:
-            waiting[record.member] = _waiting_rows(record)
+            waiting[record.member] = rows_to_json(record)
             changes[membership.sources_namespace].update(sources)
     elif after is not None:
         if record.by_person:
-            waiting[record.member] = _waiting_rows(record)
+            waiting[record.member] = rows_to_json(record)
         elif result.write.state is None:
             waiting[record.member] = None
         if result.write.former and result.action is not Action.ARCHIVED:
@@ -260,10 +261,6 @@ def _note_left(changes: LedgerChanges, membership: Membership, member: str, stat
     for source in state.left_by:
         everyone = sorted({member, *known.get(source, ())})
         changes[membership.left_namespace][source] = {"members": everyone}
-
-
-def _waiting_rows(record: MemberRecord) -> dict[str, dict[str, Any]]:
-    return {row.source or row.stream: {"stream": row.stream, "raw": row.raw} for row in record.rows}
 
 
 def _decision(record: MemberRecord, action: Action, reason: str, detail: str, **more: Any) -> Decision:  # noqa: ANN401 (attributes of the decision)

@@ -30,7 +30,8 @@ from target_mailchimp.audience.api_member import (
 )
 from target_mailchimp.audience.audience import Audience
 from target_mailchimp.audience.tags import tags_to_restore
-from target_mailchimp.contract.member_record import MemberRecord, read_record
+from target_mailchimp.contract.member_record import MemberRecord
+from target_mailchimp.contract.waiting_rows import rows_from_json
 from target_mailchimp.planning.known_fields import Definitions, known_fields, remade
 from target_mailchimp.planning.moved_contacts import MovedContacts
 from target_mailchimp.planning.purchases import due_namespace
@@ -181,7 +182,7 @@ class Membership:
 
         An opt-out among them keeps the person from becoming a subscriber; a name travels once they are one.
         """
-        found = {member: read_rows(rows) for member, rows in self._waiting.get_many(members).items()}
+        found = {member: rows_from_json(rows) for member, rows in self._waiting.get_many(members).items()}
         now_at = self.member_of(row.source for rows in found.values() for row in rows if row.source)
         return {
             member: [row for row in rows if now_at.get(row.source, member) == member]
@@ -192,7 +193,7 @@ class Membership:
         """The times of the last opt-outs of another tool or of another audience that reached members."""
         found = self._waiting.get_many(members)
         by_person = {
-            member: [row.source_updated_on or "" for row in read_rows(rows) if row.by_person]
+            member: [row.source_updated_on or "" for row in rows_from_json(rows) if row.by_person]
             for member, rows in found.items()
         }
         return {member: max(times) for member, times in by_person.items() if times}
@@ -294,9 +295,3 @@ class Membership:
         return not (
             state.shown.keys().isdisjoint(state.sent) and tags_to_restore(state, self._owned_tags).is_empty
         )
-
-
-def read_rows(rows: Mapping[str, Mapping[str, Any]]) -> list[MemberRecord]:
-    """The records that wait for their person to become a member, as the ledger keeps them."""
-    records = (read_record(row["stream"], row["raw"]) for row in rows.values())
-    return [record for record in records if isinstance(record, MemberRecord)]

@@ -16,7 +16,8 @@ from typing_extensions import override
 from target_mailchimp.audience.api_member import state_of_member
 from target_mailchimp.audience.audience import Audience
 from target_mailchimp.contract.member_record import MemberRecord
-from target_mailchimp.planning.membership import Membership, read_rows
+from target_mailchimp.contract.waiting_rows import rows_from_json
+from target_mailchimp.planning.membership import Membership
 from target_mailchimp.planning.snapshot import Snapshot
 
 
@@ -72,7 +73,7 @@ class LiveMembership(Membership):
         found = super().waiting(wanted)
         for member, rows in self._learned(self.waiting_namespace, wanted).items():
             earlier = {row.source: row for row in found.get(member, ())}
-            found[member] = list((earlier | {row.source: row for row in read_rows(rows or {})}).values())
+            found[member] = list((earlier | {row.source: row for row in rows_from_json(rows or {})}).values())
         return found
 
     def _learned(self, namespace: str, keys: Iterable[str]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -26,9 +26,10 @@ from target_mailchimp.writing.write_result import (
     ADDRESS_TAKEN,
     FORMER_MEMBER_GONE,
     WriteResult,
-    followed,
+    failed_after,
     member_gone,
     nothing_left,
+    opt_out_followed,
     refused,
     succeeded,
 )
@@ -99,7 +100,7 @@ class SingleCalls:
         path = own_id(member) or member_key(member)
         reply = self._client.patch_member(list_id, path, body, skip_merge_validation=self._skip)
         result = self._succeeded(write, reply, body)
-        return followed(result) if result.written else result
+        return opt_out_followed(result) if result.written else result
 
     def write_fields(self, result: WriteResult) -> WriteResult:
         """Write the fields of a member who left, in a call that says nothing about the status."""
@@ -133,7 +134,7 @@ class SingleCalls:
                 self._client.set_tags(write.audience.id, result.path, write.tag_changes)
         except MAY_BE_ABOUT_ONE as failure:
             error = self._isolation.blame(failure, write.audience.id)
-            return _failed_after(result, {"tags"}, error)
+            return failed_after(result, {"tags"}, error)
         return self._with_permissions(result)
 
     def _put_or_patch(self, write: Write) -> WriteResult:
@@ -177,7 +178,7 @@ class SingleCalls:
             self._client.set_tags(write.audience.id, result.path, changes)
         except MAY_BE_ABOUT_ONE as failure:
             error = self._isolation.blame(failure, write.audience.id)
-            return _failed_after(result, {"tags"}, error)
+            return failed_after(result, {"tags"}, error)
         return result
 
     def _present(self, write: Write) -> MemberState | None:
@@ -281,19 +282,8 @@ class SingleCalls:
         except MAY_BE_ABOUT_ONE as failure:
             error = self._isolation.blame(failure, write.audience.id)
             wanted = {name for name in write.values if name.startswith(PERMISSION)}
-            return _failed_after(result, wanted, error)
+            return failed_after(result, wanted, error)
         return result
-
-
-def _failed_after(result: WriteResult, not_written: Collection[str], error: DataError) -> WriteResult:
-    """The result where a later call about a member failed: what was written before is remembered."""
-    write = result.write
-    accepted = replace(
-        write,
-        values={name: value for name, value in write.values.items() if name not in not_written},
-        tags=None if "tags" in not_written else write.tags,
-    )
-    return replace(refused(accepted, error), member=result.member, written=True)
 
 
 def _require_move(reply: Reply, former: Former) -> None:

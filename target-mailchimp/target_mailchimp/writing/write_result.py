@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -235,7 +235,24 @@ def member_gone(write: Write, call: HttpCall = NO_CALL) -> WriteResult:
     )
 
 
-def followed(result: WriteResult) -> WriteResult:
+def failed_after(result: WriteResult, not_written: Collection[str], error: DataError) -> WriteResult:
+    """The result where a later call about a member failed: what was written before is remembered.
+
+    Args:
+        result: The result of the calls before.
+        not_written: The flat names of the values that the later call had.
+        error: Its failure.
+    """
+    write = result.write
+    accepted = replace(
+        write,
+        values={name: value for name, value in write.values.items() if name not in not_written},
+        tags=None if "tags" in not_written else write.tags,
+    )
+    return replace(refused(accepted, error), member=result.member, written=True)
+
+
+def opt_out_followed(result: WriteResult) -> WriteResult:
     """The result where an opt-out reached a person under the address that they chose in Mailchimp.
 
     Args:
