@@ -162,7 +162,8 @@ class Truth:
         self.left[new] = address
         self._followed.discard(new)
         # What is known at either address may be about two people from now on.
-        if self._word(new) or self._rows_at(new) or self._word(address):
+        is_doubtful = address in self.tangled or address in self.inherited
+        if is_doubtful or self._word(new) or self._rows_at(new) or self._word(address):
             self.tangled |= {address, new}
         word = self.words.pop((said.list_id, address), None)
         if word:
