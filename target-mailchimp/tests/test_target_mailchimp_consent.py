@@ -8,6 +8,9 @@ from functools import cached_property
 from typing import Any
 
 import pytest
+from kinetic_mailchimp.audit import AuditTrail
+from kinetic_mailchimp.audit.state.member_state import members_namespace, read_members
+from kinetic_mailchimp.mailchimp import subscriber_hash
 from target_mailchimp.assembly import Assembly
 
 PERSON = "person@example.com"
@@ -241,25 +244,53 @@ class Meanwhile:
         return self._writer.write_single(write)
 
 
-@pytest.mark.rule("R1")
-@pytest.mark.parametrize("act", ["archive", "delete_permanently", "unsubscribe", "complain", "bounce"])
-def test_somebody_who_leaves_while_a_write_is_on_its_way_is_not_brought_back(bench: Any, act: str) -> None:
-    bench.run([{"email_address": PERSON, "FNAME": "A"}])
+def overtaken_by(bench: Any, happens: Callable[[], None]) -> None:
+    """Let something happen while the writes of the next runs are on their way."""
 
     class Overtaken(bench.target_class):  # type: ignore[misc]
         @cached_property
         def assembly(self) -> Assembly:
             assembly: Assembly = super().assembly
-            assembly.writer = Meanwhile(assembly.writer, lambda: bench.mailchimp.control.act(act, PERSON))
+            assembly.writer = Meanwhile(assembly.writer, happens)
             return assembly
 
     bench.target_class = Overtaken
+
+
+@pytest.mark.rule("R1")
+@pytest.mark.parametrize("act", ["archive", "delete_permanently", "unsubscribe", "complain", "bounce"])
+def test_somebody_who_leaves_while_a_write_is_on_its_way_is_not_brought_back(bench: Any, act: str) -> None:
+    bench.run([{"email_address": PERSON, "FNAME": "A"}])
+    overtaken_by(bench, lambda: bench.mailchimp.control.act(act, PERSON))
     [decided] = bench.run([{"email_address": PERSON, "FNAME": "B"}])
     assert bench.mailchimp.control.raises("raised") == []
     assert bench.members()[PERSON]["state"] not in MAY_BE_MAILED
     if act == "archive":
         assert (decided.action, decided.reason) == ("refused", "no_longer_a_member")
         assert bench.members()[PERSON]["status"] == "archived"
+
+
+@pytest.mark.rule("R1")
+@pytest.mark.parametrize("is_single", [False, True])
+def test_an_opt_out_follows_somebody_who_takes_another_address_while_it_is_on_its_way(
+    bench: Any, single_call_target: Any, *, is_single: bool
+) -> None:
+    row = {"email_address": PERSON, "source_key": "CustCnt EPIC06/1//1"}
+    new = "own-choice@example.com"
+    bench.run([row])
+    present = bench.target_class
+    bench.target_class = single_call_target if is_single else present
+    overtaken_by(bench, lambda: bench.mailchimp.control.change_address(PERSON, new))
+    [decided] = bench.run([{**row, "status": "unsubscribed"}])
+    assert (decided.action, decided.reason) == ("flagged", "no_longer_a_member")
+    bench.target_class = present
+    assert bench.members()[new]["status"] == "unsubscribed"
+    assert bench.members().get(PERSON, {"status": "archived"})["status"] == "archived"
+    with AuditTrail.open(bench.database_url) as trail:
+        known = read_members(trail.ledger(members_namespace(bench.mailchimp.list_id)), [subscriber_hash(new)])
+    carried = known[subscriber_hash(new)].carried_opt_out
+    assert carried is not None
+    assert carried.rows == ("CustCnt EPIC06/1//1",)
 
 
 def test_somebody_who_took_another_address_leaves_no_second_member_behind(bench: Any) -> None:

@@ -22,6 +22,8 @@ PROJECT = "project"
 MAPPING = "mapping"
 GROUP: Final = "kinetic_mailchimp.doctor"
 """The entry points under which installed plugins can be checked, each by its name in meltano.yml."""
+_IMPORTING: Final = threading.Lock()
+"""Threads that import modules of a circle at once see each other's half made."""
 _TAP_MAPPING_TARGET = 3
 
 
@@ -117,7 +119,8 @@ class _ExaminedPlugin:
 
     def make(self) -> Iterator[Finding | str]:
         """Make the plugin, in a thread: its signal handlers stay away from this process."""
-        cls = self._point.load()
+        with _IMPORTING:
+            cls = self._point.load()
         self._settings = list(cls.config_jsonschema["properties"])
         self.plugin = plugin = cls.of_config(self.config)
         plugin.select_streams(self._selected)
