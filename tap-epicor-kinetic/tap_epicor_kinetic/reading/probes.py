@@ -57,5 +57,8 @@ def _end(reader: SetReader, column: str, condition: str, *, descending: bool) ->
         reader.sample(column, "", (), Request)
         values = reader.sample(column, condition, order, ProbeRequest, SAMPLE)
     if not ascends(reversed(values) if descending else values, reader.types.get(column, "")):
-        raise QueryRefusedError("Its rows do not come in the order that was asked for.")
+        raise QueryRefusedError(
+            "Its rows do not come in the order that was asked for.",
+            advice="Choose another column in `cursors`.",
+        )
     return values[0] if values else None

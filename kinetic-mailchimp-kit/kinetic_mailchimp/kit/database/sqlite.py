@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -14,10 +15,10 @@ from kinetic_mailchimp.kit.database.profile import Profile
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.secrets.private_files import make_private
 
-_DURABLE: Final = {
-    "journal_mode": "WAL",  # read while it is written
-    "synchronous": "FULL",  # committed means on the disk, also when the power fails
-}
+_DURABLE: Final = {"synchronous": "FULL"}
+"""Committed means on the disk, also when the power fails."""
+_SWITCH_SECONDS: Final = 5
+_SWITCH_PAUSE: Final = 0.01
 HIDE_PARAMETERS: Final = True
 """An error message must not show the values of a row: they are personal data."""
 
@@ -75,8 +76,23 @@ def prepare_sqlite(connection: sqlite3.Connection, pragmas: Mapping[str, object]
     # Else the driver asks each such value for a way to write it, which takes longer than to write it.
     sqlite3.register_adapter(bytes, bytes)
     connection.isolation_level = None  # else the driver guesses where transactions begin
+    _read_while_written(connection)
     for name, value in {**_DURABLE, **pragmas}.items():
         connection.execute(f"PRAGMA {name}={value}")
+
+
+def _read_while_written(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log; of two that do so with a new file at once, SQLite lets neither wait."""
+    give_up_at = time.monotonic() + _SWITCH_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_at:
+                raise
+            time.sleep(_SWITCH_PAUSE)
+        else:
+            return
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from kinetic_mailchimp.kit.database import sqlite
 from kinetic_mailchimp.kit.database.database import Database
 from kinetic_mailchimp.kit.database.profile import Profile
 from kinetic_mailchimp.kit.errors import ConfigurationError
@@ -80,3 +83,18 @@ def test_a_database_of_an_earlier_version_keeps_its_rows_and_gets_the_new_step(
     with pytest.raises(ConfigurationError, match="newer example"):
         newer.migrate()
     newer.close()
+
+
+def test_a_new_file_that_another_program_is_just_opening_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "new.sqlite3"
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+        closing(sqlite3.connect(path, timeout=0)) as connection,
+    ):
+        other.execute("CREATE TABLE made (it)")
+        other.execute("BEGIN EXCLUSIVE")
+        monkeypatch.setattr("time.sleep", lambda _: other.execute("ROLLBACK"))
+        sqlite.prepare_sqlite(connection, {})
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
