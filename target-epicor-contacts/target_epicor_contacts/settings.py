@@ -100,7 +100,7 @@ class WriteSettings(Policy, RunSettings):
     )
     cache_seconds: float = setting(
         60,
-        description="How long a found row is used again without asking Epicor.",
+        description="Seconds for which a found row is used again without asking Epicor.",
         minimum=0,
     )
     on_invalid: OnInvalid = setting(

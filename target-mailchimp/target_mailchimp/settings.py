@@ -66,13 +66,13 @@ class LoadSettings(AudienceMatrix, RunSettings):
     )
     address_placeholder: str = setting(
         "",
-        description="What is sent for the state and the zip that an address does not have, such as `-`: "
+        description="Text to send for the state and the zip that an address does not have, such as `-`: "
         "Mailchimp takes no address without them. By default, such an address clears the one there. "
         "A placeholder comes back with the address, so the way to Epicor must leave it out.",
     )
     tags: TagMode = setting(
         "add",
-        description="Whether a record's `tags` are added, or are all that the member shall have.",
+        description="Use of a record's `tags`: they are added, or are all that the member shall have.",
     )
     owned_tags: frozenset[str] = setting(
         frozenset(),
@@ -83,9 +83,9 @@ class LoadSettings(AudienceMatrix, RunSettings):
     )
     purchase_fields: Mapping[str, str] = setting(
         {},
-        description="What a customer bought → tag of the merge field that shows it: `last_on` (day of the "
-        "last purchase), `orders` and `revenue` (of twelve months), `months` (since the last purchase). No "
-        "mapping sets these fields.",
+        description="Sum of a customer's purchases → tag of the merge field that shows it: `last_on` (day of "
+        "the last purchase), `orders` and `revenue` (of twelve months), `months` (since the last purchase). "
+        "No mapping sets these fields.",
         schema={
             "type": ["object"],
             "properties": {
@@ -117,16 +117,16 @@ class LoadSettings(AudienceMatrix, RunSettings):
     )
     conflict_policy: ConflictPolicy = setting(
         ConflictPolicy.MAILCHIMP_WINS,
-        description="Whose value stays in a field of both sides that both changed since they last agreed. "
+        description="Side whose value stays in a field that both changed since they last agreed. "
         "`newest_wins` needs a timestamp in `source_updated_on`.",
     )
     inactive_action: InactiveAction = setting(
         "nothing",
-        description="What happens to a member whose records all say `source_active: false`.",
+        description="Action for a member whose records all say `source_active: false`.",
     )
     inactive_tag: str = setting(
         "Inactive",
-        description="What `inactive_action: tag` adds, and removes when the customer is active again.",
+        description="Tag that `inactive_action: tag` adds, and removes when the customer is active again.",
     )
     on_invalid: OnInvalid = setting(
         "skip",

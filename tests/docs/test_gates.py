@@ -28,6 +28,7 @@ MOST_MODULES = 14
         ('"""What it is."""', ["1: a docstring opens with `What`"]),
         ('def f():\n    """Whether it is."""', ["2: a docstring opens with `Whether`"]),
         ('x = 1\n"""How many."""', ["2: a docstring opens with `How`"]),
+        ('setting(1, description="How long it waits.")', ["1: a description opens with `How`"]),
         ('raise ValueError(f"`{x}` is no URL.")', ["1: `is no`"]),
         ('text = "Mend it."', ["1: `Mend`"]),
         ('"""Whatever comes."""\ntext = "It is no longer there."', []),

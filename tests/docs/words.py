@@ -24,7 +24,7 @@ PACKAGES = (
     "target-mailchimp/target_mailchimp",
 )
 WRITTEN_BY_TESTS = ("docs/consent.md",)
-DOCSTRING = re.compile(r"\s*(What|Whether|How|Where|Who|Whoever|Whom|Whose)\b")
+OPENING = re.compile(r"\s*(What|Whether|How|Where|Which|Who|Whoever|Whom|Whose)\b")
 # Each with the form that the field uses instead.
 WORDS = {
     r"(?<![Tt]here )\b(is|was|are) no\b(?! (longer|more|need)\b)": "write `is not a valid …` or `has no …`",
@@ -47,14 +47,21 @@ def offences(source: str, place: str) -> Iterator[str]:
     """
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            found = DOCSTRING.match(str(node.value.value))  # or a text that stands alone below an attribute
-            if found:
-                yield f"{place}:{node.lineno}: a docstring opens with `{found[1]}`: use a verb or a noun."
+            # A docstring, or a text that stands alone below an attribute.
+            yield from _opening("docstring", str(node.value.value), place, node.lineno)
+        elif isinstance(node, ast.keyword):
+            if node.arg == "description" and isinstance(node.value, ast.Constant):
+                yield from _opening("description", str(node.value.value), place, node.value.lineno)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from _words(node.value, place, node.lineno)
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             yield from _words(token.string, place, token.start[0])
+
+
+def _opening(kind: str, text: str, place: str, line: int) -> Iterator[str]:
+    if found := OPENING.match(text):
+        yield f"{place}:{line}: a {kind} opens with `{found[1]}`: use a verb or a noun."
 
 
 def _words(text: str, place: str, first_line: int) -> Iterator[str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+import time
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
-from kinetic_mailchimp.doctor.examination import GROUP
+from kinetic_mailchimp.doctor.examination import GROUP, examine_plugins
+from kinetic_mailchimp.kit.project import Project as MeltanoProject
 from user_project import Change, Project
 
 
@@ -413,3 +416,27 @@ def test_a_plugin_without_settings_fails_its_own_check(plugin, project, tmp_path
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
     assert ended.stderr.splitlines()[-1].endswith("with --config=ENV.")
+
+
+class Imports:
+    """An entry point that is loaded slowly, and notes how many were at it at once."""
+
+    at_once: ClassVar[list[int]] = []
+    busy: ClassVar[list[str]] = []
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def load(self) -> None:
+        self.busy.append(self.name)
+        time.sleep(0.05)
+        self.at_once.append(len(self.busy))
+        self.busy.remove(self.name)
+        raise ImportError(self.name)
+
+
+def test_plugins_are_imported_one_after_the_other():
+    points: dict[Any, dict[str, Any]] = {Imports(name): {} for name in ("one", "two", "three")}
+    found = examine_plugins(MeltanoProject(Path(), {}, "", {}, {}), points, 60)
+    assert set(found) == {"one", "two", "three"}
+    assert Imports.at_once == [1, 1, 1]

@@ -31,7 +31,7 @@ class Policy(AudienceMatrix):
 
     match: tuple[Match, ...] = setting(
         ("contacts", "customers"),
-        description="Which rows an address is looked for in: `contacts` (CustCnt), `customers`, or both.",
+        description="Rows in which an address is looked for: `contacts` (CustCnt), `customers`, or both.",
     )
     merge_fields: Mapping[str, str] = setting(
         {},
@@ -51,7 +51,7 @@ class Policy(AudienceMatrix):
     linked_people: LinkedPeople = setting(
         LinkedPeople.NO_OTHER_ADDRESS,
         description=(
-            "Which further contacts of a person (PerConID) a status reaches: none but those with the address "
+            "Further contacts of a person (PerConID) that a status reaches: none but those with the address "
             "(`same_address`), also those without any (`no_other_address`), or `all`."
         ),
     )
@@ -100,7 +100,7 @@ class Policy(AudienceMatrix):
     conflict_policy: ConflictPolicy = setting(
         ConflictPolicy.MAILCHIMP_WINS,
         description=(
-            "Whose value stays in a field that both sides changed since they last agreed. `newest_wins` "
+            "Side whose value stays in a field that both changed since they last agreed. `newest_wins` "
             "needs a change date on the row; without one the event counts as newer."
         ),
     )

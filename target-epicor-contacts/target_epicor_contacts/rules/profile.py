@@ -47,9 +47,8 @@ def apply_profile(working: WorkingCopy, event: EventPlan, matches: Mapping[str, 
             _refuse_field(working, event, field)
         elif flag in field and working.rules.flag_value not in field[flag].values.values():
             # No field of a profile takes an opt-out back: that takes a status, and its rules.
-            event.withheld |= dict.fromkeys(
-                [flag] if any(map(working.is_flagged, rows.all)) else (), FLAG_IS_CONSENT
-            )
+            if any(map(working.is_flagged, rows.all)):
+                event.withheld[flag] = FLAG_IS_CONSENT
         elif rows.all:
             _apply_field(working, event, rows, name, field)
     for row_id in rows.own:

@@ -16,7 +16,7 @@ GENESIS: Final = bytes(DIGEST_SIZE)
 HEAD_PROPERTY: Final = "journal_head"
 FORMAT_PROPERTY: Final = "digest_format"
 FORMAT: Final = b"2"
-"""Which kind of digests a new trail has: another one whenever `chain` computes them in another way."""
+"""The kind of digests that a new trail has: another one whenever `chain` computes them in another way."""
 _POSITION_BYTES: Final = 8
 
 HEADER_COLUMNS: Final = (

@@ -67,7 +67,7 @@ class QualityReport:
 
 @dataclass(frozen=True, slots=True)
 class QualityFilter:
-    """Which rows are wanted.
+    """The rows that are wanted.
 
     Args:
         rep: Only rows of one sales rep; empty for those that have none; None for all.
