@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from weakref import WeakKeyDictionary
 
@@ -55,12 +56,23 @@ class Listings:
         Raises:
             Problem: A parameter is not valid, or needs another one.
         """
-        asked = tuple((name, query[name]) for name in PARAMETERS if name in query)
+        asked = {name: query[name] for name in PARAMETERS if name in query}
+        if asked.get("sort_field") != "last_changed" or asked.get("sort_dir") == "DESC":
+            return self._found(audience, asked, offset_ignored=offset_ignored)
+        # Whoever follows changes asks with a later bound for each page: cut, not searched and sorted anew.
+        since = queries.timestamp(asked, "since_last_changed", offset_ignored=offset_ignored)
+        asked.pop("since_last_changed", None)
+        found = self._found(audience, asked, offset_ignored=offset_ignored)
+        if since is None:
+            return found
+        return found[bisect_right(found, since, key=lambda member: member.last_changed) :]
+
+    def _found(self, audience: Audience, asked: Mapping[str, str], *, offset_ignored: bool) -> list[Member]:
         state = (audience.revision, asked, offset_ignored)
         kept = self._kept.get(audience)
         if kept is not None and kept[0] == state:
             return kept[1]
-        found = _search(audience, query, offset_ignored=offset_ignored)
+        found = _search(audience, asked, offset_ignored=offset_ignored)
         self._kept[audience] = (state, found)
         return found
 
