@@ -31,6 +31,17 @@ from target_epicor_contacts.rules.three_way_merge import merge_field
         ("pat@example.com/sam@example.org", ("pat@example.com", "sam@example.org")),
         ("<pat@example.com><sam@example.org>", ("pat@example.com", "sam@example.org")),
         ('"pat@example.com"sam@example.org', ("pat@example.com", "sam@example.org")),
+        ("pat@example.com|sam@example.org", ("pat@example.com", "sam@example.org")),
+        ("pat@example.com & sam@example.org", ("pat@example.com", "sam@example.org")),
+        ("pat@example.com or sam@example.org", ("pat@example.com", "sam@example.org")),
+        ("pat@example.com (sam@example.org)", ("pat@example.com", "sam@example.org")),
+        ("pat@example.com (at work)", ("pat@example.com",)),
+        ("Pat's: pat@example.com", ("pat@example.com",)),
+        ("pat@example.com, mornings", ("pat@example.com",)),
+        (
+            "; ".join(f"person{n}@example.com" for n in range(20)),
+            tuple(f"person{n}@example.com" for n in range(20)),
+        ),
     ],
 )
 def test_addresses_in_a_field(text: str | None, addresses: tuple[str, ...]) -> None:

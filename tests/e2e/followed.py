@@ -42,6 +42,16 @@ MACHINE: dict[str, str] = {
         done
         exec "$@"
     """,
+    "systemd-run": """
+        # Settings that root alone can read, for a command that runs as another user.
+        for word; do
+            case "$word" in
+                --property=EnvironmentFile=*) set -a; . "${word##*=}"; set +a; shift ;;
+                --*) shift ;;
+                *) exec "$@" ;;
+            esac
+        done
+    """,
     "systemctl": """
         # Units of this project must have been installed; `unit@job` is one of `unit@`.
         for unit; do

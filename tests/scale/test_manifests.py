@@ -73,6 +73,14 @@ def test_the_containerfile_has_no_finding():
     run(MANIFESTS / "hadolint", DEPLOY / "containers" / "Containerfile")
 
 
+def test_what_is_installed_into_a_read_only_image_is_compiled_there():
+    for name in ("Containerfile", "install"):
+        text = (DEPLOY / "containers" / name).read_text().replace("\\\n", " ")
+        installs = [line for line in text.splitlines() if re.search(r"pip (install|sync)\b", line)]
+        assert installs
+        assert all("--compile-bytecode" in line for line in installs)
+
+
 def test_every_image_is_pinned_by_a_digest_and_runs_as_nobody():
     text = (DEPLOY / "containers" / "Containerfile").read_text()
     stages = re.findall(r"^FROM (\S+) AS (\S+)$", text, re.MULTILINE)

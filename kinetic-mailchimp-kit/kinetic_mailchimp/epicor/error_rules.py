@@ -165,6 +165,16 @@ RULES: tuple[Rule, ...] = (
         advice="Set `write_mode` to `rpc`.",
     ),
     Rule(ConfigurationError, _on(400), of_type=_says("ODataException"), advice=_QUERY_ADVICE),
+    Rule(  # a seat of a full pool is free again soon; a licence that is not there is not
+        CompanyAccessError,
+        _on(400, 401, 403, 500),
+        says=_says(
+            r"\b(not |un)licen[cs]ed\b|\bno (valid )?licen[cs]e (was |is )?(found|installed|assigned|for)\b"
+            r"|\blicen[cs]e\b.{0,60}\b(expired|not (found|valid|installed|assigned|enabled))\b"
+        ),
+        advice="Let an administrator of Kinetic install or renew it and assign it to the company, claim "
+        "another one with `license_type`, or take the company out of `companies`.",
+    ),
     Rule(
         TransientError,
         says=_says(r"LicenseAccessException|maximum users exceeded"),

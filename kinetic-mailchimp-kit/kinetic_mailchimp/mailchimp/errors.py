@@ -22,7 +22,13 @@ from kinetic_mailchimp.kit.errors import (
     TransientError,
 )
 from kinetic_mailchimp.kit.http.call import Answer, Request
-from kinetic_mailchimp.mailchimp.refusals import FieldError, RefusedError, refusal_error, without_addresses
+from kinetic_mailchimp.mailchimp.refusals import (
+    FieldError,
+    Refusal,
+    RefusedError,
+    refusal_error,
+    without_addresses,
+)
 
 _OF_NOBODY_IN_PARTICULAR = frozenset(range(HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)) - {
     HTTPStatus.REQUEST_TIMEOUT,
@@ -168,6 +174,9 @@ def _forbidden(request: Request, answer: Answer, problem: Mapping[str, Any]) -> 
             advice="Leave `base_url` empty, or begin it with what follows the last `-` of `api_key`.",
             **_details(answer, problem),
         )
+    refused = _bad_request(request, answer, problem)
+    if isinstance(refused, RefusedError) and refused.reason is Refusal.CONTACT_LIMIT:
+        return refused
     return PermissionDeniedError(
         f"{request} is not allowed: {_said(problem)}",
         advice="The user of the key needs at least the role Manager in the Mailchimp account.",

@@ -27,6 +27,7 @@ class Refusal(StrEnum):
     PENDING = "not_confirmed_by_person"
     MEMBER_EXISTS = "address_taken"
     SIGNUP_THROTTLED = "signup_throttled"
+    CONTACT_LIMIT = "contact_limit"
     FAKE_ADDRESS = "fake_address"
     INVALID_ADDRESS = "invalid_address"
     INVALID_FIELDS = "invalid_fields"
@@ -99,6 +100,13 @@ _MEANINGS = (
         Refusal.DUPLICATE_FIELD,
         "The audience already has a merge field of this tag.",
     ),
+    _Meaning(  # before the words about people: such a text may advise to archive or unsubscribe some
+        r"\b(contacts?|subscribers?|members?|audience|plan|account)('s)?\b[^.]{0,30}\b(limit|quota)\b"
+        r"|\b(limit|quota|maximum|exceed\w*|too many)\b[^.]{0,30}\b(contacts|subscribers|members|plan)\b",
+        Refusal.CONTACT_LIMIT,
+        "The Mailchimp account takes no further contacts: it has as many as its plan allows.",
+        "Raise the plan or archive contacts in Mailchimp; then `sync-audit replay` sends the record.",
+    ),
     _Meaning(
         r"\b(field|tag|group|interest|segment|choice)s?\b( \S+)? (was|were|is|are|ha(s|ve) been) "
         r"(removed|deleted|archived|blocked)",
@@ -136,7 +144,7 @@ _MEANINGS = (
         "Correct it in the source, or change the field in the audience.",
     ),
     _Meaning(
-        "signed up to a lot of lists very recently",
+        r"signed up to a lot of lists very recently|too many (recent )?sign-?ups?\b",
         Refusal.SIGNUP_THROTTLED,
         "Mailchimp takes no further sign-up of this address for now.",
         "Replay the record in some days.",

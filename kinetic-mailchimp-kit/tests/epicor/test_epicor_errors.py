@@ -46,6 +46,21 @@ def kinetic(message: str, error_type: str = "", **more: Any) -> dict[str, Any]:
 CASES: list[tuple[int, Any, type[ConnectorError], str]] = [
     (400, kinetic("Maximum users exceeded on license type: DefaultUser"), TransientError, "`license_type`"),
     (400, kinetic("x", "Ice.Common.LicenseAccessException"), TransientError, "`concurrency`"),
+    (
+        400,
+        kinetic("No license available", "Ice.Common.LicenseAccessException"),
+        TransientError,
+        "`concurrency`",
+    ),
+    (
+        400,
+        kinetic("Company EPIC07 is not licensed.", "Ice.Common.LicenseAccessException"),
+        CompanyAccessError,
+        "`companies`",
+    ),
+    (500, kinetic("No license found for company EPIC07"), CompanyAccessError, "`license_type`"),
+    (401, kinetic("The license of company EPIC07 has expired."), CompanyAccessError, "renew"),
+    (400, kinetic("Customer is not licensed to buy this part.", BUSINESS), DataError, "to buy"),
     (503, kinetic("x", "Ice.ConversionsPendingException"), TransientError, "upgraded"),
     (502, HTML, TransientError, "maintenance"),
     (200, HTML, TransientError, "`base_url`"),

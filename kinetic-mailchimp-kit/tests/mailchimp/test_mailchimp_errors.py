@@ -77,6 +77,11 @@ def meaning(given: Answer, url: str = MEMBER, method: str = "PUT") -> ConnectorE
             f"{SOMEBODY} has signed up to a lot of lists very recently; we're not allowing more",
             Refusal.SIGNUP_THROTTLED,
         ),
+        (
+            "Invalid Resource",
+            f"Recipient {SOMEBODY} has too many recent signup requests",
+            Refusal.SIGNUP_THROTTLED,
+        ),
         ("Bad Request", "Something new", Refusal.OTHER),
     ],
 )
@@ -161,6 +166,25 @@ def test_a_long_text_takes_no_longer_than_its_length(unit: str) -> None:
     begun = time.thread_time()
     item_error({"error": unit * (1_000_000 // len(unit)), "field": "X", "field_message": unit * 500_000})
     assert time.thread_time() - begun < 2
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("status", [400, 403])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "You have reached your contact limit.",
+        "Your account has exceeded its limit; unsubscribed or archived contacts can be deleted.",
+        "This audience has reached its limit of contacts",
+        "This would exceed the maximum of 500 contacts. Contacts must be archived or removed first.",
+        "Too many subscribers for your plan",
+    ],
+)
+def test_an_account_that_is_full_is_no_fault_of_a_person_nor_of_the_key(status: int, text: str) -> None:
+    for error in (meaning(answer(status, "Forbidden", text)), item_error({"error": text})):
+        assert isinstance(error, RefusedError)
+        assert error.reason is Refusal.CONTACT_LIMIT
+        assert "sync-audit replay" in error.advice
 
 
 def test_the_signup_throttle_is_for_another_day() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
-from kinetic_mailchimp.kit.secrets.private_files import make_private
+from kinetic_mailchimp.kit.secrets.private_files import make_folder, make_private
 
 DELETED_AT = "_sdc_deleted_at"
 DELETED_AT_SCHEMA: Mapping[str, Any] = {
@@ -61,7 +61,7 @@ class KeyStore:
     def __init__(self, path: str) -> None:
         try:
             file = Path(path).expanduser()
-            file.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(file.parent)
             make_private(file)  # a key may name a person
             self._database = sqlite3.connect(file, isolation_level=None)
             self._database.executescript(_SCHEMA)

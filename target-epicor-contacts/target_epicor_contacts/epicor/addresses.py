@@ -16,15 +16,22 @@ REMEMBERED_FIELDS = 50_000
 
 @lru_cache(maxsize=REMEMBERED_FIELDS)
 def addresses_in(text: object) -> tuple[str, ...]:
-    """The addresses in a field, valid or not, in the form in which they are compared."""
+    """The addresses in a field, valid or not, in the form in which they are compared.
+
+    Where it is not one address, each word that looks like one counts: an opt-out reaches the row, whatever
+    else a user wrote beside the address.
+    """
     if not isinstance(text, str) or "@" not in text:
         return ()
+    found = _key_of(text)
+    return (found,) if found else tuple(dict.fromkeys(filter(None, map(_key_of, words_in(text)))))
+
+
+def _key_of(text: str) -> str:
     try:
-        return (email_key(find_address(text)),)
-    except InvalidEmailError as error:
-        if error.reason != "several_addresses":
-            return ()
-    return tuple(dict.fromkeys(key for word in words_in(text) for key in addresses_in(word)))
+        return email_key(find_address(text))
+    except InvalidEmailError:
+        return ""
 
 
 def person_of(values: Mapping[str, Any]) -> tuple[str, int] | None:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from kinetic_mailchimp.kit.database.profile import Profile
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.secrets.private_files import make_private
+from kinetic_mailchimp.kit.secrets.private_files import make_folder, make_private
 
 _DURABLE: Final = {"synchronous": "FULL"}
 """Committed means on the disk, also when the power fails."""
@@ -31,7 +31,7 @@ def make_file(url: sa.URL, profile: Profile) -> None:
     """
     file = Path(str(url.database))
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
         make_private(file)
     except OSError as error:
         raise ConfigurationError(

@@ -10,7 +10,10 @@ LONGEST_FIELD = 320
 """Characters that are read: 254 of the longest address (RFC 5321) and a name beside it."""
 
 _PLAUSIBLE = re.compile(r"[^\s@]+@[^\s@]+|\"[^\"]+\"@[^\s@]+")
-_WORD = re.compile(r"""[^;,/\s<>"]+""")
+_WORD = re.compile(r"""mailto:[^;,/|\s<>"]+|[^;,/\\|&\s<>"()\[\]{}]+""", re.IGNORECASE)
+"""The text between two separators or brackets. A link is one word: its query has separators of its own."""
+_OPENING: Final = "<([{"
+_BRACKET = re.compile(r"[<>()\[\]{}]")
 _WRAPPED: Final = re.compile(r"""=?(["'])(.*)\1""")
 """A field in quotation marks as a whole, or as tools write text for a spreadsheet: `="a@example.com"`."""
 _ATOM: Final = r"[\w!#$%&'*+/=?^`{|}~-]+"
@@ -80,7 +83,8 @@ def find_address(text: str | None) -> str:
         raise InvalidEmailError("empty")
     if len(field) > LONGEST_FIELD:
         raise InvalidEmailError("not_an_address")
-    address = _without_mailto(_bracketed(field)).rstrip(".,;").rstrip()
+    found = field if _ORDINARY.fullmatch(field) else _without_mailto(_bracketed(field))
+    address = found.rstrip(".,;").rstrip()
     if not _PLAUSIBLE.fullmatch(address):
         raise InvalidEmailError("not_an_address")
     return address
@@ -98,7 +102,7 @@ def _stripped(text: str | None) -> str:
 
 
 def _bracketed(field: str) -> str:
-    """The part of a field that its one address stands in: in angle brackets, before them, or all of it.
+    """The part of a field that its one address stands in: in brackets, before them, or all of it.
 
     Written here instead of asking `email.utils`, whose answer about `<ann@example.com>;` depends on the
     version of Python. Each step reads the field once.
@@ -110,11 +114,11 @@ def _bracketed(field: str) -> str:
     if not words:
         raise InvalidEmailError("not_an_address")
     last = words[-1].start()
-    before = field[:last].rstrip().removesuffix("<").rstrip()
-    if before.endswith((";", ",")) or len({email_key(_without_mailto(word[0])) for word in words}) > 1:
+    before = field[:last].rstrip().rstrip(_OPENING).rstrip()
+    if before.endswith((";", ",", "|")) or len({email_key(_without_mailto(word[0])) for word in words}) > 1:
         raise InvalidEmailError("several_addresses")
-    opened = field.rfind("<", 0, last) + 1
-    return field[opened:].partition(">")[0].partition("<")[0]
+    opened = max(field.rfind(bracket, 0, last) for bracket in _OPENING) + 1
+    return _BRACKET.split(field[opened:], maxsplit=1)[0]
 
 
 def _without_mailto(address: str) -> str:

@@ -7,6 +7,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -38,12 +39,39 @@ def warn_if_shared(path: Path, *, readers: int = stat.S_IROTH) -> None:
 def make_private(path: Path) -> None:
     """Make an empty file for its owner alone, and warn of one that is there and that others can read.
 
+    What root makes belongs to the owner of the folder: a command by hand must not lock out the services.
+
     Raises:
         OSError: It cannot be made.
     """
-    if not path.exists():
-        path.touch(MODE)
+    file = path.resolve()
+    with suppress(FileExistsError):
+        _leave_to_owner(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE), file.parent)
     warn_if_shared(path)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, where they are missing; of what root makes, as `make_private`.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        # By its descriptor: whoever owns the folder above could put a link in its place.
+        _leave_to_owner(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW), path.parent)
+
+
+def _leave_to_owner(descriptor: int, folder: Path) -> None:
+    """Give what root has made to the owner of its folder, and close it."""
+    try:
+        if os.geteuid() == 0:
+            owner = folder.stat()
+            with suppress(PermissionError):  # of a file server that does not let root
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    finally:
+        os.close(descriptor)
 
 
 def open_private(path: Path) -> TextIO:

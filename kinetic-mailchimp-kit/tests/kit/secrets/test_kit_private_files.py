@@ -10,7 +10,12 @@ from cryptography.fernet import Fernet
 from kinetic_mailchimp.kit.secrets import private_files
 from kinetic_mailchimp.kit.secrets.files import SettingsFile
 from kinetic_mailchimp.kit.secrets.keys import find_keys
-from kinetic_mailchimp.kit.secrets.private_files import open_private, warn_if_shared
+from kinetic_mailchimp.kit.secrets.private_files import (
+    make_folder,
+    make_private,
+    open_private,
+    warn_if_shared,
+)
 
 pytestmark = pytest.mark.rule("R9")
 
@@ -29,6 +34,31 @@ def test_a_new_file_is_private_whatever_the_umask(tmp_path: Path, umask: int) ->
     finally:
         os.umask(before)
     assert (tmp_path / "export.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("user", [0, 1_000])
+def test_what_root_makes_belongs_to_the_owner_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int
+) -> None:
+    owner = tmp_path.stat()
+    given: list[tuple[str, int, int]] = []
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setattr(
+        os, "fchown", lambda file, *to: given.append((Path(f"/proc/self/fd/{file}").readlink().name, *to))
+    )
+    file = tmp_path / "data" / "audit" / "trail.sqlite3"
+    for _ in range(2):
+        make_folder(file.parent)
+        make_private(file)
+    assert file.stat().st_mode & 0o777 == 0o600
+    made = ["data", "audit", "trail.sqlite3"] if user == 0 else []
+    assert given == [(name, owner.st_uid, owner.st_gid) for name in made]
+
+
+def test_a_private_file_is_made_where_a_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    make_private(tmp_path / "link")
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_file_that_others_can_read_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
