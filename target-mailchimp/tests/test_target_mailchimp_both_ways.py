@@ -254,13 +254,13 @@ def test_a_dry_run_hands_nothing_over(bench: Any) -> None:
     assert handovers(bench) == {}
 
 
-def left_behind(bench: Any) -> None:
+def left_behind(bench: Any, **columns: str) -> None:
     """Give the row of one member the address of another one."""
-    bench.run([{**ROW, "email_address": OTHER}])
+    bench.run([{**ROW, **columns, "email_address": OTHER}])
     pass_time(bench)
     bench.mailchimp.control.put_members([{"email": PERSON, "state": "subscribed"}])
     pass_time(bench)
-    decided = bench.run([ROW])
+    decided = bench.run([{**ROW, **columns}])
     assert [(entry.action, entry.reason, entry.subject) for entry in decided if entry.subject == OTHER] == [
         ("skipped", "left_behind", OTHER)
     ]
@@ -295,6 +295,12 @@ def test_a_member_that_was_left_behind_is_reached_where_the_new_one_was_written_
     assert {entry.reason for entry in decided} == {"left_behind", "fields_differ"}
     bench.run([OUT])
     assert (status(bench), status(bench, OTHER)) == ("unsubscribed", "unsubscribed")
+
+
+def test_the_opt_out_of_a_row_made_again_is_not_that_of_the_row_that_left_a_member(bench: Any) -> None:
+    left_behind(bench, source_id="first")
+    bench.run([{**OUT, "source_id": "second"}])
+    assert (status(bench), status(bench, OTHER)) == ("unsubscribed", "subscribed")
 
 
 def test_a_member_that_was_left_behind_and_has_another_row_is_not_lowered(bench: Any) -> None:

@@ -47,6 +47,48 @@ def test_an_opt_out_under_an_address_that_no_event_told_of_reaches_the_rows(worl
 
 
 @pytest.mark.rule("R2")
+@pytest.mark.parametrize(
+    "end",
+    [
+        "Ann leaves → an admin deletes Ann for good → reverse",
+        "Ann leaves → an admin deletes Ann for good → forward → reverse",
+        "Ann complains → reverse → an admin deletes Ann for good",
+        "Ann moves to annie@ → webhooks are lost → Ann leaves → an admin archives Ann → reverse",
+    ],
+)
+def test_an_opt_out_under_an_untold_address_reaches_rows_whose_person_is_gone_since(world, end):
+    scene = Scene(world)
+    scene.play(f"Ann moves to anna@ → webhooks are lost → {end}")
+    assert scene.settle() == []
+    assert (scene.flag("Ann"), scene.flag("Bob")) == ("set", "clear")
+
+
+@pytest.mark.rule("R1")
+def test_whoever_opted_out_under_an_untold_address_may_return_there(world):
+    scene = Scene(world)
+    scene.play("Ann moves to anna@ → webhooks are lost → Ann leaves → reverse")
+    assert (scene.flag("Ann"), addresses(scene, "Ann")) == ("set", {ANN})
+    scene.play("Ann returns → reverse → forward → reverse")
+    assert scene.settle() == []
+    assert (scene.flag("Ann"), addresses(scene, "Ann")) == ("clear", {ANNA})
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        "reverse → a rep clears Ann",
+        "reverse → forward → reverse → a rep clears Ann",
+        "a rep clears Ann → forward → reverse",
+        "reverse → a rep clears Ann's customer → forward → reverse → a rep clears Ann's contact",
+        "webhooks are lost → a rep clears Ann → forward → reverse",
+    ],
+)
+def test_a_wish_that_is_withdrawn_after_the_person_moved_takes_its_flags_with_it(world, story):
+    scene = played(world, f"a rep flags Ann → forward → reverse → Ann moves to anna@ → {story}")
+    assert (scene.flag("Ann"), world.status(ANNA)) == ("clear", "unsubscribed")
+
+
+@pytest.mark.rule("R2")
 @pytest.mark.parametrize("order", ["forward → reverse", "reverse → forward"])
 def test_an_opt_out_under_an_untold_address_reaches_rows_that_a_rep_has_corrected_since(world, order):
     story = "Ann moves to anna@ → Ann leaves → webhooks are lost → a rep corrects Ann to annie@"

@@ -161,6 +161,8 @@ class Truth:
             return
         self.left[new] = address
         self._followed.discard(new)
+        if address in self.wished:
+            self.wished[new] = max(self.wished[address], self.wished.get(new, 0.0))
         # What is known at either address may be about two people from now on.
         is_doubtful = address in self.tangled or address in self.inherited
         if is_doubtful or self._word(new) or self._rows_at(new) or self._word(address):

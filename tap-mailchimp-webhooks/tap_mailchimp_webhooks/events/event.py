@@ -111,7 +111,7 @@ def to_arrival(
         origin=origin,
         data=data,
         note=FORGOTTEN if forgotten else None,
-        web_id=_number_of(data, "web_id"),
+        web_id=number_of(data, "web_id"),
         claimed_at=rfc3339(occurred_at) if is_impossible else None,
         is_signed=is_signed,
     )
@@ -152,6 +152,7 @@ def text_of(data: Mapping[str, Any], name: str) -> str | None:
     return value.strip() or None if isinstance(value, str) else None
 
 
-def _number_of(data: Mapping[str, Any], name: str) -> str | None:
+def number_of(data: Mapping[str, Any], name: str) -> str | None:
+    """A number of an event's data as text; None where it is missing or something else."""
     value = str(data.get(name, ""))
     return value if value.isascii() and value.isdigit() and len(value) <= LONGEST_NAME else None

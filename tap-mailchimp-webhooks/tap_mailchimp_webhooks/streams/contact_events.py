@@ -9,7 +9,14 @@ from kinetic_mailchimp.mailchimp import consent_facts
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from tap_mailchimp_webhooks.events.event import CATCH_UP, CONTACT_EVENTS, WEBHOOK, subject_of, text_of
+from tap_mailchimp_webhooks.events.event import (
+    CATCH_UP,
+    CONTACT_EVENTS,
+    WEBHOOK,
+    number_of,
+    subject_of,
+    text_of,
+)
 from tap_mailchimp_webhooks.streams.base import EVENT_PROPERTIES, EventStream, texts, timestamps
 
 if TYPE_CHECKING:
@@ -39,6 +46,7 @@ class ContactEventsStream(EventStream):
             email="The address; of a changed one the old form.",
             old_email="For `upemail`.",
             new_email="For `upemail`.",
+            web_id="Mailchimp's number of the contact, which outlives a change of address.",
             campaign_id="The campaign that led to it.",
             unsubscribe_reason="The reason that the person gave when leaving; only the catch-up finds it.",
             initiated_by="`person` or `admin`: who made the opt-out, where Mailchimp says it; only the "
@@ -118,6 +126,7 @@ def contact_details(event_type: str, data: Mapping[str, Any]) -> dict[str, Any]:
         "email": subject_of(event_type, data),
         "old_email": text_of(data, "old_email"),
         "new_email": text_of(data, "new_email"),
+        "web_id": number_of(data, "web_id"),
         "campaign_id": text_of(data, "campaign_id"),
         "unsubscribe_reason": text_of(data, "unsubscribe_reason"),
         "merges": merges if isinstance(merges, dict) else {},

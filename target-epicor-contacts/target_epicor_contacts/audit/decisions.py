@@ -227,7 +227,7 @@ def _notes(event: EventPlan, first: str = "") -> str:
     if claimed := event.update.event_time.claimed:
         notes.append(f"The event says {format_timestamp(claimed)}, which was in the future.")
     if event.followed and event.matched:
-        notes.append("No row has this address any more: applied to the rows that had it.")
+        notes.append("No row has this address: applied to the rows that the person is known by.")
     if event.superseded:
         notes.append(f"Something else holds already: {_listed(event.superseded)}.")
     if event.refused:

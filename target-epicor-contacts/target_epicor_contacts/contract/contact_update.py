@@ -68,6 +68,7 @@ class ContactUpdate:
         merges: Value by tag of the merge fields that the declared ones of the columns come from.
         fields: The merge field by column, as far as the audience's definitions are known:
             two values that it cannot tell apart are the same.
+        web_id: Mailchimp's number of the contact, by which an opt-out under an untold address finds its rows.
         overwritten: Tags of those that a write of ours in the same second may have replaced.
         sent: The value of these columns that both sides last had in common, where one is known.
         writing: By column, the values of a run that broke off while it wrote them.
@@ -90,6 +91,7 @@ class ContactUpdate:
     reason: str | None = None
     campaign_id: str | None = None
     list_id: str | None = None
+    web_id: str | None = None
     sent: Mapping[str, Any] = field(default_factory=dict)
     writing: Mapping[str, OpenWrite] = field(default_factory=dict)
     opted_in_at: datetime | None = None
@@ -166,6 +168,7 @@ def parse_update(
         reason=text_in(record, "reason") or text_in(record, "action"),
         campaign_id=text_in(record, "campaign_id"),
         list_id=text_in(record, "list_id"),
+        web_id=text_in(record, "web_id"),
         source_key=text_in(record, "source_key"),
         statement=said if isinstance(said := record.get("statement"), Mapping) and said else None,
         record=record,

@@ -14,10 +14,13 @@ from kinetic_mailchimp.audit.state.member_state import (
     MemberState,
     OpenWrite,
     members_namespace,
+    read_member,
     read_members,
 )
+from kinetic_mailchimp.kit.parsing.email_address import email_key
 from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
 from kinetic_mailchimp.mailchimp import subscriber_hash
+from msgspec import structs
 
 from target_epicor_contacts.contract.contact_update import (
     ContactUpdate,
@@ -36,6 +39,7 @@ MemberKey = tuple[str, str]
 """Id of the audience, and address as `email_key` makes it."""
 
 
+_OF_PERSON = frozenset({Status.UNSUBSCRIBED, Status.COMPLAINT})
 KnownMembers = Mapping[MemberKey, KnownMember]
 OpenWrites = Mapping[MemberKey, Mapping[str, OpenWrite]]
 Entries = dict[str, dict[str, dict[str, Any] | None]]
@@ -61,12 +65,45 @@ def read_known_members(trail: AuditTrail, updates: Collection[ContactUpdate]) ->
         for key, name in hashes.items():
             if name in states or name in agreed:
                 known[list_id, key] = KnownMember(states.get(name, UNKNOWN), agreed.get(name, {}))
+    known |= _known_by_number(trail, updates, known)
     for update in updates:
         before = known.get((update.list_id or "", update.key))
         if before and update.list_id and update.new_key:
             here = known.get((update.list_id, update.new_key), KnownMember())
             known[update.list_id, update.new_key] = replace(here, inherited=before.baseline)
     return known
+
+
+def _known_by_number(
+    trail: AuditTrail, updates: Collection[ContactUpdate], known: KnownMembers
+) -> dict[MemberKey, KnownMember]:
+    """The members of opt-outs under addresses that are unknown, by the number that outlives a change.
+
+    No event has told of such an address, or it would be known.
+    """
+    untold = [
+        (update.list_id, update.web_id, update.key)
+        for update in updates
+        if update.list_id and update.web_id and update.status in _OF_PERSON
+        if (update.list_id, update.key) not in known
+    ]
+    found: dict[MemberKey, KnownMember] = {}
+    for list_id in {list_id for list_id, _, _ in untold}:
+        numbers = {number for audience, number, _ in untold if audience == list_id}
+        members = trail.ledger(members_namespace(list_id)).find("web", numbers, read_member)
+        of_number = {state.web_id: state for state in members.values() if state.rows_of(state.contact_id)}
+        found |= {
+            (list_id, key): KnownMember(_with_own_rows(of_number[number]))
+            for audience, number, key in untold
+            if audience == list_id and number in of_number
+        }
+    return found
+
+
+def _with_own_rows(state: MemberState) -> MemberState:
+    """A member without rows of a contact that had the address before."""
+    rows = {name: state.rows[name] for name in state.rows_of(state.contact_id)}
+    return structs.replace(state, rows=rows)
 
 
 def complete(
@@ -135,6 +172,9 @@ def writing(known: KnownMembers, writes: OpenWrites) -> tuple[dict[MemberKey, Kn
 
 def _completed(update: ContactUpdate, member: KnownMember, merge_fields: Mapping[str, str]) -> ContactUpdate:
     state, baseline = member.state, member.baseline
+    if state.address and email_key(state.address) != update.key:
+        # Found by a number, which anybody can make up where nothing is signed: it is an opt-out alone.
+        return replace(update, columns={}, merges={}, echo=_echo(update, state))
     declared = {column: tag for column, tag in merge_fields.items() if column in update.columns}
     sent = {column: _part(baseline, merge_field) for column, merge_field in declared.items()}
     now = member.at_present(update)

@@ -39,6 +39,7 @@ def state_of_member(member: Mapping[str, Any]) -> MemberState:
         address=str(member["email_address"]),
         status=member.get("status", ""),
         contact_id=str(member.get("contact_id") or ""),
+        web_id=str(member.get("web_id") or ""),
         sent=sent,
         changed_at=str(member.get("last_changed") or ""),
         complained=member.get("status") == "unsubscribed" and ("spam" in reason or "abuse" in reason),
@@ -117,6 +118,7 @@ def seen_member(
         state,
         status=now.status,
         contact_id=now.contact_id,
+        web_id=now.web_id,
         own_id=now.own_id,
         sent=sent,
         rows=rows,
@@ -125,7 +127,7 @@ def seen_member(
         changed_at=now.changed_at,
         returned_at=_returned_at(state, now, str(member.get("timestamp_opt") or "")),
         complained=now.complained,
-        carried_opt_out=_carried(state, now, member),
+        carried_opt_out=carried_on(state, now, member),
         refused_for="",
     )
 
@@ -157,10 +159,15 @@ def _returned_at(state: MemberState, now: MemberState, opted_in_at: str) -> str:
     return opted_in_at if is_news and now.status in CONSENTING_STATUSES else state.returned_at
 
 
-def _carried(state: MemberState, now: MemberState, member: Mapping[str, Any]) -> CarriedOptOut | None:
+def carried_on(state: MemberState, now: MemberState, member: Mapping[str, Any]) -> CarriedOptOut | None:
     """The opt-out of ours, also one whose answer was not stored: until the person's own.
 
     A form that is not confirmed (`pending`) is nobody's word.
+
+    Args:
+        state: The contact before, under any address.
+        now: The contact as it is shown.
+        member: The same, as `GET /lists/{list_id}/members` has it.
     """
     carried = state.carried_opt_out
     if now.status == "subscribed":

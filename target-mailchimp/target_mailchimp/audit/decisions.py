@@ -19,7 +19,7 @@ from target_mailchimp.contract.waiting_rows import rows_to_json
 from target_mailchimp.planning.membership import Membership
 from target_mailchimp.planning.purchases import due_at_once
 from target_mailchimp.rules.consent import LEFT_ROW_OPTED_OUT
-from target_mailchimp.rules.plan import LEFT_BEHIND, RESTORED, NoWrite
+from target_mailchimp.rules.plan import LEFT_BEHIND, RESTORED, Former, NoWrite
 from target_mailchimp.writing.write_result import WriteResult
 
 _LEFT_OUT = {
@@ -189,7 +189,7 @@ def ledger_changes(membership: Membership, results: Iterable[WriteResult | NoWri
             # Tried once: what fails is tried again after another edit.
             changes[membership.edited_namespace][result.record.member] = None
         if result.reason in {LEFT_BEHIND, LEFT_ROW_OPTED_OUT} and (after := result.after) is not None:
-            _note_left(changes, membership, result.record.member, after)
+            _note_left(changes, membership, result.record, Former(result.record.member, after))
         else:
             _note_member(changes, membership, result)
         if isinstance(result, WriteResult) and result.action is Action.MOVED:
@@ -222,7 +222,7 @@ def _note_member(changes: LedgerChanges, membership: Membership, result: WriteRe
         members[record.member] = after
         changes[membership.sources_namespace].update(sources)
         for other in result.detached:
-            _note_left(changes, membership, other.member, other.state)
+            _note_left(changes, membership, record, other)
         # What was bought under a row is told to its member, as soon as there is one.
         before = result.write.state if isinstance(result, WriteResult) and not result.write.former else None
         known = before.rows.keys() if before else frozenset()
@@ -251,16 +251,21 @@ def _note_followed(changes: LedgerChanges, membership: Membership, here: MemberS
     )
 
 
-def _note_left(changes: LedgerChanges, membership: Membership, member: str, state: MemberState) -> None:
+def _note_left(changes: LedgerChanges, membership: Membership, record: MemberRecord, left: Former) -> None:
     """Note a member that rows left; those that have no row are found by the row that left them."""
+    member, state = left.member, left.state
     if any(row.opted_out for row in state.rows.values()) and state.left_by:
         # The opt-out of such a row has reached the member: what comes after it is the person's own.
         state = replace(state, rows={}, left_by=frozenset())
     changes[membership.members_namespace][member] = state
-    known = membership.left_behind(state.left_by) if state.left_by else {}
-    for source in state.left_by:
-        everyone = sorted({member, *known.get(source, ())})
-        changes[membership.left_namespace][source] = {"members": everyone}
+    ids = {row.source: row.row_id for row in record.rows}
+    rows = {source: ids.get(source, 0) for source in state.left_by}
+    known = membership.left_behind(rows)
+    for source, row_id in rows.items():
+        everyone = known.get(source, [])
+        if member not in everyone:
+            entry = {"members": sorted([member, *everyone]), "row": row_id}
+            changes[membership.left_namespace][source] = entry
 
 
 def _decision(record: MemberRecord, action: Action, reason: str, detail: str, **more: Any) -> Decision:  # noqa: ANN401 (attributes of the decision)

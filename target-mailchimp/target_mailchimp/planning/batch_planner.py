@@ -163,7 +163,8 @@ class Planner:
     ) -> list[Write]:
         """The opt-outs of members that a row left behind: no other row has them."""
         sources = {row.source: record for record in records for row in record.rows if row.wished_out}
-        left_by = self._membership.left_behind(sources) if sources else {}
+        rows = {row.source: row.row_id for record in sources.values() for row in record.rows}
+        left_by = self._membership.left_behind({source: rows[source] for source in sources})
         members = self._membership.states({member for found in left_by.values() for member in found})
         writes = {}
         for source, left in left_by.items():

@@ -11,7 +11,7 @@ from typing import Any
 
 from kinetic_mailchimp.audit import LedgerChanges
 from kinetic_mailchimp.audit.state.agreed import agreed_namespace, read_agreed, with_agreed
-from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState, read_flags
+from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState, is_same_row, read_flags
 from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE, Handover, HandoverAction
 from kinetic_mailchimp.audit.state.ledger import Ledger
 from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace, read_members
@@ -134,9 +134,11 @@ class Membership:
         """The subscriber hash that each source row had last."""
         return {key: str(value["member"]) for key, value in self._sources.get_many(sources).items()}
 
-    def left_behind(self, sources: Iterable[str]) -> dict[str, list[str]]:
-        """The subscriber hashes of members that source rows left behind."""
-        return {source: list(value["members"]) for source, value in self._left.get_many(sources).items()}
+    def left_behind(self, rows: Mapping[str, int]) -> dict[str, list[str]]:
+        """The subscriber hashes of members that source rows left behind; those come with their `row_id`."""
+        found = self._left.get_many(rows).items()
+        same = {source: value for source, value in found if is_same_row(value.get("row", 0), rows[source])}
+        return {source: list(value["members"]) for source, value in same.items()}
 
     def all_left_behind(self) -> Iterator[dict[str, MemberState]]:
         """The members that rows left behind and no row has since, in pages, each by the row that left it."""

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-import msgspec
 from kinetic_mailchimp.audit import Action
 from kinetic_mailchimp.audit.state.handover import Handover, HandoverAction, move_key
 from kinetic_mailchimp.audit.state.ledger import Ledger
-from kinetic_mailchimp.audit.state.member_state import MemberState, read_members
+from kinetic_mailchimp.audit.state.member_state import MemberState, read_member, read_members
 from kinetic_mailchimp.mailchimp import subscriber_hash
 from msgspec.structs import replace
 
-from target_mailchimp.audience.api_member import is_news_of_consent
+from target_mailchimp.audience.api_member import carried_on, is_news_of_consent
 from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.rules.plan import Former, NoWrite
 
@@ -26,7 +25,6 @@ MOVED_DETAIL: Final = (
     "The person has another address in Mailchimp; a row gets it with the next run of reverse."
 )
 GivenUp = Callable[[Iterable[str]], Mapping[str, str]]
-_read_member: Final = msgspec.json.Decoder(MemberState).decode
 
 
 class MovedContacts:
@@ -58,7 +56,7 @@ class MovedContacts:
             seen: All of them after it.
 
         Returns:
-            The members at the other addresses, and what the other direction is to do about their rows.
+            What changes of the members at both addresses, and what the other direction is to do about rows.
         """
         contacts = {key: state.contact_id for key, state in seen.items()}
         for key, state in states.items():
@@ -69,20 +67,32 @@ class MovedContacts:
         }
         left_by = {contact: key for contact, key in self._displaced.items() if contact in new}
         known = read_members(self._members, left_by.values())
-        for key, state in self._members.find("contact", new, _read_member).items():
-            if state.rows_of(state.contact_id):
+        changed: dict[str, MemberState] = {}
+        for key, state in self._known_before(new, seen).items():
+            if state.contact_id in new and state.rows_of(state.contact_id):
                 left_by[state.contact_id], known[key] = key, state
+                now = new[state.contact_id]
+                if carried := carried_on(state, seen[now], shown[now]):
+                    # A rep's opt-out is one under the new address, too.
+                    changed[now] = replace(seen[now], carried_opt_out=carried)
         known |= {key: seen[key] for key in left_by.values() if key in seen}
         told = self._given_up(known[key].address for key in left_by.values() if key in known)
-        left: dict[str, MemberState] = {}
         handovers: dict[str, Handover] = {}
         for contact, key in left_by.items():
             now = new[contact]
             if key not in known or told.get(key) == now or not known[key].rows_of(contact):
                 continue
-            left[key] = with_move(left.get(key, known[key]), contact, str(shown[now]["email_address"]))
-            handovers |= moves(left[key], contact, self._list_id, seen[now])
-        return left, handovers
+            changed[key] = with_move(changed.get(key, known[key]), contact, str(shown[now]["email_address"]))
+            handovers |= moves(changed[key], contact, self._list_id, seen[now])
+        return changed, handovers
+
+    def _known_before(
+        self, new: Mapping[str, str], seen: Mapping[str, MemberState]
+    ) -> dict[str, MemberState]:
+        """The members that the ledger has of contacts: by their numbers, or ids where it has no number."""
+        numbers = {number for key in new.values() if (number := seen[key].web_id)}
+        found = self._members.find("web", numbers, read_member)
+        return found | self._members.find("contact", new, read_member)
 
 
 def _may_have_moved(before: MemberState | None, now: MemberState) -> bool:

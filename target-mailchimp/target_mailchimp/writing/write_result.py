@@ -39,6 +39,7 @@ _KEPT_OF_ANSWER = (
     "id",
     "email_address",
     "contact_id",
+    "web_id",
     "status",
     "last_changed",
     "unsubscribe_reason",
@@ -112,8 +113,11 @@ class WriteResult(msgspec.Struct, frozen=True):
         if rows is not None and status == "unsubscribed" and is_by_program(self.member):
             after = replace(after, carried_opt_out=carried_opt_out(rows, at))
         contact_id = str(self.member.get("contact_id") or after.contact_id)
+        web_id = str(self.member.get("web_id") or after.web_id)
         known = own_id(self.member) if "email_address" in self.member else after.own_id
-        return replace(after, status=status, contact_id=contact_id, own_id=known, changed_at=at)
+        return replace(
+            after, status=status, contact_id=contact_id, web_id=web_id, own_id=known, changed_at=at
+        )
 
     @property
     def followed(self) -> MemberState | None:

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
 from kinetic_mailchimp.audit.storage.database import Database
 from kinetic_mailchimp.audit.storage.json_text import storable, to_json
-from kinetic_mailchimp.audit.storage.schema import ledger_entries
+from kinetic_mailchimp.audit.storage.schema import disable_index, ledger_entries
+from kinetic_mailchimp.audit.storage.text_under import is_indexed, text_under
 from kinetic_mailchimp.kit.database.batches import in_batches
 from kinetic_mailchimp.kit.database.bulk_insert import insert_rows
 
@@ -66,20 +67,27 @@ class Ledger:
         return found
 
     def find(self, name: str, texts: Iterable[str], read: Callable[[str], T]) -> dict[str, T]:
-        """The values in which a text stands under a name, by key; it looks at the whole namespace.
+        """The values in which a text stands under a name, by key, as far as the index of that name has them.
 
         Args:
-            name: Of an attribute.
+            name: One of `FOUND_BY`; one that has an earlier one too is found by that alone.
             texts: The texts to look for.
             read: Makes a value of its JSON text.
         """
-        wanted = sorted(texts)
+        wanted = sorted(set(texts))
+        found: dict[str, T] = {}
         if not wanted:
-            return {}
+            return found
+        columns = ledger_entries.c
+        # The key's index serves too, and would read the whole namespace.
+        query = sa.select(columns.key, columns.value).where(
+            disable_index(columns.namespace) == self._namespace, is_indexed(columns.value, name)
+        )
         with self._database.reading() as connection:
-            statement, form = _WITH_TEXT[connection.dialect.name]
-            rows = connection.exec_driver_sql(statement, (self._namespace, name, form(wanted))).all()
-        return {key: read(value) for key, value in rows}
+            for some in in_batches(wanted, _KEYS_PER_QUERY):
+                rows = connection.execute(query.where(text_under(columns.value, name).in_(some)))
+                found.update((key, read(value)) for key, value in rows if _read(value).get(name) in some)
+        return found
 
     def count(self) -> int:
         """Number of known keys."""
@@ -134,21 +142,6 @@ _OF_NAMESPACES: Final[Mapping[str, tuple[str, Callable[[Sequence[str]], Any]]]] 
     ),
     "postgresql": (
         "SELECT namespace, value FROM ledger_entries WHERE namespace = ANY(%s) ORDER BY namespace",
-        list,
-    ),
-}
-
-
-_WITH_TEXT: Final[Mapping[str, tuple[str, Callable[[Sequence[str]], Any]]]] = {
-    "sqlite": (
-        (
-            "SELECT key, value FROM ledger_entries WHERE namespace = ?"
-            " AND json_extract(value, '$.' || ?) IN (SELECT value FROM json_each(?))"
-        ),
-        to_json,
-    ),
-    "postgresql": (
-        "SELECT key, value FROM ledger_entries WHERE namespace = %s AND value::json ->> %s::text = ANY(%s)",
         list,
     ),
 }

@@ -106,6 +106,7 @@ def carried_opt_out(rows: Iterable[str], at: str) -> CarriedOptOut:
 
 _SHORT: Final = {
     "contact_id": "contact",
+    "web_id": "web",
     "field_owner": "by",
     "own_id": "id",
     "changed_at": "changed",
@@ -122,6 +123,7 @@ class MemberState(LedgerValue, frozen=True, rename=_SHORT):
 
     Attributes:
         contact_id: Mailchimp's id of the contact, which survives a change of the address.
+        web_id: Its number, which does too: webhooks name that one.
         own_id: Mailchimp's id of the member, where it is another one than the hash of the address.
         sent: The last value that Mailchimp accepted or showed, by flat name (`merge_fields.FNAME`, `vip`).
         rows: The source rows with this address, by source.
@@ -160,6 +162,7 @@ class MemberState(LedgerValue, frozen=True, rename=_SHORT):
     left_by: frozenset[str] = frozenset()
     merged_version: int = 0
     purchase_tags: tuple[str, ...] = ()
+    web_id: str = ""
 
     @property
     def moved_to(self) -> str:
@@ -284,7 +287,7 @@ def members_namespace(list_id: str) -> str:
     return f"target-mailchimp/{list_id}/members"
 
 
-_read_member: Final = msgspec.json.Decoder(MemberState).decode
+read_member: Final = msgspec.json.Decoder(MemberState).decode
 
 
 def read_members(ledger: Ledger, members: Iterable[str]) -> dict[str, MemberState]:
@@ -294,4 +297,4 @@ def read_members(ledger: Ledger, members: Iterable[str]) -> dict[str, MemberStat
         ledger: The namespace `members_namespace(list_id)` of the trail.
         members: Their subscriber hashes.
     """
-    return ledger.get_many(members, _read_member)
+    return ledger.get_many(members, read_member)

@@ -12,6 +12,8 @@ from typing import Any, Final, overload
 
 import sqlalchemy as sa
 
+from kinetic_mailchimp.audit.storage.text_under import FOUND_BY, is_indexed, text_under
+
 metadata = sa.MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -124,6 +126,9 @@ def add_partial_indexes() -> None:
     for column in (decisions.c.former_person, decisions.c.consent):
         given = column.is_not(None)
         sa.Index(None, column, decisions.c.recorded_at, sqlite_where=given, postgresql_where=given)
+    for name in FOUND_BY:
+        text, given = text_under(ledger_entries.c.value, name), is_indexed(ledger_entries.c.value, name)
+        sa.Index(f"ix_ledger_entries_{name}", text, sqlite_where=given, postgresql_where=given)
 
 
 def same_person(
