@@ -31,6 +31,9 @@ from target_epicor_contacts.rules.three_way_merge import merge_field
         ("pat@example.com/sam@example.org", ("pat@example.com", "sam@example.org")),
         ("<pat@example.com><sam@example.org>", ("pat@example.com", "sam@example.org")),
         ('"pat@example.com"sam@example.org', ("pat@example.com", "sam@example.org")),
+        ("pat@example.com;" * 30 + "sam@example.org", ("pat@example.com", "sam@example.org")),
+        (f"{'Pat ' * 100}<pat@example.com>", ("pat@example.com",)),
+        (f"{'x' * 400}@example.com", ()),
     ],
 )
 def test_addresses_in_a_field(text: str | None, addresses: tuple[str, ...]) -> None:

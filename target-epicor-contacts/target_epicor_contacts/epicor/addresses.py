@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from kinetic_mailchimp.kit.parsing.email_address import InvalidEmailError, email_key, find_address, words_in
+from kinetic_mailchimp.kit.parsing.email_address import (
+    LONGEST_FIELD,
+    InvalidEmailError,
+    email_key,
+    find_address,
+    words_in,
+)
 
 from target_epicor_contacts.epicor.entities import PERSON
 
@@ -22,9 +28,11 @@ def addresses_in(text: object) -> tuple[str, ...]:
     try:
         return (email_key(find_address(text)),)
     except InvalidEmailError as error:
-        if error.reason != "several_addresses":
+        # Of a field that is longer than any address, nothing but its words tells how many it holds.
+        if error.reason != "several_addresses" and len(text) <= LONGEST_FIELD:
             return ()
-    return tuple(dict.fromkeys(key for word in words_in(text) for key in addresses_in(word)))
+    words = (word for word in words_in(text) if len(word) <= LONGEST_FIELD)
+    return tuple(dict.fromkeys(key for word in words for key in addresses_in(word)))
 
 
 def person_of(values: Mapping[str, Any]) -> tuple[str, int] | None:
