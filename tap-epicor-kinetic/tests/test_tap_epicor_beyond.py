@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from kinetic_mailchimp.epicor.row_values import TIMESTAMP
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.http.call import Answer
-from tap_epicor_kinetic.catalog.columns import TIMESTAMP
 from tap_epicor_kinetic.reading.bookmark import Bookmark
 from tap_epicor_kinetic.reading.cursor import Cursor
 

@@ -242,3 +242,15 @@ def test_another_cursor_by_setting_or_catalog(start_epicor: Any, runner: Any) ->
         tap.run("customers", cursors={"customers": "Name"})
     with pytest.raises(Exception, match="no stream custommers"):
         tap.run("customers", cursors={"custommers": "Name"})
+
+
+@pytest.mark.parametrize("numbers", ["quoted", "fractions"])
+def test_numbers_in_another_form_are_those_of_the_schema(
+    start_epicor: Any, runner: Any, numbers: str
+) -> None:
+    epicor = start_epicor(customers=5)
+    tap, columns = runner(epicor), ("CreditLimit", "SysRevID")
+    plain = tap.run("customers", columns=columns).records()
+    epicor.control.switches(numbers=numbers)
+    assert tap.run("customers", columns=columns).records() == plain
+    assert {type(row[name]) for row in plain for name in ("CustNum", "SysRevID")} == {int}

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kinetic_mailchimp.epicor import Rows
+from kinetic_mailchimp.epicor.row_values import normalize_values
 from kinetic_mailchimp.kit.parsing.json_reading import parse_json
 from singer_sdk.singerlib import RecordMessage
 from tap_epicor_kinetic.records.message_writer import BlockWriter
-from tap_epicor_kinetic.records.rows import RowShaper, normalize_values
+from tap_epicor_kinetic.records.rows import RowShaper
 from tap_epicor_kinetic.records.typed_rows import RowParser, can_be_typed
 
 NOW = dt.datetime(2026, 3, 1, 9, 30, tzinfo=dt.UTC)

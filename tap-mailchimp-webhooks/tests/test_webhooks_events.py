@@ -112,6 +112,22 @@ def test_times_are_utc_and_sort_as_text(now: datetime) -> None:
     assert arrival.received_at == "2026-03-01T12:00:00.000000+00:00"
 
 
+@pytest.mark.rule("R7")
+@pytest.mark.parametrize(
+    "fired_at",
+    [
+        "2026-03-01T09:30:00Z",
+        "2026-03-01 09:30:00+00:00",
+        "2026-03-01T04:30:00-05:00",
+        "2026-03-01 10:30:00.123+0100",
+    ],
+)
+def test_a_time_with_a_zone_is_that_time(form: Callable[..., bytes], now: datetime, fired_at: str) -> None:
+    arrival = from_delivery(form(fired_at=fired_at, email="a@example.com"), FORM, now)
+
+    assert arrival.occurred_at == "2026-03-01T09:30:00+00:00"
+
+
 @pytest.mark.rule("R2")
 def test_an_opt_out_with_an_unreadable_time_is_not_lost(form: Callable[..., bytes], now: datetime) -> None:
     arrival = from_delivery(form(fired_at="yesterday", email="a@example.com"), FORM, now)

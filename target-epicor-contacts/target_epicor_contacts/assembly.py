@@ -187,6 +187,7 @@ class Assembly:
             self._client,
             {entity: self._selected(entity, written_columns) for entity in self._settings.entities},
             self._executor,
+            types=self.rules.columns.types,
             address_filter=self._settings.address_filter,
             keep_seconds=self._settings.cache_seconds,
         )

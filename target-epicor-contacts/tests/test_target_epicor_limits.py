@@ -301,3 +301,16 @@ def test_a_database_that_cannot_be_asked_for_capitals_is_no_silent_miss(
     assert len(
         [name for name, row in spellings.all_rows().items() if row["NoContact"] and row["Name"] == "D"]
     ) == (0 if fails else 1)
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("numbers", ["quoted", "fractions"])
+def test_numbers_in_another_form_name_the_same_rows_and_no_others(
+    bench: Any, update: Update, numbers: str
+) -> None:
+    add_docks(bench, PEOPLE[:3])
+    bench.epicor.control.switches(numbers=numbers)
+    bench.deliver(update(PEOPLE[0], "unsubscribed"))
+    assert docks(bench) == ["EPIC06/CustCnt/1/D0/1"]
+    bench.deliver(update(PEOPLE[0], "unsubscribed", second=1))
+    assert bench.actions() == [("flagged", "unsubscribed"), ("unchanged", "already_so")]

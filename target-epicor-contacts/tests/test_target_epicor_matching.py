@@ -42,6 +42,9 @@ from target_epicor_contacts.rules.three_way_merge import merge_field
             "; ".join(f"person{n}@example.com" for n in range(20)),
             tuple(f"person{n}@example.com" for n in range(20)),
         ),
+        ("pat@example.com;" * 30 + "sam@example.org", ("pat@example.com", "sam@example.org")),
+        (f"{'Pat ' * 100}<pat@example.com>", ("pat@example.com",)),
+        (f"{'x' * 400}@example.com", ()),
     ],
 )
 def test_addresses_in_a_field(text: str | None, addresses: tuple[str, ...]) -> None:

@@ -23,6 +23,7 @@ from kinetic_mailchimp.console.receiver_probe import read_status
 from kinetic_mailchimp.epicor.auth import read_token
 from kinetic_mailchimp.epicor.classification import classify as classify_epicor
 from kinetic_mailchimp.epicor.metadata import parse_metadata
+from kinetic_mailchimp.epicor.row_values import normalize_values
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
 from kinetic_mailchimp.kit.http.call import Answer, Request
 from kinetic_mailchimp.kit.http.web_url import web_url
@@ -33,7 +34,6 @@ from kinetic_mailchimp.kit.redaction.secret_names import passwords_in_url, refer
 from kinetic_mailchimp.kit.singer.messages import MessageReader
 from kinetic_mailchimp.mailchimp.errors import classify as classify_mailchimp
 from kinetic_mailchimp.mailchimp.merge_field import MergeField, UnfitValueError, coerce
-from tap_epicor_kinetic.records.rows import normalize_values
 from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
 from tap_mailchimp_webhooks.webhooks.signature import SignatureError, verify
 from tap_mailchimp_webhooks.webhooks.urls import mask_url

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kinetic_mailchimp.epicor import EntityType, Property
+from kinetic_mailchimp.epicor.row_values import BOOLEAN, INTEGERS, NUMBERS, TEXT, TIMESTAMP
 
 _SECRET = re.compile(r"password|passwd|\bpwd\b|secret|creditcardnum|cardnumber|\bcvv", re.IGNORECASE)
 _SENSITIVE = re.compile(
@@ -14,13 +15,8 @@ _SENSITIVE = re.compile(
 )
 _SYSTEM = frozenset({"BitFlag", "RowMod"})
 
-INTEGERS = frozenset({"Edm.Byte", "Edm.SByte", "Edm.Int16", "Edm.Int32", "Edm.Int64"})
-NUMBERS = ("Edm.Decimal", "Edm.Double", "Edm.Single")
-TIMESTAMP = "Edm.DateTimeOffset"
-BOOLEAN = "Edm.Boolean"
-
 _JSON_TYPES: Mapping[str, Mapping[str, Any]] = {
-    "Edm.String": {"type": "string"},
+    TEXT: {"type": "string"},
     BOOLEAN: {"type": "boolean"},
     **{name: {"type": "integer"} for name in INTEGERS},
     **{name: {"type": "number"} for name in NUMBERS},

@@ -11,10 +11,9 @@ from typing import Any
 
 from kinetic_mailchimp.epicor import EntityType
 from kinetic_mailchimp.epicor.odata import typed_literal
+from kinetic_mailchimp.epicor.row_values import INTEGERS, TIMESTAMP
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, parse_timestamp
-
-from tap_epicor_kinetic.catalog.columns import INTEGERS, TIMESTAMP
 
 REVISION = "SysRevID"
 CANDIDATES = ("UpdatedOn", REVISION, "ChangedOn")

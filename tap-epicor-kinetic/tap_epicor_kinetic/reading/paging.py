@@ -8,9 +8,9 @@ from http import HTTPStatus
 
 from kinetic_mailchimp.epicor import Row
 from kinetic_mailchimp.epicor.odata import after, and_, typed_literal
+from kinetic_mailchimp.epicor.row_values import TIMESTAMP
 from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
 
-from tap_epicor_kinetic.catalog.columns import TIMESTAMP
 from tap_epicor_kinetic.reading.bookmark import Position
 from tap_epicor_kinetic.reading.cursor import ascends, next_shown
 from tap_epicor_kinetic.reading.scan_plan import RangeQuery

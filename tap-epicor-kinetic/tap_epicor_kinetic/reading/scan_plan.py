@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from kinetic_mailchimp.epicor import EntityType
 from kinetic_mailchimp.epicor.odata import and_, literal, or_
+from kinetic_mailchimp.epicor.row_values import INTEGERS, TIMESTAMP
 from msgspec import structs
 
-from tap_epicor_kinetic.catalog.columns import INTEGERS, TIMESTAMP
 from tap_epicor_kinetic.catalog.declarations import COMPANY
 from tap_epicor_kinetic.reading.bookmark import Bookmark, KeyRange, Position, Scan
 from tap_epicor_kinetic.reading.cursor import Cursor, Overlap, Scalar

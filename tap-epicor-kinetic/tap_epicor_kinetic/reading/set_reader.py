@@ -12,12 +12,12 @@ from kinetic_mailchimp.epicor import EpicorClient, Row
 from kinetic_mailchimp.epicor.client import LONGEST_URL
 from kinetic_mailchimp.epicor.errors import BodyTooLargeError, PageRequest, PageTimeoutError, UrlTooLongError
 from kinetic_mailchimp.epicor.odata import and_, typed_literal
+from kinetic_mailchimp.epicor.row_values import normalize_values
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.http.call import Parse, Request
 from kinetic_mailchimp.kit.parsing.json_reading import parse_json
 
 from tap_epicor_kinetic.reading.page_size import PageSize
-from tap_epicor_kinetic.records.rows import normalize_values
 
 logger = logging.getLogger(__name__)
 

@@ -2,69 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from kinetic_mailchimp.epicor import Row, Rows
-from kinetic_mailchimp.epicor.odata import with_zone
 
-from tap_epicor_kinetic.catalog.columns import BOOLEAN, INTEGERS, NUMBERS, TIMESTAMP, is_secret
+from tap_epicor_kinetic.catalog.columns import is_secret
 from tap_epicor_kinetic.catalog.declarations import COMPANY
 from tap_epicor_kinetic.records.activity import ACTIVE, INACTIVE
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError("not a number of JSON")
-    return number
-
-
-def _number(kind: Callable[[str], Any], text: str) -> Any:  # noqa: ANN401 (a value of a row)
-    """The number in a text, null for a blank one; anything else is left to the schema."""
-    try:
-        return kind(text)
-    except ValueError:
-        return text if text.strip() else None
-
-
-def _boolean(given: str | int) -> Any:  # noqa: ANN401 (a value of a row)
-    """The truth in a text or a number; anything else is left to the schema."""
-    return {"true": True, "1": True, "false": False, "0": False, "": None}.get(
-        str(given).strip().lower(), given
-    )
-
-
-_CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(INTEGERS, partial(_number, int)),
-    **dict.fromkeys(NUMBERS, partial(_number, _finite)),
-    TIMESTAMP: with_zone,
-    BOOLEAN: _boolean,
-}
-_FOREIGN: Mapping[str, frozenset[type]] = {BOOLEAN: frozenset({str, int})}
-"""Types that stand in place of the column's own, where these are more than text."""
-_TEXT = frozenset({str})
-
-
-def normalize_values(rows: Sequence[Row], types: Mapping[str, str]) -> None:
-    """Turn values into what the schema says: numbers and truths in quotes, timestamps without a zone.
-
-    Args:
-        rows: Of a page; changed in place.
-        types: Column to Edm type.
-    """
-    if isinstance(rows, Rows):  # their parser has done it
-        return
-    for name in _names(rows):
-        edm_type = types.get(name, "")
-        convert, foreign = _CONVERSIONS.get(edm_type), _FOREIGN.get(edm_type, _TEXT)
-        if convert and any(type(row.get(name)) in foreign for row in rows):
-            for row in rows:
-                value = row.get(name)
-                row[name] = convert(value) if type(value) in foreign else value
 
 
 @dataclass(frozen=True)

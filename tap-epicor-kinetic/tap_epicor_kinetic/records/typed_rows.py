@@ -11,9 +11,8 @@ from typing import Any
 import msgspec
 from kinetic_mailchimp.epicor import Rows
 from kinetic_mailchimp.epicor.odata import with_zone
+from kinetic_mailchimp.epicor.row_values import INTEGERS, NUMBERS, TIMESTAMP
 from kinetic_mailchimp.kit.parsing.json_reading import parse_json
-
-from tap_epicor_kinetic.catalog.columns import INTEGERS, NUMBERS, TIMESTAMP
 
 _TYPES: Mapping[str, Any] = {
     **dict.fromkeys(INTEGERS, int | None),

@@ -32,7 +32,7 @@ LONGEST_ADDRESS = 1_000
 """Characters of an address. RFC 5321 allows 254; what is much longer names nobody, and costs time to read."""
 
 _NUMBERED = re.compile(rb"(?:\[|%5B)(?:web_)?id(?:\]|%5D)=[^&\s]", re.IGNORECASE)
-_FIRED_AT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
+_FIRED_AT = re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}(:?\d{2})?)?", re.ASCII)
 
 
 def from_delivery(
@@ -104,7 +104,7 @@ def _quarantined(body: bytes, received_at: datetime, note: str, event_type: str 
 
 
 def _parse_fired_at(value: object) -> datetime | None:
-    """Read `fired_at`, which has no time zone: the vendor's own samples show that it is in UTC."""
+    """Read `fired_at`: without a time zone, as the vendor's own samples have it, it is in UTC."""
     if not isinstance(value, str) or not _FIRED_AT.fullmatch(value.strip()):
         return None
     try:

@@ -245,7 +245,7 @@ class JournalWriter:
 
         unknown = sorted(number for number in numbers if (company, number) not in self._reps)
         for row in self._portions.collect(unknown, reps):
-            self._reps[company, row["CustNum"]] = str(row.get("SalesRepCode") or "")
+            self._reps[company, int(row["CustNum"])] = str(row.get("SalesRepCode") or "")
 
     def _write(self, journal: Journal, company: str, entry: Entry) -> None:
         for _ in range(ATTEMPTS):

@@ -32,6 +32,7 @@ class RowFinder:
 
     Args:
         selected: The columns to read, by kind of row; the kinds are those that are matched.
+        types: Name of an entity to its columns and their OData types.
         address_filter: The way to ask the server for an address.
         keep_seconds: Seconds for which an answer may be used again.
         cached_addresses: Number of answers that are kept.
@@ -44,6 +45,7 @@ class RowFinder:
         selected: Mapping[Entity, Sequence[str]],
         executor: Executor,
         *,
+        types: Mapping[str, Mapping[str, str]] | None = None,
         address_filter: AddressFilter = AddressFilter.CONTAINS,
         keep_seconds: float = 60.0,
         cached_addresses: int = CACHED_ADDRESSES,
@@ -51,7 +53,7 @@ class RowFinder:
     ) -> None:
         self._companies = client.settings.companies
         self._entities = tuple(selected)
-        self.reader = RowReader(client, selected, executor, clock)
+        self.reader = RowReader(client, selected, executor, types or {}, clock)
         self.addresses = AddressQuery(client, selected, address_filter, executor, clock)
         self._keep_seconds = keep_seconds
         self._cached_addresses = cached_addresses

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from kinetic_mailchimp.epicor import EpicorClient, Row
 from kinetic_mailchimp.epicor.errors import ProbeRequest, QueryRefusedError, UrlTooLongError
 from kinetic_mailchimp.epicor.odata import after, and_, or_
+from kinetic_mailchimp.epicor.row_values import normalize_values
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.http.call import Request
 
@@ -67,6 +68,7 @@ class RowReader:
 
     Args:
         selected: The columns to read, by kind of row.
+        types: Name of an entity to its columns and their OData types.
         clock: Monotonic seconds.
     """
 
@@ -75,10 +77,12 @@ class RowReader:
         client: EpicorClient,
         selected: Mapping[Entity, Sequence[str]],
         executor: Executor,
+        types: Mapping[str, Mapping[str, str]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._selected = selected
+        self._types = types
         self._executor = executor
         self._portions = Portions()
         self._widths = PageWidths(clock)
@@ -150,6 +154,7 @@ class RowReader:
         ask = partial(self._client.read, company, entity.path, orderby=order, select=select)
         while True:
             page = ask(filter=and_(wanted, beyond), top=PAGE, kind=ProbeRequest if self.is_hasty else Request)
+            normalize_values(page, self._types.get(entity.name, {}))
             _require_keys(page, entity, company)
             rows += [EpicorRow(entity, values) for values in page]
             if not page or len(rows) >= most or self._is_last(company, entity, len(page), ask):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import email.utils
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from typing_extensions import override
 
 from kinetic_mailchimp.kit.errors import ConnectorError, TransientError
 from kinetic_mailchimp.kit.parsing.json_reading import parse_json
+from kinetic_mailchimp.kit.parsing.timestamps import utc_now
 from kinetic_mailchimp.kit.redaction.plain_text import LONGEST_ID, message
 
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -120,25 +120,27 @@ class Answer:
     @property
     def date(self) -> datetime | None:
         """The time of the server's clock, in UTC; None where the answer does not tell it."""
-        try:
-            date = email.utils.parsedate_to_datetime(self.headers.get("Date", ""))
-            return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
-        except (ValueError, OverflowError):
-            return None
+        return _http_date(self.headers.get("Date", ""))
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that the server asks to wait: from a number or a date."""
+        """Seconds that the server asks to wait: a number, or a date, which is one of the server's clock."""
         value = self.headers.get("Retry-After", "").strip()
         if not value:
             return None
         if value.isascii() and value.isdigit():
             return float(value)
-        try:
-            until = email.utils.parsedate_to_datetime(value).timestamp()
-        except (ValueError, TypeError, OverflowError):
-            return None
-        return max(0.0, until - time.time())
+        until = _http_date(value)
+        return max(0.0, (until - (self.date or utc_now())).total_seconds()) if until else None
+
+
+def _http_date(text: str) -> datetime | None:
+    """A date in one of the forms of HTTP, in UTC; None where the text is none."""
+    try:
+        date = email.utils.parsedate_to_datetime(text)
+        return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)

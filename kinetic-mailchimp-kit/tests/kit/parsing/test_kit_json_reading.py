@@ -106,6 +106,14 @@ def test_a_message_that_lacks_a_key_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
+    ("until", "seconds"), [("Sun, 01 Mar 2026 12:00:20 GMT", 20.0), ("Sun, 01 Mar 2026 11:59:00 GMT", 0.0)]
+)
+def test_a_date_to_wait_for_is_one_of_the_servers_clock(until: str, seconds: float) -> None:
+    headers = {"Retry-After": until, "Date": "Sun, 01 Mar 2026 12:00:00 GMT"}
+    assert Answer(429, headers, b"").retry_after == seconds
+
+
+@pytest.mark.parametrize(
     "value", ["²", "\u0661", "Fri, 99 Foo 0001", "Mon, 01 Jan 0001 00:00:00", "9" * 5000]
 )
 def test_an_odd_retry_after_is_none_or_a_number(value: str) -> None:

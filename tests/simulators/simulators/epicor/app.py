@@ -209,10 +209,22 @@ def _response(world: Kinetic, given: Answer) -> Response:
         return Response(given.text, given.status, media_type=given.media_type)
     if given.document is None:
         return Response(status_code=given.status)
-    response = _json(given.document, given.status, switches.broken_text)
+    document = _with_numbers(given.document, switches.numbers)
+    response = _json(document, given.status, switches.broken_text)
     if switches.odata_version:
         response.headers["OData-Version"] = switches.odata_version
     return response
+
+
+def _with_numbers(node: Any, form: str) -> Any:
+    """The document with all its numbers in another form."""
+    if isinstance(node, Mapping):
+        return {name: _with_numbers(inner, form) for name, inner in node.items()}
+    if isinstance(node, list):
+        return [_with_numbers(inner, form) for inner in node]
+    if form == "plain" or isinstance(node, bool) or not isinstance(node, int | float):
+        return node
+    return str(node) if form == "quoted" else float(node)
 
 
 def _json(document: Any, status: int = 200, broken: Mapping[str, str] | None = None) -> Response:

@@ -51,6 +51,8 @@ class Switches:
     """Whether `eq` and `ne` take no account of blanks at the end, as SQL Server does."""
     refused_functions: tuple[str, ...] = ()
     """Functions of `$filter` whose use ends in the generic 500."""
+    numbers: Literal["plain", "quoted", "fractions"] = "plain"
+    """Form of numbers in rows: JSON's own, in quotes, or whole ones with a fraction (`3.0`)."""
     broken_text: dict[str, str] = field(default_factory=dict)
     """Text in answers → JSON text in its place, such as `Yankee` → `Yan\\ud83dkee`: half a surrogate pair."""
     metadata_forbidden: bool = False
