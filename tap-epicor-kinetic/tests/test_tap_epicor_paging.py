@@ -287,13 +287,14 @@ def test_rows_read_in_parts_are_the_rows(real_reader: Any) -> None:
     reader = real_reader()
     whole = reader.fetch("", ("CustNum",))
     before = reader.client.transport.calls["GET"]
-    reader.longest_url = 400
+    reader.client.longest_url = 400
     assert reader.fetch("", ("CustNum",)) == whole
     assert reader.client.transport.calls["GET"] - before > 2
 
 
 def test_rows_without_a_key_cannot_be_read_in_parts(real_reader: Any) -> None:
-    reader = real_reader(key=(), longest_url=400)
+    reader = real_reader(key=())
+    reader.client.longest_url = 400
     with pytest.raises(ConfigurationError, match="`keys`"):
         reader.fetch("", ("CustNum",))
     reader.columns = ("CustNum", "Name")
@@ -302,7 +303,8 @@ def test_rows_without_a_key_cannot_be_read_in_parts(real_reader: Any) -> None:
 
 def test_a_row_that_leaves_the_page_between_two_parts_is_looked_for(real_reader: Any) -> None:
     """The second part is answered as if the first row had moved, and another one were deleted."""
-    reader = real_reader(longest_url=400)
+    reader = real_reader()
+    reader.client.longest_url = 400
     whole = real_reader().fetch("", ("CustNum",))
     read = reader._read
     pages = 0

@@ -22,13 +22,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from fastapi import FastAPI
 from kinetic_mailchimp.kit.redaction.masker import MASKER
+from kinetic_mailchimp.kit.secrets.encryption import FieldEncryption
 from kinetic_mailchimp.kit.server.bounded_server import BoundedServer, bounded_protocol
 from kinetic_mailchimp.kit.server.connections import Limits
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
 from simulators.mailchimp.testing import RunningMailchimp, StartMailchimp
 from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
 from tap_mailchimp_webhooks.events.event import Arrival
-from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.receiver.app import create_app, limits_of
 from tap_mailchimp_webhooks.receiver.settings import ReceiverSettings

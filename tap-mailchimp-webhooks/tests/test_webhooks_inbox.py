@@ -13,13 +13,12 @@ from typing import cast
 import pytest
 from click.testing import CliRunner
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError, TransientError
-from kinetic_mailchimp.kit.secrets.encryption import SecretBox
+from kinetic_mailchimp.kit.secrets.encryption import FieldEncryption, SecretBox
 from sqlalchemy import select, text
 from tap_mailchimp_webhooks.cli.main import commands
 from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, Arrival
 from tap_mailchimp_webhooks.inbox.arrivals import Arrivals
 from tap_mailchimp_webhooks.inbox.database import Database, default_url
-from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.inbox.tables import events
 

@@ -111,7 +111,7 @@ def test_half_a_listing_is_never_said_to_be_all(
         yield {"event_id": "1", "email": PEOPLE[0]}
         raise ConnectorError("Mailchimp went away.")
 
-    monkeypatch.setattr("tap_mailchimp_webhooks.tap.present_opt_outs", breaks_off)
+    monkeypatch.setattr("tap_mailchimp_webhooks.streams.opt_outs.present_opt_outs", breaks_off)
     with pytest.raises(ConnectorError):
         tap.run(OPT_OUTS)
     assert "ACTIVATE_VERSION" not in tap.capture.readouterr().out
@@ -219,7 +219,7 @@ def test_is_emitted_while_it_is_read(mailchimp: RunningMailchimp, client: Mailch
 def test_a_signal_ends_it_with_a_status_that_says_so(tap: Tap, mailchimp: RunningMailchimp) -> None:
     act_of_every_kind(mailchimp)
     stopped = tap.make(OPT_OUTS)
-    listing = stopped.opt_outs(is_tried_only=False)
+    listing = stopped.streams[OPT_OUTS].get_records(None)
     next(iter(listing))
     stopped._handle_termination(signal.SIGTERM, None)
 

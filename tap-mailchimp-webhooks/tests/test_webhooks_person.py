@@ -12,11 +12,10 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
-from kinetic_mailchimp.kit.secrets.encryption import SecretBox
+from kinetic_mailchimp.kit.secrets.encryption import FieldEncryption, SecretBox
 from tap_mailchimp_webhooks.cli.main import commands
 from tap_mailchimp_webhooks.events.delivery import FORM, from_delivery
 from tap_mailchimp_webhooks.events.event import CATCH_UP, WEBHOOK, to_arrival
-from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.person import events_of
 from tap_mailchimp_webhooks.inbox.store import Inbox
 

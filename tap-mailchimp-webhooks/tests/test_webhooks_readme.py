@@ -18,8 +18,8 @@ def table() -> str:
     for setting in declared_settings(ServeOptions):
         option = f"--{setting.name.replace('_', '-')}"
         default = "" if setting.json_default == "" else f"`{setting.json_default}`"
-        secret = " Secret." if setting.declared.secret else ""
-        description = setting.declared.description + secret
+        secret = " Secret." if setting.secret else ""
+        description = setting.description + secret
         rows.append(f"| `{option}` | `{variables_of(setting, PREFIX)[0]}` | {default} | {description} |")
     return "\n".join(rows)
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import requests
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
+from kinetic_mailchimp.kit.secrets.encryption import FieldEncryption
 from tap_mailchimp_webhooks.events.delivery import FORM
 from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, Arrival
-from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.store import Inbox
 from tap_mailchimp_webhooks.receiver.on_event import EventCommand
 from tap_mailchimp_webhooks.webhooks.path_secret import PathSecrets

@@ -496,13 +496,13 @@ def test_a_drain_that_is_stopped_ends_with_its_state_and_says_so(
 ) -> None:
     inbox.store([make_arrival() for _ in range(BATCH + 1)])
     stopped = TapMailchimpWebhooks(config=tap.config)
-    take = stopped.after_batch
+    take = stopped.source.after_batch
 
-    def stop_after_the_first_batch(*, is_empty: bool) -> None:
+    def stop_after_the_first_batch() -> None:
         stopped._handle_termination(signal.SIGTERM, None)
-        take(is_empty=is_empty)
+        take()
 
-    stopped.after_batch = stop_after_the_first_batch  # type: ignore[method-assign] # a signal at this moment
+    stopped.source.after_batch = stop_after_the_first_batch  # type: ignore[method-assign] # a signal at this moment
     with handlers_kept(), pytest.raises(SystemExit) as end:
         stopped.sync_all()
 

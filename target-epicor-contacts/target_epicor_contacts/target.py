@@ -176,8 +176,6 @@ class TargetEpicorContacts(AuditedTarget):
         finally:
             if "executor" in vars(self):
                 self.executor.shutdown()
-            if "client" in vars(self):
-                self.client.close()
 
     @override
     def check_connection(self) -> Iterator[Finding | str]:

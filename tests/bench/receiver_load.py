@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
+from kinetic_mailchimp.kit.secrets.encryption import FieldEncryption
 from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS
-from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.store import Inbox
 
 CONNECTIONS = 64

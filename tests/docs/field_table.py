@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import yaml
-from kinetic_mailchimp.doctor.mapping import columns_of_fields, map_record, mapped_fields
+from kinetic_mailchimp.doctor.mapping import apply_mapping, columns_of_fields, mapped_fields
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from plugin_definitions import ROOT
 from target_epicor_contacts.contract.contact_update import parse_update
@@ -66,10 +66,9 @@ def _check_back(project: Mapping[str, Any], merge_fields: Mapping[str, str]) -> 
             merges.setdefault(tag, {})[part] = f"probe of {field}"
         else:
             merges[tag] = f"probe of {field}"
-    record = map_record(
-        mapping_of(project, "mailchimp-to-epicor"), "contact_events", {**EVENT, "merges": merges}
-    )
-    columns = parse_update("contact_updates", record, merge_fields).columns
+    mapping = mapping_of(project, "mailchimp-to-epicor")
+    mapped = apply_mapping(mapping, "contact_events", {**EVENT, "merges": merges})
+    columns = parse_update("contact_updates", mapped.record or {}, merge_fields).columns
     expected = {column: f"probe of {field}" for column, field in merge_fields.items()}
     if columns != expected:
         raise SystemExit(f"The mapping mailchimp-to-epicor brings back {columns} instead of {expected}.")

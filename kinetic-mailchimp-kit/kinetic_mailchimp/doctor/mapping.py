@@ -116,12 +116,13 @@ def columns_of_fields(
         record = {column: _probe(column, kind, 0) for column, kind in kinds.items()}
         # A flag that keeps a row out would hide every field.
         record |= {column: True for column in kinds if column == "Active"}
-        before = flat_fields(map_record(mapping, stream, record))
+        before = flat_fields(apply_mapping(mapping, stream, record).record or {})
         for column, kind in kinds.items():
             if not is_selected(f"{stream}.{column}", selected):
                 continue
             changed = not record[column] if kind == "Edm.Boolean" else _probe(column, kind, 1)
-            after = flat_fields(map_record(mapping, stream, {**record, column: changed}))
+            mapped = apply_mapping(mapping, stream, {**record, column: changed})
+            after = flat_fields(mapped.record or {})
             for name in before.keys() & after.keys():
                 if before[name] != after[name]:
                     found[name].append(f"{stream}.{column}")
@@ -155,7 +156,6 @@ class MappedRecord:
 
     Attributes:
         stream: The stream that it goes on.
-        schema: Of that stream.
         record: None where the mapping leaves it out, or cannot read it.
         problem: The reason why it cannot be read; empty otherwise.
     """
@@ -165,15 +165,6 @@ class MappedRecord:
     key_properties: Sequence[str]
     record: Mapping[str, Any] | None
     problem: str = ""
-
-
-def map_record(mapping: Mapping[str, Any], stream: str, record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record as a mapping makes it; empty where it leaves the record out.
-
-    Raises:
-        ConfigurationError: The mapping cannot read it.
-    """
-    return dict(apply_mapping(mapping, stream, record).record or {})
 
 
 def apply_mapping(mapping: Mapping[str, Any], stream: str, record: Mapping[str, Any]) -> MappedRecord:

@@ -19,8 +19,6 @@ class Question:
     """A variable to ask for.
 
     Attributes:
-        variable: Its name.
-        text: The question.
         default: The answer in place of an empty one; `$NAME` for the answer to another question.
         secret: Whether it is encrypted, and not shown while it is typed.
         only_with: A variable and those of its values with which it is asked.

@@ -141,11 +141,7 @@ class Route:
 def _take_decisions(decided: list[EntryView], one: MappedRecord, *, is_alone: bool) -> dict[str, Any]:
     """The part of an outcome that its decisions tell, taken out of those that are left.
 
-    Args:
-        decided: Those that are left.
-        one: The mapped record; nothing is decided about one that the mapping leaves out.
-        is_alone: False where other records have the same key, each with one decision. A record alone has
-            one for each audience that it goes to.
+    A record alone with its key has a decision for each audience that it goes to; of several, each has one.
     """
     key = _key_of(one)
     about = [

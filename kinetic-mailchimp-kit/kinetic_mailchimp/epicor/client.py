@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
@@ -20,7 +21,7 @@ from kinetic_mailchimp.epicor.rows import Row, Rows
 from kinetic_mailchimp.epicor.settings import EpicorSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 from kinetic_mailchimp.kit.http.call import Answer, HttpCall, Parse, Reply, Request
-from kinetic_mailchimp.kit.http.retry import RetryPolicy
+from kinetic_mailchimp.kit.http.retry import RetryPolicy, pause
 from kinetic_mailchimp.kit.http.transport import Transport
 from kinetic_mailchimp.kit.parsing.json_reading import parse_json
 
@@ -74,9 +75,9 @@ class EpicorClient:
     ) -> None:
         self.settings = settings
         self._stopped = threading.Event()
-        pause = sleep or self._pause
+        wait = sleep or partial(pause, self._stopped)
         self._root = f"{settings.base_url}/api/v2/odata"
-        self._authorization = authorization(settings, retry=retry, sleep=pause, clock=clock)
+        self._authorization = authorization(settings, retry=retry, sleep=wait, clock=clock)
         self.transport = Transport(
             classify,
             authorization=self._authorization,
@@ -84,7 +85,7 @@ class EpicorClient:
             retry=retry,
             max_connections=settings.concurrency,
             ca_bundle=settings.ca_bundle,
-            sleep=pause,
+            sleep=wait,
             clock=clock,
         )
         self._metadata: dict[str, ServiceMetadata] = {}
@@ -102,12 +103,6 @@ class EpicorClient:
     def stop(self) -> None:
         """End every wait between two attempts, in all threads: the run is over."""
         self._stopped.set()
-
-    def _pause(self, seconds: float) -> None:
-        if self._stopped.wait(seconds):
-            raise TransientError(
-                "Stopped while waiting to try again.", advice="Start again: a run goes on where its state is."
-            )
 
     def metadata(self, company: str, service: str) -> ServiceMetadata:
         """The sets and types of a service (`Erp.BO.CustomerSvc`): asked for once, for every company."""

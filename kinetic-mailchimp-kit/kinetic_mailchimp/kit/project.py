@@ -69,7 +69,6 @@ class Project:
     """A Meltano project as its files are written.
 
     Attributes:
-        root: Its folder.
         document: The content of meltano.yml; empty where there is none.
         environment: The name of the Meltano environment; empty for none.
         written: The variables of `.env`.

@@ -51,11 +51,7 @@ def normalized_member(member: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def consent_facts(shown: Mapping[str, Any]) -> dict[str, str]:
-    """Mailchimp's words about how a person came or left, without those that are empty.
-
-    Args:
-        shown: A member, or the `data` of a webhook, which has the IP addresses under the same names.
-    """
+    """Mailchimp's words about how a person came or left, in a member or a webhook's `data`; no empty ones."""
     return {name: text for name in CONSENT_FACTS if (text := shown.get(name)) and isinstance(text, str)}
 
 

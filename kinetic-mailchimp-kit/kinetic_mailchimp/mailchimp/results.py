@@ -32,7 +32,6 @@ class BatchResult:
     """The result of a batch.
 
     Attributes:
-        call: How the call ended.
         items: One result for each member that was sent, by subscriber hash.
     """
 

@@ -52,6 +52,7 @@ class MailchimpSettings:
         description="Ends in its data centre (`…-us6`). Either this or `access_token`.",
         secret=True,
         parse=_text,
+        variables=["MAILCHIMP_API_KEY"],
     )
     access_token: str = setting(
         "",
@@ -59,11 +60,13 @@ class MailchimpSettings:
         description="From `mailchimp-auth authorize`; it does not expire. Either this or `api_key`.",
         secret=True,
         parse=_text,
+        variables=["MAILCHIMP_ACCESS_TOKEN"],
     )
     base_url: str = setting(
         "",
         description="The URL of the API, ending in `/3.0`. By default it follows from the data centre.",
         parse=_base_url,
+        variables=["MAILCHIMP_BASE_URL"],
     )
     metadata_url: str = setting(
         METADATA_URL,

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kinetic_mailchimp.epicor import EpicorClient, Row
-from kinetic_mailchimp.epicor.client import LONGEST_URL
 from kinetic_mailchimp.epicor.errors import BodyTooLargeError, PageRequest, PageTimeoutError, UrlTooLongError
 from kinetic_mailchimp.epicor.odata import and_, typed_literal
 from kinetic_mailchimp.epicor.row_values import normalize_values
@@ -36,7 +35,6 @@ class SetReader:
         expand: OData's `$expand`.
         page_size: Rows of a page; None leaves it to the speed of the server.
         parse: Makes rows of the body of a page that comes in one part.
-        longest_url: Characters that a URL may have.
         clock: Monotonic seconds.
     """
 
@@ -52,7 +50,6 @@ class SetReader:
     parameters: Mapping[str, str | int] = field(default_factory=dict)
     page_size: int | None = None
     parse: Parse = parse_json
-    longest_url: int = LONGEST_URL
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
@@ -153,8 +150,7 @@ class SetReader:
             top=self.size.now,
             skip=1,
         )
-        longest = min(self.longest_url, self.client.longest_url)
-        parts = split_columns(self.columns, self.key, self.needed, longest - len(url))
+        parts = split_columns(self.columns, self.key, self.needed, self.client.longest_url - len(url))
         if len(parts) > 1 and not self.key:
             raise ConfigurationError(
                 f"{self.path} has more columns than fit a URL, and no key to join parts of a row.",

@@ -137,12 +137,9 @@ class CatchUp:
         return found
 
     def _note_contacts(self, list_id: str, start: datetime, until: datetime) -> None:
-        """Note contacts that no event is about, without emitting them: a later change of address shows then.
+        """Note contacts that did not change since `start`, and that no event is about, without emitting them.
 
-        Args:
-            list_id: The audience.
-            start: What changed since then is an event.
-            until: Mailchimp's time of this catch-up.
+        A later change of their address shows then.
         """
         noted = f"{list_id}/contacts"
         last = self._watermarks.get(noted)

@@ -19,14 +19,14 @@ COMMANDS: Final = {
         "Ask Mailchimp for what no webhook reported and put it into the inbox, for a schedule of its own.",
     ),
     "copy": LazyCommand(
-        f"{_CLI}.copy", "Copy the inbox into an empty database, such as PostgreSQL; bookmarks stay valid."
+        f"{_CLI}.inbox", "Copy the inbox into an empty database, such as PostgreSQL; bookmarks stay valid."
     ),
-    "erase": LazyCommand(f"{_CLI}.person", "Remove the events about a person from the inbox."),
+    "erase": LazyCommand(f"{_CLI}.inbox", "Remove the events about a person from the inbox."),
     "events": LazyCommand(
         f"{_CLI}.watch",
         "Print the ids of the events that webhooks delivered, for `sync-audit undo --events -`.",
     ),
-    "export": LazyCommand(f"{_CLI}.person", "Print the events about a person, one JSON object a line."),
+    "export": LazyCommand(f"{_CLI}.inbox", "Print the events about a person, one JSON object a line."),
     "register": LazyCommand(
         f"{_CLI}.registration", "Make sure that each audience has the webhook, once, with all events."
     ),

@@ -12,6 +12,7 @@ from kinetic_mailchimp.kit.settings import options as kit_options
 from kinetic_mailchimp.kit.settings.declaration import read, setting
 from kinetic_mailchimp.kit.settings.from_text import names_in
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings
+from kinetic_mailchimp.mailchimp.audiences import audience_ids
 
 from tap_mailchimp_webhooks.inbox.database import default_url
 from tap_mailchimp_webhooks.inbox.settings import InboxSettings
@@ -27,30 +28,20 @@ LIST_ID = "list_id"
 
 
 @dataclass(frozen=True)
-class AccountOptions(InboxSettings, AudienceSettings):
+class AccountOptions(InboxSettings, AudienceSettings, MailchimpSettings):
     """The account and the inbox that a command works on."""
-
-    api_key: str = setting(
-        "",
-        description="Of the Mailchimp account.",
-        secret=True,
-        variables=["MAILCHIMP_API_KEY"],
-    )
-    access_token: str = setting(
-        "",
-        description="Instead of a key.",
-        secret=True,
-        variables=["MAILCHIMP_ACCESS_TOKEN"],
-    )
-    base_url: str = setting(
-        "",
-        description="The URL of the API, ending in /3.0. By default it follows from the data centre.",
-        variables=["MAILCHIMP_BASE_URL"],
-    )
 
     def client(self) -> MailchimpClient:
         """A client for the account."""
         return MailchimpClient(MailchimpSettings.from_config(asdict(self)))
+
+    def audiences(self, client: MailchimpClient) -> list[str]:
+        """The ids of the audiences to work on: all of the account where none is named.
+
+        Raises:
+            ConfigurationError: The account has none of an id.
+        """
+        return audience_ids(list(client.lists()), self.list_ids)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,8 +47,7 @@ def register(*, include_api: bool, no_probe: bool, as_json: bool, **options: Any
     url = public_url(settings.url, settings.secret.current)
     if not no_probe:
         probe(url)
-    registrar = _registrar(settings)
-    list_ids = registrar.list_ids(settings.list_ids)
+    registrar, list_ids = _registrar(settings)
     results = [registrar.register(list_id, url, include_api=include_api) for list_id in list_ids]
     _print(results, as_json=as_json)
 
@@ -68,10 +67,10 @@ def rotate_secret(*, include_api: bool, as_json: bool, **options: Any) -> None: 
         )
     url = public_url(settings.url, settings.secret.current)
     probe(url)  # a receiver that does not know the new secret yet would lose what comes
-    registrar = _registrar(settings)
+    registrar, list_ids = _registrar(settings)
     moved = [
         registrar.rotate(list_id, url, include_api=include_api)
-        for list_id in registrar.list_ids(settings.list_ids)
+        for list_id in list_ids
         if registrar.has_webhook(list_id, url)
     ]
     _print([result for results in moved for result in results], as_json=as_json)
@@ -84,15 +83,16 @@ def unregister(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (click
     """Remove the webhooks of this receiver, those of older secrets included."""
     settings = read_options(RegistrationOptions, options)
     url = public_url(settings.url, settings.secret.current)
-    registrar = _registrar(settings)
-    removed = [registrar.unregister(list_id, url) for list_id in registrar.list_ids(settings.list_ids)]
+    registrar, list_ids = _registrar(settings)
+    removed = [registrar.unregister(list_id, url) for list_id in list_ids]
     _print([result for results in removed for result in results], as_json=as_json)
 
 
-def _registrar(settings: RegistrationOptions) -> Registrar:
-    inbox = open_inbox(settings)
+def _registrar(settings: RegistrationOptions) -> tuple[Registrar, list[str]]:
+    """The registrar of an account, and the ids of the audiences to work on."""
+    client, inbox = settings.client(), open_inbox(settings)
     registry = WebhookRegistry(inbox.database, inbox.encryption, settings.secret.values)
-    return Registrar(settings.client(), registry)
+    return Registrar(client, registry), settings.audiences(client)
 
 
 def _print(results: Sequence[Registration], *, as_json: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import signal
 import ssl
 from dataclasses import dataclass
 from typing import Any
@@ -52,8 +51,6 @@ def serve(**options: Any) -> None:  # noqa: ANN401 (click's)
     if settings.tls_certificate:
         _check_tls(settings)
     inbox = open_inbox(settings)
-    # After its graceful end uvicorn raises the signal again; a stop that was asked for must be a success.
-    signal.signal(signal.SIGTERM, lambda *_: None)
     app = create_app(settings, inbox)
     # What is loaded by now stays: without this, the collector walks all of it again and again, and each
     # time deliveries wait for some 50 ms.

@@ -11,7 +11,6 @@ from typing import Any
 import click
 from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp, utc_now
 from kinetic_mailchimp.kit.settings.declaration import read
-from kinetic_mailchimp.mailchimp.audiences import audience_ids
 
 from tap_mailchimp_webhooks.catch_up.poller import CatchUp, CatchUpSettings
 from tap_mailchimp_webhooks.cli.options import (
@@ -36,9 +35,7 @@ def catch_up(*, all_changes: bool, no_backfill: bool, **options: Any) -> None:  
     """Ask Mailchimp for what no webhook reported and put it into the inbox, for a schedule of its own."""
     settings = read_options(AccountOptions, options)
     client = settings.client()
-    scope = CatchUpSettings(
-        tuple(audience_ids(list(client.lists()), settings.list_ids)), all_changes, not no_backfill
-    )
+    scope = CatchUpSettings(tuple(settings.audiences(client)), all_changes, not no_backfill)
     found = CatchUp(client, open_inbox(settings), scope).run()
     click.echo(f"{found} events were missing.")
 
@@ -52,7 +49,7 @@ def status(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (click's)
     client = settings.client()
     inbox = open_inbox(settings)
     now = utc_now()
-    list_ids = audience_ids(list(client.lists()), settings.list_ids)
+    list_ids = settings.audiences(client)
     found = list(webhook_health(client, inbox, list_ids, now))
     not_understood = quarantined(inbox, now - PERIOD)
     watched = {hook.list_id for hook in found if hook.is_ours}

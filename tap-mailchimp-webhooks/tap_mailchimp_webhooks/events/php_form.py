@@ -95,14 +95,7 @@ _usual_path = lru_cache(maxsize=1024)(_path)
 
 
 def _put(root: dict[str, Any], path: tuple[str, ...], value: str, numbered: dict[int, _Numbered]) -> None:
-    """Put a value where its path says.
-
-    Args:
-        root: All that was read.
-        path: The names from there to the value.
-        value: In clear.
-        numbered: The objects with numbers among their keys, by their ids.
-    """
+    """Put a value where its path says; `numbered` are objects with numbers among their keys, by their ids."""
     *parents, last = path
     holder: dict[str, Any] = {}  # of nothing: the root itself never becomes a list
     place, node = "", root

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,13 +11,13 @@ from typing import Any
 import msgspec
 from kinetic_mailchimp.kit.database.batches import in_batches
 from kinetic_mailchimp.kit.database.bulk_insert import insert_rows
-from kinetic_mailchimp.kit.secrets.encryption import SecretBox
+from kinetic_mailchimp.kit.parsing.email_address import email_key
+from kinetic_mailchimp.kit.secrets.encryption import FieldEncryption, SecretBox
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
 from tap_mailchimp_webhooks.events.event import Arrival, subject_of
 from tap_mailchimp_webhooks.inbox.arrivals import announce
 from tap_mailchimp_webhooks.inbox.database import Database
-from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.tables import events, identity
 
 LOOKUP_CHUNK = 500
@@ -151,9 +153,7 @@ class Inbox:
         Returns:
             By address as it was given; an address without events is missing.
         """
-        asked = {
-            digest: address for address in addresses for digest in self.encryption.address_digests(address)
-        }
+        asked = {digest: address for address in addresses for digest in self._address_digests(address)}
         found: dict[str, list[StoredEvent]] = {}
         for row in self._of_audience(list_id, events.c.email_digest, list(asked)):
             found.setdefault(asked[row.email_digest], []).append(self._stored(row))
@@ -190,8 +190,15 @@ class Inbox:
         data: dict[str, Any] = msgspec.json.decode(self.encryption.decrypt(stored))
         return data
 
+    def _address_digests(self, address: str) -> list[bytes]:
+        """Digests that find an address: first as it is stored now, then under older keys and under none."""
+        key = email_key(address).encode()
+        keys = self.encryption.box.keys if self.encryption.box else ()
+        keyed = [hmac.digest(secret.encode(), key, "sha256") for secret in keys]
+        return [*keyed, hashlib.sha256(key).digest()]
+
     def _row(self, arrival: Arrival) -> dict[str, Any]:
-        digests = self.encryption.address_digests(arrival.email) if arrival.email else [None]
+        digests = self._address_digests(arrival.email) if arrival.email else [None]
         return {
             "event_id": arrival.event_id,
             "stream": arrival.stream,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, utc_now
 from kinetic_mailchimp.kit.singer.plugin import CheckedStream
@@ -13,16 +13,17 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.helpers.types import Context, Record
 from typing_extensions import override
 
+from tap_mailchimp_webhooks.streams.source import EventSource
+
 if TYPE_CHECKING:
     from tap_mailchimp_webhooks.inbox.store import StoredEvent
-    from tap_mailchimp_webhooks.streams.campaign_reports import Campaign, Marks
     from tap_mailchimp_webhooks.streams.event_reader import EventReader
 
 
 _INBOX_ID = "inbox_id"
+"""The name in the state of the inbox that its number belongs to."""
 _QUIET_AT = "quiet_at"
 """When a follower had nothing to emit: a state that has not changed would not be written."""
-"""The name in the state of the inbox that its number belongs to."""
 
 
 def texts(**descriptions: str) -> list[th.Property[Any]]:
@@ -53,50 +54,14 @@ EVENT_PROPERTIES = (
 )
 
 
-class EventSource(Protocol):
-    """The part of the tap that its streams use."""
-
-    def reader(self, stream: str, after: int, inbox_id: str | None) -> EventReader:
-        """Read a stream of events after a bookmark."""
-
-    def follow_seconds(self) -> float | None:
-        """Seconds to stay for further events: 0 to end after those that are there, None without an end."""
-
-    def before_events(self) -> None:
-        """Get events into the inbox that no webhook reported."""
-
-    def after_events(self) -> None:
-        """Finish after the last batch."""
-
-    def after_batch(self, *, is_empty: bool) -> None:
-        """Do what is due whenever a batch was written, its state included.
-
-        While following, an empty one means that there is nothing more of this stream for now.
-        """
-
-    def confirmed(self, batch: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
-        """The events of a batch that can be emitted, those of unsigned deliveries confirmed or refuted."""
-
-    def webhooks(self) -> Iterable[dict[str, Any]]:
-        """Records of the stream `webhooks`."""
-
-    def opt_outs(self, *, is_tried_only: bool) -> Iterable[dict[str, Any]]:
-        """Records of the stream `opt_outs`; when it is only tried out, it may stay without any."""
-
-    def campaigns(self, marks: Marks, *, is_tried_only: bool) -> tuple[Sequence[Campaign], Marks]:
-        """Campaigns with results that these marks do not cover, and the marks that still count; likewise."""
-
-    def end_if_stopped(self) -> None:
-        """End the run if it was told to end."""
-
-
 class TapStream(CheckedStream):
     """A stream of this tap."""
 
     @property
     def source(self) -> EventSource:
-        """The tap."""
-        return cast("EventSource", self._tap)
+        """What the streams of a run read from."""
+        source: EventSource = cast("Any", self._tap).source
+        return source
 
     @property
     def is_tried_only(self) -> bool:
@@ -126,6 +91,9 @@ class EventStream(TapStream):
         """The events of a batch that are emitted."""
         return batch
 
+    def when_quiet(self) -> None:
+        """Do what waits until there is nothing more of this stream for now; only while it is followed."""
+
     @abstractmethod
     def details(self, event: StoredEvent) -> dict[str, Any]:
         """The properties that this stream alone has."""
@@ -152,5 +120,7 @@ class EventStream(TapStream):
             if not batch:
                 self.stream_state[_QUIET_AT] = format_timestamp(utc_now())
             self._write_state_message()
-            self.source.after_batch(is_empty=not batch)
+            self.source.after_batch()
+            if not batch:
+                self.when_quiet()
         self.source.after_events()

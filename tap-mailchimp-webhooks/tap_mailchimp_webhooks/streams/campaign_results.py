@@ -12,6 +12,7 @@ from singer_sdk.helpers.types import Context, Record
 from typing_extensions import override
 
 from tap_mailchimp_webhooks.streams.base import TapStream, texts, timestamps
+from tap_mailchimp_webhooks.streams.campaign_reports import changed_campaigns
 
 logger = logging.getLogger(__name__)
 
@@ -46,12 +47,17 @@ class CampaignResultsStream(TapStream):
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
         failures: list[ConnectorError] = []
-        known = self.stream_state.get(_MARKS) or {}
-        campaigns, marks = self.source.campaigns(known, is_tried_only=self.is_tried_only)
+        source, known = self.source, self.stream_state.get(_MARKS) or {}
+        client = source.client_for(self.name, is_tried_only=self.is_tried_only)
+        if client is None:
+            return
+        source.end.exit_if_asked()
+        settings = source.settings
+        campaigns, marks = changed_campaigns(client, settings.list_ids, settings.campaign_results_days, known)
         for campaign in campaigns:
             try:
                 for record in campaign.results():
-                    self.source.end_if_stopped()
+                    source.end.exit_if_asked()
                     if record:
                         yield record
             except NotFoundError:

@@ -18,6 +18,7 @@ from tap_mailchimp_webhooks.events.event import (
     text_of,
 )
 from tap_mailchimp_webhooks.streams.base import EVENT_PROPERTIES, EventStream, texts, timestamps
+from tap_mailchimp_webhooks.streams.campaign_events import CampaignEventsStream
 
 if TYPE_CHECKING:
     from tap_mailchimp_webhooks.inbox.store import StoredEvent
@@ -76,12 +77,22 @@ class ContactEventsStream(EventStream):
         if self.is_tried_only:
             return reader.drain()
         self.source.before_events()
-        seconds = self.source.follow_seconds()
+        seconds = self.source.follow_seconds
         return reader.drain() if seconds == 0 else reader.follow(seconds)
 
     @override
     def prepared(self, batch: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
         return batch if self.is_tried_only else self.source.confirmed(batch)
+
+    @override
+    def when_quiet(self) -> None:
+        """Sync `campaign_events` again, beside this stream."""
+        stream = self._tap.streams[CampaignEventsStream.name]
+        if not isinstance(stream, CampaignEventsStream) or not stream.selected:
+            return
+        if self.source.inbox.read(stream.name, after=stream.bookmark, limit=1):
+            stream.sync()
+            stream.finalize_state_progress_markers()
 
     @override
     def details(self, event: StoredEvent) -> dict[str, Any]:

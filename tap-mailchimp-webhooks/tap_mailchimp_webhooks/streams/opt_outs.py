@@ -49,7 +49,14 @@ class OptOutsStream(TapStream):
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
         version = self._stream_version = self._initialized_at // 1000
-        yield from self.source.opt_outs(is_tried_only=self.is_tried_only)
+        source = self.source
+        client = source.client_for(self.name, is_tried_only=self.is_tried_only)
+        if client is not None:
+            # Half of a listing must not pass for a whole one: a signal ends it with a status that shows it.
+            source.end.exit_if_asked()
+            for record in present_opt_outs(client, source.audiences(client)):
+                yield record
+                source.end.exit_if_asked()
         if not self.is_tried_only:
             # After the last record: a member that has not come by now is not opted out.
             self._write_activate_version_message(version)

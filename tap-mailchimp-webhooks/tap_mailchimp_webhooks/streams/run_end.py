@@ -8,7 +8,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kinetic_mailchimp.kit.singer.plugin import EXIT_BY_SIGNAL, pause, set_by_signal
+from kinetic_mailchimp.kit.http.retry import pause
+from kinetic_mailchimp.kit.singer.plugin import EXIT_BY_SIGNAL, set_by_signal
 
 
 class RunEnd:

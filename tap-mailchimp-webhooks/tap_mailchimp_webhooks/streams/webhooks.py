@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any, ClassVar
 
+from kinetic_mailchimp.kit.parsing.timestamps import utc_now
 from singer_sdk import typing as th
 from singer_sdk.helpers.types import Context, Record
 from typing_extensions import override
@@ -37,4 +39,11 @@ class WebhooksStream(TapStream):
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
-        return self.source.webhooks()
+        source = self.source
+        if source.client is None or source.end.is_asked:
+            return
+        from tap_mailchimp_webhooks.webhooks.health import webhook_health  # noqa: PLC0415 (needs a database)
+
+        list_ids = source.audiences(source.client)
+        for hook in webhook_health(source.client, source.inbox, list_ids, utc_now()):
+            yield asdict(hook)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 from kinetic_mailchimp.kit.errors import AmbiguousWriteError
 from kinetic_mailchimp.kit.parsing.timestamps import Clock, parse_timestamp, utc_now
 from kinetic_mailchimp.mailchimp import MailchimpClient
-from kinetic_mailchimp.mailchimp.audiences import audience_ids
 
 from tap_mailchimp_webhooks.events.event import STREAM_BY_TYPE
 from tap_mailchimp_webhooks.webhooks.registry import WebhookRegistry
@@ -52,14 +51,6 @@ class Registrar:
         self._client = client
         self._registry = registry
         self._now = now
-
-    def list_ids(self, wanted: Sequence[str]) -> list[str]:
-        """The audiences to work on: all of the account where none is named.
-
-        Raises:
-            ConfigurationError: The account has none of an id.
-        """
-        return audience_ids(list(self._client.lists()), wanted)
 
     def register(self, list_id: str, url: str, *, include_api: bool = False) -> Registration:
         """Make sure that an audience has our webhook, exactly once.

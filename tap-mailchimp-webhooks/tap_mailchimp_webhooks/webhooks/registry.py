@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.secrets.encryption import SecretBox
+from kinetic_mailchimp.kit.secrets.encryption import FieldEncryption, SecretBox
 from sqlalchemy import Delete, select
 
 from tap_mailchimp_webhooks.events.event import rfc3339
 from tap_mailchimp_webhooks.inbox.database import Database
-from tap_mailchimp_webhooks.inbox.encryption import FieldEncryption
 from tap_mailchimp_webhooks.inbox.tables import hooks
 
 

@@ -38,9 +38,6 @@ class BatchResult:
 class EventResult:
     """Result of one event.
 
-    Args:
-        batch: The result of the batch that it was part of.
-
     Attributes:
         refused: The changes that were not stored, and why.
         stored: The changes that were.

@@ -31,7 +31,6 @@ class CampaignResult:
 
     Attributes:
         update: The person who had the address when the campaign was sent, and the record.
-        campaign_id: Mailchimp's id.
         title: The campaign's title, or its subject.
         times: By result, when it happened last; of those that did.
         opens: Number of times that it was opened.

@@ -72,8 +72,6 @@ class Journal:
 
     Attributes:
         service: Its business object.
-        table: Its table.
-        text_column: The column with the text.
         about: The condition for entries about a row.
         arguments: The method's arguments for the row.
         content: The columns of the entry.

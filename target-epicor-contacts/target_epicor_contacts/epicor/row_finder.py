@@ -105,11 +105,7 @@ class RowFinder:
         return {row_id: row for row_id, row in found.items() if row_id in wanted}
 
     def failed_over_some(self, error: ConnectorError) -> bool:
-        """Tell whether a look-up failed over the addresses in it: one about another address is answered.
-
-        Args:
-            error: What ended a batch.
-        """
+        """Tell whether a batch failed over its addresses: a look-up of another one is answered."""
         if error is not self._failure or not may_be_about_one(error):
             return False
         try:

@@ -196,11 +196,7 @@ class Rules(Policy):
         return frozenset(self._consent_columns)
 
     def columns_of_several(self, others: Iterable[str]) -> list[str]:
-        """Columns that more than one setting writes.
-
-        Args:
-            others: Those of the settings that are not about consent.
-        """
+        """Columns that more than one setting writes; `others` are those that are not about consent."""
         times = Counter([*self._consent_columns, *others])
         return [column for column, count in times.items() if count > 1]
 

@@ -24,11 +24,7 @@ from target_mailchimp.audience.tags import with_seen_tags
 
 
 def state_of_member(member: Mapping[str, Any]) -> MemberState:
-    """The state of a member as the API shows it.
-
-    Args:
-        member: A member of `GET /lists/{list_id}/members`.
-    """
+    """The state of a member as `GET /lists/{list_id}/members` shows it."""
     sent = {f"merge_fields.{tag}": value for tag, value in (member.get("merge_fields") or {}).items()}
     sent |= {f"interests.{key}": value for key, value in (member.get("interests") or {}).items()}
     sent |= {name: member[name] for name in ("language", "vip") if name in member}

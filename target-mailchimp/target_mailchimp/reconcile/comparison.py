@@ -68,10 +68,7 @@ class Comparison(Loader):
 
     @override
     def complete(self, stream: str) -> None:
-        """Find the members whose rows came once and do not any more.
-
-        Args:
-            stream: The stream of which every row came.
+        """Find the members whose rows came once on a stream, and do not any more now that every row came.
 
         Raises:
             ConnectorError: The run cannot go on.

@@ -166,11 +166,7 @@ class Write(msgspec.Struct, frozen=True):
         return sorted(source.partition("/")[2] for source, row in rows if row.opted_out)
 
     def sending(self, two_way_fields: frozenset[str]) -> MemberState | None:
-        """The state while the write is on its way; None where it sends nothing that comes back.
-
-        Args:
-            two_way_fields: Tags of the fields that both sides own.
-        """
+        """The state while the write is on its way; None where it sends nothing that comes back."""
         sent = {
             name: value
             for name, value in self.values.items()

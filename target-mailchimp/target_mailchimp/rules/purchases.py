@@ -198,11 +198,7 @@ def _tags(summary: Summary, settings: Policy) -> tuple[str, ...]:
 
 
 def fields_schema(fields: Mapping[str, str]) -> dict[str, Any]:
-    """The schema of the merge fields that tell of purchases, for those that an audience lacks.
-
-    Args:
-        fields: As the setting `purchase_fields` has them.
-    """
+    """The schema of the merge fields that `purchase_fields` names, for those that an audience lacks."""
     kinds: dict[str, dict[str, Any]] = {"last_on": {"type": ["string"], "format": "date"}}
     number = {"type": ["number"]}
     return {"properties": {tag: kinds.get(name, number) for name, tag in fields.items()}}

@@ -257,11 +257,7 @@ def failed_after(result: WriteResult, not_written: Collection[str], error: DataE
 
 
 def opt_out_followed(result: WriteResult) -> WriteResult:
-    """The result where an opt-out reached a person under the address that they chose in Mailchimp.
-
-    Args:
-        result: The result of the call that unsubscribed the member with that address.
-    """
+    """The result where a call unsubscribed a person under the address that they chose in Mailchimp."""
     return replace(
         result,
         reason=NO_LONGER_A_MEMBER,

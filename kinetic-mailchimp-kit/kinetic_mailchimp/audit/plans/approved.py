@@ -80,14 +80,7 @@ class ApprovedPlan:
         )
 
     def beyond(self, wanted: Sequence[Decision]) -> dict[int, list[str]]:
-        """Find what the plan does not have of decisions that are about to be made.
-
-        Args:
-            wanted: As a dry run would record them.
-
-        Returns:
-            For those that go beyond the plan, by their place, the names of what differs.
-        """
+        """Decisions that go beyond the plan, of those that a dry run would record: place → what differs."""
         people = [self._trail.person(decision.subject or "") for decision in wanted]
         planned = self._planned(people)
         found = {}

@@ -60,8 +60,6 @@ class PreviewedRecord(msgspec.Struct, frozen=True):
     """A record, and what becomes of it.
 
     Attributes:
-        stream: The stream of the tap.
-        source: The record as the tap emits it.
         outcomes: One for each version of the mapping, the one in use first.
     """
 

@@ -49,11 +49,7 @@ class CompanyStatus:
 
 @dataclass(frozen=True, slots=True)
 class PersonAudiences:
-    """The status of a person in each audience, by company.
-
-    Attributes:
-        names: The names of the audiences.
-    """
+    """The status of a person in each audience, by company."""
 
     names: tuple[str, ...]
     companies: tuple[CompanyStatus, ...]

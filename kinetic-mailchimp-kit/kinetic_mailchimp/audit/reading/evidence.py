@@ -40,14 +40,12 @@ class Proof:
     """An entry, with what its digest is made of.
 
     Args:
-        entry: The entry in words.
         statement: The vendor's words about the consent, where it holds any; empty where the key to read them
             is missing.
         public: The values that the chain covers, in their order; digests in hexadecimal digits.
         private: The personal values, in their order, as stored.
         salt: The salt of their digest; None where they were erased.
         previous: The digest of the entry before it; None where nothing in the trail tells it.
-        digest: Its own digest.
     """
 
     entry: EntryView

@@ -12,30 +12,14 @@ from kinetic_mailchimp.audit.reading.queries import EntryView
 from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
 from kinetic_mailchimp.kit.redaction.plain_text import plain
 
-TONES: Final[Mapping[str, str]] = {
-    "failed": "bad",
-    "quarantined": "bad",
-    "open": "bad",
-    "refused": "warn",
-    "unmatched": "warn",
-    "drifted": "warn",
-    "rejected": "bad",
-    "waiting": "warn",
-    "in_flight": "warn",
-    "closed": "warn",
-    "corrected": "warn",
-    "stopped": "warn",
-    "running": "warn",
+_TONES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("failed", "quarantined", "open", "rejected"), "bad"),
+    **dict.fromkeys(("refused", "unmatched", "drifted", "waiting", "in_flight"), "warn"),
+    **dict.fromkeys(("closed", "corrected", "stopped", "running"), "warn"),
     "flagged": "key",
-    "approved": "good",
-    "created": "good",
-    "updated": "good",
-    "moved": "good",
-    "cleared": "good",
-    "archived": "good",
+    **dict.fromkeys(("approved", "created", "updated", "moved", "cleared", "archived"), "good"),
 }
 """Action or state → how it is coloured. The word itself is always there: colour alone says nothing."""
-
 LONGEST_CELL: Final = 500
 """Characters of a value in a terminal."""
 
@@ -48,7 +32,7 @@ _UNITS: Final = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min",
 
 def tone(word: str) -> str:
     """The class of a word's colour: `bad`, `warn`, `key`, `good` or `quiet`."""
-    return TONES.get(word, "quiet")
+    return _TONES.get(word, "quiet")
 
 
 def format_word(word: str | None) -> str:

@@ -34,7 +34,6 @@ class EntryFilter:
         since: The earliest time, as stored.
         until: The time before which, as stored.
         waiting: Only dead letters that wait for replay or for their result.
-        limit: The most to return.
     """
 
     email: str | None = None

@@ -247,6 +247,8 @@ class AuditedTarget(DurableTarget):
         finally:
             if "trail" in vars(self):
                 self.trail.close()
+            if "client" in vars(self):
+                self.client.transport.close()
             if "run" in vars(self) and self.lineage:
                 self.lineage.end(status, self._streams)
 

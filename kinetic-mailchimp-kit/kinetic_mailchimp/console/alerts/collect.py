@@ -6,6 +6,7 @@ import os
 import socket
 from typing import Final
 
+import msgspec
 import sqlalchemy as sa
 
 from kinetic_mailchimp.audit.reading.runs import read_directions
@@ -16,7 +17,6 @@ from kinetic_mailchimp.audit.trail.decision import OPT_OUTS, Action
 from kinetic_mailchimp.audit.trail.drift import RECONCILE
 from kinetic_mailchimp.audit.trail.letter_states import WAITING_STATES
 from kinetic_mailchimp.console.alerts.facts import DeadLettersFact, RunFact, WebhookFact
-from kinetic_mailchimp.kit.parsing.json_reading import parse_json
 
 _MOST_RUNS: Final = 5_000
 _OF_RUN: Final = ("id", "plugin", "pipeline", "status", "started_at", "active_at", "finished_at")
@@ -99,22 +99,16 @@ def collect_dead_letters(trail: AuditTrail) -> tuple[DeadLettersFact, ...]:
     )
 
 
+class _WebhookStatus(msgspec.Struct):
+    webhooks: list[WebhookFact]
+    audiences_without_webhook: list[str]
+
+
 def read_webhook_status(text: str) -> tuple[WebhookFact, ...] | None:
     """Read the output of `mailchimp-webhooks status --json`; None for anything else: that command failed."""
     try:
-        document = parse_json(text)
-        registered = [
-            WebhookFact(
-                list_id=str(hook["list_id"]),
-                verdict=str(hook["verdict"]),
-                last_event_at=hook["last_event_at"] and str(hook["last_event_at"]),
-            )
-            for hook in document["webhooks"]
-        ]
-        missing = [
-            WebhookFact(list_id=str(list_id), verdict="missing")
-            for list_id in document["audiences_without_webhook"]
-        ]
-    except (ValueError, KeyError, TypeError):
+        status = msgspec.json.decode(text, type=_WebhookStatus)
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return None
-    return (*registered, *missing)
+    missing = (WebhookFact(list_id=one, verdict="missing") for one in status.audiences_without_webhook)
+    return (*status.webhooks, *missing)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
 
 from kinetic_mailchimp.audit.reading.reports.comparisons import Comparison
 from kinetic_mailchimp.console.alerts.settings import AlertSettings
@@ -46,7 +49,6 @@ class DeadLettersFact:
 
     Args:
         oldest: The time since which the oldest waits, as stored.
-        opt_outs: The number of them that are opt-outs.
         oldest_opt_out: The time since which the oldest of those waits; None where there is none.
         destination: The system that the target writes to; None where its runs registered none.
     """
@@ -59,18 +61,17 @@ class DeadLettersFact:
     destination: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookFact:
+class WebhookFact(msgspec.Struct, frozen=True, kw_only=True):
     """A webhook, or the lack of one, as `mailchimp-webhooks status --json` prints it.
 
     Args:
         verdict: `alive`, `quiet`, `incomplete`, `looks_disabled`, `foreign`; `missing` where there is none.
-        last_event_at: The time of its last event, RFC 3339; None if there was none.
+        last_event_at: The time of its last event, RFC 3339; another value says nothing.
     """
 
     list_id: str
     verdict: str
-    last_event_at: str | None = None
+    last_event_at: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +128,6 @@ class AlertCondition:
         kind: The rule that found it.
         scope: Its subject, such as a target: two conditions of one kind differ in it.
         what: The problem in one sentence.
-        advice: What to do.
         since: Its beginning, as stored; None where it began with the first alert about it.
     """
 
@@ -147,10 +147,10 @@ Rule = Callable[[Facts, AlertSettings, datetime], "Iterable[AlertCondition] | No
 """Finds conditions; None where the facts it needs were not collected."""
 
 
-def as_stored(value: datetime | str | None) -> str | None:
+def as_stored(value: object) -> str | None:
     """A time of another program as the trail stores it, in UTC without a zone; None for anything else."""
     try:
-        when = value if isinstance(value, datetime) else parse_timestamp(value or "")
+        when = value if isinstance(value, datetime) else parse_timestamp(str(value or ""))
     except ValueError:
         return None
     return format_timestamp(when if when.tzinfo else when.replace(tzinfo=UTC))

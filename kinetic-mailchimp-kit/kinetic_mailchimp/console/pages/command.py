@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 from dataclasses import replace
 from typing import Any
 
@@ -46,8 +45,6 @@ def serve(
     mask_logs()
     settings = replace(read(PagesSettings, options), replay_commands=replay_commands)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    # After its graceful end uvicorn raises the signal again; the exit status shall be that of a success.
-    signal.signal(signal.SIGTERM, lambda *_: None)
     with open_trail(ctx) as trail:
         # Without proxy headers: only those of trusted proxies count, and the middleware reads them.
         serve_bounded(

@@ -72,11 +72,8 @@ class Answer:
     """An answer of a server.
 
     Attributes:
-        status: The HTTP status.
         headers: Case-insensitive.
-        body: All of it.
         seconds: From the request to the end of the body.
-        parse: That of the request.
     """
 
     status: int
@@ -189,7 +186,6 @@ class Reply:
     """A successful call, with the document that came back.
 
     Attributes:
-        call: How the call ended.
         document: The JSON object; empty where the answer has no body.
     """
 

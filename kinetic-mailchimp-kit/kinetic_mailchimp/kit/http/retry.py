@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import backoff
+
+from kinetic_mailchimp.kit.errors import TransientError
 
 
 @dataclass(frozen=True)
@@ -43,3 +46,19 @@ INTERACTIVE_RETRY_POLICY = RetryPolicy(
     max_attempts=2, max_seconds=5, connect_seconds=3, answer_seconds=10, awaits_server=False
 )
 """A connection check rather fails than keeps a person waiting."""
+
+
+def pause(stop: threading.Event, seconds: float) -> None:
+    """Wait, for a transport that tries again; a process that was asked to stop waits no longer.
+
+    Args:
+        stop: Set by a signal.
+        seconds: The time to wait.
+
+    Raises:
+        TransientError: The process was asked to stop.
+    """
+    if stop.wait(seconds):
+        raise TransientError(
+            "Stopped while waiting to try again.", advice="Start again: a run goes on where its state is."
+        )

@@ -36,7 +36,6 @@ class Value:
         text: What a reader of the file gets; empty where nothing is set.
         line: Its line, from 1.
         start: Where its spelling begins in the text of the file, quotes included.
-        end: Where it ends.
     """
 
     path: tuple[str, ...]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import signal
 import socket
 import sys
 import time
@@ -247,6 +248,8 @@ def serve(app: Any, limits: Limits, *, prefix: str, **options: Any) -> None:  # 
         **options,
     )
     server = BoundedServer(config, prefix)
+    # After its graceful end uvicorn raises the signal again; a stop that was asked for must be a success.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     with suppress(KeyboardInterrupt):
         server.run()
     if not server.started:

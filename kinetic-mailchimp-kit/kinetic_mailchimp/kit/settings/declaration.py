@@ -33,10 +33,13 @@ _ACRONYMS = frozenset({"api", "ca", "crm", "id", "ids", "tls", "url"})
 _TYPES: Mapping[type, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
 
-@dataclass(frozen=True)
-class Declaration:
-    """The arguments of `setting`, apart from the default."""
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """A setting of a dataclass: its name, its type without `None`, its default, and what `setting` took."""
 
+    name: str
+    kind: Any
+    default: Any
     title: str
     description: str
     secret: bool
@@ -45,20 +48,10 @@ class Declaration:
     variables: Sequence[str]
     metavar: str
 
-
-@dataclass(frozen=True)
-class Setting:
-    """A setting of a dataclass: its name, its declaration, and its type without `None`."""
-
-    name: str
-    declared: Declaration
-    kind: Any
-    default: Any
-
     @property
     def json_default(self) -> Any:  # noqa: ANN401 (JSON)
         """The default as JSON: the one that the schema states, or else the attribute's; or `REQUIRED`."""
-        default = self.declared.schema.get("default", self.default)
+        default = self.schema.get("default", self.default)
         if default is REQUIRED:
             return default
         return msgspec.json.decode(msgspec.json.encode(default, order="deterministic"))
@@ -89,8 +82,16 @@ def setting(
         metavar: Placeholder of the value in the help of a command line, such as `AGE`.
         constraints: Further JSON schema, such as `minimum=1`.
     """
-    schema = {**(schema or {}), **constraints}
-    declared = Declaration(title, description, secret, schema, parse, variables, metavar)
+    declared = partial(
+        Setting,
+        title=title,
+        description=description,
+        secret=secret,
+        schema={**(schema or {}), **constraints},
+        parse=parse,
+        variables=variables,
+        metavar=metavar,
+    )
     given: dict[str, Any] = {"default": default}
     if isinstance(default, dict | list):
         given = {"default_factory": lambda: type(default)(default)}
@@ -115,7 +116,7 @@ def read(cls: type[Settings], config: Mapping[str, Any]) -> Settings:
     A value that is empty or null is one that is not set.
     """
     given = {
-        found.name: (found.declared.parse or partial(_as_type, kind=found.kind))(config[found.name])
+        found.name: (found.parse or partial(_as_type, kind=found.kind))(config[found.name])
         for found in declared_settings(cls)
         if config.get(found.name) not in _ABSENT
     }
@@ -129,23 +130,23 @@ def declared_settings(cls: type) -> Sequence[Setting]:
     owners = [vars(owner).get("__annotations__", {}) for owner in cls.__mro__]
     declared.sort(key=lambda field: next(depth for depth, own in enumerate(owners) if field.name in own))
     return [
-        Setting(
-            field.name, field.metadata[_DECLARATION], _without_none(kinds[field.name]), _default_of(field)
+        field.metadata[_DECLARATION](
+            name=field.name, kind=_without_none(kinds[field.name]), default=_default_of(field)
         )
         for field in declared
     ]
 
 
 def _property(found: Setting) -> Schema:
-    declared, default = found.declared, found.json_default
-    of_value = _schema_of(found.kind) if "type" not in declared.schema else {}
-    of_value |= declared.schema
+    default = found.json_default
+    of_value = _schema_of(found.kind) if "type" not in found.schema else {}
+    of_value |= found.schema
     if found.default is not REQUIRED:
         of_value["type"] = [*of_value["type"], "null"]
-    of_value |= {"title": declared.title or _title(found.name), "description": declared.description}
+    of_value |= {"title": found.title or _title(found.name), "description": found.description}
     if default not in (REQUIRED, *_ABSENT):
         of_value["default"] = default
-    if declared.secret:
+    if found.secret:
         of_value |= {"secret": True, "writeOnly": True}
     return of_value
 

@@ -18,7 +18,7 @@ import click
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.redaction.masker import MASKER
 from kinetic_mailchimp.kit.redaction.secret_names import is_address_alone
-from kinetic_mailchimp.kit.settings.declaration import REQUIRED, Declaration, Setting, declared_settings
+from kinetic_mailchimp.kit.settings.declaration import REQUIRED, Setting, declared_settings
 
 
 class SecretText(click.types.StringParamType):
@@ -96,18 +96,17 @@ def options_of(
 
 def variables_of(setting: Setting, prefix: str) -> list[str]:
     """The environment variables that an option of `options_of` is read from, the first one that is set."""
-    return [f"{prefix}_{setting.name.upper()}", *setting.declared.variables]
+    return [f"{prefix}_{setting.name.upper()}", *setting.variables]
 
 
 def _option(setting: Setting, prefix: str, name: str) -> Callable[[Command], Command]:
-    declared = setting.declared
     flag = f"--{name.replace('_', '-')}"
     given: dict[str, Any] = {
         "envvar": variables_of(setting, prefix),
         "show_envvar": True,
-        "help": declared.description.replace("`", ""),
-        "metavar": declared.metavar or None,
-        "callback": parsed_by(declared.parse, keeps_text=True) if declared.parse else None,
+        "help": setting.description.replace("`", ""),
+        "metavar": setting.metavar or None,
+        "callback": parsed_by(setting.parse, keeps_text=True) if setting.parse else None,
     }
     default = setting.json_default
     if default is REQUIRED:
@@ -116,22 +115,22 @@ def _option(setting: Setting, prefix: str, name: str) -> Callable[[Command], Com
         given |= {"default": default, "show_default": default not in (None, "", [])}
     if setting.kind is bool:
         return click.option(f"{flag}/--no-{flag[2:]}", setting.name, **given)
-    given |= {"type": _type_of(setting.kind, declared), "multiple": typing.get_origin(setting.kind) in _LISTS}
+    given |= {"type": _type_of(setting.kind, setting), "multiple": typing.get_origin(setting.kind) in _LISTS}
     return click.option(flag, setting.name, **given)
 
 
-def _type_of(kind: Any, declared: Declaration) -> click.ParamType[Any]:  # noqa: ANN401 (a type)
+def _type_of(kind: Any, setting: Setting) -> click.ParamType[Any]:  # noqa: ANN401 (a type)
     if typing.get_origin(kind) in _LISTS:
-        return _type_of(typing.get_args(kind)[0], declared)
-    if declared.secret:
+        return _type_of(typing.get_args(kind)[0], setting)
+    if setting.secret:
         return SecretText()
-    if declared.parse:
+    if setting.parse:
         return click.STRING
     if typing.get_origin(kind) is Literal:
         return click.Choice(typing.get_args(kind))
     if isinstance(kind, type) and issubclass(kind, Enum):
         return click.Choice([member.value for member in kind])
-    return _number_or_text(kind, declared.schema)
+    return _number_or_text(kind, setting.schema)
 
 
 def _number_or_text(kind: Any, schema: Mapping[str, Any]) -> click.ParamType[Any]:  # noqa: ANN401 (a type)

@@ -15,11 +15,11 @@ from singer_sdk import Target
 from typing_extensions import override
 
 from kinetic_mailchimp.kit.errors import DataError, TransientError
+from kinetic_mailchimp.kit.http.retry import pause
 from kinetic_mailchimp.kit.singer.messages import MessageReader
 from kinetic_mailchimp.kit.singer.plugin import (
     EXIT_BY_SIGNAL,
     ConnectorPlugin,
-    pause,
     set_by_signal,
     without_sdk_words,
 )
@@ -85,7 +85,7 @@ class DurableTarget(ConnectorPlugin, Target):
         return logger
 
     def pause(self, seconds: float) -> None:
-        """Wait as `plugin.pause` does."""
+        """Wait for a transport that tries again; no longer once a signal has asked for the end."""
         pause(self._stop_requested, seconds)
 
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:

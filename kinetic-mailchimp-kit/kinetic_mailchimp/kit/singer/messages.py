@@ -93,10 +93,8 @@ def discard_input(seconds: float = 10.0) -> None:
     """Read standard input to its end and keep nothing of it, so that the program in front can finish.
 
     To write where nobody reads is an error there, whose traceback would hide what is wrong. Nothing is read
-    from a terminal or a file. A tap may go on for hours: after the time, the first pause is taken for an end.
-
-    Args:
-        seconds: The time; twice as long at most.
+    from a terminal or a file. A tap may go on for hours: after the time, the first pause is taken for an end,
+    and after twice the time there is one in any case.
     """
     until = time.monotonic() + seconds
     with suppress(OSError, ValueError, KeyboardInterrupt):  # a stream without a descriptor, or closed

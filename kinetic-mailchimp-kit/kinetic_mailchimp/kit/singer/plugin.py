@@ -27,7 +27,7 @@ from singer_sdk.plugin_base import PluginBase
 from typing_extensions import override
 
 from kinetic_mailchimp.kit.checks import Check, FieldType, Finding, Verdict
-from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError, TransientError
+from kinetic_mailchimp.kit.errors import ConfigurationError, ConnectorError
 from kinetic_mailchimp.kit.project import env_file, load_env_file, own_variable, with_origins
 from kinetic_mailchimp.kit.redaction.masker import MASKER, mask_logs
 from kinetic_mailchimp.kit.secrets.encryption import reveal, secret_values
@@ -110,22 +110,6 @@ def _log_errors(plugin: type[PluginBase], messages: Iterable[str]) -> None:
 
 _REQUIRED = re.compile(r"'(\w+)' is a required property")
 _PLACE = re.compile(r"^(.*) in config\['(\w+)'.*\]$", re.DOTALL)
-
-
-def pause(stop: threading.Event, seconds: float) -> None:
-    """Wait, for a transport that tries again; a process that was asked to stop waits no longer.
-
-    Args:
-        stop: Set by a signal.
-        seconds: The time to wait.
-
-    Raises:
-        TransientError: The process was asked to stop.
-    """
-    if stop.wait(seconds):
-        raise TransientError(
-            "Stopped while waiting to try again.", advice="Start again: a run goes on where its state is."
-        )
 
 
 def set_by_signal(stop: threading.Event) -> None:

@@ -50,12 +50,12 @@ def test_a_plan_is_approved_on_its_page_by_name_and_taken_back_with_a_reason(
         page = reader.get(f"/plans/{number}").text
         assert "1 <span" in page
         assert 'value="approve"' in page
-        assert "Say who you are" in send(decision="approve").text
+        assert "Write your name" in send(decision="approve").text
         assert send(decision="approve", name="Kim", because="mail kim@example.com").status_code == 409
         assert find_plan(trail, number).state is PlanState.WAITING
         assert send(decision="approve", name="Kim").status_code == 303
         page = reader.get(f"/plans/{number}").text
-        assert "Approved by Kim (with the token of the pages)." in page
+        assert "Approved by Kim (logged in by token)." in page
         assert 'value="approve"' not in page
         assert "approved already" in send(decision="approve", name="Kim").text
         assert "Say why" in send(decision="reject", name="Kim").text

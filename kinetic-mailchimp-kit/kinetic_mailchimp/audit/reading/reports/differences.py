@@ -27,13 +27,9 @@ class Difference:
     """One field of one record, or a record without a field.
 
     Attributes:
-        action: The action that was decided.
         person: The address; empty where it was erased.
-        source_key: The key of the record at its source.
         target: The row at the destination.
         field: The name of the field; empty for the record as a whole.
-        before: Its value before.
-        after: Its value after.
         reason: Why, as a code.
         detail: Why, in words.
     """

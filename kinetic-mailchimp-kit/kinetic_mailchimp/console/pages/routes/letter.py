@@ -19,13 +19,11 @@ from kinetic_mailchimp.audit.reading.decision_details import load_details
 from kinetic_mailchimp.audit.reading.listings import Key
 from kinetic_mailchimp.audit.reading.runs import read_directions
 from kinetic_mailchimp.audit.trail.letter_states import WAITING_STATES
-from kinetic_mailchimp.console.pages.login import Visitor
-from kinetic_mailchimp.console.pages.site import Site
+from kinetic_mailchimp.console.pages.site import Site, name_of_visitor
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 
 _FIELD: Final = "set."
 """Beginning of the names of the form's fields that correct a property."""
-_LONGEST_NAME: Final = 100
 
 
 def add_routes(router: APIRouter, site: Site) -> None:
@@ -45,7 +43,7 @@ def add_routes(router: APIRouter, site: Site) -> None:
             values = parse_corrections(found, texts)
             if found.letter.is_opt_out and values.keys() & set(ADDRESSES):
                 _check_sure(form)
-            number = correct(trail, found, values, corrected_by=_who(request.state.visitor, form))
+            number = correct(trail, found, values, corrected_by=name_of_visitor(request))
         except (ConfigurationError, TransientError, ValueError) as error:
             return _show(site, request, place, str(error))
         return site.redirect(f"/failures/{number}/1")
@@ -58,7 +56,7 @@ def add_routes(router: APIRouter, site: Site) -> None:
             reason = parse_reason(form.get("because", ""))
             if letter.is_opt_out:
                 _check_sure(form)
-            close(trail, [letter], because=reason, closed_by=_who(request.state.visitor, form))
+            close(trail, [letter], because=reason, closed_by=name_of_visitor(request))
         except (ConfigurationError, TransientError, ValueError) as error:
             return _show(site, request, place, str(error))
         return site.redirect(f"/failures/{place}")
@@ -102,13 +100,3 @@ def _place(run: str, entry: str) -> EntryId:
 def _check_sure(form: Mapping[str, str]) -> None:
     if form.get("sure") != "yes":
         raise ValueError("It tells of an opt-out: confirm that the person may stay without it.")
-
-
-def _who(visitor: Visitor, form: Mapping[str, str]) -> str:
-    """The visitor's name: the proxy's, or else what they wrote, as the token is everybody's."""
-    if visitor.name:
-        return visitor.name
-    name = " ".join(form.get("name", "").split())[:_LONGEST_NAME]
-    if not name:
-        raise ValueError("Write your name: the trail keeps who did it.")
-    return f"{name} (logged in by token)"

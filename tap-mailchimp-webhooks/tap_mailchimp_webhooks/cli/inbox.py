@@ -1,4 +1,4 @@
-"""`mailchimp-webhooks export` and `erase`: what the inbox holds about one person."""
+"""`mailchimp-webhooks copy`, `export` and `erase`: the inbox as a whole, and what it holds of one person."""
 
 from __future__ import annotations
 
@@ -9,12 +9,33 @@ from dataclasses import asdict
 from typing import Any
 
 import click
+from kinetic_mailchimp.kit.database.copy_rows import copy_rows
 from kinetic_mailchimp.kit.errors import DataError
+from kinetic_mailchimp.kit.settings.options import empty_database_option
 
 from tap_mailchimp_webhooks.cli.options import open_inbox, options_of, read_options
 from tap_mailchimp_webhooks.inbox.person import events_of, remove, unread
 from tap_mailchimp_webhooks.inbox.settings import InboxSettings
-from tap_mailchimp_webhooks.inbox.store import StoredEvent
+from tap_mailchimp_webhooks.inbox.store import Inbox, StoredEvent
+from tap_mailchimp_webhooks.inbox.tables import identity, metadata
+
+
+@click.command()
+@options_of(InboxSettings)
+@empty_database_option
+def copy(*, url: str, **options: Any) -> None:  # noqa: ANN401 (click's)
+    """Copy the inbox into an empty database, such as PostgreSQL; bookmarks stay valid.
+
+    Stop the receiver before: what it stores meanwhile is not copied.
+    """
+    inbox = open_inbox(read_options(InboxSettings, options))
+    target = Inbox.open(url).database
+    try:
+        count = copy_rows(inbox.database, target, metadata, replaced=[identity])
+    finally:
+        target.close()
+    click.echo(f"Copied: {count:,} rows to {target}. Set MAILCHIMP_WEBHOOKS_INBOX_DATABASE_URL to it.")
+
 
 email_option = click.option("--email", required=True, help="The person's address.")
 
