@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kinetic_mailchimp.audit.state.member_state import MemberState, RefusedValue, SourceRow, age
 from kinetic_mailchimp.mailchimp.merge_field import MergeField, UnfitValueError, coerce, cut
+from target_mailchimp.audience.audience import Audience
+from target_mailchimp.audience.member_values import wanted_values
 from target_mailchimp.audience.merge_fields import NewField, missing_fields
 from target_mailchimp.audience.tags import plan_tags
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, read_record
@@ -152,6 +154,15 @@ def record(**properties: Any) -> MemberRecord:
     entry = read_record("customers", {"email_address": "a@example.com", **properties})
     assert isinstance(entry, MemberRecord)
     return entry
+
+
+@pytest.mark.parametrize("latitude", ["nan", "-inf", 10**400, "north", None])
+def test_a_location_that_json_cannot_carry_is_left_out(latitude: object) -> None:
+    location = {"latitude": latitude, "longitude": 13.4}
+    record = read_record("members", {"email_address": "ann@example.com", "location": location})
+    assert isinstance(record, MemberRecord)
+    wanted = wanted_values(record, Audience("l", "List"))
+    assert (wanted.values, [entry.reason for entry in wanted.left_out]) == ({}, ["malformed_attribute"])
 
 
 def test_a_revision_that_is_too_long_is_cut() -> None:

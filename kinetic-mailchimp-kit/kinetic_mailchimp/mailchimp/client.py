@@ -13,7 +13,7 @@ from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE, Document, MailchimpApi
 from kinetic_mailchimp.mailchimp.errors import WHO_ANSWERS
 from kinetic_mailchimp.mailchimp.member import normalized_member, subscriber_hash
 from kinetic_mailchimp.mailchimp.members_walk import MEMBER_FIELDS, walk_members
-from kinetic_mailchimp.mailchimp.results import BatchResult, results_by_hash
+from kinetic_mailchimp.mailchimp.results import BatchResult, parse_batch_answer, results_by_hash
 
 LARGEST_BATCH = 500
 """Members that one batch may hold."""
@@ -186,6 +186,7 @@ class MailchimpClient(MailchimpApi):
             params=_merge_rule(skip=skip_merge_validation),
             repeatable=update_existing,
             max_attempts=max_attempts,
+            parse=parse_batch_answer,
         )
         if not {"new_members", "updated_members", "errors"} & answer.document.keys():
             raise TransientError("Mailchimp's answer names no result of the batch.", advice=WHO_ANSWERS)

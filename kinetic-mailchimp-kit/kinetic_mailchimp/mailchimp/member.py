@@ -16,7 +16,7 @@ def subscriber_hash(address: str) -> str:
     return hashlib.md5(email_key(address).encode(), usedforsecurity=False).hexdigest()
 
 
-_TYPES: Mapping[str, type | tuple[type, ...]] = {
+_TYPES: Mapping[str, type] = {
     **dict.fromkeys(("id", "email_address", "contact_id", "status", "unsubscribe_reason"), str),
     **dict.fromkeys(("language", "timestamp_opt", "last_changed"), str),
     **dict.fromkeys(("ip_signup", "timestamp_signup", "ip_opt", "source"), str),
@@ -39,10 +39,11 @@ _NAMED_BY = {"tags": "name", "marketing_permissions": "marketing_permission_id"}
 
 def normalized_member(member: Mapping[str, Any]) -> dict[str, Any]:
     """The member without attributes that are null or of another type than the reference gives them."""
-    shown: dict[str, Any] = {name: value for name, value in member.items() if value is not None}
-    for name, kind in _TYPES.items():
-        if name in shown and not isinstance(shown[name], kind):
-            del shown[name]
+    shown: dict[str, Any] = {
+        name: value
+        for name, value in member.items()
+        if value is not None and isinstance(value, _TYPES.get(name, object))
+    }
     for name, key in _NAMED_BY.items():
         entries = shown.get(name)
         if isinstance(entries, list):

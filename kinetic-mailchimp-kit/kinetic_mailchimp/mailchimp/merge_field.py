@@ -141,7 +141,9 @@ def cut(text: str, longest: int = LONGEST_TEXT) -> str:
 
 
 def _text(value: Any, _: MergeField) -> str:  # noqa: ANN401 (JSON)
-    if not isinstance(value, str) and isinstance(value, (Mapping, list)):
+    if isinstance(value, str):
+        return cut(value)
+    if isinstance(value, (Mapping, list)):
         raise UnfitValueError("not_a_text", "an object or a list is not a text")
     return cut(_text_of(value))
 

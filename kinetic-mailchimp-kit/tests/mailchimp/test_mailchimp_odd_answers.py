@@ -10,6 +10,7 @@ from kinetic_mailchimp.kit.errors import TransientError
 from kinetic_mailchimp.kit.http.call import Answer, Request
 from kinetic_mailchimp.mailchimp import MailchimpClient, MailchimpSettings, Refusal
 from kinetic_mailchimp.mailchimp.members_walk import walk_members
+from kinetic_mailchimp.mailchimp.results import parse_batch_answer
 from requests.structures import CaseInsensitiveDict
 
 
@@ -147,3 +148,29 @@ def test_the_one_result_under_another_name_is_that_of_the_one_address_without(sh
     [item] = result.items.values()
     assert (item.outcome == "refused") is (shown == "errors")
     assert item.error is None or item.error.reason is Refusal.UNSUBSCRIBED
+
+
+def test_of_the_answer_of_a_batch_nothing_is_kept_that_is_not_read() -> None:
+    shown = member_of(1, status="subscribed", merge_fields={"A": 1}, _links=[{"rel": "self"}], stats={"x": 1})
+    answer = {"new_members": [shown], "updated_members": [], "errors": [{"error": "x"}], "total_created": 1}
+    read = {name: value for name, value in shown.items() if name not in {"_links", "stats"}}
+    kept = {"new_members": [read], "updated_members": [], "errors": [{"error": "x"}]}
+    assert parse_batch_answer(json.dumps(answer).encode()) == kept
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"title": "Invalid Resource", "detail": "No.", "errors": [{"field": "x", "message": "y"}]},
+        {"new_members": [None, "text", {"id": "a", "other": 1}], "errors": None},
+        {"updated_members": None},
+        ["a"],
+    ],
+)
+def test_any_other_answer_to_a_batch_is_read_as_it_is(document: Any) -> None:
+    assert parse_batch_answer(json.dumps(document).encode()) == document
+
+
+def test_half_an_answer_to_a_batch_is_not_json() -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_batch_answer(b'{"new_members": [')

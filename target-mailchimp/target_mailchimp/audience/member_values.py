@@ -6,6 +6,7 @@ attributes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -75,7 +76,7 @@ def wanted_values(record: MemberRecord, audience: Audience) -> Wanted:
     for name, value in record.attributes.items():
         try:
             values[name] = _ATTRIBUTE_FORMS[name](value)
-        except (TypeError, ValueError, KeyError):
+        except (TypeError, ValueError, KeyError, OverflowError):
             left_out.append(LeftOut(name, "malformed_attribute", "Mailchimp takes no such value"))
     values |= {f"{PERMISSION}{name}": given for name, given in record.permissions.items()}
     left_out += (
@@ -111,7 +112,19 @@ def _truth(value: Any) -> bool:  # noqa: ANN401 (JSON)
 
 
 def _location(value: Any) -> dict[str, float]:  # noqa: ANN401 (JSON)
-    return {"latitude": float(value["latitude"]), "longitude": float(value["longitude"])}
+    return {name: _finite(value[name]) for name in ("latitude", "longitude")}
+
+
+def _finite(value: Any) -> float:  # noqa: ANN401 (JSON)
+    """A number that JSON can carry.
+
+    Raises:
+        ValueError: It is none.
+    """
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("neither NaN nor infinite")
+    return number
 
 
 _ATTRIBUTE_FORMS: Mapping[str, Callable[[Any], Any]] = {

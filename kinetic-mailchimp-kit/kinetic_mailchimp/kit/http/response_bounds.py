@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
 
+import msgspec
 import requests
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
@@ -24,6 +25,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.parsing.json_reading import without_half_pairs
 
 MAX_MIB: Final = "CONNECTOR_MAX_RESPONSE_MIB"
 MAX_SECONDS: Final = "CONNECTOR_MAX_RESPONSE_SECONDS"
@@ -149,14 +151,15 @@ class _Session(requests.Session):
     @override
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
         """A request with the session's headers: there are no other settings to merge."""
+        headers = CaseInsensitiveDict({**self.headers, **(request.headers or {})})
+        data = request.data
+        if request.json is not None:
+            # requests would take fifteen times as long.
+            data = _as_json(request.json)
+            headers.setdefault("Content-Type", "application/json")
         prepared = requests.PreparedRequest()
         prepared.prepare(
-            method=request.method,
-            url=request.url,
-            headers=CaseInsensitiveDict({**self.headers, **(request.headers or {})}),
-            data=request.data,
-            json=request.json,
-            auth=request.auth,
+            method=request.method, url=request.url, headers=headers, data=data, auth=request.auth
         )
         return prepared
 
@@ -176,6 +179,14 @@ class _Session(requests.Session):
     @override
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Nowhere: to know of a next call, requests would read all of a body, without bounds."""
+
+
+def _as_json(document: object) -> bytes:
+    """A document in UTF-8, which cannot carry half a surrogate pair."""
+    try:
+        return msgspec.json.encode(document)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(without_half_pairs(document))
 
 
 def bounded_session(

@@ -139,7 +139,16 @@ def test_a_write_that_was_turned_away_is_repeated(server, clock):
 
     transport(clock).send(Request("POST", server.url, json={"a": 1}))
 
-    assert [seen["body"] for seen in server.seen] == [b'{"a": 1}', b'{"a": 1}']
+    assert [seen["body"] for seen in server.seen] == [b'{"a":1}', b'{"a":1}']
+
+
+def test_a_body_is_json_in_utf_8_without_half_of_a_surrogate_pair(server, clock):
+    server.answer()
+
+    transport(clock).send(Request("POST", server.url, json={"name": "Zoë", "half": "a\ud800"}))
+
+    assert server.seen[0]["body"].decode() == '{"name":"Zoë","half":"a\ufffd"}'
+    assert server.seen[0]["headers"]["Content-Type"] == "application/json"
 
 
 def test_an_idempotent_write_is_repeated_after_a_broken_connection(server, clock):
