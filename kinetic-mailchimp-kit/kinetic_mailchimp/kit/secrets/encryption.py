@@ -62,7 +62,7 @@ class SecretBox:
             ConfigurationError: The source of the key cannot be read.
         """
         found = find_keys(environment)
-        return cls(*found) if found else None
+        return cls(found.keys, found.source) if found else None
 
     def encrypt(self, clear: str) -> str:
         """The prefix and the encrypted text."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
@@ -20,8 +21,17 @@ HOW_TO_GET_A_KEY = (
 )
 
 
-FoundKeys = tuple[tuple[str, ...], str]
-"""Keys, of which the first encrypts and each decrypts, and their source in words for a message."""
+@dataclass(frozen=True)
+class FoundKeys:
+    """Keys and their source.
+
+    Attributes:
+        keys: The first encrypts, each decrypts; not shown.
+        source: The variable that holds or names them, or the keyring; fit for a message.
+    """
+
+    keys: tuple[str, ...] = field(repr=False)
+    source: str
 
 
 def find_keys(environment: Mapping[str, str]) -> FoundKeys | None:
@@ -31,7 +41,7 @@ def find_keys(environment: Mapping[str, str]) -> FoundKeys | None:
         ConfigurationError: A source is named and cannot be read.
     """
     if keys := split_keys(environment.get(KEY_VARIABLE, "")):
-        return keys, KEY_VARIABLE
+        return FoundKeys(keys, KEY_VARIABLE)
     return _from_file(environment) or _from_keyring()
 
 
@@ -58,7 +68,7 @@ def _from_file(environment: Mapping[str, str]) -> FoundKeys | None:
             "The key file is empty.",
             advice=f"Check {KEY_FILE_VARIABLE}; `connector-secrets keygen --file` makes such a file.",
         )
-    return keys, KEY_FILE_VARIABLE
+    return FoundKeys(keys, KEY_FILE_VARIABLE)
 
 
 def _from_keyring() -> FoundKeys | None:
@@ -66,7 +76,7 @@ def _from_keyring() -> FoundKeys | None:
         keys = split_keys(read_keyring() or "")
     except KeyringUnavailableError:
         return None
-    return (keys, "the keyring of the system") if keys else None
+    return FoundKeys(keys, "the keyring of the system") if keys else None
 
 
 class KeyringUnavailableError(ConfigurationError):
