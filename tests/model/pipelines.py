@@ -19,6 +19,7 @@ import yaml
 from kinetic_mailchimp.audit import Run
 from kinetic_mailchimp.audit.targets.audited_target import AuditedTarget
 from meltano_map_transform.mapper import StreamTransform
+from shared_work import shared_work
 from singer_sdk import Tap
 from tap_epicor_kinetic.tap import TapEpicorKinetic
 from tap_mailchimp_webhooks.tap import TapMailchimpWebhooks
@@ -134,7 +135,7 @@ class Runner:
 
     variables: Mapping[str, Any]
     now: Callable[[], float]
-    catalogs: dict[str, Any] = field(default_factory=dict)
+    catalogs: dict[str, str] = field(default_factory=dict)
 
     def extract(
         self, pipeline: Pipeline, state: Mapping[str, Any], *, skew: float = 0, **settings: Any
@@ -181,6 +182,7 @@ class Runner:
             time_machine.travel(self.now() + skew, tick=True),
             contextlib.redirect_stdout(text),
             _quiet(),
+            shared_work(),
         ):
             yield printed
 
@@ -209,8 +211,8 @@ class Runner:
                 for entry in catalog["streams"]
                 if any(item["metadata"]["selected"] for item in entry["metadata"] if not item["breadcrumb"])
             ]
-            self.catalogs[name] = catalog
-        return copy.deepcopy(self.catalogs[name])
+            self.catalogs[name] = json.dumps(catalog)
+        return json.loads(self.catalogs[name])
 
 
 @contextlib.contextmanager

@@ -543,6 +543,6 @@ def _runner(vendors: Vendors, folder: Path, runs_as: str) -> Runner:
 
 
 @functools.cache
-def _catalogs(profile: str) -> dict[str, Any]:
+def _catalogs(profile: str) -> dict[str, str]:
     """The catalogs that were discovered in tenants of a profile, by plugin: their tables differ."""
     return {}

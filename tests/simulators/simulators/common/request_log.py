@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter, deque
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -65,11 +65,11 @@ class RequestLog:
 
     def requests(self) -> list[dict[str, Any]]:
         """Every request so far; a server in another thread may add more meanwhile."""
-        return [asdict(request) for request in list(self._requests)]
+        return [dict(vars(request)) for request in list(self._requests)]
 
     def unknown(self) -> list[dict[str, Any]]:
         """Requests that the simulator does not know; a test that sees one has found a gap."""
-        return [asdict(request) for request in self._unknown]
+        return [dict(vars(request)) for request in self._unknown]
 
     def counts(self) -> dict[str, int]:
         """How many requests per `METHOD status`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -77,8 +78,9 @@ class _Typed:
     edm_type: str
 
 
+@functools.lru_cache(4096)
 def parse(text: str) -> ast._Node:
-    """The syntax tree of a `$filter`.
+    """The syntax tree of a `$filter`; clients ask the same again and again, and to read it takes longest.
 
     Raises:
         EpicorError: 400 with the position where it cannot be read.
