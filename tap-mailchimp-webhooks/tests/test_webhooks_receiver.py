@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import hmac
 import sqlite3
@@ -109,6 +110,20 @@ def test_a_body_that_is_too_large_is_refused(start_receiver: StartReceiver, inbo
         == 413
     )
     assert inbox.last_sequence() == 0
+
+
+@pytest.mark.rule("R2")
+def test_a_compressed_body_is_refused_and_not_stored_as_one_of_nobody(
+    start_receiver: StartReceiver, inbox: Inbox, form: Callable[..., bytes]
+) -> None:
+    url, body = start_receiver() + PATH, form(email="ada@example.com")
+
+    packed = {**FORM_HEADERS, "Content-Encoding": "gzip"}
+    assert requests.post(url, data=gzip.compress(body), headers=packed, timeout=120).status_code == 415
+    assert inbox.last_sequence() == 0
+    plain = {**FORM_HEADERS, "Content-Encoding": "identity"}
+    assert requests.post(url, data=body, headers=plain, timeout=120).status_code == 200
+    assert inbox.last_sequence() == 1
 
 
 def sign(secret: str, body: bytes, at: float) -> dict[str, str]:

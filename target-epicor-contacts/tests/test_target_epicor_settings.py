@@ -255,6 +255,18 @@ def test_a_contact_is_made_once_and_gets_the_status_and_the_fields(
     assert {action for action, _ in bench.actions()} == {"created"}
 
 
+@pytest.mark.parametrize("numbers", ["quoted", "fractions"])
+def test_a_contact_that_comes_back_with_numbers_in_another_form_is_written_to(
+    bench: Any, update: Update, numbers: str
+) -> None:
+    customer = customer_id(bench)
+    bench.epicor.control.switches(numbers=numbers)
+    opt_out = update("new@example.com", "unsubscribed", PhoneNum="1")
+    bench.deliver(opt_out, unmatched="create", create_under_customer=customer)
+    [row] = [row for row in bench.all_rows().values() if row["EMailAddress"] == "new@example.com"]
+    assert (row["NoContact"], row["PhoneNum"]) == (True, "1")
+
+
 def test_a_contact_that_epicor_refuses_to_make_is_a_dead_letter_and_the_others_go_on(
     bench: Any, update: Update
 ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,3 +102,30 @@ def test_an_unknown_audience_is_an_error_that_names_those_that_exist(bench: Any)
 
 def test_an_audience_may_be_named(bench: Any) -> None:
     assert bench.run([ANN], list_id="customers")[0].action == "created"
+
+
+@pytest.mark.rule("R3")
+@pytest.mark.parametrize("compression", ["gzip", "none"])
+def test_the_files_of_a_batch_message_are_written_before_the_state_after_it(
+    bench: Any, tmp_path: Path, compression: str
+) -> None:
+    rows = b'{"email_address": "ann@example.com", "FNAME": "Ann", "LNAME": 1.5}\n{"email_address": "no"}\n'
+    file = tmp_path / "rows"
+    file.write_bytes(gzip.compress(rows) if compression == "gzip" else rows)
+    encoding = {"format": "jsonl", "compression": compression}
+    batch = {"type": "BATCH", "stream": "customers", "encoding": encoding, "manifest": [file.as_uri()]}
+    schema = {"type": "SCHEMA", "stream": "customers", "schema": {"properties": {}}, "key_properties": []}
+    assert bench.states([schema, batch, {"type": "STATE", "value": {"read": 2}}]) == [{"read": 2}]
+    assert sorted(decision.action for decision in bench.decisions()) == ["created", "skipped"]
+    assert bench.members()["ann@example.com"]["merge_fields"]["LNAME"] == "1.5"
+
+
+def test_a_row_that_is_gone_at_its_source_makes_no_member(bench: Any) -> None:
+    gone = {"email_address": "ann@example.com", "_sdc_deleted_at": "2026-03-01T12:00:00Z"}
+    here = {"email_address": "bob@example.com", "_sdc_deleted_at": None}
+    decided = bench.run([gone, here])
+    assert {(decision.action, decision.reason) for decision in decided} == {
+        ("skipped", "inactive_at_source"),
+        ("created", "new_subscribed"),
+    }
+    assert list(bench.members()) == ["bob@example.com"]

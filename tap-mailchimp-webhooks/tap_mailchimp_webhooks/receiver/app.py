@@ -107,6 +107,7 @@ def _deliveries(receiver: Receiver) -> APIRouter:
         401: {"description": "The signature is missing or wrong."},
         404: {"description": "The path secret is wrong."},
         413: {"description": "The body is too large."},
+        415: {"description": "The body is compressed."},
         429: {"description": "Too many wrong secrets from this client."},
         503: {"description": "Not stored; repeat."},
     }

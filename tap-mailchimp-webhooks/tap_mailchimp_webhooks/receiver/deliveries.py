@@ -39,6 +39,16 @@ class _RefusedError(Exception):
         self.reason = reason
 
 
+def _require_plain(request: Request) -> None:
+    """Refuse a compressed body, which would be stored as an event of nobody.
+
+    Raises:
+        _RefusedError: It has a coding.
+    """
+    if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+        raise _RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "compressed")
+
+
 class Receiver:
     """Takes deliveries: checks them, stores them, answers.
 
@@ -64,6 +74,7 @@ class Receiver:
         started = time.perf_counter()
         try:
             self.admit(secret, request)
+            _require_plain(request)
             body = await self._body(request.receive)
             is_signed = await self._check_signature(request, body)
         except _RefusedError as refusal:

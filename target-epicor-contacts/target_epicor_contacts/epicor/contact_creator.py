@@ -95,8 +95,8 @@ class ContactCreator:
             except AmbiguousWriteError as error:
                 failure = error
             else:
-                self._finder.forget(address)
-                return EpicorRow(CONTACT, values)
+                # Some servers answer with less than the row, or in another form than they show it in.
+                return self._found(address) or EpicorRow(CONTACT, values)
         if found := self._found(address):
             return found
         raise as_permanent_failure(failure, ATTEMPTS) if is_server_error(failure) else failure

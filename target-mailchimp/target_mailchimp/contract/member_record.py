@@ -172,6 +172,8 @@ def read_record(stream: str, record: Mapping[str, Any]) -> MemberRecord | Invali
         record: As the tap or mapper wrote it.
     """
     raw = {name: value for name, value in record.items() if not name.startswith("_sdc_")}
+    if record.get("_sdc_deleted_at"):  # as taps mark a row that is gone
+        raw["source_active"] = False
     values = {name: value for name, value in raw.items() if value is not None}
     status = _text(values.get("status")).lower()
     text, is_mailable = _text(raw.get("email_address")), True

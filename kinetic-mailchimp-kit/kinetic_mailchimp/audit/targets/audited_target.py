@@ -213,6 +213,11 @@ class AuditedTarget(DurableTarget):
         super()._take_state(message_dict)
 
     @override
+    def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
+        self._is_input_whole = False
+        super()._process_batch_message(message_dict)
+
+    @override
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
         self._is_input_whole = False
         super()._process_record_message(message_dict)

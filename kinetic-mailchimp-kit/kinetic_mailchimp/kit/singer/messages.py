@@ -69,6 +69,8 @@ class MessageReader(SingerReader):
                 f"`{name}` of a Singer message is not an object.",
                 advice="The tap or the mapper in front is at fault.",
             )
+        if kind == "STATE":
+            self.assert_line_requires(message, {"value"})
         return cast("dict[str, Any]", message)
 
     @staticmethod

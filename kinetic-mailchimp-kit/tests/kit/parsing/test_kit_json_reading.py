@@ -105,6 +105,12 @@ def test_a_message_that_lacks_a_key_is_not_shown() -> None:
     assert "person@" not in str(caught.value)
 
 
+def test_a_state_without_its_value_is_told_before_it_is_taken() -> None:
+    with pytest.raises(DataError, match="lacks `value`"):
+        MessageReader().deserialize_json('{"type": "STATE"}')
+    assert MessageReader().deserialize_json('{"type": "STATE", "value": null}')["value"] is None
+
+
 @pytest.mark.parametrize(
     ("until", "seconds"), [("Sun, 01 Mar 2026 12:00:20 GMT", 20.0), ("Sun, 01 Mar 2026 11:59:00 GMT", 0.0)]
 )
