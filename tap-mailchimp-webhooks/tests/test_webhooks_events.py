@@ -63,6 +63,8 @@ CAMPAIGN = (
                 "campaign_id": "cb398d21d2",
             },
         ),
+        (UNSUBSCRIBE + b"&data[web_id]=404947702", {"web_id": "404947702"}),
+        (UNSUBSCRIBE + b"&data[web_id]=4x4", {"web_id": None}),
         (PROFILE, {"type": "profile", "email": "api@example.com", "merges": {"FNAME": "Mail"}}),
         (
             UPEMAIL,

@@ -122,6 +122,43 @@ def test_a_profile_from_before_the_opt_out_is_no_return(pat: Any, update: Update
     assert {ROW, OTHER_ROW} <= pat.flagged()
 
 
+# Opt-outs under an address of which no event told
+
+UNTOLD = "pat.smith@example.com"
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("status", ["unsubscribed", "complaint"])
+def test_an_opt_out_under_an_unknown_address_reaches_the_rows_of_its_contact(
+    pat: Any, update: Update, status: str
+) -> None:
+    know(pat, contact_id="c1", web_id="404", rows=SOURCES)
+    pat.deliver(update(UNTOLD, status, list_id=LIST, web_id="404", PhoneNum="666"))
+    assert {ROW, OTHER_ROW} <= pat.flagged()
+    assert "666" not in {row["PhoneNum"] for row in pat.all_rows().values()}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"web_id": "405"},
+        {"web_id": "404", "list_id": "b2"},
+        {"web_id": "404", "contact_status": "subscribed"},
+        {"web_id": "404", "contact_status": "cleaned"},
+        {"web_id": "404", "contact_status": None, "type": "profile"},
+    ],
+)
+def test_a_number_finds_rows_for_the_opt_outs_of_its_contact_alone(
+    pat: Any, update: Update, given: dict[str, str]
+) -> None:
+    know(pat, contact_id="c1", web_id="404", rows=SOURCES)
+    before = pat.all_rows()
+    pat.deliver(
+        update(UNTOLD, **{"contact_status": "unsubscribed", "list_id": LIST, "PhoneNum": "666", **given})
+    )
+    assert pat.all_rows() == before
+
+
 # What target-mailchimp hands over
 
 

@@ -196,6 +196,7 @@ EVENT = {
     "old_email": None,
     "new_email": None,
     "list_id": "a1b2c3",
+    "web_id": "404947702",
     "campaign_id": "c1",
     "merges": {
         "EMAIL": "ann@example.com",
@@ -227,6 +228,7 @@ UPDATE = {
     "reason": "manual",
     "campaign_id": "c1",
     "list_id": "a1b2c3",
+    "web_id": "404947702",
     "origin": "webhook",
     "confirmation": None,
     "contact_status": "unsubscribed",

@@ -127,8 +127,8 @@ def add_partial_indexes() -> None:
         given = column.is_not(None)
         sa.Index(None, column, decisions.c.recorded_at, sqlite_where=given, postgresql_where=given)
     for name in FOUND_BY:
-        text, given = text_under(ledger_entries.c.value, name), is_indexed(ledger_entries.c.value, name)
-        sa.Index(f"ix_ledger_entries_{name}", text, sqlite_where=given, postgresql_where=given)
+        text, entries = text_under(ledger_entries.c.value, name), is_indexed(ledger_entries.c.value, name)
+        sa.Index(f"ix_ledger_entries_{name}", text, sqlite_where=entries, postgresql_where=entries)
 
 
 def same_person(
