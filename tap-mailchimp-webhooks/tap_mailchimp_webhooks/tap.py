@@ -55,7 +55,7 @@ class TapMailchimpWebhooks(CheckedTap):
 
     @cached_property
     def source(self) -> EventSource:
-        """What the streams read from."""
+        """The source of all streams of a run."""
         return EventSource(self.config, self.logger, self._end)
 
     @override

@@ -59,7 +59,7 @@ class TapStream(CheckedStream):
 
     @property
     def source(self) -> EventSource:
-        """What the streams of a run read from."""
+        """The source of all streams of a run."""
         source: EventSource = cast("Any", self._tap).source
         return source
 
