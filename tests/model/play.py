@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from opening import Opening
 from pipelines import FORWARD, REVERSE, Kill
 from truth import Truth
 from world import RowName, World, contact, customer, key_of
@@ -32,6 +33,7 @@ class Scene:
 
     Attributes:
         world: In which it plays.
+        opening: What its first runs led to, where they need not be made.
         truth: Watches.
         held: Whether webhooks wait instead of arriving before the next reverse run.
         last: The last known address of each person, and the contact of Mailchimp that is the person.
@@ -39,6 +41,7 @@ class Scene:
     """
 
     world: World
+    opening: Opening | None = None
     truth: Truth = field(init=False)
     held: bool = False
     last: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -46,15 +49,21 @@ class Scene:
 
     def __post_init__(self) -> None:
         self.truth = Truth(self.world)
-        for name in ("Ann", "Bob", "Zed"):
-            self.world.person(PEOPLE[name], address_of(name), name)
-            self.last[name] = (address_of(name), "")
-        self.world.forward()
-        self.world.reverse()
+        if self.opening:
+            self.opening.restore(self.world)
+        else:
+            self._open()
         self.truth.listen()
         for name in ("Ann", "Bob", "Zed"):
+            self.last[name] = (address_of(name), "")
             self.at(name)
         self._zed = self._bystander()
+
+    def _open(self) -> None:
+        for name in ("Ann", "Bob", "Zed"):
+            self.world.person(PEOPLE[name], address_of(name), name)
+        self.world.forward()
+        self.world.reverse()
 
     def at(self, name: str) -> str:
         """The present address of a person in Mailchimp, or the last that was known."""
@@ -124,9 +133,15 @@ class Scene:
         return "differs" if len(flags) > 1 else "set" if flags.pop() else "clear"
 
 
-def told(world: World, story: str) -> list[str]:
-    """What is wrong after a story and quiet."""
-    scene = Scene(world)
+def told(world: World, story: str, opening: Opening | None = None) -> list[str]:
+    """What is wrong after a story and quiet.
+
+    Args:
+        world: An empty one.
+        story: In the words of `STEPS`.
+        opening: See `Scene`.
+    """
+    scene = Scene(world, opening)
     scene.play(story)
     return scene.settle()
 

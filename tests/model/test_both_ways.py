@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from opening import Opening
 from play import Scene, shortened, told
 from simulators.epicor.errors import EpicorError
 from simulators.mailchimp.people import ImpossibleActError
@@ -44,6 +45,7 @@ class BothWays(RuleBasedStateMachine):
 
     vendors: Vendors
     folder: Path
+    opening: Opening | None
     ends_at: float
     numbers = itertools.count()
     stories: Iterator[int]
@@ -58,7 +60,7 @@ class BothWays(RuleBasedStateMachine):
         self.here = self.folder / str(next(self.numbers))
         if not self.is_over:
             self.here.mkdir()
-            self.scene = Scene(World(self.vendors, self.here))
+            self.scene = Scene(World(self.vendors, self.here), self.opening)
 
     def say(self, words: str, *needs: str) -> None:
         """Play a step, unless it is impossible now.
@@ -119,7 +121,8 @@ class BothWays(RuleBasedStateMachine):
         here = self.folder / str(next(self.numbers))
         here.mkdir()
         try:
-            return told(World(self.vendors, here, runs_as=""), " → ".join(story)) if story else []
+            world = World(self.vendors, here, runs_as="")
+            return told(world, " → ".join(story), self.opening) if story else []
         except (ImpossibleActError, EpicorError, KeyError, AssertionError, OSError):
             return []  # without the step that was left out, another is impossible
         finally:
@@ -322,6 +325,11 @@ def _settings() -> settings:
     return settings(common, max_examples=1 + sequences, stateful_step_count=STEPS if RUNS_AS else 2 * STEPS)
 
 
+def _opening(vendors: Vendors, folder: Path) -> Opening:
+    (folder / "kept").mkdir(parents=True)
+    return Opening.of(Scene(World(vendors, folder)).world, folder / "kept")
+
+
 @pytest.mark.rule("R1")
 @pytest.mark.rule("R2")
 @pytest.mark.rule("R6")
@@ -337,6 +345,7 @@ def test_both_sides_tell_one_truth_after_any_story(
 
     Machine.vendors = request.getfixturevalue("stock" if part % 2 else "vendors")
     Machine.folder = tmp_path
+    Machine.opening = None if RUNS_AS else _opening(Machine.vendors, tmp_path / "opening")
     Machine.stories = itertools.count()
     # The parts share the time, as many at once as there are workers.
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))

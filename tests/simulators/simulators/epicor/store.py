@@ -52,6 +52,14 @@ class Change:
     ticks: int
 
 
+@dataclass(frozen=True)
+class Saved:
+    """Everything that a store holds."""
+
+    rows: bytes
+    revision: int
+
+
 class Store:
     """Typed tables; every write takes the next revision and stamps the change columns of its table.
 
@@ -85,6 +93,15 @@ class Store:
 
     def close(self) -> None:
         self._database.close()
+
+    def saved(self) -> Saved:
+        """A copy of everything, for `restore`."""
+        return Saved(self._database.serialize(), self._revision)
+
+    def restore(self, saved: Saved) -> None:
+        """Hold what was saved, and nothing else."""
+        self._database.deserialize(saved.rows)
+        self._revision = saved.revision
 
     @property
     def revision(self) -> int:
