@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from target_mailchimp.contract.member_record import is_tag
@@ -48,6 +49,7 @@ class NewField:
         return body
 
 
+@lru_cache(maxsize=1_000)
 def tag_of(property_name: str) -> str:
     """The tag that a property is sent under: Mailchimp cuts what is longer."""
     return property_name.upper()[:LONGEST_TAG]

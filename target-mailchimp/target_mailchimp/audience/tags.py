@@ -63,7 +63,7 @@ def is_owned(tag: str, owned: Iterable[str]) -> bool:
 
 
 def plan_tags(
-    wanted: Iterable[str] | None,
+    wanted: Collection[str] | None,
     sent: Mapping[str, Any],
     *,
     replaces: bool,
@@ -79,6 +79,8 @@ def plan_tags(
         inactive_tag: The tag of inactive customers, if this one is.
         owned: Tags that are taken away where no row names them.
     """
+    if not (wanted or inactive_tag or sent.get("tags") or sent.get(INACTIVE)):
+        return TagPlan()
     have = {str(tag).lower(): str(tag) for tag in sent.get("tags") or ()}
     want = {tag.lower(): tag for tag in wanted or ()}
     if inactive_tag:

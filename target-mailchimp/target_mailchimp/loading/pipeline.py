@@ -262,6 +262,8 @@ class Loader:
 
     def _wait_for(self, keys: set[str]) -> None:
         """Finish the writes about these people first: two about one person would race."""
+        if not keys:
+            return
         for group, writes in list(self._pending.items()):
             if any(not keys.isdisjoint(write.touches) for write in writes):
                 self._submit(group, len(writes))

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState, SourceRow
 from kinetic_mailchimp.audit.trail.decision import Action
 from msgspec.structs import replace
@@ -80,18 +82,24 @@ def _is_known(record: MemberRecord, state: MemberState) -> bool:
 
 def _not_created(record: MemberRecord, settings: Policy, *, is_out_elsewhere: bool) -> NoWrite | None:
     """The reason for which a person who is not a member does not become one."""
+    rows = record.rows
+    creating = _creating_rows(record, settings)
     refusals = (
         (
-            any(row.by_person for row in record.rows),
+            any(row.by_person for row in rows),
             SUPPRESSED,
             "The person opted out elsewhere, before the first load.",
         ),
-        (_kept_out(record), "opted_out_at_source", "The source says that the person wants no mail."),
+        (_kept_out(rows), "opted_out_at_source", "The source says that the person wants no mail."),
         (is_out_elsewhere, OUT_ELSEWHERE, "The person is out of another audience: the row gets a flag."),
-        (not _creating_rows(record, settings), "not_a_member", "The stream only updates members."),
-        (not _creates(record, settings), "inactive_at_source", "An inactive customer is not made a member."),
+        (not creating, "not_a_member", "The stream only updates members."),
         (
-            _new_status(record, settings) not in NEW_STATUSES,
+            not any(row.active for row in creating),
+            "inactive_at_source",
+            "An inactive customer is not made a member.",
+        ),
+        (
+            _new_status(creating, settings) not in NEW_STATUSES,
             "unknown_status",
             "`status_if_new` is not a status of Mailchimp.",
         ),
@@ -109,7 +117,7 @@ def _not_created(record: MemberRecord, settings: Policy, *, is_out_elsewhere: bo
 def _creation(record: MemberRecord, audience: Audience, settings: Policy) -> Write:
     merged = merge_rows(record, MemberState(record.address), audience, settings)
     tags = plan_tags(merged.tags, {}, replaces=settings.tags == "replace", inactive_tag=None)
-    status = _new_status(record, settings)
+    status = _new_status(_creating_rows(record, settings), settings)
     return Write(
         record,
         audience,
@@ -218,19 +226,14 @@ def _opts_out_now(record: MemberRecord, state: MemberState) -> bool:
     )
 
 
-def _kept_out(record: MemberRecord) -> bool:
+def _kept_out(rows: Iterable[MemberRecord]) -> bool:
     """Tell whether a flag, a rep's or our own, keeps the person from becoming a member."""
-    return any(row.opted_out and not is_of_former_address(row) for row in record.rows)
+    return any(row.opted_out and not is_of_former_address(row) for row in rows)
 
 
 def _creating_rows(record: MemberRecord, settings: Policy) -> list[MemberRecord]:
     """The rows whose stream may create a member, the newest first."""
     return [row for row in reversed(record.rows) if row.stream not in settings.update_only_streams]
-
-
-def _creates(record: MemberRecord, settings: Policy) -> bool:
-    """Tell whether a row that may create a member is of an active customer."""
-    return any(row.active for row in _creating_rows(record, settings))
 
 
 def _is_active(state: MemberState, settings: Policy) -> bool:
@@ -243,6 +246,9 @@ def _is_active(state: MemberState, settings: Policy) -> bool:
     return any(row.active for row in rows) or not rows
 
 
-def _new_status(record: MemberRecord, settings: Policy) -> str:
-    asked_for = (row.status_if_new for row in _creating_rows(record, settings))
-    return next(filter(None, asked_for), settings.status_if_new)
+def _new_status(creating: Iterable[MemberRecord], settings: Policy) -> str:
+    """The status of a new member, by the newest row that asks for one."""
+    for row in creating:
+        if row.status_if_new:
+            return row.status_if_new
+    return settings.status_if_new

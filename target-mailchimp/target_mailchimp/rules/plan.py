@@ -138,8 +138,8 @@ class Write(msgspec.Struct, frozen=True):
         """Field → (value before, value after), as far as it is known here."""
         sent = {**self.state.sent, **self.state.shown} if self.state else {}
         changed = {name: (sent.get(name), value) for name, value in self.values.items()}
-        if self.tags is not None and ("tags" in self.values or self.tag_changes):
-            changed["tags"] = (sent.get("tags"), self.tags.get("tags", []))
+        if (tags := self._changed_tags) is not None:
+            changed["tags"] = tags
         if self.lower:
             changed["status"] = (self.state.status if self.state else None, "unsubscribed")
         return changed
@@ -147,9 +147,17 @@ class Write(msgspec.Struct, frozen=True):
     @property
     def detail(self) -> str:
         """The fate of fields and tags, in words; empty where `changes` says it all."""
-        before, after = self.changes.get("tags", ((), ()))
+        before, after = self._changed_tags or ((), ())
         said = (describe_left_out(self.left_out), describe_tags(before or (), after))
         return " ".join(filter(None, said))
+
+    @property
+    def _changed_tags(self) -> tuple[Any, Any] | None:
+        """The tags before and after; None where none changes."""
+        if self.tags is None or not ("tags" in self.values or self.tag_changes):
+            return None
+        sent = {**self.state.sent, **self.state.shown} if self.state else {}
+        return sent.get("tags"), self.tags.get("tags", [])
 
     @property
     def after(self) -> MemberState:

@@ -149,6 +149,8 @@ class Findings:
         with self._lock:
             known = self._look_through()
             stale, self._stale = self._stale, []
+            # Nearly all members have no row with a flaw, and never had one.
+            members = [one for one in members if one.sources or one.key in known]
             of_group = self._groups.get_many((one.key for one in members if one.key in known), _READ_GROUP)
             wanted = [one.key for one in rows]
             wanted += (f"{topic}/{one.source}" for one in rows if one.rep for topic in _OF_MEMBERS)

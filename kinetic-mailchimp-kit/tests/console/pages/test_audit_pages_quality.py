@@ -134,6 +134,12 @@ def test_a_finding_is_kept_while_it_holds_and_shown_as_gone_for_three_months(
     }
 
 
+def test_of_two_rows_under_one_key_the_later_one_counts(flawed: AuditTrail, clock: Any) -> None:
+    wrong, right = RowVerdict("x/y", Flaw.BAD_ADDRESS, "=PURCHASING"), RowVerdict("x/y")
+    assert changes(flawed, clock, right, wrong)["address/x/y"].gone == ""
+    assert changes(flawed, clock, RowVerdict("x/z", Flaw.BAD_ADDRESS), RowVerdict("x/z"))["address/x/z"].gone
+
+
 def test_the_rows_of_a_member_come_and_go(flawed: AuditTrail, clock: Any) -> None:
     def of_member(group: str, *sources: str) -> Any:
         verdict = MemberVerdict(Flaw.DUPLICATE, group, "e@example.com", sources)
