@@ -202,11 +202,11 @@ def test_a_sequence_is_never_given_out_twice(inbox: Inbox, make_arrival: MakeArr
         assert connection.execute(select(events.c.sequence)).scalar_one() > last
 
 
-def test_a_follower_on_postgresql_is_woken_by_a_new_event_and_not_by_a_clock(
-    postgres_url: str, open_inbox: OpenInbox, make_arrival: MakeArrival, monkeypatch: pytest.MonkeyPatch
+def test_a_follower_is_woken_by_a_new_event_and_not_by_a_clock(
+    database_url: str, open_inbox: OpenInbox, make_arrival: MakeArrival, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tap_mailchimp_webhooks.inbox.arrivals.LONGEST_WAIT_SECONDS", 600.0)
-    inbox, receiver = open_inbox(postgres_url), open_inbox(postgres_url)
+    inbox, receiver = open_inbox(database_url), open_inbox(database_url)
     with closing(Arrivals(inbox.database)) as arrivals:
         arrivals.wait(Event())  # from now on it listens
         receiver.store([make_arrival()])
