@@ -70,8 +70,8 @@ def _judged(hook: WebhookHealth) -> Finding | str:
 
 def look_at_inbox(inbox: Inbox) -> Iterator[str]:
     """Open the inbox; it is made or upgraded where that is needed."""
-    with inbox.database.reading():
-        yield f"The inbox answers, and is {'encrypted' if inbox.encryption.box else 'in clear'}."
+    inbox.database.require_writable()
+    yield f"The inbox answers, and is {'encrypted' if inbox.encryption.box else 'in clear'}."
 
 
 def look_at_path_secret() -> Iterator[Finding | str]:

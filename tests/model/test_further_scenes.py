@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from play import Scene
-from world import RowName, World, contact, customer
+from world import RowName, World, contact, customer, source_key
 
 ANN, BOB, ANNA = "ann@example.com", "bob@example.com", "anna@example.com"
 FAKE = "test@test.com"
@@ -59,6 +59,24 @@ def test_a_flag_of_ours_stays_ours_through_two_merges_in_a_row(world, deletes):
     assert rows
     assert not any(map(world.is_flagged, rows))
     assert world.status(BOB) == "subscribed"
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.rule("R6")
+def test_our_flag_on_a_row_of_several_people_is_no_dead_letter_and_a_reps_is_one(world):
+    scene = Scene(world)
+    for number in (5, 6):
+        world.person(number, f"{ANN}; {BOB}", "Both")
+    scene.play("forward → Ann leaves → reverse")
+    assert world.is_flagged(customer(5))
+    scene.play("forward")
+    assert world.dead_letters() == []
+
+    world.edit(customer(6), EMailAddress="fay@example.com; gus@example.com", NoContact=False)
+    scene.play("forward")
+    world.flag(customer(6))
+    scene.play("forward")
+    assert [letter["source_key"] for letter in world.dead_letters()] == [source_key(customer(6))]
 
 
 @pytest.mark.rule("R2")

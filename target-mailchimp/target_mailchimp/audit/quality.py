@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from kinetic_mailchimp.audit import Action, AuditTrail, LedgerChanges
+from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, read_flags
 from kinetic_mailchimp.audit.state.member_state import MemberState, members_namespace
 from kinetic_mailchimp.audit.state.quality import Findings, Flaw, MemberVerdict, RowVerdict
 from kinetic_mailchimp.mailchimp import Refusal
@@ -40,8 +41,16 @@ class Quality:
 
     def __init__(self, trail: AuditTrail, settings: LoadSettings) -> None:
         self._trail = trail
+        self._flags = trail.ledger(FLAGS_NAMESPACE)
         self._update_only = settings.update_only_streams
         self._findings = Findings(trail.ledger, trail.clock)
+
+    def with_flags(self, records: Sequence[InvalidRecord]) -> list[InvalidRecord]:
+        """The records, with our own flags on their rows: a field of several people, of whom one opted out."""
+        flags = read_flags(
+            self._flags, (one.source_key for one in records if one.opted_out and one.source_key)
+        )
+        return [one.with_flags(flags) for one in records]
 
     def of_invalid(self, records: Iterable[InvalidRecord]) -> LedgerChanges:
         """The changes after records that could not be used."""

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from kinetic_mailchimp.audit.state.flag_state import FlagState, short_row_id
-from kinetic_mailchimp.audit.state.member_state import is_older
+from kinetic_mailchimp.audit.state.flag_state import FlagState, own_flag, short_row_id
 from kinetic_mailchimp.kit.parsing.email_address import InvalidEmailError, find_address, parse_email
 from kinetic_mailchimp.mailchimp import subscriber_hash
 from msgspec.structs import force_setattr, replace
@@ -114,21 +113,19 @@ class MemberRecord(msgspec.Struct, frozen=True):
     def with_flags(self, flags: Mapping[str, FlagState]) -> MemberRecord:
         """The record with the flags that this software has set on its rows, by the name of the row."""
         others = tuple(row.with_flags(flags) for row in self.others)
-        flag = flags.get(self.source_key or "") if self.opted_out else None
-        is_over = flag and flag.cleared_at and not is_older(self.source_updated_on or "", flag.cleared_at)
-        if flag and (is_over or not flag.is_on(self.row_id)):
-            # Ours was taken back before, or was on another row: this one is a rep's.
-            flag = None
+        row, updated_on = self.source_key or "", self.source_updated_on or ""
+        flag = own_flag(flags, row, self.row_id, updated_on) if self.opted_out else None
         return replace(self, others=others, carried=flag)
 
 
 class InvalidRecord(msgspec.Struct, frozen=True):
-    """A record that cannot be used."""
+    """A record that cannot be used; `is_carried` where its opt-out is our own flag on the row."""
 
     stream: str
     raw: Mapping[str, Any]
     reason: str
     detail: str
+    is_carried: bool = False
 
     @property
     def source_key(self) -> str | None:
@@ -149,7 +146,15 @@ class InvalidRecord(msgspec.Struct, frozen=True):
     @property
     def opted_out(self) -> bool:
         """Tell whether the record is an opt-out, though without an address that can be used."""
-        return self.reason != "empty" and _lowers_consent(_text(self.raw.get("status")).lower())
+        says_so = self.reason != "empty" and _lowers_consent(_text(self.raw.get("status")).lower())
+        return says_so and not self.is_carried
+
+    def with_flags(self, flags: Mapping[str, FlagState]) -> InvalidRecord:
+        """The record with the flags that this software has set on rows, by the name of the row."""
+        row_id, updated_on = (_text(self.raw.get(name)) for name in ("source_id", "source_updated_on"))
+        flag = own_flag(flags, self.source_key or "", short_row_id(row_id), updated_on)
+        text = (self.address or "").lower()
+        return replace(self, is_carried=flag is not None and ("@" not in text or flag.address in text))
 
 
 _LONGEST_STAMP = 64

@@ -169,7 +169,7 @@ class Loader:
 
     def _record_invalid(self) -> None:
         keep = self._settings.on_invalid == "dead_letter"
-        made = [report.of_invalid(invalid, keep=keep) for invalid in self._invalid]
+        made = [report.of_invalid(one, keep=keep) for one in self._quality.with_flags(self._invalid)]
         made += [report.of_unfed(entry.stream, entry.source_key, entry.address) for entry in self._unfed]
         self._record(made, self._quality.of_invalid(self._invalid))
         self._invalid, self._unfed = [], []

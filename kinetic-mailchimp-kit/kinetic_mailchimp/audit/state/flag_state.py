@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
+from kinetic_mailchimp.audit.state.member_state import is_older
 from kinetic_mailchimp.kit.parsing.email_address import email_key
 
 if TYPE_CHECKING:
@@ -84,6 +85,20 @@ def read_flags(ledger: Ledger, rows: Iterable[str]) -> dict[str, FlagState]:
         rows: Names of rows.
     """
     return {row: FlagState.from_json(value) for row, value in ledger.get_many(rows).items()}
+
+
+def own_flag(flags: Mapping[str, FlagState], row: str, row_id: int, updated_on: str) -> FlagState | None:
+    """Our flag on a row as it was read; None where the flag that it shows is a rep's.
+
+    Args:
+        flags: By the name of the row.
+        row: Its name.
+        row_id: Of the row, as `short_row_id` makes it.
+        updated_on: When it changed, as the source writes it.
+    """
+    flag = flags.get(row)
+    is_over = flag and flag.cleared_at and not is_older(updated_on, flag.cleared_at)
+    return flag if flag and not is_over and flag.is_on(row_id) else None
 
 
 def still_set(flags: Mapping[str, FlagState]) -> dict[str, FlagState]:

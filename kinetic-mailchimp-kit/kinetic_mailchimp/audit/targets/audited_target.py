@@ -182,7 +182,8 @@ class AuditedTarget(DurableTarget):
         return [*super().checks(), Check("audit database", self._check_trail)]
 
     def _check_trail(self) -> Iterator[str]:
-        with self.settings.open_trail():
+        with self.settings.open_trail() as trail:
+            trail.database.require_writable()
             yield "The audit database can be written."
 
     @classmethod

@@ -112,6 +112,16 @@ class Database:
                 self._gave_up = False
                 return
 
+    def require_writable(self) -> None:
+        """Begin a change of no row, which a file, a login or a server that only reads refuses.
+
+        Raises:
+            TransientError: Nothing can be written.
+        """
+        nothing = sa.update(self._version_table()).where(sa.false()).values(version_num=self.profile.head)
+        with self.writing() as connection:
+            connection.execute(nothing)
+
     def check_file(self) -> None:
         """Check that what is committed can be found: SQLite goes on writing into a file without a name.
 
@@ -187,8 +197,10 @@ class Database:
     def _revision(self, connection: sa.Connection) -> str | None:
         if not sa.inspect(connection).has_table(self.profile.version_table):
             return None
-        table = sa.table(self.profile.version_table, sa.column("version_num", sa.String))
-        return connection.execute(sa.select(table.c.version_num)).scalar()
+        return connection.execute(sa.select(self._version_table().c.version_num)).scalar()
+
+    def _version_table(self) -> sa.TableClause:
+        return sa.table(self.profile.version_table, sa.column("version_num", sa.String))
 
     def _lock(self, connection: sa.Connection) -> None:
         if not self.is_sqlite:

@@ -59,7 +59,7 @@ def make_folder(path: Path) -> None:
     if not path.is_dir():
         make_folder(path.parent)
         path.mkdir(exist_ok=True)
-        # By its descriptor: whoever owns the folder above could put a link in its place.
+        # By its descriptor: the owner of the folder above could put a link in its place.
         _leave_to_owner(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW), path.parent)
 
 

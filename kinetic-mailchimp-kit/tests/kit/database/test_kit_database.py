@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from kinetic_mailchimp.kit.database import sqlite
 from kinetic_mailchimp.kit.database.database import Database
 from kinetic_mailchimp.kit.database.profile import Profile
-from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 
 ENV = """
 from alembic import context
@@ -98,3 +98,17 @@ def test_a_new_file_that_another_program_is_just_opening_is_waited_for(
         monkeypatch.setattr("time.sleep", lambda _: other.execute("ROLLBACK"))
         sqlite.prepare_sqlite(connection, {})
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_database_that_can_only_be_read_says_so_before_a_run_needs_it(
+    tmp_path: Path, profile: Profile
+) -> None:
+    url = f"sqlite:///{tmp_path / 'file.sqlite3'}"
+    with closing(Database(url, profile)) as database:
+        database.migrate()
+        database.require_writable()
+    with (
+        closing(Database(url, replace(profile, pragmas={"query_only": 1}))) as database,
+        pytest.raises(TransientError, match="read-only for this user"),
+    ):
+        database.require_writable()
