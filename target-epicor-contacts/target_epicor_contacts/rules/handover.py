@@ -209,7 +209,7 @@ def _move(working: WorkingCopy, event: EventPlan, handover: Handover, gone: Coll
     if is_subscriber or handover.is_taken:
         working.states[old] = before.without_status()
     if handover.is_taken:
-        # The move that is known there is of whoever has the address by now.
+        # The move that is known there is of the person who has the address by now.
         working.states[old] = replace(working.states[old], settled=None, moved=None)
     event.matched = tuple(apply_move(working, event, matches))
     if event.person == old:
