@@ -123,6 +123,20 @@ def test_two_people_who_swap_addresses_in_mailchimp_keep_their_names_and_opt_out
     assert (world.status(BOB), world.status(ANN)) == ("unsubscribed", "subscribed")
 
 
+@pytest.mark.rule("R1")
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize(
+    "story", ["reverse → Ann leaves → reverse", "reverse → Ann complains → forward → reverse", "Ann leaves"]
+)
+def test_an_opt_out_after_a_swap_that_arrived_in_another_order_stays_with_whoever_said_it(world, story):
+    scene = Scene(world)
+    scene.play(f"webhooks are held → {SWAP} → webhooks arrive reversed → {story}")
+    assert scene.settle() == []
+    assert [world.row(contact(number))["EMailAddress"] for number in (1, 2)] == [BOB, ANN]
+    assert (scene.flag("Ann"), scene.flag("Bob")) == ("set", "clear")
+    assert (world.status(BOB), world.status(ANN)) == ("unsubscribed", "subscribed")
+
+
 @pytest.mark.rule("R2")
 @pytest.mark.parametrize(
     "move",
@@ -188,3 +202,14 @@ def test_the_opt_out_that_followed_a_person_stays_the_reps(world):
     assert scene.settle() == []
     assert scene.flag("Bob") == "clear"
     assert world.status(ANNA) == "unsubscribed"
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("form", ["absent", "empty"])
+def test_contacts_of_the_sms_channel_alone_keep_nobody_else_from_anything(world, form):
+    world.vendors.switch(contacts_without_address=form, sms_events=True)
+    scene = Scene(world)
+    scene.play("Ann leaves → reverse → forward → the audit database is lost → forward → Bob leaves → reverse")
+    assert scene.settle() == []
+    assert (scene.flag("Ann"), scene.flag("Bob")) == ("set", "set")
+    assert "" not in {row["subject"] for row in world.decisions()}

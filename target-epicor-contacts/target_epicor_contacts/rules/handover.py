@@ -208,12 +208,16 @@ def _move(working: WorkingCopy, event: EventPlan, handover: Handover, gone: Coll
     is_subscriber = handover.status == Status.SUBSCRIBED
     if is_subscriber or handover.is_taken:
         working.states[old] = before.without_status()
+    if handover.is_taken:
+        # The move that is known there is of the person who has the address by now.
+        working.states[old] = replace(working.states[old], settled=None, moved=None)
     event.matched = tuple(apply_move(working, event, matches))
     if event.person == old:
         working.states[old] = before
         return
     if handover.is_taken:
-        working.states[old] = replace(before, settled=time)
+        is_older = time.age(before.settled) is Age.OLDER
+        working.states[old] = before if is_older else replace(before, settled=time)
     not_theirs = {
         row_id: kind
         for row_id, kind in matches.items()
