@@ -29,9 +29,8 @@ from stage import PROGRAMS, ROOT, Stage, set_stage
 
 EVENTS = size(100, 5)
 CUSTOMERS = size(600, 100)
-CONCURRENCY = 5
-"""Two companies and two tables: with four requests at a time a person is looked up in one round, with a fifth
-also while the row before is read back."""
+CONCURRENCY = 4
+"""Two companies and two tables: with four requests at a time a person is looked up in one round."""
 WAIT = 60.0
 REST = 0.5
 """Seconds in which what follows a flag ends: the row read back, the decision and the state stored."""
