@@ -35,6 +35,7 @@ class _Shown(TypedDict, total=False):
     id: Any
     email_address: Any
     contact_id: Any
+    web_id: Any
     status: Any
     unsubscribe_reason: Any
     last_changed: Any

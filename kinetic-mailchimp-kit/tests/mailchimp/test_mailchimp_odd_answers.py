@@ -151,7 +151,9 @@ def test_the_one_result_under_another_name_is_that_of_the_one_address_without(sh
 
 
 def test_of_the_answer_of_a_batch_nothing_is_kept_that_is_not_read() -> None:
-    shown = member_of(1, status="subscribed", merge_fields={"A": 1}, _links=[{"rel": "self"}], stats={"x": 1})
+    shown = member_of(
+        1, web_id=7, status="subscribed", merge_fields={"A": 1}, _links=[{"rel": "self"}], stats={"x": 1}
+    )
     answer = {"new_members": [shown], "updated_members": [], "errors": [{"error": "x"}], "total_created": 1}
     read = {name: value for name, value in shown.items() if name not in {"_links", "stats"}}
     kept = {"new_members": [read], "updated_members": [], "errors": [{"error": "x"}]}
