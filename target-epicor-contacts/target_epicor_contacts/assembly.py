@@ -14,7 +14,6 @@ from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
 from kinetic_mailchimp.epicor import EpicorClient
 from kinetic_mailchimp.kit.errors import ConfigurationError
-from kinetic_mailchimp.kit.singer.upcoming import UpcomingRecords
 
 from target_epicor_contacts.applying.pipeline import Dependencies, EventProcessor
 from target_epicor_contacts.applying.results import ResultProcessor
@@ -53,20 +52,12 @@ class Assembly:
 
     Args:
         executor: Runs requests at the same time.
-        upcoming: Shows what comes next; None where that cannot be told.
     """
 
-    def __init__(
-        self,
-        client: EpicorClient,
-        settings: WriteSettings,
-        executor: Executor,
-        upcoming: UpcomingRecords | None = None,
-    ) -> None:
+    def __init__(self, client: EpicorClient, settings: WriteSettings, executor: Executor) -> None:
         self._client = client
         self._settings = settings
         self._executor = executor
-        self._upcoming = upcoming
 
     @cached_property
     def rules(self) -> Rules:
@@ -128,7 +119,6 @@ class Assembly:
             dependencies,
             evidence=JournalWriter(self._client, evidence) if evidence else None,
             creator=self._creator(dependencies.finder) if settings.unmatched == "create" else None,
-            upcoming=self._upcoming,
         )
         return EventProcessor(dependencies, rules, settings)
 

@@ -16,8 +16,6 @@ from kinetic_mailchimp.epicor import EpicorClient, EpicorSettings
 from kinetic_mailchimp.kit.checks import FieldType, Finding, clock_finding
 from kinetic_mailchimp.kit.http.retry import INTERACTIVE_RETRY_POLICY
 from kinetic_mailchimp.kit.singer.durable_target import RunStatus
-from kinetic_mailchimp.kit.singer.plugin import set_by_signal
-from kinetic_mailchimp.kit.singer.upcoming import UpcomingRecords
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from singer_sdk.sinks import Sink
 from typing_extensions import override
@@ -80,8 +78,7 @@ class TargetEpicorContacts(AuditedTarget):
         """Builds the other things that a run works with."""
         from target_epicor_contacts.assembly import Assembly  # noqa: PLC0415 (slow to import: `--about` needs none of it)
 
-        upcoming = UpcomingRecords.on_standard_input() if self.is_reading else None
-        return Assembly(self.client, self.settings, self.executor, upcoming)
+        return Assembly(self.client, self.settings, self.executor)
 
     @property
     @override
@@ -178,7 +175,6 @@ class TargetEpicorContacts(AuditedTarget):
             super().end_run(status, error)
         finally:
             if "executor" in vars(self):
-                set_by_signal(self._stop_requested)  # a look-up for a record that is not applied any more
                 self.executor.shutdown()
 
     @override

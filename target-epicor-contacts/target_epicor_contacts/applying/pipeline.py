@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,7 +12,6 @@ from kinetic_mailchimp.audit.state.flag_state import FLAGS_NAMESPACE, FlagState
 from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE, read_handovers
 from kinetic_mailchimp.audit.state.ledger import LedgerChanges
 from kinetic_mailchimp.kit.errors import ConnectorError, DataError
-from kinetic_mailchimp.kit.singer.upcoming import UpcomingRecords
 from msgspec.structs import replace
 
 from target_epicor_contacts.applying.isolation import Attempt, Outcome, T, by_halves
@@ -28,7 +26,6 @@ from target_epicor_contacts.audit.ledger_changes import (
     ledger_changes,
 )
 from target_epicor_contacts.audit.unapplied import in_order, read_updates
-from target_epicor_contacts.contract.campaign_result import is_contact_update
 from target_epicor_contacts.contract.contact_update import ContactUpdate
 from target_epicor_contacts.epicor.contact_creator import ContactCreator, NewContact
 from target_epicor_contacts.epicor.entities import EpicorRow
@@ -60,7 +57,6 @@ class Dependencies:
         run: The present run.
         evidence: Logs opt-outs; None without the setting.
         creator: Creates contacts; None without the setting.
-        upcoming: Shows what comes next; None where that cannot be told.
         is_replay: Whether the records are dead letters, which no later run reads again.
     """
 
@@ -70,7 +66,6 @@ class Dependencies:
     writer: RowWriter
     evidence: JournalWriter | None = None
     creator: ContactCreator | None = None
-    upcoming: UpcomingRecords | None = None
     is_replay: bool = False
 
 
@@ -260,22 +255,13 @@ class EventProcessor:
             return self._result()
         writes = {row_id: RowWrite(rows[row_id], changes) for row_id, changes in planned.writes.items()}
         if writes:
-            upcoming = self._dependencies.upcoming
-            verifying = upcoming.shown_to(self._look_ahead) if upcoming else nullcontext()
-            self._dependencies.writer.write(list(writes.values()), verifying)
+            self._dependencies.writer.write(list(writes.values()))
         fatal = next((write.fatal for write in writes.values() if write.fatal), None)
         evidence: dict[tuple[str, str], ConnectorError] = {}
         if fatal is None and self._dependencies.evidence:
             evidence = self._dependencies.evidence.write(self._opt_outs(planned, rows, writes)).failed
             fatal = next((error for error in evidence.values() if not isinstance(error, DataError)), None)
         return self._result(writes=writes, new_contacts=new_contacts, evidence=evidence, fatal=fatal)
-
-    def _look_ahead(self, stream: str, records: Sequence[Mapping[str, Any]]) -> None:
-        """Begin to look up the people of the next records, which are decided about in their turn."""
-        settings = self._settings
-        entries = read_updates(stream, records, settings.merge_fields, settings.on_invalid)
-        if all(map(is_contact_update, records)):
-            self._reader.look_ahead([entry for entry in entries if isinstance(entry, ContactUpdate)])
 
     def _opt_outs(
         self, planned: BatchPlan, rows: Mapping[str, EpicorRow], writes: Mapping[str, RowWrite]

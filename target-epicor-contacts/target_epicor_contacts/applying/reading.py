@@ -66,16 +66,9 @@ class BatchReader:
             if key
             for address in (key, resolve(key, update.event_time, states, update.list_id))
         }
-        return {row.id: row for row in self._finder.find(sorted(addresses), fresh=self._fresh(updates))}
-
-    def look_ahead(self, updates: Sequence[ContactUpdate]) -> None:
-        """Begin to look up the rows of the next batch; an address that was moved on to waits for its turn."""
-        addresses = {key for update in updates for key in (update.key, update.new_key) if key}
-        self._finder.look_ahead(sorted(addresses), fresh=self._fresh(updates))
-
-    def _fresh(self, updates: Iterable[ContactUpdate]) -> set[str]:
-        """The addresses for which no answer of a minute ago will do: an opt-out must not rest on it."""
-        return {update.key for update in updates if update.status and self._rules.opts_out(update.status)}
+        # An opt-out must not rest on the row of a minute ago.
+        fresh = {update.key for update in updates if update.status and self._rules.opts_out(update.status)}
+        return {row.id: row for row in self._finder.find(sorted(addresses), fresh=fresh)}
 
     def flags(self, rows: Iterable[EpicorRow], names: Iterable[str] = ()) -> dict[str, FlagState]:
         """The flags of some rows that are ours, by the names of the rows.

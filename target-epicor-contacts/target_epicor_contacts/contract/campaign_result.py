@@ -61,11 +61,6 @@ class CampaignResult:
         ]
 
 
-def is_contact_update(record: Mapping[str, Any]) -> bool:
-    """True for a record that is neither a result nor an event of a campaign."""
-    return RESULT_ID not in record and not is_campaign_event(record)
-
-
 def is_campaign_event(record: Mapping[str, Any]) -> bool:
     """True for an event of a campaign, which is about no person."""
     return "email" not in record and record.keys() >= _OF_CAMPAIGN_EVENT

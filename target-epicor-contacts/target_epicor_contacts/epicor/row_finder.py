@@ -16,7 +16,6 @@ from target_epicor_contacts.epicor.address_query import PROBED_ROWS, AddressFilt
 from target_epicor_contacts.epicor.addresses import addresses_in, person_of
 from target_epicor_contacts.epicor.calls import may_be_about_one
 from target_epicor_contacts.epicor.entities import CONTACT, EMAIL, PERSON, Entity, EpicorRow
-from target_epicor_contacts.epicor.look_ahead import LookAhead, LookUp
 from target_epicor_contacts.epicor.row_reader import RowReader
 
 _NOBODY = "nobody@example.com"
@@ -63,7 +62,6 @@ class RowFinder:
         self._found: dict[str, tuple[float, frozenset[str]]] = {}
         self._failure: ConnectorError | None = None
         self._failed: frozenset[str] = frozenset()
-        self._ahead: LookAhead | None = None
 
     def find(self, addresses: Iterable[str], *, fresh: AbstractSet[str] = frozenset()) -> list[EpicorRow]:
         """Every row that holds one of the addresses, and the contacts linked to those as the same person.
@@ -75,33 +73,20 @@ class RowFinder:
         wanted = list(dict.fromkeys(addresses))
         # Before answers are counted on: none of them may go while others are asked for.
         self._make_room(len(wanted))
-        keep_until = self._clock() + self._keep_seconds
-        unknown = self._unknown(wanted, fresh)
-        ahead, self._ahead = self._ahead, None
+        now = self._clock()
+        unknown = [
+            address for address in wanted if address in fresh or self._found.get(address, _NEVER)[0] <= now
+        ]
         if unknown:
             try:
-                answer = (ahead and ahead.answer_about(unknown)) or self._look_up(unknown)
+                self._ask(unknown, now + self._keep_seconds)
             except ConnectorError as error:
                 self._failure, self._failed = error, frozenset(unknown)
                 if "contains" in error.message:  # some services know no functions
                     error.advice = "Set `address_filter` to `equals`, which finds clean addresses alone."
                 raise
-            self._found.update({address: (keep_until, ids) for address, ids in answer.found.items()})
-            self._rows.update(answer.rows)
         ids = {row_id for address in wanted for row_id in self._found[address][1] if row_id in self._rows}
         return [self._rows[row_id] for row_id in sorted(ids)]
-
-    def look_ahead(self, addresses: Iterable[str], *, fresh: AbstractSet[str] = frozenset()) -> None:
-        """Begin the next `find`; nothing may be written between the two.
-
-        Args:
-            addresses: As `email_key` makes them.
-            fresh: Those for which an earlier answer must not be used again.
-        """
-        unknown = self._unknown(addresses, fresh)
-        # A hasty look-up is about a part of what failed, and fails at once.
-        if unknown and not self.reader.is_hasty:
-            self._ahead = LookAhead(unknown, self._look_up, self._clock)
 
     def current(self, rows: Sequence[EpicorRow], *, one_by_one: bool = False) -> dict[str, EpicorRow]:
         """Rows as they are now, by id; one that is gone is missing.
@@ -165,13 +150,7 @@ class RowFinder:
             self._found.clear()
             self._rows.clear()
 
-    def _unknown(self, addresses: Iterable[str], fresh: AbstractSet[str]) -> list[str]:
-        now = self._clock()
-        return [
-            address for address in addresses if address in fresh or self._found.get(address, _NEVER)[0] <= now
-        ]
-
-    def _look_up(self, addresses: Sequence[str]) -> LookUp:
+    def _ask(self, addresses: Sequence[str], keep_until: float) -> None:
         conditions = self.addresses.conditions(addresses)
         asked = set(addresses)
         rows = [
@@ -180,28 +159,27 @@ class RowFinder:
             if asked.intersection(addresses_in(row.values.get(EMAIL)))
         ]
         linked = self._linked(rows)
-        ids_of: dict[tuple[str, int] | None, set[str]] = defaultdict(set)
-        for row in linked:
-            ids_of[person_of(row.values)].add(row.id)
         found: dict[str, set[str]] = {address: set() for address in addresses}
         for row in rows:
             for address in asked.intersection(addresses_in(row.values.get(EMAIL))):
                 found[address].add(row.id)
-                found[address].update(ids_of.get(person_of(row.values), ()))
-        return LookUp(
-            {address: frozenset(ids) for address, ids in found.items()},
-            {row.id: row for row in (*linked, *rows)},
-        )
+                found[address].update(linked.get(person_of(row.values), ()))
+        self._found.update({address: (keep_until, frozenset(ids)) for address, ids in found.items()})
+        self._rows.update({row.id: row for row in rows})
 
-    def _linked(self, rows: Iterable[EpicorRow]) -> list[EpicorRow]:
-        """The contacts of the people that these rows are linked to."""
+    def _linked(self, rows: Iterable[EpicorRow]) -> dict[tuple[str, int] | None, set[str]]:
+        """Ids of the contacts of the people that these rows are linked to."""
         if CONTACT not in self._entities:
-            return []
+            return {}
         people = {person for row in rows if row.entity is CONTACT and (person := person_of(row.values))}
         groups: dict[tuple[str, Entity], list[str]] = defaultdict(list)
         for company, number in sorted(people):
             groups[company, CONTACT].append(eq(PERSON, number))
-        return list(self.reader.read(groups))
+        linked: dict[tuple[str, int] | None, set[str]] = defaultdict(set)
+        for row in self.reader.read(groups):
+            linked[person_of(row.values)].add(row.id)
+            self._rows[row.id] = row
+        return linked
 
     def _everywhere(self, conditions: list[str]) -> dict[tuple[str, Entity], list[str]]:
         return {(company, entity): conditions for company in self._companies for entity in self._entities}

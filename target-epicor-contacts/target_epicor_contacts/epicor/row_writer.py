@@ -7,7 +7,6 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from kinetic_mailchimp.epicor import EpicorClient
@@ -69,15 +68,8 @@ class RowWriter:
         self._written: set[tuple[str, str]] = set()
         self._doubtful: list[RowWrite] = []
 
-    def write(
-        self, writes: Sequence[RowWrite], verifying: AbstractContextManager[None] | None = None
-    ) -> None:
-        """Write rows; each write has its result afterwards, also a failure that ends the run.
-
-        Args:
-            writes: Those of different rows.
-            verifying: Entered once everything is sent, and left when it is verified.
-        """
+    def write(self, writes: Sequence[RowWrite]) -> None:
+        """Write rows; each write has its result afterwards, also a failure that ends the run."""
         self._stopped.clear()
         if self._mode is WriteMode.UPDATE_EXT:
             list(self._executor.map(self._write_batch, _batches(writes)))
@@ -85,8 +77,7 @@ class RowWriter:
             list(self._executor.map(self._write_row, writes))
         self._judge_doubtful()
         if self._verify:
-            with verifying or nullcontext():
-                self._read_back(writes)
+            self._read_back(writes)
         for write in writes:
             if write.now is None and not (write.refused or write.fatal or write.gone):
                 write.now = write.row.with_changes(write.changes)
