@@ -176,6 +176,7 @@ def test_a_record_has_the_contract_form(tap: Tap, inbox: Inbox, make_arrival: Ma
                 old_email="old@example.com",
                 new_email="new@example.com",
                 email="",
+                web_id="3375995",
                 campaign_id="c1",
             )
         ]
@@ -193,6 +194,7 @@ def test_a_record_has_the_contract_form(tap: Tap, inbox: Inbox, make_arrival: Ma
         "old_email": "old@example.com",
         "new_email": "new@example.com",
         "list_id": "1a2b3c4d5e",
+        "web_id": "3375995",
         "campaign_id": "c1",
         "unsubscribe_reason": None,
         "initiated_by": None,
