@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kinetic_mailchimp.audit.state.member_state import MemberState, RefusedValue, SourceRow, age
 from kinetic_mailchimp.mailchimp.merge_field import MergeField, UnfitValueError, coerce, cut
+from kinetic_mailchimp.mailchimp.results import parse_batch_answer
 from target_mailchimp.audience.audience import Audience
 from target_mailchimp.audience.member_values import wanted_values
 from target_mailchimp.audience.merge_fields import NewField, missing_fields
 from target_mailchimp.audience.tags import plan_tags
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, read_record
 from target_mailchimp.rules.deduplicate import without_duplicates
+from target_mailchimp.writing.write_result import KEPT_OF_ANSWER
 
 ADDRESS = {"addr1": "1 Main St", "city": "Springfield", "state": "IL", "zip": "62701"}
 ESCAPED = {"tag": "TRADE", "type": "radio", "options": {"choices": ["Nuts &amp; Bolts"]}}
@@ -313,3 +316,9 @@ def test_tags_travel_as_far_as_they_differ(
     after = {**sent, **planned.sent} if planned.sent else {}
     repeated = plan_tags(wanted, after, replaces=replaces, inactive_tag=inactive)
     assert (repeated.batch, dict(repeated.single)) == (None, {})
+
+
+def test_whatever_a_result_keeps_of_a_member_is_read_in_the_answer_of_a_batch() -> None:
+    member = dict.fromkeys(KEPT_OF_ANSWER, "x")
+    answer = json.dumps({"new_members": [member], "updated_members": []}).encode()
+    assert parse_batch_answer(answer)["new_members"] == [member]

@@ -136,7 +136,7 @@ class Write(msgspec.Struct, frozen=True):
     @property
     def changes(self) -> dict[str, tuple[Any, Any]]:
         """Field → (value before, value after), as far as it is known here."""
-        sent = {**self.state.sent, **self.state.shown} if self.state else {}
+        sent = self._known
         changed = {name: (sent.get(name), value) for name, value in self.values.items()}
         if (tags := self._changed_tags) is not None:
             changed["tags"] = tags
@@ -156,8 +156,12 @@ class Write(msgspec.Struct, frozen=True):
         """The tags before and after; None where none changes."""
         if self.tags is None or not ("tags" in self.values or self.tag_changes):
             return None
-        sent = {**self.state.sent, **self.state.shown} if self.state else {}
-        return sent.get("tags"), self.tags.get("tags", [])
+        return self._known.get("tags"), self.tags.get("tags", [])
+
+    @property
+    def _known(self) -> dict[str, Any]:
+        """The values of the member before the write, as far as they are known here."""
+        return {**self.state.sent, **self.state.shown} if self.state else {}
 
     @property
     def after(self) -> MemberState:

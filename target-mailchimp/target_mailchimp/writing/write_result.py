@@ -35,7 +35,7 @@ _LEFT_BY_STATUS: Mapping[str, Refusal] = {
 }
 """By the status of a member: why Mailchimp refuses it, where nobody knows the words."""
 
-_KEPT_OF_ANSWER = (
+KEPT_OF_ANSWER = (
     "id",
     "email_address",
     "contact_id",
@@ -173,7 +173,7 @@ def succeeded(
         return refused(write, error, call=call, sent=sent)
     action, reason = _success(write, created=created)
     write = without_unstored(write, member)
-    kept = {name: member[name] for name in _KEPT_OF_ANSWER if name in member}
+    kept = {name: member[name] for name in KEPT_OF_ANSWER if name in member}
     return WriteResult(write, action, reason, write.detail, member=kept, call=call, sent=sent)
 
 
