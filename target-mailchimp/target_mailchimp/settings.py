@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from kinetic_mailchimp.audit.state.audience_matrix import AudienceMatrix
-from kinetic_mailchimp.audit.state.three_way import ConflictPolicy
 from kinetic_mailchimp.audit.targets.settings import RunSettings
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.settings.declaration import json_schema, read, setting
@@ -16,14 +14,13 @@ from kinetic_mailchimp.mailchimp.client import LARGEST_BATCH
 from kinetic_mailchimp.mailchimp.settings import DEFAULT_CONNECTIONS, MOST_CONNECTIONS
 from typing_extensions import override
 
-from target_mailchimp.rules.policy import InactiveAction, TagMode
+from target_mailchimp.rules.policy import Policy
 
-NewStatus = Literal["subscribed", "pending", "transactional", "unsubscribed"]
 OnInvalid = Literal["skip", "dead_letter"]
 
 
 @dataclass(frozen=True)
-class LoadSettings(AudienceMatrix, RunSettings):
+class LoadSettings(Policy, RunSettings):
     """The settings of a load."""
 
     list_id: str = setting(
@@ -48,14 +45,6 @@ class LoadSettings(AudienceMatrix, RunSettings):
         minimum=1,
         maximum=MOST_CONNECTIONS,
     )
-    status_if_new: NewStatus = setting(
-        "subscribed",
-        description="For a record that brings none. With double opt-in, `subscribed` becomes `pending`.",
-    )
-    update_only_streams: frozenset[str] = setting(
-        frozenset(),
-        description="Records of these streams update members and never create one.",
-    )
     create_merge_fields: bool = setting(
         default=False,
         description="Make merge fields that the audience lacks, with type and name from the stream's schema.",
@@ -69,64 +58,6 @@ class LoadSettings(AudienceMatrix, RunSettings):
         description="Text to send for the state and the zip that an address does not have, such as `-`: "
         "Mailchimp takes no address without them. By default, such an address clears the one there. "
         "A placeholder comes back with the address, so the way to Epicor must leave it out.",
-    )
-    tags: TagMode = setting(
-        "add",
-        description="Use of a record's `tags`: they are added, or are all that the member shall have.",
-    )
-    owned_tags: frozenset[str] = setting(
-        frozenset(),
-        description="Tags that belong to this software: names, or the beginning of names and `*`, such as "
-        "`ERP *`. Of a member whose records bring `tags`, those that no record names are taken away, and "
-        "edits in Mailchimp are put back. No other tag is ever taken away by `tags: add`.",
-        schema={"type": ["array"], "items": {"type": ["string"], "pattern": r"^[^*]+\*?$"}},
-    )
-    purchase_fields: Mapping[str, str] = setting(
-        {},
-        description="Sum of a customer's purchases → tag of the merge field that shows it: `last_on` (day of "
-        "the last purchase), `orders` and `revenue` (of twelve months), `months` (since the last purchase). "
-        "No mapping sets these fields.",
-        schema={
-            "type": ["object"],
-            "properties": {
-                name: {"type": ["string"], "pattern": "^[A-Z0-9_]{1,10}$"}
-                for name in ("last_on", "orders", "revenue", "months")
-            },
-            "additionalProperties": False,
-        },
-    )
-    purchase_tag: str = setting(
-        "",
-        description="The tag of each product group that was bought, `*` for its name: `Bought *`.",
-        pattern=r"^$|^[^*]+\*[^*]*$|^[^*]*\*[^*]+$",
-    )
-    lapsed_tags: Mapping[str, str] = setting(
-        {},
-        description="Months without a purchase → tag; of several, the longest that is reached.",
-        schema={
-            "type": ["object"],
-            "patternProperties": {"^[1-9][0-9]{0,2}$": {"type": ["string"], "pattern": r"\S"}},
-            "additionalProperties": False,
-        },
-    )
-    two_way_fields: frozenset[str] = setting(
-        frozenset(),
-        title="Fields of both sides",
-        description="Tags of merge fields that the other direction brings back: an edit in Mailchimp stays. "
-        "In all others it is put back by the next run.",
-    )
-    conflict_policy: ConflictPolicy = setting(
-        ConflictPolicy.MAILCHIMP_WINS,
-        description="Side whose value stays in a field that both changed since they last agreed. "
-        "`newest_wins` needs a timestamp in `source_updated_on`.",
-    )
-    inactive_action: InactiveAction = setting(
-        "nothing",
-        description="Action for a member whose records all say `source_active: false`.",
-    )
-    inactive_tag: str = setting(
-        "Inactive",
-        description="Tag that `inactive_action: tag` adds, and removes when the customer is active again.",
     )
     on_invalid: OnInvalid = setting(
         "skip",
@@ -185,11 +116,6 @@ class LoadSettings(AudienceMatrix, RunSettings):
         return frozenset(
             self.fed_audiences or {self.list_id, *(self.list_id_by_stream or {}).values()} - {""}
         )
-
-    @property
-    def sums_purchases(self) -> bool:
-        """True when members are told what they bought."""
-        return bool(self.purchase_fields or self.purchase_tag or self.lapsed_tags)
 
     def audiences_of_stream(self, stream: str) -> Sequence[str]:
         """The audiences that records of a stream may go to, as they are named.
