@@ -10,7 +10,6 @@ from kinetic_mailchimp.audit.targets.settings import RunSettings
 from kinetic_mailchimp.epicor import with_epicor_settings
 from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.settings.declaration import json_schema, read, setting
-from typing_extensions import override
 
 from target_epicor_contacts.contract.campaign_result import RESULTS
 from target_epicor_contacts.epicor.address_query import AddressFilter
@@ -135,11 +134,6 @@ class WriteSettings(Policy, RunSettings):
         settings.check_matrix()
         return settings.comparing() if settings.reconcile else settings
 
-    @property
-    @override
-    def saves_state(self) -> bool:
-        return super().saves_state and not self.repair
-
     def comparing(self) -> WriteSettings:
         """The same for a comparison, which writes nothing and keeps no record for replay."""
         unmatched: Unmatched = "record" if self.unmatched == "dead_letter" else self.unmatched
@@ -148,7 +142,7 @@ class WriteSettings(Policy, RunSettings):
     def rules(self, columns: Columns) -> Rules:
         """The policy together with the columns that there are."""
         policy = {setting.name: getattr(self, setting.name) for setting in fields(Policy)}
-        rules = Rules(columns=columns, **policy)
+        rules = Rules(columns=columns, repair=self.repair, **policy)
         return rules.comparing() if self.reconcile else rules
 
 

@@ -85,11 +85,6 @@ class TargetEpicorContacts(AuditedTarget):
     def server(self) -> str:
         return self.client.settings.base_url
 
-    @property
-    @override
-    def pipeline(self) -> str:
-        return "repair" if self.settings.repair and not self.settings.reconcile else super().pipeline
-
     @override
     def open_stream(self, stream: str, schema: Mapping[str, Any], key_properties: Sequence[str]) -> None:
         """Check the columns that a stream brings: all exist and can be written."""

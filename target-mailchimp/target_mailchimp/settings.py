@@ -89,16 +89,11 @@ class LoadSettings(Policy, RunSettings):
         description="Hours after which a plan may not be written any more.",
         minimum=1,
     )
-    repair: bool = setting(
-        default=False,
-        description="Look at the whole audience, as the job `repair` does, and send values again that "
-        "Mailchimp once did not take or store. No state is saved.",
-    )
 
     @property
     @override
     def saves_state(self) -> bool:
-        return super().saves_state and not (self.repair or self.is_about_some)
+        return super().saves_state and not self.is_about_some
 
     @property
     def is_limited(self) -> bool:

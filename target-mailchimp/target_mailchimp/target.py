@@ -71,11 +71,6 @@ class TargetMailchimp(AuditedTarget):
 
     @property
     @override
-    def pipeline(self) -> str:
-        return "repair" if self.settings.repair and not self.settings.reconcile else super().pipeline
-
-    @property
-    @override
     def server(self) -> str:
         return self.client.base_url
 

@@ -104,13 +104,6 @@ class Policy(AudienceMatrix):
             "needs a change date on the row; without one the event counts as newer."
         ),
     )
-    repair: bool = setting(
-        default=False,
-        description=(
-            "Take records as the present state, as the job `repair` does: an opt-out is written to each row "
-            "that lacks it, whatever was remembered. No state is saved."
-        ),
-    )
     allow_clear: bool = setting(
         default=False,
         description="Let an empty value from Mailchimp replace a value in Epicor.",
@@ -145,6 +138,7 @@ class Rules(Policy):
     """Rules that make changes of events: the policy, and the columns that there are."""
 
     columns: Columns = field(kw_only=True)
+    repair: bool = False
 
     def comparing(self) -> Rules:
         """The same for a comparison of present states: every difference counts, whichever side is right.

@@ -15,7 +15,6 @@ from kinetic_mailchimp.audit.targets.lineage import Lineage
 from kinetic_mailchimp.audit.targets.settings import RunSettings
 from kinetic_mailchimp.audit.trail.administration import PREVIEW
 from kinetic_mailchimp.audit.trail.direction import Direction
-from kinetic_mailchimp.audit.trail.drift import RECONCILE
 from kinetic_mailchimp.audit.trail.environment import pipeline
 from kinetic_mailchimp.kit.checks import Check
 from kinetic_mailchimp.kit.errors import ConfigurationError, text_to_keep
@@ -88,11 +87,6 @@ class AuditedTarget(DurableTarget):
         )
 
     @property
-    def pipeline(self) -> str:
-        """The name of the run's pipeline, where it is another one than Meltano's."""
-        return RECONCILE if self.settings.reconcile else ""
-
-    @property
     @abstractmethod
     def client(self) -> Client:
         """The vendor's client; made when it is first asked for."""
@@ -111,7 +105,7 @@ class AuditedTarget(DurableTarget):
     def run(self) -> Run:
         """This run in the audit trail; it starts when it is first asked for."""
         lineage = self.lineage
-        started = self._start(self.pipeline)
+        started = self._start(self.settings.pipeline)
         if lineage:
             lineage.start()
         return started
@@ -135,7 +129,7 @@ class AuditedTarget(DurableTarget):
         return Lineage(
             settings.openlineage_url,
             settings.openlineage_api_key,
-            job=self.pipeline or pipeline() or self.name,
+            job=settings.pipeline or pipeline() or self.name,
             producer=f"{self.name}:{self.plugin_version}",
             direction=self.direction,
         )

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from kinetic_mailchimp import audit  # what needs a database is imported when it is used
+from kinetic_mailchimp.audit.trail.drift import RECONCILE, REPAIR
 from kinetic_mailchimp.kit.errors import ConnectorError
 from kinetic_mailchimp.kit.settings.declaration import setting
 
@@ -57,6 +58,12 @@ class RunSettings:
         description="Compare all records with what is there and write nothing; what differs is recorded as "
         "`drifted`. Needs a full read, as the job `reconcile` makes it. No state is saved.",
     )
+    repair: bool = setting(
+        default=False,
+        description="Look at every row and member, as the job `repair` does: an opt-out is written to each "
+        "row that lacks it, whatever is remembered, and values go again that Mailchimp once did not take or "
+        "store. No state is saved.",
+    )
     openlineage_url: str = setting(
         "",
         title="OpenLineage collector",
@@ -70,7 +77,12 @@ class RunSettings:
     @property
     def saves_state(self) -> bool:
         """False for a run after which the records must come again."""
-        return not self.dry_run
+        return not (self.dry_run or self.repair)
+
+    @property
+    def pipeline(self) -> str:
+        """The name of the run's pipeline, where it is another one than Meltano's."""
+        return RECONCILE if self.reconcile else REPAIR if self.repair else ""
 
     def open_trail(self) -> audit.AuditTrail:
         """The trail, encrypting with the key that `sync-audit` reads it with, where there is one.

@@ -7,6 +7,8 @@ from typing import Final
 
 RECONCILE: Final = "reconcile"
 """The pipeline whose runs compare both sides, and write nothing."""
+REPAIR: Final = "repair"
+"""The pipeline whose runs put right what a comparison finds."""
 
 
 class Drift(enum.StrEnum):
