@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from functools import cached_property, partial
+from functools import cached_property
 
 from kinetic_mailchimp.audit import AuditTrail, LedgerChanges, Run
 from kinetic_mailchimp.audit.dead_letters.dispatch import replayed_sources
@@ -19,12 +19,12 @@ from target_mailchimp.audience.audience import Audience
 from target_mailchimp.audience.directory import AudienceDirectory
 from target_mailchimp.audit.quality import Quality
 from target_mailchimp.first_load.careful_loader import CarefulLoader
-from target_mailchimp.first_load.trial import Trial, TrialMembership
 from target_mailchimp.loading.matrix import note_audiences, take_counted
 from target_mailchimp.loading.pipeline import Loader
 from target_mailchimp.loading.purchases import PurchaseBook
 from target_mailchimp.planning.membership import Membership
 from target_mailchimp.planning.snapshot import Snapshot
+from target_mailchimp.planning.trial import Trial
 from target_mailchimp.reconcile.comparison import Comparison
 from target_mailchimp.reconcile.live_membership import LiveMembership
 from target_mailchimp.settings import LoadSettings
@@ -59,31 +59,31 @@ class Assembly:
         """The loader of all streams, or with `reconcile` the comparison that takes its place."""
         client, settings = self._client, self._settings
         quality = Quality(trail, settings)
-        if settings.reconcile:
+        trial = Trial(trail) if settings.dry_run else None
+        if settings.reconcile and trial:
             snapshot = Snapshot()
             return Comparison(
                 settings,
                 self.directory,
-                lambda audience: LiveMembership(client, trail, audience.id, snapshot),
+                lambda audience: LiveMembership(client, trial, audience.id, snapshot),
                 run,
                 quality,
                 snapshot,
+                trial,
             )
-        trial = Trial(trail) if settings.dry_run else None
 
         def membership_of(audience: Audience) -> Membership:
             def save(ledger: LedgerChanges) -> None:
                 run.record([], ledger=quality.with_states(audience.id, ledger))
 
-            opened = Membership if trial is None else partial(TrialMembership, trial=trial)
-            return opened(
+            return Membership(
                 client,
                 trial.ledger if trial else trail.ledger,
                 save,
                 audience.id,
+                note=trial.add if trial else save,
                 looks_at_all=settings.repair,
                 owned_tags=settings.owned_tags,
-                sums_purchases=settings.sums_purchases,
                 replayed=lambda: replayed_sources(trail, run.plugin),
             )
 
@@ -105,7 +105,7 @@ class Assembly:
         """
         names = self.directory.names(self._settings.fed_audiences)
         if not (self._settings.reconcile or self._settings.is_limited or CORRELATION_VARIABLE in os.environ):
-            note_audiences(names, trail, run, self._settings)
+            note_audiences(names, loader, trail, self._settings)
             take_counted(loader, trail, run, self._settings)
 
     def purchases(self, loader: Loader, trail: AuditTrail, run: Run) -> PurchaseBook:

@@ -124,7 +124,7 @@ class TargetMailchimp(AuditedTarget):
     def _finish_members(self) -> None:
         from target_mailchimp.loading.restoring import restore  # noqa: PLC0415 (as for the assembly)
 
-        restore(self.loader, self.run, self.settings)
+        restore(self.loader, self.settings)
         self.purchases.tell_members()
 
     @override

@@ -155,12 +155,15 @@ def of_write_result(result: WriteResult) -> Decision:
     )
 
 
-def ledger_changes(membership: Membership, results: Iterable[WriteResult | NoWrite]) -> LedgerChanges:
+def ledger_changes(
+    membership: Membership, results: Iterable[WriteResult | NoWrite], due: str = ""
+) -> LedgerChanges:
     """The changes of the ledger after decisions and results.
 
     Args:
         membership: Knows the namespaces of the audience.
         results: Each with the state of its member from now on, if that changes.
+        due: The namespace of the sums that are to be made; empty where purchases are not summed.
     """
     changes: LedgerChanges = {
         namespace: {}
@@ -170,7 +173,6 @@ def ledger_changes(membership: Membership, results: Iterable[WriteResult | NoWri
             membership.waiting_namespace,
             membership.edited_namespace,
             membership.left_namespace,
-            membership.due_namespace,
             membership.statements_namespace,
             membership.refused_namespace,
             HANDOVER_NAMESPACE,
@@ -191,7 +193,7 @@ def ledger_changes(membership: Membership, results: Iterable[WriteResult | NoWri
         if result.reason in {LEFT_BEHIND, LEFT_ROW_OPTED_OUT} and (after := result.after) is not None:
             _note_left(changes, membership, result.record, Former(result.record.member, after))
         else:
-            _note_member(changes, membership, result)
+            _note_member(changes, membership, result, due)
         if isinstance(result, WriteResult) and result.action is Action.MOVED:
             _note_correction(changes, result)
         if isinstance(result, WriteResult) and (here := result.followed):
@@ -199,7 +201,9 @@ def ledger_changes(membership: Membership, results: Iterable[WriteResult | NoWri
     return changes
 
 
-def _note_member(changes: LedgerChanges, membership: Membership, result: WriteResult | NoWrite) -> None:
+def _note_member(
+    changes: LedgerChanges, membership: Membership, result: WriteResult | NoWrite, due: str
+) -> None:
     record, after = result.record, result.after
     members, waiting = changes[membership.members_namespace], changes[membership.waiting_namespace]
     sources = {
@@ -226,9 +230,9 @@ def _note_member(changes: LedgerChanges, membership: Membership, result: WriteRe
         # What was bought under a row is told to its member, as soon as there is one.
         before = result.write.state if isinstance(result, WriteResult) and not result.write.former else None
         known = before.rows.keys() if before else frozenset()
-        if membership.sums_purchases and not (after.rows.keys() <= known and not result.detached):
+        if due and not (after.rows.keys() <= known and not result.detached):
             states = (after, *(other.state for other in result.detached))
-            changes[membership.due_namespace] |= due_at_once(row for state in states for row in state.rows)
+            changes.setdefault(due, {}).update(due_at_once(row for state in states for row in state.rows))
 
 
 def _note_correction(changes: LedgerChanges, result: WriteResult) -> None:

@@ -14,6 +14,7 @@ from kinetic_mailchimp.mailchimp import Refusal
 from target_mailchimp.audit.decisions import ledger_changes
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, rep_in
 from target_mailchimp.planning.membership import Membership, sources_namespace
+from target_mailchimp.planning.purchases import due_namespace
 from target_mailchimp.rules.plan import NoWrite
 from target_mailchimp.rules.refusal import REFUSED_BEFORE
 from target_mailchimp.settings import LoadSettings
@@ -36,13 +37,14 @@ class Quality:
 
     Args:
         trail: Where the findings are.
-        settings: Name the streams that only update members.
+        settings: Name the streams that only update members, and say if purchases are summed.
     """
 
     def __init__(self, trail: AuditTrail, settings: LoadSettings) -> None:
         self._trail = trail
         self._flags = trail.ledger(FLAGS_NAMESPACE)
         self._update_only = settings.update_only_streams
+        self._sums_purchases = settings.sums_purchases
         self._findings = Findings(trail.ledger, trail.clock)
 
     def with_flags(self, records: Sequence[InvalidRecord]) -> list[InvalidRecord]:
@@ -72,7 +74,8 @@ class Quality:
             membership: Knows its namespaces.
             results: What was decided or written.
         """
-        ledger = ledger_changes(membership, results)
+        due = due_namespace(list_id) if self._sums_purchases else ""
+        ledger = ledger_changes(membership, results, due)
         rows: list[RowVerdict] = []
         for result in results:
             kind = _ADDRESS_FLAWS.get(result.reason)

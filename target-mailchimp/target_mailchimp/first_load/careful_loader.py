@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from kinetic_mailchimp.audit import Decision, LedgerChanges, Run
+from kinetic_mailchimp.audit import Decision, Run
 from kinetic_mailchimp.audit.plans.approved import ApprovedPlan, BeyondPlanError
 from typing_extensions import override
 
@@ -16,10 +16,10 @@ from target_mailchimp.audit import decisions as report
 from target_mailchimp.audit.quality import Quality
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord
 from target_mailchimp.first_load.people import People
-from target_mailchimp.first_load.trial import Trial
 from target_mailchimp.loading.pipeline import Loader
 from target_mailchimp.planning.batch_planner import Planned
 from target_mailchimp.planning.membership import Membership
+from target_mailchimp.planning.trial import Trial
 from target_mailchimp.rules.plan import NoWrite, Write
 from target_mailchimp.settings import LoadSettings
 from target_mailchimp.writing.writer import DryRunWriter, Writer
@@ -34,7 +34,6 @@ class CarefulLoader(Loader):
     """Loads records within limits.
 
     Args:
-        trial: Takes the states in place of the ledger; None where they are true.
         plan: All that may be written; None for no limit.
     """
 
@@ -50,9 +49,8 @@ class CarefulLoader(Loader):
         trial: Trial | None,
         plan: ApprovedPlan | None,
     ) -> None:
-        super().__init__(settings, directory, membership_of, writer, run, quality)
+        super().__init__(settings, directory, membership_of, writer, run, quality, trial=trial)
         self._people = People(settings.only, settings.first)
-        self._trial = trial
         self._plan_of_record = plan
         self._outside: list[MemberRecord] = []
         self._beyond: dict[str, str] = {}
@@ -62,8 +60,6 @@ class CarefulLoader(Loader):
         super().close()
         if absent := self._people.absent:
             logger.warning("`only`: no record was about entry %s.", ", ".join(map(str, absent)))
-        if self._trial:
-            self._trial.close()
 
     @override
     def _accept(self, entry: MemberRecord | InvalidRecord) -> None:
@@ -78,7 +74,7 @@ class CarefulLoader(Loader):
     def _record_invalid(self) -> None:
         outside, self._outside = self._outside, []
         if outside:
-            self._record([self._left_out(record) for record in outside])
+            self.record([self._left_out(record) for record in outside])
         super()._record_invalid()
 
     def _left_out(self, record: MemberRecord) -> Decision:
@@ -135,9 +131,3 @@ class CarefulLoader(Loader):
         if detail := self._beyond.get(record.member):
             return report.of_failure(record, _NOT_IN_PLAN, detail, keep=False)
         return super()._abandoned(record, error)
-
-    @override
-    def _record(self, decisions: Iterable[Decision], ledger: LedgerChanges | None = None) -> None:
-        super()._record(decisions, ledger)
-        if self._trial and ledger:
-            self._trial.add(ledger)

@@ -19,13 +19,13 @@ from target_mailchimp.settings import LoadSettings
 _PROPERTIES: Final = ("email_address", "status", "source_consent", "source_updated_on", "list_id")
 
 
-def note_audiences(names: dict[str, str], trail: AuditTrail, run: Run, settings: LoadSettings) -> None:
+def note_audiences(names: dict[str, str], loader: Loader, trail: AuditTrail, settings: LoadSettings) -> None:
     """Note the audiences and the companies that feed them.
 
     Args:
         names: The names of the audiences, by id.
+        loader: Records it.
         trail: The audit trail.
-        run: The present run in it; a dry run notes nothing.
         settings: Say who feeds whom.
     """
     companies = settings.audiences_by_company
@@ -35,17 +35,17 @@ def note_audiences(names: dict[str, str], trail: AuditTrail, run: Run, settings:
     }
     known = dict(trail.ledger(AUDIENCES_NAMESPACE).items())
     changes = {list_id: now.get(list_id) for list_id in {*known, *now}}
-    if changes != known and not settings.dry_run:
-        run.record([], ledger={AUDIENCES_NAMESPACE: changes})
+    if changes != known:
+        loader.record([], {AUDIENCES_NAMESPACE: changes})
 
 
 def take_counted(loader: Loader, trail: AuditTrail, run: Run, settings: LoadSettings) -> None:
     """Take the opt-outs of other audiences that count in those of this run, as the persons' own word.
 
     Args:
-        loader: Writes them.
+        loader: Writes them, and takes them out of the ledger.
         trail: The audit trail, whose ledger has them.
-        run: The present run in it; a dry run leaves them where they are.
+        run: The present run in it.
         settings: Name the audiences.
 
     Raises:
@@ -64,5 +64,4 @@ def take_counted(loader: Loader, trail: AuditTrail, run: Run, settings: LoadSett
             values = opt_out.address, "unsubscribed", "person", opt_out.at, namespace.rpartition("/")[2]
             loader.take(COUNTED, {**dict(zip(_PROPERTIES, values, strict=True)), "source_dated": True})
     loader.flush()
-    if not settings.dry_run:
-        run.record([], ledger={namespace: dict.fromkeys(opt_outs) for namespace, opt_outs in waiting.items()})
+    loader.record([], {namespace: dict.fromkeys(opt_outs) for namespace, opt_outs in waiting.items()})

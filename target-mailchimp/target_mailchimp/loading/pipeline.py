@@ -19,6 +19,7 @@ from target_mailchimp.loading.in_flight import InFlight
 from target_mailchimp.loading.routing import routed
 from target_mailchimp.planning.batch_planner import Planned, Planner
 from target_mailchimp.planning.membership import Membership
+from target_mailchimp.planning.trial import Trial
 from target_mailchimp.rules.plan import Write
 from target_mailchimp.settings import LoadSettings
 from target_mailchimp.writing.write_result import WriteResult
@@ -31,6 +32,10 @@ class Loader:
     """Loads records into audiences.
 
     Used by one thread; it starts others for calls. Nothing counts as done before `flush` returns.
+
+    Args:
+        membership_of: Opens the states of the members of an audience.
+        trial: Takes the states of a run that writes nothing, in place of the ledger.
     """
 
     def __init__(
@@ -41,6 +46,8 @@ class Loader:
         writer: Writer,
         run: Run,
         quality: Quality,
+        *,
+        trial: Trial | None = None,
     ) -> None:
         self._settings = settings
         self._directory = directory
@@ -48,6 +55,7 @@ class Loader:
         self._writer = writer
         self._run = run
         self._quality = quality
+        self._trial = trial
         self._memberships: dict[str, Membership] = {}
         self._invalid: list[InvalidRecord] = []
         self._unfed: list[MemberRecord | InvalidRecord] = []
@@ -130,6 +138,20 @@ class Loader:
                 found |= {audience.id: audience for audience in audiences}
         return list(found.values())
 
+    def record(self, decisions: Iterable[Decision], ledger: LedgerChanges | None = None) -> None:
+        """Store decisions and states in one transaction; where nothing is written, a trial has the states.
+
+        Args:
+            decisions: About records that were read.
+            ledger: The changes of the ledger that follow.
+
+        Raises:
+            ConnectorError: The database did not take them.
+        """
+        self._run.record(decisions, ledger=None if self._trial else ledger)
+        if self._trial and ledger:
+            self._trial.add(ledger)
+
     def abandon(self, error: BaseException) -> None:
         """Record what was taken and not written as failed; the state does not pass it: it comes again."""
         pending = itertools.chain.from_iterable(self._pending.values())
@@ -138,15 +160,17 @@ class Loader:
         self._unplanned, self._pending = [], {}
         with contextlib.suppress(ConnectorError):
             self._record_invalid()
-            self._record([self._abandoned(record, error) for record in undecided])
+            self.record([self._abandoned(record, error) for record in undecided])
 
     def _abandoned(self, record: MemberRecord, error: BaseException) -> Decision:
         detail = f"The run ended before: {type(error).__name__}."
         return report.of_failure(record, "run_ended", detail, keep=False)
 
     def close(self) -> None:
-        """End the threads."""
+        """End the threads, and forget a trial."""
         self._in_flight.close()
+        if self._trial:
+            self._trial.close()
 
     # Planning
 
@@ -171,7 +195,7 @@ class Loader:
         keep = self._settings.on_invalid == "dead_letter"
         made = [report.of_invalid(one, keep=keep) for one in self._quality.with_flags(self._invalid)]
         made += [report.of_unfed(entry.stream, entry.source_key, entry.address) for entry in self._unfed]
-        self._record(made, self._quality.of_invalid(self._invalid))
+        self.record(made, self._quality.of_invalid(self._invalid))
         self._invalid, self._unfed = [], []
 
     def _by_audience(self) -> list[tuple[Audience, list[MemberRecord]]]:
@@ -186,7 +210,7 @@ class Loader:
                 failed.append(report.of_failure(record, "no_such_audience", detail, keep=True))
             else:
                 groups.setdefault(audience.id, (audience, []))[1].append(record)
-        self._record(failed)
+        self.record(failed)
         self._unplanned = [record for _, records in groups.values() for record in records]
         return list(groups.values())
 
@@ -202,7 +226,7 @@ class Loader:
         return self._decide(audience, membership, planned)
 
     def _decide(self, audience: Audience, membership: Membership, planned: Planned) -> list[Write]:
-        self._record(
+        self.record(
             itertools.chain(
                 (report.of_merged(record) for record in planned.merged),
                 (report.of_no_write(decided, audience.id) for decided in planned.no_writes),
@@ -240,7 +264,7 @@ class Loader:
             results = self._writer.write_batch(writes)
         membership = self._memberships[list_id := writes[0].audience.id]
         membership.note_archived(member for result in results if (member := result.archived))
-        self._record(
+        self.record(
             (report.of_write_result(result) for result in results),
             ledger=self._quality.changes_after(list_id, membership, results),
         )
@@ -254,11 +278,7 @@ class Loader:
             if (state := write.sending(self._settings.two_way_fields)) is not None
         }
         if claims:
-            self._record([], ledger={membership.members_namespace: claims})
-
-    def _record(self, decisions: Iterable[Decision], ledger: LedgerChanges | None = None) -> None:
-        """Store decisions and states in one transaction; a dry run stores no states."""
-        self._run.record(decisions, ledger=None if self._settings.dry_run else ledger)
+            self.record([], ledger={membership.members_namespace: claims})
 
     def _wait_for(self, keys: set[str]) -> None:
         """Finish the writes about these people first: two about one person would race."""

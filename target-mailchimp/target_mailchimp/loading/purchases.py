@@ -94,9 +94,7 @@ class PurchaseBook:
         for named, purchases in by_audience.items():
             ledger = PurchaseLedger(self._trail, self._directory.get(named).id)
             changes, is_new = ledger.changes(purchases)
-            self._run.record(
-                map(_stored, purchases, is_new), ledger=None if self._settings.dry_run else changes
-            )
+            self._loader.record(map(_stored, purchases, is_new), changes)
         self._taken = []
 
     def abandon(self, error: BaseException) -> None:
@@ -194,7 +192,7 @@ class PurchaseBook:
             membership.members_namespace: {**seen},
             **ledger.next_due(page, later, again=() if settings.dry_run else failed),
         }
-        self._run.record([], ledger=None if settings.dry_run else changes)
+        self._loader.record([], changes)
 
 
 def _stored(purchase: Purchase, is_new: bool) -> Decision:  # noqa: FBT001 (zipped with its purchase)

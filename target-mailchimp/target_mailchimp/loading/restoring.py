@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from kinetic_mailchimp.audit import Run
-
 from target_mailchimp.loading.pipeline import Loader
 from target_mailchimp.rules.plan import Write, restoration
 from target_mailchimp.settings import LoadSettings
 
 
-def restore(loader: Loader, run: Run, settings: LoadSettings) -> None:
+def restore(loader: Loader, settings: LoadSettings) -> None:
     """Put back edits in Mailchimp, once all records are written.
 
     A comparison restores nothing: what a run would put back is drift of the row that comes. Nor does a run
     that is about some people.
 
     Args:
-        loader: Knows the audiences, and writes.
-        run: Of the audit trail.
+        loader: Knows the audiences, writes and records.
         settings: The user's choices.
 
     Raises:
@@ -37,6 +34,5 @@ def restore(loader: Loader, run: Run, settings: LoadSettings) -> None:
                     nothing_to_restore[member] = None
                     continue
                 writes.append(write)
-            changes = {membership.edited_namespace: nothing_to_restore}
-            run.record([], ledger=None if settings.dry_run else changes)
+            loader.record([], {membership.edited_namespace: nothing_to_restore})
             loader.write_now(audience, writes)

@@ -34,7 +34,6 @@ from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.contract.waiting_rows import rows_from_json
 from target_mailchimp.planning.known_fields import Definitions, known_fields, remade
 from target_mailchimp.planning.moved_contacts import MovedContacts
-from target_mailchimp.planning.purchases import due_namespace
 from target_mailchimp.planning.returns import returned_at
 from target_mailchimp.rules.hand_over import lost_flag
 from target_mailchimp.rules.refusal import RefusedWrite, read_refused_write
@@ -58,9 +57,10 @@ class Membership:
 
     Args:
         ledger: Opens a namespace of the ledger.
+        save: Stores what was read in Mailchimp.
+        note: Stores what follows for members before anything is written; by default as `save`.
         looks_at_all: Whether every member is looked at, and what Mailchimp once refused may be sent again.
         owned_tags: The tags that no one else sets or takes away.
-        sums_purchases: Whether new members are told what they bought.
         replayed: Finds the source rows whose dead letters are on their way again.
     """
 
@@ -71,9 +71,9 @@ class Membership:
         save: SaveLedger,
         list_id: str,
         *,
+        note: SaveLedger | None = None,
         looks_at_all: bool = False,
         owned_tags: Collection[str] = (),
-        sums_purchases: bool = False,
         replayed: Callable[[], Collection[str]] = frozenset,
     ) -> None:
         prefix = f"target-mailchimp/{list_id}"
@@ -87,11 +87,10 @@ class Membership:
         self._audience_namespace = f"{prefix}/audience"
         self._client = client
         self._save = save
+        self._note = note or save
         self._list_id = list_id
         self._looks_at_all = looks_at_all
         self._owned_tags = owned_tags
-        self.sums_purchases = sums_purchases
-        self.due_namespace = due_namespace(list_id)
         self._members = ledger(self.members_namespace)
         self._sources = ledger(self.sources_namespace)
         self._waiting = ledger(self.waiting_namespace)
@@ -207,7 +206,7 @@ class Membership:
     def note(self, states: Mapping[str, MemberState | None]) -> None:
         """Take note of states; None for an address that is nobody's."""
         if states:
-            self._save({self.members_namespace: states})
+            self._note({self.members_namespace: states})
 
     def is_archived(self, member: str) -> bool:
         """Tell whether a person is archived: a batch would take the address for new."""

@@ -19,6 +19,7 @@ from target_mailchimp.loading.pipeline import Loader
 from target_mailchimp.planning.batch_planner import Planned
 from target_mailchimp.planning.membership import Membership
 from target_mailchimp.planning.snapshot import Snapshot
+from target_mailchimp.planning.trial import Trial
 from target_mailchimp.reconcile.drift import drift_of
 from target_mailchimp.rules.plan import Write
 from target_mailchimp.settings import LoadSettings
@@ -32,7 +33,7 @@ class Comparison(Loader):
 
     Args:
         membership_of: Opens the present states of the members of an audience.
-        snapshot: Keeps the rows that came and the states that a run would remember; it is closed at the end.
+        snapshot: Keeps the rows that came; it is closed at the end.
     """
 
     def __init__(
@@ -43,8 +44,9 @@ class Comparison(Loader):
         run: Run,
         quality: Quality,
         snapshot: Snapshot,
+        trial: Trial,
     ) -> None:
-        super().__init__(settings, directory, membership_of, DryRunWriter(), run, quality)
+        super().__init__(settings, directory, membership_of, DryRunWriter(), run, quality, trial=trial)
         self._snapshot = snapshot
         self._incomplete: set[str] = set()
         self._complete: set[str] = set()
@@ -84,11 +86,11 @@ class Comparison(Loader):
             for left in membership.all_left_behind():
                 found = {source: member for source, member in left.items() if source.startswith(f"{stream}/")}
                 self._run.read(len(found))
-                self._record([report.of_left_behind(*entry, list_id) for entry in found.items()])
+                self.record([report.of_left_behind(*entry, list_id) for entry in found.items()])
             for rows in membership.rows_of(stream):
                 gone = self._without_any_row(rows)
                 self._run.read(len(gone))
-                self._record(
+                self.record(
                     [
                         report.of_gone_row(stream, source.removeprefix(f"{stream}/"), member, list_id)
                         for source, member in gone.items()
@@ -133,7 +135,6 @@ class Comparison(Loader):
         return super()._decide(audience, membership, replace(planned, entries=compared))
 
     @override
-    def _record(self, decisions: Iterable[Decision], ledger: LedgerChanges | None = None) -> None:
-        for namespace, changes in (ledger or {}).items():
-            self._snapshot.add({f"{namespace}/{key}": value for key, value in changes.items()})
-        super()._record(report.of_comparison(decision) for decision in decisions)
+    def record(self, decisions: Iterable[Decision], ledger: LedgerChanges | None = None) -> None:
+        """Store decisions as those of a comparison."""
+        super().record(map(report.of_comparison, decisions), ledger)

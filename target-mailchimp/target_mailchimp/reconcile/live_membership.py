@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from typing import Any
 
-from kinetic_mailchimp.audit import AuditTrail, LedgerChanges
+from kinetic_mailchimp.audit import LedgerChanges
 from kinetic_mailchimp.audit.state.member_state import MemberState
 from kinetic_mailchimp.mailchimp import MailchimpClient, member_key
 from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE
@@ -15,22 +14,21 @@ from typing_extensions import override
 
 from target_mailchimp.audience.api_member import state_of_member
 from target_mailchimp.audience.audience import Audience
-from target_mailchimp.contract.member_record import MemberRecord
-from target_mailchimp.contract.waiting_rows import rows_from_json
 from target_mailchimp.planning.membership import Membership
 from target_mailchimp.planning.snapshot import Snapshot
+from target_mailchimp.planning.trial import Trial
 
 
 class LiveMembership(Membership):
     """The members of an audience as they are now, with what is remembered of their source rows.
 
     Args:
-        trail: Holds the ledger, which stays as it is.
-        snapshot: Keeps the members that were read, and has what a run would have remembered.
+        trial: Holds the ledger with what a run would have remembered.
+        snapshot: Keeps the members that were read.
     """
 
-    def __init__(self, client: MailchimpClient, trail: AuditTrail, list_id: str, snapshot: Snapshot) -> None:
-        super().__init__(client, trail.ledger, _save_nothing, list_id)
+    def __init__(self, client: MailchimpClient, trial: Trial, list_id: str, snapshot: Snapshot) -> None:
+        super().__init__(client, trial.ledger, _save_nothing, list_id)
         self._snapshot = snapshot
 
     @override
@@ -49,11 +47,7 @@ class LiveMembership(Membership):
         A person who changed the address in Mailchimp is found under the former one, and has the new one.
         """
         wanted = list(members)
-        remembered = super().states(wanted) | {
-            member: MemberState.from_json(value)
-            for member, value in self._learned(self.members_namespace, wanted).items()
-            if value is not None
-        }
+        remembered = super().states(wanted)
         shown = self._shown(wanted)
         contacts = {
             member: self._of_contact(state.contact_id)
@@ -65,21 +59,6 @@ class LiveMembership(Membership):
         under_new_address = self._shown(moved.values())
         shown |= {member: under_new_address[now] for member, now in moved.items()}
         return {member: _observed(remembered.get(member), now) for member, now in shown.items()}
-
-    @override
-    def waiting(self, members: Iterable[str]) -> dict[str, list[MemberRecord]]:
-        """The records about people who are not members, of this comparison or before."""
-        wanted = list(members)
-        found = super().waiting(wanted)
-        for member, rows in self._learned(self.waiting_namespace, wanted).items():
-            earlier = {row.source: row for row in found.get(member, ())}
-            found[member] = list((earlier | {row.source: row for row in rows_from_json(rows or {})}).values())
-        return found
-
-    def _learned(self, namespace: str, keys: Iterable[str]) -> dict[str, Any]:
-        """The entries that a run would have made in the ledger for the records so far."""
-        names = {f"{namespace}/{key}": key for key in keys}
-        return {names[name]: value for name, value in self._snapshot.get_many(names).items()}
 
     def _shown(self, members: Iterable[str]) -> dict[str, MemberState]:
         entries = {self._entry(member): member for member in members}

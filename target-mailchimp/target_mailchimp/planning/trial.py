@@ -1,17 +1,15 @@
-"""The ledger as a dry run would leave it: what it plans for one record, the next ones build on."""
+"""The ledger as a run that writes nothing would leave it: what it plans for one record, the next build on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 from kinetic_mailchimp.audit import AuditTrail, LedgerChanges
 from kinetic_mailchimp.audit.state.ledger import Ledger
-from kinetic_mailchimp.audit.state.member_state import MemberState
 from typing_extensions import override
 
-from target_mailchimp.planning.membership import Membership
 from target_mailchimp.planning.snapshot import Snapshot
 
 _FORGOTTEN = "null"
@@ -56,16 +54,3 @@ class _TrialLedger(Ledger):
             else:
                 found[wanted[name]] = read(text)
         return found
-
-
-class TrialMembership(Membership):
-    """The members of an audience as a dry run would leave them."""
-
-    def __init__(self, *arguments: Any, trial: Trial, **named: Any) -> None:  # noqa: ANN401 (passed on as they are)
-        super().__init__(*arguments, **named)
-        self._trial = trial
-
-    @override
-    def note(self, states: Mapping[str, MemberState | None]) -> None:
-        """Take note of states for this run alone."""
-        self._trial.add({self.members_namespace: states})
