@@ -118,15 +118,12 @@ def _options(command: click.Command) -> str:
             continue
         name = ", ".join(f"`{text}`" for text in (*one.opts, *one.secondary_opts))
         variable = ([one.envvar] if isinstance(one.envvar, str) else list(one.envvar or ()))[:1]
-        shown = (
-            one.default
-            if isinstance(one.default, (str, int, float)) and one.default not in ("", False)
-            else ""
-        )
-        default = f"`{shown}`" if shown != "" and not isinstance(shown, bool) else ""
+        is_shown = isinstance(one.default, str | int | float) and not isinstance(one.default, bool)
+        default = f"`{one.default}`" if is_shown and one.default != "" else ""
+        # With a placeholder in their place, the help names them.
         choices = (
             f" One of {', '.join(f'`{c}`' for c in one.type.choices)}."
-            if isinstance(one.type, click.Choice)
+            if isinstance(one.type, click.Choice) and not one.metavar
             else ""
         )
         needed = " Required." if one.required else ""

@@ -62,7 +62,7 @@ def format_option(*styles: str, about: str | None = None) -> Callable[[Any], Any
     )
 
 
-def limit_option(default: int, about: str | None = None) -> Callable[[Any], Any]:
+def limit_option(default: int, about: str = "The most to show.") -> Callable[[Any], Any]:
     """The option `--limit`."""
     return click.option("--limit", type=click.IntRange(1), default=default, show_default=True, help=about)
 

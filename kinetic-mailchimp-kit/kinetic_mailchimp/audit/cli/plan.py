@@ -24,7 +24,7 @@ def plan() -> None:
 
 
 @plan.command("list")
-@limit_option(20, "The most to show.")
+@limit_option(20)
 @click.pass_context
 def list_all(ctx: click.Context, limit: int) -> None:
     """List the newest plans, each with what has become of it."""
@@ -47,7 +47,7 @@ def show(ctx: click.Context, number: int) -> None:
 
 @plan.command()
 @_number
-@click.option("--because", callback=to_reason, metavar="TEXT")
+@click.option("--because", callback=to_reason, metavar="TEXT", help="A reason, if any; name no person.")
 @click.pass_context
 def approve(ctx: click.Context, number: int, because: str | None) -> None:
     """Allow plan NUMBER to be written, by a run with `approved_plan`."""
