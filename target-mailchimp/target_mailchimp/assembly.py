@@ -18,12 +18,13 @@ from kinetic_mailchimp.mailchimp import MailchimpClient
 from target_mailchimp.audience.audience import Audience
 from target_mailchimp.audience.directory import AudienceDirectory
 from target_mailchimp.audit.quality import Quality
-from target_mailchimp.first_load.careful_loader import CarefulLoader
+from target_mailchimp.first_load.limits import Limits
+from target_mailchimp.first_load.people import People
 from target_mailchimp.loading.matrix import note_audiences, take_counted
 from target_mailchimp.loading.pipeline import Loader
 from target_mailchimp.loading.purchases import PurchaseBook
+from target_mailchimp.loading.review import Review
 from target_mailchimp.planning.membership import Membership
-from target_mailchimp.planning.snapshot import Snapshot
 from target_mailchimp.planning.trial import Trial
 from target_mailchimp.reconcile.comparison import Comparison
 from target_mailchimp.reconcile.live_membership import LiveMembership
@@ -56,23 +57,15 @@ class Assembly:
         )
 
     def loader(self, trail: AuditTrail, run: Run) -> Loader:
-        """The loader of all streams, or with `reconcile` the comparison that takes its place."""
+        """The loader of all streams."""
         client, settings = self._client, self._settings
-        quality = Quality(trail, settings)
+        quality, review = Quality(trail, settings), self._review(trail, run)
         trial = Trial(trail) if settings.dry_run else None
-        if settings.reconcile and trial:
-            snapshot = Snapshot()
-            return Comparison(
-                settings,
-                self.directory,
-                lambda audience: LiveMembership(client, trial, audience.id, snapshot),
-                run,
-                quality,
-                snapshot,
-                trial,
-            )
 
         def membership_of(audience: Audience) -> Membership:
+            if isinstance(review, Comparison) and trial:
+                return LiveMembership(client, trial, audience.id, review.snapshot)
+
             def save(ledger: LedgerChanges) -> None:
                 run.record([], ledger=quality.with_states(audience.id, ledger))
 
@@ -87,15 +80,21 @@ class Assembly:
                 replayed=lambda: replayed_sources(trail, run.plugin),
             )
 
-        if not (trial or settings.is_limited):
-            return Loader(settings, self.directory, membership_of, self.writer, run, quality)
+        return Loader(
+            settings, self.directory, membership_of, self.writer, run, quality, review=review, trial=trial
+        )
+
+    def _review(self, trail: AuditTrail, run: Run) -> Review:
+        settings = self._settings
+        if settings.reconcile:
+            return Comparison(settings, run)
+        if not settings.is_limited:
+            return Review()
         plan = None
-        if settings.approved_plan and not trial:
+        if settings.approved_plan and not settings.dry_run:
             hours = settings.plan_valid_hours
             plan = ApprovedPlan.require(trail, settings.approved_plan, plugin=run.plugin, valid_hours=hours)
-        return CarefulLoader(
-            settings, self.directory, membership_of, self.writer, run, quality, trial=trial, plan=plan
-        )
+        return Limits(People(settings.only, settings.first), plan, run.id)
 
     def begin(self, loader: Loader, trail: AuditTrail, run: Run) -> None:
         """Do what comes before the first record, where companies feed audiences.

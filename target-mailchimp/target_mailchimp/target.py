@@ -129,12 +129,12 @@ class TargetMailchimp(AuditedTarget):
 
     @override
     def complete_stream(self, stream: str) -> None:
-        self.loader.complete(stream)
+        self.loader.review.complete(stream, self.loader)
 
     @property
     @override
     def shortfall(self) -> str:
-        return self.loader.shortfall or super().shortfall
+        return self.loader.review.shortfall or super().shortfall
 
     @override
     def end_run(self, status: RunStatus, error: Exception | None = None) -> None:

@@ -102,8 +102,9 @@ def of_no_write(decided: NoWrite, list_id: str) -> Decision:
     )
 
 
-def of_gone_row(stream: str, source_key: str, member: MemberState, list_id: str) -> Decision:
+def of_gone_row(source: str, member: MemberState, list_id: str) -> Decision:
     """The finding about a row that made a member once and did not come in a whole read."""
+    stream, _, source_key = source.partition("/")
     return Decision(
         stream=stream,
         action=Action.DRIFTED,
@@ -117,9 +118,8 @@ def of_gone_row(stream: str, source_key: str, member: MemberState, list_id: str)
 
 def of_left_behind(source: str, member: MemberState, list_id: str) -> Decision:
     """The finding about a member whose row has the address of another member now."""
-    stream, _, source_key = source.partition("/")
     return replace(
-        of_gone_row(stream, source_key, member, list_id),
+        of_gone_row(source, member, list_id),
         reason=Drift.MEMBER_LEFT_BEHIND.value,
         detail=Drift.MEMBER_LEFT_BEHIND.sentence,
     )

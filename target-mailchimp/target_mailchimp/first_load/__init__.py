@@ -1,1 +1,1 @@
-"""Loads with care: dry runs that plan as a load would go on, limits to some people, approved plans."""
+"""Limits of a first load: to some people, or to what a person has approved."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from kinetic_mailchimp.audit import Decision, LedgerChanges, Run
@@ -16,8 +17,9 @@ from target_mailchimp.audit import decisions as report
 from target_mailchimp.audit.quality import Quality
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, read_record
 from target_mailchimp.loading.in_flight import InFlight
+from target_mailchimp.loading.review import Review
 from target_mailchimp.loading.routing import routed
-from target_mailchimp.planning.batch_planner import Planned, Planner
+from target_mailchimp.planning.batch_planner import Planner
 from target_mailchimp.planning.membership import Membership
 from target_mailchimp.planning.trial import Trial
 from target_mailchimp.rules.plan import Write
@@ -35,6 +37,7 @@ class Loader:
 
     Args:
         membership_of: Opens the states of the members of an audience.
+        review: Stands between the plans and the decisions.
         trial: Takes the states of a run that writes nothing, in place of the ledger.
     """
 
@@ -47,6 +50,7 @@ class Loader:
         run: Run,
         quality: Quality,
         *,
+        review: Review,
         trial: Trial | None = None,
     ) -> None:
         self._settings = settings
@@ -55,10 +59,12 @@ class Loader:
         self._writer = writer
         self._run = run
         self._quality = quality
+        self.review = review
         self._trial = trial
         self._memberships: dict[str, Membership] = {}
         self._invalid: list[InvalidRecord] = []
         self._unfed: list[MemberRecord | InvalidRecord] = []
+        self._left_out: list[MemberRecord] = []
         self._unplanned: list[MemberRecord] = []
         self._pending: dict[str, list[Write]] = {}
         self._in_flight = InFlight(settings.concurrency)
@@ -67,6 +73,7 @@ class Loader:
     def expect(self, stream: str) -> None:
         """Prepare for the records of a stream."""
         self._streams.add(stream)
+        self.review.expect(stream)
 
     def take(self, stream: str, record: Mapping[str, Any]) -> None:
         """Take a record; batches that are full are written meanwhile.
@@ -83,15 +90,15 @@ class Loader:
         self._run.read(max(len(entries), 1))
         self._unfed += () if entries else (read,)
         for entry in entries:
-            self._accept(entry)
-        if max(len(self._unplanned), len(self._invalid), len(self._unfed)) >= self._settings.batch_size:
+            if isinstance(entry, InvalidRecord):
+                self._invalid.append(entry)
+            elif self.review.takes(entry):
+                self._unplanned.append(entry)
+            else:
+                self._left_out.append(entry)
+        waiting = (self._unplanned, self._invalid, self._unfed, self._left_out)
+        if any(len(some) >= self._settings.batch_size for some in waiting):
             self._plan_all()
-
-    def _accept(self, entry: MemberRecord | InvalidRecord) -> None:
-        if isinstance(entry, InvalidRecord):
-            self._invalid.append(entry)
-        else:
-            self._unplanned.append(entry)
 
     def flush(self) -> None:
         """Write everything that was taken; it is durable when this returns.
@@ -103,14 +110,6 @@ class Loader:
         self._submit_all()
         self._in_flight.finish()
         self._settings.check_failures(self._run)
-
-    def complete(self, stream: str) -> None:
-        """Take note that every record of a stream came: only a comparison needs to know."""
-
-    @property
-    def shortfall(self) -> str:
-        """The reason, in words, why not all of the work was done; empty where it was."""
-        return ""
 
     def write_now(self, audience: Audience, writes: Sequence[Write]) -> None:
         """Write what no record asks for; each is a decision of its own, and counts as a record read.
@@ -144,38 +143,32 @@ class Loader:
         Args:
             decisions: About records that were read.
             ledger: The changes of the ledger that follow.
-
-        Raises:
-            ConnectorError: The database did not take them.
         """
-        self._run.record(decisions, ledger=None if self._trial else ledger)
+        self._run.record(map(self.review.decision, decisions), ledger=None if self._trial else ledger)
         if self._trial and ledger:
             self._trial.add(ledger)
 
     def abandon(self, error: BaseException) -> None:
         """Record what was taken and not written as failed; the state does not pass it: it comes again."""
-        pending = itertools.chain.from_iterable(self._pending.values())
-        undone = itertools.chain(pending, self._in_flight.abandon())
+        undone = itertools.chain(*self._pending.values(), self._in_flight.abandon())
         undecided = [*self._unplanned, *(write.record for write in undone)]
         self._unplanned, self._pending = [], {}
         with contextlib.suppress(ConnectorError):
-            self._record_invalid()
-            self.record([self._abandoned(record, error) for record in undecided])
-
-    def _abandoned(self, record: MemberRecord, error: BaseException) -> Decision:
-        detail = f"The run ended before: {type(error).__name__}."
-        return report.of_failure(record, "run_ended", detail, keep=False)
+            self._record_unplanned()
+            why = [(record, *self.review.unwritten(record, error)) for record in undecided]
+            self.record([report.of_failure(*entry, keep=False) for entry in why])
 
     def close(self) -> None:
         """End the threads, and forget a trial."""
         self._in_flight.close()
+        self.review.close()
         if self._trial:
             self._trial.close()
 
     # Planning
 
     def _plan_all(self) -> None:
-        self._record_invalid()
+        self._record_unplanned()
         groups = self._by_audience()
         while groups:
             (audience, records), *groups = groups
@@ -191,12 +184,16 @@ class Loader:
                     self._submit(group, size)
         self._settings.check_failures(self._run, share=False)
 
-    def _record_invalid(self) -> None:
+    def _record_unplanned(self) -> None:
+        """Record the records about which nothing is planned."""
         keep = self._settings.on_invalid == "dead_letter"
         made = [report.of_invalid(one, keep=keep) for one in self._quality.with_flags(self._invalid)]
         made += [report.of_unfed(entry.stream, entry.source_key, entry.address) for entry in self._unfed]
+        for record in self._left_out:
+            named = self._settings.audience_of(record.stream, record.audience)
+            made.append(report.of_no_write(report.left_out(record, "not_in_only"), named))
         self.record(made, self._quality.of_invalid(self._invalid))
-        self._invalid, self._unfed = [], []
+        self._invalid, self._unfed, self._left_out = [], [], []
 
     def _by_audience(self) -> list[tuple[Audience, list[MemberRecord]]]:
         """The records to plan; those that name no audience of the account fail."""
@@ -223,9 +220,7 @@ class Loader:
         membership = self.open(audience)
         planned = Planner(self._settings, audience, membership, self._wait_for).plan(records)
         self._run.read(planned.extra)
-        return self._decide(audience, membership, planned)
-
-    def _decide(self, audience: Audience, membership: Membership, planned: Planned) -> list[Write]:
+        planned = replace(planned, entries=self.review.entries(planned))
         self.record(
             itertools.chain(
                 (report.of_merged(record) for record in planned.merged),
@@ -243,6 +238,12 @@ class Loader:
             self._memberships[audience.id] = membership
         return self._memberships[audience.id]
 
+    def memberships_of(self, stream: str) -> Mapping[str, Membership]:
+        """The members of each audience so far, and of those that a stream may go to, by the audience's id."""
+        for named in self._settings.audiences_of_stream(stream):
+            self.open(self._directory.get(named))
+        return self._memberships
+
     # Writing
 
     def _submit_all(self) -> None:
@@ -252,6 +253,7 @@ class Loader:
 
     def _submit(self, group: str, size: int) -> None:
         writes = self._pending[group][:size]
+        self.review.check(writes)
         self._in_flight.submit(self._carry_out, writes)
         del self._pending[group][:size]
 
