@@ -15,7 +15,8 @@ from kinetic_mailchimp.audit.trail.environment import CORRELATION_VARIABLE
 from kinetic_mailchimp.epicor import EpicorClient
 from kinetic_mailchimp.kit.errors import ConfigurationError
 
-from target_epicor_contacts.applying.pipeline import Dependencies, EventProcessor
+from target_epicor_contacts.applying.batch import Dependencies
+from target_epicor_contacts.applying.pipeline import EventProcessor
 from target_epicor_contacts.applying.results import ResultProcessor
 from target_epicor_contacts.epicor.columns import CHANGE_COLUMNS, NAME, Columns
 from target_epicor_contacts.epicor.contact_creator import ContactCreator
@@ -101,8 +102,10 @@ class Assembly:
             )
         return rules
 
-    def processor(self, trail: AuditTrail, run: Run, written_columns: Collection[str]) -> EventProcessor:
-        """The processor of events, or with `reconcile` the one that compares.
+    def processor(
+        self, trail: AuditTrail, run: Run, written_columns: Collection[str]
+    ) -> EventProcessor | Comparison:
+        """The processor of events, or with `reconcile` the comparison.
 
         Args:
             trail: The audit trail.
@@ -154,7 +157,7 @@ class Assembly:
 
     def has_handovers(self, trail: AuditTrail) -> bool:
         """True if flags that target-mailchimp found out about wait for a run of this kind."""
-        if self._settings.reconcile or CORRELATION_VARIABLE in os.environ:
+        if CORRELATION_VARIABLE in os.environ:
             return False
         return trail.ledger(HANDOVER_NAMESPACE).count() > 0
 

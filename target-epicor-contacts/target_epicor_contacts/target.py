@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from target_epicor_contacts.applying.pipeline import EventProcessor
     from target_epicor_contacts.applying.results import ResultProcessor
     from target_epicor_contacts.assembly import Assembly
+    from target_epicor_contacts.reconcile.comparison import Comparison
 
 HANDOVER_SECONDS = 60.0
 """Between two looks for handovers while records come without an end, as from a tap that follows."""
@@ -55,7 +56,7 @@ class TargetEpicorContacts(AuditedTarget):
         self._written_columns: set[str] = set()
         self._incomplete: set[str] = set()
         self._handovers_due_at = -math.inf  # by the monotonic clock
-        self._processor: EventProcessor | None = None
+        self._processor: EventProcessor | Comparison | None = None
 
     @cached_property
     @override
@@ -103,7 +104,7 @@ class TargetEpicorContacts(AuditedTarget):
         self._incomplete.add(stream)
 
     @property
-    def processor(self) -> EventProcessor:
+    def processor(self) -> EventProcessor | Comparison:
         """Applies records; made again when a stream brings other columns."""
         if self._processor is None:
             self._processor = self.assembly.processor(self.trail, self.run, self._written_columns)

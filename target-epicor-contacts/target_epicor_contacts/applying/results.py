@@ -11,10 +11,11 @@ from kinetic_mailchimp.kit.errors import ConnectorError, DataError
 from msgspec import structs
 from typing_extensions import override
 
+from target_epicor_contacts.applying.batch import BatchProcessor, Dependencies, PlannedBatch
 from target_epicor_contacts.applying.isolation import Outcome
-from target_epicor_contacts.applying.pipeline import Dependencies, EventProcessor
 from target_epicor_contacts.audit.decisions import decide
 from target_epicor_contacts.audit.event_result import BatchResult
+from target_epicor_contacts.audit.ledger_changes import Before
 from target_epicor_contacts.audit.unapplied import decide_invalid, in_order
 from target_epicor_contacts.contract.campaign_result import CampaignResult, parse_result
 from target_epicor_contacts.contract.contact_update import InvalidUpdateError
@@ -24,7 +25,6 @@ from target_epicor_contacts.rules.address_change import resolve
 from target_epicor_contacts.rules.campaign_results import matches_of, plan_results
 from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.matching import MatchKind
-from target_epicor_contacts.rules.plan import BatchPlan
 from target_epicor_contacts.rules.policy import Rules
 from target_epicor_contacts.rules.working_copy import WorkingCopy
 from target_epicor_contacts.settings import Unmatched, WriteSettings
@@ -36,8 +36,8 @@ Calls = Mapping[str, JournalWriter]
 _WITHOUT_A_WRITE = frozenset({Action.UNCHANGED, Action.SKIPPED, Action.SUPERSEDED})
 
 
-class ResultProcessor(EventProcessor):
-    """Applies batches of campaign results, in the way of events.
+class ResultProcessor(BatchProcessor):
+    """Applies batches of campaign results.
 
     Args:
         dependencies: Reading, writing and storing.
@@ -75,55 +75,56 @@ class ResultProcessor(EventProcessor):
 
     def _apply_results(self, results: Sequence[CampaignResult], stopped: ConnectorError | None) -> Outcome:
         updates = [result.update for result in results]
-        trail = self._dependencies.trail
-        before: dict[str, ResultHistory] = {}
-        histories: dict[str, ResultHistory] = {}
+        changed: dict[str, ResultHistory] = {}
+        calls: dict[str, list[Entry]] = {}
+        batch, result = self._carry_out(updates, stopped, lambda: self._plan(results, changed, calls))
         called = Written()
-        try:
-            if stopped:
-                raise stopped
-            states = self._reader.person_states(updates)
-            rows = self._reader.rows(updates, states)
-            followed = self._reader.followed(updates, read_known_members(trail, updates), rows)
-            people = {resolve(update.key, update.event_time, states) for update in updates}
-            known = trail.ledger(RESULTS_NAMESPACE).get_many(people)
-            before = {person: ResultHistory.from_json(value) for person, value in known.items()}
-            histories = dict(before)
-            working = WorkingCopy(rows.values(), states, self._rules, followed=followed)
-            planned = plan_results(results, working, histories, self._settings.result_columns)
-        except ConnectorError as error:
-            planned, result = self._untried(updates, error, {})
-        else:
-            result = self._write(planned, rows, {})
-            if result.fatal is None:
-                result, called = self._call(results, planned, working, result)
+        if result.fatal is None:
+            result, called = self._call(calls, result)
         decisions = [
             _with_calls(decide(event, result, self._rules, self._settings.unmatched), event, called)
-            for event in planned.events
+            for event in batch.plan.events
         ]
-        if self._settings.dry_run:
-            return decisions, {}, result.fatal
+        is_stored = changed and not self._settings.dry_run
+        return decisions, {RESULTS_NAMESPACE: changed} if is_stored else {}, result.fatal
+
+    def _plan(
+        self,
+        results: Sequence[CampaignResult],
+        changed: dict[str, ResultHistory],
+        calls: dict[str, list[Entry]],
+    ) -> PlannedBatch:
+        """Plan the columns; the histories that change and the CRM calls of each kind are put beside."""
+        updates, trail = [result.update for result in results], self._dependencies.trail
+        states = self._reader.person_states(updates)
+        rows = self._reader.rows(updates, states)
+        followed = self._reader.followed(updates, read_known_members(trail, updates), rows)
+        people = {resolve(update.key, update.event_time, states) for update in updates}
+        known = trail.ledger(RESULTS_NAMESPACE).get_many(people)
+        before = {person: ResultHistory.from_json(value) for person, value in known.items()}
+        histories = dict(before)
+        working = WorkingCopy(rows.values(), states, self._rules, followed=followed)
+        planned = plan_results(results, working, histories, self._settings.result_columns)
         matched = {event.person for event in planned.events if event.matched}
-        changed = {
+        changed |= {
             person: history
             for person, history in histories.items()
             if person in matched and history != before.get(person)
         }
-        return decisions, {RESULTS_NAMESPACE: changed} if changed else {}, result.fatal
-
-    def _call(
-        self, results: Sequence[CampaignResult], planned: BatchPlan, working: WorkingCopy, result: BatchResult
-    ) -> tuple[BatchResult, Written]:
-        """Write the CRM calls that are not there yet; in a dry run, find out which those are."""
-        called = Written()
-        for name, journal in self._calls.items():
-            entries = [
+        for name in self._calls:
+            calls[name] = [
                 entry
                 for one, event in zip(results, planned.events, strict=True)
                 if name in one.times
                 for entry in _entries(name, one, event, working)
             ]
-            written = journal.write(entries, is_dry=self._settings.dry_run)
+        return PlannedBatch(planned, Before(states, rows))
+
+    def _call(self, calls: Mapping[str, list[Entry]], result: BatchResult) -> tuple[BatchResult, Written]:
+        """Write the CRM calls that are not there yet; in a dry run, find out which those are."""
+        called = Written()
+        for name, entries in calls.items():
+            written = self._calls[name].write(entries, is_dry=self._settings.dry_run)
             called.added += written.added
             called.failed |= written.failed
         fatal = next((error for error in called.failed.values() if not isinstance(error, DataError)), None)

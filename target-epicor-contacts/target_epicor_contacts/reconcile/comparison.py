@@ -7,49 +7,69 @@ from typing import Any
 
 from kinetic_mailchimp.audit.state.flag_state import FlagState
 from kinetic_mailchimp.kit.errors import ConnectorError
-from typing_extensions import override
 
-from target_epicor_contacts.applying.isolation import Attempt, Outcome, T
-from target_epicor_contacts.applying.pipeline import EventProcessor
-from target_epicor_contacts.audit.ledger_changes import Before
+from target_epicor_contacts.applying.batch import Dependencies
+from target_epicor_contacts.audit.decisions import decide
+from target_epicor_contacts.audit.event_result import BatchResult
+from target_epicor_contacts.audit.unapplied import in_order, read_updates
 from target_epicor_contacts.contract.contact_update import ContactUpdate
-from target_epicor_contacts.epicor.contact_creator import NewContact
 from target_epicor_contacts.epicor.entities import EpicorRow
 from target_epicor_contacts.reconcile.drift import as_comparison
 from target_epicor_contacts.rules.event_plan import EventPlan
 from target_epicor_contacts.rules.matching import AddressBook, LinkedPeople
-from target_epicor_contacts.rules.plan import BatchPlan, plan
+from target_epicor_contacts.rules.plan import plan, untried
 from target_epicor_contacts.rules.policy import Rules
-from target_epicor_contacts.state.known_members import KnownMembers, with_echo
+from target_epicor_contacts.settings import WriteSettings
+from target_epicor_contacts.state.known_members import read_known_members, with_echo
 
 
-class Comparison(EventProcessor):
-    """Compares records that are present states, in a dry run."""
+class Comparison:
+    """Compares records that are present states.
 
-    @override
-    def _isolate(self, things: Sequence[T], attempt: Attempt[T]) -> None:
-        """Compare a batch as a whole: its records come again with the next comparison."""
-        self._dependencies.run.read(len(things))
-        decisions, ledger, fatal = attempt(things, None)
-        self._dependencies.run.record(decisions, ledger=ledger)
-        if fatal is not None:
-            raise fatal
+    Args:
+        dependencies: Reading and storing.
+        settings: The other settings.
+    """
 
-    @override
-    def _apply(
-        self, stream: str, records: Sequence[Mapping[str, Any]], stopped: ConnectorError | None
-    ) -> Outcome:
-        decisions, ledger, fatal = super()._apply(stream, records, stopped)
-        return [as_comparison(decision, self._rules) for decision in decisions], ledger, fatal
+    def __init__(self, dependencies: Dependencies, rules: Rules, settings: WriteSettings) -> None:
+        self._dependencies = dependencies
+        self._rules = rules
+        self._settings = settings
 
-    @override
-    def _plan(
-        self, updates: Sequence[ContactUpdate], known: KnownMembers
-    ) -> tuple[Before, BatchPlan, Mapping[str, NewContact]]:
+    def apply(self, stream: str, records: Sequence[Mapping[str, Any]]) -> None:
+        """Compare a batch as a whole: its records come again with the next comparison.
+
+        Args:
+            stream: The stream that they came on.
+            records: In the order of arrival.
+
+        Raises:
+            ConnectorError: The run cannot go on.
+        """
+        run, settings = self._dependencies.run, self._settings
+        run.read(len(records))
+        entries = list(read_updates(stream, records, settings.merge_fields, settings.on_invalid))
+        updates = [entry for entry in entries if isinstance(entry, ContactUpdate)]
+        events, result = self._compare(updates)
+        decided = [decide(event, result, self._rules, settings.unmatched) for event in events]
+        run.record([as_comparison(decision, self._rules) for decision in in_order(entries, decided)])
+        if result.fatal is not None:
+            raise result.fatal
+
+    def take_handovers(self) -> None:
+        """Leave them to a run that writes."""
+
+    def _compare(self, updates: Sequence[ContactUpdate]) -> tuple[Sequence[EventPlan], BatchResult]:
         addresses = {key for update in updates for key in (update.key, update.new_key) if key}
-        rows = self._dependencies.finder.find(sorted(addresses), fresh=addresses)
+        known = read_known_members(self._dependencies.trail, updates)
+        comes_again = not self._dependencies.is_replay
+        try:
+            rows = self._dependencies.finder.find(sorted(addresses), fresh=addresses)
+        except ConnectorError as error:
+            failed = BatchResult(fatal=error, untried=True, comes_again=comes_again)
+            return untried(updates).events, failed
         events = compare([with_echo(update, known) for update in updates], rows, self._rules)
-        return Before(rows={row.id: row for row in rows}), BatchPlan(events, {}, {}), {}
+        return events, BatchResult(comes_again=comes_again)
 
 
 def compare(updates: Sequence[ContactUpdate], rows: Iterable[EpicorRow], rules: Rules) -> list[EventPlan]:

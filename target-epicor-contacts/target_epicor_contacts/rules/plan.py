@@ -79,6 +79,11 @@ def finish(working: WorkingCopy, events: Sequence[EventPlan]) -> BatchPlan:
     return BatchPlan(events, writes, working.states, working.flags)
 
 
+def untried(updates: Iterable[ContactUpdate]) -> BatchPlan:
+    """The plan of a batch of which nothing is written."""
+    return BatchPlan([EventPlan(update, update.key) for update in updates], {}, {})
+
+
 def _when(event: EventPlan) -> tuple[Any, ...]:
     """The order of events; a change of address comes before what is told of its second under the new one.
 
