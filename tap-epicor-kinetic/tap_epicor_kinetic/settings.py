@@ -77,13 +77,14 @@ class ReadSettings:
     pagination: Literal["keyset", "offset"] = setting(
         KEYSET,
         description="`keyset` begins each page after the last row of the one before and misses nothing; "
-        "`offset` counts rows with `$skip`, for services that refuse such conditions, and may miss rows that "
-        "change meanwhile.",
+        "`offset` counts rows with `$skip`, for services that refuse such conditions, and reads rows again "
+        "where others moved meanwhile; of rows without a key it may miss one.",
     )
     overlap_seconds: float = setting(
         60,
         description="Seconds before the bookmark at which a run begins where timestamps are followed: rows "
-        "commit late.",
+        "commit late. Where the column has local times without a zone, 3700 also covers the night in which "
+        "clocks are set back.",
         minimum=0,
     )
     overlap_revisions: int = setting(

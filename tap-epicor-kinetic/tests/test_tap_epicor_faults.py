@@ -158,7 +158,11 @@ def test_offset_paging_for_services_that_need_it(start_epicor: Any, runner: Any,
     how = {"pagination": "offset", "page_size": 10, "overlap_seconds": 0}
     result = tap.run("customers", **how)
     assert numbers(result) == whole
-    assert {query.get("$skip", "0") for query in queries(epicor, "Customers")} >= {"0", "10", "20"}
+    assert {query.get("$skip", "0") for query in queries(epicor, "Customers")} >= {
+        "0",
+        "9",
+        "18",
+    }  # a page begins with the last row of the one before
     for states in range(5):
         cut = tap.run("customers", states=states, **how)
         rest = tap.run("customers", state=cut.state, **how)

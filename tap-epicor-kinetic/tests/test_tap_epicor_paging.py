@@ -17,7 +17,7 @@ from kinetic_mailchimp.epicor.odata import after
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 from tap_epicor_kinetic.reading.concurrent_pages import read_concurrently
 from tap_epicor_kinetic.reading.cursor import Cursor, Overlap, next_shown
-from tap_epicor_kinetic.reading.paging import Page, keyset_pages, offset_pages
+from tap_epicor_kinetic.reading.paging import Page, anchored_pages, keyset_pages, offset_pages
 from tap_epicor_kinetic.reading.probes import newest
 from tap_epicor_kinetic.reading.scan_plan import RangeQuery
 from tap_epicor_kinetic.reading.set_reader import SetReader, split_columns
@@ -61,7 +61,7 @@ def test_each_page_begins_after_the_last_row() -> None:
     assert asked == [f"(Type eq 'M') and (PartNum gt {number})" for number in range(3)]
 
 
-@pytest.mark.parametrize("pages", [keyset_pages, offset_pages])
+@pytest.mark.parametrize("pages", [keyset_pages, offset_pages, anchored_pages])
 def test_a_server_that_gives_the_same_page_for_ever_is_found_out(pages: Any) -> None:
     with pytest.raises(ConfigurationError, match="same rows again"):
         list(pages(Reader(lambda *_: [part(1), part(2)]), BY_KEY))
@@ -140,10 +140,57 @@ def test_rows_without_their_key_are_told_and_not_taken_for_the_last(row: Row) ->
         list(keyset_pages(Reader(lambda *_: next(answers)), BY_KEY))
 
 
-def test_offset_counts_the_rows_that_came() -> None:
-    rows = [part(number) for number in range(7)]
-    pages = offset_pages(Reader(lambda _, skip: rows[skip : skip + 3]), BY_KEY)
-    assert [row for page in pages for row in page.rows] == rows
+@pytest.mark.parametrize("pages", [offset_pages, anchored_pages])
+@pytest.mark.parametrize("cap", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize("numbers", [range(7), [1, 1, 1, 1, 1, 2, 2, 2, 3]], ids=["keys", "no keys"])
+def test_offset_counts_the_rows_that_came(pages: Any, cap: int, numbers: Sequence[int]) -> None:
+    rows = [{**part(number), "Line": line} for line, number in enumerate(numbers)]
+    read = pages(Reader(lambda _, skip: rows[skip : skip + cap]), BY_KEY)
+    assert [row for page in read for row in page.rows] == rows
+
+
+@pytest.mark.rule("R5")
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["gone", "new"])), max_size=6), max_size=9
+    ),
+    st.integers(2, 6),
+)
+def test_no_row_that_stays_slips_by_while_pages_are_counted(
+    changes: list[list[tuple[int, str]]], cap: int
+) -> None:
+    """Before each page, rows are deleted, or moved away by an edit, and others come."""
+    there = {*range(0, 40, 2)}
+    stayed = {*there}
+    pending = iter(changes)
+
+    def answer(_: str, skip: int) -> list[Row]:
+        for number, change in next(pending, ()):
+            if change == "new":
+                there.add(number)
+            else:
+                there.discard(number)
+                stayed.discard(number)
+        return [part(number) for number in sorted(there)[skip : skip + cap]]
+
+    read = anchored_pages(Reader(answer), BY_KEY)
+    assert {row["PartNum"] for page in read for row in page.rows} >= stayed
+
+
+@pytest.mark.rule("R5")
+def test_counted_pages_miss_no_row_that_moves_in_a_real_read(start_epicor: Any, runner: Any) -> None:
+    epicor = start_epicor(customers=60)
+    numbers = sorted(row["CustNum"] for row in epicor.control.rows("Customer") if row["Company"] == "EPIC06")
+    moving = iter(numbers)
+
+    def edit(message: dict[str, Any]) -> None:
+        number = next(moving, None) if message["type"] == "STATE" else None
+        if number is not None:
+            epicor.control.edit("Customer", {"Company": "EPIC06", "CustNum": number}, Name="Moved")
+
+    everybody = {"customer_types": [], "inactive_customers": "flag"}
+    result = runner(epicor).run("customers", pagination="offset", page_size=5, on_message=edit, **everybody)
+    assert {record["CustNum"] for record in result.records()} == {*numbers}
 
 
 @given(

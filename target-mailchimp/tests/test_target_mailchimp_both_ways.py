@@ -297,6 +297,35 @@ def test_a_member_that_was_left_behind_is_reached_where_the_new_one_was_written_
     assert (status(bench), status(bench, OTHER)) == ("unsubscribed", "unsubscribed")
 
 
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("batch_size", [1, 500])
+def test_an_opt_out_in_the_edit_that_leaves_a_member_behind_reaches_it_at_once(
+    bench: Any, batch_size: int
+) -> None:
+    bench.run([{**ROW, "email_address": OTHER}])
+    bench.mailchimp.control.put_members([{"email": PERSON, "state": "subscribed"}])
+    pass_time(bench)
+    decided = bench.run([OUT], batch_size=batch_size)
+    assert bench.last_run()["records_read"] == len(decided) == 2
+    assert {(entry.subject, entry.action) for entry in decided} == {(PERSON, "flagged"), (OTHER, "flagged")}
+    assert (status(bench), status(bench, OTHER)) == ("unsubscribed", "unsubscribed")
+    assert [entry.action for entry in bench.run([OUT])] == ["unchanged"]
+
+
+@pytest.mark.rule("R2")
+def test_a_person_who_came_back_after_an_opt_out_is_not_reached_by_it_when_the_row_leaves(bench: Any) -> None:
+    bench.run([{**ROW, "email_address": OTHER}])
+    bench.run([{**OUT, "email_address": OTHER}])
+    pass_time(bench)
+    bench.mailchimp.control.subscribe(OTHER)
+    bench.mailchimp.control.put_members([{"email": PERSON, "state": "subscribed"}])
+    pass_time(bench)
+    for _ in range(3):
+        bench.run([OUT])
+        pass_time(bench)
+    assert (status(bench), status(bench, OTHER)) == ("unsubscribed", "subscribed")
+
+
 def test_the_opt_out_of_a_row_made_again_is_not_that_of_the_row_that_left_a_member(bench: Any) -> None:
     left_behind(bench, source_id="first")
     bench.run([{**OUT, "source_id": "second"}])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -157,3 +158,24 @@ def test_one_bad_member_does_not_hold_up_the_others(bench: Any) -> None:
     assert Counter(entry.action for entry in decided) == {"created": 20, "failed": 1}
     [failed] = [entry for entry in decided if entry.action == "failed"]
     assert failed.dead_letter == bad
+
+
+@pytest.mark.rule("R6")
+def test_an_account_without_room_costs_few_calls_and_no_update(bench: Any) -> None:
+    bench.run(PEOPLE[:20])
+    detail = "Your account has reached the limit of contacts of its plan."
+    text = json.dumps({"title": "Forbidden", "status": 403, "detail": detail})
+    refusal = {"kind": "answer", "status": 403, "text": text, "media_type": "application/problem+json"}
+    only_new = {**POST, "body": '"status_if_new": ?"subscribed"'}
+    bench.mailchimp.control.set_faults([{"match": only_new, "effect": refusal}])
+    bench.clear()
+    decided = bench.run([{**person, "LNAME": "Doe"} for person in PEOPLE], batch_size=30, concurrency=1)
+    assert Counter((entry.action, entry.reason) for entry in decided) == {
+        ("updated", "fields_differ"): 20,
+        ("failed", "contact_limit"): 40,
+    }
+    assert all(
+        entry.dead_letter and entry.http_status == 403 for entry in decided if entry.action == "failed"
+    )
+    # Two batches, one of them apart; of the new ones, halves down to one and up again.
+    assert sum(count for key, count in bench.calls().items() if key.startswith("POST")) <= 3 + 2 * 4

@@ -98,6 +98,23 @@ def test_rows_of_one_address_in_one_batch_come_together(bench: Any) -> None:
     assert (fields["FNAME"], fields["LNAME"]) == ("A", "L")
 
 
+@pytest.mark.rule("R7")
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("2026-03-01T09:30:00Z", "2026-03-01T09:30:00.5Z"),
+        ("2026-10-25T02:50:00+02:00", "2026-10-25T02:10:00+01:00"),
+    ],
+)
+@pytest.mark.parametrize("batch_size", [1, 500])
+def test_the_later_of_two_rows_counts_whatever_the_digits_and_the_zone_of_its_time(
+    bench: Any, earlier: str, later: str, batch_size: int
+) -> None:
+    new = {**CUSTOMER, "COMPANY": "New", "source_key": "A", "source_updated_on": later}
+    bench.run([new, {**CUSTOMER, "source_updated_on": earlier}], batch_size=batch_size)
+    assert bench.members()[PERSON]["merge_fields"]["COMPANY"] == "New"
+
+
 @pytest.mark.rule("R8")
 @pytest.mark.parametrize("batch_size", [1, 500])
 def test_rows_of_one_address_do_not_take_turns(bench: Any, batch_size: int) -> None:

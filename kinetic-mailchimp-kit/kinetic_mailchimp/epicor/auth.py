@@ -172,10 +172,11 @@ def read_token(answer: Answer, url_from: str = "token_url") -> Token:
             "The answer of the token service holds no token.", advice=f"Check `{url_from}`."
         )
     try:
-        lifetime = float(names.get("expiresin") or ASSUMED_LIFETIME)
-    except (TypeError, ValueError):
+        lifetime = float(names.get("expiresin", ASSUMED_LIFETIME))
+    except (TypeError, ValueError, OverflowError):
         lifetime = ASSUMED_LIFETIME
-    return Token(value, max(lifetime, 0.0))
+    # A token that has ended already would be asked for before each call.
+    return Token(value, lifetime if lifetime > 0 else ASSUMED_LIFETIME)
 
 
 _URL = "{url}"

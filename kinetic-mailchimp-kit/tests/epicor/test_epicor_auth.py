@@ -170,7 +170,10 @@ def test_a_token_is_masked_in_logs_from_then_on() -> None:
         ({"AccessToken": "abc", "ExpiresIn": 60, "TokenType": "Bearer"}, 60),
         ({"access_token": "abc", "expires_in": "90"}, 90),
         ({"AccessToken": "abc"}, 1200),
-        ({"AccessToken": "abc", "ExpiresIn": "soon"}, 1200),
+        *[
+            ({"AccessToken": "abc", "ExpiresIn": odd}, 1200)
+            for odd in ("soon", None, 0, "0", -1, "NaN", [60])
+        ],
         ("<Token><AccessToken>abc</AccessToken><ExpiresIn>30</ExpiresIn></Token>", 30),
     ],
 )

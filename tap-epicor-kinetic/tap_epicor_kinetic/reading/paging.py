@@ -19,6 +19,8 @@ from tap_epicor_kinetic.reading.set_reader import SetReader
 REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR})
 ATTEMPTS = 3
 """Reads of a page out of order: some services show the new value of a row that changes meanwhile."""
+SAME_PAGES = 2
+"""Pages in a row with the rows of the one before: rows that are inserted meanwhile make one at most."""
 NO_KEYSET = "Set `pagination` to `offset`, or choose another column in `cursors`."
 OTHER_WAY = "If the service takes no conditions with `or`, set `pagination` to `offset`."
 
@@ -114,30 +116,81 @@ def _pages_of_timestamp(reader: SetReader, query: RangeQuery, reached: Position)
         yield Page(page.rows, reached)
 
 
-def _keeps_order(reader: SetReader, position: Position | None, rows: list[Row], column: str) -> bool:
+def _keeps_order(reader: SetReader, position: Position | None, rows: Sequence[Row], column: str) -> bool:
     before = position[:1] if position else ()
     return ascends([*before, *(row.get(column) for row in rows)], reader.types.get(column, ""))
 
 
 def offset_pages(reader: SetReader, query: RangeQuery) -> Iterator[Page]:
-    """Pages of a query by `$skip`, for services that refuse the conditions of a keyset.
+    """Pages of a query by `$skip`, of rows that no key tells apart.
 
     A row that moves while it is read shifts the others, and one of them slips by.
     """
-    cursor = next(iter(query.order), "")
     skip = 0
     last: Row | None = None
     while rows := reader.fetch(query.condition, query.order, skip=skip):
         if rows[-1] == last:
-            raise ConfigurationError(
-                f"{reader.path} gives the same rows again: it ignores `$skip`.",
-                advice="Set `pagination` to `keyset`.",
-            )
-        if cursor not in reader.key and not _keeps_order(reader, None, rows, cursor):
-            raise ConfigurationError(
-                f"{reader.path} ignores `$orderby`: the newest row, up to which it is read, cannot be known.",
-                advice="Set `replication-method` of the stream to `FULL_TABLE` in the catalog.",
-            )
+            raise _ignores_skip(reader)
+        _require_order(reader, rows, query.order)
         last = rows[-1]
         skip += len(rows)
         yield Page(rows, tuple(rows[-1].get(name) for name in query.order))
+
+
+def anchored_pages(reader: SetReader, query: RangeQuery) -> Iterator[Page]:
+    """Pages of a query by `$skip`, for services that refuse the conditions of a keyset: none slips by.
+
+    Each begins with the last row of the one before. Where it does not, rows were deleted or have moved, and
+    others have come forward: then pages further to the front are read, until one has a row that stayed.
+    """
+    skip = repeated = 0
+    before: list[Position] = []
+    is_back = False
+    while True:
+        rows = reader.fetch(query.condition, query.order, skip=skip)
+        places = [tuple(row.get(name) for name in query.order) for row in rows]
+        known = _known_rows(before, places)
+        if known is None and skip:
+            skip, is_back = max(0, skip - len(before)), True
+            continue
+        repeated = repeated + 1 if before and places == before and not is_back else 0
+        if repeated == SAME_PAGES:
+            raise _ignores_skip(reader)
+        _require_order(reader, rows, query.order)
+        if new := rows[known or 0 :]:
+            yield Page(type(rows)(new), places[-1])
+        elif len(rows) <= 1:
+            return
+        # Of a page of one row, the next would be no more than that row; of rows with one key, no row tells.
+        overlap = int(len({*places}) == len(places) > 1)
+        before, is_back = places if overlap else [], False
+        skip += len(places) - overlap
+
+
+def _known_rows(before: Sequence[Position], places: Sequence[Position]) -> int | None:
+    """The number of rows up to the last one that the page before had; None where it had none of them."""
+    if not before or places[:1] == before[-1:]:
+        return min(1, len(before))
+    earlier = {*before}
+    return next((index + 1 for index in reversed(range(len(places))) if places[index] in earlier), None)
+
+
+def _require_order(reader: SetReader, rows: Sequence[Row], order: Sequence[str]) -> None:
+    """Make sure that counted rows come in the order of their cursor.
+
+    Raises:
+        ConfigurationError: They do not, so that the bookmark after them would be one by chance.
+    """
+    cursor = next(iter(order), "")
+    if cursor not in reader.key and not _keeps_order(reader, None, rows, cursor):
+        raise ConfigurationError(
+            f"{reader.path} ignores `$orderby`: the newest row, up to which it is read, cannot be known.",
+            advice="Set `replication-method` of the stream to `FULL_TABLE` in the catalog.",
+        )
+
+
+def _ignores_skip(reader: SetReader) -> ConfigurationError:
+    return ConfigurationError(
+        f"{reader.path} gives the same rows again: it ignores `$skip`.",
+        advice="Set `pagination` to `keyset`.",
+    )

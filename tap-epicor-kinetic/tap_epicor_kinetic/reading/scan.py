@@ -16,7 +16,7 @@ from tap_epicor_kinetic.reading import probes
 from tap_epicor_kinetic.reading.bookmark import Bookmark, KeyRange, Scan
 from tap_epicor_kinetic.reading.concurrent_pages import read_concurrently
 from tap_epicor_kinetic.reading.cursor import Cursor, Scalar
-from tap_epicor_kinetic.reading.paging import Page, keyset_pages, offset_pages
+from tap_epicor_kinetic.reading.paging import Page, anchored_pages, keyset_pages, offset_pages
 from tap_epicor_kinetic.reading.scan_plan import Planner
 from tap_epicor_kinetic.reading.set_reader import SetReader
 
@@ -143,7 +143,8 @@ def _cut(reader: SetReader, planner: Planner, scan: Scan, workers: int) -> Scan:
 def _pages(
     reader: SetReader, planner: Planner, scan: Scan, bookmark: Bookmark
 ) -> Iterator[tuple[int, Page | None]]:
-    pages = offset_pages if planner.by_offset else keyset_pages
+    counted = anchored_pages if reader.key else offset_pages
+    pages = counted if planner.by_offset else keyset_pages
     open_ranges = [number for number, part in enumerate(scan.ranges) if not part.done]
     queries = planner.queries(scan, bookmark)
     for index, page in read_concurrently([pages(reader, queries[number]) for number in open_ranges]):

@@ -22,6 +22,7 @@ from target_mailchimp.planning.former_members import (
     formers_of,
     free_addresses,
     left_behind,
+    lowered_on_leaving,
     taken_over,
     with_baseline,
     without,
@@ -108,14 +109,12 @@ class Planner:
         self._settle(set(member_of.values()))
         states: dict[str, MemberState | None] = dict.fromkeys(record.member for record in records)
         states |= membership.states({*states, *member_of.values()})
-        states |= membership.states(
-            {subscriber_hash(state.moved_to) for state in states.values() if state and state.moved_to}
-        )
+        moved = {subscriber_hash(state.moved_to) for state in states.values() if state and state.moved_to}
+        states |= membership.states(moved)
         member_of = without_remade(records, states, member_of)
         records, left = without_left(records, states, member_of, membership.given_up, self._audience.id)
         winners, merged = without_duplicates(records)
-        waiting = membership.waiting(member for member, state in states.items() if state is None)
-        if waiting:
+        if waiting := membership.waiting(member for member, state in states.items() if state is None):
             winners = [with_waiting(record, waiting.get(record.member, ())) for record in winners]
         self._suppressed_before = membership.suppressed(
             record.member for record in winners if record.by_person and states[record.member]
@@ -149,7 +148,8 @@ class Planner:
         ]
         refused = membership.refused_before(entry.record.source for entry in entries)
         entries = [*left, *(unless_refused(entry, refused.get(entry.record.source)) for entry in entries)]
-        extra: list[NoWrite | Write] = [*left_behind(entries), *self._lowered_too(winners, states)]
+        entries, lowered = lowered_on_leaving(entries, self._audience)
+        extra: list[NoWrite | Write] = [*left_behind(entries), *lowered, *self._lowered_too(winners, states)]
         return Planned(merged, [*entries, *extra], states, len(extra))
 
     def _note_moved(

@@ -10,7 +10,9 @@ from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, Memb
 from msgspec.structs import replace
 
 from target_mailchimp.audience.api_member import carried_over
+from target_mailchimp.audience.audience import Audience
 from target_mailchimp.contract.member_record import MemberRecord
+from target_mailchimp.rules.consent import opt_out_of_left
 from target_mailchimp.rules.plan import LEFT_BEHIND, Former, NoWrite, Write
 
 _LEFT_BEHIND = (
@@ -115,12 +117,40 @@ def free_addresses(given_up: Mapping[str, str], states: States) -> dict[str, Mem
 
 
 def after_leaving(former: Former, sources: frozenset[str], here: MemberState | None) -> Former:
-    """A member without the rows that left it; where they went to another member, it knows them."""
+    """A member without the rows that left it; where they went to another member, it knows them.
+
+    But for one whose opt-out it had: after that, the person came back by their own act.
+    """
     state = without(former.state, sources)
     same = former.is_another or (here is not None and is_same_contact(state, here))
     if here is not None and not (same or state.rows) and state.status in CONSENTING_STATUSES:
-        state = replace(state, left_by=state.left_by | sources)
+        heard = {source for source, row in former.state.rows.items() if row.opted_out}
+        state = replace(state, left_by=state.left_by | (sources - heard))
     return replace(former, state=state)
+
+
+def lowered_on_leaving(
+    entries: Iterable[NoWrite | Write], audience: Audience
+) -> tuple[list[NoWrite | Write], list[Write]]:
+    """The decisions, and the opt-outs of members whose row left them in the same edit that opted it out.
+
+    Args:
+        entries: The decisions about the rows.
+        audience: Where the members are.
+    """
+    rest: list[NoWrite | Write] = []
+    lowered: list[Write] = []
+    for entry in entries:
+        out = {
+            left.member: opt_out_of_left(as_of(row, left), left.state, audience)
+            for left in entry.detached
+            for row in entry.record.rows
+            if row.wished_out and row.source in left.state.left_by
+        }
+        lowered += out.values()
+        stay = tuple(left for left in entry.detached if left.member not in out)
+        rest.append(replace(entry, detached=stay) if out else entry)
+    return rest, lowered
 
 
 def left_behind(entries: Iterable[NoWrite | Write]) -> list[NoWrite]:

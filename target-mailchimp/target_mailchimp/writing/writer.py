@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from kinetic_mailchimp.audit import Action
-from kinetic_mailchimp.kit.errors import DataError
-from kinetic_mailchimp.mailchimp import PERSON_LEFT, MailchimpClient
+from kinetic_mailchimp.kit.errors import ConnectorError, DataError
+from kinetic_mailchimp.mailchimp import PERSON_LEFT, MailchimpClient, Refusal, RefusedError
 
 from target_mailchimp.rules.plan import Write
 from target_mailchimp.writing.acceptance import without_refused
@@ -47,6 +47,8 @@ class MailchimpWriter:
             skip_merge_validation=skip_merge_validation,
             keep_payloads=keep_payloads,
         )
+        self._is_full = False
+        """True once the account had no room for a single contact: then a batch of new ones is not halved."""
 
     def write_batch(self, writes: Sequence[Write]) -> list[WriteResult]:
         """Write up to 500 members of one audience; each address comes once."""
@@ -90,16 +92,34 @@ class MailchimpWriter:
             try:
                 results += self._call(group, replaces_tags=replaces_tags, attempts=attempts)
             except MAY_BE_ABOUT_ONE as error:
-                if len(group) == 1:
-                    sent = self._single.kept(batch_item(group[0]))
-                    results.append(refused(group[0], self._isolation.blame(error, list_id), sent=sent))
+                smaller = self._smaller(group, error)
+                if not smaller:
+                    blamed = self._isolation.blame(error, list_id)
+                    results += [
+                        refused(write, blamed, sent=self._single.kept(batch_item(write))) for write in group
+                    ]
                     continue
                 if not isinstance(error, DataError):
                     self._isolation.require_answers(error, list_id)
                     attempts = FEW_ATTEMPTS
-                middle = len(group) // 2
-                groups += [group[:middle], group[middle:]]
+                groups.extendleft(reversed(smaller))
         return results
+
+    def _smaller(self, group: Sequence[Write], error: ConnectorError) -> list[Sequence[Write]]:
+        """The groups to try after a refusal of all of one; none where it holds for each of its members.
+
+        An account without room for new contacts refuses a batch for them, and still takes updates.
+        """
+        if isinstance(error, RefusedError) and error.reason is Refusal.CONTACT_LIMIT:
+            members = [write for write in group if write.state]
+            new = [write for write in group if not write.state]
+            if members and new:
+                return [members, new]
+            self._is_full = self._is_full or len(group) == 1
+            if self._is_full:
+                return []
+        middle = len(group) // 2
+        return [group[:middle], group[middle:]] if middle else []
 
     def _call(
         self, writes: Sequence[Write], *, replaces_tags: bool, attempts: int | None

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
-from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import parse_timestamp, sortable
 
 if TYPE_CHECKING:
     from kinetic_mailchimp.audit.state.ledger import Ledger
@@ -271,7 +271,7 @@ def is_older(updated_on: str, other: str) -> bool:
 
 
 def age(source: str, updated_on: str) -> tuple[int, str, str]:
-    """Order of rows: revisions by number, timestamps by text, rows of one age by their keys.
+    """Order of rows: revisions by number, timestamps by time, rows of one age by their keys.
 
     Args:
         source: The key of the row at its source.
@@ -279,7 +279,7 @@ def age(source: str, updated_on: str) -> tuple[int, str, str]:
     """
     if updated_on.isdecimal():
         return (int(updated_on), "", source)
-    return (0, updated_on, source)
+    return (0, sortable(updated_on), source)
 
 
 def members_namespace(list_id: str) -> str:

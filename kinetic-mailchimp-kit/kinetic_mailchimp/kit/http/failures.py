@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -60,11 +61,9 @@ def _broken_connection(request: Request, error: Exception, url_from: str) -> Con
     """The error of a connection that was not made, or broke off, or brought what is not HTTP."""
     check = f"Check `{url_from}`"
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return ConfigurationError(
-            f"{request}: the TLS certificate of the server is not trusted.",
-            advice="For a self-signed or private certificate, name its CA file in `ca_bundle`, "
-            "or in the variable REQUESTS_CA_BUNDLE.",
-        )
+        return _refused_certificate(request, str(error), check)
+    if isinstance(error, failures.ProxyError):
+        return _unusable_proxy(request, str(error))
     if _speaks_no_tls(error):
         return ConfigurationError(
             f"{request}: the server does not speak TLS at this port.",
@@ -79,6 +78,39 @@ def _broken_connection(request: Request, error: Exception, url_from: str) -> Con
     advice = advice if in_clear else "If it lasts, look for a firewall or a proxy on the way."
     broken = TransientError(f"{request}: the connection broke.", advice=advice)
     return ambiguous_if_write(request, broken)
+
+
+def _refused_certificate(request: Request, words: str, check: str) -> ConfigurationError:
+    """The error of a certificate that does not pass, by the words of OpenSSL."""
+    certificate = f"{request}: the TLS certificate of the server"
+    if "mismatch" in words:
+        return ConfigurationError(
+            f"{certificate} is for another host.",
+            advice=f"{check}: it names the host as the certificate does.",
+        )
+    if "expired" in words or "not yet valid" in words:
+        return ConfigurationError(
+            f"{certificate} has expired, or is not valid yet.",
+            advice="Let it be renewed, and check the clock of this machine.",
+        )
+    return ConfigurationError(
+        f"{certificate} is not trusted.",
+        advice="For a self-signed or private certificate, name its CA file in `ca_bundle`, "
+        "or in the variable REQUESTS_CA_BUNDLE.",
+    )
+
+
+def _unusable_proxy(request: Request, words: str) -> ConnectorError:
+    """The error of a proxy that was not reached, or did not connect to the server: no call got there."""
+    if refusal := re.search(r"Tunnel connection failed: (4\d\d)", words):
+        return ConfigurationError(
+            f"{request}: the proxy on the way refuses to connect (status {refusal[1]}).",
+            advice="Set its login in `HTTPS_PROXY`, have it let the host pass, or name that in `NO_PROXY`.",
+        )
+    return UnreachableError(
+        f"{request}: no connection by way of the proxy.",
+        advice="Check `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` in the environment, and the proxy itself.",
+    )
 
 
 def _speaks_no_tls(error: Exception) -> bool:

@@ -59,6 +59,16 @@ def format_timestamp(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def sortable(text: str) -> str:
+    """A timestamp as text that sorts by time, whatever its zone and its digits; any other text as it is."""
+    if text.endswith("Z"):  # nearly always: of two of these, the one with more digits is the later one
+        return text[:-1]
+    try:
+        return format_timestamp(parse_timestamp(text))[:-1] if text[:4].isdecimal() else text
+    except ValueError:
+        return text
+
+
 def _parse_rare_form(text: str) -> datetime:
     """Read what the standard library does not: ordinal dates, fractions of minutes and hours, `/Date(0)/`."""
     if found := _TICKS.fullmatch(text):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import threading
 from collections.abc import Mapping
 
 import pytest
@@ -18,6 +19,7 @@ from kinetic_mailchimp.kit.errors import (
     UnreachableError,
 )
 from kinetic_mailchimp.kit.http.call import Answer, Request, encode_query
+from kinetic_mailchimp.kit.http.failures import connection_error
 from kinetic_mailchimp.kit.http.retry import INTERACTIVE_RETRY_POLICY, RetryPolicy
 from kinetic_mailchimp.kit.http.transport import Transport
 
@@ -212,6 +214,22 @@ def test_a_certificate_of_the_ca_bundle_is_trusted(tls_url, tls_certificate, clo
     assert transport(clock, ca_bundle=str(tls_certificate)).send(Request("GET", tls_url)).status == 200
 
 
+@pytest.mark.rule("R10")
+def test_a_certificate_for_another_host_is_told_as_one(tls_url, tls_certificate, clock):
+    url = tls_url.replace("127.0.0.1", "localhost")
+    with pytest.raises(ConfigurationError, match=r"for another host.*`base_url`") as failure:
+        transport(clock, ca_bundle=str(tls_certificate)).send(Request("GET", url))
+    assert "ca_bundle" not in str(failure.value)
+
+
+@pytest.mark.rule("R10")
+@pytest.mark.parametrize("words", ["certificate has expired", "certificate is not yet valid"])
+def test_a_certificate_that_does_not_hold_now_is_told_as_one(words):
+    error = requests.exceptions.SSLError(f"[SSL: CERTIFICATE_VERIFY_FAILED] verify failed: {words}")
+    told = connection_error(Request("GET", "https://h/"), error, url_from="base_url", connect_seconds=1)
+    assert "clock" in told.advice
+
+
 def test_one_bundle_for_everything_is_a_variable_and_a_bundle_of_its_own_comes_before_it(
     tls_url, tls_certificate, clock, monkeypatch, tmp_path
 ):
@@ -292,6 +310,42 @@ def test_the_proxy_of_the_environment_carries_calls_and_is_looked_up_once(server
 
     assert len(looked_up) == 1
     assert len(server.seen) == 3
+
+
+@pytest.fixture
+def through_proxy(monkeypatch):
+    """Lets every https call go through the proxy at a port."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    return lambda port: monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+
+
+@pytest.mark.rule("R10")
+def test_a_proxy_that_is_not_there_is_named_and_leaves_no_doubt_about_a_write(clock, through_proxy):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        through_proxy(closed.getsockname()[1])
+        with pytest.raises(UnreachableError, match="HTTPS_PROXY"):
+            transport(clock).send(Request("POST", "https://epicor.example.com/a", json={}))
+
+
+@pytest.mark.rule("R10")
+@pytest.mark.parametrize("status", [403, 407])
+def test_a_proxy_that_does_not_let_us_pass_is_named_at_once(clock, through_proxy, status):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def refuse() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode())
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        through_proxy(listening.getsockname()[1])
+        with pytest.raises(ConfigurationError, match=f"{status}.*HTTPS_PROXY"):
+            transport(clock).send(Request("GET", "https://epicor.example.com/a"))
+        thread.join()
 
 
 def test_cookies_and_netrc_do_not_touch_a_request(server, clock, tmp_path, monkeypatch):

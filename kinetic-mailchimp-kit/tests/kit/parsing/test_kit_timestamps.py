@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, parse_timestamp
+from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp, parse_timestamp, sortable
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,22 @@ def test_what_was_formatted_is_read_again(value: datetime) -> None:
 @given(st.lists(st.datetimes(timezones=st.just(UTC)), min_size=2, max_size=5))
 def test_texts_sort_as_times_do(values: list[datetime]) -> None:
     assert sorted(map(format_timestamp, values)) == [format_timestamp(value) for value in sorted(values)]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("2026-03-01T09:30:00Z", "2026-03-01T09:30:00.5Z"),
+        ("2026-03-01T09:30:00.12Z", "2026-03-01T09:30:00.1234567Z"),
+        ("2026-10-25T02:50:00+02:00", "2026-10-25T02:10:00+01:00"),  # clocks were set back at 3
+        ("2026-10-25T02:50:00+02:00", "2026-10-25T01:10:00Z"),
+        ("2026-10-25", "2026-10-25T00:00:01Z"),
+    ],
+)
+def test_texts_of_timestamps_sort_by_time(earlier: str, later: str) -> None:
+    assert sortable(earlier) < sortable(later)
+
+
+@pytest.mark.parametrize("text", ["", "17", "Tuesday", "2026, in May"])
+def test_a_text_that_is_no_timestamp_sorts_as_it_is(text: str) -> None:
+    assert sortable(text) == text
