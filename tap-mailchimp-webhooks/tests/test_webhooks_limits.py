@@ -12,7 +12,11 @@ from kinetic_mailchimp.kit.errors import ConfigurationError
 from kinetic_mailchimp.kit.server import connections
 from kinetic_mailchimp.kit.server.bounded_server import LARGEST_HEAD, MOST_HEADERS
 from kinetic_mailchimp.kit.server.connections import Limits
+from kinetic_mailchimp.kit.server.proxies import Proxies
 from tap_mailchimp_webhooks.events.delivery import FORM
+from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS
+from tap_mailchimp_webhooks.inbox.store import Inbox
+from tap_mailchimp_webhooks.receiver.app import limits_of
 from tap_mailchimp_webhooks.receiver.settings import ReceiverSettings
 from tap_mailchimp_webhooks.webhooks.path_secret import PathSecrets
 
@@ -256,10 +260,50 @@ def test_connections_that_are_only_held_open_keep_no_delivery_out(
         held[-1].recv(1)
 
 
-def test_a_trusted_proxy_stands_for_many_clients(
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("coding", ["whole", "chunked"])
+@pytest.mark.parametrize("piece", [7, 10_000], ids=["in pieces", "at once"])
+def test_a_delivery_that_offers_another_protocol_is_read_whole(
+    start_receiver: Callable[..., str],
+    connect: Callable[[str], socket.socket],
+    inbox: Inbox,
+    form: Callable[..., bytes],
+    coding: str,
+    piece: int,
+) -> None:
+    connection = connect(start_receiver())
+    body = form(email="ada@example.com")
+    length, sent = b"Content-Length: %d" % len(body), body
+    if coding == "chunked":
+        length, sent = b"Transfer-Encoding: chunked", b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    further = b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + UPGRADE + b"Connection: close\r\n\r\n"
+    request = HALF_OF_A_HEAD + UPGRADE + length + b"\r\n\r\n" + sent + further
+    for start in range(0, len(request), piece):
+        connection.sendall(request[start : start + piece])
+
+    answer = answer_of(connection)
+    assert b"stored" in answer
+    assert b"alive" in answer
+    (event,) = inbox.read(CONTACT_EVENTS, after=0)
+    assert event.data["email"] == "ada@example.com"
+
+
+def test_a_request_for_a_tunnel_is_refused(
     start_receiver: Callable[..., str], connect: Callable[[str], socket.socket]
 ) -> None:
-    url = start_receiver(limits=Limits(500, 2, {"127.0.0.1"}))
+    connection = connect(start_receiver())
+    connection.sendall(b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n")
+    assert answer_of(connection).startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.parametrize("trusted", ["127.0.0.1", "::1, 127.0.0.0/8", "*"])
+def test_a_trusted_proxy_stands_for_many_clients(
+    start_receiver: Callable[..., str], connect: Callable[[str], socket.socket], trusted: str
+) -> None:
+    url = start_receiver(limits=Limits(500, 2, Proxies(trusted)))
     held = [connect(url) for _ in range(10)]
 
     assert requests.get(f"{url}/healthz", timeout=60).status_code == 200
@@ -267,6 +311,16 @@ def test_a_trusted_proxy_stands_for_many_clients(
         connection.settimeout(0.01)
         with pytest.raises(TimeoutError):
             connection.recv(1)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_proxy_on_this_machine_is_trusted_by_either_name(host: str) -> None:
+    settings = ReceiverSettings(secret=PathSecrets(("a-path-secret-of-the-tests",)))
+    assert host in limits_of(settings).proxies
+    assert "192.0.2.7" not in limits_of(settings).proxies
+    named = ReceiverSettings(secret=settings.secret, forwarded_allow_ips="2001:db8::/32,nonsense,10.0.0.1/8")
+    assert "2001:db8::7" in limits_of(named).proxies
+    assert not [name for name in (host, "10.0.0.7", "a client") if name in limits_of(named).proxies]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "receiver.example.com", ""])  # noqa: S104 - refused

@@ -4,8 +4,10 @@ import asyncio
 import gzip
 import hashlib
 import hmac
+import itertools
 import sqlite3
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -19,6 +21,8 @@ from kinetic_mailchimp.kit.secrets.encryption import FieldEncryption
 from tap_mailchimp_webhooks.events.delivery import FORM
 from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, Arrival
 from tap_mailchimp_webhooks.inbox.store import Inbox
+from tap_mailchimp_webhooks.receiver import authenticity
+from tap_mailchimp_webhooks.receiver.authenticity import Authenticity, UncheckableError
 from tap_mailchimp_webhooks.receiver.on_event import EventCommand
 from tap_mailchimp_webhooks.webhooks.path_secret import PathSecrets
 from tap_mailchimp_webhooks.webhooks.registry import SigningSecrets, WebhookRegistry
@@ -263,6 +267,30 @@ def test_accepts_nothing_while_the_registered_webhooks_cannot_be_read(
 
     assert post(url, form(email="ada@example.com")).status_code == 503
     assert requests.get(f"{url}/readyz", timeout=120).status_code == 503
+
+
+def test_a_database_that_hangs_keeps_no_delivery_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authenticity, "LONGEST_RELOAD_SECONDS", 0.01)
+    goes_on, calls = threading.Event(), itertools.count()
+
+    def load() -> SigningSecrets:
+        next(calls)
+        goes_on.wait(60)
+        return SigningSecrets()
+
+    async def check() -> None:
+        checked = Authenticity(load, lambda: 0.0, 7_200)
+        for _ in range(20):
+            with pytest.raises(UncheckableError):
+                await checked.check(None, b"")
+            await checked.reload()
+        assert next(calls) == 1
+        goes_on.set()
+        monkeypatch.undo()
+        await checked.reload()
+        assert not await checked.check(None, b"")
+
+    asyncio.run(check())
 
 
 @pytest.mark.rule("R2")

@@ -80,6 +80,23 @@ def test_what_epicor_accepts_and_does_not_store_is_a_failure(pat: Any, update: U
     assert OTHER_ROW in pat.flagged()
 
 
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_refusal_under_a_success_keeps_its_words(pat: Any, update: Update, *, verify: bool) -> None:
+    text = json.dumps({"HttpStatus": 400, "ErrorMessage": "Not without a rep.", "ErrorType": "BLException"})
+    pat.epicor.control.faults(
+        {
+            "match": {"method": "PATCH", "path": "CustCnts"},
+            "effect": {"kind": "answer", "status": 200, "text": text},
+        }
+    )
+    pat.deliver(update(PAT, "unsubscribed"), verify_writes=verify)
+    [decision] = pat.decisions()
+    assert (decision["action"], decision["reason"]) == ("failed", "refused_by_epicor")
+    assert "Not without a rep." in decision["detail"]
+    assert json.loads(decision["dead_letter"])["email"] == PAT
+
+
 def test_without_reading_back_an_accepted_write_counts_as_stored(pat: Any, update: Update) -> None:
     pat.epicor.control.switches(silent_discard=["CustCnt.NoContact"])
     pat.deliver(update(PAT, "unsubscribed"), verify_writes=False)
@@ -172,8 +189,16 @@ def test_replay_writes_what_was_refused_and_keeps_what_still_cannot_be_written(
 
 
 @MODES
-def test_a_row_that_disappears_before_the_write_is_unmatched(pat: Any, update: Update, mode: str) -> None:
+@pytest.mark.parametrize("told", [{}, {"error": {"code": "", "message": "Not Found"}}])
+def test_a_row_that_disappears_before_the_write_is_unmatched(
+    pat: Any, update: Update, mode: str, told: dict[str, Any]
+) -> None:
     pat.edit(OTHER_ROW, EMailAddress="")
+    if told:  # as OData has it, where Kinetic says 400
+        answer = {"kind": "answer", "status": 404, "text": json.dumps(told)}
+        pat.epicor.control.faults(
+            {"match": {"method": "PATCH", "path": "CustCnts", "after": 1}, "effect": answer}
+        )
     target_saw = update(PAT, FirstName="Pat", LastName="One")
     pat.deliver_between(
         [target_saw],

@@ -54,3 +54,26 @@ def test_decisions_and_person_states_live_in_postgresql(
     ]
     assert bench.all_rows()[ROW]["LastName"] == "New"
     assert {run["status"] for run in bench.runs()} == {"succeeded"}
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.rule("R6")
+@pytest.mark.parametrize("status", ["unsubscribed_by_admin", "gone " * 1_000, "un\0subscribed"])
+def test_a_status_that_nobody_knows_is_a_dead_letter_there_too(
+    bench: Any, update: Update, postgres_url: str, status: str
+) -> None:
+    bench = dataclasses.replace(bench, other_audit_url=postgres_url)
+    before = len(bench.decisions())
+    bench.deliver(update("other@example.com", status), update("nobody@example.com"))
+    unknown, other = bench.decisions()[before:]
+    assert (unknown["action"], unknown["reason"]) == ("quarantined", "unknown_status")
+    assert "other@example.com" in unknown["dead_letter"]
+    assert other["action"] == "ignored"
+
+
+@pytest.mark.rule("R2")
+def test_a_nul_in_an_id_stops_no_run_there(bench: Any, update: Update, postgres_url: str) -> None:
+    bench = dataclasses.replace(bench, other_audit_url=postgres_url)
+    ids = {"list_id": "a1\0b2", "web_id": "7\0", "campaign_id": "\0"}
+    bench.deliver(update("nobody@example.com", "unsubscribed", **ids))
+    assert bench.actions()[-1] == ("unmatched", "no_row")

@@ -38,6 +38,11 @@ def test_events_that_are_not_about_consent_carry_no_status(update: Update, kind:
     assert parse_update("s", update("pat@example.com", "subscribed", type=kind)).status is None
 
 
+@pytest.mark.parametrize("kind", [["profile"], {"type": "profile"}, 7, True])
+def test_a_type_that_is_not_a_text_stops_no_run(update: Update, kind: Any) -> None:
+    assert parse_update("s", update("pat@example.com", "unsubscribed", type=kind)).status == "unsubscribed"
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

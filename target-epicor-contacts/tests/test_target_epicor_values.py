@@ -197,6 +197,59 @@ def test_a_text_that_the_server_cuts_without_saying_is_told_as_over_long(pat: An
     assert "Epicor kept 30 of 60 characters" in decision["detail"]
 
 
+@pytest.mark.parametrize("city", [" Rome ", "Rome  "])
+def test_a_text_without_the_blanks_around_it_is_stored(pat: Any, update: Update, city: str) -> None:
+    pat.epicor.control.faults(
+        {
+            "match": {"method": "GET", "path": "CustCnts"},
+            "effect": {"kind": "rewrite", "pattern": city, "text": "Rome"},
+        }
+    )
+    pat.deliver(update(PAT, City=city))
+    assert pat.actions() == [("updated", "fields_differ")]
+
+
+def test_a_text_that_is_stored_in_another_form_is_told_as_such(pat: Any, update: Update) -> None:
+    pat.epicor.control.faults(
+        {
+            "match": {"method": "GET", "path": "CustCnts"},
+            "effect": {"kind": "rewrite", "pattern": "Rome", "text": "ROME"},
+        }
+    )
+    pat.deliver(update(PAT, City="Rome"))
+    [decision] = pat.decisions()
+    assert (decision["action"], decision["reason"]) == ("failed", "not_stored")
+    assert "accepted the change of City and stored another value" in decision["detail"]
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("no", ["N", "no", "nein"])
+def test_a_flag_in_another_form_is_not_taken_for_set(pat: Any, update: Update, no: str) -> None:
+    pat.epicor.control.faults(
+        {
+            "match": {"method": "GET", "path": "CustCnts|Customers"},
+            "effect": {"kind": "rewrite", "pattern": '"NoContact":\\s*false', "text": f'"NoContact":"{no}"'},
+        }
+    )
+    pat.deliver(update(PAT, "unsubscribed"))
+    assert pat.actions() == [("flagged", "unsubscribed")]
+    assert ROW in pat.flagged()
+
+
+@pytest.mark.parametrize("number", ["P-7", ""])
+def test_a_contact_of_a_person_without_a_number_is_one_of_nobody(
+    pat: Any, update: Update, number: str
+) -> None:
+    pat.epicor.control.faults(
+        {
+            "match": {"method": "GET", "path": "CustCnts"},
+            "effect": {"kind": "rewrite", "pattern": '"PerConID":\\s*\\d+', "text": f'"PerConID":"{number}"'},
+        }
+    )
+    pat.deliver(update(PAT, "unsubscribed"))
+    assert pat.actions() == [("flagged", "unsubscribed")]
+
+
 @pytest.mark.rule("R2")
 def test_a_particular_that_does_not_fit_costs_no_opt_out(pat: Any, update: Update) -> None:
     pat.epicor.control.switches(column_lengths={"CustCnt.MC_StatusReason_c": 5}, metadata_max_length=True)

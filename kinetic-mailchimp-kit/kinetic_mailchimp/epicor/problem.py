@@ -48,14 +48,14 @@ class Problem:
 def read_problem(answer: Answer) -> Problem:
     """Read the body of an answer; a success has no more than its status.
 
-    An error that came up when the status was out already stands in the body alone: it counts as a 500.
+    An error that came up when the status was out already stands in the body alone: it counts as a 500, or as
+    the status that Kinetic's own error names.
     """
     content_type = answer.headers.get("Content-Type", "").lower()
     if answer.status < HTTPStatus.MULTIPLE_CHOICES and "html" not in content_type:
-        document = answer.json_object if answer.is_json else None
-        if document and isinstance(document.get("error"), Mapping):
-            return _from_json(HTTPStatus.INTERNAL_SERVER_ERROR, document)
-        return Problem(answer.status)
+        document = (answer.json_object if answer.is_json else None) or {}
+        status = _status_in(document)
+        return _from_json(status, document) if status else Problem(answer.status)
     text = answer.text.strip()
     if "html" in content_type or text[:200].lower().startswith(("<!doctype html", "<html")):
         found = _REFUSED_BY_IIS.search(text) if answer.status <= HTTPStatus.INTERNAL_SERVER_ERROR else None
@@ -65,6 +65,14 @@ def read_problem(answer: Answer) -> Problem:
     if text.startswith("<"):
         return _from_xml(answer.status, text)
     return Problem(answer.status, _shortened(text))
+
+
+def _status_in(document: Mapping[str, Any]) -> int:
+    """The status of an error in the document of a success; 0 where there is none."""
+    if isinstance(document.get("error"), Mapping):
+        return HTTPStatus.INTERNAL_SERVER_ERROR
+    told = document.get("HttpStatus") if document.get("ErrorMessage") else 0
+    return told if isinstance(told, int) and told >= HTTPStatus.BAD_REQUEST else 0
 
 
 def _from_json(status: int, document: Mapping[str, Any]) -> Problem:

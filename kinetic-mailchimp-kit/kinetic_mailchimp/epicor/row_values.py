@@ -40,11 +40,16 @@ def _number(kind: Callable[[Any], Any], given: str | float) -> Any:  # noqa: ANN
         return given if str(given).strip() else None
 
 
+_TRUTHS: Mapping[str, bool | None] = {
+    **dict.fromkeys(("true", "1", "yes", "y"), True),
+    **dict.fromkeys(("false", "0", "no", "n"), False),
+    "": None,
+}
+
+
 def _boolean(given: str | float) -> Any:  # noqa: ANN401 (a value of a row)
     """The truth in a text or a number; anything else is left to the schema."""
-    return {"true": True, "1": True, "false": False, "0": False, "": None}.get(
-        str(given).strip().lower(), given
-    )
+    return _TRUTHS.get(str(given).strip().lower(), given)
 
 
 _CONVERSIONS: Mapping[str, tuple[frozenset[type], Callable[[Any], Any]]] = {

@@ -218,6 +218,14 @@ def test_an_error_that_came_after_its_status_is_one(make_answer: Any, before: di
     assert "Execution Timeout Expired." in str(error)
 
 
+@pytest.mark.rule("R2")
+def test_kinetics_own_error_under_a_success_is_one(make_answer: Any) -> None:
+    error = classify(READ, make_answer(200, {"HttpStatus": 400, **kinetic("Credit is on hold.", BUSINESS)}))
+    assert type(error) is DataError
+    assert "Credit is on hold." in str(error)
+    assert classify(READ, make_answer(200, {"HttpStatus": 200, "ErrorMessage": ""})) is None
+
+
 def test_every_row_of_the_table_is_reached(make_answer: Any) -> None:
     reached = set()
     for status, body, _, _ in CASES:

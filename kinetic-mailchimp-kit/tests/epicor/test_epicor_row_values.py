@@ -79,7 +79,18 @@ def test_a_number_in_quotes_is_one(given: Any, expected: Any) -> None:
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [("false", False), ("True", True), (0, False), (1, True), ("", None), ("no", "no"), (2, 2), (None, None)],
+    [
+        ("false", False),
+        ("True", True),
+        (0, False),
+        (1, True),
+        ("N", False),
+        ("yes", True),
+        ("", None),
+        ("perhaps", "perhaps"),
+        (2, 2),
+        (None, None),
+    ],
     ids=repr,
 )
 def test_a_truth_in_another_form_is_one(given: Any, expected: Any) -> None:

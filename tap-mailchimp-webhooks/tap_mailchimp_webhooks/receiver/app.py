@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from kinetic_mailchimp.kit.errors import ConnectorError
 from kinetic_mailchimp.kit.parsing.timestamps import utc_now
 from kinetic_mailchimp.kit.server.connections import Limits
+from kinetic_mailchimp.kit.server.proxies import Proxies
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
@@ -31,7 +32,7 @@ from tap_mailchimp_webhooks.webhooks.urls import PATH
 
 def limits_of(settings: ReceiverSettings) -> Limits:
     """The bounds of a server that are set."""
-    proxies = {name.strip() for name in settings.forwarded_allow_ips.split(",")}
+    proxies = Proxies(settings.forwarded_allow_ips)
     return Limits(settings.max_connections, settings.max_connections_per_client, proxies)
 
 

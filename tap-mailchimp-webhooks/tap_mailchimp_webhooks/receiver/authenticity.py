@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 STALE_AFTER_SECONDS = 30.0
 SHORTEST_RELOAD_SECONDS = 0.5
+LONGEST_RELOAD_SECONDS = 3.0
+"""After which a delivery is checked with what is known: Mailchimp waits 10 s, and the commit comes yet."""
 
 
 class UncheckableError(Exception):
@@ -38,6 +40,7 @@ class Authenticity:
         self._secrets: SigningSecrets | None = None
         self._loaded_at = float("-inf")
         self._first = asyncio.Lock()
+        self._loading: asyncio.Future[None] | None = None
 
     async def check(self, header: str | None, body: bytes) -> bool:
         """Check a delivery.
@@ -95,8 +98,14 @@ class Authenticity:
         return secrets.unreadable, [f"None of the signing secrets can be read. {UNREADABLE_ADVICE}"]
 
     async def reload(self) -> None:
-        """Read the registered webhooks again; those that were known stay where that fails."""
+        """Read the registered webhooks again; those that were known stay where that fails or takes long."""
         self._loaded_at = time.monotonic()
+        # A database that hangs keeps one thread, however often it is asked.
+        if self._loading is None or self._loading.done():
+            self._loading = asyncio.ensure_future(self._read())
+        await asyncio.wait([self._loading], timeout=LONGEST_RELOAD_SECONDS)
+
+    async def _read(self) -> None:
         try:
             secrets = await asyncio.to_thread(self._load)
         except ConnectorError as error:

@@ -38,8 +38,8 @@ class ReceiverSettings(PathSecretSettings):
     )
     root_path: str = setting("", description="The prefix under which a proxy publishes the receiver.")
     forwarded_allow_ips: str = setting(
-        "127.0.0.1",
-        description="Proxies that are trusted to name the address of a client.",
+        "127.0.0.1,::1",
+        description="Proxies that are trusted to name the address of a client: addresses, networks, or `*`.",
     )
     signature_max_age: int = setting(
         MAX_AGE_SECONDS,

@@ -161,7 +161,7 @@ def parse_update(
         email=email,
         key=email_key(email),
         event_time=event_time,
-        status=None if record.get("type") in STATUSLESS_TYPES else status,
+        status=None if text_in(record, "type") in STATUSLESS_TYPES else status,
         new_email=new_email,
         columns={**declared_columns(merges, merge_fields or {}), **derived},
         merges=merges,

@@ -35,6 +35,6 @@ def _key_of(text: str) -> str:
 
 
 def person_of(values: Mapping[str, Any]) -> tuple[str, int] | None:
-    """Company and PerConID of the person that a contact is linked to."""
-    number = values.get(PERSON)
-    return (str(values.get("Company")), int(number)) if number else None
+    """Company and PerConID of the person that a contact is linked to; None where it is not a number."""
+    number = str(values.get(PERSON) or "").strip()
+    return (str(values.get("Company")), int(number)) if number.isdecimal() and int(number) else None

@@ -74,6 +74,18 @@ def same(one: Any, other: Any, edm_type: str, field: MergeField | None = None) -
     return _canonical(one, edm_type, field) == _canonical(other, edm_type, field)
 
 
+def is_stored(sent: Any, stored: Any, edm_type: str) -> bool:  # noqa: ANN401 (any JSON)
+    """True if a row holds what was sent to it; some servers cut off the blanks around a text.
+
+    Args:
+        sent: The value in the form of its column.
+        stored: As the row has it.
+        edm_type: The column's type.
+    """
+    one, other = (value.strip() if isinstance(value, str) else value for value in (sent, stored))
+    return same(one, other, edm_type)
+
+
 _INTEGERS = {"Byte": 9, "Int16": 16, "Int32": 32, "Int64": 64}
 """Types of whole numbers, with the bits of a signed one that holds them."""
 

@@ -45,3 +45,31 @@ class RowWrite:
             if any(self.calls.get(column) is call for call in calls)
         }
         return {**self.row.key, **sent} if sent else {}
+
+
+def not_stored(write: RowWrite, column: str, now: EpicorRow) -> NotStoredError:
+    """The reason why a row does not hold a value that Epicor accepted.
+
+    Args:
+        write: The write.
+        column: The column.
+        now: The row as it was read back.
+    """
+    sent, stored = write.changes[column], now.values.get(column)
+    if isinstance(sent, str) and isinstance(stored, str) and stored and sent.startswith(stored):
+        return NotStoredError(
+            f"The value for {column} is too long: Epicor kept {len(stored)} of {len(sent)} characters.",
+            advice="Shorten it in Mailchimp, or cut it in the mapping.",
+            field=column,
+        )
+    if stored != write.row.values.get(column):
+        return NotStoredError(
+            f"Epicor accepted the change of {column} and stored another value.",
+            advice="Look for a BPM or a business rule that changes it, and let the mapping send it so.",
+            field=column,
+        )
+    return NotStoredError(
+        f"Epicor accepted the change of {column} and did not store it.",
+        advice="Look for a BPM or a business rule that drops it; `write_mode` `rpc` may show its message.",
+        field=column,
+    )

@@ -7,11 +7,18 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
+from http import HTTPStatus
 from typing import Any
 
 from kinetic_mailchimp.epicor import EpicorClient
 from kinetic_mailchimp.epicor.errors import BodyTooLargeError
-from kinetic_mailchimp.kit.errors import AmbiguousWriteError, ConnectorError, DataError, NotFoundError
+from kinetic_mailchimp.kit.errors import (
+    AmbiguousWriteError,
+    ConfigurationError,
+    ConnectorError,
+    DataError,
+    NotFoundError,
+)
 
 from target_epicor_contacts.epicor.calls import (
     Portions,
@@ -20,12 +27,12 @@ from target_epicor_contacts.epicor.calls import (
     is_server_error,
     may_be_about_one,
 )
-from target_epicor_contacts.epicor.column_values import same
+from target_epicor_contacts.epicor.column_values import is_stored
 from target_epicor_contacts.epicor.columns import Columns
 from target_epicor_contacts.epicor.entities import EpicorRow
 from target_epicor_contacts.epicor.row_finder import RowFinder
 from target_epicor_contacts.epicor.row_sender import ATTEMPTS, RowSender, WriteMode
-from target_epicor_contacts.epicor.row_write import NotStoredError, RowWrite
+from target_epicor_contacts.epicor.row_write import RowWrite, not_stored
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +152,7 @@ class RowWriter:
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                self._sender.send(write, changes)
+                self._send(write, changes)
             except AmbiguousWriteError as error:
                 now = self._now(write.row)
                 if now is not None and not self._differing(changes, now):
@@ -165,6 +172,15 @@ class RowWriter:
             else:
                 break
         return None
+
+    def _send(self, write: RowWrite, changes: Mapping[str, Any]) -> None:
+        """Send; a plain 404, as other servers have it for a path too, is about a row that is gone."""
+        try:
+            self._sender.send(write, changes)
+        except ConfigurationError as error:
+            if error.status == HTTPStatus.NOT_FOUND and self._now(write.row) is None:
+                raise NotFoundError(error.message, status=error.status) from error
+            raise
 
     def _now(self, row: EpicorRow) -> EpicorRow | None:
         """A row as it is in Kinetic; None where it is gone."""
@@ -240,16 +256,14 @@ class RowWriter:
                 write.gone = True
                 continue
             for column in self._differing(write.changes, write.now):
-                write.refused.setdefault(
-                    column, _not_stored(column, write.changes[column], write.now.values.get(column))
-                )
+                write.refused.setdefault(column, not_stored(write, column, write.now))
 
     def _differing(self, changes: Mapping[str, Any], now: EpicorRow) -> list[str]:
         types = self._columns.types.get(now.entity.name, {})
         return [
             column
             for column, value in changes.items()
-            if not same(value, now.values.get(column), types.get(column, ""))
+            if not is_stored(value, now.values.get(column), types.get(column, ""))
         ]
 
 
@@ -259,20 +273,6 @@ def _kind(write: RowWrite) -> tuple[str, str]:
 
 def _not_tried() -> ConnectorError:
     return ConnectorError("Not tried: the run was ending.", advice="The next run tries it.")
-
-
-def _not_stored(column: str, sent: object, stored: object) -> NotStoredError:
-    if isinstance(sent, str) and isinstance(stored, str) and stored and sent.startswith(stored):
-        return NotStoredError(
-            f"The value for {column} is too long: Epicor kept {len(stored)} of {len(sent)} characters.",
-            advice="Shorten it in Mailchimp, or cut it in the mapping.",
-            field=column,
-        )
-    return NotStoredError(
-        f"Epicor accepted the change of {column} and did not store it.",
-        advice="Look for a BPM or a business rule that drops it; `write_mode` `rpc` may show its message.",
-        field=column,
-    )
 
 
 def _batches(writes: Iterable[RowWrite]) -> list[list[RowWrite]]:

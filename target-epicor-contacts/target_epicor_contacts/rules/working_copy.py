@@ -60,7 +60,8 @@ class WorkingCopy:
 
     def is_flagged(self, row_id: str) -> bool:
         """True if a row has the flag, set by this software or by a rep."""
-        return bool(self._values[row_id].get(self.rules.flag_column)) == self.rules.flag_value
+        # Not by its truth: a text in an unknown form would pass for a rep's wish, and nothing be written.
+        return same(self._values[row_id].get(self.rules.flag_column), self.rules.flag_value, "Edm.Boolean")
 
     def flag_of(self, row_id: str) -> FlagState | None:
         """The flag of a row, where it is ours."""

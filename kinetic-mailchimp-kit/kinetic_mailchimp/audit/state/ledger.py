@@ -44,7 +44,8 @@ class Ledger:
 
     def __init__(self, database: Database, namespace: str) -> None:
         self._database = database
-        self._namespace = namespace
+        # It may hold the id of an audience as others wrote it.
+        self._namespace = storable(namespace)
 
     def get(self, key: str) -> Value | None:
         """The value of a key, or None where nothing is known."""
@@ -74,7 +75,7 @@ class Ledger:
             texts: The texts to look for.
             read: Makes a value of its JSON text.
         """
-        wanted = sorted(set(texts))
+        wanted = sorted(set(map(storable, texts)))
         found: dict[str, T] = {}
         if not wanted:
             return found
@@ -158,7 +159,7 @@ def apply_changes(connection: sa.Connection, changes: LedgerChanges, *, run_id: 
     """
     # Sorted, so that two writers that change the same keys wait for each other and never in a circle.
     in_order = [
-        (namespace, key, of_keys[key])
+        (storable(namespace), key, of_keys[key])
         for namespace, of_keys in sorted(changes.items())
         for key in sorted(of_keys)
     ]

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import sqlalchemy as sa
+
 from kinetic_mailchimp.audit.storage.json_text import storable, to_json
 from kinetic_mailchimp.audit.storage.schema import PRIVATE_COLUMNS, PUBLIC_COLUMNS
+from kinetic_mailchimp.audit.storage.schema import decisions as decisions_table
 from kinetic_mailchimp.audit.trail.chain import SALT_SIZE, link, person_digest, private_digest
 from kinetic_mailchimp.audit.trail.decision import Decision
 from kinetic_mailchimp.kit.database.bulk_insert import Scalar
@@ -19,6 +22,9 @@ Row = tuple[Scalar, ...]
 """A row of the table `decisions`, its values in the order of `COLUMNS`."""
 
 _SALTS_AT_ONCE: Final = 100
+_LENGTHS: Final = {
+    column.name: column.type.length for column in decisions_table.c if isinstance(column.type, sa.String)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +101,8 @@ class EntryWriter:
             *place,
             storable(decision.stream),
             decision.action.value,
-            storable(decision.reason),
-            storable(decision.consent),
+            _fitting(decision.reason, "reason"),
+            _fitting(decision.consent, "consent"),
             person_digest(self.person_key, subject) if subject else None,
             person_digest(self.person_key, former) if former else None,
             storable(decision.source_updated_on or whole.source_updated_on),
@@ -108,3 +114,9 @@ class EntryWriter:
         )
         digest = link(head, public)
         return digest, (*public, digest, salt, *private)
+
+
+def _fitting(text: str | None, column: str) -> str | None:
+    """As much of a text as its column takes: of more, PostgreSQL refuses the whole batch."""
+    kept = storable(text)
+    return kept and kept[: _LENGTHS[column]]

@@ -17,8 +17,9 @@ from typing import Final
 import sqlalchemy as sa
 
 from kinetic_mailchimp.kit.database.failures import GONE, HOLDERS, LOCKED, failure, kind_of
+from kinetic_mailchimp.kit.database.postgresql import postgres_engine, require_utf8
 from kinetic_mailchimp.kit.database.profile import Profile
-from kinetic_mailchimp.kit.database.sqlite import HIDE_PARAMETERS, file_identity, make_file, sqlite_engine
+from kinetic_mailchimp.kit.database.sqlite import file_identity, make_file, sqlite_engine
 from kinetic_mailchimp.kit.database.url import parse_url
 from kinetic_mailchimp.kit.errors import ConfigurationError, TransientError
 from kinetic_mailchimp.kit.redaction.secret_names import named_as_secret
@@ -63,7 +64,7 @@ class Database:
             )
             self._gave_up = False
         else:
-            self._writer = sa.create_engine(self.url, hide_parameters=HIDE_PARAMETERS, pool_pre_ping=True)
+            self._writer = postgres_engine(self.url)
             # One state for the whole transaction, as SQLite gives by itself.
             self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ")
             self._autocommit = self._writer.execution_options(isolation_level="AUTOCOMMIT")
@@ -156,9 +157,12 @@ class Database:
         """Create or upgrade the tables. Several processes may do so at once: they take turns.
 
         Raises:
-            ConfigurationError: A newer version of this software has been here.
+            ConfigurationError: A newer version of this software has been here, or PostgreSQL has the database
+                in an encoding that does not take every letter.
         """
         with self.reading() as connection:
+            if not self.is_sqlite:
+                require_utf8(connection, str(self), self.profile)
             if self._revision(connection) == self.profile.head:
                 return
         with _migrating, self.writing() as connection:

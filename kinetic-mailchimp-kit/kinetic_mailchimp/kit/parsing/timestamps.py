@@ -17,6 +17,7 @@ _LONGEST: Final = 64
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST: Final = datetime(MINYEAR, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime(MAXYEAR, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+_HAS_YEAR: Final = re.compile(r"\d{4}", re.ASCII)
 _TICKS: Final = re.compile(r"/Date\((-?\d{1,17})([+-]\d{4})?\)/")
 
 
@@ -76,6 +77,8 @@ def _parse_rare_form(text: str) -> datetime:
             return _EPOCH + timedelta(milliseconds=int(found[1]))
         except OverflowError as error:
             raise ValueError("not a valid timestamp") from error
+    if not _HAS_YEAR.match(text):
+        raise ValueError("not a valid ISO 8601 timestamp")  # a time alone would be taken for one of today
     # It takes a tenth of a second to import, which hardly any run needs.
     import pendulum  # noqa: PLC0415 (said above)
 

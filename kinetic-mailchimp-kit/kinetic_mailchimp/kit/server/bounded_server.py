@@ -18,6 +18,7 @@ from functools import partial
 from http.client import responses
 from typing import Any
 
+import httptools
 import uvicorn
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -78,6 +79,7 @@ class BoundedProtocol(HttpToolsProtocol, ServedConnection):
         self._running: RequestResponseCycle | None = None
         self._is_in_head = True
         self._is_moving = False
+        self._offers_upgrade = False
         self._head_bytes = self._unread_bytes = self._discarded_bytes = 0
         if self.handshake is not None:
             self.opened.remove(self.handshake)
@@ -96,6 +98,7 @@ class BoundedProtocol(HttpToolsProtocol, ServedConnection):
         if self.transport.is_closing():
             return
         self._is_moving = False
+        self._received = data
         super().data_received(data)
         if not self._is_moving:
             # A header, a trailer or the size of a chunk that does not end reaches no callback, and is kept by
@@ -125,8 +128,10 @@ class BoundedProtocol(HttpToolsProtocol, ServedConnection):
     @override
     def on_headers_complete(self) -> None:
         self._check_head()
-        self._is_in_head = False
-        super().on_headers_complete()
+        self._offers_upgrade = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        if not self._offers_upgrade:
+            self._is_in_head = False
+            super().on_headers_complete()
 
     @override
     def on_body(self, body: bytes) -> None:
@@ -140,6 +145,8 @@ class BoundedProtocol(HttpToolsProtocol, ServedConnection):
 
     @override
     def on_message_complete(self) -> None:
+        if self._offers_upgrade:
+            return
         self._began = None
         self._is_moving = True
         super().on_message_complete()
@@ -151,7 +158,22 @@ class BoundedProtocol(HttpToolsProtocol, ServedConnection):
 
     @override
     def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: the request is answered as any other."""
+        """Read a request that offers another protocol again, without the offer.
+
+        The parser takes what follows such a head for the other protocol: the body would be lost, and an empty
+        one be answered as stored.
+        """
+        upgrade = sys.exc_info()[1]
+        if not (self._offers_upgrade and upgrade):
+            return
+        rest = self._received[upgrade.args[0] :]
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        kept = [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
+        head = b"\r\n".join([b"%s %s HTTP/%s" % (method, self.url, version), *kept, b"", b""])
+        self.parser = httptools.HttpRequestParser(self)
+        with suppress(AttributeError):  # httptools before 0.6.3
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.data_received(head + rest)
 
     @override
     def send_400_response(self, msg: str) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -112,3 +114,37 @@ def test_a_database_that_can_only_be_read_says_so_before_a_run_needs_it(
         pytest.raises(TransientError, match="read-only for this user"),
     ):
         database.require_writable()
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_that_does_not_take_every_letter_is_refused(
+    new_postgres_url: Callable[[], str], profile: Profile, encoding: str
+) -> None:
+    url = sa.make_url(new_postgres_url()).set(drivername="postgresql+psycopg")
+    name = f"letters_{encoding.lower()}"
+    admin = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        options = f"ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+        connection.execute(sa.text(f"CREATE DATABASE {name} {options}"))
+    admin.dispose()
+    given = url.set(database=name).render_as_string(hide_password=False)
+    with (
+        closing(Database(given, profile)) as database,
+        pytest.raises(ConfigurationError, match=f"encoding {encoding}.*createdb --encoding=UTF8"),
+    ):
+        database.migrate()
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize(("query", "seconds"), [({}, "30"), ({"keepalives_idle": "7"}, "7")])
+def test_a_server_that_has_died_is_not_waited_for_without_an_end(
+    new_postgres_url: Callable[[], str], profile: Profile, query: dict[str, str], seconds: str
+) -> None:
+    url = sa.make_url(new_postgres_url()).update_query_dict(query).render_as_string(hide_password=False)
+    with closing(Database(url, profile)) as database, database.autocommit() as connection:
+        driver: Any = connection.connection.driver_connection
+        options = driver.info.get_parameters()
+    assert options["keepalives_idle"] == seconds
+    assert options["tcp_user_timeout"] == "30000"
+    assert options["connect_timeout"] == "10"
