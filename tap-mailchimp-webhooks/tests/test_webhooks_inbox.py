@@ -5,7 +5,6 @@ import stat
 import traceback
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import cast
@@ -14,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from kinetic_mailchimp.kit.errors import ConfigurationError, DataError, TransientError
 from kinetic_mailchimp.kit.secrets.encryption import FieldEncryption, SecretBox
+from msgspec.structs import replace
 from sqlalchemy import select, text
 from tap_mailchimp_webhooks.cli.main import commands
 from tap_mailchimp_webhooks.events.event import CONTACT_EVENTS, Arrival

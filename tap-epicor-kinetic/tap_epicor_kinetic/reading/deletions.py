@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +58,8 @@ class KeyStore:
     """
 
     def __init__(self, path: str) -> None:
+        import sqlite3  # noqa: PLC0415 (1 MiB of memory, for what hardly any run does)
+
         try:
             file = Path(path).expanduser()
             make_folder(file.parent)

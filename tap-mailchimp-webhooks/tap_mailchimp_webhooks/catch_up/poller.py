@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ from kinetic_mailchimp.kit.errors import ConnectorError
 from kinetic_mailchimp.kit.parsing.timestamps import Clock, utc_now
 from kinetic_mailchimp.mailchimp import CONSENT_FACTS, MailchimpClient
 from kinetic_mailchimp.mailchimp.api import LARGEST_PAGE
+from msgspec.structs import replace
 
 from tap_mailchimp_webhooks.catch_up.departures import Departures
 from tap_mailchimp_webhooks.catch_up.missed_events import (

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from typing_extensions import override
 
 CONTACT_EVENTS = "contact_events"
 CAMPAIGN_EVENTS = "campaign_events"
@@ -33,8 +33,7 @@ LONGEST_NAME = 100
 """Characters of a type or an id in the inbox."""
 
 
-@dataclass(frozen=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True):
     """One event on its way into the inbox.
 
     Attributes:
@@ -61,11 +60,15 @@ class Arrival:
     occurred_at: str
     received_at: str
     origin: str
-    data: Mapping[str, Any] = field(repr=False)
+    data: Mapping[str, Any]
     note: str | None = None
     web_id: str | None = None
     claimed_at: str | None = None
     is_signed: bool = False
+
+    @override
+    def __repr__(self) -> str:
+        return f"Arrival({self.event_id!r}, {self.type!r})"  # nothing about the person
 
     @property
     def is_quarantined(self) -> bool:

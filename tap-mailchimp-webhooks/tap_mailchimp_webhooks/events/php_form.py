@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -61,8 +62,18 @@ def parse_form(body: bytes) -> dict[str, Any]:
         name, _, value = field.partition("=")
         if len(name) > LONGEST_KEY:
             raise MalformedFormError(f"a key longer than {LONGEST_KEY}")
-        path = _usual_path(name) if len(name) < _LONGEST_USUAL_KEY else _path(name)
-        _put(root, path, _text(value), numbered)
+        key = _usual_key(name) if len(name) < _LONGEST_USUAL_KEY else _key(name)
+        parents, last, has_names_alone = key
+        if not has_names_alone:
+            _put(root, parents, last, _text(value), numbered)
+            continue
+        node = root
+        for part in parents:
+            inner = node.get(part)
+            if not isinstance(inner, dict):
+                inner = node[part] = {}
+            node = inner
+        node[last] = _text(value)
     # One that holds another got its first number before that: those inside come first.
     for found in reversed(numbered.values()):
         node = found.node
@@ -79,24 +90,24 @@ def _text(escaped: str) -> str:
     return unquote(escaped, errors="replace")
 
 
-def _path(escaped: str) -> tuple[str, ...]:
-    key = _text(escaped)
-    match = _KEY.fullmatch(key)
-    if match is None:
-        return (key,)
-    path = (match["root"], *_PART.findall(match["rest"]))
-    if len(path) > DEEPEST_KEY:
+def _key(escaped: str) -> tuple[tuple[str, ...], str, bool]:
+    """The parts of a key before the last, the last, and if all of them are names."""
+    text = _text(escaped)
+    match = _KEY.fullmatch(text)
+    *parents, last = (match["root"], *_PART.findall(match["rest"])) if match else (text,)
+    if len(parents) >= DEEPEST_KEY:
         raise MalformedFormError(f"a key deeper than {DEEPEST_KEY}")
-    return path
+    return tuple(parents), last, min([last, *parents]) > _NO_INDEX
 
 
-_usual_path = lru_cache(maxsize=1024)(_path)
+_usual_key = lru_cache(maxsize=1024)(_key)
 """Deliveries have the same few keys, and taking keys apart is the most expensive part of reading one."""
 
 
-def _put(root: dict[str, Any], path: tuple[str, ...], value: str, numbered: dict[int, _Numbered]) -> None:
-    """Put a value where its path says; `numbered` are objects with numbers among their keys, by their ids."""
-    *parents, last = path
+def _put(
+    root: dict[str, Any], parents: Sequence[str], last: str, value: str, numbered: dict[int, _Numbered]
+) -> None:
+    """Put a value where its key says; `numbered` are objects with numbers among their keys, by their ids."""
     holder: dict[str, Any] = {}  # of nothing: the root itself never becomes a list
     place, node = "", root
     for part in parents:

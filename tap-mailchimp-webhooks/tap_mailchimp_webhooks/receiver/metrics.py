@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from kinetic_mailchimp.kit.server.receiver_metrics import (
     INBOX_OLDEST_UNREAD_SECONDS,
     INBOX_UNREAD,
@@ -21,12 +23,13 @@ class ReceiverMetrics:
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
-        self._events = Counter(
+        events = Counter(
             "mailchimp_webhooks_events",
             "Authentic deliveries by type and result.",
             ["type", "result"],
             registry=registry,
         )
+        self._events = cache(events.labels)  # which takes as long as all else of a count
         self._future = Counter(
             "mailchimp_webhooks_future_events",
             "Events whose time was later than their receipt, and was cut to it.",
@@ -56,7 +59,7 @@ class ReceiverMetrics:
         # Only known names become labels: a sender must not decide how many time series there are.
         kind = arrival.type if arrival.type in STREAM_BY_TYPE else "other"
         result = "duplicate" if not is_new else "quarantined" if arrival.is_quarantined else "stored"
-        self._events.labels(kind, result).inc()
+        self._events(kind, result).inc()
         self._seconds.observe(seconds)
         if is_new and arrival.claimed_at:
             self._future.inc()

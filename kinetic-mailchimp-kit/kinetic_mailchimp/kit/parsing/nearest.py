@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 def did_you_mean(typed: str, allowed: Iterable[str], likeness: float = 0.6) -> str:
@@ -14,6 +13,8 @@ def did_you_mean(typed: str, allowed: Iterable[str], likeness: float = 0.6) -> s
         allowed: The names that it may be; capitals do not count.
         likeness: From 0 to 1: how near a name must be, as `difflib` counts.
     """
+    from difflib import get_close_matches  # noqa: PLC0415 (for messages about what is wrong alone)
+
     by_key = {name.casefold(): name for name in allowed}
     near = get_close_matches(typed.strip().casefold(), by_key, 1, likeness)
     return f"Is {by_key[near[0]]} meant? " if near else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import sqlalchemy as sa
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.kit.database.bulk_insert import Scalar, insert_rows
@@ -50,3 +51,14 @@ def test_a_value_is_replaced_by_none(trail: AuditTrail) -> None:
     assert stored(trail, [(1, "old", 1.5, b"x", "old")], [(1, "new", None, None, None)]) == [
         (1, "new", 1.5, b"x", None)
     ]
+
+
+def test_a_row_that_is_refused_leaves_nothing_of_its_transaction(trail: AuditTrail) -> None:
+    with trail.database.writing() as connection:
+        TABLE.create(connection)
+    rows: list[tuple[Scalar, ...]] = [(number, None, None, None, None) for number in (*range(60), 7)]
+    with pytest.raises(sa.exc.IntegrityError), trail.database.writing() as connection:
+        insert_rows(connection, TABLE, COLUMNS, rows)
+    with trail.database.writing() as connection:
+        assert connection.execute(sa.select(TABLE)).all() == []
+        insert_rows(connection, TABLE, COLUMNS, rows[:-1])
