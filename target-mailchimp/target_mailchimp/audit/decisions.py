@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -164,20 +165,7 @@ def ledger_changes(
         results: Each with the state of its member from now on, if that changes.
         due: The namespace of the sums that are to be made; empty where purchases are not summed.
     """
-    changes: LedgerDraft = {
-        namespace: {}
-        for namespace in (
-            membership.members_namespace,
-            membership.sources_namespace,
-            membership.waiting_namespace,
-            membership.edited_namespace,
-            membership.left_namespace,
-            membership.statements_namespace,
-            membership.refused_namespace,
-            HANDOVER_NAMESPACE,
-            CORRECTED_NAMESPACE,
-        )
-    }
+    changes: LedgerDraft = defaultdict(dict)
     for result in results:
         if result.record.statement is not None:
             # Its decision has it from now on.
@@ -231,7 +219,7 @@ def _note_member(
         known = before.rows.keys() if before else frozenset()
         if due and not (after.rows.keys() <= known and not result.detached):
             states = (after, *(other.state for other in result.detached))
-            changes.setdefault(due, {}).update(due_at_once(row for state in states for row in state.rows))
+            changes[due] |= due_at_once(row for state in states for row in state.rows)
 
 
 def _note_correction(changes: LedgerDraft, result: WriteResult) -> None:
