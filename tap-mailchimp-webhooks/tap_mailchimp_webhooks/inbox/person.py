@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +10,7 @@ from urllib.parse import unquote_plus
 import msgspec
 from kinetic_mailchimp.kit.database.batches import in_batches
 from kinetic_mailchimp.kit.errors import TransientError
-from kinetic_mailchimp.kit.parsing.email_address import email_key
+from kinetic_mailchimp.kit.parsing.email_address import email_key, naming
 from sqlalchemy import func, select
 
 from tap_mailchimp_webhooks.inbox.store import LOOKUP_CHUNK, Inbox, StoredEvent
@@ -23,10 +22,7 @@ def events_of(inbox: Inbox, address: str) -> list[StoredEvent]:
 
     Encrypted data cannot be searched by the database, so that each event is read: minutes for millions.
     """
-    key = email_key(address)
-    in_json = msgspec.json.encode(key).decode()[1:-1]  # quotes may stand in an address
-    names = "|".join(map(re.escape, {key, in_json}))
-    named = re.compile(rf"(?<![\w.+%-])(?:{names})(?![\w-]|\.\w)")
+    named = naming(email_key(address))
     found: list[StoredEvent] = []
     after = 0
     while page := inbox.page(after=after):

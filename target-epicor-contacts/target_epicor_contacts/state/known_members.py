@@ -9,6 +9,7 @@ from typing import Any
 
 from kinetic_mailchimp.audit import AuditTrail
 from kinetic_mailchimp.audit.state.agreed import agreed_namespace, agreed_to_json, read_agreed
+from kinetic_mailchimp.audit.state.ledger import LedgerDraft
 from kinetic_mailchimp.audit.state.member_state import (
     CarriedOptOut,
     MemberState,
@@ -42,8 +43,6 @@ MemberKey = tuple[str, str]
 _OF_PERSON = frozenset({Status.UNSUBSCRIBED, Status.COMPLAINT})
 KnownMembers = Mapping[MemberKey, KnownMember]
 OpenWrites = Mapping[MemberKey, Mapping[str, OpenWrite]]
-Entries = dict[str, dict[str, dict[str, Any] | None]]
-"""Changes of the ledger: namespace → key → value."""
 
 
 def read_known_members(trail: AuditTrail, updates: Collection[ContactUpdate]) -> dict[MemberKey, KnownMember]:
@@ -137,7 +136,7 @@ def with_echo(update: ContactUpdate, known: KnownMembers) -> ContactUpdate:
 
 def agreed_entries(
     agreed: Mapping[MemberKey, Mapping[str, Any] | None], known: KnownMembers, written: OpenWrites
-) -> Entries:
+) -> LedgerDraft:
     """The changes of the ledger after both sides were seen to agree.
 
     Args:
@@ -145,7 +144,7 @@ def agreed_entries(
         known: From `read_known_members`, or `writing`.
         written: What was written meanwhile, and is known to have ended.
     """
-    changes: Entries = defaultdict(dict)
+    changes: LedgerDraft = defaultdict(dict)
     for member in {*agreed, *written}:
         values, here = agreed.get(member, {}), known.get(member, KnownMember())
         entry = None if values is None else here.with_values(values, written.get(member, ()))
@@ -154,7 +153,7 @@ def agreed_entries(
     return changes
 
 
-def writing(known: KnownMembers, writes: OpenWrites) -> tuple[dict[MemberKey, KnownMember], Entries]:
+def writing(known: KnownMembers, writes: OpenWrites) -> tuple[dict[MemberKey, KnownMember], LedgerDraft]:
     """The members while values are written to Epicor, and the changes of the ledger that say so.
 
     Args:
@@ -164,7 +163,7 @@ def writing(known: KnownMembers, writes: OpenWrites) -> tuple[dict[MemberKey, Kn
     members = {
         member: known.get(member, KnownMember()).writing(of_tags) for member, of_tags in writes.items()
     }
-    changes: Entries = defaultdict(dict)
+    changes: LedgerDraft = defaultdict(dict)
     for (list_id, key), member in members.items():
         changes[agreed_namespace(list_id)][subscriber_hash(key)] = agreed_to_json(member.agreed)
     return {**known, **members}, changes

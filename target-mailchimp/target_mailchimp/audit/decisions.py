@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from kinetic_mailchimp.audit import Action, Decision, Drift
 from kinetic_mailchimp.audit.state.handover import HANDOVER_NAMESPACE
-from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
+from kinetic_mailchimp.audit.state.ledger import LedgerDraft
 from kinetic_mailchimp.audit.state.member_state import MemberState
 from kinetic_mailchimp.audit.state.people import CORRECTED_NAMESPACE, Corrected
 from kinetic_mailchimp.kit.parsing.email_address import email_key
@@ -26,7 +27,6 @@ _LEFT_OUT = {
     "not_in_only": "The address is not in `only`; a run without it reads the record again.",
     "after_the_first": "As many people as `first` says come before; a run without it reads the record again.",
 }
-LedgerChanges = dict[str, dict[str, Mapping[str, Any] | LedgerValue | None]]
 
 
 def of_invalid(invalid: InvalidRecord, *, keep: bool) -> Decision:
@@ -157,7 +157,7 @@ def of_write_result(result: WriteResult) -> Decision:
 
 def ledger_changes(
     membership: Membership, results: Iterable[WriteResult | NoWrite], due: str = ""
-) -> LedgerChanges:
+) -> LedgerDraft:
     """The changes of the ledger after decisions and results.
 
     Args:
@@ -165,20 +165,7 @@ def ledger_changes(
         results: Each with the state of its member from now on, if that changes.
         due: The namespace of the sums that are to be made; empty where purchases are not summed.
     """
-    changes: LedgerChanges = {
-        namespace: {}
-        for namespace in (
-            membership.members_namespace,
-            membership.sources_namespace,
-            membership.waiting_namespace,
-            membership.edited_namespace,
-            membership.left_namespace,
-            membership.statements_namespace,
-            membership.refused_namespace,
-            HANDOVER_NAMESPACE,
-            CORRECTED_NAMESPACE,
-        )
-    }
+    changes: LedgerDraft = defaultdict(dict)
     for result in results:
         if result.record.statement is not None:
             # Its decision has it from now on.
@@ -202,7 +189,7 @@ def ledger_changes(
 
 
 def _note_member(
-    changes: LedgerChanges, membership: Membership, result: WriteResult | NoWrite, due: str
+    changes: LedgerDraft, membership: Membership, result: WriteResult | NoWrite, due: str
 ) -> None:
     record, after = result.record, result.after
     members, waiting = changes[membership.members_namespace], changes[membership.waiting_namespace]
@@ -232,10 +219,10 @@ def _note_member(
         known = before.rows.keys() if before else frozenset()
         if due and not (after.rows.keys() <= known and not result.detached):
             states = (after, *(other.state for other in result.detached))
-            changes.setdefault(due, {}).update(due_at_once(row for state in states for row in state.rows))
+            changes[due] |= due_at_once(row for state in states for row in state.rows)
 
 
-def _note_correction(changes: LedgerChanges, result: WriteResult) -> None:
+def _note_correction(changes: LedgerDraft, result: WriteResult) -> None:
     """Note the address that a member had before: in another audience, the person may still have it."""
     after = result.after
     if result.write.former and after and after.changed_at:
@@ -246,7 +233,7 @@ def _note_correction(changes: LedgerChanges, result: WriteResult) -> None:
         }
 
 
-def _note_followed(changes: LedgerChanges, membership: Membership, here: MemberState) -> None:
+def _note_followed(changes: LedgerDraft, membership: Membership, here: MemberState) -> None:
     """Note a member whom the opt-out of a row reached that has the person's former address."""
     member = subscriber_hash(here.address)
     known = membership.states({member}).get(member, here)
@@ -255,7 +242,7 @@ def _note_followed(changes: LedgerChanges, membership: Membership, here: MemberS
     )
 
 
-def _note_left(changes: LedgerChanges, membership: Membership, record: MemberRecord, left: Former) -> None:
+def _note_left(changes: LedgerDraft, membership: Membership, record: MemberRecord, left: Former) -> None:
     """Note a member that rows left; those that have no row are found by the row that left them."""
     member, state = left.member, left.state
     if any(row.opted_out for row in state.rows.values()) and state.left_by:

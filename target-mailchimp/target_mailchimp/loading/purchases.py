@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from kinetic_mailchimp.audit import Action, AuditTrail, Decision, Run
+from kinetic_mailchimp.audit.state.ledger import LedgerDraft
 from kinetic_mailchimp.audit.state.member_state import GONE, MemberState
 from kinetic_mailchimp.kit.errors import ConnectorError
 
@@ -19,7 +20,7 @@ from target_mailchimp.audit import decisions as report
 from target_mailchimp.contract.member_record import InvalidRecord
 from target_mailchimp.contract.purchase_record import Purchase, read_purchase
 from target_mailchimp.loading.pipeline import Loader
-from target_mailchimp.planning.purchases import Changes, PurchaseLedger
+from target_mailchimp.planning.purchases import PurchaseLedger
 from target_mailchimp.rules.plan import Write
 from target_mailchimp.rules.purchases import Sum, purchase_write
 from target_mailchimp.settings import LoadSettings
@@ -188,7 +189,7 @@ class PurchaseBook:
         self._loader.write_now(audience, writes)
         written = membership.states(write.record.member for write in writes)
         failed = [source_of[one] for one, state in written.items() if not write_of(one, state).is_empty]
-        changes: Changes = {
+        changes: LedgerDraft = {
             membership.members_namespace: {**seen},
             **ledger.next_due(page, later, again=() if settings.dry_run else failed),
         }

@@ -1,4 +1,4 @@
-"""Stands between the plans of a load and their decisions, in runs that do less than write, or compare."""
+"""Stands between the plans of a load and their decisions, where a run writes less than all, or compares."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 class Review:
     """Lets everything pass."""
 
-    def takes(self, record: MemberRecord) -> bool:
+    def takes(self, record: MemberRecord) -> bool:  # noqa: ARG002 (subclasses look at it)
         """Take note of a record; False leaves it out for the present."""
-        del record
         return True
 
     def entries(self, planned: Planned) -> Sequence[NoWrite | Write]:
@@ -34,14 +33,13 @@ class Review:
             ConnectorError: The run cannot go on.
         """
 
-    def unwritten(self, record: MemberRecord, error: BaseException) -> tuple[str, str]:
+    def unwritten(self, record: MemberRecord, error: BaseException) -> tuple[str, str]:  # noqa: ARG002 (likewise)
         """The reason why a record was taken and not written, as a code and in words.
 
         Args:
             record: The record.
             error: Ended the run.
         """
-        del record
         return "run_ended", f"The run ended before: {type(error).__name__}."
 
     def decision(self, decision: Decision) -> Decision:

@@ -9,8 +9,7 @@ from typing import Any, Final
 
 import msgspec
 from kinetic_mailchimp.audit import AuditTrail
-from kinetic_mailchimp.audit.state.ledger import values_of
-from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
+from kinetic_mailchimp.audit.state.ledger import LedgerDraft, values_of
 
 from target_mailchimp.contract.purchase_record import Bought, Purchase
 
@@ -19,8 +18,6 @@ NOW: Final = "0000-00-00"
 
 _TOLD_IN: Final = "told_in"
 _PAGE: Final = 5_000
-
-Changes = dict[str, dict[str, Mapping[str, Any] | LedgerValue | None]]
 
 
 def due_namespace(list_id: str) -> str:
@@ -47,14 +44,14 @@ class PurchaseLedger:
         self._told_namespace = f"{self._prefix}/told"
         self._told = trail.ledger(self._told_namespace)
 
-    def changes(self, purchases: Sequence[Purchase]) -> tuple[Changes, list[bool]]:
+    def changes(self, purchases: Sequence[Purchase]) -> tuple[LedgerDraft, list[bool]]:
         """The changes of the ledger that purchases make, and whether each is one.
 
         Args:
             purchases: The newest of a key last.
         """
         known = self._known.get_many((purchase.key for purchase in purchases), _read)
-        changes: Changes = {f"{self._prefix}/known": {}, self._due: {}}
+        changes: LedgerDraft = {f"{self._prefix}/known": {}, self._due: {}}
         is_new = []
         for purchase in purchases:
             before, now = known.get(purchase.key), purchase.bought
@@ -86,7 +83,7 @@ class PurchaseLedger:
         for namespace, entries in itertools.groupby(found, key=lambda entry: entry[0]):
             yield row_of[namespace], (_read(value) for _, value in entries)
 
-    def next_due(self, done: Iterable[str], later: Mapping[str, date], again: Iterable[str]) -> Changes:
+    def next_due(self, done: Iterable[str], later: Mapping[str, date], again: Iterable[str]) -> LedgerDraft:
         """The changes of the ledger once sums are made.
 
         Args:
@@ -103,11 +100,11 @@ class PurchaseLedger:
         """The fields and tags in which the sums were told last; empty where none ever was."""
         return self._told.get(_TOLD_IN) or {}
 
-    def with_told_in(self, told_in: Mapping[str, Any]) -> Changes:
+    def with_told_in(self, told_in: Mapping[str, Any]) -> LedgerDraft:
         """The changes of the ledger that remember these fields and tags."""
         return {self._told_namespace: {_TOLD_IN: told_in}}
 
-    def all_due(self) -> Iterator[Changes]:
+    def all_due(self) -> Iterator[LedgerDraft]:
         """The changes of the ledger that have every sum made, in pages."""
         rows = (str(value["of"]) for _, value in self._known.items())
         while page := list(itertools.islice(rows, _PAGE)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import unicodedata
 from collections.abc import Callable, Collection, Container
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from kinetic_mailchimp.audit.storage.schema import ledger_entries
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
 from kinetic_mailchimp.audit.trail.chain import normalise_address
 from kinetic_mailchimp.kit.errors import TransientError
+from kinetic_mailchimp.kit.parsing.email_address import naming
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 
 _PAGE: Final = 2_000
@@ -45,10 +45,7 @@ def mentions(address: str, hashes: Collection[str]) -> IsAbout:
         address: An e-mail address, in any spelling.
         hashes: What `hashes_of` returned for it.
     """
-    normal = normalise_address(address)
-    in_json = json.dumps(normal, ensure_ascii=False)[1:-1]  # of a dead letter: quotes may stand in an address
-    names = "|".join((*map(re.escape, {normal, in_json}), *hashes))
-    pattern = re.compile(rf"(?<![\w.+%-])(?:{names})(?![\w-]|\.\w)")
+    pattern = naming(normalise_address(address), *hashes)
     return lambda text: pattern.search(normalise_address(text)) is not None
 
 

@@ -29,7 +29,8 @@ Value = dict[str, Any]
 T = TypeVar("T")
 LedgerChanges = Mapping[str, Mapping[str, Mapping[str, Any] | LedgerValue | None]]
 """namespace → key → the new value, or None to forget the key."""
-
+LedgerDraft = dict[str, dict[str, Mapping[str, Any] | LedgerValue | None]]
+"""The same while it is put together."""
 
 _read: Final = msgspec.json.Decoder(Value).decode
 

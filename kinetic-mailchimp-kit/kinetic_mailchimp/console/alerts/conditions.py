@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import chain
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Final
@@ -39,7 +38,8 @@ def evaluate(facts: Facts, limits: AlertSettings, now: datetime) -> Evaluation:
     """Apply every rule."""
     results = {kind: rule(facts, limits, now) for kind, rule in RULES.items()}
     found = {kind: conditions for kind, conditions in results.items() if conditions is not None}
-    return Evaluation(tuple(chain.from_iterable(found.values())), frozenset(found))
+    named = (replace(one, kind=kind) for kind, conditions in found.items() for one in conditions)
+    return Evaluation(tuple(named), frozenset(found))
 
 
 def _failures(facts: Facts, limits: AlertSettings, _now: datetime) -> Iterator[AlertCondition]:
@@ -59,7 +59,6 @@ def _failures(facts: Facts, limits: AlertSettings, _now: datetime) -> Iterator[A
             since.append(letter.oldest)
         if problems:
             yield AlertCondition(
-                kind="failures",
                 scope=plugin,
                 what=f"{plugin}: {' and '.join(problems)}; the limit is {limits.failures:,}.",
                 since=min(since),
@@ -83,7 +82,6 @@ def _late_opt_outs(facts: Facts, limits: AlertSettings, now: datetime) -> Iterat
             continue
         system = letter.destination or f"The system behind {letter.plugin}"
         yield AlertCondition(
-            kind="opt_out_waiting",
             scope=letter.plugin,
             what=f"{system} does not know of {count_of(letter.opt_outs, 'opt-out')} that could not be "
             "written.",
@@ -100,7 +98,6 @@ def _unread(facts: Facts, limits: AlertSettings, now: datetime) -> list[AlertCon
     if age <= limits.opt_out_age:
         return []
     waiting = AlertCondition(
-        kind="events_unread",
         scope="inbox",
         what=f"Unread in the receiver's inbox: {count_of(unread, 'event') if unread else 'some events'}"
         "; opt-outs that Epicor does not know may be among them.",
@@ -117,7 +114,6 @@ def _receiver(facts: Facts, _limits: AlertSettings, _now: datetime) -> list[Aler
     if not facts.receiver.problems:
         return []
     away = AlertCondition(
-        kind="receiver",
         scope="readyz",
         what=f"The receiver of webhooks does not take events: {_cleaned(facts.receiver.problems)}",
         advice="Fix or restart it (`mailchimp-webhooks serve`). Mailchimp repeats a delivery for 75 "
@@ -135,7 +131,6 @@ def _refused(facts: Facts, limits: AlertSettings, _now: datetime) -> list[AlertC
         return []
     told = format_counts({reason.replace("_", " "): count for reason, count in counts.items()})
     refusing = AlertCondition(
-        kind="refused",
         scope="receiver",
         what=f"The receiver refused {count_of(sum(counts.values()), 'request')} "
         f"with the right path secret since it started ({told}); the limit is {limits.refused:,}.",
@@ -154,7 +149,6 @@ def _webhooks(facts: Facts, _limits: AlertSettings, _now: datetime) -> list[Aler
         return None
     return [
         AlertCondition(
-            kind="webhook",
             scope=hook.list_id,
             what=f"The webhook of audience {hook.list_id} {_VERDICTS[hook.verdict][0]}.",
             since=as_stored(hook.last_event_at),
@@ -181,7 +175,6 @@ def _webhook_status(facts: Facts, _limits: AlertSettings, _now: datetime) -> lis
     if not facts.webhooks_unknown:
         return None if facts.webhooks is None else []
     unknown = AlertCondition(
-        kind="webhook_status",
         scope="command",
         what="It is not known whether the webhooks are alive: their status could not be read.",
         advice="Run `mailchimp-webhooks status --json` by itself: it says what is wrong.",
@@ -199,7 +192,6 @@ def _drift(facts: Facts, limits: AlertSettings, _now: datetime) -> list[AlertCon
     if kinds.total() <= limits.drift:
         return []
     differing = AlertCondition(
-        kind="drift",
         scope=RECONCILE,
         what=f"Both systems differ in {count_of(kinds.total(), 'place')} ({format_counts(kinds)}); "
         f"the limit is {limits.drift:,}.",

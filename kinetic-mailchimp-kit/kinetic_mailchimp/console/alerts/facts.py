@@ -125,13 +125,13 @@ class AlertCondition:
     """A condition that needs a person.
 
     Args:
-        kind: The rule that found it.
+        kind: The rule that found it; `evaluate` names it.
         scope: Its subject, such as a target: two conditions of one kind differ in it.
         what: The problem in one sentence.
         since: Its beginning, as stored; None where it began with the first alert about it.
     """
 
-    kind: str
+    kind: str = ""
     scope: str
     what: str
     advice: str

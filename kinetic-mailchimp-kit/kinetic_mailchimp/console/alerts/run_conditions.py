@@ -28,7 +28,6 @@ def failed_runs(facts: Facts, limits: AlertSettings, now: datetime) -> Iterator[
         )
         repeated = f" It is number {len(bad)} in a row." if len(bad) > 1 else ""
         yield AlertCondition(
-            kind="run_failed",
             scope=series,
             what=f"Run {newest.id} of {series} {outcome}.{repeated}",
             since=first.finished_at or first.active_at,
@@ -55,7 +54,6 @@ def overdue_runs(facts: Facts, limits: AlertSettings, now: datetime) -> Iterator
         if not good or good > latest or is_at_work:
             continue
         yield AlertCondition(
-            kind="run_overdue",
             scope=plugin,
             what=f"No run of {plugin} has succeeded for {age_of(good, now)}; the limit is "
             f"{format_age(limits.overdue)}.",
@@ -71,7 +69,6 @@ def failed_jobs(facts: Facts, _limits: AlertSettings, _now: datetime) -> list[Al
         return None
     return [
         AlertCondition(
-            kind="job_failed",
             scope=job.name,
             what=f"The last `meltano run` of {job.name} failed: a tap, a mapper or a target of it broke.",
             since=job.ended_at,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import lru_cache
 from typing import Final
@@ -132,3 +133,15 @@ def _without_mailto(address: str) -> str:
 def email_key(address: str) -> str:
     """The form in which two spellings of one address are equal: Mailchimp and Epicor ignore case."""
     return address.strip().lower()
+
+
+def naming(address: str, *hashes: str) -> re.Pattern[str]:
+    """A pattern that finds exactly this address in a text or in JSON, or a hash that stands for it.
+
+    Args:
+        address: In the form that addresses have in the text.
+        hashes: Of hexadecimal digits.
+    """
+    in_json = json.dumps(address, ensure_ascii=False)[1:-1]  # quotes may stand in an address
+    names = "|".join((*map(re.escape, {address, in_json}), *hashes))
+    return re.compile(rf"(?<![\w.+%-])(?:{names})(?![\w-]|\.\w)")
