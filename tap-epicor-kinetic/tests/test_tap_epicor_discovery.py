@@ -55,6 +55,15 @@ def test_without_metadata_the_columns_of_the_base_product_are_known(error: Conne
     assert discovery(EPIC06=error).nested(ORDERS) == {"PODetails": None}
 
 
+def test_a_type_without_its_key_is_not_believed_and_keys_of_the_configuration_are_named() -> None:
+    bare = EntityType("Erp.Row", (), {"Company": Property("Company"), "Name": Property("Name")})
+    known = discovery(EPIC06=ServiceMetadata("s", {"Customers": bare, "SalesTers": bare}, {}))
+    assert "CustNum" in known.entity(CUSTOMERS).properties
+    entry = {"name": "territories", "path": "Erp.BO.SalesTerSvc/SalesTers", "keys": ["TerritoryID"]}
+    with pytest.raises(ConfigurationError, match=r"territories: .*TerritoryID.*`keys`"):
+        known.entity(custom_streams([entry], [])[0])
+
+
 @pytest.mark.parametrize("error", [CredentialsError("wrong"), TransientError("down")])
 def test_a_login_or_a_server_that_fails_is_not_papered_over(error: ConnectorError) -> None:
     with pytest.raises(type(error)):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import requests
-from kinetic_mailchimp.kit.errors import CredentialsError, TransientError
+from kinetic_mailchimp.kit.errors import CredentialsError, PermissionDeniedError, TransientError
 from target_mailchimp.loading.in_flight import InFlight
 from target_mailchimp.rules.plan import Write
 
@@ -179,3 +179,32 @@ def test_an_account_without_room_costs_few_calls_and_no_update(bench: Any) -> No
     )
     # Two batches, one of them apart; of the new ones, halves down to one and up again.
     assert sum(count for key, count in bench.calls().items() if key.startswith("POST")) <= 3 + 2 * 4
+
+
+@pytest.mark.rule("R3", "R10")
+@pytest.mark.parametrize("has_written", [True, False])
+@pytest.mark.parametrize("status", [400, 402, 451])
+def test_an_account_that_takes_no_call_at_all_ends_the_run_and_makes_no_dead_letters(
+    bench: Any, status: int, has_written: bool
+) -> None:
+    text = json.dumps({"title": "No", "status": status, "detail": "Your account has been suspended."})
+    refusal = {"kind": "answer", "status": status, "text": text, "media_type": "application/problem+json"}
+    later = {"after": 1} if has_written else {}
+    bench.mailchimp.control.set_faults([{"match": {**POST, **later}, "effect": refusal}])
+    with pytest.raises(PermissionDeniedError, match=r"suspended.*in the account"):
+        bench.run(PEOPLE, batch_size=10, concurrency=1)
+    assert [entry for entry in bench.decisions() if entry.dead_letter] == []
+    assert sum(bench.calls().values()) < 20
+    bench.mailchimp.control.clear_faults()
+    decided = bench.run(PEOPLE)
+    assert {entry.action for entry in decided} <= {"created", "unchanged"}
+    assert len(bench.members()) == len(PEOPLE)
+
+
+def test_a_refusal_that_says_nothing_about_its_cause_holds_up_no_other(bench: Any) -> None:
+    text = json.dumps({"title": "Bad Request", "status": 400, "detail": "Bad Request"})
+    refusal = {"kind": "answer", "status": 400, "text": text, "media_type": "application/problem+json"}
+    bad_or_none = {**POST, "body": r'p7@example|"members": ?\[\]'}
+    bench.mailchimp.control.set_faults([{"match": bad_or_none, "effect": refusal}])
+    decided = bench.run(PEOPLE)
+    assert Counter(entry.action for entry in decided) == {"created": len(PEOPLE) - 1, "failed": 1}

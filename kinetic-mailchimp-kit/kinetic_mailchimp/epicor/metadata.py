@@ -165,36 +165,49 @@ def _from_xml(text: str) -> _Parsed:
     root = ET.fromstring(text)  # noqa: S314 (expat limits entity expansion itself)
     if _local(root) != "Edmx":
         raise ValueError("no $metadata document")
-    types: dict[str, EntityType] = {}
-    sets: dict[str, str] = {}
-    for schema in (element for element in root.iter() if _local(element) == "Schema"):
-        namespace = schema.get("Namespace", "")
-        for element in schema:
-            if _local(element) in {"EntityType", "ComplexType"}:
-                name = f"{namespace}.{element.get('Name')}"
-                types[name] = _xml_type(name, element)
-        for element in schema.iter():
-            if _local(element) == "EntitySet":
-                sets[element.get("Name", "")] = element.get("EntityType", "")
+    schemas = [element for element in root.iter() if _local(element) == "Schema"]
+    raw = {
+        f"{schema.get('Namespace', '')}.{element.get('Name')}": element
+        for schema in schemas
+        for element in schema
+        if _local(element) in {"EntityType", "ComplexType"}
+    }
+    aliases = {schema.get("Alias", ""): schema.get("Namespace", "") for schema in schemas}
+    types = {name: _xml_type(name, raw, aliases) for name in raw}
+    sets = {
+        element.get("Name", ""): _whole_name(element.get("EntityType", ""), aliases)
+        for element in root.iter()
+        if _local(element) == "EntitySet"
+    }
     return types, sets
 
 
-def _xml_type(name: str, element: ET.Element) -> EntityType:
+def _xml_type(name: str, raw: Mapping[str, ET.Element], aliases: Mapping[str, str]) -> EntityType:
+    key: tuple[str, ...] = ()
     properties: dict[str, Property] = {}
     navigation: dict[str, str] = {}
-    for inner in element:
-        edm_type = inner.get("Type", STRING)
+    chain: list[ET.Element] = []
+    base = name
+    while base in raw and len(chain) < _LONGEST_CHAIN:
+        chain.insert(0, raw[base])
+        base = _whole_name(raw[base].get("BaseType", ""), aliases)
+    for inner in (inner for element in chain for inner in element):
+        column, edm_type = inner.get("Name", ""), inner.get("Type", STRING)
         is_collection = edm_type.startswith("Collection(")
         edm_type = edm_type[len("Collection(") : -1] if is_collection else edm_type
         if _local(inner) == "Property":
-            length = _length(inner.get("MaxLength"))
-            properties[inner.get("Name", "")] = Property(
-                inner.get("Name", ""), edm_type, is_collection, length
-            )
+            properties[column] = Property(column, edm_type, is_collection, _length(inner.get("MaxLength")))
         elif _local(inner) == "NavigationProperty":
-            navigation[inner.get("Name", "")] = edm_type
-    key = tuple(inner.get("Name", "") for inner in element.iter() if _local(inner) == "PropertyRef")
+            navigation[column] = _whole_name(edm_type, aliases)
+        elif _local(inner) == "Key":
+            key = tuple(part.get("Name", "") for part in inner if _local(part) == "PropertyRef")
     return EntityType(name, key, properties, navigation)
+
+
+def _whole_name(name: str, aliases: Mapping[str, str]) -> str:
+    """The name of a type with its namespace, for which a short one may stand."""
+    namespace, _, own = name.rpartition(".")
+    return f"{aliases.get(namespace, namespace)}.{own}"
 
 
 def _length(text: Any) -> int | None:  # noqa: ANN401 (JSON)

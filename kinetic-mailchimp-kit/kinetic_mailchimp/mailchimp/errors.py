@@ -184,6 +184,14 @@ def _forbidden(request: Request, answer: Answer, problem: Mapping[str, Any]) -> 
     )
 
 
+def _of_the_account(request: Request, answer: Answer, problem: Mapping[str, Any]) -> ConnectorError:
+    return PermissionDeniedError(
+        f"{request} is not allowed: {_said(problem)}",
+        advice="Look for a message of Mailchimp in the account: about a bill, or of its compliance team.",
+        **_details(answer, problem),
+    )
+
+
 def _not_found(request: Request, answer: Answer, problem: Mapping[str, Any]) -> ConnectorError:
     details = _details(answer, problem)
     path = urlsplit(request.url).path
@@ -228,10 +236,12 @@ def _unavailable(request: Request, answer: Answer, problem: Mapping[str, Any]) -
 _BY_STATUS: Mapping[int, Callable[[Request, Answer, Mapping[str, Any]], ConnectorError]] = {
     HTTPStatus.BAD_REQUEST: _bad_request,
     HTTPStatus.UNAUTHORIZED: _unknown_credentials,
+    HTTPStatus.PAYMENT_REQUIRED: _of_the_account,
     HTTPStatus.FORBIDDEN: _forbidden,
     HTTPStatus.NOT_FOUND: _not_found,
     HTTPStatus.METHOD_NOT_ALLOWED: _method_not_allowed,
     HTTPStatus.TOO_MANY_REQUESTS: _too_many,
+    HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS: _of_the_account,
     HTTPStatus.SERVICE_UNAVAILABLE: _unavailable,
 }
 

@@ -105,6 +105,24 @@ def test_a_document_of_another_shape_is_an_error_in_words(text):
         parse_metadata("Svc", text)
 
 
+@pytest.mark.parametrize("named", ["Erp.Model", "self"])
+def test_a_type_in_xml_has_the_columns_and_the_key_of_the_one_it_is_derived_from(named: str) -> None:
+    text = f"""<edmx:Edmx xmlns:edmx="e"><Schema Namespace="Erp.Model" Alias="self">
+        <EntityType Name="Row"><Key><PropertyRef Name="Company"/></Key>
+        <Property Name="Company"/><Property Name="SysRevID" Type="Edm.Int64"/></EntityType>
+        <EntityType Name="Part" BaseType="{named}.Row"><Property Name="PartNum"/>
+        <NavigationProperty Name="Rows" Type="Collection({named}.Row)"/></EntityType>
+        <EntityType Name="Ring" BaseType="{named}.Ring"/>
+        <EntityContainer Name="C"><EntitySet Name="Parts" EntityType="{named}.Part"/></EntityContainer>
+        </Schema></edmx:Edmx>"""
+    service = parse_metadata("Svc", text)
+    part = service.entity("Parts")
+    assert (part.key, [*part.properties]) == (("Company",), ["Company", "SysRevID", "PartNum"])
+    related = service.related(part, "Rows")
+    assert related is not None
+    assert related.name == "Erp.Model.Row"
+
+
 def test_types_derived_in_a_circle_end():
     circle = (
         '{"A": {"$Kind": "EntityType", "$BaseType": "B"}, "B": {"$Kind": "EntityType", "$BaseType": "A"}}'

@@ -18,7 +18,7 @@ from kinetic_mailchimp.kit.errors import (
 )
 
 from tap_epicor_kinetic.catalog.columns import entity_of_schema, inferred_entity
-from tap_epicor_kinetic.catalog.declarations import StreamDeclaration
+from tap_epicor_kinetic.catalog.declarations import COMPANY, StreamDeclaration
 from tap_epicor_kinetic.catalog.fallback import fallback_entity
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Discovery:
             # What a BAQ's own $metadata says about it is not known well enough to rely on.
             return self._of_baq(declaration)
         try:
-            return self._metadata(declaration).entity(declaration.entity_set)
+            return _with_key(self._metadata(declaration).entity(declaration.entity_set), declaration)
         except CredentialsError:
             raise
         except (ConfigurationError, PermissionDeniedError, DataError) as error:
@@ -107,3 +107,18 @@ class Discovery:
         )
         logger.info("Stream %s: columns taken from %d rows.", declaration.name, len(rows))
         return inferred_entity(declaration.name, declaration.key, rows)
+
+
+def _with_key(entity: EntityType, declaration: StreamDeclaration) -> EntityType:
+    """The type of a stream's rows, if it has the columns of the key; the company may be in the URL alone.
+
+    Raises:
+        ConfigurationError: It lacks one, so that rows could not be told apart.
+    """
+    missing = [name for name in declaration.key if name not in entity.properties and name != COMPANY]
+    if missing:
+        raise ConfigurationError(
+            f"$metadata of {declaration.path} has no column {missing[0]}, which is of its key.",
+            advice="Correct `keys` of the stream in `custom_streams`, or leave them out.",
+        )
+    return entity

@@ -85,13 +85,16 @@ class MailchimpWriter:
         """Write members in one call; in smaller ones where it is refused, or fails, as a whole."""
         results: list[WriteResult] = []
         groups = deque([writes])
-        attempts = None
+        attempts, is_whole = None, True
         while groups:
             group = groups.popleft()
             list_id = group[0].audience.id
             try:
                 results += self._call(group, replaces_tags=replaces_tags, attempts=attempts)
             except MAY_BE_ABOUT_ONE as error:
+                if is_whole and isinstance(error, DataError):
+                    self._isolation.require_own_words(error, list_id)
+                is_whole = False
                 smaller = self._smaller(group, error)
                 if not smaller:
                     blamed = self._isolation.blame(error, list_id)
