@@ -90,6 +90,27 @@ def test_rows_of_an_address(linked: LinkedPeople, matched: dict[str, MatchKind])
     assert AddressBook(ROWS, linked).match("pat@example.com") == matched
 
 
+def test_a_row_that_spells_the_domain_otherwise_matches_in_a_way_of_its_own() -> None:
+    letters = "pat@m\N{LATIN SMALL LETTER U WITH DIAERESIS}nchen.example"
+    ascii_only = "pat@xn--mnchen-3ya.example"
+    rows = {
+        "letters": {"EMailAddress": letters.upper()},
+        "ascii": {"EMailAddress": f"Pat <{ascii_only}>"},
+        "shared": {"EMailAddress": f"{letters}; sam@example.com"},
+    }
+    book = AddressBook(rows, LinkedPeople.NO_OTHER_ADDRESS)
+    assert book.match(letters) == {
+        "letters": MatchKind.ONLY_ADDRESS,
+        "ascii": MatchKind.OTHER_SPELLING,
+        "shared": MatchKind.SHARED_FIELD,
+    }
+    assert book.match(ascii_only) == {
+        "ascii": MatchKind.ONLY_ADDRESS,
+        "letters": MatchKind.OTHER_SPELLING,
+        "shared": MatchKind.SHARED_FIELD,
+    }
+
+
 def test_an_unknown_address_matches_nothing() -> None:
     assert AddressBook(ROWS, LinkedPeople.ALL).match("nobody@example.com") == {}
 

@@ -213,3 +213,49 @@ def test_contacts_of_the_sms_channel_alone_keep_nobody_else_from_anything(world,
     assert scene.settle() == []
     assert (scene.flag("Ann"), scene.flag("Bob")) == ("set", "set")
     assert "" not in {row["subject"] for row in world.decisions()}
+
+
+IN_LETTERS, IN_ASCII = (
+    "una@m\N{LATIN SMALL LETTER U WITH DIAERESIS}nchen.example",
+    "una@xn--mnchen-3ya.example",
+)
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.rule("R8")
+@pytest.mark.parametrize(("held", "told"), [(IN_LETTERS, IN_ASCII), (IN_ASCII, IN_LETTERS)])
+@pytest.mark.parametrize("action", ["leave", "complain", "bounce"])
+def test_an_opt_out_reaches_the_rows_that_spell_its_domain_otherwise(world, held, told, action):
+    scene = Scene(world)
+    world.person(5, held, "Una")
+    scene.play("forward → reverse")
+    world.join(told)
+    scene.play("reverse → forward")
+    getattr(world, action)(told)
+    scene.play("reverse")
+    assert world.is_flagged(customer(5))
+    assert world.is_flagged(contact(5))
+    assert scene.settle() == []
+    assert world.is_flagged(customer(5))
+    # To Mailchimp it is another member, who said nothing.
+    assert world.status(held) == "subscribed"
+    assert world.row(contact(5))["EMailAddress"] == held
+
+
+@pytest.mark.rule("R2")
+def test_a_return_clears_the_flag_once_no_spelling_of_the_domain_is_out(world):
+    scene = Scene(world)
+    world.person(5, IN_LETTERS, "Una")
+    scene.play("forward → reverse")
+    world.join(IN_ASCII)
+    for address in (IN_ASCII, IN_LETTERS):
+        world.wait()
+        world.leave(address)
+    scene.play("reverse → forward → reverse")
+    for address, is_flagged in ((IN_LETTERS, True), (IN_ASCII, False)):
+        world.wait(60)
+        world.join(address)
+        scene.play("reverse → forward → reverse")
+        assert world.is_flagged(contact(5)) is is_flagged
+    assert scene.settle() == []
+    assert [world.status(address) for address in (IN_LETTERS, IN_ASCII)] == ["subscribed", "subscribed"]

@@ -283,7 +283,7 @@ class Truth:
             rows = self._rows_at(address)
             flagged = [row for row in rows if world.is_flagged(row)]
             mine = self.words.get((world.vendors.main, address))
-            outs = [word for (_, about), word in self.words.items() if about == address]
+            outs = [word for (_, about), word in self.words.items() if _mailbox(about) == _mailbox(address)]
             is_out = any(word.says in ("out", "bounce") for word in outs)
             wishes = [at for row, at in self.wishes.items() if row in rows]
             status = world.status(address)
@@ -342,3 +342,9 @@ class Truth:
         ):
             if run["records_read"] != run["decided"]:
                 yield f"R6: {run['plugin']} read {run['records_read']} and decided {run['decided']}"
+
+
+def _mailbox(address: str) -> str:
+    """The address in the form in which mail servers know its domain."""
+    local, _, domain = address.rpartition("@")
+    return f"{local}@{domain.encode('idna').decode()}"

@@ -13,6 +13,7 @@ from kinetic_mailchimp.audit.state.flag_state import (
     still_set,
 )
 from kinetic_mailchimp.audit.state.people import CORRECTED_NAMESPACE, PEOPLE_NAMESPACE, corrected_to
+from kinetic_mailchimp.kit.parsing.email_address import domain_spellings
 
 from target_epicor_contacts.audit.ledger_changes import PersonStates
 from target_epicor_contacts.contract.contact_update import ContactUpdate
@@ -40,8 +41,8 @@ class BatchReader:
         return self.stored_states({key for update in updates for key in (update.key, update.new_key) if key})
 
     def stored_states(self, addresses: Iterable[str]) -> dict[str, PersonState]:
-        """The states of some addresses, and of those that these have moved on to."""
-        wanted = set(addresses)
+        """The states of some addresses, in each spelling, and of those that these have moved on to."""
+        wanted = {spelling for address in addresses for spelling in domain_spellings(address)}
         found: dict[str, PersonState] = {}
         while wanted:
             stored, corrected = self._ledger.get_many(wanted), corrected_to(self._corrected, wanted)
@@ -107,7 +108,7 @@ class BatchReader:
         known_ids: dict[str, int] = {}
         for update in updates:
             member = known.get((update.list_id or "", update.key))
-            if update.key in held or member is None or not member.state.rows:
+            if not held.isdisjoint(domain_spellings(update.key)) or member is None or not member.state.rows:
                 continue
             named[update.key] = []
             # A source is the name of a stream and the key of the row in it.

@@ -11,6 +11,7 @@ from concurrent.futures import Executor
 from kinetic_mailchimp.epicor import EpicorClient
 from kinetic_mailchimp.epicor.odata import and_, eq
 from kinetic_mailchimp.kit.errors import ConnectorError
+from kinetic_mailchimp.kit.parsing.email_address import domain_spellings
 
 from target_epicor_contacts.epicor.address_query import PROBED_ROWS, AddressFilter, AddressQuery
 from target_epicor_contacts.epicor.addresses import addresses_in, person_of
@@ -64,7 +65,7 @@ class RowFinder:
         self._failed: frozenset[str] = frozenset()
 
     def find(self, addresses: Iterable[str], *, fresh: AbstractSet[str] = frozenset()) -> list[EpicorRow]:
-        """Every row that holds one of the addresses, and the contacts linked to those as the same person.
+        """Every row that holds one of the addresses, in either spelling of its domain, and linked contacts.
 
         Args:
             addresses: As `email_key` makes them.
@@ -139,11 +140,12 @@ class RowFinder:
             held = set(addresses_in(now.values.get(EMAIL)))
             touched = set() if held == touched else touched | held
         for address in touched:
-            self._found.pop(address, None)
+            self.forget(address)
 
     def forget(self, address: str) -> None:
         """Ask Kinetic again when this address is needed next."""
-        self._found.pop(address, None)
+        for spelling in domain_spellings(address):
+            self._found.pop(spelling, None)
 
     def _make_room(self, addresses: int) -> None:
         if len(self._found) + addresses > self._cached_addresses:
@@ -151,17 +153,21 @@ class RowFinder:
             self._rows.clear()
 
     def _ask(self, addresses: Sequence[str], keep_until: float) -> None:
-        conditions = self.addresses.conditions(addresses)
-        asked = set(addresses)
+        asked: dict[str, set[str]] = defaultdict(set)
+        for address in addresses:
+            for spelling in domain_spellings(address):
+                asked[spelling].add(address)
+        conditions = self.addresses.conditions(list(asked))
         rows = [
             row
             for row in self.reader.read(self._everywhere(conditions))
-            if asked.intersection(addresses_in(row.values.get(EMAIL)))
+            if not asked.keys().isdisjoint(addresses_in(row.values.get(EMAIL)))
         ]
         linked = self._linked(rows)
         found: dict[str, set[str]] = {address: set() for address in addresses}
         for row in rows:
-            for address in asked.intersection(addresses_in(row.values.get(EMAIL))):
+            held = asked.keys() & set(addresses_in(row.values.get(EMAIL)))
+            for address in set().union(*(asked[spelling] for spelling in held)):
                 found[address].add(row.id)
                 found[address].update(linked.get(person_of(row.values), ()))
         self._found.update({address: (keep_until, frozenset(ids)) for address, ids in found.items()})

@@ -65,7 +65,7 @@ def _write(
     shown = working.values(row_id).get(column)
     shows_out = bool(shown) if is_yes_or_no else shown in {rules.status_text(status) for status in OPT_OUTS}
     is_ours = row.name in seen.rows
-    if not is_out and not may_clear_flag(working, row_id, kind):
+    if not is_out and not may_clear_flag(working, event, row_id, kind):
         return seen
     if shows_out and not is_ours:
         if not is_out:

@@ -13,6 +13,8 @@ from target_epicor_contacts.rules.row_owner import SHARED_ADDRESS
 from target_epicor_contacts.rules.working_copy import WorkingCopy
 from target_epicor_contacts.state.result_history import LAST_CAMPAIGN, ResultHistory
 
+_OF_SEVERAL = frozenset({MatchKind.SHARED_FIELD, MatchKind.OTHER_SPELLING})
+
 
 def plan_results(
     results: Sequence[CampaignResult],
@@ -36,8 +38,8 @@ def plan_results(
         event.matched = tuple(matches)
         history = histories.get(event.person, ResultHistory()).with_result(result)
         histories[event.person] = history
-        # Where a field holds several addresses, each would replace the other's numbers.
-        own = [row_id for row_id, kind in matches.items() if kind is not MatchKind.SHARED_FIELD]
+        # Where a row has several addresses or spellings, each would replace the other's numbers.
+        own = [row_id for row_id, kind in matches.items() if kind not in _OF_SEVERAL]
         if columns and matches and not own:
             event.withheld = dict.fromkeys(columns.values(), SHARED_ADDRESS)
         for row_id in own:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from kinetic_mailchimp.audit.state.flag_state import FlagCause, FlagState
+from kinetic_mailchimp.kit.parsing.email_address import domain_spellings
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 
 from target_epicor_contacts.contract.contact_update import ContactUpdate, Status
@@ -19,6 +20,7 @@ from target_epicor_contacts.state.person_state import StatusSeen
 
 COMPLAINT_OUTRANKS = "complaint_outranks"
 OTHER_AUDIENCE = "opted_out_of_other_audience"
+OTHER_SPELLING = "opted_out_in_other_spelling"
 OPT_OUT_OF_REP = "opt_out_of_rep"
 OWN_OPT_OUT = "own_opt_out"
 ADDRESS_CORRECTED = "address_corrected"
@@ -100,24 +102,36 @@ def write_status(
 ) -> None:
     """Bring rows to a status: an opt-out, those of the companies in which it counts."""
     particulars = working.rules.particulars(seen)
+    if event.update.status is Status.SUBSCRIBED and _is_out_in_other_spelling(working, event):
+        event.superseded.setdefault("status", OTHER_SPELLING)
     for row_id, kind in matches.items():
         if working.rules.opts_out(seen.value) and not working.rules.reaches(
             seen, working.rows[row_id].company
         ):
             event.unreached.add(row_id)
             continue
-        if not working.rules.opts_out(seen.value) and not may_clear_flag(working, row_id, kind):
+        if not working.rules.opts_out(seen.value) and not may_clear_flag(working, event, row_id, kind):
             continue
         _write_flag(working, event, row_id, seen)
         for column, value in particulars.items():
             working.coerce_and_write(event, row_id, column, value)
 
 
-def may_clear_flag(working: WorkingCopy, row_id: str, kind: MatchKind) -> bool:
-    """True if a person who subscribes again may clear the flag of a row: not one of another address too."""
+def may_clear_flag(working: WorkingCopy, event: EventPlan, row_id: str, kind: MatchKind) -> bool:
+    """True if a person who subscribes again may clear the flag of a row: not one of another address too.
+
+    Nor while they are out under the other spelling of their domain.
+    """
+    if _is_out_in_other_spelling(working, event):
+        return False
     if kind is MatchKind.LINKED_PERSON:
         return not addresses_in(working.values(row_id).get(EMAIL))
-    return kind is MatchKind.ONLY_ADDRESS
+    return kind in {MatchKind.ONLY_ADDRESS, MatchKind.OTHER_SPELLING}
+
+
+def _is_out_in_other_spelling(working: WorkingCopy, event: EventPlan) -> bool:
+    others = (working.state(spelling).status for spelling in domain_spellings(event.person)[1:])
+    return any(seen and working.rules.opts_out(seen.value) for seen in others)
 
 
 def _remember(working: WorkingCopy, event: EventPlan, status: Status, *, matched: bool) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from enum import Enum, StrEnum
 from typing import Any
 
+from kinetic_mailchimp.kit.parsing.email_address import domain_spellings
+
 from target_epicor_contacts.epicor.addresses import addresses_in, person_of
 from target_epicor_contacts.epicor.entities import EMAIL
 
@@ -26,6 +28,9 @@ class MatchKind(Enum):
     """It is the only one: all of an event applies."""
     SHARED_FIELD = "shared_field"
     """The field holds several: an opt-out applies, because mail to the row reaches that address too."""
+    OTHER_SPELLING = "other_spelling"
+    """It is the only one, with its domain spelled otherwise: a status applies, as it is about the mailbox; no
+    field does, as it may be another member's."""
     LINKED_PERSON = "linked_person"
     """Another row of the same person holds it: its status applies."""
 
@@ -52,6 +57,10 @@ class AddressBook:
     def match(self, address: str) -> dict[str, MatchKind]:
         """The rows that belong to an address (as `email_key` makes it), and the kind of the match."""
         found = dict(self._by_address.get(address, {}))
+        for spelling in domain_spellings(address)[1:]:
+            for row_id, kind in self._by_address.get(spelling, {}).items():
+                is_only = kind is MatchKind.ONLY_ADDRESS
+                found.setdefault(row_id, MatchKind.OTHER_SPELLING if is_only else kind)
         if self._linked is LinkedPeople.SAME_ADDRESS:
             return found
         people = {person for row_id in found if (person := person_of(self._rows[row_id]))}

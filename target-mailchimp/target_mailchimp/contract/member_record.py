@@ -7,7 +7,12 @@ from typing import Any
 
 import msgspec
 from kinetic_mailchimp.audit.state.flag_state import FlagState, own_flag, short_row_id
-from kinetic_mailchimp.kit.parsing.email_address import InvalidEmailError, find_address, parse_email
+from kinetic_mailchimp.kit.parsing.email_address import (
+    InvalidEmailError,
+    domain_spellings,
+    find_address,
+    parse_email,
+)
 from kinetic_mailchimp.mailchimp import subscriber_hash
 from msgspec.structs import force_setattr, replace
 
@@ -154,7 +159,9 @@ class InvalidRecord(msgspec.Struct, frozen=True):
         row_id, updated_on = (_text(self.raw.get(name)) for name in ("source_id", "source_updated_on"))
         flag = own_flag(flags, self.source_key or "", short_row_id(row_id), updated_on)
         text = (self.address or "").lower()
-        return replace(self, is_carried=flag is not None and ("@" not in text or flag.address in text))
+        spellings = domain_spellings(flag.address) if flag else ()
+        is_named = "@" not in text or any(spelling in text for spelling in spellings)
+        return replace(self, is_carried=flag is not None and is_named)
 
 
 _LONGEST_STAMP = 64

@@ -29,7 +29,7 @@ def is_lost(flag: FlagState | None) -> bool:
 def is_of_former_address(row: MemberRecord) -> bool:
     """Tell whether our flag on a row says nothing about the address that the row has now."""
     flag = row.carried
-    return flag is not None and not flag.moves_along and not flag.is_for(row.address)
+    return flag is not None and not flag.moves_along and not flag.is_of_mailbox(row.address)
 
 
 def brings_opt_out(record: MemberRecord, here: MemberState, formers: Iterable[MemberState]) -> bool:
@@ -41,7 +41,7 @@ def brings_opt_out(record: MemberRecord, here: MemberState, formers: Iterable[Me
         formers: The members that they had before.
     """
     flags = (row.carried for row in record.rows if row.source not in here.rows)
-    return any(flag and flag.moves_along and not flag.is_for(record.address) for flag in flags) or any(
+    return any(flag and flag.moves_along and not flag.is_of_mailbox(record.address) for flag in flags) or any(
         (former.contact_id != here.contact_id or not here.contact_id)
         and (opt_out := _opt_out_of(former, ""))
         and opt_out.cause in {FlagCause.PERSON, FlagCause.COMPLAINT}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from kinetic_mailchimp.audit.state.ledger_value import LedgerValue
 from kinetic_mailchimp.audit.state.member_state import is_older
-from kinetic_mailchimp.kit.parsing.email_address import email_key
+from kinetic_mailchimp.kit.parsing.email_address import domain_spellings, email_key
 
 if TYPE_CHECKING:
     from kinetic_mailchimp.audit.state.ledger import Ledger
@@ -60,6 +60,10 @@ class FlagState(LedgerValue, frozen=True):
     def is_for(self, address: str) -> bool:
         """Tell whether the flag was set for an address, however it is spelled."""
         return email_key(self.address) == email_key(address)
+
+    def is_of_mailbox(self, address: str) -> bool:
+        """Tell whether the flag was set for an address or for another spelling of its domain."""
+        return email_key(address) in domain_spellings(email_key(self.address))
 
 
 def short_row_id(text: str | None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from functools import lru_cache
 from typing import Final
 
@@ -17,6 +18,7 @@ _OPENING: Final = "<([{"
 _BRACKET = re.compile(r"[<>()\[\]{}]")
 _WRAPPED: Final = re.compile(r"""=?(["'])(.*)\1""")
 """A field in quotation marks as a whole, or as tools write text for a spreadsheet: `="a@example.com"`."""
+_PUNYCODE: Final = "xn--"
 _ATOM: Final = r"[\w!#$%&'*+/=?^`{|}~-]+"
 _ORDINARY: Final = re.compile(
     rf"(?=[^@]{{1,64}}@)(?=.{{3,254}}\Z){_ATOM}(?:\.{_ATOM})*@([A-Za-z0-9.-]+)", re.ASCII
@@ -145,3 +147,33 @@ def naming(address: str, *hashes: str) -> re.Pattern[str]:
     in_json = json.dumps(address, ensure_ascii=False)[1:-1]  # quotes may stand in an address
     names = "|".join((*map(re.escape, {address, in_json}), *hashes))
     return re.compile(rf"(?<![\w.+%-])(?:{names})(?![\w-]|\.\w)")
+
+
+def domain_spellings(key: str) -> tuple[str, ...]:
+    """The spellings of an address whose domain has letters beyond ASCII: as they are, and as `xn--…`.
+
+    Mail to either arrives in one mailbox.
+
+    Args:
+        key: As `email_key` makes it; it comes first.
+    """
+    local, at, domain = key.rpartition("@")
+    if not at or (domain.isascii() and _PUNYCODE not in domain):
+        return (key,)
+    labels = [_in_letters(label) for label in unicodedata.normalize("NFC", domain).split(".")]
+    spelled = (".".join(labels), ".".join(map(_in_ascii, labels)))
+    return tuple(dict.fromkeys((key, *(f"{local}@{other}" for other in spelled))))
+
+
+def _in_letters(label: str) -> str:
+    if not label.startswith(_PUNYCODE):
+        return label
+    try:
+        letters = label.removeprefix(_PUNYCODE).encode().decode("punycode")
+        return letters if _in_ascii(letters) == label else label
+    except UnicodeError:
+        return label
+
+
+def _in_ascii(label: str) -> str:
+    return label if label.isascii() else f"{_PUNYCODE}{label.encode('punycode').decode()}"

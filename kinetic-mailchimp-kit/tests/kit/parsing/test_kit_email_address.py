@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kinetic_mailchimp.kit.parsing.email_address import (
     LONGEST_FIELD,
     InvalidEmailError,
+    domain_spellings,
     email_key,
     find_address,
     parse_email,
@@ -141,6 +142,40 @@ def test_an_ordinary_address_is_read_as_the_library_for_addresses_reads_it(typed
             parse_email(typed)
     else:
         assert parse_email(typed) == address
+
+
+MUNICH = "a@m\N{LATIN SMALL LETTER U WITH DIAERESIS}nchen.example"
+MUNICH_IN_TWO = "a@mu\N{COMBINING DIAERESIS}nchen.example"
+
+
+@pytest.mark.parametrize(
+    ("key", "others"),
+    [
+        ("a@example.com", []),
+        ("PURCHASING", []),
+        ("\N{LATIN SMALL LETTER U WITH DIAERESIS}@example.com", []),
+        (MUNICH, ["a@xn--mnchen-3ya.example"]),
+        ("a@xn--mnchen-3ya.example", [MUNICH]),
+        (MUNICH_IN_TWO, [MUNICH, "a@xn--mnchen-3ya.example"]),
+        (
+            MUNICH.replace("a@", "a@xn--kln-sna."),
+            [MUNICH.replace("a@", "a@k\xf6ln."), "a@xn--kln-sna.xn--mnchen-3ya.example"],
+        ),
+        ("a@stra\N{LATIN SMALL LETTER SHARP S}e.example", ["a@xn--strae-oqa.example"]),
+        ("a@xn--.example", []),
+        ("a@xn--abc-.example", []),
+        ("a@xn--99999999999.example", []),
+    ],
+)
+def test_a_domain_with_letters_beyond_ascii_has_two_spellings(key, others):
+    assert domain_spellings(key) == (key, *others)
+
+
+@given(st.text(max_size=30), st.text(alphabet="xn-.\xfc\xdfabc1", max_size=30))
+def test_each_spelling_of_a_domain_leads_to_the_same_ones(local, domain):
+    written, *others = domain_spellings(email_key(f"{local}@{domain}"))
+    for other in others:
+        assert {written, *others} >= set(domain_spellings(other))
 
 
 def test_two_spellings_have_one_key():
