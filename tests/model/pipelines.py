@@ -136,6 +136,12 @@ class Runner:
     variables: Mapping[str, Any]
     now: Callable[[], float]
     catalogs: dict[str, str] = field(default_factory=dict)
+    _clocks: list[time_machine.Traveller] = field(default_factory=list)
+
+    def set_clock(self, seconds: float) -> None:
+        """Set the clock of the processes at work forward by so many seconds."""
+        for clock in self._clocks:
+            clock.shift(seconds)
 
     def extract(
         self, pipeline: Pipeline, state: Mapping[str, Any], *, skew: float = 0, **settings: Any
@@ -179,12 +185,16 @@ class Runner:
             return raw.getvalue().decode().splitlines(keepends=True)
 
         with (
-            time_machine.travel(self.now() + skew, tick=True),
+            time_machine.travel(self.now() + skew, tick=True) as clock,
             contextlib.redirect_stdout(text),
             _quiet(),
             shared_work(),
         ):
-            yield printed
+            self._clocks.append(clock)
+            try:
+                yield printed
+            finally:
+                self._clocks.remove(clock)
 
     def _catalog(self, pipeline: Pipeline, config: Mapping[str, Any]) -> Any:
         """The catalog with the selection of meltano.yml, and nothing else: a run copies it several times."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from opening import Opening
 from pipelines import FORWARD, REVERSE, Kill
+from simulators.mailchimp.people import ImpossibleActError
 from truth import Truth
 from world import RowName, World, contact, customer, key_of
 
@@ -166,6 +167,10 @@ def _rows_of_all(scene: Scene) -> list[RowName]:
     return [row for row in scene.world.rows() if row not in scene.rows("Zed")]
 
 
+def _switch(scene: Scene, name: str, choice: str) -> None:
+    scene.world.vendors.switch(**{name: {"on": True, "off": False}.get(choice, choice)})
+
+
 Steps = list[tuple[str, Callable[..., Any]]]
 
 
@@ -179,6 +184,19 @@ def _profile(scene: Scene, name: str, first: str) -> None:
 
 def _moves(scene: Scene, name: str, new: str) -> None:
     scene.world.change_address(scene.at(name), address_of(new))
+
+
+def _signs_up(scene: Scene, name: str) -> None:
+    scene.last[name] = (address_of(name), "")
+    scene.world.join(scene.at(name), FNAME=name, LNAME="Example")
+
+
+def _swap_in_mailchimp(scene: Scene, name: str, other: str) -> None:
+    first, second = scene.at(name), scene.at(other)
+    if first == second or not (scene.world.member(first) and scene.world.member(second)):
+        raise ImpossibleActError("Only two members can swap their addresses.")
+    for who, address in ((name, address_of("swap")), (other, first), (name, second)):
+        scene.world.change_address(scene.at(who), address)
 
 
 def _is_corrected(scene: Scene, who: str, new: str) -> None:
@@ -208,6 +226,8 @@ def _meanwhile(scene: Scene, pipeline: str, write: str | None, at_once: str | No
         scene.world.stands_still = bool(at_once)
         try:
             scene.step(words)
+        except ImpossibleActError:
+            pass  # then nothing happens, and the run goes on
         finally:
             scene.world.stands_still = False
 
@@ -218,6 +238,15 @@ def _meanwhile(scene: Scene, pipeline: str, write: str | None, at_once: str | No
 
 def _swap(scene: Scene) -> None:
     scene.world.swap(scene.numbers["Ann"], scene.numbers["Bob"])
+
+
+def _begin_anew(scene: Scene, pipeline: str) -> None:
+    scene.world.begin_anew(FORWARD if pipeline == "forward" else REVERSE)
+
+
+def _cut_short(scene: Scene, pipeline: str) -> None:
+    scene.arrive()
+    scene.world.cut_short(FORWARD if pipeline == "forward" else REVERSE)
 
 
 def _sign(scene: Scene) -> None:
@@ -263,7 +292,7 @@ def _skew(scene: Scene, whose: str, hours: str) -> None:
     if whose == "receiver":
         scene.world.receiver_skew = seconds
     else:
-        scene.world.skew = seconds
+        scene.world.set_clocks(seconds)
 
 
 STEPS: Steps = [
@@ -276,6 +305,15 @@ STEPS: Steps = [
     (r"(forward|reverse) is killed (?:at write (\d+)|after its first write)", _killed),
     ("forward starts from an older bookmark", lambda scene: scene.world.restore_bookmark(FORWARD)),
     ("reverse starts from an older bookmark", lambda scene: scene.world.restore_bookmark(REVERSE)),
+    ("(forward|reverse) starts without a bookmark", _begin_anew),
+    ("the tap of (forward|reverse) breaks off", _cut_short),
+    (
+        "(Kinetic|Mailchimp) (takes|refuses) a write with an error",
+        lambda scene, vendor, verb: scene.world.disturb(vendor, applied=verb == "takes"),
+    ),
+    ("the inbox is lost", lambda scene: scene.world.lose_inbox()),
+    (r"Mailchimp's (\w+) is (\w+)", _switch),
+    ("Epicor wins conflicts", lambda scene: scene.world.let_epicor_win()),
     (
         r"(forward|reverse), and (?:before its write (\d+)|after its first write)( at once)?: (.+)",
         _meanwhile,
@@ -295,6 +333,8 @@ STEPS: Steps = [
         lambda scene, late: scene.world.bring_up(in_time=not late),
     ),
     (r"the (receiver|pipelines)'s? clocks? (?:is|are) off by (-?\d+) h", _skew),
+    (rf"{_PERSON} signs up", _signs_up),
+    (rf"{_PERSON} and {_PERSON} swap their addresses in Mailchimp", _swap_in_mailchimp),
     (rf"{_PERSON} leaves", lambda scene, name: scene.world.leave(scene.at(name))),
     (
         rf"{_PERSON} leaves the second audience",
@@ -354,8 +394,8 @@ STEPS: Steps = [
         lambda scene: scene.world.edit(*_rows_of_all(scene), NoContact=True),
     ),
     (
-        rf"a rep adds a second contact (\w+) to Ann with {_ADDRESS}",
-        lambda scene, name, word: scene.world.colleague(1, address_of(word), name),
+        rf"a rep adds a second contact (\w+) to {_PERSON} with {_ADDRESS}",
+        lambda scene, name, to, word: scene.world.colleague(scene.numbers[to], address_of(word), name),
     ),
     (rf"a rep deletes {_PERSON}", lambda scene, name: scene.world.remove(scene.numbers[name])),
     (

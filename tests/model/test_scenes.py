@@ -589,6 +589,23 @@ def test_two_people_who_swap_addresses_keep_their_names(world):
 
 
 @pytest.mark.rule("R8")
+@pytest.mark.parametrize(
+    ("story", "batch_size"),
+    [
+        ("a rep swaps Ann's and Bob's addresses → the tap of forward breaks off", 500),
+        ("a rep swaps Ann's and Bob's addresses → the tap of forward breaks off → forward", 1),
+        ("a rep swaps Ann's and Bob's addresses → forward", 1),
+    ],
+)
+def test_a_customer_that_comes_later_than_its_contact_names_the_company(stock, tmp_path, story, batch_size):
+    world = World(stock, tmp_path)
+    world.targets["forward"] = {"batch_size": batch_size}
+    assert told(world, story) == []
+    shown = [world.fields(address)["COMPANY"] for address in (ANN, BOB)]
+    assert shown == ["Company 2", "Company 1"]
+
+
+@pytest.mark.rule("R8")
 def test_a_value_that_reached_the_wrong_member_before_a_kill_is_put_right_under_another_address(world):
     story = (
         "a rep swaps Ann's and Bob's addresses → forward is killed after its first write →"

@@ -19,6 +19,7 @@ import receiver
 from kinetic_mailchimp.audit import AuditTrail
 from pipelines import FORWARD, REVERSE, Kill, Pipeline, Runner
 from process_runners import MeltanoRunner, OutsideRunner, ProcessRunner, as_text
+from simulators.common.faults import Effect, Match, Rule
 from simulators.mailchimp.model import Member
 from stage import Stage, borrow_plugins, stage_variables
 from tap_mailchimp_webhooks.inbox.store import Inbox
@@ -402,6 +403,53 @@ class World:
         if len(self.states[pipeline.name]) > 1:
             self.states[pipeline.name].pop()
 
+    def let_epicor_win(self) -> None:
+        """Let Epicor's value stay where both sides changed a field."""
+        for settings in self.targets.values():
+            settings["conflict_policy"] = "epicor_wins"
+
+    @property
+    def epicor_wins(self) -> bool:
+        """Whether Epicor's value stays where both sides changed a field."""
+        return self.targets["reverse"].get("conflict_policy") == "epicor_wins"
+
+    def begin_anew(self, pipeline: Pipeline) -> None:
+        """Have no bookmark, as after `--full-refresh`."""
+        self.states[pipeline.name].append({})
+
+    def cut_short(self, pipeline: Pipeline) -> None:
+        """Run a pipeline of which the tap breaks off halfway: its target writes what has come, and ends."""
+        self.begin(pipeline)
+        lines = self.begun[pipeline.name]
+        self.begun[pipeline.name] = lines[: len(lines) // 2]
+        self.finish(pipeline)
+
+    def set_clocks(self, skew: float) -> None:
+        """Set the clocks of the pipelines' processes, also of those at work."""
+        self._runner.set_clock(skew - self.skew)
+        self.skew = skew
+
+    def disturb(self, vendor: str, *, applied: bool) -> None:
+        """Let the next write of each kind fail once at a vendor.
+
+        Args:
+            vendor: `Kinetic` or `Mailchimp`.
+            applied: Whether it takes effect all the same.
+        """
+        simulator = self.vendors.kinetic if vendor == "Kinetic" else self.vendors.mailchimp
+        failure = Effect("status", status=503, applied=applied)
+        simulator.plan.replace(
+            Rule(f"next {method}", Match(method, count=1), failure) for method in ("POST", "PUT", "PATCH")
+        )
+
+    def lose_inbox(self) -> None:
+        """Begin with an empty inbox, and without the bookmark of the one before."""
+        for old in self.folder.glob("inbox.sqlite3*"):
+            old.unlink()
+        Inbox.open(f"sqlite:///{self.inbox}").database.close()
+        self.begin_anew(REVERSE)
+        self.anything_lost = True
+
     def lose_audit_database(self) -> None:
         """Begin with an empty audit database."""
         self._replace_audit_database(_templates() / "audit.sqlite3")
@@ -431,6 +479,8 @@ class World:
     def settle(self, rounds: int = 2) -> None:
         """Quiet: no more actions, everything that waits arrives, then rounds of both pipelines."""
         self.is_down = False
+        self.vendors.kinetic.plan.replace(())
+        self.vendors.mailchimp.plan.replace(())
         for name in list(self.begun):
             self.finish(FORWARD if name == FORWARD.name else REVERSE)
         for _ in range(rounds):

@@ -74,12 +74,12 @@ def merge_rows(record: MemberRecord, base: MemberState, audience: Audience, sett
                 continue
             wanted[name] = value
             decided.add(name)
-            if len(state.rows) > 1 and not (is_same and owner.get(name) is not None):
+            if len(state.rows) > 1 and not (is_same and owner.get(name) in state.rows):
                 owner[name] = row.source
         if len(state.rows) == 1:
-            # A row that says nothing about a value that Mailchimp had keeps no other row from setting it.
+            # A row that says nothing about a value, of Mailchimp or of a row that left, lets others set it.
             kept = (wanted if is_first else owner).keys() - of_row.values.keys()
-            owner = {name: None for name in sorted(kept) if owner.get(name) is None}
+            owner = {name: owner.get(name) for name in sorted(kept) if owner.get(name) not in state.rows}
     base = _with_open_writes(base, record, audience)
     changed = {
         name: value for name, value in wanted.items() if name not in base.sent or base.sent[name] != value

@@ -236,7 +236,7 @@ def restoration(member: str, state: MemberState, audience: Audience, settings: P
     if not (names or not tags.is_empty) or not state.rows:
         return None
     owner = state.field_owner.get(names[0]) if names else None
-    stream, _, key = (owner or next(iter(state.rows))).partition("/")
+    stream, _, key = (owner if owner and owner in state.rows else next(iter(state.rows))).partition("/")
     values = {name: state.sent[name] for name in names}
     by_tag = {name.removeprefix(MERGE_FIELD): value for name, value in values.items()}
     raw = {"email_address": state.address, "source_key": key or None, **by_tag}

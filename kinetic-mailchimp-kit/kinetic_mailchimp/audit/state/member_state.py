@@ -127,8 +127,8 @@ class MemberState(LedgerValue, frozen=True, rename=_SHORT):
         own_id: Mailchimp's id of the member, where it is another one than the hash of the address.
         sent: The last value that Mailchimp accepted or showed, by flat name (`merge_fields.FNAME`, `vip`).
         rows: The source rows with this address, by source.
-        field_owner: Which row decided about a field, where there are several; None where the value is one
-            that Mailchimp had. With one row, it decided about all others.
+        field_owner: Which row decided about a field, where there are several, or one that has left others
+            behind; None where the value is one that Mailchimp had. With one row, it decided about all others.
         refused: The last value that Mailchimp did not accept, by flat name, until another one is accepted.
         shown: The values that Mailchimp showed last and that differ from those sent, by flat name.
         sending: The values of a write whose answer was not stored yet, by flat name: one that Mailchimp shows
@@ -218,9 +218,12 @@ class MemberState(LedgerValue, frozen=True, rename=_SHORT):
         return replace(self, rows=rows, field_owner=owner, left_by=frozenset())
 
     def without_row(self, source: str) -> MemberState:
-        """The member without a row; any other row may set what it decided about."""
+        """The member without a row; any other row may set what it decided about.
+
+        So it stays noted as long as there are others: the last of them did not decide about that.
+        """
         rows = {name: row for name, row in self.rows.items() if name != source}
-        owner = {name: owner for name, owner in self.field_owner.items() if owner != source}
+        owner = {name: owner for name, owner in self.field_owner.items() if rows or owner is None}
         return replace(self, rows=rows, field_owner=owner)
 
     def with_answer(
