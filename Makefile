@@ -55,7 +55,7 @@ demo: install ## Both pipelines, simulated; DEMO_CUSTOMERS=N sets the size
 	$(BIN)/python tests/e2e/demo.py
 
 test: install $(DAGSTER)/installed $(MANIFESTS)/installed ## Every test
-	$(BIN)/pytest --numprocesses auto --dist loadfile
+	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 model: export MODEL_SEQUENCES ?= 4000
 model: export MODEL_SECONDS ?= 3600
