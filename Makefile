@@ -14,6 +14,10 @@ MEMBERS := kinetic-mailchimp-kit tap-epicor-kinetic tap-mailchimp-webhooks targe
 PUBLISHED := $(filter-out tests/simulators,$(MEMBERS))
 PACKAGES := $(patsubst %/py.typed,%,$(wildcard $(addsuffix /*/py.typed,$(MEMBERS))))
 
+# With these, each of the thousands of programs that the tests start compiles all its modules again, and writes its
+# output line by line. Images of containers set them.
+unexport PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED
+
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -51,7 +55,7 @@ demo: install ## Both pipelines, simulated; DEMO_CUSTOMERS=N sets the size
 	$(BIN)/python tests/e2e/demo.py
 
 test: install $(DAGSTER)/installed $(MANIFESTS)/installed ## Every test
-	$(BIN)/pytest --numprocesses auto --dist loadfile
+	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 model: export MODEL_SEQUENCES ?= 4000
 model: export MODEL_SECONDS ?= 3600

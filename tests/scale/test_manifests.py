@@ -130,10 +130,10 @@ def test_the_compose_file_fits_its_schema_and_names_files_that_are_there(tmp_pat
 
 
 def test_the_kubernetes_objects_fit_their_schemas(objects, tmp_path):
-    for number, document in enumerate(objects):
-        file = tmp_path / f"{number}.yaml"
+    files = [tmp_path / f"{number}.yaml" for number in range(len(objects))]
+    for file, document in zip(files, objects, strict=True):
         file.write_text(yaml.safe_dump(document))
-        run(MANIFESTS / "kubernetes-validate", "--strict", "-k", "1.33", file)
+    run(MANIFESTS / "kubernetes-validate", "--strict", "-k", "1.33", *files)
 
 
 def test_every_name_in_the_kubernetes_objects_leads_somewhere(objects):

@@ -35,6 +35,8 @@ OF_THE_MACHINE = (".config/pip", ".config/uv", ".pip", ".netrc")
 """Files of a home that say where packages come from."""
 NEEDED = ("CERT", "INDEX", "LANG", "LC_", "NO_PROXY", "PIP_", "PROXY", "SSL_", "TMPDIR", "UV_")
 """Variables of the machine that the stranger has too, by a part of their name."""
+HASTE = {"NO_COLOR": "1", "PIP_NO_COMPILE": "no"}
+"""pip compiles nothing (it takes this for the value of `compile`): each program is started once or twice."""
 LEFT_TO_CI = ("Work on it",)
 """Sections of README.md for who changes the project: the other steps of .ci/run run these lines."""
 
@@ -82,7 +84,7 @@ class Walk:
         kept = {
             name: value for name, value in os.environ.items() if any(part in name.upper() for part in NEEDED)
         }
-        self.environment = {**kept, "HOME": str(home), "PATH": f"{programs}:/usr/bin:/bin", "NO_COLOR": "1"}
+        self.environment = {**kept, "HOME": str(home), "PATH": f"{programs}:/usr/bin:/bin", **HASTE}
         self.publish()
 
     def publish(self) -> None:
@@ -134,11 +136,11 @@ class Walk:
             last = "\n".join(log.read_text(errors="replace").splitlines()[-30:])
             raise SystemExit(f"{name} ended with status {ended.returncode}:\n{last}")
 
-    def environment_of(self, name: str) -> str:
+    def environment_of(self, name: str, options: str = "") -> str:
         """The lines that make a virtual environment in a folder of its own, with `uv`, and go there."""
         return (
             f"mkdir {self.home}/{name} && cd {self.home}/{name}\n"
-            "python3 -m venv .venv && . .venv/bin/activate\n"
+            f"python3 -m venv {options} .venv && . .venv/bin/activate\n"
             f"ln -s {self.home}/tools/bin/uv .venv/bin/uv && ln -s {self.home}/checkout/dist dist\n"
         )
 
@@ -158,7 +160,8 @@ def install(walk: Walk, plugin: str, source: int, program: str) -> None:
     name = f"{plugin} from {('git', 'wheels')[source]} by {program}"
     checks = "".join(f"{command} --help\n" for command in PLUGINS[plugin])
     about = f"{plugin} --version\n{plugin} --about --format=json | grep capabilities\n"
-    walk.run(name, walk.environment_of(name.replace(" ", "-")) + script(wanted, {}) + about + checks)
+    begin = walk.environment_of(name.replace(" ", "-"), "" if program == "pip" else "--without-pip")
+    walk.run(name, begin + script(wanted, {}) + about + checks)
 
 
 def add_to_meltano(walk: Walk, plugin: str, backend: str) -> None:

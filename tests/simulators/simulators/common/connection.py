@@ -9,7 +9,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 TRANSPORT = "simulators.transport"
 """The key in `scope["extensions"]` under which the connection's transport is found."""
@@ -17,7 +17,7 @@ TRANSPORT = "simulators.transport"
 _SEND_RST_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-class ResettableProtocol(H11Protocol):
+class ResettableProtocol(HttpToolsProtocol):
     """HTTP/1.1 whose applications find the transport of their connection in the scope."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
