@@ -171,7 +171,8 @@ class Loader:
         keep = self._settings.on_invalid == "dead_letter"
         made = [report.of_invalid(one, keep=keep) for one in self._quality.with_flags(self._invalid)]
         made += [report.of_unfed(entry.stream, entry.source_key, entry.address) for entry in self._unfed]
-        self._record(made, self._quality.of_invalid(self._invalid))
+        if made:
+            self._record(made, self._quality.of_invalid(self._invalid))
         self._invalid, self._unfed = [], []
 
     def _by_audience(self) -> list[tuple[Audience, list[MemberRecord]]]:
@@ -186,7 +187,8 @@ class Loader:
                 failed.append(report.of_failure(record, "no_such_audience", detail, keep=True))
             else:
                 groups.setdefault(audience.id, (audience, []))[1].append(record)
-        self._record(failed)
+        if failed:
+            self._record(failed)
         self._unplanned = [record for _, records in groups.values() for record in records]
         return list(groups.values())
 
@@ -202,13 +204,15 @@ class Loader:
         return self._decide(audience, membership, planned)
 
     def _decide(self, audience: Audience, membership: Membership, planned: Planned) -> list[Write]:
-        self._record(
-            itertools.chain(
-                (report.of_merged(record) for record in planned.merged),
-                (report.of_no_write(decided, audience.id) for decided in planned.no_writes),
-            ),
-            ledger=self._quality.changes_after(audience.id, membership, planned.no_writes),
-        )
+        no_writes = planned.no_writes
+        if planned.merged or no_writes:
+            self._record(
+                itertools.chain(
+                    (report.of_merged(record) for record in planned.merged),
+                    (report.of_no_write(decided, audience.id) for decided in no_writes),
+                ),
+                ledger=self._quality.changes_after(audience.id, membership, no_writes),
+            )
         return planned.writes
 
     def open(self, audience: Audience) -> Membership:
