@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from kinetic_mailchimp.audit import AuditTrail
+from kinetic_mailchimp.audit.state.member_state import members_namespace
+from kinetic_mailchimp.audit.storage.schema import ledger_entries
 from kinetic_mailchimp.kit.errors import ConfigurationError
+from kinetic_mailchimp.mailchimp import subscriber_hash
 
 ANN = {"email_address": "ann@example.com", "FNAME": "Ann", "COMPANY": "Acme", "source_key": "C/1"}
 BOB = {"email_address": "bob@example.com", "FNAME": "Bob", "source_key": "C/2"}
@@ -50,6 +55,23 @@ def test_a_second_run_makes_no_call_for_unchanged_members(bench: Any) -> None:
     assert Counter(entry.action for entry in decided) == {"unchanged": 20}
     # The lists, the merge fields of one and who changed, with the empty page that ends each.
     assert sum(bench.calls().values()) == 6
+
+
+def test_a_member_that_is_listed_as_it_was_left_is_not_stored_again(bench: Any) -> None:
+    bench.run([ANN, BOB])
+    first = bench.last_run()["id"]
+    bench.mailchimp.control.edit_profile("bob@example.com", merge_fields={"FNAME": "Rob"})
+    bench.run([ANN])
+    entries = ledger_entries.c
+    query = sa.select(entries.key, entries.run_id).where(
+        entries.namespace == members_namespace(bench.mailchimp.list_id)
+    )
+    with AuditTrail.open(bench.database_url) as trail, trail.database.reading() as connection:
+        stored_by = {row.key: row.run_id for row in connection.execute(query)}
+    assert stored_by == {
+        subscriber_hash("ann@example.com"): first,
+        subscriber_hash("bob@example.com"): bench.last_run()["id"],
+    }
 
 
 def test_one_changed_field_is_all_that_travels(bench: Any) -> None:

@@ -31,7 +31,7 @@ def counting(record: Callable[..., None]) -> Callable[..., None]:
         ledger: Mapping[str, Any] | None = None,
     ) -> None:
         record(run, [], ledger=ledger)
-        with run._lock:
+        with run._counting:
             run._counts.update(outcome.action for outcome in made)
 
     return count

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -89,6 +90,25 @@ def test_a_step_that_fails_leaves_no_trace_and_can_be_repeated(trail: AuditTrail
     assert run.counts == {}
     assert trail.ledger("members").count() == 0
     run.record([decision()], ledger={"members": {"a": {"x": 1}}})
+    assert run.finish().undecided == 0
+
+
+def test_who_counts_does_not_wait_for_a_transaction(trail: AuditTrail, decision: Make) -> None:
+    run = trail.start_run(plugin="target-mailchimp", version="0.1.0")
+    counted: list[bool] = []
+
+    def count() -> None:
+        run.read(2)
+        counted.append(run.exceeds(0, None) or bool(run.counts) or run.records_read != 2)
+
+    def count_beside(_: object) -> None:
+        thread = threading.Thread(target=count, daemon=True)
+        thread.start()
+        thread.join(60)
+
+    run.record([decision()], alongside=count_beside)
+    assert counted == [False]
+    run.record([decision()])
     assert run.finish().undecided == 0
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from target_mailchimp.rules.plan import Write
 
-_JOBS_AHEAD = 2
+_JOBS_AHEAD = 1
 """Jobs that are planned and wait, so that no connection waits for the next one to be planned."""
 
 

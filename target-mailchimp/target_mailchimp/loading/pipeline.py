@@ -192,7 +192,8 @@ class Loader:
         for record in self._left_out:
             named = self._settings.audience_of(record.stream, record.audience)
             made.append(report.of_no_write(report.left_out(record, "not_in_only"), named))
-        self.record(made, self._quality.of_invalid(self._invalid))
+        if made:
+            self.record(made, self._quality.of_invalid(self._invalid))
         self._invalid, self._unfed, self._left_out = [], [], []
 
     def _by_audience(self) -> list[tuple[Audience, list[MemberRecord]]]:
@@ -207,7 +208,8 @@ class Loader:
                 failed.append(report.of_failure(record, "no_such_audience", detail, keep=True))
             else:
                 groups.setdefault(audience.id, (audience, []))[1].append(record)
-        self.record(failed)
+        if failed:
+            self.record(failed)
         self._unplanned = [record for _, records in groups.values() for record in records]
         return list(groups.values())
 
@@ -221,13 +223,15 @@ class Loader:
         planned = Planner(self._settings, audience, membership, self._wait_for).plan(records)
         self._run.read(planned.extra)
         planned = replace(planned, entries=self.review.entries(planned))
-        self.record(
-            itertools.chain(
-                (report.of_merged(record) for record in planned.merged),
-                (report.of_no_write(decided, audience.id) for decided in planned.no_writes),
-            ),
-            ledger=self._quality.changes_after(audience.id, membership, planned.no_writes),
-        )
+        no_writes = planned.no_writes
+        if planned.merged or no_writes:
+            self.record(
+                itertools.chain(
+                    (report.of_merged(record) for record in planned.merged),
+                    (report.of_no_write(decided, audience.id) for decided in no_writes),
+                ),
+                ledger=self._quality.changes_after(audience.id, membership, no_writes),
+            )
         return planned.writes
 
     def open(self, audience: Audience) -> Membership:

@@ -263,9 +263,8 @@ class Membership:
             # The first page was read some time before its answer was dated.
             dates.append(date - timedelta(seconds=time.monotonic() - asked) - _OVERLAP)
 
-        listing = self._client.members(
-            self._list_id, since_last_changed=None if self._looks_at_all else since, on_date=note
-        )
+        begin = None if self._looks_at_all else since
+        listing = self._client.members(self._list_id, since_last_changed=begin, on_date=note)
         moved = MovedContacts(self._members, self.given_up, self._list_id)
         for page in iter(lambda: list(itertools.islice(listing, LARGEST_PAGE)), []):
             shown = {member_key(member): member for member in page}
@@ -277,9 +276,11 @@ class Membership:
                 for key, member in shown.items()
             }
             left, handovers = moved.among(shown, states, seen) if since else ({}, {})
+            # Most of a listing is what the run before has written: of those members, nothing is news.
+            news = {key: state for key, state in seen.items() if state != states.get(key)}
             self._save(
                 {
-                    self.members_namespace: {**seen, **left},
+                    self.members_namespace: {**news, **left},
                     HANDOVER_NAMESPACE: handovers,
                     self.statements_namespace: {
                         key: statement_of_member(member, self._list_id)

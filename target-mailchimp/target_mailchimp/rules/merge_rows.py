@@ -84,16 +84,21 @@ def merge_rows(record: MemberRecord, base: MemberState, audience: Audience, sett
     changed = {
         name: value for name, value in wanted.items() if name not in base.sent or base.sent[name] != value
     }
-    edits = _merge_edits(
-        {name: wanted[name] for name in base.shown if name in decided}, record, base, settings
-    )
-    changed = {name: value for name, value in changed.items() if name not in edits.left} | edits.sent
-    left_out += edits.left_out
-    # A value that was refused is not news until another one comes; one that is accepted already replaces it.
-    again = {name for name, value in base.refused.items() if _is_same(value, name, changed, audience)}
-    left_out += (LeftOut(name.removeprefix(MERGE_FIELD), REFUSED, REFUSED_BEFORE) for name in sorted(again))
-    refused = {name: value for name, value in base.refused.items() if name in changed or name not in decided}
-    changed = {name: value for name, value in changed.items() if name not in again}
+    edits = _NO_EDITS
+    if base.shown:
+        shown = {name: wanted[name] for name in base.shown if name in decided}
+        edits = _merge_edits(shown, record, base, settings)
+        changed = {name: value for name, value in changed.items() if name not in edits.left} | edits.sent
+        left_out += edits.left_out
+    refused = base.refused
+    if refused:
+        # A value that was refused is not news until another one comes; one that is accepted replaces it.
+        again = {name for name, value in refused.items() if _is_same(value, name, changed, audience)}
+        left_out += (
+            LeftOut(name.removeprefix(MERGE_FIELD), REFUSED, REFUSED_BEFORE) for name in sorted(again)
+        )
+        refused = {name: value for name, value in refused.items() if name in changed or name not in decided}
+        changed = {name: value for name, value in changed.items() if name not in again}
     state = replace(
         state, sent=base.sent, shown=base.shown, writing=base.writing, field_owner=owner, refused=refused
     )
@@ -142,6 +147,9 @@ class _Edits(msgspec.Struct, frozen=True):
     restored: set[str]
     left: set[str]
     left_out: list[LeftOut]
+
+
+_NO_EDITS = _Edits({}, {}, set(), set(), [])
 
 
 def _merge_edits(

@@ -136,7 +136,7 @@ class Write(msgspec.Struct, frozen=True):
     @property
     def changes(self) -> dict[str, tuple[Any, Any]]:
         """Field → (value before, value after), as far as it is known here."""
-        sent = self._known
+        sent = self.known
         changed = {name: (sent.get(name), value) for name, value in self.values.items()}
         if (tags := self._changed_tags) is not None:
             changed["tags"] = tags
@@ -147,19 +147,21 @@ class Write(msgspec.Struct, frozen=True):
     @property
     def detail(self) -> str:
         """The fate of fields and tags, in words; empty where `changes` says it all."""
-        before, after = self._changed_tags or ((), ())
-        said = (describe_left_out(self.left_out), describe_tags(before or (), after))
-        return " ".join(filter(None, said))
+        said = describe_left_out(self.left_out)
+        if (tags := self._changed_tags) is None:
+            return said
+        before, after = tags
+        return " ".join(filter(None, (said, describe_tags(before or (), after))))
 
     @property
     def _changed_tags(self) -> tuple[Any, Any] | None:
         """The tags before and after; None where none changes."""
         if self.tags is None or not ("tags" in self.values or self.tag_changes):
             return None
-        return self._known.get("tags"), self.tags.get("tags", [])
+        return self.known.get("tags"), self.tags.get("tags", [])
 
     @property
-    def _known(self) -> dict[str, Any]:
+    def known(self) -> dict[str, Any]:
         """The values of the member before the write, as far as they are known here."""
         return {**self.state.sent, **self.state.shown} if self.state else {}
 
@@ -179,6 +181,8 @@ class Write(msgspec.Struct, frozen=True):
 
     def sending(self, two_way_fields: frozenset[str]) -> MemberState | None:
         """The state while the write is on its way; None where it sends nothing that comes back."""
+        if self.state is None or self.former:
+            return None
         sent = {
             name: value
             for name, value in self.values.items()
@@ -186,7 +190,7 @@ class Write(msgspec.Struct, frozen=True):
         }
         if (rows := self.lowered_for) is not None:
             sent[STATUS] = rows
-        return replace(self.state, sending=sent) if sent and self.state and not self.former else None
+        return replace(self.state, sending=sent) if sent else None
 
     def without(self, complaints: Mapping[str, str], reason: str, *, again: bool = False) -> Write:
         """The same write without values that Mailchimp did not accept.
@@ -270,7 +274,7 @@ def with_tags(state: MemberState, tags: Mapping[str, Any] | None) -> MemberState
         state: The member.
         tags: As `TagPlan.sent` has them; None leaves the member as it is.
     """
-    if tags is None:
+    if tags is None or not (tags or {"tags", INACTIVE} & state.sent.keys()):
         return state
     sent = {name: value for name, value in state.sent.items() if name not in {"tags", INACTIVE}}
     return replace(state, sent={**sent, **tags})

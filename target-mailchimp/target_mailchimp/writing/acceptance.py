@@ -20,6 +20,10 @@ _PARTS = {"latitude": "location", "longitude": "location"}
 _BETWEEN_PARTS = re.compile(r"[./\\\[\]]+")
 _PLAIN_VALUES = ("language", "vip", "email_type")
 """Attributes that an answer shows as they were sent."""
+_GROUPS = ("merge_fields", "interests")
+"""Attributes that hold values of their own."""
+_NOT_SHOWN = object()
+"""In place of a value of which an answer says nothing."""
 
 
 def without_refused(write: Write, error: DataError | None) -> Write | None:
@@ -60,14 +64,13 @@ def without_unstored(write: Write, member: Mapping[str, Any]) -> Write:
         write: The write that Mailchimp took.
         member: The member in the answer; it says nothing about what it does not show.
     """
-    before = {**write.state.sent, **write.state.shown} if write.state else {}
-    shown = _shown_values(member)
     passed_over: dict[str, str] = {}
     altered: dict[str, str] = {}
     for name, value in write.values.items():
-        if name not in shown or _shows(shown, name, value):
+        shown = _shown(member, name)
+        if shown is _NOT_SHOWN or _is_shown_as(shown, value):
             continue
-        if not shown.get(name) or _shows(shown, name, before.get(name)):
+        if not shown or _is_shown_as(shown, write.known.get(name)):
             passed_over[name] = "Mailchimp took the value and does not show it as stored; it is sent again"
         else:
             altered[name] = "Mailchimp took the value and shows another one"
@@ -84,22 +87,22 @@ def is_not_lowered(write: Write, member: Mapping[str, Any]) -> bool:
     return write.lower and member.get("status") in CONSENTING_STATUSES
 
 
-def _shown_values(member: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of an answer, by flat name."""
-    shown: dict[str, Any] = {name: member[name] for name in _PLAIN_VALUES if name in member}
-    for group in ("merge_fields", "interests"):
-        if isinstance(values := member.get(group), Mapping):
-            shown |= {f"{group}.{key}": value for key, value in values.items()}
-    return shown
+def _shown(member: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 (values of a member)
+    """The value that an answer shows under a flat name."""
+    group, _, inner = name.partition(".")
+    if not inner:
+        return member.get(name, _NOT_SHOWN) if name in _PLAIN_VALUES else _NOT_SHOWN
+    values = member.get(group) if group in _GROUPS else None
+    return values.get(inner, _NOT_SHOWN) if isinstance(values, dict) else _NOT_SHOWN
 
 
-def _shows(shown: Mapping[str, Any], name: str, value: Any) -> bool:  # noqa: ANN401 (values of a member)
-    if shown.get(name) == value:
+def _is_shown_as(shown: Any, value: Any) -> bool:  # noqa: ANN401 (values of a member)
+    if shown == value:
         return True
     if isinstance(value, Mapping):
         # Mailchimp has its own names of countries.
         value = {part: inner for part, inner in value.items() if part != "country"}
-    return is_stored(shown.get(name), value)
+    return is_stored(shown, value)
 
 
 def _flat_names(complaint: FieldError, write: Write) -> set[str]:

@@ -215,7 +215,7 @@ class MemberState(LedgerValue, frozen=True, rename=_SHORT):
             first = next(iter(self.rows))
             owner = {**dict.fromkeys((*self.sent, *self.refused), first), **owner}
         rows = {**self.rows, source: row}
-        return replace(self, rows=rows, field_owner=owner, left_by=frozenset())
+        return replace(self, rows=rows, field_owner=owner, left_by=self.left_by and frozenset())
 
     def without_row(self, source: str) -> MemberState:
         """The member without a row; any other row may set what it decided about.

@@ -252,7 +252,8 @@ class _Filter:
             self._bits[place >> 3] |= 1 << (place & 7)
 
     def __contains__(self, key: str) -> bool:
-        return all(self._bits[place >> 3] >> (place & 7) & 1 for place in _places(key))
+        one, other = _places(key)
+        return bool(self._bits[one >> 3] >> (one & 7) & self._bits[other >> 3] >> (other & 7) & 1)
 
 
 def _places(key: str) -> tuple[int, int]:

@@ -66,6 +66,8 @@ class Run:
         self._clock = clock
         self._started: datetime = clock()
         self._lock = threading.Lock()
+        # A lock of their own, so that nobody who counts waits for a transaction.
+        self._counting = threading.Lock()
         self._read = 0
         self._entries = 0
         self._head: bytes = header["head"]
@@ -77,18 +79,18 @@ class Run:
     @property
     def counts(self) -> Counter[Action]:
         """Number of stored decisions of each action; a copy."""
-        with self._lock:
+        with self._counting:
             return Counter(self._counts)
 
     @property
     def records_read(self) -> int:
         """Number of records that were read."""
-        with self._lock:
+        with self._counting:
             return self._read
 
     def read(self, records: int = 1) -> None:
         """Count records as read from the input; stored with the next decisions or at the end."""
-        with self._lock:
+        with self._counting:
             self._read += records
 
     def describe_stream(
@@ -155,7 +157,8 @@ class Run:
                 connection.execute(_PROGRESS, {"of_run": self.id, **progress})
             self._letters.follow(rows)
             self._entries, self._head = total, head
-            self._counts += counts
+            with self._counting:
+                self._counts += counts
             self._hours.update({(hour, action.value): count for action, count in counts.items()})
 
     @contextmanager
@@ -180,7 +183,7 @@ class Run:
                 None for no limit. Ask at the end, or once enough records were read for a share to mean much.
             failures: Actions that count beside those that are failures always.
         """
-        with self._lock:
+        with self._counting:
             failed = sum(
                 count for action, count in self._counts.items() if action.is_failure or action in failures
             )

@@ -67,7 +67,7 @@ def _given(
     To the driver of SQLite, NULL is a value like no other: it takes as long as three that are there.
     """
     values = list(zip(*rows, strict=True))
-    given = [bool(any(column)) or any(value is not None for value in column) for column in values]
+    given = [any(column) or column.count(None) < len(column) for column in values]
     if all(given):
         return tuple(columns), rows
     return tuple(compress(columns, given)), list(zip(*compress(values, given), strict=True))
