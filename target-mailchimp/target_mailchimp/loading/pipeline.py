@@ -144,7 +144,9 @@ class Loader:
             decisions: About records that were read.
             ledger: The changes of the ledger that follow.
         """
-        self._run.record(map(self.review.decision, decisions), ledger=None if self._trial else ledger)
+        made = list(map(self.review.decision, decisions))
+        if made or any((ledger or {}).values()):
+            self._run.record(made, ledger=None if self._trial else ledger)
         if self._trial and ledger:
             self._trial.add(ledger)
 
@@ -192,8 +194,7 @@ class Loader:
         for record in self._left_out:
             named = self._settings.audience_of(record.stream, record.audience)
             made.append(report.of_no_write(report.left_out(record, "not_in_only"), named))
-        if made:
-            self.record(made, self._quality.of_invalid(self._invalid))
+        self.record(made, self._quality.of_invalid(self._invalid))
         self._invalid, self._unfed, self._left_out = [], [], []
 
     def _by_audience(self) -> list[tuple[Audience, list[MemberRecord]]]:
@@ -208,8 +209,7 @@ class Loader:
                 failed.append(report.of_failure(record, "no_such_audience", detail, keep=True))
             else:
                 groups.setdefault(audience.id, (audience, []))[1].append(record)
-        if failed:
-            self.record(failed)
+        self.record(failed)
         self._unplanned = [record for _, records in groups.values() for record in records]
         return list(groups.values())
 
@@ -223,15 +223,13 @@ class Loader:
         planned = Planner(self._settings, audience, membership, self._wait_for).plan(records)
         self._run.read(planned.extra)
         planned = replace(planned, entries=self.review.entries(planned))
-        no_writes = planned.no_writes
-        if planned.merged or no_writes:
-            self.record(
-                itertools.chain(
-                    (report.of_merged(record) for record in planned.merged),
-                    (report.of_no_write(decided, audience.id) for decided in no_writes),
-                ),
-                ledger=self._quality.changes_after(audience.id, membership, no_writes),
-            )
+        self.record(
+            itertools.chain(
+                (report.of_merged(record) for record in planned.merged),
+                (report.of_no_write(decided, audience.id) for decided in planned.no_writes),
+            ),
+            ledger=self._quality.changes_after(audience.id, membership, planned.no_writes),
+        )
         return planned.writes
 
     def open(self, audience: Audience) -> Membership:
@@ -283,13 +281,10 @@ class Loader:
             for write in writes
             if (state := write.sending(self._settings.two_way_fields)) is not None
         }
-        if claims:
-            self.record([], ledger={membership.members_namespace: claims})
+        self.record([], ledger={membership.members_namespace: claims})
 
     def _wait_for(self, keys: set[str]) -> None:
         """Finish the writes about these people first: two about one person would race."""
-        if not keys:
-            return
         for group, writes in list(self._pending.items()):
             if any(not keys.isdisjoint(write.touches) for write in writes):
                 self._submit(group, len(writes))
