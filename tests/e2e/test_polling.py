@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 from kinetic_mailchimp.kit.parsing.email_address import email_key
-from stage import Stage, set_stage
+from stage import Stage, borrow_plugins, set_stage
 
 MOVED = "moved.person@example.com"
 
 
 @pytest.fixture
-def stage(plugins, tmp_path) -> Iterator[Stage]:
+def stage(tmp_path) -> Iterator[Stage]:
+    plugins = tmp_path / "meltano"
+    borrow_plugins(plugins)
     with set_stage(tmp_path / "stage", customers=60, receiver=False, plugins=plugins) as running:
+        running.environment["MELTANO_AUTO_INSTALL"] = "false"
         running.environment["TAP_MAILCHIMP_WEBHOOKS_CATCH_UP_SCOPE"] = "all_changes"
         yield running
 

@@ -9,16 +9,19 @@ from typing import Any
 
 import pytest
 from kinetic_mailchimp.kit.parsing.email_address import email_key
-from stage import PipelineError, Stage, set_stage
+from stage import PipelineError, Stage, borrow_plugins, set_stage
 
 NOT_MENDED = ("row_gone", "member_archived", "member_missing")
 """Nobody is archived for a row that is gone, and nobody comes back who was archived or deleted."""
 
 
 @pytest.fixture
-def stage(plugins, tmp_path) -> Iterator[Stage]:
+def stage(tmp_path) -> Iterator[Stage]:
+    plugins = tmp_path / "meltano"
+    borrow_plugins(plugins)
     # Without a receiver: what people do is told by nobody.
     with set_stage(tmp_path / "stage", customers=120, plugins=plugins, receiver=False) as running:
+        running.environment["MELTANO_AUTO_INSTALL"] = "false"
         yield running
 
 
