@@ -297,6 +297,26 @@ def test_a_member_that_was_left_behind_is_reached_where_the_new_one_was_written_
     assert (status(bench), status(bench, OTHER)) == ("unsubscribed", "unsubscribed")
 
 
+@pytest.mark.rule("R1")
+@pytest.mark.parametrize("batch_size", [1, 500])
+def test_an_opt_out_under_an_address_that_is_refused_for_a_former_one_keeps_other_rows_from_it(
+    bench: Any, batch_size: int
+) -> None:
+    keeps = {"email_address": OTHER, "source_key": "CustCnt EPIC06/8//1"}
+    bench.run([{**ROW, "email_address": OTHER}, keeps])
+    bench.run([{**OUT, "email_address": OTHER}])
+    pass_time(bench)
+    other = {"email_address": PERSON, "source_key": SECOND, "FNAME": "Bob"}
+    for _ in range(2):
+        bench.run([OUT, other], batch_size=batch_size)
+        bench.run([other])
+        assert PERSON not in bench.members()
+    # Once the rep has taken it back, the row alone is refused, for its former address.
+    assert [entry.reason for entry in bench.run([ROW])] == ["former_address_opted_out"]
+    assert PERSON not in bench.members()
+    assert [entry.action for entry in bench.run([other])] == ["created"]
+
+
 @pytest.mark.rule("R2")
 @pytest.mark.parametrize("batch_size", [1, 500])
 def test_an_opt_out_in_the_edit_that_leaves_a_member_behind_reaches_it_at_once(

@@ -118,7 +118,7 @@ def _with_key(entity: EntityType, declaration: StreamDeclaration) -> EntityType:
     missing = [name for name in declaration.key if name not in entity.properties and name != COMPANY]
     if missing:
         raise ConfigurationError(
-            f"$metadata of {declaration.path} has no column {missing[0]}, which is of its key.",
+            f"The key of {declaration.path} has the column {missing[0]}, which $metadata does not know.",
             advice="Correct `keys` of the stream in `custom_streams`, or leave them out.",
         )
     return entity

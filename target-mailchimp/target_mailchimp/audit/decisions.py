@@ -200,8 +200,12 @@ def _note_member(
     }
     if isinstance(result, NoWrite):
         if result.waits:
-            waiting[record.member] = rows_to_json(record)
-            changes[membership.sources_namespace].update(sources)
+            waiting[record.member] = rows_to_json(record) or None
+            stay = {row.source: row.stays_with for row in record.rows if row.source and row.stays_with}
+            changes[membership.sources_namespace] |= sources | {
+                source: {**sources[source], "member": member, "at": record.member}
+                for source, member in stay.items()
+            }
     elif after is not None:
         if record.by_person:
             waiting[record.member] = rows_to_json(record)

@@ -63,15 +63,15 @@ class MemberRecord(msgspec.Struct, frozen=True):
         by_person: Whether that is the person's own word, as in a list of old opt-outs: it is of no row.
         status_if_new: The status of a new member; empty for that of the settings.
         merge_values: Values as they were read, by tag.
-        interests: Wanted or not, by id or name.
-        permissions: Given or not, by id or text.
+        interests: Wanted or not, by id or name; `permissions`, given or not, by id or text.
         tags: Names, or None when the record says nothing about tags.
         others: Older rows with the same address in the same batch, the oldest first.
         carried: Our own flag on the row, where the record's opt-out is that: no rep wished it.
         row_id: Of that row, as `short_row_id` makes it of `source_id`.
         source: The source row, told apart from rows of other streams; empty when the record names none.
         statement: Mailchimp's words about the consent, read with the member, for the decision to keep.
-        is_mailable: False for an opt-out under an address that is not a valid one: a member may have it.
+        is_mailable: False for an opt-out under an address that is not valid: a member may have it.
+        stays_with: The member that the row keeps: its person opted out there, and is not subscribed here.
     """
 
     stream: str
@@ -96,6 +96,7 @@ class MemberRecord(msgspec.Struct, frozen=True):
     is_mailable: bool = True
     row_id: int = 0
     statement: Mapping[str, Any] | None = None
+    stays_with: str = ""
 
     def __post_init__(self) -> None:
         """Name the source row once: it is asked for twenty times."""

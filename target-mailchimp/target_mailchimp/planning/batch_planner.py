@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from kinetic_mailchimp.audit import Action
 from kinetic_mailchimp.audit.state.flag_state import FlagCause
 from kinetic_mailchimp.audit.state.handover import Handover
 from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, GONE, MemberState, is_before
@@ -19,6 +18,7 @@ from target_mailchimp.planning.former_members import (
     after_leaving,
     as_of,
     follow_contacts,
+    former_opted_out,
     formers_of,
     free_addresses,
     left_behind,
@@ -39,14 +39,10 @@ from target_mailchimp.rules.hand_over import (
     is_lost,
     lost_flag,
 )
-from target_mailchimp.rules.plan import FORMER_OPTED_OUT, Former, NoWrite, Write
+from target_mailchimp.rules.plan import Former, NoWrite, Write
 from target_mailchimp.rules.refusal import unless_refused
 from target_mailchimp.rules.suppression import plan_suppression
 from target_mailchimp.settings import LoadSettings
-
-FORMER_OPTED_OUT_DETAIL = (
-    "The person opted out, or left, under a former address, and is not subscribed under a new one."
-)
 
 
 @dataclass(frozen=True)
@@ -96,6 +92,7 @@ class Planner:
         self._settle = settle
         self._suppressed_before: dict[str, str] = {}
         self._out_elsewhere: Mapping[str, Handover] = {}
+        self._member_of: Mapping[str, str] = {}
 
     def plan(self, records: Sequence[MemberRecord]) -> Planned:
         """Decide about records.
@@ -111,7 +108,7 @@ class Planner:
         states |= membership.states({*states, *member_of.values()})
         moved = {subscriber_hash(state.moved_to) for state in states.values() if state and state.moved_to}
         states |= membership.states(moved)
-        member_of = without_remade(records, states, member_of)
+        self._member_of = member_of = without_remade(records, states, member_of)
         records, left = without_left(records, states, member_of, membership.given_up, self._audience.id)
         winners, merged = without_duplicates(records)
         if waiting := membership.waiting(member for member, state in states.items() if state is None):
@@ -239,7 +236,7 @@ class Planner:
         if any(
             former.state.status == GONE or self._membership.is_archived(former.path) for former in formers
         ):
-            return self._former_opted_out(record, formers)
+            return former_opted_out(record, formers, self._member_of, self._audience.id)
         movable = [
             former
             for former in formers
@@ -251,15 +248,8 @@ class Planner:
             stay = tuple(rest for rest in left if rest.member != movable[0].member)
             return replace(self._plan_here(record, None, movable[0]), detached=stay)
         if any(former.state.opted_out for former in formers):
-            return self._former_opted_out(record, formers)
+            return former_opted_out(record, formers, self._member_of, self._audience.id)
         return replace(self._plan_here(record, None), detached=left)
-
-    def _former_opted_out(self, record: MemberRecord, formers: Iterable[Former]) -> NoWrite:
-        """Subscribe nobody under a new address; the opt-out reaches the rows that have it now."""
-        found: dict[str, Handover] = {}
-        for former in formers:
-            found |= flags_to_write(record, former.state, self._audience.id)
-        return NoWrite(record, Action.REFUSED, FORMER_OPTED_OUT, FORMER_OPTED_OUT_DETAIL, handovers=found)
 
     def _with_handovers(self, planned: NoWrite | Write, state: MemberState | None) -> NoWrite | Write:
         record = planned.record

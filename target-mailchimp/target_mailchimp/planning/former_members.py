@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from kinetic_mailchimp.audit import Action
 from kinetic_mailchimp.audit.state.flag_state import is_same_row
+from kinetic_mailchimp.audit.state.handover import Handover
 from kinetic_mailchimp.audit.state.member_state import CONSENTING_STATUSES, MemberState
 from msgspec.structs import replace
 
@@ -13,11 +14,15 @@ from target_mailchimp.audience.api_member import carried_over
 from target_mailchimp.audience.audience import Audience
 from target_mailchimp.contract.member_record import MemberRecord
 from target_mailchimp.rules.consent import opt_out_of_left
-from target_mailchimp.rules.plan import LEFT_BEHIND, Former, NoWrite, Write
+from target_mailchimp.rules.hand_over import flags_to_write
+from target_mailchimp.rules.plan import FORMER_OPTED_OUT, LEFT_BEHIND, Former, NoWrite, Write
 
 _LEFT_BEHIND = (
     "The row has another address now, which is a member of its own. "
     "This member stays, without a row; an opt-out of the row reaches it."
+)
+_FORMER_OPTED_OUT = (
+    "The person opted out, or left, under a former address, and is not subscribed under a new one."
 )
 States = Mapping[str, MemberState | None]
 """Members by subscriber hash; None for a person who is not one."""
@@ -57,6 +62,31 @@ def formers_of(record: MemberRecord, states: States, member_of: Mapping[str, str
             is_another = bool(known and known.contact_id and here and known.contact_id == here.contact_id)
             found[member] = Former(member, state, is_another)
     return list(found.values())
+
+
+def former_opted_out(
+    record: MemberRecord, formers: Iterable[Former], member_of: Mapping[str, str], list_id: str
+) -> NoWrite:
+    """Subscribe nobody under a new address; the opt-out reaches the rows that have it now.
+
+    A rep's opt-out on them waits there, so that no other row makes the person a member.
+
+    Args:
+        record: The rows, under the new address.
+        formers: The members that they had.
+        member_of: The subscriber hash that each row had last.
+        list_id: The audience.
+    """
+    found: dict[str, Handover] = {}
+    for former in formers:
+        found |= flags_to_write(record, former.state, list_id)
+
+    def staying(row: MemberRecord) -> MemberRecord:
+        keeps = member_of.get(row.source, record.member)
+        return row if keeps == record.member else replace(row, stays_with=keeps)
+
+    record = replace(staying(record), others=tuple(map(staying, record.others)))
+    return NoWrite(record, Action.REFUSED, FORMER_OPTED_OUT, _FORMER_OPTED_OUT, waits=True, handovers=found)
 
 
 def follow_contacts(

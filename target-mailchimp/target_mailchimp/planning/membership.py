@@ -31,7 +31,7 @@ from target_mailchimp.audience.api_member import (
 from target_mailchimp.audience.audience import Audience
 from target_mailchimp.audience.tags import tags_to_restore
 from target_mailchimp.contract.member_record import MemberRecord
-from target_mailchimp.contract.waiting_rows import rows_from_json
+from target_mailchimp.contract.waiting_rows import rows_from_json, still_waiting
 from target_mailchimp.planning.known_fields import Definitions, known_fields, remade
 from target_mailchimp.planning.moved_contacts import MovedContacts
 from target_mailchimp.planning.returns import returned_at
@@ -184,11 +184,8 @@ class Membership:
         An opt-out among them keeps the person from becoming a subscriber; a name travels once they are one.
         """
         found = {member: rows_from_json(rows) for member, rows in self._waiting.get_many(members).items()}
-        now_at = self.member_of(row.source for rows in found.values() for row in rows if row.source)
-        return {
-            member: [row for row in rows if now_at.get(row.source, member) == member]
-            for member, rows in found.items()
-        }
+        sources = self._sources.get_many(row.source for rows in found.values() for row in rows if row.source)
+        return {member: still_waiting(rows, member, sources) for member, rows in found.items()}
 
     def suppressed(self, members: Iterable[str]) -> dict[str, str]:
         """The times of the last opt-outs of another tool or of another audience that reached members."""
