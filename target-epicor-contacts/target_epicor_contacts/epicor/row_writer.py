@@ -179,7 +179,11 @@ class RowWriter:
             self._sender.send(write, changes)
         except ConfigurationError as error:
             if error.status == HTTPStatus.NOT_FOUND and self._now(write.row) is None:
-                raise NotFoundError(error.message, status=error.status) from error
+                raise NotFoundError(
+                    f"{write.row.entity.name}: there is no row with this key.",
+                    advice="It may have been deleted meanwhile.",
+                    status=error.status,
+                ) from error
             raise
 
     def _now(self, row: EpicorRow) -> EpicorRow | None:
