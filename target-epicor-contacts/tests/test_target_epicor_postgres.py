@@ -43,11 +43,12 @@ def test_decisions_and_person_states_live_in_postgresql(
     bench: Any, update: Update, postgres_url: str
 ) -> None:
     bench = dataclasses.replace(bench, other_audit_url=postgres_url)
+    before = len(bench.decisions())
     bench.edit(ROW, EMailAddress=PAT, PerConID=0)
     bench.deliver(update(PAT, "unsubscribed", second=5, LastName="New"))
     bench.deliver(update(PAT, "subscribed", second=1))
     bench.deliver(update(PAT, "subscribed", second=9))
-    assert bench.actions() == [
+    assert bench.actions()[before:] == [
         ("flagged", "unsubscribed"),
         ("superseded", "newer_event"),
         ("cleared", "subscribed_again"),

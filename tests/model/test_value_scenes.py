@@ -58,3 +58,17 @@ def test_a_member_that_comes_without_merge_fields_is_not_written_for_ever(
     assert scene.settle() == []
     row, fields = world.row(contact(1)), world.fields(ANN)
     assert (row["LastName"], fields["LNAME"], fields["FNAME"]) == ("Last", "Last", "Other")
+
+
+@pytest.mark.rule("R8")
+@pytest.mark.parametrize(("signed", "name"), [(True, "Cyd"), (False, "Ann")])
+def test_an_edit_of_whoever_is_out_reaches_epicor_where_it_is_signed_or_with_the_return(
+    world: World, signed: bool, name: str
+) -> None:
+    world.signed = signed
+    scene = Scene(world)
+    scene.play("Ann leaves → reverse → forward → Ann writes Cyd → reverse → forward")
+    assert world.row(contact(1))["FirstName"] == name
+    scene.play("Ann returns")
+    assert scene.settle() == []
+    assert (world.row(contact(1))["FirstName"], world.fields(ANN)["FNAME"]) == ("Cyd", "Cyd")
