@@ -1,4 +1,4 @@
-"""The first act of every random story, played once: each later story begins with a copy of what it led to."""
+"""The first act of a story, played once: later ones that are set up alike begin with a copy of its end."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pipelines
 from simulators.epicor.store import Saved
 from simulators.mailchimp.model import Audience
 from vendors import Step, Vendors
 from world import Said, World
+
+OF_ONE_WORLD = frozenset({"vendors", "folder", "_runner"})
+"""Attributes of a world on which its first runs do not depend, or by something else that is looked at."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,21 @@ class Opening:
         account.web_ids = itertools.count(self.web_id)
         for name, audience in account.audiences.items():
             audience.numbers = itertools.count(self.numbers[name])
+
+
+def surroundings(world: World) -> str:
+    """All that the first runs in a world depend on, as a text; empty where they are none to copy.
+
+    Args:
+        world: Before its first runs.
+    """
+    vendors, account = world.vendors, world.vendors.mailchimp.account
+    plans = (vendors.kinetic.plan.rules, vendors.mailchimp.plan.rules)
+    if world.runs_as or world.story or world.rows() or any(plans):
+        return ""
+    vendor = (vendors.kinetic_hello, vendors.kinetic.switches, account.switches, account.audiences)
+    given = {name: value for name, value in vars(world).items() if name not in OF_ONE_WORLD}
+    return repr((vendor, given, pipelines.PLUGINS, pipelines.MAPPINGS))
 
 
 def _copied(audiences: Mapping[str, Audience]) -> dict[str, Audience]:

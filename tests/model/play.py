@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from opening import Opening
+from opening import Opening, surroundings
 from pipelines import FORWARD, REVERSE, Kill
 from simulators.mailchimp.people import ImpossibleActError
 from truth import Truth
@@ -19,6 +21,8 @@ MOVED = 1000
 DOMAIN = "example.com"
 _PERSON = r"(Ann|Bob|Eve|Una)"
 _ADDRESS = r"(\w+)@"
+_KEPT: dict[str, Opening] = {}
+"""By the surroundings, what the first runs in them led to."""
 
 
 def address_of(word: str) -> str:
@@ -134,15 +138,28 @@ class Scene:
         return "differs" if len(flags) > 1 else "set" if flags.pop() else "clear"
 
 
+def begun(world: World) -> Scene:
+    """A scene whose first runs were made in this world, or in one before it that was set up alike.
+
+    Args:
+        world: An empty one, set up as the story needs it.
+    """
+    alike = surroundings(world)
+    scene = Scene(world, _KEPT.get(alike))
+    if alike and alike not in _KEPT and not world.collect():
+        _KEPT[alike] = Opening.of(world, Path(tempfile.mkdtemp(prefix="model-opening-")))
+    return scene
+
+
 def told(world: World, story: str, opening: Opening | None = None) -> list[str]:
     """What is wrong after a story and quiet.
 
     Args:
         world: An empty one.
         story: In the words of `STEPS`.
-        opening: See `Scene`.
+        opening: What its first runs led to; that of `begun` without one.
     """
-    scene = Scene(world, opening)
+    scene = Scene(world, opening) if opening else begun(world)
     scene.play(story)
     return scene.settle()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from play import Scene
+from play import Scene, begun
 from world import World, customer
 
 ANN, EVE = "ann@example.com", "eve@example.com"
@@ -14,7 +14,7 @@ ANN, EVE = "ann@example.com", "eve@example.com"
 @pytest.fixture
 def double_optin(world: World) -> Iterator[Scene]:
     """A scene in an audience that asks people to confirm what they fill in."""
-    scene = Scene(world)
+    scene = begun(world)
     world.vendors.audience().double_optin = True
     yield scene
     world.vendors.audience().double_optin = False
@@ -23,7 +23,7 @@ def double_optin(world: World) -> Iterator[Scene]:
 @pytest.mark.rule("R1")
 @pytest.mark.rule("R2")
 def test_whoever_is_out_of_another_audience_is_flagged_and_not_made_a_member(world):
-    scene = Scene(world)
+    scene = begun(world)
     world.join(EVE, world.vendors.second)
     world.leave(EVE, world.vendors.second)
     scene.play("reverse → forward → a rep adds Eve with eve@ → forward")
@@ -38,7 +38,7 @@ def test_whoever_is_out_of_another_audience_is_flagged_and_not_made_a_member(wor
 
 @pytest.mark.rule("R2")
 def test_a_complaint_in_another_audience_reaches_a_row_of_another_company_that_comes_later(world):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("Ann joins the second audience → reverse")
     world.act("complain", ANN, world.vendors.second)
     scene.play("reverse → forward → a rep adds Una with ann@")
@@ -67,7 +67,7 @@ def test_a_form_that_nobody_has_confirmed_keeps_whose_opt_out_it_was(double_opti
 @pytest.mark.parametrize(("action", "status"), [("unsubscribe", "unsubscribed"), ("archive", "archived")])
 def test_the_name_of_a_contact_keeps_no_customer_active(world, action, status):
     world.targets["forward"] = {"inactive_action": action}
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("a rep makes Ann inactive → forward → reverse")
     world.edit(customer(1), Inactive=False)
     assert scene.settle() == []
@@ -82,6 +82,6 @@ def test_the_name_of_a_contact_keeps_no_customer_active(world, action, status):
     ],
 )
 def test_a_flaw_that_comes_back_after_it_was_gone_ends_no_run(world, flaw, gone, back):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play(f"{flaw} → forward → {gone} → forward → reverse → {back}")
     assert scene.settle() == []

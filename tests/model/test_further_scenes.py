@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from play import Scene
+from play import begun
 from world import RowName, World, contact, customer, source_key
 
 ANN, BOB, ANNA = "ann@example.com", "bob@example.com", "anna@example.com"
@@ -24,7 +24,7 @@ def sent(world: World) -> int:
 
 @pytest.mark.rule("R8")
 def test_whom_mailchimp_holds_for_made_up_is_sent_once_and_again_when_the_row_changes(world):
-    scene = Scene(world)
+    scene = begun(world)
     world.person(5, FAKE, "Fay")
     scene.play("forward → forward")
     assert "failed/fake_address" in str([f"{row['action']}/{row['reason']}" for row in world.decisions()])
@@ -46,7 +46,7 @@ def test_whom_mailchimp_holds_for_made_up_is_sent_once_and_again_when_the_row_ch
 @pytest.mark.rule("R1")
 @pytest.mark.parametrize("deletes", ["", " and deletes the rest"])
 def test_a_flag_of_ours_stays_ours_through_two_merges_in_a_row(world, deletes):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("a rep adds Eve with eve@ → forward → Bob leaves → reverse → forward")
     for into in ("Ann", "Eve"):
         number = scene.numbers["Bob" if into == "Ann" else "Ann"]
@@ -64,7 +64,7 @@ def test_a_flag_of_ours_stays_ours_through_two_merges_in_a_row(world, deletes):
 @pytest.mark.rule("R2")
 @pytest.mark.rule("R6")
 def test_our_flag_on_a_row_of_several_people_is_no_dead_letter_and_a_reps_is_one(world):
-    scene = Scene(world)
+    scene = begun(world)
     for number in (5, 6):
         world.person(number, f"{ANN}; {BOB}", "Both")
     scene.play("forward → Ann leaves → reverse")
@@ -83,7 +83,7 @@ def test_our_flag_on_a_row_of_several_people_is_no_dead_letter_and_a_reps_is_one
 @pytest.mark.parametrize("told_as", ["subscribe", "profile"])
 @pytest.mark.parametrize("arrives", ["lost", "told"])
 def test_a_return_to_a_further_audience_takes_the_flag_back(world, told_as, arrives):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("Ann joins the second audience → reverse → Ann leaves the second audience → reverse")
     assert scene.flag("Ann") == "set"
     world.wait(60)
@@ -113,7 +113,7 @@ SWAP = "Ann moves to info@ → Bob moves to ann@ → Ann moves to bob@"
 )
 def test_two_people_who_swap_addresses_in_mailchimp_keep_their_names_and_opt_outs(world, story, is_signed):
     world.signed = is_signed
-    scene = Scene(world)
+    scene = begun(world)
     scene.play(story)
     assert columns(world, contact(1), "FirstName", "EMailAddress") == ("Ann", BOB)
     assert columns(world, contact(2), "FirstName", "EMailAddress") == ("Bob", ANN)
@@ -129,7 +129,7 @@ def test_two_people_who_swap_addresses_in_mailchimp_keep_their_names_and_opt_out
     "story", ["reverse → Ann leaves → reverse", "reverse → Ann complains → forward → reverse", "Ann leaves"]
 )
 def test_an_opt_out_after_a_swap_that_arrived_in_another_order_stays_with_whoever_said_it(world, story):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play(f"webhooks are held → {SWAP} → webhooks arrive reversed → {story}")
     assert scene.settle() == []
     assert [world.row(contact(number))["EMailAddress"] for number in (1, 2)] == [BOB, ANN]
@@ -147,7 +147,7 @@ def test_an_opt_out_after_a_swap_that_arrived_in_another_order_stays_with_whoeve
     ],
 )
 def test_an_opt_out_of_an_audience_that_still_has_the_old_address_follows_the_person(world, move):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play(f"Ann joins the second audience → reverse → {move}")
     second = world.vendors.second
     world.leave(ANN, second)
@@ -165,7 +165,7 @@ def test_an_opt_out_of_an_audience_that_still_has_the_old_address_follows_the_pe
 
 @pytest.mark.rule("R2")
 def test_an_opt_out_of_an_audience_reaches_the_row_that_lost_its_address_before(world):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("Ann joins the second audience → reverse → a rep corrects Ann to anna@")
     world.leave(ANN, world.vendors.second)
     scene.play("reverse → forward → reverse")
@@ -175,7 +175,7 @@ def test_an_opt_out_of_an_audience_reaches_the_row_that_lost_its_address_before(
 
 @pytest.mark.rule("R2")
 def test_a_bounce_in_an_audience_that_still_has_the_old_address_stays_with_it(world):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("Ann joins the second audience → reverse → a rep corrects Ann to anna@ → forward → reverse")
     world.act("bounce", ANN, world.vendors.second)
     assert scene.settle() == []
@@ -187,7 +187,7 @@ def test_a_bounce_in_an_audience_that_still_has_the_old_address_stays_with_it(wo
     "then", ["reverse", "reverse → a rep adds Eve with anna@", "webhooks are lost → reverse"]
 )
 def test_a_reps_opt_out_follows_a_person_who_has_just_changed_the_address(world, then):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play(f"a rep flags Bob → Bob moves to anna@ → forward → {then}")
     assert scene.settle() == []
     assert world.status(ANNA) == "unsubscribed"
@@ -196,7 +196,7 @@ def test_a_reps_opt_out_follows_a_person_who_has_just_changed_the_address(world,
 
 @pytest.mark.rule("R2")
 def test_the_opt_out_that_followed_a_person_stays_the_reps(world):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("a rep flags Bob → Bob moves to anna@ → forward → reverse → forward → reverse")
     scene.play("a rep clears Bob")
     assert scene.settle() == []
@@ -208,7 +208,7 @@ def test_the_opt_out_that_followed_a_person_stays_the_reps(world):
 @pytest.mark.parametrize("form", ["absent", "empty"])
 def test_contacts_of_the_sms_channel_alone_keep_nobody_else_from_anything(world, form):
     world.vendors.switch(contacts_without_address=form, sms_events=True)
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("Ann leaves → reverse → forward → the audit database is lost → forward → Bob leaves → reverse")
     assert scene.settle() == []
     assert (scene.flag("Ann"), scene.flag("Bob")) == ("set", "set")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from pipelines import PLUGINS
-from play import Scene, told
+from play import begun, told
 from vendors import COMPANY
 from world import HOME, World, contact, customer
 
@@ -61,7 +61,7 @@ def test_a_clock_that_is_set_back_between_two_runs_forgets_no_opt_out(world):
 
 @pytest.mark.rule("R2")
 def test_a_receiver_that_is_twenty_minutes_ahead_hides_no_opt_out_from_the_catch_up(world):
-    scene = Scene(world)
+    scene = begun(world)
     world.receiver_skew = 20 * 60
     scene.play("Ann writes Cyd → reverse → Ann leaves → webhooks are lost → reverse → forward")
     assert scene.settle() == []
@@ -78,7 +78,7 @@ def test_a_receiver_that_is_twenty_minutes_ahead_hides_no_opt_out_from_the_catch
     ],
 )
 def test_an_opt_out_under_an_old_address_follows_the_person(world, story):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play(story)
     assert scene.settle() == []
     letters = str(world.dead_letters())
@@ -119,7 +119,7 @@ def test_an_opt_out_follows_the_customer_that_left_its_contacts_address_just_bef
     ],
 )
 def test_an_opt_out_after_a_move_of_which_no_webhook_told_reaches_the_row_of_the_old_address(world, story):
-    scene = Scene(world)
+    scene = begun(world)
     world.settings["reverse"] = {"catch_up_scope": "all_changes"}
     scene.play(f"reverse → forward → {story} → webhooks are lost")
     assert scene.settle() == []
@@ -151,7 +151,7 @@ def test_where_both_sides_change_the_address_one_person_is_left(world):
 
 @pytest.mark.rule("R2")
 def test_a_wish_about_one_of_two_customers_with_one_address_reaches_the_other_and_falls_with_it(world):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("a rep adds Eve with ann@ → forward → reverse → a rep flags Eve → forward → reverse")
     assert (scene.flag("Ann"), scene.flag("Eve"), world.status(ANN)) == ("set", "set", "unsubscribed")
     scene.play("a rep clears Eve")
@@ -161,7 +161,7 @@ def test_a_wish_about_one_of_two_customers_with_one_address_reaches_the_other_an
 
 @pytest.mark.rule("R2")
 def test_a_wish_falls_only_with_the_last_rep_that_has_it(world):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("a rep adds Eve with ann@ → forward → reverse → a rep flags Eve → a rep flags Ann's contact")
     scene.play("forward → reverse → a rep clears Eve")
     assert scene.settle() == []
@@ -170,7 +170,7 @@ def test_a_wish_falls_only_with_the_last_rep_that_has_it(world):
 
 @pytest.mark.rule("R1")
 def test_a_flag_set_twice_by_a_rep_around_a_return_holds_the_second_time(world):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("a rep flags Ann → forward → reverse → Ann returns → reverse → forward → a rep clears Ann")
     scene.play("forward → reverse")
     assert (scene.flag("Ann"), world.status(ANN)) == ("clear", "subscribed")
@@ -191,7 +191,7 @@ def test_a_flag_set_twice_by_a_rep_around_a_return_holds_the_second_time(world):
     ],
 )
 def test_a_flag_of_ours_that_was_taken_back_while_a_run_held_the_row_is_no_wish(world, story):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play(story)
     assert scene.settle() == []
     assert (scene.flag("Ann"), world.status(ANN)) == ("clear", "subscribed")
@@ -199,7 +199,7 @@ def test_a_flag_of_ours_that_was_taken_back_while_a_run_held_the_row_is_no_wish(
 
 @pytest.mark.rule("R1")
 def test_a_flag_that_a_rep_sets_where_ours_was_taken_back_is_a_wish(world):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("Ann leaves → reverse → Ann returns → reverse → a rep flags Ann's contact")
     assert scene.settle() == []
     assert (scene.flag("Ann"), world.status(ANN)) == ("set", "unsubscribed")
@@ -262,7 +262,7 @@ def test_what_was_said_while_the_receiver_was_down_is_told_later_or_asked_for(wo
 
 @pytest.mark.rule("R1")
 def test_a_flag_that_a_lost_audit_database_cannot_explain_stays_and_unsubscribes_nobody(world):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("Ann leaves → reverse → forward → reverse → forward → the audit database is lost")
     scene.play("forward → reverse → Ann returns → reverse → forward")
     scene.play("a rep writes phone 5551 for Ann's customer")
@@ -301,7 +301,7 @@ def test_a_row_that_only_a_run_at_work_has_seen_at_an_address_leaves_both_sides_
     ids=["the rep's", "ours"],
 )
 def test_a_flag_that_is_cleared_and_set_between_two_runs_is_whose_it_was(world, before, flag, status):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play(f"{before} → a rep clears Ann → a rep flags Ann{' → Ann returns' if flag == 'clear' else ''}")
     assert scene.settle() == []
     assert (scene.flag("Ann"), world.status(ANN)) == (flag, status)
@@ -344,7 +344,7 @@ def test_an_edit_that_is_told_after_a_first_look_at_the_audience_reaches_epicor(
 )
 @pytest.mark.parametrize("reads", ["all rows", "the row, which changed"])
 def test_without_the_audit_database_a_row_puts_its_value_back_once_it_is_read(world, story, reads):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play(story)
     assert scene.settle() == []
     assert world.fields(ANN)["COMPANY"] == "Best"
@@ -358,7 +358,7 @@ def test_without_the_audit_database_a_row_puts_its_value_back_once_it_is_read(wo
 
 @pytest.mark.rule("R8")
 def test_a_phone_becomes_the_persons_own_and_leaves_the_customers_alone(world):
-    scene = Scene(world)
+    scene = begun(world)
     world.profile(ANN, PHONE="555 0199")
     assert scene.settle() == []
     shown = (columns(world, customer(1), "PhoneNum"), columns(world, contact(1), "PhoneNum"))
@@ -368,7 +368,7 @@ def test_a_phone_becomes_the_persons_own_and_leaves_the_customers_alone(world):
 @pytest.mark.rule("R8")
 @pytest.mark.parametrize(("policy", "shown"), [("mailchimp_wins", "555 0199"), ("epicor_wins", "5551")])
 def test_a_customers_phone_after_the_persons_own_is_a_conflict_that_is_recorded(world, policy, shown):
-    scene = Scene(world)
+    scene = begun(world)
     world.targets = {name: {"conflict_policy": policy} for name in world.targets}
     world.profile(ANN, PHONE="555 0199")
     scene.play("reverse → forward → a rep writes phone 5551 for Ann's customer → forward")
@@ -380,7 +380,7 @@ def test_a_customers_phone_after_the_persons_own_is_a_conflict_that_is_recorded(
 @pytest.mark.rule("R8")
 def test_an_empty_field_that_was_never_agreed_on_clears_nothing(world):
     world.targets["reverse"]["allow_clear"] = True
-    scene = Scene(world)
+    scene = begun(world)
     world.edit(contact(1), PhoneNum="5559")
     world.join("eve@example.com")
     scene.play("a rep adds Eve with eve@ → reverse → Ann writes Cyd → reverse")
@@ -392,7 +392,7 @@ def test_an_empty_field_that_was_never_agreed_on_clears_nothing(world):
 
 @pytest.mark.rule("R8")
 def test_a_persons_profile_changes_contacts_and_no_customer(world):
-    scene = Scene(world)
+    scene = begun(world)
     home = {"addr1": "2 New St", "city": "Berlin", "state": "BE", "zip": "10115", "country": "DE"}
     world.profile(ANN, PHONE="555 0199", ADDRESS=home)
     before = columns(world, customer(1), "PhoneNum", *HOME)
@@ -411,7 +411,7 @@ def test_a_customers_own_column_travels_both_ways_by_one_line_each_way(world, co
         "merge_fields": {**reverse["merge_fields"], column: tag},
         "write_customer_columns": True,
     }
-    scene = Scene(world)
+    scene = begun(world)
     world.profile(ANN, **{tag: "Best"})
     assert scene.settle() == []
     shown = (columns(world, customer(1), column), columns(world, contact(1), "Name"))
@@ -423,7 +423,7 @@ def test_a_customers_own_column_travels_both_ways_by_one_line_each_way(world, co
 
 @pytest.mark.rule("R8")
 def test_an_address_moves_as_a_whole_with_its_country(world):
-    scene = Scene(world)
+    scene = begun(world)
     home = {"addr1": "2 New St", "city": "Berlin", "state": "BE", "zip": "10115", "country": "DE"}
     world.profile(ANN, ADDRESS=home)
     assert scene.settle() == []
@@ -436,7 +436,7 @@ def test_an_address_moves_as_a_whole_with_its_country(world):
 @pytest.mark.parametrize("placeholder", ["-", ""], ids=["filled in", "cleared"])
 def test_an_address_that_mailchimp_does_not_take_stays_as_it_is_in_epicor(world, monkeypatch, placeholder):
     monkeypatch.setitem(PLUGINS["target-mailchimp"]["config"], "address_placeholder", placeholder)
-    scene = Scene(world)
+    scene = begun(world)
     abroad = {**HOME, "Address1": "12 Harbour Way", "City": "Muscat", "State": "", "Country": "Oman"}
     world.edit(customer(1), contact(1), **abroad)
     assert scene.settle() == []
@@ -450,7 +450,7 @@ def test_an_address_that_mailchimp_does_not_take_stays_as_it_is_in_epicor(world,
 
 @pytest.mark.rule("R8")
 def test_names_of_several_people_with_one_address_stay_as_they_are(world):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("a rep adds a second contact Zoe to Ann with ann@ → forward → reverse → Ann writes Cyd")
     assert scene.settle() == []
     names = [columns(world, contact(1, position), "FirstName") for position in (1, 2)]
@@ -460,7 +460,7 @@ def test_names_of_several_people_with_one_address_stay_as_they_are(world):
 
 @pytest.mark.rule("R2")
 def test_an_opt_out_of_a_shared_address_reaches_every_row(world):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("a rep adds a second contact Zoe to Ann with ann@ → forward → Ann leaves → reverse")
     assert scene.settle() == []
     assert (scene.flag("Ann"), scene.flag("Ann's second contact")) == ("set", "set")
@@ -468,7 +468,7 @@ def test_an_opt_out_of_a_shared_address_reaches_every_row(world):
 
 @pytest.mark.rule("R8")
 def test_our_flag_does_not_change_which_company_a_member_shows(world):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("a rep adds Eve with ann@ → forward → reverse")
     scene.play("a rep writes phone 5551 for Ann's customer → forward")
     assert world.fields(ANN)["COMPANY"] == "Company 1"
@@ -494,7 +494,7 @@ def test_whom_mailchimp_refuses_is_not_sent_again_with_every_run(world, story):
 
 @pytest.mark.rule("R1")
 def test_whom_mailchimp_refused_comes_back_as_the_person_wishes_and_is_written_again(world):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("an admin deletes Ann for good → a rep writes company Acme for Ann's customer → forward")
     assert "permanently_deleted" in str(world.last_decisions())
     scene.play("Ann returns as Ann → a rep writes company Best for Ann's customer")
@@ -589,7 +589,7 @@ def test_what_was_agreed_under_an_address_hides_no_edit_after_a_return_to_it(wor
 
 @pytest.mark.rule("R8")
 def test_two_people_who_swap_addresses_keep_their_names(world):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("a rep swaps Ann's and Bob's addresses → forward → reverse")
     assert scene.settle() == []
     assert columns(world, contact(1), "FirstName", "EMailAddress") == ("Ann", "bob@example.com")
@@ -630,7 +630,7 @@ def test_addresses_are_swapped_with_somebody_who_went_to_another_company(world):
 
 @pytest.mark.rule("R6")
 def test_every_run_of_a_long_story_accounts_for_every_record(world):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play(
         "Ann leaves → webhooks arrive twice → reverse → forward is killed after its first write → forward →"
         " reverse starts from an older bookmark → reverse → Bob moves to bobby@ → reverse → forward"
@@ -640,7 +640,7 @@ def test_every_run_of_a_long_story_accounts_for_every_record(world):
 
 
 def test_the_world_runs_the_mapping_of_the_project(world):
-    Scene(world)
+    begun(world)
     member = world.member(ANN)
     assert member is not None
     assert dict(member.merge_values)["ADDRESS"]["addr1"] == HOME["Address1"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from play import Scene
+from play import begun
 from tables import differences, expected, lines
 from world import World, contact, customer
 
@@ -26,7 +26,7 @@ both_kinds = pytest.mark.parametrize("signed", [True, False], ids=["signed", "un
 @told_by(CONSENT)
 def test_consent(line: dict[str, str], signed: bool, world: World) -> None:
     world.signed = signed
-    scene = Scene(world)
+    scene = begun(world)
     scene.play(line["What happens"])
     wrong = scene.settle()
     assert differences(scene, *expected(line, audit_lost=False)) + wrong == []
@@ -36,7 +36,7 @@ def test_consent(line: dict[str, str], signed: bool, world: World) -> None:
 @pytest.mark.rule("R2")
 @told_by(CONSENT)
 def test_consent_without_the_audit_database(line: dict[str, str], world: World) -> None:
-    scene = Scene(world)
+    scene = begun(world)
     scene.play(line["What happens"])
     world.lose_audit_database()
     scene.settle()
@@ -49,7 +49,7 @@ def test_consent_without_the_audit_database(line: dict[str, str], world: World) 
 @told_by(FIELDS)
 def test_fields(line: dict[str, str], signed: bool, world: World) -> None:
     world.signed = signed
-    scene = Scene(world)
+    scene = begun(world)
     scene.play(line["What happens"])
     wrong = scene.settle()
     row, column = COLUMN_OF[line["Field"]]

@@ -6,7 +6,7 @@ The catch-up looks for opt-outs alone here, as it does without a setting.
 from __future__ import annotations
 
 import pytest
-from play import Scene
+from play import Scene, begun
 from world import World
 
 ANN, BOB, ANNA = "ann@example.com", "bob@example.com", "anna@example.com"
@@ -14,7 +14,7 @@ ANN, BOB, ANNA = "ann@example.com", "bob@example.com", "anna@example.com"
 
 def played(world: World, story: str) -> Scene:
     """A scene after a story, both pipelines and quiet, in which all is as it must be."""
-    scene = Scene(world)
+    scene = begun(world)
     scene.play(story)
     world.anything_lost = False
     assert scene.settle() == []
@@ -57,7 +57,7 @@ def test_an_opt_out_under_an_address_that_no_event_told_of_reaches_the_rows(worl
     ],
 )
 def test_an_opt_out_under_an_untold_address_reaches_rows_whose_person_is_gone_since(world, end):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play(f"Ann moves to anna@ → webhooks are lost → {end}")
     assert scene.settle() == []
     assert (scene.flag("Ann"), scene.flag("Bob")) == ("set", "clear")
@@ -65,7 +65,7 @@ def test_an_opt_out_under_an_untold_address_reaches_rows_whose_person_is_gone_si
 
 @pytest.mark.rule("R1")
 def test_whoever_opted_out_under_an_untold_address_may_return_there(world):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("Ann moves to anna@ → webhooks are lost → Ann leaves → reverse")
     assert (scene.flag("Ann"), addresses(scene, "Ann")) == ("set", {ANN})
     scene.play("Ann returns → reverse → forward → reverse")
@@ -144,7 +144,7 @@ def test_an_edit_of_a_row_whose_address_was_left_travels_once_the_row_has_the_ne
 
 @pytest.mark.rule("R8")
 def test_a_move_that_its_webhook_tells_after_a_listing_has_shown_it_changes_nothing_twice(world):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("Ann moves to anna@ → Bob moves to ann@ → webhooks are held → forward → reverse")
     scene.play("webhooks arrive reversed")
     assert scene.settle() == []
@@ -157,7 +157,7 @@ def test_a_move_that_its_webhook_tells_after_a_listing_has_shown_it_changes_noth
 @pytest.mark.rule("R1")
 @pytest.mark.rule("R2")
 def test_another_person_under_the_key_of_a_deleted_row_inherits_no_opt_out(world):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("Ann leaves → reverse → forward → a rep deletes Ann → a rep adds Ann with eve@")
     assert scene.settle() == []
     assert (scene.flag("Ann"), world.status("eve@example.com")) == ("clear", "subscribed")
@@ -170,7 +170,7 @@ def test_another_person_under_the_key_of_a_deleted_row_inherits_no_opt_out(world
 @pytest.mark.rule("R2")
 @pytest.mark.parametrize("order", ["reverse", "forward → reverse"])
 def test_an_opt_out_does_not_reach_a_row_that_got_the_key_of_its_own(world, order):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("a rep deletes Ann → a rep adds Ann with eve@")
     world.leave(ANN)
     scene.play(order)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from play import Scene
+from play import begun
 from world import HOME, World, contact, customer
 
 ANN = "ann@example.com"
@@ -11,7 +11,7 @@ ANN = "ann@example.com"
 
 @pytest.mark.rule("R8")
 def test_a_reps_edit_of_a_field_that_the_person_emptied_travels(world: World) -> None:
-    scene = Scene(world)
+    scene = begun(world)
     world.profile(ANN, LNAME="")
     scene.play("reverse → forward")
     assert world.row(contact(1))["LastName"] == "Example"
@@ -22,7 +22,7 @@ def test_a_reps_edit_of_a_field_that_the_person_emptied_travels(world: World) ->
 
 @pytest.mark.rule("R8")
 def test_a_customers_new_address_reaches_a_person_who_emptied_theirs(world: World) -> None:
-    scene = Scene(world)
+    scene = begun(world)
     world.profile(ANN, ADDRESS="")
     scene.play("reverse → forward")
     world.edit(customer(1), Address1="2 Main St")
@@ -32,7 +32,7 @@ def test_a_customers_new_address_reaches_a_person_who_emptied_theirs(world: Worl
 
 @pytest.mark.rule("R8")
 def test_a_country_that_mailchimp_gives_to_an_address_without_one_does_not_come_back(world: World) -> None:
-    scene = Scene(world)
+    scene = begun(world)
     world.edit(customer(1), contact(1), **{**HOME, "Country": ""})
     scene.play("forward → reverse")
     assert world.fields(ANN)["ADDRESS"]["country"] == "US"
@@ -47,7 +47,7 @@ def test_a_member_that_comes_without_merge_fields_is_not_written_for_ever(
     world: World, shown: str, signed: bool
 ) -> None:
     world.signed = signed
-    scene = Scene(world)
+    scene = begun(world)
     world.vendors.switch(merge_fields_shown=shown)
     world.profile(ANN, FNAME="Other")
     scene.play("reverse → forward")
