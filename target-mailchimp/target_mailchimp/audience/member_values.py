@@ -25,7 +25,7 @@ PERMISSION = "marketing_permissions."
 """Begins the name of a marketing permission, named by its id or text: those never travel in a batch."""
 
 
-class LeftOut(msgspec.Struct, frozen=True):
+class LeftOut(msgspec.Struct, frozen=True, gc=False):
     """A field that does not travel as the record has it; the member does."""
 
     field: str
@@ -35,7 +35,7 @@ class LeftOut(msgspec.Struct, frozen=True):
     """The word for what became of it."""
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class Wanted(msgspec.Struct, frozen=True, gc=False):
     """The values that a record wants a member to have.
 
     Attributes:

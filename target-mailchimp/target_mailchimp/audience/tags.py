@@ -23,7 +23,7 @@ _MOST_SHOWN = 50
 """Mailchimp shows no more tags of a listed member."""
 
 
-class TagPlan(msgspec.Struct, frozen=True):
+class TagPlan(msgspec.Struct, frozen=True, gc=False):
     """The changes of a member's tags.
 
     Attributes:

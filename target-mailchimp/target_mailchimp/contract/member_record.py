@@ -50,7 +50,7 @@ NEW_STATUSES = frozenset({"subscribed", "pending", "transactional", "unsubscribe
 _OPTED_IN = frozenset({"subscribed", "pending", "transactional"})
 
 
-class MemberRecord(msgspec.Struct, frozen=True):
+class MemberRecord(msgspec.Struct, frozen=True, gc=False):
     """The values that a record has of a person; those that it leaves out stay as they are in Mailchimp.
 
     Attributes:

@@ -23,7 +23,7 @@ REFUSED = "refused_by_mailchimp"
 REFUSED_BEFORE = "refused before; it is sent again once the value or the field changes"
 
 
-class MergedRows(msgspec.Struct, frozen=True):
+class MergedRows(msgspec.Struct, frozen=True, gc=False):
     """The source rows of one member merged into its state.
 
     Attributes:

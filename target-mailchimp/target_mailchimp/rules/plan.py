@@ -30,7 +30,7 @@ LEFT_BEHIND = "left_behind"
 """The reason of a decision about a member whose row has the address of another member now."""
 
 
-class Former(msgspec.Struct, frozen=True):
+class Former(msgspec.Struct, frozen=True, gc=False):
     """A member that a source row had under another address.
 
     Attributes:
@@ -47,7 +47,7 @@ class Former(msgspec.Struct, frozen=True):
         return self.state.own_id or self.member
 
 
-class NoWrite(msgspec.Struct, frozen=True):
+class NoWrite(msgspec.Struct, frozen=True, gc=False):
     """A decision that needs no call.
 
     Attributes:
@@ -69,7 +69,7 @@ class NoWrite(msgspec.Struct, frozen=True):
     handovers: Mapping[str, Handover] = {}
 
 
-class Write(msgspec.Struct, frozen=True):
+class Write(msgspec.Struct, frozen=True, gc=False):
     """A write that is to be made, or was: then without what Mailchimp did not accept.
 
     Attributes:

@@ -8,10 +8,11 @@ from typing import Any, Self
 import msgspec
 
 
-class LedgerValue(msgspec.Struct, frozen=True, omit_defaults=True):
+class LedgerValue(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A value of the ledger, under the names of its fields; what is empty is left out.
 
-    What a newer version added is left alone when it is read.
+    What a newer version added is left alone when it is read. Nothing that a value holds refers back to it, so
+    that the search for garbage can pass it over (`gc=False`), as it does the records and plans of a batch.
     """
 
     @classmethod

@@ -71,7 +71,7 @@ class Finding(LedgerValue, frozen=True):
     gone: str = ""
 
 
-class RowVerdict(msgspec.Struct, frozen=True):
+class RowVerdict(msgspec.Struct, frozen=True, gc=False):
     """The flaw of the address of a row that was decided about.
 
     Attributes:
@@ -92,7 +92,7 @@ class RowVerdict(msgspec.Struct, frozen=True):
         return f"address/{self.source}"
 
 
-class MemberVerdict(msgspec.Struct, frozen=True):
+class MemberVerdict(msgspec.Struct, frozen=True, gc=False):
     """The rows that have a flaw because of the state of their member.
 
     Attributes:

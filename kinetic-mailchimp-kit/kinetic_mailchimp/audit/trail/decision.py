@@ -94,7 +94,7 @@ LEFT: Final = frozenset(
 _FAILURES: Final = frozenset({Action.FAILED, Action.QUARANTINED})
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One outcome for one record that a target read.
 
     A record that leads to several writes, such as an opt-out that reaches three rows, is still one decision:
