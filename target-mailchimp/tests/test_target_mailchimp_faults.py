@@ -21,6 +21,8 @@ PEOPLE = [
     for number in range(60)
 ]
 POST = {"method": "POST"}
+THROTTLED = range(2, 12, 2)
+"""Fewer than the attempts of a call, in which one thread may meet all of them."""
 
 FAULTS: dict[str, list[dict[str, Any]]] = {
     "time-outs before it is applied": [
@@ -37,9 +39,12 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
     "a page of the network in front": [
         {"match": {"every": 4}, "effect": {"kind": "status", "status": 503, "body": "html"}}
     ],
-    "429 with a body": [{"match": {"every": 2}, "effect": {"kind": "status", "status": 429}}],
+    "429 with a body": [
+        {"match": {"nth": nth}, "effect": {"kind": "status", "status": 429}} for nth in THROTTLED
+    ],
     "429 without one": [
-        {"match": {"every": 2}, "effect": {"kind": "status", "status": 429, "body": "empty"}}
+        {"match": {"nth": nth}, "effect": {"kind": "status", "status": 429, "body": "empty"}}
+        for nth in THROTTLED
     ],
     "everything now and then": [
         {"match": {"probability": 0.1}, "effect": {"kind": "reset", "applied": True}},
