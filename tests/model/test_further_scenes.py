@@ -96,6 +96,34 @@ def test_a_return_to_a_further_audience_takes_the_flag_back(world, told_as, arri
     assert scene.settle() == []
 
 
+@pytest.mark.rule("R1")
+@pytest.mark.parametrize(
+    ("story", "name"),
+    [
+        ("Ann leaves → reverse → a rep corrects Ann to info@ → forward → a rep adds Una with ann@", "Una"),
+        ("a rep corrects Ann to info@ → Ann leaves → forward → a rep adds Una with ann@", "Una"),
+        ("Ann complains → a rep corrects Ann to info@ → forward → a rep corrects Bob to ann@", "Bob"),
+    ],
+)
+def test_an_opt_out_that_went_along_with_the_person_holds_for_whoever_gets_the_address(world, story, name):
+    scene = Scene(world)
+    scene.play(story)
+    assert scene.settle() == []
+    assert (scene.flag("Ann"), scene.flag(name)) == ("set", "set")
+    assert world.status(ANN) != "subscribed"
+
+
+@pytest.mark.rule("R1")
+def test_a_person_who_is_out_goes_back_to_the_address_before_and_returns_there(world):
+    scene = Scene(world)
+    scene.play("Ann leaves → reverse → a rep corrects Ann to info@ → forward → a rep corrects Ann to ann@")
+    scene.play("forward → reverse")
+    assert (world.status(ANN), world.status("info@example.com")) == ("unsubscribed", "none")
+    scene.play("Ann returns")
+    assert scene.settle() == []
+    assert (scene.flag("Ann"), world.status(ANN)) == ("clear", "subscribed")
+
+
 SWAP = "Ann moves to info@ → Bob moves to ann@ → Ann moves to bob@"
 
 

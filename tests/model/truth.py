@@ -162,6 +162,10 @@ class Truth:
         if said.what == "change_address":
             self._follow(said, address, said.details["new_email"].lower())
             return
+        if said.what == "delete_permanently":
+            # What Epicor owns reaches the contact that comes back with the next change of the row.
+            self.unread |= {*self._rows_at(address)}
+            self.overwritten |= {*self._rows_at(address)}
         if said.what in SAYS:
             if said.what in ("archive", "delete_permanently"):
                 self._tangle(address)

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from target_mailchimp.contract.member_record import InvalidRecord, MemberRecord, rep_in
 from target_mailchimp.contract.waiting_rows import rows_to_json
+from target_mailchimp.planning.former_members import opt_out_of_address
 from target_mailchimp.planning.membership import Membership
 from target_mailchimp.planning.purchases import due_at_once
 from target_mailchimp.rules.consent import LEFT_ROW_OPTED_OUT
@@ -212,7 +213,7 @@ def _note_member(
         elif result.write.state is None:
             waiting[record.member] = None
         if result.write.former and result.action is not Action.ARCHIVED:
-            members[result.write.former.member] = None
+            members[result.write.former.member] = opt_out_of_address(result.write.former.state)
     if after is not None:
         members[record.member] = after
         changes[membership.sources_namespace].update(sources)

@@ -39,7 +39,7 @@ from target_mailchimp.rules.hand_over import (
     is_lost,
     lost_flag,
 )
-from target_mailchimp.rules.plan import Former, NoWrite, Write
+from target_mailchimp.rules.plan import Former, NoWrite, Write, is_free_for
 from target_mailchimp.rules.refusal import unless_refused
 from target_mailchimp.rules.suppression import plan_suppression
 from target_mailchimp.settings import LoadSettings
@@ -226,7 +226,7 @@ class Planner:
             after_leaving(former, sources, here) for former in formers if former.member not in wanted
         )
         formers = [as_moved(former, states) for former in formers]
-        if here is not None or not formers:
+        if not is_free_for(here, formers):
             before = [former.state for former in formers if not former.is_another]
             brings = here is not None and brings_opt_out(record, here, before)
             planned = self._plan_here(record, with_baseline(here, formers), brings=brings)

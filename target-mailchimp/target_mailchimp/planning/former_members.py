@@ -223,3 +223,10 @@ def is_same_contact(one: MemberState, other: MemberState) -> bool:
 def _has_moved(former: MemberState, here: MemberState) -> bool:
     """Tell whether a subscriber has another address in Mailchimp; an opt-out stays with the old one too."""
     return is_same_contact(former, here) and {former.status, here.status} <= CONSENTING_STATUSES
+
+
+def opt_out_of_address(state: MemberState) -> MemberState | None:
+    """The own opt-out of a person who gets another address: it stays with the one before, too."""
+    if state.status != "unsubscribed" or state.carried_opt_out:
+        return None
+    return MemberState(state.address, state.status, changed_at=state.changed_at, complained=state.complained)

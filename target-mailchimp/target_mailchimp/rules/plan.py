@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -278,3 +278,16 @@ def with_tags(state: MemberState, tags: Mapping[str, Any] | None) -> MemberState
         return state
     sent = {name: value for name, value in state.sent.items() if name not in {"tags", INACTIVE}}
     return replace(state, sent={**sent, **tags})
+
+
+def is_free_for(here: MemberState | None, formers: Collection[Former]) -> bool:
+    """Tell whether a member may move to an address: only one who is out to where an opt-out was left.
+
+    Args:
+        here: The state at the address.
+        formers: The members that its rows had before.
+    """
+    if here is None:
+        return bool(formers)
+    is_left = here.opted_out and not (here.contact_id or here.sent or here.rows)
+    return is_left and {former.state.status for former in formers} == {here.status}
