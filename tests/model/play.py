@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from opening import Opening, surroundings
 from pipelines import FORWARD, REVERSE, Kill
 from simulators.mailchimp.people import ImpossibleActError
 from truth import Truth
-from world import RowName, World, contact, customer, key_of
+from world import RowName, World, contact, customer, folder_of_process, key_of
 
 PEOPLE: Mapping[str, int] = {"Ann": 1, "Bob": 2, "Eve": 3, "Una": 1001, "Zed": 9}
 """Una is one of another company, in which she has Ann's number."""
@@ -147,7 +145,7 @@ def begun(world: World) -> Scene:
     alike = surroundings(world)
     scene = Scene(world, _KEPT.get(alike))
     if alike and alike not in _KEPT and not world.collect():
-        _KEPT[alike] = Opening.of(world, Path(tempfile.mkdtemp(prefix="model-opening-")))
+        _KEPT[alike] = Opening.of(world, folder_of_process("model-opening-"))
     return scene
 
 

@@ -106,7 +106,7 @@ def test_a_return_to_a_further_audience_takes_the_flag_back(world, told_as, arri
     ],
 )
 def test_an_opt_out_that_went_along_with_the_person_holds_for_whoever_gets_the_address(world, story, name):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play(story)
     assert scene.settle() == []
     assert (scene.flag("Ann"), scene.flag(name)) == ("set", "set")
@@ -115,7 +115,7 @@ def test_an_opt_out_that_went_along_with_the_person_holds_for_whoever_gets_the_a
 
 @pytest.mark.rule("R1")
 def test_a_person_who_is_out_goes_back_to_the_address_before_and_returns_there(world):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("Ann leaves → reverse → a rep corrects Ann to info@ → forward → a rep corrects Ann to ann@")
     scene.play("forward → reverse")
     assert (world.status(ANN), world.status("info@example.com")) == ("unsubscribed", "none")
@@ -254,7 +254,7 @@ IN_LETTERS, IN_ASCII = (
 @pytest.mark.parametrize(("held", "told"), [(IN_LETTERS, IN_ASCII), (IN_ASCII, IN_LETTERS)])
 @pytest.mark.parametrize("action", ["leave", "complain", "bounce"])
 def test_an_opt_out_reaches_the_rows_that_spell_its_domain_otherwise(world, held, told, action):
-    scene = Scene(world)
+    scene = begun(world)
     world.person(5, held, "Una")
     scene.play("forward → reverse")
     world.join(told)
@@ -272,7 +272,7 @@ def test_an_opt_out_reaches_the_rows_that_spell_its_domain_otherwise(world, held
 
 @pytest.mark.rule("R2")
 def test_a_return_clears_the_flag_once_no_spelling_of_the_domain_is_out(world):
-    scene = Scene(world)
+    scene = begun(world)
     world.person(5, IN_LETTERS, "Una")
     scene.play("forward → reverse")
     world.join(IN_ASCII)

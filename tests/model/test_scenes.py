@@ -102,7 +102,7 @@ def test_an_opt_out_follows_the_contact_that_left_its_customers_address_after_it
 @pytest.mark.rule("R2")
 @pytest.mark.parametrize("order", ["forward → reverse", "reverse → forward"])
 def test_an_opt_out_follows_the_customer_that_left_its_contacts_address_just_before(world, order):
-    scene = Scene(world)
+    scene = begun(world)
     scene.play(f"a rep corrects Ann's customer to anna@ → Ann complains → {order}")
     assert scene.settle() == []
     assert (scene.flag("Ann"), world.status("anna@example.com")) == ("set", "none")

@@ -66,7 +66,7 @@ def test_an_edit_of_whoever_is_out_reaches_epicor_where_it_is_signed_or_with_the
     world: World, signed: bool, name: str
 ) -> None:
     world.signed = signed
-    scene = Scene(world)
+    scene = begun(world)
     scene.play("Ann leaves → reverse → forward → Ann writes Cyd → reverse → forward")
     assert world.row(contact(1))["FirstName"] == name
     scene.play("Ann returns")

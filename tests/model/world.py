@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import json
@@ -93,10 +94,17 @@ def number_of(row: Row) -> int:
     return 1000 * COMPANIES.index(row["Company"]) + int(row["CustNum"])
 
 
+def folder_of_process(prefix: str) -> Path:
+    """A folder that is removed when this process ends."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 @functools.cache
 def _templates() -> Path:
     """Databases that have their tables and nothing else: to make them takes longer than a run."""
-    folder = Path(tempfile.mkdtemp(prefix="model-templates-"))
+    folder = folder_of_process("model-templates-")
     AuditTrail.open(f"sqlite:///{folder / 'audit.sqlite3'}").close()
     Inbox.open(f"sqlite:///{folder / 'inbox.sqlite3'}").database.close()
     return folder
