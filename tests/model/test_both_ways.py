@@ -376,9 +376,9 @@ class BothWays(RuleBasedStateMachine):
         )
     )
     def breaks(self, what: str) -> None:
-        if not self.is_over and (
-            what != "the audit database is restored" or self.scene.world.backup.exists()
-        ):
+        if self.is_over or (what == "the inbox is lost" and "reverse" in self.scene.world.begun):
+            return  # a bookmark of another inbox is refused
+        if what != "the audit database is restored" or self.scene.world.backup.exists():
             self.say(what)
 
     @rule(

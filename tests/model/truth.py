@@ -222,8 +222,10 @@ class Truth:
         # Where both sides change the address, either may hold in the end.
         self._tangle(*(now for _, now in self._departed(address)))
         self._followed.discard(new)
-        for known in (self.edited, self.shared):
-            known.update([new] if address in known else [])
+        # A change of address is told with a profile. In another order, unsigned ones may name the wrong row.
+        self.edited |= {address, new}
+        self.shared.update([new] if address in self.shared else [])
+        self.shared.update([] if self.world.signed else [address, new])
         if address in self.wished:
             self.wished[new] = max(self.wished[address], self.wished.get(new, 0.0))
         # What is known at either address may be about two people from now on.

@@ -451,11 +451,11 @@ class World:
         )
 
     def lose_inbox(self) -> None:
-        """Begin with an empty inbox, and without the bookmark of the one before."""
+        """Begin with an empty inbox, and without any bookmark of the one before."""
         for old in self.folder.glob("inbox.sqlite3*"):
             old.unlink()
         Inbox.open(f"sqlite:///{self.inbox}").database.close()
-        self.begin_anew(REVERSE)
+        self.states[REVERSE.name] = [{}]
         self.anything_lost = True
 
     def lose_audit_database(self) -> None:
