@@ -64,6 +64,24 @@ def test_every_event_that_names_the_person_is_found(
     assert [event.event_id for event in events_of(inbox, ADA.swapcase())] == ["event-0", "event-1", "event-2"]
 
 
+def test_an_address_is_found_however_its_letters_are_composed(inbox, now) -> None:
+    composed, apart = "j\u00f6rg@example.com", "jo\u0308rg@example.com"
+    for address in (composed, apart):
+        inbox.store(
+            [
+                to_arrival(
+                    address,
+                    "unsubscribe",
+                    {"email": address},
+                    occurred_at=now,
+                    received_at=now,
+                    origin="webhook",
+                )
+            ]
+        )
+    assert [event.event_id for event in events_of(inbox, apart.upper())] == [composed, apart]
+
+
 @pytest.mark.parametrize(
     "body",
     [

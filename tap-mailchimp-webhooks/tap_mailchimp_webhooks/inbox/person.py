@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus
 import msgspec
 from kinetic_mailchimp.kit.database.batches import in_batches
 from kinetic_mailchimp.kit.errors import TransientError
-from kinetic_mailchimp.kit.parsing.email_address import email_key, naming
+from kinetic_mailchimp.kit.parsing.email_address import naming, normalise_address
 from sqlalchemy import func, select
 
 from tap_mailchimp_webhooks.inbox.store import LOOKUP_CHUNK, Inbox, StoredEvent
@@ -22,11 +22,11 @@ def events_of(inbox: Inbox, address: str) -> list[StoredEvent]:
 
     Encrypted data cannot be searched by the database, so that each event is read: minutes for millions.
     """
-    named = naming(email_key(address))
+    named = naming(normalise_address(address))
     found: list[StoredEvent] = []
     after = 0
     while page := inbox.page(after=after):
-        found += [event for event in page if named.search(email_key(_text_of(event.data)))]
+        found += [event for event in page if named.search(normalise_address(_text_of(event.data)))]
         after = page[-1].sequence
     return found
 

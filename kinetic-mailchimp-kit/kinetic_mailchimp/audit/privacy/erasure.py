@@ -24,13 +24,13 @@ from kinetic_mailchimp.audit.privacy.forgetting import (
 from kinetic_mailchimp.audit.storage.schema import PRIVATE_COLUMNS, dead_letters, decisions, runs, same_person
 from kinetic_mailchimp.audit.trail.administration import PLUGIN, administrative_run
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
-from kinetic_mailchimp.audit.trail.chain import normalise_address
 from kinetic_mailchimp.audit.trail.decision import Action, Decision
 from kinetic_mailchimp.audit.trail.environment import ENCRYPTED_PREFIX
 from kinetic_mailchimp.audit.trail.letter_states import WAITING_STATES
 from kinetic_mailchimp.audit.trail.notes import EntryNote, at_notes, keys_of
 from kinetic_mailchimp.kit.database.batches import in_batches
 from kinetic_mailchimp.kit.errors import DataError
+from kinetic_mailchimp.kit.parsing.email_address import normalise_address
 
 _BATCH: Final = 500
 _PAGE: Final = 2_000

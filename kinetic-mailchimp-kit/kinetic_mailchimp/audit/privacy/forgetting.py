@@ -14,9 +14,8 @@ from kinetic_mailchimp.audit.state.ledger import PERSONAL_FIELDS, LedgerChanges
 from kinetic_mailchimp.audit.storage.json_text import to_json
 from kinetic_mailchimp.audit.storage.schema import ledger_entries
 from kinetic_mailchimp.audit.trail.audit_trail import AuditTrail
-from kinetic_mailchimp.audit.trail.chain import normalise_address
 from kinetic_mailchimp.kit.errors import TransientError
-from kinetic_mailchimp.kit.parsing.email_address import naming
+from kinetic_mailchimp.kit.parsing.email_address import naming, normalise_address
 from kinetic_mailchimp.kit.parsing.timestamps import format_timestamp
 
 _PAGE: Final = 2_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
@@ -10,6 +9,7 @@ from typing import Final
 from msgspec.msgpack import Encoder
 
 from kinetic_mailchimp.kit.database.bulk_insert import Scalar
+from kinetic_mailchimp.kit.parsing.email_address import normalise_address
 
 DIGEST_SIZE: Final = 32
 SALT_SIZE: Final = 16
@@ -41,11 +41,6 @@ def private_digest(salt: bytes, values: Sequence[Scalar]) -> bytes:
         values: The personal values.
     """
     return blake2b(_encode(values), key=salt, digest_size=DIGEST_SIZE).digest()
-
-
-def normalise_address(address: str) -> str:
-    """The form in which two spellings of one e-mail address are equal."""
-    return unicodedata.normalize("NFC", address.strip()).casefold()
 
 
 def person_digest(key: bytes, address: str) -> bytes:

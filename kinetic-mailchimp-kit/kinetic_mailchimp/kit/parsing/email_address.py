@@ -137,6 +137,15 @@ def email_key(address: str) -> str:
     return address.strip().lower()
 
 
+def normalise_address(text: str) -> str:
+    """The form in which two spellings of one address are equal, however their letters are composed.
+
+    Args:
+        text: An address, or one that may contain it.
+    """
+    return unicodedata.normalize("NFC", text.strip()).casefold()
+
+
 def naming(address: str, *hashes: str) -> re.Pattern[str]:
     """A pattern that finds exactly this address in a text or in JSON, or a hash that stands for it.
 
