@@ -14,6 +14,7 @@ NEEDS_AN_EXTRA = {
     "kinetic_mailchimp.kit.database.database": "sqlalchemy",
     "kinetic_mailchimp.kit.database.copy_rows": "sqlalchemy",
     "kinetic_mailchimp.kit.database.failures": "sqlalchemy",
+    "kinetic_mailchimp.kit.database.postgresql": "sqlalchemy",
     "kinetic_mailchimp.kit.database.sqlite": "sqlalchemy",
     "kinetic_mailchimp.kit.database.url": "sqlalchemy",
     "kinetic_mailchimp.kit.singer.durable_target": "singer_sdk",
