@@ -287,3 +287,12 @@ def test_a_return_clears_the_flag_once_no_spelling_of_the_domain_is_out(world):
         assert world.is_flagged(contact(5)) is is_flagged
     assert scene.settle() == []
     assert [world.status(address) for address in (IN_LETTERS, IN_ASCII)] == ["subscribed", "subscribed"]
+
+
+@pytest.mark.rule("R8")
+@pytest.mark.parametrize("rest", ["", " → forward → reverse"])
+def test_an_edit_that_is_told_after_forward_moved_the_address_reaches_the_row(world, rest):
+    scene = begun(world)
+    scene.play(f"Ann writes Cyd → a rep corrects Ann to info@{rest}")
+    assert scene.settle() == []
+    assert world.row(contact(1))["FirstName"] == "Cyd"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import operator
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -99,6 +99,14 @@ class Confirmer:
         addresses = {sequence: _new_key(last) for sequence, last in final.items()}
         members = self._members(list_id, [*subjects.values(), *addresses.values()], some)
         known = self._inbox.about(list_id, [subjects[sequence] for sequence in final])
+        gone = {
+            number
+            for event in some
+            if event.type != "upemail"
+            and members.get(subjects[event.sequence], event) is None
+            and (number := _number_of(event.data))
+        }
+        renamed = self._changed_lately(list_id, some, _number_of, gone) if gone else {}
         judged: dict[int, StoredEvent] = {}
         for event in some:
             subject = subjects[event.sequence]
@@ -113,8 +121,11 @@ class Confirmer:
                 )
                 is_true = is_moved(member, moved, web_ids, is_taken=is_taken)
                 judged[event.sequence] = _with(event, is_true=is_true)
-            else:
+            elif member or not gone:
                 judged[event.sequence] = _as_shown(event, member, list_id)
+            elif renamed is not None:
+                # A number outlives a change of the address, as by a forward run before this one.
+                judged[event.sequence] = _as_shown(event, renamed.get(_number_of(event.data)), list_id)
         return judged
 
     def _final_changes(
@@ -140,7 +151,7 @@ class Confirmer:
         found: Members = {"": None}
         failures = 0
         if len(missing) > MOST_SINGLE:
-            found.update(self._changed_lately(list_id, missing, some))
+            found.update(self._changed_lately(list_id, some, _key_of, missing) or {})
         for key, address in missing.items():
             if key in found or failures >= MOST_FAILURES:
                 continue
@@ -153,19 +164,30 @@ class Confirmer:
                 self.failure = self.failure or error
         return found
 
-    def _changed_lately(self, list_id: str, wanted: Iterable[str], some: Sequence[StoredEvent]) -> Members:
+    def _changed_lately(
+        self,
+        list_id: str,
+        some: Sequence[StoredEvent],
+        key_of: Callable[[Mapping[str, Any]], str],
+        wanted: Collection[str],
+    ) -> dict[str, Mapping[str, Any]] | None:
+        """The wanted ones of the members that changed lately, by their keys; None without an answer."""
         since = min(parse_timestamp(event.received_at) for event in some) - LATELY
-        keys = set(wanted)
         try:
             listed = self._client.members(list_id, fields=FIELDS, since_last_changed=rfc3339(since))
-            return {
-                key: member
-                for member in listed
-                if (key := email_key(str(member.get("email_address") or ""))) in keys
-            }
+            return {key: member for member in listed if (key := key_of(member)) in wanted}
         except ConnectorError as error:
             self.failure = self.failure or error
-            return {}
+            return None
+
+
+def _key_of(member: Mapping[str, Any]) -> str:
+    return email_key(str(member.get("email_address") or ""))
+
+
+def _number_of(values: Mapping[str, Any]) -> str:
+    """Mailchimp's number of the contact, which a member and its events have; empty without one."""
+    return str(values.get("web_id") or "")
 
 
 def needs_confirmation(event: StoredEvent) -> bool:
