@@ -147,6 +147,27 @@ def test_many_are_read_as_one_listing(
     assert len(mailchimp.control.requests()) <= 2
 
 
+@pytest.mark.rule("R1")
+@pytest.mark.parametrize("event_type", ["subscribe", "profile"])
+def test_an_event_under_an_address_that_is_nobodys_is_about_the_contact_with_its_number(
+    mailchimp: RunningMailchimp, confirmer: Confirmer, inbox: Inbox, tell: Tell, event_type: str
+) -> None:
+    mailchimp.control.subscribe(ADA, merge_fields={"FNAME": "Ada"})
+    number = str(confirmer._client.find_member(mailchimp.list_id, ADA)["web_id"])
+    tell(event_type, email=BOB, web_id=number, **{"merges][FNAME": "Mallory"})
+    tell(event_type, email=BOB, web_id="1", **{"merges][FNAME": "Mallory"})
+    mailchimp.control.set_faults(
+        [{"match": {"path": "/members$"}, "effect": {"kind": "status", "status": 500}}]
+    )
+    assert confirmed(confirmer, inbox) == []
+
+    mailchimp.control.clear_faults()
+    known, unknown = confirmed(confirmer, inbox)
+    assert (known.confirmation, known.data["email"]) == ("confirmed", ADA)
+    assert known.data["merges"] == {"FNAME": "Ada"}
+    assert (unknown.confirmation, unknown.data["email"]) == ("refuted", BOB)
+
+
 @pytest.mark.rule("R2")
 def test_while_mailchimp_does_not_answer_the_opt_outs_go_out(
     mailchimp: RunningMailchimp, confirmer: Confirmer, inbox: Inbox, tell: Tell

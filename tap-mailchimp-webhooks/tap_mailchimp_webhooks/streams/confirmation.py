@@ -125,7 +125,8 @@ class Confirmer:
                 judged[event.sequence] = _as_shown(event, member, list_id)
             elif renamed is not None:
                 # A number outlives a change of the address, as by a forward run before this one.
-                judged[event.sequence] = _as_shown(event, renamed.get(_number_of(event.data)), list_id)
+                member = renamed.get(_number_of(event.data))
+                judged[event.sequence] = _under_present_address(_as_shown(event, member, list_id), member)
         return judged
 
     def _final_changes(
@@ -267,6 +268,11 @@ def _as_shown(event: StoredEvent, member: Mapping[str, Any] | None, list_id: str
     told = event.data.get("merges")
     merges = {tag: shown[tag] for tag in (told if isinstance(told, dict) else ()) if tag in shown}
     return replace(_with(event, is_true=True), data={**event.data, "merges": merges})
+
+
+def _under_present_address(event: StoredEvent, member: Mapping[str, Any] | None) -> StoredEvent:
+    """An event about the contact that Mailchimp shows: a forged one may name the number of another person."""
+    return replace(event, data={**event.data, "email": member["email_address"]}) if member else event
 
 
 def _with(event: StoredEvent, *, is_true: bool) -> StoredEvent:
