@@ -24,7 +24,7 @@ LONG = (
     "tests/model/",
     "tests/",
 )
-"""How the names of tests begin, the longest files first."""
+"""Beginnings of the names of tests, the longest files first."""
 
 os.environ["CONNECTOR_ENV_FILE"] = os.devnull
 settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -99,6 +99,7 @@ class Confirmer:
         addresses = {sequence: _new_key(last) for sequence, last in final.items()}
         members = self._members(list_id, [*subjects.values(), *addresses.values()], some)
         known = self._inbox.about(list_id, [subjects[sequence] for sequence in final])
+        # The number of a contact outlives a change of its address, as by a forward run before this one.
         gone = {
             number
             for event in some
@@ -121,12 +122,10 @@ class Confirmer:
                 )
                 is_true = is_moved(member, moved, web_ids, is_taken=is_taken)
                 judged[event.sequence] = _with(event, is_true=is_true)
-            elif member or not gone:
+            elif member or _number_of(event.data) not in gone:
                 judged[event.sequence] = _as_shown(event, member, list_id)
             elif renamed is not None:
-                # A number outlives a change of the address, as by a forward run before this one.
-                member = renamed.get(_number_of(event.data))
-                judged[event.sequence] = _under_present_address(_as_shown(event, member, list_id), member)
+                judged[event.sequence] = _as_shown(event, renamed.get(_number_of(event.data)), list_id)
         return judged
 
     def _final_changes(
@@ -261,18 +260,19 @@ def _web_ids(known: Sequence[StoredEvent], event: StoredEvent) -> set[str]:
 
 
 def _as_shown(event: StoredEvent, member: Mapping[str, Any] | None, list_id: str) -> StoredEvent:
-    """A subscription or a profile with the values that Mailchimp shows; groups are not among them."""
+    """A subscription or a profile with the address and the values that Mailchimp shows, but for groups.
+
+    The address, too: a forged event may name the number of a person who has another one.
+    """
     if member is None or member.get("status") != SUBSCRIBED:
         return _with(event, is_true=False)
     shown = member_data(member, list_id)["merges"]
     told = event.data.get("merges")
     merges = {tag: shown[tag] for tag in (told if isinstance(told, dict) else ()) if tag in shown}
-    return replace(_with(event, is_true=True), data={**event.data, "merges": merges})
-
-
-def _under_present_address(event: StoredEvent, member: Mapping[str, Any] | None) -> StoredEvent:
-    """An event about the contact that Mailchimp shows: a forged one may name the number of another person."""
-    return replace(event, data={**event.data, "email": member["email_address"]}) if member else event
+    address = str(event.data.get("email") or "")
+    if email_key(address) != _key_of(member):
+        address = str(member["email_address"])
+    return replace(_with(event, is_true=True), data={**event.data, "email": address, "merges": merges})
 
 
 def _with(event: StoredEvent, *, is_true: bool) -> StoredEvent:
