@@ -296,3 +296,11 @@ def test_an_edit_that_is_told_after_forward_moved_the_address_reaches_the_row(wo
     scene.play(f"Ann writes Cyd → a rep corrects Ann to info@{rest}")
     assert scene.settle() == []
     assert world.row(contact(1))["FirstName"] == "Cyd"
+
+
+@pytest.mark.rule("R8")
+def test_a_row_that_left_somebody_who_was_deleted_for_good_asks_for_no_opt_out_again(world):
+    scene = begun(world)
+    scene.play("a rep imports NoContact for everybody → an admin deletes Bob for good")
+    scene.play("a rep swaps Ann's and Bob's addresses → a rep deletes Ann")
+    assert scene.settle() == []

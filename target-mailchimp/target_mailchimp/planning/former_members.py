@@ -174,6 +174,7 @@ def lowered_on_leaving(
         out = {
             left.member: opt_out_of_left(as_of(row, left), left.state, audience)
             for left in entry.detached
+            if left.state.status in CONSENTING_STATUSES
             for row in entry.record.rows
             if row.wished_out and row.source in left.state.left_by
         }
